@@ -1,0 +1,76 @@
+"""A response cache for Strawberry GraphQL on Redis and Valkey."""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from strawberry_response_cache.core import (
+        Cacheable,
+        CacheConfigurationError,
+        CacheDetail,
+        CachedResponse,
+        CacheError,
+        CacheSerializationError,
+        CacheSettings,
+        CacheStatus,
+        CacheStoreError,
+        RedisHandle,
+        ResponseCache,
+    )
+    from strawberry_response_cache.graphql import CacheScope, ResponseCacheExtension, cache_control
+
+__version__ = "0.1.0"
+
+_CORE = "strawberry_response_cache.core"
+_GRAPHQL = "strawberry_response_cache.graphql"
+
+# Loaded when first asked for (PEP 562), so that a REST service which uses the core alone imports
+# neither Strawberry nor GraphQL.
+_EXPORTS = {
+    "CacheConfigurationError": _CORE,
+    "CacheDetail": _CORE,
+    "CacheError": _CORE,
+    "CacheScope": _GRAPHQL,
+    "CacheSerializationError": _CORE,
+    "CacheSettings": _CORE,
+    "CacheStatus": _CORE,
+    "CacheStoreError": _CORE,
+    "Cacheable": _CORE,
+    "CachedResponse": _CORE,
+    "RedisHandle": _CORE,
+    "ResponseCache": _CORE,
+    "ResponseCacheExtension": _GRAPHQL,
+    "cache_control": _GRAPHQL,
+}
+
+__all__ = [
+    "CacheConfigurationError",
+    "CacheDetail",
+    "CacheError",
+    "CacheScope",
+    "CacheSerializationError",
+    "CacheSettings",
+    "CacheStatus",
+    "CacheStoreError",
+    "Cacheable",
+    "CachedResponse",
+    "RedisHandle",
+    "ResponseCache",
+    "ResponseCacheExtension",
+    "cache_control",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Load an exported name."""
+    if name not in _EXPORTS:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    value: object = getattr(importlib.import_module(_EXPORTS[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the exported names."""
+    return sorted({*globals(), *__all__})

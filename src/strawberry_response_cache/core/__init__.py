@@ -1,0 +1,27 @@
+"""The cache core: `ResponseCache` and what belongs to it, free of Strawberry and GraphQL."""
+
+from strawberry_response_cache.core._cache import ResponseCache
+from strawberry_response_cache.core._cacheable import Cacheable
+from strawberry_response_cache.core._errors import (
+    CacheConfigurationError,
+    CacheError,
+    CacheSerializationError,
+    CacheStoreError,
+)
+from strawberry_response_cache.core._handle import RedisHandle
+from strawberry_response_cache.core._response import CacheDetail, CachedResponse, CacheStatus
+from strawberry_response_cache.core._settings import CacheSettings
+
+__all__ = [
+    "CacheConfigurationError",
+    "CacheDetail",
+    "CacheError",
+    "CacheSerializationError",
+    "CacheSettings",
+    "CacheStatus",
+    "CacheStoreError",
+    "Cacheable",
+    "CachedResponse",
+    "RedisHandle",
+    "ResponseCache",
+]

@@ -1,0 +1,462 @@
+"""`ResponseCache`: the core that REST handlers use as it is and that GraphQL stands on."""
+
+import importlib
+import inspect
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, Generic, Literal, Self, TypeVar, cast
+from uuid import UUID
+
+from strawberry_response_cache.core._codec import codec_for
+from strawberry_response_cache.core._duration import Duration, milliseconds
+from strawberry_response_cache.core._engine import Engine
+from strawberry_response_cache.core._entry import Recording
+from strawberry_response_cache.core._errors import CacheConfigurationError, CacheStoreError
+from strawberry_response_cache.core._flights import leading
+from strawberry_response_cache.core._handle import RedisHandle
+from strawberry_response_cache.core._keys import EntryKeys, Keyspace, checked_strings, tag_digests
+from strawberry_response_cache.core._observer import Observer, Purged, Silence, Subject
+from strawberry_response_cache.core._port import Clear, Effect, Forget, Invalidate, Ping, Unavailable
+from strawberry_response_cache.core._remember import Flow, NotStored, Recipe, Remember
+from strawberry_response_cache.core._response import CachedResponse, CacheDetail, CacheStatus
+from strawberry_response_cache.core._settings import CacheSettings
+
+T = TypeVar("T")
+
+KEY_PARTS_EXAMPLE = '["/v1/ledger", "page=2"]'
+TAGS_EXAMPLE = '["Book", "Book:42"]'
+
+
+class ResponseCache:
+    """A cache of responses on Redis or Valkey, for asyncio and for threads.
+
+    Args:
+        redis: The server. Several caches can share one handle.
+        prefix: The name of this cache: letters, digits and ``_ . : -``. Caches of different
+            prefixes share nothing.
+        settings: Deadlines, lease and limits.
+        telemetry: True for OpenTelemetry's global providers, False for none, or an
+            `strawberry_response_cache.telemetry.OpenTelemetry` of your own.
+
+    Raises:
+        CacheConfigurationError: If ``redis`` is no `RedisHandle` or ``prefix`` is not such a name.
+
+    Example:
+        >>> import asyncio
+        >>> async def main() -> None:
+        ...     async with ResponseCache.from_url("memory://", prefix="ledger") as cache:
+        ...         async def generate() -> list[int]:
+        ...             return [1, 2, 3]
+        ...         for _ in range(2):
+        ...             page = await cache.remember(["/v1/ledger", "page=2"], 30, generate)
+        ...             print(page.status, page.value)
+        >>> asyncio.run(main())
+        miss [1, 2, 3]
+        hit [1, 2, 3]
+    """
+
+    def __init__(
+        self,
+        redis: RedisHandle,
+        *,
+        prefix: str,
+        settings: CacheSettings | None = None,
+        telemetry: bool | Observer = True,
+    ) -> None:
+        if not isinstance(redis, RedisHandle):
+            msg = (
+                f"ResponseCache takes a RedisHandle, not a {type(redis).__name__}. Write "
+                "ResponseCache.from_url(url, prefix=...) or ResponseCache(RedisHandle(client), ...)."
+            )
+            raise CacheConfigurationError(msg)
+        if settings is not None and not isinstance(settings, CacheSettings):
+            msg = f"settings is a {type(settings).__name__}; pass CacheSettings(...)."
+            raise CacheConfigurationError(msg)
+        self._keyspace = Keyspace(prefix)
+        self._engine = Engine(redis, prefix, settings or CacheSettings(), _observer_for(telemetry))
+        self._subject = Subject(prefix)
+
+    @classmethod
+    def from_url(
+        cls, url: str, *, prefix: str, telemetry: bool | Observer = True, **settings: object
+    ) -> Self:
+        """Return a cache for a URL, without connecting.
+
+        Args:
+            url: See `RedisHandle.from_url`.
+            prefix: The name of this cache.
+            telemetry: See `ResponseCache`.
+            **settings: Fields of `CacheSettings`.
+
+        Raises:
+            CacheConfigurationError: If any of them is not right.
+        """
+        handle = RedisHandle.from_url(url)
+        chosen = CacheSettings(**settings)
+        return cls(handle, prefix=prefix, settings=chosen, telemetry=telemetry)
+
+    def __repr__(self) -> str:
+        """Name the cache and its server; never a tenant or a password."""
+        tenants = ", for one tenant" if self._keyspace.tenants else ""
+        return f"<ResponseCache {self._keyspace.prefix!r} on {self._engine.handle!r}{tenants}>"
+
+    # -- Remembering ------------------------------------------------------------------------------
+
+    async def remember(
+        self,
+        key_parts: Sequence[str],
+        ttl: "Duration | Callable[[T], Duration]",
+        generator: Callable[[], Awaitable[T]],
+        *,
+        as_type: object = None,
+        stale: Duration = 0,
+        tags: "Iterable[str] | Callable[[T], Iterable[str]]" = (),
+        cacheable: Callable[[T], bool] | None = None,
+    ) -> CachedResponse[T]:
+        """Return the cached value of a key, or generate and store it.
+
+        Concurrent callers for one key share one run of the generator: in this process by joining
+        it, across processes by a lease. A generator's own error passes through untouched, to all
+        who had joined. A failure of Redis costs a run of the generator, never the request.
+
+        Args:
+            key_parts: What identifies the value, as strings: everything that the generator depends on.
+            ttl: How long the value is fresh, in seconds or as a timedelta; 0 runs the generator and
+                touches nothing. A function of the value is asked after the generation.
+            generator: An async function without arguments; it runs in the caller's own task.
+            as_type: The type to rebuild on a hit: anything that pydantic's ``TypeAdapter`` takes.
+                Without it, only values that JSON gives back unchanged are accepted.
+            stale: How much longer, in seconds, the old value may be served while one caller
+                refreshes it, or if refreshing fails.
+            tags: By which `invalidate` purges the value; a function of the value is asked after the
+                generation.
+            cacheable: Says of a generated value whether it may be stored.
+
+        Raises:
+            TypeError: If ``key_parts`` or ``tags`` is a bare string or holds anything but strings,
+                or if ``generator`` is not an async function.
+            CacheConfigurationError: If a duration is not one, or the handle has no async client.
+            CacheSerializationError: If the value cannot be stored so that reading gives it back.
+
+        Example:
+            >>> import asyncio, datetime
+            >>> async def main(cache: ResponseCache) -> None:
+            ...     async def generate() -> datetime.date:
+            ...         return datetime.date(2026, 1, 31)
+            ...     page = await cache.remember(["closing day"], 60, generate, as_type=datetime.date)
+            ...     print(page.value, page.detail)
+            ...     await cache.aclose()
+            >>> asyncio.run(main(ResponseCache.from_url("memory://", prefix="ledger")))
+            2026-01-31 generated
+        """
+        keys = self._keys(key_parts)
+        recipe: _ValueRecipe[T] = _ValueRecipe(self, ttl, stale, as_type, tags, cacheable)
+        if recipe.ttl_ms == 0:
+            value = await _awaited(generator)
+            return CachedResponse(value, CacheStatus.BYPASS, CacheDetail.TTL_ZERO)
+        return await self._run(keys, recipe, lambda: _awaited(generator), self._subject)
+
+    def remember_sync(
+        self,
+        key_parts: Sequence[str],
+        ttl: "Duration | Callable[[T], Duration]",
+        generator: Callable[[], T],
+        *,
+        as_type: object = None,
+        stale: Duration = 0,
+        tags: "Iterable[str] | Callable[[T], Iterable[str]]" = (),
+        cacheable: Callable[[T], bool] | None = None,
+    ) -> CachedResponse[T]:
+        """Return the cached value of a key, or generate and store it; the twin of `remember`.
+
+        Args:
+            key_parts: As in `remember`, and it names the same entry.
+            ttl: As in `remember`.
+            generator: A function without arguments; it runs in the caller's own thread.
+            as_type: As in `remember`.
+            stale: As in `remember`.
+            tags: As in `remember`.
+            cacheable: As in `remember`.
+
+        Raises:
+            TypeError: As `remember` does, and if ``generator`` is an async function.
+            CacheConfigurationError: If a duration is not one, or the handle has no sync client.
+            CacheSerializationError: As `remember` does.
+
+        Example:
+            >>> with ResponseCache.from_url("memory://", prefix="ledger") as cache:
+            ...     first = cache.remember_sync(["totals"], 60, lambda: {"EUR": 12})
+            ...     again = cache.remember_sync(["totals"], 60, lambda: {"EUR": 99})
+            >>> first.status.value, again.status.value, again.value
+            ('miss', 'hit', {'EUR': 12})
+        """
+        keys = self._keys(key_parts)
+        recipe: _ValueRecipe[T] = _ValueRecipe(self, ttl, stale, as_type, tags, cacheable)
+        if recipe.ttl_ms == 0:
+            value = _plain(generator)
+            return CachedResponse(value, CacheStatus.BYPASS, CacheDetail.TTL_ZERO)
+        return self._run_sync(keys, recipe, lambda: _plain(generator), self._subject)
+
+    def _keys(self, key_parts: Sequence[str]) -> EntryKeys:
+        return self._keyspace.keys(checked_strings(key_parts, "key_parts", KEY_PARTS_EXAMPLE))
+
+    # -- For clients of the port, such as GraphQL --------------------------------------------------
+
+    async def _run(
+        self,
+        keys: EntryKeys,
+        recipe: Recipe[T],
+        generator: Callable[[], Awaitable[T]],
+        subject: Subject,
+    ) -> CachedResponse[T]:
+        driver = self._engine.async_driver()
+        flow: Flow[T] = Remember(
+            keys, recipe, driver.flights, self._engine.limits, leading.get()
+        ).flow()
+        return await driver.run(flow, generator, subject)
+
+    def _run_sync(
+        self, keys: EntryKeys, recipe: Recipe[T], generator: Callable[[], T], subject: Subject
+    ) -> CachedResponse[T]:
+        driver = self._engine.sync_driver()
+        flow: Flow[T] = Remember(
+            keys, recipe, driver.flights, self._engine.limits, leading.get()
+        ).flow()
+        return driver.run(flow, generator, subject)
+
+    # -- Tenants and purges ------------------------------------------------------------------------
+
+    def for_tenant(self, tenant: str | int | UUID) -> Self:
+        """Return this cache narrowed to one tenant: own keys, own tags, own `clear`.
+
+        Args:
+            tenant: What identifies the tenant; an int or a UUID counts as its ``str``. Calls compose.
+
+        Raises:
+            CacheConfigurationError: If the tenant is of another type or empty.
+
+        Example:
+            >>> cache = ResponseCache.from_url("memory://", prefix="ledger")
+            >>> cache.for_tenant("acme")
+            <ResponseCache 'ledger' on RedisHandle('memory://'), for one tenant>
+        """
+        narrowed = object.__new__(type(self))
+        narrowed._keyspace = self._keyspace.narrowed(tenant)
+        narrowed._engine = self._engine
+        narrowed._subject = self._subject
+        return narrowed
+
+    async def invalidate(self, *tags: str) -> None:
+        """Purge every entry that carries one of these tags, at a cost independent of their number.
+
+        What is being generated from older data meanwhile will not be stored.
+
+        Args:
+            *tags: The tags, as strings.
+
+        Raises:
+            TypeError: If a tag is not a string.
+            CacheStoreError: If Redis did not take it; the old entries then live on until their ttl
+                and stale window end.
+        """
+        await self._purge(self._invalidate(tags), "tags", len(tags))
+
+    def invalidate_sync(self, *tags: str) -> None:
+        """Purge every entry that carries one of these tags; the twin of `invalidate`.
+
+        Raises:
+            TypeError: If a tag is not a string.
+            CacheStoreError: If Redis did not take it.
+        """
+        self._purge_sync(self._invalidate(tags), "tags", len(tags))
+
+    def _invalidate(self, tags: tuple[str, ...]) -> Invalidate:
+        digests = tag_digests(checked_strings(tags, "tags", TAGS_EXAMPLE))
+        return Invalidate(self._keyspace.tag_table, digests, self._engine.settings.max_tags)
+
+    async def forget(self, key_parts: Sequence[str]) -> None:
+        """Purge one entry; what is being generated for it meanwhile will not be stored.
+
+        Raises:
+            TypeError: As `remember` does.
+            CacheStoreError: If Redis did not take it.
+        """
+        await self._purge(Forget(self._keys(key_parts)), "key", 0)
+
+    def forget_sync(self, key_parts: Sequence[str]) -> None:
+        """Purge one entry; the twin of `forget`.
+
+        Raises:
+            TypeError: As `remember` does.
+            CacheStoreError: If Redis did not take it.
+        """
+        self._purge_sync(Forget(self._keys(key_parts)), "key", 0)
+
+    async def clear(self) -> None:
+        """Purge all entries of this cache or tenant, at once; tenants inside it are left alone.
+
+        Raises:
+            CacheStoreError: If Redis did not take it.
+        """
+        await self._purge(Clear(self._keyspace.tag_table), "clear", 0)
+
+    def clear_sync(self) -> None:
+        """Purge all entries of this cache or tenant; the twin of `clear`.
+
+        Raises:
+            CacheStoreError: If Redis did not take it.
+        """
+        self._purge_sync(Clear(self._keyspace.tag_table), "clear", 0)
+
+    async def ping(self) -> None:
+        """Ask whether the server answers, such as once at start.
+
+        Raises:
+            CacheStoreError: If it does not; requests would be answered all the same, uncached.
+        """
+        self._check(await self._engine.async_driver().submit(Ping(), self._subject))
+
+    def ping_sync(self) -> None:
+        """Ask whether the server answers; the twin of `ping`.
+
+        Raises:
+            CacheStoreError: If it does not.
+        """
+        self._check(self._engine.sync_driver().submit(Ping(), self._subject))
+
+    async def _purge(
+        self, effect: Effect[Unavailable | None], kind: Literal["tags", "key", "clear"], count: int
+    ) -> None:
+        started_ns = time.time_ns()
+        result = await self._engine.async_driver().submit(effect, self._subject)
+        self._report_purge(result, started_ns, kind, count)
+
+    def _purge_sync(
+        self, effect: Effect[Unavailable | None], kind: Literal["tags", "key", "clear"], count: int
+    ) -> None:
+        started_ns = time.time_ns()
+        result = self._engine.sync_driver().submit(effect, self._subject)
+        self._report_purge(result, started_ns, kind, count)
+
+    def _report_purge(
+        self,
+        result: Unavailable | None,
+        started_ns: int,
+        kind: Literal["tags", "key", "clear"],
+        count: int,
+    ) -> None:
+        if self._engine.observer.listening():
+            error = result.error_type if result else None
+            event = Purged(self._subject, started_ns, time.time_ns(), kind, count, error)
+            self._engine.observer.purged(event)
+        self._check(result)
+
+    def _check(self, result: Unavailable | None) -> None:
+        if result is not None:
+            msg = (
+                f"{self._engine.handle.address} did not take it ({result.error_type}). "
+                "Check that the server runs, that its address and password are right, and that it "
+                "is a primary that accepts writes."
+            )
+            raise CacheStoreError(msg)
+
+    # -- The end -----------------------------------------------------------------------------------
+
+    async def aclose(self) -> None:
+        """Let background work end and close this loop's connections and those of the threads."""
+        await self._engine.aclose()
+
+    def close(self) -> None:
+        """Let background work of the threads end and close their connections."""
+        self._engine.close()
+
+    async def __aenter__(self) -> Self:
+        """Return the cache; it connects when it is first used."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close it."""
+        await self.aclose()
+
+    def __enter__(self) -> Self:
+        """Return the cache; it connects when it is first used."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+
+class _ValueRecipe(Generic[T]):
+    """How `remember` turns values into recordings and back."""
+
+    __slots__ = ("_cacheable", "_codec", "_limit", "_stale_ms", "_tags", "_ttl", "ttl_ms")
+
+    def __init__(  # noqa: PLR0913, PLR0917 - the arguments of remember, checked before anything runs
+        self,
+        cache: ResponseCache,
+        ttl: "Duration | Callable[[T], Duration]",
+        stale: Duration,
+        as_type: object,
+        tags: "Iterable[str] | Callable[[T], Iterable[str]]",
+        cacheable: Callable[[T], bool] | None,
+    ) -> None:
+        self._ttl = ttl
+        self.ttl_ms = None if callable(ttl) else milliseconds(ttl, "ttl")
+        self._stale_ms = milliseconds(stale, "stale")
+        self._codec = codec_for(as_type)
+        self._tags: Callable[[T], Iterable[str]] | tuple[str, ...]
+        self._tags = tags if callable(tags) else checked_strings(tags, "tags", TAGS_EXAMPLE)
+        self._cacheable = cacheable
+        self._limit = cache._engine.settings.max_entry_bytes  # noqa: SLF001 - one module
+
+    def record(self, value: T) -> Recording | NotStored:
+        """Apply the rules that need the value, and serialise it."""
+        if self._cacheable is not None and not self._cacheable(value):
+            return NotStored(CacheDetail.UNCACHEABLE)
+        ttl_ms = self.ttl_ms
+        if ttl_ms is None:
+            ttl_ms = milliseconds(cast("Callable[[T], Duration]", self._ttl)(value), "ttl(value)")
+            if ttl_ms == 0:
+                return NotStored(CacheDetail.TTL_ZERO)
+        payload = self._codec.encode(value)
+        if len(payload) > self._limit:
+            return NotStored(CacheDetail.TOO_LARGE)
+        tags = self._tags
+        if callable(tags):
+            tags = checked_strings(tags(value), "tags(value)", TAGS_EXAMPLE)
+        return Recording(payload, ttl_ms, self._stale_ms, tag_digests(tags))
+
+    def read(self, recording: Recording) -> T:
+        """Rebuild a value."""
+        return cast("T", self._codec.decode(recording.payload))
+
+
+async def _awaited(generator: Callable[[], Awaitable[T]]) -> T:
+    result = generator()
+    if not inspect.isawaitable(result):
+        msg = (
+            f"remember() needs an async generator function, and this one returned a "
+            f"{type(result).__name__}. Write 'async def', or call remember_sync()."
+        )
+        raise TypeError(msg)
+    return await result
+
+
+def _plain(generator: Callable[[], T]) -> T:
+    result = generator()
+    if inspect.isawaitable(result):
+        if inspect.iscoroutine(result):
+            result.close()
+        msg = "remember_sync() needs a plain function, and this one is async: await remember()."
+        raise TypeError(msg)
+    return result
+
+
+def _observer_for(telemetry: bool | Observer) -> Observer:  # noqa: FBT001 - the contract's argument
+    if telemetry is True:
+        # The only place where the core meets telemetry; it is loaded by name so that the core's
+        # imports point nowhere but down.
+        module: Any = importlib.import_module("strawberry_response_cache.telemetry")
+        return cast("Observer", module.OpenTelemetry())
+    return telemetry or Silence()

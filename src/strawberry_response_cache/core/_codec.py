@@ -1,0 +1,161 @@
+"""Values to JSON and back, so that reading gives what was written, or storing is refused."""
+
+import math
+from functools import lru_cache
+from typing import Any, Final
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError, from_json, to_json
+
+from strawberry_response_cache.core._entry import UnreadableEntryError
+from strawberry_response_cache.core._errors import (
+    CacheConfigurationError,
+    CacheSerializationError,
+)
+
+_DEEPEST: Final = 200
+_SCALARS: Final = frozenset({str, int, bool, type(None)})
+
+
+def find_inexact(value: object) -> str | None:
+    """Return why JSON would not give a value back unchanged, or None if it would.
+
+    Only the exact types count: a tuple comes back as a list, an enum as its value, an int key as a
+    string, and NaN not at all.
+
+    Example:
+        >>> find_inexact({"a": [1, 2.5, None]})
+        >>> find_inexact({"a": (1, 2)})
+        'a tuple'
+    """
+    pending: list[tuple[object, int]] = [(value, 0)]
+    while pending:
+        current, depth = pending.pop()
+        kind = type(current)
+        if kind in _SCALARS:
+            continue
+        if depth > _DEEPEST:
+            return f"something nested deeper than {_DEEPEST} levels"
+        if kind is float:
+            if not math.isfinite(current):  # type: ignore[arg-type] # its type was just compared
+                return "a float that is NaN or infinite"
+        elif kind is list:
+            pending.extend((item, depth + 1) for item in current)  # type: ignore[attr-defined] # as above
+        elif kind is dict:
+            for key, item in current.items():  # type: ignore[attr-defined] # as above
+                if type(key) is not str:
+                    return f"a dict key of type {type(key).__name__}"
+                pending.append((item, depth + 1))
+        else:
+            article = "an" if kind.__name__[0].lower() in "aeiou" else "a"
+            return f"{article} {kind.__name__}"
+    return None
+
+
+class ExactJson:
+    """The codec of values that are JSON already; anything else is refused."""
+
+    def encode(self, value: object) -> bytes:
+        """Return the value as JSON.
+
+        Raises:
+            CacheSerializationError: If reading would give something else back.
+        """
+        if (inexact := find_inexact(value)) is not None:
+            msg = (
+                f"The value holds {inexact}, which JSON does not give back unchanged. "
+                "Name its type, as in remember(..., as_type=list[Account]), or return plain JSON."
+            )
+            raise CacheSerializationError(msg)
+        return dump(value)
+
+    def decode(self, payload: bytes) -> object:
+        """Return the value.
+
+        Raises:
+            UnreadableEntryError: If the payload is not JSON.
+        """
+        try:
+            return from_json(payload)
+        except ValueError:
+            raise UnreadableEntryError from None
+
+
+class TypedJson:
+    """The codec of values whose type is named.
+
+    Args:
+        as_type: Anything that pydantic's ``TypeAdapter`` takes.
+
+    Raises:
+        CacheConfigurationError: If pydantic cannot serialise such a type.
+    """
+
+    def __init__(self, as_type: object) -> None:
+        try:
+            self._adapter: TypeAdapter[Any] = TypeAdapter(as_type)
+        except Exception as error:
+            msg = (
+                f"as_type={as_type!r} is not a type that pydantic can serialise; use a model, a "
+                "dataclass, a TypedDict, or a type made of such."
+            )
+            raise CacheConfigurationError(msg) from error
+
+    def encode(self, value: object) -> bytes:
+        """Return the value as JSON.
+
+        Raises:
+            CacheSerializationError: If it is not of the named type.
+        """
+        try:
+            return self._adapter.dump_json(value, warnings="error")
+        except (PydanticSerializationError, ValueError, TypeError, RecursionError):
+            msg = (
+                f"The generator returned a {type(value).__qualname__} that is not what as_type "
+                "names, so it could not be read back. Return that type, or name another."
+            )
+            # The error's own text holds the value.
+            raise CacheSerializationError(msg) from None
+
+    def decode(self, payload: bytes) -> object:
+        """Return the value.
+
+        Raises:
+            UnreadableEntryError: If the payload does not make the named type, perhaps because it
+                was written by another release.
+        """
+        try:
+            return self._adapter.validate_json(payload)
+        except ValidationError:
+            raise UnreadableEntryError from None
+
+
+def dump(value: object) -> bytes:
+    """Return a value that `find_inexact` passed as JSON.
+
+    Raises:
+        CacheSerializationError: If it holds text that is not Unicode, such as a lone surrogate.
+    """
+    try:
+        return to_json(value)
+    except (PydanticSerializationError, UnicodeEncodeError, RecursionError):
+        msg = "The value holds a string that is not valid Unicode, which JSON cannot hold."
+        raise CacheSerializationError(msg) from None
+
+
+_EXACT: Final = ExactJson()
+_known = lru_cache(maxsize=512)(TypedJson)
+
+
+def codec_for(as_type: object) -> ExactJson | TypedJson:
+    """Return the codec for a type, or the exact one for None.
+
+    Raises:
+        CacheConfigurationError: If pydantic cannot serialise such a type.
+    """
+    if as_type is None:
+        return _EXACT
+    try:
+        return _known(as_type)
+    except TypeError:  # not hashable, such as Annotated[int, {}]
+        return TypedJson(as_type)

@@ -1,0 +1,55 @@
+"""Durations as users write them, checked and turned into whole milliseconds."""
+
+import math
+from datetime import timedelta
+from typing import TypeAlias
+
+from strawberry_response_cache.core._errors import CacheConfigurationError
+
+Duration: TypeAlias = int | float | timedelta
+"""Seconds, or a `datetime.timedelta`."""
+
+MAX_SECONDS = 10 * 365 * 24 * 3600
+"""Ten years: far beyond any cache, far below the point where Redis overflows a deadline."""
+
+
+def seconds(duration: object, name: str) -> float:
+    """Check a duration and return it in seconds.
+
+    Args:
+        duration: Seconds as int or float, or a timedelta; from 0 to `MAX_SECONDS`.
+        name: What the message calls it, such as ``ttl``.
+
+    Raises:
+        CacheConfigurationError: If it is not a number, is NaN, negative or too long.
+    """
+    if isinstance(duration, timedelta):
+        number = duration.total_seconds()
+    elif isinstance(duration, int | float) and not isinstance(duration, bool):
+        number = duration
+    else:
+        msg = (
+            f"{name} is a {type(duration).__name__}; "
+            f"write seconds as an int or a float, or a datetime.timedelta."
+        )
+        raise CacheConfigurationError(msg)
+    if math.isnan(number) or number < 0:
+        msg = f"{name} is {number}; write 0 (do not cache) or a positive number of seconds."
+        raise CacheConfigurationError(msg)
+    if number > MAX_SECONDS:
+        msg = f"{name} is {number} seconds; the longest is {MAX_SECONDS} (ten years)."
+        raise CacheConfigurationError(msg)
+    return float(number)
+
+
+def milliseconds(duration: object, name: str) -> int:
+    """Check a duration and return it in milliseconds, rounded up so that only 0 becomes 0.
+
+    Raises:
+        CacheConfigurationError: As `seconds` does.
+
+    Example:
+        >>> milliseconds(1.5, "ttl"), milliseconds(0.0001, "ttl"), milliseconds(0, "ttl")
+        (1500, 1, 0)
+    """
+    return math.ceil(seconds(duration, name) * 1000)

@@ -1,0 +1,143 @@
+"""What outlives a call: the drivers with their flights, one per event loop and one for threads."""
+
+import asyncio
+import logging
+import os
+import threading
+import time
+import weakref
+from typing import Final
+
+from strawberry_response_cache.core._drivers import AsyncDriver, SyncDriver
+from strawberry_response_cache.core._handle import RedisHandle
+from strawberry_response_cache.core._observer import Observer
+from strawberry_response_cache.core._port import Unavailable
+from strawberry_response_cache.core._remember import Limits
+from strawberry_response_cache.core._settings import CacheSettings
+
+logger = logging.getLogger("strawberry_response_cache")
+
+_LOG_INTERVAL: Final = 10.0
+
+_engines: "weakref.WeakSet[Engine]" = weakref.WeakSet()
+
+
+def _drop_inherited_flights() -> None:
+    for engine in list(_engines):
+        engine.forget_drivers()
+
+
+os.register_at_fork(after_in_child=_drop_inherited_flights)
+
+
+class Engine:
+    """The shared part of a cache and of all its tenants.
+
+    Args:
+        handle: The server.
+        name: The cache's prefix, for logs.
+        settings: The numbers to decide by.
+        observer: Told of what happens.
+    """
+
+    def __init__(
+        self, handle: RedisHandle, name: str, settings: CacheSettings, observer: Observer
+    ) -> None:
+        self.handle = handle
+        self.settings = settings
+        self.observer = observer
+        self.limits = Limits(round(settings.lease * 1000), settings.wait_budget)
+        self._failures = _FailureLog(name, handle.address)
+        self.forget_drivers()
+        _engines.add(self)
+
+    def forget_drivers(self) -> None:
+        """Drop all drivers: after a fork, their flights are flown by the parent."""
+        self._lock = threading.Lock()
+        self._async: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncDriver] = (
+            weakref.WeakKeyDictionary()
+        )
+        self._sync: SyncDriver | None = None
+
+    def async_driver(self) -> AsyncDriver:
+        """Return the driver of the running event loop.
+
+        Raises:
+            CacheConfigurationError: If the handle was made around a sync client.
+        """
+        loop = asyncio.get_running_loop()
+        driver = self._async.get(loop)
+        if driver is None:
+            driver = AsyncDriver(
+                self.handle.async_transport(self.settings),
+                self.settings.lease,
+                self.observer,
+                self._failures.note,
+            )
+            with self._lock:
+                self._async[loop] = driver
+        return driver
+
+    def sync_driver(self) -> SyncDriver:
+        """Return the driver of all threads.
+
+        Raises:
+            CacheConfigurationError: If the handle was made around an async client.
+        """
+        with self._lock:
+            if self._sync is None:
+                self._sync = SyncDriver(
+                    self.handle.sync_transport(self.settings),
+                    self.settings.lease,
+                    self.observer,
+                    self._failures.note,
+                )
+            return self._sync
+
+    async def aclose(self) -> None:
+        """Let background work end and close what the running loop and the threads opened."""
+        with self._lock:
+            driver = self._async.pop(asyncio.get_running_loop(), None)
+        if driver is not None:
+            await driver.drain()
+        self._drain_threads()
+        await self.handle.aclose()
+
+    def close(self) -> None:
+        """Let background work of the threads end and close what they opened."""
+        self._drain_threads()
+        self.handle.close()
+
+    def _drain_threads(self) -> None:
+        with self._lock:
+            driver, self._sync = self._sync, None
+        if driver is not None:
+            driver.drain()
+
+
+class _FailureLog:
+    """Logs failures of the store once per interval, with their number."""
+
+    def __init__(self, name: str, address: str) -> None:
+        self._name = name
+        self._address = address
+        self._count = 0
+        self._silent_until = 0.0
+
+    def note(self, failure: Unavailable) -> None:
+        """Count a failure, and log it unless one was logged just now."""
+        self._count += 1
+        now = time.monotonic()
+        if now < self._silent_until:
+            return
+        self._silent_until = now + _LOG_INTERVAL
+        count, self._count = self._count, 0
+        logger.warning(
+            "The store failed; responses are generated and not stored until it answers.",
+            extra={
+                "response_cache.name": self._name,
+                "response_cache.failures": count,
+                "server.address": self._address,
+                "error.type": failure.error_type,
+            },
+        )

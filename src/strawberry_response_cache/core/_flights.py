@@ -1,0 +1,196 @@
+"""Flights: the generations under way in one event loop, or in the threads of one process.
+
+A caller who finds a flight for its key joins it instead of generating. Joiners get the value only
+after its commit, and only if they joined before the seal: a purge that was acknowledged before a
+caller asked has therefore refused the commit, and the joiner looks again.
+"""
+
+import contextvars
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+from strawberry_response_cache.core._entry import Recording
+from strawberry_response_cache.core._keys import EntryKeys
+from strawberry_response_cache.core._port import Lease
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """The flight's recording, for its joiners to read."""
+
+    recording: Recording = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The generator raised; its joiners raise the same."""
+
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class LookAgain:
+    """The recording was not stored; joiners start over."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotShared:
+    """The value is not for sharing; joiners generate for themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promoted:
+    """The leader is gone; this joiner leads on, with its lease."""
+
+    lease: Lease | None
+
+
+Outcome: TypeAlias = Landed | Failed | LookAgain | NotShared | Promoted
+
+
+class Waiter(Protocol):
+    """How one caller is woken: an asyncio future or a thread's event behind one face."""
+
+    outcome: Outcome | None
+
+    def wake(self) -> None:
+        """Wake the caller, whose `outcome` is set."""
+        ...
+
+
+@dataclass(eq=False, slots=True)
+class Flight:
+    """One generation under way."""
+
+    key: str
+    waiters: list[Waiter] = field(default_factory=list)
+    waits_for: list["Flight"] = field(default_factory=list)
+    """The flights that this one's generator is waiting for, to see circles before they close."""
+
+
+Leading: TypeAlias = tuple[Flight, ...]
+
+leading: contextvars.ContextVar[Leading] = contextvars.ContextVar("leading", default=())
+"""The flights whose generators the current code runs in, outermost first."""
+
+
+class Flights:
+    """The flights of one event loop, or of all threads; every method is atomic.
+
+    Args:
+        new_waiter: Makes the waiter of one caller.
+    """
+
+    def __init__(self, new_waiter: Callable[[], Waiter]) -> None:
+        self._new_waiter = new_waiter
+        self._lock = threading.Lock()
+        self._open: dict[str, Flight] = {}
+
+    def __len__(self) -> int:
+        """Return the number of flights under way."""
+        return len(self._open)
+
+    def join(self, keys: EntryKeys, within: Leading) -> tuple[Flight, Waiter] | None:
+        """Join the flight for a key, if there is one and waiting for it can end.
+
+        Args:
+            keys: The entry's keys.
+            within: The flights whose generators the caller runs in.
+
+        Returns:
+            The flight and the caller's waiter, or None where no flight is open.
+
+        Raises:
+            ReentrantError: If the flight waits, directly or through others, for the caller itself.
+        """
+        with self._lock:
+            flight = self._open.get(keys.entry)
+            if flight is None:
+                return None
+            if within and _reaches(flight, within):
+                raise ReentrantError
+            waiter = self._new_waiter()
+            flight.waiters.append(waiter)
+            for outer in within:
+                outer.waits_for.append(flight)
+            return flight, waiter
+
+    def leave(self, flight: Flight, waiter: Waiter, within: Leading) -> Lease | None:
+        """Take back a join, woken or not.
+
+        Returns:
+            A lease to release, if the waiter had been promoted and nobody is left to lead.
+        """
+        with self._lock:
+            for outer in within:
+                outer.waits_for.remove(flight)
+            if waiter in flight.waiters:
+                flight.waiters.remove(waiter)
+        if isinstance(waiter.outcome, Promoted):
+            return self.abandon(flight, waiter.outcome.lease)
+        return None
+
+    def arrived(self, flight: Flight, within: Leading) -> None:
+        """Note that a joiner has its outcome."""
+        with self._lock:
+            for outer in within:
+                outer.waits_for.remove(flight)
+
+    def open(self, keys: EntryKeys) -> Flight:
+        """Open a flight; a leaseless one that stands in its place is no longer joined."""
+        flight = Flight(keys.entry)
+        with self._lock:
+            self._open[keys.entry] = flight
+        return flight
+
+    def seal(self, flight: Flight) -> None:
+        """Close a flight to joiners, before its commit."""
+        with self._lock:
+            if self._open.get(flight.key) is flight:
+                del self._open[flight.key]
+
+    def settle(self, flight: Flight, outcome: Outcome) -> None:
+        """Give all joiners the outcome."""
+        self.seal(flight)
+        with self._lock:
+            waiters, flight.waiters = flight.waiters, []
+            for waiter in waiters:
+                waiter.outcome = outcome
+        for waiter in waiters:
+            waiter.wake()
+
+    def abandon(self, flight: Flight, lease: Lease | None) -> Lease | None:
+        """Hand a flight whose leader is gone to its first joiner.
+
+        Returns:
+            The lease, to be released, if there is no joiner.
+        """
+        with self._lock:
+            heir = flight.waiters.pop(0) if flight.waiters else None
+            if heir is None:
+                if self._open.get(flight.key) is flight:
+                    del self._open[flight.key]
+                return lease
+            heir.outcome = Promoted(lease)
+        heir.wake()
+        return None
+
+
+class ReentrantError(Exception):
+    """Waiting for this flight would never end, since it waits for the caller."""
+
+
+def _reaches(flight: Flight, targets: Leading) -> bool:
+    """Whether a flight is one of the targets or waits for one, however indirectly."""
+    seen: set[int] = set()
+    pending = [flight]
+    while pending:
+        current = pending.pop()
+        if any(current is target for target in targets):
+            return True
+        if id(current) not in seen:
+            seen.add(id(current))
+            pending.extend(current.waits_for)
+    return False

@@ -1,0 +1,150 @@
+"""Injective keys: two different requests never share one, and nothing a user typed stands in one."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from uuid import UUID
+
+from strawberry_response_cache.core._errors import CacheConfigurationError
+
+FORMAT_VERSION = 1
+"""Part of every key: releases whose entries differ in format stand side by side, unseen by each other."""
+
+_PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+
+
+def digest(parts: Sequence[str], *, size: int = 20) -> str:
+    """Hash a sequence of strings so that different sequences have different digests.
+
+    Every part is preceded by its length, so ``["a|b"]``, ``["a", "b"]`` and ``["ab"]`` all differ.
+
+    Args:
+        parts: The strings, of any content, in order.
+        size: Bytes of the digest; 20 (160 bits) unless a collision would only cost a miss.
+
+    Returns:
+        The digest in letters, digits, ``-`` and ``_``, stable across processes and machines.
+
+    Example:
+        >>> digest(["a|b"]) == digest(["a", "b"])
+        False
+    """
+    hasher = hashlib.blake2b(digest_size=size)
+    for part in parts:
+        encoded = part.encode("utf-8", "surrogatepass")
+        hasher.update(b"%d:" % len(encoded))
+        hasher.update(encoded)
+    return base64.urlsafe_b64encode(hasher.digest()).rstrip(b"=").decode("ascii")
+
+
+def checked_strings(values: object, name: str, example: str) -> tuple[str, ...]:
+    """Return an iterable of strings as a tuple.
+
+    Args:
+        values: What the caller passed.
+        name: What the message calls it, such as ``key_parts``.
+        example: What the message tells the caller to write.
+
+    Raises:
+        TypeError: If it is a bare string (whose characters would be taken one by one), or holds
+            anything but strings.
+    """
+    if isinstance(values, str | bytes):
+        msg = f"{name} is a bare {type(values).__name__}; wrap it in a list: {example}"
+        raise TypeError(msg)
+    if not isinstance(values, Iterable):
+        msg = f"{name} is a {type(values).__name__}; pass a list of strings: {example}"
+        raise TypeError(msg)
+    strings = tuple(values)
+    for position, value in enumerate(strings):
+        if not isinstance(value, str):
+            msg = (
+                f"{name}[{position}] is a {type(value).__name__}; every part is a string, "
+                f"so that 1 and '1' are never mixed up by accident: {example}"
+            )
+            raise TypeError(msg)
+    return strings
+
+
+def tag_digests(tags: Iterable[str]) -> tuple[str, ...]:
+    """Hash tags for the header of an entry and the tag table, in a stable order without repeats.
+
+    A collision of two tags purges too much, never too little, so 96 bits are plenty.
+    """
+    return tuple(sorted({digest((tag,), size=12) for tag in tags}))
+
+
+@dataclass(frozen=True, slots=True)
+class EntryKeys:
+    """The three Redis keys of one entry, all in one cluster slot."""
+
+    entry: str
+    lease: str
+    tags: str
+
+
+@dataclass(frozen=True, slots=True)
+class Keyspace:
+    """The keys of one cache for one tenant.
+
+    Args:
+        prefix: The cache's name: letters, digits and ``_ . : -``.
+        tenants: The path of tenants; empty for the cache itself.
+    """
+
+    prefix: str
+    tenants: tuple[str, ...] = ()
+    namespace: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Check the prefix and derive the namespace."""
+        if not isinstance(self.prefix, str) or _PREFIX.fullmatch(self.prefix) is None:
+            msg = (
+                "prefix must be 1 to 64 letters, digits, '_', '.', ':' or '-', "
+                "such as prefix='ledger'; it names this cache in Redis and in telemetry."
+            )
+            raise CacheConfigurationError(msg)
+        tenant = digest(self.tenants)
+        object.__setattr__(self, "namespace", f"{{{self.prefix}:{FORMAT_VERSION}:{tenant}}}")
+
+    @property
+    def tag_table(self) -> str:
+        """The hash that holds the epoch, the clock and the tags of this tenant."""
+        return f"{self.namespace}:t"
+
+    def keys(self, key_parts: Sequence[str]) -> EntryKeys:
+        """Return the keys of the entry that these parts name."""
+        name = digest(key_parts)
+        namespace = self.namespace
+        return EntryKeys(f"{namespace}:e:{name}", f"{namespace}:l:{name}", f"{namespace}:t")
+
+    def narrowed(self, tenant: str | int | UUID) -> "Keyspace":
+        """Return the keys of a tenant inside this keyspace.
+
+        Raises:
+            CacheConfigurationError: If the tenant is neither a string, an int nor a UUID, or empty.
+        """
+        return _narrowed(self.prefix, self.tenants, checked_tenant(tenant))
+
+
+def checked_tenant(tenant: object) -> str:
+    """Return a tenant as a string.
+
+    Raises:
+        CacheConfigurationError: If it is neither a string, an int nor a UUID, or empty.
+    """
+    if isinstance(tenant, bool) or not isinstance(tenant, str | int | UUID):
+        msg = f"a tenant is a {type(tenant).__name__}; pass a string, an int or a UUID."
+        raise CacheConfigurationError(msg)
+    if tenant == "":
+        msg = "a tenant is an empty string; pass what identifies the tenant, or None for none at all."
+        raise CacheConfigurationError(msg)
+    return str(tenant)
+
+
+@lru_cache(maxsize=4096)
+def _narrowed(prefix: str, tenants: tuple[str, ...], tenant: str) -> Keyspace:
+    return Keyspace(prefix, (*tenants, tenant))

@@ -1,0 +1,118 @@
+"""What the core tells an observer: frozen events without any key, variable or value.
+
+The core knows no telemetry library; `strawberry_response_cache.telemetry` turns these events into
+spans. What is not in an event cannot leak.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """On whose behalf the store is called.
+
+    Attributes:
+        name: The cache's prefix.
+        scope: ``value`` for the core used directly, ``operation`` or ``field`` for GraphQL.
+        visibility: ``public``, ``private`` or None; never a session.
+        operation_type: GraphQL's, such as ``query``.
+        operation_name: The name that the document gives the operation.
+    """
+
+    name: str
+    scope: Literal["value", "operation", "field"] = "value"
+    visibility: Literal["public", "private"] | None = None
+    operation_type: str | None = None
+    operation_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LookedUp:
+    """A lookup left the process and is over; times in nanoseconds since 1970."""
+
+    subject: Subject
+    started_ns: int
+    ended_ns: int
+    result: Literal["hit", "stale", "miss"]
+    age: float | None = None
+    ttl: float | None = None
+    size: int | None = None
+    error_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PutIn:
+    """A commit left the process and is over; times in nanoseconds since 1970."""
+
+    subject: Subject
+    started_ns: int
+    ended_ns: int
+    ttl: float
+    size: int
+    tag_count: int
+    error_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """An invalidation left the process and is over; times in nanoseconds since 1970."""
+
+    subject: Subject
+    started_ns: int
+    ended_ns: int
+    kind: Literal["tags", "key", "clear"]
+    tag_count: int
+    error_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Concluded:
+    """A GraphQL operation has its outcome."""
+
+    status: Literal["hit", "stale", "miss", "bypass"]
+    reason: str | None
+
+
+class Observer(Protocol):
+    """Listens to the core. Its methods are quick, do no I/O and raise nothing."""
+
+    def listening(self) -> bool:
+        """Whether anyone wants events now; where not, none is made."""
+        ...
+
+    def looked_up(self, event: LookedUp) -> None:
+        """A lookup is over."""
+        ...
+
+    def put_in(self, event: PutIn) -> None:
+        """A commit is over."""
+        ...
+
+    def purged(self, event: Purged) -> None:
+        """An invalidation is over."""
+        ...
+
+    def concluded(self, event: Concluded) -> None:
+        """A GraphQL operation has its outcome."""
+        ...
+
+
+class Silence:
+    """The observer of a cache whose telemetry is off."""
+
+    def listening(self) -> bool:
+        """Nobody listens."""
+        return False
+
+    def looked_up(self, event: LookedUp) -> None:
+        """Ignore it."""
+
+    def put_in(self, event: PutIn) -> None:
+        """Ignore it."""
+
+    def purged(self, event: Purged) -> None:
+        """Ignore it."""
+
+    def concluded(self, event: Concluded) -> None:
+        """Ignore it."""

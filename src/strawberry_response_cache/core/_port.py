@@ -1,0 +1,324 @@
+"""The port: bytes in, judged entries and leases out. Everything above it is a client of it.
+
+An effect says what to ask of the store; `calls` turns it into commands of one slot and `interpret`
+turns the replies into a judgement. Neither does I/O, so one protocol serves both drivers.
+"""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+from strawberry_response_cache.core import _scripts
+from strawberry_response_cache.core._entry import Entry, Recording, UnreadableEntryError, decode, encode
+from strawberry_response_cache.core._keys import EntryKeys
+from strawberry_response_cache.core._scripts import Script
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to store one entry, as of one moment of the tenant's clock."""
+
+    token: str
+    epoch: str
+    clock: int
+
+
+# -- What a lookup can find ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """An entry within its ttl."""
+
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """An entry within its stale window; with a lease, the caller is the one to refresh it."""
+
+    entry: Entry
+    lease: Lease | None
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """Nothing usable, and the lease is the caller's."""
+
+    lease: Lease
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Nothing usable, and another caller holds the lease."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoLease:
+    """Nothing usable, and the server takes no writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """The judged entry's bytes are damaged; looking up again with this write id purges it."""
+
+    write_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The entry was replaced between its judgement and its reading."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """The store did not answer; `error_type` is all that is kept of the error.
+
+    The error's own text can hold the command's arguments, so it is never passed on.
+    """
+
+    error_type: str
+
+
+Judgement: TypeAlias = Fresh | Stale | Granted | Held | NoLease | Unreadable | Moved | Unavailable
+
+
+# -- Effects: what can be asked of the store ------------------------------------------------------
+
+Call: TypeAlias = tuple[Script | str, tuple[str, ...], tuple[Any, ...]]
+"""A script or a command's name, its keys, its arguments."""
+
+
+class Effect(Protocol[R]):
+    """Something to ask of the store, in one batch of calls on one connection."""
+
+    def calls(self) -> Sequence[Call]:
+        """Return the calls to send, in order."""
+        ...
+
+    def interpret(self, replies: Sequence[Any]) -> R:
+        """Return what the replies mean. A reply may be an exception."""
+        ...
+
+    def unavailable(self, error: BaseException) -> R:
+        """Return what it means that the store did not answer."""
+        ...
+
+
+def new_token() -> str:
+    """Return a random token: for leases, write ids and epochs."""
+    return secrets.token_urlsafe(12)
+
+
+def failure(error: BaseException) -> Unavailable:
+    """Return what may be said of an error: its qualified type name, never its text."""
+    kind = type(error)
+    module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+    return Unavailable(f"{module}{kind.__qualname__}")
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup(Effect[Judgement]):
+    """Read an entry, judged; where there is none, ask for the lease.
+
+    Attributes:
+        keys: The entry's keys.
+        lease_ms: The life of the lease.
+        rejected: The write id of an entry that could not be rebuilt, and is to go.
+    """
+
+    keys: EntryKeys
+    lease_ms: int
+    rejected: str = ""
+    token: str = field(default_factory=new_token, repr=False)
+
+    def calls(self) -> Sequence[Call]:
+        """A script that judges the entry, and a native GET that fetches it."""
+        keys = (self.keys.entry, self.keys.lease, self.keys.tags)
+        arguments = (
+            self.token,
+            self.lease_ms,
+            self.token[::-1],
+            _scripts.TAG_TABLE_LIFE_MS,
+            self.rejected,
+        )
+        return ((_scripts.LOOKUP, keys, arguments), ("GET", keys[:1], ()))
+
+    def interpret(self, replies: Sequence[Any]) -> Judgement:
+        """Join the judgement with the bytes; they count only if they are the judged write."""
+        judged, stored = replies
+        if isinstance(judged, Exception):
+            return failure(judged)
+        try:
+            verdict, write_id, epoch = (judged[n].decode("ascii") for n in (0, 1, 3))
+            pttl, clock = int(judged[2]), int(judged[4] or 0)
+        except (AttributeError, IndexError, TypeError, ValueError) as error:
+            return failure(error)
+        lease = Lease(self.token, epoch, clock)
+        match verdict:
+            case "granted":
+                return Granted(lease)
+            case "held":
+                return Held()
+            case "refused":
+                return NoLease()
+            case "fresh" | "stale" | "refresh":
+                entry = self._entry(stored, write_id, pttl)
+                if not isinstance(entry, Entry):
+                    return entry
+                if verdict == "fresh":
+                    return Fresh(entry)
+                return Stale(entry, lease if verdict == "refresh" else None)
+            case _:
+                return Unavailable("unknown_verdict")
+
+    @staticmethod
+    def _entry(stored: object, write_id: str, pttl: int) -> Entry | Unreadable | Moved:
+        if not isinstance(stored, bytes):
+            return Moved()
+        try:
+            entry = decode(stored, pttl_ms=pttl)
+        except UnreadableEntryError:
+            return Unreadable(write_id)
+        return entry if entry.write_id == write_id else Moved()
+
+    def unavailable(self, error: BaseException) -> Judgement:
+        """Nothing is known of the entry."""
+        return failure(error)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The commit took place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The commit was refused: the lease was lost, the tenant cleared, or a tag purged meanwhile."""
+
+
+Committed: TypeAlias = Stored | Refused | Unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Commit(Effect[Committed]):
+    """Store a recording, if nothing that bears on it happened since the lease was granted."""
+
+    keys: EntryKeys
+    lease: Lease
+    recording: Recording = field(repr=False)
+
+    def calls(self) -> Sequence[Call]:
+        """One script: compare, write, release."""
+        recording, lease = self.recording, self.lease
+        life = recording.ttl_ms + recording.stale_ms
+        # The token is the write id: a lease stores at most once.
+        entry = encode(recording, write_id=lease.token, epoch=lease.epoch, clock=lease.clock)
+        arguments = (
+            lease.token,
+            lease.epoch,
+            lease.clock,
+            ",".join(recording.tags),
+            life,
+            life + _scripts.TAG_TABLE_LIFE_MS,
+            lease.token,
+            entry,
+        )
+        return ((_scripts.COMMIT, (self.keys.entry, self.keys.lease, self.keys.tags), arguments),)
+
+    def interpret(self, replies: Sequence[Any]) -> Committed:
+        """Return whether it was stored."""
+        (reply,) = replies
+        if isinstance(reply, Exception):
+            return failure(reply)
+        return Stored() if reply == b"stored" else Refused()
+
+    def unavailable(self, error: BaseException) -> Committed:
+        """It may or may not have been stored."""
+        return failure(error)
+
+
+class _Housekeeping(Effect[Unavailable | None]):
+    """An effect whose answer matters to nobody but the log."""
+
+    __slots__ = ()
+
+    def interpret(self, replies: Sequence[Any]) -> Unavailable | None:
+        """Return the failure, if it failed."""
+        return next((failure(reply) for reply in replies if isinstance(reply, Exception)), None)
+
+    def unavailable(self, error: BaseException) -> Unavailable | None:
+        """Return the failure."""
+        return failure(error)
+
+
+@dataclass(frozen=True, slots=True)
+class Renew(_Housekeeping):
+    """Extend a lease whose generation is still running."""
+
+    keys: EntryKeys
+    lease: Lease
+    lease_ms: int
+
+    def calls(self) -> Sequence[Call]:
+        """One script, which touches only the caller's own lease."""
+        return ((_scripts.RENEW, (self.keys.lease,), (self.lease.token, self.lease_ms)),)
+
+
+@dataclass(frozen=True, slots=True)
+class Release(_Housekeeping):
+    """Give a lease back without storing."""
+
+    keys: EntryKeys
+    lease: Lease
+
+    def calls(self) -> Sequence[Call]:
+        """One script, which touches only the caller's own lease."""
+        return ((_scripts.RELEASE, (self.keys.lease,), (self.lease.token,)),)
+
+
+@dataclass(frozen=True, slots=True)
+class Invalidate(_Housekeeping):
+    """Purge every entry that carries one of the tags; its cost does not depend on their number."""
+
+    tag_table: str
+    tags: tuple[str, ...]
+    max_tags: int
+
+    def calls(self) -> Sequence[Call]:
+        """One script."""
+        return ((_scripts.INVALIDATE, (self.tag_table,), (self.max_tags, *self.tags)),)
+
+
+@dataclass(frozen=True, slots=True)
+class Forget(_Housekeeping):
+    """Purge one entry, and refuse whatever is being generated for it."""
+
+    keys: EntryKeys
+
+    def calls(self) -> Sequence[Call]:
+        """One command: without its lease a running generation cannot commit."""
+        return (("UNLINK", (self.keys.entry, self.keys.lease), ()),)
+
+
+@dataclass(frozen=True, slots=True)
+class Clear(_Housekeeping):
+    """Purge every entry of a tenant."""
+
+    tag_table: str
+
+    def calls(self) -> Sequence[Call]:
+        """One command: with the epoch gone, no entry is good and no running generation commits."""
+        return (("UNLINK", (self.tag_table,), ()),)
+
+
+@dataclass(frozen=True, slots=True)
+class Ping(_Housekeeping):
+    """Ask whether the server answers."""
+
+    def calls(self) -> Sequence[Call]:
+        """One command."""
+        return (("PING", (), ()),)

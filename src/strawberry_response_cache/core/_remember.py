@@ -1,0 +1,343 @@
+"""The algorithm of `remember`, once, without I/O: a generator that yields what it needs done.
+
+`_drivers` runs it with asyncio or with threads. It is written for any client of the port: what is
+generated, how it becomes bytes, and how bytes become a value again, is the client's `Recipe`.
+
+The steps: join a flight of this process; else look up, judged by the server; else, holding the
+lease, generate in the caller's own task, seal the flight, commit. Whatever fails in the store
+costs a generator run, never the request.
+"""
+
+import logging
+import random
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+
+from strawberry_response_cache.core._entry import Entry, Recording, UnreadableEntryError
+from strawberry_response_cache.core._flights import (
+    Failed,
+    Flight,
+    Flights,
+    Landed,
+    Leading,
+    LookAgain,
+    NotShared,
+    Promoted,
+    ReentrantError,
+    Waiter,
+)
+from strawberry_response_cache.core._keys import EntryKeys
+from strawberry_response_cache.core._port import (
+    Commit,
+    Fresh,
+    Granted,
+    Held,
+    Judgement,
+    Lease,
+    Lookup,
+    Moved,
+    NoLease,
+    Release,
+    Stale,
+    Stored,
+    Unavailable,
+    Unreadable,
+    failure,
+    new_token,
+)
+from strawberry_response_cache.core._response import CachedResponse, CacheDetail, CacheStatus
+
+T = TypeVar("T")
+
+logger = logging.getLogger("strawberry_response_cache")
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class NotStored:
+    """A recipe's answer that a value is not to be stored, and why."""
+
+    detail: CacheDetail
+
+
+class Recipe(Protocol[T]):
+    """What a client of the algorithm brings: both directions between its values and bytes."""
+
+    def record(self, value: T) -> Recording | NotStored:
+        """Turn a generated value into a recording; what it raises is raised to the caller."""
+        ...
+
+    def read(self, recording: Recording) -> T:
+        """Rebuild a value.
+
+        Raises:
+            UnreadableEntryError: If these bytes do not make one; the entry is purged.
+        """
+        ...
+
+
+# -- What the algorithm asks of its driver, beside effects on the store ------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Generate:
+    """Run the caller's generator in the caller's own task, renewing the lease meanwhile."""
+
+    flight: Flight | None
+    keys: EntryKeys
+    lease: Lease | None
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Wait until the waiter is woken."""
+
+    waiter: Waiter
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Wait this many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Detach:
+    """Perform an effect without making the caller wait for it."""
+
+    effect: Release
+
+
+class CallerGoneError(BaseException):
+    """Thrown in at an effect on the store: it ended with this result, but the caller was cancelled."""
+
+    def __init__(self, result: object) -> None:
+        super().__init__()
+        self.result = result
+
+
+Request: TypeAlias = Lookup | Commit | Release | Detach | Generate | Join | Pause
+Flow: TypeAlias = Generator[Request, Any, CachedResponse[T]]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The numbers that the algorithm decides by."""
+
+    lease_ms: int
+    wait_budget: float
+
+
+@dataclass(slots=True)
+class Remember(Generic[T]):
+    """One caller asking for one value.
+
+    Attributes:
+        keys: The entry's keys.
+        recipe: Both directions between value and bytes.
+        flights: The flights to join or to open.
+        limits: Lease and waiting.
+        within: The flights whose generators the caller runs in.
+        jitter: Returns a number from 0 to 1.
+    """
+
+    keys: EntryKeys
+    recipe: Recipe[T]
+    flights: Flights
+    limits: Limits
+    within: Leading = ()
+    jitter: Callable[[], float] = random.random
+    token: str = field(default_factory=new_token, repr=False)
+
+    def flow(self) -> Flow[T]:
+        """Obtain the value: from a flight, from the store, or from the generator."""
+        pauses = _pauses(self.limits.wait_budget, self.jitter)
+        rejected, repeated = "", False
+        while True:
+            try:
+                joined = self.flights.join(self.keys, self.within)
+            except ReentrantError:
+                return (yield from self._generate_alone(CacheDetail.REENTRANT))
+            if joined is not None:
+                response = yield from self._await_flight(*joined)
+                if response is not None:
+                    return response
+                continue
+
+            match (yield from self._look_up(rejected)):
+                case Fresh(entry):
+                    try:
+                        return self._hit(entry, CacheDetail.FRESH)
+                    except UnreadableEntryError:
+                        unreadable = entry.write_id
+                case Stale(entry, lease):
+                    try:
+                        stale = self._hit(entry, CacheDetail.STALE)
+                    except UnreadableEntryError:
+                        unreadable = entry.write_id
+                    else:
+                        if lease is None:
+                            return stale
+                        return (yield from self._lead(lease, stale))
+                case Unreadable(write_id):
+                    unreadable = write_id
+                case Granted(lease):
+                    return (yield from self._lead(lease))
+                case Held():
+                    pause = next(pauses, None)
+                    if pause is None:
+                        return (yield from self._generate_alone(CacheDetail.WAITED_OUT))
+                    yield Pause(pause)
+                    continue
+                case NoLease():
+                    return (yield from self._without_lease(CacheDetail.NO_LEASE))
+                case Unavailable():
+                    # An answer that never came may have been a lease; it would block other processes.
+                    yield Detach(Release(self.keys, Lease(self.token, "", 0)))
+                    return (yield from self._without_lease(CacheDetail.STORE_FAILURE))
+                case Moved():
+                    unreadable = ""
+
+            # The bytes were not what was judged: purge them if damaged, and look once more.
+            if repeated:
+                yield from self._release(Lease(self.token, "", 0))
+                return (yield from self._generate_alone(CacheDetail.STORE_FAILURE))
+            rejected, repeated = unreadable, True
+
+    def _look_up(self, rejected: str) -> Generator[Request, Any, Judgement]:
+        lookup = Lookup(self.keys, self.limits.lease_ms, rejected, self.token)
+        try:
+            judgement: Judgement = yield lookup
+        except CallerGoneError as gone:
+            if not isinstance(gone.result, Fresh | Held | NoLease):
+                yield from self._release(Lease(self.token, "", 0))
+            raise
+        return judgement
+
+    def _await_flight(self, flight: Flight, waiter: Waiter) -> Generator[Request, Any, CachedResponse[T] | None]:
+        """Wait for another caller's generation; None means to start over."""
+        try:
+            yield Join(waiter)
+        except BaseException:
+            yield from self._release(self.flights.leave(flight, waiter, self.within))
+            raise
+        self.flights.arrived(flight, self.within)
+        match waiter.outcome:
+            case Landed(recording):
+                try:
+                    value = self.recipe.read(recording)
+                except UnreadableEntryError:
+                    return (yield from self._generate_alone(CacheDetail.UNCACHEABLE))
+                ttl = recording.ttl_ms / 1000
+                return CachedResponse(value, CacheStatus.MISS, CacheDetail.JOINED, ttl=ttl)
+            case Failed(error):
+                raise error
+            case NotShared():
+                return (yield from self._generate_alone(CacheDetail.UNCACHEABLE))
+            case Promoted(lease):
+                return (yield from self._lead(lease, flight=flight))
+            case _:
+                return None
+
+    def _without_lease(self, detail: CacheDetail) -> Flow[T]:
+        """Generate without storing, once for all callers of this process that come meanwhile."""
+        try:
+            joined = self.flights.join(self.keys, self.within)
+        except ReentrantError:
+            return (yield from self._generate_alone(CacheDetail.REENTRANT))
+        response = (yield from self._await_flight(*joined)) if joined else None
+        return response or (yield from self._lead(None, detail=detail))
+
+    def _lead(
+        self,
+        lease: Lease | None,
+        stale: CachedResponse[T] | None = None,
+        *,
+        flight: Flight | None = None,
+        detail: CacheDetail = CacheDetail.STORE_FAILURE,
+    ) -> Flow[T]:
+        """Generate for oneself and for whoever joins, and commit.
+
+        Args:
+            lease: The right to store; None where the store gave none.
+            stale: What to return if a refresh fails.
+            flight: The flight to lead on, after a promotion.
+            detail: Why there is no lease.
+        """
+        if flight is None:
+            # Nobody joins a refresh: everyone else takes the stale value at once.
+            flight = Flight(self.keys.entry) if stale else self.flights.open(self.keys)
+        try:
+            value = yield Generate(flight, self.keys, lease)
+            recording = self.recipe.record(value)
+        except Exception as error:
+            self.flights.settle(flight, Failed(error))
+            if stale is not None:
+                # The lease stays until it expires: one try per lease, not one per request.
+                logger.warning(
+                    "A refresh failed; the stale value is served.",
+                    extra={"error.type": failure(error).error_type},
+                )
+                return stale
+            yield from self._release(lease)
+            raise
+        except BaseException:
+            yield from self._release(self.flights.abandon(flight, lease))
+            raise
+        if isinstance(recording, NotStored):
+            self.flights.settle(flight, NotShared())
+            yield from self._release(lease)
+            return CachedResponse(value, CacheStatus.BYPASS, recording.detail)
+        if lease is None:
+            self.flights.settle(flight, Landed(recording))
+            return CachedResponse(value, CacheStatus.BYPASS, detail)
+        return (yield from self._commit(flight, lease, value, recording))
+
+    def _commit(self, flight: Flight, lease: Lease, value: T, recording: Recording) -> Flow[T]:
+        self.flights.seal(flight)
+        try:
+            committed = yield Commit(self.keys, lease, recording)
+        except CallerGoneError as gone:
+            self._settle(flight, gone.result, recording)
+            raise
+        except BaseException:
+            self.flights.settle(flight, LookAgain())
+            raise
+        self._settle(flight, committed, recording)
+        if isinstance(committed, Stored):
+            ttl = recording.ttl_ms / 1000
+            return CachedResponse(value, CacheStatus.MISS, CacheDetail.GENERATED, ttl=ttl)
+        failed = isinstance(committed, Unavailable)
+        detail = CacheDetail.STORE_FAILURE if failed else CacheDetail.REFUSED
+        return CachedResponse(value, CacheStatus.MISS, detail)
+
+    def _settle(self, flight: Flight, committed: object, recording: Recording) -> None:
+        """Share the recording if it was stored; unknown or refused, joiners look again."""
+        stored = isinstance(committed, Stored)
+        self.flights.settle(flight, Landed(recording) if stored else LookAgain())
+
+    def _generate_alone(self, detail: CacheDetail) -> Flow[T]:
+        """Generate without a lease and without a flight, and store nothing."""
+        value = yield Generate(None, self.keys, None)
+        return CachedResponse(value, CacheStatus.BYPASS, detail)
+
+    def _release(self, lease: Lease | None) -> Generator[Request, Any, None]:
+        if lease is not None:
+            yield Release(self.keys, lease)
+
+    def _hit(self, entry: Entry, detail: CacheDetail) -> CachedResponse[T]:
+        value = self.recipe.read(entry.recording)
+        return CachedResponse(value, CacheStatus.HIT, detail, entry.age, entry.ttl)
+
+
+def _pauses(budget: float, jitter: Callable[[], float]) -> Generator[float, None, None]:
+    """Yield growing pauses, each shortened by up to a half, until the budget is spent."""
+    pause = _FIRST_PAUSE
+    while budget > 0:
+        shortened = min(pause * (1 - jitter() / 2), budget)
+        budget -= shortened
+        yield shortened
+        pause = min(pause * 2, _LONGEST_PAUSE)
