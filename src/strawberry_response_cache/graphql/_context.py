@@ -1,0 +1,166 @@
+"""What a request's context says: tenant, session, varied values. Whatever is unclear, fails closed."""
+
+import inspect
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from strawberry_response_cache.core import CacheConfigurationError, ResponseCache
+from strawberry_response_cache.core._keys import checked_tenant
+from strawberry_response_cache.core._observer import Observer
+from strawberry_response_cache.graphql._key import UnkeyableError, canonical
+from strawberry_response_cache.graphql._policy import Policy, Problem
+from strawberry_response_cache.graphql._reasons import Reason
+
+logger = logging.getLogger("strawberry_response_cache")
+
+Tenant: TypeAlias = Callable[[Any], str | int | UUID | None]
+Session: TypeAlias = Callable[[Any], str | int | UUID | None]
+Switch: TypeAlias = bool | Callable[[Any], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """For whom an operation is answered: the tenant's cache, the session, the varied values."""
+
+    cache: ResponseCache
+    session: str | None
+    varied: Mapping[str, str]
+
+
+class _UnclearError(Exception):
+    """A function of the context raised or returned nothing usable."""
+
+
+class RequestContext:
+    """The extension's functions, applied to the context of one request.
+
+    Args:
+        options: The extension's configuration.
+        context: The context that the request brought, of any kind.
+    """
+
+    def __init__(self, options: "Options", context: object) -> None:
+        self._options = options
+        self._context = context
+        self.schema_name = options.schema_name
+        self.cache_name = options.cache._keyspace.prefix  # noqa: SLF001 - a client of the port
+        self.observer: Observer = options.cache._engine.observer  # noqa: SLF001 - a client of the port
+
+    def is_enabled(self) -> bool:
+        """Whether the cache is on; off where that cannot be told."""
+        return self._switch("enabled", self._options.enabled)
+
+    def is_debugged(self) -> bool:
+        """Whether the response says what the cache did; not where that cannot be told."""
+        return self._switch("debug", self._options.debug)
+
+    def identify(self, policy: Policy) -> Who | Problem:
+        """Return for whom an operation of this policy is answered, or why that is unclear."""
+        options = self._options
+        cache = options.cache
+        try:
+            if options.tenant is not None:
+                cache = cache.for_tenant(self._tenant(options.tenant))
+            session = self._session(options.session) if policy.private_by else None
+            varied = {
+                name: self._canonical("vary", self._call(f"vary[{name!r}]", options.vary[name]))
+                for name in sorted(policy.vary)
+            }
+        except _UnclearError:
+            return Problem(
+                Reason.CONTEXT_FAILED,
+                None,
+                "tenant, session or vary gave nothing usable for this request; the log says which.",
+            )
+        if policy.private_by and session is None:
+            options.warn_of_missing_session(policy.private_by)
+            return Problem(
+                Reason.PRIVATE_WITHOUT_SESSION,
+                policy.private_by,
+                f"{policy.private_by} is PRIVATE; give the extension session=..., which identifies "
+                "the user of a request.",
+            )
+        return Who(cache, session, varied)
+
+    def _tenant(self, function: Tenant) -> str:
+        tenant = self._call("tenant", function)
+        try:
+            return checked_tenant(tenant)
+        except CacheConfigurationError:
+            raise self._unclear("tenant", type(tenant)) from None
+
+    def _session(self, function: Session | None) -> str | None:
+        """Return the session as it stands in keys; None, empty and false values are no session."""
+        session = None if function is None else self._call("session", function)
+        return self._canonical("session", session) if session else None
+
+    def _canonical(self, name: str, value: object) -> str:
+        try:
+            return canonical(value)
+        except UnkeyableError:
+            raise self._unclear(name, type(value)) from None
+
+    def _switch(self, name: str, switch: Switch) -> bool:
+        if not callable(switch):
+            return switch
+        try:
+            return self._call(name, switch) is True
+        except _UnclearError:
+            return False
+
+    def _call(self, name: str, function: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - whatever it returns
+        try:
+            value = function(self._context)
+        except Exception as error:
+            # The user's own function failed; what it would have said decides who sees what.
+            raise self._unclear(name, type(error)) from None
+        if inspect.iscoroutine(value):
+            value.close()
+            raise self._unclear(name, type(value))
+        return value
+
+    @staticmethod
+    def _unclear(name: str, kind: type) -> _UnclearError:
+        logger.error(
+            "A function of the context failed or returned nothing usable; not cached.",
+            extra={"response_cache.function": name, "error.type": kind.__qualname__},
+        )
+        return _UnclearError()
+
+
+class Options:
+    """The extension's configuration, checked once; see `ResponseCacheExtension`."""
+
+    def __init__(  # noqa: PLR0913 - the extension's own arguments
+        self,
+        *,
+        cache: ResponseCache,
+        tenant: Tenant | None,
+        session: Session | None,
+        vary: Mapping[str, Callable[[Any], Any]],
+        default_ttl: float | None,
+        enabled: Switch,
+        debug: Switch,
+        schema_name: str,
+    ) -> None:
+        self.cache = cache
+        self.tenant = tenant
+        self.session = session
+        self.vary = vary
+        self.default_ttl = default_ttl
+        self.enabled = enabled
+        self.debug = debug
+        self.schema_name = schema_name
+        self._warned: set[str] = set()
+
+    def warn_of_missing_session(self, coordinate: str) -> None:
+        """Log once per field that PRIVATE data met a request without a session."""
+        if coordinate not in self._warned:
+            self._warned.add(coordinate)
+            logger.warning(
+                "A PRIVATE response is not cached for a request without a session.",
+                extra={"response_cache.field": coordinate},
+            )

@@ -1,0 +1,206 @@
+"""`ResponseCacheExtension`: the configured object that is registered with a schema as it is."""
+
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NoReturn
+
+from strawberry.extensions import SchemaExtension
+from strawberry.schema import BaseSchema
+from strawberry.types import ExecutionContext
+
+from strawberry_response_cache.core import CacheConfigurationError, ResponseCache
+from strawberry_response_cache.core._duration import Duration, seconds
+from strawberry_response_cache.graphql._context import (
+    Options,
+    RequestContext,
+    Session,
+    Switch,
+    Tenant,
+)
+from strawberry_response_cache.graphql._executor import announced, install
+from strawberry_response_cache.graphql._plan import Plans
+from strawberry_response_cache.graphql._rules import SchemaRules
+from strawberry_response_cache.graphql._run import Run
+
+_AS_IT_IS = (
+    "Register the ResponseCacheExtension as it is, not in a lambda and not as a class:\n\n"
+    "    extension = ResponseCacheExtension(cache, tenant=...)\n"
+    "    schema = strawberry.Schema(Query, extensions=[extension])"
+)
+
+
+class ResponseCacheExtension:
+    """Caches the responses of a Strawberry schema's queries.
+
+    Registering it is the only step. Nothing is cached until `cache_control` says so; PRIVATE data
+    is kept per session, and all data per tenant.
+
+    Args:
+        cache: Where responses are kept.
+        tenant: Returns the tenant of a request's context (a string, an int or a UUID); None for a
+            service without tenants.
+        session: Returns what identifies the user of a request's context, for PRIVATE data; what is
+            None, empty or false is no session, and such a request's PRIVATE responses are not cached.
+        vary: Names and functions of the context; a field names in ``cache_control(vary=[...])``
+            which of these values it depends on.
+        default_ttl: Seconds for objects without a hint, as in Apollo's server; None, the default,
+            caches only what carries a hint.
+        enabled: Whether the cache is on: a bool, or a function of the context.
+        debug: Whether responses carry ``extensions.responseCache``, which says what the cache did
+            and why: a bool, or a function of the context.
+        schema_name: Keeps apart two schemas that share a cache's prefix.
+
+    Raises:
+        CacheConfigurationError: If an argument is of a wrong kind.
+
+    Example:
+        >>> import strawberry
+        >>> from strawberry_response_cache import ResponseCache, cache_control
+        >>> @strawberry.type
+        ... class Query:
+        ...     @cache_control(ttl=60)
+        ...     @strawberry.field
+        ...     def motto(self) -> str:
+        ...         return "once"
+        >>> cache = ResponseCache.from_url("memory://", prefix="doc")
+        >>> extension = ResponseCacheExtension(cache, tenant=None, debug=True)
+        >>> schema = strawberry.Schema(Query, extensions=[extension])
+        >>> for _ in range(2):
+        ...     result = schema.execute_sync("{ motto }")
+        ...     print(result.data, result.extensions["responseCache"]["status"])
+        {'motto': 'once'} miss
+        {'motto': 'once'} hit
+    """
+
+    def __init__(  # noqa: PLR0913 - each is one decision of the user's, all but the first by name
+        self,
+        cache: ResponseCache,
+        *,
+        tenant: Tenant | None,
+        session: Session | None = None,
+        vary: Mapping[str, Callable[[Any], Any]] | None = None,
+        default_ttl: Duration | None = None,
+        enabled: Switch = True,
+        debug: Switch = False,
+        schema_name: str = "",
+    ) -> None:
+        _require(isinstance(cache, ResponseCache), "cache", cache, "a ResponseCache")
+        _require(tenant is None or callable(tenant), "tenant", tenant, "a function of the context, or None")
+        _require(session is None or callable(session), "session", session, "a function of the context, or None")
+        _require(
+            vary is None
+            or (isinstance(vary, Mapping) and all(isinstance(n, str) and callable(f) for n, f in vary.items())),
+            "vary",
+            vary,
+            'a mapping of names to functions of the context, such as {"locale": ...}',
+        )
+        _require(isinstance(enabled, bool) or callable(enabled), "enabled", enabled, "a bool or a function of the context")
+        _require(isinstance(debug, bool) or callable(debug), "debug", debug, "a bool or a function of the context")
+        _require(isinstance(schema_name, str), "schema_name", schema_name, "a string")
+        self._options = Options(
+            cache=cache,
+            tenant=tenant,
+            session=session,
+            vary=dict(vary or {}),
+            default_ttl=None if default_ttl is None else seconds(default_ttl, "default_ttl"),
+            enabled=enabled,
+            debug=debug,
+            schema_name=schema_name,
+        )
+        self._lock = threading.Lock()
+        self._plans: weakref.WeakKeyDictionary[BaseSchema, Plans] = weakref.WeakKeyDictionary()
+
+    def __call__(self) -> SchemaExtension:
+        """Return the extension of one request; Strawberry calls this."""
+        return _RequestExtension(self)
+
+    def __repr__(self) -> str:
+        """Name the cache, and nothing that a request brought."""
+        return f"ResponseCacheExtension({self._options.cache!r})"
+
+    @property
+    def execution_context(self) -> NoReturn:
+        """There is none: this object outlives requests."""
+        raise CacheConfigurationError(_AS_IT_IS)
+
+    @execution_context.setter
+    def execution_context(self, _: object) -> None:
+        # Strawberry sets it on what a factory returned: this object came out of a lambda.
+        raise CacheConfigurationError(_AS_IT_IS)
+
+    def check(self, schema: BaseSchema) -> None:
+        """Check every annotation of a schema, such as once at start.
+
+        Args:
+            schema: A schema with which this extension is registered.
+
+        Raises:
+            CacheConfigurationError: If annotations are wrong; it lists all of them, each with its
+                coordinate. The same is raised when the schema is first used.
+        """
+        if self not in getattr(schema, "extensions", ()):
+            msg = f"This extension is not registered with the schema. {_AS_IT_IS}"
+            raise CacheConfigurationError(msg)
+        self._adopt(schema)
+
+    def _adopt(self, schema: BaseSchema) -> Plans:
+        """Return the plans of a schema; its rules are worked out and its executor set the first time."""
+        plans = self._plans.get(schema)
+        if plans is None:
+            others = [e for e in getattr(schema, "extensions", ()) if isinstance(e, ResponseCacheExtension)]
+            if len(others) > 1:
+                msg = "A schema takes one ResponseCacheExtension; two would answer for each other."
+                raise CacheConfigurationError(msg)
+            with self._lock:
+                plans = self._plans.get(schema)
+                if plans is None:
+                    executable = schema._schema  # type: ignore[attr-defined] # noqa: SLF001 - Strawberry's name for it
+                    rules = SchemaRules(executable, self._options.vary)
+                    plans = Plans(executable, rules, self._options.default_ttl)
+                    install(schema)
+                    self._plans[schema] = plans
+        return plans
+
+
+class _RequestExtension(SchemaExtension):
+    """The part of the extension that lives for one request and only connects the others."""
+
+    def __init__(self, extension: ResponseCacheExtension) -> None:
+        self._extension = extension
+        self._run: Run | None = None
+        self._request: RequestContext | None = None
+
+    @property
+    def execution_context(self) -> ExecutionContext:
+        """Strawberry's execution context."""
+        return self._execution_context
+
+    @execution_context.setter
+    def execution_context(self, context: ExecutionContext) -> None:
+        # Set before anything of the request runs: early enough to exchange the schema's executor.
+        self._execution_context = context
+        self._extension._adopt(context.schema)  # noqa: SLF001 - one module
+
+    def on_execute(self) -> Iterator[None]:
+        """Announce the run to the executor that Strawberry builds next."""
+        context = self._execution_context
+        self._request = RequestContext(self._extension._options, context.context)  # noqa: SLF001 - one module
+        plans = self._extension._adopt(context.schema)  # noqa: SLF001 - one module
+        self._run = Run(self._request, plans, context)
+        with announced(self._run):
+            yield
+
+    def get_results(self) -> dict[str, Any]:
+        """Say what the cache did, if the extension is debugged."""
+        if self._run is None or self._request is None or self._run.outcome is None:
+            return {}
+        if not self._request.is_debugged():
+            return {}
+        return {"responseCache": self._run.outcome.for_people()}
+
+
+def _require(condition: bool, name: str, value: object, wanted: str) -> None:  # noqa: FBT001 - reads as a sentence
+    if not condition:
+        msg = f"{name} is a {type(value).__name__}; pass {wanted}."
+        raise CacheConfigurationError(msg)

@@ -1,0 +1,199 @@
+"""Hints: what `cache_control` says of a field or a type, in Python and in the SDL."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, TypeVar
+
+import strawberry
+from strawberry.directive import directive_field
+from strawberry.schema_directive import Location
+from strawberry.types.base import StrawberryObjectDefinition
+from strawberry.types.field import StrawberryField
+
+from strawberry_response_cache.core import CacheConfigurationError
+from strawberry_response_cache.core._duration import Duration, seconds
+from strawberry_response_cache.core._keys import checked_strings
+
+T = TypeVar("T")
+
+TAGS_EXAMPLE = 'tags=["ledger"]'
+VARY_EXAMPLE = 'vary=["locale"]'
+
+
+@strawberry.enum(name="CacheControlScope")
+class CacheScope(Enum):
+    """Who may share a response."""
+
+    PUBLIC = "PUBLIC"
+    """Everyone of one tenant."""
+    PRIVATE = "PRIVATE"
+    """Requests of one session only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """One `cache_control`, checked; durations in seconds."""
+
+    ttl: float | None = None
+    scope: CacheScope | None = None
+    inherit: bool = False
+    stale: float | None = None
+    tags: tuple[str, ...] = ()
+    vary: tuple[str, ...] = ()
+
+
+@strawberry.schema_directive(
+    name="cacheControl",
+    locations=[
+        Location.FIELD_DEFINITION,
+        Location.OBJECT,
+        Location.INTERFACE,
+        Location.UNION,
+    ],
+)
+class CacheControl:
+    """A hint, usable above a field, above a type and in ``directives=[...]``.
+
+    It prints exactly as Apollo's directive does, so that gateways and tools understand it:
+    https://www.apollographql.com/docs/apollo-server/performance/caching
+    """
+
+    max_age: int | None = directive_field(name="maxAge")
+    scope: CacheScope | None = directive_field(name="scope")
+    inherit_max_age: bool | None = directive_field(name="inheritMaxAge")
+    hint: strawberry.Private[Hint]
+
+    def __call__(self, target: T) -> T:
+        """Attach the hint to what `strawberry.field` or `strawberry.type` made.
+
+        Raises:
+            TypeError: If it stands below that decorator, or above something else.
+            CacheConfigurationError: If there is a hint already.
+        """
+        if isinstance(target, StrawberryField):
+            name = f"the field {target.python_name!r}"
+            refuse_second_hint(target.directives, name)
+            target.directives = [*target.directives, self]
+            return target
+        definition = vars(target).get("__strawberry_definition__") if isinstance(target, type) else None
+        if isinstance(definition, StrawberryObjectDefinition):
+            if definition.is_input:
+                msg = f"{definition.name}: cache_control stands above an input type; it is for output."
+                raise TypeError(msg)
+            refuse_second_hint(definition.directives or (), f"the type {definition.name}")
+            definition.directives = [*(definition.directives or ()), self]
+            return target
+        raise TypeError(_wrong_place(target))
+
+
+def refuse_second_hint(directives: Iterable[object], name: str) -> None:
+    """See that there is no hint yet.
+
+    Raises:
+        CacheConfigurationError: If there is one.
+    """
+    if any(isinstance(directive, CacheControl) for directive in directives):
+        msg = f"cache_control stands twice on {name}; merge the two into one."
+        raise CacheConfigurationError(msg)
+
+
+def _wrong_place(target: object) -> str:
+    if isinstance(target, type):
+        return (
+            f"cache_control must stand above @strawberry.type, not below it:\n\n"
+            f"    @cache_control(ttl=60)\n    @strawberry.type\n    class {target.__name__}: ..."
+        )
+    if callable(target):
+        name = getattr(target, "__name__", "field")
+        return (
+            f"cache_control must stand above @strawberry.field, not below it:\n\n"
+            f"    @cache_control(ttl=60)\n    @strawberry.field\n    def {name}(self): ..."
+        )
+    return (
+        f"cache_control cannot stand on a {type(target).__name__}; put it above @strawberry.field, "
+        "above @strawberry.type, or into directives=[...]."
+    )
+
+
+def cache_control(
+    ttl: Duration | None = None,
+    *,
+    scope: CacheScope | None = None,
+    inherit: bool = False,
+    stale: Duration | None = None,
+    tags: Iterable[str] = (),
+    vary: Iterable[str] = (),
+) -> CacheControl:
+    """Say how long, and for whom, a field or a type may be cached.
+
+    Put it above ``@strawberry.field``, above ``@strawberry.type`` or ``@strawberry.interface``, or
+    into ``directives=[...]`` of a field, type, interface or union. Without arguments, a field takes
+    the ttl of the type that it returns.
+
+    Args:
+        ttl: Seconds, or a timedelta; 0 forbids caching. Fractions count; the SDL shows whole seconds.
+        scope: PRIVATE if the data belongs to the session; the strictest scope of an operation counts.
+        inherit: Take the ttl of the parent, for a field with a resolver of its own.
+        stale: Seconds past the ttl for which the old response may be served while it is refreshed.
+        tags: By which `ResponseCache.invalidate` purges responses that hold this field.
+        vary: Names of the extension's ``vary`` functions that this field depends on.
+
+    Raises:
+        CacheConfigurationError: If a duration is not one, ``ttl`` stands beside ``inherit``, or
+            ``scope`` is not a `CacheScope`.
+        TypeError: If ``tags`` or ``vary`` is a bare string, or if the decorator stands below
+            ``@strawberry.field`` or ``@strawberry.type``.
+
+    Example:
+        >>> import strawberry
+        >>> @strawberry.type
+        ... class Query:
+        ...     @cache_control(ttl=60)
+        ...     @strawberry.field
+        ...     def motto(self) -> str:
+        ...         return "Nothing is cached until a hint says so."
+        >>> print(strawberry.Schema(Query).as_str().splitlines()[-3])
+          motto: String! @cacheControl(maxAge: 60)
+    """
+    if inherit and ttl is not None:
+        msg = "cache_control takes either ttl or inherit=True; inherit means the parent's ttl."
+        raise CacheConfigurationError(msg)
+    if scope is not None and not isinstance(scope, CacheScope):
+        msg = f"scope is a {type(scope).__name__}; write CacheScope.PUBLIC or CacheScope.PRIVATE."
+        raise CacheConfigurationError(msg)
+    checked_ttl = None if ttl is None else seconds(ttl, "ttl")
+    checked_stale = None if stale is None else seconds(stale, "stale")
+    checked_tags = checked_strings(tags, "tags", TAGS_EXAMPLE)
+    if any("{" in tag or "}" in tag for tag in checked_tags):
+        msg = "tags of cache_control are plain names; '{' and '}' are reserved for templates."
+        raise CacheConfigurationError(msg)
+    hint = Hint(
+        checked_ttl,
+        scope,
+        bool(inherit),
+        checked_stale,
+        checked_tags,
+        checked_strings(vary, "vary", VARY_EXAMPLE),
+    )
+    printed: dict[str, Any] = {}
+    if checked_ttl is not None:
+        printed["max_age"] = int(checked_ttl)
+    if scope is not None:
+        printed["scope"] = scope
+    if inherit:
+        printed["inherit_max_age"] = True
+    return CacheControl(hint=hint, **printed)
+
+
+def hint_of(directives: Iterable[object] | None, name: str) -> Hint | None:
+    """Return the hint among schema directives.
+
+    Raises:
+        CacheConfigurationError: If there are two.
+    """
+    hints = [d.hint for d in directives or () if isinstance(d, CacheControl)]
+    if len(hints) > 1:
+        msg = f"cache_control stands twice on {name}; merge the two into one."
+        raise CacheConfigurationError(msg)
+    return hints[0] if hints else None

@@ -1,0 +1,98 @@
+"""The key of an operation: one key implies equal responses."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+from uuid import UUID
+
+from graphql import OperationDefinitionNode, Undefined, value_from_ast_untyped
+
+from strawberry_response_cache.core._codec import find_inexact
+from strawberry_response_cache.core._keys import digest
+from strawberry_response_cache.graphql._plan import Plan
+from strawberry_response_cache.graphql._policy import Policy
+
+KEY_VERSION: Final = "1"
+"""Raised when equal requests of two releases must not share an entry."""
+
+
+class UnkeyableError(Exception):
+    """A value that decides the response cannot be told apart from others in a key."""
+
+
+def operation_key(
+    plan: Plan,
+    policy: Policy,
+    *,
+    schema_name: str,
+    variables: Mapping[str, Any],
+    session: str | None,
+    varied: Mapping[str, str],
+) -> list[str]:
+    """Return the parts of an operation's key; the tenant is in the keyspace.
+
+    Args:
+        plan: The operation.
+        policy: Its policy, which names the fields that it touches.
+        schema_name: The extension's ``schema_name``.
+        variables: What the request sent for each variable; see `sent_variables`.
+        session: The session as `canonical` prints it, for a PRIVATE response; None for a PUBLIC one.
+        varied: Each value that the fields vary by, as `canonical` prints it.
+    """
+    name = plan.operation.name
+    visibility = ["public"] if session is None else ["private", session]
+    return [
+        "operation",
+        KEY_VERSION,
+        schema_name,
+        digest(list(policy.identities.values())),
+        plan.canonical,
+        "" if name is None else name.value,
+        json.dumps(variables, sort_keys=True, separators=(",", ":")),
+        *visibility,
+        json.dumps(varied, sort_keys=True, separators=(",", ":")),
+    ]
+
+
+def sent_variables(
+    operation: OperationDefinitionNode, sources: Mapping[str, Any]
+) -> dict[str, list[Any]]:
+    """Return what was sent for each declared variable: ``[value]``, or ``[]`` where nothing was.
+
+    A default left out counts as sent. Undeclared variables are left out: they reach nobody.
+
+    Args:
+        operation: The operation that declares them.
+        sources: graphql-core's `VariableValues.sources`.
+
+    Raises:
+        UnkeyableError: If a value is not plain JSON, such as an upload.
+    """
+    sent: dict[str, list[Any]] = {}
+    for definition in operation.variable_definitions or ():
+        name = definition.variable.name.value
+        source = sources.get(name)
+        value = Undefined if source is None else source.value
+        if value is Undefined and definition.default_value is not None:
+            value = value_from_ast_untyped(definition.default_value)
+        sent[name] = [] if value is Undefined else [value]
+    if find_inexact(sent) is not None:
+        raise UnkeyableError
+    return sent
+
+
+def canonical(value: object) -> str:
+    """Print what a ``session`` or ``vary`` function returned, so that different values differ.
+
+    Raises:
+        UnkeyableError: If it is neither JSON nor a UUID.
+
+    Example:
+        >>> canonical(1), canonical("1")
+        ('1', '"1"')
+    """
+    if isinstance(value, UUID):
+        return f"uuid:{value}"
+    if find_inexact(value) is not None:
+        raise UnkeyableError
+    return json.dumps(value, sort_keys=True)

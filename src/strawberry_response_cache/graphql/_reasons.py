@@ -1,0 +1,73 @@
+"""Why an operation was not cached: one closed list, for people, traces and metrics alike."""
+
+from enum import StrEnum
+
+from strawberry_response_cache.core import CacheDetail
+
+
+class Reason(StrEnum):
+    """Why an operation was answered without the cache."""
+
+    DISABLED = "disabled"
+    """The extension's ``enabled`` says no."""
+    MUTATION = "mutation"
+    """Mutations always run."""
+    SUBSCRIPTION = "subscription"
+    """Subscriptions always run."""
+    INTROSPECTION = "introspection"
+    """The operation asks for ``__schema`` or ``__type``."""
+    DIRECTIVE = "directive"
+    """The operation uses a directive other than ``@skip`` and ``@include``."""
+    ROOT_WITHOUT_HINT = "root_without_hint"
+    """A root field has no ``cache_control`` with a ttl."""
+    RESOLVER_WITHOUT_HINT = "resolver_without_hint"
+    """A field with a resolver of its own has no ``cache_control``."""
+    WITHOUT_TTL = "without_ttl"
+    """A ``cache_control`` names no ttl, and the type it could take one from has none."""
+    TTL_ZERO = "ttl_zero"
+    """A field or type has ``ttl=0``."""
+    GUARDED = "guarded"
+    """A field has permission classes, whose checks must run on every request."""
+    CUSTOM_CODE = "custom_code"
+    """A field extension, a ``resolve`` hook or an executor of one's own may change values per request."""
+    ROOT_VALUE = "root_value"
+    """A ``root_value`` reaches the resolvers and is in no key."""
+    REQUEST_EXTENSIONS = "request_extensions"
+    """The request's ``extensions`` reach the resolvers and are in no key."""
+    VARIABLES = "variables"
+    """A variable is not plain JSON, such as an upload."""
+    CONTEXT_FAILED = "context_failed"
+    """``tenant``, ``session``, ``vary`` or ``enabled`` raised or returned nothing usable."""
+    PRIVATE_WITHOUT_SESSION = "private_without_session"
+    """The response is PRIVATE and the request has no session."""
+    ERRORS = "errors"
+    """The result has errors."""
+    UNSERIALIZABLE = "unserializable"
+    """The result holds something that JSON does not give back unchanged."""
+    TOO_LARGE = "too_large"
+    """The result is over ``max_entry_bytes``."""
+    STORE_FAILURE = "store_failure"
+    """Redis did not answer."""
+    NO_LEASE = "no_lease"
+    """Redis takes no writes."""
+    WAITED_OUT = "waited_out"
+    """Another process took longer than ``wait_budget`` to generate the response."""
+    REENTRANT = "reentrant"
+    """A resolver executed the operation that it was resolving."""
+    NOT_SHARED = "not_shared"
+    """The response of the concurrent run that was joined could not be shared."""
+
+    @classmethod
+    def of(cls, detail: CacheDetail) -> "Reason":
+        """Return the reason that the core's detail stands for."""
+        return _OF_DETAIL[detail]
+
+
+_OF_DETAIL = {
+    CacheDetail.STORE_FAILURE: Reason.STORE_FAILURE,
+    CacheDetail.NO_LEASE: Reason.NO_LEASE,
+    CacheDetail.WAITED_OUT: Reason.WAITED_OUT,
+    CacheDetail.REENTRANT: Reason.REENTRANT,
+    CacheDetail.TOO_LARGE: Reason.TOO_LARGE,
+    CacheDetail.UNCACHEABLE: Reason.NOT_SHARED,
+}

@@ -1,0 +1,346 @@
+"""Rules: what a schema's hints come to, for each type and each field, whatever the operation.
+
+The scope of a field is the strictest over everything that speaks of it: the field, the same field
+on interfaces and Python bases, its type, that type's interfaces and bases, and every concrete type
+that can stand there. PRIVATE and ``ttl=0`` are inherited; longer ttls are not.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, Final
+
+from graphql import (
+    GraphQLField,
+    GraphQLNamedType,
+    GraphQLObjectType,
+    GraphQLSchema,
+    get_named_type,
+    is_abstract_type,
+    is_composite_type,
+    is_interface_type,
+    is_object_type,
+)
+from strawberry.field_extensions import InputMutationExtension
+from strawberry.permission import PermissionExtension
+from strawberry.relay.fields import ConnectionExtension, NodeExtension
+from strawberry.types.base import StrawberryObjectDefinition
+from strawberry.types.field import StrawberryField
+from strawberry.types.union import StrawberryUnion
+
+from strawberry_response_cache.core import CacheConfigurationError
+from strawberry_response_cache.core._codec import find_inexact
+from strawberry_response_cache.graphql._hints import CacheScope, Hint, hint_of
+
+_BACKREF: Final = "strawberry-definition"
+_HARMLESS_EXTENSIONS: Final = frozenset({ConnectionExtension, InputMutationExtension, NodeExtension})
+_RELAY_TYPES: Final = "strawberry.relay.types"
+
+
+class Source(Enum):
+    """Where the value of a field comes from."""
+
+    ATTRIBUTE = auto()
+    """An attribute of its parent."""
+    RESOLVER = auto()
+    """A resolver of its own."""
+    GUARDED = auto()
+    """Behind permission classes."""
+    FOREIGN = auto()
+    """Through code that may decide per request, or that is not Strawberry's at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class TypeRule:
+    """What the hints on a type, its bases and interfaces come to."""
+
+    ttl: float | None
+    private: bool
+    stale: float | None
+    tags: tuple[str, ...]
+    vary: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRule:
+    """What the hints that speak of a field of an object type come to.
+
+    Attributes:
+        coordinate: Such as ``Query.accounts``.
+        source: Where its value comes from.
+        hinted: Whether it carries a hint of its own.
+        inherit: Whether that hint says to take the parent's ttl.
+        ttl: Seconds, from the field or the types that it can return; None if any is silent.
+        private: Whether anything that speaks of it is PRIVATE.
+        stale: Seconds.
+        tags: Of the field and of its types.
+        vary: Names of varied values.
+        identity: All of a deployed field that a stored response depends on.
+        leaf: Whether it returns a scalar or an enum.
+        possible_types: The object types that it can return.
+    """
+
+    coordinate: str
+    source: Source
+    hinted: bool
+    inherit: bool
+    ttl: float | None
+    private: bool
+    stale: float | None
+    tags: tuple[str, ...]
+    vary: tuple[str, ...]
+    identity: str
+    leaf: bool
+    possible_types: tuple[GraphQLObjectType, ...]
+
+
+class SchemaRules:
+    """The rules of one schema, worked out once and read by every plan.
+
+    Args:
+        schema: The executable schema.
+        known_vary: The names that the extension's ``vary`` defines.
+
+    Raises:
+        CacheConfigurationError: If annotations are wrong; it lists all, each with its coordinate.
+    """
+
+    def __init__(self, schema: GraphQLSchema, known_vary: Iterable[str] = ()) -> None:
+        self._schema = schema
+        self._known_vary = frozenset(known_vary)
+        self._fields: dict[tuple[str, str], FieldRule] = {}
+        self._types: dict[str, TypeRule] = {}
+        mistakes = list(self._mistakes())
+        if mistakes:
+            listed = "\n".join(f"- {mistake}" for mistake in mistakes)
+            msg = f"cache_control is used wrongly in this schema:\n{listed}"
+            raise CacheConfigurationError(msg)
+
+    def field(self, parent: GraphQLObjectType, name: str) -> FieldRule | None:
+        """Return the rule of a field of an object type, or None if it has no such field."""
+        return self._fields.get((parent.name, name))
+
+    def possible_types(self, named: GraphQLNamedType) -> tuple[GraphQLObjectType, ...]:
+        """Return the object types that can stand where a type is declared."""
+        if is_abstract_type(named):
+            return tuple(self._schema.get_possible_types(named))
+        return (named,) if is_object_type(named) else ()
+
+    # -- Building, once ------------------------------------------------------------------------------
+
+    def _mistakes(self) -> Iterator[str]:
+        """Build every rule; yield what is wrong."""
+        roots = {
+            self._schema.query_type: "query",
+            self._schema.mutation_type: "mutation",
+            self._schema.subscription_type: "subscription",
+        }
+        for named in self._schema.type_map.values():
+            if named.name.startswith("__"):
+                continue
+            try:
+                hint = hint_of(_directives(named), f"the type {named.name}")
+            except CacheConfigurationError as error:
+                yield f"{named.name}: {error}"
+                continue
+            if hint is not None:
+                yield from self._type_mistakes(named, hint, roots.get(named))  # type: ignore[call-overload] # any named type may be asked for
+        for named in self._schema.type_map.values():
+            if not is_object_type(named) or named.name.startswith("__"):
+                continue
+            for name, graphql_field in named.fields.items():
+                coordinate = f"{named.name}.{name}"
+                try:
+                    rule = self._field_rule(named, name, graphql_field)
+                except CacheConfigurationError as error:
+                    yield f"{coordinate}: {error}"
+                    continue
+                self._fields[named.name, name] = rule
+                yield from self._field_mistakes(rule, roots.get(named))
+
+    def _type_mistakes(
+        self, named: GraphQLNamedType, hint: Hint, root: str | None
+    ) -> Iterator[str]:
+        if root is not None:
+            yield (
+                f"{named.name}: a hint on the {root} type opens no door; put cache_control on its "
+                "fields."
+            )
+        if hint.inherit:
+            yield f"{named.name}: inherit=True is for fields; give the type a ttl."
+        yield from self._vary_mistakes(named.name, hint.vary)
+
+    def _field_mistakes(self, rule: FieldRule, root: str | None) -> Iterator[str]:
+        if root in {"mutation", "subscription"} and rule.hinted:
+            yield f"{rule.coordinate}: a {root} is never cached; remove its cache_control."
+        if root == "query" and rule.inherit:
+            yield f"{rule.coordinate}: a root field has no parent to inherit from; give it a ttl."
+        yield from self._vary_mistakes(rule.coordinate, rule.vary)
+
+    def _vary_mistakes(self, coordinate: str, names: tuple[str, ...]) -> Iterator[str]:
+        for name in names:
+            if name not in self._known_vary:
+                known = ", ".join(sorted(self._known_vary)) or "none"
+                yield (
+                    f"{coordinate}: vary names {name!r}, which the extension does not define "
+                    f"(defined: {known}); write ResponseCacheExtension(..., vary={{{name!r}: ...}})."
+                )
+
+    def _type_rule(self, named: GraphQLNamedType) -> TypeRule:
+        rule = self._types.get(named.name)
+        if rule is None:
+            own = hint_of(_directives(named), f"the type {named.name}") or Hint()
+            inherited = list(_inherited_type_hints(named))
+            hints = [own, *inherited]
+            ttl = own.ttl
+            if ttl is None and any(hint.ttl == 0 for hint in inherited):
+                ttl = 0.0
+            rule = self._types[named.name] = TypeRule(
+                ttl,
+                any(hint.scope is CacheScope.PRIVATE for hint in hints),
+                own.stale,
+                _union(hint.tags for hint in hints),
+                _union(hint.vary for hint in hints),
+            )
+        return rule
+
+    def _field_rule(
+        self, parent: GraphQLObjectType, name: str, graphql_field: GraphQLField
+    ) -> FieldRule:
+        coordinate = f"{parent.name}.{name}"
+        field = graphql_field.extensions.get(_BACKREF)
+        own = hint_of(getattr(field, "directives", ()), coordinate)
+        inherited = list(_inherited_field_hints(parent, name, field))
+        hints = [hint for hint in (own, *inherited) if hint is not None]
+
+        declared = get_named_type(graphql_field.type)
+        concrete = self.possible_types(declared)
+        types = [self._type_rule(t) for t in concrete]
+        spoken = [self._type_rule(declared), *types] if is_composite_type(declared) else []
+
+        ttl = own.ttl if own else None
+        if ttl is None and any(hint.ttl == 0 for hint in inherited):
+            ttl = 0.0
+        stale = own.stale if own else None
+        if ttl is None:
+            ttl, stale = _of_types(types, self._type_rule(declared), stale)
+        return FieldRule(
+            coordinate,
+            _source(field),
+            own is not None,
+            own is not None and own.inherit,
+            ttl,
+            any(h.scope is CacheScope.PRIVATE for h in hints) or any(t.private for t in spoken),
+            stale,
+            _union([*(h.tags for h in hints), *(t.tags for t in spoken)]),
+            _union([*(h.vary for h in hints), *(t.vary for t in spoken)]),
+            _identity(coordinate, graphql_field, field, hints),
+            not is_composite_type(declared),
+            concrete,
+        )
+
+
+def _of_types(
+    types: list[TypeRule], declared: TypeRule, stale: float | None
+) -> tuple[float | None, float | None]:
+    """Return the lowest ttl and stale window of the types, each type's own or the declared one's."""
+    ttls = [declared.ttl if rule.ttl is None else rule.ttl for rule in types]
+    stales = [declared.stale if rule.stale is None else rule.stale for rule in types]
+    known = [ttl for ttl in ttls if ttl is not None]
+    if not ttls or len(known) < len(ttls):
+        # ttl=0 on one of them counts even where the others are silent.
+        return (0.0 if 0.0 in known else None), stale
+    if stale is None:
+        stale = min((s or 0.0 for s in stales), default=None)
+    return min(known), stale
+
+
+def _directives(named: GraphQLNamedType) -> Iterable[object]:
+    definition = named.extensions.get(_BACKREF)
+    if isinstance(definition, StrawberryObjectDefinition | StrawberryUnion):
+        return definition.directives or ()
+    return ()
+
+
+def _inherited_type_hints(named: GraphQLNamedType) -> Iterator[Hint]:
+    """Yield the hints on a type's Python bases and GraphQL interfaces."""
+    definition = named.extensions.get(_BACKREF)
+    if isinstance(definition, StrawberryObjectDefinition):
+        for base in _definitions_of_bases(definition):
+            if hint := hint_of(base.directives, f"the type {base.name}"):
+                yield hint
+    if is_object_type(named) or is_interface_type(named):
+        for interface in named.interfaces:
+            if hint := hint_of(_directives(interface), f"the type {interface.name}"):
+                yield hint
+
+
+def _inherited_field_hints(
+    parent: GraphQLObjectType, name: str, field: object
+) -> Iterator[Hint]:
+    """Yield the hints on the same field of the parent's interfaces and Python bases."""
+    for interface in parent.interfaces:
+        if (declared := interface.fields.get(name)) is not None:
+            directives = getattr(declared.extensions.get(_BACKREF), "directives", ())
+            if hint := hint_of(directives, f"{interface.name}.{name}"):
+                yield hint
+    definition = parent.extensions.get(_BACKREF)
+    if isinstance(definition, StrawberryObjectDefinition) and isinstance(field, StrawberryField):
+        for base in _definitions_of_bases(definition):
+            other = base.get_field(field.python_name)
+            if other is not None and other is not field:
+                if hint := hint_of(other.directives, f"{base.name}.{name}"):
+                    yield hint
+
+
+def _definitions_of_bases(
+    definition: StrawberryObjectDefinition,
+) -> Iterator[StrawberryObjectDefinition]:
+    for base in definition.origin.__mro__[1:]:
+        other = vars(base).get("__strawberry_definition__")
+        if isinstance(other, StrawberryObjectDefinition) and other is not definition:
+            yield other
+
+
+def _source(field: object) -> Source:
+    """Return where a field's value comes from; what is not recognised is foreign."""
+    if not isinstance(field, StrawberryField):
+        return Source.FOREIGN
+    extensions = [type(extension) for extension in field.extensions]
+    if any(issubclass(extension, PermissionExtension) for extension in extensions):
+        return Source.GUARDED
+    if any(extension not in _HARMLESS_EXTENSIONS for extension in extensions):
+        return Source.FOREIGN
+    if type(field).get_result is not StrawberryField.get_result:
+        return Source.RESOLVER
+    if field.base_resolver is None or NodeExtension in extensions:
+        return Source.ATTRIBUTE
+    if getattr(field.base_resolver.wrapped_func, "__module__", None) == _RELAY_TYPES:
+        return Source.ATTRIBUTE
+    return Source.RESOLVER
+
+
+def _identity(
+    coordinate: str, graphql_field: GraphQLField, field: object, hints: list[Hint]
+) -> str:
+    """Describe a field so that a deploy that changes it changes the keys of what it touches."""
+    resolver = getattr(field, "base_resolver", None)
+    function: Any = getattr(resolver, "wrapped_func", None)
+    arguments = [
+        (name, str(argument.type), _default(argument.default_value))
+        for name, argument in graphql_field.args.items()
+    ]
+    where = f"{getattr(function, '__module__', '')}:{getattr(function, '__qualname__', '')}"
+    return f"{coordinate}{arguments}:{graphql_field.type}:{where}:{hints}"
+
+
+def _default(value: object) -> str:
+    """Describe an argument's default, the same in every process."""
+    return json.dumps(value) if find_inexact(value) is None else type(value).__qualname__
+
+
+def _union(groups: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(sorted({name for group in groups for name in group}))
+
+
