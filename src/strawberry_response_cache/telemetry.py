@@ -9,7 +9,7 @@ from typing import Final
 from opentelemetry import trace
 from opentelemetry.util.types import AttributeValue
 
-from strawberry_response_cache.core._observer import Concluded, LookedUp, PutIn, Purged, Subject
+from strawberry_response_cache.core._observer import Concluded, LookedUp, Purged, PutIn, Subject
 
 NAMESPACE: Final = "response_cache"
 

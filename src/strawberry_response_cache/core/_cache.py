@@ -16,9 +16,16 @@ from strawberry_response_cache.core._flights import leading
 from strawberry_response_cache.core._handle import RedisHandle
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace, checked_strings, tag_digests
 from strawberry_response_cache.core._observer import Observer, Purged, Silence, Subject
-from strawberry_response_cache.core._port import Clear, Effect, Forget, Invalidate, Ping, Unavailable
+from strawberry_response_cache.core._port import (
+    Clear,
+    Effect,
+    Forget,
+    Invalidate,
+    Ping,
+    Unavailable,
+)
 from strawberry_response_cache.core._remember import Flow, NotStored, Recipe, Remember
-from strawberry_response_cache.core._response import CachedResponse, CacheDetail, CacheStatus
+from strawberry_response_cache.core._response import CacheDetail, CachedResponse, CacheStatus
 from strawberry_response_cache.core._settings import CacheSettings
 
 T = TypeVar("T")
@@ -392,7 +399,7 @@ class _ValueRecipe(Generic[T]):
 
     __slots__ = ("_cacheable", "_codec", "_limit", "_stale_ms", "_tags", "_ttl", "ttl_ms")
 
-    def __init__(  # noqa: PLR0913, PLR0917 - the arguments of remember, checked before anything runs
+    def __init__(  # noqa: PLR0917 - the arguments of remember, checked before anything runs
         self,
         cache: ResponseCache,
         ttl: "Duration | Callable[[T], Duration]",

@@ -2,7 +2,7 @@
 
 import math
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, from_json, to_json
@@ -93,7 +93,7 @@ class TypedJson:
 
     def __init__(self, as_type: object) -> None:
         try:
-            self._adapter: TypeAdapter[Any] = TypeAdapter(as_type)
+            self._adapter: TypeAdapter[Any] = TypeAdapter(cast("Any", as_type))
         except Exception as error:
             msg = (
                 f"as_type={as_type!r} is not a type that pydantic can serialise; use a model, a "

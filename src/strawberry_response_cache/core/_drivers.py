@@ -178,13 +178,12 @@ class AsyncDriver:
                 with _leading(flight):
                     return await self._generate(request, generator)
             case Join(waiter):
-                return await cast("AsyncWaiter", waiter).future
+                await cast("AsyncWaiter", waiter).future
             case Pause(seconds):
-                return await asyncio.sleep(seconds)
+                await asyncio.sleep(seconds)
             case Detach(effect):
-                return self._hold(self._transport.submit(effect))
-            case _:
-                raise AssertionError(request)
+                self._hold(self._transport.submit(effect))
+        return None
 
     def submit(self, effect: Effect[R], subject: Subject) -> "asyncio.Future[R]":
         """Ask the store for an effect and report on it when it is over."""
@@ -209,6 +208,8 @@ class AsyncDriver:
         interval = self._lease_seconds / 3
         effect = Renew(request.keys, request.lease, round(self._lease_seconds * 1000))
         loop = asyncio.get_running_loop()
+
+        timer: asyncio.TimerHandle
 
         def renew() -> None:
             nonlocal timer
@@ -286,21 +287,23 @@ class SyncDriver:
             else:
                 answer = partial(flow.send, result)
 
-    def _perform(
-        self, request: Request, generator: Callable[[], Any], subject: Subject
-    ) -> object:
+    def _perform(self, request: Request, generator: Callable[[], Any], subject: Subject) -> object:
         match request:
             case Generate(flight):
                 with _leading(flight):
                     return self._generate(request, generator)
+            case Lookup() | Commit() | Release():
+                return self._ask(request, subject)
             case Join(waiter):
-                return cast("ThreadWaiter", waiter).event.wait()
+                cast("ThreadWaiter", waiter).event.wait()
             case Pause(seconds):
-                return time.sleep(seconds)
+                time.sleep(seconds)
             case Detach(effect):
-                return self._background.submit(self._transport.perform, effect)
-            case _:
-                return self.submit(request, subject)
+                self._background.submit(self._transport.perform, effect)
+        return None
+
+    def _ask(self, effect: Effect[object], subject: Subject) -> object:
+        return self.submit(effect, subject)
 
     def submit(self, effect: Effect[R], subject: Subject) -> R:
         """Ask the store for an effect, wait for it and report on it."""

@@ -1,10 +1,10 @@
-"""The bytes of an entry: one header line, then the payload.
+r"""The bytes of an entry: one header line, then the payload.
 
 The server's script reads the header line only; the payload never enters Lua. The checksum covers
 everything that follows it, so a truncated or flipped entry is a miss and never a wrong answer.
 
 ```
-rc1 <checksum> <header length> <write id> <epoch> <clock> <ttl ms> <stale ms> <codec> <meta> <tags>\\n<payload>
+rc1 <checksum> <header length> <write id> <epoch> <clock> <ttl ms> <stale ms> <codec> <meta> <tags>\n<payload>
 ```
 """
 

@@ -12,6 +12,7 @@ import redis
 import redis.asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
 from strawberry_response_cache.core._errors import CacheConfigurationError
@@ -29,7 +30,7 @@ _handles: "weakref.WeakSet[RedisHandle]" = weakref.WeakSet()
 
 def _drop_inherited_connections() -> None:
     for handle in list(_handles):
-        handle._forget_connections()  # noqa: SLF001 - the hook belongs to the class
+        handle.forget_connections()
 
 
 os.register_at_fork(after_in_child=_drop_inherited_connections)
@@ -55,11 +56,9 @@ class RedisHandle:
     """
 
     def __init__(self, client: "redis.Redis | redis.asyncio.Redis") -> None:
-        self._own_client = client
-        self._url = None
-        self._address = f"{type(client).__module__}.{type(client).__qualname__}"
         self._check_client(client)
-        self._prepare()
+        name = f"{type(client).__module__}.{type(client).__qualname__}"
+        self._prepare(client, url="", address=name)
 
     @classmethod
     def from_url(cls, url: str) -> "RedisHandle":
@@ -79,20 +78,22 @@ class RedisHandle:
         if scheme not in SCHEMES:
             msg = f"The URL scheme {scheme!r} is not known; use one of {', '.join(SCHEMES)}."
             raise CacheConfigurationError(msg)
+        address = _checked_address(url, scheme)
         handle = cls.__new__(cls)
-        handle._own_client = None
-        handle._url = url
-        handle._address = _checked_address(url, scheme)
-        handle._prepare()
+        handle._prepare(None, url=url, address=address)  # noqa: SLF001 - its own constructor
         return handle
 
-    def _prepare(self) -> None:
-        self._memory = _memory_server() if self._url and self._url.startswith("memory:") else None
-        self._lock = threading.Lock()
-        self._forget_connections()
+    def _prepare(
+        self, client: "redis.Redis | redis.asyncio.Redis | None", *, url: str, address: str
+    ) -> None:
+        self._own_client = client
+        self._url = url
+        self._address = address
+        self._memory = _memory_server() if address == "memory://" else None
+        self.forget_connections()
         _handles.add(self)
 
-    def _forget_connections(self) -> None:
+    def forget_connections(self) -> None:
         """Drop all clients without closing them: after a fork, their sockets are the parent's."""
         self._async: weakref.WeakKeyDictionary[
             asyncio.AbstractEventLoop, dict[CacheSettings, AsyncTransport]
@@ -142,7 +143,7 @@ class RedisHandle:
     def _new_async_transport(self, settings: CacheSettings) -> AsyncTransport:
         client: Any = self._own_client
         if client is None:
-            client = _new_client(self, settings, asynchronous=True)
+            client = self._new_client(settings, asynchronous=True)
         elif isinstance(client, redis.Redis):
             msg = (
                 "This RedisHandle is made around a redis.Redis, which serves the sync methods. "
@@ -161,7 +162,7 @@ class RedisHandle:
     def _new_sync_transport(self, settings: CacheSettings) -> SyncTransport:
         client: Any = self._own_client
         if client is None:
-            client = _new_client(self, settings, asynchronous=False)
+            client = self._new_client(settings, asynchronous=False)
         elif not isinstance(client, redis.Redis):
             msg = (
                 "This RedisHandle is made around a redis.asyncio.Redis, which serves the async "
@@ -170,6 +171,31 @@ class RedisHandle:
             )
             raise CacheConfigurationError(msg)
         return SyncTransport(client, owned=self._own_client is None)
+
+    def _new_client(self, settings: CacheSettings, *, asynchronous: bool) -> Any:  # noqa: ANN401 - one of two kinds, or a fake
+        """Return a client with deadlines of our own.
+
+        redis-py's defaults retry with pauses for seconds; a cache has to give up in milliseconds.
+        """
+        if self._memory is not None:
+            fakeredis = importlib.import_module("fakeredis")
+            fake = fakeredis.FakeAsyncRedis if asynchronous else fakeredis.FakeRedis
+            return fake(server=self._memory)
+        kind = redis.asyncio.Redis if asynchronous else redis.Redis
+        retry = (AsyncRetry if asynchronous else Retry)(
+            NoBackoff(), _RETRIES, supported_errors=(RedisConnectionError,)
+        )
+        try:
+            return kind.from_url(
+                self._url,
+                socket_timeout=settings.read_deadline,
+                socket_connect_timeout=settings.connect_deadline,
+                retry=retry,
+                retry_on_error=[],
+            )
+        except (ValueError, TypeError):
+            msg = f"The URL of {self._address} holds an option that redis-py does not take."
+            raise CacheConfigurationError(msg) from None
 
     @staticmethod
     def _check_client(client: object) -> None:
@@ -236,29 +262,3 @@ def _memory_server() -> Any:  # noqa: ANN401 - fakeredis is optional and has no 
         msg = "memory:// needs an extra: pip install 'strawberry-response-cache[memory]'."
         raise CacheConfigurationError(msg) from None
     return fakeredis.FakeServer()
-
-
-def _new_client(handle: RedisHandle, settings: CacheSettings, *, asynchronous: bool) -> Any:  # noqa: ANN401
-    """Return a client of either kind with deadlines of our own.
-
-    redis-py's defaults retry with pauses for seconds; a cache has to give up in milliseconds.
-    """
-    if handle._memory is not None:  # noqa: SLF001 - one module, one idea
-        fakeredis = importlib.import_module("fakeredis")
-        kind = fakeredis.FakeAsyncRedis if asynchronous else fakeredis.FakeRedis
-        return kind(server=handle._memory)  # noqa: SLF001
-    kind = redis.asyncio.Redis if asynchronous else redis.Redis
-    retry = (AsyncRetry if asynchronous else Retry)(
-        NoBackoff(), _RETRIES, supported_errors=(redis.exceptions.ConnectionError,)
-    )
-    try:
-        return kind.from_url(
-            handle._url,  # noqa: SLF001
-            socket_timeout=settings.read_deadline,
-            socket_connect_timeout=settings.connect_deadline,
-            retry=retry,
-            retry_on_error=[],
-        )
-    except (ValueError, TypeError):
-        msg = f"The URL of {handle.address} holds an option that redis-py does not take."
-        raise CacheConfigurationError(msg) from None

@@ -136,11 +136,15 @@ def checked_tenant(tenant: object) -> str:
     Raises:
         CacheConfigurationError: If it is neither a string, an int nor a UUID, or empty.
     """
+    if isinstance(tenant, str):
+        tenant = str.__str__(tenant)  # a subclass's own text could be the same for different values
     if isinstance(tenant, bool) or not isinstance(tenant, str | int | UUID):
         msg = f"a tenant is a {type(tenant).__name__}; pass a string, an int or a UUID."
         raise CacheConfigurationError(msg)
     if tenant == "":
-        msg = "a tenant is an empty string; pass what identifies the tenant, or None for none at all."
+        msg = (
+            "a tenant is an empty string; pass what identifies the tenant, or None for none at all."
+        )
         raise CacheConfigurationError(msg)
     return str(tenant)
 

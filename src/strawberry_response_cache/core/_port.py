@@ -10,11 +10,17 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from strawberry_response_cache.core import _scripts
-from strawberry_response_cache.core._entry import Entry, Recording, UnreadableEntryError, decode, encode
+from strawberry_response_cache.core._entry import (
+    Entry,
+    Recording,
+    UnreadableEntryError,
+    decode,
+    encode,
+)
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._scripts import Script
 
-R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +98,18 @@ Call: TypeAlias = tuple[Script | str, tuple[str, ...], tuple[Any, ...]]
 """A script or a command's name, its keys, its arguments."""
 
 
-class Effect(Protocol[R]):
+class Effect(Protocol[R_co]):
     """Something to ask of the store, in one batch of calls on one connection."""
 
     def calls(self) -> Sequence[Call]:
         """Return the calls to send, in order."""
         ...
 
-    def interpret(self, replies: Sequence[Any]) -> R:
+    def interpret(self, replies: Sequence[Any]) -> R_co:
         """Return what the replies mean. A reply may be an exception."""
         ...
 
-    def unavailable(self, error: BaseException) -> R:
+    def unavailable(self, error: BaseException) -> R_co:
         """Return what it means that the store did not answer."""
         ...
 

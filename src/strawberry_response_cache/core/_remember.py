@@ -12,7 +12,7 @@ import logging
 import random
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast
 
 from strawberry_response_cache.core._entry import Entry, Recording, UnreadableEntryError
 from strawberry_response_cache.core._flights import (
@@ -46,7 +46,7 @@ from strawberry_response_cache.core._port import (
     failure,
     new_token,
 )
-from strawberry_response_cache.core._response import CachedResponse, CacheDetail, CacheStatus
+from strawberry_response_cache.core._response import CacheDetail, CachedResponse, CacheStatus
 
 T = TypeVar("T")
 
@@ -124,6 +124,14 @@ Flow: TypeAlias = Generator[Request, Any, CachedResponse[T]]
 
 
 @dataclass(frozen=True, slots=True)
+class Refresh(Generic[T]):
+    """A stale response, and the lease to refresh it."""
+
+    stale: CachedResponse[T]
+    lease: Lease
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """The numbers that the algorithm decides by."""
 
@@ -152,73 +160,70 @@ class Remember(Generic[T]):
     jitter: Callable[[], float] = random.random
     token: str = field(default_factory=new_token, repr=False)
 
-    def flow(self) -> Flow[T]:
+    def flow(self) -> Flow[T]:  # noqa: C901 - one loop, one case for each thing that can be found
         """Obtain the value: from a flight, from the store, or from the generator."""
         pauses = _pauses(self.limits.wait_budget, self.jitter)
-        rejected, repeated = "", False
+        rejected: str | None = None
         while True:
-            try:
-                joined = self.flights.join(self.keys, self.within)
-            except ReentrantError:
-                return (yield from self._generate_alone(CacheDetail.REENTRANT))
-            if joined is not None:
-                response = yield from self._await_flight(*joined)
-                if response is not None:
-                    return response
-                continue
-
-            match (yield from self._look_up(rejected)):
-                case Fresh(entry):
-                    try:
-                        return self._hit(entry, CacheDetail.FRESH)
-                    except UnreadableEntryError:
-                        unreadable = entry.write_id
-                case Stale(entry, lease):
-                    try:
-                        stale = self._hit(entry, CacheDetail.STALE)
-                    except UnreadableEntryError:
-                        unreadable = entry.write_id
-                    else:
-                        if lease is None:
-                            return stale
-                        return (yield from self._lead(lease, stale))
-                case Unreadable(write_id):
-                    unreadable = write_id
+            if (joined := (yield from self._join())) is not None:
+                return joined
+            match (yield from self._look_up(rejected or "")):
+                case CachedResponse() as hit:
+                    return hit
+                case Refresh(stale, lease):
+                    return (yield from self._lead(lease, stale))
                 case Granted(lease):
                     return (yield from self._lead(lease))
                 case Held():
-                    pause = next(pauses, None)
-                    if pause is None:
+                    if (pause := next(pauses, None)) is None:
                         return (yield from self._generate_alone(CacheDetail.WAITED_OUT))
                     yield Pause(pause)
-                    continue
                 case NoLease():
                     return (yield from self._without_lease(CacheDetail.NO_LEASE))
                 case Unavailable():
-                    # An answer that never came may have been a lease; it would block other processes.
-                    yield Detach(Release(self.keys, Lease(self.token, "", 0)))
+                    # An answer that never came may have been a lease, which would block others.
+                    yield Detach(Release(self.keys, self._any_lease()))
                     return (yield from self._without_lease(CacheDetail.STORE_FAILURE))
-                case Moved():
-                    unreadable = ""
+                case Unreadable(write_id) if rejected is None:
+                    rejected = write_id
+                case Moved() if rejected is None:
+                    rejected = ""
+                case _:
+                    # Twice not what was judged: this key is not to be trusted now.
+                    yield Release(self.keys, self._any_lease())
+                    return (yield from self._generate_alone(CacheDetail.STORE_FAILURE))
 
-            # The bytes were not what was judged: purge them if damaged, and look once more.
-            if repeated:
-                yield from self._release(Lease(self.token, "", 0))
-                return (yield from self._generate_alone(CacheDetail.STORE_FAILURE))
-            rejected, repeated = unreadable, True
-
-    def _look_up(self, rejected: str) -> Generator[Request, Any, Judgement]:
-        lookup = Lookup(self.keys, self.limits.lease_ms, rejected, self.token)
+    def _look_up(
+        self, rejected: str
+    ) -> Generator[Request, Any, "CachedResponse[T] | Refresh[T] | Judgement"]:
+        """Ask the store; an entry is rebuilt here, and is unreadable if that fails."""
         try:
-            judgement: Judgement = yield lookup
+            judgement = yield Lookup(self.keys, self.limits.lease_ms, rejected, self.token)
         except CallerGoneError as gone:
             if not isinstance(gone.result, Fresh | Held | NoLease):
-                yield from self._release(Lease(self.token, "", 0))
+                yield Release(self.keys, self._any_lease())
             raise
-        return judgement
+        try:
+            match judgement:
+                case Fresh(entry):
+                    return self._hit(entry, CacheDetail.FRESH)
+                case Stale(entry, lease):
+                    stale = self._hit(entry, CacheDetail.STALE)
+                    return stale if lease is None else Refresh(stale, lease)
+                case _:
+                    return cast("Judgement", judgement)
+        except UnreadableEntryError:
+            return Unreadable(cast("Fresh | Stale", judgement).entry.write_id)
 
-    def _await_flight(self, flight: Flight, waiter: Waiter) -> Generator[Request, Any, CachedResponse[T] | None]:
-        """Wait for another caller's generation; None means to start over."""
+    def _join(self) -> Generator[Request, Any, CachedResponse[T] | None]:
+        """Wait for another caller's generation; None if there is none, or it came to nothing."""
+        try:
+            joined = self.flights.join(self.keys, self.within)
+        except ReentrantError:
+            return (yield from self._generate_alone(CacheDetail.REENTRANT))
+        if joined is None:
+            return None
+        flight, waiter = joined
         try:
             yield Join(waiter)
         except BaseException:
@@ -227,12 +232,7 @@ class Remember(Generic[T]):
         self.flights.arrived(flight, self.within)
         match waiter.outcome:
             case Landed(recording):
-                try:
-                    value = self.recipe.read(recording)
-                except UnreadableEntryError:
-                    return (yield from self._generate_alone(CacheDetail.UNCACHEABLE))
-                ttl = recording.ttl_ms / 1000
-                return CachedResponse(value, CacheStatus.MISS, CacheDetail.JOINED, ttl=ttl)
+                return (yield from self._share(recording))
             case Failed(error):
                 raise error
             case NotShared():
@@ -242,14 +242,19 @@ class Remember(Generic[T]):
             case _:
                 return None
 
+    def _share(self, recording: Recording) -> Flow[T]:
+        try:
+            value = self.recipe.read(recording)
+        except UnreadableEntryError:
+            # Its leader gave another type for the same key.
+            return (yield from self._generate_alone(CacheDetail.UNCACHEABLE))
+        ttl = recording.ttl_ms / 1000
+        return CachedResponse(value, CacheStatus.MISS, CacheDetail.JOINED, ttl=ttl)
+
     def _without_lease(self, detail: CacheDetail) -> Flow[T]:
         """Generate without storing, once for all callers of this process that come meanwhile."""
-        try:
-            joined = self.flights.join(self.keys, self.within)
-        except ReentrantError:
-            return (yield from self._generate_alone(CacheDetail.REENTRANT))
-        response = (yield from self._await_flight(*joined)) if joined else None
-        return response or (yield from self._lead(None, detail=detail))
+        joined = yield from self._join()
+        return joined or (yield from self._lead(None, detail=detail))
 
     def _lead(
         self,
@@ -323,6 +328,10 @@ class Remember(Generic[T]):
         """Generate without a lease and without a flight, and store nothing."""
         value = yield Generate(None, self.keys, None)
         return CachedResponse(value, CacheStatus.BYPASS, detail)
+
+    def _any_lease(self) -> Lease:
+        """Return what this caller was granted, if it was; giving back anything else does nothing."""
+        return Lease(self.token, "", 0)
 
     def _release(self, lease: Lease | None) -> Generator[Request, Any, None]:
         if lease is not None:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import redis
 import redis.asyncio
+from redis.exceptions import NoScriptError
 
 from strawberry_response_cache.core._port import Call, Effect
 from strawberry_response_cache.core._scripts import Script
@@ -38,7 +39,7 @@ def _unknown(shares: Sequence[Sequence[Any]]) -> list[int]:
     return [
         index
         for index, share in enumerate(shares)
-        if any(isinstance(reply, redis.exceptions.NoScriptError) for reply in share)
+        if any(isinstance(reply, NoScriptError) for reply in share)
     ]
 
 
@@ -111,12 +112,16 @@ class AsyncTransport:
         self._deliver(batch, results)
 
     @staticmethod
-    def _deliver(batch: "list[tuple[Effect[Any], asyncio.Future[Any]]]", results: list[Any]) -> None:
+    def _deliver(
+        batch: "list[tuple[Effect[Any], asyncio.Future[Any]]]", results: list[Any]
+    ) -> None:
         for (_, future), result in zip(batch, results, strict=True):
             if not future.done():
                 future.set_result(result)
 
-    async def _exchange(self, effects: Sequence[Effect[Any]], *, by_text: bool) -> list[Sequence[Any]]:
+    async def _exchange(
+        self, effects: Sequence[Effect[Any]], *, by_text: bool
+    ) -> list[Sequence[Any]]:
         calls = [effect.calls() for effect in effects]
         pipeline = self._client.pipeline(transaction=False)
         _fill(pipeline, calls, by_text=by_text)

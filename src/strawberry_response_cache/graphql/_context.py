@@ -9,7 +9,6 @@ from uuid import UUID
 
 from strawberry_response_cache.core import CacheConfigurationError, ResponseCache
 from strawberry_response_cache.core._keys import checked_tenant
-from strawberry_response_cache.core._observer import Observer
 from strawberry_response_cache.graphql._key import UnkeyableError, canonical
 from strawberry_response_cache.graphql._policy import Policy, Problem
 from strawberry_response_cache.graphql._reasons import Reason
@@ -33,6 +32,13 @@ class Who:
 class _UnclearError(Exception):
     """A function of the context raised or returned nothing usable."""
 
+    def __init__(self, name: str, kind: type) -> None:
+        super().__init__(name, kind.__qualname__)
+        logger.error(
+            "A function of the context failed or returned nothing usable; not cached.",
+            extra={"response_cache.function": name, "error.type": kind.__qualname__},
+        )
+
 
 class RequestContext:
     """The extension's functions, applied to the context of one request.
@@ -47,7 +53,7 @@ class RequestContext:
         self._context = context
         self.schema_name = options.schema_name
         self.cache_name = options.cache._keyspace.prefix  # noqa: SLF001 - a client of the port
-        self.observer: Observer = options.cache._engine.observer  # noqa: SLF001 - a client of the port
+        self.observer = options.cache._engine.observer  # noqa: SLF001 - a client of the port
 
     def is_enabled(self) -> bool:
         """Whether the cache is on; off where that cannot be told."""
@@ -66,7 +72,9 @@ class RequestContext:
                 cache = cache.for_tenant(self._tenant(options.tenant))
             session = self._session(options.session) if policy.private_by else None
             varied = {
-                name: self._canonical("vary", self._call(f"vary[{name!r}]", options.vary[name]))
+                name: self._canonical(
+                    f"vary.{name}", self._call(f"vary.{name}", options.vary[name])
+                )
                 for name in sorted(policy.vary)
             }
         except _UnclearError:
@@ -86,25 +94,30 @@ class RequestContext:
         return Who(cache, session, varied)
 
     def _tenant(self, function: Tenant) -> str:
-        tenant = self._call("tenant", function)
+        name = "tenant"
+        tenant = self._call(name, function)
         try:
             return checked_tenant(tenant)
         except CacheConfigurationError:
-            raise self._unclear("tenant", type(tenant)) from None
+            raise _UnclearError(name, type(tenant)) from None
 
     def _session(self, function: Session | None) -> str | None:
         """Return the session as it stands in keys; None, empty and false values are no session."""
-        session = None if function is None else self._call("session", function)
-        return self._canonical("session", session) if session else None
+        if function is None:
+            return None
+        session = self._call("session", function)
+        # In this order: only a value of a known type is asked whether it is false.
+        printed = self._canonical("session", session)
+        return printed if session else None
 
     def _canonical(self, name: str, value: object) -> str:
         try:
             return canonical(value)
         except UnkeyableError:
-            raise self._unclear(name, type(value)) from None
+            raise _UnclearError(name, type(value)) from None
 
     def _switch(self, name: str, switch: Switch) -> bool:
-        if not callable(switch):
+        if isinstance(switch, bool):
             return switch
         try:
             return self._call(name, switch) is True
@@ -114,27 +127,19 @@ class RequestContext:
     def _call(self, name: str, function: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - whatever it returns
         try:
             value = function(self._context)
-        except Exception as error:
-            # The user's own function failed; what it would have said decides who sees what.
-            raise self._unclear(name, type(error)) from None
+        except Exception as error:  # noqa: BLE001 - the user's own function, which may raise anything
+            # What it would have said decides who sees what.
+            raise _UnclearError(name, type(error)) from None
         if inspect.iscoroutine(value):
             value.close()
-            raise self._unclear(name, type(value))
+            raise _UnclearError(name, type(value))
         return value
-
-    @staticmethod
-    def _unclear(name: str, kind: type) -> _UnclearError:
-        logger.error(
-            "A function of the context failed or returned nothing usable; not cached.",
-            extra={"response_cache.function": name, "error.type": kind.__qualname__},
-        )
-        return _UnclearError()
 
 
 class Options:
     """The extension's configuration, checked once; see `ResponseCacheExtension`."""
 
-    def __init__(  # noqa: PLR0913 - the extension's own arguments
+    def __init__(
         self,
         *,
         cache: ResponseCache,

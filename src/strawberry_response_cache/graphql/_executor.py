@@ -40,14 +40,17 @@ class CachingExecutor(Executor[Any]):
 
     @classmethod
     def build(
-        cls, schema: GraphQLSchema, document: DocumentNode, *args: Any, **kwargs: Any  # noqa: ANN401 - handed on
-    ) -> "list[GraphQLError] | Executor":
+        cls,
+        schema: GraphQLSchema,
+        document: DocumentNode,
+        *args: Any,
+        **kwargs: Any,
+    ) -> "list[GraphQLError] | Executor[Any]":
         """Build the executor, and take the run if it was announced for this very document."""
         executor = super().build(schema, document, *args, **kwargs)
         run = _announced.get()
-        if isinstance(executor, CachingExecutor) and run is not None:
-            if run.belongs_to(schema, document):
-                executor._run = run
+        if isinstance(executor, cls) and run is not None and run.belongs_to(schema, document):
+            executor._run = run  # noqa: SLF001 - its own constructor
         return executor
 
     def execute_operation(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - handed on

@@ -73,7 +73,7 @@ class ResponseCacheExtension:
         {'motto': 'once'} hit
     """
 
-    def __init__(  # noqa: PLR0913 - each is one decision of the user's, all but the first by name
+    def __init__(
         self,
         cache: ResponseCache,
         *,
@@ -86,17 +86,40 @@ class ResponseCacheExtension:
         schema_name: str = "",
     ) -> None:
         _require(isinstance(cache, ResponseCache), "cache", cache, "a ResponseCache")
-        _require(tenant is None or callable(tenant), "tenant", tenant, "a function of the context, or None")
-        _require(session is None or callable(session), "session", session, "a function of the context, or None")
+        _require(
+            tenant is None or callable(tenant),
+            "tenant",
+            tenant,
+            "a function of the context, or None",
+        )
+        _require(
+            session is None or callable(session),
+            "session",
+            session,
+            "a function of the context, or None",
+        )
         _require(
             vary is None
-            or (isinstance(vary, Mapping) and all(isinstance(n, str) and callable(f) for n, f in vary.items())),
+            or (
+                isinstance(vary, Mapping)
+                and all(isinstance(n, str) and callable(f) for n, f in vary.items())
+            ),
             "vary",
             vary,
             'a mapping of names to functions of the context, such as {"locale": ...}',
         )
-        _require(isinstance(enabled, bool) or callable(enabled), "enabled", enabled, "a bool or a function of the context")
-        _require(isinstance(debug, bool) or callable(debug), "debug", debug, "a bool or a function of the context")
+        _require(
+            isinstance(enabled, bool) or callable(enabled),
+            "enabled",
+            enabled,
+            "a bool or a function of the context",
+        )
+        _require(
+            isinstance(debug, bool) or callable(debug),
+            "debug",
+            debug,
+            "a bool or a function of the context",
+        )
         _require(isinstance(schema_name, str), "schema_name", schema_name, "a string")
         self._options = Options(
             cache=cache,
@@ -148,7 +171,11 @@ class ResponseCacheExtension:
         """Return the plans of a schema; its rules are worked out and its executor set the first time."""
         plans = self._plans.get(schema)
         if plans is None:
-            others = [e for e in getattr(schema, "extensions", ()) if isinstance(e, ResponseCacheExtension)]
+            others = [
+                e
+                for e in getattr(schema, "extensions", ())
+                if isinstance(e, ResponseCacheExtension)
+            ]
             if len(others) > 1:
                 msg = "A schema takes one ResponseCacheExtension; two would answer for each other."
                 raise CacheConfigurationError(msg)
@@ -172,7 +199,7 @@ class _RequestExtension(SchemaExtension):
         self._request: RequestContext | None = None
 
     @property
-    def execution_context(self) -> ExecutionContext:
+    def execution_context(self) -> ExecutionContext:  # pyright: ignore[reportIncompatibleVariableOverride] # Strawberry only assigns and reads it
         """Strawberry's execution context."""
         return self._execution_context
 

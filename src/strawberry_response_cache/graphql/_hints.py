@@ -76,7 +76,9 @@ class CacheControl:
             refuse_second_hint(target.directives, name)
             target.directives = [*target.directives, self]
             return target
-        definition = vars(target).get("__strawberry_definition__") if isinstance(target, type) else None
+        definition = (
+            vars(target).get("__strawberry_definition__") if isinstance(target, type) else None
+        )
         if isinstance(definition, StrawberryObjectDefinition):
             if definition.is_input:
                 msg = f"{definition.name}: cache_control stands above an input type; it is for output."

@@ -93,6 +93,8 @@ def canonical(value: object) -> str:
     """
     if isinstance(value, UUID):
         return f"uuid:{value}"
+    if isinstance(value, str):
+        value = str.__str__(value)  # a subclass's own text could be the same for different values
     if find_inexact(value) is not None:
         raise UnkeyableError
     return json.dumps(value, sort_keys=True)

@@ -60,8 +60,8 @@ class Plan:
                 self.rules,
                 self.operation,
                 self.fragments,
-                variables,
-                self.default_ttl,
+                variables=variables,
+                default_ttl=self.default_ttl,
             )
             if len(self._policies) < _MOST_VARIANTS:
                 self._policies[variant] = policy

@@ -78,6 +78,7 @@ def work_out_policy(
     rules: SchemaRules,
     operation: OperationDefinitionNode,
     fragments: Mapping[str, FragmentDefinitionNode],
+    *,
     variables: Mapping[str, Any],
     default_ttl: float | None,
 ) -> Policy:
@@ -102,7 +103,9 @@ def work_out_policy(
     walk.run(operation.selection_set, root)
     if policy.problem is None and policy.ttl is None:
         policy.problem = Problem(
-            Reason.WITHOUT_TTL, None, "No selected field has a ttl; give one cache_control(ttl=...)."
+            Reason.WITHOUT_TTL,
+            None,
+            "No selected field has a ttl; give one cache_control(ttl=...).",
         )
     elif policy.problem is None and policy.ttl == 0:
         policy.problem = Problem(
@@ -193,7 +196,9 @@ class _Walk:
         if condition is None or condition.name.value == parent.name:
             return True
         named: GraphQLNamedType | None = self.schema.get_type(condition.name.value)
-        return named is not None and is_abstract_type(named) and self.schema.is_sub_type(named, parent)
+        return (
+            named is not None and is_abstract_type(named) and self.schema.is_sub_type(named, parent)
+        )
 
     def _visit(self, node: FieldNode, parent: GraphQLObjectType, *, is_root: bool) -> None:
         name = node.name.value

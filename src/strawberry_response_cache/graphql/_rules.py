@@ -34,7 +34,9 @@ from strawberry_response_cache.core._codec import find_inexact
 from strawberry_response_cache.graphql._hints import CacheScope, Hint, hint_of
 
 _BACKREF: Final = "strawberry-definition"
-_HARMLESS_EXTENSIONS: Final = frozenset({ConnectionExtension, InputMutationExtension, NodeExtension})
+_HARMLESS_EXTENSIONS: Final = frozenset(
+    {ConnectionExtension, InputMutationExtension, NodeExtension}
+)
 _RELAY_TYPES: Final = "strawberry.relay.types"
 
 
@@ -276,9 +278,7 @@ def _inherited_type_hints(named: GraphQLNamedType) -> Iterator[Hint]:
                 yield hint
 
 
-def _inherited_field_hints(
-    parent: GraphQLObjectType, name: str, field: object
-) -> Iterator[Hint]:
+def _inherited_field_hints(parent: GraphQLObjectType, name: str, field: object) -> Iterator[Hint]:
     """Yield the hints on the same field of the parent's interfaces and Python bases."""
     for interface in parent.interfaces:
         if (declared := interface.fields.get(name)) is not None:
@@ -289,9 +289,10 @@ def _inherited_field_hints(
     if isinstance(definition, StrawberryObjectDefinition) and isinstance(field, StrawberryField):
         for base in _definitions_of_bases(definition):
             other = base.get_field(field.python_name)
-            if other is not None and other is not field:
-                if hint := hint_of(other.directives, f"{base.name}.{name}"):
-                    yield hint
+            if other is None or other is field:
+                continue
+            if hint := hint_of(other.directives, f"{base.name}.{name}"):
+                yield hint
 
 
 def _definitions_of_bases(
@@ -342,5 +343,3 @@ def _default(value: object) -> str:
 
 def _union(groups: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
     return tuple(sorted({name for group in groups for name in group}))
-
-

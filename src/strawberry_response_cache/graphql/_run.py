@@ -109,7 +109,7 @@ class Run:
         own = self._context
         return own.graphql_document is document and own.schema._schema is schema  # noqa: SLF001 - Strawberry's name for it
 
-    def answer(self, executor: Executor, execute: Callable[[], Any]) -> Any:  # noqa: ANN401 - a result or an awaitable of one
+    def answer(self, executor: Executor[Any], execute: Callable[[], Any]) -> Any:  # noqa: ANN401 - a result or an awaitable of one
         """Answer an operation from the cache or by executing it.
 
         Args:
@@ -133,7 +133,7 @@ class Run:
         self,
         admitted: Admitted,
         recipe: OperationRecipe,
-        executor: Executor,
+        executor: Executor[Any],
         execute: Callable[[], Any],
     ) -> Any:  # noqa: ANN401 - a result
         async def generate() -> ExecutionResult:
@@ -149,7 +149,7 @@ class Run:
 
     # -- Deciding ------------------------------------------------------------------------------------
 
-    def _admit(self, executor: Executor) -> Admitted | Problem:
+    def _admit(self, executor: Executor[Any]) -> Admitted | Problem:
         """Decide whether an operation goes through the cache, and under which key."""
         operation = executor.operation
         problem = self._foreign(executor) or self._unkeyed()
@@ -188,7 +188,7 @@ class Run:
             ),
         )
 
-    def _foreign(self, executor: Executor) -> Problem | None:
+    def _foreign(self, executor: Executor[Any]) -> Problem | None:
         """Return a problem if the operation is no query, or code beside ours may decide per request."""
         if executor.operation.operation is OperationType.MUTATION:
             return Problem(Reason.MUTATION, None, "Mutations always run.")
@@ -199,7 +199,9 @@ class Run:
         base = next(c for c in type(executor).__mro__[1:] if not getattr(c, "caches", False))
         if base not in _PLAIN_EXECUTORS:
             return Problem(
-                Reason.CUSTOM_CODE, None, f"The executor {base.__qualname__} may decide per request."
+                Reason.CUSTOM_CODE,
+                None,
+                f"The executor {base.__qualname__} may decide per request.",
             )
         manager = executor.middleware_manager
         for hook in manager.middlewares if manager is not None else ():
@@ -259,7 +261,7 @@ class Run:
         self._request.observer.concluded(Concluded(outcome.status, outcome.reason))  # type: ignore[arg-type] # the four words
 
 
-def _is_synchronous(executor: Executor) -> bool:
+def _is_synchronous(executor: Executor[Any]) -> bool:
     """Whether an execution must end without awaiting.
 
     Strawberry's and graphql-core's synchronous executions build their executor with a predicate
