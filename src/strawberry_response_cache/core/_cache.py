@@ -1,16 +1,13 @@
 """`ResponseCache`: the core that REST handlers use as it is and that GraphQL stands on."""
 
 import importlib
-import inspect
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, Generic, Literal, Self, TypeVar, cast
+from typing import Any, Literal, Self, TypeVar, cast
 from uuid import UUID
 
-from strawberry_response_cache.core._codec import codec_for
-from strawberry_response_cache.core._duration import Duration, milliseconds
+from strawberry_response_cache.core._duration import Duration
 from strawberry_response_cache.core._engine import Engine
-from strawberry_response_cache.core._entry import Recording
 from strawberry_response_cache.core._errors import CacheConfigurationError, CacheStoreError
 from strawberry_response_cache.core._flights import leading
 from strawberry_response_cache.core._handle import RedisHandle
@@ -24,14 +21,14 @@ from strawberry_response_cache.core._port import (
     Ping,
     Unavailable,
 )
-from strawberry_response_cache.core._remember import Flow, NotStored, Recipe, Remember
+from strawberry_response_cache.core._remember import Flow, Recipe, Remember
 from strawberry_response_cache.core._response import CacheDetail, CachedResponse, CacheStatus
 from strawberry_response_cache.core._settings import CacheSettings
+from strawberry_response_cache.core._value import TAGS_EXAMPLE, ValueRecipe, awaited, plain
 
 T = TypeVar("T")
 
 KEY_PARTS_EXAMPLE = '["/v1/ledger", "page=2"]'
-TAGS_EXAMPLE = '["Book", "Book:42"]'
 
 
 class ResponseCache:
@@ -157,11 +154,18 @@ class ResponseCache:
             2026-01-31 generated
         """
         keys = self._keys(key_parts)
-        recipe: _ValueRecipe[T] = _ValueRecipe(self, ttl, stale, as_type, tags, cacheable)
+        recipe: ValueRecipe[T] = ValueRecipe(
+            ttl=ttl,
+            stale=stale,
+            as_type=as_type,
+            tags=tags,
+            cacheable=cacheable,
+            max_bytes=self._engine.settings.max_entry_bytes,
+        )
         if recipe.ttl_ms == 0:
-            value = await _awaited(generator)
+            value = await awaited(generator)
             return CachedResponse(value, CacheStatus.BYPASS, CacheDetail.TTL_ZERO)
-        return await self._run(keys, recipe, lambda: _awaited(generator), self._subject)
+        return await self._run(keys, recipe, lambda: awaited(generator), self._subject)
 
     def remember_sync(
         self,
@@ -198,11 +202,18 @@ class ResponseCache:
             ('miss', 'hit', {'EUR': 12})
         """
         keys = self._keys(key_parts)
-        recipe: _ValueRecipe[T] = _ValueRecipe(self, ttl, stale, as_type, tags, cacheable)
+        recipe: ValueRecipe[T] = ValueRecipe(
+            ttl=ttl,
+            stale=stale,
+            as_type=as_type,
+            tags=tags,
+            cacheable=cacheable,
+            max_bytes=self._engine.settings.max_entry_bytes,
+        )
         if recipe.ttl_ms == 0:
-            value = _plain(generator)
+            value = plain(generator)
             return CachedResponse(value, CacheStatus.BYPASS, CacheDetail.TTL_ZERO)
-        return self._run_sync(keys, recipe, lambda: _plain(generator), self._subject)
+        return self._run_sync(keys, recipe, lambda: plain(generator), self._subject)
 
     def _keys(self, key_parts: Sequence[str]) -> EntryKeys:
         return self._keyspace.keys(checked_strings(key_parts, "key_parts", KEY_PARTS_EXAMPLE))
@@ -392,72 +403,6 @@ class ResponseCache:
     def __exit__(self, *_: object) -> None:
         """Close it."""
         self.close()
-
-
-class _ValueRecipe(Generic[T]):
-    """How `remember` turns values into recordings and back."""
-
-    __slots__ = ("_cacheable", "_codec", "_limit", "_stale_ms", "_tags", "_ttl", "ttl_ms")
-
-    def __init__(  # noqa: PLR0917 - the arguments of remember, checked before anything runs
-        self,
-        cache: ResponseCache,
-        ttl: "Duration | Callable[[T], Duration]",
-        stale: Duration,
-        as_type: object,
-        tags: "Iterable[str] | Callable[[T], Iterable[str]]",
-        cacheable: Callable[[T], bool] | None,
-    ) -> None:
-        self._ttl = ttl
-        self.ttl_ms = None if callable(ttl) else milliseconds(ttl, "ttl")
-        self._stale_ms = milliseconds(stale, "stale")
-        self._codec = codec_for(as_type)
-        self._tags: Callable[[T], Iterable[str]] | tuple[str, ...]
-        self._tags = tags if callable(tags) else checked_strings(tags, "tags", TAGS_EXAMPLE)
-        self._cacheable = cacheable
-        self._limit = cache._engine.settings.max_entry_bytes  # noqa: SLF001 - one module
-
-    def record(self, value: T) -> Recording | NotStored:
-        """Apply the rules that need the value, and serialise it."""
-        if self._cacheable is not None and not self._cacheable(value):
-            return NotStored(CacheDetail.UNCACHEABLE)
-        ttl_ms = self.ttl_ms
-        if ttl_ms is None:
-            ttl_ms = milliseconds(cast("Callable[[T], Duration]", self._ttl)(value), "ttl(value)")
-            if ttl_ms == 0:
-                return NotStored(CacheDetail.TTL_ZERO)
-        payload = self._codec.encode(value)
-        if len(payload) > self._limit:
-            return NotStored(CacheDetail.TOO_LARGE)
-        tags = self._tags
-        if callable(tags):
-            tags = checked_strings(tags(value), "tags(value)", TAGS_EXAMPLE)
-        return Recording(payload, ttl_ms, self._stale_ms, tag_digests(tags))
-
-    def read(self, recording: Recording) -> T:
-        """Rebuild a value."""
-        return cast("T", self._codec.decode(recording.payload))
-
-
-async def _awaited(generator: Callable[[], Awaitable[T]]) -> T:
-    result = generator()
-    if not inspect.isawaitable(result):
-        msg = (
-            f"remember() needs an async generator function, and this one returned a "
-            f"{type(result).__name__}. Write 'async def', or call remember_sync()."
-        )
-        raise TypeError(msg)
-    return await result
-
-
-def _plain(generator: Callable[[], T]) -> T:
-    result = generator()
-    if inspect.isawaitable(result):
-        if inspect.iscoroutine(result):
-            result.close()
-        msg = "remember_sync() needs a plain function, and this one is async: await remember()."
-        raise TypeError(msg)
-    return result
 
 
 def _observer_for(telemetry: bool | Observer) -> Observer:  # noqa: FBT001 - the contract's argument

@@ -199,12 +199,12 @@ class _RequestExtension(SchemaExtension):
         self._request: RequestContext | None = None
 
     @property
-    def execution_context(self) -> ExecutionContext:  # pyright: ignore[reportIncompatibleVariableOverride] # Strawberry only assigns and reads it
+    def execution_context(self) -> ExecutionContext:
         """Strawberry's execution context."""
         return self._execution_context
 
     @execution_context.setter
-    def execution_context(self, context: ExecutionContext) -> None:
+    def execution_context(self, context: ExecutionContext) -> None:  # pyright: ignore[reportIncompatibleVariableOverride] # Strawberry only assigns and reads it
         # Set before anything of the request runs: early enough to exchange the schema's executor.
         self._execution_context = context
         self._extension._adopt(context.schema)  # noqa: SLF001 - one module

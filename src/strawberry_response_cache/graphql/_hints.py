@@ -155,7 +155,7 @@ def cache_control(
         ...     @strawberry.field
         ...     def motto(self) -> str:
         ...         return "Nothing is cached until a hint says so."
-        >>> print(strawberry.Schema(Query).as_str().splitlines()[-3])
+        >>> print(strawberry.Schema(Query).as_str().splitlines()[-2])
           motto: String! @cacheControl(maxAge: 60)
     """
     if inherit and ttl is not None:

@@ -1,0 +1,97 @@
+"""How `remember` turns a caller's values into recordings and back, and how it runs generators."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Generic, TypeVar, cast
+
+from strawberry_response_cache.core._codec import codec_for
+from strawberry_response_cache.core._duration import Duration, milliseconds
+from strawberry_response_cache.core._entry import Recording
+from strawberry_response_cache.core._keys import checked_strings, tag_digests
+from strawberry_response_cache.core._remember import NotStored
+from strawberry_response_cache.core._response import CacheDetail
+
+T = TypeVar("T")
+
+TAGS_EXAMPLE = '["Book", "Book:42"]'
+
+
+class ValueRecipe(Generic[T]):
+    """The recipe of `remember`; its arguments, checked before anything runs.
+
+    Attributes:
+        ttl_ms: The ttl; None if it is a function of the value.
+    """
+
+    __slots__ = ("_cacheable", "_codec", "_max_bytes", "_stale_ms", "_tags", "_ttl", "ttl_ms")
+
+    def __init__(
+        self,
+        *,
+        ttl: "Duration | Callable[[T], Duration]",
+        stale: Duration,
+        as_type: object,
+        tags: "Iterable[str] | Callable[[T], Iterable[str]]",
+        cacheable: Callable[[T], bool] | None,
+        max_bytes: int,
+    ) -> None:
+        self._ttl = ttl
+        self.ttl_ms = None if callable(ttl) else milliseconds(ttl, "ttl")
+        self._stale_ms = milliseconds(stale, "stale")
+        self._codec = codec_for(as_type)
+        self._tags: Callable[[T], Iterable[str]] | tuple[str, ...]
+        self._tags = tags if callable(tags) else checked_strings(tags, "tags", TAGS_EXAMPLE)
+        self._cacheable = cacheable
+        self._max_bytes = max_bytes
+
+    def record(self, value: T) -> Recording | NotStored:
+        """Apply the rules that need the value, and serialise it."""
+        if self._cacheable is not None and not self._cacheable(value):
+            return NotStored(CacheDetail.UNCACHEABLE)
+        ttl_ms = self.ttl_ms
+        if ttl_ms is None:
+            ttl_ms = milliseconds(cast("Callable[[T], Duration]", self._ttl)(value), "ttl(value)")
+            if ttl_ms == 0:
+                return NotStored(CacheDetail.TTL_ZERO)
+        payload = self._codec.encode(value)
+        if len(payload) > self._max_bytes:
+            return NotStored(CacheDetail.TOO_LARGE)
+        tags = self._tags
+        if callable(tags):
+            tags = checked_strings(tags(value), "tags(value)", TAGS_EXAMPLE)
+        return Recording(payload, ttl_ms, self._stale_ms, tag_digests(tags))
+
+    def read(self, recording: Recording) -> T:
+        """Rebuild a value."""
+        return cast("T", self._codec.decode(recording.payload))
+
+
+async def awaited(generator: Callable[[], Awaitable[T]]) -> T:
+    """Run an async generator.
+
+    Raises:
+        TypeError: If it is not async.
+    """
+    result = generator()
+    if not inspect.isawaitable(result):
+        msg = (
+            f"remember() needs an async generator function, and this one returned a "
+            f"{type(result).__name__}. Write 'async def', or call remember_sync()."
+        )
+        raise TypeError(msg)
+    return await result
+
+
+def plain(generator: Callable[[], T]) -> T:
+    """Run a plain generator.
+
+    Raises:
+        TypeError: If it is async.
+    """
+    result = generator()
+    if inspect.isawaitable(result):
+        if inspect.iscoroutine(result):
+            result.close()
+        msg = "remember_sync() needs a plain function, and this one is async: await remember()."
+        raise TypeError(msg)
+    return result
