@@ -1,0 +1,59 @@
+"""The mutations. They are never cached, and purge what they make out of date."""
+
+import datetime as dt
+from decimal import Decimal
+
+import strawberry
+
+from example_schema.api.arguments import parse_account_id
+from example_schema.api.context import Info
+from example_schema.api.freshness import forget_answers
+from example_schema.api.objects import Account, Entry
+from example_schema.books.money import to_cents
+from example_schema.books.tables import AccountKind
+
+
+@strawberry.input(description="A posting to make.")
+class PostEntryInput:
+    """What `postEntry` needs to know."""
+
+    account_id: strawberry.ID
+    posted_on: dt.date
+    amount: Decimal = strawberry.field(description="Positive to raise the account's balance.")
+    memo: str
+
+
+@strawberry.input(description="An account to open.")
+class CreateAccountInput:
+    """What `createAccount` needs to know."""
+
+    code: str = strawberry.field(description="Four digits that no other account has.")
+    name: str
+    kind: AccountKind
+
+
+@strawberry.type
+class Mutation:
+    """What can be written to the books."""
+
+    @strawberry.mutation
+    async def post_entry(self, info: Info, input: PostEntryInput) -> Entry:  # noqa: A002
+        """Post an entry in the name of the user who asks."""
+        record = await info.context.ledger.post_entry(
+            account_id=parse_account_id(input.account_id),
+            posted_on=input.posted_on,
+            amount_cents=to_cents(input.amount),
+            memo=input.memo,
+            posted_by=info.context.user.id,
+        )
+        await forget_answers(info.context)
+        return Entry.of(record)
+
+    @strawberry.mutation
+    async def create_account(self, info: Info, input: CreateAccountInput) -> Account:  # noqa: A002
+        """Open an account in the books of the tenant."""
+        record = await info.context.ledger.create_account(
+            code=input.code, name=input.name, kind=input.kind
+        )
+        await forget_answers(info.context)
+        return Account.of(record)

@@ -1,0 +1,1 @@
+"""The books of the tenants, and nothing about GraphQL, HTTP or caching."""

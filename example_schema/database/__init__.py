@@ -1,0 +1,1 @@
+"""The SQLite file and its first contents."""

@@ -1,0 +1,1 @@
+"""The process: HTTP, Redis, telemetry, and what is printed at the start."""

@@ -1,0 +1,73 @@
+"""The command line."""
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_ENTRIES = 300_000
+
+
+@dataclass(frozen=True)
+class Options:
+    """How the service was asked to run."""
+
+    host: str
+    port: int
+    database: Path
+    entries: int
+    trace: bool
+    redis_url: str | None
+
+
+def read_options(arguments: Sequence[str] | None = None) -> Options:
+    """Read the command line and the environment; exit with a message if they make no sense."""
+    parser = argparse.ArgumentParser(
+        prog="python -m example_schema",
+        description="A multi-tenant ledger over GraphQL, with a response cache.",
+        epilog="REDIS_URL in the environment chooses the Redis server of the cache. "
+        "Without it, an embedded Valkey is started and stopped with the service.",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="listen here (%(default)s)")
+    parser.add_argument(
+        "--port", type=_port, default=8000, help="listen here, 0 for a free port (%(default)s)"
+    )
+    parser.add_argument(
+        "--database",
+        type=Path,
+        default=Path(".ledger", "ledger.sqlite3"),
+        help="the SQLite file, made and filled if it is not there (%(default)s)",
+    )
+    parser.add_argument(
+        "--entries",
+        type=_count,
+        default=_ENTRIES,
+        help="how many entries a new database gets, all tenants together (%(default)s)",
+    )
+    parser.add_argument("--trace", action="store_true", help="print OpenTelemetry spans")
+    options = parser.parse_args(arguments)
+    return Options(
+        host=options.host,
+        port=options.port,
+        database=options.database,
+        entries=options.entries,
+        trace=options.trace,
+        redis_url=os.environ.get("REDIS_URL") or None,
+    )
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:  # noqa: PLR2004 - the range of TCP ports needs no name.
+        message = f"{port} is not a port"
+        raise argparse.ArgumentTypeError(message)
+    return port
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        message = "at least one entry is needed"
+        raise argparse.ArgumentTypeError(message)
+    return count

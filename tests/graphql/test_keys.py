@@ -1,0 +1,139 @@
+"""The two columns of the key: which requests share an entry, and which never do."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import strawberry
+from strawberry.scalars import JSON
+
+from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
+from tests.graphql.ledger import status
+
+
+@strawberry.input
+class Range:
+    low: int = 0
+    high: int = 9
+    tags: list[str] | None = None
+
+
+@strawberry.interface
+class Shape:
+    area: int
+
+
+@strawberry.type
+class Square(Shape):
+    side: int = 2
+
+
+@strawberry.type
+class Circle(Shape):
+    radius: int = 1
+
+
+@strawberry.type
+class Query:
+    @cache_control(ttl=60)
+    @strawberry.field
+    def echo(
+        self,
+        text: str | None = "default",
+        number: float | None = None,
+        id: strawberry.ID | None = None,  # noqa: A002 - as schemas have it
+        within: Range | None = None,
+        anything: JSON | None = None,
+    ) -> str:
+        return repr((text, number, id, within, anything))
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def shapes(self) -> list[Shape]:
+        return [Square(area=4), Circle(area=3)]
+
+
+Request = tuple[str, dict[str, Any]]
+
+
+@pytest.fixture
+def new_schema(cache: ResponseCache) -> Callable[[], strawberry.Schema]:
+    def make() -> strawberry.Schema:
+        extension = ResponseCacheExtension(cache, tenant=None, debug=True)
+        return strawberry.Schema(Query, types=[Square, Circle], extensions=[extension])
+
+    return make
+
+
+def with_range(value: Any) -> Request:
+    return "query ($r: Range) { echo(within: $r) }", {"variable_values": {"r": value}}
+
+
+def with_json(value: Any) -> Request:
+    return "query ($j: JSON) { echo(anything: $j) }", {"variable_values": {"j": value}}
+
+
+DEFAULTED = 'query ($t: String = "x") { echo(text: $t) }'
+OPTIONAL = "query ($t: String) { echo(text: $t) }"
+
+SAME: list[tuple[Request, Request]] = [
+    (('{ echo(text: "a") }', {}), ('# why\nquery\n{echo(text:"a",)}', {})),
+    (with_range({"low": 1, "high": 2}), with_range({"high": 2, "low": 1})),
+    (with_json({"a": {"b": 1, "c": 2}}), with_json({"a": {"c": 2, "b": 1}})),
+    ((DEFAULTED, {}), (DEFAULTED, {"variable_values": {"t": "x"}})),
+    ((OPTIONAL, {}), (OPTIONAL, {"variable_values": {"undeclared": 1}})),
+    (
+        ("query A { shapes { area } } query B { echo }", {"operation_name": "A"}),
+        ("query B { echo } query A { shapes { area } }", {"operation_name": "A"}),
+    ),
+    (
+        ("{ ...F } fragment F on Query { echo }", {}),
+        ("fragment F on Query { echo } { ...F }", {}),
+    ),
+]
+
+DIFFERENT: list[tuple[Request, Request]] = [
+    (('{ echo(text: "a b") }', {}), ('{ echo(text: "a  b") }', {})),
+    (('{ echo(text: "a#b") }', {}), ('{ echo(text: "a") }', {})),
+    (('{ echo(text: """a\nb\n c""") }', {}), ('{ echo(text: """a\nb\n  c""") }', {})),
+    (with_range({"tags": ["a", "b"]}), with_range({"tags": ["b", "a"]})),
+    ((OPTIONAL, {}), (OPTIONAL, {"variable_values": {"t": None}})),
+    ((OPTIONAL, {"variable_values": {"t": None}}), (OPTIONAL, {"variable_values": {"t": "null"}})),
+    (with_json(1), with_json("1")),
+    (with_json(1), with_json(True)),
+    (with_json(1), with_json(1.0)),
+    (with_json(None), with_json("null")),
+    (with_json(["a|b"]), with_json(["a", "b"])),
+    (with_json({"a": [1, 2]}), with_json({"a": [[1], 2]})),
+    (("{ shapes { ... on Square { area } } }", {}), ("{ shapes { ... on Circle { area } } }", {})),
+    (("{ echo }", {}), ("{ e: echo }", {})),
+    (("{ echo shapes { area } }", {}), ("{ shapes { area } echo }", {})),
+    (("query A { echo }", {}), ("query B { echo }", {})),
+    (
+        ("query A { echo } query B { e: echo }", {"operation_name": "A"}),
+        ("query A { echo } query B { e: echo }", {"operation_name": "B"}),
+    ),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), SAME)
+async def test_equal_requests_share_an_entry(
+    new_schema: Callable[[], strawberry.Schema], one: Request, other: Request
+) -> None:
+    first = await new_schema().execute(one[0], **one[1])
+    # Another schema object stands for another worker.
+    second = await new_schema().execute(other[0], **other[1])
+    assert first.errors is second.errors is None
+    assert (status(first), status(second)) == ("miss", "hit")
+    assert first.data == second.data
+
+
+@pytest.mark.parametrize(("one", "other"), DIFFERENT)
+async def test_different_requests_never_share_an_entry(
+    new_schema: Callable[[], strawberry.Schema], one: Request, other: Request
+) -> None:
+    schema = new_schema()
+    for query, request in (one, other):
+        result = await schema.execute(query, **request)
+        assert result.errors is None
+        assert status(result) == "miss"

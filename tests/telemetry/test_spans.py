@@ -1,0 +1,244 @@
+"""Spans: one for each call that leaves the process, and only under a recorded parent."""
+
+import ast
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import strawberry
+from opentelemetry import trace
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from strawberry_response_cache import (
+    CacheScope,
+    ResponseCache,
+    ResponseCacheExtension,
+    cache_control,
+    telemetry,
+)
+from strawberry_response_cache.telemetry import OpenTelemetry
+
+SECRET = "s3cret-0f-a-user"
+
+
+class Recorder:
+    def __init__(self) -> None:
+        self.exporter = InMemorySpanExporter()
+        self.provider = TracerProvider()
+        self.provider.add_span_processor(SimpleSpanProcessor(self.exporter))
+        self.tracer = self.provider.get_tracer("test")
+
+    def spans(self) -> list[ReadableSpan]:
+        return list(self.exporter.get_finished_spans())
+
+    def attributes(self) -> list[tuple[str, dict[str, Any]]]:
+        """Names and attributes, without what differs from run to run."""
+        return [
+            (
+                span.name,
+                {
+                    name: value
+                    for name, value in (span.attributes or {}).items()
+                    if name not in {telemetry.AGE, telemetry.TTL}
+                },
+            )
+            for span in self.spans()
+        ]
+
+
+@pytest.fixture
+def recorder() -> Iterator[Recorder]:
+    recorder = Recorder()
+    yield recorder
+    recorder.provider.shutdown()
+
+
+@pytest.fixture
+async def traced(url: str, recorder: Recorder) -> Any:
+    observer = OpenTelemetry(tracer_provider=recorder.provider)
+    async with ResponseCache.from_url(
+        url, prefix="test", telemetry=observer, read_deadline=20, connect_deadline=20
+    ) as cache:
+        yield cache
+
+
+async def one() -> int:
+    return 1
+
+
+async def test_a_miss_is_a_get_and_a_put_and_a_hit_is_a_get(
+    traced: ResponseCache, recorder: Recorder
+) -> None:
+    with recorder.tracer.start_as_current_span("request"):
+        await traced.remember([SECRET], 60, one, tags=[SECRET])
+        await traced.remember([SECRET], 60, one)
+    about = {telemetry.NAME: "test", telemetry.SCOPE: "value"}
+    assert recorder.attributes() == [
+        (telemetry.GET, {**about, telemetry.RESULT: "miss"}),
+        (telemetry.PUT, {**about, telemetry.ITEM_SIZE: 1, telemetry.TAG_COUNT: 1}),
+        (
+            telemetry.GET,
+            {
+                **about,
+                telemetry.RESULT: "hit",
+                telemetry.TIER: "redis",
+                telemetry.ITEM_SIZE: 1,
+            },
+        ),
+        ("request", {}),
+    ]
+    *calls, parent = recorder.spans()
+    for span in calls:
+        assert span.parent is not None
+        assert span.parent.span_id == parent.context.span_id
+        assert span.kind is trace.SpanKind.INTERNAL
+        assert span.start_time is not None
+        assert span.end_time is not None
+        assert span.start_time <= span.end_time
+        assert span.events == ()
+    assert (calls[2].attributes or {})[telemetry.TTL] == pytest.approx(60, abs=30)
+
+
+def test_the_sync_face_makes_the_same_spans(recorder: Recorder, url: str) -> None:
+    observer = OpenTelemetry(tracer_provider=recorder.provider)
+    with (
+        ResponseCache.from_url(url, prefix="test", telemetry=observer, read_deadline=20) as cache,
+        recorder.tracer.start_as_current_span("request"),
+    ):
+        cache.remember_sync(["a"], 60, lambda: 1)
+        cache.remember_sync(["a"], 60, lambda: 1)
+    names = [span.name for span in recorder.spans()]
+    assert names == [telemetry.GET, telemetry.PUT, telemetry.GET, "request"]
+
+
+async def test_without_a_recorded_parent_there_is_no_span(
+    traced: ResponseCache, recorder: Recorder
+) -> None:
+    await traced.remember(["a"], 60, one)
+    await traced.remember(["a"], 60, one)
+    assert recorder.spans() == []
+
+
+async def test_ttl_zero_leaves_no_span(traced: ResponseCache, recorder: Recorder) -> None:
+    with recorder.tracer.start_as_current_span("request"):
+        await traced.remember(["a"], 0, one)
+    assert [span.name for span in recorder.spans()] == ["request"]
+
+
+async def test_a_purge_is_a_span(traced: ResponseCache, recorder: Recorder) -> None:
+    with recorder.tracer.start_as_current_span("request"):
+        await traced.invalidate("a", "b")
+        await traced.forget(["a"])
+        await traced.clear()
+    about = {telemetry.NAME: "test", telemetry.SCOPE: "value"}
+    assert recorder.attributes()[:-1] == [
+        (
+            telemetry.INVALIDATE,
+            {**about, telemetry.INVALIDATE_KIND: kind, telemetry.TAG_COUNT: count},
+        )
+        for kind, count in (("tags", 2), ("key", 0), ("clear", 0))
+    ]
+
+
+async def test_a_failed_call_names_the_error_and_nothing_else(recorder: Recorder) -> None:
+    observer = OpenTelemetry(tracer_provider=recorder.provider)
+    async with ResponseCache.from_url(
+        f"redis://:{SECRET}@127.0.0.1:1", prefix="test", telemetry=observer
+    ) as cache:
+        with recorder.tracer.start_as_current_span("request"):
+            assert (await cache.remember([SECRET], 60, one)).value == 1
+    get = recorder.spans()[0]
+    assert get.name == telemetry.GET
+    assert get.status.status_code is trace.StatusCode.ERROR
+    assert get.status.description is None
+    assert (get.attributes or {})[telemetry.ERROR_TYPE] == "redis.exceptions.ConnectionError"
+    assert SECRET not in recorder.spans()[0].to_json()
+
+
+async def test_cancelling_the_caller_ends_the_span(
+    traced: ResponseCache, recorder: Recorder, eventually: Callable[[Callable[[], object]], Any]
+) -> None:
+    with recorder.tracer.start_as_current_span("request"):
+        task = asyncio.create_task(traced.remember(["a"], 60, one))
+        await asyncio.sleep(0)  # the lookup is asked for, and not answered
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await eventually(recorder.spans)
+    assert recorder.spans()[0].name == telemetry.GET
+
+
+@strawberry.type
+class Query:
+    @cache_control(ttl=60, scope=CacheScope.PRIVATE)
+    @strawberry.field
+    def me(self, name: str) -> str:
+        return name
+
+    @strawberry.field
+    def plain(self) -> int:
+        return 1
+
+
+async def test_an_operation_says_what_it_is_and_how_it_ended(
+    traced: ResponseCache, recorder: Recorder
+) -> None:
+    extension = ResponseCacheExtension(traced, tenant=lambda _: SECRET, session=lambda _: SECRET)
+    schema = strawberry.Schema(Query, extensions=[extension])
+    query = "query Me($name: String!) { me(name: $name) }"
+    for request in ("first", "second"):
+        with recorder.tracer.start_as_current_span(request):
+            await schema.execute(query, {"name": SECRET}, context_value=SECRET)
+    with recorder.tracer.start_as_current_span("third"):
+        await schema.execute("{ plain }")
+    about = {
+        telemetry.NAME: "test",
+        telemetry.SCOPE: "operation",
+        telemetry.VISIBILITY: "private",
+        telemetry.GRAPHQL_OPERATION_TYPE: "query",
+        telemetry.GRAPHQL_OPERATION_NAME: "Me",
+    }
+    size = len(f'{{"me":"{SECRET}"}}')
+    assert recorder.attributes() == [
+        (telemetry.GET, {**about, telemetry.RESULT: "miss"}),
+        (telemetry.PUT, {**about, telemetry.ITEM_SIZE: size, telemetry.TAG_COUNT: 0}),
+        ("first", {telemetry.STATUS: "miss"}),
+        (
+            telemetry.GET,
+            {
+                **about,
+                telemetry.RESULT: "hit",
+                telemetry.TIER: "redis",
+                telemetry.ITEM_SIZE: size,
+            },
+        ),
+        ("second", {telemetry.STATUS: "hit"}),
+        ("third", {telemetry.STATUS: "bypass", telemetry.REASON: "root_without_hint"}),
+    ]
+    assert SECRET not in "".join(span.to_json() for span in recorder.spans())
+
+
+def test_one_module_imports_opentelemetry_and_only_its_api() -> None:
+    # Read from the sources: redis-py imports an SDK that is installed, whatever we do.
+    package = Path(telemetry.__file__).parent
+    imports = {
+        (path.relative_to(package).as_posix(), name)
+        for path in package.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        for name in _imported(node)
+        if name.startswith("opentelemetry")
+    }
+    assert imports == {
+        ("telemetry.py", "opentelemetry"),
+        ("telemetry.py", "opentelemetry.util.types"),
+    }
+
+
+def _imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [node.module or ""] if isinstance(node, ast.ImportFrom) else []
