@@ -29,6 +29,7 @@ def _start(port: int | None = None, **options: Any) -> ValkeyServer:
     """Start a server on a port that is free, and not only unused a moment ago by this process."""
     for attempt in range(5):
         with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port or 0))
             free = probe.getsockname()[1]
         server = ValkeyServer(port=free, host="127.0.0.1", **options)
@@ -209,7 +210,7 @@ def eventually() -> Callable[[Callable[[], object]], Awaitable[None]]:
     """Wait until a state is reached, and fail if it never is."""
 
     async def wait(condition: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 30
         while not condition():
             assert time.monotonic() < deadline, "the state awaited was never reached"
             await asyncio.sleep(0.002)

@@ -61,7 +61,7 @@ async def test_remember_gives_what_the_generator_gives() -> None:
         assert_type(page.status, CacheStatus)
         assert_type(page.detail, CacheDetail)
         assert_type(page.age, float)
-        by_value = await cache.remember(["b"], lambda value: len(value), numbers)
+        by_value = await cache.remember(["b"], len, numbers)
         assert_type(by_value, CachedResponse[list[int]])
         tagged = await cache.remember(["c"], 1, numbers, tags=lambda v: [str(n) for n in v])
         assert_type(tagged.value, list[int])
@@ -75,7 +75,7 @@ async def test_the_extension_is_what_a_schema_takes() -> None:
     cache = ResponseCache(RedisHandle.from_url("memory://"), prefix="typing")
     extension = ResponseCacheExtension(
         cache,
-        tenant=lambda context: str(context),
+        tenant=str,
         session=lambda context: None,
         vary={"locale": lambda context: "en"},
         enabled=lambda context: True,

@@ -11,7 +11,13 @@ from strawberry_response_cache.core._engine import Engine
 from strawberry_response_cache.core._errors import CacheConfigurationError, CacheStoreError
 from strawberry_response_cache.core._flights import leading
 from strawberry_response_cache.core._handle import RedisHandle
-from strawberry_response_cache.core._keys import EntryKeys, Keyspace, checked_strings, tag_digests
+from strawberry_response_cache.core._keys import (
+    EntryKeys,
+    Keyspace,
+    checked_key_parts,
+    checked_strings,
+    tag_digests,
+)
 from strawberry_response_cache.core._observer import Observer, Purged, Silence, Subject
 from strawberry_response_cache.core._port import (
     Clear,
@@ -27,8 +33,6 @@ from strawberry_response_cache.core._settings import CacheSettings
 from strawberry_response_cache.core._value import TAGS_EXAMPLE, ValueRecipe, awaited, plain
 
 T = TypeVar("T")
-
-KEY_PARTS_EXAMPLE = '["/v1/ledger", "page=2"]'
 
 
 class ResponseCache:
@@ -216,7 +220,7 @@ class ResponseCache:
         return self._run_sync(keys, recipe, lambda: plain(generator), self._subject)
 
     def _keys(self, key_parts: Sequence[str]) -> EntryKeys:
-        return self._keyspace.keys(checked_strings(key_parts, "key_parts", KEY_PARTS_EXAMPLE))
+        return self._keyspace.keys(checked_key_parts(key_parts))
 
     # -- For clients of the port, such as GraphQL --------------------------------------------------
 
@@ -332,7 +336,7 @@ class ResponseCache:
         Raises:
             CacheStoreError: If it does not; requests would be answered all the same, uncached.
         """
-        self._check(await self._engine.async_driver().submit(Ping(), self._subject))
+        self._check(await self._engine.async_driver().perform(Ping(), self._subject))
 
     def ping_sync(self) -> None:
         """Ask whether the server answers; the twin of `ping`.
@@ -346,7 +350,8 @@ class ResponseCache:
         self, effect: Effect[Unavailable | None], kind: Literal["tags", "key", "clear"], count: int
     ) -> None:
         started_ns = time.time_ns()
-        result = await self._engine.async_driver().submit(effect, self._subject)
+        result = await self._engine.async_driver().perform(effect, self._subject)
+        self._engine.seal_leaseless_flights()
         self._report_purge(result, started_ns, kind, count)
 
     def _purge_sync(
@@ -354,6 +359,7 @@ class ResponseCache:
     ) -> None:
         started_ns = time.time_ns()
         result = self._engine.sync_driver().submit(effect, self._subject)
+        self._engine.seal_leaseless_flights()
         self._report_purge(result, started_ns, kind, count)
 
     def _report_purge(

@@ -4,7 +4,7 @@ import math
 from functools import lru_cache
 from typing import Any, Final, cast
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from strawberry_response_cache.core._entry import UnreadableEntryError
@@ -14,10 +14,12 @@ from strawberry_response_cache.core._errors import (
 )
 
 _DEEPEST: Final = 200
+_LARGEST_INT_BITS: Final = 14_284
+"""As large as the readers of JSON take: 4,300 digits."""
 _SCALARS: Final = frozenset({str, int, bool, type(None)})
 
 
-def find_inexact(value: object) -> str | None:
+def find_inexact(value: object) -> str | None:  # noqa: C901 - one branch for each kind of value
     """Return why JSON would not give a value back unchanged, or None if it would.
 
     Only the exact types count: a tuple comes back as a list, an enum as its value, an int key as a
@@ -32,6 +34,8 @@ def find_inexact(value: object) -> str | None:
     while pending:
         current, depth = pending.pop()
         kind = type(current)
+        if kind is int and current.bit_length() > _LARGEST_INT_BITS:  # type: ignore[attr-defined] # its type was just compared
+            return "an int of more than 4,300 digits"
         if kind in _SCALARS:
             continue
         if depth > _DEEPEST:
@@ -94,6 +98,7 @@ class TypedJson:
     def __init__(self, as_type: object) -> None:
         try:
             self._adapter: TypeAdapter[Any] = TypeAdapter(cast("Any", as_type))
+            self._adapter.rebuild(raise_errors=True)  # resolve names now, not at the first value
         except Exception as error:
             msg = (
                 f"as_type={as_type!r} is not a type that pydantic can serialise; use a model, a "
@@ -108,14 +113,21 @@ class TypedJson:
             CacheSerializationError: If it is not of the named type.
         """
         try:
-            return self._adapter.dump_json(value, warnings="error")
-        except (PydanticSerializationError, ValueError, TypeError, RecursionError):
-            msg = (
-                f"The generator returned a {type(value).__qualname__} that is not what as_type "
-                "names, so it could not be read back. Return that type, or name another."
+            # By field names: aliases may differ between reading and writing.
+            payload = self._adapter.dump_json(
+                value, warnings="error", by_alias=False, round_trip=True
             )
-            # The error's own text holds the value.
-            raise CacheSerializationError(msg) from None
+            restored = self._validate(payload)
+            plain = self._adapter.dump_python(value, round_trip=True)
+            if self._adapter.dump_python(restored, round_trip=True) == plain:
+                return payload
+        except Exception:  # noqa: BLE001, S110 - serializers and validators are the user's own code
+            pass  # Its text can hold the value.
+        msg = (
+            f"The generator returned a {type(value).__qualname__} that as_type does not give back "
+            "unchanged. Return what as_type names, or name another type."
+        )
+        raise CacheSerializationError(msg)
 
     def decode(self, payload: bytes) -> object:
         """Return the value.
@@ -125,9 +137,13 @@ class TypedJson:
                 was written by another release.
         """
         try:
-            return self._adapter.validate_json(payload)
-        except ValidationError:
+            return self._validate(payload)
+        except Exception:  # noqa: BLE001 - validators are the user's own code
             raise UnreadableEntryError from None
+
+    def _validate(self, payload: bytes) -> object:
+        restored: object = self._adapter.validate_json(payload, by_alias=False, by_name=True)
+        return restored
 
 
 def dump(value: object) -> bytes:

@@ -114,6 +114,16 @@ def _leading(flight: Flight | None) -> "Iterator[None]":
         leading.reset(token)
 
 
+def _own(error: RuntimeError) -> BaseException:
+    """Return the error that passed through a flow, as its generator raised it.
+
+    A StopIteration that leaves a generator is turned into a RuntimeError (PEP 479).
+    """
+    cause = error.__cause__
+    changed = error.args == ("generator raised StopIteration",) and isinstance(cause, StopIteration)
+    return cause if changed and cause is not None else error
+
+
 class AsyncDriver:
     """Runs flows in the caller's own task, for one event loop.
 
@@ -132,7 +142,8 @@ class AsyncDriver:
         on_failure: OnFailure,
     ) -> None:
         self.flights = Flights(AsyncWaiter)
-        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        self.transport = transport
         self._lease_seconds = lease_seconds
         self._observer = observer
         self._on_failure = on_failure
@@ -148,13 +159,15 @@ class AsyncDriver:
                 request = answer()
             except StopIteration as end:
                 return cast("CachedResponse[T]", end.value)
+            except RuntimeError as error:
+                raise _own(error) from None
             if isinstance(request, Lookup | Commit | Release):
                 answer = partial(flow.send, await self._ask(flow, request, subject))
                 continue
             try:
                 result = await self._perform(request, generator)
-            except asyncio.CancelledError as gone:
-                self._close(flow, gone)
+            except (asyncio.CancelledError, GeneratorExit):
+                self._close(flow, CallerGoneError(None))
                 raise
             except BaseException as error:  # noqa: BLE001 - the flow decides, and raises it again
                 answer = partial(flow.throw, error)
@@ -165,12 +178,18 @@ class AsyncDriver:
         future = self.submit(effect, subject)
         try:
             return await asyncio.shield(future)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, GeneratorExit):
             # The caller goes at once. The effect is on its way and cannot be called back: when it
             # ends the flow hears of it, so that no lease and no joiner is left behind.
             self._hold(future)
             future.add_done_callback(lambda done: self._close(flow, CallerGoneError(done.result())))
             raise
+
+    async def perform(self, effect: Effect[R], subject: Subject) -> R:
+        """Ask the store for an effect and wait for it; it is done even if the caller is cancelled."""
+        future = self.submit(effect, subject)
+        self._hold(future)
+        return await asyncio.shield(future)
 
     async def _perform(self, request: Request, generator: Callable[[], Awaitable[Any]]) -> object:
         match request:
@@ -182,25 +201,26 @@ class AsyncDriver:
             case Pause(seconds):
                 await asyncio.sleep(seconds)
             case Detach(effect):
-                self._hold(self._transport.submit(effect))
+                self._hold(self.transport.submit(effect))
         return None
 
     def submit(self, effect: Effect[R], subject: Subject) -> "asyncio.Future[R]":
         """Ask the store for an effect and report on it when it is over."""
-        future = self._transport.submit(effect)
+        future = self.transport.submit(effect)
         future.add_done_callback(self._check)
         if self._observer.listening():
             future.add_done_callback(partial(self._report, subject, effect, time.time_ns()))
         return future
 
     def _check(self, future: "asyncio.Future[Any]") -> None:
-        if isinstance(result := future.result(), Unavailable):
+        if not future.cancelled() and isinstance(result := future.result(), Unavailable):
             self._on_failure(result)
 
     def _report(
         self, subject: Subject, effect: object, started_ns: int, future: "asyncio.Future[Any]"
     ) -> None:
-        report(self._observer, subject, effect, started_ns, future.result())
+        if not future.cancelled():
+            report(self._observer, subject, effect, started_ns, future.result())
 
     async def _generate(self, request: Generate, generator: Callable[[], Awaitable[Any]]) -> object:
         if request.lease is None:
@@ -213,7 +233,7 @@ class AsyncDriver:
 
         def renew() -> None:
             nonlocal timer
-            self._hold(self._transport.submit(effect))
+            self._hold(self.transport.submit(effect))
             timer = loop.call_later(interval, renew)
 
         timer = loop.call_later(interval, renew)
@@ -228,11 +248,11 @@ class AsyncDriver:
         while True:
             try:
                 request = answer()
-            except (CallerGoneError, asyncio.CancelledError, StopIteration):
+            except (CallerGoneError, StopIteration):
                 return
-            if isinstance(request, Release | Detach):
+            if isinstance(request, Release | Detach) and self._loop.is_running():
                 effect = request.effect if isinstance(request, Detach) else request
-                self._hold(self._transport.submit(effect))
+                self._hold(self.transport.submit(effect))
             answer = partial(flow.send, None)
 
     def _hold(self, future: "asyncio.Future[Any]") -> None:
@@ -264,7 +284,7 @@ class SyncDriver:
         on_failure: OnFailure,
     ) -> None:
         self.flights = Flights(ThreadWaiter)
-        self._transport = transport
+        self.transport = transport
         self._lease_seconds = lease_seconds
         self._observer = observer
         self._on_failure = on_failure
@@ -280,6 +300,8 @@ class SyncDriver:
                 request = answer()
             except StopIteration as end:
                 return cast("CachedResponse[T]", end.value)
+            except RuntimeError as error:
+                raise _own(error) from None
             try:
                 result = self._perform(request, generator, subject)
             except BaseException as error:  # noqa: BLE001 - the flow decides, and raises it again
@@ -299,7 +321,7 @@ class SyncDriver:
             case Pause(seconds):
                 time.sleep(seconds)
             case Detach(effect):
-                self._background.submit(self._transport.perform, effect)
+                self._background.submit(self.transport.perform, effect)
         return None
 
     def _ask(self, effect: Effect[object], subject: Subject) -> object:
@@ -309,7 +331,7 @@ class SyncDriver:
         """Ask the store for an effect, wait for it and report on it."""
         listening = self._observer.listening()
         started_ns = time.time_ns() if listening else 0
-        result = self._transport.perform(effect)
+        result = self.transport.perform(effect)
         if isinstance(result, Unavailable):
             self._on_failure(result)
         if listening:
@@ -325,7 +347,7 @@ class SyncDriver:
 
         def renew() -> None:
             while not over.wait(interval):
-                self._transport.perform(effect)
+                self.transport.perform(effect)
 
         threading.Thread(target=renew, name="response-cache-renewal", daemon=True).start()
         try:

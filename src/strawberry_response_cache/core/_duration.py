@@ -33,11 +33,12 @@ def seconds(duration: object, name: str) -> float:
             f"write seconds as an int or a float, or a datetime.timedelta."
         )
         raise CacheConfigurationError(msg)
-    if math.isnan(number) or number < 0:
-        msg = f"{name} is {number}; write 0 (do not cache) or a positive number of seconds."
-        raise CacheConfigurationError(msg)
     if number > MAX_SECONDS:
-        msg = f"{name} is {number} seconds; the longest is {MAX_SECONDS} (ten years)."
+        msg = f"{name} is too long; the longest is {MAX_SECONDS} seconds (ten years)."
+        raise CacheConfigurationError(msg)
+    if not number >= 0:  # NaN is not, either
+        shown = number if abs(number) < MAX_SECONDS else "negative"
+        msg = f"{name} is {shown}; write 0 (do not cache) or a positive number of seconds."
         raise CacheConfigurationError(msg)
     return float(number)
 

@@ -100,19 +100,25 @@ class Engine:
             driver = self._async.pop(asyncio.get_running_loop(), None)
         if driver is not None:
             await driver.drain()
-        self._drain_threads()
-        await self.handle.aclose()
+            await self.handle.release_async(driver.transport)
+        self.close()
 
     def close(self) -> None:
         """Let background work of the threads end and close what they opened."""
-        self._drain_threads()
-        self.handle.close()
-
-    def _drain_threads(self) -> None:
         with self._lock:
             driver, self._sync = self._sync, None
         if driver is not None:
             driver.drain()
+            self.handle.release_sync(driver.transport)
+
+    def seal_leaseless_flights(self) -> None:
+        """After a purge, let nobody join a generation that no commit will judge."""
+        with self._lock:
+            drivers: list[AsyncDriver | SyncDriver] = [*self._async.values()]
+            if self._sync is not None:
+                drivers.append(self._sync)
+        for driver in drivers:
+            driver.flights.seal_leaseless()
 
 
 class _FailureLog:

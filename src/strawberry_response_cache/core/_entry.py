@@ -105,13 +105,12 @@ def decode(stored: bytes, *, pttl_ms: int) -> Entry:
     if not newline or len(fields) != _FIELDS or fields[0] != MAGIC:
         raise UnreadableEntryError
     try:
-        checksum = int(fields[1], 16)
         write_id = fields[3].decode("ascii")
         clock, ttl_ms, stale_ms = int(fields[5]), int(fields[6]), int(fields[7])
         codec, meta, tags = (fields[n].decode("ascii") for n in (8, 9, 10))
     except ValueError:
         raise UnreadableEntryError from None
-    if zlib.crc32(memoryview(stored)[_CHECKED_FROM:]) != checksum or codec != PLAIN_JSON:
+    if b"%08x" % zlib.crc32(memoryview(stored)[_CHECKED_FROM:]) != fields[1] or codec != PLAIN_JSON:
         raise UnreadableEntryError
     recording = Recording(payload, ttl_ms, stale_ms, tuple(tags.split(",")) if tags else (), meta)
     return Entry(recording, write_id, clock, pttl_ms - stale_ms)

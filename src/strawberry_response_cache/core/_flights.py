@@ -65,6 +65,8 @@ class Flight:
     """One generation under way."""
 
     key: str
+    leased: bool
+    """Whether its recording can be committed. Only a commit proves that no purge was missed."""
     waiters: list[Waiter] = field(default_factory=list)
     waits_for: list["Flight"] = field(default_factory=list)
     """The flights that this one's generator is waiting for, to see circles before they close."""
@@ -92,12 +94,15 @@ class Flights:
         """Return the number of flights under way."""
         return len(self._open)
 
-    def join(self, keys: EntryKeys, within: Leading) -> tuple[Flight, Waiter] | None:
+    def join(
+        self, keys: EntryKeys, within: Leading, *, leaseless: bool
+    ) -> tuple[Flight, Waiter] | None:
         """Join the flight for a key, if there is one and waiting for it can end.
 
         Args:
             keys: The entry's keys.
             within: The flights whose generators the caller runs in.
+            leaseless: Whether a flight without a lease will do, since the caller got none either.
 
         Returns:
             The flight and the caller's waiter, or None where no flight is open.
@@ -107,7 +112,7 @@ class Flights:
         """
         with self._lock:
             flight = self._open.get(keys.entry)
-            if flight is None:
+            if flight is None or not (flight.leased or leaseless):
                 return None
             if within and _reaches(flight, within):
                 raise ReentrantError
@@ -138,12 +143,18 @@ class Flights:
             for outer in within:
                 outer.waits_for.remove(flight)
 
-    def open(self, keys: EntryKeys) -> Flight:
+    def open(self, keys: EntryKeys, *, leased: bool) -> Flight:
         """Open a flight; a leaseless one that stands in its place is no longer joined."""
-        flight = Flight(keys.entry)
+        flight = Flight(keys.entry, leased)
         with self._lock:
             self._open[keys.entry] = flight
         return flight
+
+    def seal_leaseless(self) -> None:
+        """Close all leaseless flights to joiners: there is a purge that they could have missed."""
+        with self._lock:
+            for key in [key for key, flight in self._open.items() if not flight.leased]:
+                del self._open[key]
 
     def seal(self, flight: Flight) -> None:
         """Close a flight to joiners, before its commit."""

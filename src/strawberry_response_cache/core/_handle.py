@@ -13,6 +13,7 @@ import redis.asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from strawberry_response_cache.core._errors import CacheConfigurationError
@@ -78,6 +79,7 @@ class RedisHandle:
         if scheme not in SCHEMES:
             msg = f"The URL scheme {scheme!r} is not known; use one of {', '.join(SCHEMES)}."
             raise CacheConfigurationError(msg)
+        url = scheme + url[len(scheme) :]  # schemes have no case, but redis-py knows only one
         address = _checked_address(url, scheme)
         handle = cls.__new__(cls)
         handle._prepare(None, url=url, address=address)  # noqa: SLF001 - its own constructor
@@ -124,7 +126,17 @@ class RedisHandle:
         transport = transports.get(settings)
         if transport is None:
             transport = transports[settings] = self._new_async_transport(settings)
+        transport.users += 1
         return transport
+
+    async def release_async(self, transport: AsyncTransport) -> None:
+        """Give a transport of the running loop back; its last user closes it."""
+        transport.users -= 1
+        if transport.users == 0:
+            transports = self._async.get(asyncio.get_running_loop(), {})
+            for settings in [s for s, known in transports.items() if known is transport]:
+                del transports[settings]
+            await transport.aclose()
 
     def sync_transport(self, settings: CacheSettings) -> SyncTransport:
         """Return the transport of all threads.
@@ -132,13 +144,22 @@ class RedisHandle:
         Raises:
             CacheConfigurationError: If the handle was made around an async client.
         """
-        transport = self._sync.get(settings)
-        if transport is None:
-            with self._lock:
-                transport = self._sync.get(settings)
-                if transport is None:
-                    transport = self._sync[settings] = self._new_sync_transport(settings)
+        with self._lock:
+            transport = self._sync.get(settings)
+            if transport is None:
+                transport = self._sync[settings] = self._new_sync_transport(settings)
+            transport.users += 1
         return transport
+
+    def release_sync(self, transport: SyncTransport) -> None:
+        """Give the threads' transport back; its last user closes it."""
+        with self._lock:
+            transport.users -= 1
+            if transport.users:
+                return
+            for settings in [s for s, known in self._sync.items() if known is transport]:
+                del self._sync[settings]
+        transport.close()
 
     def _new_async_transport(self, settings: CacheSettings) -> AsyncTransport:
         client: Any = self._own_client
@@ -185,17 +206,13 @@ class RedisHandle:
         retry = (AsyncRetry if asynchronous else Retry)(
             NoBackoff(), _RETRIES, supported_errors=(RedisConnectionError,)
         )
-        try:
-            return kind.from_url(
-                self._url,
-                socket_timeout=settings.read_deadline,
-                socket_connect_timeout=settings.connect_deadline,
-                retry=retry,
-                retry_on_error=[],
-            )
-        except (ValueError, TypeError):
-            msg = f"The URL of {self._address} holds an option that redis-py does not take."
-            raise CacheConfigurationError(msg) from None
+        return kind.from_url(
+            self._url,
+            socket_timeout=settings.read_deadline,
+            socket_connect_timeout=settings.connect_deadline,
+            retry=retry,
+            retry_on_error=[],
+        )
 
     @staticmethod
     def _check_client(client: object) -> None:
@@ -242,12 +259,23 @@ def _checked_address(url: str, scheme: str) -> str:
     except ValueError:
         msg = f"The address after {scheme} has no valid host and port; write {scheme}host:6379/0."
         raise CacheConfigurationError(msg) from None
+    if "@" in f"{parts.path}{parts.query}{parts.fragment}" and scheme != "unix://":
+        msg = "The URL has an '@' after its host: write '/', '?' and '#' of a password as %2F, %3F, %23."
+        raise CacheConfigurationError(msg)
     options = parse_qs(parts.query)
     if options.get("decode_responses", ["false"])[-1].lower() not in {"false", "0", "no", ""}:
         msg = "The URL asks for decode_responses, which damages the bytes of entries; leave it out."
         raise CacheConfigurationError(msg)
     if scheme == "memory://":
         return scheme
+    try:
+        # An option that is no option would only show at the first request.
+        redis.ConnectionPool.from_url(url).make_connection()
+    except (TypeError, ValueError, RedisError):
+        msg = (
+            f"The URL has an option that redis-py does not take; see its documentation of {scheme}."
+        )
+        raise CacheConfigurationError(msg) from None
     if scheme == "unix://":
         return f"{scheme}{parts.path}"
     return f"{scheme}{parts.hostname or 'localhost'}:{port or 6379}"

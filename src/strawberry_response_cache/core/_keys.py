@@ -13,6 +13,8 @@ from strawberry_response_cache.core._errors import CacheConfigurationError
 FORMAT_VERSION = 1
 """Part of every key: releases whose entries differ in format stand side by side, unseen by each other."""
 
+KEY_PARTS_EXAMPLE = '["/v1/ledger", "page=2"]'
+
 _PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
 
@@ -67,6 +69,21 @@ def checked_strings(values: object, name: str, example: str) -> tuple[str, ...]:
             )
             raise TypeError(msg)
     return strings
+
+
+def checked_key_parts(values: object) -> tuple[str, ...]:
+    """Return the parts of a key as a tuple.
+
+    Raises:
+        TypeError: As `checked_strings` does, and if they have no order, as in a set.
+    """
+    if not isinstance(values, Sequence) and isinstance(values, Iterable):
+        msg = (
+            f"key_parts is a {type(values).__name__}; a key is a list or a tuple, whose order is "
+            f"the same in every process: {KEY_PARTS_EXAMPLE}"
+        )
+        raise TypeError(msg)
+    return checked_strings(values, "key_parts", KEY_PARTS_EXAMPLE)
 
 
 def tag_digests(tags: Iterable[str]) -> tuple[str, ...]:

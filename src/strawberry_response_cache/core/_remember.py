@@ -165,7 +165,7 @@ class Remember(Generic[T]):
         pauses = _pauses(self.limits.wait_budget, self.jitter)
         rejected: str | None = None
         while True:
-            if (joined := (yield from self._join())) is not None:
+            if (joined := (yield from self._join(leaseless=False))) is not None:
                 return joined
             match (yield from self._look_up(rejected or "")):
                 case CachedResponse() as hit:
@@ -199,9 +199,10 @@ class Remember(Generic[T]):
         """Ask the store; an entry is rebuilt here, and is unreadable if that fails."""
         try:
             judgement = yield Lookup(self.keys, self.limits.lease_ms, rejected, self.token)
-        except CallerGoneError as gone:
-            if not isinstance(gone.result, Fresh | Held | NoLease):
-                yield Release(self.keys, self._any_lease())
+        except BaseException as gone:
+            result = gone.result if isinstance(gone, CallerGoneError) else None
+            if not isinstance(result, Fresh | Held | NoLease):
+                yield from self._release(self._any_lease(), gone)
             raise
         try:
             match judgement:
@@ -215,10 +216,10 @@ class Remember(Generic[T]):
         except UnreadableEntryError:
             return Unreadable(cast("Fresh | Stale", judgement).entry.write_id)
 
-    def _join(self) -> Generator[Request, Any, CachedResponse[T] | None]:
+    def _join(self, *, leaseless: bool) -> Generator[Request, Any, CachedResponse[T] | None]:
         """Wait for another caller's generation; None if there is none, or it came to nothing."""
         try:
-            joined = self.flights.join(self.keys, self.within)
+            joined = self.flights.join(self.keys, self.within, leaseless=leaseless)
         except ReentrantError:
             return (yield from self._generate_alone(CacheDetail.REENTRANT))
         if joined is None:
@@ -226,8 +227,8 @@ class Remember(Generic[T]):
         flight, waiter = joined
         try:
             yield Join(waiter)
-        except BaseException:
-            yield from self._release(self.flights.leave(flight, waiter, self.within))
+        except BaseException as gone:
+            yield from self._release(self.flights.leave(flight, waiter, self.within), gone)
             raise
         self.flights.arrived(flight, self.within)
         match waiter.outcome:
@@ -253,7 +254,7 @@ class Remember(Generic[T]):
 
     def _without_lease(self, detail: CacheDetail) -> Flow[T]:
         """Generate without storing, once for all callers of this process that come meanwhile."""
-        joined = yield from self._join()
+        joined = yield from self._join(leaseless=True)
         return joined or (yield from self._lead(None, detail=detail))
 
     def _lead(
@@ -274,7 +275,12 @@ class Remember(Generic[T]):
         """
         if flight is None:
             # Nobody joins a refresh: everyone else takes the stale value at once.
-            flight = Flight(self.keys.entry) if stale else self.flights.open(self.keys)
+            leased = lease is not None
+            flight = (
+                Flight(self.keys.entry, leased)
+                if stale
+                else self.flights.open(self.keys, leased=leased)
+            )
         try:
             value = yield Generate(flight, self.keys, lease)
             recording = self.recipe.record(value)
@@ -289,8 +295,8 @@ class Remember(Generic[T]):
                 return stale
             yield from self._release(lease)
             raise
-        except BaseException:
-            yield from self._release(self.flights.abandon(flight, lease))
+        except BaseException as gone:
+            yield from self._release(self.flights.abandon(flight, lease), gone)
             raise
         if isinstance(recording, NotStored):
             self.flights.settle(flight, NotShared())
@@ -333,8 +339,11 @@ class Remember(Generic[T]):
         """Return what this caller was granted, if it was; giving back anything else does nothing."""
         return Lease(self.token, "", 0)
 
-    def _release(self, lease: Lease | None) -> Generator[Request, Any, None]:
-        if lease is not None:
+    def _release(
+        self, lease: Lease | None, gone: BaseException | None = None
+    ) -> Generator[Request, Any, None]:
+        # A flow that is dropped unfinished can ask for nothing more; its lease will end by itself.
+        if lease is not None and not isinstance(gone, GeneratorExit):
             yield Release(self.keys, lease)
 
     def _hit(self, entry: Entry, detail: CacheDetail) -> CachedResponse[T]:

@@ -75,7 +75,13 @@ local function now(table_key)
     redis.pcall('DEL', table_key)
     return nil, nil
   end
-  return state[1], tonumber(state[2] or '0')
+  if not state[1] then return nil, nil end
+  -- A table whose clock is no clock is foreign: without it, every entry is a miss.
+  if not string.match(state[2] or '', '^%d+$') then
+    redis.pcall('DEL', table_key)
+    return nil, nil
+  end
+  return state[1], tonumber(state[2])
 end
 """
 
@@ -109,7 +115,8 @@ local function lease()
   if failed(set) then return 'refused' end
   if set then return 'granted' end
   local holder = redis.pcall('GET', KEYS[2])
-  if failed(holder) then
+  if failed(holder) or redis.call('PTTL', KEYS[2]) < 0 then
+    -- Not one of ours: a lease is a string that ends.
     redis.pcall('DEL', KEYS[2])
     if failed(redis.pcall('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])) then return 'refused' end
     return 'granted'
@@ -133,7 +140,7 @@ if found then
   if verdict == 'granted' then verdict = 'refresh' else verdict = 'stale' end
   return {verdict, found.wid, pttl, epoch, clock}
 end
-return {verdict, '', 0, epoch or '', clock}
+return {verdict, '', 0, epoch or '', clock or 0}
 """,
 )
 

@@ -60,6 +60,7 @@ class AsyncTransport:
         self._deadline = deadline
         self._max_batches = max_batches
         self._owned = owned
+        self.users = 0
         self._waiting: list[tuple[Effect[Any], asyncio.Future[Any]]] = []
         self._batches: set[asyncio.Task[None]] = set()
         self._flush_is_due = False
@@ -146,6 +147,7 @@ class SyncTransport:
     def __init__(self, client: redis.Redis, *, owned: bool) -> None:
         self._client = client
         self._owned = owned
+        self.users = 0
 
     def perform(self, effect: Effect[R]) -> R:
         """Perform an effect and return what its replies mean; it never raises."""

@@ -1,0 +1,290 @@
+"""What cannot work is refused where it is written, with the right type and what to write instead."""
+
+import datetime
+import importlib
+import math
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+import redis
+import redis.asyncio
+
+from strawberry_response_cache.core import (
+    CacheConfigurationError,
+    CacheSettings,
+    RedisHandle,
+    ResponseCache,
+)
+
+
+async def value() -> str:
+    return "value"
+
+
+# -- Addresses and clients ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["localhost:6379", "", "redis", "/run/socket", None, 6379, b"redis://x"],
+    ids=repr,
+)
+def test_an_address_without_a_scheme_is_refused(url: Any) -> None:
+    with pytest.raises(
+        CacheConfigurationError, match=r"one of redis://, rediss://, unix://, memory://"
+    ):
+        RedisHandle.from_url(url)
+
+
+@pytest.mark.parametrize("scheme", ["http", "valkey", "redis+tls", ""])
+def test_an_unknown_scheme_is_refused(scheme: str) -> None:
+    with pytest.raises(CacheConfigurationError, match=r"use one of redis://") as caught:
+        RedisHandle.from_url(f"{scheme}://user:hunter2@localhost")
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address", ["host:99999", "host:abc", "host:-1", ":hunter2@host:x", "[::1"]
+)
+def test_a_bad_port_is_refused(address: str) -> None:
+    with pytest.raises(CacheConfigurationError, match=r"write redis://host:6379/0") as caught:
+        RedisHandle.from_url(f"redis://{address}")
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["REDIS", "Redis", "MEMORY"])
+def test_the_case_of_a_scheme_does_not_matter(scheme: str, unused_port: int) -> None:
+    address = "" if scheme == "MEMORY" else f"127.0.0.1:{unused_port}"
+    with ResponseCache.from_url(f"{scheme}://{address}", prefix="test", telemetry=False) as cache:
+        assert cache.remember_sync(["a"], 60, lambda: "value").value == "value"
+
+
+@pytest.mark.parametrize("option", ["bogus=1", "socket_timeout=soon"])
+def test_an_option_that_redis_does_not_take_is_refused_and_not_only_logged(option: str) -> None:
+    with pytest.raises(CacheConfigurationError, match="option that redis-py does not take"):  # noqa: SIM117 - the cache is what raises
+        with ResponseCache.from_url(
+            f"redis://127.0.0.1:1/0?{option}", prefix="test", telemetry=False
+        ) as cache:
+            cache.remember_sync(["a"], 60, lambda: "value")
+
+
+@pytest.mark.parametrize("option", ["True", "true", "1", "yes"])
+def test_a_url_that_decodes_responses_is_refused(option: str) -> None:
+    with pytest.raises(CacheConfigurationError, match=r"decode_responses.*leave it out"):
+        RedisHandle.from_url(f"redis://localhost?decode_responses={option}")
+
+
+@pytest.mark.parametrize("kind", [redis.Redis, redis.asyncio.Redis])
+def test_a_client_that_decodes_responses_is_refused(kind: Any) -> None:
+    with pytest.raises(CacheConfigurationError, match="decode_responses=False"):
+        RedisHandle(kind(decode_responses=True, socket_timeout=1))
+
+
+def test_a_sync_client_that_could_hang_for_ever_is_refused() -> None:
+    with pytest.raises(
+        CacheConfigurationError, match=r"Write redis\.Redis\(\.\.\., socket_timeout=0\.1\)"
+    ):
+        RedisHandle(redis.Redis(socket_timeout=None))
+
+
+@pytest.mark.parametrize("client", ["redis://localhost", None, object()], ids=repr)
+def test_what_is_no_client_is_refused(client: Any) -> None:
+    with pytest.raises(CacheConfigurationError, match=r"RedisHandle\.from_url\(url\)"):
+        RedisHandle(client)
+
+
+async def test_an_async_method_asks_for_an_async_client() -> None:
+    with redis.Redis(socket_timeout=1) as client:
+        cache = ResponseCache(RedisHandle(client), prefix="test", telemetry=False)
+        for call in (
+            lambda: cache.remember(["a"], 60, value),
+            lambda: cache.invalidate("t"),
+            cache.ping,
+        ):
+            with pytest.raises(
+                CacheConfigurationError, match=r"RedisHandle\(redis\.asyncio\.Redis"
+            ):
+                await call()
+
+
+async def test_a_sync_method_asks_for_a_sync_client() -> None:
+    async with redis.asyncio.Redis() as client:
+        cache = ResponseCache(RedisHandle(client), prefix="test", telemetry=False)
+        calls: list[Callable[[], object]] = [
+            lambda: cache.remember_sync(["a"], 60, lambda: "value"),
+            lambda: cache.invalidate_sync("t"),
+            cache.ping_sync,
+        ]
+        for call in calls:
+            with pytest.raises(
+                CacheConfigurationError, match=r"RedisHandle\(redis\.Redis\(\.\.\., socket_timeout"
+            ):
+                call()
+
+
+@pytest.mark.parametrize(
+    "handle", ["redis://localhost", None, redis.Redis()], ids=["url", "None", "client"]
+)
+def test_a_cache_takes_a_handle(handle: Any) -> None:
+    with pytest.raises(
+        CacheConfigurationError, match=r"Write ResponseCache\.from_url\(url, prefix="
+    ):
+        ResponseCache(handle, prefix="test")
+
+
+@pytest.mark.parametrize(
+    "prefix", ["", "a b", "{a}", "a}", "é", "a\n", "x" * 65, None, 5, b"a", "a*"], ids=repr
+)
+def test_a_prefix_is_a_short_plain_name(prefix: Any) -> None:
+    with pytest.raises(CacheConfigurationError, match="such as prefix='ledger'"):
+        ResponseCache.from_url("memory://", prefix=prefix, telemetry=False)
+
+
+@pytest.mark.parametrize("missing", ["fakeredis", "lupa"])
+def test_a_memory_store_says_what_to_install(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    real = importlib.import_module
+
+    def without(name: str, package: str | None = None) -> object:
+        if name == missing:
+            raise ModuleNotFoundError(name=name)
+        return real(name, package)
+
+    monkeypatch.setattr(importlib, "import_module", without)
+    with pytest.raises(
+        CacheConfigurationError, match=r"pip install 'strawberry-response-cache\[memory\]'"
+    ):
+        RedisHandle.from_url("memory://")
+
+
+# -- Arguments of remember ---------------------------------------------------------------------------------
+
+
+BAD_DURATIONS: dict[str, tuple[object, str]] = {
+    "negative": (-1, "write 0 .* or a positive number"),
+    "negative float": (-0.001, "write 0 .* or a positive number"),
+    "negative timedelta": (datetime.timedelta(seconds=-1), "write 0 .* or a positive number"),
+    "NaN": (math.nan, "write 0 .* or a positive number"),
+    "minus infinity": (-math.inf, "write 0 .* or a positive number"),
+    "infinite": (math.inf, "the longest is"),
+    "eleven years": (11 * 365 * 24 * 3600, "the longest is"),
+    "beyond a float": (10**400, "the longest is"),
+    "longest timedelta": (datetime.timedelta.max, "the longest is"),
+    "bool": (True, "write seconds as an int or a float, or a datetime.timedelta"),
+    "str": ("60", "write seconds as an int or a float, or a datetime.timedelta"),
+    "None": (None, "write seconds as an int or a float, or a datetime.timedelta"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_DURATIONS)
+@pytest.mark.parametrize("argument", ["ttl", "stale", "ttl(value)"])
+async def test_a_bad_duration_is_refused(
+    memory_cache: ResponseCache, face: Any, name: str, argument: str
+) -> None:
+    bad, advice = BAD_DURATIONS[name]
+    ttl: Any = {"ttl": bad, "ttl(value)": lambda _: bad}.get(argument, 60)
+    stale = bad if argument == "stale" else 0
+
+    with pytest.raises(CacheConfigurationError, match=advice) as caught:
+        await face.remember(memory_cache, ["a"], ttl, lambda: "value", stale=stale)
+    assert str(caught.value).startswith(f"{argument} is ")
+
+
+async def test_the_smallest_ttl_is_not_zero(memory_cache: ResponseCache, face: Any) -> None:
+    response = await face.remember(memory_cache, ["a"], 5e-324, lambda: "value")
+    assert response.ttl == 0.001
+
+
+@pytest.mark.parametrize(
+    "parts", ["abc", b"abc", "", 5, None, [1], ["a", None], [b"a"], [["a"]]], ids=repr
+)
+async def test_key_parts_are_a_list_of_strings(
+    memory_cache: ResponseCache, face: Any, parts: Any
+) -> None:
+    calls: list[Callable[[], Any]] = [
+        lambda: face.remember(memory_cache, parts, 60, lambda: "value"),
+        lambda: face.remember(memory_cache, parts, 0, lambda: "value"),
+        lambda: face.forget(memory_cache, parts),
+    ]
+    for call in calls:
+        with pytest.raises(TypeError, match=r'key_parts.*: \["/v1/ledger", "page=2"\]'):
+            await call()
+
+
+@pytest.mark.parametrize("parts", [{"a", "b"}, frozenset({"a", "b"})], ids=["set", "frozenset"])
+async def test_key_parts_have_an_order(memory_cache: ResponseCache, face: Any, parts: Any) -> None:
+    """A set's order differs from process to process, so its key would, too."""
+    with pytest.raises(TypeError, match="key_parts"):
+        await face.remember(memory_cache, parts, 60, lambda: "value")
+
+
+@pytest.mark.parametrize("tags", ["abc", b"abc", 5, [1], ["a", None]], ids=repr)
+@pytest.mark.parametrize("by_function", [False, True])
+async def test_tags_are_a_list_of_strings(
+    memory_cache: ResponseCache, face: Any, tags: Any, by_function: bool
+) -> None:
+    with pytest.raises(TypeError, match=r'tags.*: \["Book", "Book:42"\]'):
+        await face.remember(
+            memory_cache, ["a"], 60, lambda: "value", tags=(lambda _: tags) if by_function else tags
+        )
+
+
+@pytest.mark.parametrize("tag", [5, None, b"a", ["a"]], ids=repr)
+async def test_a_tag_to_purge_is_a_string(memory_cache: ResponseCache, face: Any, tag: Any) -> None:
+    with pytest.raises(TypeError, match=r'every part is a string.*\["Book", "Book:42"\]'):
+        await face.invalidate(memory_cache, "a", tag)
+
+
+@pytest.mark.parametrize("ttl", [0, 60])
+async def test_remember_asks_for_an_async_function(memory_cache: ResponseCache, ttl: int) -> None:
+    async def items() -> AsyncIterator[int]:
+        yield 1
+
+    functions: list[Any] = [lambda: "value", lambda: None, lambda: iter([1]), items]
+    for function in functions:
+        with pytest.raises(TypeError, match=r"Write 'async def', or call remember_sync\(\)"):
+            await memory_cache.remember(["a"], ttl, function)
+
+
+@pytest.mark.parametrize("ttl", [0, 60])
+def test_remember_sync_asks_for_a_plain_function(memory_cache: ResponseCache, ttl: int) -> None:
+    with pytest.raises(TypeError, match=r"needs a plain function.*await remember\(\)"):
+        memory_cache.remember_sync(["a"], ttl, value)
+
+
+@pytest.mark.parametrize(
+    "as_type", [object(), 5, "NoSuchType", [int]], ids=["object", "int", "name", "list"]
+)
+async def test_as_type_is_a_type(memory_cache: ResponseCache, face: Any, as_type: object) -> None:
+    with pytest.raises(CacheConfigurationError, match="use a model, a dataclass, a TypedDict"):
+        await face.remember(memory_cache, ["a"], 60, lambda: "value", as_type=as_type)
+
+
+# -- Settings ----------------------------------------------------------------------------------------------
+
+
+def test_an_unknown_setting_is_refused() -> None:
+    with pytest.raises(CacheConfigurationError, match="leese: Extra inputs are not permitted"):
+        ResponseCache.from_url("memory://", prefix="test", leese=5)
+
+
+@pytest.mark.parametrize("settings", [{"lease": 5}, "lease", 5], ids=repr)
+def test_settings_are_cache_settings(settings: Any) -> None:
+    with pytest.raises(CacheConfigurationError, match=r"pass CacheSettings\("):
+        ResponseCache(RedisHandle.from_url("memory://"), prefix="test", settings=settings)
+
+
+def test_a_wait_budget_below_the_lease_is_refused() -> None:
+    with pytest.raises(CacheConfigurationError, match="a waiter must outlast the lease"):
+        CacheSettings(lease=5, wait_budget=4)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("LEASE", "soon"), ("LEASE", ""), ("LEESE", "5"), ("MAX_TAGS", "1.5"), ("LEASE", "nan")],
+)
+def test_a_bad_variable_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> None:
+    monkeypatch.setenv(f"RESPONSE_CACHE_{name}", text)
+
+    with pytest.raises(CacheConfigurationError, match=name.lower()):
+        CacheSettings.from_environment()

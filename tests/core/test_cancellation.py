@@ -1,0 +1,356 @@
+"""A caller that is cancelled, at whatever step, leaves nothing behind: no lease, no flight, no waiter."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
+
+Eventually = Callable[[Callable[[], object]], Awaitable[None]]
+STEPS = 60
+"""Far more steps of the loop than any of these calls takes on a store inside this process."""
+
+
+async def value() -> str:
+    """A generator with suspension points of its own."""
+    for _ in range(3):
+        await asyncio.sleep(0)
+    return "value"
+
+
+async def steps(number: int) -> None:
+    """Let the loop take this many steps."""
+    for _ in range(number):
+        await asyncio.sleep(0)
+
+
+async def settled(cache: ResponseCache) -> None:
+    """Wait until the cache has nothing under way."""
+    driver = cache._engine.async_driver()
+    while driver._background or driver.transport._batches or driver.transport._waiting:
+        await asyncio.sleep(0)
+    await driver.drain()
+
+
+async def cancelled(task: "asyncio.Task[Any]") -> bool:
+    """Cancel a task and say whether it was still running."""
+    task.cancel()
+    try:
+        await task
+    except asyncio.CancelledError:
+        return True
+    return False
+
+
+@pytest.fixture
+def complaints() -> list[dict[str, Any]]:
+    """What the loop had to complain about, such as a callback that raised."""
+    return []
+
+
+@pytest.fixture
+async def watched(memory_cache: ResponseCache, complaints: list[dict[str, Any]]) -> ResponseCache:
+    """A cache on a store that takes a fixed number of steps, so that every one can be visited."""
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: complaints.append(context))
+    await memory_cache.ping()
+    return memory_cache
+
+
+@pytest.mark.parametrize("step", range(STEPS))
+@pytest.mark.parametrize("what", ["miss", "hit", "refresh", "failing", "vetoed"])
+async def test_a_caller_cancelled_at_any_step_leaves_nothing_behind(
+    watched: ResponseCache,
+    raw_of: Callable[..., Any],
+    complaints: list[dict[str, Any]],
+    what: str,
+    step: int,
+) -> None:
+    raw = raw_of(watched)
+    keys = watched._keyspace.keys(["a"])
+
+    async def fail() -> str:
+        raise LookupError
+
+    options: dict[str, Any] = {"stale": 1000}
+    if what in {"hit", "refresh"}:
+        await watched.remember(["a"], 1000, value, **options)
+    if what == "refresh":
+        raw.pexpire(keys.entry, 900_000)
+    if what == "vetoed":
+        options["cacheable"] = lambda _: False
+    generator = fail if what == "failing" else value
+
+    caller = asyncio.create_task(watched.remember(["a"], 1000, generator, **options))
+    await steps(step)
+    try:
+        await cancelled(caller)
+    except LookupError:
+        assert what == "failing"
+    await settled(watched)
+
+    assert not raw.exists(keys.lease)
+    assert len(watched._engine.async_driver().flights) == 0
+    assert (await watched.remember(["a"], 1000, value)).value == "value"
+    assert complaints == []
+
+
+async def test_all_steps_of_a_miss_were_visited(watched: ResponseCache) -> None:
+    caller = asyncio.create_task(watched.remember(["a"], 60, value))
+    await steps(STEPS - 1)
+
+    assert caller.done()
+
+
+@pytest.mark.parametrize("step", range(STEPS))
+async def test_a_leader_cancelled_at_any_step_loses_no_joiner(
+    watched: ResponseCache, raw_of: Callable[..., Any], step: int
+) -> None:
+    leader = asyncio.create_task(watched.remember(["a"], 60, value))
+    joiners = [asyncio.create_task(watched.remember(["a"], 60, value)) for _ in range(3)]
+    await steps(step)
+    await cancelled(leader)
+
+    responses = await asyncio.wait_for(asyncio.gather(*joiners), 60)
+
+    assert {response.value for response in responses} == {"value"}
+    await settled(watched)
+    assert not raw_of(watched).exists(watched._keyspace.keys(["a"]).lease)
+    assert len(watched._engine.async_driver().flights) == 0
+    assert (await watched.remember(["a"], 60, value)).status is CacheStatus.HIT
+
+
+@pytest.mark.parametrize("step", range(STEPS))
+async def test_a_joiner_cancelled_at_any_step_disturbs_nobody(
+    watched: ResponseCache, raw_of: Callable[..., Any], step: int
+) -> None:
+    first, joiner, last = (
+        asyncio.create_task(watched.remember(["a"], 60, value)) for _ in range(3)
+    )
+    await steps(step)
+    await cancelled(joiner)
+
+    responses = await asyncio.wait_for(asyncio.gather(first, last), 60)
+
+    assert {response.value for response in responses} == {"value"}
+    assert responses[0].detail is CacheDetail.GENERATED
+    await settled(watched)
+    assert len(watched._engine.async_driver().flights) == 0
+
+
+@pytest.mark.parametrize("step", range(STEPS))
+async def test_leaders_cancelled_one_after_the_other_lose_no_joiner(
+    watched: ResponseCache, raw_of: Callable[..., Any], step: int
+) -> None:
+    callers = [asyncio.create_task(watched.remember(["a"], 60, value)) for _ in range(5)]
+    await steps(step)
+    for caller in callers[:2]:
+        await cancelled(caller)
+        await steps(step % 3)
+    callers[2].cancel()
+    callers[3].cancel()
+
+    assert (await asyncio.wait_for(callers[4], 60)).value == "value"
+    await asyncio.gather(*callers, return_exceptions=True)
+    await settled(watched)
+    assert not raw_of(watched).exists(watched._keyspace.keys(["a"]).lease)
+    assert len(watched._engine.async_driver().flights) == 0
+
+
+async def test_a_joiner_leads_on_where_its_leader_was_cancelled(
+    cache: ResponseCache, raw: Any, eventually: Eventually
+) -> None:
+    entered = asyncio.Event()
+    forever = asyncio.Event()
+    flights = cache._engine.async_driver().flights
+
+    async def stuck() -> str:
+        entered.set()
+        await forever.wait()
+        return "never"
+
+    leader = asyncio.create_task(cache.remember(["a"], 60, stuck))
+    await entered.wait()
+    joiners = [asyncio.create_task(cache.remember(["a"], 60, value)) for _ in range(3)]
+    await eventually(lambda: sum(len(each.waiters) for each in flights._open.values()) == 3)
+    lease = raw.get(cache._keyspace.keys(["a"]).lease)
+    assert await cancelled(leader)
+
+    responses = await asyncio.wait_for(asyncio.gather(*joiners), 60)
+
+    assert sorted(response.detail for response in responses) == ["generated", "joined", "joined"]
+    assert lease
+    assert not raw.exists(cache._keyspace.keys(["a"]).lease)
+
+
+async def test_a_leader_cancelled_alone_gives_its_lease_back(
+    cache: ResponseCache, raw: Any
+) -> None:
+    entered = asyncio.Event()
+
+    async def stuck() -> str:
+        entered.set()
+        await asyncio.Event().wait()
+        return "never"
+
+    leader = asyncio.create_task(cache.remember(["a"], 60, stuck))
+    await entered.wait()
+    assert raw.exists(cache._keyspace.keys(["a"]).lease)
+    assert await cancelled(leader)
+    await settled(cache)
+
+    assert not raw.exists(cache._keyspace.keys(["a"]).lease)
+    assert (await cache.remember(["a"], 60, value)).detail is CacheDetail.GENERATED
+
+
+@pytest.mark.parametrize("step", range(0, STEPS, 3))
+async def test_a_caller_cancelled_while_another_process_generates_leaves_nothing(
+    watched: ResponseCache, raw_of: Callable[..., Any], step: int
+) -> None:
+    raw = raw_of(watched)
+    keys = watched._keyspace.keys(["a"])
+    raw.set(keys.lease, "another process's", px=60_000)
+
+    waiting = asyncio.create_task(watched.remember(["a"], 60, value))
+    await steps(step)
+    assert await cancelled(waiting)
+    await settled(watched)
+
+    assert raw.get(keys.lease) == b"another process's"
+    assert len(watched._engine.async_driver().flights) == 0
+    raw.delete(keys.lease)
+    assert (await watched.remember(["a"], 60, value)).detail is CacheDetail.GENERATED
+
+
+async def test_a_caller_cancelled_in_the_middle_of_a_command_keeps_the_connection(
+    valkey_cache: ResponseCache, raw_valkey: Any
+) -> None:
+    await valkey_cache.remember(["warm"], 60, value)
+    connections = raw_valkey.info("stats")["total_connections_received"]
+
+    for number in range(25):
+        caller = asyncio.create_task(valkey_cache.remember([str(number)], 60, value))
+        await steps(number % 5 + 1)
+        await cancelled(caller)
+    await settled(valkey_cache)
+
+    assert (await valkey_cache.remember(["warm"], 60, value)).status is CacheStatus.HIT
+    grown = raw_valkey.info("stats")["total_connections_received"] - connections
+    assert grown <= valkey_cache._engine.settings.max_connections
+    leases = [valkey_cache._keyspace.keys([str(number)]).lease for number in range(25)]
+    assert not raw_valkey.exists(*leases)
+
+
+async def test_a_commit_whose_caller_is_gone_still_serves_the_joiners(
+    cache: ResponseCache, eventually: Eventually
+) -> None:
+    transport = cache._engine.async_driver().transport
+    exchange = transport._exchange
+    committing, go = asyncio.Event(), asyncio.Event()
+
+    async def held_at_commit(effects: Any, **options: Any) -> Any:
+        if any(type(effect).__name__ == "Commit" for effect in effects):
+            committing.set()
+            await go.wait()
+        return await exchange(effects, **options)
+
+    entered, finish = asyncio.Event(), asyncio.Event()
+
+    async def generate() -> str:
+        entered.set()
+        await finish.wait()
+        return "value"
+
+    transport._exchange = held_at_commit  # type: ignore[method-assign] # the network, not our code
+    flights = cache._engine.async_driver().flights
+    leader = asyncio.create_task(cache.remember(["a"], 60, generate))
+    await entered.wait()
+    joiner = asyncio.create_task(cache.remember(["a"], 60, generate))
+    await eventually(lambda: sum(len(each.waiters) for each in flights._open.values()) == 1)
+    finish.set()
+    await committing.wait()
+    assert await cancelled(leader)
+    go.set()
+
+    assert (await asyncio.wait_for(joiner, 60)).detail is CacheDetail.JOINED
+
+
+async def test_a_generator_that_cancels_itself_hands_the_flight_on(cache: ResponseCache) -> None:
+    async def gives_up() -> str:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await cache.remember(["a"], 60, gives_up)
+
+    assert (await cache.remember(["a"], 60, value)).detail is CacheDetail.GENERATED
+
+
+async def test_a_timeout_around_a_call_is_a_timeout(cache: ResponseCache, raw: Any) -> None:
+    async def stuck() -> str:
+        await asyncio.Event().wait()
+        return "never"
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(cache.remember(["a"], 60, stuck), 0.05)
+    await settled(cache)
+
+    assert not raw.exists(cache._keyspace.keys(["a"]).lease)
+
+
+def test_a_keyboard_interrupt_in_a_generator_gives_the_lease_back(
+    cache: ResponseCache, raw: Any
+) -> None:
+    def interrupted() -> str:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cache.remember_sync(["a"], 60, interrupted)
+
+    assert not raw.exists(cache._keyspace.keys(["a"]).lease)
+    assert len(cache._engine.sync_driver().flights) == 0
+
+
+@pytest.mark.parametrize("what", ["invalidate", "forget", "clear", "ping"])
+async def test_a_purge_cancelled_in_the_middle_raises_in_no_callback(
+    watched: ResponseCache, complaints: list[dict[str, Any]], what: str
+) -> None:
+    await watched.remember(["a"], 60, value, tags=["t"])
+    for step in range(12):
+        task = asyncio.create_task(
+            {
+                "invalidate": lambda: watched.invalidate("t"),
+                "forget": lambda: watched.forget(["a"]),
+                "clear": watched.clear,
+                "ping": watched.ping,
+            }[what]()
+        )
+        await steps(step)
+        await cancelled(task)
+    await settled(watched)
+
+    assert [str(context.get("exception", context["message"])) for context in complaints] == []
+
+
+async def test_a_call_that_is_closed_instead_of_cancelled_closes_quietly(
+    memory_cache: ResponseCache,
+) -> None:
+    """As a loop does that is closed with calls still pending: it throws in GeneratorExit."""
+    entered = False
+
+    async def stuck() -> str:
+        nonlocal entered
+        entered = True
+        await asyncio.get_running_loop().create_future()
+        return "never"
+
+    call = memory_cache.remember(["a"], 60, stuck)
+    while not entered:
+        future: Any = call.send(None)
+        while future is not None and not entered and not future.done():
+            await asyncio.sleep(0)
+
+    call.close()
+
+    assert len(memory_cache._engine.async_driver().flights) == 0

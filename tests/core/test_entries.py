@@ -1,0 +1,284 @@
+"""An entry's bytes: whole and unchanged they are what was stored, and otherwise nothing at all."""
+
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from strawberry_response_cache.core import CacheStatus, ResponseCache
+from strawberry_response_cache.core._entry import (
+    Entry,
+    Recording,
+    UnreadableEntryError,
+    decode,
+    encode,
+)
+from strawberry_response_cache.core._keys import tag_digests
+
+WORD = st.text("abcXYZ019_-", min_size=1, max_size=20)
+RECORDINGS = st.builds(
+    Recording,
+    payload=st.binary(max_size=300),
+    ttl_ms=st.integers(1, 10**12),
+    stale_ms=st.integers(0, 10**12),
+    tags=st.lists(st.text(max_size=5), max_size=20).map(tag_digests),
+    meta=WORD,
+)
+SAMPLE = encode(
+    Recording(b'{"a": [1, "\n two"]}', 60_000, 5_000, tag_digests(["Book", "Book:1"]), "PUBLIC"),
+    write_id="wid_-09",
+    epoch="epoch",
+    clock=7,
+)
+
+
+@given(RECORDINGS, WORD, WORD, st.integers(0, 2**53))
+def test_what_is_encoded_is_decoded(
+    recording: Recording, write_id: str, epoch: str, clock: int
+) -> None:
+    stored = encode(recording, write_id=write_id, epoch=epoch, clock=clock)
+
+    entry = decode(stored, pttl_ms=recording.ttl_ms + recording.stale_ms)
+
+    assert entry == Entry(recording, write_id, clock, recording.ttl_ms)
+    assert (entry.age, entry.ttl) == (0, recording.ttl_ms / 1000)
+
+
+def test_age_and_ttl_come_from_what_the_server_says_is_left() -> None:
+    within = decode(SAMPLE, pttl_ms=25_000)
+    past = decode(SAMPLE, pttl_ms=1_000)
+
+    assert (within.age, within.ttl) == (40, 20)
+    assert (past.age, past.ttl) == (64, 0)
+
+
+@given(st.binary(max_size=400))
+@example(b"")
+@example(b"rc1 \n")
+@example(b"rc1 00000000 00000000 a b 1 1 1 j - \n")
+@example(b"rc1 zzzzzzzz 00000000 a b 1 1 1 j - \n")
+@example(b"rc1 00000000 00000000 \xff b 1 1 1 j - \n")
+@example(b"rc1 00000000 00000000 a b " + b"9" * 5000 + b" 1 1 j - \n")
+def test_any_bytes_are_an_entry_or_unreadable(stored: bytes) -> None:
+    with pytest.raises(UnreadableEntryError):
+        decode(stored, pttl_ms=1)
+
+
+@given(st.lists(st.binary(max_size=12).map(lambda b: b.replace(b" ", b"")), min_size=9, max_size=9))
+def test_any_fields_are_an_entry_or_unreadable(fields: list[bytes]) -> None:
+    with pytest.raises(UnreadableEntryError):
+        decode(b"rc1 00000000 " + b" ".join(fields) + b"\npayload", pttl_ms=1)
+
+
+def test_every_flipped_bit_is_noticed() -> None:
+    accepted = []
+    for bit in range(len(SAMPLE) * 8):
+        damaged = bytearray(SAMPLE)
+        damaged[bit // 8] ^= 1 << bit % 8
+        try:
+            decode(bytes(damaged), pttl_ms=1)
+        except UnreadableEntryError:
+            continue
+        accepted.append((bit // 8, bytes(damaged[bit // 8 : bit // 8 + 1])))
+
+    assert accepted == []
+
+
+def test_every_truncation_and_extension_is_noticed() -> None:
+    for length in range(len(SAMPLE)):
+        with pytest.raises(UnreadableEntryError):
+            decode(SAMPLE[:length], pttl_ms=1)
+        with pytest.raises(UnreadableEntryError):
+            decode(SAMPLE[length + 1 :], pttl_ms=1)
+    with pytest.raises(UnreadableEntryError):
+        decode(SAMPLE + b"\0", pttl_ms=1)
+
+
+def test_an_entry_shows_no_payload_where_its_parts_are_printed() -> None:
+    from strawberry_response_cache.core._flights import Landed
+
+    assert "secret" not in repr(Landed(Recording(b"secret", 1)))
+
+
+# -- On a store --------------------------------------------------------------------------------------
+
+
+def _stored(raw: Any, key: str) -> bytes:
+    value: bytes = raw.get(key)
+    return value
+
+
+def _truncated(raw: Any, key: str) -> None:
+    raw.set(key, _stored(raw, key)[:-1], keepttl=True)
+
+
+def _headless(raw: Any, key: str) -> None:
+    raw.set(key, _stored(raw, key)[20:], keepttl=True)
+
+
+def _flipped(raw: Any, key: str) -> None:
+    value = bytearray(_stored(raw, key))
+    value[-3] ^= 1
+    raw.set(key, bytes(value), keepttl=True)
+
+
+def _flipped_header(raw: Any, key: str) -> None:
+    head, _, payload = _stored(raw, key).partition(b" j - ")
+    raw.set(key, head[:-1] + bytes([head[-1] ^ 1]) + b" j - " + payload, keepttl=True)
+
+
+def _long_header(raw: Any, key: str) -> None:
+    value = bytearray(_stored(raw, key))
+    value[13:21] = b"ffffffff"
+    raw.set(key, bytes(value), keepttl=True)
+
+
+def _other_codec(raw: Any, key: str) -> None:
+    raw.set(key, _stored(raw, key).replace(b" j - ", b" z - "), keepttl=True)
+
+
+def _foreign(raw: Any, key: str) -> None:
+    raw.set(key, '{"value": "foreign"}', px=60_000)
+
+
+def _eternal(raw: Any, key: str) -> None:
+    raw.persist(key)
+
+
+def _empty(raw: Any, key: str) -> None:
+    raw.set(key, b"")
+
+
+def _list(raw: Any, key: str) -> None:
+    raw.delete(key)
+    raw.rpush(key, "foreign")
+
+
+def _hash(raw: Any, key: str) -> None:
+    raw.delete(key)
+    raw.hset(key, "foreign", "foreign")
+
+
+def _set(raw: Any, key: str) -> None:
+    raw.delete(key)
+    raw.sadd(key, "foreign")
+
+
+def _gone(raw: Any, key: str) -> None:
+    raw.delete(key)
+
+
+ENTRY_DAMAGES = [
+    _truncated,
+    _headless,
+    _flipped,
+    _flipped_header,
+    _long_header,
+    _other_codec,
+    _foreign,
+    _eternal,
+    _empty,
+    _list,
+    _hash,
+    _set,
+    _gone,
+]
+
+
+@pytest.mark.parametrize("damage", ENTRY_DAMAGES, ids=lambda each: each.__name__.strip("_"))
+async def test_a_damaged_entry_is_generated_again_and_then_hits(
+    cache: ResponseCache, face: Any, raw: Any, damage: Any
+) -> None:
+    keys = cache._keyspace.keys(["a"])
+    await face.remember(cache, ["a"], 60, lambda: "stored", stale=60)
+
+    damage(raw, keys.entry)
+
+    new = await face.remember(cache, ["a"], 60, lambda: "new", stale=60)
+    assert (new.value, new.status) == ("new", CacheStatus.MISS)
+    assert not raw.exists(keys.lease)
+    hit = await face.remember(cache, ["a"], 60, lambda: "no", stale=60)
+    assert (hit.value, hit.status) == ("new", CacheStatus.HIT)
+
+
+@pytest.mark.parametrize(
+    "damage", [_list, _hash, _set, _gone], ids=lambda each: each.__name__.strip("_")
+)
+async def test_a_damaged_tag_table_costs_misses_and_no_more(
+    cache: ResponseCache, face: Any, raw: Any, damage: Any
+) -> None:
+    await face.remember(cache, ["a"], 60, lambda: "stored")
+
+    damage(raw, cache._keyspace.tag_table)
+
+    assert (await face.remember(cache, ["a"], 60, lambda: "new")).value == "new"
+    assert (await face.remember(cache, ["a"], 60, lambda: "no")).status is CacheStatus.HIT
+
+
+@pytest.mark.parametrize(
+    ("field", "content"),
+    [("e", "foreign"), ("c", ""), ("c", "foreign"), ("c", "-1"), ("c", "nan")],
+)
+async def test_a_tag_table_with_foreign_content_costs_misses_and_no_more(
+    memory_cache: ResponseCache, face: Any, raw_of: Any, field: str, content: str
+) -> None:
+    cache = memory_cache
+    await face.remember(cache, ["a"], 60, lambda: "stored", tags=["t"])
+    raw_of(cache).hset(cache._keyspace.tag_table, field, content)
+    await face.forget(cache, ["a"])
+
+    for _ in range(3):
+        response = await face.remember(cache, ["a"], 60, lambda: "stored", tags=["t"])
+        assert response.value == "stored"
+    assert response.status is CacheStatus.HIT
+
+
+@pytest.mark.parametrize("damage", [_list, _hash, _set], ids=lambda each: each.__name__.strip("_"))
+async def test_a_foreign_type_under_the_lease_is_taken_over(
+    cache: ResponseCache, face: Any, raw: Any, damage: Any
+) -> None:
+    damage(raw, cache._keyspace.keys(["a"]).lease)
+
+    assert (await face.remember(cache, ["a"], 60, lambda: "new")).value == "new"
+    assert (await face.remember(cache, ["a"], 60, lambda: "no")).value == "new"
+
+
+@pytest.mark.parametrize("damage", [_list, _hash, _gone], ids=lambda each: each.__name__.strip("_"))
+async def test_a_lease_damaged_while_the_generator_runs_costs_no_more_than_the_entry(
+    cache: ResponseCache, face: Any, raw: Any, damage: Any
+) -> None:
+    def generate() -> str:
+        damage(raw, cache._keyspace.keys(["a"]).lease)
+        return "value"
+
+    assert (await face.remember(cache, ["a"], 60, generate)).value == "value"
+    await face.remember(cache, ["a"], 60, lambda: "again")
+    assert (await face.remember(cache, ["a"], 60, lambda: "no")).value == "again"
+
+
+async def test_a_foreign_lease_without_an_end_does_not_close_its_key_for_ever(
+    new_cache: Any, face: Any, raw_of: Any
+) -> None:
+    cache = new_cache("memory://", lease=0.1, wait_budget=0.1)
+    raw_of(cache).set(cache._keyspace.keys(["a"]).lease, "foreign, and without an end")
+
+    for _ in range(2):
+        assert (await face.remember(cache, ["a"], 60, lambda: "value")).value == "value"
+
+    assert (await face.remember(cache, ["a"], 60, lambda: "no")).status is CacheStatus.HIT
+
+
+async def test_an_entry_copied_under_another_key_is_not_taken_for_it(
+    cache: ResponseCache, face: Any, raw: Any
+) -> None:
+    """The checksum knows no key, so nothing may copy entries; a restored dump puts them back in place."""
+    await face.remember(cache, ["a"], 60, lambda: "of a")
+    other = cache.for_tenant("x")
+    await face.remember(other, ["b"], 60, lambda: "of b")
+
+    raw.set(
+        other._keyspace.keys(["b"]).entry, _stored(raw, cache._keyspace.keys(["a"]).entry), px=9999
+    )
+
+    assert (await face.remember(other, ["b"], 60, lambda: "of b again")).value == "of b again"

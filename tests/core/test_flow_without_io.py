@@ -1,0 +1,669 @@
+"""The algorithm itself, driven by hand; then every interleaving of two callers and a purge.
+
+No store, no loop and no threads: a caller is a Python generator that says what it needs done. The
+exhaustive part keeps a tiny model of the store beside it and proves that no caller gets a value
+older than a purge that was acknowledged before the caller began, and that mutants do not pass.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from strawberry_response_cache.core import CacheDetail, CachedResponse, CacheStatus
+from strawberry_response_cache.core._drivers import ThreadWaiter
+from strawberry_response_cache.core._entry import Entry, Recording, UnreadableEntryError
+from strawberry_response_cache.core._flights import Flight, Flights, Landed, Outcome
+from strawberry_response_cache.core._keys import EntryKeys
+from strawberry_response_cache.core._port import (
+    Commit,
+    Fresh,
+    Granted,
+    Held,
+    Judgement,
+    Lease,
+    Lookup,
+    Moved,
+    NoLease,
+    Refused,
+    Release,
+    Stale,
+    Stored,
+    Unavailable,
+    Unreadable,
+)
+from strawberry_response_cache.core._remember import (
+    CallerGoneError,
+    Detach,
+    Flow,
+    Generate,
+    Join,
+    Limits,
+    NotStored,
+    Pause,
+    Remember,
+)
+
+KEYS = EntryKeys("{n}:e:k", "{n}:l:k", "{n}:t")
+LEASE = Lease("token", "epoch", 3)
+
+
+class Numbers:
+    """A recipe for whole numbers; 13 is not for storing, and b"?" is not readable."""
+
+    def record(self, value: int) -> Recording | NotStored:
+        if value == 13:
+            return NotStored(CacheDetail.UNCACHEABLE)
+        return Recording(b"%d" % value, 1000)
+
+    def read(self, recording: Recording) -> int:
+        if recording.payload == b"?":
+            raise UnreadableEntryError
+        return int(recording.payload)
+
+
+def entry(payload: bytes = b"7", remaining_ms: int = 400, write_id: str = "wid") -> Entry:
+    """An entry as the store would hand it out."""
+    return Entry(Recording(payload, 1000, 500), write_id, 3, remaining_ms)
+
+
+class Script:
+    """One caller and the answers that a test gives it."""
+
+    def __init__(self, flights: Flights | None = None, **more: Any) -> None:
+        self.flights = Flights(ThreadWaiter) if flights is None else flights
+        self.remember: Remember[int] = Remember(
+            KEYS, Numbers(), self.flights, Limits(10_000, 0.02), jitter=lambda: 0, **more
+        )
+        self.flow: Flow[int] = self.remember.flow()
+        self.response: CachedResponse[int] | None = None
+        self.request: Any = next(self.flow)
+
+    def answer(self, result: object = None) -> Any:
+        """Answer what was asked for, and return what is asked for next."""
+        try:
+            self.request = self.flow.send(result)
+        except StopIteration as end:
+            self.request, self.response = None, end.value
+        return self.request
+
+    def fail(self, error: BaseException) -> Any:
+        """Raise in the caller what it waits for, and return what is asked for next."""
+        self.request = self.flow.throw(error)
+        return self.request
+
+    @property
+    def outcome(self) -> tuple[object, ...]:
+        assert self.response is not None
+        return (self.response.value, self.response.status, self.response.detail)
+
+
+def test_a_fresh_entry_is_a_hit() -> None:
+    caller = Script()
+
+    assert isinstance(caller.request, Lookup)
+    assert caller.request.lease_ms == 10_000
+    caller.answer(Fresh(entry()))
+
+    assert caller.response == CachedResponse(7, CacheStatus.HIT, CacheDetail.FRESH, 0.6, 0.4)
+
+
+def test_a_stale_entry_without_the_lease_is_a_hit_at_once() -> None:
+    caller = Script()
+    caller.answer(Stale(entry(remaining_ms=-100), None))
+
+    assert caller.response == CachedResponse(7, CacheStatus.HIT, CacheDetail.STALE, 1.1, 0)
+
+
+def test_a_stale_entry_with_the_lease_is_refreshed_without_being_joined() -> None:
+    caller = Script()
+    generate = caller.answer(Stale(entry(remaining_ms=-100), LEASE))
+
+    assert isinstance(generate, Generate)
+    assert generate.lease is LEASE
+    assert len(caller.flights) == 0
+    commit = caller.answer(8)
+    assert commit == Commit(KEYS, LEASE, Recording(b"8", 1000))
+    caller.answer(Stored())
+    assert caller.outcome == (8, CacheStatus.MISS, CacheDetail.GENERATED)
+
+
+def test_a_refresh_that_fails_serves_the_stale_value_and_keeps_the_lease() -> None:
+    caller = Script()
+    caller.answer(Stale(entry(remaining_ms=-100), LEASE))
+    with pytest.raises(StopIteration) as end:
+        caller.fail(LookupError())
+
+    assert (end.value.value.value, end.value.value.detail) == (7, CacheDetail.STALE)
+
+
+def test_a_refresh_that_is_refused_returns_the_new_value() -> None:
+    caller = Script()
+    caller.answer(Stale(entry(remaining_ms=-100), LEASE))
+    caller.answer(8)
+    caller.answer(Refused())
+
+    assert caller.outcome == (8, CacheStatus.MISS, CacheDetail.REFUSED)
+
+
+def test_a_held_lease_is_waited_for() -> None:
+    caller = Script()
+    assert caller.answer(Held()) == Pause(0.005)
+    assert isinstance(caller.answer(), Lookup)
+    assert caller.answer(Held()) == Pause(0.01)
+    assert isinstance(caller.answer(), Lookup)
+    caller.answer(Fresh(entry()))
+
+    assert caller.outcome == (7, CacheStatus.HIT, CacheDetail.FRESH)
+
+
+def test_a_lease_granted_after_waiting_leads() -> None:
+    caller = Script()
+    caller.answer(Held())
+    caller.answer()
+    assert isinstance(caller.answer(Granted(LEASE)), Generate)
+    assert len(caller.flights) == 1
+    assert isinstance(caller.answer(8), Commit)
+    assert len(caller.flights) == 0, "sealed before the commit"
+    caller.answer(Stored())
+
+    assert caller.outcome == (8, CacheStatus.MISS, CacheDetail.GENERATED)
+
+
+def test_a_wait_budget_that_is_spent_generates_without_storing() -> None:
+    caller = Script()
+    waited = 0.0
+    while isinstance(request := caller.answer(Held()), Pause):
+        waited += request.seconds
+        assert isinstance(caller.answer(), Lookup)
+
+    assert waited == pytest.approx(0.02)
+    assert request == Generate(None, KEYS, None)
+    caller.answer(8)
+    assert caller.outcome == (8, CacheStatus.BYPASS, CacheDetail.WAITED_OUT)
+
+
+def test_an_unavailable_store_costs_the_run_and_gives_back_what_it_may_have_granted() -> None:
+    caller = Script()
+    detached = caller.answer(Unavailable("TimeoutError"))
+
+    assert isinstance(detached, Detach)
+    assert detached.effect.lease.token == caller.remember.token
+    assert isinstance(caller.answer(), Generate)
+    assert len(caller.flights) == 1, "callers that come meanwhile share the run"
+    caller.answer(8)
+    assert caller.outcome == (8, CacheStatus.BYPASS, CacheDetail.STORE_FAILURE)
+    assert len(caller.flights) == 0
+
+
+def test_a_server_that_takes_no_writes_costs_the_run() -> None:
+    caller = Script()
+    generate = caller.answer(NoLease())
+
+    assert isinstance(generate, Generate)
+    assert generate.lease is None
+    caller.answer(8)
+    assert caller.outcome == (8, CacheStatus.BYPASS, CacheDetail.NO_LEASE)
+
+
+@pytest.mark.parametrize(
+    "judgement", [Unreadable("wid"), Fresh(entry(b"?"))], ids=["bytes", "value"]
+)
+def test_an_unreadable_entry_is_rejected_once_and_only_once(judgement: Judgement) -> None:
+    caller = Script()
+    again = caller.answer(judgement)
+    assert isinstance(again, Lookup)
+    assert again.rejected == "wid"
+
+    release = caller.answer(judgement)
+    assert isinstance(release, Release)
+    assert release.lease.token == again.token
+    assert isinstance(caller.answer(), Generate)
+    caller.answer(8)
+    assert caller.outcome == (8, CacheStatus.BYPASS, CacheDetail.STORE_FAILURE)
+
+
+def test_an_unreadable_entry_is_generated_again_under_the_lease_of_the_second_look() -> None:
+    caller = Script()
+    caller.answer(Unreadable("wid"))
+    assert isinstance(caller.answer(Granted(LEASE)), Generate)
+    caller.answer(8)
+    caller.answer(Stored())
+    assert caller.outcome == (8, CacheStatus.MISS, CacheDetail.GENERATED)
+
+
+def test_an_unreadable_stale_entry_is_rejected_too() -> None:
+    caller = Script()
+    again = caller.answer(Stale(entry(b"?"), LEASE))
+    assert (type(again), again.rejected) == (Lookup, "wid")
+
+
+def test_an_entry_that_moved_is_looked_up_once_more_and_purges_nothing() -> None:
+    caller = Script()
+    again = caller.answer(Moved())
+    assert (type(again), again.rejected) == (Lookup, "")
+
+    assert isinstance(caller.answer(Moved()), Release)
+    assert isinstance(caller.answer(), Generate)
+    caller.answer(8)
+    assert caller.outcome == (8, CacheStatus.BYPASS, CacheDetail.STORE_FAILURE)
+
+
+def test_a_refused_commit_keeps_the_leaders_value_and_sends_joiners_to_look_again() -> None:
+    leader = Script()
+    leader.answer(Granted(LEASE))
+    joiner = Script(leader.flights)
+    assert isinstance(joiner.request, Join)
+    leader.answer(8)
+    leader.answer(Refused())
+
+    assert leader.outcome == (8, CacheStatus.MISS, CacheDetail.REFUSED)
+    assert isinstance(joiner.answer(), Lookup)
+
+
+def test_a_commit_that_failed_keeps_the_leaders_value_and_sends_joiners_to_look_again() -> None:
+    leader = Script()
+    leader.answer(Granted(LEASE))
+    joiner = Script(leader.flights)
+    leader.answer(8)
+    leader.answer(Unavailable("TimeoutError"))
+
+    assert leader.outcome == (8, CacheStatus.MISS, CacheDetail.STORE_FAILURE)
+    assert isinstance(joiner.answer(), Lookup)
+
+
+def test_joiners_get_the_value_only_once_it_is_stored() -> None:
+    leader = Script()
+    leader.answer(Granted(LEASE))
+    joiner = Script(leader.flights)
+    leader.answer(8)
+    assert joiner.request.waiter.outcome is None
+    late = Script(leader.flights)
+    assert isinstance(late.request, Lookup), "a flight that commits is not joined any more"
+    leader.answer(Stored())
+    joiner.answer()
+
+    assert joiner.outcome == (8, CacheStatus.MISS, CacheDetail.JOINED)
+
+
+def test_a_leader_that_is_gone_promotes_a_joiner_with_its_lease() -> None:
+    class GoneError(BaseException):
+        pass
+
+    leader = Script()
+    leader.answer(Granted(LEASE))
+    joiner, other = Script(leader.flights), Script(leader.flights)
+    with pytest.raises(GoneError):
+        leader.fail(GoneError())
+
+    generate = joiner.answer()
+    assert isinstance(generate, Generate)
+    assert generate.lease is LEASE
+    assert other.request.waiter.outcome is None
+    joiner.answer(8)
+    joiner.answer(Stored())
+    other.answer()
+    assert joiner.outcome == (8, CacheStatus.MISS, CacheDetail.GENERATED)
+    assert other.outcome == (8, CacheStatus.MISS, CacheDetail.JOINED)
+
+
+def test_a_promoted_joiner_that_is_gone_promotes_the_next_or_gives_the_lease_back() -> None:
+    leader = Script()
+    leader.answer(Granted(LEASE))
+    joiner, other = Script(leader.flights), Script(leader.flights)
+    with pytest.raises(KeyboardInterrupt):
+        leader.fail(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        joiner.fail(KeyboardInterrupt())
+
+    release = other.fail(KeyboardInterrupt())
+    assert release == Release(KEYS, LEASE)
+    with pytest.raises(KeyboardInterrupt):
+        other.answer()
+    assert len(leader.flights) == 0
+
+
+@pytest.mark.parametrize(
+    "result", [Granted(LEASE), Stale(entry(), LEASE), Unavailable("x"), Moved()]
+)
+def test_a_caller_that_is_gone_during_its_lookup_gives_the_lease_back(result: Judgement) -> None:
+    caller = Script()
+    release = caller.fail(CallerGoneError(result))
+
+    assert isinstance(release, Release)
+    assert release.lease.token == caller.remember.token
+
+
+def test_a_generator_that_asks_for_its_own_key_generates_alone() -> None:
+    caller = Script()
+    generate = caller.answer(Granted(LEASE))
+    inner = Script(caller.flights, within=(generate.flight,))
+
+    assert inner.request == Generate(None, KEYS, None)
+    inner.answer(8)
+    assert inner.outcome == (8, CacheStatus.BYPASS, CacheDetail.REENTRANT)
+    caller.answer(9)
+    caller.answer(Stored())
+    assert caller.outcome == (9, CacheStatus.MISS, CacheDetail.GENERATED)
+
+
+def test_a_value_that_is_not_stored_is_not_shared() -> None:
+    leader = Script()
+    leader.answer(Granted(LEASE))
+    joiner = Script(leader.flights)
+    assert leader.answer(13) == Release(KEYS, LEASE)
+    leader.answer()
+
+    assert leader.outcome == (13, CacheStatus.BYPASS, CacheDetail.UNCACHEABLE)
+    assert joiner.answer() == Generate(None, KEYS, None)
+
+
+def test_a_leaseless_run_is_shared_by_those_who_were_looking_up_meanwhile() -> None:
+    one = Script()
+    other = Script(one.flights)
+    one.answer(Unavailable("x"))
+    other.answer(Unavailable("x"))
+    one.answer()
+    assert isinstance(other.answer(), Join)
+    one.answer(8)
+    other.answer()
+
+    assert other.outcome[0] == 8
+
+
+# -- Every interleaving -------------------------------------------------------------------------------
+
+
+class Store:
+    """A model of the server: each effect is one atomic step."""
+
+    def __init__(self) -> None:
+        self.entry: Entry | None = None
+        self.holder: str | None = None
+        self.clock = 0
+        self.purged_at = 0
+
+    def lookup(self, effect: Lookup) -> Judgement:
+        if self.entry and self.entry.clock >= self.purged_at:
+            return Fresh(self.entry)
+        if self.holder not in {None, effect.token}:
+            return Held()
+        self.holder = effect.token
+        return Granted(Lease(effect.token, "epoch", self.clock))
+
+    def commit(self, effect: Commit) -> Stored | Refused:
+        if self.holder != effect.lease.token:
+            return Refused()
+        self.holder = None
+        if self.purged_at > effect.lease.clock:
+            return Refused()
+        return self.store(effect)
+
+    def store(self, effect: Commit) -> Stored:
+        self.entry = Entry(effect.recording, effect.lease.token, effect.lease.clock, 1000)
+        return Stored()
+
+    def release(self, effect: Release) -> None:
+        if self.holder == effect.lease.token:
+            self.holder = None
+
+    def invalidate(self) -> None:
+        self.clock += 1
+        self.purged_at = self.clock
+
+    def forget(self) -> None:
+        self.entry = self.holder = None
+
+
+class CommitIgnoresTags(Store):
+    def commit(self, effect: Commit) -> Stored | Refused:
+        if self.holder != effect.lease.token:
+            return Refused()
+        self.holder = None
+        return self.store(effect)
+
+    def store(self, effect: Commit) -> Stored:
+        self.entry = Entry(effect.recording, effect.lease.token, self.clock, 1000)
+        return Stored()
+
+
+class UnconditionalSet(Store):
+    def commit(self, effect: Commit) -> Stored | Refused:
+        return self.store(effect)
+
+
+class JoinersKeepARefusedValue(Remember[int]):
+    __slots__ = ()
+
+    def _settle(self, flight: Flight, committed: object, recording: Recording) -> None:
+        self.flights.settle(flight, Landed(recording))
+
+
+class NoSealBeforeTheCommit(Flights):
+    def seal(self, flight: Flight) -> None:
+        """Leave it open."""
+
+    def settle(self, flight: Flight, outcome: Outcome) -> None:
+        super().seal(flight)
+        super().settle(flight, outcome)
+
+
+@dataclass
+class Caller:
+    """One caller: what it waits for, and what it must not get."""
+
+    flow: Flow[int]
+    began: bool = False
+    floor: int = 0
+    request: Any = None
+    generated: int | None = None
+    committed: object = None
+    returned: int | None = None
+
+
+@dataclass
+class World:
+    """Two callers, a source of truth that is written and purged once, and a store."""
+
+    store: Store
+    callers: list[Caller]
+    forget: bool = False
+    fault: Judgement | None = None
+    version: int = 0
+    purged: bool = False
+    trace: list[str] = field(default_factory=list)
+
+    def enabled(self) -> list[int]:
+        """Who can make a step: the callers by number, and the purge as -1."""
+        able = [
+            number
+            for number, caller in enumerate(self.callers)
+            if caller.returned is None
+            and not (isinstance(caller.request, Join) and caller.request.waiter.outcome is None)
+        ]
+        return able if self.purged else [*able, -1]
+
+    def step(self, who: int) -> None:
+        if who == -1:
+            self.version += 1
+            self.purged = True
+            self.store.forget() if self.forget else self.store.invalidate()
+            self.trace.append("purge")
+            return
+        caller = self.callers[who]
+        self.trace.append(f"{who}: {type(caller.request).__name__}")
+        if not caller.began:
+            caller.began, caller.floor = True, self.version
+            self._resume(caller, None)
+            return
+        request = caller.request
+        answer: object = None
+        match request:
+            case Lookup():
+                answer, self.fault = self.fault or self.store.lookup(request), None
+            case Commit() if caller.committed is None:
+                caller.committed = self.store.commit(request)
+                return  # its answer arrives in a step of its own
+            case Commit():
+                answer = caller.committed
+            case Release():
+                self.store.release(request)
+            case Detach(effect):
+                self.store.release(effect)
+            case Generate():
+                answer = caller.generated
+        self._resume(caller, answer)
+
+    def _resume(self, caller: Caller, answer: object) -> None:
+        try:
+            caller.request = caller.flow.send(answer)
+        except StopIteration as end:
+            caller.returned = end.value.value
+        else:
+            caller.committed = None
+            if isinstance(caller.request, Generate):
+                caller.generated = self.version  # read at the start: the worst moment
+
+    def verdict(self) -> str | None:
+        """What went wrong, once nobody can make a step."""
+        for number, caller in enumerate(self.callers):
+            if caller.returned is None:
+                return f"caller {number} waits for ever: {self.trace}"
+            if caller.returned < caller.floor:
+                return f"caller {number} got a value older than its beginning: {self.trace}"
+        return None
+
+
+def explore(new_world: Callable[[], World]) -> tuple[int, str | None]:
+    """Run every interleaving, or up to the first that goes wrong; return their number and it."""
+    choices: list[int] = []
+    runs = 0
+    while True:
+        world = new_world()
+        widths: list[int] = []
+        while able := world.enabled():
+            if len(widths) == len(choices):
+                choices.append(0)
+            widths.append(len(able))
+            world.step(able[choices[len(widths) - 1]])
+        runs += 1
+        if (wrong := world.verdict()) is not None:
+            return runs, wrong
+        while choices and choices[-1] == widths[len(choices) - 1] - 1:
+            choices.pop()
+        if not choices:
+            return runs, None
+        choices[-1] += 1
+
+
+def worlds(
+    store: type[Store] = Store,
+    remember: type[Remember[int]] = Remember,
+    flights: type[Flights] = Flights,
+    *,
+    processes: int = 1,
+    forget: bool = False,
+    fault: Judgement | None = None,
+) -> Callable[[], World]:
+    """Make worlds of one kind; callers of one process share its flights."""
+
+    def new() -> World:
+        shared = [flights(ThreadWaiter) for _ in range(processes)]
+        callers = [
+            Caller(
+                remember(
+                    KEYS,
+                    Numbers(),
+                    shared[number % processes],
+                    Limits(10_000, 0.005),
+                    jitter=lambda: 0,
+                    token=f"token {number}",
+                ).flow()
+            )
+            for number in range(2)
+        ]
+        return World(store(), callers, forget, fault)
+
+    return new
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("forget", [False, True], ids=["invalidate", "forget"])
+def test_no_interleaving_returns_what_was_purged_before_its_caller_began(
+    processes: int, forget: bool
+) -> None:
+    runs, wrong = explore(worlds(processes=processes, forget=forget))
+
+    assert wrong is None
+    assert runs > 200
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Unavailable("TimeoutError"), NoLease(), Moved(), Unreadable("x")],
+    ids=lambda f: type(f).__name__,
+)
+@pytest.mark.parametrize("processes", [1, 2])
+def test_no_interleaving_does_so_when_the_first_lookup_goes_wrong(
+    processes: int, fault: Judgement
+) -> None:
+    runs, wrong = explore(worlds(processes=processes, fault=fault))
+
+    assert wrong is None
+    assert runs > 200
+
+
+@pytest.mark.parametrize(
+    ("mutant", "processes"),
+    [
+        ({"store": CommitIgnoresTags}, 1),
+        ({"store": CommitIgnoresTags}, 2),
+        ({"store": UnconditionalSet, "forget": True}, 1),
+        ({"store": UnconditionalSet, "forget": True}, 2),
+        ({"remember": JoinersKeepARefusedValue}, 1),
+        ({"flights": NoSealBeforeTheCommit}, 1),
+    ],
+    ids=str,
+)
+def test_a_mutant_returns_what_was_purged(mutant: dict[str, Any], processes: int) -> None:
+    _, wrong = explore(worlds(processes=processes, **mutant))
+
+    assert wrong is not None
+    assert "older than its beginning" in wrong
+
+
+def test_a_flight_that_forgets_its_waiters_is_noticed() -> None:
+    class Forgetful(Flights):
+        def settle(self, flight: Flight, outcome: Outcome) -> None:
+            flight.waiters.clear()
+            super().settle(flight, outcome)
+
+    _, wrong = explore(worlds(flights=Forgetful))
+
+    assert wrong is not None
+    assert "waits for ever" in wrong
+
+
+def test_flights_are_safe_among_threads() -> None:
+    flights = Flights(ThreadWaiter)
+    results: list[str] = []
+
+    def caller() -> None:
+        for number in range(200):
+            joined = flights.join(KEYS, (), leaseless=False)
+            if joined is None:
+                flight = flights.open(KEYS, leased=True)
+                flights.settle(flight, Landed(Recording(b"%d" % number, 1)))
+            else:
+                flights.leave(*joined, ())
+        results.append("done")
+
+    threads = [threading.Thread(target=caller) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert results == ["done"] * 8
+    assert len(flights) == 0

@@ -1,0 +1,455 @@
+"""A purge that was acknowledged is never lost, whatever was under way when it came."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import redis
+
+from strawberry_response_cache.core import (
+    CacheDetail,
+    CacheSettings,
+    CacheStatus,
+    CacheStoreError,
+    RedisHandle,
+    ResponseCache,
+)
+
+Eventually = Callable[[Callable[[], object]], Awaitable[None]]
+
+
+class Source:
+    """A database whose reads take as long as the test wants."""
+
+    def __init__(self) -> None:
+        self.content = "old"
+        self.reads = 0
+        self.read = asyncio.Event()
+        self.go = asyncio.Event()
+
+    async def slow(self) -> str:
+        content = self.content
+        self.reads += 1
+        self.read.set()
+        await self.go.wait()
+        return content
+
+    async def quick(self) -> str:
+        self.reads += 1
+        return self.content
+
+
+PURGES = ["invalidate", "forget", "clear"]
+
+
+async def purge(face: Any, cache: ResponseCache, what: str) -> None:
+    """Purge what the tests store, in one of the three ways."""
+    if what == "invalidate":
+        await face.invalidate(cache, "t")
+    elif what == "forget":
+        await face.forget(cache, ["a"])
+    else:
+        await face.clear(cache)
+
+
+def waiting(cache: ResponseCache, *, synchronous: bool = False) -> int:
+    """How many callers wait for flights in this process."""
+    driver = cache._engine.sync_driver() if synchronous else cache._engine.async_driver()
+    return sum(len(flight.waiters) for flight in driver.flights._open.values())
+
+
+@pytest.mark.parametrize("what", PURGES)
+async def test_a_purge_removes_what_was_stored(cache: ResponseCache, face: Any, what: str) -> None:
+    await face.remember(cache, ["a"], 60, lambda: "old", tags=["t"])
+
+    await purge(face, cache, what)
+
+    again = await face.remember(cache, ["a"], 60, lambda: "new", tags=["t"])
+    assert (again.value, again.status) == ("new", CacheStatus.MISS)
+    assert (await face.remember(cache, ["a"], 60, lambda: "no", tags=["t"])).value == "new"
+
+
+@pytest.mark.parametrize("what", PURGES)
+async def test_a_purge_removes_a_stale_value_too(
+    cache: ResponseCache, face: Any, raw: Any, what: str
+) -> None:
+    def fail() -> object:
+        raise LookupError
+
+    await face.remember(cache, ["a"], 1000, lambda: "old", tags=["t"], stale=1000)
+    raw.pexpire(cache._keyspace.keys(["a"]).entry, 900_000)
+
+    await purge(face, cache, what)
+
+    with pytest.raises(LookupError):
+        await face.remember(cache, ["a"], 1000, fail, tags=["t"], stale=1000)
+
+
+@pytest.mark.parametrize("what", PURGES)
+async def test_a_purge_while_the_generator_runs_is_not_lost(
+    cache: ResponseCache, face: Any, what: str
+) -> None:
+    source = Source()
+    leader = asyncio.create_task(cache.remember(["a"], 60, source.slow, tags=["t"]))
+    await source.read.wait()
+
+    source.content = "new"
+    await purge(face, cache, what)
+    source.go.set()
+
+    response = await leader
+    assert (response.value, response.status, response.detail, response.ttl) == (
+        "old",
+        CacheStatus.MISS,
+        CacheDetail.REFUSED,
+        0,
+    )
+    assert (await cache.remember(["a"], 60, source.quick, tags=["t"])).value == "new"
+
+
+@pytest.mark.parametrize("what", PURGES)
+def test_a_purge_while_the_generator_runs_in_a_thread_is_not_lost(
+    cache: ResponseCache, what: str
+) -> None:
+    def generate() -> str:
+        {
+            "invalidate": lambda: cache.invalidate_sync("t"),
+            "forget": lambda: cache.forget_sync(["a"]),
+            "clear": cache.clear_sync,
+        }[what]()
+        return "old"
+
+    first = cache.remember_sync(["a"], 60, generate, tags=["t"])
+    again = cache.remember_sync(["a"], 60, lambda: "new", tags=["t"])
+
+    assert (first.value, first.detail) == ("old", CacheDetail.REFUSED)
+    assert (again.value, again.status) == ("new", CacheStatus.MISS)
+
+
+@pytest.mark.parametrize("what", PURGES)
+async def test_whoever_asks_after_a_purge_gets_what_was_generated_after_it(
+    cache: ResponseCache, face: Any, eventually: Eventually, what: str
+) -> None:
+    source = Source()
+    leader = asyncio.create_task(cache.remember(["a"], 60, source.slow, tags=["t"]))
+    await source.read.wait()
+
+    source.content = "new"
+    await purge(face, cache, what)
+    later = [
+        asyncio.create_task(cache.remember(["a"], 60, source.quick, tags=["t"])) for _ in range(10)
+    ]
+    await eventually(lambda: waiting(cache) == 10 or all(task.done() for task in later))
+    source.go.set()
+
+    assert (await leader).value == "old"
+    assert {response.value for response in await asyncio.gather(*later)} == {"new"}
+    assert source.reads == 2, "those who looked again cost one run, not ten"
+
+
+@pytest.mark.parametrize("what", PURGES)
+async def test_a_thread_that_asks_after_a_purge_gets_what_was_generated_after_it(
+    cache: ResponseCache, eventually: Eventually, what: str
+) -> None:
+    content = "old"
+    entered, go = threading.Event(), threading.Event()
+
+    def slow() -> str:
+        read = content
+        entered.set()
+        assert go.wait(60)
+        return read
+
+    with ThreadPoolExecutor(6) as threads:
+        leader = threads.submit(cache.remember_sync, ["a"], 60, slow, tags=["t"])
+        try:
+            await eventually(entered.is_set)
+            content = "new"
+            if what == "invalidate":
+                cache.invalidate_sync("t")
+            elif what == "forget":
+                cache.forget_sync(["a"])
+            else:
+                cache.clear_sync()
+            later = [
+                threads.submit(cache.remember_sync, ["a"], 60, lambda: content, tags=["t"])
+                for _ in range(5)
+            ]
+            await eventually(
+                lambda: waiting(cache, synchronous=True) == 5 or all(task.done() for task in later)
+            )
+        finally:
+            go.set()
+        assert leader.result(60).value == "old"
+        assert {task.result(60).value for task in later} == {"new"}
+
+
+async def test_a_purge_holds_for_tags_found_while_generating(cache: ResponseCache) -> None:
+    source = Source()
+    leader = asyncio.create_task(
+        cache.remember(["a"], 60, source.slow, tags=lambda value: [f"found in {value}"])
+    )
+    await source.read.wait()
+
+    source.content = "new"
+    await cache.invalidate("found in old")
+    source.go.set()
+
+    assert (await leader).detail is CacheDetail.REFUSED
+    assert (await cache.remember(["a"], 60, source.quick)).value == "new"
+
+
+async def test_a_purge_before_a_first_entry_is_not_lost_either(cache: ResponseCache) -> None:
+    """Nothing is stored, not even a tag table, when the purge arrives."""
+    source = Source()
+    await cache.invalidate("t")
+    leader = asyncio.create_task(cache.remember(["a"], 60, source.slow, tags=["t"]))
+    await source.read.wait()
+    source.content = "new"
+    await cache.clear()
+    await cache.invalidate("t")
+    source.go.set()
+
+    assert (await leader).detail is CacheDetail.REFUSED
+    assert (await cache.remember(["a"], 60, source.quick, tags=["t"])).value == "new"
+
+
+async def test_a_purge_of_another_tag_purges_nothing_else(cache: ResponseCache, face: Any) -> None:
+    await face.remember(cache, ["a"], 60, lambda: "kept", tags=["Book:1", "Book"])
+
+    await face.invalidate(cache, "Book:11", "Boo", "book", "", "Book,Book:1", "BookBook:1")
+    await face.invalidate(cache)
+    await face.forget(cache, ["b"])
+
+    assert (await face.remember(cache, ["a"], 60, lambda: "no")).value == "kept"
+
+
+async def test_a_purge_of_another_tag_while_the_generator_runs_refuses_nothing(
+    cache: ResponseCache, face: Any
+) -> None:
+    source = Source()
+    leader = asyncio.create_task(cache.remember(["a"], 60, source.slow, tags=["t"]))
+    await source.read.wait()
+    await face.invalidate(cache, "another")
+    await face.forget(cache, ["another"])
+    source.go.set()
+
+    assert (await leader).detail is CacheDetail.GENERATED
+    assert (await cache.remember(["a"], 60, source.quick)).status is CacheStatus.HIT
+
+
+async def test_an_entry_made_after_a_purge_is_not_purged_by_it(
+    cache: ResponseCache, face: Any
+) -> None:
+    for value in ("first", "second", "third"):
+        await face.invalidate(cache, "t")
+        await face.remember(cache, ["a"], 60, lambda v=value: v, tags=["t"])
+        assert (await face.remember(cache, ["a"], 60, lambda: "no")).value == value
+
+
+@pytest.mark.parametrize("what", PURGES)
+async def test_a_purge_stays_within_its_tenant(cache: ResponseCache, face: Any, what: str) -> None:
+    tenants = [
+        cache,
+        cache.for_tenant("a"),
+        cache.for_tenant("b"),
+        cache.for_tenant("a").for_tenant("c"),
+    ]
+    for tenant in tenants:
+        await face.remember(tenant, ["a"], 60, lambda: "kept", tags=["t"])
+
+    await purge(face, tenants[1], what)
+
+    values = [(await face.remember(each, ["a"], 60, lambda: "new")).value for each in tenants]
+    assert values == ["kept", "new", "kept", "kept"]
+
+
+@pytest.mark.parametrize("what", PURGES)
+async def test_a_purge_works_across_caches_and_faces(
+    new_cache: Callable[..., ResponseCache], valkey_url: str, face: Any, what: str
+) -> None:
+    one, other = new_cache(valkey_url), new_cache(valkey_url)
+    source = Source()
+    leader = asyncio.create_task(one.remember(["a"], 60, source.slow, tags=["t"]))
+    await source.read.wait()
+    source.content = "new"
+    await purge(face, other, what)
+    source.go.set()
+    await leader
+
+    assert (await other.remember(["a"], 60, source.quick, tags=["t"])).value == "new"
+
+
+async def test_a_purge_is_not_lost_on_joiners_of_a_run_that_found_no_store(
+    valkey_cache: ResponseCache, eventually: Eventually
+) -> None:
+    """The store is away when the run begins, and back when the purge is acknowledged."""
+    source = Source()
+    transport = valkey_cache._engine.async_driver().transport
+    exchange = transport._exchange
+    away = True
+
+    async def flapping(*effects: Any, **options: Any) -> Any:
+        if away:
+            raise redis.exceptions.ConnectionError
+        return await exchange(*effects, **options)
+
+    transport._exchange = flapping  # type: ignore[method-assign] # the network, not our code
+    leader = asyncio.create_task(valkey_cache.remember(["a"], 60, source.slow, tags=["t"]))
+    await source.read.wait()
+    away = False
+
+    source.content = "new"
+    await valkey_cache.invalidate("t")
+    later = asyncio.create_task(valkey_cache.remember(["a"], 60, source.quick, tags=["t"]))
+    await eventually(lambda: waiting(valkey_cache) == 1 or later.done())
+    source.go.set()
+
+    assert (await leader).value == "old"
+    assert (await later).value == "new", "it asked after the purge was acknowledged"
+
+
+async def test_bytes_that_were_not_judged_do_not_count(cache: ResponseCache, raw: Any) -> None:
+    """As when the entry is replaced between its judgement and its reading."""
+    source = Source()
+    await cache.remember(["a"], 60, source.quick, tags=["t"])
+    purged = raw.get(cache._keyspace.keys(["a"]).entry)
+    source.content = "new"
+    await cache.invalidate("t")
+    await cache.remember(["a"], 60, source.quick, tags=["t"])
+
+    transport = cache._engine.async_driver().transport
+    exchange = transport._exchange
+    times = 1
+
+    async def crossed(*effects: Any, **options: Any) -> Any:
+        nonlocal times
+        shares = await exchange(*effects, **options)
+        if times and len(shares[0]) == 2:
+            times -= 1
+            return [(shares[0][0], purged)]
+        return shares
+
+    transport._exchange = crossed  # type: ignore[method-assign] # the network, not our code
+    response = await cache.remember(["a"], 60, source.quick, tags=["t"])
+
+    assert times == 0
+    assert (response.value, response.status) == ("new", CacheStatus.HIT)
+
+
+# -- Purges that fail, and bounds ----------------------------------------------------------------------
+
+
+SECRETS = ("hunter2", "Book", "ledger", "acme")
+
+
+@pytest.mark.parametrize("what", [*PURGES, "ping"])
+async def test_a_purge_that_was_not_taken_is_an_error_without_secrets(
+    new_cache: Callable[..., ResponseCache], unused_port: int, face: Any, what: str
+) -> None:
+    cache = new_cache(f"redis://user:hunter2@127.0.0.1:{unused_port}/0").for_tenant("acme")
+
+    with pytest.raises(
+        CacheStoreError, match=r"did not take it.*Check that the server runs"
+    ) as caught:
+        await {
+            "invalidate": lambda: face.invalidate(cache, "Book:42"),
+            "forget": lambda: face.forget(cache, ["/v1/ledger"]),
+            "clear": lambda: face.clear(cache),
+            "ping": lambda: face.ping(cache),
+        }[what]()
+
+    error: BaseException | None = caught.value
+    assert f"127.0.0.1:{unused_port}" in str(error)
+    while error is not None:
+        assert not any(secret in f"{error!r}{error.args}" for secret in SECRETS)
+        error = error.__cause__ or error.__context__
+
+
+async def test_a_server_that_refuses_a_purge_is_an_error_too(
+    new_server: Callable[..., Any], new_cache: Callable[..., ResponseCache], face: Any
+) -> None:
+    server = new_server()
+    cache = new_cache(f"redis://127.0.0.1:{server.port}")
+    await face.remember(cache, ["a"], 60, lambda: "old", tags=["t"])
+    with redis.Redis(port=server.port) as raw:
+        raw.config_set("maxmemory", "1")
+        raw.config_set("maxmemory-policy", "noeviction")
+
+    with pytest.raises(CacheStoreError):
+        await face.invalidate(cache, "t")
+
+
+async def test_the_tag_table_is_bounded_and_its_bound_fails_closed(
+    new_cache: Callable[..., ResponseCache], url: str, face: Any, raw_of: Callable[..., Any]
+) -> None:
+    cache = new_cache(url, max_tags=1000)
+    raw = raw_of(cache)
+    await face.remember(cache, ["a"], 60, lambda: "old", tags=["t"])
+
+    await face.invalidate(cache, *(str(number) for number in range(900)))
+    assert (await face.remember(cache, ["a"], 60, lambda: "no")).value == "old"
+    for number in range(1, 12):
+        await face.invalidate(cache, *(f"{number}:{each}" for each in range(100)))
+        assert raw.hlen(cache._keyspace.tag_table) <= 1000
+
+    assert (await face.remember(cache, ["a"], 60, lambda: "new", tags=["t"])).value == "new"
+    assert (await face.remember(cache, ["a"], 60, lambda: "no")).value == "new"
+
+
+async def test_a_generator_that_runs_while_the_table_overflows_is_refused(
+    new_cache: Callable[..., ResponseCache], url: str
+) -> None:
+    cache = new_cache(url, max_tags=1000)
+
+    def generate() -> str:
+        cache.invalidate_sync("t")
+        cache.invalidate_sync(*(str(number) for number in range(1001)))
+        cache.remember_sync(["another"], 60, lambda: "makes a new table")
+        return "old"
+
+    assert cache.remember_sync(["a"], 60, generate, tags=["t"]).detail is CacheDetail.REFUSED
+
+
+async def test_every_key_is_bounded_in_time(cache: ResponseCache, face: Any, raw: Any) -> None:
+    seen: list[int] = []
+
+    def generate() -> str:
+        seen.extend(raw.pttl(key) for key in raw.scan_iter())
+        return "value"
+
+    await face.remember(cache, ["a"], 3600, generate, tags=["t"], stale=3600)
+    await face.invalidate(cache, "t")
+    keys = cache._keyspace.keys(["a"])
+
+    assert seen
+    assert all(life > 0 for life in seen)
+    assert 0 < raw.pttl(keys.entry) < raw.pttl(keys.tags)
+
+
+async def test_the_tag_table_outlives_the_longest_entry(
+    cache: ResponseCache, face: Any, raw: Any
+) -> None:
+    year = 365 * 24 * 3600
+    await face.remember(cache, ["long"], year, lambda: "value")
+    await face.remember(cache, ["short"], 1, lambda: "value")
+
+    keys = cache._keyspace.keys(["long"])
+    assert raw.pttl(keys.entry) < raw.pttl(keys.tags)
+
+
+async def test_a_client_of_the_caller_purges_as_well(valkey_url: str) -> None:
+    async with redis.asyncio.Redis.from_url(valkey_url) as client:
+        handle = RedisHandle(client)
+        settings = CacheSettings(read_deadline=20)
+        async with ResponseCache(
+            handle, prefix="test", settings=settings, telemetry=False
+        ) as cache:
+            source = Source()
+            await cache.remember(["a"], 60, source.quick, tags=["t"])
+            source.content = "new"
+            await cache.invalidate("t")
+            assert (await cache.remember(["a"], 60, source.quick)).value == "new"

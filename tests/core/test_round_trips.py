@@ -1,0 +1,166 @@
+"""What a call costs, as the real server counts it: commands, and reads of its sockets."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from strawberry_response_cache.core import CacheStatus, ResponseCache
+
+OURS = ("evalsha", "eval", "set", "setex", "psetex", "mget", "script|load", "script|exists")
+
+
+class Bill:
+    """What the server did since the last look."""
+
+    def __init__(self, raw_valkey: Any) -> None:
+        self._raw = raw_valkey
+        self._raw.config_resetstat()
+
+    def commands(self) -> dict[str, int]:
+        """Scripts and writes that a client sent, without what a script does inside."""
+        stats = self._raw.info("commandstats")
+        return {
+            name: stats[f"cmdstat_{name}"]["calls"] for name in OURS if f"cmdstat_{name}" in stats
+        }
+
+    def round_trips(self) -> int:
+        """Reads of client sockets, without the one that asks for this number."""
+        return int(self._raw.info("stats")["total_reads_processed"]) - 1
+
+
+@pytest.fixture
+async def warm(valkey_cache: ResponseCache, face: Any) -> ResponseCache:
+    """A cache that is connected and whose scripts the server knows."""
+    for _ in range(2):
+        await face.remember(valkey_cache, ["warm"], 60, lambda: "warm")
+    await face.remember(valkey_cache, ["warm", "again"], 60, lambda: "warm")
+    await face.invalidate(valkey_cache, "warm")
+    return valkey_cache
+
+
+async def test_a_hit_is_one_script_and_one_get_in_one_round_trip(
+    warm: ResponseCache, face: Any, raw_valkey: Any
+) -> None:
+    bill = Bill(raw_valkey)
+
+    response = await face.remember(warm, ["warm"], 60, lambda: "no")
+
+    assert bill.round_trips() == 1
+    assert bill.commands() == {"evalsha": 1}
+    assert raw_valkey.info("commandstats")["cmdstat_get"]["calls"] == 1
+    assert response.status is CacheStatus.HIT
+
+
+async def test_a_miss_is_two_round_trips(warm: ResponseCache, face: Any, raw_valkey: Any) -> None:
+    bill = Bill(raw_valkey)
+
+    response = await face.remember(warm, ["cold"], 60, lambda: "new", tags=["a", "b"])
+
+    assert bill.round_trips() == 2
+    assert bill.commands()["evalsha"] == 2
+    assert "eval" not in bill.commands()
+    assert response.status is CacheStatus.MISS
+
+
+@pytest.mark.parametrize("what", ["invalidate", "forget", "clear"])
+async def test_a_purge_is_one_round_trip(
+    warm: ResponseCache, face: Any, raw_valkey: Any, what: str
+) -> None:
+    tags = [f"Book:{number}" for number in range(100)]
+    bill = Bill(raw_valkey)
+
+    await {
+        "invalidate": lambda: face.invalidate(warm, *tags),
+        "forget": lambda: face.forget(warm, ["warm"]),
+        "clear": lambda: face.clear(warm),
+    }[what]()
+
+    assert bill.round_trips() == 1
+
+
+async def test_a_failed_generator_is_two_round_trips(
+    warm: ResponseCache, face: Any, raw_valkey: Any
+) -> None:
+    def fail() -> object:
+        raise LookupError
+
+    bill = Bill(raw_valkey)
+
+    with pytest.raises(LookupError):
+        await face.remember(warm, ["cold"], 60, fail)
+
+    assert bill.round_trips() == 2
+
+
+async def test_after_a_script_flush_one_repeat_is_enough(
+    warm: ResponseCache, face: Any, raw_valkey: Any
+) -> None:
+    raw_valkey.script_flush()
+    bill = Bill(raw_valkey)
+
+    hit = await face.remember(warm, ["warm"], 60, lambda: "no")
+    assert hit.status is CacheStatus.HIT
+    assert bill.round_trips() == 2
+
+    bill = Bill(raw_valkey)
+    again = await face.remember(warm, ["warm"], 60, lambda: "no")
+    assert again.status is CacheStatus.HIT
+    assert bill.round_trips() == 1
+
+
+@pytest.mark.parametrize("what", ["commit", "invalidate", "release"])
+async def test_a_script_flush_at_any_step_is_survived(
+    warm: ResponseCache, face: Any, raw_valkey: Any, what: str
+) -> None:
+    def flush() -> str:
+        raw_valkey.script_flush()
+        if what == "release":
+            raise LookupError
+        return "new"
+
+    if what == "release":
+        with pytest.raises(LookupError):
+            await face.remember(warm, ["cold"], 60, flush)
+        assert not raw_valkey.exists(warm._keyspace.keys(["cold"]).lease)
+        return
+    await face.remember(warm, ["cold"], 60, flush, tags=["t"])
+    assert (await face.remember(warm, ["cold"], 60, lambda: "no")).value == "new"
+    if what == "invalidate":
+        flush()
+        await face.invalidate(warm, "t")
+        assert (await face.remember(warm, ["cold"], 60, lambda: "newer")).value == "newer"
+
+
+async def test_concurrent_hits_share_a_round_trip(
+    warm: ResponseCache, raw_valkey: Any, gathered: Callable[..., Any]
+) -> None:
+    async def never() -> str:
+        raise AssertionError
+
+    await warm.remember(["warm"], 60, never)
+    bill = Bill(raw_valkey)
+
+    responses = await gathered(50, lambda: warm.remember(["warm"], 60, never))
+
+    assert {response.status for response in responses} == {CacheStatus.HIT}
+    assert bill.round_trips() <= 3
+    assert bill.commands() == {"evalsha": 50}
+
+
+async def test_the_cost_of_a_purge_does_not_grow_with_its_entries(
+    warm: ResponseCache, face: Any, raw_valkey: Any
+) -> None:
+    async def cost() -> int:
+        raw_valkey.config_resetstat()
+        await face.invalidate(warm, "Book")
+        stats = raw_valkey.info("commandstats")
+        return sum(
+            int(each["calls"]) for name, each in stats.items() if name != "cmdstat_config|resetstat"
+        )
+
+    before = await cost()
+    for number in range(30):
+        await face.remember(warm, [str(number)], 60, lambda: "value", tags=["Book"])
+
+    assert await cost() == before

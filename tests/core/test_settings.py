@@ -1,0 +1,83 @@
+"""`CacheSettings`: frozen, bounded, readable from the environment, and each with a reason."""
+
+import inspect
+import pickle
+import re
+from typing import Any
+
+import pytest
+
+from strawberry_response_cache.core import CacheConfigurationError, CacheSettings, ResponseCache
+
+
+def test_the_defaults_are_the_documented_ones() -> None:
+    settings = CacheSettings()
+
+    assert (settings.lease, settings.wait_budget, settings.read_deadline) == (10, 10, 0.1)
+    assert settings.connect_deadline == 1
+    assert settings.wait_budget >= settings.lease
+
+
+def test_settings_are_frozen_and_compare_by_value() -> None:
+    settings = CacheSettings(lease=5)
+
+    with pytest.raises(ValueError, match="frozen"):
+        settings.lease = 6
+    assert settings == CacheSettings(lease=5)
+    assert hash(settings) == hash(CacheSettings(lease=5))
+    assert pickle.loads(pickle.dumps(settings)) == settings  # noqa: S301 - our own bytes
+
+
+def test_every_setting_gives_its_reason() -> None:
+    source = inspect.getsource(CacheSettings)
+    for name in CacheSettings.model_fields:
+        assert re.search(rf'    {name}: .*\n(    .*\n|)    """', source), name
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("lease", 0),
+        ("lease", -1),
+        ("lease", "nan"),
+        ("lease", "inf"),
+        ("lease", None),
+        ("read_deadline", 0),
+        ("connect_deadline", 0),
+        ("max_connections", 0),
+        ("max_connections", 1.5),
+        ("max_entry_bytes", 0),
+        ("max_tags", 999),
+    ],
+)
+def test_a_value_out_of_range_is_refused_by_name(name: str, value: Any) -> None:
+    with pytest.raises(
+        CacheConfigurationError, match=f"CacheSettings: {name}: Input should be"
+    ) as e:
+        CacheSettings(**{name: value})
+    assert e.value.__cause__ is None
+
+
+def test_all_problems_are_told_at_once() -> None:
+    with pytest.raises(CacheConfigurationError, match=r"lease: .*; max_tags: .*; other: "):
+        CacheSettings(lease=0, max_tags=0, other=1)
+
+
+def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RESPONSE_CACHE_LEASE", "5")
+    monkeypatch.setenv("RESPONSE_CACHE_MAX_TAGS", "2000")
+    monkeypatch.setenv("OTHER_LEASE", "6")
+
+    assert CacheSettings.from_environment() == CacheSettings(lease=5, max_tags=2000)
+
+
+def test_another_mapping_can_be_read() -> None:
+    assert CacheSettings.from_environment({"RESPONSE_CACHE_LEASE": "5", "LEASE": "6"}).lease == 5
+    assert CacheSettings.from_environment({}) == CacheSettings()
+
+
+def test_a_cache_takes_settings_by_name() -> None:
+    with ResponseCache.from_url(
+        "memory://", prefix="test", telemetry=False, lease=5, max_tags=2000
+    ) as cache:
+        assert cache._engine.settings == CacheSettings(lease=5, max_tags=2000)

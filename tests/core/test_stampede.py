@@ -1,0 +1,360 @@
+"""Many callers at once: one run of the generator, in a task, a thread, a cache or a process."""
+
+import asyncio
+import json
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
+
+Eventually = Callable[[Callable[[], object]], Awaitable[None]]
+
+
+def joiners(cache: ResponseCache, parts: list[str], *, synchronous: bool = False) -> int:
+    """How many callers wait for the flight of a key."""
+    driver = cache._engine.sync_driver() if synchronous else cache._engine.async_driver()
+    flight = driver.flights._open.get(cache._keyspace.keys(parts).entry)
+    return len(flight.waiters) if flight else 0
+
+
+class Gate:
+    """A generator that waits until it is let go, and counts its runs."""
+
+    def __init__(self, result: Any = "value") -> None:
+        self.runs = 0
+        self.entered = asyncio.Event()
+        self.go = asyncio.Event()
+        self._result = result
+
+    async def __call__(self) -> Any:
+        self.runs += 1
+        self.entered.set()
+        await self.go.wait()
+        if isinstance(self._result, Exception):
+            raise self._result
+        return self._result
+
+
+async def test_200_callers_cost_one_run(cache: ResponseCache, eventually: Eventually) -> None:
+    gate = Gate()
+    callers = [asyncio.create_task(cache.remember(["a"], 60, gate)) for _ in range(200)]
+
+    await eventually(lambda: joiners(cache, ["a"]) == 199)
+    gate.go.set()
+    responses = await asyncio.gather(*callers)
+
+    assert gate.runs == 1
+    assert Counter(response.detail for response in responses) == {
+        CacheDetail.GENERATED: 1,
+        CacheDetail.JOINED: 199,
+    }
+    assert {response.value for response in responses} == {"value"}
+    assert len(cache._engine.async_driver().flights) == 0
+
+
+async def test_32_threads_cost_one_run(cache: ResponseCache, eventually: Eventually) -> None:
+    runs = 0
+    go = threading.Event()
+
+    def generate() -> str:
+        nonlocal runs
+        runs += 1
+        assert go.wait(60)
+        return "value"
+
+    with ThreadPoolExecutor(32) as threads:
+        futures = [threads.submit(cache.remember_sync, ["a"], 60, generate) for _ in range(32)]
+        try:
+            await eventually(lambda: joiners(cache, ["a"], synchronous=True) == 31)
+        finally:
+            go.set()
+        responses = [future.result(60) for future in futures]
+
+    assert runs == 1
+    assert Counter(response.detail for response in responses) == {
+        CacheDetail.GENERATED: 1,
+        CacheDetail.JOINED: 31,
+    }
+    assert len(cache._engine.sync_driver().flights) == 0
+
+
+async def test_the_loop_and_the_threads_cost_one_run(cache: ResponseCache) -> None:
+    gate = Gate()
+    leader = asyncio.create_task(cache.remember(["a"], 60, gate))
+    await gate.entered.wait()
+
+    def never() -> str:
+        raise AssertionError
+
+    thread = asyncio.create_task(asyncio.to_thread(cache.remember_sync, ["a"], 60, never))
+    gate.go.set()
+
+    assert (await leader).status is CacheStatus.MISS
+    response = await thread
+    assert (response.value, response.status) == ("value", CacheStatus.HIT)
+
+
+async def test_two_caches_on_one_server_cost_one_run(
+    new_cache: Callable[..., ResponseCache], valkey_url: str, eventually: Eventually
+) -> None:
+    one, other = (new_cache(valkey_url, lease=60, wait_budget=120) for _ in range(2))
+    gate = Gate()
+    first = asyncio.create_task(one.remember(["a"], 60, gate))
+    await gate.entered.wait()
+
+    lookups = 0
+    submit = other._engine.async_driver().transport.submit
+
+    def counted(effect: Any) -> Any:
+        nonlocal lookups
+        lookups += 1
+        return submit(effect)
+
+    other._engine.async_driver().transport.submit = counted  # type: ignore[method-assign] # spied on
+    waiting = [asyncio.create_task(other.remember(["a"], 60, gate)) for _ in range(20)]
+    await eventually(lambda: lookups > 40)
+    gate.go.set()
+
+    assert (await first).detail is CacheDetail.GENERATED
+    responses = await asyncio.gather(*waiting)
+    assert {(response.value, response.status) for response in responses} == {
+        ("value", CacheStatus.HIT)
+    }
+    assert gate.runs == 1
+
+
+CHILD = """
+import asyncio, json, sys
+from strawberry_response_cache.core import ResponseCache
+
+async def main(url, callers):
+    runs = 0
+    async with ResponseCache.from_url(
+        url, prefix="test", telemetry=False,
+        read_deadline=20, connect_deadline=20, lease=60, wait_budget=120,
+    ) as cache:
+        await cache.ping()
+        print("ready", flush=True)
+        sys.stdin.readline()
+
+        async def generate():
+            nonlocal runs
+            runs += 1
+            await asyncio.sleep(0.2)  # long enough for the other process to find the lease taken
+            return ["value"]
+
+        calls = [cache.remember(["a"], 60, generate) for _ in range(callers)]
+        responses = await asyncio.gather(*calls)
+    print(json.dumps([runs, [response.value for response in responses]]), flush=True)
+
+asyncio.run(main(sys.argv[1], int(sys.argv[2])))
+"""
+
+
+def test_two_processes_cost_one_run(valkey_url: str) -> None:
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", CHILD, valkey_url, "50"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    results = [json.loads(process.communicate(timeout=120)[0]) for process in processes]
+
+    assert sum(runs for runs, _ in results) == 1
+    assert [values for _, values in results] == [[["value"]] * 50] * 2
+
+
+async def test_joiners_get_equal_values_and_never_the_same_object(
+    cache: ResponseCache, eventually: Eventually
+) -> None:
+    gate = Gate({"items": []})
+    callers = [asyncio.create_task(cache.remember(["a"], 60, gate)) for _ in range(5)]
+    await eventually(lambda: joiners(cache, ["a"]) == 4)
+    gate.go.set()
+    values = [response.value for response in await asyncio.gather(*callers)]
+
+    values[0]["items"].append("spoiled by one caller")
+
+    assert values[1:] == [{"items": []}] * 4
+    assert len({id(value["items"]) for value in values}) == 5
+
+
+async def test_joiners_of_a_failing_generator_get_its_error_after_one_run(
+    cache: ResponseCache, eventually: Eventually, raw: Any
+) -> None:
+    error = LookupError("its own")
+    gate = Gate(error)
+    callers = [asyncio.create_task(cache.remember(["a"], 60, gate)) for _ in range(50)]
+    await eventually(lambda: joiners(cache, ["a"]) == 49)
+    gate.go.set()
+
+    results = await asyncio.gather(*callers, return_exceptions=True)
+
+    assert all(result is error for result in results)
+    assert gate.runs == 1
+    assert not raw.exists(cache._keyspace.keys(["a"]).entry, cache._keyspace.keys(["a"]).lease)
+    assert len(cache._engine.async_driver().flights) == 0
+
+
+async def test_threads_that_joined_a_failing_generator_get_its_error_after_one_run(
+    cache: ResponseCache, eventually: Eventually
+) -> None:
+    error = LookupError("its own")
+    runs = 0
+    go = threading.Event()
+
+    def fail() -> object:
+        nonlocal runs
+        runs += 1
+        assert go.wait(60)
+        raise error
+
+    with ThreadPoolExecutor(8) as threads:
+        futures = [threads.submit(cache.remember_sync, ["a"], 60, fail) for _ in range(8)]
+        try:
+            await eventually(lambda: joiners(cache, ["a"], synchronous=True) == 7)
+        finally:
+            go.set()
+        assert [future.exception(60) for future in futures] == [error] * 8
+    assert runs == 1
+
+
+@pytest.mark.parametrize("rule", ["cacheable", "ttl", "too large"])
+async def test_joiners_of_a_value_that_is_not_shared_generate_for_themselves(
+    new_cache: Callable[..., ResponseCache], eventually: Eventually, rule: str
+) -> None:
+    cache = new_cache("memory://", max_entry_bytes=1 if rule == "too large" else 1000)
+    gates = [Gate(f"private to {number}") for number in range(5)]
+
+    def never(_: object) -> bool:
+        return rule != "cacheable"
+
+    def ttl(_: object) -> int:
+        return 0 if rule == "ttl" else 60
+
+    callers = []
+    for gate in gates:
+        callers.append(asyncio.create_task(cache.remember(["a"], ttl, gate, cacheable=never)))
+        await eventually(gates[0].entered.is_set)
+    await eventually(lambda: joiners(cache, ["a"]) == 4)
+    for gate in gates:
+        gate.go.set()
+    responses = await asyncio.gather(*callers)
+
+    assert [response.value for response in responses] == [f"private to {n}" for n in range(5)]
+    assert {response.status for response in responses} == {CacheStatus.BYPASS}
+    assert [gate.runs for gate in gates] == [1] * 5
+
+
+async def test_a_joiner_of_another_type_generates_for_itself(
+    memory_cache: ResponseCache, eventually: Eventually
+) -> None:
+    gate, other = Gate("text"), Gate(5)
+    leader = asyncio.create_task(memory_cache.remember(["a"], 60, gate))
+    await gate.entered.wait()
+    joiner = asyncio.create_task(memory_cache.remember(["a"], 60, other, as_type=int))
+    await eventually(lambda: joiners(memory_cache, ["a"]) == 1)
+    gate.go.set()
+    other.go.set()
+
+    assert (await leader).value == "text"
+    assert (await joiner).value == 5
+
+
+async def test_the_generator_runs_in_the_callers_own_task(memory_cache: ResponseCache) -> None:
+    async def generate() -> bool:
+        return asyncio.current_task() is caller
+
+    caller = asyncio.current_task()
+    assert (await memory_cache.remember(["a"], 60, generate)).value is True
+
+
+def test_the_generator_runs_in_the_callers_own_thread(memory_cache: ResponseCache) -> None:
+    assert memory_cache.remember_sync(["a"], 60, threading.get_ident).value == threading.get_ident()
+
+
+async def test_a_generator_may_ask_for_its_own_key(cache: ResponseCache, face: Any) -> None:
+    async def inner() -> str:
+        return "inner"
+
+    async def outer() -> str:
+        return f"outer of {(await cache.remember(['a'], 60, inner)).value}"
+
+    if face.synchronous:
+        response = cache.remember_sync(
+            ["a"],
+            60,
+            lambda: f"outer of {cache.remember_sync(['a'], 60, lambda: 'inner').value}",
+        )
+    else:
+        response = await cache.remember(["a"], 60, outer)
+
+    assert response.value == "outer of inner"
+    assert (await cache.remember(["a"], 60, outer)).status is CacheStatus.HIT
+
+
+async def test_a_circle_of_keys_ends(cache: ResponseCache) -> None:
+    """Two callers whose generators ask for each other's key: neither waits for ever."""
+    barrier = asyncio.Barrier(2)
+
+    async def plain() -> str:
+        return "plain"
+
+    async def ask_for(key: str) -> str:
+        await barrier.wait()
+        return (await cache.remember([key], 60, plain)).value
+
+    one, other = await asyncio.wait_for(
+        asyncio.gather(
+            cache.remember(["a"], 60, lambda: ask_for("b")),
+            cache.remember(["b"], 60, lambda: ask_for("a")),
+        ),
+        60,
+    )
+    assert (one.value, other.value) == ("plain", "plain")
+
+
+async def test_a_slow_generator_keeps_its_lease(
+    new_cache: Callable[..., ResponseCache],
+    valkey_url: str,
+    eventually: Eventually,
+    raw_valkey: Any,
+) -> None:
+    cache = new_cache(valkey_url, lease=2.4, wait_budget=60)
+    lease = cache._keyspace.keys(["a"]).lease
+    renewals = 0
+    submit = cache._engine.async_driver().transport.submit
+
+    def counted(effect: Any) -> Any:
+        nonlocal renewals
+        renewals += type(effect).__name__ == "Renew"
+        return submit(effect)
+
+    cache._engine.async_driver().transport.submit = counted  # type: ignore[method-assign] # spied on
+
+    async def slow() -> str:
+        raw_valkey.pexpire(lease, 60_000)  # so that a slow machine does not lose it
+        await eventually(lambda: raw_valkey.pttl(lease) <= 2400)
+        return "value"
+
+    response = await cache.remember(["a"], 60, slow)
+
+    assert renewals >= 1
+    assert response.detail is CacheDetail.GENERATED

