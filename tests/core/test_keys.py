@@ -133,7 +133,7 @@ def test_keys_are_those_of_earlier_releases() -> None:
     assert digest(["a", "b"]) == "AddT-l1yXdd5uC1M6NIg2Ny5t38"
 
 
-@pytest.mark.parametrize("tenant", [None, 1.5, True, b"a", ["a"], object()], ids=repr)
+@pytest.mark.parametrize("tenant", [None, 1.5, True, b"a", ["a"], object()])
 def test_a_tenant_is_a_string_an_int_or_a_uuid(memory_cache: ResponseCache, tenant: Any) -> None:
     with pytest.raises(CacheConfigurationError, match="pass a string, an int or a UUID"):
         memory_cache.for_tenant(tenant)
