@@ -32,7 +32,5 @@ def test_the_settings_of_the_readme_have_these_defaults() -> None:
         r"^\| `(\w+)` \| ([\d.]+) ?(s|MiB|)\b", README.read_text("utf-8"), re.MULTILINE
     )
     assert {name: float(number) * units[unit] for name, number, unit in rows} == {
-        name: float(getattr(settings, name))
-        for name in CacheSettings.model_fields
-        if name != "max_tags"
+        name: float(getattr(settings, name)) for name in CacheSettings.model_fields
     }

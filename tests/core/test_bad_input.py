@@ -32,7 +32,7 @@ async def value() -> str:
 )
 def test_an_address_without_a_scheme_is_refused(url: Any) -> None:
     with pytest.raises(
-        CacheConfigurationError, match=r"one of redis://, rediss://, unix://, memory://"
+        CacheConfigurationError, match=r"is a URL, such as redis:.*rediss:.*unix:.*memory:"
     ):
         RedisHandle.from_url(url)
 
@@ -152,7 +152,7 @@ def test_a_memory_store_says_what_to_install(monkeypatch: pytest.MonkeyPatch, mi
 
     monkeypatch.setattr(importlib, "import_module", without)
     with pytest.raises(
-        CacheConfigurationError, match=r"pip install 'strawberry-response-cache\[memory\]'"
+        CacheConfigurationError, match=r"needs the extra .memory. .*fakeredis\[lua\]"
     ):
         RedisHandle.from_url("memory://")
 
@@ -242,13 +242,13 @@ async def test_remember_asks_for_an_async_function(memory_cache: ResponseCache, 
 
     functions: list[Any] = [lambda: "value", lambda: None, lambda: iter([1]), items]
     for function in functions:
-        with pytest.raises(TypeError, match=r"Write 'async def', or call remember_sync\(\)"):
+        with pytest.raises(TypeError, match=r"'async def', no 'yield'.*call remember_sync\(\)"):
             await memory_cache.remember(["a"], ttl, function)
 
 
 @pytest.mark.parametrize("ttl", [0, 60])
 def test_remember_sync_asks_for_a_plain_function(memory_cache: ResponseCache, ttl: int) -> None:
-    with pytest.raises(TypeError, match=r"needs a plain function.*await remember\(\)"):
+    with pytest.raises(TypeError, match=r"is a plain function.*await remember\(\)"):
         memory_cache.remember_sync(["a"], ttl, value)
 
 

@@ -124,6 +124,15 @@ def _own(error: RuntimeError) -> BaseException:
     return cause if changed and cause is not None else error
 
 
+def _is_in_a_loop() -> bool:
+    """Whether an event loop runs here; not so where a suspended caller is thrown away after it."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
 class AsyncDriver:
     """Runs flows in the caller's own task, for one event loop.
 
@@ -142,7 +151,6 @@ class AsyncDriver:
         on_failure: OnFailure,
     ) -> None:
         self.flights = Flights(AsyncWaiter)
-        self._loop = asyncio.get_running_loop()
         self.transport = transport
         self._lease_seconds = lease_seconds
         self._observer = observer
@@ -250,7 +258,7 @@ class AsyncDriver:
                 request = answer()
             except (CallerGoneError, StopIteration):
                 return
-            if isinstance(request, Release | Detach) and self._loop.is_running():
+            if isinstance(request, Release | Detach) and _is_in_a_loop():
                 effect = request.effect if isinstance(request, Detach) else request
                 self._hold(self.transport.submit(effect))
             answer = partial(flow.send, None)

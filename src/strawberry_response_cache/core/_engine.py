@@ -75,6 +75,8 @@ class Engine:
                 self._failures.note,
             )
             with self._lock:
+                for ended in [known for known in self._async if known.is_closed()]:
+                    del self._async[ended]
                 self._async[loop] = driver
         return driver
 

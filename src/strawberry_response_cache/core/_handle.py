@@ -73,7 +73,7 @@ class RedisHandle:
             CacheConfigurationError: If the URL is none of these.
         """
         if not isinstance(url, str) or "://" not in url:
-            msg = f"Write the server's address as one of {', '.join(SCHEMES)}; got no URL."
+            msg = f"The server's address is a URL, such as redis://localhost:6379/0: {', '.join(SCHEMES)}."
             raise CacheConfigurationError(msg)
         scheme = url.split("://", 1)[0].lower() + "://"
         if scheme not in SCHEMES:
@@ -122,6 +122,8 @@ class RedisHandle:
         transports = self._async.get(loop)
         if transports is None:
             with self._lock:
+                for ended in [known for known in self._async if known.is_closed()]:
+                    del self._async[ended]
                 transports = self._async.setdefault(loop, {})
         transport = transports.get(settings)
         if transport is None:
@@ -287,6 +289,6 @@ def _memory_server() -> Any:  # noqa: ANN401 - fakeredis is optional and has no 
         fakeredis = importlib.import_module("fakeredis")
         importlib.import_module("lupa")
     except ImportError:
-        msg = "memory:// needs an extra: pip install 'strawberry-response-cache[memory]'."
+        msg = "memory:// needs the extra 'memory' of this package, which brings fakeredis[lua]."
         raise CacheConfigurationError(msg) from None
     return fakeredis.FakeServer()

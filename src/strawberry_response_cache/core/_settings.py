@@ -55,7 +55,7 @@ class CacheSettings(BaseModel):
             super().__init__(**values)
         except ValidationError as error:
             problems = "; ".join(
-                f"{'.'.join(map(str, problem['loc'])) or 'settings'}: {problem['msg']}"
+                ": ".join(filter(None, (".".join(map(str, problem["loc"])), problem["msg"])))
                 for problem in error.errors(include_url=False, include_input=False)
             )
             msg = f"CacheSettings: {problems}"

@@ -75,8 +75,9 @@ async def awaited(generator: Callable[[], Awaitable[T]]) -> T:
     result = generator()
     if not inspect.isawaitable(result):
         msg = (
-            f"remember() needs an async generator function, and this one returned a "
-            f"{type(result).__name__}. Write 'async def', or call remember_sync()."
+            f"The generator of remember() is an async function without arguments that returns the "
+            f"value ('async def', no 'yield'); this one gave {type(result).__name__} without being "
+            f"awaited. For a plain function call remember_sync()."
         )
         raise TypeError(msg)
     return await result
@@ -92,6 +93,6 @@ def plain(generator: Callable[[], T]) -> T:
     if inspect.isawaitable(result):
         if inspect.iscoroutine(result):
             result.close()
-        msg = "remember_sync() needs a plain function, and this one is async: await remember()."
+        msg = "The generator of remember_sync() is a plain function; for an async one await remember()."
         raise TypeError(msg)
     return result

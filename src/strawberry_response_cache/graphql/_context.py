@@ -35,7 +35,9 @@ class _UnclearError(Exception):
     def __init__(self, name: str, kind: type) -> None:
         super().__init__(name, kind.__qualname__)
         logger.error(
-            "A function of the context failed or returned nothing usable; not cached.",
+            "The extension's function %s gave nothing usable (%s); not cached.",
+            name,
+            kind.__qualname__,
             extra={"response_cache.function": name, "error.type": kind.__qualname__},
         )
 
@@ -88,8 +90,12 @@ class RequestContext:
             return Problem(
                 Reason.PRIVATE_WITHOUT_SESSION,
                 policy.private_by,
-                f"{policy.private_by} is PRIVATE; give the extension session=..., which identifies "
-                "the user of a request.",
+                f"{policy.private_by} is PRIVATE, and "
+                + (
+                    "the extension has no session=; give it a function that identifies the user."
+                    if options.session is None
+                    else "session= found no user in this request."
+                ),
             )
         return Who(cache, session, varied)
 

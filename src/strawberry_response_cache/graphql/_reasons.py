@@ -57,11 +57,26 @@ class Reason(StrEnum):
     NOT_SHARED = "not_shared"
     """The response of the concurrent run that was joined could not be shared."""
 
+    @property
+    def advice(self) -> str:
+        """What to do about a reason that shows only after the execution, or in the store."""
+        return _ADVICE.get(self, "")
+
     @classmethod
     def of(cls, detail: CacheDetail) -> "Reason":
         """Return the reason that the core's detail stands for."""
         return _OF_DETAIL[detail]
 
+
+_ADVICE = {
+    Reason.ERRORS: "Results with errors are never stored.",
+    Reason.UNSERIALIZABLE: "Let scalars serialise to JSON: no tuples, NaN or objects.",
+    Reason.TOO_LARGE: "Raise max_entry_bytes, or ask for less.",
+    Reason.STORE_FAILURE: "Redis did not answer in time; the log names the error and the server.",
+    Reason.NO_LEASE: "Redis takes no writes: it is full, or a read-only replica.",
+    Reason.WAITED_OUT: "The generation takes longer than wait_budget; raise it, or ask for less.",
+    Reason.REENTRANT: "A resolver executes the operation that it is part of.",
+}
 
 _OF_DETAIL = {
     CacheDetail.STORE_FAILURE: Reason.STORE_FAILURE,

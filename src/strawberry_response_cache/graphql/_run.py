@@ -247,7 +247,8 @@ class Run:
                     limited_by=policy.limited_by,
                 )
             case _:
-                outcome = Outcome("bypass", recipe.refusal or Reason.of(response.detail))
+                reason = recipe.refusal or Reason.of(response.detail)
+                outcome = Outcome("bypass", reason, reason.advice)
         self._conclude(outcome)
         return response.value
 
