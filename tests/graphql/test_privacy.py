@@ -90,7 +90,7 @@ async def test_an_extension_without_session_never_caches_private_data(
 
 
 async def test_sessions_that_print_alike_are_kept_apart(ledger: Ledger) -> None:
-    sessions = [1, "1", True, "true", UUID(int=1), str(UUID(int=1)), "alice", '"alice"', ["a", "b"]]
+    sessions = [1, "1", "true", UUID(int=1), str(UUID(int=1)), "alice", '"alice"', "int:1"]
     for session in sessions:
         assert status(await ledger.ask("{ me }", user=session)) == "miss"
 
@@ -111,7 +111,7 @@ async def test_a_string_subclass_counts_by_its_value_not_by_how_it_prints(ledger
         assert status(await ledger.ask("{ accounts { id } }", tenant=role)) == "miss"
 
 
-@pytest.mark.parametrize("unusable", [object(), b"alice", {"a": object()}, {1, 2}, float("nan")])
+@pytest.mark.parametrize("unusable", [object(), b"alice", True, 1.5, ["alice"], {1, 2}])
 async def test_a_session_that_no_key_can_hold_is_not_cached(
     ledger: Ledger, unusable: object, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -146,7 +146,7 @@ async def test_a_function_of_the_context_that_raises_costs_the_cache_and_not_the
     result = await make_ledger(**options).ask("{ me greeting }")
     assert result.errors is None
     assert result.data == {"me": "acme/alice", "greeting": "hello in en"}
-    assert reason(result) == ("disabled" if broken == "enabled" else "context_failed")
+    assert reason(result) == "context_failed"
     (record,) = [r for r in caplog.records if r.levelno >= logging.ERROR]
     assert record.__dict__["error.type"] == "RuntimeError"
     assert "s3cret" not in caplog.text

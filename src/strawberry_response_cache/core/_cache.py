@@ -3,9 +3,11 @@
 import importlib
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Literal, Self, TypeVar, cast
 from uuid import UUID
 
+from strawberry_response_cache.core._drivers import is_in_a_loop
 from strawberry_response_cache.core._duration import Duration
 from strawberry_response_cache.core._engine import Engine
 from strawberry_response_cache.core._errors import CacheConfigurationError, CacheStoreError
@@ -241,9 +243,11 @@ class ResponseCache:
         self, keys: EntryKeys, recipe: Recipe[T], generator: Callable[[], T], subject: Subject
     ) -> CachedResponse[T]:
         driver = self._engine.sync_driver()
-        flow: Flow[T] = Remember(
-            keys, recipe, driver.flights, self._engine.limits, leading.get()
-        ).flow()
+        limits = self._engine.limits
+        if is_in_a_loop():
+            # Whoever generates may need this very loop to go on: waiting here would stop it.
+            limits = replace(limits, wait_budget=0)
+        flow: Flow[T] = Remember(keys, recipe, driver.flights, limits, leading.get()).flow()
         return driver.run(flow, generator, subject)
 
     # -- Tenants and purges ------------------------------------------------------------------------

@@ -124,8 +124,8 @@ def _own(error: RuntimeError) -> BaseException:
     return cause if changed and cause is not None else error
 
 
-def _is_in_a_loop() -> bool:
-    """Whether an event loop runs here; not so where a suspended caller is thrown away after it."""
+def is_in_a_loop() -> bool:
+    """Whether an event loop runs in this thread."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -258,7 +258,7 @@ class AsyncDriver:
                 request = answer()
             except (CallerGoneError, StopIteration):
                 return
-            if isinstance(request, Release | Detach) and _is_in_a_loop():
+            if isinstance(request, Release | Detach) and is_in_a_loop():
                 effect = request.effect if isinstance(request, Detach) else request
                 self._hold(self.transport.submit(effect))
             answer = partial(flow.send, None)
@@ -324,8 +324,8 @@ class SyncDriver:
                     return self._generate(request, generator)
             case Lookup() | Commit() | Release():
                 return self._ask(request, subject)
-            case Join(waiter):
-                cast("ThreadWaiter", waiter).event.wait()
+            case Join(waiter, wait_budget):
+                cast("ThreadWaiter", waiter).event.wait(wait_budget)
             case Pause(seconds):
                 time.sleep(seconds)
             case Detach(effect):

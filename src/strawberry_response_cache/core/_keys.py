@@ -153,17 +153,28 @@ def checked_tenant(tenant: object) -> str:
     Raises:
         CacheConfigurationError: If it is neither a string, an int nor a UUID, or empty.
     """
-    if isinstance(tenant, str):
-        tenant = str.__str__(tenant)  # a subclass's own text could be the same for different values
-    if isinstance(tenant, bool) or not isinstance(tenant, str | int | UUID):
+    text = plain_identity(tenant)
+    if text is None:
         msg = f"a tenant is a {type(tenant).__name__}; pass a string, an int or a UUID."
         raise CacheConfigurationError(msg)
-    if tenant == "":
+    if not text:
         msg = (
             "a tenant is an empty string; pass what identifies the tenant, or None for none at all."
         )
         raise CacheConfigurationError(msg)
-    return str(tenant)
+    return text
+
+
+def plain_identity(value: object) -> str | None:
+    """Return a string, an int or a UUID as text; None for anything else, booleans among it.
+
+    A subclass counts by its value: its own text could be the same for different values.
+    """
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int.__repr__(value)
+    return UUID.__str__(value) if isinstance(value, UUID) else None
 
 
 @lru_cache(maxsize=4096)

@@ -92,9 +92,13 @@ class Generate:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """Wait until the waiter is woken."""
+    """Wait until the waiter is woken, a thread no longer than the wait budget.
+
+    A thread's re-entry cannot be seen from a thread that it started, so its wait must end.
+    """
 
     waiter: Waiter
+    wait_budget: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,10 +230,13 @@ class Remember(Generic[T]):
             return None
         flight, waiter = joined
         try:
-            yield Join(waiter)
+            yield Join(waiter, self.limits.wait_budget)
         except BaseException as gone:
             yield from self._release(self.flights.leave(flight, waiter, self.within), gone)
             raise
+        if waiter.outcome is None:
+            yield from self._release(self.flights.leave(flight, waiter, self.within))
+            return (yield from self._generate_alone(CacheDetail.WAITED_OUT))
         self.flights.arrived(flight, self.within)
         match waiter.outcome:
             case Landed(recording):

@@ -4,11 +4,11 @@ import inspect
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from strawberry_response_cache.core import CacheConfigurationError, ResponseCache
-from strawberry_response_cache.core._keys import checked_tenant
+from strawberry_response_cache.core._keys import checked_tenant, plain_identity
 from strawberry_response_cache.graphql._key import UnkeyableError, canonical
 from strawberry_response_cache.graphql._policy import Policy, Problem
 from strawberry_response_cache.graphql._reasons import Reason
@@ -42,6 +42,13 @@ class _UnclearError(Exception):
         )
 
 
+_UNCLEAR: Final = Problem(
+    Reason.CONTEXT_FAILED,
+    None,
+    "enabled, tenant, session or vary gave nothing usable for this request; the log says which.",
+)
+
+
 class RequestContext:
     """The extension's functions, applied to the context of one request.
 
@@ -57,13 +64,21 @@ class RequestContext:
         self.cache_name = options.cache._keyspace.prefix  # noqa: SLF001 - a client of the port
         self.observer = options.cache._engine.observer  # noqa: SLF001 - a client of the port
 
-    def is_enabled(self) -> bool:
-        """Whether the cache is on; off where that cannot be told."""
-        return self._switch("enabled", self._options.enabled)
+    def switched_off(self) -> Problem | None:
+        """Return a problem unless the cache is on."""
+        try:
+            if self._switch("enabled", self._options.enabled):
+                return None
+        except _UnclearError:
+            return _UNCLEAR
+        return Problem(Reason.DISABLED, None, "The extension's enabled= says no.")
 
     def is_debugged(self) -> bool:
         """Whether the response says what the cache did; not where that cannot be told."""
-        return self._switch("debug", self._options.debug)
+        try:
+            return self._switch("debug", self._options.debug)
+        except _UnclearError:
+            return False
 
     def identify(self, policy: Policy) -> Who | Problem:
         """Return for whom an operation of this policy is answered, or why that is unclear."""
@@ -80,11 +95,7 @@ class RequestContext:
                 for name in sorted(policy.vary)
             }
         except _UnclearError:
-            return Problem(
-                Reason.CONTEXT_FAILED,
-                None,
-                "tenant, session or vary gave nothing usable for this request; the log says which.",
-            )
+            return _UNCLEAR
         if policy.private_by and session is None:
             options.warn_of_missing_session(policy.private_by)
             return Problem(
@@ -111,10 +122,17 @@ class RequestContext:
         """Return the session as it stands in keys; None, empty and false values are no session."""
         if function is None:
             return None
-        session = self._call("session", function)
-        # In this order: only a value of a known type is asked whether it is false.
-        printed = self._canonical("session", session)
-        return printed if session else None
+        name = "session"
+        session = self._call(name, function)
+        if session is None or session is False:
+            return None
+        text = plain_identity(session)
+        if text is None:
+            raise _UnclearError(name, type(session))
+        if text in {"", "0"}:
+            return None
+        kind = next(kind for kind in (str, int, UUID) if isinstance(session, kind))
+        return f"{kind.__name__}:{text}"
 
     def _canonical(self, name: str, value: object) -> str:
         try:
@@ -123,12 +141,7 @@ class RequestContext:
             raise _UnclearError(name, type(value)) from None
 
     def _switch(self, name: str, switch: Switch) -> bool:
-        if isinstance(switch, bool):
-            return switch
-        try:
-            return self._call(name, switch) is True
-        except _UnclearError:
-            return False
+        return switch if isinstance(switch, bool) else self._call(name, switch) is True
 
     def _call(self, name: str, function: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - whatever it returns
         try:

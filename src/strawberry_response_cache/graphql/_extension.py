@@ -1,7 +1,6 @@
 """`ResponseCacheExtension`: the configured object that is registered with a schema as it is."""
 
 import threading
-import weakref
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn
 
@@ -13,7 +12,6 @@ from strawberry_response_cache.core import CacheConfigurationError, ResponseCach
 from strawberry_response_cache.core._duration import Duration, seconds
 from strawberry_response_cache.graphql._context import (
     Options,
-    RequestContext,
     Session,
     Switch,
     Tenant,
@@ -23,8 +21,10 @@ from strawberry_response_cache.graphql._plan import Plans
 from strawberry_response_cache.graphql._rules import SchemaRules
 from strawberry_response_cache.graphql._run import Run
 
+_PLANS = "_response_cache_plans"
+
 _AS_IT_IS = (
-    "Register the ResponseCacheExtension as it is, not in a lambda and not as a class:\n\n"
+    "Register the ResponseCacheExtension as it is, not in a lambda:\n\n"
     "    extension = ResponseCacheExtension(cache, tenant=...)\n"
     "    schema = strawberry.Schema(Query, extensions=[extension])"
 )
@@ -132,7 +132,6 @@ class ResponseCacheExtension:
             schema_name=schema_name,
         )
         self._lock = threading.Lock()
-        self._plans: weakref.WeakKeyDictionary[BaseSchema, Plans] = weakref.WeakKeyDictionary()
 
     def __call__(self) -> SchemaExtension:
         """Return the extension of one request; Strawberry calls this."""
@@ -169,7 +168,7 @@ class ResponseCacheExtension:
 
     def _adopt(self, schema: BaseSchema) -> Plans:
         """Return the plans of a schema; its rules are worked out and its executor set the first time."""
-        plans = self._plans.get(schema)
+        plans: Plans | None = vars(schema).get(_PLANS)
         if plans is None:
             others = [
                 e
@@ -180,13 +179,18 @@ class ResponseCacheExtension:
                 msg = "A schema takes one ResponseCacheExtension; two would answer for each other."
                 raise CacheConfigurationError(msg)
             with self._lock:
-                plans = self._plans.get(schema)
+                plans = vars(schema).get(_PLANS)
                 if plans is None:
                     executable = schema._schema  # type: ignore[attr-defined] # noqa: SLF001 - Strawberry's name for it
-                    rules = SchemaRules(executable, self._options.vary)
+                    rules = SchemaRules(
+                        executable,
+                        known_vary=self._options.vary,
+                        converts_exceptions=bool(getattr(schema, "exception_handlers", ())),
+                    )
                     plans = Plans(executable, rules, self._options.default_ttl)
                     install(schema)
-                    self._plans[schema] = plans
+                    # On the schema, whose types they hold: they go when it goes.
+                    vars(schema)[_PLANS] = plans
         return plans
 
 
@@ -196,7 +200,6 @@ class _RequestExtension(SchemaExtension):
     def __init__(self, extension: ResponseCacheExtension) -> None:
         self._extension = extension
         self._run: Run | None = None
-        self._request: RequestContext | None = None
 
     @property
     def execution_context(self) -> ExecutionContext:
@@ -212,19 +215,15 @@ class _RequestExtension(SchemaExtension):
     def on_execute(self) -> Iterator[None]:
         """Announce the run to the executor that Strawberry builds next."""
         context = self._execution_context
-        self._request = RequestContext(self._extension._options, context.context)  # noqa: SLF001 - one module
         plans = self._extension._adopt(context.schema)  # noqa: SLF001 - one module
-        self._run = Run(self._request, plans, context)
+        self._run = Run(self._extension._options, plans, context)  # noqa: SLF001 - one module
         with announced(self._run):
             yield
 
     def get_results(self) -> dict[str, Any]:
         """Say what the cache did, if the extension is debugged."""
-        if self._run is None or self._request is None or self._run.outcome is None:
-            return {}
-        if not self._request.is_debugged():
-            return {}
-        return {"responseCache": self._run.outcome.for_people()}
+        said = None if self._run is None else self._run.for_people()
+        return {} if said is None else {"responseCache": said}
 
 
 def _require(condition: bool, name: str, value: object, wanted: str) -> None:  # noqa: FBT001 - reads as a sentence

@@ -5,10 +5,11 @@ the document that the query's text stood for.
 """
 
 import threading
+import weakref
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from graphql import (
     DocumentNode,
@@ -25,10 +26,8 @@ from strawberry_response_cache.core._keys import digest
 from strawberry_response_cache.graphql._policy import Policy, work_out_policy
 from strawberry_response_cache.graphql._rules import SchemaRules
 
-_MOST_PLANS: Final = 512
+_MOST_DOCUMENTS: Final = 512
 _MOST_VARIANTS: Final = 64
-_LONGEST_DOCUMENT: Final = 100_000
-"""Characters; the plan of a longer document is not kept."""
 
 
 @dataclass(slots=True)
@@ -68,8 +67,17 @@ class Plan:
         return policy
 
 
+class _Planned(NamedTuple):
+    """The plans of a document's operations, which hold its parts but do not keep it alive."""
+
+    document: "weakref.ref[DocumentNode]"
+    plans: dict[int, Plan]
+
+
 class Plans:
     """The plans of one schema: a bounded memory, the least recently used goes first.
+
+    A plan lives as long as its document: with a parser cache, as that keeps it; else for a request.
 
     Args:
         schema: The executable schema.
@@ -84,11 +92,10 @@ class Plans:
         self._rules = rules
         self._default_ttl = default_ttl
         self._lock = threading.Lock()
-        # The document is held with its plan, so that its id is not given to another.
-        self._plans: OrderedDict[tuple[int, int], tuple[DocumentNode, Plan]] = OrderedDict()
+        self._plans: OrderedDict[int, _Planned] = OrderedDict()
 
     def __len__(self) -> int:
-        """Return the number of plans."""
+        """Return the number of documents with plans."""
         return len(self._plans)
 
     def plan(
@@ -98,19 +105,35 @@ class Plans:
         fragments: Mapping[str, FragmentDefinitionNode],
     ) -> Plan:
         """Return the plan of an operation, compiled now if need be."""
-        key = (id(document), id(operation))
+        key = id(document)
         with self._lock:
-            known = self._plans.get(key)
-            if known is not None:
+            planned = self._plans.get(key)
+            if planned is not None and planned.document() is document:
                 self._plans.move_to_end(key)
-                return known[1]
+                if (known := planned.plans.get(id(operation))) is not None:
+                    return known
         plan = self._compile(operation, fragments)
-        if document.loc is not None and document.loc.end <= _LONGEST_DOCUMENT:
-            with self._lock:
-                self._plans[key] = (document, plan)
-                while len(self._plans) > _MOST_PLANS:
-                    self._plans.popitem(last=False)
+        with self._lock:
+            planned = self._plans.get(key)
+            if planned is None or planned.document() is not document:
+                planned = self._plans[key] = _Planned(weakref.ref(document, self._forget(key)), {})
+            planned.plans[id(operation)] = plan
+            while len(self._plans) > _MOST_DOCUMENTS:
+                self._plans.popitem(last=False)
         return plan
+
+    def _forget(self, key: int) -> Callable[["weakref.ref[DocumentNode]"], None]:
+        """Return what drops a document's plans when the document is gone."""
+        plans = weakref.ref(self)
+
+        def forget(gone: "weakref.ref[DocumentNode]") -> None:
+            # Without the lock: this may run wherever an object is freed, the lock's holder included.
+            owner = plans()
+            planned = owner._plans.get(key) if owner is not None else None  # noqa: SLF001 - its own class
+            if owner is not None and planned is not None and planned.document is gone:
+                owner._plans.pop(key, None)  # noqa: SLF001 - its own class
+
+        return forget
 
     def _compile(
         self,

@@ -168,6 +168,9 @@ class _Walk:
 
     def _is_included(self, directives: "tuple[DirectiveNode, ...] | None") -> bool:
         included = True
+        names = [directive.name.value for directive in directives or ()]
+        if len(set(names)) < len(names):  # only in a document that was never validated
+            self.refuse(Reason.DIRECTIVE, None, "A directive stands twice on one field.")
         for directive in directives or ():
             name = directive.name.value
             if name not in _CONDITIONS:
@@ -251,7 +254,9 @@ class _Walk:
         if self.default_ttl is not None:
             if rule.ttl is not None:
                 return rule.ttl
-            return None if rule.leaf and not is_root else self.default_ttl
+            if rule.leaf and not is_root:
+                return None
+            return self.default_ttl if rule.cap is None else min(rule.cap, self.default_ttl)
         opens = rule.hinted or (rule.source is Source.ATTRIBUTE and not is_root)
         if not opens:
             # ttl=0 on the type is the stronger word, but this advice is the one that comes first.
@@ -266,4 +271,4 @@ class _Walk:
                 f"{rule.coordinate} has a cache_control without a ttl, and not every type that it "
                 "can return has one; write cache_control(ttl=...) on the field or on those types.",
             )
-        return rule.ttl
+        return rule.cap if rule.ttl is None else rule.ttl

@@ -40,6 +40,8 @@ class Reason(StrEnum):
     """``tenant``, ``session``, ``vary`` or ``enabled`` raised or returned nothing usable."""
     PRIVATE_WITHOUT_SESSION = "private_without_session"
     """The response is PRIVATE and the request has no session."""
+    CACHE_FAULT = "cache_fault"
+    """Deciding failed, which is a fault of this package."""
     ERRORS = "errors"
     """The result has errors."""
     UNSERIALIZABLE = "unserializable"

@@ -19,11 +19,15 @@ from graphql import (
     get_named_type,
     is_abstract_type,
     is_composite_type,
+    is_enum_type,
+    is_input_object_type,
     is_interface_type,
     is_object_type,
+    is_union_type,
 )
 from strawberry.field_extensions import InputMutationExtension
 from strawberry.permission import PermissionExtension
+from strawberry.relay import Node
 from strawberry.relay.fields import ConnectionExtension, NodeExtension
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
@@ -74,6 +78,7 @@ class FieldRule:
         hinted: Whether it carries a hint of its own.
         inherit: Whether that hint says to take the parent's ttl.
         ttl: Seconds, from the field or the types that it can return; None if any is silent.
+        cap: Where the ttl is None, the lowest that a type did name: no default goes beyond it.
         private: Whether anything that speaks of it is PRIVATE.
         stale: Seconds.
         tags: Of the field and of its types.
@@ -88,6 +93,7 @@ class FieldRule:
     hinted: bool
     inherit: bool
     ttl: float | None
+    cap: float | None
     private: bool
     stale: float | None
     tags: tuple[str, ...]
@@ -103,14 +109,24 @@ class SchemaRules:
     Args:
         schema: The executable schema.
         known_vary: The names that the extension's ``vary`` defines.
+        converts_exceptions: Whether the schema has handlers that turn exceptions into members of
+            unions: an error that looks like data.
 
     Raises:
         CacheConfigurationError: If annotations are wrong; it lists all, each with its coordinate.
     """
 
-    def __init__(self, schema: GraphQLSchema, known_vary: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        *,
+        known_vary: Iterable[str] = (),
+        converts_exceptions: bool = False,
+    ) -> None:
         self._schema = schema
         self._known_vary = frozenset(known_vary)
+        self._converts_exceptions = converts_exceptions
+        self._inputs: dict[str, str] = {}
         self._fields: dict[tuple[str, str], FieldRule] = {}
         self._types: dict[str, TypeRule] = {}
         mistakes = list(self._mistakes())
@@ -225,37 +241,112 @@ class SchemaRules:
         if ttl is None and any(hint.ttl == 0 for hint in inherited):
             ttl = 0.0
         stale = own.stale if own else None
+        cap = None
         if ttl is None:
-            ttl, stale = _of_types(types, self._type_rule(declared), stale)
+            ttl, cap, stale = _of_types(types, self._type_rule(declared), stale)
         return FieldRule(
             coordinate,
-            _source(field),
+            self._source(parent, graphql_field, field),
             own is not None,
             own is not None and own.inherit,
             ttl,
+            cap,
             any(h.scope is CacheScope.PRIVATE for h in hints) or any(t.private for t in spoken),
             stale,
             _union([*(h.tags for h in hints), *(t.tags for t in spoken)]),
             _union([*(h.vary for h in hints), *(t.vary for t in spoken)]),
-            _identity(coordinate, graphql_field, field, hints),
+            self._identity(coordinate, graphql_field, field, hints),
             not is_composite_type(declared),
             concrete,
         )
 
+    def _source(
+        self, parent: GraphQLObjectType, graphql_field: GraphQLField, field: object
+    ) -> Source:
+        """Return where a field's value comes from; what is not recognised is foreign."""
+        if not isinstance(field, StrawberryField):
+            return Source.FOREIGN
+        extensions = [type(extension) for extension in field.extensions]
+        if any(issubclass(extension, PermissionExtension) for extension in extensions):
+            return Source.GUARDED
+        named = get_named_type(graphql_field.type)
+        if any(extension not in _HARMLESS_EXTENSIONS for extension in extensions) or (
+            is_union_type(named) and self._converts_exceptions
+        ):
+            return Source.FOREIGN
+        if is_abstract_type(named) and any(
+            _decides_by_request(member) for member in (named, *self.possible_types(named))
+        ):
+            return Source.FOREIGN
+        if type(field).get_result is not StrawberryField.get_result:
+            return Source.RESOLVER
+        if field.base_resolver is None:
+            plain = field.default_resolver is getattr
+            return Source.ATTRIBUTE if plain else Source.RESOLVER
+        module = getattr(field.base_resolver.wrapped_func, "__module__", None)
+        if module == _RELAY_TYPES and not _overrides_node_id(parent):
+            return Source.ATTRIBUTE
+        return Source.RESOLVER
+
+    def _identity(
+        self, coordinate: str, graphql_field: GraphQLField, field: object, hints: list[Hint]
+    ) -> str:
+        """Describe a field so that a deploy that changes it changes the keys of what it touches."""
+        resolver = getattr(field, "base_resolver", None)
+        function: Any = getattr(resolver, "wrapped_func", None)
+        arguments = [
+            (name, str(argument.type), _default(argument.default_value))
+            for name, argument in graphql_field.args.items()
+        ]
+        inputs = [
+            self._input_identity(get_named_type(argument.type))
+            for argument in graphql_field.args.values()
+        ]
+        where = f"{getattr(function, '__module__', '')}:{getattr(function, '__qualname__', '')}"
+        return f"{coordinate}{arguments}{inputs}:{graphql_field.type}:{where}:{hints}"
+
+    def _input_identity(self, named: GraphQLNamedType) -> str:
+        """Describe an input type or enum with everything below it."""
+        known = self._inputs.get(named.name)
+        if known is None:
+            self._inputs[named.name] = named.name  # ends a circle
+            known = named.name
+            if is_enum_type(named):
+                known = f"{named.name}{sorted(named.values)}"
+            elif is_input_object_type(named):
+                fields = [
+                    (name, str(f.type), _default(f.default_value))
+                    for name, f in named.fields.items()
+                ]
+                below = [
+                    self._input_identity(get_named_type(f.type)) for f in named.fields.values()
+                ]
+                known = f"{named.name}{fields}{below}"
+            self._inputs[named.name] = known
+        return known
+
+
+def _default(value: object) -> str:
+    """Describe an argument's default, the same in every process."""
+    if isinstance(value, Enum):
+        return f"{type(value).__qualname__}.{value.name}"
+    return json.dumps(value) if find_inexact(value) is None else type(value).__qualname__
+
 
 def _of_types(
     types: list[TypeRule], declared: TypeRule, stale: float | None
-) -> tuple[float | None, float | None]:
-    """Return the lowest ttl and stale window of the types, each type's own or the declared one's."""
+) -> tuple[float | None, float | None, float | None]:
+    """Return ttl, cap and stale window of the types, each type's own or the declared one's."""
     ttls = [declared.ttl if rule.ttl is None else rule.ttl for rule in types]
     stales = [declared.stale if rule.stale is None else rule.stale for rule in types]
     known = [ttl for ttl in ttls if ttl is not None]
     if not ttls or len(known) < len(ttls):
         # ttl=0 on one of them counts even where the others are silent.
-        return (0.0 if 0.0 in known else None), stale
+        cap = min(known, default=None)
+        return (0.0 if cap == 0 else None), cap, stale
     if stale is None:
         stale = min((s or 0.0 for s in stales), default=None)
-    return min(known), stale
+    return min(known), None, stale
 
 
 def _directives(named: GraphQLNamedType) -> Iterable[object]:
@@ -304,41 +395,20 @@ def _definitions_of_bases(
             yield other
 
 
-def _source(field: object) -> Source:
-    """Return where a field's value comes from; what is not recognised is foreign."""
-    if not isinstance(field, StrawberryField):
-        return Source.FOREIGN
-    extensions = [type(extension) for extension in field.extensions]
-    if any(issubclass(extension, PermissionExtension) for extension in extensions):
-        return Source.GUARDED
-    if any(extension not in _HARMLESS_EXTENSIONS for extension in extensions):
-        return Source.FOREIGN
-    if type(field).get_result is not StrawberryField.get_result:
-        return Source.RESOLVER
-    if field.base_resolver is None or NodeExtension in extensions:
-        return Source.ATTRIBUTE
-    if getattr(field.base_resolver.wrapped_func, "__module__", None) == _RELAY_TYPES:
-        return Source.ATTRIBUTE
-    return Source.RESOLVER
+def _decides_by_request(named: GraphQLNamedType) -> bool:
+    """Whether code of the user's own picks the concrete type, perhaps by the request's context."""
+    definition = named.extensions.get(_BACKREF)
+    return isinstance(definition, StrawberryObjectDefinition) and (
+        definition.is_type_of is not None or definition.resolve_type is not None
+    )
 
 
-def _identity(
-    coordinate: str, graphql_field: GraphQLField, field: object, hints: list[Hint]
-) -> str:
-    """Describe a field so that a deploy that changes it changes the keys of what it touches."""
-    resolver = getattr(field, "base_resolver", None)
-    function: Any = getattr(resolver, "wrapped_func", None)
-    arguments = [
-        (name, str(argument.type), _default(argument.default_value))
-        for name, argument in graphql_field.args.items()
-    ]
-    where = f"{getattr(function, '__module__', '')}:{getattr(function, '__qualname__', '')}"
-    return f"{coordinate}{arguments}:{graphql_field.type}:{where}:{hints}"
-
-
-def _default(value: object) -> str:
-    """Describe an argument's default, the same in every process."""
-    return json.dumps(value) if find_inexact(value) is None else type(value).__qualname__
+def _overrides_node_id(parent: GraphQLObjectType) -> bool:
+    """Whether a Relay node resolves its id by code of the user's own."""
+    definition = parent.extensions.get(_BACKREF)
+    origin = getattr(definition, "origin", None)
+    own = getattr(getattr(origin, "resolve_id", None), "__func__", None)
+    return own is not Node.resolve_id.__func__  # type: ignore[attr-defined] # a class method
 
 
 def _union(groups: Iterable[tuple[str, ...]]) -> tuple[str, ...]:

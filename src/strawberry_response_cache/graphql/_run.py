@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
+import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 
 from graphql import DocumentNode, ExecutionResult, GraphQLSchema, OperationType
 from graphql.execution import Executor
@@ -17,14 +18,12 @@ from strawberry.types import ExecutionContext
 from strawberry_response_cache.core import CachedResponse, CacheStatus, ResponseCache
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._observer import Concluded, Subject
+from strawberry_response_cache.graphql._context import Options, RequestContext
 from strawberry_response_cache.graphql._key import UnkeyableError, operation_key, sent_variables
 from strawberry_response_cache.graphql._plan import Plans
 from strawberry_response_cache.graphql._policy import Policy, Problem
 from strawberry_response_cache.graphql._reasons import Reason
 from strawberry_response_cache.graphql._recipe import OperationRecipe
-
-if TYPE_CHECKING:
-    from strawberry_response_cache.graphql._context import RequestContext
 
 logger = logging.getLogger("strawberry_response_cache")
 
@@ -93,15 +92,16 @@ class Run:
     """The run of one operation; it hangs on its executor and dies with it.
 
     Args:
-        request: What the request's context says of tenant, session and varied values.
+        options: The extension's configuration.
         plans: The plans of the schema.
         context: Strawberry's execution context.
     """
 
-    def __init__(self, request: "RequestContext", plans: Plans, context: ExecutionContext) -> None:
-        self._request = request
+    def __init__(self, options: Options, plans: Plans, context: ExecutionContext) -> None:
+        self._options = options
         self._plans = plans
         self._context = context
+        self._request = RequestContext(options, context.context)
         self.outcome: Outcome | None = None
 
     def belongs_to(self, schema: GraphQLSchema, document: DocumentNode) -> bool:
@@ -116,7 +116,9 @@ class Run:
             executor: The executor, built and not started.
             execute: Starts it; returns a result or an awaitable of one.
         """
-        admitted = self._admit(executor)
+        # The context that the resolvers see: a hook may have exchanged it since the run began.
+        self._request = RequestContext(self._options, executor.context_value)
+        admitted = self._admitted(executor)
         if isinstance(admitted, Problem):
             self._conclude(Outcome("bypass", admitted.reason, admitted.advice))
             return execute()
@@ -147,12 +149,32 @@ class Run:
         )
         return self._finish(admitted.policy, recipe, response)
 
+    def for_people(self) -> dict[str, object] | None:
+        """Return what the cache did, if the extension is debugged."""
+        if self.outcome is None or not self._request.is_debugged():
+            return None
+        return self.outcome.for_people()
+
     # -- Deciding ------------------------------------------------------------------------------------
+
+    def _admitted(self, executor: Executor[Any]) -> Admitted | Problem:
+        try:
+            return self._admit(executor)
+        except Exception as error:  # noqa: BLE001 - a fault of the cache is never the request's
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            logger.error(  # noqa: TRY400 - the error's text can hold what the request brought
+                "Deciding about an operation failed (%s in %s, line %s); not cached.",
+                type(error).__qualname__,
+                where.name,
+                where.lineno,
+                extra={"error.type": type(error).__qualname__},
+            )
+            return Problem(Reason.CACHE_FAULT, None, "A fault of the cache; please report the log.")
 
     def _admit(self, executor: Executor[Any]) -> Admitted | Problem:
         """Decide whether an operation goes through the cache, and under which key."""
         operation = executor.operation
-        problem = self._foreign(executor) or self._unkeyed()
+        problem = self._foreign(executor) or self._unkeyed(executor)
         if problem is not None:
             return problem
         document = cast("DocumentNode", self._context.graphql_document)
@@ -194,9 +216,9 @@ class Run:
             return Problem(Reason.MUTATION, None, "Mutations always run.")
         if executor.operation.operation is not OperationType.QUERY:
             return Problem(Reason.SUBSCRIPTION, None, "Subscriptions always run.")
-        if not self._request.is_enabled():
-            return Problem(Reason.DISABLED, None, "The extension's enabled= says no.")
-        base = next(c for c in type(executor).__mro__[1:] if not getattr(c, "caches", False))
+        if (off := self._request.switched_off()) is not None:
+            return off
+        base = next(c for c in type(executor).__mro__ if "caches" not in vars(c))
         if base not in _PLAIN_EXECUTORS:
             return Problem(
                 Reason.CUSTOM_CODE,
@@ -212,11 +234,12 @@ class Run:
                 )
         return None
 
-    def _unkeyed(self) -> Problem | None:
+    @staticmethod
+    def _unkeyed(executor: Executor[Any]) -> Problem | None:
         """Return a problem if something that no key holds reaches the resolvers."""
-        if self._context.root_value is not None:
+        if executor.root_value is not None:
             return Problem(Reason.ROOT_VALUE, None, "Execute without a root_value.")
-        if set(self._context.operation_extensions or ()) - {"persistedQuery"}:
+        if set(getattr(executor, "operation_extensions", None) or ()) - {"persistedQuery"}:
             return Problem(
                 Reason.REQUEST_EXTENSIONS, None, "Send no 'extensions' beside persistedQuery."
             )
