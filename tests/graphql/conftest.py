@@ -10,6 +10,15 @@ from strawberry_response_cache import ResponseCache, ResponseCacheExtension
 from tests.graphql.ledger import Ledger, Mutation, Query
 
 
+@pytest.fixture(params=["memory", "valkey"])
+def url(request: pytest.FixtureRequest) -> str:
+    """The two kinds of server; what a socket is made of is the core's affair."""
+    if request.param == "memory":
+        return "memory://"
+    found: str = request.getfixturevalue("valkey_url")
+    return found
+
+
 @pytest.fixture
 def make_ledger(cache: ResponseCache) -> Callable[..., Ledger]:
     def make(*others: Any, **options: Any) -> Ledger:
