@@ -5,11 +5,10 @@ on interfaces and Python bases, its type, that type's interfaces and bases, and 
 that can stand there. PRIVATE and ``ttl=0`` are inherited; longer ttls are not.
 """
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any, Final
+from typing import Final
 
 from graphql import (
     GraphQLField,
@@ -19,8 +18,6 @@ from graphql import (
     get_named_type,
     is_abstract_type,
     is_composite_type,
-    is_enum_type,
-    is_input_object_type,
     is_interface_type,
     is_object_type,
     is_union_type,
@@ -34,8 +31,8 @@ from strawberry.types.field import StrawberryField
 from strawberry.types.union import StrawberryUnion
 
 from strawberry_response_cache.core import CacheConfigurationError
-from strawberry_response_cache.core._codec import find_inexact
 from strawberry_response_cache.graphql._hints import CacheScope, Hint, hint_of
+from strawberry_response_cache.graphql._identity import Identities
 
 _BACKREF: Final = "strawberry-definition"
 _HARMLESS_EXTENSIONS: Final = frozenset(
@@ -126,7 +123,7 @@ class SchemaRules:
         self._schema = schema
         self._known_vary = frozenset(known_vary)
         self._converts_exceptions = converts_exceptions
-        self._inputs: dict[str, str] = {}
+        self._identities = Identities()
         self._fields: dict[tuple[str, str], FieldRule] = {}
         self._types: dict[str, TypeRule] = {}
         mistakes = list(self._mistakes())
@@ -255,7 +252,7 @@ class SchemaRules:
             stale,
             _union([*(h.tags for h in hints), *(t.tags for t in spoken)]),
             _union([*(h.vary for h in hints), *(t.vary for t in spoken)]),
-            self._identity(coordinate, graphql_field, field, hints),
+            self._identities.of(coordinate, graphql_field, field, hints),
             not is_composite_type(declared),
             concrete,
         )
@@ -287,50 +284,6 @@ class SchemaRules:
         if module == _RELAY_TYPES and not _overrides_node_id(parent):
             return Source.ATTRIBUTE
         return Source.RESOLVER
-
-    def _identity(
-        self, coordinate: str, graphql_field: GraphQLField, field: object, hints: list[Hint]
-    ) -> str:
-        """Describe a field so that a deploy that changes it changes the keys of what it touches."""
-        resolver = getattr(field, "base_resolver", None)
-        function: Any = getattr(resolver, "wrapped_func", None)
-        arguments = [
-            (name, str(argument.type), _default(argument.default_value))
-            for name, argument in graphql_field.args.items()
-        ]
-        inputs = [
-            self._input_identity(get_named_type(argument.type))
-            for argument in graphql_field.args.values()
-        ]
-        where = f"{getattr(function, '__module__', '')}:{getattr(function, '__qualname__', '')}"
-        return f"{coordinate}{arguments}{inputs}:{graphql_field.type}:{where}:{hints}"
-
-    def _input_identity(self, named: GraphQLNamedType) -> str:
-        """Describe an input type or enum with everything below it."""
-        known = self._inputs.get(named.name)
-        if known is None:
-            self._inputs[named.name] = named.name  # ends a circle
-            known = named.name
-            if is_enum_type(named):
-                known = f"{named.name}{sorted(named.values)}"
-            elif is_input_object_type(named):
-                fields = [
-                    (name, str(f.type), _default(f.default_value))
-                    for name, f in named.fields.items()
-                ]
-                below = [
-                    self._input_identity(get_named_type(f.type)) for f in named.fields.values()
-                ]
-                known = f"{named.name}{fields}{below}"
-            self._inputs[named.name] = known
-        return known
-
-
-def _default(value: object) -> str:
-    """Describe an argument's default, the same in every process."""
-    if isinstance(value, Enum):
-        return f"{type(value).__qualname__}.{value.name}"
-    return json.dumps(value) if find_inexact(value) is None else type(value).__qualname__
 
 
 def _of_types(
