@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).parents[2]
 BYTECODE = Path(tempfile.gettempdir()) / f"example-schema-bytecode-{os.getuid()}"
 READY = "Press Ctrl-C to stop."
-DEADLINE = 120.0
+DEADLINE = 600.0
 """In seconds; after it, a process that hangs is killed, and whoever waits for it sees its end."""
 
 
