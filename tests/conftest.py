@@ -128,10 +128,11 @@ def raw_of(request: pytest.FixtureRequest) -> Iterator[Callable[[ResponseCache],
     with contextlib.ExitStack() as stack:
 
         def client_of(cache: ResponseCache) -> Any:
-            memory = cache._engine.handle._memory
-            if memory is None:
+            handle = cache._engine.handle
+            if handle.address != "memory://":
                 return request.getfixturevalue("raw_valkey")
-            return stack.enter_context(contextlib.closing(fakeredis.FakeRedis(server=memory)))
+            pool = handle._address.source(False).keep
+            return stack.enter_context(contextlib.closing(fakeredis.FakeRedis(connection_pool=pool)))
 
         yield client_of
 

@@ -24,6 +24,7 @@ RECORDINGS = st.builds(
     stale_ms=st.integers(0, 10**12),
     tags=st.lists(st.text(max_size=5), max_size=20).map(tag_digests),
     meta=WORD,
+    cost_ms=st.integers(0, 10**9),
 )
 SAMPLE = encode(
     Recording(b'{"a": [1, "\n two"]}', 60_000, 5_000, tag_digests(["Book", "Book:1"]), "PUBLIC"),
@@ -41,7 +42,7 @@ def test_what_is_encoded_is_decoded(
 
     entry = decode(stored, pttl_ms=recording.ttl_ms + recording.stale_ms)
 
-    assert entry == Entry(recording, write_id, clock, recording.ttl_ms)
+    assert entry == Entry(recording, write_id, epoch, clock, recording.ttl_ms)
     assert (entry.age, entry.ttl) == (0, recording.ttl_ms / 1000)
 
 
@@ -56,16 +57,16 @@ def test_age_and_ttl_come_from_what_the_server_says_is_left() -> None:
 @given(st.binary(max_size=400))
 @example(b"")
 @example(b"rc1 \n")
-@example(b"rc1 00000000 00000000 a b 1 1 1 j - \n")
-@example(b"rc1 zzzzzzzz 00000000 a b 1 1 1 j - \n")
+@example(b"rc1 00000000 00000000 a b 1 1 1 1 j - \n")
+@example(b"rc1 zzzzzzzz 00000000 a b 1 1 1 1 j - \n")
 @example(b"rc1 00000000 00000000 \xff b 1 1 1 j - \n")
-@example(b"rc1 00000000 00000000 a b " + b"9" * 5000 + b" 1 1 j - \n")
+@example(b"rc1 00000000 00000000 a b " + b"9" * 5000 + b" 1 1 1 j - \n")
 def test_any_bytes_are_an_entry_or_unreadable(stored: bytes) -> None:
     with pytest.raises(UnreadableEntryError):
         decode(stored, pttl_ms=1)
 
 
-@given(st.lists(st.binary(max_size=12).map(lambda b: b.replace(b" ", b"")), min_size=9, max_size=9))
+@given(st.lists(st.binary(max_size=12).map(lambda b: b.replace(b" ", b"")), min_size=10, max_size=10))
 def test_any_fields_are_an_entry_or_unreadable(fields: list[bytes]) -> None:
     with pytest.raises(UnreadableEntryError):
         decode(b"rc1 00000000 " + b" ".join(fields) + b"\npayload", pttl_ms=1)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from strawberry_response_cache.core import CacheDetail, CachedResponse, CacheStatus
-from strawberry_response_cache.core._drivers import ThreadWaiter
+from strawberry_response_cache.core._sync_driver import ThreadWaiter
 from strawberry_response_cache.core._entry import Entry, Recording, UnreadableEntryError
 from strawberry_response_cache.core._flights import Flight, Flights, Landed, Outcome
 from strawberry_response_cache.core._keys import EntryKeys
@@ -34,16 +34,15 @@ from strawberry_response_cache.core._port import (
     Unavailable,
     Unreadable,
 )
-from strawberry_response_cache.core._remember import (
+from strawberry_response_cache.core._recipe import NotStored
+from strawberry_response_cache.core._remember import Limits, Remember
+from strawberry_response_cache.core._requests import (
     CallerGoneError,
     Detach,
     Flow,
     Generate,
     Join,
-    Limits,
-    NotStored,
     Pause,
-    Remember,
 )
 
 KEYS = EntryKeys("{n}:e:k", "{n}:l:k", "{n}:t")
@@ -66,7 +65,7 @@ class Numbers:
 
 def entry(payload: bytes = b"7", remaining_ms: int = 400, write_id: str = "wid") -> Entry:
     """An entry as the store would hand it out."""
-    return Entry(Recording(payload, 1000, 500), write_id, 3, remaining_ms)
+    return Entry(Recording(payload, 1000, 500), write_id, "epoch", 3, remaining_ms)
 
 
 class Script:
@@ -75,7 +74,13 @@ class Script:
     def __init__(self, flights: Flights | None = None, **more: Any) -> None:
         self.flights = Flights(ThreadWaiter) if flights is None else flights
         self.remember: Remember[int] = Remember(
-            KEYS, Numbers(), self.flights, Limits(10_000, 0.02), jitter=lambda: 0, **more
+            KEYS,
+            Numbers(),
+            self.flights,
+            Limits(10_000, 0.02),
+            jitter=lambda: 0,
+            clock=lambda: 0,
+            **more,
         )
         self.flow: Flow[int] = self.remember.flow()
         self.response: CachedResponse[int] | None = None
@@ -125,7 +130,7 @@ def test_a_stale_entry_with_the_lease_is_refreshed_without_being_joined() -> Non
     assert generate.lease is LEASE
     assert len(caller.flights) == 0
     commit = caller.answer(8)
-    assert commit == Commit(KEYS, LEASE, Recording(b"8", 1000))
+    assert commit == Commit(KEYS, LEASE, Recording(b"8", 1000), LEASE.clock)
     caller.answer(Stored())
     assert caller.outcome == (8, CacheStatus.MISS, CacheDetail.GENERATED)
 
@@ -150,9 +155,9 @@ def test_a_refresh_that_is_refused_returns_the_new_value() -> None:
 
 def test_a_held_lease_is_waited_for() -> None:
     caller = Script()
-    assert caller.answer(Held()) == Pause(0.005)
+    assert caller.answer(Held()) == Pause(0.005, KEYS.lease)
     assert isinstance(caller.answer(), Lookup)
-    assert caller.answer(Held()) == Pause(0.01)
+    assert caller.answer(Held()) == Pause(0.01, KEYS.lease)
     assert isinstance(caller.answer(), Lookup)
     caller.answer(Fresh(entry()))
 
@@ -402,7 +407,8 @@ class Store:
         return self.store(effect)
 
     def store(self, effect: Commit) -> Stored:
-        self.entry = Entry(effect.recording, effect.lease.token, effect.lease.clock, 1000)
+        clock = effect.lease.clock if effect.clock is None else effect.clock
+        self.entry = Entry(effect.recording, effect.lease.token, "epoch", clock, 1000)
         return Stored()
 
     def release(self, effect: Release) -> None:
@@ -425,7 +431,7 @@ class CommitIgnoresTags(Store):
         return self.store(effect)
 
     def store(self, effect: Commit) -> Stored:
-        self.entry = Entry(effect.recording, effect.lease.token, self.clock, 1000)
+        self.entry = Entry(effect.recording, effect.lease.token, "epoch", self.clock, 1000)
         return Stored()
 
 
@@ -437,8 +443,8 @@ class UnconditionalSet(Store):
 class JoinersKeepARefusedValue(Remember[int]):
     __slots__ = ()
 
-    def _settle(self, flight: Flight, committed: object, recording: Recording) -> None:
-        self.flights.settle(flight, Landed(recording))
+    def _settle(self, flight: Flight, committed: object, landed: Landed) -> None:
+        self.flights.settle(flight, landed)
 
 
 class NoSealBeforeTheCommit(Flights):
@@ -652,9 +658,9 @@ def test_flights_are_safe_among_threads() -> None:
 
     def caller() -> None:
         for number in range(200):
-            joined = flights.join(KEYS, (), leaseless=False)
+            joined = flights.join(KEYS.entry, (), leaseless=False)
             if joined is None:
-                flight = flights.open(KEYS, leased=True)
+                flight = flights.open(KEYS.entry, leased=True)
                 flights.settle(flight, Landed(Recording(b"%d" % number, 1)))
             else:
                 flights.leave(*joined, ())

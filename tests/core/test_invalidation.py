@@ -288,8 +288,8 @@ async def test_a_purge_is_not_lost_on_joiners_of_a_run_that_found_no_store(
 ) -> None:
     """The store is away when the run begins, and back when the purge is acknowledged."""
     source = Source()
-    transport = valkey_cache._engine.async_driver().transport
-    exchange = transport._exchange
+    link: Any = valkey_cache._engine.async_driver().transport._link
+    exchange = link._exchange
     away = True
 
     async def flapping(*effects: Any, **options: Any) -> Any:
@@ -297,7 +297,7 @@ async def test_a_purge_is_not_lost_on_joiners_of_a_run_that_found_no_store(
             raise redis.exceptions.ConnectionError
         return await exchange(*effects, **options)
 
-    transport._exchange = flapping  # type: ignore[method-assign] # the network, not our code
+    link._exchange = flapping  # the network, not our code
     leader = asyncio.create_task(valkey_cache.remember(["a"], 60, source.slow, tags=["t"]))
     await source.read.wait()
     away = False
@@ -321,8 +321,8 @@ async def test_bytes_that_were_not_judged_do_not_count(cache: ResponseCache, raw
     await cache.invalidate("t")
     await cache.remember(["a"], 60, source.quick, tags=["t"])
 
-    transport = cache._engine.async_driver().transport
-    exchange = transport._exchange
+    link: Any = cache._engine.async_driver().transport._link
+    exchange = link._exchange
     times = 1
 
     async def crossed(*effects: Any, **options: Any) -> Any:
@@ -333,7 +333,7 @@ async def test_bytes_that_were_not_judged_do_not_count(cache: ResponseCache, raw
             return [(shares[0][0], purged)]
         return shares
 
-    transport._exchange = crossed  # type: ignore[method-assign] # the network, not our code
+    link._exchange = crossed  # the network, not our code
     response = await cache.remember(["a"], 60, source.quick, tags=["t"])
 
     assert times == 0

@@ -79,14 +79,14 @@ def test_the_three_keys_share_one_hash_tag(tenants: list[str], parts: list[str])
 
     (slot,) = {re.findall(r"\{([^}]+)\}", key)[0] for key in (keys.entry, keys.lease, keys.tags)}
     assert slot == f"ledger:v2:1:{digest(tenants)}"
-    assert keys.tags == keyspace.tag_table
+    assert (keys.tags,) == keyspace.tag_tables
     assert len({keys.entry, keys.lease, keys.tags}) == 3
     assert all(key.isascii() and " " not in key for key in (keys.entry, keys.lease, keys.tags))
 
 
 @given(st.lists(ANY_TEXT.filter(bool), max_size=3), st.lists(ANY_TEXT.filter(bool), max_size=3))
 def test_different_tenants_have_different_namespaces(one: list[str], other: list[str]) -> None:
-    namespaces = {Keyspace("p", tuple(one)).namespace, Keyspace("p", tuple(other)).namespace}
+    namespaces = {Keyspace("p", tuple(one)).tag_tables, Keyspace("p", tuple(other)).tag_tables}
     assert (len(namespaces) == 1) == (one == other)
 
 

@@ -112,10 +112,10 @@ async def test_two_caches_on_one_server_cost_one_run(
     lookups = 0
     submit = other._engine.async_driver().transport.submit
 
-    def counted(effect: Any) -> Any:
+    def counted(effect: Any, then: Any, **options: Any) -> None:
         nonlocal lookups
         lookups += 1
-        return submit(effect)
+        submit(effect, then, **options)
 
     other._engine.async_driver().transport.submit = counted  # type: ignore[method-assign] # spied on
     waiting = [asyncio.create_task(other.remember(["a"], 60, gate)) for _ in range(20)]
@@ -342,10 +342,10 @@ async def test_a_slow_generator_keeps_its_lease(
     renewals = 0
     submit = cache._engine.async_driver().transport.submit
 
-    def counted(effect: Any) -> Any:
+    def counted(effect: Any, then: Any, **options: Any) -> None:
         nonlocal renewals
         renewals += type(effect).__name__ == "Renew"
-        return submit(effect)
+        submit(effect, then, **options)
 
     cache._engine.async_driver().transport.submit = counted  # type: ignore[method-assign] # spied on
 

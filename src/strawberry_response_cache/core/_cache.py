@@ -1,38 +1,31 @@
 """`ResponseCache`: the core that REST handlers use as it is and that GraphQL stands on."""
 
 import importlib
-import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any, Literal, Self, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 from uuid import UUID
 
-from strawberry_response_cache.core._drivers import is_in_a_loop
+from strawberry_response_cache.core._driving import is_in_a_loop
 from strawberry_response_cache.core._duration import Duration
 from strawberry_response_cache.core._engine import Engine
-from strawberry_response_cache.core._errors import CacheConfigurationError, CacheStoreError
-from strawberry_response_cache.core._flights import leading
+from strawberry_response_cache.core._errors import CacheConfigurationError
+from strawberry_response_cache.core._flights import Leading, leading
 from strawberry_response_cache.core._handle import RedisHandle
 from strawberry_response_cache.core._keys import (
     EntryKeys,
     Keyspace,
     checked_key_parts,
-    checked_strings,
-    tag_digests,
 )
-from strawberry_response_cache.core._observer import Observer, Purged, Silence, Subject
-from strawberry_response_cache.core._port import (
-    Clear,
-    Effect,
-    Forget,
-    Invalidate,
-    Ping,
-    Unavailable,
-)
-from strawberry_response_cache.core._remember import Flow, Recipe, Remember
+from strawberry_response_cache.core._memory import Memory
+from strawberry_response_cache.core._observer import Observer, Silence, Subject
+from strawberry_response_cache.core._port import Ping
+from strawberry_response_cache.core._purges import Purges
+from strawberry_response_cache.core._recipe import Recipe
+from strawberry_response_cache.core._remember import Remember
 from strawberry_response_cache.core._response import CacheDetail, CachedResponse, CacheStatus
 from strawberry_response_cache.core._settings import CacheSettings
-from strawberry_response_cache.core._value import TAGS_EXAMPLE, ValueRecipe, awaited, plain
+from strawberry_response_cache.core._value import ValueRecipe, awaited, plain
 
 T = TypeVar("T")
 
@@ -82,9 +75,11 @@ class ResponseCache:
         if settings is not None and not isinstance(settings, CacheSettings):
             msg = f"settings is a {type(settings).__name__}; pass CacheSettings(...)."
             raise CacheConfigurationError(msg)
-        self._keyspace = Keyspace(prefix)
-        self._engine = Engine(redis, prefix, settings or CacheSettings(), _observer_for(telemetry))
+        chosen = settings or CacheSettings()
+        self._keyspace = Keyspace(prefix, spread=chosen.spread)
+        self._engine = Engine(redis, self._keyspace, chosen, _observer_for(telemetry))
         self._subject = Subject(prefix)
+        self._purges = Purges(self._engine, self._keyspace, self._subject)
 
     @classmethod
     def from_url(
@@ -232,23 +227,53 @@ class ResponseCache:
         recipe: Recipe[T],
         generator: Callable[[], Awaitable[T]],
         subject: Subject,
+        *,
+        in_background: bool = False,
     ) -> CachedResponse[T]:
         driver = self._engine.async_driver()
-        flow: Flow[T] = Remember(
-            keys, recipe, driver.flights, self._engine.limits, leading.get()
-        ).flow()
-        return await driver.run(flow, generator, subject)
+        within = leading.get()
+        remember = Remember(
+            keys,
+            recipe,
+            driver.flights,
+            self._engine.limits,
+            within,
+            self._memory_for(driver.memory, within),
+            in_background,
+            await self._purges.are_pending(),
+        )
+        return await driver.run(remember.flow(), generator, subject)
 
     def _run_sync(
-        self, keys: EntryKeys, recipe: Recipe[T], generator: Callable[[], T], subject: Subject
+        self,
+        keys: EntryKeys,
+        recipe: Recipe[T],
+        generator: Callable[[], T],
+        subject: Subject,
+        *,
+        in_background: bool = False,
     ) -> CachedResponse[T]:
         driver = self._engine.sync_driver()
         limits = self._engine.limits
         if is_in_a_loop():
             # Whoever generates may need this very loop to go on: waiting here would stop it.
             limits = replace(limits, wait_budget=0)
-        flow: Flow[T] = Remember(keys, recipe, driver.flights, limits, leading.get()).flow()
-        return driver.run(flow, generator, subject)
+        within = leading.get()
+        remember = Remember(
+            keys,
+            recipe,
+            driver.flights,
+            limits,
+            within,
+            self._memory_for(driver.memory, within),
+            in_background,
+            self._purges.are_pending_sync(),
+        )
+        return driver.run(remember.flow(), generator, subject)
+
+    def _memory_for(self, memory: Memory | None, within: Leading) -> Memory | None:
+        # Clocks of two slots do not compare: there, what is made of parts takes them from Redis.
+        return None if within and self._keyspace.spread > 1 else memory
 
     # -- Tenants and purges ------------------------------------------------------------------------
 
@@ -270,44 +295,47 @@ class ResponseCache:
         narrowed._keyspace = self._keyspace.narrowed(tenant)
         narrowed._engine = self._engine
         narrowed._subject = self._subject
+        narrowed._purges = Purges(self._engine, narrowed._keyspace, self._subject)
         return narrowed
 
-    async def invalidate(self, *tags: str) -> None:
+    async def invalidate(self, *tags: str, queued: bool = False) -> None:
         """Purge every entry that carries one of these tags, at a cost independent of their number.
 
-        What is being generated from older data meanwhile will not be stored.
+        What is being generated from older data meanwhile will not be stored, and what was made of
+        such an entry inside another generator goes with it.
 
         Args:
             *tags: The tags, as strings.
+            queued: What to do if Redis does not take it within ``invalidate_deadline``. False
+                raises. True logs it, reads nothing of this tenant from Redis in this process, and
+                tries again until it is taken.
 
         Raises:
             TypeError: If a tag is not a string.
             CacheStoreError: If Redis did not take it; the old entries then live on until their ttl
-                and stale window end.
+                and stale window end. With ``queued``, only if the queue is full.
         """
-        await self._purge(self._invalidate(tags), "tags", len(tags))
+        await self._purges.invalidate(tags, queued=queued)
 
-    def invalidate_sync(self, *tags: str) -> None:
+    def invalidate_sync(self, *tags: str, queued: bool = False) -> None:
         """Purge every entry that carries one of these tags; the twin of `invalidate`.
 
         Raises:
             TypeError: If a tag is not a string.
-            CacheStoreError: If Redis did not take it.
+            CacheStoreError: As `invalidate` does.
         """
-        self._purge_sync(self._invalidate(tags), "tags", len(tags))
-
-    def _invalidate(self, tags: tuple[str, ...]) -> Invalidate:
-        digests = tag_digests(checked_strings(tags, "tags", TAGS_EXAMPLE))
-        return Invalidate(self._keyspace.tag_table, digests, self._engine.settings.max_tags)
+        self._purges.invalidate_sync(tags, queued=queued)
 
     async def forget(self, key_parts: Sequence[str]) -> None:
-        """Purge one entry; what is being generated for it meanwhile will not be stored.
+        """Purge one entry, and what was made of it inside another generator.
+
+        What is being generated for it meanwhile will not be stored.
 
         Raises:
             TypeError: As `remember` does.
             CacheStoreError: If Redis did not take it.
         """
-        await self._purge(Forget(self._keys(key_parts)), "key", 0)
+        await self._purges.forget(self._keys(key_parts))
 
     def forget_sync(self, key_parts: Sequence[str]) -> None:
         """Purge one entry; the twin of `forget`.
@@ -316,7 +344,7 @@ class ResponseCache:
             TypeError: As `remember` does.
             CacheStoreError: If Redis did not take it.
         """
-        self._purge_sync(Forget(self._keys(key_parts)), "key", 0)
+        self._purges.forget_sync(self._keys(key_parts))
 
     async def clear(self) -> None:
         """Purge all entries of this cache or tenant, at once; tenants inside it are left alone.
@@ -324,7 +352,7 @@ class ResponseCache:
         Raises:
             CacheStoreError: If Redis did not take it.
         """
-        await self._purge(Clear(self._keyspace.tag_table), "clear", 0)
+        await self._purges.clear()
 
     def clear_sync(self) -> None:
         """Purge all entries of this cache or tenant; the twin of `clear`.
@@ -332,7 +360,7 @@ class ResponseCache:
         Raises:
             CacheStoreError: If Redis did not take it.
         """
-        self._purge_sync(Clear(self._keyspace.tag_table), "clear", 0)
+        self._purges.clear_sync()
 
     async def ping(self) -> None:
         """Ask whether the server answers, such as once at start.
@@ -340,7 +368,7 @@ class ResponseCache:
         Raises:
             CacheStoreError: If it does not; requests would be answered all the same, uncached.
         """
-        self._check(await self._engine.async_driver().perform(Ping(), self._subject))
+        self._engine.check(await self._engine.async_driver().perform(Ping()))
 
     def ping_sync(self) -> None:
         """Ask whether the server answers; the twin of `ping`.
@@ -348,45 +376,7 @@ class ResponseCache:
         Raises:
             CacheStoreError: If it does not.
         """
-        self._check(self._engine.sync_driver().submit(Ping(), self._subject))
-
-    async def _purge(
-        self, effect: Effect[Unavailable | None], kind: Literal["tags", "key", "clear"], count: int
-    ) -> None:
-        started_ns = time.time_ns()
-        result = await self._engine.async_driver().perform(effect, self._subject)
-        self._engine.seal_leaseless_flights()
-        self._report_purge(result, started_ns, kind, count)
-
-    def _purge_sync(
-        self, effect: Effect[Unavailable | None], kind: Literal["tags", "key", "clear"], count: int
-    ) -> None:
-        started_ns = time.time_ns()
-        result = self._engine.sync_driver().submit(effect, self._subject)
-        self._engine.seal_leaseless_flights()
-        self._report_purge(result, started_ns, kind, count)
-
-    def _report_purge(
-        self,
-        result: Unavailable | None,
-        started_ns: int,
-        kind: Literal["tags", "key", "clear"],
-        count: int,
-    ) -> None:
-        if self._engine.observer.listening():
-            error = result.error_type if result else None
-            event = Purged(self._subject, started_ns, time.time_ns(), kind, count, error)
-            self._engine.observer.purged(event)
-        self._check(result)
-
-    def _check(self, result: Unavailable | None) -> None:
-        if result is not None:
-            msg = (
-                f"{self._engine.handle.address} did not take it ({result.error_type}). "
-                "Check that the server runs, that its address and password are right, and that it "
-                "is a primary that accepts writes."
-            )
-            raise CacheStoreError(msg)
+        self._engine.check(self._engine.sync_driver().perform(Ping()))
 
     # -- The end -----------------------------------------------------------------------------------
 

@@ -8,12 +8,16 @@ import time
 import weakref
 from typing import Final
 
-from strawberry_response_cache.core._drivers import AsyncDriver, SyncDriver
+from strawberry_response_cache.core._async_driver import AsyncDriver
+from strawberry_response_cache.core._driving import DriverSettings
+from strawberry_response_cache.core._errors import CacheStoreError
 from strawberry_response_cache.core._handle import RedisHandle
+from strawberry_response_cache.core._keys import Keyspace
 from strawberry_response_cache.core._observer import Observer
 from strawberry_response_cache.core._port import Unavailable
 from strawberry_response_cache.core._remember import Limits
 from strawberry_response_cache.core._settings import CacheSettings
+from strawberry_response_cache.core._sync_driver import SyncDriver
 
 logger = logging.getLogger("strawberry_response_cache")
 
@@ -35,19 +39,38 @@ class Engine:
 
     Args:
         handle: The server.
-        name: The cache's prefix, for logs.
+        keyspace: The keys of the cache itself.
         settings: The numbers to decide by.
         observer: Told of what happens.
     """
 
     def __init__(
-        self, handle: RedisHandle, name: str, settings: CacheSettings, observer: Observer
+        self, handle: RedisHandle, keyspace: Keyspace, settings: CacheSettings, observer: Observer
     ) -> None:
         self.handle = handle
         self.settings = settings
         self.observer = observer
-        self.limits = Limits(round(settings.lease * 1000), settings.wait_budget)
-        self._failures = _FailureLog(name, handle.address)
+        self.limits = Limits(
+            lease_ms=round(settings.lease * 1000),
+            wait_budget=settings.wait_budget,
+            max_bytes=settings.max_entry_bytes,
+            compress_above=settings.compress_above,
+            early_refresh=settings.early_refresh,
+            jitter=settings.jitter,
+        )
+        failures = _FailureLog(keyspace.prefix, handle.address)
+        self._driver_settings = DriverSettings(
+            lease=settings.lease,
+            invalidate_deadline=settings.invalidate_deadline,
+            connect_deadline=settings.connect_deadline,
+            max_background=settings.max_background,
+            channel=keyspace.channel,
+            local_bytes=settings.local_bytes,
+            local_ttl=settings.local_ttl,
+            local_max_lag=settings.local_max_lag,
+            observer=observer,
+            on_failure=failures.note,
+        )
         self.forget_drivers()
         _engines.add(self)
 
@@ -68,12 +91,8 @@ class Engine:
         loop = asyncio.get_running_loop()
         driver = self._async.get(loop)
         if driver is None:
-            driver = AsyncDriver(
-                self.handle.async_transport(self.settings),
-                self.settings.lease,
-                self.observer,
-                self._failures.note,
-            )
+            transport = self.handle.async_transport(self.settings)
+            driver = AsyncDriver(transport, self._driver_settings)
             with self._lock:
                 for ended in [known for known in self._async if known.is_closed()]:
                     del self._async[ended]
@@ -88,12 +107,8 @@ class Engine:
         """
         with self._lock:
             if self._sync is None:
-                self._sync = SyncDriver(
-                    self.handle.sync_transport(self.settings),
-                    self.settings.lease,
-                    self.observer,
-                    self._failures.note,
-                )
+                transport = self.handle.sync_transport(self.settings)
+                self._sync = SyncDriver(transport, self._driver_settings)
             return self._sync
 
     async def aclose(self) -> None:
@@ -113,14 +128,25 @@ class Engine:
             driver.drain()
             self.handle.release_sync(driver.transport)
 
-    def seal_leaseless_flights(self) -> None:
-        """After a purge, let nobody join a generation that no commit will judge."""
+    def check(self, result: Unavailable | None) -> None:
+        """Raise what the store did not take.
+
+        Raises:
+            CacheStoreError: If it was not taken.
+        """
+        if result is not None:
+            msg = (
+                f"{self.handle.address} did not take it ({result.error_type}). "
+                "Check that the server runs, that its address and password are right, and that it "
+                "is a primary that accepts writes."
+            )
+            raise CacheStoreError(msg)
+
+    def drivers(self) -> list[AsyncDriver | SyncDriver]:
+        """Return the drivers of all event loops and of the threads."""
         with self._lock:
-            drivers: list[AsyncDriver | SyncDriver] = [*self._async.values()]
-            if self._sync is not None:
-                drivers.append(self._sync)
-        for driver in drivers:
-            driver.flights.seal_leaseless()
+            sync = [] if self._sync is None else [self._sync]
+            return [*self._async.values(), *sync]
 
 
 class _FailureLog:
@@ -134,6 +160,8 @@ class _FailureLog:
 
     def note(self, failure: Unavailable) -> None:
         """Count a failure, and log it unless one was logged just now."""
+        if not failure.asked:
+            return
         self._count += 1
         now = time.monotonic()
         if now < self._silent_until:

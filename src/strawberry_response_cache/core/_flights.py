@@ -3,24 +3,38 @@
 A caller who finds a flight for its key joins it instead of generating. Joiners get the value only
 after its commit, and only if they joined before the seal: a purge that was acknowledged before a
 caller asked has therefore refused the commit, and the joiner looks again.
+
+A watch is the same for a generation of another process: one caller looks for its end from time to
+time, and the others wait for that one.
 """
 
 import contextvars
 import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from strawberry_response_cache.core._entry import Recording
-from strawberry_response_cache.core._keys import EntryKeys
+from strawberry_response_cache.core._parts import Parts
 from strawberry_response_cache.core._port import Lease
+
+_MOST_MARKS: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """The flight's recording, for its joiners to read."""
+    """The flight's recording, for its joiners to read.
+
+    Attributes:
+        recording: What was generated.
+        epoch: The epoch that it was stored in; None if it could not be stored.
+        clock: The clock that it was stored at; None likewise.
+    """
 
     recording: Recording = field(repr=False)
+    epoch: str | None = None
+    clock: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +76,23 @@ class Waiter(Protocol):
 
 @dataclass(eq=False, slots=True)
 class Flight:
-    """One generation under way."""
+    """One generation under way.
+
+    Attributes:
+        key: What it is found by.
+        leased: Whether its recording can be committed. Only a commit proves that no purge was
+            missed.
+        waiters: Who joined.
+        waits_for: The flights that this one's generator is waiting for, to see circles before they
+            close.
+        parts: What its generator took from the cache.
+    """
 
     key: str
     leased: bool
-    """Whether its recording can be committed. Only a commit proves that no purge was missed."""
     waiters: list[Waiter] = field(default_factory=list)
     waits_for: list["Flight"] = field(default_factory=list)
-    """The flights that this one's generator is waiting for, to see circles before they close."""
+    parts: Parts = field(default_factory=Parts)
 
 
 Leading: TypeAlias = tuple[Flight, ...]
@@ -89,18 +112,19 @@ class Flights:
         self._new_waiter = new_waiter
         self._lock = threading.Lock()
         self._open: dict[str, Flight] = {}
+        self._marks: OrderedDict[str, float] = OrderedDict()
 
     def __len__(self) -> int:
         """Return the number of flights under way."""
         return len(self._open)
 
     def join(
-        self, keys: EntryKeys, within: Leading, *, leaseless: bool
+        self, key: str, within: Leading, *, leaseless: bool
     ) -> tuple[Flight, Waiter] | None:
         """Join the flight for a key, if there is one and waiting for it can end.
 
         Args:
-            keys: The entry's keys.
+            key: The key of the entry, or of the lease that is watched.
             within: The flights whose generators the caller runs in.
             leaseless: Whether a flight without a lease will do, since the caller got none either.
 
@@ -111,7 +135,7 @@ class Flights:
             ReentrantError: If the flight waits, directly or through others, for the caller itself.
         """
         with self._lock:
-            flight = self._open.get(keys.entry)
+            flight = self._open.get(key)
             if flight is None or not (flight.leased or leaseless):
                 return None
             if within and _reaches(flight, within):
@@ -143,12 +167,39 @@ class Flights:
             for outer in within:
                 outer.waits_for.remove(flight)
 
-    def open(self, keys: EntryKeys, *, leased: bool) -> Flight:
+    def open(self, key: str, *, leased: bool) -> Flight:
         """Open a flight; a leaseless one that stands in its place is no longer joined."""
-        flight = Flight(keys.entry, leased)
+        flight = Flight(key, leased)
         with self._lock:
-            self._open[keys.entry] = flight
+            self._open[key] = flight
         return flight
+
+    def mark(self, key: str, until: float) -> None:
+        """Note that a key's value turned out not to be shared (hit-for-miss).
+
+        Until then its callers generate side by side, rather than wait for each other in vain.
+        """
+        with self._lock:
+            self._marks[key] = until
+            self._marks.move_to_end(key)
+            if len(self._marks) > _MOST_MARKS:
+                self._marks.popitem(last=False)
+
+    def unmark(self, key: str) -> None:
+        """Forget a mark, since a value was stored."""
+        if key in self._marks:
+            with self._lock:
+                self._marks.pop(key, None)
+
+    def is_marked(self, key: str, now: float) -> bool:
+        """Whether a key's callers should not wait for each other."""
+        until = self._marks.get(key)
+        if until is None:
+            return False
+        if until > now:
+            return True
+        self.unmark(key)
+        return False
 
     def seal_leaseless(self) -> None:
         """Close all leaseless flights to joiners: there is a purge that they could have missed."""

@@ -96,11 +96,26 @@ def tag_digests(tags: Iterable[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class EntryKeys:
-    """The three Redis keys of one entry, all in one cluster slot."""
+    """The three Redis keys of one entry, all in one cluster slot, and the channel of its cache.
+
+    Attributes:
+        entry: The entry itself.
+        lease: The right to store it.
+        tags: The tag table that judges it.
+        channel: Where purges and ended leases of the whole cache are told.
+        tenant: Which tenant's it is, whatever the slot.
+    """
 
     entry: str
     lease: str
     tags: str
+    channel: str = ""
+    tenant: str = ""
+
+    @property
+    def own_tag(self) -> str:
+        """The tag that stands for this entry in whatever is made of it."""
+        return self.entry.rpartition(":")[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,33 +125,52 @@ class Keyspace:
     Args:
         prefix: The cache's name: letters, digits and ``_ . : -``.
         tenants: The path of tenants; empty for the cache itself.
+        spread: Over how many cluster slots the tenant's entries go.
     """
 
     prefix: str
     tenants: tuple[str, ...] = ()
-    namespace: str = field(init=False)
+    spread: int = 1
+    tenant_digest: str = field(init=False)
 
     def __post_init__(self) -> None:
-        """Check the prefix and derive the namespace."""
+        """Check the prefix and derive the tenant's digest."""
         if not isinstance(self.prefix, str) or _PREFIX.fullmatch(self.prefix) is None:
             msg = (
                 "prefix must be 1 to 64 letters, digits, '_', '.', ':' or '-', "
                 "such as prefix='ledger'; it names this cache in Redis and in telemetry."
             )
             raise CacheConfigurationError(msg)
-        tenant = digest(self.tenants)
-        object.__setattr__(self, "namespace", f"{{{self.prefix}:{FORMAT_VERSION}:{tenant}}}")
+        object.__setattr__(self, "tenant_digest", digest(self.tenants))
 
     @property
-    def tag_table(self) -> str:
-        """The hash that holds the epoch, the clock and the tags of this tenant."""
-        return f"{self.namespace}:t"
+    def channel(self) -> str:
+        """Where purges and ended leases of the whole cache are told."""
+        return f"{self.prefix}:{FORMAT_VERSION}:news"
+
+    @property
+    def tag_tables(self) -> tuple[str, ...]:
+        """The hashes that hold epoch, clock and tags of this tenant: one for each slot."""
+        return tuple(f"{self._namespace(slot)}:t" for slot in range(self.spread))
+
+    def _namespace(self, slot: int) -> str:
+        if self.spread == 1:
+            return f"{{{self.prefix}:{FORMAT_VERSION}:{self.tenant_digest}}}"
+        spread = f"{slot}/{self.spread}"
+        return f"{{{self.prefix}:{FORMAT_VERSION}:{spread}:{self.tenant_digest}}}"
 
     def keys(self, key_parts: Sequence[str]) -> EntryKeys:
         """Return the keys of the entry that these parts name."""
         name = digest(key_parts)
-        namespace = self.namespace
-        return EntryKeys(f"{namespace}:e:{name}", f"{namespace}:l:{name}", f"{namespace}:t")
+        slot = 0 if self.spread == 1 else int.from_bytes(name[:4].encode(), "big") % self.spread
+        namespace = self._namespace(slot)
+        return EntryKeys(
+            f"{namespace}:e:{name}",
+            f"{namespace}:l:{name}",
+            f"{namespace}:t",
+            self.channel,
+            self.tenant_digest,
+        )
 
     def narrowed(self, tenant: str | int | UUID) -> "Keyspace":
         """Return the keys of a tenant inside this keyspace.
@@ -144,7 +178,7 @@ class Keyspace:
         Raises:
             CacheConfigurationError: If the tenant is neither a string, an int nor a UUID, or empty.
         """
-        return _narrowed(self.prefix, self.tenants, checked_tenant(tenant))
+        return _narrowed(self.prefix, self.tenants, checked_tenant(tenant), self.spread)
 
 
 def checked_tenant(tenant: object) -> str:
@@ -178,5 +212,5 @@ def plain_identity(value: object) -> str | None:
 
 
 @lru_cache(maxsize=4096)
-def _narrowed(prefix: str, tenants: tuple[str, ...], tenant: str) -> Keyspace:
-    return Keyspace(prefix, (*tenants, tenant))
+def _narrowed(prefix: str, tenants: tuple[str, ...], tenant: str, spread: int) -> Keyspace:
+    return Keyspace(prefix, (*tenants, tenant), spread)

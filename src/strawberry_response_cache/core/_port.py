@@ -7,7 +7,7 @@ turns the replies into a judgement. Neither does I/O, so one protocol serves bot
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from strawberry_response_cache.core import _scripts
 from strawberry_response_cache.core._entry import (
@@ -87,6 +87,12 @@ class Unavailable:
     """
 
     error_type: str
+    asked: bool = True
+    """Whether the server was asked at all."""
+
+
+class NotAskedError(Exception):
+    """The server was not asked, since asking it now would only cost time."""
 
 
 Judgement: TypeAlias = Fresh | Stale | Granted | Held | NoLease | Unreadable | Moved | Unavailable
@@ -95,7 +101,18 @@ Judgement: TypeAlias = Fresh | Stale | Granted | Held | NoLease | Unreadable | M
 # -- Effects: what can be asked of the store ------------------------------------------------------
 
 Call: TypeAlias = tuple[Script | str, tuple[str, ...], tuple[Any, ...]]
-"""A script or a command's name, its keys, its arguments."""
+"""A script or a command's name, its keys, its arguments. A script's first argument comes back."""
+
+
+class _RunId:
+    """The type of `RUN_ID`."""
+
+    def __repr__(self) -> str:
+        return "RUN_ID"
+
+
+RUN_ID: Final = _RunId()
+"""Stands among a call's arguments for the run id of whichever server the call is sent to."""
 
 
 class Effect(Protocol[R_co]):
@@ -123,7 +140,7 @@ def failure(error: BaseException) -> Unavailable:
     """Return what may be said of an error: its qualified type name, never its text."""
     kind = type(error)
     module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
-    return Unavailable(f"{module}{kind.__qualname__}")
+    return Unavailable(f"{module}{kind.__qualname__}", not isinstance(error, NotAskedError))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +151,16 @@ class Lookup(Effect[Judgement]):
         keys: The entry's keys.
         lease_ms: The life of the lease.
         rejected: The write id of an entry that could not be rebuilt, and is to go.
+        draw: How many times its cost before its end an entry is refreshed early.
+        max_bytes: The largest payload to unpack.
     """
 
     keys: EntryKeys
     lease_ms: int
     rejected: str = ""
     token: str = field(default_factory=new_token, repr=False)
+    draw: float = 0.0
+    max_bytes: int | None = None
 
     def calls(self) -> Sequence[Call]:
         """A script that judges the entry, and a native GET that fetches it."""
@@ -150,6 +171,8 @@ class Lookup(Effect[Judgement]):
             self.token[::-1],
             _scripts.TAG_TABLE_LIFE_MS,
             self.rejected,
+            RUN_ID,
+            self.draw,
         )
         return ((_scripts.LOOKUP, keys, arguments), ("GET", keys[:1], ()))
 
@@ -181,12 +204,11 @@ class Lookup(Effect[Judgement]):
             case _:
                 return Unavailable("unknown_verdict")
 
-    @staticmethod
-    def _entry(stored: object, write_id: str, pttl: int) -> Entry | Unreadable | Moved:
+    def _entry(self, stored: object, write_id: str, pttl: int) -> Entry | Unreadable | Moved:
         if not isinstance(stored, bytes):
             return Moved()
         try:
-            entry = decode(stored, pttl_ms=pttl)
+            entry = decode(stored, pttl_ms=pttl, max_bytes=self.max_bytes)
         except UnreadableEntryError:
             return Unreadable(write_id)
         return entry if entry.write_id == write_id else Moved()
@@ -211,26 +233,44 @@ Committed: TypeAlias = Stored | Refused | Unavailable
 
 @dataclass(frozen=True, slots=True)
 class Commit(Effect[Committed]):
-    """Store a recording, if nothing that bears on it happened since the lease was granted."""
+    """Store a recording, if nothing that bears on it happened since the lease was granted.
+
+    Attributes:
+        keys: The entry's keys.
+        lease: The right to store it.
+        recording: What to store.
+        clock: The lowest clock among the lease and the parts that the value was made of.
+        compress_above: See `encode`.
+    """
 
     keys: EntryKeys
     lease: Lease
     recording: Recording = field(repr=False)
+    clock: int | None = None
+    compress_above: int | None = None
 
     def calls(self) -> Sequence[Call]:
         """One script: compare, write, release."""
         recording, lease = self.recording, self.lease
+        clock = lease.clock if self.clock is None else self.clock
         life = recording.ttl_ms + recording.stale_ms
         # The token is the write id: a lease stores at most once.
-        entry = encode(recording, write_id=lease.token, epoch=lease.epoch, clock=lease.clock)
+        entry = encode(
+            recording,
+            write_id=lease.token,
+            epoch=lease.epoch,
+            clock=clock,
+            compress_above=self.compress_above,
+        )
         arguments = (
             lease.token,
             lease.epoch,
-            lease.clock,
+            clock,
             ",".join(recording.tags),
             life,
             life + _scripts.TAG_TABLE_LIFE_MS,
-            lease.token,
+            RUN_ID,
+            self.keys.channel,
             entry,
         )
         return ((_scripts.COMMIT, (self.keys.entry, self.keys.lease, self.keys.tags), arguments),)
@@ -240,7 +280,7 @@ class Commit(Effect[Committed]):
         (reply,) = replies
         if isinstance(reply, Exception):
             return failure(reply)
-        return Stored() if reply == b"stored" else Refused()
+        return Stored() if reply == [b"stored"] else Refused()
 
     def unavailable(self, error: BaseException) -> Committed:
         """It may or may not have been stored."""
@@ -283,7 +323,8 @@ class Release(_Housekeeping):
 
     def calls(self) -> Sequence[Call]:
         """One script, which touches only the caller's own lease."""
-        return ((_scripts.RELEASE, (self.keys.lease,), (self.lease.token,)),)
+        arguments = (self.lease.token, self.keys.channel)
+        return ((_scripts.RELEASE, (self.keys.lease,), arguments),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,34 +332,41 @@ class Invalidate(_Housekeeping):
     """Purge every entry that carries one of the tags; its cost does not depend on their number."""
 
     tag_table: str
+    channel: str
     tags: tuple[str, ...]
     max_tags: int
 
     def calls(self) -> Sequence[Call]:
         """One script."""
-        return ((_scripts.INVALIDATE, (self.tag_table,), (self.max_tags, *self.tags)),)
+        arguments = (new_token(), RUN_ID, self.max_tags, self.channel, *self.tags)
+        return ((_scripts.INVALIDATE, (self.tag_table,), arguments),)
 
 
 @dataclass(frozen=True, slots=True)
 class Forget(_Housekeeping):
-    """Purge one entry, and refuse whatever is being generated for it."""
+    """Purge one entry and what was made of it, and refuse whatever is being generated for it."""
 
     keys: EntryKeys
+    max_tags: int
 
     def calls(self) -> Sequence[Call]:
-        """One command: without its lease a running generation cannot commit."""
-        return (("UNLINK", (self.keys.entry, self.keys.lease), ()),)
+        """Two scripts: one for the entry, one for what carries its own tag."""
+        keys, channel = self.keys, self.keys.channel
+        purge = Invalidate(keys.tags, channel, (keys.own_tag,), self.max_tags)
+        forget = (_scripts.FORGET, (keys.entry, keys.lease), (new_token(), channel))
+        return (forget, *purge.calls())
 
 
 @dataclass(frozen=True, slots=True)
 class Clear(_Housekeeping):
-    """Purge every entry of a tenant."""
+    """Purge every entry of a tenant in one slot."""
 
     tag_table: str
+    channel: str
 
     def calls(self) -> Sequence[Call]:
-        """One command: with the epoch gone, no entry is good and no running generation commits."""
-        return (("UNLINK", (self.tag_table,), ()),)
+        """One script."""
+        return ((_scripts.CLEAR, (self.tag_table,), (new_token(), self.channel)),)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,20 @@
 """The algorithm of `remember`, once, without I/O: a generator that yields what it needs done.
 
-`_drivers` runs it with asyncio or with threads. It is written for any client of the port: what is
+The drivers run it with asyncio or with threads. It is written for any client of the port: what is
 generated, how it becomes bytes, and how bytes become a value again, is the client's `Recipe`.
 
-The steps: join a flight of this process; else look up, judged by the server; else, holding the
-lease, generate in the caller's own task, seal the flight, commit. Whatever fails in the store
-costs a generator run, never the request.
+The steps: local memory; join a flight of this process; else look up, judged by the server; else,
+holding the lease, generate in the caller's own task, seal the flight, commit. Whatever fails in the
+store costs a generator run, never the request.
 """
 
 import logging
+import math
 import random
-from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Final, Generic, TypeVar, cast
 
 from strawberry_response_cache.core._entry import Entry, Recording, UnreadableEntryError
 from strawberry_response_cache.core._flights import (
@@ -25,9 +27,10 @@ from strawberry_response_cache.core._flights import (
     NotShared,
     Promoted,
     ReentrantError,
-    Waiter,
 )
 from strawberry_response_cache.core._keys import EntryKeys
+from strawberry_response_cache.core._memory import Memory, Ticket
+from strawberry_response_cache.core._parts import Part, Parts
 from strawberry_response_cache.core._port import (
     Commit,
     Fresh,
@@ -46,101 +49,56 @@ from strawberry_response_cache.core._port import (
     failure,
     new_token,
 )
+from strawberry_response_cache.core._recipe import NotStored, Recipe
+from strawberry_response_cache.core._requests import (
+    CallerGoneError,
+    Detach,
+    Flow,
+    Generate,
+    Join,
+    Pause,
+    RefreshInBackground,
+    Step,
+)
 from strawberry_response_cache.core._response import CacheDetail, CachedResponse, CacheStatus
 
 T = TypeVar("T")
 
 logger = logging.getLogger("strawberry_response_cache")
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class NotStored:
-    """A recipe's answer that a value is not to be stored, and why."""
-
-    detail: CacheDetail
-
-
-class Recipe(Protocol[T]):
-    """What a client of the algorithm brings: both directions between its values and bytes."""
-
-    def record(self, value: T) -> Recording | NotStored:
-        """Turn a generated value into a recording; what it raises is raised to the caller."""
-        ...
-
-    def read(self, recording: Recording) -> T:
-        """Rebuild a value.
-
-        Raises:
-            UnreadableEntryError: If these bytes do not make one; the entry is purged.
-        """
-        ...
-
-
-# -- What the algorithm asks of its driver, beside effects on the store ------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Generate:
-    """Run the caller's generator in the caller's own task, renewing the lease meanwhile."""
-
-    flight: Flight | None
-    keys: EntryKeys
-    lease: Lease | None
-
-
-@dataclass(frozen=True, slots=True)
-class Join:
-    """Wait until the waiter is woken, a thread no longer than the wait budget.
-
-    A thread's re-entry cannot be seen from a thread that it started, so its wait must end.
-    """
-
-    waiter: Waiter
-    wait_budget: float
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """Wait this many seconds."""
-
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Detach:
-    """Perform an effect without making the caller wait for it."""
-
-    effect: Release
-
-
-class CallerGoneError(BaseException):
-    """Thrown in at an effect on the store: it ended with this result, but the caller was cancelled."""
-
-    def __init__(self, result: object) -> None:
-        super().__init__()
-        self.result = result
-
-
-Request: TypeAlias = Lookup | Commit | Release | Detach | Generate | Join | Pause
-Flow: TypeAlias = Generator[Request, Any, CachedResponse[T]]
-
-
-@dataclass(frozen=True, slots=True)
-class Refresh(Generic[T]):
-    """A stale response, and the lease to refresh it."""
-
-    stale: CachedResponse[T]
-    lease: Lease
+_FIRST_PAUSE: Final = 0.005
+_LONGEST_PAUSE: Final = 0.1
+_MARK_SECONDS: Final = 5.0
+"""How long callers of a value that was not stored generate side by side."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The numbers that the algorithm decides by."""
+    """The numbers that the algorithm decides by.
+
+    Attributes:
+        lease_ms: The life of a lease.
+        wait_budget: Seconds to wait for another process.
+        max_bytes: The largest payload to unpack; None for any.
+        compress_above: Payloads of more bytes are compressed; None for none.
+        early_refresh: See `CacheSettings`.
+        jitter: See `CacheSettings`.
+    """
 
     lease_ms: int
     wait_budget: float
+    max_bytes: int | None = None
+    compress_above: int | None = None
+    early_refresh: float = 0.0
+    jitter: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh(Generic[T]):
+    """A response that is still good enough, and the lease to refresh it."""
+
+    served: CachedResponse[T]
+    lease: Lease
 
 
 @dataclass(slots=True)
@@ -151,9 +109,13 @@ class Remember(Generic[T]):
         keys: The entry's keys.
         recipe: Both directions between value and bytes.
         flights: The flights to join or to open.
-        limits: Lease and waiting.
+        limits: Lease, waiting and sizes.
         within: The flights whose generators the caller runs in.
-        jitter: Returns a number from 0 to 1.
+        memory: The local memory, if it is on.
+        in_background: Whether the generator may run beside the caller, for a refresh.
+        purge_pending: Whether Redis owes this tenant a purge, so that nothing may be read.
+        jitter: Returns a number from 0 to below 1.
+        clock: Tells the time in seconds; it never goes back.
     """
 
     keys: EntryKeys
@@ -161,32 +123,54 @@ class Remember(Generic[T]):
     flights: Flights
     limits: Limits
     within: Leading = ()
+    memory: Memory | None = None
+    in_background: bool = False
+    purge_pending: bool = False
     jitter: Callable[[], float] = random.random
+    clock: Callable[[], float] = time.monotonic
     token: str = field(default_factory=new_token, repr=False)
 
-    def flow(self) -> Flow[T]:  # noqa: C901 - one loop, one case for each thing that can be found
-        """Obtain the value: from a flight, from the store, or from the generator."""
-        pauses = _pauses(self.limits.wait_budget, self.jitter)
+    def flow(self) -> Flow[T]:
+        """Obtain the value: from memory, a flight, the store, or the generator."""
+        if self.purge_pending:
+            return (yield from self._without_lease(CacheDetail.PURGE_PENDING))
+        watch = _Watch(self.flights)
+        try:
+            return (yield from self._obtain(watch))
+        finally:
+            watch.end()
+
+    def _obtain(self, watch: "_Watch") -> Flow[T]:  # noqa: C901 - one loop, one case for each thing that can be found
+        patience = _Patience(self.limits.wait_budget, self.jitter)
+        alone = self.flights.is_marked(self.keys.entry, self.clock())
         rejected: str | None = None
         while True:
-            if (joined := (yield from self._join(leaseless=False))) is not None:
+            if (remembered := self._from_memory()) is not None:
+                return remembered
+            if not alone and (joined := (yield from self._join(leaseless=False))) is not None:
                 return joined
-            match (yield from self._look_up(rejected or "")):
+            found = yield from self._look_up(rejected or "")
+            if not isinstance(found, Held):
+                watch.end()
+            match found:
                 case CachedResponse() as hit:
                     return hit
-                case Refresh(stale, lease):
-                    return (yield from self._lead(lease, stale))
+                case Refresh(served, lease):
+                    return (yield from self._refresh(served, lease))
                 case Granted(lease):
-                    return (yield from self._lead(lease))
+                    return (yield from self._lead(lease, is_open=not alone))
+                case Held() if alone:
+                    return (yield from self._generate_alone(CacheDetail.UNCACHEABLE))
+                case Held() if patience.is_spent:
+                    return (yield from self._generate_alone(CacheDetail.WAITED_OUT))
                 case Held():
-                    if (pause := next(pauses, None)) is None:
-                        return (yield from self._generate_alone(CacheDetail.WAITED_OUT))
-                    yield Pause(pause)
+                    yield from self._wait_for_release(patience, watch)
                 case NoLease():
                     return (yield from self._without_lease(CacheDetail.NO_LEASE))
-                case Unavailable():
+                case Unavailable(_, asked):
                     # An answer that never came may have been a lease, which would block others.
-                    yield Detach(Release(self.keys, self._any_lease()))
+                    if asked:
+                        yield Detach(Release(self.keys, self._any_lease()))
                     return (yield from self._without_lease(CacheDetail.STORE_FAILURE))
                 case Unreadable(write_id) if rejected is None:
                     rejected = write_id
@@ -197,12 +181,26 @@ class Remember(Generic[T]):
                     yield Release(self.keys, self._any_lease())
                     return (yield from self._generate_alone(CacheDetail.STORE_FAILURE))
 
-    def _look_up(
-        self, rejected: str
-    ) -> Generator[Request, Any, "CachedResponse[T] | Refresh[T] | Judgement"]:
-        """Ask the store; an entry is rebuilt here, and is unreadable if that fails."""
+    # -- Finding ----------------------------------------------------------------------------------
+
+    def _from_memory(self) -> CachedResponse[T] | None:
+        if self.memory is None or (entry := self.memory.get(self.keys)) is None:
+            return None
         try:
-            judgement = yield Lookup(self.keys, self.limits.lease_ms, rejected, self.token)
+            return self._hit(entry, CacheDetail.LOCAL)
+        except UnreadableEntryError:
+            self.memory.drop(self.keys)
+            return None
+
+    def _look_up(self, rejected: str) -> Step[CachedResponse[T] | Refresh[T] | Judgement]:
+        """Ask the store; an entry is rebuilt here, and is unreadable if that fails."""
+        limits = self.limits
+        draw = -limits.early_refresh * math.log(1 - self.jitter()) if limits.early_refresh else 0.0
+        ticket = self.memory.ticket() if self.memory is not None else None
+        try:
+            judgement = yield Lookup(
+                self.keys, limits.lease_ms, rejected, self.token, draw, limits.max_bytes
+            )
         except BaseException as gone:
             result = gone.result if isinstance(gone, CallerGoneError) else None
             if not isinstance(result, Fresh | Held | NoLease):
@@ -211,19 +209,36 @@ class Remember(Generic[T]):
         try:
             match judgement:
                 case Fresh(entry):
-                    return self._hit(entry, CacheDetail.FRESH)
+                    hit = self._hit(entry, CacheDetail.FRESH)
+                    self._keep(entry, ticket)
+                    return hit
                 case Stale(entry, lease):
-                    stale = self._hit(entry, CacheDetail.STALE)
-                    return stale if lease is None else Refresh(stale, lease)
+                    is_stale = entry.remaining_ms <= 0
+                    served = self._hit(entry, CacheDetail.STALE if is_stale else CacheDetail.FRESH)
+                    return served if lease is None else Refresh(served, lease)
                 case _:
                     return cast("Judgement", judgement)
         except UnreadableEntryError:
             return Unreadable(cast("Fresh | Stale", judgement).entry.write_id)
 
-    def _join(self, *, leaseless: bool) -> Generator[Request, Any, CachedResponse[T] | None]:
+    def _hit(self, entry: Entry, detail: CacheDetail) -> CachedResponse[T]:
+        recording = entry.recording
+        value = self.recipe.read(recording)
+        if self.within:
+            is_stale = detail is CacheDetail.STALE
+            self._is_part(recording, entry.epoch, entry.clock, entry.remaining_ms, fit=not is_stale)
+        return CachedResponse(value, CacheStatus.HIT, detail, entry.age, entry.ttl)
+
+    def _keep(self, entry: Entry, ticket: Ticket | None) -> None:
+        if self.memory is not None and ticket is not None:
+            self.memory.keep(self.keys, entry, ticket)
+
+    # -- Waiting for others -----------------------------------------------------------------------
+
+    def _join(self, *, leaseless: bool) -> Step[CachedResponse[T] | None]:
         """Wait for another caller's generation; None if there is none, or it came to nothing."""
         try:
-            joined = self.flights.join(self.keys, self.within, leaseless=leaseless)
+            joined = self.flights.join(self.keys.entry, self.within, leaseless=leaseless)
         except ReentrantError:
             return (yield from self._generate_alone(CacheDetail.REENTRANT))
         if joined is None:
@@ -239,8 +254,8 @@ class Remember(Generic[T]):
             return (yield from self._generate_alone(CacheDetail.WAITED_OUT))
         self.flights.arrived(flight, self.within)
         match waiter.outcome:
-            case Landed(recording):
-                return (yield from self._share(recording))
+            case Landed() as landed:
+                return (yield from self._share(landed))
             case Failed(error):
                 raise error
             case NotShared():
@@ -250,119 +265,248 @@ class Remember(Generic[T]):
             case _:
                 return None
 
-    def _share(self, recording: Recording) -> Flow[T]:
+    def _share(self, landed: Landed) -> Flow[T]:
+        recording = landed.recording
         try:
             value = self.recipe.read(recording)
         except UnreadableEntryError:
             # Its leader gave another type for the same key.
             return (yield from self._generate_alone(CacheDetail.UNCACHEABLE))
+        # Without a commit nothing proves that it is younger than the lease of a whole around it.
+        fit = landed.clock is not None
+        self._is_part(recording, landed.epoch, landed.clock, recording.ttl_ms, fit=fit)
         ttl = recording.ttl_ms / 1000
         return CachedResponse(value, CacheStatus.MISS, CacheDetail.JOINED, ttl=ttl)
+
+    def _wait_for_release(self, patience: "_Patience", watch: "_Watch") -> Step[None]:
+        """Wait until it is time to look again, as the one who watches, or for that one."""
+        if not watch.is_held:
+            joined = self.flights.join(self.keys.lease, (), leaseless=True)
+            if joined is not None:
+                flight, waiter = joined
+                try:
+                    patience.spend((yield Join(waiter, patience.left)))
+                finally:
+                    if waiter.outcome is None:
+                        self.flights.leave(flight, waiter, ())
+                return
+            watch.begin(self.keys.lease)
+        pause = patience.next_pause()
+        waited = yield Pause(pause, self.keys.lease)
+        patience.spend(pause if waited is None else waited)
+
+    # -- Generating -------------------------------------------------------------------------------
 
     def _without_lease(self, detail: CacheDetail) -> Flow[T]:
         """Generate without storing, once for all callers of this process that come meanwhile."""
         joined = yield from self._join(leaseless=True)
         return joined or (yield from self._lead(None, detail=detail))
 
+    def _refresh(self, served: CachedResponse[T], lease: Lease) -> Flow[T]:
+        """Make a value again while there is one to serve, here or in the background."""
+        if not self.in_background:
+            return (yield from self._lead(lease, served=served, is_open=False))
+        beside = self._lead(lease, served=served, is_open=False)
+        if not (yield RefreshInBackground(beside)):
+            yield Detach(Release(self.keys, lease))
+        return served
+
     def _lead(
         self,
         lease: Lease | None,
-        stale: CachedResponse[T] | None = None,
         *,
+        served: CachedResponse[T] | None = None,
         flight: Flight | None = None,
+        is_open: bool = True,
         detail: CacheDetail = CacheDetail.STORE_FAILURE,
     ) -> Flow[T]:
         """Generate for oneself and for whoever joins, and commit.
 
         Args:
             lease: The right to store; None where the store gave none.
-            stale: What to return if a refresh fails.
+            served: What to return if a refresh fails.
             flight: The flight to lead on, after a promotion.
+            is_open: Whether others may join. Nobody joins a refresh: they take what there is.
             detail: Why there is no lease.
         """
         if flight is None:
-            # Nobody joins a refresh: everyone else takes the stale value at once.
             leased = lease is not None
             flight = (
-                Flight(self.keys.entry, leased)
-                if stale
-                else self.flights.open(self.keys, leased=leased)
+                self.flights.open(self.keys.entry, leased=leased)
+                if is_open
+                else Flight(self.keys.entry, leased)
             )
+        flight.parts = Parts()
+        began = self.clock()
         try:
             value = yield Generate(flight, self.keys, lease)
-            recording = self.recipe.record(value)
+            recorded = self._record(value, flight, lease, self.clock() - began)
         except Exception as error:
             self.flights.settle(flight, Failed(error))
-            if stale is not None:
+            if served is not None:
                 # The lease stays until it expires: one try per lease, not one per request.
                 logger.warning(
-                    "A refresh failed; the stale value is served.",
+                    "A refresh failed; the value that there is goes on being served.",
                     extra={"error.type": failure(error).error_type},
                 )
-                return stale
+                return served
             yield from self._release(lease)
             raise
         except BaseException as gone:
             yield from self._release(self.flights.abandon(flight, lease), gone)
             raise
-        if isinstance(recording, NotStored):
+        if isinstance(recorded, NotStored):
+            self.flights.mark(self.keys.entry, self.clock() + _MARK_SECONDS)
             self.flights.settle(flight, NotShared())
+            self._is_unfit_part()
             yield from self._release(lease)
-            return CachedResponse(value, CacheStatus.BYPASS, recording.detail)
+            return CachedResponse(value, CacheStatus.BYPASS, recorded.detail)
+        recording, clock = recorded
         if lease is None:
             self.flights.settle(flight, Landed(recording))
+            self._is_part(recording, None, None, recording.ttl_ms)
             return CachedResponse(value, CacheStatus.BYPASS, detail)
-        return (yield from self._commit(flight, lease, value, recording))
+        return (yield from self._commit(flight, lease, value, recording, clock))
 
-    def _commit(self, flight: Flight, lease: Lease, value: T, recording: Recording) -> Flow[T]:
+    def _record(
+        self, value: T, flight: Flight, lease: Lease | None, seconds: float
+    ) -> tuple[Recording, int | None] | NotStored:
+        """Turn a value into a recording, with the parts that it was made of."""
+        recording = self.recipe.record(value)
+        if isinstance(recording, NotStored):
+            return recording
+        ttl_ms = recording.ttl_ms
+        if self.limits.jitter:
+            ttl_ms = math.ceil(ttl_ms * (1 - self.limits.jitter * self.jitter()))
+        recording = replace(recording, ttl_ms=ttl_ms, cost_ms=round(seconds * 1000))
+        folded = flight.parts.fold(recording, self.keys, lease)
+        return NotStored(CacheDetail.UNCACHEABLE_PART) if folded is None else folded
+
+    def _commit(
+        self, flight: Flight, lease: Lease, value: T, recording: Recording, clock: int | None
+    ) -> Flow[T]:
         self.flights.seal(flight)
+        ticket = self.memory.ticket() if self.memory is not None else None
+        landed = Landed(recording, lease.epoch, lease.clock if clock is None else clock)
         try:
-            committed = yield Commit(self.keys, lease, recording)
+            committed = yield Commit(
+                self.keys, lease, recording, clock, self.limits.compress_above
+            )
         except CallerGoneError as gone:
-            self._settle(flight, gone.result, recording)
+            self._settle(flight, gone.result, landed)
             raise
         except BaseException:
             self.flights.settle(flight, LookAgain())
             raise
-        self._settle(flight, committed, recording)
+        self._settle(flight, committed, landed)
+        # Refused or unknown, it still counts: what refused it will refuse the whole as well.
+        self._is_part(recording, lease.epoch, landed.clock, recording.ttl_ms)
         if isinstance(committed, Stored):
+            self._keep_own(lease, landed, ticket)
             ttl = recording.ttl_ms / 1000
             return CachedResponse(value, CacheStatus.MISS, CacheDetail.GENERATED, ttl=ttl)
         failed = isinstance(committed, Unavailable)
         detail = CacheDetail.STORE_FAILURE if failed else CacheDetail.REFUSED
         return CachedResponse(value, CacheStatus.MISS, detail)
 
-    def _settle(self, flight: Flight, committed: object, recording: Recording) -> None:
+    def _settle(self, flight: Flight, committed: object, landed: Landed) -> None:
         """Share the recording if it was stored; unknown or refused, joiners look again."""
-        stored = isinstance(committed, Stored)
-        self.flights.settle(flight, Landed(recording) if stored else LookAgain())
+        if isinstance(committed, Stored):
+            self.flights.unmark(self.keys.entry)
+            self.flights.settle(flight, landed)
+        else:
+            self.flights.settle(flight, LookAgain())
+
+    def _keep_own(self, lease: Lease, landed: Landed, ticket: Ticket | None) -> None:
+        if landed.clock is not None:
+            recording = landed.recording
+            entry = Entry(recording, lease.token, lease.epoch, landed.clock, recording.ttl_ms)
+            self._keep(entry, ticket)
 
     def _generate_alone(self, detail: CacheDetail) -> Flow[T]:
         """Generate without a lease and without a flight, and store nothing."""
         value = yield Generate(None, self.keys, None)
+        if self.within:
+            recording = self.recipe.record(value)
+            if isinstance(recording, NotStored):
+                self._is_unfit_part()
+            else:
+                self._is_part(recording, None, None, recording.ttl_ms)
         return CachedResponse(value, CacheStatus.BYPASS, detail)
+
+    # -- Being a part -----------------------------------------------------------------------------
+
+    def _is_part(
+        self,
+        recording: Recording,
+        epoch: str | None,
+        clock: int | None,
+        remaining_ms: int,
+        *,
+        fit: bool = True,
+    ) -> None:
+        """Tell the generators that the caller runs in what they were given."""
+        for whole in self.within:
+            part = Part(self.keys, recording.tags, remaining_ms, epoch, clock)
+            whole.parts.add(part if fit else None)
+
+    def _is_unfit_part(self) -> None:
+        for whole in self.within:
+            whole.parts.add(None)
+
+    # -- Leases -----------------------------------------------------------------------------------
 
     def _any_lease(self) -> Lease:
         """Return what this caller was granted, if it was; giving back anything else does nothing."""
         return Lease(self.token, "", 0)
 
-    def _release(
-        self, lease: Lease | None, gone: BaseException | None = None
-    ) -> Generator[Request, Any, None]:
+    def _release(self, lease: Lease | None, gone: BaseException | None = None) -> Step[None]:
         # A flow that is dropped unfinished can ask for nothing more; its lease will end by itself.
         if lease is not None and not isinstance(gone, GeneratorExit):
             yield Release(self.keys, lease)
 
-    def _hit(self, entry: Entry, detail: CacheDetail) -> CachedResponse[T]:
-        value = self.recipe.read(entry.recording)
-        return CachedResponse(value, CacheStatus.HIT, detail, entry.age, entry.ttl)
+
+class _Watch:
+    """One caller's watch over a lease of another process, for all callers of this one."""
+
+    __slots__ = ("_flight", "_flights")
+
+    def __init__(self, flights: Flights) -> None:
+        self._flights = flights
+        self._flight: Flight | None = None
+
+    @property
+    def is_held(self) -> bool:
+        return self._flight is not None
+
+    def begin(self, lease_key: str) -> None:
+        self._flight = self._flights.open(lease_key, leased=False)
+
+    def end(self) -> None:
+        """Let those who waited for this caller look for themselves."""
+        if self._flight is not None:
+            self._flights.settle(self._flight, LookAgain())
+            self._flight = None
 
 
-def _pauses(budget: float, jitter: Callable[[], float]) -> Generator[float, None, None]:
-    """Yield growing pauses, each shortened by up to a half, until the budget is spent."""
-    pause = _FIRST_PAUSE
-    while budget > 0:
-        shortened = min(pause * (1 - jitter() / 2), budget)
-        budget -= shortened
-        yield shortened
-        pause = min(pause * 2, _LONGEST_PAUSE)
+class _Patience:
+    """Growing pauses, each shortened by up to a half, until the budget is spent."""
+
+    __slots__ = ("_jitter", "_pause", "left")
+
+    def __init__(self, budget: float, jitter: Callable[[], float]) -> None:
+        self.left = budget
+        self._jitter = jitter
+        self._pause = _FIRST_PAUSE
+
+    @property
+    def is_spent(self) -> bool:
+        return self.left <= 0
+
+    def next_pause(self) -> float:
+        pause = min(self._pause * (1 - self._jitter() / 2), self.left)
+        self._pause = min(self._pause * 2, _LONGEST_PAUSE)
+        return pause
+
+    def spend(self, seconds: float | None) -> None:
+        self.left -= seconds or 0.0

@@ -20,6 +20,8 @@ class CacheDetail(StrEnum):
 
     FRESH = "fresh"
     """HIT: read from Redis within its ttl."""
+    LOCAL = "local"
+    """HIT: read from this process's memory within its ttl."""
     STALE = "stale"
     """HIT: past its ttl, within its stale window; another caller refreshes it."""
     GENERATED = "generated"
@@ -34,8 +36,13 @@ class CacheDetail(StrEnum):
     """BYPASS: a ttl of zero turns the cache off for this value."""
     UNCACHEABLE = "uncacheable"
     """BYPASS: the caller's own rule refused to store this value."""
+    UNCACHEABLE_PART = "uncacheable_part"
+    """BYPASS: the generator took a value from this cache that keeps the whole from being stored: it
+    was stale, was not stored itself, or belongs to another tenant."""
     TOO_LARGE = "too_large"
     """BYPASS: the serialised value is over ``max_entry_bytes``."""
+    PURGE_PENDING = "purge_pending"
+    """BYPASS: Redis has not taken a queued purge yet; until it has, nothing is read from it."""
     NO_LEASE = "no_lease"
     """BYPASS: the server takes no writes (full, or a read-only replica)."""
     WAITED_OUT = "waited_out"

@@ -1,10 +1,14 @@
 """The server's side of the protocol: small scripts, each atomic, each over the keys of one slot.
 
-The tag table ``{ns}:t`` holds the tenant's epoch ``e`` (random), clock ``c`` (an integer that each
-purge raises) and, under ``t:<tag>``, the clock of that tag's last purge. An entry remembers epoch
-and clock of the moment its lease was granted. It is good while the epoch is the same and none of
-its tags was purged at a later clock. If the table is lost, its epoch is lost with it and every
-entry of the tenant is a miss: the cache fails closed. No clock of a client takes part.
+The tag table ``{ns}:t`` holds the tenant's epoch ``e`` (random), the run id of its server ``r``, the
+clock ``c`` (an integer that each purge raises), the floor ``f`` and, under ``t:<tag>``, the clock of
+that tag's last purge. An entry remembers epoch and clock of the moment its lease was granted. It is
+good while the epoch is the same, its clock is not below the floor and none of its tags was purged
+at a later clock. If the table is lost, or was written under another run of the server, every entry
+of the tenant is a miss: the cache fails closed. No clock of a client takes part.
+
+Every script answers with its first argument, a random word of the caller, before all else: a
+connection that is out of step is seen, and one key's answer never passes for another's.
 """
 
 import hashlib
@@ -24,16 +28,18 @@ class Script:
     sha: str
 
 
-def _script(name: str, text: str) -> Script:
-    source = _SHARED + text
+def _script(name: str, *parts: str) -> Script:
+    source = "".join(parts)
     return Script(name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
 
 
-_SHARED: Final = """
+_FAILED: Final = """
 local function failed(reply)
   return type(reply) == 'table' and reply.err ~= nil
 end
+"""
 
+_HEADER: Final = """
 -- The header of an entry, or nil. Never the payload.
 local function header(key)
   local head = redis.pcall('GETRANGE', key, 0, 511)
@@ -43,12 +49,15 @@ local function header(key)
   length = tonumber(length, 16)
   if length > 4194304 then return nil end
   if length > 512 then head = redis.call('GETRANGE', key, 0, length - 1) end
-  local wid, epoch, clock, ttl, stale, tags = string.match(string.sub(head, 1, length),
-    '^rc1 %x+ %x+ (%S+) (%S+) (%d+) (%d+) (%d+) %S+ %S+ (%S*)\\n$')
+  local wid, epoch, clock, stale, cost, tags = string.match(string.sub(head, 1, length),
+    '^rc1 %x+ %x+ (%S+) (%S+) (%d+) %d+ (%d+) (%d+) %S+ %S+ (%S*)\\n$')
   if not wid then return nil end
-  return {wid = wid, epoch = epoch, clock = tonumber(clock), stale = tonumber(stale), tags = tags}
+  return {wid = wid, epoch = epoch, clock = tonumber(clock), stale = tonumber(stale),
+    cost = tonumber(cost), tags = tags}
 end
+"""
 
+_PURGED: Final = """
 -- Whether one of the tags, separated by commas, was purged after the clock.
 local function purged(table_key, tags, clock)
   local fields = {}
@@ -67,69 +76,81 @@ local function purged(table_key, tags, clock)
   end
   return later()
 end
+"""
 
--- Epoch and clock of the tenant, or nil.
-local function now(table_key)
-  local state = redis.pcall('HMGET', table_key, 'e', 'c')
+_NOW: Final = """
+-- Epoch, clock and floor of the tenant, or nil. Without a clock, or under another run of the server
+-- (a restart from an old snapshot, a replica that lagged), it is as good as lost.
+local function now(table_key, run_id)
+  local state = redis.pcall('HMGET', table_key, 'e', 'c', 'f', 'r')
   if failed(state) then
     redis.pcall('DEL', table_key)
-    return nil, nil
+    return nil
   end
-  if not state[1] then return nil, nil end
-  -- A table whose clock is no clock is foreign: without it, every entry is a miss.
-  if not string.match(state[2] or '', '^%d+$') then
-    redis.pcall('DEL', table_key)
-    return nil, nil
-  end
-  return state[1], tonumber(state[2])
+  if not state[1] or not string.match(state[2] or '', '^%d+$') then return nil end
+  if run_id ~= '' and state[4] ~= run_id then return nil end
+  return state[1], tonumber(state[2]), tonumber(state[3] or 0) or 0
 end
 """
 
 LOOKUP: Final = _script(
     "lookup",
+    _FAILED,
+    _HEADER,
+    _PURGED,
+    _NOW,
     """
--- KEYS: entry, lease, tag table.  ARGV: token, lease ms, fresh epoch, table ms, rejected write id.
--- Answers {verdict, write id, pttl, epoch, clock}. The verdicts of an entry: 'fresh', 'stale' (another
--- refreshes it), 'refresh' (stale, and the lease is yours). Without one: 'granted' (the lease is
--- yours), 'held' (another has it), 'refused' (the server takes no writes).
-local epoch, clock = now(KEYS[3])
+-- KEYS: entry, lease, tag table.
+-- ARGV: token, lease ms, fresh epoch, table ms, rejected write id, run id, draw.
+-- Answers {token, verdict, write id, pttl, epoch, clock}. The verdicts of an entry: 'fresh', 'stale'
+-- (another refreshes it), 'refresh' (the lease to refresh it is yours). Without one: 'granted' (the
+-- lease is yours), 'held' (another has it), 'refused' (the server takes no writes).
+local token = ARGV[1]
+local epoch, clock, floor = now(KEYS[3], ARGV[6])
 local found = nil
 if redis.call('EXISTS', KEYS[1]) == 1 then
   found = header(KEYS[1])
   if not found or found.wid == ARGV[5] then
     redis.pcall('DEL', KEYS[1])
     found = nil
-  elseif not epoch or found.epoch ~= epoch or purged(KEYS[3], found.tags, found.clock) then
+  elseif not epoch or found.epoch ~= epoch or found.clock < floor
+      or purged(KEYS[3], found.tags, found.clock) then
     found = nil
   end
 end
 local pttl = 0
 if found then
   pttl = redis.call('PTTL', KEYS[1])
-  if pttl > found.stale then return {'fresh', found.wid, pttl, epoch, found.clock} end
+  -- XFetch: the dearer an entry was to make, the earlier somebody makes it again.
+  if pttl > found.stale and pttl - found.stale > found.cost * tonumber(ARGV[7]) then
+    return {token, 'fresh', found.wid, pttl, epoch, found.clock}
+  end
   if pttl <= 0 then found = nil end
 end
 
 local function lease()
-  local set = redis.pcall('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2])
+  local set = redis.pcall('SET', KEYS[2], token, 'NX', 'PX', ARGV[2])
   if failed(set) then return 'refused' end
   if set then return 'granted' end
   local holder = redis.pcall('GET', KEYS[2])
   if failed(holder) or redis.call('PTTL', KEYS[2]) < 0 then
     -- Not one of ours: a lease is a string that ends.
     redis.pcall('DEL', KEYS[2])
-    if failed(redis.pcall('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])) then return 'refused' end
+    if failed(redis.pcall('SET', KEYS[2], token, 'PX', ARGV[2])) then return 'refused' end
     return 'granted'
   end
   -- A lookup that is repeated because its answer was lost finds its own lease.
-  if holder == ARGV[1] then return 'granted' end
+  if string.sub(holder, 1, #token) == token then return 'granted' end
+  -- The holder is to wake those who wait.
+  if not found and string.sub(holder, -1) ~= '!' then redis.pcall('APPEND', KEYS[2], '!') end
   return 'held'
 end
 
 local verdict = lease()
 if verdict == 'granted' and not epoch then
   epoch, clock = ARGV[3], 0
-  if failed(redis.pcall('HSET', KEYS[3], 'e', epoch, 'c', '0')) then
+  redis.pcall('DEL', KEYS[3])
+  if failed(redis.pcall('HSET', KEYS[3], 'e', epoch, 'c', '0', 'r', ARGV[6])) then
     redis.pcall('DEL', KEYS[2])
     verdict = 'refused'
   else
@@ -137,66 +158,164 @@ if verdict == 'granted' and not epoch then
   end
 end
 if found then
-  if verdict == 'granted' then verdict = 'refresh' else verdict = 'stale' end
-  return {verdict, found.wid, pttl, epoch, clock}
+  if verdict == 'granted' then
+    verdict = 'refresh'
+  elseif pttl > found.stale then
+    verdict, clock = 'fresh', found.clock
+  else
+    verdict = 'stale'
+  end
+  return {token, verdict, found.wid, pttl, epoch, clock}
 end
-return {verdict, '', 0, epoch or '', clock or 0}
+return {token, verdict, '', 0, epoch or '', clock or 0}
 """,
 )
 
+_RELEASED: Final = """
+-- Drop a lease, and wake those who wait for it, if there are any.
+local function drop(lease_key, holder, channel)
+  redis.call('DEL', lease_key)
+  if string.sub(holder, -1) == '!' then redis.pcall('PUBLISH', channel, 'w ' .. lease_key) end
+end
+
+local function held_by(lease_key, token)
+  local holder = redis.pcall('GET', lease_key)
+  if type(holder) ~= 'string' or string.sub(holder, 1, #token) ~= token then return nil end
+  return holder
+end
+"""
+
 COMMIT: Final = _script(
     "commit",
+    _FAILED,
+    _HEADER,
+    _PURGED,
+    _NOW,
+    _RELEASED,
     """
--- KEYS: entry, lease, tag table.  ARGV: token, epoch, clock, tags, px, table ms, write id, entry.
--- Answers 'stored' or 'refused'; the lease is gone in either case.
-if redis.call('GET', KEYS[2]) ~= ARGV[1] then
+-- KEYS: entry, lease, tag table.
+-- ARGV: token, epoch, clock, tags, px, table ms, run id, channel, entry.
+-- Answers {token, 'stored'} or {token, 'refused'}; the lease is gone in either case.
+local token = ARGV[1]
+local holder = held_by(KEYS[2], token)
+if not holder then
   -- A commit that is repeated because its answer was lost finds its own entry.
   local found = header(KEYS[1])
-  if found and found.wid == ARGV[7] then return 'stored' end
-  return 'refused'
+  if found and found.wid == token then return {token, 'stored'} end
+  return {token, 'refused'}
 end
-local epoch = now(KEYS[3])
-if epoch ~= ARGV[2] or purged(KEYS[3], ARGV[4], tonumber(ARGV[3])) then
-  redis.call('DEL', KEYS[2])
-  return 'refused'
+local epoch, _, floor = now(KEYS[3], ARGV[7])
+local clock = tonumber(ARGV[3])
+if epoch ~= ARGV[2] or clock < floor or purged(KEYS[3], ARGV[4], clock) then
+  drop(KEYS[2], holder, ARGV[8])
+  return {token, 'refused'}
 end
-local set = redis.pcall('SET', KEYS[1], ARGV[8], 'PX', ARGV[5])
-redis.call('DEL', KEYS[2])
+local set = redis.pcall('SET', KEYS[1], ARGV[9], 'PX', ARGV[5])
+drop(KEYS[2], holder, ARGV[8])
 if failed(set) then return set end
 if redis.call('PTTL', KEYS[3]) < tonumber(ARGV[6]) then redis.call('PEXPIRE', KEYS[3], ARGV[6]) end
-return 'stored'
+return {token, 'stored'}
 """,
 )
 
 RENEW: Final = _script(
     "renew",
+    _FAILED,
+    _RELEASED,
     """
 -- KEYS: lease.  ARGV: token, lease ms.
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+if held_by(KEYS[1], ARGV[1]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return {ARGV[1]}
 """,
 )
 
 RELEASE: Final = _script(
     "release",
+    _FAILED,
+    _RELEASED,
     """
--- KEYS: lease.  ARGV: token.
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-return redis.call('DEL', KEYS[1])
+-- KEYS: lease.  ARGV: token, channel.
+local holder = held_by(KEYS[1], ARGV[1])
+if holder then drop(KEYS[1], holder, ARGV[2]) end
+return {ARGV[1]}
 """,
 )
 
 INVALIDATE: Final = _script(
     "invalidate",
+    _FAILED,
+    _NOW,
     """
--- KEYS: tag table.  ARGV: the bound on its size, then tags.
+-- KEYS: tag table.  ARGV: nonce, run id, the bound on its size, channel, tags.
 -- Where there is no table, no entry of this tenant is good and no lease can commit: nothing to do.
-if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
-local clock = redis.call('HINCRBY', KEYS[1], 'c', 1)
-for i = 2, #ARGV do redis.call('HSET', KEYS[1], 't:' .. ARGV[i], clock) end
-if redis.call('HLEN', KEYS[1]) > tonumber(ARGV[1]) then redis.call('DEL', KEYS[1]) end
-return clock
+local epoch, clock, floor = now(KEYS[1], ARGV[2])
+if not epoch then
+  redis.call('DEL', KEYS[1])
+  redis.pcall('PUBLISH', ARGV[4], 'c ' .. KEYS[1])
+  return {ARGV[1]}
+end
+-- A tick for each tag, so that ticks bound how many tags are younger than a clock.
+clock = redis.pcall('HINCRBY', KEYS[1], 'c', #ARGV - 4)
+if failed(clock) then
+  -- A server that is full still takes this: everything of the tenant goes.
+  redis.call('DEL', KEYS[1])
+  redis.pcall('PUBLISH', ARGV[4], 'c ' .. KEYS[1])
+  return {ARGV[1]}
+end
+local tags = {}
+for i = 5, #ARGV do
+  redis.call('HSET', KEYS[1], 't:' .. ARGV[i], clock)
+  tags[#tags + 1] = ARGV[i]
+end
+redis.pcall('PUBLISH', ARGV[4], 't ' .. KEYS[1] .. ' ' .. table.concat(tags, ','))
+
+-- Too many tags: the floor rises to the middle of the last `bound` ticks, and the older ones are
+-- swept out in steps, so that no purge waits for a walk through the whole table.
+local bound = tonumber(ARGV[3])
+local cursor = redis.call('HGET', KEYS[1], 's')
+if not cursor and redis.call('HLEN', KEYS[1]) > bound then
+  cursor = '0'
+  floor = clock - math.floor(bound / 2)
+  redis.call('HSET', KEYS[1], 'f', floor)
+end
+if cursor then
+  local swept = redis.call('HSCAN', KEYS[1], cursor, 'COUNT', 200 + 4 * #tags)
+  for i = 1, #swept[2], 2 do
+    if string.sub(swept[2][i], 1, 2) == 't:' and tonumber(swept[2][i + 1]) <= floor then
+      redis.call('HDEL', KEYS[1], swept[2][i])
+    end
+  end
+  if swept[1] == '0' then
+    redis.call('HDEL', KEYS[1], 's')
+  else
+    redis.call('HSET', KEYS[1], 's', swept[1])
+  end
+end
+return {ARGV[1]}
 """,
 )
 
-SCRIPTS: Final = (LOOKUP, COMMIT, RENEW, RELEASE, INVALIDATE)
+FORGET: Final = _script(
+    "forget",
+    """
+-- KEYS: entry, lease.  ARGV: nonce, channel.
+-- Without its lease a running generation cannot commit.
+redis.call('UNLINK', KEYS[1], KEYS[2])
+redis.pcall('PUBLISH', ARGV[2], 'k ' .. KEYS[1])
+redis.pcall('PUBLISH', ARGV[2], 'w ' .. KEYS[2])
+return {ARGV[1]}
+""",
+)
+
+CLEAR: Final = _script(
+    "clear",
+    """
+-- KEYS: tag table.  ARGV: nonce, channel.
+-- With the epoch gone no entry is good and no running generation commits.
+redis.call('UNLINK', KEYS[1])
+redis.pcall('PUBLISH', ARGV[2], 'c ' .. KEYS[1])
+return {ARGV[1]}
+""",
+)
+
+SCRIPTS: Final = (LOOKUP, COMMIT, RENEW, RELEASE, INVALIDATE, FORGET, CLEAR)

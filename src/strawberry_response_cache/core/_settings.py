@@ -6,6 +6,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from strawberry_response_cache.core._duration import MAX_SECONDS
 from strawberry_response_cache.core._errors import CacheConfigurationError
 
 ENVIRONMENT_PREFIX = "RESPONSE_CACHE_"
@@ -33,21 +34,77 @@ class CacheSettings(BaseModel):
     storing. At least the lease, so that a waiter outlasts a leader that crashed."""
 
     read_deadline: float = Field(default=0.1, gt=0, le=60)
-    """How long an answer of Redis may take. Ten times a slow round trip inside a data centre, and a
-    delay that a user does not notice when Redis hangs."""
+    """How long an answer of Redis may take, counted from sending and without connecting. Ten times a
+    slow round trip inside a data centre, and a delay that a user does not notice when Redis hangs."""
 
     connect_deadline: float = Field(default=1.0, gt=0, le=60)
     """How long connecting may take, the TLS handshake included."""
 
+    invalidate_deadline: float = Field(default=2.0, gt=0, le=60)
+    """How long a purge is tried before it raises. Longer than a read: a purge that was lost is wrong
+    for minutes, a hit that was lost costs milliseconds."""
+
     max_connections: int = Field(default=8, ge=1, le=1024)
     """Batches in flight to Redis at once, per event loop. What arrives meanwhile shares the next batch."""
 
+    breaker_failures: int = Field(default=5, ge=1, le=1_000_000)
+    """Failures of a server in a row after which it is not asked any more."""
+
+    breaker_seconds: float = Field(default=1.0, gt=0, le=3600)
+    """How long a server that failed is left alone, before one call at a time tries it again."""
+
+    detect_restarts: bool = True
+    """Whether entries from before a restart or a failover of the server are misses. Purges may be
+    lost in either. Off only behind a proxy that leads one connection to several servers."""
+
+    early_refresh: float = Field(default=1.0, ge=0, le=100)
+    """How eagerly an entry is made again before its end (the beta of XFetch): at 1, about as long
+    before as generating it took, by one caller at a time. 0 waits for the end."""
+
+    jitter: float = Field(default=0.0, ge=0, le=1)
+    """The share of a ttl that may be cut off at random, so that what was stored together does not
+    end together. Early refresh does the same for what is asked often; so 0."""
+
+    stale: float = Field(default=0.0, ge=0, le=MAX_SECONDS)
+    """How long past its ttl a value may be served while it is refreshed, where a call does not say."""
+
+    strict: bool = True
+    """Whether a value that cannot be stored raises `CacheSerializationError`. Without, it is returned
+    unstored and logged: for a service that would rather be slow than fail."""
+
+    compress_above: int = Field(default=64 * 1024, ge=0)
+    """Payloads of more bytes are stored compressed, if that makes them smaller. Below, the time costs
+    more than the network saves."""
+
     max_entry_bytes: int = Field(default=4 * 1024 * 1024, ge=1, le=512 * 1024 * 1024)
-    """The largest payload that is stored. A larger one costs Redis more than generating it again."""
+    """The largest payload that is stored, and the largest that is unpacked. A larger one costs Redis
+    more than generating it again."""
 
     max_tags: int = Field(default=200_000, ge=1_000, le=10_000_000)
-    """Distinct purged tags a tenant's tag table holds. Beyond it the tenant's cache is cleared, which
-    fails closed. 58 bytes a tag: about 12 MB."""
+    """Purged tags that a tenant's tag table remembers. Beyond it the oldest are dropped, and entries
+    from before they were purged are misses. 58 bytes a tag: about 12 MB."""
+
+    max_background: int = Field(default=16, ge=0, le=100_000)
+    """Refreshes in the background at once, per event loop or for all threads. Beyond it the next
+    caller is asked."""
+
+    max_queued_purges: int = Field(default=10_000, ge=0, le=10_000_000)
+    """Tags of queued purges that are remembered while Redis is away; beyond it, all entries go."""
+
+    spread: int = Field(default=1, ge=1, le=64)
+    """Slots of a cluster over which one tenant's entries go. A purge costs two scripts a slot. Every
+    process says the same: the number is part of each key."""
+
+    local_bytes: int = Field(default=0, ge=0)
+    """Bytes of entries kept in this process's memory; 0 is off, since a purge by another process
+    then takes up to `local_max_lag` to be seen here."""
+
+    local_ttl: float = Field(default=60.0, gt=0, le=MAX_SECONDS)
+    """How long an entry stays in local memory at most; never longer than Redis grants."""
+
+    local_max_lag: float = Field(default=1.0, ge=0.1, le=60)
+    """How long local memory is trusted after the server was last heard. The bound for how late a
+    purge by another process is seen."""
 
     def __init__(self, **values: object) -> None:
         """Check the values; unknown names are refused."""

@@ -8,7 +8,7 @@ from strawberry_response_cache.core._codec import codec_for
 from strawberry_response_cache.core._duration import Duration, milliseconds
 from strawberry_response_cache.core._entry import Recording
 from strawberry_response_cache.core._keys import checked_strings, tag_digests
-from strawberry_response_cache.core._remember import NotStored
+from strawberry_response_cache.core._recipe import NotStored
 from strawberry_response_cache.core._response import CacheDetail
 
 T = TypeVar("T")

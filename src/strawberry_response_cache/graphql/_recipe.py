@@ -10,7 +10,7 @@ from strawberry_response_cache.core._codec import dump, find_inexact
 from strawberry_response_cache.core._duration import milliseconds
 from strawberry_response_cache.core._entry import Recording, UnreadableEntryError
 from strawberry_response_cache.core._keys import tag_digests
-from strawberry_response_cache.core._remember import NotStored
+from strawberry_response_cache.core._recipe import NotStored
 from strawberry_response_cache.graphql._policy import Policy
 from strawberry_response_cache.graphql._reasons import Reason
 

@@ -1,0 +1,309 @@
+"""Runs the algorithm with asyncio, in the caller's own task, for one event loop.
+
+All rules are in `_remember`. A driver only performs what the algorithm asks for, sees that an effect
+on the store ends even if its caller is cancelled, and reports to the observer.
+"""
+
+import asyncio
+import contextvars
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, TypeVar, cast
+
+from strawberry_response_cache.core._driving import (
+    DriverSettings,
+    is_in_a_loop,
+    leading_flights,
+    own_error,
+    pauses,
+    report,
+    will_never_do,
+)
+from strawberry_response_cache.core._flights import Flights, Outcome, leading
+from strawberry_response_cache.core._memory import Memory
+from strawberry_response_cache.core._news import hear
+from strawberry_response_cache.core._observer import Subject
+from strawberry_response_cache.core._port import Commit, Effect, Lookup, Release, Renew, Unavailable
+from strawberry_response_cache.core._redis.async_backplane import AsyncBackplane
+from strawberry_response_cache.core._redis.async_transport import AsyncTransport
+from strawberry_response_cache.core._redis.listening import Listening
+from strawberry_response_cache.core._requests import (
+    CallerGoneError,
+    Detach,
+    Flow,
+    Generate,
+    Join,
+    Pause,
+    RefreshInBackground,
+    Request,
+)
+from strawberry_response_cache.core._response import CachedResponse
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+Generator = Callable[[], Awaitable[Any]]
+
+
+class AsyncWaiter:
+    """Wakes one caller of an event loop."""
+
+    __slots__ = ("future", "outcome")
+
+    def __init__(self) -> None:
+        self.outcome: Outcome | None = None
+        self.future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def wake(self) -> None:
+        """Wake the caller, unless it was cancelled."""
+        if not self.future.done():
+            self.future.set_result(None)
+
+
+class AsyncDriver:
+    """Runs flows in the caller's own task, for one event loop.
+
+    Args:
+        transport: Where effects go.
+        settings: The numbers to decide by.
+    """
+
+    def __init__(self, transport: AsyncTransport, settings: DriverSettings) -> None:
+        self.flights = Flights(AsyncWaiter)
+        self.transport = transport
+        self._settings = settings
+        self._background: set[asyncio.Future[Any]] = set()
+        self._refreshes: set[asyncio.Task[Any]] = set()
+        self._sleepers: dict[str, list[asyncio.Future[None]]] = {}
+        self.memory = (
+            Memory(
+                max_bytes=settings.local_bytes,
+                ttl=settings.local_ttl,
+                is_trusted=self._is_trusted,
+            )
+            if settings.local_bytes
+            else None
+        )
+        self._backplane = AsyncBackplane(
+            transport.sources,
+            Listening(
+                settings.channel,
+                settings.listening_interval,
+                settings.local_max_lag,
+                settings.connect_deadline,
+                partial(hear, memory=self.memory, wake=self._wake),
+                self._news_were_lost,
+            ),
+        )
+        if self.memory is not None:
+            self._backplane.start()
+
+    async def run(self, flow: Flow[T], generator: Generator, subject: Subject) -> CachedResponse[T]:
+        """Drive a flow to its end, and return or raise what it does."""
+        answer: Callable[[], Request] = partial(flow.send, None)
+        while True:
+            try:
+                request = answer()
+            except StopIteration as end:
+                return cast("CachedResponse[T]", end.value)
+            except RuntimeError as error:
+                raise own_error(error) from None
+            if isinstance(request, Lookup | Commit | Release):
+                answer = partial(flow.send, await self._ask(flow, request, subject))
+                continue
+            try:
+                result = await self._perform(request, generator, subject)
+            except (asyncio.CancelledError, GeneratorExit):
+                self._close(flow, CallerGoneError(None))
+                raise
+            except BaseException as error:  # noqa: BLE001 - the flow decides, and raises it again
+                answer = partial(flow.throw, error)
+            else:
+                answer = partial(flow.send, result)
+
+    async def _ask(self, flow: Flow[Any], effect: Effect[R], subject: Subject) -> R:
+        """Ask the store and wait, unless the caller goes.
+
+        It goes at once then. The effect is on its way and cannot be called back: when it ends the
+        flow hears of it, so that no lease and no joiner is left behind.
+        """
+        answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+
+        def arrived(result: R) -> None:
+            if answer.done():
+                self._close(flow, CallerGoneError(result))
+            else:
+                answer.set_result(result)
+
+        self._submit(effect, arrived, subject)
+        try:
+            return await answer
+        except (asyncio.CancelledError, GeneratorExit):
+            if not answer.cancel():
+                if not answer.cancelled():
+                    self._close(flow, CallerGoneError(answer.result()))
+            raise
+
+    def _submit(
+        self, effect: Effect[R], then: Callable[[R], None], subject: Subject | None = None
+    ) -> None:
+        """Ask the store for an effect, and report on it when it is over."""
+        settings = self._settings
+        started_ns = time.time_ns() if subject and settings.observer.listening() else 0
+        context = contextvars.copy_context() if started_ns else None
+
+        def arrived(result: R) -> None:
+            if isinstance(result, Unavailable):
+                settings.on_failure(result)
+            if context is not None and subject is not None:
+                context.run(report, settings.observer, subject, effect, started_ns, result)
+            then(result)
+
+        self.transport.submit(effect, arrived)
+
+    async def _perform(self, request: Request, generator: Generator, subject: Subject) -> object:
+        match request:
+            case Generate(flight):
+                with leading_flights(*(() if flight is None else (flight,))):
+                    return await self._generate(request, generator)
+            case Join(waiter):
+                began = time.monotonic()
+                await cast("AsyncWaiter", waiter).future
+                return time.monotonic() - began
+            case Pause(seconds, lease_key):
+                return await self._sleep(seconds, lease_key)
+            case RefreshInBackground(flow):
+                return self._refresh_beside(flow, generator, subject)
+            case Detach(effect):
+                self._forget_about(effect)
+        return None
+
+    def _forget_about(self, effect: Effect[Any]) -> None:
+        """Ask for an effect that nobody waits for."""
+        over: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._hold(over)
+        self.transport.submit(effect, over.set_result)
+
+    async def _generate(self, request: Generate, generator: Generator) -> object:
+        if request.lease is None:
+            return await generator()
+        interval = self._settings.lease / 3
+        effect = Renew(request.keys, request.lease, self._settings.lease_ms)
+        loop = asyncio.get_running_loop()
+
+        timer: asyncio.TimerHandle
+
+        def renew() -> None:
+            nonlocal timer
+            self._forget_about(effect)
+            timer = loop.call_later(interval, renew)
+
+        timer = loop.call_later(interval, renew)
+        try:
+            return await generator()
+        finally:
+            timer.cancel()
+
+    def _refresh_beside(self, flow: Flow[Any], generator: Generator, subject: Subject) -> bool:
+        """Run a refresh in a task of its own, if there is room; its errors are the flow's to log."""
+        if len(self._refreshes) >= self._settings.max_background:
+            return False
+        context = contextvars.copy_context()
+        context.run(leading.set, ())  # it is nobody's part
+        task = asyncio.get_running_loop().create_task(
+            self.run(flow, generator, subject), context=context
+        )
+        self._refreshes.add(task)
+        task.add_done_callback(self._refreshes.discard)
+        self._hold(task)
+        return True
+
+    # -- Waiting, and being woken ------------------------------------------------------------------
+
+    async def _sleep(self, seconds: float, lease_key: str) -> float:
+        """Wait until a lease is said to have ended, but no longer than this; return how long."""
+        self._backplane.start()
+        loop = asyncio.get_running_loop()
+        sleeper: asyncio.Future[None] = loop.create_future()
+        self._sleepers.setdefault(lease_key, []).append(sleeper)
+        began = time.monotonic()
+        timer = loop.call_later(seconds, self._wake, lease_key)
+        try:
+            await sleeper
+        finally:
+            timer.cancel()
+            sleepers = self._sleepers.get(lease_key)
+            if sleepers is not None and sleeper in sleepers:
+                sleepers.remove(sleeper)
+                if not sleepers:
+                    del self._sleepers[lease_key]
+        return time.monotonic() - began
+
+    def _wake(self, lease_key: str) -> None:
+        for sleeper in self._sleepers.pop(lease_key, ()):
+            if not sleeper.done():
+                sleeper.set_result(None)
+
+    def _is_trusted(self) -> bool:
+        return self._backplane.is_live()
+
+    def _news_were_lost(self) -> None:
+        if self.memory is not None:
+            self.memory.forget_everything()
+
+    # -- Purges ------------------------------------------------------------------------------------
+
+    async def purge(self, effect: Effect[Unavailable | None]) -> Unavailable | None:
+        """Try a purge until it is done or its deadline ends, also if the caller is cancelled."""
+        task = asyncio.get_running_loop().create_task(self._purge(effect))
+        self._hold(task)
+        return await asyncio.shield(task)
+
+    async def _purge(self, effect: Effect[Unavailable | None]) -> Unavailable | None:
+        tries = pauses(self._settings.invalidate_deadline)
+        while True:
+            result = await self.perform(effect)
+            if result is None or will_never_do(result):
+                return result
+            if (pause := next(tries, None)) is None:
+                return result
+            await asyncio.sleep(pause)
+
+    async def perform(self, effect: Effect[R]) -> R:
+        """Ask the store once, with a purge's deadline, and wait for the answer."""
+        answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+
+        def arrived(result: R) -> None:
+            if isinstance(result, Unavailable):
+                self._settings.on_failure(result)
+            if not answer.done():
+                answer.set_result(result)
+
+        self.transport.submit(effect, arrived, deadline=self._settings.invalidate_deadline)
+        return await answer
+
+    # -- Ends --------------------------------------------------------------------------------------
+
+    def _close(self, flow: Flow[Any], error: BaseException) -> None:
+        """See a flow to its end without its caller; all it still asks for is to give leases back."""
+        answer: Callable[[], Request] = partial(flow.throw, error)
+        while True:
+            try:
+                request = answer()
+            except (CallerGoneError, StopIteration):
+                return
+            if isinstance(request, Release | Detach) and is_in_a_loop():
+                self._forget_about(request.effect if isinstance(request, Detach) else request)
+            answer = partial(flow.send, None)
+
+    def _hold(self, future: "asyncio.Future[Any]") -> None:
+        """Hold strongly what nobody waits for, until it is done."""
+        self._background.add(future)
+        future.add_done_callback(self._background.discard)
+
+    async def drain(self) -> None:
+        """Wait until nothing is left in the background."""
+        while self._background:
+            await asyncio.wait(self._background)
+        await self._backplane.aclose()

@@ -1,0 +1,140 @@
+"""What the two drivers of the algorithm have in common."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from strawberry_response_cache.core._flights import Flight, leading
+from strawberry_response_cache.core._observer import LookedUp, Observer, PutIn, Subject
+from strawberry_response_cache.core._port import (
+    Commit,
+    Fresh,
+    Lookup,
+    Stale,
+    Unavailable,
+)
+
+OnFailure = Callable[[Unavailable], None]
+"""Told of every effect that the store did not perform."""
+
+IDLE_LISTENING: Final = 5.0
+"""Seconds between PINGs to a server whose news only wake those who wait."""
+
+_NEVER: Final = frozenset(
+    {
+        "redis.exceptions.AuthenticationError",
+        "redis.exceptions.AuthenticationWrongNumberOfArgsError",
+        "redis.exceptions.NoPermissionError",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DriverSettings:
+    """The numbers that a driver decides by; durations in seconds.
+
+    Attributes:
+        lease: The life of a lease, renewed at a third of it.
+        invalidate_deadline: How long a purge is tried.
+        connect_deadline: For a connection of the listener to news.
+        max_background: Refreshes in the background at once.
+        channel: Where news of purges and ended leases are told.
+        local_bytes: The bound of local memory; 0 is off.
+        local_ttl: The longest that an entry stays in local memory.
+        local_max_lag: For how long it is trusted after the server was last heard.
+    """
+
+    lease: float
+    invalidate_deadline: float
+    connect_deadline: float
+    max_background: int
+    channel: str
+    local_bytes: int
+    local_ttl: float
+    local_max_lag: float
+    observer: Observer = field(repr=False)
+    on_failure: OnFailure = field(repr=False)
+
+    @property
+    def lease_ms(self) -> int:
+        """The life of a lease in milliseconds."""
+        return round(self.lease * 1000)
+
+    @property
+    def listening_interval(self) -> float:
+        """Seconds between two PINGs to a server whose news are listened to."""
+        return self.local_max_lag / 4 if self.local_bytes else IDLE_LISTENING
+
+
+def will_never_do(failure: Unavailable) -> bool:
+    """Whether trying again is in vain: the server does not know us or does not let us."""
+    return failure.error_type in _NEVER
+
+
+def pauses(seconds: float, clock: Callable[[], float] = time.monotonic) -> Iterator[float]:
+    """Yield growing pauses between tries, until this many seconds are over."""
+    ends, pause = clock() + seconds, 0.01
+    while clock() + pause < ends:
+        yield pause
+        pause = min(pause * 2, 0.2)
+
+
+def report(
+    observer: Observer, subject: Subject, effect: object, started_ns: int, result: object
+) -> None:
+    """Tell the observer of a lookup or a commit that is over."""
+    error = result.error_type if isinstance(result, Unavailable) else None
+    if isinstance(effect, Lookup):
+        entry = result.entry if isinstance(result, Fresh | Stale) else None
+        is_stale = entry is not None and entry.remaining_ms <= 0
+        observer.looked_up(
+            LookedUp(
+                subject,
+                started_ns,
+                time.time_ns(),
+                "miss" if entry is None else "stale" if is_stale else "hit",
+                None if entry is None else entry.age,
+                None if entry is None else entry.ttl,
+                None if entry is None else len(entry.recording.payload),
+                error,
+            )
+        )
+    elif isinstance(effect, Commit):
+        recording = effect.recording
+        ttl, size, tags = recording.ttl_ms / 1000, len(recording.payload), len(recording.tags)
+        observer.put_in(PutIn(subject, started_ns, time.time_ns(), ttl, size, tags, error))
+
+
+@contextmanager
+def leading_flights(*flights: Flight) -> Iterator[None]:
+    """Mark the code inside as running in the generators of these flights."""
+    if not flights:
+        yield
+        return
+    token = leading.set((*leading.get(), *flights))
+    try:
+        yield
+    finally:
+        leading.reset(token)
+
+
+def own_error(error: RuntimeError) -> BaseException:
+    """Return the error that passed through a flow, as its generator raised it.
+
+    A StopIteration that leaves a generator is turned into a RuntimeError (PEP 479).
+    """
+    cause = error.__cause__
+    changed = error.args == ("generator raised StopIteration",) and isinstance(cause, StopIteration)
+    return cause if changed and cause is not None else error
+
+
+def is_in_a_loop() -> bool:
+    """Whether an event loop runs in this thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

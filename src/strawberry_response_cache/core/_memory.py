@@ -1,0 +1,178 @@
+"""Local memory: entries in this process, in front of Redis, told of purges by news of the cache.
+
+It is bounded by bytes, holds immutable bytes only, keeps nothing longer than Redis grants, and is
+empty whenever the news cannot be trusted. A fill races a purge: a reader takes a ticket before it
+asks Redis, and what it brings is kept only if no news since then concerns it.
+"""
+
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from strawberry_response_cache.core._entry import Entry
+from strawberry_response_cache.core._keys import EntryKeys
+
+Ticket: TypeAlias = int
+"""How much news there had been when a reader asked Redis."""
+
+_REMEMBERED_NEWS: Final = 1024
+_OVERHEAD: Final = 1000
+"""About what an entry costs beside its payload, in bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    entry: Entry
+    keys: EntryKeys
+    kept_at: float
+    until: float
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class _News:
+    """What a purge concerns: a tag table's tags, a whole tag table, one entry, or everything."""
+
+    table: str = ""
+    tags: frozenset[str] = frozenset()
+    entry: str = ""
+
+    def concerns(self, keys: EntryKeys, tags: Iterable[str]) -> bool:
+        if self.entry:
+            return self.entry == keys.entry
+        if not self.table:
+            return True
+        return self.table == keys.tags and (not self.tags or not self.tags.isdisjoint(tags))
+
+
+class Memory:
+    """Entries in this process; every method is atomic.
+
+    Args:
+        max_bytes: The bound on what it holds.
+        ttl: The longest that an entry stays, in seconds.
+        is_trusted: Whether news have been heard lately.
+        clock: Tells the time in seconds; it never goes back.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_bytes: int,
+        ttl: float,
+        is_trusted: Callable[[], bool],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._max_bytes = max_bytes
+        self._ttl = ttl
+        self._is_trusted = is_trusted
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._tagged: dict[tuple[str, str], set[str]] = {}
+        self._news: deque[_News] = deque(maxlen=_REMEMBERED_NEWS)
+        self._sequence = 0
+        self.size = 0
+
+    def __len__(self) -> int:
+        """Return the number of entries."""
+        return len(self._kept)
+
+    def get(self, keys: EntryKeys) -> Entry | None:
+        """Return an entry as it is now, if it is here and can be trusted."""
+        kept = self._kept.get(keys.entry)
+        if kept is None:
+            return None
+        if not self._is_trusted():
+            self.forget_everything()
+            return None
+        now = self._clock()
+        with self._lock:
+            if now >= kept.until or self._kept.get(keys.entry) is not kept:
+                self._remove(keys.entry)
+                return None
+            self._kept.move_to_end(keys.entry)
+        entry = kept.entry
+        remaining_ms = entry.remaining_ms - round((now - kept.kept_at) * 1000)
+        return Entry(entry.recording, entry.write_id, entry.epoch, entry.clock, remaining_ms)
+
+    def ticket(self) -> Ticket:
+        """Return what `keep` asks for; to be taken before Redis is asked."""
+        return self._sequence
+
+    def keep(self, keys: EntryKeys, entry: Entry, ticket: Ticket) -> None:
+        """Keep an entry that was read from Redis, unless news since the ticket concern it."""
+        size = len(entry.recording.payload) + _OVERHEAD
+        if size > self._max_bytes or not self._is_trusted():
+            return
+        now = self._clock()
+        tags = entry.recording.tags
+        with self._lock:
+            missed = self._sequence - ticket
+            if missed > len(self._news):
+                return
+            recent = list(self._news)[len(self._news) - missed :]
+            if any(news.concerns(keys, tags) for news in recent):
+                return
+            self._remove(keys.entry)
+            until = now + min(entry.remaining_ms / 1000, self._ttl)
+            self._kept[keys.entry] = _Kept(entry, keys, now, until, size)
+            self.size += size
+            for tag in tags:
+                self._tagged.setdefault((keys.tags, tag), set()).add(keys.entry)
+            while self.size > self._max_bytes:
+                self._remove(next(iter(self._kept)))
+
+    def drop(self, keys: EntryKeys) -> None:
+        """Drop an entry that could not be rebuilt."""
+        with self._lock:
+            self._remove(keys.entry)
+
+    def forget(self, entry_key: str) -> None:
+        """Take note that an entry was purged."""
+        with self._lock:
+            self._note(_News(entry=entry_key))
+            self._remove(entry_key)
+
+    def purge(self, table: str, tags: Iterable[str]) -> None:
+        """Take note that tags were purged."""
+        purged = frozenset(tags)
+        with self._lock:
+            self._note(_News(table, purged))
+            for tag in purged:
+                for entry_key in list(self._tagged.get((table, tag), ())):
+                    self._remove(entry_key)
+
+    def clear(self, table: str) -> None:
+        """Take note that all entries of a tag table were purged."""
+        with self._lock:
+            self._note(_News(table))
+            for entry_key in [k for k, kept in self._kept.items() if kept.keys.tags == table]:
+                self._remove(entry_key)
+
+    def forget_everything(self) -> None:
+        """Take note that news may have been missed."""
+        with self._lock:
+            self._note(_News())
+            self._kept.clear()
+            self._tagged.clear()
+            self.size = 0
+
+    def _note(self, news: _News) -> None:
+        self._sequence += 1
+        self._news.append(news)
+
+    def _remove(self, entry_key: str) -> None:
+        kept = self._kept.pop(entry_key, None)
+        if kept is None:
+            return
+        self.size -= kept.size
+        for tag in kept.entry.recording.tags:
+            tagged = self._tagged.get((kept.keys.tags, tag))
+            if tagged is not None:
+                tagged.discard(entry_key)
+                if not tagged:
+                    del self._tagged[kept.keys.tags, tag]

@@ -1,0 +1,87 @@
+"""Answers made of answers: what a generator took from the cache counts as part of its value.
+
+Without this, purged data would outlive its purge inside a younger entry. A whole carries the tags
+of its parts, ends with the first of them, and is judged by the lowest clock among its lease and
+theirs; a part that may not be stored keeps the whole from being stored.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from strawberry_response_cache.core._entry import Recording
+from strawberry_response_cache.core._keys import EntryKeys
+from strawberry_response_cache.core._port import Lease
+
+BEFORE_EVERYTHING: Final = -1
+"""A clock below every floor: what carries it is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A value that a generator took from the cache.
+
+    Attributes:
+        keys: Its keys.
+        tags: Its tags, those of its own parts among them.
+        remaining_ms: How long it stays fresh.
+        epoch: The epoch that it was recorded in; None for a value just generated, which is no
+            older than the whole's own lease.
+        clock: The clock that it was recorded at; None as above.
+    """
+
+    keys: EntryKeys
+    tags: tuple[str, ...]
+    remaining_ms: int
+    epoch: str | None = None
+    clock: int | None = None
+
+
+class Parts:
+    """What one run of a generator took from the cache; filled from any task or thread of it."""
+
+    __slots__ = ("_parts", "_unfit")
+
+    def __init__(self) -> None:
+        self._parts: list[Part] = []
+        self._unfit = False
+
+    def add(self, part: Part | None) -> None:
+        """Note a part; None for one that may not be stored."""
+        if part is None:
+            self._unfit = True
+        else:
+            self._parts.append(part)
+
+    def fold(
+        self, recording: Recording, keys: EntryKeys, lease: Lease | None
+    ) -> tuple[Recording, int | None] | None:
+        """Return the recording and the clock of the whole.
+
+        Args:
+            recording: What the whole would be without parts.
+            keys: The whole's keys.
+            lease: The whole's lease, if it has one.
+
+        Returns:
+            None if a part keeps the whole from being stored: it is stale, was not stored itself,
+            or belongs to another tenant, whose purges do not reach here.
+        """
+        clock = None if lease is None else lease.clock
+        if not self._parts and not self._unfit:
+            return recording, clock
+        remaining = min((part.remaining_ms for part in self._parts), default=recording.ttl_ms)
+        if self._unfit or remaining <= 0 or any(p.keys.tenant != keys.tenant for p in self._parts):
+            return None
+        if clock is not None and lease is not None:
+            for part in self._parts:
+                # Clocks of two slots do not compare; there a purge stamps every slot twice.
+                if part.keys.tags == keys.tags and part.clock is not None:
+                    same = part.epoch == lease.epoch
+                    clock = min(clock, part.clock if same else BEFORE_EVERYTHING)
+        tags = {tag for part in self._parts for tag in (part.keys.own_tag, *part.tags)}
+        folded = replace(
+            recording,
+            ttl_ms=min(recording.ttl_ms, remaining),
+            tags=tuple(sorted(tags.union(recording.tags))),
+        )
+        return folded, clock

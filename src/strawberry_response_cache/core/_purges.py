@@ -1,0 +1,171 @@
+"""Purges of one cache or tenant: complete before they return, raised or queued if they fail."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal, TypeAlias
+
+from strawberry_response_cache.core._engine import Engine
+from strawberry_response_cache.core._keys import EntryKeys, Keyspace, checked_strings, tag_digests
+from strawberry_response_cache.core._memory import Memory
+from strawberry_response_cache.core._observer import Purged, Subject
+from strawberry_response_cache.core._port import Clear, Effect, Forget, Invalidate, Unavailable
+from strawberry_response_cache.core._value import TAGS_EXAMPLE
+
+Kind: TypeAlias = Literal["tags", "key", "clear"]
+Result: TypeAlias = Unavailable | None
+
+
+class Purges:
+    """The purges of one cache or tenant.
+
+    Args:
+        engine: What the cache shares with its tenants.
+        keyspace: The keys of the cache or tenant.
+        subject: On whose behalf, for the observer.
+    """
+
+    def __init__(self, engine: Engine, keyspace: Keyspace, subject: Subject) -> None:
+        self._engine = engine
+        self._keyspace = keyspace
+        self._subject = subject
+
+    async def invalidate(self, tags: Sequence[str], *, queued: bool) -> None:
+        """Purge tags; see `ResponseCache.invalidate`."""
+        digests = tag_digests(checked_strings(tags, "tags", TAGS_EXAMPLE))
+        await self._perform(self._of_tags(digests), "tags", len(tags), self._local_tags(digests))
+
+    def invalidate_sync(self, tags: Sequence[str], *, queued: bool) -> None:
+        """Purge tags; the twin of `invalidate`."""
+        digests = tag_digests(checked_strings(tags, "tags", TAGS_EXAMPLE))
+        self._perform_sync(self._of_tags(digests), "tags", len(tags), self._local_tags(digests))
+
+    async def forget(self, keys: EntryKeys) -> None:
+        """Purge one entry; see `ResponseCache.forget`."""
+        await self._perform(self._of_entry(keys), "key", 0, _local_entry(keys))
+
+    def forget_sync(self, keys: EntryKeys) -> None:
+        """Purge one entry; the twin of `forget`."""
+        self._perform_sync(self._of_entry(keys), "key", 0, _local_entry(keys))
+
+    async def clear(self) -> None:
+        """Purge everything; see `ResponseCache.clear`."""
+        await self._perform(self._of_everything(), "clear", 0, self._local_everything())
+
+    def clear_sync(self) -> None:
+        """Purge everything; the twin of `clear`."""
+        self._perform_sync(self._of_everything(), "clear", 0, self._local_everything())
+
+    # -- What there is to do: one effect for each slot --------------------------------------------
+
+    def _of_tags(self, digests: tuple[str, ...]) -> list[Effect[Result]]:
+        max_tags, channel = self._engine.settings.max_tags, self._keyspace.channel
+        tables = self._keyspace.tag_tables
+        return [Invalidate(table, channel, digests, max_tags) for table in tables]
+
+    def _of_entry(self, keys: EntryKeys) -> list[Effect[Result]]:
+        max_tags = self._engine.settings.max_tags
+        elsewhere = [table for table in self._keyspace.tag_tables if table != keys.tags]
+        others = [Invalidate(t, keys.channel, (keys.own_tag,), max_tags) for t in elsewhere]
+        return [Forget(keys, max_tags), *others]
+
+    def _of_everything(self) -> list[Effect[Result]]:
+        return [Clear(table, self._keyspace.channel) for table in self._keyspace.tag_tables]
+
+    def _passes(self) -> int:
+        """How often every slot is stamped.
+
+        After the first pass no part that is read anywhere is old; whatever was recorded from parts
+        that were read before it is caught by the second.
+        """
+        return 1 if self._keyspace.spread == 1 else 2
+
+    # -- Local memory: this process knows at once --------------------------------------------------
+
+    def _local_tags(self, digests: tuple[str, ...]) -> Callable[[Memory], None]:
+        def purge(memory: Memory) -> None:
+            for table in self._keyspace.tag_tables:
+                memory.purge(table, digests)
+
+        return purge
+
+    def _local_everything(self) -> Callable[[Memory], None]:
+        def purge(memory: Memory) -> None:
+            for table in self._keyspace.tag_tables:
+                memory.clear(table)
+
+        return purge
+
+    # -- Doing it ----------------------------------------------------------------------------------
+
+    async def _perform(
+        self,
+        effects: list[Effect[Result]],
+        kind: Kind,
+        count: int,
+        locally: Callable[[Memory], None],
+    ) -> None:
+        started_ns = time.time_ns()
+        driver = self._engine.async_driver()
+        result = None
+        for effect in self._in_order(effects):
+            result = await driver.purge(effect)
+            if result is not None:
+                break
+        self._conclude(result, started_ns, kind, count, locally)
+
+    def _perform_sync(
+        self,
+        effects: list[Effect[Result]],
+        kind: Kind,
+        count: int,
+        locally: Callable[[Memory], None],
+    ) -> None:
+        started_ns = time.time_ns()
+        driver = self._engine.sync_driver()
+        result = None
+        for effect in self._in_order(effects):
+            result = driver.purge(effect)
+            if result is not None:
+                break
+        self._conclude(result, started_ns, kind, count, locally)
+
+    def _in_order(self, effects: list[Effect[Result]]) -> Iterator[Effect[Result]]:
+        for _ in range(self._passes()):
+            yield from effects
+
+    def _conclude(
+        self,
+        result: Result,
+        started_ns: int,
+        kind: Kind,
+        count: int,
+        locally: Callable[[Memory], None],
+    ) -> None:
+        """Tell this process and the observer of a purge that is over, and raise if it failed."""
+        for driver in self._engine.drivers():
+            driver.flights.seal_leaseless()
+            if driver.memory is not None:
+                locally(driver.memory)
+        if self._engine.observer.listening():
+            error = result.error_type if result else None
+            event = Purged(self._subject, started_ns, time.time_ns(), kind, count, error)
+            self._engine.observer.purged(event)
+        self._engine.check(result)
+
+    # -- Purges that Redis did not take yet --------------------------------------------------------
+
+    async def are_pending(self) -> bool:
+        """Whether Redis owes this tenant a purge, after trying once more."""
+        return False
+
+    def are_pending_sync(self) -> bool:
+        """Whether Redis owes this tenant a purge, after trying once more."""
+        return False
+
+
+def _local_entry(keys: EntryKeys) -> Callable[[Memory], None]:
+    def purge(memory: Memory) -> None:
+        memory.forget(keys.entry)
+        memory.purge(keys.tags, (keys.own_tag,))
+
+    return purge

@@ -1,0 +1,1 @@
+"""Where Redis is entered: connections, batches and routes. redis-py connects; the rest is here."""

@@ -1,0 +1,96 @@
+"""Hears the news of a cache in an event loop: one subscription for each server in use."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from strawberry_response_cache.core._redis.listening import Listening, Pulse
+from strawberry_response_cache.core._redis.sources import Source
+
+
+class AsyncBackplane:
+    """The subscriptions of one event loop.
+
+    Args:
+        sources: Returns how to reach each server in use; they change with a cluster.
+        listening: What to listen to, and who is told.
+    """
+
+    def __init__(self, sources: Callable[[], Iterable[Source]], listening: Listening) -> None:
+        self._sources = sources
+        self._listening = listening
+        self._pulses: dict[str, Pulse] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._keeper: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to listen, if that has not begun."""
+        if self._keeper is None:
+            self._keeper = asyncio.get_running_loop().create_task(self._keep())
+
+    def is_live(self) -> bool:
+        """Whether every server in use was heard lately."""
+        pulses = self._pulses
+        return bool(pulses) and all(pulse.is_live() for pulse in pulses.values())
+
+    async def _keep(self) -> None:
+        """Have one subscription for each server in use."""
+        try:
+            while True:
+                sources = {source.place: source for source in self._sources()}
+                for place in self._tasks.keys() - sources.keys():
+                    self._tasks.pop(place).cancel()
+                    del self._pulses[place]
+                for place in sources.keys() - self._tasks.keys():
+                    pulse = self._pulses[place] = Pulse(self._listening)
+                    listen = self._listen(sources[place], pulse)
+                    self._tasks[place] = asyncio.get_running_loop().create_task(listen)
+                await asyncio.sleep(self._listening.interval)
+        finally:
+            tasks = [*self._tasks.values()]
+            self._tasks.clear()
+            self._pulses.clear()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _listen(self, source: Source, pulse: Pulse) -> None:
+        while True:
+            try:
+                await self._subscribe(source, pulse)
+            except Exception as error:  # noqa: BLE001 - whatever redis-py raises; it is logged and tried again
+                pulse.ends(error)
+            await asyncio.sleep(self._listening.interval)
+
+    async def _subscribe(self, source: Source, pulse: Pulse) -> None:
+        deadline = self._listening.connect_deadline
+        raw = source.open(asynchronous=True, timeout=None, connect_timeout=deadline)
+        try:
+            async with asyncio.timeout(deadline):
+                await raw.connect()
+                await raw.send_command("SUBSCRIBE", self._listening.channel, check_health=False)
+                await raw.read_response(disable_decoding=True)
+            pulse.begins()
+
+            async def read() -> None:
+                while True:
+                    pulse.takes(await raw.read_response(disable_decoding=True))
+
+            reading = asyncio.ensure_future(read())
+            try:
+                while not reading.done():
+                    pulse.sends_ping()
+                    await raw.send_command("PING", check_health=False)
+                    await asyncio.wait({reading}, timeout=self._listening.interval)
+                reading.result()
+            finally:
+                reading.cancel()
+                await asyncio.gather(reading, return_exceptions=True)
+        finally:
+            await raw.disconnect(nowait=True)
+
+    async def aclose(self) -> None:
+        """Stop listening."""
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            keeper.cancel()
+            await asyncio.gather(keeper, return_exceptions=True)

@@ -1,0 +1,62 @@
+"""What the two kinds of links to a server have in common."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from redis.exceptions import AuthenticationError, ReadOnlyError, ResponseError
+
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSettings:
+    """The numbers that a link decides by; durations in seconds.
+
+    Attributes:
+        read_deadline: For an answer, from the moment of sending.
+        connect_deadline: For a connection, with TLS, authentication and the server's run id.
+        longest_deadline: The longest that anyone waits for an answer.
+        max_batches: Batches in flight at once.
+        detect_restarts: Whether to learn the server's run id.
+        breaker_failures: Failures in a row after which it is not asked any more.
+        breaker_seconds: How long then, until a probe.
+    """
+
+    read_deadline: float
+    connect_deadline: float
+    longest_deadline: float
+    max_batches: int
+    detect_restarts: bool
+    breaker_failures: int
+    breaker_seconds: float
+
+
+@dataclass(eq=False, slots=True)
+class Connection:
+    """A connection of redis-py's, and the run of the server that it leads to."""
+
+    raw: Any
+    run_id: str = ""
+    is_used: bool = False
+
+
+def run_id_of(info: Any) -> str:  # noqa: ANN401 - whatever a server says
+    """Return the run id in a server's answer to ``INFO server``.
+
+    Raises:
+        ResponseError: If there is none, since a restart could then bring purged data back.
+    """
+    if isinstance(info, bytes):
+        for line in info.splitlines():
+            name, _, value = line.partition(b":")
+            if name == b"run_id" and value:
+                return value.decode("ascii", "replace")
+    msg = "INFO server tells no run_id"
+    raise ResponseError(msg)
+
+
+def ends_the_connection(reply: object) -> bool:
+    """Whether a connection that gave this reply is of no use any more.
+
+    A primary that was demoted, or a login that has ended: connecting again finds the right one.
+    """
+    return isinstance(reply, ReadOnlyError | AuthenticationError)

@@ -1,0 +1,90 @@
+"""How connections are opened: by redis-py, with credentials, TLS and Sentinel, under our deadlines."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+# redis-py's own notices of maintenance need RESP3 and a pool of its kind.
+_ONLY_FOR_POOLS = ("maint_", "oss_", "orig_")
+
+Remap = Callable[[str, int], tuple[str, int]]
+"""Where a node of a cluster is reached that announces itself under another address."""
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """How to open a connection to one server.
+
+    The cache opens connections of its own, also beside a client that its caller owns: only so can
+    it tell which server's run each of them leads to, and count deadlines by the server's answers.
+
+    Attributes:
+        connection_class: A connection class of redis-py, sync or async.
+        arguments: Its arguments.
+        keep: What the connections refer to weakly, such as a Sentinel's pool.
+    """
+
+    connection_class: type[Any]
+    arguments: Mapping[str, Any] = field(repr=False)
+    keep: object = field(default=None, repr=False)
+
+    @classmethod
+    def of_pool(cls, pool: Any) -> "Source":  # noqa: ANN401 - of either kind
+        """Return the source that a pool of redis-py's has."""
+        return cls(pool.connection_class, pool.connection_kwargs, pool)
+
+    @property
+    def is_fake(self) -> bool:
+        """Whether this is fakeredis, which has neither restarts nor INFO."""
+        return self.connection_class.__module__.startswith("fakeredis")
+
+    @property
+    def place(self) -> str:
+        """What tells this server from others of the same deployment."""
+        arguments = self.arguments
+        return f"{arguments.get('host')}:{arguments.get('port')}:{arguments.get('path')}"
+
+    def at(self, host: str, port: int) -> "Source":
+        """Return the source of another node of the same cluster."""
+        return replace(self, arguments={**self.arguments, "host": host, "port": port})
+
+    def open(
+        self, *, asynchronous: bool, timeout: float | None, connect_timeout: float
+    ) -> Any:  # noqa: ANN401 - a connection of redis-py, sync or async
+        """Return a connection that is not connected yet.
+
+        Args:
+            asynchronous: Whether it is one for asyncio.
+            timeout: Seconds for a read or a write; None where they are counted elsewhere.
+            connect_timeout: Seconds for connecting.
+        """
+        arguments = {
+            name: value
+            for name, value in self.arguments.items()
+            if not name.startswith(_ONLY_FOR_POOLS)
+        }
+        # redis-py would retry with pauses for seconds; a cache has to give up in milliseconds.
+        arguments["retry"] = (AsyncRetry if asynchronous else Retry)(NoBackoff(), 0)
+        arguments["protocol"] = 2
+        arguments["socket_timeout"] = timeout
+        arguments["socket_connect_timeout"] = connect_timeout
+        return self.connection_class(**arguments)
+
+
+@dataclass(frozen=True, eq=False)
+class ClusterSource:
+    """How to open connections to the nodes of a cluster.
+
+    Attributes:
+        template: The source of any node.
+        seeds: Nodes to ask for the others.
+        remap: See `Remap`.
+    """
+
+    template: Source
+    seeds: tuple[tuple[str, int], ...]
+    remap: Remap = field(default=lambda host, port: (host, port), repr=False)

@@ -1,0 +1,58 @@
+"""Ends exchanges of threads that last too long: a socket's own timeout starts anew with each byte."""
+
+import contextlib
+import socket
+import threading
+import time
+from typing import Any, Final
+
+_PRECISION: Final = 0.02
+"""Seconds between two looks."""
+_PATIENCE: Final = 50
+"""Looks at nothing after which the thread ends."""
+
+
+class Watchdog:
+    """A thread, started when first needed, that shuts sockets whose exchange is overdue."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._watched: dict[Any, float] = {}
+        self._is_running = False
+
+    def watch(self, connection: Any, deadline: float) -> None:  # noqa: ANN401 - a connection of redis-py
+        """Shut a connection's socket after this many seconds, unless `unwatch` comes first."""
+        with self._lock:
+            self._watched[connection] = time.monotonic() + deadline
+            if not self._is_running:
+                self._is_running = True
+                threading.Thread(
+                    target=self._patrol, name="response-cache-watchdog", daemon=True
+                ).start()
+
+    def unwatch(self, connection: Any) -> bool:  # noqa: ANN401 - as above
+        """Stop watching a connection.
+
+        Returns:
+            Whether its socket is still as it was.
+        """
+        with self._lock:
+            return self._watched.pop(connection, None) is not None
+
+    def _patrol(self) -> None:
+        quiet = 0
+        while True:
+            time.sleep(_PRECISION)
+            now = time.monotonic()
+            with self._lock:
+                quiet = 0 if self._watched else quiet + 1
+                if quiet > _PATIENCE:
+                    self._is_running = False
+                    return
+                for connection in [c for c, until in self._watched.items() if until < now]:
+                    del self._watched[connection]
+                    # Whoever reads from it is woken by the end of the stream.
+                    sock = getattr(connection, "_sock", None)
+                    if sock is not None:
+                        with contextlib.suppress(OSError):
+                            sock.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,77 @@
+"""Calls to bytes, and replies back to the calls that they answer."""
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import Any, Final
+
+from redis.exceptions import NoScriptError
+
+from strawberry_response_cache.core._port import RUN_ID, Call
+from strawberry_response_cache.core._scripts import Script
+
+
+class ForeignReplyError(Exception):
+    """A reply is not the one to this call: the connection is out of step and must go."""
+
+
+def pack(calls: Iterable[Call], run_id: str, *, by_text: bool = False) -> bytes:
+    """Return calls in the server's protocol (RESP).
+
+    Args:
+        calls: The calls, in order.
+        run_id: What takes the place of `RUN_ID`: the id of the server at the other end.
+        by_text: Whether to send scripts themselves, to a server that does not know them yet.
+    """
+    pieces: list[bytes] = []
+    for what, keys, arguments in calls:
+        words: tuple[Any, ...]
+        if isinstance(what, Script):
+            name, script = (b"EVAL", what.text) if by_text else (b"EVALSHA", what.sha)
+            words = (name, script, len(keys), *keys, *arguments)
+        else:
+            words = (what, *keys, *arguments)
+        pieces.append(b"*%d\r\n" % len(words))
+        for word in words:
+            if word is RUN_ID:
+                encoded = run_id.encode()
+            elif isinstance(word, bytes):
+                encoded = word
+            else:
+                encoded = str(word).encode()
+            pieces.append(b"$%d\r\n" % len(encoded))
+            pieces.append(encoded)
+            pieces.append(b"\r\n")
+    return b"".join(pieces)
+
+
+def checked(call: Call, reply: Any) -> Any:  # noqa: ANN401 - whatever a server says
+    """Return a reply, if it is the one to this call.
+
+    Every script answers with its first argument, a random word of the caller, before all else. A
+    connection that lost or gained a reply would otherwise hand one key's answer to another.
+
+    Raises:
+        ForeignReplyError: If it is the reply to something else.
+    """
+    what, _, arguments = call
+    if not isinstance(what, Script) or isinstance(reply, Exception):
+        return reply
+    expected: Final = str(arguments[0]).encode()
+    if not isinstance(reply, list) or not reply or reply[0] != expected:
+        raise ForeignReplyError
+    return reply[1:]
+
+
+def split(replies: Iterable[Any], calls: Sequence[Sequence[Call]]) -> list[Sequence[Any]]:
+    """Give each list of calls its own replies."""
+    stream = iter(replies)
+    return [tuple(islice(stream, len(share))) for share in calls]
+
+
+def unknown_scripts(shares: Sequence[Sequence[Any]]) -> list[int]:
+    """Return which shares of the replies say that the server does not know a script."""
+    return [
+        index
+        for index, share in enumerate(shares)
+        if any(isinstance(reply, NoScriptError) for reply in share)
+    ]

@@ -1,0 +1,71 @@
+"""What the algorithm asks of its driver, beside effects on the store."""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+from strawberry_response_cache.core._flights import Flight, Waiter
+from strawberry_response_cache.core._keys import EntryKeys
+from strawberry_response_cache.core._port import Commit, Lease, Lookup, Release
+from strawberry_response_cache.core._response import CachedResponse
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Generate:
+    """Run the caller's generator in the caller's own task, renewing the lease meanwhile."""
+
+    flight: Flight | None
+    keys: EntryKeys
+    lease: Lease | None
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Wait until the waiter is woken; answered with the seconds that it took.
+
+    A thread waits no longer than the budget: its re-entry cannot be seen from a thread that it
+    started, so its wait must end.
+    """
+
+    waiter: Waiter
+    wait_budget: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Wait this many seconds, or until a lease is said to have ended; answered as `Join`."""
+
+    seconds: float
+    lease_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Detach:
+    """Perform an effect without making the caller wait for it."""
+
+    effect: Release
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshInBackground:
+    """Run a flow beside the caller; answered with whether there was room for it."""
+
+    flow: "Flow[Any]"
+
+
+class CallerGoneError(BaseException):
+    """Thrown in at an effect on the store: it ended with this result, but the caller was cancelled."""
+
+    def __init__(self, result: object) -> None:
+        super().__init__()
+        self.result = result
+
+
+Request: TypeAlias = (
+    Lookup | Commit | Release | Detach | Generate | Join | Pause | RefreshInBackground
+)
+Flow: TypeAlias = Generator[Request, Any, CachedResponse[T]]
+Step: TypeAlias = Generator[Request, Any, T]
+"""A part of a flow, which returns something else."""

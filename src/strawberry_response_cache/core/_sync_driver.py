@@ -1,0 +1,244 @@
+"""Runs the algorithm with threads, in the caller's own thread, for all threads of a process.
+
+All rules are in `_remember`. A driver only performs what the algorithm asks for, and reports to the
+observer.
+"""
+
+import contextvars
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar, cast
+
+from strawberry_response_cache.core._driving import (
+    DriverSettings,
+    leading_flights,
+    own_error,
+    pauses,
+    report,
+    will_never_do,
+)
+from strawberry_response_cache.core._flights import Flights, Outcome, leading
+from strawberry_response_cache.core._memory import Memory
+from strawberry_response_cache.core._news import hear
+from strawberry_response_cache.core._observer import Subject
+from strawberry_response_cache.core._port import Commit, Effect, Lookup, Release, Renew, Unavailable
+from strawberry_response_cache.core._redis.listening import Listening
+from strawberry_response_cache.core._redis.sync_backplane import SyncBackplane
+from strawberry_response_cache.core._redis.sync_transport import SyncTransport
+from strawberry_response_cache.core._requests import (
+    Detach,
+    Flow,
+    Generate,
+    Join,
+    Pause,
+    RefreshInBackground,
+    Request,
+)
+from strawberry_response_cache.core._response import CachedResponse
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+Generator = Callable[[], Any]
+
+
+class ThreadWaiter:
+    """Wakes one thread."""
+
+    __slots__ = ("event", "outcome")
+
+    def __init__(self) -> None:
+        self.outcome: Outcome | None = None
+        self.event = threading.Event()
+
+    def wake(self) -> None:
+        """Wake the thread."""
+        self.event.set()
+
+
+class SyncDriver:
+    """Runs flows in the caller's own thread, for all threads of a process.
+
+    Args:
+        transport: Where effects go.
+        settings: The numbers to decide by.
+    """
+
+    def __init__(self, transport: SyncTransport, settings: DriverSettings) -> None:
+        self.flights = Flights(ThreadWaiter)
+        self.transport = transport
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._sleepers: dict[str, list[threading.Event]] = {}
+        self._room = threading.BoundedSemaphore(max(1, settings.max_background))
+        self._background = self._new_background()
+        self.memory = (
+            Memory(
+                max_bytes=settings.local_bytes,
+                ttl=settings.local_ttl,
+                is_trusted=self._is_trusted,
+            )
+            if settings.local_bytes
+            else None
+        )
+        self._backplane = SyncBackplane(
+            transport.sources,
+            Listening(
+                settings.channel,
+                settings.listening_interval,
+                settings.local_max_lag,
+                settings.connect_deadline,
+                partial(hear, memory=self.memory, wake=self._wake),
+                self._news_were_lost,
+            ),
+        )
+        if self.memory is not None:
+            self._backplane.start()
+
+    def _new_background(self) -> ThreadPoolExecutor:
+        workers = max(1, self._settings.max_background)
+        return ThreadPoolExecutor(workers, thread_name_prefix="response-cache")
+
+    def run(self, flow: Flow[T], generator: Generator, subject: Subject) -> CachedResponse[T]:
+        """Drive a flow to its end, and return or raise what it does."""
+        answer: Callable[[], Request] = partial(flow.send, None)
+        while True:
+            try:
+                request = answer()
+            except StopIteration as end:
+                return cast("CachedResponse[T]", end.value)
+            except RuntimeError as error:
+                raise own_error(error) from None
+            try:
+                result = self._perform(request, generator, subject)
+            except BaseException as error:  # noqa: BLE001 - the flow decides, and raises it again
+                answer = partial(flow.throw, error)
+            else:
+                answer = partial(flow.send, result)
+
+    def _perform(self, request: Request, generator: Generator, subject: Subject) -> object:
+        match request:
+            case Lookup() | Commit() | Release():
+                return self._ask(request, subject)
+            case Generate(flight):
+                with leading_flights(*(() if flight is None else (flight,))):
+                    return self._generate(request, generator)
+            case Join(waiter, wait_budget):
+                began = time.monotonic()
+                cast("ThreadWaiter", waiter).event.wait(wait_budget)
+                return time.monotonic() - began
+            case Pause(seconds, lease_key):
+                return self._sleep(seconds, lease_key)
+            case RefreshInBackground(flow):
+                return self._refresh_beside(flow, generator, subject)
+            case Detach(effect):
+                self._background.submit(self.transport.perform, effect)
+        return None
+
+    def _ask(self, effect: Effect[R], subject: Subject) -> R:
+        """Ask the store for an effect, wait for it and report on it."""
+        settings = self._settings
+        started_ns = time.time_ns() if settings.observer.listening() else 0
+        result = self.transport.perform(effect)
+        if isinstance(result, Unavailable):
+            settings.on_failure(result)
+        if started_ns:
+            report(settings.observer, subject, effect, started_ns, result)
+        return result
+
+    def _generate(self, request: Generate, generator: Generator) -> object:
+        if request.lease is None:
+            return generator()
+        interval = self._settings.lease / 3
+        effect = Renew(request.keys, request.lease, self._settings.lease_ms)
+        over = threading.Event()
+
+        def renew() -> None:
+            while not over.wait(interval):
+                self.transport.perform(effect)
+
+        threading.Thread(target=renew, name="response-cache-renewal", daemon=True).start()
+        try:
+            return generator()
+        finally:
+            over.set()
+
+    def _refresh_beside(self, flow: Flow[Any], generator: Generator, subject: Subject) -> bool:
+        """Run a refresh in a thread of its own, if there is room; its errors are the flow's to log."""
+        if not self._settings.max_background or not self._room.acquire(blocking=False):
+            return False
+        context = contextvars.copy_context()
+        context.run(leading.set, ())  # it is nobody's part
+
+        def refresh() -> None:
+            try:
+                context.run(self.run, flow, generator, subject)
+            finally:
+                self._room.release()
+
+        self._background.submit(refresh)
+        return True
+
+    # -- Waiting, and being woken ------------------------------------------------------------------
+
+    def _sleep(self, seconds: float, lease_key: str) -> float:
+        """Wait until a lease is said to have ended, but no longer than this; return how long."""
+        self._backplane.start()
+        sleeper = threading.Event()
+        with self._lock:
+            self._sleepers.setdefault(lease_key, []).append(sleeper)
+        began = time.monotonic()
+        try:
+            sleeper.wait(seconds)
+        finally:
+            with self._lock:
+                sleepers = self._sleepers.get(lease_key)
+                if sleepers is not None and sleeper in sleepers:
+                    sleepers.remove(sleeper)
+                    if not sleepers:
+                        del self._sleepers[lease_key]
+        return time.monotonic() - began
+
+    def _wake(self, lease_key: str) -> None:
+        with self._lock:
+            sleepers = self._sleepers.pop(lease_key, [])
+        for sleeper in sleepers:
+            sleeper.set()
+
+    def _is_trusted(self) -> bool:
+        return self._backplane.is_live()
+
+    def _news_were_lost(self) -> None:
+        if self.memory is not None:
+            self.memory.forget_everything()
+
+    # -- Purges ------------------------------------------------------------------------------------
+
+    def purge(self, effect: Effect[Unavailable | None]) -> Unavailable | None:
+        """Try a purge until it is done or its deadline ends."""
+        tries = pauses(self._settings.invalidate_deadline)
+        while True:
+            result = self.perform(effect)
+            if result is None or will_never_do(result):
+                return result
+            if (pause := next(tries, None)) is None:
+                return result
+            time.sleep(pause)
+
+    def perform(self, effect: Effect[R]) -> R:
+        """Ask the store once, with a purge's deadline."""
+        result = self.transport.perform(effect, deadline=self._settings.invalidate_deadline)
+        if isinstance(result, Unavailable):
+            self._settings.on_failure(result)
+        return result
+
+    # -- Ends --------------------------------------------------------------------------------------
+
+    def drain(self) -> None:
+        """Wait until nothing is left in the background."""
+        self._background.shutdown(wait=True)
+        self._background = self._new_background()
+        self._backplane.close()
