@@ -66,7 +66,9 @@ def test_any_bytes_are_an_entry_or_unreadable(stored: bytes) -> None:
         decode(stored, pttl_ms=1)
 
 
-@given(st.lists(st.binary(max_size=12).map(lambda b: b.replace(b" ", b"")), min_size=10, max_size=10))
+@given(
+    st.lists(st.binary(max_size=12).map(lambda b: b.replace(b" ", b"")), min_size=10, max_size=10)
+)
 def test_any_fields_are_an_entry_or_unreadable(fields: list[bytes]) -> None:
     with pytest.raises(UnreadableEntryError):
         decode(b"rc1 00000000 " + b" ".join(fields) + b"\npayload", pttl_ms=1)
@@ -211,7 +213,7 @@ async def test_a_damaged_tag_table_costs_misses_and_no_more(
 ) -> None:
     await face.remember(cache, ["a"], 60, lambda: "stored")
 
-    damage(raw, cache._keyspace.tag_table)
+    damage(raw, cache._keyspace.tag_tables[0])
 
     assert (await face.remember(cache, ["a"], 60, lambda: "new")).value == "new"
     assert (await face.remember(cache, ["a"], 60, lambda: "no")).status is CacheStatus.HIT
@@ -226,7 +228,7 @@ async def test_a_tag_table_with_foreign_content_costs_misses_and_no_more(
 ) -> None:
     cache = memory_cache
     await face.remember(cache, ["a"], 60, lambda: "stored", tags=["t"])
-    raw_of(cache).hset(cache._keyspace.tag_table, field, content)
+    raw_of(cache).hset(cache._keyspace.tag_tables[0], field, content)
     await face.forget(cache, ["a"])
 
     for _ in range(3):

@@ -369,17 +369,37 @@ async def test_a_purge_that_was_not_taken_is_an_error_without_secrets(
         error = error.__cause__ or error.__context__
 
 
-async def test_a_server_that_refuses_a_purge_is_an_error_too(
+async def test_a_full_server_still_takes_a_purge(
     new_server: Callable[..., Any], new_cache: Callable[..., ResponseCache], face: Any
 ) -> None:
     server = new_server()
     cache = new_cache(f"redis://127.0.0.1:{server.port}")
     await face.remember(cache, ["a"], 60, lambda: "old", tags=["t"])
     with redis.Redis(port=server.port) as raw:
-        raw.config_set("maxmemory", "1")
         raw.config_set("maxmemory-policy", "noeviction")
+        raw.config_set("maxmemory", "1")
 
-    with pytest.raises(CacheStoreError):
+    assert (await face.remember(cache, ["a"], 60, lambda: "no")).value == "old"
+    await face.invalidate(cache, "t")
+
+    response = await face.remember(cache, ["a"], 60, lambda: "new")
+    assert (response.value, response.detail) == ("new", CacheDetail.NO_LEASE)
+
+
+async def test_a_server_that_refuses_a_purge_is_an_error_too(
+    new_server: Callable[..., Any],
+    new_cache: Callable[..., ResponseCache],
+    face: Any,
+    unused_port: int,
+) -> None:
+    server = new_server()
+    cache = new_cache(f"redis://127.0.0.1:{server.port}", invalidate_deadline=0.1)
+    await face.remember(cache, ["a"], 60, lambda: "old", tags=["t"])
+    with redis.Redis(port=server.port) as raw:
+        raw.replicaof("127.0.0.1", unused_port)
+
+    assert (await face.remember(cache, ["a"], 60, lambda: "no")).value == "old"
+    with pytest.raises(CacheStoreError, match="a primary that accepts writes"):
         await face.invalidate(cache, "t")
 
 
@@ -392,12 +412,29 @@ async def test_the_tag_table_is_bounded_and_its_bound_fails_closed(
 
     await face.invalidate(cache, *(str(number) for number in range(900)))
     assert (await face.remember(cache, ["a"], 60, lambda: "no")).value == "old"
-    for number in range(1, 12):
+    sizes = []
+    for number in range(1, 60):
         await face.invalidate(cache, *(f"{number}:{each}" for each in range(100)))
-        assert raw.hlen(cache._keyspace.tag_table) <= 1000
+        sizes.append(raw.hlen(cache._keyspace.tag_tables[0]))
 
+    assert max(sizes) <= 1250
     assert (await face.remember(cache, ["a"], 60, lambda: "new", tags=["t"])).value == "new"
     assert (await face.remember(cache, ["a"], 60, lambda: "no")).value == "new"
+
+
+async def test_when_tags_are_dropped_younger_entries_stay(
+    new_cache: Callable[..., ResponseCache], url: str, face: Any
+) -> None:
+    cache = new_cache(url, max_tags=1000)
+    for number in range(10):
+        await face.invalidate(cache, *(f"{number}:{each}" for each in range(100)))
+    await face.remember(cache, ["a"], 60, lambda: "young", tags=["t"])
+
+    await face.invalidate(cache, *(f"last:{each}" for each in range(100)))
+
+    assert (await face.remember(cache, ["a"], 60, lambda: "no")).value == "young"
+    await face.invalidate(cache, "t")
+    assert (await face.remember(cache, ["a"], 60, lambda: "new")).value == "new"
 
 
 async def test_a_generator_that_runs_while_the_table_overflows_is_refused(

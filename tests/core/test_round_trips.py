@@ -32,6 +32,14 @@ class Bill:
 @pytest.fixture
 async def warm(valkey_cache: ResponseCache, face: Any) -> ResponseCache:
     """A cache that is connected and whose scripts the server knows."""
+
+    def fail() -> object:
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await face.remember(valkey_cache, ["warm"], 60, fail)
+    await face.forget(valkey_cache, ["warm"])
+    await face.clear(valkey_cache)
     for _ in range(2):
         await face.remember(valkey_cache, ["warm"], 60, lambda: "warm")
     await face.remember(valkey_cache, ["warm", "again"], 60, lambda: "warm")

@@ -140,9 +140,8 @@ class AsyncDriver:
         try:
             return await answer
         except (asyncio.CancelledError, GeneratorExit):
-            if not answer.cancel():
-                if not answer.cancelled():
-                    self._close(flow, CallerGoneError(answer.result()))
+            if not answer.cancel() and not answer.cancelled():
+                self._close(flow, CallerGoneError(answer.result()))
             raise
 
     def _submit(

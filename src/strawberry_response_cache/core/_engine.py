@@ -58,7 +58,7 @@ class Engine:
             early_refresh=settings.early_refresh,
             jitter=settings.jitter,
         )
-        failures = _FailureLog(keyspace.prefix, handle.address)
+        self._failures = _FailureLog(keyspace.prefix, handle.address)
         self._driver_settings = DriverSettings(
             lease=settings.lease,
             invalidate_deadline=settings.invalidate_deadline,
@@ -69,7 +69,7 @@ class Engine:
             local_ttl=settings.local_ttl,
             local_max_lag=settings.local_max_lag,
             observer=observer,
-            on_failure=failures.note,
+            on_failure=self._failures.note,
         )
         self.forget_drivers()
         _engines.add(self)

@@ -118,9 +118,7 @@ class Flights:
         """Return the number of flights under way."""
         return len(self._open)
 
-    def join(
-        self, key: str, within: Leading, *, leaseless: bool
-    ) -> tuple[Flight, Waiter] | None:
+    def join(self, key: str, within: Leading, *, leaseless: bool) -> tuple[Flight, Waiter] | None:
         """Join the flight for a key, if there is one and waiting for it can end.
 
         Args:
@@ -145,6 +143,11 @@ class Flights:
             for outer in within:
                 outer.waits_for.append(flight)
             return flight, waiter
+
+    def is_open(self, key: str) -> bool:
+        """Whether there is a flight for a key that anyone may join."""
+        flight = self._open.get(key)
+        return flight is not None and flight.leased
 
     def leave(self, flight: Flight, waiter: Waiter, within: Leading) -> Lease | None:
         """Take back a join, woken or not.

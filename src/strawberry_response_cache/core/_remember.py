@@ -140,15 +140,17 @@ class Remember(Generic[T]):
         finally:
             watch.end()
 
-    def _obtain(self, watch: "_Watch") -> Flow[T]:  # noqa: C901 - one loop, one case for each thing that can be found
+    def _obtain(self, watch: "_Watch") -> Flow[T]:  # noqa: C901, PLR0912 - one loop, one case for each thing that can be found
         patience = _Patience(self.limits.wait_budget, self.jitter)
         alone = self.flights.is_marked(self.keys.entry, self.clock())
         rejected: str | None = None
         while True:
             if (remembered := self._from_memory()) is not None:
                 return remembered
-            if not alone and (joined := (yield from self._join(leaseless=False))) is not None:
-                return joined
+            if not alone and self.flights.is_open(self.keys.entry):
+                watch.end()
+                if (joined := (yield from self._join(leaseless=False))) is not None:
+                    return joined
             found = yield from self._look_up(rejected or "")
             if not isinstance(found, Held):
                 watch.end()
@@ -161,6 +163,8 @@ class Remember(Generic[T]):
                     return (yield from self._lead(lease, is_open=not alone))
                 case Held() if alone:
                     return (yield from self._generate_alone(CacheDetail.UNCACHEABLE))
+                case Held() if self.flights.is_open(self.keys.entry):
+                    continue  # it is a caller of this process
                 case Held() if patience.is_spent:
                     return (yield from self._generate_alone(CacheDetail.WAITED_OUT))
                 case Held():
@@ -389,9 +393,7 @@ class Remember(Generic[T]):
         ticket = self.memory.ticket() if self.memory is not None else None
         landed = Landed(recording, lease.epoch, lease.clock if clock is None else clock)
         try:
-            committed = yield Commit(
-                self.keys, lease, recording, clock, self.limits.compress_above
-            )
+            committed = yield Commit(self.keys, lease, recording, clock, self.limits.compress_above)
         except CallerGoneError as gone:
             self._settle(flight, gone.result, landed)
             raise

@@ -106,8 +106,7 @@ def address_of_client(client: object) -> Address:
         )
         raise CacheConfigurationError(msg)
     is_async = isinstance(client, async_kinds)
-    is_cluster = not isinstance(client, redis.Redis | redis.asyncio.Redis)
-    found = _cluster_of(client, is_async) if is_cluster else Source.of_pool(client.connection_pool)
+    found = _source_of(client, is_async)
     options = (found.template if isinstance(found, ClusterSource) else found).arguments
     if options.get("decode_responses"):
         msg = (
@@ -126,7 +125,9 @@ def address_of_client(client: object) -> Address:
     def source(asynchronous: bool) -> AnySource:  # noqa: FBT001 - as Address has it
         if asynchronous is is_async:
             return found
-        wanted = "redis.asyncio.Redis(...)" if asynchronous else "redis.Redis(..., socket_timeout=0.1)"
+        wanted = (
+            "redis.asyncio.Redis(...)" if asynchronous else "redis.Redis(..., socket_timeout=0.1)"
+        )
         has, lacks = ("sync", "async") if asynchronous else ("async", "sync")
         msg = (
             f"This RedisHandle is made around a {name}, which serves the {has} methods. "
@@ -143,9 +144,7 @@ def _of_one_server(scheme: str, url: str) -> Address:
         # An option that is no option would only show at the first request.
         redis.ConnectionPool.from_url(url).make_connection()
     except (TypeError, ValueError, RedisError):
-        msg = (
-            f"The URL has an option that redis-py does not take; see its documentation of {scheme}://."
-        )
+        msg = f"The URL has an option that redis-py does not take; see its documentation of {scheme}://."
         raise CacheConfigurationError(msg) from None
     parts = urlsplit(url)
     if scheme == "unix":
@@ -176,8 +175,10 @@ def _through_sentinel(
     return source
 
 
-def _cluster_of(client: Any, is_async: bool) -> ClusterSource:  # noqa: ANN401, FBT001 - of either kind
-    """Return how a cluster client of the caller's reaches its nodes."""
+def _source_of(client: Any, is_async: bool) -> AnySource:  # noqa: ANN401, FBT001 - of any kind
+    """Return how a client of the caller's reaches its server, or the nodes of its cluster."""
+    if isinstance(client, redis.Redis | redis.asyncio.Redis):
+        return Source.of_pool(client.connection_pool)
     options = dict(client.get_connection_kwargs())
     nodes = [(node.host, int(node.port)) for node in client.nodes_manager.startup_nodes.values()]
     if is_async:

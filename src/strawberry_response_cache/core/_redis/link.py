@@ -6,7 +6,6 @@ from typing import Any
 from redis.exceptions import AuthenticationError, ReadOnlyError, ResponseError
 
 
-
 @dataclass(frozen=True, slots=True)
 class LinkSettings:
     """The numbers that a link decides by; durations in seconds.

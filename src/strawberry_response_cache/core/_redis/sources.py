@@ -52,9 +52,7 @@ class Source:
         """Return the source of another node of the same cluster."""
         return replace(self, arguments={**self.arguments, "host": host, "port": port})
 
-    def open(
-        self, *, asynchronous: bool, timeout: float | None, connect_timeout: float
-    ) -> Any:  # noqa: ANN401 - a connection of redis-py, sync or async
+    def open(self, *, asynchronous: bool, timeout: float | None, connect_timeout: float) -> Any:  # noqa: ANN401 - a connection of redis-py, sync or async
         """Return a connection that is not connected yet.
 
         Args:

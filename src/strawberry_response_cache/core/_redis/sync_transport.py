@@ -133,7 +133,9 @@ class SyncCluster:
             for node in candidates(self._slots, self._source.seeds):
                 try:
                     link = self._link(node)
-                    (reply,) = link.exchange((CLUSTER_SLOTS,), deadline=self._settings.read_deadline)
+                    (reply,) = link.exchange(
+                        (CLUSTER_SLOTS,), deadline=self._settings.read_deadline
+                    )
                     self._slots.learn(reply, node, self._source.remap)
                 except Exception:  # noqa: BLE001, S112 - the next node is asked; see SyncServer
                     continue
