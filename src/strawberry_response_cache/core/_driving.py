@@ -23,6 +23,9 @@ OnFailure = Callable[[Unavailable], None]
 IDLE_LISTENING: Final = 5.0
 """Seconds between PINGs to a server whose news only wake those who wait."""
 
+REPLAY_INTERVAL: Final = 0.25
+"""Seconds between two tries of purges that Redis did not take."""
+
 _NEVER: Final = frozenset(
     {
         "redis.exceptions.AuthenticationError",

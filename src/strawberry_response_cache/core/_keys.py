@@ -153,6 +153,15 @@ class Keyspace:
         """The hashes that hold epoch, clock and tags of this tenant: one for each slot."""
         return tuple(f"{self._namespace(slot)}:t" for slot in range(self.spread))
 
+    @property
+    def passes(self) -> int:
+        """How often a purge stamps every slot.
+
+        After the first pass no part that is read anywhere is old; whatever was recorded from parts
+        that were read before it is caught by the second.
+        """
+        return 1 if self.spread == 1 else 2
+
     def _namespace(self, slot: int) -> str:
         if self.spread == 1:
             return f"{{{self.prefix}:{FORMAT_VERSION}:{self.tenant_digest}}}"

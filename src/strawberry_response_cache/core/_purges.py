@@ -1,5 +1,6 @@
 """Purges of one cache or tenant: complete before they return, raised or queued if they fail."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, TypeAlias
@@ -10,6 +11,8 @@ from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._observer import Purged, Subject
 from strawberry_response_cache.core._port import Clear, Effect, Forget, Invalidate, Unavailable
 from strawberry_response_cache.core._value import TAGS_EXAMPLE
+
+logger = logging.getLogger("strawberry_response_cache")
 
 Kind: TypeAlias = Literal["tags", "key", "clear"]
 Result: TypeAlias = Unavailable | None
@@ -32,12 +35,16 @@ class Purges:
     async def invalidate(self, tags: Sequence[str], *, queued: bool) -> None:
         """Purge tags; see `ResponseCache.invalidate`."""
         digests = tag_digests(checked_strings(tags, "tags", TAGS_EXAMPLE))
-        await self._perform(self._of_tags(digests), "tags", len(tags), self._local_tags(digests))
+        locally = self._local_tags(digests)
+        owed = digests if queued else None
+        await self._perform(self._of_tags(digests), "tags", len(tags), locally, owed)
 
     def invalidate_sync(self, tags: Sequence[str], *, queued: bool) -> None:
         """Purge tags; the twin of `invalidate`."""
         digests = tag_digests(checked_strings(tags, "tags", TAGS_EXAMPLE))
-        self._perform_sync(self._of_tags(digests), "tags", len(tags), self._local_tags(digests))
+        locally = self._local_tags(digests)
+        owed = digests if queued else None
+        self._perform_sync(self._of_tags(digests), "tags", len(tags), locally, owed)
 
     async def forget(self, keys: EntryKeys) -> None:
         """Purge one entry; see `ResponseCache.forget`."""
@@ -71,14 +78,6 @@ class Purges:
     def _of_everything(self) -> list[Effect[Result]]:
         return [Clear(table, self._keyspace.channel) for table in self._keyspace.tag_tables]
 
-    def _passes(self) -> int:
-        """How often every slot is stamped.
-
-        After the first pass no part that is read anywhere is old; whatever was recorded from parts
-        that were read before it is caught by the second.
-        """
-        return 1 if self._keyspace.spread == 1 else 2
-
     # -- Local memory: this process knows at once --------------------------------------------------
 
     def _local_tags(self, digests: tuple[str, ...]) -> Callable[[Memory], None]:
@@ -103,6 +102,7 @@ class Purges:
         kind: Kind,
         count: int,
         locally: Callable[[Memory], None],
+        owed: tuple[str, ...] | None = None,
     ) -> None:
         started_ns = time.time_ns()
         driver = self._engine.async_driver()
@@ -111,7 +111,8 @@ class Purges:
             result = await driver.purge(effect)
             if result is not None:
                 break
-        self._conclude(result, started_ns, kind, count, locally)
+        if self._conclude(result, started_ns, kind, count, locally, owed):
+            driver.keep_replaying(self._engine.queue)
 
     def _perform_sync(
         self,
@@ -119,6 +120,7 @@ class Purges:
         kind: Kind,
         count: int,
         locally: Callable[[Memory], None],
+        owed: tuple[str, ...] | None = None,
     ) -> None:
         started_ns = time.time_ns()
         driver = self._engine.sync_driver()
@@ -127,10 +129,11 @@ class Purges:
             result = driver.purge(effect)
             if result is not None:
                 break
-        self._conclude(result, started_ns, kind, count, locally)
+        if self._conclude(result, started_ns, kind, count, locally, owed):
+            driver.keep_replaying(self._engine.queue)
 
     def _in_order(self, effects: list[Effect[Result]]) -> Iterator[Effect[Result]]:
-        for _ in range(self._passes()):
+        for _ in range(self._keyspace.passes):
             yield from effects
 
     def _conclude(
@@ -140,8 +143,16 @@ class Purges:
         kind: Kind,
         count: int,
         locally: Callable[[Memory], None],
-    ) -> None:
-        """Tell this process and the observer of a purge that is over, and raise if it failed."""
+        owed: tuple[str, ...] | None,
+    ) -> bool:
+        """Tell this process and the observer of a purge that is over, and raise if it failed.
+
+        Returns:
+            Whether it failed and was queued.
+        """
+        was_queued = (
+            result is not None and owed is not None and self._engine.queue.add(self._keyspace, owed)
+        )
         for driver in self._engine.drivers():
             driver.flights.seal_leaseless()
             if driver.memory is not None:
@@ -150,17 +161,37 @@ class Purges:
             error = result.error_type if result else None
             event = Purged(self._subject, started_ns, time.time_ns(), kind, count, error)
             self._engine.observer.purged(event)
-        self._engine.check(result)
+        if was_queued:
+            logger.error(
+                "Redis did not take a purge; it waits to be replayed, and until then nothing of its "
+                "tenant is read from Redis here.",
+                extra={
+                    "response_cache.name": self._keyspace.prefix,
+                    "response_cache.tag.count": count,
+                    "error.type": result.error_type if result else None,
+                },
+            )
+        else:
+            self._engine.check(result)
+        return was_queued
 
     # -- Purges that Redis did not take yet --------------------------------------------------------
 
     async def are_pending(self) -> bool:
         """Whether Redis owes this tenant a purge, after trying once more."""
-        return False
+        queue = self._engine.queue
+        if not queue.owes(self._keyspace):
+            return False
+        await self._engine.async_driver().replay(queue)
+        return queue.owes(self._keyspace)
 
     def are_pending_sync(self) -> bool:
         """Whether Redis owes this tenant a purge, after trying once more."""
-        return False
+        queue = self._engine.queue
+        if not queue.owes(self._keyspace):
+            return False
+        self._engine.sync_driver().replay(queue)
+        return queue.owes(self._keyspace)
 
 
 def _local_entry(keys: EntryKeys) -> Callable[[Memory], None]:

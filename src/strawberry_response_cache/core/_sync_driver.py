@@ -7,12 +7,14 @@ observer.
 import contextvars
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar, cast
 
 from strawberry_response_cache.core._driving import (
+    REPLAY_INTERVAL,
     DriverSettings,
     leading_flights,
     own_error,
@@ -21,10 +23,12 @@ from strawberry_response_cache.core._driving import (
     will_never_do,
 )
 from strawberry_response_cache.core._flights import Flights, Outcome, leading
+from strawberry_response_cache.core._many import AT_ONCE, ON_THE_STORE, WAITING, Many
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._news import hear
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._port import Commit, Effect, Lookup, Release, Renew, Unavailable
+from strawberry_response_cache.core._queue import PurgeQueue
 from strawberry_response_cache.core._redis.listening import Listening
 from strawberry_response_cache.core._redis.sync_backplane import SyncBackplane
 from strawberry_response_cache.core._redis.sync_transport import SyncTransport
@@ -73,6 +77,8 @@ class SyncDriver:
         self._settings = settings
         self._lock = threading.Lock()
         self._sleepers: dict[str, list[threading.Event]] = {}
+        self._replaying: threading.Thread | None = None
+        self._stopping = threading.Event()
         self._room = threading.BoundedSemaphore(max(1, settings.max_background))
         self._background = self._new_background()
         self.memory = (
@@ -119,6 +125,70 @@ class SyncDriver:
             else:
                 answer = partial(flow.send, result)
 
+    def run_many(
+        self,
+        flows: Sequence[Flow[T]],
+        load: Callable[[list[int]], Sequence[T | Exception]],
+        subject: Subject,
+    ) -> dict[int, T | Exception]:
+        """Drive flows to their ends together.
+
+        Args:
+            flows: One for each key.
+            load: Generates the values of the keys at these positions.
+            subject: On whose behalf.
+        """
+        many = Many(flows)
+        try:
+            while many.requests:
+                self._next_of(many, load, subject)
+        except BaseException as error:
+            for position in list(many.requests):
+                self._abandon(many.flow(position), error)
+            raise
+        return many.results
+
+    def _next_of(
+        self,
+        many: Many[T],
+        load: Callable[[list[int]], Sequence[T | Exception]],
+        subject: Subject,
+    ) -> None:
+        if positions := many.asking(ON_THE_STORE):
+            effects = [cast("Effect[Any]", many.requests[at]) for at in positions]
+            for at, result in zip(positions, self._ask_all(effects, subject), strict=True):
+                many.answer(at, result)
+        elif positions := many.asking(AT_ONCE):
+            for at in positions:
+                many.answer(at, self._perform(many.requests[at], _nothing, subject))
+        elif generating := many.generating():
+            positions = [at for at, _ in generating]
+            requests = [request for _, request in generating]
+            flights = [request.flight for request in requests if request.flight is not None]
+            with leading_flights(*flights), self._renewed(requests):
+                values = load(positions)
+            many.loaded(positions, values)
+        else:
+            at = many.asking(WAITING)[0]
+            many.answer(at, self._perform(many.requests[at], _nothing, subject))
+
+    def _abandon(self, flow: Flow[Any], error: BaseException) -> None:
+        """See a flow to its end without its caller; all it still asks for is to give leases back."""
+        answer: Callable[[], Request] = partial(flow.throw, error)
+        while True:
+            try:
+                request = answer()
+            except StopIteration:
+                return
+            except BaseException as raised:
+                if raised is error:
+                    return
+                raise
+            if isinstance(request, Release | Detach):
+                effect = request.effect if isinstance(request, Detach) else request
+                self._background.submit(self.transport.perform, effect)
+            answer = partial(flow.send, None)
+
     def _perform(self, request: Request, generator: Generator, subject: Subject) -> object:
         match request:
             case Lookup() | Commit() | Release():
@@ -140,29 +210,46 @@ class SyncDriver:
 
     def _ask(self, effect: Effect[R], subject: Subject) -> R:
         """Ask the store for an effect, wait for it and report on it."""
+        (result,) = self._ask_all([effect], subject)
+        return cast("R", result)
+
+    def _ask_all(self, effects: Sequence[Effect[Any]], subject: Subject) -> list[Any]:
+        """Ask the store for effects in one round trip, and report on them."""
         settings = self._settings
         started_ns = time.time_ns() if settings.observer.listening() else 0
-        result = self.transport.perform(effect)
-        if isinstance(result, Unavailable):
-            settings.on_failure(result)
-        if started_ns:
-            report(settings.observer, subject, effect, started_ns, result)
-        return result
+        results = self.transport.perform_all(effects)
+        for effect, result in zip(effects, results, strict=True):
+            if isinstance(result, Unavailable):
+                settings.on_failure(result)
+            if started_ns:
+                report(settings.observer, subject, effect, started_ns, result)
+        return results
 
     def _generate(self, request: Generate, generator: Generator) -> object:
-        if request.lease is None:
+        with self._renewed([request]):
             return generator()
+
+    @contextmanager
+    def _renewed(self, requests: Sequence[Generate]) -> Iterator[None]:
+        """Renew leases while the code inside generates."""
+        effects = [
+            Renew(request.keys, request.lease, self._settings.lease_ms)
+            for request in requests
+            if request.lease is not None
+        ]
+        if not effects:
+            yield
+            return
         interval = self._settings.lease / 3
-        effect = Renew(request.keys, request.lease, self._settings.lease_ms)
         over = threading.Event()
 
         def renew() -> None:
             while not over.wait(interval):
-                self.transport.perform(effect)
+                self.transport.perform_all(effects)
 
         threading.Thread(target=renew, name="response-cache-renewal", daemon=True).start()
         try:
-            return generator()
+            yield
         finally:
             over.set()
 
@@ -235,10 +322,44 @@ class SyncDriver:
             self._settings.on_failure(result)
         return result
 
+    def replay(self, queue: PurgeQueue) -> bool:
+        """Try once what is owed; return whether nothing is owed any more."""
+        steps = queue.replay()
+        result: Unavailable | None = None
+        while True:
+            try:
+                effect = steps.send(result)
+            except StopIteration as end:
+                return bool(end.value)
+            result = self.transport.perform(effect)
+
+    def keep_replaying(self, queue: PurgeQueue) -> None:
+        """Try again and again, beside everything else, until nothing is owed."""
+        with self._lock:
+            if self._replaying is not None and self._replaying.is_alive():
+                return
+            self._stopping.clear()
+            self._replaying = threading.Thread(
+                target=self._keep_replaying,
+                args=(queue,),
+                name="response-cache-replay",
+                daemon=True,
+            )
+            self._replaying.start()
+
+    def _keep_replaying(self, queue: PurgeQueue) -> None:
+        while not self._stopping.is_set() and not self.replay(queue):
+            self._stopping.wait(REPLAY_INTERVAL)
+
     # -- Ends --------------------------------------------------------------------------------------
 
     def drain(self) -> None:
         """Wait until nothing is left in the background."""
         self._background.shutdown(wait=True)
         self._background = self._new_background()
+        self._stopping.set()
         self._backplane.close()
+
+
+def _nothing() -> None:
+    """Stand in for a generator where none is asked for."""

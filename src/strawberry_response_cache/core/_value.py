@@ -1,17 +1,21 @@
 """How `remember` turns a caller's values into recordings and back, and how it runs generators."""
 
 import inspect
+import logging
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Generic, TypeVar, cast
 
 from strawberry_response_cache.core._codec import codec_for
 from strawberry_response_cache.core._duration import Duration, milliseconds
 from strawberry_response_cache.core._entry import Recording
+from strawberry_response_cache.core._errors import CacheSerializationError
 from strawberry_response_cache.core._keys import checked_strings, tag_digests
 from strawberry_response_cache.core._recipe import NotStored
 from strawberry_response_cache.core._response import CacheDetail
 
 T = TypeVar("T")
+
+logger = logging.getLogger("strawberry_response_cache")
 
 TAGS_EXAMPLE = '["Book", "Book:42"]'
 
@@ -23,7 +27,16 @@ class ValueRecipe(Generic[T]):
         ttl_ms: The ttl; None if it is a function of the value.
     """
 
-    __slots__ = ("_cacheable", "_codec", "_max_bytes", "_stale_ms", "_tags", "_ttl", "ttl_ms")
+    __slots__ = (
+        "_cacheable",
+        "_codec",
+        "_max_bytes",
+        "_stale_ms",
+        "_strict",
+        "_tags",
+        "_ttl",
+        "ttl_ms",
+    )
 
     def __init__(
         self,
@@ -34,6 +47,7 @@ class ValueRecipe(Generic[T]):
         tags: "Iterable[str] | Callable[[T], Iterable[str]]",
         cacheable: Callable[[T], bool] | None,
         max_bytes: int,
+        strict: bool,
     ) -> None:
         self._ttl = ttl
         self.ttl_ms = None if callable(ttl) else milliseconds(ttl, "ttl")
@@ -43,6 +57,7 @@ class ValueRecipe(Generic[T]):
         self._tags = tags if callable(tags) else checked_strings(tags, "tags", TAGS_EXAMPLE)
         self._cacheable = cacheable
         self._max_bytes = max_bytes
+        self._strict = strict
 
     def record(self, value: T) -> Recording | NotStored:
         """Apply the rules that need the value, and serialise it."""
@@ -53,7 +68,13 @@ class ValueRecipe(Generic[T]):
             ttl_ms = milliseconds(cast("Callable[[T], Duration]", self._ttl)(value), "ttl(value)")
             if ttl_ms == 0:
                 return NotStored(CacheDetail.TTL_ZERO)
-        payload = self._codec.encode(value)
+        try:
+            payload = self._codec.encode(value)
+        except CacheSerializationError:
+            if self._strict:
+                raise
+            logger.warning("A value cannot be stored; it is returned unstored.")
+            return NotStored(CacheDetail.UNCACHEABLE)
         if len(payload) > self._max_bytes:
             return NotStored(CacheDetail.TOO_LARGE)
         tags = self._tags

@@ -15,6 +15,7 @@ from strawberry_response_cache.core._redis.routes import (
 from strawberry_response_cache.core._redis.slots import CLUSTER_SLOTS, Node, SlotMap, candidates
 from strawberry_response_cache.core._redis.sources import ClusterSource, Source
 from strawberry_response_cache.core._redis.sync_link import SyncLink
+from strawberry_response_cache.core._redis.wire import split
 
 R = TypeVar("R")
 
@@ -32,6 +33,10 @@ class SyncTransport(Protocol):
             deadline: Seconds for an answer, for what must be tried even while the breaker is open;
                 None for the read deadline of everyone.
         """
+        ...
+
+    def perform_all(self, effects: Sequence[Effect[Any]]) -> list[Any]:
+        """Perform effects in one round trip, one to each server; it never raises."""
         ...
 
     def sources(self) -> Iterable[Source]:
@@ -62,6 +67,15 @@ class SyncServer:
             return effect.interpret(self._link.exchange(effect.calls(), deadline=deadline))
         except Exception as error:  # noqa: BLE001 - the store's failure, judged and logged by type
             return effect.unavailable(error)
+
+    def perform_all(self, effects: Sequence[Effect[Any]]) -> list[Any]:
+        """Perform effects in one round trip; see `SyncTransport`."""
+        calls = [effect.calls() for effect in effects]
+        try:
+            shares = split(self._link.exchange([c for share in calls for c in share]), calls)
+            return [each.interpret(share) for each, share in zip(effects, shares, strict=True)]
+        except Exception as error:  # noqa: BLE001 - as in perform
+            return [effect.unavailable(error) for effect in effects]
 
     def sources(self) -> Iterable[Source]:
         """Return how to reach the server."""
@@ -94,6 +108,24 @@ class SyncCluster:
             return effect.interpret(self._exchange(effect.calls(), deadline))
         except Exception as error:  # noqa: BLE001 - as in SyncServer
             return effect.unavailable(error)
+
+    def perform_all(self, effects: Sequence[Effect[Any]]) -> list[Any]:
+        """Perform effects in one round trip for each slot; see `SyncTransport`."""
+        results: list[Any] = [None] * len(effects)
+        calls = [effect.calls() for effect in effects]
+        by_slot: dict[int | None, list[int]] = {}
+        for at, share in enumerate(calls):
+            by_slot.setdefault(slot_of_calls(share), []).append(at)
+        for positions in by_slot.values():
+            together = [calls[at] for at in positions]
+            try:
+                replies = self._exchange([c for share in together for c in share], None)
+                for at, share in zip(positions, split(replies, together), strict=True):
+                    results[at] = effects[at].interpret(share)
+            except Exception as error:  # noqa: BLE001 - as in perform
+                for at in positions:
+                    results[at] = effects[at].unavailable(error)
+        return results
 
     def _exchange(self, calls: Sequence[Call], deadline: float | None) -> Sequence[Any]:
         node = self._node(slot_of_calls(calls))

@@ -1,0 +1,107 @@
+"""Purges that Redis has not taken yet, for those who asked that none be lost.
+
+As long as a tenant is owed a purge, this process reads nothing of that tenant from Redis. A crash
+before it is taken leaves ttl and stale window as the bound.
+"""
+
+import threading
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from strawberry_response_cache.core._keys import Keyspace
+from strawberry_response_cache.core._port import Clear, Effect, Invalidate, Unavailable
+
+Replay: TypeAlias = Generator[Effect[Unavailable | None], Unavailable | None, bool]
+"""Yields what to ask of Redis, is told what came of it, and returns whether nothing is owed."""
+
+
+@dataclass(eq=False, slots=True)
+class _Debt:
+    """What one tenant is owed; no tags means everything."""
+
+    keyspace: Keyspace
+    tags: set[str] = field(default_factory=set)
+    everything: bool = False
+
+
+class PurgeQueue:
+    """The purges that a process owes, by tenant; every method is atomic.
+
+    Args:
+        max_queued: Tags that it remembers in all. A tenant beyond it is owed a `clear`.
+        max_tags: See `Invalidate`.
+    """
+
+    def __init__(self, *, max_queued: int, max_tags: int) -> None:
+        self._max_queued = max_queued
+        self._max_tags = max_tags
+        self._lock = threading.Lock()
+        self._debts: dict[str, _Debt] = {}
+        self._count = 0
+        self._is_replaying = False
+
+    def __len__(self) -> int:
+        """Return the number of tags that are remembered."""
+        return self._count
+
+    def owes(self, keyspace: Keyspace) -> bool:
+        """Whether a tenant is owed a purge."""
+        return bool(self._debts) and keyspace.tenant_digest in self._debts
+
+    def add(self, keyspace: Keyspace, tags: tuple[str, ...]) -> bool:
+        """Remember a purge.
+
+        Returns:
+            Whether there was room; there always is for a tenant that is owed something already.
+        """
+        with self._lock:
+            debt = self._debts.get(keyspace.tenant_digest)
+            if debt is None:
+                if len(self._debts) >= self._max_queued:
+                    return False
+                debt = self._debts[keyspace.tenant_digest] = _Debt(keyspace)
+            before = len(debt.tags)
+            debt.tags.update(tags)
+            self._count += len(debt.tags) - before
+            if self._count > self._max_queued:
+                self._count -= len(debt.tags)
+                debt.tags.clear()
+                debt.everything = True
+            return True
+
+    def replay(self) -> Replay:
+        """Pay what is owed, tenant by tenant, until Redis does not take something."""
+        if self._is_replaying:
+            return not self._debts
+        self._is_replaying = True
+        try:
+            for tenant, debt in list(self._debts.items()):
+                tags, everything = frozenset(debt.tags), debt.everything
+                owed = None if everything else tuple(sorted(tags))
+                for effect in self._effects(debt.keyspace, owed):
+                    if (yield effect) is not None:
+                        return False
+                self._paid(tenant, debt, tags, everything=everything)
+        finally:
+            self._is_replaying = False
+        return not self._debts
+
+    def _effects(
+        self, keyspace: Keyspace, tags: tuple[str, ...] | None
+    ) -> list[Effect[Unavailable | None]]:
+        one_pass: list[Effect[Unavailable | None]] = [
+            Clear(table, keyspace.channel)
+            if tags is None
+            else Invalidate(table, keyspace.channel, tags, self._max_tags)
+            for table in keyspace.tag_tables
+        ]
+        return one_pass * keyspace.passes
+
+    def _paid(self, tenant: str, debt: _Debt, tags: frozenset[str], *, everything: bool) -> None:
+        with self._lock:
+            before = len(debt.tags)
+            debt.tags.clear() if everything else debt.tags.difference_update(tags)
+            self._count -= before - len(debt.tags)
+            if debt.everything == everything and not debt.tags:
+                self._debts.pop(tenant, None)

@@ -1,0 +1,104 @@
+"""The keys of `remember_many`: each once for the store, all in order for the caller."""
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Generic, TypeVar, cast
+
+from strawberry_response_cache.core._errors import CacheConfigurationError
+from strawberry_response_cache.core._keys import EntryKeys, Keyspace, checked_key_parts
+
+K = TypeVar("K")
+T = TypeVar("T")
+
+
+class Wanted(Generic[K]):
+    """What a caller of `remember_many` wants.
+
+    Args:
+        keys: The caller's keys, in its order.
+        key: Turns one into key parts; None if they are key parts.
+        keyspace: The keys of the cache or tenant.
+
+    Attributes:
+        entries: The keys of the entries, each once.
+
+    Raises:
+        TypeError: If a key is not, or does not become, a sequence of strings.
+    """
+
+    def __init__(
+        self, keys: Sequence[K], key: Callable[[K], Sequence[str]] | None, keyspace: Keyspace
+    ) -> None:
+        self._keys: list[K] = []
+        self._positions: list[int] = []
+        self.entries: list[EntryKeys] = []
+        known: dict[str, int] = {}
+        for each in keys:
+            entry = keyspace.keys(checked_key_parts(each if key is None else key(each)))
+            position = known.setdefault(entry.entry, len(self.entries))
+            if position == len(self.entries):
+                self.entries.append(entry)
+                self._keys.append(each)
+            self._positions.append(position)
+
+    async def load(
+        self,
+        load_many: Callable[[list[K]], Awaitable[Sequence[T | Exception]]],
+        positions: Iterable[int],
+    ) -> Sequence[T | Exception]:
+        """Load the values of the entries at these positions.
+
+        Raises:
+            TypeError: If ``load_many`` is not async.
+            CacheConfigurationError: If it does not return one value for each key.
+        """
+        missing = [self._keys[position] for position in positions]
+        loading: object = load_many(missing)
+        if not inspect.isawaitable(loading):
+            msg = (
+                "load_many of remember_many() is an async function; for a plain one call "
+                "remember_many_sync()."
+            )
+            raise TypeError(msg)
+        return _checked(await loading, len(missing))
+
+    def load_sync(
+        self,
+        load_many: Callable[[list[K]], Sequence[T | Exception]],
+        positions: Iterable[int],
+    ) -> Sequence[T | Exception]:
+        """Load the values of the entries at these positions; the twin of `load`.
+
+        Raises:
+            TypeError: If ``load_many`` is async.
+            CacheConfigurationError: If it does not return one value for each key.
+        """
+        missing = [self._keys[position] for position in positions]
+        values: object = load_many(missing)
+        if inspect.isawaitable(values):
+            if inspect.iscoroutine(values):
+                values.close()
+            msg = "load_many of remember_many_sync() is a plain function; for an async one await remember_many()."
+            raise TypeError(msg)
+        return _checked(values, len(missing))
+
+    def in_order(
+        self, results: Mapping[int, T | Exception] | Sequence[T | Exception]
+    ) -> list[T | Exception]:
+        """Return results by position in the order that the caller asked in."""
+        return [results[position] for position in self._positions]
+
+
+def _checked(values: object, count: int) -> Sequence[Any]:
+    if not isinstance(values, Sequence) or isinstance(values, str | bytes):
+        msg = (
+            f"load_many returned a {type(values).__name__}; return a list, one value for each key."
+        )
+        raise CacheConfigurationError(msg)
+    if len(values) != count:
+        msg = (
+            f"load_many returned {len(values)} values for {count} keys; return one value, or an "
+            "exception, for each key in the order of the keys."
+        )
+        raise CacheConfigurationError(msg)
+    return cast("Sequence[Any]", values)
