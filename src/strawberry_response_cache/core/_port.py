@@ -182,9 +182,9 @@ class Lookup(Effect[Judgement]):
         if isinstance(judged, Exception):
             return failure(judged)
         try:
-            verdict, write_id, epoch = (judged[n].decode("ascii") for n in (0, 1, 3))
-            pttl, clock = int(judged[2]), int(judged[4] or 0)
-        except (AttributeError, IndexError, TypeError, ValueError) as error:
+            verdict, write_id, remaining, epoch, ticks = judged
+            pttl, clock = int(remaining), int(ticks)
+        except (TypeError, ValueError) as error:
             return failure(error)
         lease = Lease(self.token, epoch, clock)
         match verdict:
@@ -280,7 +280,7 @@ class Commit(Effect[Committed]):
         (reply,) = replies
         if isinstance(reply, Exception):
             return failure(reply)
-        return Stored() if reply == [b"stored"] else Refused()
+        return Stored() if reply == ["stored"] else Refused()
 
     def unavailable(self, error: BaseException) -> Committed:
         """It may or may not have been stored."""

@@ -7,8 +7,9 @@ good while the epoch is the same, its clock is not below the floor and none of i
 at a later clock. If the table is lost, or was written under another run of the server, every entry
 of the tenant is a miss: the cache fails closed. No clock of a client takes part.
 
-Every script answers with its first argument, a random word of the caller, before all else: a
-connection that is out of step is seen, and one key's answer never passes for another's.
+Every script answers with one string of words, the first of which is its own first argument, a random
+word of the caller: a connection that is out of step is seen, and one key's answer never passes for
+another's.
 """
 
 import hashlib
@@ -102,9 +103,13 @@ LOOKUP: Final = _script(
     """
 -- KEYS: entry, lease, tag table.
 -- ARGV: token, lease ms, fresh epoch, table ms, rejected write id, run id, draw.
--- Answers {token, verdict, write id, pttl, epoch, clock}. The verdicts of an entry: 'fresh', 'stale'
+-- Answers token, verdict, write id, pttl, epoch, clock. The verdicts of an entry: 'fresh', 'stale'
 -- (another refreshes it), 'refresh' (the lease to refresh it is yours). Without one: 'granted' (the
 -- lease is yours), 'held' (another has it), 'refused' (the server takes no writes).
+local function said(token, verdict, wid, pttl, epoch, clock)
+  return string.format('%s %s %s %d %s %d', token, verdict, wid, pttl, epoch, clock)
+end
+
 local token = ARGV[1]
 local epoch, clock, floor = now(KEYS[3], ARGV[6])
 local found = nil
@@ -123,7 +128,7 @@ if found then
   pttl = redis.call('PTTL', KEYS[1])
   -- XFetch: the dearer an entry was to make, the earlier somebody makes it again.
   if pttl > found.stale and pttl - found.stale > found.cost * tonumber(ARGV[7]) then
-    return {token, 'fresh', found.wid, pttl, epoch, found.clock}
+    return said(token, 'fresh', found.wid, pttl, epoch, found.clock)
   end
   if pttl <= 0 then found = nil end
 end
@@ -165,9 +170,9 @@ if found then
   else
     verdict = 'stale'
   end
-  return {token, verdict, found.wid, pttl, epoch, clock}
+  return said(token, verdict, found.wid, pttl, epoch, clock)
 end
-return {token, verdict, '', 0, epoch or '', clock or 0}
+return said(token, verdict, '-', 0, epoch or '-', clock or 0)
 """,
 )
 
@@ -195,26 +200,26 @@ COMMIT: Final = _script(
     """
 -- KEYS: entry, lease, tag table.
 -- ARGV: token, epoch, clock, tags, px, table ms, run id, channel, entry.
--- Answers {token, 'stored'} or {token, 'refused'}; the lease is gone in either case.
+-- Answers token and 'stored' or 'refused'; the lease is gone in either case.
 local token = ARGV[1]
 local holder = held_by(KEYS[2], token)
 if not holder then
   -- A commit that is repeated because its answer was lost finds its own entry.
   local found = header(KEYS[1])
-  if found and found.wid == token then return {token, 'stored'} end
-  return {token, 'refused'}
+  if found and found.wid == token then return token .. ' stored' end
+  return token .. ' refused'
 end
 local epoch, _, floor = now(KEYS[3], ARGV[7])
 local clock = tonumber(ARGV[3])
 if epoch ~= ARGV[2] or clock < floor or purged(KEYS[3], ARGV[4], clock) then
   drop(KEYS[2], holder, ARGV[8])
-  return {token, 'refused'}
+  return token .. ' refused'
 end
 local set = redis.pcall('SET', KEYS[1], ARGV[9], 'PX', ARGV[5])
 drop(KEYS[2], holder, ARGV[8])
 if failed(set) then return set end
 if redis.call('PTTL', KEYS[3]) < tonumber(ARGV[6]) then redis.call('PEXPIRE', KEYS[3], ARGV[6]) end
-return {token, 'stored'}
+return token .. ' stored'
 """,
 )
 
@@ -225,7 +230,7 @@ RENEW: Final = _script(
     """
 -- KEYS: lease.  ARGV: token, lease ms.
 if held_by(KEYS[1], ARGV[1]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
-return {ARGV[1]}
+return ARGV[1]
 """,
 )
 
@@ -237,7 +242,7 @@ RELEASE: Final = _script(
 -- KEYS: lease.  ARGV: token, channel.
 local holder = held_by(KEYS[1], ARGV[1])
 if holder then drop(KEYS[1], holder, ARGV[2]) end
-return {ARGV[1]}
+return ARGV[1]
 """,
 )
 
@@ -252,7 +257,7 @@ local epoch, clock, floor = now(KEYS[1], ARGV[2])
 if not epoch then
   redis.call('DEL', KEYS[1])
   redis.pcall('PUBLISH', ARGV[4], 'c ' .. KEYS[1])
-  return {ARGV[1]}
+  return ARGV[1]
 end
 -- A tick for each tag, so that ticks bound how many tags are younger than a clock.
 clock = redis.pcall('HINCRBY', KEYS[1], 'c', #ARGV - 4)
@@ -260,7 +265,7 @@ if failed(clock) then
   -- A server that is full still takes this: everything of the tenant goes.
   redis.call('DEL', KEYS[1])
   redis.pcall('PUBLISH', ARGV[4], 'c ' .. KEYS[1])
-  return {ARGV[1]}
+  return ARGV[1]
 end
 local tags = {}
 for i = 5, #ARGV do
@@ -291,7 +296,7 @@ if cursor then
     redis.call('HSET', KEYS[1], 's', swept[1])
   end
 end
-return {ARGV[1]}
+return ARGV[1]
 """,
 )
 
@@ -303,7 +308,7 @@ FORGET: Final = _script(
 redis.call('UNLINK', KEYS[1], KEYS[2])
 redis.pcall('PUBLISH', ARGV[2], 'k ' .. KEYS[1])
 redis.pcall('PUBLISH', ARGV[2], 'w ' .. KEYS[2])
-return {ARGV[1]}
+return ARGV[1]
 """,
 )
 
@@ -314,7 +319,7 @@ CLEAR: Final = _script(
 -- With the epoch gone no entry is good and no running generation commits.
 redis.call('UNLINK', KEYS[1])
 redis.pcall('PUBLISH', ARGV[2], 'c ' .. KEYS[1])
-return {ARGV[1]}
+return ARGV[1]
 """,
 )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
-from typing import Any, Final
+from typing import Any
 
 from redis.exceptions import NoScriptError
 
@@ -33,14 +33,9 @@ def pack(calls: Iterable[Call], run_id: str, *, by_text: bool = False) -> bytes:
         pieces.append(b"*%d\r\n" % len(words))
         for word in words:
             if word is RUN_ID:
-                encoded = run_id.encode()
-            elif isinstance(word, bytes):
-                encoded = word
-            else:
-                encoded = str(word).encode()
-            pieces.append(b"$%d\r\n" % len(encoded))
-            pieces.append(encoded)
-            pieces.append(b"\r\n")
+                word = run_id  # noqa: PLW2901 - the placeholder is what is replaced
+            encoded = word if isinstance(word, bytes) else str(word).encode()
+            pieces.append(b"$%d\r\n%b\r\n" % (len(encoded), encoded))
     return b"".join(pieces)
 
 
@@ -50,16 +45,19 @@ def checked(call: Call, reply: Any) -> Any:  # noqa: ANN401 - whatever a server 
     Every script answers with its first argument, a random word of the caller, before all else. A
     connection that lost or gained a reply would otherwise hand one key's answer to another.
 
+    Returns:
+        The words after the first; what is no script's answer as it is.
+
     Raises:
         ForeignReplyError: If it is the reply to something else.
     """
     what, _, arguments = call
     if not isinstance(what, Script) or isinstance(reply, Exception):
         return reply
-    expected: Final = str(arguments[0]).encode()
-    if not isinstance(reply, list) or not reply or reply[0] != expected:
+    words = reply.decode("ascii", "replace").split(" ") if isinstance(reply, bytes) else [""]
+    if words[0] != arguments[0]:
         raise ForeignReplyError
-    return reply[1:]
+    return words[1:]
 
 
 def split(replies: Iterable[Any], calls: Sequence[Sequence[Call]]) -> list[Sequence[Any]]:
