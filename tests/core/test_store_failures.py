@@ -339,7 +339,7 @@ async def test_failures_are_logged_once_per_interval_with_their_number_and_no_se
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     url = f"redis://hunter2-user:hunter2@127.0.0.1:{unused_port}"
-    cache = new_cache(url).for_tenant("hunter2-tenant")
+    cache = new_cache(url, breaker_failures=100).for_tenant("hunter2-tenant")
 
     async def fail_once() -> None:
         await face.remember(

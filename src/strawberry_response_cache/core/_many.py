@@ -45,6 +45,7 @@ class Many(Generic[T]):
         self._flows = flows
         self.requests: dict[int, Request] = {}
         self.results: dict[int, T | Exception] = {}
+        self._thrown: dict[int, BaseException] = {}
         for position, flow in enumerate(flows):
             self._step(position, partial(flow.send, None))
 
@@ -68,7 +69,8 @@ class Many(Generic[T]):
 
     def fail(self, position: int, error: BaseException) -> None:
         """Raise in a flow what it waits for; an error of the flow's own is its key's."""
-        self._step(position, partial(self._flows[position].throw, error), expected=error)
+        self._thrown[position] = error
+        self._step(position, partial(self._flows[position].throw, error))
 
     def loaded(self, positions: Sequence[int], values: Sequence[T | Exception]) -> None:
         """Give flows their generated values; an exception among them is its key's alone."""
@@ -78,13 +80,7 @@ class Many(Generic[T]):
             else:
                 self.answer(position, value)
 
-    def _step(
-        self,
-        position: int,
-        step: Callable[[], Request],
-        *,
-        expected: BaseException | None = None,
-    ) -> None:
+    def _step(self, position: int, step: Callable[[], Request]) -> None:
         joined = isinstance(self.requests.pop(position, None), Join)
         try:
             self.requests[position] = step()
@@ -92,7 +88,8 @@ class Many(Generic[T]):
             self.results[position] = cast("CachedResponse[T]", end.value).value
         except Exception as error:  # noqa: BLE001 - a generator's own, judged below
             own = own_error(error) if isinstance(error, RuntimeError) else error
-            if (own is expected or joined) and isinstance(own, Exception):
+            is_its_keys = joined or own is self._thrown.get(position)
+            if is_its_keys and isinstance(own, Exception):
                 self.results[position] = own
             else:
                 raise own from None

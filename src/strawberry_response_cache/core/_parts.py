@@ -27,6 +27,7 @@ class Part:
         epoch: The epoch that it was recorded in; None for a value just generated, which is no
             older than the whole's own lease.
         clock: The clock that it was recorded at; None as above.
+        is_fit: Whether what is made of it may be stored.
     """
 
     keys: EntryKeys
@@ -34,23 +35,20 @@ class Part:
     remaining_ms: int
     epoch: str | None = None
     clock: int | None = None
+    is_fit: bool = True
 
 
 class Parts:
     """What one run of a generator took from the cache; filled from any task or thread of it."""
 
-    __slots__ = ("_parts", "_unfit")
+    __slots__ = ("_parts",)
 
     def __init__(self) -> None:
         self._parts: list[Part] = []
-        self._unfit = False
 
-    def add(self, part: Part | None) -> None:
-        """Note a part; None for one that may not be stored."""
-        if part is None:
-            self._unfit = True
-        else:
-            self._parts.append(part)
+    def add(self, part: Part) -> None:
+        """Note a part."""
+        self._parts.append(part)
 
     def fold(
         self, recording: Recording, keys: EntryKeys, lease: Lease | None
@@ -67,18 +65,20 @@ class Parts:
             or belongs to another tenant, whose purges do not reach here.
         """
         clock = None if lease is None else lease.clock
-        if not self._parts and not self._unfit:
+        # Another cache is another matter: it has tags of its own, and nobody expects ours to reach.
+        parts = [part for part in self._parts if part.keys.channel == keys.channel]
+        if not parts:
             return recording, clock
-        remaining = min((part.remaining_ms for part in self._parts), default=recording.ttl_ms)
-        if self._unfit or remaining <= 0 or any(p.keys.tenant != keys.tenant for p in self._parts):
+        remaining = min(part.remaining_ms for part in parts)
+        if remaining <= 0 or not all(p.is_fit and p.keys.tenant == keys.tenant for p in parts):
             return None
         if clock is not None and lease is not None:
-            for part in self._parts:
+            for part in parts:
                 # Clocks of two slots do not compare; there a purge stamps every slot twice.
                 if part.keys.tags == keys.tags and part.clock is not None:
                     same = part.epoch == lease.epoch
                     clock = min(clock, part.clock if same else BEFORE_EVERYTHING)
-        tags = {tag for part in self._parts for tag in (part.keys.own_tag, *part.tags)}
+        tags = {tag for part in parts for tag in (part.keys.own_tag, *part.tags)}
         folded = replace(
             recording,
             ttl_ms=min(recording.ttl_ms, remaining),

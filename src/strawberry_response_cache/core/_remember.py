@@ -449,12 +449,11 @@ class Remember(Generic[T]):
     ) -> None:
         """Tell the generators that the caller runs in what they were given."""
         for whole in self.within:
-            part = Part(self.keys, recording.tags, remaining_ms, epoch, clock)
-            whole.parts.add(part if fit else None)
+            whole.parts.add(Part(self.keys, recording.tags, remaining_ms, epoch, clock, fit))
 
     def _is_unfit_part(self) -> None:
         for whole in self.within:
-            whole.parts.add(None)
+            whole.parts.add(Part(self.keys, (), 0, is_fit=False))
 
     # -- Leases -----------------------------------------------------------------------------------
 

@@ -1,0 +1,133 @@
+"""The breaker: failures in a row open it, one probe at a time closes it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from strawberry_response_cache.core import (
+    CacheDetail,
+    CacheSettings,
+    CacheStatus,
+    ResponseCache,
+)
+from strawberry_response_cache.core._redis.breaker import Breaker, BreakerOpenError
+
+
+class Clock:
+    """A clock that goes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        self.now += 0.001
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def breaker(clock: Clock) -> Breaker:
+    return Breaker(failures=3, seconds=10, clock=clock)
+
+
+def fail(breaker: Breaker, times: int) -> None:
+    for _ in range(times):
+        breaker.failed(breaker.admit())
+
+
+def test_failures_in_a_row_open_it(breaker: Breaker) -> None:
+    fail(breaker, 2)
+    assert not breaker.is_open
+    fail(breaker, 1)
+
+    assert breaker.is_open
+    assert breaker.turns_away()
+    with pytest.raises(BreakerOpenError):
+        breaker.admit()
+
+
+def test_a_success_in_between_starts_the_count_anew(breaker: Breaker) -> None:
+    fail(breaker, 2)
+    breaker.succeeded()
+    fail(breaker, 2)
+
+    assert not breaker.is_open
+
+
+def test_failures_of_what_was_under_way_together_are_one(breaker: Breaker) -> None:
+    began = [breaker.admit() for _ in range(50)]
+    for each in began:
+        breaker.failed(each)
+
+    assert not breaker.is_open
+
+
+def test_one_probe_at_a_time_is_let_through_when_it_is_due(breaker: Breaker, clock: Clock) -> None:
+    fail(breaker, 3)
+    clock.now += 10
+
+    probe = breaker.admit()
+    with pytest.raises(BreakerOpenError):
+        breaker.admit()
+    breaker.failed(probe)
+    with pytest.raises(BreakerOpenError):
+        breaker.admit()
+    clock.now += 10
+    breaker.admit()
+
+
+def test_a_probe_that_succeeds_closes_it(breaker: Breaker, clock: Clock) -> None:
+    fail(breaker, 3)
+    clock.now += 10
+    breaker.admit()
+    breaker.succeeded()
+
+    assert not breaker.is_open
+    assert not breaker.turns_away()
+    breaker.admit()
+    breaker.admit()
+
+
+def test_a_probe_counts_even_if_an_older_call_fails_beside_it(
+    breaker: Breaker, clock: Clock
+) -> None:
+    older = breaker.admit()
+    fail(breaker, 3)
+    clock.now += 10
+    probe = breaker.admit()
+    breaker.failed(older)
+    breaker.failed(probe)
+    clock.now += 10
+
+    breaker.admit()
+
+
+def test_what_is_urgent_is_tried_all_the_same_and_is_no_probe(
+    breaker: Breaker, clock: Clock
+) -> None:
+    fail(breaker, 3)
+    breaker.admit(urgent=True)
+    clock.now += 10
+    breaker.admit()
+
+
+async def test_a_server_that_is_down_for_long_is_not_asked_any_more(
+    new_cache: Callable[..., ResponseCache], unused_port: int, face: Any
+) -> None:
+    cache = new_cache(f"redis://127.0.0.1:{unused_port}", breaker_failures=2, breaker_seconds=3600)
+    responses = [await face.remember(cache, ["a"], 60, lambda: "value") for _ in range(5)]
+
+    assert {response.detail for response in responses} == {CacheDetail.STORE_FAILURE}
+    assert {response.status for response in responses} == {CacheStatus.BYPASS}
+    driver: Any = cache._engine.sync_driver() if face.synchronous else cache._engine.async_driver()
+    assert driver.transport._link._breaker.is_open
+
+
+def test_its_numbers_are_settings() -> None:
+    assert CacheSettings().breaker_failures == 5
+    assert CacheSettings().breaker_seconds == 1

@@ -1,0 +1,265 @@
+"""Local memory: bounded, coherent with purges, and empty whenever it cannot be trusted."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from strawberry_response_cache.core import CacheDetail, ResponseCache
+from strawberry_response_cache.core._entry import Entry, Recording
+from strawberry_response_cache.core._keys import EntryKeys
+from strawberry_response_cache.core._memory import Memory
+from strawberry_response_cache.core._news import hear
+
+Eventually = Callable[[Callable[[], object]], Awaitable[None]]
+
+
+class World:
+    """A memory with a clock and a trust that a test decides on."""
+
+    def __init__(self, max_bytes: int = 100_000, ttl: float = 60) -> None:
+        self.now = 0.0
+        self.trusted = True
+        self.memory = Memory(
+            max_bytes=max_bytes,
+            ttl=ttl,
+            is_trusted=lambda: self.trusted,
+            clock=lambda: self.now,
+        )
+
+    def keep(
+        self, name: str, *, tags: tuple[str, ...] = (), ttl_ms: int = 10_000, size: int = 1
+    ) -> None:
+        entry = Entry(Recording(b"x" * size, ttl_ms, 0, tags), "wid", "epoch", 1, ttl_ms)
+        self.memory.keep(keys(name), entry, self.memory.ticket())
+
+    def has(self, name: str) -> bool:
+        return self.memory.get(keys(name)) is not None
+
+
+def keys(name: str, table: str = "table") -> EntryKeys:
+    return EntryKeys(f"e:{name}", f"l:{name}", table, "channel", "tenant")
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_an_entry_is_kept_no_longer_than_redis_grants_and_no_longer_than_the_setting() -> None:
+    world = World(ttl=5)
+    world.keep("short", ttl_ms=2_000)
+    world.keep("long", ttl_ms=60_000)
+
+    world.now = 1.9
+    assert world.has("short")
+    world.now = 2.0
+    assert not world.has("short")
+    assert world.has("long")
+    world.now = 5.0
+    assert not world.has("long")
+
+
+def test_an_entry_ages_while_it_is_kept(world: World) -> None:
+    world.keep("a", ttl_ms=10_000)
+    world.now = 4.0
+    entry = world.memory.get(keys("a"))
+
+    assert entry is not None
+    assert (entry.age, entry.ttl) == (4, 6)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [b"t table x,y", b"k e:a", b"c table", b"something that is not understood", b"\xff"],
+)
+def test_news_of_a_purge_drops_what_it_concerns(world: World, message: bytes) -> None:
+    world.keep("a", tags=("y",))
+    hear(message, world.memory, lambda _: None)
+
+    assert not world.has("a")
+
+
+@pytest.mark.parametrize("message", [b"t table z", b"t other y", b"k e:b", b"c other", b"w l:a"])
+def test_and_nothing_else(world: World, message: bytes) -> None:
+    world.keep("a", tags=("y",))
+    hear(message, world.memory, lambda _: None)
+
+    assert world.has("a")
+
+
+@pytest.mark.parametrize("message", [b"t table x,y", b"k e:a", b"c table", b"?"])
+def test_a_fill_that_raced_a_purge_is_not_kept(world: World, message: bytes) -> None:
+    ticket = world.memory.ticket()
+    hear(message, world.memory, lambda _: None)
+    entry = Entry(Recording(b"old", 10_000, 0, ("y",)), "wid", "epoch", 1, 10_000)
+    world.memory.keep(keys("a"), entry, ticket)
+
+    assert not world.has("a")
+
+
+def test_a_fill_after_more_news_than_are_remembered_is_not_kept(world: World) -> None:
+    ticket = world.memory.ticket()
+    for _ in range(2000):
+        world.memory.purge("other", ["z"])
+    entry = Entry(Recording(b"old", 10_000), "wid", "epoch", 1, 10_000)
+    world.memory.keep(keys("a"), entry, ticket)
+
+    assert not world.has("a")
+
+
+def test_without_trust_it_is_empty_and_stays_so(world: World) -> None:
+    world.keep("a")
+    world.trusted = False
+    assert not world.has("a")
+    assert len(world.memory) == 0
+    world.keep("a")
+    assert len(world.memory) == 0
+    world.trusted = True
+    assert not world.has("a")
+
+
+def test_it_is_bounded_by_bytes_and_drops_what_was_not_used_for_longest() -> None:
+    world = World(max_bytes=10_000)
+    for name in ("a", "b", "c"):
+        world.keep(name, size=2_000)
+    assert world.has("a")
+    world.keep("d", size=2_000)
+
+    assert [name for name in "abcd" if world.has(name)] == ["a", "c", "d"]
+    world.keep("too large", size=20_000)
+    assert not world.has("too large")
+
+
+def test_100_000_entries_leave_no_more_than_the_bound() -> None:
+    world = World(max_bytes=50_000)
+    for number in range(100_000):
+        world.keep(str(number), tags=(f"tag {number}", "all"))
+    assert world.memory.size <= 50_000
+    assert len(world.memory._tagged) <= len(world.memory) + 1
+
+    world.memory.forget_everything()
+    assert (world.memory.size, len(world.memory), world.memory._tagged) == (0, 0, {})
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("keep"), st.sampled_from("abc"), st.sampled_from("xyz")),
+            st.tuples(st.just("purge"), st.sampled_from("xyz"), st.just("")),
+            st.tuples(st.just("forget"), st.sampled_from("abc"), st.just("")),
+            st.tuples(st.just("clear"), st.just(""), st.just("")),
+        )
+    )
+)
+def test_it_is_a_dictionary_with_losses(steps: list[tuple[str, str, str]]) -> None:
+    world, model = World(), dict[str, str]()
+    for step, name, tag in steps:
+        match step:
+            case "keep":
+                world.keep(name, tags=(tag,))
+                model[name] = tag
+            case "purge":
+                world.memory.purge("table", [name])
+                model = {key: value for key, value in model.items() if value != name}
+            case "forget":
+                world.memory.forget(f"e:{name}")
+                model.pop(name, None)
+            case _:
+                world.memory.clear("table")
+                model = {}
+        assert {name for name in "abc" if world.has(name)} == set(model)
+    assert world.memory.size == sum(1001 for _ in model)
+
+
+# -- On a store ------------------------------------------------------------------------------------
+
+
+async def test_a_second_read_does_not_leave_the_process(
+    new_cache: Callable[..., ResponseCache], valkey_url: str, raw_valkey: Any, face: Any
+) -> None:
+    cache = new_cache(valkey_url, local_bytes=1_000_000, local_max_lag=60)
+    await local(cache, face, ["a"])
+    raw_valkey.config_resetstat()
+
+    response = await face.remember(cache, ["a"], 60, lambda: "no")
+
+    assert (response.value, response.detail) == ("value", CacheDetail.LOCAL)
+    assert "cmdstat_evalsha" not in raw_valkey.info("commandstats")
+
+
+async def local(cache: ResponseCache, face: Any, parts: list[str], **more: Any) -> None:
+    """Remember until local memory is trusted and has it."""
+    for _ in range(2000):
+        response = await face.remember(cache, parts, 60, lambda: "value", **more)
+        if response.detail is CacheDetail.LOCAL:
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError
+
+
+@pytest.mark.parametrize("purge", ["invalidate", "forget", "clear"])
+async def test_a_purge_by_this_process_is_seen_at_once(
+    new_cache: Callable[..., ResponseCache], url: str, face: Any, purge: str
+) -> None:
+    cache = new_cache(url, local_bytes=1_000_000, local_max_lag=60)
+    await local(cache, face, ["a"], tags=["t"])
+
+    await {
+        "invalidate": lambda: face.invalidate(cache, "t"),
+        "forget": lambda: face.forget(cache, ["a"]),
+        "clear": lambda: face.clear(cache),
+    }[purge]()
+
+    assert (await face.remember(cache, ["a"], 60, lambda: "new")).value == "new"
+
+
+@pytest.mark.parametrize("purge", ["invalidate", "forget", "clear"])
+async def test_a_purge_by_another_process_is_heard(
+    new_cache: Callable[..., ResponseCache],
+    valkey_url: str,
+    face: Any,
+    eventually: Eventually,
+    purge: str,
+) -> None:
+    cache = new_cache(valkey_url, local_bytes=1_000_000, local_max_lag=60)
+    other = new_cache(valkey_url)
+    await local(cache, face, ["a"], tags=["t"])
+
+    await {
+        "invalidate": lambda: face.invalidate(other, "t"),
+        "forget": lambda: face.forget(other, ["a"]),
+        "clear": lambda: face.clear(other),
+    }[purge]()
+
+    driver = cache._engine.sync_driver() if face.synchronous else cache._engine.async_driver()
+    memory = driver.memory
+    assert memory is not None
+    await eventually(lambda: len(memory) == 0)
+    assert (await face.remember(cache, ["a"], 60, lambda: "new")).value == "new"
+
+
+async def test_a_subscription_that_is_cut_empties_it(
+    new_cache: Callable[..., ResponseCache],
+    valkey_url: str,
+    raw_valkey: Any,
+    face: Any,
+    eventually: Eventually,
+) -> None:
+    cache = new_cache(valkey_url, local_bytes=1_000_000, local_max_lag=60)
+    await local(cache, face, ["a"])
+    driver = cache._engine.sync_driver() if face.synchronous else cache._engine.async_driver()
+    memory = driver.memory
+    assert memory is not None
+
+    raw_valkey.client_kill_filter(_type="pubsub")
+
+    await eventually(lambda: len(memory) == 0)
+
+
+async def test_it_is_off_by_default(cache: ResponseCache) -> None:
+    assert cache._engine.async_driver().memory is None
+    assert cache._engine.sync_driver().memory is None

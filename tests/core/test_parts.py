@@ -1,0 +1,192 @@
+"""Answers made of answers: a whole has the tags of its parts and does not outlive them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
+
+
+@pytest.fixture
+def remember(cache: ResponseCache) -> Callable[..., Any]:
+    """Call the sync face, which nests without ceremony; the rules are the same."""
+
+    def call(parts: list[str], generate: Callable[[], Any], ttl: float = 60, **more: Any) -> Any:
+        return cache.remember_sync(parts, ttl, generate, **more)
+
+    return call
+
+
+def test_a_purge_of_a_part_purges_the_whole(remember: Any, cache: ResponseCache) -> None:
+    content = "old"
+
+    def whole() -> str:
+        return "made of " + remember(["part"], lambda: content, tags=["t"]).value
+
+    assert remember(["whole"], whole).value == "made of old"
+    content = "new"
+    cache.invalidate_sync("t")
+
+    assert remember(["whole"], whole).value == "made of new"
+
+
+def test_so_does_a_purge_of_a_part_that_was_a_hit(remember: Any, cache: ResponseCache) -> None:
+    content = "old"
+
+    def whole() -> str:
+        return "made of " + remember(["part"], lambda: content, tags=["t"]).value
+
+    remember(["part"], lambda: content, tags=["t"])
+    remember(["whole"], whole)
+    content = "new"
+    cache.invalidate_sync("t")
+
+    assert remember(["whole"], whole).value == "made of new"
+
+
+def test_and_of_a_part_of_a_part(remember: Any, cache: ResponseCache) -> None:
+    content = "old"
+
+    def part() -> str:
+        return str(remember(["innermost"], lambda: content, tags=["t"]).value)
+
+    def whole() -> str:
+        return str(remember(["part"], part).value)
+
+    assert remember(["whole"], whole).value == "old"
+    content = "new"
+    cache.invalidate_sync("t")
+
+    assert remember(["whole"], whole).value == "new"
+
+
+def test_a_part_that_is_forgotten_takes_the_whole_along(
+    remember: Any, cache: ResponseCache
+) -> None:
+    content = "old"
+
+    def whole() -> str:
+        return str(remember(["part"], lambda: content).value)
+
+    remember(["whole"], whole)
+    content = "new"
+    cache.forget_sync(["part"])
+
+    assert remember(["whole"], whole).value == "new"
+
+
+def test_a_whole_made_of_a_part_from_before_a_purge_is_refused(
+    remember: Any, cache: ResponseCache
+) -> None:
+    content = "old"
+
+    def whole() -> str:
+        nonlocal content
+        value = str(remember(["part"], lambda: content, tags=["t"]).value)
+        content = "new"
+        cache.invalidate_sync("t")
+        return value
+
+    response = remember(["whole"], whole)
+    assert (response.value, response.detail) == ("old", CacheDetail.REFUSED)
+    assert remember(["whole"], lambda: "again").value == "again"
+
+
+def test_a_whole_lives_no_longer_than_its_parts(remember: Any) -> None:
+    def whole() -> str:
+        return str(remember(["part"], lambda: "part", ttl=5).value)
+
+    assert remember(["whole"], whole, ttl=3600).ttl <= 5
+    assert remember(["whole"], lambda: "no", ttl=3600).ttl <= 5
+
+
+def test_a_whole_made_of_a_stale_part_is_not_stored(remember: Any, raw: Any, cache: Any) -> None:
+    remember(["part"], lambda: "old", ttl=60, stale=600)
+    keys = cache._keyspace.keys(["part"])
+    raw.pexpire(keys.entry, 100_000)  # its ttl is over, its stale window is not
+    raw.set(keys.lease, "another process", px=60_000)
+
+    response = remember(["whole"], lambda: remember(["part"], lambda: "no").value)
+
+    assert (response.value, response.status) == ("old", CacheStatus.BYPASS)
+    assert response.detail is CacheDetail.UNCACHEABLE_PART
+
+
+def test_a_whole_made_of_a_part_that_may_not_be_stored_is_not_stored(remember: Any) -> None:
+    def whole() -> str:
+        return str(remember(["part"], lambda: "part", cacheable=lambda _: False).value)
+
+    assert remember(["whole"], whole).detail is CacheDetail.UNCACHEABLE_PART
+    assert remember(["whole"], lambda: "again").value == "again"
+
+
+def test_a_whole_made_of_another_tenants_part_is_not_stored(
+    remember: Any, cache: ResponseCache
+) -> None:
+    def whole() -> str:
+        return cache.for_tenant("acme").remember_sync(["part"], 60, lambda: "acme's").value
+
+    assert remember(["whole"], whole).detail is CacheDetail.UNCACHEABLE_PART
+
+
+def test_a_part_with_a_ttl_of_zero_is_none(remember: Any) -> None:
+    def whole() -> str:
+        return str(remember(["part"], lambda: "part", ttl=0).value)
+
+    assert remember(["whole"], whole).detail is CacheDetail.GENERATED
+
+
+def test_another_cache_is_another_matter(
+    remember: Any, new_cache: Callable[..., ResponseCache]
+) -> None:
+    tokens = new_cache("memory://", prefix="tokens")
+
+    def whole() -> str:
+        return tokens.remember_sync(["token"], 1, lambda: "token", tags=["t"]).value
+
+    assert remember(["whole"], whole).ttl == 60
+    tokens.invalidate_sync("t")
+    assert remember(["whole"], lambda: "no").status is CacheStatus.HIT
+
+
+async def test_parts_are_noticed_in_tasks_of_the_generator(
+    cache: ResponseCache, gathered: Callable[..., Any]
+) -> None:
+    content = "old"
+
+    async def part() -> str:
+        return content
+
+    async def whole() -> list[str]:
+        responses = await gathered(3, lambda: cache.remember(["part"], 60, part, tags=["t"]))
+        return [response.value for response in responses]
+
+    assert (await cache.remember(["whole"], 60, whole)).value == ["old"] * 3
+    content = "new"
+    await cache.invalidate("t")
+
+    assert (await cache.remember(["whole"], 60, whole)).value == ["new"] * 3
+
+
+@pytest.mark.parametrize("spread", [2, 16])
+def test_it_holds_across_slots(
+    new_cache: Callable[..., ResponseCache], url: str, spread: int
+) -> None:
+    cache = new_cache(url, spread=spread)
+    content = "old"
+
+    def whole() -> list[str]:
+        return [
+            cache.remember_sync([str(n)], 60, lambda: content, tags=["t"]).value for n in range(8)
+        ]
+
+    assert cache.remember_sync(["whole"], 60, whole).value == ["old"] * 8
+    content = "new"
+    cache.invalidate_sync("t")
+    assert cache.remember_sync(["whole"], 60, whole).value == ["new"] * 8
+
+    content = "newer"
+    for number in range(8):
+        cache.forget_sync([str(number)])
+    assert cache.remember_sync(["whole"], 60, whole).value == ["newer"] * 8
