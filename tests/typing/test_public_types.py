@@ -84,3 +84,53 @@ async def test_the_extension_is_what_a_schema_takes() -> None:
     assert_type(extension.check(schema), None)
     assert (await schema.execute("{ account { name } }", context_value="t")).errors is None
     await cache.aclose()
+
+
+ledger_cache = ResponseCache.from_url("memory://", prefix="typing")
+
+
+@ledger_cache.cached(ttl=60, tags=["year"], stale=timedelta(seconds=5))
+async def entries(year: int, *, drafts: bool = False) -> list[int]:
+    return [year, drafts]
+
+
+@ledger_cache.cached(ttl=len, cacheable=bool, as_type=str)
+def title(*words: str, **more: str) -> str:
+    return " ".join((*words, *more.values()))
+
+
+class Ledger:
+    name = "main"
+
+    @ledger_cache.cached(ttl=60, key=lambda self, year: ["total", self.name, str(year)])
+    async def total(self, year: int) -> int:
+        return year
+
+    @staticmethod
+    @ledger_cache.cached(ttl=60)
+    def currency(code: str) -> str:
+        return code
+
+
+async def test_a_cached_function_keeps_its_signature() -> None:
+    assert_type(await entries(2026, drafts=True), list[int])
+    assert_type(title("a", "b", c="d"), str)
+    assert_type(await Ledger().total(2026), int)
+    assert_type(Ledger.currency("EUR"), str)
+    await ledger_cache.aclose()
+
+
+async def test_the_key_of_a_call_takes_the_same_arguments() -> None:
+    assert_type(entries.key_parts(2026), tuple[str, ...])
+    assert_type(Ledger.total.key_parts(Ledger(), year=2026), tuple[str, ...])
+    await ledger_cache.forget(title.key_parts("a"))
+    await ledger_cache.aclose()
+
+
+async def wrong_calls() -> None:
+    """Never run: every line is an error to both type checkers."""
+    await entries("2026")  # type: ignore[arg-type] # the year is an int
+    await entries(2026, True)  # type: ignore[call-arg] # by keyword only
+    entries.key_parts(year="2026")  # type: ignore[arg-type] # as above
+    title(1)  # type: ignore[arg-type] # words are strings
+    await Ledger().total()  # type: ignore[call-arg] # a year is missing

@@ -7,6 +7,7 @@ from typing import Any, Self, TypeVar, cast
 from uuid import UUID
 
 from strawberry_response_cache.core._async_driver import AsyncDriver
+from strawberry_response_cache.core._cached import FROM_ANNOTATION, Cached
 from strawberry_response_cache.core._driving import is_in_a_loop
 from strawberry_response_cache.core._duration import Duration
 from strawberry_response_cache.core._engine import Engine
@@ -346,6 +347,64 @@ class ResponseCache:
             cacheable=cacheable,
             max_bytes=settings.max_entry_bytes,
             strict=settings.strict,
+        )
+
+    def cached(
+        self,
+        *,
+        ttl: "Duration | Callable[[Any], Duration]",
+        tags: "Iterable[str] | Callable[[Any], Iterable[str]]" = (),
+        key: Callable[..., Sequence[str]] | None = None,
+        stale: Duration | None = None,
+        as_type: object = FROM_ANNOTATION,
+        cacheable: Callable[[Any], bool] | None = None,
+    ) -> Cached:
+        """Return a decorator that remembers what a function returns, by its arguments.
+
+        It stands above an async function (which then runs in `remember`) or a plain one (in
+        `remember_sync`). The function returns its value as before, and has ``key_parts(...)``, which
+        gives the key of a call to `forget`. The key is made of the function's module and name and of
+        all its arguments, defaults included. What a function takes from anywhere else, such as from
+        the function around it, is not in its key.
+
+        Args:
+            ttl: As in `remember`.
+            tags: As in `remember`.
+            key: A function of the same arguments that returns the whole key; for arguments such as
+                sessions, of which no key can be made, and for methods, whose ``self`` is one.
+            stale: As in `remember`.
+            as_type: As in `remember`; by default what the function's annotation says it returns.
+            cacheable: As in `remember`.
+
+        Raises:
+            CacheConfigurationError: If it stands above anything but a function that returns a value,
+                or a duration is not one; and at a call, if no key can be made of an argument.
+
+        Example:
+            >>> import asyncio, datetime
+            >>> cache = ResponseCache.from_url("memory://", prefix="ledger")
+            >>> @cache.cached(ttl=60)
+            ... async def closing_day(year: int, *, leap: bool = False) -> datetime.date:
+            ...     print("reading the calendar")
+            ...     return datetime.date(year, 12, 31)
+            >>> async def main() -> None:
+            ...     async with cache:
+            ...         print(await closing_day(2026), await closing_day(year=2026, leap=False))
+            ...         await cache.forget(closing_day.key_parts(2026))
+            ...         await closing_day(2026)
+            >>> asyncio.run(main())
+            reading the calendar
+            2026-12-31 2026-12-31
+            reading the calendar
+        """
+        return Cached(
+            self,
+            ttl=ttl,
+            tags=tags,
+            key=key,
+            stale=stale,
+            as_type=as_type,
+            cacheable=cacheable,
         )
 
     def _keys(self, key_parts: Sequence[str]) -> EntryKeys:

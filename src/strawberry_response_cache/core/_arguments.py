@@ -1,0 +1,101 @@
+"""Arguments of a call as text for a key: different values never have the same text.
+
+Equal is not enough to be the same: ``1``, ``True``, ``1.0`` and ``"1"`` are four keys. Only exact
+types count, since a subclass can hold more than its base shows, such as a `str` that is safe HTML.
+"""
+
+import datetime
+from collections.abc import Callable
+from decimal import Decimal
+from enum import Enum, Flag
+from typing import Any, Final, cast
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+_DEEPEST: Final = 100
+
+
+class UnkeyableError(Exception):
+    """A value has no text that stands for it alone; the message says what it is, never its value."""
+
+
+def text(value: object, depth: int = 0) -> str:
+    """Return a text that stands for a value and for no other.
+
+    Takes None, booleans, numbers, strings, bytes, `Decimal`, `UUID`, dates and datetimes, members of
+    an `Enum`, and lists, tuples and dicts with string keys of these. The order of a dict's keys does
+    not count, as it does not for ``==``.
+
+    Raises:
+        UnkeyableError: If the value is, or holds, anything else.
+
+    Example:
+        >>> text([1, "1"])
+        'list 16:int 3:0x1str 1:1'
+    """
+    kind = type(value)
+    if depth > _DEEPEST:
+        msg = f"something nested deeper than {_DEEPEST} levels"
+        raise UnkeyableError(msg)
+    if (scalar := _SCALARS.get(kind)) is not None:
+        return _tagged(kind.__name__, scalar(value))
+    if kind is list or kind is tuple:
+        items = cast("list[object] | tuple[object, ...]", value)
+        return _tagged(kind.__name__, "".join(text(item, depth + 1) for item in items))
+    if kind is dict:
+        return _tagged("dict", _items(cast("dict[object, object]", value), depth + 1))
+    if isinstance(value, Enum):
+        return _tagged("enum", _member(value))
+    if isinstance(value, UUID):  # subclasses too: database drivers have their own
+        return _tagged("UUID", value.hex)
+    msg = f"a {kind.__module__}.{kind.__qualname__}"
+    raise UnkeyableError(msg)
+
+
+def _tagged(kind: str, body: str) -> str:
+    """Say what a text is and where it ends, so that texts in a row can be told apart."""
+    return f"{kind} {len(body)}:{body}"
+
+
+def _items(mapping: dict[object, object], depth: int) -> str:
+    for key in mapping:
+        if type(key) is not str:
+            msg = f"a dict with a key of type {type(key).__name__}"
+            raise UnkeyableError(msg)
+    items = sorted(cast("dict[str, object]", mapping).items())
+    return "".join(f"{text(key)}{text(value, depth)}" for key, value in items)
+
+
+def _member(member: Enum) -> str:
+    """Name a member; a combination of flags may have no name, and has its bits."""
+    kind = type(member)
+    name = hex(member._value_) if isinstance(member, Flag) else member._name_
+    return f"{kind.__module__}:{kind.__qualname__}:{name}"
+
+
+def _moment(moment: datetime.datetime) -> str:
+    """Write a datetime with its zone: equal moments of two zones differ a month later."""
+    zone = moment.tzinfo
+    if zone is None:
+        name = ""
+    elif type(zone) is datetime.timezone:
+        name = f"fixed:{zone.tzname(None)}"
+    elif isinstance(zone, ZoneInfo) and zone.key is not None:
+        name = f"zone:{zone.key}"
+    else:
+        msg = f"a datetime whose zone is a {type(zone).__module__}.{type(zone).__qualname__}"
+        raise UnkeyableError(msg)
+    return f"{moment.isoformat()} {moment.fold} {name}"
+
+
+_SCALARS: Final[dict[type, Callable[[Any], str]]] = {
+    type(None): str,
+    bool: str,
+    int: hex,  # as decimals, large numbers are refused
+    float: str,  # one to one, and -0.0 is not 0.0
+    str: str,
+    bytes: bytes.hex,
+    Decimal: str,  # one to one: 1.0 is not 1.00
+    datetime.date: datetime.date.isoformat,
+    datetime.datetime: _moment,
+}

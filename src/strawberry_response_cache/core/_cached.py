@@ -1,0 +1,240 @@
+"""`cached`: the decorator form of `remember`, over async and plain functions."""
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from types import NoneType
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Final,
+    ParamSpec,
+    Protocol,
+    Self,
+    TypeVar,
+    cast,
+    get_type_hints,
+    overload,
+)
+
+from strawberry_response_cache.core._arguments import UnkeyableError, text
+from strawberry_response_cache.core._duration import Duration, milliseconds
+from strawberry_response_cache.core._errors import CacheConfigurationError
+from strawberry_response_cache.core._keys import checked_key_parts, checked_strings
+from strawberry_response_cache.core._value import TAGS_EXAMPLE
+
+if TYPE_CHECKING:
+    from strawberry_response_cache.core._cache import ResponseCache
+
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+Instance = TypeVar("Instance")
+
+FROM_ANNOTATION: Final = object()
+"""The default of ``as_type``: what the function's annotation says it returns."""
+
+_KEY_EXAMPLE: Final = 'key=lambda session, year: ["totals", str(year)]'
+
+
+class CachedFunction(Protocol[P, R_co]):
+    """A function behind a cache; it takes and gives what the function takes and gives."""
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """Return the cached value, or run the function and store what it returns."""
+        ...
+
+    def key_parts(self, *args: P.args, **kwargs: P.kwargs) -> tuple[str, ...]:
+        """Return the key of a call, for `ResponseCache.forget`."""
+        ...
+
+    @overload
+    def __get__(self, instance: None, owner: type, /) -> Self: ...
+    @overload
+    def __get__(
+        self: "CachedFunction[Concatenate[Instance, Q], R_co]",
+        instance: Instance,
+        owner: type | None = None,
+        /,
+    ) -> Callable[Q, R_co]: ...
+
+
+class Cached:
+    """What stands above a function: ``cache.cached(...)``; see `ResponseCache.cached`."""
+
+    def __init__(
+        self,
+        cache: "ResponseCache",
+        *,
+        ttl: Duration | Callable[[Any], Duration],
+        tags: Iterable[str] | Callable[[Any], Iterable[str]],
+        key: Callable[..., Sequence[str]] | None,
+        stale: Duration | None,
+        as_type: object,
+        cacheable: Callable[[Any], bool] | None,
+    ) -> None:
+        if not callable(ttl):
+            milliseconds(ttl, "ttl")
+        milliseconds(stale, "stale")
+        if key is not None and (not callable(key) or inspect.iscoroutinefunction(key)):
+            msg = (
+                "key of cached() is a plain function of the same arguments, which returns the "
+                f"parts of the key: {_KEY_EXAMPLE}."
+            )
+            raise CacheConfigurationError(msg)
+        self._cache = cache
+        self._key = key
+        self._as_type = as_type
+        self._ttl = ttl
+        self._options: dict[str, Any] = {
+            "stale": stale,
+            # Kept as a tuple: an iterator would be used up by the first call.
+            "tags": tags if callable(tags) else checked_strings(tags, "tags", TAGS_EXAMPLE),
+            "cacheable": cacheable,
+        }
+
+    def __call__(self, function: Callable[P, R]) -> CachedFunction[P, R]:
+        """Return the function behind the cache.
+
+        Raises:
+            CacheConfigurationError: If it is no function, or one that yields, or a lambda without
+                a ``key``.
+        """
+        _check(function, keyed=self._key is not None)
+        call = _Call(function, self._key, self._as_type)
+        wrap = self._over_async if inspect.iscoroutinefunction(function) else self._over_plain
+        wrapper: Any = functools.wraps(function)(wrap(function, call))
+        wrapper.key_parts = call.key_parts
+        return cast("CachedFunction[P, R]", wrapper)
+
+    def _over_async(self, function: Callable[..., Any], call: "_Call") -> Callable[..., object]:
+        async def remembered(*args: object, **kwargs: object) -> object:
+            response = await self._cache.remember(
+                call.key_parts(*args, **kwargs),
+                self._ttl,
+                functools.partial(function, *args, **kwargs),
+                as_type=call.as_type,
+                **self._options,
+            )
+            return response.value
+
+        return remembered
+
+    def _over_plain(self, function: Callable[..., Any], call: "_Call") -> Callable[..., object]:
+        def remembered(*args: object, **kwargs: object) -> object:
+            response = self._cache.remember_sync(
+                call.key_parts(*args, **kwargs),
+                self._ttl,
+                functools.partial(function, *args, **kwargs),
+                as_type=call.as_type,
+                **self._options,
+            )
+            return response.value
+
+        return remembered
+
+
+class _Call:
+    """What a call of one function comes to: its key, and the type that it returns."""
+
+    def __init__(
+        self,
+        function: Callable[..., object],
+        key: Callable[..., Sequence[str]] | None,
+        as_type: object,
+    ) -> None:
+        self._function = function
+        self._name = f"{function.__module__}:{function.__qualname__}"
+        self._signature = _signature(function)
+        self._key = key
+        self._as_type = as_type
+
+    def key_parts(self, *args: object, **kwargs: object) -> tuple[str, ...]:
+        """Return the key of a call.
+
+        Raises:
+            TypeError: If the function does not take these arguments.
+            CacheConfigurationError: If an argument has no text that stands for it alone.
+        """
+        call = self._signature.bind(*args, **kwargs)
+        call.apply_defaults()
+        if self._key is not None:
+            return checked_key_parts(self._key(*call.args, **call.kwargs))
+        parts = [self._name]
+        for name, value in call.arguments.items():
+            try:
+                parts += name, text(value)
+            except UnkeyableError as error:
+                msg = (
+                    f"The argument {name!r} of {self._function.__qualname__}() is or holds "
+                    f"{error}, of which cached() can make no key. Pass key=, a function of the "
+                    f"same arguments that returns the parts of the key: {_KEY_EXAMPLE}."
+                )
+                raise CacheConfigurationError(msg) from None
+        return tuple(parts)
+
+    @functools.cached_property
+    def as_type(self) -> object:
+        """The type to rebuild; asked for at the first call, when all names of a module are there."""
+        if self._as_type is not FROM_ANNOTATION:
+            return self._as_type
+        return _returned(self._function, self._signature.return_annotation)
+
+
+def _signature(function: Callable[..., object]) -> inspect.Signature:
+    if sys.version_info >= (3, 14):
+        from annotationlib import Format  # noqa: PLC0415 - new in 3.14
+
+        # Annotations are evaluated here, and some names are there for type checkers alone.
+        return inspect.signature(function, annotation_format=Format.FORWARDREF)
+    return inspect.signature(function)
+
+
+def _returned(function: Callable[..., object], annotation: object) -> object:
+    """Return an annotation as a type; None where it says nothing or its names are not there."""
+    if annotation is inspect.Signature.empty:
+        return None
+
+    def bearer() -> None:
+        """Bear the one annotation that counts: those of the parameters need not resolve."""
+
+    bearer.__annotations__ = {"return": annotation}
+    names: dict[str, Any] = getattr(inspect.unwrap(function), "__globals__", {})
+    try:
+        hint = get_type_hints(bearer, names, include_extras=True)["return"]
+    except (AttributeError, NameError, SyntaxError, TypeError):
+        return None
+    says_nothing = hint is Any or hint is object or hint is NoneType or isinstance(hint, TypeVar)
+    return None if says_nothing else hint
+
+
+def _check(function: object, *, keyed: bool) -> None:
+    """Refuse what cannot be cached, and say what to write instead."""
+    name = getattr(function, "__qualname__", type(function).__qualname__)
+    if isinstance(function, type):
+        msg = (
+            f"cached() stands above a function, and {name} is a class. "
+            "Write it above the method whose result is to be cached."
+        )
+    elif isinstance(function, staticmethod | classmethod | property):
+        decorator = type(function).__name__
+        msg = f"cached() stands next to the 'def': write @{decorator} above cached(), not below."
+    elif not inspect.isfunction(function):
+        msg = (
+            f"cached() stands above a function, and this is a {type(function).__qualname__}. "
+            "Write a 'def' or an 'async def' that calls it, and cached() above that."
+        )
+    elif inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        msg = f"{name}() yields, and a cache keeps one value: collect the items and return a list."
+    elif name.endswith("<lambda>") and not keyed:
+        msg = (
+            "All lambdas of a module have the same name, so cached() cannot tell them apart. "
+            "Write a 'def', or pass key=, a function of the same arguments that returns the parts "
+            f"of the key: {_KEY_EXAMPLE}."
+        )
+    else:
+        return
+    raise CacheConfigurationError(msg)
