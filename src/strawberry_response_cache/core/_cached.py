@@ -78,7 +78,8 @@ class Cached:
     ) -> None:
         if not callable(ttl):
             milliseconds(ttl, "ttl")
-        milliseconds(stale, "stale")
+        if stale is not None:
+            milliseconds(stale, "stale")
         if key is not None and (not callable(key) or inspect.iscoroutinefunction(key)):
             msg = (
                 "key of cached() is a plain function of the same arguments, which returns the "
