@@ -1,0 +1,259 @@
+"""What a process holds does not grow with what was asked of it."""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from strawberry_response_cache.core import CacheDetail, ResponseCache
+from strawberry_response_cache.core._drivers import ThreadWaiter
+from strawberry_response_cache.core._flights import Failed, Flights, NotShared
+from strawberry_response_cache.core._keys import EntryKeys
+
+if TYPE_CHECKING:
+    from tests.bounds.conftest import KeepsNothing
+
+Eventually = Callable[[Callable[[], object]], Awaitable[None]]
+MANY = 100_000
+KEYS = 1_000
+"""Keys of one round with a server, of which there are three."""
+
+
+@pytest.fixture
+def new_keys() -> Iterator[str]:
+    """Keys that were never asked for."""
+    return (f"key {number}" for number in itertools.count())
+
+
+async def settled(cache: ResponseCache) -> None:
+    """Wait until nothing is under way."""
+    driver = cache._engine.async_driver()
+    while driver._background or driver.transport._batches or driver.transport._waiting:
+        await asyncio.sleep(0.001)
+
+
+async def store(cache: ResponseCache, key: str) -> None:
+    async def generate() -> str:
+        return key * 20  # the JSON parser keeps a bounded number of short strings
+
+    await cache.remember([key], 60, generate, tags=[key], stale=60)
+
+
+async def hit(cache: ResponseCache, key: str) -> None:
+    await store(cache, key)
+    await store(cache, key)
+
+
+async def join(cache: ResponseCache, key: str) -> None:
+    await asyncio.gather(*(store(cache, key) for _ in range(3)))
+
+
+async def veto(cache: ResponseCache, key: str) -> None:
+    async def generate() -> str:
+        return key
+
+    await cache.remember([key], 60, generate, cacheable=lambda _: False)
+
+
+async def fail(cache: ResponseCache, key: str) -> None:
+    async def generate() -> str:
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await cache.remember([key], 60, generate)
+
+
+async def overflow(cache: ResponseCache, key: str) -> None:
+    async def generate() -> str:
+        return "x" * 2_000
+
+    assert (await cache.remember([key], 60, generate)).detail is CacheDetail.TOO_LARGE
+
+
+async def give_up(cache: ResponseCache, key: str) -> None:
+    async def generate() -> str:
+        await asyncio.Event().wait()
+        return key
+
+    callers = [asyncio.create_task(cache.remember([key], 60, generate)) for _ in range(2)]
+    await asyncio.sleep(0)
+    for caller in callers:
+        caller.cancel()
+    await asyncio.wait(callers)
+
+
+async def purge(cache: ResponseCache, key: str) -> None:
+    await store(cache, key)
+    await cache.invalidate(key)
+    await cache.forget([key])
+
+
+@pytest.mark.parametrize("do", [store, hit, join, veto, fail, overflow, give_up, purge])
+async def test_a_key_leaves_nothing_behind(
+    new_cache: Callable[..., ResponseCache],
+    valkey_url: str,
+    raw_valkey: Any,
+    new_keys: Iterator[str],
+    keeps_nothing: "KeepsNothing",
+    do: Callable[[ResponseCache, str], Awaitable[None]],
+) -> None:
+    cache = new_cache(valkey_url, max_entry_bytes=1_000)
+
+    async def work() -> None:
+        for _ in range(4):
+            keys = itertools.islice(new_keys, KEYS // 4)
+            await asyncio.gather(*(do(cache, key) for key in keys))
+            await settled(cache)
+        raw_valkey.flushall()
+
+    await keeps_nothing(work, KEYS)
+    assert len(cache._engine.async_driver().flights) == 0
+
+
+def test_a_key_leaves_nothing_behind_in_threads(
+    new_cache: Callable[..., ResponseCache],
+    valkey_url: str,
+    raw_valkey: Any,
+    new_keys: Iterator[str],
+    keeps_nothing: "KeepsNothing",
+) -> None:
+    cache = new_cache(valkey_url)
+
+    async def work() -> None:
+        for key in itertools.islice(new_keys, KEYS):
+            for _ in range(2):
+                cache.remember_sync([key], 60, partial(str, key * 20), tags=[key])
+        raw_valkey.flushall()
+
+    asyncio.run(keeps_nothing(work, KEYS))  # type: ignore[arg-type]
+    assert len(cache._engine.sync_driver().flights) == 0
+
+
+async def test_a_key_leaves_nothing_behind_while_the_store_is_away(
+    new_cache: Callable[..., ResponseCache],
+    unused_port: int,
+    new_keys: Iterator[str],
+    keeps_nothing: "KeepsNothing",
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    cache = new_cache(f"redis://127.0.0.1:{unused_port}")
+    caplog.set_level(logging.CRITICAL)
+
+    async def work() -> None:
+        for _ in range(4):
+            keys = itertools.islice(new_keys, KEYS // 4)
+            await asyncio.gather(*(join(cache, key) for key in keys))
+            await settled(cache)
+
+    await keeps_nothing(work, KEYS)
+    assert len(cache._engine.async_driver().flights) == 0
+
+
+async def test_the_table_of_flights_is_empty_when_all_have_landed(
+    new_keys: Iterator[str], keeps_nothing: "KeepsNothing"
+) -> None:
+    flights = Flights(ThreadWaiter)
+
+    async def work() -> None:
+        for key in itertools.islice(new_keys, MANY):
+            keys = EntryKeys(key, key, key)
+            outer = flights.open(keys, leased=True)
+            inner = flights.open(EntryKeys(f"{key} inner", key, key), leased=True)
+            joined = flights.join(EntryKeys(f"{key} inner", key, key), (outer,), leaseless=False)
+            assert joined is not None
+            flights.settle(inner, Failed(LookupError()))
+            flights.arrived(inner, (outer,))
+            joined = flights.join(keys, (), leaseless=False)
+            assert joined is not None
+            flights.leave(*joined, ())
+            flights.settle(outer, NotShared())
+
+    await keeps_nothing(work, MANY)
+    assert len(flights) == 0
+
+
+async def test_callers_who_waited_and_gave_up_are_forgotten(
+    memory_cache: ResponseCache, keeps_nothing: "KeepsNothing", eventually: Eventually
+) -> None:
+    entered, finish = asyncio.Event(), asyncio.Event()
+    callers = 5_000
+
+    async def stuck() -> str:
+        entered.set()
+        await finish.wait()
+        return "value"
+
+    leader = asyncio.create_task(memory_cache.remember(["a"], 60, stuck))
+    await entered.wait()
+    (flight,) = memory_cache._engine.async_driver().flights._open.values()
+
+    async def work() -> None:
+        waiting = [
+            asyncio.create_task(memory_cache.remember(["a"], 60, stuck)) for _ in range(callers)
+        ]
+        await eventually(lambda: len(flight.waiters) == callers)
+        for caller in waiting:
+            caller.cancel()
+        await asyncio.wait(waiting)
+        assert flight.waiters == []
+
+    await keeps_nothing(work, callers)
+    finish.set()
+    assert (await leader).value == "value"
+
+
+async def test_callers_who_wait_for_another_process_and_give_up_are_forgotten(
+    valkey_cache: ResponseCache, raw_valkey: Any, keeps_nothing: "KeepsNothing"
+) -> None:
+    callers = 1_000
+    raw_valkey.set(valkey_cache._keyspace.keys(["a"]).lease, "another's", px=3_600_000)
+
+    async def never() -> str:
+        raise AssertionError
+
+    async def work() -> None:
+        waiting = [
+            asyncio.create_task(valkey_cache.remember(["a"], 60, never)) for _ in range(callers)
+        ]
+        await asyncio.wait(waiting, timeout=0.2)
+        for caller in waiting:
+            caller.cancel()
+        await asyncio.wait(waiting)
+        await settled(valkey_cache)
+
+    await keeps_nothing(work, callers)
+
+
+async def test_a_tenant_leaves_nothing_behind(
+    memory_cache: ResponseCache, new_keys: Iterator[str], keeps_nothing: "KeepsNothing"
+) -> None:
+    async def work() -> None:
+        for tenant in itertools.islice(new_keys, MANY):
+            memory_cache.for_tenant(tenant)._keyspace.keys([tenant])
+
+    await keeps_nothing(work, MANY)
+
+
+def test_an_event_loop_that_ended_leaves_nothing_behind(
+    new_cache: Callable[..., ResponseCache], unused_port: int, keeps_nothing: "KeepsNothing"
+) -> None:
+    cache = new_cache(f"redis://127.0.0.1:{unused_port}")
+    loops = 200
+
+    async def generate() -> str:
+        return "value"
+
+    async def call() -> None:
+        await cache.remember(["a"], 60, generate)
+        await settled(cache)
+
+    async def work() -> None:
+        await asyncio.to_thread(lambda: [asyncio.run(call()) for _ in range(loops)])
+
+    asyncio.run(keeps_nothing(work, loops * 10))  # type: ignore[arg-type]
+    assert len(cache._engine._async) <= 1
+    assert len(cache._engine.handle._async) <= 1

@@ -1,0 +1,113 @@
+"""Callers of both faces, who never wait for ever."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pytest
+
+from strawberry_response_cache.core import CachedResponse, CacheStatus, ResponseCache
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from tests.conftest import Face
+
+T = TypeVar("T")
+
+GIVEN_UP = 60
+"""Seconds after which a call hangs."""
+
+
+class Callers:
+    """Calls a cache through one face: in the loop, or each call in a thread of its own.
+
+    No call is waited for without end. Generators are plain functions that may block.
+    """
+
+    def __init__(self, face: "Face", threads: ThreadPoolExecutor) -> None:
+        self._face = face
+        self._threads = threads
+
+    async def remember(
+        self,
+        cache: ResponseCache,
+        parts: Any,
+        ttl: Any,
+        generator: Callable[[], Any],
+        **more: Any,
+    ) -> CachedResponse[Any]:
+        if self._face.synchronous:
+            return await self._in_a_thread(
+                self._face.remember(cache, parts, ttl, generator, **more)
+            )
+
+        async def generate() -> Any:
+            return await self._somewhere(generator)
+
+        call = cache.remember(parts, ttl, generate, **more)
+        return await asyncio.wait_for(call, GIVEN_UP)
+
+    async def purge(self, cache: ResponseCache, what: str) -> None:
+        """Purge what was remembered under ``["a"]`` with the tag ``t``, in one of three ways."""
+        call = {
+            "invalidate": lambda: self._face.invalidate(cache, "t"),
+            "forget": lambda: self._face.forget(cache, ["a"]),
+            "clear": lambda: self._face.clear(cache),
+        }[what]()
+        if self._face.synchronous:
+            await self._in_a_thread(call)
+        else:
+            await asyncio.wait_for(call, GIVEN_UP)
+
+    async def warm_up(self, cache: ResponseCache, parts: Any, ttl: Any, value: Any) -> None:
+        """Store a value, and read it until it is a hit: the cache is connected then."""
+        for _ in range(100):
+            response = await self.remember(cache, parts, ttl, lambda: value, tags=["t"])
+            if response.status is CacheStatus.HIT and response.value == value:
+                return
+        pytest.fail("the cache never had a hit")
+
+    async def settled(self, cache: ResponseCache) -> None:
+        """Wait until nothing is under way in the background."""
+        if self._face.synchronous:
+            await self._somewhere(cache._engine.sync_driver().drain)
+            return
+        driver = cache._engine.async_driver()
+        while driver._background or driver.transport._batches or driver.transport._waiting:
+            await asyncio.sleep(0.001)
+
+    def waiting(self, cache: ResponseCache) -> int:
+        """Count the callers who have joined another one's generation."""
+        engine = cache._engine
+        driver = engine.sync_driver() if self._face.synchronous else engine.async_driver()
+        return sum(len(flight.waiters) for flight in list(driver.flights._open.values()))
+
+    def under_way(self, cache: ResponseCache) -> int:
+        """Count the generations under way."""
+        engine = cache._engine
+        driver = engine.sync_driver() if self._face.synchronous else engine.async_driver()
+        return len(driver.flights)
+
+    async def _in_a_thread(self, call: "Coroutine[Any, Any, T]") -> T:
+        return await self._somewhere(lambda: _without_a_loop(call))
+
+    async def _somewhere(self, work: Callable[[], T]) -> T:
+        running = asyncio.get_running_loop().run_in_executor(self._threads, work)
+        return await asyncio.wait_for(running, GIVEN_UP)
+
+
+def _without_a_loop(call: "Coroutine[Any, Any, T]") -> T:
+    """Run a call that waits for nothing in this thread, as a program without asyncio would."""
+    try:
+        call.send(None)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    raise AssertionError
+
+
+def giving(value: T) -> Callable[[], T]:
+    """Return a generator that gives a value."""
+    return lambda: value

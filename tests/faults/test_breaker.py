@@ -1,0 +1,219 @@
+"""A server that is down for long is left alone: no I/O at all, but for one probe at a time."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+import pytest
+
+from strawberry_response_cache.core import (
+    CacheDetail,
+    CachedResponse,
+    CacheStatus,
+    CacheStoreError,
+    ResponseCache,
+)
+from tests.faults.callers import Callers
+from tests.faults.proxy import Proxy
+from tests.faults.stopwatch import Stopwatch
+from tests.faults.ways import AWAY
+
+Eventually: TypeAlias = Callable[[Callable[[], object]], Awaitable[None]]
+Ask: TypeAlias = Callable[..., Awaitable[CachedResponse[str]]]
+NEVER = 600.0
+"""Longer than any test."""
+
+SEEN = ["hung up on", "black hole", "silent", "cut off"]
+"""The ways of being away in which the proxy notices every attempt."""
+
+
+@pytest.fixture
+def ask(callers: Callers) -> Ask:
+    """Ask for a value that only the server or the generator can give."""
+
+    async def call(cache: ResponseCache, key: str = "a") -> CachedResponse[str]:
+        return await callers.remember(cache, [key], 600, lambda: "generated", tags=["t"])
+
+    return call
+
+
+async def opened(cache: ResponseCache, proxy: Proxy, ask: Ask, callers: Callers) -> None:
+    """Call until a call is not noticed by the proxy: then the breaker is open."""
+    for number in range(50):
+        before = proxy.traffic
+        response = await ask(cache, str(number))
+        assert response.value == "generated"
+        await callers.settled(cache)
+        if proxy.traffic == before:
+            return
+    pytest.fail("the breaker never opened")
+
+
+@pytest.mark.parametrize("way", SEEN)
+async def test_a_server_that_is_down_for_long_is_left_alone(
+    proxy: Proxy,
+    new_hurried: Callable[..., ResponseCache],
+    callers: Callers,
+    ask: Ask,
+    way: str,
+) -> None:
+    cache = new_hurried(breaker_failures=3, breaker_seconds=NEVER)
+    AWAY[way](proxy)
+    await opened(cache, proxy, ask, callers)
+    before = proxy.traffic
+
+    responses = await asyncio.gather(*(ask(cache, str(number)) for number in range(100)))
+    await callers.settled(cache)
+
+    assert proxy.traffic == before
+    assert {(each.value, each.status, each.detail) for each in responses} == {
+        ("generated", CacheStatus.BYPASS, CacheDetail.STORE_FAILURE)
+    }
+
+
+async def test_the_breaker_opens_after_as_many_failures_as_were_set_and_no_sooner(
+    proxy: Proxy,
+    new_cache: Callable[..., ResponseCache],
+    callers: Callers,
+    ask: Ask,
+) -> None:
+    cache = new_cache(proxy.url, breaker_failures=20, breaker_seconds=NEVER)
+    proxy.hang_up()
+    for number in range(5):
+        await ask(cache, str(number))
+        await callers.settled(cache)
+    proxy.heal()
+
+    await callers.warm_up(cache, ["a"], 600, "stored")
+
+
+async def test_failures_with_successes_between_them_open_nothing(
+    proxy: Proxy,
+    new_cache: Callable[..., ResponseCache],
+    callers: Callers,
+    ask: Ask,
+) -> None:
+    cache = new_cache(proxy.url, breaker_failures=20, breaker_seconds=NEVER)
+    for _ in range(10):
+        proxy.hang_up()
+        for number in range(5):
+            await ask(cache, str(number))
+            await callers.settled(cache)
+        proxy.heal()
+        await callers.warm_up(cache, ["a"], 600, "stored")
+
+
+@pytest.mark.parametrize("way", ["hung up on", "black hole"])
+async def test_one_probe_at_a_time_asks_whether_the_server_is_there_again(
+    proxy: Proxy,
+    new_hurried: Callable[..., ResponseCache],
+    callers: Callers,
+    ask: Ask,
+    way: str,
+) -> None:
+    cache = new_hurried(breaker_failures=3, breaker_seconds=3, read_deadline=1)
+    AWAY[way](proxy)
+    await opened(cache, proxy, ask, callers)
+    before = proxy.accepted
+
+    async with asyncio.timeout(60):
+        while proxy.accepted == before:
+            responses = await asyncio.gather(*(ask(cache, str(number)) for number in range(50)))
+            assert {response.value for response in responses} == {"generated"}
+            await callers.settled(cache)
+
+    assert proxy.accepted - before <= 2, "one probe, and its repeat where the connection was dead"
+
+
+@pytest.mark.parametrize("way", [*SEEN, "refused", "ignored"])
+async def test_a_probe_that_succeeds_closes_the_breaker_and_there_are_hits_again(
+    proxy: Proxy,
+    direct: ResponseCache,
+    new_hurried: Callable[..., ResponseCache],
+    callers: Callers,
+    ask: Ask,
+    way: str,
+) -> None:
+    await callers.remember(direct, ["a"], 600, lambda: "stored", tags=["t"])
+    cache = new_hurried(breaker_failures=3, breaker_seconds=0.2)
+    AWAY[way](proxy)
+    for number in range(5):
+        await ask(cache, str(number))
+    proxy.heal()
+
+    async with asyncio.timeout(60):
+        while (response := await ask(cache)).status is not CacheStatus.HIT:
+            assert response.value == "generated"
+    assert response.value == "stored"
+
+
+async def test_an_open_breaker_delays_no_caller(
+    proxy: Proxy,
+    new_hurried: Callable[..., ResponseCache],
+    callers: Callers,
+    ask: Ask,
+    stopwatch: Stopwatch,
+) -> None:
+    cache = new_hurried(breaker_failures=3, breaker_seconds=NEVER)
+    proxy.black_hole()
+    await opened(cache, proxy, ask, callers)
+
+    with stopwatch:
+        for number in range(40):
+            await ask(cache, str(number))
+
+    assert stopwatch.seconds < 3, "40 deadlines one after the other take 6 s"
+
+
+async def test_an_open_breaker_still_joins_callers(
+    proxy: Proxy,
+    new_hurried: Callable[..., ResponseCache],
+    callers: Callers,
+    ask: Ask,
+    eventually: Eventually,
+) -> None:
+    cache = new_hurried(breaker_failures=3, breaker_seconds=NEVER)
+    proxy.hang_up()
+    await opened(cache, proxy, ask, callers)
+    runs: list[int] = []
+    all_have_come = threading.Event()
+
+    def generate() -> str:
+        runs.append(1)
+        all_have_come.wait(60)
+        return "generated"
+
+    calls = [asyncio.create_task(callers.remember(cache, ["a"], 60, generate)) for _ in range(20)]
+    try:
+        await eventually(lambda: callers.waiting(cache) == len(calls) - 1)
+    finally:
+        all_have_come.set()
+        await asyncio.gather(*calls)
+
+    assert len(runs) == 1
+
+
+@pytest.mark.parametrize("what", ["invalidate", "forget", "clear"])
+async def test_a_purge_is_never_silent_about_an_open_breaker(
+    proxy: Proxy,
+    direct: ResponseCache,
+    new_cache: Callable[..., ResponseCache],
+    callers: Callers,
+    ask: Ask,
+    what: str,
+) -> None:
+    await callers.remember(direct, ["a"], 600, lambda: "old", tags=["t"])
+    cache = new_cache(proxy.url, breaker_failures=3, breaker_seconds=NEVER, invalidate_deadline=1)
+    proxy.hang_up()
+    await opened(cache, proxy, ask, callers)
+    with pytest.raises(CacheStoreError):
+        await callers.purge(cache, what)
+    proxy.heal()
+
+    try:
+        await callers.purge(cache, what)
+    except CacheStoreError:
+        return
+    new = await callers.remember(direct, ["a"], 600, lambda: "new", tags=["t"])
+    assert (new.value, new.status) == ("new", CacheStatus.MISS)

@@ -1,0 +1,89 @@
+"""Data that a server loses, at whatever moment, costs misses; what was purged never comes back."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import pytest
+
+from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
+from tests.faults.callers import Callers, giving
+from tests.faults.proxy import Proxy
+
+Loss = Callable[[Any, Any], object]
+
+LOSSES: Final[Mapping[str, Loss]] = {
+    "everything": lambda raw, keys: raw.flushall(),
+    "the tag table": lambda raw, keys: raw.unlink(keys.tags),
+    "the entry": lambda raw, keys: raw.unlink(keys.entry),
+    "the lease": lambda raw, keys: raw.unlink(keys.lease),
+}
+
+
+@pytest.mark.parametrize("command", ["EVALSHA", "GET"])
+@pytest.mark.parametrize("loss", LOSSES)
+async def test_data_lost_during_a_lookup_costs_a_miss_at_most(
+    proxy: Proxy,
+    unhurried: ResponseCache,
+    callers: Callers,
+    raw_valkey: Any,
+    loss: str,
+    command: str,
+) -> None:
+    """GET goes out with the script, so before it is after the judgement."""
+    keys = unhurried._keyspace.keys(["a"])
+    await callers.warm_up(unhurried, ["a"], 600, "stored")
+    proxy.before(command, lambda: LOSSES[loss](raw_valkey, keys))
+
+    for _ in range(3):
+        response = await callers.remember(unhurried, ["a"], 600, lambda: "stored")
+        assert response.value == "stored"
+        assert response.detail is not CacheDetail.STORE_FAILURE
+    proxy.heal()
+    raw_valkey.unlink(keys.lease)
+
+    await callers.warm_up(unhurried, ["a"], 600, "stored")
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+async def test_a_purge_and_then_a_loss_while_the_generator_runs_store_nothing_old(
+    direct: ResponseCache, unhurried: ResponseCache, callers: Callers, raw_valkey: Any, loss: str
+) -> None:
+    keys = direct._keyspace.keys(["a"])
+
+    def generate() -> str:
+        direct.invalidate_sync("t")
+        LOSSES[loss](raw_valkey, keys)
+        # Somebody else's call makes a new tag table, with a new clock.
+        direct.remember_sync(["other"], 600, lambda: "other", tags=["t"])
+        return "old"
+
+    first = await callers.remember(unhurried, ["a"], 600, generate, tags=["t"])
+    assert (first.value, first.detail) == ("old", CacheDetail.REFUSED)
+
+    new = await callers.remember(unhurried, ["a"], 600, lambda: "new", tags=["t"])
+    assert (new.value, new.status) == ("new", CacheStatus.MISS)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+async def test_what_was_purged_before_a_loss_does_not_come_back_after_it(
+    direct: ResponseCache, callers: Callers, raw_valkey: Any, loss: str
+) -> None:
+    keys = direct._keyspace.keys(["a"])
+    await callers.remember(direct, ["a"], 600, lambda: "old", tags=["t"])
+    await callers.purge(direct, "invalidate")
+    LOSSES[loss](raw_valkey, keys)
+    await callers.remember(direct, ["other"], 600, lambda: "other", tags=["t"])
+
+    new = await callers.remember(direct, ["a"], 600, lambda: "new", tags=["t"])
+    assert (new.value, new.status) == ("new", CacheStatus.MISS)
+
+
+async def test_a_flush_at_every_command_costs_no_caller_more_than_a_run(
+    proxy: Proxy, unhurried: ResponseCache, callers: Callers, raw_valkey: Any
+) -> None:
+    await callers.warm_up(unhurried, ["warm"], 600, "stored")
+    proxy.before("EVALSHA", raw_valkey.flushall)
+    for number in range(10):
+        response = await callers.remember(unhurried, ["a"], 600, giving(number))
+        assert response.value == number
+        assert response.detail is CacheDetail.REFUSED

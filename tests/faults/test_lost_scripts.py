@@ -1,0 +1,77 @@
+"""A server that forgets its scripts, at whatever moment, costs one repeat of the call it concerns."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
+from tests.faults.callers import Callers, giving
+from tests.faults.proxy import Proxy
+
+
+@pytest.fixture
+def forgetful(proxy: Proxy, raw_valkey: Any) -> Proxy:
+    """A proxy to a server that forgets all scripts just before each one that is called by its digest."""
+    proxy.before("EVALSHA", raw_valkey.script_flush)
+    return proxy
+
+
+async def test_every_call_is_repeated_once_and_no_more(
+    forgetful: Proxy, unhurried: ResponseCache, callers: Callers
+) -> None:
+    for round_of_calls in range(3):
+        value = f"value {round_of_calls}"
+        miss = await callers.remember(unhurried, ["a"], 600, giving(value), tags=["t"])
+        hit = await callers.remember(unhurried, ["a"], 600, lambda: "no", tags=["t"])
+        await callers.purge(unhurried, "invalidate")
+
+        assert (miss.value, miss.detail) == (value, CacheDetail.GENERATED)
+        assert (hit.value, hit.detail) == (value, CacheDetail.FRESH)
+
+    assert forgetful.seen["EVALSHA"] == forgetful.seen["EVAL"] == 3 * 4
+    assert forgetful.accepted == 1
+
+
+async def test_a_lease_is_given_back_all_the_same(
+    forgetful: Proxy, unhurried: ResponseCache, callers: Callers, raw_valkey: Any
+) -> None:
+    def fail() -> str:
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await callers.remember(unhurried, ["a"], 600, fail)
+    await callers.settled(unhurried)
+
+    assert not raw_valkey.exists(unhurried._keyspace.keys(["a"]).lease)
+
+
+async def test_many_callers_at_once_are_all_served(
+    forgetful: Proxy, unhurried: ResponseCache, callers: Callers
+) -> None:
+    async def call(number: int) -> Any:
+        return await callers.remember(unhurried, [str(number % 5)], 600, lambda: number % 5)
+
+    for _ in range(3):
+        responses = await asyncio.gather(*(call(number) for number in range(50)))
+        assert [response.value for response in responses] == [n % 5 for n in range(50)]
+        assert CacheDetail.STORE_FAILURE not in {response.detail for response in responses}
+
+    assert {(await call(number)).status for number in range(5)} == {CacheStatus.HIT}
+
+
+async def test_scripts_that_are_forgotten_all_the_time_lose_no_purge(
+    forgetful: Proxy, unhurried: ResponseCache, callers: Callers
+) -> None:
+    content = "old"
+
+    def generate() -> str:
+        return content
+
+    for number in range(10):
+        content = f"content {number}"
+        await callers.purge(unhurried, "invalidate")
+        responses = await asyncio.gather(
+            *(callers.remember(unhurried, ["a"], 600, generate, tags=["t"]) for _ in range(10))
+        )
+        assert {response.value for response in responses} == {content}

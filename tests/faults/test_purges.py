@@ -1,0 +1,144 @@
+"""A purge that a failing server did not confirm is an error, after the purge's own deadline."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from strawberry_response_cache.core import CacheStatus, CacheStoreError, ResponseCache
+from tests.faults.callers import Callers
+from tests.faults.proxy import Proxy
+from tests.faults.stopwatch import Stopwatch
+from tests.faults.ways import AWAY
+from tests.faults.wire import Cut, Delay
+
+Eventually = Callable[[Callable[[], object]], Awaitable[None]]
+PURGES = ["invalidate", "forget", "clear"]
+
+
+@pytest.fixture
+async def stocked(direct: ResponseCache, callers: Callers) -> ResponseCache:
+    """A cache that is in nobody's way, and holds what the purges purge."""
+    await callers.remember(direct, ["a"], 600, lambda: "old", tags=["t"])
+    return direct
+
+
+@pytest.mark.parametrize("way", AWAY)
+async def test_a_purge_that_was_not_confirmed_is_an_error_within_its_deadline(
+    proxy: Proxy,
+    new_hurried: Callable[..., ResponseCache],
+    callers: Callers,
+    stopwatch: Stopwatch,
+    way: str,
+) -> None:
+    cache = new_hurried(invalidate_deadline=0.3)
+    AWAY[way](proxy)
+
+    with stopwatch, pytest.raises(CacheStoreError):
+        await callers.purge(cache, "invalidate")
+
+    assert stopwatch.seconds < 1.5
+
+
+@pytest.mark.parametrize("what", PURGES)
+@pytest.mark.parametrize("way", ["silent", "half a reply, then silence", "cut off"])
+async def test_a_purge_whose_answer_alone_was_lost_took_place(
+    proxy: Proxy,
+    stocked: ResponseCache,
+    new_cache: Callable[..., ResponseCache],
+    callers: Callers,
+    way: str,
+    what: str,
+) -> None:
+    cache = new_cache(proxy.url, invalidate_deadline=1)
+    await callers.purge(cache, what)  # so that the server knows the script
+    await callers.remember(stocked, ["a"], 600, lambda: "old", tags=["t"])
+    AWAY[way](proxy)
+
+    with pytest.raises(CacheStoreError):
+        await callers.purge(cache, what)
+
+    proxy.heal()
+    new = await callers.remember(stocked, ["a"], 600, lambda: "new", tags=["t"])
+    assert (new.value, new.status) == ("new", CacheStatus.MISS)
+
+
+@pytest.mark.parametrize("what", PURGES)
+async def test_a_purge_whose_answer_was_cut_off_once_is_repeated(
+    proxy: Proxy,
+    stocked: ResponseCache,
+    unhurried: ResponseCache,
+    callers: Callers,
+    what: str,
+) -> None:
+    await callers.warm_up(unhurried, ["warm"], 600, "stored")
+    proxy.replies(Cut(once=True))
+
+    await callers.purge(unhurried, what)
+
+    new = await callers.remember(stocked, ["a"], 600, lambda: "new", tags=["t"])
+    assert (new.value, new.status) == ("new", CacheStatus.MISS)
+
+
+@pytest.mark.parametrize("what", PURGES)
+async def test_a_purge_is_tried_again_until_its_deadline(
+    proxy: Proxy,
+    stocked: ResponseCache,
+    new_hurried: Callable[..., ResponseCache],
+    callers: Callers,
+    eventually: Eventually,
+    what: str,
+) -> None:
+    cache = new_hurried(invalidate_deadline=30)
+    proxy.hang_up()
+
+    purge = asyncio.create_task(callers.purge(cache, what))
+    await eventually(lambda: proxy.accepted >= 3 or purge.done())
+    assert not purge.done(), purge.exception()
+    proxy.heal()
+    await purge
+
+    new = await callers.remember(stocked, ["a"], 600, lambda: "new", tags=["t"])
+    assert (new.value, new.status) == ("new", CacheStatus.MISS)
+
+
+@pytest.mark.parametrize("what", PURGES)
+async def test_a_purge_waits_longer_for_its_answer_than_a_read(
+    proxy: Proxy,
+    stocked: ResponseCache,
+    new_hurried: Callable[..., ResponseCache],
+    callers: Callers,
+    what: str,
+) -> None:
+    cache = new_hurried(invalidate_deadline=30)
+    proxy.replies(Delay(0.5))
+
+    await callers.purge(cache, what)
+
+    new = await callers.remember(stocked, ["a"], 600, lambda: "new", tags=["t"])
+    assert (new.value, new.status) == ("new", CacheStatus.MISS)
+
+
+@pytest.mark.parametrize("what", PURGES)
+async def test_after_a_purge_that_failed_the_next_one_works(
+    proxy: Proxy,
+    stocked: ResponseCache,
+    new_cache: Callable[..., ResponseCache],
+    callers: Callers,
+    what: str,
+) -> None:
+    cache = new_cache(proxy.url, invalidate_deadline=0.2)
+    proxy.hang_up()
+    with pytest.raises(CacheStoreError):
+        await callers.purge(cache, what)
+    proxy.heal()
+
+    for _ in range(20):
+        try:
+            await callers.purge(cache, what)
+        except CacheStoreError:
+            continue  # 0.2 s can be too short for this machine
+        break
+
+    new = await callers.remember(stocked, ["a"], 600, lambda: "new", tags=["t"])
+    assert (new.value, new.status) == ("new", CacheStatus.MISS)

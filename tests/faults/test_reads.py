@@ -1,0 +1,170 @@
+"""A server that fails while it is read costs a run of the generator and the read deadline, no more."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
+from tests.faults.callers import Callers, giving
+from tests.faults.proxy import Proxy
+from tests.faults.stopwatch import Stopwatch
+from tests.faults.ways import AWAY
+from tests.faults.wire import Cut, Delay, Hold, Lose, Trickle
+
+Eventually = Callable[[Callable[[], object]], Awaitable[None]]
+BIG = "stored" * 500
+
+
+@pytest.mark.parametrize("connected", [True, False], ids=["connected", "not connected"])
+@pytest.mark.parametrize("way", AWAY)
+async def test_a_failing_read_costs_the_run_within_the_deadline_and_then_there_are_hits_again(
+    proxy: Proxy,
+    direct: ResponseCache,
+    new_hurried: Callable[..., ResponseCache],
+    callers: Callers,
+    stopwatch: Stopwatch,
+    way: str,
+    connected: bool,
+) -> None:
+    await callers.remember(direct, ["a"], 600, lambda: BIG, tags=["t"])
+
+    cache = new_hurried()
+    if connected:
+        await callers.warm_up(cache, ["a"], 600, BIG)
+    AWAY[way](proxy)
+
+    with stopwatch:
+        response = await callers.remember(cache, ["a"], 600, lambda: "generated")
+
+    assert (response.value, response.status, response.detail) == (
+        "generated",
+        CacheStatus.BYPASS,
+        CacheDetail.STORE_FAILURE,
+    )
+    assert stopwatch.seconds < 1.5
+    proxy.heal()
+    await callers.warm_up(cache, ["a"], 600, BIG)
+
+
+async def test_the_deadline_is_for_the_whole_answer_and_not_for_each_byte_of_it(
+    proxy: Proxy, new_hurried: Callable[..., ResponseCache], callers: Callers
+) -> None:
+    cache = new_hurried(read_deadline=2)
+    await callers.warm_up(cache, ["a"], 600, BIG)
+    delivered = proxy.delivered
+    proxy.replies(Trickle(0.4))
+
+    response = await callers.remember(cache, ["a"], 600, lambda: "generated")
+
+    assert (response.value, response.status, response.detail) == (
+        "generated",
+        CacheStatus.BYPASS,
+        CacheDetail.STORE_FAILURE,
+    )
+    assert proxy.delivered - delivered < 12, "5 bytes come within the deadline"
+
+
+@pytest.mark.parametrize("way", ["refused", "black hole", "silent"])
+async def test_callers_who_come_while_the_server_is_away_share_one_run(
+    proxy: Proxy,
+    new_hurried: Callable[..., ResponseCache],
+    callers: Callers,
+    eventually: Eventually,
+    way: str,
+) -> None:
+    cache = new_hurried()
+    AWAY[way](proxy)
+    runs: list[int] = []
+    all_have_come = threading.Event()
+
+    def generate() -> str:
+        runs.append(1)
+        all_have_come.wait(60)
+        return "generated"
+
+    calls = [asyncio.create_task(callers.remember(cache, ["a"], 60, generate)) for _ in range(20)]
+    try:
+        await eventually(lambda: callers.waiting(cache) == len(calls) - 1)
+    finally:
+        all_have_come.set()
+        responses = await asyncio.gather(*calls)
+
+    assert {response.value for response in responses} == {"generated"}
+    assert len(runs) == 1
+    assert callers.under_way(cache) == 0
+
+
+async def test_a_slow_server_within_the_deadline_is_a_hit(
+    proxy: Proxy, unhurried: ResponseCache, callers: Callers
+) -> None:
+    await callers.warm_up(unhurried, ["a"], 600, "stored")
+    proxy.replies(Delay(0.1))
+
+    response = await callers.remember(unhurried, ["a"], 600, lambda: "generated")
+
+    assert (response.value, response.status) == ("stored", CacheStatus.HIT)
+
+
+async def test_an_answer_that_comes_too_late_is_not_taken_for_the_next_one(
+    proxy: Proxy,
+    direct: ResponseCache,
+    new_hurried: Callable[..., ResponseCache],
+    callers: Callers,
+) -> None:
+    cache = new_hurried()
+    for key in ("a", "b"):
+        await callers.remember(direct, [key], 600, giving(f"of {key}"))
+    await callers.warm_up(cache, ["a"], 600, "of a")
+
+    for _ in range(5):
+        proxy.replies(Hold())
+        late = await callers.remember(cache, ["a"], 600, lambda: "generated")
+        assert late.value == "generated"
+        proxy.heal()
+        for key in ("b", "a", "b"):
+            response = await callers.remember(cache, [key], 600, lambda: "generated")
+            assert response.value in {f"of {key}", "generated"}
+    await callers.warm_up(cache, ["b"], 600, "of b")
+
+
+async def test_an_answer_that_was_cut_off_once_costs_a_repeat_and_no_run(
+    proxy: Proxy, direct: ResponseCache, unhurried: ResponseCache, callers: Callers
+) -> None:
+    await callers.remember(direct, ["a"], 600, lambda: "stored")
+    await callers.warm_up(unhurried, ["warm"], 600, "stored")
+    proxy.replies(Cut(once=True))
+
+    response = await callers.remember(unhurried, ["a"], 600, lambda: "generated")
+
+    assert (response.value, response.status) == ("stored", CacheStatus.HIT)
+
+
+async def test_a_lease_whose_grant_was_cut_off_once_is_found_to_be_ones_own(
+    proxy: Proxy, unhurried: ResponseCache, callers: Callers
+) -> None:
+    await callers.warm_up(unhurried, ["warm"], 600, "stored")
+    proxy.replies(Cut(once=True))
+
+    response = await callers.remember(unhurried, ["a"], 600, lambda: "generated")
+
+    assert (response.value, response.detail) == ("generated", CacheDetail.GENERATED)
+
+
+async def test_a_lease_whose_grant_was_lost_is_given_back(
+    proxy: Proxy,
+    new_cache: Callable[..., ResponseCache],
+    callers: Callers,
+    raw_valkey: Any,
+) -> None:
+    cache = new_cache(proxy.url, read_deadline=2, lease=3600, wait_budget=3600)
+    await callers.warm_up(cache, ["warm"], 600, "stored")
+    proxy.replies(Lose())
+
+    response = await callers.remember(cache, ["a"], 600, lambda: "generated")
+
+    assert response.detail is CacheDetail.STORE_FAILURE
+    await callers.settled(cache)
+    assert not raw_valkey.exists(cache._keyspace.keys(["a"]).lease)
