@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from strawberry_response_cache.core import CacheDetail, ResponseCache
-from strawberry_response_cache.core._drivers import ThreadWaiter
 from strawberry_response_cache.core._flights import Failed, Flights, NotShared
 from strawberry_response_cache.core._keys import EntryKeys
+from strawberry_response_cache.core._sync_driver import ThreadWaiter
 
 if TYPE_CHECKING:
     from tests.bounds.conftest import KeepsNothing

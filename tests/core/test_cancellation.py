@@ -29,8 +29,8 @@ async def steps(number: int) -> None:
 
 async def settled(cache: ResponseCache) -> None:
     """Wait until the cache has nothing under way."""
-    driver = cache._engine.async_driver()
-    link: Any = driver.transport._link
+    driver: Any = cache._engine.async_driver()
+    link = driver.transport._link
     while driver._background or link._batches or link._waiting:
         await asyncio.sleep(0)
     await driver.drain()
@@ -248,7 +248,8 @@ async def test_a_caller_cancelled_in_the_middle_of_a_command_keeps_the_connectio
 async def test_a_commit_whose_caller_is_gone_still_serves_the_joiners(
     cache: ResponseCache, eventually: Eventually
 ) -> None:
-    link: Any = cache._engine.async_driver().transport._link
+    driver: Any = cache._engine.async_driver()
+    link = driver.transport._link
     exchange = link._exchange
     committing, go = asyncio.Event(), asyncio.Event()
 

@@ -288,7 +288,8 @@ async def test_a_purge_is_not_lost_on_joiners_of_a_run_that_found_no_store(
 ) -> None:
     """The store is away when the run begins, and back when the purge is acknowledged."""
     source = Source()
-    link: Any = valkey_cache._engine.async_driver().transport._link
+    driver: Any = valkey_cache._engine.async_driver()
+    link = driver.transport._link
     exchange = link._exchange
     away = True
 
@@ -321,7 +322,8 @@ async def test_bytes_that_were_not_judged_do_not_count(cache: ResponseCache, raw
     await cache.invalidate("t")
     await cache.remember(["a"], 60, source.quick, tags=["t"])
 
-    link: Any = cache._engine.async_driver().transport._link
+    driver: Any = cache._engine.async_driver()
+    link = driver.transport._link
     exchange = link._exchange
     times = 1
 

@@ -22,7 +22,7 @@ def test_a_purge_of_a_part_purges_the_whole(remember: Any, cache: ResponseCache)
     content = "old"
 
     def whole() -> str:
-        return "made of " + remember(["part"], lambda: content, tags=["t"]).value
+        return f"made of {remember(['part'], lambda: content, tags=['t']).value}"
 
     assert remember(["whole"], whole).value == "made of old"
     content = "new"
@@ -35,7 +35,7 @@ def test_so_does_a_purge_of_a_part_that_was_a_hit(remember: Any, cache: Response
     content = "old"
 
     def whole() -> str:
-        return "made of " + remember(["part"], lambda: content, tags=["t"]).value
+        return f"made of {remember(['part'], lambda: content, tags=['t']).value}"
 
     remember(["part"], lambda: content, tags=["t"])
     remember(["whole"], whole)

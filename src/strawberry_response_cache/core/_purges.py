@@ -2,8 +2,9 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
 from strawberry_response_cache.core._engine import Engine
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace, checked_strings, tag_digests
@@ -14,8 +15,26 @@ from strawberry_response_cache.core._value import TAGS_EXAMPLE
 
 logger = logging.getLogger("strawberry_response_cache")
 
-Kind: TypeAlias = Literal["tags", "key", "clear"]
-Result: TypeAlias = Unavailable | None
+
+@dataclass(frozen=True, slots=True)
+class _Purge:
+    """One purge.
+
+    Attributes:
+        effects: What to ask of Redis: one effect for each slot.
+        kind: What is purged, for the observer.
+        locally: What to do to local memory.
+        count: The number of tags.
+        owed: What to queue if Redis does not take it; None to raise instead.
+        started_ns: When it began, in nanoseconds since 1970.
+    """
+
+    effects: Sequence[Effect[Unavailable | None]]
+    kind: Literal["tags", "key", "clear"]
+    locally: Callable[[Memory], None]
+    count: int = 0
+    owed: tuple[str, ...] | None = None
+    started_ns: int = field(default_factory=time.time_ns)
 
 
 class Purges:
@@ -34,146 +53,117 @@ class Purges:
 
     async def invalidate(self, tags: Sequence[str], *, queued: bool) -> None:
         """Purge tags; see `ResponseCache.invalidate`."""
-        digests = tag_digests(checked_strings(tags, "tags", TAGS_EXAMPLE))
-        locally = self._local_tags(digests)
-        owed = digests if queued else None
-        await self._perform(self._of_tags(digests), "tags", len(tags), locally, owed)
+        await self._perform(self._of_tags(tags, queued=queued))
 
     def invalidate_sync(self, tags: Sequence[str], *, queued: bool) -> None:
         """Purge tags; the twin of `invalidate`."""
-        digests = tag_digests(checked_strings(tags, "tags", TAGS_EXAMPLE))
-        locally = self._local_tags(digests)
-        owed = digests if queued else None
-        self._perform_sync(self._of_tags(digests), "tags", len(tags), locally, owed)
+        self._perform_sync(self._of_tags(tags, queued=queued))
 
     async def forget(self, keys: EntryKeys) -> None:
         """Purge one entry; see `ResponseCache.forget`."""
-        await self._perform(self._of_entry(keys), "key", 0, _local_entry(keys))
+        await self._perform(self._of_entry(keys))
 
     def forget_sync(self, keys: EntryKeys) -> None:
         """Purge one entry; the twin of `forget`."""
-        self._perform_sync(self._of_entry(keys), "key", 0, _local_entry(keys))
+        self._perform_sync(self._of_entry(keys))
 
     async def clear(self) -> None:
         """Purge everything; see `ResponseCache.clear`."""
-        await self._perform(self._of_everything(), "clear", 0, self._local_everything())
+        await self._perform(self._of_everything())
 
     def clear_sync(self) -> None:
         """Purge everything; the twin of `clear`."""
-        self._perform_sync(self._of_everything(), "clear", 0, self._local_everything())
+        self._perform_sync(self._of_everything())
 
-    # -- What there is to do: one effect for each slot --------------------------------------------
+    # -- What there is to do -----------------------------------------------------------------------
 
-    def _of_tags(self, digests: tuple[str, ...]) -> list[Effect[Result]]:
-        max_tags, channel = self._engine.settings.max_tags, self._keyspace.channel
-        tables = self._keyspace.tag_tables
-        return [Invalidate(table, channel, digests, max_tags) for table in tables]
-
-    def _of_entry(self, keys: EntryKeys) -> list[Effect[Result]]:
+    def _of_tags(self, tags: Sequence[str], *, queued: bool) -> _Purge:
+        digests = tag_digests(checked_strings(tags, "tags", TAGS_EXAMPLE))
+        tables, channel = self._keyspace.tag_tables, self._keyspace.channel
         max_tags = self._engine.settings.max_tags
-        elsewhere = [table for table in self._keyspace.tag_tables if table != keys.tags]
-        others = [Invalidate(t, keys.channel, (keys.own_tag,), max_tags) for t in elsewhere]
-        return [Forget(keys, max_tags), *others]
 
-    def _of_everything(self) -> list[Effect[Result]]:
-        return [Clear(table, self._keyspace.channel) for table in self._keyspace.tag_tables]
-
-    # -- Local memory: this process knows at once --------------------------------------------------
-
-    def _local_tags(self, digests: tuple[str, ...]) -> Callable[[Memory], None]:
-        def purge(memory: Memory) -> None:
-            for table in self._keyspace.tag_tables:
+        def locally(memory: Memory) -> None:
+            for table in tables:
                 memory.purge(table, digests)
 
-        return purge
+        effects = [Invalidate(table, channel, digests, max_tags) for table in tables]
+        return _Purge(effects, "tags", locally, len(tags), digests if queued else None)
 
-    def _local_everything(self) -> Callable[[Memory], None]:
-        def purge(memory: Memory) -> None:
+    def _of_entry(self, keys: EntryKeys) -> _Purge:
+        max_tags = self._engine.settings.max_tags
+        own = (keys.own_tag,)
+        elsewhere = [table for table in self._keyspace.tag_tables if table != keys.tags]
+
+        def locally(memory: Memory) -> None:
+            memory.forget(keys.entry)
             for table in self._keyspace.tag_tables:
+                memory.purge(table, own)
+
+        others = [Invalidate(table, keys.channel, own, max_tags) for table in elsewhere]
+        return _Purge([Forget(keys, max_tags), *others], "key", locally)
+
+    def _of_everything(self) -> _Purge:
+        tables, channel = self._keyspace.tag_tables, self._keyspace.channel
+
+        def locally(memory: Memory) -> None:
+            for table in tables:
                 memory.clear(table)
 
-        return purge
+        return _Purge([Clear(table, channel) for table in tables], "clear", locally)
 
-    # -- Doing it ----------------------------------------------------------------------------------
+    # -- Doing it: every slot, and where there are several, every slot once more ---------------------
 
-    async def _perform(
-        self,
-        effects: list[Effect[Result]],
-        kind: Kind,
-        count: int,
-        locally: Callable[[Memory], None],
-        owed: tuple[str, ...] | None = None,
-    ) -> None:
-        started_ns = time.time_ns()
+    async def _perform(self, purge: _Purge) -> None:
         driver = self._engine.async_driver()
         result = None
-        for effect in self._in_order(effects):
-            result = await driver.purge(effect)
-            if result is not None:
+        for effect in [*purge.effects] * self._keyspace.passes:
+            if (result := await driver.purge(effect)) is not None:
                 break
-        if self._conclude(result, started_ns, kind, count, locally, owed):
+        if self._conclude(purge, result):
             driver.keep_replaying(self._engine.queue)
 
-    def _perform_sync(
-        self,
-        effects: list[Effect[Result]],
-        kind: Kind,
-        count: int,
-        locally: Callable[[Memory], None],
-        owed: tuple[str, ...] | None = None,
-    ) -> None:
-        started_ns = time.time_ns()
+    def _perform_sync(self, purge: _Purge) -> None:
         driver = self._engine.sync_driver()
         result = None
-        for effect in self._in_order(effects):
-            result = driver.purge(effect)
-            if result is not None:
+        for effect in [*purge.effects] * self._keyspace.passes:
+            if (result := driver.purge(effect)) is not None:
                 break
-        if self._conclude(result, started_ns, kind, count, locally, owed):
+        if self._conclude(purge, result):
             driver.keep_replaying(self._engine.queue)
 
-    def _in_order(self, effects: list[Effect[Result]]) -> Iterator[Effect[Result]]:
-        for _ in range(self._keyspace.passes):
-            yield from effects
-
-    def _conclude(
-        self,
-        result: Result,
-        started_ns: int,
-        kind: Kind,
-        count: int,
-        locally: Callable[[Memory], None],
-        owed: tuple[str, ...] | None,
-    ) -> bool:
+    def _conclude(self, purge: _Purge, result: Unavailable | None) -> bool:
         """Tell this process and the observer of a purge that is over, and raise if it failed.
 
         Returns:
             Whether it failed and was queued.
         """
-        was_queued = (
-            result is not None and owed is not None and self._engine.queue.add(self._keyspace, owed)
-        )
-        for driver in self._engine.drivers():
+        engine = self._engine
+        was_queued = False
+        if result is not None and purge.owed is not None:
+            was_queued = engine.queue.add(self._keyspace, purge.owed)
+        for driver in engine.drivers():
             driver.flights.seal_leaseless()
             if driver.memory is not None:
-                locally(driver.memory)
-        if self._engine.observer.listening():
-            error = result.error_type if result else None
-            event = Purged(self._subject, started_ns, time.time_ns(), kind, count, error)
-            self._engine.observer.purged(event)
-        if was_queued:
-            logger.error(
-                "Redis did not take a purge; it waits to be replayed, and until then nothing of its "
-                "tenant is read from Redis here.",
-                extra={
-                    "response_cache.name": self._keyspace.prefix,
-                    "response_cache.tag.count": count,
-                    "error.type": result.error_type if result else None,
-                },
+                purge.locally(driver.memory)
+        error = None if result is None else result.error_type
+        if engine.observer.listening():
+            event = Purged(
+                self._subject, purge.started_ns, time.time_ns(), purge.kind, purge.count, error
             )
-        else:
-            self._engine.check(result)
-        return was_queued
+            engine.observer.purged(event)
+        if not was_queued:
+            engine.check(result)
+            return False
+        logger.error(
+            "Redis did not take a purge; it waits to be replayed, and until then nothing of its "
+            "tenant is read from Redis here.",
+            extra={
+                "response_cache.name": self._keyspace.prefix,
+                "response_cache.tag.count": purge.count,
+                "error.type": error,
+            },
+        )
+        return True
 
     # -- Purges that Redis did not take yet --------------------------------------------------------
 
@@ -192,11 +182,3 @@ class Purges:
             return False
         self._engine.sync_driver().replay(queue)
         return queue.owes(self._keyspace)
-
-
-def _local_entry(keys: EntryKeys) -> Callable[[Memory], None]:
-    def purge(memory: Memory) -> None:
-        memory.forget(keys.entry)
-        memory.purge(keys.tags, (keys.own_tag,))
-
-    return purge

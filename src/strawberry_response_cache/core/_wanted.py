@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from strawberry_response_cache.core._errors import CacheConfigurationError
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace, checked_key_parts
@@ -101,4 +101,4 @@ def _checked(values: object, count: int) -> Sequence[Any]:
             "exception, for each key in the order of the keys."
         )
         raise CacheConfigurationError(msg)
-    return cast("Sequence[Any]", values)
+    return values
