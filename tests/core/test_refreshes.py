@@ -1,0 +1,281 @@
+"""When a value is made again: early, in the background, and not all at the same time."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from strawberry_response_cache.core import (
+    CacheDetail,
+    CacheSerializationError,
+    CacheStatus,
+    ResponseCache,
+)
+
+Eventually = Callable[[Callable[[], object]], Awaitable[None]]
+
+
+def make_dear(raw: Any, cache: ResponseCache, parts: list[str], cost_ms: int) -> None:
+    """Store an entry again as if it had cost that much."""
+    from strawberry_response_cache.core._entry import Recording, decode, encode
+
+    key = cache._keyspace.keys(parts).entry
+    entry = decode(raw.get(key), pttl_ms=60_000)
+    recording = Recording(entry.recording.payload, 60_000, cost_ms=cost_ms)
+    stored = encode(
+        recording, write_id=entry.write_id, epoch=entry.epoch, clock=entry.clock
+    )
+    raw.set(key, stored, px=60_000)
+
+
+async def test_what_was_dear_to_make_is_made_again_before_its_end(
+    new_cache: Callable[..., ResponseCache], url: str, face: Any, raw_of: Callable[..., Any]
+) -> None:
+    cache = new_cache(url, early_refresh=100)
+    await face.remember(cache, ["a"], 60, lambda: "old")
+    make_dear(raw_of(cache), cache, ["a"], cost_ms=10**9)
+
+    response = await face.remember(cache, ["a"], 60, lambda: "new")
+
+    assert (response.value, response.detail) == ("new", CacheDetail.GENERATED)
+
+
+async def test_by_one_caller_at_a_time_while_the_others_are_served(
+    new_cache: Callable[..., ResponseCache], url: str, face: Any, raw_of: Callable[..., Any]
+) -> None:
+    cache = new_cache(url, early_refresh=100)
+    await face.remember(cache, ["a"], 60, lambda: "old")
+    make_dear(raw_of(cache), cache, ["a"], cost_ms=10**9)
+    raw_of(cache).set(cache._keyspace.keys(["a"]).lease, "another process", px=60_000)
+
+    response = await face.remember(cache, ["a"], 60, lambda: "no")
+
+    assert (response.value, response.detail) == ("old", CacheDetail.FRESH)
+
+
+async def test_an_early_refresh_that_fails_serves_what_there_is(
+    new_cache: Callable[..., ResponseCache], url: str, face: Any, raw_of: Callable[..., Any]
+) -> None:
+    cache = new_cache(url, early_refresh=100)
+    await face.remember(cache, ["a"], 60, lambda: "old")
+    make_dear(raw_of(cache), cache, ["a"], cost_ms=10**9)
+
+    def fail() -> str:
+        raise LookupError
+
+    response = await face.remember(cache, ["a"], 60, fail)
+    assert (response.value, response.detail) == ("old", CacheDetail.FRESH)
+
+
+async def test_what_was_cheap_is_not(
+    new_cache: Callable[..., ResponseCache], url: str, face: Any
+) -> None:
+    cache = new_cache(url, early_refresh=1)
+    await face.remember(cache, ["a"], 600, lambda: "old")
+
+    assert (await face.remember(cache, ["a"], 600, lambda: "no")).value == "old"
+
+
+async def test_jitter_only_shortens(new_cache: Callable[..., ResponseCache], face: Any) -> None:
+    cache = new_cache("memory://", jitter=0.5)
+    ttls = [
+        (await face.remember(cache, [str(number)], 100, lambda: "value")).ttl
+        for number in range(30)
+    ]
+
+    assert all(50 <= ttl <= 100 for ttl in ttls)
+    assert len(set(ttls)) > 10
+
+
+async def test_the_stale_window_has_a_default_of_the_cache(
+    new_cache: Callable[..., ResponseCache], url: str, face: Any, raw_of: Callable[..., Any]
+) -> None:
+    cache = new_cache(url, stale=600)
+    await face.remember(cache, ["a"], 60, lambda: "old")
+    await face.remember(cache, ["b"], 60, lambda: "old", stale=0)
+    raw = raw_of(cache)
+
+    assert raw.pttl(cache._keyspace.keys(["a"]).entry) > 600_000
+    assert raw.pttl(cache._keyspace.keys(["b"]).entry) <= 60_000
+
+
+# -- In the background -------------------------------------------------------------------------------
+
+
+def make_stale(cache: ResponseCache, raw: Any, parts: list[str]) -> None:
+    raw.pexpire(cache._keyspace.keys(parts).entry, 100_000)
+
+
+async def test_a_refresh_in_the_background_serves_the_old_value_at_once(
+    cache: ResponseCache, raw: Any, eventually: Eventually
+) -> None:
+    go = asyncio.Event()
+
+    async def generate() -> str:
+        await go.wait()
+        return "new"
+
+    async def old() -> str:
+        return "old"
+
+    await cache.remember(["a"], 60, old, stale=600)
+    make_stale(cache, raw, ["a"])
+
+    response = await cache.remember(["a"], 60, generate, stale=600, background=True)
+    assert (response.value, response.detail) == ("old", CacheDetail.STALE)
+    go.set()
+    await cache.aclose()
+
+    assert (await cache.remember(["a"], 60, old)).value == "new"
+
+
+async def test_so_does_one_of_threads(
+    cache: ResponseCache, raw: Any, eventually: Eventually
+) -> None:
+    go, threads = threading.Event(), []
+
+    def generate() -> str:
+        assert go.wait(60)
+        threads.append(threading.current_thread())
+        return "new"
+
+    cache.remember_sync(["a"], 60, lambda: "old", stale=600)
+    make_stale(cache, raw, ["a"])
+
+    response = cache.remember_sync(["a"], 60, generate, stale=600, background=True)
+    assert (response.value, response.detail) == ("old", CacheDetail.STALE)
+    go.set()
+    cache.close()
+
+    assert cache.remember_sync(["a"], 60, lambda: "no").value == "new"
+    assert threading.current_thread() not in threads
+
+
+async def test_beyond_the_bound_the_next_caller_is_asked(
+    new_cache: Callable[..., ResponseCache], url: str, face: Any, raw_of: Callable[..., Any]
+) -> None:
+    cache = new_cache(url, max_background=0)
+    await face.remember(cache, ["a"], 60, lambda: "old", stale=600)
+    make_stale(cache, raw_of(cache), ["a"])
+
+    for _ in range(2):
+        response = await face.remember(
+            cache, ["a"], 60, lambda: "no", stale=600, background=True
+        )
+        assert (response.value, response.detail) == ("old", CacheDetail.STALE)
+    await cache.aclose()
+    again = await face.remember(cache, ["a"], 60, lambda: "new", stale=600)
+    assert (again.value, again.status) == ("new", CacheStatus.MISS)
+
+
+async def test_a_background_refresh_that_fails_is_logged_and_harms_nobody(
+    cache: ResponseCache, raw: Any, face: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> str:
+        msg = "hunter2"
+        raise LookupError(msg)
+
+    await face.remember(cache, ["a"], 60, lambda: "old", stale=600)
+    make_stale(cache, raw, ["a"])
+
+    assert (
+        await face.remember(cache, ["a"], 60, fail, stale=600, background=True)
+    ).value == "old"
+    await cache.aclose()
+
+    (record,) = [r for r in caplog.records if "refresh failed" in r.message]
+    assert "hunter2" not in f"{vars(record)}"
+
+
+# -- What cannot be stored ---------------------------------------------------------------------------
+
+
+async def test_strictness_is_a_setting(
+    new_cache: Callable[..., ResponseCache], face: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    strict, lenient = new_cache("memory://"), new_cache("memory://", strict=False)
+    with pytest.raises(CacheSerializationError):
+        await face.remember(strict, ["a"], 60, lambda: (1, 2))
+
+    response = await face.remember(lenient, ["a"], 60, lambda: (1, 2))
+
+    assert (response.value, response.detail) == ((1, 2), CacheDetail.UNCACHEABLE)
+    assert "returned unstored" in caplog.text
+
+
+# -- Values that turned out not to be shared ---------------------------------------------------------
+
+
+async def test_after_a_value_was_not_stored_its_callers_do_not_wait_for_each_other(
+    cache: ResponseCache, eventually: Eventually
+) -> None:
+    running = 0
+    go = asyncio.Event()
+
+    async def generate() -> str:
+        nonlocal running
+        running += 1
+        await go.wait()
+        return "value"
+
+    async def quick() -> str:
+        return "value"
+
+    veto: Any = {"cacheable": lambda _: False}
+    await cache.remember(["a"], 60, quick, **veto)
+    callers = [asyncio.create_task(cache.remember(["a"], 60, generate, **veto)) for _ in range(5)]
+    await eventually(lambda: running == 5)
+    go.set()
+    details = {response.detail for response in await asyncio.gather(*callers)}
+
+    assert details == {CacheDetail.UNCACHEABLE}
+
+
+async def test_once_it_is_stored_they_share_it_again(cache: ResponseCache, face: Any) -> None:
+    await face.remember(cache, ["a"], 60, lambda: "value", cacheable=lambda _: False)
+    await face.remember(cache, ["a"], 60, lambda: "value")
+
+    assert (await face.remember(cache, ["a"], 60, lambda: "no")).status is CacheStatus.HIT
+    driver = cache._engine.sync_driver() if face.synchronous else cache._engine.async_driver()
+    assert not driver.flights._marks
+
+
+# -- Compression ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("compress_above", [0, 10**9])
+async def test_large_values_come_back_whole_compressed_or_not(
+    new_cache: Callable[..., ResponseCache],
+    url: str,
+    face: Any,
+    raw_of: Callable[..., Any],
+    compress_above: int,
+) -> None:
+    cache = new_cache(url, compress_above=compress_above)
+    value = ["row"] * 10_000
+    await face.remember(cache, ["a"], 60, lambda: value)
+
+    response = await face.remember(cache, ["a"], 60, lambda: "no")
+    assert (response.value, response.status) == (value, CacheStatus.HIT)
+    size = raw_of(cache).strlen(cache._keyspace.keys(["a"]).entry)
+    assert (size < 2_000) == (compress_above == 0)
+
+
+async def test_what_unpacks_to_more_than_the_bound_is_a_miss_and_goes(
+    new_cache: Callable[..., ResponseCache], url: str, face: Any
+) -> None:
+    generous = new_cache(url, compress_above=0, max_entry_bytes=10**8)
+    await face.remember(generous, ["a"], 60, lambda: "x" * 10**6)
+    careful = ResponseCache(
+        generous._engine.handle,
+        prefix="test",
+        settings=generous._engine.settings.model_copy(update={"max_entry_bytes": 1000}),
+        telemetry=False,
+    )
+
+    response = await face.remember(careful, ["a"], 60, lambda: "small")
+    await careful.aclose()
+
+    assert (response.value, response.status) == ("small", CacheStatus.MISS)
