@@ -29,7 +29,7 @@ def test_the_settings_of_the_readme_have_these_defaults() -> None:
     settings = CacheSettings()
     units = {"s": 1.0, "MiB": 1024.0**2, "": 1.0}
     rows = re.findall(
-        r"^\| `(\w+)` \| ([\d.]+) ?(s|MiB|)\b", README.read_text("utf-8"), re.MULTILINE
+        r"^\| `(\w+)` \| ([\d.]+) ?(s\b|MiB\b|)", README.read_text("utf-8"), re.MULTILINE
     )
     assert {name: float(number) * units[unit] for name, number, unit in rows} == {
         name: float(getattr(settings, name)) for name in CacheSettings.model_fields

@@ -56,6 +56,10 @@ class Reason(StrEnum):
     """Another process took longer than ``wait_budget`` to generate the response."""
     REENTRANT = "reentrant"
     """A resolver executed the operation that it was resolving."""
+    UNCACHEABLE_PART = "uncacheable_part"
+    """A resolver took a value from the cache that keeps the whole from being stored."""
+    PURGE_PENDING = "purge_pending"
+    """Redis has not taken a queued purge of this tenant yet."""
     NOT_SHARED = "not_shared"
     """The response of the concurrent run that was joined could not be shared."""
 
@@ -78,6 +82,11 @@ _ADVICE = {
     Reason.NO_LEASE: "Redis takes no writes: it is full, or a read-only replica.",
     Reason.WAITED_OUT: "The generation takes longer than wait_budget; raise it, or ask for less.",
     Reason.REENTRANT: "A resolver executes the operation that it is part of.",
+    Reason.UNCACHEABLE_PART: (
+        "A resolver remembers a value that was stale, was not stored, or is of another tenant; "
+        "remember it through cache.for_tenant() of the same tenant."
+    ),
+    Reason.PURGE_PENDING: "Redis did not take a purge; the log names the error and the server.",
 }
 
 _OF_DETAIL = {
@@ -87,4 +96,6 @@ _OF_DETAIL = {
     CacheDetail.REENTRANT: Reason.REENTRANT,
     CacheDetail.TOO_LARGE: Reason.TOO_LARGE,
     CacheDetail.UNCACHEABLE: Reason.NOT_SHARED,
+    CacheDetail.UNCACHEABLE_PART: Reason.UNCACHEABLE_PART,
+    CacheDetail.PURGE_PENDING: Reason.PURGE_PENDING,
 }

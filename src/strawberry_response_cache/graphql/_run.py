@@ -101,7 +101,7 @@ class Run:
         self._options = options
         self._plans = plans
         self._context = context
-        self._request = RequestContext(options, context.context)
+        self._request: RequestContext  # made in `answer`, of the context that the resolvers see
         self.outcome: Outcome | None = None
 
     def belongs_to(self, schema: GraphQLSchema, document: DocumentNode) -> bool:
