@@ -11,8 +11,8 @@ import pytest
 
 from strawberry_response_cache.core import CacheDetail, ResponseCache
 from strawberry_response_cache.core._flights import Failed, Flights, NotShared
-from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._sync_driver import ThreadWaiter
+from tests.faults.callers import until_idle
 
 if TYPE_CHECKING:
     from tests.bounds.conftest import KeepsNothing
@@ -27,13 +27,6 @@ KEYS = 1_000
 def new_keys() -> Iterator[str]:
     """Keys that were never asked for."""
     return (f"key {number}" for number in itertools.count())
-
-
-async def settled(cache: ResponseCache) -> None:
-    """Wait until nothing is under way."""
-    driver = cache._engine.async_driver()
-    while driver._background or driver.transport._batches or driver.transport._waiting:
-        await asyncio.sleep(0.001)
 
 
 async def store(cache: ResponseCache, key: str) -> None:
@@ -107,7 +100,7 @@ async def test_a_key_leaves_nothing_behind(
         for _ in range(4):
             keys = itertools.islice(new_keys, KEYS // 4)
             await asyncio.gather(*(do(cache, key) for key in keys))
-            await settled(cache)
+            await until_idle(cache)
         raw_valkey.flushall()
 
     await keeps_nothing(work, KEYS)
@@ -147,7 +140,7 @@ async def test_a_key_leaves_nothing_behind_while_the_store_is_away(
         for _ in range(4):
             keys = itertools.islice(new_keys, KEYS // 4)
             await asyncio.gather(*(join(cache, key) for key in keys))
-            await settled(cache)
+            await until_idle(cache)
 
     await keeps_nothing(work, KEYS)
     assert len(cache._engine.async_driver().flights) == 0
@@ -160,14 +153,13 @@ async def test_the_table_of_flights_is_empty_when_all_have_landed(
 
     async def work() -> None:
         for key in itertools.islice(new_keys, MANY):
-            keys = EntryKeys(key, key, key)
-            outer = flights.open(keys, leased=True)
-            inner = flights.open(EntryKeys(f"{key} inner", key, key), leased=True)
-            joined = flights.join(EntryKeys(f"{key} inner", key, key), (outer,), leaseless=False)
+            outer = flights.open(key, leased=True)
+            inner = flights.open(f"{key} inner", leased=True)
+            joined = flights.join(f"{key} inner", (outer,), leaseless=False)
             assert joined is not None
             flights.settle(inner, Failed(LookupError()))
             flights.arrived(inner, (outer,))
-            joined = flights.join(keys, (), leaseless=False)
+            joined = flights.join(key, (), leaseless=False)
             assert joined is not None
             flights.leave(*joined, ())
             flights.settle(outer, NotShared())
@@ -223,7 +215,7 @@ async def test_callers_who_wait_for_another_process_and_give_up_are_forgotten(
         for caller in waiting:
             caller.cancel()
         await asyncio.wait(waiting)
-        await settled(valkey_cache)
+        await until_idle(valkey_cache)
 
     await keeps_nothing(work, callers)
 
@@ -249,7 +241,7 @@ def test_an_event_loop_that_ended_leaves_nothing_behind(
 
     async def call() -> None:
         await cache.remember(["a"], 60, generate)
-        await settled(cache)
+        await until_idle(cache)
 
     async def work() -> None:
         await asyncio.to_thread(lambda: [asyncio.run(call()) for _ in range(loops)])

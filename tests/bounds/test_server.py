@@ -55,7 +55,7 @@ async def test_the_tags_of_a_tenant_have_a_bound(
     new_cache: Callable[..., ResponseCache], valkey_url: str, raw_valkey: Any, face: Any
 ) -> None:
     cache = new_cache(valkey_url, max_tags=1_000)
-    table = cache._keyspace.tag_table
+    (table,) = cache._keyspace.tag_tables
     await face.remember(cache, ["a"], 600, lambda: "old", tags=["t"])
     fields, size = [], []
 
@@ -86,7 +86,7 @@ async def test_values_over_the_limit_leave_nothing_in_the_server(
         )
         assert {response.detail for response in responses} == {CacheDetail.TOO_LARGE}
 
-    assert set(raw_valkey.scan_iter()) <= {cache._keyspace.tag_table.encode()}
+    assert set(raw_valkey.scan_iter()) <= {table.encode() for table in cache._keyspace.tag_tables}
 
 
 @pytest.mark.parametrize("ttl", [1, 3600])
@@ -114,7 +114,7 @@ async def test_a_cache_keeps_its_entries_and_one_table_and_all_of_them_end(
         await asyncio.gather(*(use(number) for number in range(start, start + 100)))
 
     keys = [key.decode() for key in raw_valkey.scan_iter()]
-    table = valkey_cache._keyspace.tag_table
+    (table,) = valkey_cache._keyspace.tag_tables
     entries = {valkey_cache._keyspace.keys([str(number)]).entry for number in range(KEYS // 4)}
     assert set(keys) <= entries | {table}
     lives = raw_valkey.pipeline(transaction=False)
@@ -139,4 +139,5 @@ async def test_connections_have_a_bound(
             *(cache.remember([str(next(numbers))], 600, generate) for _ in range(500))
         )
 
-    assert len(raw_valkey.client_list()) - before <= 4
+    # One more listens for what other processes tell.
+    assert len(raw_valkey.client_list()) - before <= 4 + 1

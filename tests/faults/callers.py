@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import pytest
 
@@ -73,10 +73,8 @@ class Callers:
         """Wait until nothing is under way in the background."""
         if self._face.synchronous:
             await self._somewhere(cache._engine.sync_driver().drain)
-            return
-        driver = cache._engine.async_driver()
-        while driver._background or driver.transport._batches or driver.transport._waiting:
-            await asyncio.sleep(0.001)
+        else:
+            await until_idle(cache)
 
     def waiting(self, cache: ResponseCache) -> int:
         """Count the callers who have joined another one's generation."""
@@ -96,6 +94,14 @@ class Callers:
     async def _somewhere(self, work: Callable[[], T]) -> T:
         running = asyncio.get_running_loop().run_in_executor(self._threads, work)
         return await asyncio.wait_for(running, GIVEN_UP)
+
+
+async def until_idle(cache: ResponseCache) -> None:
+    """Wait until nothing of the running loop is under way."""
+    driver = cache._engine.async_driver()
+    link: Any = cast("Any", driver.transport)._link
+    while driver._background or link._batches or link._waiting:
+        await asyncio.sleep(0.001)
 
 
 def _without_a_loop(call: "Coroutine[Any, Any, T]") -> T:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
+from tests.faults.callers import until_idle
 from tests.faults.proxy import Proxy
 from tests.faults.wire import Hold, Lose
 
@@ -17,13 +18,6 @@ CANCELLATIONS = 25
 
 async def value() -> str:
     return "value"
-
-
-async def settled(cache: ResponseCache) -> None:
-    """Wait until nothing is under way."""
-    driver = cache._engine.async_driver()
-    while driver._background or driver.transport._batches or driver.transport._waiting:
-        await asyncio.sleep(0.001)
 
 
 async def cancelled(*tasks: "asyncio.Task[Any]") -> None:
@@ -60,7 +54,7 @@ async def test_callers_cancelled_one_after_the_other_cost_no_connection(
         await eventually(functools.partial(has_sent_more, proxy, sent))
         await cancelled(caller)
         proxy.heal()
-        await settled(warm)
+        await until_idle(warm)
 
     assert proxy.accepted - accepted <= 1
     assert not list(raw_valkey.scan_iter("*:l:*"))
@@ -78,7 +72,7 @@ async def test_callers_cancelled_all_at_once_cost_no_connection(
     await eventually(lambda: proxy.seen["EVALSHA"] == sent + CANCELLATIONS)
     await cancelled(*callers)
     proxy.heal()
-    await settled(warm)
+    await until_idle(warm)
 
     assert proxy.accepted - accepted <= 1
     assert not list(raw_valkey.scan_iter("*:l:*"))
@@ -106,7 +100,7 @@ async def test_callers_cancelled_during_their_commits_have_committed(
     await eventually(lambda: proxy.seen["EVALSHA"] == sent + 2 * CANCELLATIONS)
     await cancelled(*callers)
     proxy.heal()
-    await settled(warm)
+    await until_idle(warm)
 
     assert proxy.accepted - accepted <= 1
     assert not list(raw_valkey.scan_iter("*:l:*"))
@@ -134,7 +128,7 @@ async def test_callers_cancelled_while_they_generate_give_their_leases_back(
         await entered.acquire()
     assert len(list(raw_valkey.scan_iter("*:l:*"))) == CANCELLATIONS
     await cancelled(*callers)
-    await settled(warm)
+    await until_idle(warm)
 
     assert proxy.accepted - accepted <= 1
     assert not list(raw_valkey.scan_iter("*:l:*"))
@@ -152,7 +146,7 @@ async def test_callers_cancelled_at_all_times_of_a_slow_lookup_leave_nothing(
             await asyncio.sleep(0)
         caller.cancel()
         await asyncio.wait([caller])
-        await settled(warm)
+        await until_idle(warm)
 
     assert proxy.accepted - accepted <= 1
     assert not list(raw_valkey.scan_iter("*:l:*"))
@@ -176,7 +170,7 @@ async def test_a_purge_whose_caller_was_cancelled_takes_place(
         await eventually(functools.partial(has_sent_more, proxy, received))
         await cancelled(caller)
         proxy.heal()
-        await settled(warm)
+        await until_idle(warm)
 
         again = await direct.remember(["a"], 600, value, tags=["t"])
         assert (number, again.detail) == (number, CacheDetail.GENERATED)
@@ -199,5 +193,5 @@ async def test_a_lease_that_was_granted_after_its_caller_was_gone_and_in_a_lost_
     await eventually(lambda: proxy.seen["EVALSHA"] > sent)
     await cancelled(caller)
 
-    await settled(cache)
+    await until_idle(cache)
     assert not raw_valkey.exists(cache._keyspace.keys(["a"]).lease)

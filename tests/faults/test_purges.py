@@ -23,6 +23,7 @@ async def stocked(direct: ResponseCache, callers: Callers) -> ResponseCache:
     return direct
 
 
+@pytest.mark.parametrize("connected", [True, False], ids=["connected", "not connected"])
 @pytest.mark.parametrize("way", AWAY)
 async def test_a_purge_that_was_not_confirmed_is_an_error_within_its_deadline(
     proxy: Proxy,
@@ -30,8 +31,11 @@ async def test_a_purge_that_was_not_confirmed_is_an_error_within_its_deadline(
     callers: Callers,
     stopwatch: Stopwatch,
     way: str,
+    connected: bool,
 ) -> None:
-    cache = new_hurried(invalidate_deadline=0.3)
+    cache = new_hurried(invalidate_deadline=0.5)
+    if connected:
+        await callers.warm_up(cache, ["a"], 600, "stored")
     AWAY[way](proxy)
 
     with stopwatch, pytest.raises(CacheStoreError):
@@ -41,7 +45,7 @@ async def test_a_purge_that_was_not_confirmed_is_an_error_within_its_deadline(
 
 
 @pytest.mark.parametrize("what", PURGES)
-@pytest.mark.parametrize("way", ["silent", "half a reply, then silence", "cut off"])
+@pytest.mark.parametrize("way", ["silent", "cut off"])
 async def test_a_purge_whose_answer_alone_was_lost_took_place(
     proxy: Proxy,
     stocked: ResponseCache,
@@ -50,7 +54,7 @@ async def test_a_purge_whose_answer_alone_was_lost_took_place(
     way: str,
     what: str,
 ) -> None:
-    cache = new_cache(proxy.url, invalidate_deadline=1)
+    cache = new_cache(proxy.url, invalidate_deadline=2)
     await callers.purge(cache, what)  # so that the server knows the script
     await callers.remember(stocked, ["a"], 600, lambda: "old", tags=["t"])
     AWAY[way](proxy)
