@@ -24,9 +24,7 @@ def make_dear(raw: Any, cache: ResponseCache, parts: list[str], cost_ms: int) ->
     key = cache._keyspace.keys(parts).entry
     entry = decode(raw.get(key), pttl_ms=60_000)
     recording = Recording(entry.recording.payload, 60_000, cost_ms=cost_ms)
-    stored = encode(
-        recording, write_id=entry.write_id, epoch=entry.epoch, clock=entry.clock
-    )
+    stored = encode(recording, write_id=entry.write_id, epoch=entry.epoch, clock=entry.clock)
     raw.set(key, stored, px=60_000)
 
 
@@ -161,9 +159,7 @@ async def test_beyond_the_bound_the_next_caller_is_asked(
     make_stale(cache, raw_of(cache), ["a"])
 
     for _ in range(2):
-        response = await face.remember(
-            cache, ["a"], 60, lambda: "no", stale=600, background=True
-        )
+        response = await face.remember(cache, ["a"], 60, lambda: "no", stale=600, background=True)
         assert (response.value, response.detail) == ("old", CacheDetail.STALE)
     await cache.aclose()
     again = await face.remember(cache, ["a"], 60, lambda: "new", stale=600)
@@ -180,9 +176,7 @@ async def test_a_background_refresh_that_fails_is_logged_and_harms_nobody(
     await face.remember(cache, ["a"], 60, lambda: "old", stale=600)
     make_stale(cache, raw, ["a"])
 
-    assert (
-        await face.remember(cache, ["a"], 60, fail, stale=600, background=True)
-    ).value == "old"
+    assert (await face.remember(cache, ["a"], 60, fail, stale=600, background=True)).value == "old"
     await cache.aclose()
 
     (record,) = [r for r in caplog.records if "refresh failed" in r.message]

@@ -121,14 +121,19 @@ class SyncLink:
         timeout = max(deadline, self._settings.longest_deadline)
         raw = self._source.open(asynchronous=False, timeout=timeout, connect_timeout=deadline)
         connection = Connection(raw)
+        self._watchdog.watch(raw, deadline)
         try:
             raw.connect()
             if self._learns:
                 raw.send_command("INFO", "server", check_health=False)
                 connection.run_id = run_id_of(raw.read_response())
         except BaseException:
+            self._watchdog.unwatch(raw)
             raw.disconnect()
             raise
+        if not self._watchdog.unwatch(raw):
+            raw.disconnect()
+            raise TimeoutError
         return connection
 
     def close(self) -> None:
