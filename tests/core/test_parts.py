@@ -130,11 +130,11 @@ def test_a_whole_made_of_another_tenants_part_is_not_stored(
     assert remember(["whole"], whole).detail is CacheDetail.UNCACHEABLE_PART
 
 
-def test_a_part_with_a_ttl_of_zero_is_none(remember: Any) -> None:
+def test_a_part_with_a_ttl_of_zero_is_not_stored_and_neither_is_the_whole(remember: Any) -> None:
     def whole() -> str:
         return str(remember(["part"], lambda: "part", ttl=0).value)
 
-    assert remember(["whole"], whole).detail is CacheDetail.GENERATED
+    assert remember(["whole"], whole).detail is CacheDetail.UNCACHEABLE_PART
 
 
 def test_another_cache_is_another_matter(

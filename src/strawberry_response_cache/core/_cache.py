@@ -12,7 +12,7 @@ from strawberry_response_cache.core._driving import is_in_a_loop
 from strawberry_response_cache.core._duration import Duration
 from strawberry_response_cache.core._engine import Engine
 from strawberry_response_cache.core._errors import CacheConfigurationError
-from strawberry_response_cache.core._flights import leading
+from strawberry_response_cache.core._flights import leading, note_unfit_part
 from strawberry_response_cache.core._handle import RedisHandle
 from strawberry_response_cache.core._keys import (
     EntryKeys,
@@ -168,6 +168,7 @@ class ResponseCache:
         recipe = self._recipe(ttl, as_type, stale, tags, cacheable)
         if recipe.ttl_ms == 0:
             value = await awaited(generator)
+            note_unfit_part(keys)
             return CachedResponse(value, CacheStatus.BYPASS, CacheDetail.TTL_ZERO)
         return await self._run(
             keys, recipe, lambda: awaited(generator), self._subject, in_background=background
@@ -213,6 +214,7 @@ class ResponseCache:
         recipe = self._recipe(ttl, as_type, stale, tags, cacheable)
         if recipe.ttl_ms == 0:
             value = plain(generator)
+            note_unfit_part(keys)
             return CachedResponse(value, CacheStatus.BYPASS, CacheDetail.TTL_ZERO)
         return self._run_sync(
             keys, recipe, lambda: plain(generator), self._subject, in_background=background
@@ -273,6 +275,7 @@ class ResponseCache:
         recipe = self._recipe(ttl, as_type, stale, tags, cacheable)
         wanted = Wanted(keys, key, self._keyspace)
         if recipe.ttl_ms == 0:
+            note_unfit_part(*wanted.entries)
             return wanted.in_order(await wanted.load(load_many, range(len(wanted.entries))))
         driver = self._engine.async_driver()
         is_pending = await self._purges.are_pending()
@@ -317,6 +320,7 @@ class ResponseCache:
         recipe = self._recipe(ttl, as_type, stale, tags, cacheable)
         wanted = Wanted(keys, key, self._keyspace)
         if recipe.ttl_ms == 0:
+            note_unfit_part(*wanted.entries)
             return wanted.in_order(wanted.load_sync(load_many, range(len(wanted.entries))))
         driver = self._engine.sync_driver()
         limits = self._limits_of_threads()

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeAlias
 
 from strawberry_response_cache.core._entry import Recording
-from strawberry_response_cache.core._parts import Parts
+from strawberry_response_cache.core._keys import EntryKeys
+from strawberry_response_cache.core._parts import Part, Parts
 from strawberry_response_cache.core._port import Lease
 
 _MOST_MARKS: Final = 1024
@@ -86,6 +87,7 @@ class Flight:
         waits_for: The flights that this one's generator is waiting for, to see circles before they
             close.
         parts: What its generator took from the cache.
+        began: When it was opened.
     """
 
     key: str
@@ -93,12 +95,20 @@ class Flight:
     waiters: list[Waiter] = field(default_factory=list)
     waits_for: list["Flight"] = field(default_factory=list)
     parts: Parts = field(default_factory=Parts)
+    began: float = 0.0
 
 
 Leading: TypeAlias = tuple[Flight, ...]
 
 leading: contextvars.ContextVar[Leading] = contextvars.ContextVar("leading", default=())
 """The flights whose generators the current code runs in, outermost first."""
+
+
+def note_unfit_part(*keys: EntryKeys) -> None:
+    """Note that the generators which the current code runs in took something that is not stored."""
+    for whole in leading.get():
+        for each in keys:
+            whole.parts.add(Part(each, (), 0, is_fit=False))
 
 
 class Flights:
@@ -144,6 +154,10 @@ class Flights:
                 outer.waits_for.append(flight)
             return flight, waiter
 
+    def has(self, key: str) -> bool:
+        """Whether there is a flight for a key, leased or not."""
+        return key in self._open
+
     def is_open(self, key: str) -> bool:
         """Whether there is a flight for a key that anyone may join."""
         flight = self._open.get(key)
@@ -170,9 +184,9 @@ class Flights:
             for outer in within:
                 outer.waits_for.remove(flight)
 
-    def open(self, key: str, *, leased: bool) -> Flight:
+    def open(self, key: str, *, leased: bool, began: float = 0.0) -> Flight:
         """Open a flight; a leaseless one that stands in its place is no longer joined."""
-        flight = Flight(key, leased)
+        flight = Flight(key, leased, began=began)
         with self._lock:
             self._open[key] = flight
         return flight

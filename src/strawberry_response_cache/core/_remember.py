@@ -129,6 +129,11 @@ class Remember(Generic[T]):
     jitter: Callable[[], float] = random.random
     clock: Callable[[], float] = time.monotonic
     token: str = field(default_factory=new_token, repr=False)
+    began: float = field(init=False, default=0.0)
+
+    def __post_init__(self) -> None:
+        """Note when the caller came."""
+        self.began = self.clock()
 
     def flow(self) -> Flow[T]:
         """Obtain the value: from memory, a flight, the store, or the generator."""
@@ -248,6 +253,9 @@ class Remember(Generic[T]):
         if joined is None:
             return None
         flight, waiter = joined
+        # Without a commit nothing proves that no purge was missed, by whatever process. So a value
+        # that is not stored is for those alone who were there before its generation began.
+        is_too_old = not flight.leased and flight.began < self.began
         try:
             yield Join(waiter, self.limits.wait_budget)
         except BaseException as gone:
@@ -258,6 +266,8 @@ class Remember(Generic[T]):
             return (yield from self._generate_alone(CacheDetail.WAITED_OUT))
         self.flights.arrived(flight, self.within)
         match waiter.outcome:
+            case Landed() | Failed() | NotShared() if is_too_old:
+                return None
             case Landed() as landed:
                 return (yield from self._share(landed))
             case Failed(error):
@@ -279,6 +289,8 @@ class Remember(Generic[T]):
         # Without a commit nothing proves that it is younger than the lease of a whole around it.
         fit = landed.clock is not None
         self._is_part(recording, landed.epoch, landed.clock, recording.ttl_ms, fit=fit)
+        if not fit:
+            return CachedResponse(value, CacheStatus.BYPASS, CacheDetail.JOINED)
         ttl = recording.ttl_ms / 1000
         return CachedResponse(value, CacheStatus.MISS, CacheDetail.JOINED, ttl=ttl)
 
@@ -302,9 +314,14 @@ class Remember(Generic[T]):
     # -- Generating -------------------------------------------------------------------------------
 
     def _without_lease(self, detail: CacheDetail) -> Flow[T]:
-        """Generate without storing, once for all callers of this process that come meanwhile."""
-        joined = yield from self._join(leaseless=True)
-        return joined or (yield from self._lead(None, detail=detail))
+        """Generate without storing, once for all callers of this process that came before.
+
+        Those who come later wait for it and share the next.
+        """
+        while self.flights.has(self.keys.entry):
+            if (joined := (yield from self._join(leaseless=True))) is not None:
+                return joined
+        return (yield from self._lead(None, detail=detail))
 
     def _refresh(self, served: CachedResponse[T], lease: Lease) -> Flow[T]:
         """Make a value again while there is one to serve, here or in the background."""
@@ -336,7 +353,7 @@ class Remember(Generic[T]):
         if flight is None:
             leased = lease is not None
             flight = (
-                self.flights.open(self.keys.entry, leased=leased)
+                self.flights.open(self.keys.entry, leased=leased, began=self.clock())
                 if is_open
                 else Flight(self.keys.entry, leased)
             )

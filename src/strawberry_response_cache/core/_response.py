@@ -27,7 +27,8 @@ class CacheDetail(StrEnum):
     GENERATED = "generated"
     """MISS: the generator ran and its value was stored."""
     JOINED = "joined"
-    """MISS: another caller of this process was generating the value, and it was shared."""
+    """MISS: another caller of this process was generating the value, and it was shared. BYPASS: the
+    same, and it could not be stored."""
     REFUSED = "refused"
     """MISS: an invalidation, or the loss of the lease, came before the commit; nothing was stored."""
     STORE_FAILURE = "store_failure"

@@ -102,7 +102,7 @@ LOOKUP: Final = _script(
     _NOW,
     """
 -- KEYS: entry, lease, tag table.
--- ARGV: token, lease ms, fresh epoch, table ms, rejected write id, run id, draw.
+-- ARGV: token, lease ms, seed of a fresh epoch, table ms, rejected write id, run id, draw.
 -- Answers token, verdict, write id, pttl, epoch, clock. The verdicts of an entry: 'fresh', 'stale'
 -- (another refreshes it), 'refresh' (the lease to refresh it is yours). Without one: 'granted' (the
 -- lease is yours), 'held' (another has it), 'refused' (the server takes no writes).
@@ -153,7 +153,9 @@ end
 
 local verdict = lease()
 if verdict == 'granted' and not epoch then
-  epoch, clock = ARGV[3], 0
+  -- Never one that was there before: not even if this very lookup is repeated after a clear.
+  local time = redis.call('TIME')
+  epoch, clock = ARGV[3] .. time[1] .. '.' .. time[2], 0
   redis.pcall('DEL', KEYS[3])
   if failed(redis.pcall('HSET', KEYS[3], 'e', epoch, 'c', '0', 'r', ARGV[6])) then
     redis.pcall('DEL', KEYS[2])

@@ -30,6 +30,8 @@ SCHEMES: Final = (
     "memory://",
 )
 _DEFAULT_PORT: Final = {"sentinel": 26379, "cluster": 6379}
+_OF_NODES: Final = ("host", "port", "max_connections", "response_callbacks", "event_dispatcher")
+"""Arguments of a cluster's nodes that their connections do not take."""
 _FALSE: Final = frozenset({"false", "0", "no", ""})
 
 
@@ -183,8 +185,8 @@ def _source_of(client: Any, is_async: bool) -> AnySource:  # noqa: ANN401, FBT00
     nodes = [(node.host, int(node.port)) for node in client.nodes_manager.startup_nodes.values()]
     if is_async:
         kind = options.pop("connection_class", redis.asyncio.Connection)
-        options.pop("response_callbacks", None)
-        options.pop("event_dispatcher", None)
+        for name in _OF_NODES:
+            options.pop(name, None)
         template = Source(kind, options, client)
     else:
         options.pop("host", None)

@@ -4,6 +4,7 @@ import asyncio
 import select
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -23,6 +24,9 @@ from strawberry_response_cache.core._redis.wire import checked, pack, split, unk
 _PASSES: Final = 3
 """Passes of the loop in which bytes that have arrived become a reply: read, fed, woken for."""
 
+_URGENT_BATCHES: Final = 2
+"""Batches of purges in flight at once; what comes meanwhile shares the next."""
+
 Then = Callable[[Sequence[Any] | BaseException], None]
 """Told the replies to one asker's calls, or why there are none. It raises nothing."""
 
@@ -33,6 +37,7 @@ class Ask:
 
     calls: Sequence[Call]
     then: Then
+    deadline: float = 0.0
 
 
 class AsyncLink:
@@ -52,6 +57,8 @@ class AsyncLink:
         self._learns = settings.detect_restarts and not source.is_fake
         self._idle: list[Connection] = []
         self._waiting: list[Ask] = []
+        self._urgent: list[Ask] = []
+        self._urgent_batches = 0
         self._batches: set[asyncio.Task[None]] = set()
         self._flush_is_due = False
 
@@ -61,16 +68,20 @@ class AsyncLink:
         Args:
             calls: What to send; it shares a batch with all that is asked in the same tick.
             then: Told the outcome, exactly once.
-            deadline: Seconds for an answer of its own, in a batch of its own, which no breaker
+            deadline: Seconds for an answer of its own, apart from the others, which no breaker
                 turns away; None for the read deadline of everyone.
         """
         if deadline is not None:
-            self._start([Ask(calls, then)], deadline, urgent=True)
+            self._urgent.append(Ask(calls, then, deadline))
+            self._start_urgent()
         elif self._breaker.turns_away():
             then(BreakerOpenError())
         else:
             self._waiting.append(Ask(calls, then))
-            if not self._flush_is_due and len(self._batches) < self._settings.max_batches:
+            if (
+                not self._flush_is_due
+                and len(self._batches) - self._urgent_batches < self._settings.max_batches
+            ):
                 self._flush_is_due = True
                 asyncio.get_running_loop().call_soon(self._flush)
 
@@ -80,14 +91,23 @@ class AsyncLink:
         if batch:
             self._start(batch, self._settings.read_deadline, urgent=False)
 
+    def _start_urgent(self) -> None:
+        if self._urgent and self._urgent_batches < _URGENT_BATCHES:
+            batch, self._urgent = self._urgent, []
+            self._urgent_batches += 1
+            self._start(batch, max(ask.deadline for ask in batch), urgent=True)
+
     def _start(self, batch: list[Ask], deadline: float, *, urgent: bool) -> None:
         task = asyncio.get_running_loop().create_task(self._run(batch, deadline, urgent=urgent))
         self._batches.add(task)
-        task.add_done_callback(self._batch_is_over)
+        task.add_done_callback(partial(self._batch_is_over, urgent))
 
-    def _batch_is_over(self, task: "asyncio.Task[None]") -> None:
+    def _batch_is_over(self, urgent: bool, task: "asyncio.Task[None]") -> None:  # noqa: FBT001 - bound just above
         self._batches.discard(task)
-        if self._waiting and not self._flush_is_due:
+        if urgent:
+            self._urgent_batches -= 1
+            self._start_urgent()
+        elif self._waiting and not self._flush_is_due:
             self._flush()
 
     async def _run(self, batch: list[Ask], deadline: float, *, urgent: bool) -> None:
@@ -128,7 +148,8 @@ class AsyncLink:
             repeated = await self._talk(connection, again, deadline, by_text=True)
             for index, share in zip(unknown, repeated, strict=True):
                 replies[index] = share
-        if any(ends_the_connection(reply) for share in replies for reply in share):
+        is_one_too_many = len(self._idle) >= self._settings.max_batches
+        if is_one_too_many or any(ends_the_connection(r) for share in replies for r in share):
             await self._discard(connection)
         else:
             connection.is_used = True
@@ -187,7 +208,7 @@ class AsyncLink:
 
     async def aclose(self) -> None:
         """Let the batches in flight end, then disconnect."""
-        while self._waiting or self._batches:
+        while self._waiting or self._urgent or self._batches:
             await asyncio.wait([*self._batches] or [asyncio.ensure_future(asyncio.sleep(0))])
         while self._idle:
             await self._idle.pop().raw.disconnect()
