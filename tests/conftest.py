@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import shutil
 import socket
 import tempfile
@@ -182,6 +183,19 @@ class Face:
             return generator()
 
         return await cache.remember(parts, ttl, generate, **more)
+
+    def begin(
+        self, cache: ResponseCache, parts: Any, ttl: Any, generator: Callable[[], Any], **more: Any
+    ) -> asyncio.Future[CachedResponse[Any]]:
+        """Begin to remember; the generator may block until the test lets it go on."""
+        if self.synchronous:
+            remember = functools.partial(cache.remember_sync, parts, ttl, generator, **more)
+            return asyncio.ensure_future(asyncio.to_thread(remember))
+
+        async def generate() -> Any:
+            return await asyncio.to_thread(generator)
+
+        return asyncio.ensure_future(cache.remember(parts, ttl, generate, **more))
 
     async def invalidate(self, cache: ResponseCache, *tags: str) -> None:
         if self.synchronous:

@@ -7,7 +7,8 @@ stops. Candidates take turns (A B C A B C ...), so that what else the machine do
 of the rounds stand the median, the minimum, and the median of the ratios to the bare GET of the same
 round. A bare GET is ``get()`` of the same redis-py client without deadlines, and the same JSON reader.
 
-Ours has the settings that it comes with. The others are as their documentation says:
+Ours has the settings that it comes with. The others are as their documentation says, with longer deadlines,
+so that a busy machine does not end the run:
 
 - aiocache: ``@cached_stampede``, its protection against stampedes, with its ``JsonSerializer``, and a pool
   as large as the crowd ("you should adapt the pool size as needed").

@@ -12,7 +12,7 @@ from aiocache.serializers import JsonSerializer
 from cashews import Cache as Cashews
 from pydantic_core import from_json, to_json
 
-from benchmarks.core.work import TTL, Work
+from benchmarks.core.work import PATIENCE, TTL, Work
 from strawberry_response_cache import ResponseCache
 
 LARGEST_CROWD = 1000
@@ -40,7 +40,9 @@ class BareGet:
 
     def __init__(self, server_url: str, work: Work) -> None:
         self.work = work
-        self._client = redis.asyncio.Redis.from_url(server_url, socket_timeout=None)
+        self._client = redis.asyncio.Redis.from_url(
+            server_url, socket_timeout=None, socket_connect_timeout=PATIENCE
+        )
 
     async def get(self, key: str) -> object:
         """Read and decode, or generate, encode and write."""
@@ -85,6 +87,9 @@ class Aiocache:
             endpoint=address["host"],
             port=address["port"],
             pool_max_size=LARGEST_CROWD,
+            timeout=PATIENCE,
+            create_connection_timeout=PATIENCE,
+            connection_pool_kwargs={"socket_timeout": PATIENCE},
             serializer=JsonSerializer(),
         )
 
@@ -111,7 +116,7 @@ class CashewsDefault:
     def __init__(self, server_url: str, work: Work) -> None:
         self.work = work
         self._cache = Cashews()
-        self._cache.setup(server_url)
+        self._cache.setup(server_url, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE)
 
         async def generate(key: str) -> object:  # noqa: ARG001 - it is in the key
             return await work.generate()

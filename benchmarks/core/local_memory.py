@@ -15,11 +15,10 @@ from benchmarks.core.rounds import (
 )
 from benchmarks.core.server import Server
 from benchmarks.core.table import Row
-from benchmarks.core.work import TTL, Work
+from benchmarks.core.work import PATIENCE, TTL, Work
 from strawberry_response_cache import CachedResponse, CacheSettings, CacheStatus, ResponseCache
 
 CALLS = 2000
-PATIENCE = 10
 WHAT = "hit in local memory, before decoding"
 
 

@@ -15,15 +15,13 @@ from cashews import Cache as Cashews
 
 from benchmarks.core.server import Server
 from benchmarks.core.table import Row
-from benchmarks.core.work import TTL, Work
+from benchmarks.core.work import PATIENCE, TTL, Work
 from strawberry_response_cache import ResponseCache
 
 TAG = "ledger"
 BATCH = 5_000
 LONG = 5.0
 """Seconds: who takes longer for a purge is measured once."""
-UNHURRIED = 10
-"""A read deadline for a server that has just been given a million entries."""
 
 CLONE = """
 for i = 1, #KEYS do redis.call('SET', KEYS[i], ARGV[1], 'PX', ARGV[2]) end
@@ -64,9 +62,7 @@ class OursTagged:
     def __init__(self, server: Server) -> None:
         self.work = Work(["small"])
         self._server = server
-        self._cache = ResponseCache.from_url(
-            server.url, prefix="benchmark", read_deadline=UNHURRIED
-        )
+        self._cache = ResponseCache.from_url(server.url, prefix="benchmark", read_deadline=PATIENCE)
 
     async def get(self, number: int) -> object:
         """Remember an entry."""
@@ -98,7 +94,7 @@ class CashewsTagged:
         self.work = work = Work(["small"])
         self._server = server
         self._cache = Cashews()
-        self._cache.setup(server.url, socket_timeout=UNHURRIED)
+        self._cache.setup(server.url, socket_timeout=PATIENCE)
 
         async def generate(number: int) -> object:  # noqa: ARG001 - it is in the key
             return await work.generate()

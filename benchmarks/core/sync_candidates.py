@@ -8,7 +8,7 @@ import redis
 from dogpile.cache import make_region
 from pydantic_core import from_json, to_json
 
-from benchmarks.core.work import TTL, Work
+from benchmarks.core.work import PATIENCE, TTL, Work
 from strawberry_response_cache import ResponseCache
 
 
@@ -31,7 +31,9 @@ class BareGet:
 
     def __init__(self, server_url: str, work: Work) -> None:
         self.work = work
-        self._client = redis.Redis.from_url(server_url, socket_timeout=None)
+        self._client = redis.Redis.from_url(
+            server_url, socket_timeout=None, socket_connect_timeout=PATIENCE
+        )
 
     def get(self, key: str) -> object:
         """Read and decode, or generate, encode and write."""
@@ -73,6 +75,8 @@ class Dogpile:
             expiration_time=TTL,
             arguments={
                 "url": server_url,
+                "socket_timeout": PATIENCE,
+                "socket_connect_timeout": PATIENCE,
                 "redis_expiration_time": TTL * 2,
                 "distributed_lock": True,
                 "thread_local_lock": False,

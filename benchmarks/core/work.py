@@ -8,6 +8,9 @@ from pydantic_core import to_json
 
 TTL = 3600
 
+PATIENCE = 60
+"""A deadline in seconds for the other caches, so that a busy machine does not end the run."""
+
 VALUE = {
     "entries": [
         {

@@ -110,8 +110,8 @@ async def test_a_cache_keeps_its_entries_and_one_table_and_all_of_them_end(
         await valkey_cache.invalidate(f"Book:{number // 2}")
         await valkey_cache.remember([str(number // 2)], 600, generate, tags=["t"])
 
-    for start in range(0, KEYS // 4, 100):
-        await asyncio.gather(*(use(number) for number in range(start, start + 100)))
+    for start in range(0, KEYS // 4, 50):
+        await asyncio.gather(*(use(number) for number in range(start, start + 50)))
 
     keys = [key.decode() for key in raw_valkey.scan_iter()]
     (table,) = valkey_cache._keyspace.tag_tables

@@ -15,6 +15,7 @@ from strawberry_response_cache.core._entry import (
     encode,
 )
 from strawberry_response_cache.core._keys import tag_digests
+from tests.damages import ENTRY_DAMAGES, gone, into_hash, into_list, into_set, name_of, stored_bytes
 
 WORD = st.text("abcXYZ019_-", min_size=1, max_size=20)
 RECORDINGS = st.builds(
@@ -107,89 +108,7 @@ def test_an_entry_shows_no_payload_where_its_parts_are_printed() -> None:
 # -- On a store --------------------------------------------------------------------------------------
 
 
-def _stored(raw: Any, key: str) -> bytes:
-    value: bytes = raw.get(key)
-    return value
-
-
-def _truncated(raw: Any, key: str) -> None:
-    raw.set(key, _stored(raw, key)[:-1], keepttl=True)
-
-
-def _headless(raw: Any, key: str) -> None:
-    raw.set(key, _stored(raw, key)[20:], keepttl=True)
-
-
-def _flipped(raw: Any, key: str) -> None:
-    value = bytearray(_stored(raw, key))
-    value[-3] ^= 1
-    raw.set(key, bytes(value), keepttl=True)
-
-
-def _flipped_header(raw: Any, key: str) -> None:
-    head, _, payload = _stored(raw, key).partition(b" j - ")
-    raw.set(key, head[:-1] + bytes([head[-1] ^ 1]) + b" j - " + payload, keepttl=True)
-
-
-def _long_header(raw: Any, key: str) -> None:
-    value = bytearray(_stored(raw, key))
-    value[13:21] = b"ffffffff"
-    raw.set(key, bytes(value), keepttl=True)
-
-
-def _other_codec(raw: Any, key: str) -> None:
-    raw.set(key, _stored(raw, key).replace(b" j - ", b" z - "), keepttl=True)
-
-
-def _foreign(raw: Any, key: str) -> None:
-    raw.set(key, '{"value": "foreign"}', px=60_000)
-
-
-def _eternal(raw: Any, key: str) -> None:
-    raw.persist(key)
-
-
-def _empty(raw: Any, key: str) -> None:
-    raw.set(key, b"")
-
-
-def _list(raw: Any, key: str) -> None:
-    raw.delete(key)
-    raw.rpush(key, "foreign")
-
-
-def _hash(raw: Any, key: str) -> None:
-    raw.delete(key)
-    raw.hset(key, "foreign", "foreign")
-
-
-def _set(raw: Any, key: str) -> None:
-    raw.delete(key)
-    raw.sadd(key, "foreign")
-
-
-def _gone(raw: Any, key: str) -> None:
-    raw.delete(key)
-
-
-ENTRY_DAMAGES = [
-    _truncated,
-    _headless,
-    _flipped,
-    _flipped_header,
-    _long_header,
-    _other_codec,
-    _foreign,
-    _eternal,
-    _empty,
-    _list,
-    _hash,
-    _set,
-    _gone,
-]
-
-
-@pytest.mark.parametrize("damage", ENTRY_DAMAGES, ids=lambda each: each.__name__.strip("_"))
+@pytest.mark.parametrize("damage", ENTRY_DAMAGES, ids=name_of)
 async def test_a_damaged_entry_is_generated_again_and_then_hits(
     cache: ResponseCache, face: Any, raw: Any, damage: Any
 ) -> None:
@@ -205,9 +124,7 @@ async def test_a_damaged_entry_is_generated_again_and_then_hits(
     assert (hit.value, hit.status) == ("new", CacheStatus.HIT)
 
 
-@pytest.mark.parametrize(
-    "damage", [_list, _hash, _set, _gone], ids=lambda each: each.__name__.strip("_")
-)
+@pytest.mark.parametrize("damage", [into_list, into_hash, into_set, gone], ids=name_of)
 async def test_a_damaged_tag_table_costs_misses_and_no_more(
     cache: ResponseCache, face: Any, raw: Any, damage: Any
 ) -> None:
@@ -237,7 +154,7 @@ async def test_a_tag_table_with_foreign_content_costs_misses_and_no_more(
     assert response.status is CacheStatus.HIT
 
 
-@pytest.mark.parametrize("damage", [_list, _hash, _set], ids=lambda each: each.__name__.strip("_"))
+@pytest.mark.parametrize("damage", [into_list, into_hash, into_set], ids=name_of)
 async def test_a_foreign_type_under_the_lease_is_taken_over(
     cache: ResponseCache, face: Any, raw: Any, damage: Any
 ) -> None:
@@ -247,7 +164,7 @@ async def test_a_foreign_type_under_the_lease_is_taken_over(
     assert (await face.remember(cache, ["a"], 60, lambda: "no")).value == "new"
 
 
-@pytest.mark.parametrize("damage", [_list, _hash, _gone], ids=lambda each: each.__name__.strip("_"))
+@pytest.mark.parametrize("damage", [into_list, into_hash, gone], ids=name_of)
 async def test_a_lease_damaged_while_the_generator_runs_costs_no_more_than_the_entry(
     cache: ResponseCache, face: Any, raw: Any, damage: Any
 ) -> None:
@@ -281,7 +198,9 @@ async def test_an_entry_copied_under_another_key_is_not_taken_for_it(
     await face.remember(other, ["b"], 60, lambda: "of b")
 
     raw.set(
-        other._keyspace.keys(["b"]).entry, _stored(raw, cache._keyspace.keys(["a"]).entry), px=9999
+        other._keyspace.keys(["b"]).entry,
+        stored_bytes(raw, cache._keyspace.keys(["a"]).entry),
+        px=9999,
     )
 
     assert (await face.remember(other, ["b"], 60, lambda: "of b again")).value == "of b again"

@@ -51,16 +51,18 @@ async def test_a_purge_whose_answer_alone_was_lost_took_place(
     stocked: ResponseCache,
     new_cache: Callable[..., ResponseCache],
     callers: Callers,
+    stopwatch: Stopwatch,
     way: str,
     what: str,
 ) -> None:
-    cache = new_cache(proxy.url, invalidate_deadline=2)
+    cache = new_cache(proxy.url, invalidate_deadline=2, connect_deadline=2)
     await callers.purge(cache, what)  # so that the server knows the script
     await callers.remember(stocked, ["a"], 600, lambda: "old", tags=["t"])
     AWAY[way](proxy)
 
-    with pytest.raises(CacheStoreError):
+    with stopwatch, pytest.raises(CacheStoreError):
         await callers.purge(cache, what)
+    assert stopwatch.seconds < 8
 
     proxy.heal()
     new = await callers.remember(stocked, ["a"], 600, lambda: "new", tags=["t"])
@@ -93,7 +95,7 @@ async def test_a_purge_is_tried_again_until_its_deadline(
     eventually: Eventually,
     what: str,
 ) -> None:
-    cache = new_hurried(invalidate_deadline=30)
+    cache = new_hurried(invalidate_deadline=30, connect_deadline=30)
     proxy.hang_up()
 
     purge = asyncio.create_task(callers.purge(cache, what))
@@ -114,7 +116,7 @@ async def test_a_purge_waits_longer_for_its_answer_than_a_read(
     callers: Callers,
     what: str,
 ) -> None:
-    cache = new_hurried(invalidate_deadline=30)
+    cache = new_hurried(invalidate_deadline=30, connect_deadline=30)
     proxy.replies(Delay(0.5))
 
     await callers.purge(cache, what)

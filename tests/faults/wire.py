@@ -106,16 +106,20 @@ class Corrupt:
     Attributes:
         at: The offset of the byte.
         mask: The bits of it.
+        once: Whether everything after it passes as it is, on later connections too.
     """
 
     at: int
     mask: int = 1
+    once: bool = False
 
     def step(self, pending: bytes, offset: int) -> Step:
         damaged = bytearray(pending)
-        if 0 <= self.at - offset < len(pending):
+        hit = 0 <= self.at - offset < len(pending)
+        if hit:
             damaged[self.at - offset] ^= self.mask
-        return Step(len(pending), bytes(damaged))
+        then = Pass() if hit and self.once else None
+        return Step(len(pending), bytes(damaged), then=then)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,13 @@ from functools import partial
 from typing import Any, TypeVar, cast
 
 from strawberry_response_cache.core._driving import (
+    OWN_LAG,
     REPLAY_INTERVAL,
     DriverSettings,
+    Tries,
     is_in_a_loop,
     leading_flights,
     own_error,
-    pauses,
     report,
     will_never_do,
 )
@@ -334,21 +335,28 @@ class AsyncDriver:
         return await asyncio.shield(task)
 
     async def _purge(self, effect: Effect[Unavailable | None]) -> Unavailable | None:
-        tries = pauses(self._settings.invalidate_deadline)
+        tries = Tries(self._settings.invalidate_deadline)
         while True:
-            result = await self.perform(effect)
-            if result is None or will_never_do(result):
-                return result
-            if (pause := next(tries, None)) is None:
+            result = await self.perform(effect, tries.left)
+            if result is None or will_never_do(result) or (pause := tries.pause()) is None:
                 return result
             await asyncio.sleep(pause)
 
-    async def perform(self, effect: Effect[R]) -> R:
-        """Ask the store once, with a purge's deadline, and wait for the answer."""
+    async def perform(self, effect: Effect[R], deadline: float | None = None) -> R:
+        """Ask the store once, with a deadline of its own, and wait for the answer no longer.
+
+        Args:
+            effect: What to ask.
+            deadline: Seconds, connecting included; None for that of a purge.
+        """
         answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        deadline = self._settings.invalidate_deadline
-        self.transport.submit(effect, partial(_answer, answer), deadline=deadline)
-        result = await answer
+        seconds = self._settings.invalidate_deadline if deadline is None else deadline
+        self.transport.submit(effect, partial(_answer, answer), deadline=seconds)
+        try:
+            async with asyncio.timeout(seconds + OWN_LAG):
+                result = await answer
+        except TimeoutError as error:
+            result = effect.unavailable(error)
         if isinstance(result, Unavailable):
             self._settings.on_failure(result)
         return result

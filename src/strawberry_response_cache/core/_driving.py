@@ -23,6 +23,9 @@ OnFailure = Callable[[Unavailable], None]
 IDLE_LISTENING: Final = 5.0
 """Seconds between PINGs to a server whose news only wake those who wait."""
 
+OWN_LAG: Final = 0.25
+"""Seconds by which a purge is waited for longer than the server has: our loop may be busy."""
+
 REPLAY_INTERVAL: Final = 0.25
 """Seconds between two tries of purges that Redis did not take."""
 
@@ -77,12 +80,28 @@ def will_never_do(failure: Unavailable) -> bool:
     return failure.error_type in _NEVER
 
 
-def pauses(seconds: float, clock: Callable[[], float] = time.monotonic) -> Iterator[float]:
-    """Yield growing pauses between tries, until this many seconds are over."""
-    ends, pause = clock() + seconds, 0.01
-    while clock() + pause < ends:
-        yield pause
-        pause = min(pause * 2, 0.2)
+class Tries:
+    """The tries of one purge, with growing pauses between them, until its deadline.
+
+    Args:
+        seconds: The deadline for all of them together.
+    """
+
+    __slots__ = ("_ends", "_pause")
+
+    def __init__(self, seconds: float) -> None:
+        self._ends = time.monotonic() + seconds
+        self._pause = 0.01
+
+    @property
+    def left(self) -> float:
+        """Seconds until the deadline; never quite 0."""
+        return max(0.001, self._ends - time.monotonic())
+
+    def pause(self) -> float | None:
+        """Return the seconds to wait before the next try, or None if there is no time for one."""
+        pause, self._pause = self._pause, min(self._pause * 2, 0.2)
+        return pause if time.monotonic() + pause < self._ends else None
 
 
 def report(

@@ -16,9 +16,9 @@ from typing import Any, TypeVar, cast
 from strawberry_response_cache.core._driving import (
     REPLAY_INTERVAL,
     DriverSettings,
+    Tries,
     leading_flights,
     own_error,
-    pauses,
     report,
     will_never_do,
 )
@@ -306,18 +306,22 @@ class SyncDriver:
 
     def purge(self, effect: Effect[Unavailable | None]) -> Unavailable | None:
         """Try a purge until it is done or its deadline ends."""
-        tries = pauses(self._settings.invalidate_deadline)
+        tries = Tries(self._settings.invalidate_deadline)
         while True:
-            result = self.perform(effect)
-            if result is None or will_never_do(result):
-                return result
-            if (pause := next(tries, None)) is None:
+            result = self.perform(effect, tries.left)
+            if result is None or will_never_do(result) or (pause := tries.pause()) is None:
                 return result
             time.sleep(pause)
 
-    def perform(self, effect: Effect[R]) -> R:
-        """Ask the store once, with a purge's deadline."""
-        result = self.transport.perform(effect, deadline=self._settings.invalidate_deadline)
+    def perform(self, effect: Effect[R], deadline: float | None = None) -> R:
+        """Ask the store once, with a deadline of its own.
+
+        Args:
+            effect: What to ask.
+            deadline: Seconds for the answer, without connecting; None for that of a purge.
+        """
+        seconds = self._settings.invalidate_deadline if deadline is None else deadline
+        result = self.transport.perform(effect, deadline=seconds)
         if isinstance(result, Unavailable):
             self._settings.on_failure(result)
         return result

@@ -1,0 +1,179 @@
+"""What a caller does next, drawn from its seed: questions with their generators, and purges."""
+
+import random
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol
+
+from tests.fuzz.options import Options
+from tests.fuzz.world import Key, all_keys, tag_datum, tenant_datum
+
+_PACES: Final = (0.002, 5)
+"""Seconds between two purges of the key that is purged most often, and of the one that is least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One call of `remember`, and everything that its generator will do."""
+
+    key: Key
+    ttl: float
+    stale: float
+    storable: bool
+    fails: bool
+    before: float
+    """How long the generator waits before it reads the truth."""
+    after: float
+    """How long it dawdles before it returns what it read."""
+    padding: int
+    patience: float | None
+    """When the caller is cancelled, if it is."""
+    tags_from_value: bool
+    parts: tuple["Question", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Purge:
+    """One write to the truth, and the purge that follows it."""
+
+    kind: Literal["tags", "key", "clear"]
+    key: Key
+    tags: tuple[int, ...]
+    """Some of the tags of the key."""
+    delay: float
+    patience: float | None
+
+    @property
+    def data(self) -> tuple[int, ...]:
+        """What is written."""
+        match self.kind:
+            case "tags":
+                return tuple(tag_datum(self.key.tenant, tag) for tag in self.tags)
+            case "key":
+                return (self.key.datum,)
+            case "clear":
+                return (tenant_datum(self.key.tenant),)
+
+
+class Behaviour(Protocol):
+    """Draws what one caller does."""
+
+    def next(self) -> Question | Purge:
+        """Draw what to do next."""
+        ...
+
+    def idle(self) -> float:
+        """Draw how long to do nothing before."""
+        ...
+
+
+class Asking:
+    """The behaviour of a caller who mostly asks, for some keys more often than for others.
+
+    Args:
+        options: The run.
+        caller: Who it is; each draws from a seed of its own.
+    """
+
+    def __init__(self, options: Options, caller: str) -> None:
+        self._options = options
+        self._draw = _Draw(options, caller)
+        self._keys = _shuffled(options, "asked")
+
+    def next(self) -> Question | Purge:
+        """Draw what to do next."""
+        key = self._keys[int(len(self._keys) * self._draw.random() ** 2)]
+        if self._draw.chance(self._options.purge_share):
+            return self._draw.purge(key)
+        return self._draw.question(key)
+
+    def idle(self) -> float:
+        """Draw how long to do nothing before."""
+        return self._draw.uniform(0, 0.01)
+
+
+class Purging:
+    """The behaviour of a caller who purges one key, at a pace of its own, and asks for it at once.
+
+    Some keys are purged all the time and some hardly ever. So at whatever speed a machine runs,
+    there are keys whose purges just now and then fall into a commit.
+
+    Args:
+        options: The run.
+        caller: Who it is; each draws from a seed of its own.
+        number: Which of the keys it purges.
+    """
+
+    def __init__(self, options: Options, caller: str, number: int) -> None:
+        self._draw = _Draw(options, caller)
+        keys = _shuffled(options, "purged")
+        self._key = keys[number]
+        shortest, longest = _PACES
+        self._pace = shortest * (longest / shortest) ** (number / (len(keys) - 1))
+        self._purged = False
+
+    def next(self) -> Question | Purge:
+        """Draw what to do next."""
+        self._purged = not self._purged
+        return self._draw.purge(self._key) if self._purged else self._draw.question(self._key)
+
+    def idle(self) -> float:
+        """Draw how long to do nothing before."""
+        return 0 if self._purged else self._draw.expovariate(1 / self._pace)
+
+
+class _Draw(random.Random):
+    """The decisions of one caller."""
+
+    def __init__(self, options: Options, caller: str) -> None:
+        super().__init__(f"{options.seed} {caller}")
+        self._options = options
+
+    def chance(self, share: float) -> bool:
+        return self.random() < share
+
+    def question(self, key: Key, *, is_part: bool = False) -> Question:
+        options = self._options
+        without_ttl = self.chance(0.02) and (options.parts_without_ttl or not is_part)
+        return Question(
+            key=key,
+            ttl=0.0 if without_ttl else self.choice(options.ttls),
+            stale=self.choice(options.stales),
+            storable=not self.chance(0.02),
+            fails=self.chance(0.05),
+            before=self._pause(),
+            after=self._pause(),
+            padding=self.randrange(20_000) if self.chance(0.05) else 0,
+            patience=None if is_part else self._patience(0.1),
+            tags_from_value=self.chance(0.3),
+            parts=tuple(self.question(part, is_part=True) for part in key.parts),
+        )
+
+    def purge(self, key: Key) -> Purge:
+        tags = sorted(key.all_tags)
+        return Purge(
+            kind=self.choice(self._options.purge_kinds),
+            key=key,
+            tags=tuple(self.sample(tags, min(len(tags), self.choice((1, 1, 2))))),
+            delay=self.choice((0, 0, self.uniform(0, 0.005))),
+            patience=self._patience(0.05),
+        )
+
+    def _pause(self) -> float:
+        chosen = self.random()
+        if chosen < 0.4:
+            return 0
+        if chosen < 0.75:
+            return self.uniform(0, 0.003)
+        if chosen < 0.98:
+            return self.uniform(0.003, 0.03)
+        return self.uniform(0.03, 0.6 * self._options.lease)
+
+    def _patience(self, share: float) -> float | None:
+        return self.uniform(0, 0.04) if self.chance(share) else None
+
+
+def _shuffled(options: Options, purpose: str) -> list[Key]:
+    """Return all keys in an order that the callers of a run agree on."""
+    keys = list(all_keys(nesting=options.nesting))
+    random.Random(f"{options.seed} {purpose}").shuffle(keys)  # noqa: S311 - it has to be reproducible
+    return keys

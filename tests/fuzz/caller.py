@@ -1,0 +1,142 @@
+"""A caller: it asks and purges as it was drawn to, and has its answers judged."""
+
+import time
+from typing import Any
+
+from strawberry_response_cache.core import CacheStoreError, ResponseCache
+from tests.fuzz.behaviour import Behaviour, Purge, Question
+from tests.fuzz.checker import Asked, Checker
+from tests.fuzz.faces import Face, Value
+from tests.fuzz.options import Options
+from tests.fuzz.truth import Truth
+from tests.fuzz.world import TENANTS, tag_name
+
+
+class GeneratorFailedError(Exception):
+    """The error of a generator that was drawn to fail; it names its key."""
+
+
+class Caller:
+    """One of many who use a cache at the same time.
+
+    Args:
+        name: Who it is.
+        behaviour: What it does.
+        face: Whether it is a task or a thread.
+        options: The run.
+        cache: The cache under test.
+        truth: What values are made of.
+        checker: Judges the answers.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        behaviour: Behaviour,
+        face: Face,
+        options: Options,
+        cache: ResponseCache,
+        truth: Truth,
+        checker: Checker,
+    ) -> None:
+        self._name = name
+        self._face = face
+        self._options = options
+        self._behaviour = behaviour
+        self._truth = truth
+        self._checker = checker
+        self._caches = {tenant: cache.for_tenant(tenant) if tenant else cache for tenant in TENANTS}
+
+    async def run(self) -> None:
+        """Do one thing after the other until all come to an end."""
+        while not self._truth.stopped:
+            await self._face.pause(self._behaviour.idle())
+            match self._behaviour.next():
+                case Question() as question:
+                    await self._call(question)
+                case Purge() as purge:
+                    await self._purge(purge)
+
+    async def _call(self, question: Question) -> None:
+        asked = self._checker.asked(question, self._name)
+        patience = self._face.patience(question.patience)
+        started_ns = time.monotonic_ns()
+        try:
+            async with patience:
+                await self._ask(asked)
+            if patience.expired():
+                self._checker.not_cancelled(asked)
+        except GeneratorFailedError as error:
+            self._checker.failed(asked, str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody was to be given it
+            if isinstance(error, TimeoutError) and patience.expired():
+                self._checker.cancelled(asked)
+            else:
+                self._checker.raised(self._name, error, question.key)
+        self._checker.over(started_ns)
+
+    async def _ask(self, asked: Asked) -> Value:
+        question = asked.question
+        response = await self._face.remember(
+            self._caches[question.key.tenant],
+            question.key.name,
+            lambda: self._generate(asked),
+            **self._how(question),
+        )
+        self._checker.answered(asked, response)
+        return response.value
+
+    def _how(self, question: Question) -> dict[str, Any]:
+        # Those of the parts are the cache's to find out.
+        tags = [tag_name(tag) for tag in question.key.tags]
+        return {
+            "ttl": question.ttl,
+            "stale": question.stale,
+            "tags": (lambda _: tags) if question.tags_from_value else tags,
+            "cacheable": None if question.storable else lambda _: False,
+        }
+
+    async def _generate(self, asked: Asked) -> Value:
+        """Make a value of the truth, as the question was drawn to."""
+        question, key = asked.question, asked.question.key
+        self._checker.run_begins(asked)
+        await self._face.pause(question.before)
+        data = {str(d): version for d, version in self._truth.versions(key.own_data).items()}
+        for part in question.parts:
+            inside = await self._ask(self._checker.asked(part, self._name))
+            for datum, version in inside["data"].items():
+                data[datum] = min(version, data.get(datum, version))
+        await self._face.pause(question.after)
+        if question.fails:
+            raise GeneratorFailedError(key.name)
+        self._checker.run_ends(asked)
+        return {
+            "tenant": key.tenant,
+            "key": key.name,
+            "data": data,
+            "padding": "x" * question.padding,
+        }
+
+    async def _purge(self, purge: Purge) -> None:
+        written = self._truth.write(purge.data)
+        await self._face.pause(purge.delay)
+        self._checker.purges(purge, written, self._name)
+        try:
+            async with self._face.patience(purge.patience):
+                await self._ask_to_purge(purge)
+        except (TimeoutError, CacheStoreError):
+            taken = False
+        else:
+            self._truth.acknowledge(written)
+            taken = True
+        self._checker.purged(purge, written, self._name, taken=taken)
+
+    async def _ask_to_purge(self, purge: Purge) -> None:
+        cache = self._caches[purge.key.tenant]
+        match purge.kind:
+            case "tags":
+                await self._face.invalidate(cache, *map(tag_name, purge.tags))
+            case "key":
+                await self._face.forget(cache, purge.key.name)
+            case "clear":
+                await self._face.clear(cache)

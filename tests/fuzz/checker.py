@@ -1,0 +1,194 @@
+"""What is held against each answer, and what was counted."""
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from strawberry_response_cache.core import CacheDetail, CachedResponse
+from tests.fuzz.behaviour import Purge, Question
+from tests.fuzz.floors import Floors
+from tests.fuzz.options import Options
+from tests.fuzz.truth import Truth
+from tests.fuzz.world import Key
+
+STALE = "an old value"
+MIXED = "a value of another key"
+RUNS = "a wrong number of generator runs"
+OVERLAP = "two runs for one key were stored"
+ERROR = "an error of the cache's own"
+HUNG = "a call without an end"
+LEFT = "something left behind"
+COMPLAINT = "a complaint of the interpreter"
+
+_NO_RUN = {CacheDetail.FRESH, CacheDetail.LOCAL, CacheDetail.STALE, CacheDetail.JOINED}
+"""Where the caller's own generator did not run; elsewhere it did, exactly once."""
+_REFRESHED = {CacheDetail.FRESH, CacheDetail.STALE}
+"""Where it may have run all the same, to refresh what there was, and failed."""
+_PROVEN = {CacheDetail.FRESH, CacheDetail.STALE, CacheDetail.GENERATED}
+"""Where the server itself judged the value and all that it was made of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A promise that was not kept."""
+
+    kind: str
+    what: str
+    process: int
+    moment_ns: int = field(default_factory=time.monotonic_ns)
+
+
+Moment: TypeAlias = tuple[int, int, int, str]
+"""Nanoseconds, process, key (-1 for purges of more), what happened: a line of the record."""
+
+
+@dataclass(slots=True)
+class Runs:
+    """The runs of one caller's generator."""
+
+    count: int = 0
+    started_ns: int = 0
+    ended_ns: int = 0
+
+
+@dataclass(slots=True)
+class Asked:
+    """A question under way, and what its answer must at least hold."""
+
+    question: Question
+    floors: dict[int, int]
+    local_floors: dict[int, int]
+    """The same for what may come from local memory."""
+    caller: str
+    runs: Runs = field(default_factory=Runs)
+
+
+class Checker:
+    """Judges the answers that one process is given.
+
+    Args:
+        options: The run.
+        truth: What values are made of.
+        process: The number of this process.
+        tell: Told of each violation.
+    """
+
+    def __init__(
+        self, options: Options, truth: Truth, process: int, tell: Callable[[Violation], None]
+    ) -> None:
+        self._options = options
+        self._truth = truth
+        self._floors = Floors(truth, options.local_max_lag if options.local_bytes else 0)
+        self._process = process
+        self._tell = tell
+        self._record: deque[Moment] = deque(maxlen=20_000)
+        self.counted: Counter[str] = Counter()
+        self.longest_ns = 0
+
+    def asked(self, question: Question, caller: str) -> Asked:
+        """Note what the answer must at least hold; called before the cache is."""
+        data = question.key.all_data
+        return Asked(question, self._floors.now(data), self._floors.a_while_ago(data), caller)
+
+    def run_begins(self, asked: Asked) -> None:
+        """Note that the caller's generator runs."""
+        self.counted["runs"] += 1
+        asked.runs.count += 1
+        asked.runs.started_ns = time.monotonic_ns()
+        self._note(asked.question.key, f"{asked.caller} begins to generate")
+
+    def run_ends(self, asked: Asked) -> None:
+        """Note that the generator returned."""
+        asked.runs.ended_ns = time.monotonic_ns()
+
+    def answered(self, asked: Asked, response: CachedResponse[Any]) -> None:
+        """Judge an answer."""
+        key, value, detail = asked.question.key, response.value, response.detail
+        self.counted["answers"] += 1
+        self.counted[f"answer {detail.value}"] += 1
+        if (value["tenant"], value["key"]) != (key.tenant, key.name):
+            self._violation(MIXED, f"{asked.caller} got {value} ({detail})", key)
+            return
+        got = {int(datum): version for datum, version in value["data"].items()}
+        self._note(key, f"{asked.caller} got {detail}: {_short(got)}")
+        is_local = detail is CacheDetail.LOCAL or (key.parts and detail not in _PROVEN)
+        for datum, floor in (asked.local_floors if is_local else asked.floors).items():
+            if got.get(datum, 0) < floor:
+                self._violation(
+                    STALE,
+                    f"{asked.caller} got datum {datum} in version {got.get(datum)} ({detail}), "
+                    f"when the purge of version {floor} had been acknowledged",
+                    key,
+                )
+        self._judge_runs(asked, detail)
+
+    def _judge_runs(self, asked: Asked, detail: CacheDetail) -> None:
+        key, runs = asked.question.key, asked.runs
+        refresh_failed = detail in _REFRESHED and runs.count == 1 and not runs.ended_ns
+        if runs.count != (detail not in _NO_RUN) and not refresh_failed:
+            self._violation(RUNS, f"{asked.caller}: {runs.count} runs and {detail}", key)
+        stored = detail is CacheDetail.GENERATED
+        if stored and not self._truth.claim(key.number, runs.started_ns, runs.ended_ns):
+            self._violation(OVERLAP, f"{asked.caller} stored what it generated meanwhile", key)
+
+    def failed(self, asked: Asked, name: str) -> None:
+        """Judge a generator's error that reached the caller."""
+        self.counted["errors"] += 1
+        if name not in asked.question.key.names_inside:
+            self._violation(MIXED, f"{asked.caller} got the error of {name}", asked.question.key)
+
+    def cancelled(self, asked: Asked) -> None:
+        """Note a caller that was cancelled."""
+        self.counted["cancellations"] += 1
+        self._note(asked.question.key, f"{asked.caller} was cancelled")
+
+    def not_cancelled(self, asked: Asked) -> None:
+        """Judge that a cancellation had no effect."""
+        text = f"{asked.caller}'s cancellation was swallowed"
+        self._violation(ERROR, text, asked.question.key)
+
+    def raised(self, caller: str, error: BaseException, key: Key) -> None:
+        """Judge an error that nobody was to be given."""
+        self._violation(ERROR, f"{caller}: {type(error).__name__}: {error}", key)
+
+    def over(self, started_ns: int) -> None:
+        """Note how long a call took."""
+        self.counted["calls"] += 1
+        self.longest_ns = max(self.longest_ns, time.monotonic_ns() - started_ns)
+
+    def purges(self, purge: Purge, written: dict[int, int], caller: str) -> None:
+        """Note that a purge begins."""
+        self._note_purge(purge, f"{caller} purges {_short(written)} ({purge.kind})")
+
+    def purged(self, purge: Purge, written: dict[int, int], caller: str, *, taken: bool) -> None:
+        """Note how a purge ended."""
+        self.counted["purges" if taken else "purges unacknowledged"] += 1
+        word = "acknowledged" if taken else "failed"
+        self._note_purge(purge, f"{caller}'s purge of {_short(written)} is {word}")
+
+    def violation(self, kind: str, what: str) -> None:
+        """Report what belongs to no key."""
+        self._violation(kind, what, None)
+
+    def _violation(self, kind: str, what: str, key: Key | None) -> None:
+        where = "" if key is None else f"{key.name} of {key.tenant or 'the cache'}: "
+        self._tell(Violation(kind, f"{where}{what}", self._process))
+        if not self._options.stop_at or kind == self._options.stop_at:
+            self._truth.stop(None if key is None else key.number)
+
+    def _note(self, key: Key, what: str) -> None:
+        self._record.append((time.monotonic_ns(), self._process, key.number, what))
+
+    def _note_purge(self, purge: Purge, what: str) -> None:
+        number = purge.key.number if purge.kind == "key" else -1
+        self._record.append((time.monotonic_ns(), self._process, number, what))
+
+    def record_of(self, key: Key) -> list[Moment]:
+        """Return what this process did to a key, and the purges that may concern it."""
+        return [moment for moment in self._record if moment[2] in {key.number, -1}]
+
+
+def _short(data: dict[int, int]) -> str:
+    return " ".join(f"{datum}:{version}" for datum, version in sorted(data.items()))

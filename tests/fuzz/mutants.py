@@ -1,0 +1,289 @@
+"""Damaged cores that the fuzz has to catch: each takes one protection out, in this process only.
+
+A mutant that no longer fits the core fails where it is applied, and one whose damaged place is
+never reached is seen by its count of `Struck`: it would prove nothing.
+"""
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, TypeAlias
+
+from strawberry_response_cache.core import _async_driver, _port, _scripts, _sync_driver
+from strawberry_response_cache.core._entry import Entry, Recording
+from strawberry_response_cache.core._flights import Flight, Flights, Landed
+from strawberry_response_cache.core._keys import EntryKeys
+from strawberry_response_cache.core._memory import Memory, Ticket
+from strawberry_response_cache.core._parts import Parts
+from strawberry_response_cache.core._port import (
+    Commit,
+    Forget,
+    Granted,
+    Lease,
+    Lookup,
+    Refused,
+    Stale,
+    Stored,
+)
+from strawberry_response_cache.core._purges import Purges
+from strawberry_response_cache.core._redis import async_link, sync_link
+from strawberry_response_cache.core._redis.listening import Pulse
+from strawberry_response_cache.core._remember import Remember
+from tests.fuzz.options import Fault
+
+Struck: TypeAlias = Callable[[], None]
+"""To be called whenever the damaged place is reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A damage, and under which circumstances it shows.
+
+    Attributes:
+        damage: Does the damage to the core of this process.
+        options: What a run needs for it to show, as fields of `Options`.
+    """
+
+    damage: Callable[[Struck], None]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+# -- Commits and joiners -----------------------------------------------------------------------------
+
+
+def unconditional_commit(struck: Struck) -> None:
+    """Store whatever was generated, whatever was purged meanwhile."""
+    calls = Commit.calls
+
+    def damaged(self: Commit) -> Sequence[_port.Call]:
+        struck()
+        ((_, keys, arguments),) = calls(self)
+        (entry,) = (one for one in arguments if isinstance(one, bytes))
+        life = self.recording.ttl_ms + self.recording.stale_ms
+        return (("SET", keys[:1], (entry, "PX", life)), ("UNLINK", keys[1:2], ()))
+
+    def stored(self: Commit, replies: Sequence[Any]) -> _port.Committed:
+        return Stored()
+
+    _patch(Commit, "calls", damaged)
+    _patch(Commit, "interpret", stored)
+
+
+def joiners_keep_a_refused_value(struck: Struck) -> None:
+    """Share with joiners what the commit refused."""
+    settle = Remember._settle
+
+    def damaged(self: Remember[Any], flight: Flight, committed: object, landed: Landed) -> None:
+        if isinstance(committed, Refused):
+            struck()
+            committed = Stored()
+        settle(self, flight, committed, landed)
+
+    _patch(Remember, "_settle", damaged)
+
+
+def no_seal_before_the_commit(struck: Struck) -> None:
+    """Let callers join while the commit is under way, when a purge can no longer refuse it."""
+    seal, settle = Flights.seal, Flights.settle
+
+    def not_yet(self: Flights, flight: Flight) -> None:
+        struck()
+
+    def late(self: Flights, flight: Flight, outcome: Any) -> None:
+        seal(self, flight)
+        settle(self, flight, outcome)
+
+    _patch(Flights, "seal", not_yet)
+    _patch(Flights, "settle", late)
+
+
+def clock_read_after_the_generation(struck: Struck) -> None:
+    """Judge the commit by the clock at its end rather than at the start of the generation."""
+    commit = Remember._commit
+
+    def damaged(
+        self: Remember[Any],
+        flight: Flight,
+        lease: Lease,
+        value: Any,
+        recording: Recording,
+        clock: int | None,
+    ) -> Generator[Any, Any, Any]:
+        # A lookup that finds its own lease tells the clock of now.
+        seen = yield Lookup(self.keys, self.limits.lease_ms, "", lease.token)
+        if isinstance(seen, Granted | Stale) and seen.lease is not None:
+            struck()
+            lease, clock = seen.lease, None
+        return (yield from commit(self, flight, lease, value, recording, clock))
+
+    _patch(Remember, "_commit", damaged)
+
+
+# -- Purges ------------------------------------------------------------------------------------------
+
+
+def epoch_not_compared(struck: Struck) -> None:
+    """Let entries and leases outlive `clear`."""
+    _rewrite("LOOKUP", "found.epoch ~= epoch", "false")
+    _rewrite("COMMIT", "epoch ~= ARGV[2]", "not epoch")
+    struck()
+
+
+def forget_leaves_the_lease(struck: Struck) -> None:
+    """Purge a key's entry, but let what is being generated for it be stored."""
+    _rewrite("FORGET", "redis.call('UNLINK', KEYS[1], KEYS[2])", "redis.call('UNLINK', KEYS[1])")
+    struck()
+
+
+def stale_entries_outlive_purges(struck: Struck) -> None:
+    """Judge tags of fresh entries only, as if the stale window were made for purged data."""
+    _rewrite(
+        "LOOKUP",
+        "or purged(KEYS[3], found.tags, found.clock)",
+        "or (redis.call('PTTL', KEYS[1]) > found.stale"
+        " and purged(KEYS[3], found.tags, found.clock))",
+    )
+    struck()
+
+
+def second_pass_left_out(struck: Struck) -> None:
+    """Stamp the slots of a tenant once only."""
+
+    def damaged(self: Purges) -> int:
+        struck()
+        return 1
+
+    _patch(Purges, "_passes", damaged)
+
+
+def run_id_ignored(struck: Struck) -> None:
+    """Believe a server that came back with an old snapshot."""
+
+    def damaged(_: object) -> str:
+        struck()
+        return ""
+
+    for module in (async_link, sync_link):
+        assert hasattr(module, "run_id_of"), "run_id_of is gone"
+        setattr(module, "run_id_of", damaged)  # noqa: B010 - two modules, one name
+
+
+# -- Parts -------------------------------------------------------------------------------------------
+
+
+def tags_of_parts_left_out(struck: Struck) -> None:
+    """Let what is made of other entries outlive the purge of these."""
+
+    fold = Parts.fold
+
+    def damaged(
+        self: Parts, recording: Recording, keys: EntryKeys, lease: Lease | None
+    ) -> tuple[Recording, int | None] | None:
+        folded = fold(self, recording, keys, lease)
+        if folded is None:
+            return None
+        if folded[0].tags != recording.tags:
+            struck()
+        return replace(folded[0], tags=recording.tags), folded[1]
+
+    _patch(Parts, "fold", damaged)
+
+
+def forget_leaves_the_wholes(struck: Struck) -> None:
+    """Purge a key's entry, but not what was made of it."""
+    calls = Forget.calls
+
+    def damaged(self: Forget) -> Sequence[_port.Call]:
+        struck()
+        return calls(self)[:1]
+
+    _patch(Forget, "calls", damaged)
+
+
+def clock_of_parts_left_out(struck: Struck) -> None:
+    """Let a part out of local memory, purged elsewhere just now, go into a younger entry."""
+    fold = Parts.fold
+
+    def damaged(
+        self: Parts, recording: Recording, keys: EntryKeys, lease: Lease | None
+    ) -> tuple[Recording, int | None] | None:
+        folded = fold(self, recording, keys, lease)
+        if folded is None or lease is None:
+            return folded
+        if folded[1] != lease.clock:
+            struck()
+        return folded[0], lease.clock
+
+    _patch(Parts, "fold", damaged)
+
+
+# -- Local memory --------------------------------------------------------------------------------------
+
+
+def local_memory_filled_unchecked(struck: Struck) -> None:
+    """Keep what was read from Redis, though news of its purge came while it was read."""
+    keep = Memory.keep
+
+    def damaged(self: Memory, keys: EntryKeys, entry: Entry, ticket: Ticket) -> None:
+        if ticket != self.ticket():
+            struck()
+        keep(self, keys, entry, self.ticket())
+
+    _patch(Memory, "keep", damaged)
+
+
+def deaf_to_news(struck: Struck) -> None:
+    """Keep in local memory what other processes purge."""
+
+    def damaged(message: bytes, memory: Memory | None, wake: Callable[[str], None]) -> None:
+        struck()
+
+    for module in (_async_driver, _sync_driver):
+        assert hasattr(module, "hear"), "hear is gone"
+        setattr(module, "hear", damaged)  # noqa: B010 - two modules, one name
+
+
+def trusts_silence(struck: Struck) -> None:
+    """Believe local memory although nothing was heard for longer than the lag."""
+    is_live = Pulse.is_live
+
+    def damaged(self: Pulse) -> bool:
+        if not is_live(self):
+            struck()
+        return True
+
+    _patch(Pulse, "is_live", damaged)
+
+
+_LOCALLY: Final = {"local_bytes": 1_000_000}
+
+MUTANTS: Final[dict[str, Mutant]] = {
+    mutant.damage.__name__: mutant
+    for mutant in (
+        Mutant(unconditional_commit),
+        Mutant(joiners_keep_a_refused_value),
+        Mutant(no_seal_before_the_commit),
+        Mutant(clock_read_after_the_generation),
+        Mutant(epoch_not_compared, {"purge_kinds": ("clear",)}),
+        Mutant(forget_leaves_the_lease, {"purge_kinds": ("key",)}),
+        Mutant(stale_entries_outlive_purges, {"ttls": (0.03,), "stales": (5,)}),
+        Mutant(second_pass_left_out, {"spread": 4}),
+        Mutant(run_id_ignored, {"faults": (Fault.RESTART,)}),
+        Mutant(tags_of_parts_left_out),
+        Mutant(forget_leaves_the_wholes, {"purge_kinds": ("key",)}),
+        Mutant(clock_of_parts_left_out, _LOCALLY),
+        Mutant(local_memory_filled_unchecked, _LOCALLY),
+        Mutant(deaf_to_news, _LOCALLY),
+        Mutant(trusts_silence, {**_LOCALLY, "local_max_lag": 0.1, "latency": 0.5}),
+    )
+}
+
+
+def _patch(owner: type, name: str, damaged: Callable[..., Any]) -> None:
+    assert name in vars(owner), f"{owner.__name__} has no {name} any more"
+    setattr(owner, name, damaged)
+
+
+def _rewrite(script: str, old: str, new: str) -> None:
+    text: str = getattr(_scripts, script).text
+    assert text.count(old) == 1, f"{script} has no {old!r} any more"
+    setattr(_scripts, script, _scripts._script(f"damaged {script}", text.replace(old, new)))

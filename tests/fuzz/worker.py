@@ -1,0 +1,153 @@
+"""One process of the fuzz: many callers on one cache, and what has to be true when they are gone."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from strawberry_response_cache.core import ResponseCache
+from tests.fuzz import checker as kinds
+from tests.fuzz.behaviour import Asking, Purging
+from tests.fuzz.caller import Caller
+from tests.fuzz.checker import Checker, Moment
+from tests.fuzz.faces import Face, TaskFace, ThreadFace, at_once
+from tests.fuzz.mutants import MUTANTS
+from tests.fuzz.options import Options
+from tests.fuzz.patience import eventually
+from tests.fuzz.stacks import of_task, of_threads
+from tests.fuzz.truth import Truth
+from tests.fuzz.world import all_keys
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a worker is: its number, its way to the server, and the truth."""
+
+    process: int
+    url: str
+    truth: Path
+
+
+class Ready:
+    """Sent when a worker is about to begin, and received to let it."""
+
+
+@dataclass(slots=True)
+class Account:
+    """What a worker has to tell at its end."""
+
+    counted: dict[str, int] = field(default_factory=dict)
+    longest: float = 0
+    record: list[Moment] = field(default_factory=list)
+
+
+def main(options: Options, place: Place, pipe: Connection) -> None:
+    """Run a worker; it sends violations as it sees them, then its account."""
+    truth = Truth(place.truth)
+    checker = Checker(options, truth, place.process, pipe.send)
+    with _complaints(checker):
+        if options.mutant:
+            MUTANTS[options.mutant].damage(lambda: checker.counted.update(["struck by the mutant"]))
+        asyncio.run(_work(options, place, pipe, truth, checker))
+        gc.collect()
+    account = Account(dict(checker.counted), checker.longest_ns / 1e9)
+    if truth.suspect is not None:
+        account.record = checker.record_of(all_keys(nesting=options.nesting)[truth.suspect])
+    pipe.send(account)
+
+
+@contextlib.contextmanager
+def _complaints(checker: Checker) -> Iterator[None]:
+    """Report what the interpreter and asyncio complain about, such as tasks destroyed while pending."""
+
+    def complain(what: object) -> None:
+        checker.violation(kinds.COMPLAINT, str(what))
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.name.startswith("strawberry_response_cache"):
+                checker.counted[f"log: {record.getMessage()}"] += 1
+            else:
+                complain(f"{record.name}: {record.getMessage()} {record.exc_info or ''}")
+
+    logging.getLogger().addHandler(Listener(logging.WARNING))
+    sys.unraisablehook = lambda hook: complain(f"{hook.err_msg} {hook.object!r} {hook.exc_value!r}")
+    threading.excepthook = lambda hook: complain(f"{hook.thread} {hook.exc_value!r}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = lambda message, category, *_: complain(
+            f"{category.__name__}: {message}"
+        )
+        yield
+
+
+async def _work(
+    options: Options, place: Place, pipe: Connection, truth: Truth, checker: Checker
+) -> None:
+    loop = asyncio.get_running_loop()
+    keys = all_keys(nesting=options.nesting)
+    cache = ResponseCache.from_url(
+        place.url, prefix="fuzz", telemetry=False, **options.cache_settings()
+    )
+
+    def asking(face: Face, number: int) -> Coroutine[Any, Any, None]:
+        name = f"{place.process} {face.name} {number}"
+        behaviour = Asking(options, name)
+        return Caller(name, behaviour, face, options, cache, truth, checker).run()
+
+    def purging(face: Face, number: int) -> Coroutine[Any, Any, None]:
+        name = f"{place.process} purger {number}"
+        behaviour = Purging(options, name, number)
+        return Caller(name, behaviour, face, options, cache, truth, checker).run()
+
+    with ThreadPoolExecutor(max(1, options.threads), thread_name_prefix="caller") as pool:
+        pipe.send(Ready())
+        await loop.run_in_executor(pool, pipe.recv)
+        # From here on, the pipe only says that whoever started this process is gone.
+        loop.add_reader(pipe.fileno(), truth.stop)
+        calls: set[asyncio.Future[None]] = {
+            asyncio.ensure_future(asking(TaskFace(), number)) for number in range(options.callers)
+        }
+        calls |= {asyncio.ensure_future(purging(TaskFace(), number)) for number in range(len(keys))}
+        calls |= {
+            loop.run_in_executor(pool, at_once, asking(ThreadFace(), number))
+            for number in range(options.threads)
+        }
+        while not truth.stopped:
+            await asyncio.sleep(0.05)
+        await eventually(lambda: all(call.done() for call in calls))
+        hung = {call for call in calls if not call.done()}
+        for call in hung:
+            where = of_task(call) if isinstance(call, asyncio.Task) else of_threads("caller")
+            checker.violation(kinds.HUNG, where)
+            call.cancel()
+        for call in calls - hung:
+            call.result()
+        loop.remove_reader(pipe.fileno())
+    await _nothing_is_left(cache, checker)
+
+
+async def _nothing_is_left(cache: ResponseCache, checker: Checker) -> None:
+    """Check that callers who are gone have left nothing in this process."""
+    async_flights = cache._engine.async_driver().flights
+    sync_flights = cache._engine.sync_driver().flights
+    await _expect(lambda: not len(async_flights), "flights of tasks", checker)
+    await _expect(lambda: not len(sync_flights), "flights of threads", checker)
+    closing = asyncio.ensure_future(cache.aclose())
+    await _expect(closing.done, "an unclosed cache", checker)
+    await _expect(lambda: len(asyncio.all_tasks()) == 1, "tasks", checker)
+    await _expect(lambda: threading.active_count() <= 1, "threads", checker)
+
+
+async def _expect(condition: Callable[[], bool], what: str, checker: Checker) -> None:
+    if not await eventually(condition):
+        checker.violation(kinds.LEFT, f"{what} after the last call")

@@ -1,0 +1,44 @@
+"""The smallest permissions with which a cache works, as rules of Redis' ACL."""
+
+from typing import Final
+
+SENT: Final = ("evalsha", "eval", "get", "info", "ping", "subscribe")
+"""What the library sends."""
+
+IN_SCRIPTS: Final = (
+    "append",
+    "del",
+    "exists",
+    "getrange",
+    "hdel",
+    "hget",
+    "hincrby",
+    "hlen",
+    "hmget",
+    "hscan",
+    "hset",
+    "pexpire",
+    "pttl",
+    "publish",
+    "set",
+    "unlink",
+)
+"""What its scripts call on the server; permissions hold there as well."""
+
+ON_CONNECTING: Final = ("client|setinfo",)
+"""What redis-py sends; it does without, but each refusal is an entry in the server's ACL LOG."""
+
+ON_A_CLUSTER: Final = ("asking", "cluster|slots")
+"""What the library sends to find the slots of a cluster."""
+
+
+def smallest_permissions(prefix: str, *, cluster: bool = False) -> list[str]:
+    """Return the rules of a user who keeps caches of one prefix and may do nothing else.
+
+    Args:
+        prefix: The `prefix` of the caches. Keys begin with a brace and it, channels with it.
+        cluster: Whether the server is a node of a cluster.
+    """
+    commands = [*SENT, *IN_SCRIPTS, *ON_CONNECTING, *(ON_A_CLUSTER if cluster else ())]
+    places = [f"~{{{prefix}:*", f"&{prefix}:*"]
+    return ["resetkeys", "resetchannels", "-@all", *places, *(f"+{name}" for name in commands)]

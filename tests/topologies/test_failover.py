@@ -1,0 +1,80 @@
+"""A sentinel replaces the primary: requests go on, and no acknowledged purge comes undone.
+
+Of one process: another, whose connections still lead to an old primary that takes writes until it is
+told of the new one, reads and purges there. Nothing but the servers could prevent that.
+"""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from strawberry_response_cache.core import ResponseCache
+from tests.servers.sentinel import Sentinels
+from tests.topologies.conftest import Store
+from tests.topologies.traffic import Traffic
+
+pytestmark = pytest.mark.parametrize(
+    "store",
+    [("one-sentinel", "url"), ("one-sentinel", "client")],
+    indirect=True,
+    ids=["url", "client"],
+)
+
+HURRIED: dict[str, Any] = {"read_deadline": 1, "connect_deadline": 1}
+
+
+@pytest.fixture
+async def cache(sentinels: Sentinels, store: Store, face: Any) -> ResponseCache:
+    """A cache that does not wait long for a primary that is gone."""
+    return await store.new_cache(face, **HURRIED)
+
+
+async def test_requests_go_on_over_a_failover_and_no_read_is_older_than_a_purge(
+    cache: ResponseCache, face: Any, sentinels: Sentinels
+) -> None:
+    async with Traffic(cache, face) as traffic:
+        await traffic.flows()
+        await asyncio.to_thread(sentinels.fail_over)
+        await traffic.flows()
+
+    assert traffic.outdated == []
+
+
+async def test_requests_go_on_over_the_death_of_the_primary_and_no_read_is_older_than_a_purge(
+    cache: ResponseCache, face: Any, sentinels: Sentinels
+) -> None:
+    lost = sentinels.primary
+    try:
+        async with Traffic(cache, face) as traffic:
+            await traffic.flows()
+            lost.kill()
+            await asyncio.to_thread(sentinels.notice_loss, lost)
+            await traffic.flows()
+    finally:
+        lost.start()
+
+    assert traffic.outdated == []
+
+
+@pytest.mark.parametrize("what", ["invalidate", "forget", "clear"])
+async def test_a_replica_that_never_heard_of_a_purge_brings_nothing_back(
+    cache: ResponseCache, face: Any, sentinels: Sentinels, purge: Any, what: str
+) -> None:
+    primary, replica = sentinels.primary, sentinels.replica
+    await face.remember(cache, ["a"], 600, lambda: "old", tags=["t"])
+    sentinels.wait_for_replication()
+
+    # Without its link, and unable to ask for a new one, it hears of nothing that follows.
+    replica.pause()
+    with primary.client() as client:
+        client.client_kill_filter(_type="replica")
+    await purge(face, cache, what)
+    primary.kill()
+    try:
+        replica.resume()
+        await asyncio.to_thread(sentinels.notice_loss, primary)
+
+        assert (await face.remember(cache, ["a"], 600, lambda: "new", tags=["t"])).value == "new"
+    finally:
+        primary.start()

@@ -1,0 +1,203 @@
+"""The permissions that a cache needs are exactly those that the README names."""
+
+import contextlib
+import re
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from strawberry_response_cache.core import ResponseCache
+from tests.conftest import UNHURRIED
+from tests.servers.cluster import Cluster
+from tests.servers.node import Node
+from tests.servers.permissions import (
+    IN_SCRIPTS,
+    ON_A_CLUSTER,
+    ON_CONNECTING,
+    SENT,
+    smallest_permissions,
+)
+from tests.servers.standalone import USER
+from tests.servers.waiting import wait_until
+from tests.topologies.conftest import PREFIX
+
+README = Path(__file__).parents[2] / "README.md"
+PASSWORD = "hunter2"
+PERSISTENT = UNHURRIED | {
+    "invalidate_deadline": 0.5,  # a purge that is refused is tried for as long as this
+    "breaker_failures": 1_000_000,
+    "max_tags": 1000,
+    "local_bytes": 1000,
+}
+
+
+def set_rules(nodes: Sequence[Node], *rules: str) -> None:
+    """Set rules of the user on each node, and forget what was refused before."""
+    for node in nodes:
+        with node.client() as admin:
+            admin.execute_command("ACL SETUSER", USER, *rules)
+            admin.acl_log_reset()
+
+
+def refused(nodes: Sequence[Node]) -> set[str]:
+    """Return the commands and channels that were refused."""
+    names: set[str] = set()
+    for node in nodes:
+        with node.client(decode_responses=True) as admin:
+            names |= {entry["object"] for entry in admin.acl_log()}
+    return names
+
+
+def use_everything(url: str, nodes: Sequence[Node]) -> None:
+    """Let a cache do all that it ever does, whatever comes of it."""
+    caches = [
+        ResponseCache.from_url(url, prefix=PREFIX, telemetry=False, **PERSISTENT) for _ in range(2)
+    ]
+    with caches[0] as cache, caches[1] as neighbour:
+        steps: list[Callable[[], object]] = [
+            cache.ping_sync,
+            lambda: cache.remember_sync(["a"], 60, lambda: 1, tags=["t"]),
+            lambda: neighbour.remember_sync(["a"], 60, lambda: 1, tags=["t"]),
+            lambda: contend(cache, neighbour, nodes),
+            lambda: cache.invalidate_sync("t"),
+            lambda: cache.invalidate_sync(*map(str, range(2000))),
+            lambda: cache.invalidate_sync("t"),
+            lambda: cache.forget_sync(["a"]),
+            cache.clear_sync,
+        ]
+        for step in steps:
+            with contextlib.suppress(Exception):  # only what the server refused is looked at
+                step()
+        wait_until(lambda: listeners(nodes) or refused(nodes), "they listen for news")
+
+
+def listeners(nodes: Sequence[Node]) -> int:
+    """Return how many connections are subscribed to the news of the caches."""
+    total = 0
+    for node in nodes:
+        with node.client() as admin:
+            total += sum(number for _, number in admin.pubsub_numsub(f"{PREFIX}:1:news"))
+    return total
+
+
+def contend(cache: ResponseCache, neighbour: ResponseCache, nodes: Sequence[Node]) -> None:
+    """Let one cache wait for what another generates, and fail to."""
+    waiting = threading.Thread(
+        target=lambda: neighbour.remember_sync(["b"], 60, lambda: 1, tags=["t"])
+    )
+
+    def fail() -> object:
+        waiting.start()
+        wait_until(lambda: marked(nodes) or refused(nodes), "the lease is marked")
+        raise LookupError
+
+    try:
+        cache.remember_sync(["b"], 60, fail)
+    finally:
+        waiting.join(60)
+
+
+def marked(nodes: Sequence[Node]) -> bool:
+    """Whether somebody waits for a lease."""
+    for node in nodes:
+        with node.client() as admin:
+            for key in admin.scan_iter(match="*}:l:*"):
+                return bool((admin.get(key) or b"").endswith(b"!"))
+    return False
+
+
+# -- One server -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def server(running: Callable[[str], Any]) -> Iterator[Any]:
+    """The server with the user, whose permissions are whole again afterwards."""
+    acl = running("acl")
+    with acl.admin() as admin:
+        admin.flushall()
+        admin.script_flush()
+    set_rules(acl.nodes)
+    yield acl
+    set_rules(acl.nodes, *smallest_permissions(PREFIX))
+
+
+def test_they_suffice(server: Any) -> None:
+    use_everything(server.url, server.nodes)
+
+    assert refused(server.nodes) == set()
+
+
+@pytest.mark.parametrize("command", [*SENT, *IN_SCRIPTS, *ON_CONNECTING])
+def test_none_of_them_is_too_many(server: Any, command: str) -> None:
+    set_rules(server.nodes, f"-{command}")
+
+    use_everything(server.url, server.nodes)
+
+    assert command in refused(server.nodes)
+
+
+def test_channels_of_another_prefix_are_none_of_its_business(server: Any) -> None:
+    set_rules(server.nodes, "resetchannels", "&another:*")
+
+    use_everything(server.url, server.nodes)
+
+    assert f"{PREFIX}:1:news" in refused(server.nodes)
+
+
+# -- A cluster ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def login(cluster: Cluster) -> Iterator[str]:
+    """The cluster's URL for a user that is known on each node, and unknown again afterwards."""
+    with cluster.admin() as admin:
+        admin.flushall()
+    rules = smallest_permissions(PREFIX, cluster=True)
+    set_rules(cluster.nodes, "on", f">{PASSWORD}", *rules)
+    yield cluster.url.replace("://", f"://{USER}:{PASSWORD}@")
+    for node in cluster.nodes:
+        with node.client() as admin:
+            admin.acl_deluser(USER)
+
+
+def use_a_slot_that_moves(url: str, cluster: Cluster) -> None:
+    """Let a cache use its slot before and while it moves to another node."""
+    use_everything(url, cluster.nodes)
+    with ResponseCache.from_url(url, prefix=PREFIX, telemetry=False, **UNHURRIED) as cache:
+        cache.remember_sync(["a"], 60, lambda: 1)
+        slot = cluster.slot_of(cache._keyspace.tag_tables[0])
+        owner = cluster.owner_of(slot)
+        migration = cluster.migration(slot, next(n for n in cluster.nodes if n is not owner))
+        migration.begin()
+        migration.move_all()
+        cache.remember_sync(["a"], 60, lambda: 1)
+        migration.finish()
+        cache.remember_sync(["a"], 60, lambda: 1)
+
+
+def test_with_two_more_they_suffice_on_a_cluster(login: str, cluster: Cluster) -> None:
+    use_a_slot_that_moves(login, cluster)
+
+    assert refused(cluster.nodes) == set()
+
+
+@pytest.mark.parametrize("command", ON_A_CLUSTER)
+def test_neither_of_the_two_is_too_many(login: str, cluster: Cluster, command: str) -> None:
+    set_rules(cluster.nodes, f"-{command}")
+
+    use_a_slot_that_moves(login, cluster)
+
+    assert command in refused(cluster.nodes)
+
+
+# -- The documentation ------------------------------------------------------------------------------------
+
+
+def test_the_readme_names_them() -> None:
+    text = README.read_text("utf-8")
+    (line,) = re.findall(r"^ACL SETUSER .+$", text, re.MULTILINE)
+    assert line.split()[5:] == smallest_permissions("ledger")
+    assert " and ".join(f"`+{name}`" for name in ON_A_CLUSTER) in " ".join(text.split())
