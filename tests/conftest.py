@@ -138,10 +138,9 @@ def raw_of(request: pytest.FixtureRequest) -> Iterator[Callable[[ResponseCache],
             handle = cache._engine.handle
             if handle.address != "memory://":
                 return request.getfixturevalue("raw_valkey")
-            pool = handle._address.source(False).keep
-            return stack.enter_context(
-                contextlib.closing(fakeredis.FakeRedis(connection_pool=pool))
-            )
+            source: Any = handle._address.source(False)
+            raw = fakeredis.FakeRedis(connection_pool=source.keep)
+            return stack.enter_context(contextlib.closing(raw))
 
         yield client_of
 

@@ -133,8 +133,8 @@ async def store(
     async with AsyncExitStack() as stack:
         if name == "memory":
             shared = RedisHandle.from_url("memory://")
-            pool = shared._address.source(False).keep
-            inside = stack.enter_context(fakeredis.FakeRedis(connection_pool=pool))
+            source: Any = shared._address.source(False)
+            inside = stack.enter_context(fakeredis.FakeRedis(connection_pool=source.keep))
 
             async def in_process(_: bool) -> RedisHandle:
                 return shared

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import redis
@@ -141,7 +142,8 @@ def test_the_user_of_a_cache_may_do_nothing_else(
 @pytest.mark.parametrize("name", ["tls", "debian-tls"])
 def test_tls_is_refused_by_whoever_trusts_another_authority(running: Running, name: str) -> None:
     url = running(name).url
-    port = redis.connection.parse_url(url)["port"]
+    port = urlsplit(url).port
+    assert port is not None
     with throw_away() as others, redis.Redis.from_url(tls_url(port, others), **ONCE) as client:
         with pytest.raises(redis.ConnectionError) as caught:
             client.ping()
@@ -150,7 +152,8 @@ def test_tls_is_refused_by_whoever_trusts_another_authority(running: Running, na
 
 @pytest.mark.parametrize("name", ["tls", "debian-tls"])
 def test_tls_has_to_be_spoken(running: Running, name: str) -> None:
-    port = redis.connection.parse_url(running(name).url)["port"]
+    port = urlsplit(running(name).url).port
+    assert port is not None
     with redis.Redis(port=port, **ONCE) as client, pytest.raises(redis.RedisError):
         client.ping()
 
