@@ -102,7 +102,7 @@ def test_without_a_fault_everything_passes_and_is_counted(
         (Cut(), b"", is_over),
         (Hold(), b"", is_silent),
     ],
-    ids=repr,
+    ids=lambda value: getattr(value, "__name__", repr(value)),
 )
 def test_a_fault_befalls_connections_that_are_open_and_those_to_come(
     stocked: Proxy,
