@@ -178,7 +178,8 @@ import asyncio, os, sys, threading
 from strawberry_response_cache.core import ResponseCache
 
 cache = ResponseCache.from_url(
-    sys.argv[1], prefix="test", telemetry=False, read_deadline=20, connect_deadline=20
+    sys.argv[1], prefix="test", telemetry=False, read_deadline=20, connect_deadline=20,
+    max_connections=1,  # batches that overlap would take one each
 )
 
 async def value():

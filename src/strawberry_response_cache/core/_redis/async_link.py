@@ -1,6 +1,7 @@
 """One server, as an event loop sees it: what is asked in one tick is one batch on one connection."""
 
 import asyncio
+import contextvars
 import select
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -57,6 +58,8 @@ class AsyncLink:
         self._learns = settings.detect_restarts and not source.is_fake
         self._idle: list[Connection] = []
         self._waiting: list[Ask] = []
+        # A batch is nobody's own: it keeps no request's context variables alive.
+        self._context = contextvars.Context()
         self._urgent: list[Ask] = []
         self._urgent_batches = 0
         self._batches: set[asyncio.Task[None]] = set()
@@ -83,7 +86,7 @@ class AsyncLink:
                 and len(self._batches) - self._urgent_batches < self._settings.max_batches
             ):
                 self._flush_is_due = True
-                asyncio.get_running_loop().call_soon(self._flush)
+                asyncio.get_running_loop().call_soon(self._flush, context=self._context)
 
     def _flush(self) -> None:
         self._flush_is_due = False
@@ -98,7 +101,9 @@ class AsyncLink:
             self._start(batch, max(ask.deadline for ask in batch), urgent=True)
 
     def _start(self, batch: list[Ask], deadline: float, *, urgent: bool) -> None:
-        task = asyncio.get_running_loop().create_task(self._run(batch, deadline, urgent=urgent))
+        task = asyncio.get_running_loop().create_task(
+            self._run(batch, deadline, urgent=urgent), context=self._context
+        )
         self._batches.add(task)
         task.add_done_callback(partial(self._batch_is_over, urgent))
 
