@@ -3,12 +3,9 @@
 import asyncio
 import contextlib
 import functools
-import shutil
 import socket
-import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import fakeredis
@@ -60,12 +57,10 @@ def unused_port() -> int:
 
 @pytest.fixture(scope="session")
 def valkey() -> Iterator[ValkeyServer]:
-    """The server of the session, on TCP and on a unix socket."""
-    directory = Path(tempfile.mkdtemp(prefix="vk-"))  # short, as socket paths have to be
-    server = _start(unix_socket_path=directory / "s")
+    """The server of the session."""
+    server = _start()
     yield server
     server.stop()
-    shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture
@@ -96,16 +91,13 @@ def valkey_url(valkey: ValkeyServer, raw_valkey: Any) -> str:
     return f"redis://127.0.0.1:{valkey.port}"
 
 
-@pytest.fixture(params=["memory", "valkey", "unix"])
+@pytest.fixture(params=["memory", "valkey"])
 def url(request: pytest.FixtureRequest) -> str:
-    """The address of an empty store of each kind."""
-    if request.param == "memory":
-        return "memory://"
-    request.getfixturevalue("raw_valkey")
-    server: ValkeyServer = request.getfixturevalue("valkey")
-    if request.param == "unix":
-        return f"unix://{server.unix_socket_path}"
-    return f"redis://127.0.0.1:{server.port}"
+    """The address of an empty store: inside this process, and a real one.
+
+    Other ways to a server, such as a unix socket, have the conformance suite in `tests/topologies`.
+    """
+    return "memory://" if request.param == "memory" else str(request.getfixturevalue("valkey_url"))
 
 
 @pytest.fixture

@@ -147,7 +147,7 @@ async def main(url, callers):
         async def generate():
             nonlocal runs
             runs += 1
-            await asyncio.sleep(0.2)  # long enough for the other process to find the lease taken
+            await asyncio.to_thread(sys.stdin.readline)
             return ["value"]
 
         calls = [cache.remember(["a"], 60, generate) for _ in range(callers)]
@@ -158,7 +158,15 @@ asyncio.run(main(sys.argv[1], int(sys.argv[2])))
 """
 
 
-def test_two_processes_cost_one_run(valkey_url: str) -> None:
+def say_go_on(process: "subprocess.Popen[str]") -> None:
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
+async def test_two_processes_cost_one_run(
+    valkey_url: str, raw_valkey: Any, eventually: Eventually
+) -> None:
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", CHILD, valkey_url, "50"],
@@ -172,9 +180,15 @@ def test_two_processes_cost_one_run(valkey_url: str) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
     for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
+        say_go_on(process)
+
+    def other_waits() -> bool:
+        leases = list(raw_valkey.scan_iter(match="*:l:*"))
+        return any((raw_valkey.get(lease) or b"").endswith(b"!") for lease in leases)
+
+    await eventually(other_waits)
+    for process in processes:
+        say_go_on(process)
     results = [json.loads(process.communicate(timeout=120)[0]) for process in processes]
 
     assert sum(runs for runs, _ in results) == 1

@@ -1,6 +1,7 @@
 """Callers of both faces, who never wait for ever."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -94,6 +95,36 @@ class Callers:
     async def _somewhere(self, work: Callable[[], T]) -> T:
         running = asyncio.get_running_loop().run_in_executor(self._threads, work)
         return await asyncio.wait_for(running, GIVEN_UP)
+
+
+class Runs:
+    """A generator that goes on when it is told to, and counts its runs.
+
+    Attributes:
+        count: How many there were.
+        most_at_once: How many there were at the same time.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.most_at_once = 0
+        self._under_way = 0
+        self._lock = threading.Lock()
+        self._go = threading.Event()
+
+    def __call__(self) -> str:
+        with self._lock:
+            self.count += 1
+            self._under_way += 1
+            self.most_at_once = max(self.most_at_once, self._under_way)
+        assert self._go.wait(GIVEN_UP)
+        with self._lock:
+            self._under_way -= 1
+        return "generated"
+
+    def let_go(self) -> None:
+        """Let this run and all later ones end."""
+        self._go.set()
 
 
 async def until_idle(cache: ResponseCache) -> None:

@@ -1,7 +1,6 @@
 """A server that is down for long is left alone: no I/O at all, but for one probe at a time."""
 
 import asyncio
-import threading
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
@@ -14,7 +13,7 @@ from strawberry_response_cache.core import (
     CacheStoreError,
     ResponseCache,
 )
-from tests.faults.callers import Callers
+from tests.faults.callers import Callers, Runs
 from tests.faults.proxy import Proxy
 from tests.faults.stopwatch import Stopwatch
 from tests.faults.ways import AWAY
@@ -166,7 +165,7 @@ async def test_an_open_breaker_delays_no_caller(
     assert stopwatch.seconds < 3, "40 deadlines one after the other take 6 s"
 
 
-async def test_an_open_breaker_still_joins_callers(
+async def test_behind_an_open_breaker_callers_share_runs_one_at_a_time(
     proxy: Proxy,
     new_hurried: Callable[..., ResponseCache],
     callers: Callers,
@@ -176,22 +175,17 @@ async def test_an_open_breaker_still_joins_callers(
     cache = new_hurried(breaker_failures=3, breaker_seconds=NEVER)
     proxy.hang_up()
     await opened(cache, proxy, ask, callers)
-    runs: list[int] = []
-    all_have_come = threading.Event()
+    runs = Runs()
 
-    def generate() -> str:
-        runs.append(1)
-        all_have_come.wait(60)
-        return "generated"
-
-    calls = [asyncio.create_task(callers.remember(cache, ["a"], 60, generate)) for _ in range(20)]
+    calls = [asyncio.create_task(callers.remember(cache, ["a"], 60, runs)) for _ in range(20)]
     try:
         await eventually(lambda: callers.waiting(cache) == len(calls) - 1)
     finally:
-        all_have_come.set()
+        runs.let_go()
         await asyncio.gather(*calls)
 
-    assert len(runs) == 1
+    assert runs.most_at_once == 1
+    assert runs.count <= 2, "one for the first, and one for all who came after it began"
 
 
 @pytest.mark.parametrize("what", ["invalidate", "forget", "clear"])

@@ -62,5 +62,6 @@ async def test_callers_get_their_values_in_time_while_the_server_flaps(
     record_property("calls", len(seconds))
     record_property("p99", round(p99, 3))
     assert p99 < BOUND
-    assert statuses[CacheStatus.MISS] > 0
+    if period > 2 * GENERATOR:  # else the server is gone by each commit
+        assert statuses[CacheStatus.MISS] > 0
     assert statuses[CacheStatus.BYPASS] > 0

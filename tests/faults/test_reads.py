@@ -1,14 +1,13 @@
 """A server that fails while it is read costs a run of the generator and the read deadline, no more."""
 
 import asyncio
-import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
-from tests.faults.callers import Callers, giving
+from tests.faults.callers import Callers, Runs, giving
 from tests.faults.proxy import Proxy
 from tests.faults.stopwatch import Stopwatch
 from tests.faults.ways import AWAY
@@ -68,7 +67,7 @@ async def test_the_deadline_is_for_the_whole_answer_and_not_for_each_byte_of_it(
 
 
 @pytest.mark.parametrize("way", ["refused", "black hole", "silent"])
-async def test_callers_who_come_while_the_server_is_away_share_one_run(
+async def test_callers_who_come_while_the_server_is_away_share_runs_one_at_a_time(
     proxy: Proxy,
     new_hurried: Callable[..., ResponseCache],
     callers: Callers,
@@ -77,23 +76,18 @@ async def test_callers_who_come_while_the_server_is_away_share_one_run(
 ) -> None:
     cache = new_hurried()
     AWAY[way](proxy)
-    runs: list[int] = []
-    all_have_come = threading.Event()
+    runs = Runs()
 
-    def generate() -> str:
-        runs.append(1)
-        all_have_come.wait(60)
-        return "generated"
-
-    calls = [asyncio.create_task(callers.remember(cache, ["a"], 60, generate)) for _ in range(20)]
+    calls = [asyncio.create_task(callers.remember(cache, ["a"], 60, runs)) for _ in range(20)]
     try:
         await eventually(lambda: callers.waiting(cache) == len(calls) - 1)
     finally:
-        all_have_come.set()
+        runs.let_go()
         responses = await asyncio.gather(*calls)
 
     assert {response.value for response in responses} == {"generated"}
-    assert len(runs) == 1
+    assert runs.most_at_once == 1
+    assert runs.count <= 2, "one for the first, and one for all who came after it began"
     assert callers.under_way(cache) == 0
 
 

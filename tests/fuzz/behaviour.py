@@ -81,14 +81,14 @@ class Asking:
 
     def next(self) -> Question | Purge:
         """Draw what to do next."""
-        key = self._keys[int(len(self._keys) * self._draw.random() ** 2)]
+        key = self._keys[int(len(self._keys) * self._draw.share() ** 2)]
         if self._draw.chance(self._options.purge_share):
             return self._draw.purge(key)
         return self._draw.question(key)
 
     def idle(self) -> float:
         """Draw how long to do nothing before."""
-        return self._draw.uniform(0, 0.01)
+        return self._draw.up_to(0.01)
 
 
 class Purging:
@@ -118,31 +118,40 @@ class Purging:
 
     def idle(self) -> float:
         """Draw how long to do nothing before."""
-        return 0 if self._purged else self._draw.expovariate(1 / self._pace)
+        return 0 if self._purged else self._draw.about(self._pace)
 
 
-class _Draw(random.Random):
+class _Draw:
     """The decisions of one caller."""
 
     def __init__(self, options: Options, caller: str) -> None:
-        super().__init__(f"{options.seed} {caller}")
+        self._random = random.Random(f"{options.seed} {caller}")  # noqa: S311 - it has to be reproducible
         self._options = options
 
+    def share(self) -> float:
+        return self._random.random()
+
     def chance(self, share: float) -> bool:
-        return self.random() < share
+        return self._random.random() < share
+
+    def up_to(self, seconds: float) -> float:
+        return self._random.uniform(0, seconds)
+
+    def about(self, seconds: float) -> float:
+        return self._random.expovariate(1 / seconds)
 
     def question(self, key: Key, *, is_part: bool = False) -> Question:
         options = self._options
         without_ttl = self.chance(0.02) and (options.parts_without_ttl or not is_part)
         return Question(
             key=key,
-            ttl=0.0 if without_ttl else self.choice(options.ttls),
-            stale=self.choice(options.stales),
+            ttl=0.0 if without_ttl else self._random.choice(options.ttls),
+            stale=self._random.choice(options.stales),
             storable=not self.chance(0.02),
             fails=self.chance(0.05),
             before=self._pause(),
             after=self._pause(),
-            padding=self.randrange(20_000) if self.chance(0.05) else 0,
+            padding=self._random.randrange(20_000) if self.chance(0.05) else 0,
             patience=None if is_part else self._patience(0.1),
             tags_from_value=self.chance(0.3),
             parts=tuple(self.question(part, is_part=True) for part in key.parts),
@@ -151,25 +160,25 @@ class _Draw(random.Random):
     def purge(self, key: Key) -> Purge:
         tags = sorted(key.all_tags)
         return Purge(
-            kind=self.choice(self._options.purge_kinds),
+            kind=self._random.choice(self._options.purge_kinds),
             key=key,
-            tags=tuple(self.sample(tags, min(len(tags), self.choice((1, 1, 2))))),
-            delay=self.choice((0, 0, self.uniform(0, 0.005))),
+            tags=tuple(self._random.sample(tags, min(len(tags), self._random.choice((1, 1, 2))))),
+            delay=self._random.choice((0, 0, self.up_to(0.005))),
             patience=self._patience(0.05),
         )
 
     def _pause(self) -> float:
-        chosen = self.random()
+        chosen = self._random.random()
         if chosen < 0.4:
             return 0
         if chosen < 0.75:
-            return self.uniform(0, 0.003)
+            return self.up_to(0.003)
         if chosen < 0.98:
-            return self.uniform(0.003, 0.03)
-        return self.uniform(0.03, 0.6 * self._options.lease)
+            return self._random.uniform(0.003, 0.03)
+        return self._random.uniform(0.03, 0.6 * self._options.lease)
 
     def _patience(self, share: float) -> float | None:
-        return self.uniform(0, 0.04) if self.chance(share) else None
+        return self.up_to(0.04) if self.chance(share) else None
 
 
 def _shuffled(options: Options, purpose: str) -> list[Key]:

@@ -70,8 +70,9 @@ class Network:
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while lot := await reader.read(65536):
-                # Mostly soon, sometimes very late.
-                await asyncio.sleep(self._latency * self._random.random() ** 3)
+                # Every order of magnitude is as likely, so that on a machine of any speed some
+                # replies are just as late as it takes.
+                await asyncio.sleep(self._latency * 10 ** self._random.uniform(-3, 0))
                 broken = self._random.random() < self._cuts
                 writer.write(lot[: len(lot) // 2] if broken else lot)
                 await writer.drain()

@@ -56,14 +56,14 @@ class Options:
     local_bytes: int = 0
     local_max_lag: float = 0.3
 
-    lease: float = 1
+    lease: float = 2
     wait_budget: float = 5
     read_deadline: float = 60
     connect_deadline: float = 60
     max_connections: int = 4
     breaker_failures: int = 5
 
-    latency: float = 0.2
+    latency: float = 1
     """The longest that the network of every second process holds back what passes through it."""
     faults: tuple[Fault, ...] = ()
     fault_interval: float = 0.5
@@ -93,6 +93,6 @@ class Options:
         """Return how many connections the caches may open, where nothing cuts them.
 
         Beside those of the event loops, there is one for each thread, for the renewal of its lease,
-        and for what is done in the background.
+        and for what is done in the background; and one that hears the news for tasks, one for threads.
         """
-        return self.processes * (self.max_connections + 2 * self.threads + 1)
+        return self.processes * (self.max_connections + 2 * self.threads + 1 + 2)
