@@ -54,10 +54,11 @@ Generator = Callable[[], Awaitable[Any]]
 class AsyncWaiter:
     """Wakes one caller of an event loop."""
 
-    __slots__ = ("future", "outcome")
+    __slots__ = ("came", "future", "outcome")
 
     def __init__(self) -> None:
         self.outcome: Outcome | None = None
+        self.came = 0.0
         self.future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def wake(self) -> None:

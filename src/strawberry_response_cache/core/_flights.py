@@ -9,6 +9,7 @@ time, and the others wait for that one.
 """
 
 import contextvars
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -66,9 +67,15 @@ Outcome: TypeAlias = Landed | Failed | LookAgain | NotShared | Promoted
 
 
 class Waiter(Protocol):
-    """How one caller is woken: an asyncio future or a thread's event behind one face."""
+    """How one caller is woken: an asyncio future or a thread's event behind one face.
+
+    Attributes:
+        outcome: What it was woken with.
+        came: When its caller began to ask.
+    """
 
     outcome: Outcome | None
+    came: float
 
     def wake(self) -> None:
         """Wake the caller, whose `outcome` is set."""
@@ -87,7 +94,7 @@ class Flight:
         waits_for: The flights that this one's generator is waiting for, to see circles before they
             close.
         parts: What its generator took from the cache.
-        began: When it was opened.
+        began: When the run began that it stands for now.
     """
 
     key: str
@@ -95,7 +102,7 @@ class Flight:
     waiters: list[Waiter] = field(default_factory=list)
     waits_for: list["Flight"] = field(default_factory=list)
     parts: Parts = field(default_factory=Parts)
-    began: float = 0.0
+    began: float = math.inf
 
 
 Leading: TypeAlias = tuple[Flight, ...]
@@ -128,13 +135,16 @@ class Flights:
         """Return the number of flights under way."""
         return len(self._open)
 
-    def join(self, key: str, within: Leading, *, leaseless: bool) -> tuple[Flight, Waiter] | None:
+    def join(
+        self, key: str, within: Leading, *, leaseless: bool, came: float = 0.0
+    ) -> tuple[Flight, Waiter] | None:
         """Join the flight for a key, if there is one and waiting for it can end.
 
         Args:
             key: The key of the entry, or of the lease that is watched.
             within: The flights whose generators the caller runs in.
             leaseless: Whether a flight without a lease will do, since the caller got none either.
+            came: When the caller began to ask.
 
         Returns:
             The flight and the caller's waiter, or None where no flight is open.
@@ -149,6 +159,7 @@ class Flights:
             if within and _reaches(flight, within):
                 raise ReentrantError
             waiter = self._new_waiter()
+            waiter.came = came
             flight.waiters.append(waiter)
             for outer in within:
                 outer.waits_for.append(flight)
@@ -184,9 +195,9 @@ class Flights:
             for outer in within:
                 outer.waits_for.remove(flight)
 
-    def open(self, key: str, *, leased: bool, began: float = 0.0) -> Flight:
+    def open(self, key: str, *, leased: bool) -> Flight:
         """Open a flight; a leaseless one that stands in its place is no longer joined."""
-        flight = Flight(key, leased, began=began)
+        flight = Flight(key, leased)
         with self._lock:
             self._open[key] = flight
         return flight
@@ -227,14 +238,30 @@ class Flights:
     def seal(self, flight: Flight) -> None:
         """Close a flight to joiners, before its commit."""
         with self._lock:
-            if self._open.get(flight.key) is flight:
-                del self._open[flight.key]
+            self._close(flight)
+
+    def _close(self, flight: Flight) -> None:
+        if self._open.get(flight.key) is flight:
+            del self._open[flight.key]
 
     def settle(self, flight: Flight, outcome: Outcome) -> None:
-        """Give all joiners the outcome."""
-        self.seal(flight)
+        """Give the joiners the outcome.
+
+        Without a commit nothing proves that no purge was missed, by whatever process. So what is not
+        stored is for those alone who came before its generation began; of the others, one leads the
+        next run and the rest wait for that.
+        """
         with self._lock:
+            self._close(flight)
             waiters, flight.waiters = flight.waiters, []
+            if not flight.leased and not isinstance(outcome, LookAgain):
+                late = [waiter for waiter in waiters if waiter.came > flight.began]
+                if late:
+                    waiters = [waiter for waiter in waiters if waiter.came <= flight.began]
+                    heir, *flight.waiters = late
+                    heir.outcome = Promoted(None)
+                    self._open.setdefault(flight.key, flight)
+                    heir.wake()
             for waiter in waiters:
                 waiter.outcome = outcome
         for waiter in waiters:
@@ -249,8 +276,7 @@ class Flights:
         with self._lock:
             heir = flight.waiters.pop(0) if flight.waiters else None
             if heir is None:
-                if self._open.get(flight.key) is flight:
-                    del self._open[flight.key]
+                self._close(flight)
                 return lease
             heir.outcome = Promoted(lease)
         heir.wake()

@@ -247,15 +247,14 @@ class Remember(Generic[T]):
     def _join(self, *, leaseless: bool) -> Step[CachedResponse[T] | None]:
         """Wait for another caller's generation; None if there is none, or it came to nothing."""
         try:
-            joined = self.flights.join(self.keys.entry, self.within, leaseless=leaseless)
+            joined = self.flights.join(
+                self.keys.entry, self.within, leaseless=leaseless, came=self.began
+            )
         except ReentrantError:
             return (yield from self._generate_alone(CacheDetail.REENTRANT))
         if joined is None:
             return None
         flight, waiter = joined
-        # Without a commit nothing proves that no purge was missed, by whatever process. So a value
-        # that is not stored is for those alone who were there before its generation began.
-        is_too_old = not flight.leased and flight.began < self.began
         try:
             yield Join(waiter, self.limits.wait_budget)
         except BaseException as gone:
@@ -266,8 +265,6 @@ class Remember(Generic[T]):
             return (yield from self._generate_alone(CacheDetail.WAITED_OUT))
         self.flights.arrived(flight, self.within)
         match waiter.outcome:
-            case Landed() | Failed() | NotShared() if is_too_old:
-                return None
             case Landed() as landed:
                 return (yield from self._share(landed))
             case Failed(error):
@@ -353,12 +350,12 @@ class Remember(Generic[T]):
         if flight is None:
             leased = lease is not None
             flight = (
-                self.flights.open(self.keys.entry, leased=leased, began=self.clock())
+                self.flights.open(self.keys.entry, leased=leased)
                 if is_open
                 else Flight(self.keys.entry, leased)
             )
         flight.parts = Parts()
-        began = self.clock()
+        flight.began = began = self.clock()
         try:
             value = yield Generate(flight, self.keys, lease)
             recorded = self._record(value, flight, lease, self.clock() - began)

@@ -52,10 +52,11 @@ Generator = Callable[[], Any]
 class ThreadWaiter:
     """Wakes one thread."""
 
-    __slots__ = ("event", "outcome")
+    __slots__ = ("came", "event", "outcome")
 
     def __init__(self) -> None:
         self.outcome: Outcome | None = None
+        self.came = 0.0
         self.event = threading.Event()
 
     def wake(self) -> None:
