@@ -5,6 +5,7 @@ exhaustive part keeps a tiny model of the store beside it and proves that no cal
 older than a purge that was acknowledged before the caller began, and that mutants do not pass.
 """
 
+import itertools
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -68,6 +69,10 @@ def entry(payload: bytes = b"7", remaining_ms: int = 400, write_id: str = "wid")
     return Entry(Recording(payload, 1000, 500), write_id, "epoch", 3, remaining_ms)
 
 
+CLOCK = itertools.count(0, 1e-6)
+"""A clock that goes on with every look at it."""
+
+
 class Script:
     """One caller and the answers that a test gives it."""
 
@@ -79,8 +84,7 @@ class Script:
             self.flights,
             Limits(10_000, 0.02),
             jitter=lambda: 0,
-            clock=lambda: 0,
-            **more,
+            **({"clock": CLOCK.__next__} | more),
         )
         self.flow: Flow[int] = self.remember.flow()
         self.response: CachedResponse[int] | None = None
@@ -256,27 +260,44 @@ def test_an_entry_that_moved_is_looked_up_once_more_and_purges_nothing() -> None
     assert caller.outcome == (8, CacheStatus.BYPASS, CacheDetail.STORE_FAILURE)
 
 
-def test_a_refused_commit_keeps_the_leaders_value_and_sends_joiners_to_look_again() -> None:
+@pytest.mark.parametrize(
+    ("committed", "detail"),
+    [(Refused(), CacheDetail.REFUSED), (Unavailable("TimeoutError"), CacheDetail.STORE_FAILURE)],
+)
+def test_what_was_not_stored_is_for_the_leader_and_for_who_came_before_its_run(
+    committed: object, detail: CacheDetail
+) -> None:
     leader = Script()
+    early = Script(leader.flights)
     leader.answer(Granted(LEASE))
-    joiner = Script(leader.flights)
-    assert isinstance(joiner.request, Join)
+    early.answer(Held())
+    late = Script(leader.flights)
+    assert isinstance(early.request, Join)
+    assert isinstance(late.request, Join)
     leader.answer(8)
-    leader.answer(Refused())
+    leader.answer(committed)
+    early.answer()
 
-    assert leader.outcome == (8, CacheStatus.MISS, CacheDetail.REFUSED)
-    assert isinstance(joiner.answer(), Lookup)
+    assert leader.outcome == (8, CacheStatus.MISS, detail)
+    assert early.outcome == (8, CacheStatus.BYPASS, CacheDetail.JOINED)
+    assert isinstance(late.answer(), Lookup), "a purge may lie between the run and its coming"
 
 
-def test_a_commit_that_failed_keeps_the_leaders_value_and_sends_joiners_to_look_again() -> None:
+def test_who_comes_during_a_run_without_a_lease_shares_the_next_run() -> None:
     leader = Script()
-    leader.answer(Granted(LEASE))
-    joiner = Script(leader.flights)
+    leader.answer(NoLease())
+    first, second = Script(leader.flights), Script(leader.flights)
+    for late in (first, second):
+        late.answer(NoLease())
+        assert isinstance(late.request, Join)
     leader.answer(8)
-    leader.answer(Unavailable("TimeoutError"))
 
-    assert leader.outcome == (8, CacheStatus.MISS, CacheDetail.STORE_FAILURE)
-    assert isinstance(joiner.answer(), Lookup)
+    assert isinstance(first.answer(), Generate)
+    assert second.request.waiter.outcome is None
+    first.answer(9)
+    second.answer()
+    assert first.outcome == (9, CacheStatus.BYPASS, CacheDetail.STORE_FAILURE)
+    assert second.outcome == (9, CacheStatus.BYPASS, CacheDetail.JOINED)
 
 
 def test_joiners_get_the_value_only_once_it_is_stored() -> None:
@@ -451,9 +472,9 @@ class NoSealBeforeTheCommit(Flights):
     def seal(self, flight: Flight) -> None:
         """Leave it open."""
 
-    def settle(self, flight: Flight, outcome: Outcome) -> None:
+    def settle(self, flight: Flight, outcome: Outcome, *, early: Outcome | None = None) -> None:
         super().seal(flight)
-        super().settle(flight, outcome)
+        super().settle(flight, outcome, early=early)
 
 
 @dataclass
@@ -642,9 +663,11 @@ def test_a_mutant_returns_what_was_purged(mutant: dict[str, Any], processes: int
 
 def test_a_flight_that_forgets_its_waiters_is_noticed() -> None:
     class Forgetful(Flights):
-        def settle(self, flight: Flight, outcome: Outcome) -> None:
+        def settle(
+            self, flight: Flight, outcome: Outcome, *, early: Outcome | None = None
+        ) -> None:
             flight.waiters.clear()
-            super().settle(flight, outcome)
+            super().settle(flight, outcome, early=early)
 
     _, wrong = explore(worlds(flights=Forgetful))
 

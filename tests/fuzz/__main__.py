@@ -89,7 +89,7 @@ def _round(chosen: argparse.Namespace, number: int) -> Options:
         faults=faults,
         spread=draw.choice((1, 4)) if chosen.spread is None else chosen.spread,
         local_bytes=draw.choice((0, 50_000)) if chosen.local_bytes is None else chosen.local_bytes,
-        latency=draw.choice((0.03, 0.3, 1)),
+        latency=draw.choice((0.03, 0.1, 0.3)),
     )
     # Where the server answers, a busy machine must not look as if it did not.
     silent = not _ANSWERING.issuperset(faults)

@@ -87,9 +87,9 @@ def no_seal_before_the_commit(struck: Struck) -> None:
     def not_yet(self: Flights, flight: Flight) -> None:
         struck()
 
-    def late(self: Flights, flight: Flight, outcome: Any) -> None:
+    def late(self: Flights, flight: Flight, outcome: Any, *, early: Any = None) -> None:
         seal(self, flight)
-        settle(self, flight, outcome)
+        settle(self, flight, outcome, early=early)
 
     _patch(Flights, "seal", not_yet)
     _patch(Flights, "settle", late)

@@ -3,6 +3,10 @@
 import asyncio
 import contextlib
 import random
+from typing import Final
+
+_LATE: Final = 0.2
+"""The share of lots that are late; the others pass at once, so that there is much to be late for."""
 
 
 class Network:
@@ -70,9 +74,10 @@ class Network:
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             while lot := await reader.read(65536):
-                # Every order of magnitude is as likely, so that on a machine of any speed some
-                # replies are just as late as it takes.
-                await asyncio.sleep(self._latency * 10 ** self._random.uniform(-3, 0))
+                if self._random.random() < _LATE:
+                    # Every order of magnitude is as likely, so that on a machine of any speed some
+                    # replies are just as late as it takes.
+                    await asyncio.sleep(self._latency * 10 ** self._random.uniform(-3, 0))
                 broken = self._random.random() < self._cuts
                 writer.write(lot[: len(lot) // 2] if broken else lot)
                 await writer.drain()

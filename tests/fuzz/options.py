@@ -56,14 +56,14 @@ class Options:
     local_bytes: int = 0
     local_max_lag: float = 0.3
 
-    lease: float = 2
+    lease: float = 1
     wait_budget: float = 5
     read_deadline: float = 60
     connect_deadline: float = 60
     max_connections: int = 4
     breaker_failures: int = 5
 
-    latency: float = 1
+    latency: float = 0.3
     """The longest that the network of every second process holds back what passes through it."""
     faults: tuple[Fault, ...] = ()
     fault_interval: float = 0.5
@@ -92,7 +92,8 @@ class Options:
     def most_connections(self) -> int:
         """Return how many connections the caches may open, where nothing cuts them.
 
-        Beside those of the event loops, there is one for each thread, for the renewal of its lease,
-        and for what is done in the background; and one that hears the news for tasks, one for threads.
+        Beside those of the event loops for lookups, there are two for purges, two that hear the news
+        for tasks and for threads, one for each thread and for the renewal of its lease, and one for
+        what threads leave to the background.
         """
-        return self.processes * (self.max_connections + 2 * self.threads + 1 + 2)
+        return self.processes * (self.max_connections + 2 + 2 + 2 * self.threads + 1)

@@ -24,8 +24,17 @@ async def test_no_promise_is_broken_while_everything_collides() -> None:
 
 
 async def test_no_promise_is_broken_while_everything_goes_wrong() -> None:
-    faults = (Fault.FREEZE, Fault.DISCONNECT, Fault.FORGET_SCRIPTS, Fault.EVICT, Fault.CRASH)
-    report = await run(Options(seed=1, seconds=5, faults=faults, fault_interval=0.2))
+    faults = tuple(Fault)
+    report = await run(
+        Options(
+            seed=1,
+            seconds=8,
+            faults=faults,
+            fault_interval=0.2,
+            read_deadline=0.3,
+            connect_deadline=1,
+        )
+    )
     assert report.violations == []
     assert sum(report.counted[fault] for fault in faults) > 3
 

@@ -244,27 +244,33 @@ class Flights:
         if self._open.get(flight.key) is flight:
             del self._open[flight.key]
 
-    def settle(self, flight: Flight, outcome: Outcome) -> None:
+    def settle(self, flight: Flight, outcome: Outcome, *, early: Outcome | None = None) -> None:
         """Give the joiners the outcome.
 
         Without a commit nothing proves that no purge was missed, by whatever process. So what is not
-        stored is for those alone who came before its generation began; of the others, one leads the
-        next run and the rest wait for that.
+        stored is for those alone who came before its generation began. Where there was no lease, one
+        of the others leads the next run, and the rest wait for that.
+
+        Args:
+            flight: The flight.
+            outcome: What became of it.
+            early: What it is for those who came before its run began; None for the same.
         """
         with self._lock:
             self._close(flight)
-            waiters, flight.waiters = flight.waiters, []
-            if not flight.leased and not isinstance(outcome, LookAgain):
-                late = [waiter for waiter in waiters if waiter.came > flight.began]
-                if late:
-                    waiters = [waiter for waiter in waiters if waiter.came <= flight.began]
-                    heir, *flight.waiters = late
-                    heir.outcome = Promoted(None)
-                    self._open.setdefault(flight.key, flight)
-                    heir.wake()
-            for waiter in waiters:
+            came_before = [waiter for waiter in flight.waiters if waiter.came < flight.began]
+            came_later = [waiter for waiter in flight.waiters if waiter.came >= flight.began]
+            flight.waiters = []
+            if came_later and not flight.leased:
+                heir, *flight.waiters = came_later
+                came_later = [heir]
+                outcome, early = Promoted(None), early or outcome
+                self._open.setdefault(flight.key, flight)
+            for waiter in came_before:
+                waiter.outcome = early or outcome
+            for waiter in came_later:
                 waiter.outcome = outcome
-        for waiter in waiters:
+        for waiter in came_before + came_later:
             waiter.wake()
 
     def abandon(self, flight: Flight, lease: Lease | None) -> Lease | None:

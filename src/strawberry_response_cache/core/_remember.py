@@ -129,14 +129,11 @@ class Remember(Generic[T]):
     jitter: Callable[[], float] = random.random
     clock: Callable[[], float] = time.monotonic
     token: str = field(default_factory=new_token, repr=False)
-    began: float = field(init=False, default=0.0)
-
-    def __post_init__(self) -> None:
-        """Note when the caller came."""
-        self.began = self.clock()
+    came: float = field(init=False, default=0.0)
 
     def flow(self) -> Flow[T]:
         """Obtain the value: from memory, a flight, the store, or the generator."""
+        self.came = self.clock()
         if self.purge_pending:
             return (yield from self._without_lease(CacheDetail.PURGE_PENDING))
         watch = _Watch(self.flights)
@@ -248,7 +245,7 @@ class Remember(Generic[T]):
         """Wait for another caller's generation; None if there is none, or it came to nothing."""
         try:
             joined = self.flights.join(
-                self.keys.entry, self.within, leaseless=leaseless, came=self.began
+                self.keys.entry, self.within, leaseless=leaseless, came=self.came
             )
         except ReentrantError:
             return (yield from self._generate_alone(CacheDetail.REENTRANT))
@@ -426,12 +423,12 @@ class Remember(Generic[T]):
         return CachedResponse(value, CacheStatus.MISS, detail)
 
     def _settle(self, flight: Flight, committed: object, landed: Landed) -> None:
-        """Share the recording if it was stored; unknown or refused, joiners look again."""
+        """Share the recording if it was stored; unknown or refused, who joined late looks again."""
         if isinstance(committed, Stored):
             self.flights.unmark(self.keys.entry)
             self.flights.settle(flight, landed)
         else:
-            self.flights.settle(flight, LookAgain())
+            self.flights.settle(flight, LookAgain(), early=Landed(landed.recording))
 
     def _keep_own(self, lease: Lease, landed: Landed, ticket: Ticket | None) -> None:
         if landed.clock is not None:
