@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -141,3 +142,37 @@ async def test_connections_have_a_bound(
 
     # One more listens for what other processes tell.
     assert len(raw_valkey.client_list()) - before <= 4 + 1
+
+
+async def test_no_connection_is_opened_a_second_time(
+    new_cache: Callable[..., ResponseCache], valkey_url: str, raw_valkey: Any
+) -> None:
+    cache = new_cache(valkey_url, max_connections=4)
+    before = raw_valkey.info("stats")["total_connections_received"]
+
+    async def generate() -> str:
+        return "value"
+
+    for _ in range(30):
+        reads = [cache.remember([str(number)], 600, generate, tags=["t"]) for number in range(50)]
+        purges = [cache.invalidate("t") for _ in range(10)]
+        await asyncio.gather(*reads, *purges)
+
+    received = raw_valkey.info("stats")["total_connections_received"] - before
+    assert received <= 4 + 2 + 1, "for reads, for purges, and for what other processes tell"
+
+
+def test_threads_share_connections(
+    new_cache: Callable[..., ResponseCache], valkey_url: str, raw_valkey: Any
+) -> None:
+    cache = new_cache(valkey_url, max_connections=4)
+    before = raw_valkey.info("stats")["total_connections_received"]
+
+    def call(number: int) -> str:
+        return cache.remember_sync([str(number % 40)], 600, lambda: "value").value
+
+    with ThreadPoolExecutor(64) as threads:
+        assert set(threads.map(call, range(4000))) == {"value"}
+
+    received = raw_valkey.info("stats")["total_connections_received"] - before
+    assert received <= 4 + 1, "one more hears what other processes tell"

@@ -92,8 +92,7 @@ class Options:
     def most_connections(self) -> int:
         """Return how many connections the caches may open, where nothing cuts them.
 
-        Beside those of the event loops for lookups, there are two for purges, two that hear the news
-        for tasks and for threads, one for each thread and for the renewal of its lease, and one for
-        what threads leave to the background.
+        Tasks and threads have their own, those of tasks two more for purges; and the news are heard
+        by each once.
         """
-        return self.processes * (self.max_connections + 2 + 2 + 2 * self.threads + 1)
+        return self.processes * (2 * self.max_connections + 2 + 2)

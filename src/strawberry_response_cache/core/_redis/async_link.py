@@ -153,8 +153,7 @@ class AsyncLink:
             repeated = await self._talk(connection, again, deadline, by_text=True)
             for index, share in zip(unknown, repeated, strict=True):
                 replies[index] = share
-        is_one_too_many = len(self._idle) >= self._settings.max_batches
-        if is_one_too_many or any(ends_the_connection(r) for share in replies for r in share):
+        if any(ends_the_connection(reply) for share in replies for reply in share):
             await self._discard(connection)
         else:
             connection.is_used = True

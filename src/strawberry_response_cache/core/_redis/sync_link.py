@@ -35,12 +35,16 @@ class SyncLink:
             failures=settings.breaker_failures, seconds=settings.breaker_seconds
         )
         self._learns = settings.detect_restarts and not source.is_fake
+        self._turns = threading.Semaphore(settings.max_batches)
         self._lock = threading.Lock()
         self._idle: list[Connection] = []
         self._watchdog = Watchdog()
 
     def exchange(self, calls: Sequence[Call], *, deadline: float | None = None) -> Sequence[Any]:
-        """Send calls to the server and return the replies.
+        """Send calls to the server and return the replies, when one of the connections is free.
+
+        Every exchange has a deadline, and an open breaker ends those that wait: so there is always
+        one that will be.
 
         Args:
             calls: What to send.
@@ -50,14 +54,19 @@ class SyncLink:
         Raises:
             Exception: Whatever redis-py raises on a server that is gone, slow or talks nonsense.
         """
-        began = self._breaker.admit(urgent=deadline is not None)
+        if not self._turns.acquire(timeout=deadline):
+            raise TimeoutError
         try:
-            share = self._exchange(calls, deadline or self._settings.read_deadline)
-        except BaseException:
-            self._breaker.failed(began)
-            raise
-        self._breaker.succeeded()
-        return share
+            began = self._breaker.admit(urgent=deadline is not None)
+            try:
+                share = self._exchange(calls, deadline or self._settings.read_deadline)
+            except BaseException:
+                self._breaker.failed(began)
+                raise
+            self._breaker.succeeded()
+            return share
+        finally:
+            self._turns.release()
 
     def _exchange(self, calls: Sequence[Call], deadline: float) -> Sequence[Any]:
         with self._lock:
@@ -75,12 +84,11 @@ class SyncLink:
         if unknown_scripts([share]):
             share = self._talk(connection, calls, deadline, by_text=True)
         connection.is_used = True
-        with self._lock:
-            keep = len(self._idle) < self._settings.max_batches
-            if keep and not any(ends_the_connection(reply) for reply in share):
+        if any(ends_the_connection(reply) for reply in share):
+            connection.raw.disconnect()
+        else:
+            with self._lock:
                 self._idle.append(connection)
-                return share
-        connection.raw.disconnect()
         return share
 
     def _talk(
