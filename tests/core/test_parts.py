@@ -190,3 +190,35 @@ def test_it_holds_across_slots(
     for number in range(8):
         cache.forget_sync([str(number)])
     assert cache.remember_sync(["whole"], 60, whole).value == ["newer"] * 8
+
+
+async def test_what_is_recorded_while_a_purge_goes_from_slot_to_slot_does_not_outlive_it(
+    new_cache: Callable[..., ResponseCache], url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = new_cache(url, spread=2)
+    content = "old"
+    names = {cache._keyspace.keys([str(number)]).tags: [str(number)] for number in range(50)}
+    whole_key, part_key = (names[table] for table in cache._keyspace.tag_tables)
+
+    async def part() -> str:
+        return content
+
+    async def whole() -> str:
+        return (await cache.remember(part_key, 60, part, tags=["t"])).value
+
+    driver = cache._engine.async_driver()
+    purge = driver.purge
+    recorded = []
+
+    async def purge_and_record(effect: Any) -> Any:
+        result = await purge(effect)
+        recorded.append((await cache.remember(whole_key, 60, whole)).value)
+        return result
+
+    await whole()
+    content = "new"
+    monkeypatch.setattr(driver, "purge", purge_and_record)
+    await cache.invalidate("t")
+
+    assert recorded[0] == "old", "its part stands in a slot that the purge has not reached"
+    assert (await cache.remember(whole_key, 60, whole)).value == "new"

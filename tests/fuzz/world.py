@@ -12,7 +12,12 @@ TAGS = 5
 
 _LEAVES: tuple[tuple[int, ...], ...] = ((0,), (1,), (2, 3), (3, 4))
 """The tags of the keys that are made of data alone."""
-_NESTED: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = (((1,), (0, 2)), ((), (4, 1)))
+_NESTED: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = (
+    ((1,), (0, 2)),
+    ((), (4, 1)),
+    ((), (0,)),
+    ((4,), (1, 3)),
+)
 """The tags of the keys that are made of other keys too, and the numbers of those."""
 
 KEYS_EACH = len(_LEAVES) + len(_NESTED)
@@ -48,8 +53,11 @@ class Key:
 
     @property
     def name(self) -> str:
-        """What the key is called within its tenant."""
-        return f"key {self.number % KEYS_EACH}"
+        """What the key is called within its tenant.
+
+        The word is chosen so that, of several slots, a purge comes to a whole before its parts.
+        """
+        return f"value {self.number % KEYS_EACH}"
 
     @property
     def datum(self) -> int:
