@@ -21,6 +21,7 @@ IN_SCRIPTS: Final = (
     "pttl",
     "publish",
     "set",
+    "time",
     "unlink",
 )
 """What its scripts call on the server; permissions hold there as well."""

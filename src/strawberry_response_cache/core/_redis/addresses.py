@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
@@ -172,7 +172,8 @@ def _through_sentinel(
         secure = {"ssl": True} if url.startswith("rediss") else {}
         kind: Any = redis.asyncio.sentinel.Sentinel if asynchronous else redis.sentinel.Sentinel
         sentinel = kind(list(hosts), sentinel_kwargs=login | secure, **secure)
-        return Source.of_pool(sentinel.master_for(service, **options, **secure).connection_pool)
+        pool = sentinel.master_for(service, **options, **secure).connection_pool
+        return replace(Source.of_pool(pool), guides=sentinel.sentinels)
 
     return source
 

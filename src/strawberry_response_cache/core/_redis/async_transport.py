@@ -85,6 +85,8 @@ class AsyncServer:
     async def aclose(self) -> None:
         """Let what is under way end, then disconnect."""
         await self._link.aclose()
+        for guide in self._source.guides:
+            await guide.aclose()
 
 
 @dataclass(frozen=True, eq=False, slots=True)

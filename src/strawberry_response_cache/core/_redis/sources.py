@@ -1,6 +1,6 @@
 """How connections are opened: by redis-py, with credentials, TLS and Sentinel, under our deadlines."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,11 +26,14 @@ class Source:
         connection_class: A connection class of redis-py, sync or async.
         arguments: Its arguments.
         keep: What the connections refer to weakly, such as a Sentinel's pool.
+        guides: Clients of our own that the connections ask for their way, such as those of
+            Sentinels; whoever closes the connections closes them as well.
     """
 
     connection_class: type[Any]
     arguments: Mapping[str, Any] = field(repr=False)
     keep: object = field(default=None, repr=False)
+    guides: Sequence[Any] = field(default=(), repr=False)
 
     @classmethod
     def of_pool(cls, pool: Any) -> "Source":  # noqa: ANN401 - of either kind

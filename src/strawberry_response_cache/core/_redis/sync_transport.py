@@ -84,6 +84,8 @@ class SyncServer:
     def close(self) -> None:
         """Disconnect."""
         self._link.close()
+        for guide in self._source.guides:
+            guide.close()
 
 
 class SyncCluster:
