@@ -129,8 +129,13 @@ def epoch_not_compared(struck: Struck) -> None:
 
 def forget_leaves_the_lease(struck: Struck) -> None:
     """Purge a key's entry, but let what is being generated for it be stored."""
-    _rewrite("FORGET", "redis.call('UNLINK', KEYS[1], KEYS[2])", "redis.call('UNLINK', KEYS[1])")
-    struck()
+    calls = Forget.calls
+
+    def damaged(self: Forget) -> Sequence[_port.Call]:
+        struck()
+        return calls(self)[1:]
+
+    _patch(Forget, "calls", damaged)
 
 
 def stale_entries_outlive_purges(struck: Struck) -> None:
@@ -193,7 +198,7 @@ def forget_leaves_the_wholes(struck: Struck) -> None:
 
     def damaged(self: Forget) -> Sequence[_port.Call]:
         struck()
-        return calls(self)[:1]
+        return calls(self)[:2]
 
     _patch(Forget, "calls", damaged)
 

@@ -350,11 +350,17 @@ class Forget(_Housekeeping):
     max_tags: int
 
     def calls(self) -> Sequence[Call]:
-        """Two scripts: one for the entry, one for what carries its own tag."""
+        """Three scripts: for the lease, for the entry, and for what carries the entry's own tag.
+
+        The lease goes first: without it, what is being generated cannot commit.
+        """
         keys, channel = self.keys, self.keys.channel
         purge = Invalidate(keys.tags, channel, (keys.own_tag,), self.max_tags)
-        forget = (_scripts.FORGET, (keys.entry, keys.lease), (new_token(), channel))
-        return (forget, *purge.calls())
+        return (
+            (_scripts.FORGET, (keys.lease,), (new_token(), channel, "w")),
+            (_scripts.FORGET, (keys.entry,), (new_token(), channel, "k")),
+            *purge.calls(),
+        )
 
 
 @dataclass(frozen=True, slots=True)

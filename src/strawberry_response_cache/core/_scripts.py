@@ -305,11 +305,10 @@ return ARGV[1]
 FORGET: Final = _script(
     "forget",
     """
--- KEYS: entry, lease.  ARGV: nonce, channel.
--- Without its lease a running generation cannot commit.
-redis.call('UNLINK', KEYS[1], KEYS[2])
-redis.pcall('PUBLISH', ARGV[2], 'k ' .. KEYS[1])
-redis.pcall('PUBLISH', ARGV[2], 'w ' .. KEYS[2])
+-- KEYS: entry or lease.  ARGV: nonce, channel, what is told of it.
+-- One key at a time: while a slot moves, a cluster refuses scripts of which some keys are missing.
+redis.call('UNLINK', KEYS[1])
+redis.pcall('PUBLISH', ARGV[2], ARGV[3] .. ' ' .. KEYS[1])
 return ARGV[1]
 """,
 )

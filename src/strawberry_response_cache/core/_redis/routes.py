@@ -34,13 +34,17 @@ def slot_of_calls(calls: Sequence[Call]) -> int | None:
 
 
 def redirect_in(replies: Sequence[Any], asked: Node) -> Redirect | None:
-    """Return where replies send the effect, if they do; a node without a host is the one asked."""
-    for reply in replies:
-        if isinstance(reply, AskError):  # MovedError is one, too
-            host, port = reply.node_addr
-            once = not isinstance(reply, MovedError)
-            return Redirect(int(reply.slot_id), (str(host) or asked[0], int(port)), once)
-    return None
+    """Return where replies send the effect, if they do; a node without a host is the one asked.
+
+    An effect of which something failed here is not over by being done there.
+    """
+    errors = [reply for reply in replies if isinstance(reply, Exception)]
+    redirects = [error for error in errors if isinstance(error, AskError)]  # MovedError is one, too
+    if not redirects or len(redirects) < len(errors):
+        return None
+    host, port = redirects[0].node_addr
+    once = not isinstance(redirects[0], MovedError)
+    return Redirect(int(redirects[0].slot_id), (str(host) or asked[0], int(port)), once)
 
 
 def asking(calls: Sequence[Call]) -> list[Call]:
