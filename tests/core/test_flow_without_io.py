@@ -663,9 +663,7 @@ def test_a_mutant_returns_what_was_purged(mutant: dict[str, Any], processes: int
 
 def test_a_flight_that_forgets_its_waiters_is_noticed() -> None:
     class Forgetful(Flights):
-        def settle(
-            self, flight: Flight, outcome: Outcome, *, early: Outcome | None = None
-        ) -> None:
+        def settle(self, flight: Flight, outcome: Outcome, *, early: Outcome | None = None) -> None:
             flight.waiters.clear()
             super().settle(flight, outcome, early=early)
 

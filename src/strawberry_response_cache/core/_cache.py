@@ -368,8 +368,8 @@ class ResponseCache:
         It stands above an async function (which then runs in `remember`) or a plain one (in
         `remember_sync`). The function returns its value as before, and has ``key_parts(...)``, which
         gives the key of a call to `forget`. The key is made of the function's module and name and of
-        all its arguments, defaults included. What a function takes from anywhere else, such as from
-        the function around it, is not in its key.
+        all its arguments, defaults included. A function that takes variables from the function
+        around it needs a ``key``; global variables count for nothing.
 
         Args:
             ttl: As in `remember`.

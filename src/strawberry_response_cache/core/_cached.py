@@ -4,7 +4,7 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from types import NoneType
+from types import FunctionType, NoneType
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -101,8 +101,8 @@ class Cached:
         """Return the function behind the cache.
 
         Raises:
-            CacheConfigurationError: If it is no function, or one that yields, or a lambda without
-                a ``key``.
+            CacheConfigurationError: If it is no function, or one that yields; or, without a
+                ``key``, a lambda or a function that takes variables from the function around it.
         """
         _check(function, keyed=self._key is not None)
         call = _Call(function, self._key, self._as_type)
@@ -236,6 +236,22 @@ def _check(function: object, *, keyed: bool) -> None:
             "Write a 'def', or pass key=, a function of the same arguments that returns the parts "
             f"of the key: {_KEY_EXAMPLE}."
         )
+    elif not keyed and (captured := _captured(function)):
+        msg = (
+            f"{name}() takes {', '.join(captured)} from the function around it, which is in no key: "
+            "two of its kind would share their entries. Make it an argument, or pass key=, a "
+            f"function of the same arguments that returns the parts of the key: {_KEY_EXAMPLE}."
+        )
     else:
         return
     raise CacheConfigurationError(msg)
+
+
+def _captured(function: FunctionType) -> list[str]:
+    """Name the variables that a function takes from the function around it.
+
+    Itself and its class are none; nor is what a decorator below holds, if it names what it wraps.
+    """
+    inmost: Any = inspect.unwrap(function)
+    code = (inmost if inspect.isfunction(inmost) else function).__code__
+    return [name for name in code.co_freevars if name not in {code.co_name, "__class__"}]
