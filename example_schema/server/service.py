@@ -20,6 +20,19 @@ from strawberry_response_cache import CacheConfigurationError, CacheStoreError, 
 _SHUTDOWN_SECONDS = 5
 
 
+class _Server(uvicorn.Server):
+    """Says that it is ready when it is, and can be told to stop."""
+
+    def __init__(self, config: uvicorn.Config, words: str) -> None:
+        super().__init__(config)
+        self._words = words
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then say so."""
+        await super().startup(sockets=sockets)
+        print(self._words, flush=True)
+
+
 async def serve(options: Options, listener: socket.socket, redis: RedisServer) -> None:
     """Serve the ledger until the process is told to stop.
 
@@ -40,15 +53,15 @@ async def serve(options: Options, listener: socket.socket, redis: RedisServer) -
 
         services = Services(engine, await Directory.load(engine), cache)
         app = create_app(create_schema(cache), services)
-        server = uvicorn.Server(
+        server = _Server(
             uvicorn.Config(
                 app,
                 lifespan="off",
                 log_level="warning",
                 timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
-            )
+            ),
+            welcome(_address(listener), redis.name),
         )
-        print(welcome(_address(listener), redis.name), flush=True)
         await server.serve(sockets=[listener])
 
 
