@@ -889,10 +889,9 @@ def test_what_a_function_takes_from_around_it_needs_a_key(memory_cache: Response
 
 
 def test_a_function_may_call_itself(memory_cache: ResponseCache) -> None:
+    @memory_cache.cached(ttl=60)
     def factorial(number: int) -> int:
         return number * factorial(number - 1) if number else 1
-
-    factorial = memory_cache.cached(ttl=60)(factorial)  # type: ignore[assignment] # it looks the same
 
     assert factorial(5) == 120
 
