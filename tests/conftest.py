@@ -206,6 +206,15 @@ class Face:
         else:
             await cache.clear()
 
+    async def purge(self, cache: ResponseCache, what: str) -> None:
+        """Purge the entry `a` with the tag `t`, in one of three ways."""
+        if what == "invalidate":
+            await self.invalidate(cache, "t")
+        elif what == "forget":
+            await self.forget(cache, ["a"])
+        else:
+            await self.clear(cache)
+
     async def ping(self, cache: ResponseCache) -> None:
         if self.synchronous:
             cache.ping_sync()

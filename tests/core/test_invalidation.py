@@ -45,16 +45,6 @@ class Source:
 PURGES = ["invalidate", "forget", "clear"]
 
 
-async def purge(face: Any, cache: ResponseCache, what: str) -> None:
-    """Purge what the tests store, in one of the three ways."""
-    if what == "invalidate":
-        await face.invalidate(cache, "t")
-    elif what == "forget":
-        await face.forget(cache, ["a"])
-    else:
-        await face.clear(cache)
-
-
 def waiting(cache: ResponseCache, *, synchronous: bool = False) -> int:
     """How many callers wait for flights in this process."""
     driver = cache._engine.sync_driver() if synchronous else cache._engine.async_driver()
@@ -65,7 +55,7 @@ def waiting(cache: ResponseCache, *, synchronous: bool = False) -> int:
 async def test_a_purge_removes_what_was_stored(cache: ResponseCache, face: Any, what: str) -> None:
     await face.remember(cache, ["a"], 60, lambda: "old", tags=["t"])
 
-    await purge(face, cache, what)
+    await face.purge(cache, what)
 
     again = await face.remember(cache, ["a"], 60, lambda: "new", tags=["t"])
     assert (again.value, again.status) == ("new", CacheStatus.MISS)
@@ -82,7 +72,7 @@ async def test_a_purge_removes_a_stale_value_too(
     await face.remember(cache, ["a"], 1000, lambda: "old", tags=["t"], stale=1000)
     raw.pexpire(cache._keyspace.keys(["a"]).entry, 900_000)
 
-    await purge(face, cache, what)
+    await face.purge(cache, what)
 
     with pytest.raises(LookupError):
         await face.remember(cache, ["a"], 1000, fail, tags=["t"], stale=1000)
@@ -97,7 +87,7 @@ async def test_a_purge_while_the_generator_runs_is_not_lost(
     await source.read.wait()
 
     source.content = "new"
-    await purge(face, cache, what)
+    await face.purge(cache, what)
     source.go.set()
 
     response = await leader
@@ -138,7 +128,7 @@ async def test_whoever_asks_after_a_purge_gets_what_was_generated_after_it(
     await source.read.wait()
 
     source.content = "new"
-    await purge(face, cache, what)
+    await face.purge(cache, what)
     later = [
         asyncio.create_task(cache.remember(["a"], 60, source.quick, tags=["t"])) for _ in range(10)
     ]
@@ -261,7 +251,7 @@ async def test_a_purge_stays_within_its_tenant(cache: ResponseCache, face: Any, 
     for tenant in tenants:
         await face.remember(tenant, ["a"], 60, lambda: "kept", tags=["t"])
 
-    await purge(face, tenants[1], what)
+    await face.purge(tenants[1], what)
 
     values = [(await face.remember(each, ["a"], 60, lambda: "new")).value for each in tenants]
     assert values == ["kept", "new", "kept", "kept"]
@@ -276,7 +266,7 @@ async def test_a_purge_works_across_caches_and_faces(
     leader = asyncio.create_task(one.remember(["a"], 60, source.slow, tags=["t"]))
     await source.read.wait()
     source.content = "new"
-    await purge(face, other, what)
+    await face.purge(other, what)
     source.go.set()
     await leader
 

@@ -51,12 +51,8 @@ class Callers:
         return await asyncio.wait_for(call, GIVEN_UP)
 
     async def purge(self, cache: ResponseCache, what: str) -> None:
-        """Purge what was remembered under ``["a"]`` with the tag ``t``, in one of three ways."""
-        call = {
-            "invalidate": lambda: self._face.invalidate(cache, "t"),
-            "forget": lambda: self._face.forget(cache, ["a"]),
-            "clear": lambda: self._face.clear(cache),
-        }[what]()
+        """Purge as `Face.purge` does."""
+        call = self._face.purge(cache, what)
         if self._face.synchronous:
             await self._in_a_thread(call)
         else:

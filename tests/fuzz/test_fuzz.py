@@ -9,7 +9,7 @@ from tests.fuzz.options import Fault, Options
 from tests.fuzz.orchestrator import run
 
 LONGEST = 40
-"""Seconds that a mutant is given on the slowest of machines; mostly it is caught in one or two."""
+"""Seconds that a mutant is given on the slowest of machines."""
 
 
 async def test_no_promise_is_broken_while_everything_collides() -> None:

@@ -179,18 +179,3 @@ def other_face(face: Any) -> Any:
 async def neighbour(store: Store, face: Any) -> ResponseCache:
     """Another cache on the same store for the same face, as another process would have it."""
     return await store.new_cache(face)
-
-
-@pytest.fixture
-def purge() -> Callable[[Any, ResponseCache, str], Awaitable[None]]:
-    """Purge the entry `a` with the tag `t` in one of three ways."""
-
-    async def in_a_way(face: Any, cache: ResponseCache, what: str) -> None:
-        if what == "invalidate":
-            await face.invalidate(cache, "t")
-        elif what == "forget":
-            await face.forget(cache, ["a"])
-        else:
-            await face.clear(cache)
-
-    return in_a_way

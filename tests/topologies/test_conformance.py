@@ -194,13 +194,13 @@ async def test_a_stale_value_is_served_while_another_refreshes_it_and_if_refresh
 
 
 async def test_a_purge_holds_for_every_process(
-    cache: ResponseCache, neighbour: ResponseCache, face: Any, purge: Any
+    cache: ResponseCache, neighbour: ResponseCache, face: Any
 ) -> None:
     for what in (*PURGES, *PURGES):
         await face.remember(cache, ["a"], 60, lambda w=what: w, tags=["t"])
         assert (await face.remember(neighbour, ["a"], 60, never)).value == what
 
-        await purge(face, neighbour, what)
+        await face.purge(neighbour, what)
 
     assert (await face.remember(cache, ["a"], 60, lambda: "new")).status is MISS
 
@@ -210,7 +210,6 @@ async def test_a_purge_while_the_generator_runs_refuses_its_commit(
     cache: ResponseCache,
     neighbour: ResponseCache,
     face: Any,
-    purge: Any,
     eventually: Eventually,
     what: str,
 ) -> None:
@@ -219,7 +218,7 @@ async def test_a_purge_while_the_generator_runs_refuses_its_commit(
     await eventually(database.is_being_read)
 
     database.content = "new"
-    await purge(face, neighbour, what)
+    await face.purge(neighbour, what)
     database.let_go()
 
     response = await leader
@@ -227,15 +226,13 @@ async def test_a_purge_while_the_generator_runs_refuses_its_commit(
     assert (await face.remember(neighbour, ["a"], 60, database.read)).value == "new"
 
 
-async def test_tenants_share_neither_entries_nor_purges(
-    cache: ResponseCache, face: Any, purge: Any
-) -> None:
+async def test_tenants_share_neither_entries_nor_purges(cache: ResponseCache, face: Any) -> None:
     purged, *others = tenants = [cache.for_tenant(name) for name in "abcdef"] + [cache]
     for number, tenant in enumerate(tenants):
         await face.remember(tenant, ["a"], 60, lambda n=number: n, tags=["t"])
 
     for what in PURGES:
-        await purge(face, purged, what)
+        await face.purge(purged, what)
         assert (await face.remember(purged, ["a"], 60, lambda w=what: w, tags=["t"])).value == what
 
     for number, tenant in enumerate(others, 1):

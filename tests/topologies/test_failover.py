@@ -59,7 +59,7 @@ async def test_requests_go_on_over_the_death_of_the_primary_and_no_read_is_older
 
 @pytest.mark.parametrize("what", ["invalidate", "forget", "clear"])
 async def test_a_replica_that_never_heard_of_a_purge_brings_nothing_back(
-    cache: ResponseCache, face: Any, sentinels: Sentinels, purge: Any, what: str
+    cache: ResponseCache, face: Any, sentinels: Sentinels, what: str
 ) -> None:
     primary, replica = sentinels.primary, sentinels.replica
     await face.remember(cache, ["a"], 600, lambda: "old", tags=["t"])
@@ -69,7 +69,7 @@ async def test_a_replica_that_never_heard_of_a_purge_brings_nothing_back(
     replica.pause()
     with primary.client() as client:
         client.client_kill_filter(_type="replica")
-    await purge(face, cache, what)
+    await face.purge(cache, what)
     primary.kill()
     try:
         replica.resume()

@@ -60,7 +60,6 @@ async def test_a_purge_in_the_middle_of_a_migration_holds_from_then_on(
     face: Any,
     cluster: Cluster,
     store: Store,
-    purge: Any,
     moved: str,
     what: str,
 ) -> None:
@@ -70,7 +69,7 @@ async def test_a_purge_in_the_middle_of_a_migration_holds_from_then_on(
     try:
         MOVES[moved](migration, store)
         try:
-            await purge(face, cache, what)
+            await face.purge(cache, what)
         except CacheStoreError:
             purged = False  # its keys are on both sides: the cluster takes it from nobody
         else:
@@ -85,7 +84,7 @@ async def test_a_purge_in_the_middle_of_a_migration_holds_from_then_on(
         assert (middle.value, after.value) == ("new", "new")
     else:
         assert moved in {"the entry", "the tag table"}
-    await purge(face, cache, what)
+    await face.purge(cache, what)
     assert (await face.remember(cache, ["a"], 600, lambda: "newer")).value == "newer"
 
 

@@ -35,12 +35,12 @@ def restart_from_snapshot(server: Standalone) -> None:
 
 @pytest.mark.parametrize("what", PURGES)
 async def test_a_purge_that_the_snapshot_lacks_is_not_undone(
-    new_cache: NewCache, server: Standalone, face: Any, purge: Any, what: str
+    new_cache: NewCache, server: Standalone, face: Any, what: str
 ) -> None:
     cache, fresh = new_cache(server.url), new_cache(server.url)
     await face.remember(cache, ["a"], 600, lambda: "old", tags=["t"])
     save(server)
-    await purge(face, cache, what)
+    await face.purge(cache, what)
 
     restart_from_snapshot(server)
 
@@ -53,7 +53,6 @@ async def test_a_commit_after_the_restart_is_judged_by_the_purge_that_the_snapsh
     new_cache: NewCache,
     server: Standalone,
     face: Any,
-    purge: Any,
     eventually: Eventually,
     what: str,
 ) -> None:
@@ -62,7 +61,7 @@ async def test_a_commit_after_the_restart_is_judged_by_the_purge_that_the_snapsh
     await eventually(database.is_being_read)
     save(server)
     database.content = "new"
-    await purge(face, cache, what)
+    await face.purge(cache, what)
 
     restart_from_snapshot(server)
     database.let_go()

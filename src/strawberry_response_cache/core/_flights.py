@@ -2,7 +2,8 @@
 
 A caller who finds a flight for its key joins it instead of generating. Joiners get the value only
 after its commit, and only if they joined before the seal: a purge that was acknowledged before a
-caller asked has therefore refused the commit, and the joiner looks again.
+caller asked has therefore refused the commit, and the joiner looks again. Without a commit the value
+is for those alone who came before its generation began.
 
 A watch is the same for a generation of another process: one caller looks for its end from time to
 time, and the others wait for that one.
@@ -48,7 +49,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class LookAgain:
-    """The recording was not stored; joiners start over."""
+    """The recording was not stored; who came during its generation starts over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class NotShared:
 
 @dataclass(frozen=True, slots=True)
 class Promoted:
-    """The leader is gone; this joiner leads on, with its lease."""
+    """This joiner leads on, with the leader's lease: the leader is gone, or its run began too early."""
 
     lease: Lease | None
 
