@@ -17,7 +17,13 @@ if TYPE_CHECKING:
         RedisHandle,
         ResponseCache,
     )
-    from strawberry_response_cache.graphql import CacheScope, ResponseCacheExtension, cache_control
+    from strawberry_response_cache.graphql import (
+        CacheScope,
+        ResponseCacheExtension,
+        cache_control,
+        restrict_cache,
+        skip_cache,
+    )
 
 __version__ = "0.1.0"
 
@@ -41,6 +47,8 @@ _EXPORTS = {
     "ResponseCache": _CORE,
     "ResponseCacheExtension": _GRAPHQL,
     "cache_control": _GRAPHQL,
+    "restrict_cache": _GRAPHQL,
+    "skip_cache": _GRAPHQL,
 }
 
 __all__ = [
@@ -58,6 +66,8 @@ __all__ = [
     "ResponseCache",
     "ResponseCacheExtension",
     "cache_control",
+    "restrict_cache",
+    "skip_cache",
 ]
 
 

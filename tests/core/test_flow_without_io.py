@@ -53,7 +53,7 @@ LEASE = Lease("token", "epoch", 3)
 class Numbers:
     """A recipe for whole numbers; 13 is not for storing, and b"?" is not readable."""
 
-    def record(self, value: int) -> Recording | NotStored:
+    def record(self, value: int, metas: object) -> Recording | NotStored:
         if value == 13:
             return NotStored(CacheDetail.UNCACHEABLE)
         return Recording(b"%d" % value, 1000)

@@ -104,15 +104,14 @@ def clock_read_after_the_generation(struck: Struck) -> None:
         flight: Flight,
         lease: Lease,
         value: Any,
-        recording: Recording,
-        clock: int | None,
+        recorded: Any,
     ) -> Generator[Any, Any, Any]:
         # A lookup that finds its own lease tells the clock of now.
         seen = yield Lookup(self.keys, self.limits.lease_ms, "", lease.token)
         if isinstance(seen, Granted | Stale) and seen.lease is not None:
             struck()
-            lease, clock = seen.lease, None
-        return (yield from commit(self, flight, lease, value, recording, clock))
+            lease, recorded = seen.lease, replace(recorded, clock=None)
+        return (yield from commit(self, flight, lease, value, recorded))
 
     _patch(Remember, "_commit", damaged)
 

@@ -15,7 +15,12 @@ from strawberry.scalars import JSON
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types.field import StrawberryField
 
-from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
+from strawberry_response_cache import (
+    CacheScope,
+    ResponseCache,
+    ResponseCacheExtension,
+    cache_control,
+)
 from tests.graphql.ledger import Ledger, outcome, reason, status
 
 
@@ -184,6 +189,9 @@ class PerRequest(StrawberryField):
 class Guarded:
     open: str
     guarded: str = strawberry.field(permission_classes=[IsAlice])
+    shared: str = cache_control(ttl=60, scope=CacheScope.PUBLIC)(
+        strawberry.field(permission_classes=[IsAlice], default="s")
+    )
     extended: str = strawberry.field(extensions=[Shout()])
     special: str = PerRequest(python_name="special")  # type: ignore[assignment] # as strawberry.field is typed
 
@@ -207,14 +215,15 @@ class GuardedQuery:
 
 
 def guarded_schema(cache: ResponseCache, *others: Any, **more: Any) -> strawberry.Schema:
+    options = {name: more.pop(name) for name in ("guarded", "trusted_extensions") if name in more}
     extension = ResponseCacheExtension(
-        cache, tenant=None, session=lambda context: context, debug=True
+        cache, tenant=None, session=lambda context: context, debug=True, **options
     )
     return strawberry.Schema(GuardedQuery, extensions=[extension, *others], **more)
 
 
-@pytest.mark.parametrize("query", ["{ root }", "{ thing { open guarded } }"])
-async def test_a_permission_check_runs_on_every_request(
+@pytest.mark.parametrize("query", ["{ root }", "{ thing { open } root }"])
+async def test_the_permission_check_of_a_root_field_runs_on_every_request(
     memory_cache: ResponseCache, query: str
 ) -> None:
     schema = guarded_schema(memory_cache)
@@ -225,6 +234,34 @@ async def test_a_permission_check_runs_on_every_request(
         refused = await schema.execute(query, context_value="mallory")
         assert refused.errors
         assert "not alice" in str(refused.errors)
+
+
+async def test_what_a_guard_below_a_cached_field_let_through_is_for_that_session_alone(
+    memory_cache: ResponseCache,
+) -> None:
+    schema = guarded_schema(memory_cache)
+    for expected in ("miss", "hit"):
+        allowed = await schema.execute("{ thing { open guarded } }", context_value="alice")
+        assert allowed.errors is None
+        assert (status(allowed), outcome(allowed)["scope"]) == (expected, "PRIVATE")
+        refused = await schema.execute("{ thing { open guarded } }", context_value="mallory")
+        assert "not alice" in str(refused.errors)
+    nobody = await schema.execute("{ thing { open guarded } }", context_value="")
+    assert reason(nobody) == "private_without_session"
+
+
+async def test_a_hint_does_not_make_public_what_a_guard_below_let_through(
+    memory_cache: ResponseCache,
+) -> None:
+    schema = guarded_schema(memory_cache)
+    result = await schema.execute("{ thing { shared } }", context_value="alice")
+    assert outcome(result)["scope"] == "PRIVATE"
+
+
+async def test_guarded_uncacheable_forbids_even_that(memory_cache: ResponseCache) -> None:
+    schema = guarded_schema(memory_cache, guarded="uncacheable")
+    result = await schema.execute("{ thing { open guarded } }", context_value="alice")
+    assert reason(result) == "guarded"
 
 
 @pytest.mark.parametrize(

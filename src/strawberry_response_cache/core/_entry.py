@@ -19,6 +19,8 @@ DEFLATED: Final = "z"
 """The codec flag of a payload that is compressed (RFC 1950)."""
 
 NO_META: Final = "-"
+PRIVATE: Final = "private"
+"""The word that a recording carries if it belongs to one session; what is made of it carries it on."""
 
 _CHECKED_FROM: Final = len(MAGIC) + 1 + 8
 _FIELDS: Final = 12

@@ -172,7 +172,16 @@ class Keyspace:
         """Return the keys of the entry that these parts name."""
         name = digest(key_parts)
         slot = 0 if self.spread == 1 else int.from_bytes(name[:4].encode(), "big") % self.spread
-        namespace = self._namespace(slot)
+        return self._named(name, self._namespace(slot))
+
+    def keys_beside(self, key_parts: Sequence[str], other: EntryKeys) -> EntryKeys:
+        """Return the keys of the entry that these parts name, in the slot of another entry.
+
+        Both can then be stored by one lease, as of one moment of the tenant's clock.
+        """
+        return self._named(digest(key_parts), other.tags.rpartition(":")[0])
+
+    def _named(self, name: str, namespace: str) -> EntryKeys:
         return EntryKeys(
             f"{namespace}:e:{name}",
             f"{namespace}:l:{name}",

@@ -8,7 +8,7 @@ theirs; a part that may not be stored keeps the whole from being stored.
 from dataclasses import dataclass, replace
 from typing import Final
 
-from strawberry_response_cache.core._entry import Recording
+from strawberry_response_cache.core._entry import NO_META, Recording
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._port import Lease
 
@@ -28,6 +28,7 @@ class Part:
             older than the whole's own lease.
         clock: The clock that it was recorded at; None as above.
         is_fit: Whether what is made of it may be stored.
+        meta: The word that its recording carries.
     """
 
     keys: EntryKeys
@@ -36,6 +37,7 @@ class Part:
     epoch: str | None = None
     clock: int | None = None
     is_fit: bool = True
+    meta: str = NO_META
 
 
 class Parts:
@@ -49,6 +51,11 @@ class Parts:
     def add(self, part: Part) -> None:
         """Note a part."""
         self._parts.append(part)
+
+    @property
+    def metas(self) -> frozenset[str]:
+        """The words that the recordings of the parts carry, of whichever cache."""
+        return frozenset(part.meta for part in self._parts if part.meta != NO_META)
 
     def fold(
         self, recording: Recording, keys: EntryKeys, lease: Lease | None

@@ -241,6 +241,8 @@ class Commit(Effect[Committed]):
         recording: What to store.
         clock: The lowest clock among the lease and the parts that the value was made of.
         compress_above: See `encode`.
+        beside: The keys to store under instead, in the same slot; the lease stays for a commit of
+            its own.
     """
 
     keys: EntryKeys
@@ -248,6 +250,7 @@ class Commit(Effect[Committed]):
     recording: Recording = field(repr=False)
     clock: int | None = None
     compress_above: int | None = None
+    beside: EntryKeys | None = None
 
     def calls(self) -> Sequence[Call]:
         """One script: compare, write, release."""
@@ -272,8 +275,10 @@ class Commit(Effect[Committed]):
             RUN_ID,
             self.keys.channel,
             entry,
+            "drop" if self.beside is None else "keep",
         )
-        return ((_scripts.COMMIT, (self.keys.entry, self.keys.lease, self.keys.tags), arguments),)
+        where = self.keys if self.beside is None else self.beside
+        return ((_scripts.COMMIT, (where.entry, self.keys.lease, self.keys.tags), arguments),)
 
     def interpret(self, replies: Sequence[Any]) -> Committed:
         """Return whether it was stored."""

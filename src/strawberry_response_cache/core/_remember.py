@@ -49,7 +49,7 @@ from strawberry_response_cache.core._port import (
     failure,
     new_token,
 )
-from strawberry_response_cache.core._recipe import NotStored, Recipe
+from strawberry_response_cache.core._recipe import Diverted, NotStored, Recipe
 from strawberry_response_cache.core._requests import (
     CallerGoneError,
     Detach,
@@ -376,30 +376,51 @@ class Remember(Generic[T]):
             self._is_unfit_part()
             yield from self._release(lease)
             return CachedResponse(value, CacheStatus.BYPASS, recorded.detail)
-        recording, clock = recorded
         if lease is None:
-            self.flights.settle(flight, Landed(recording))
-            self._is_part(recording, None, None, recording.ttl_ms)
+            self.flights.settle(flight, Landed(recorded.shared))
+            self._is_part(recorded.recording, None, None, recorded.recording.ttl_ms)
             return CachedResponse(value, CacheStatus.BYPASS, detail)
-        return (yield from self._commit(flight, lease, value, recording, clock))
+        if recorded.diverted_to is not None:
+            yield from self._commit_beside(flight, lease, recorded)
+        return (yield from self._commit(flight, lease, value, recorded))
 
     def _record(
         self, value: T, flight: Flight, lease: Lease | None, seconds: float
-    ) -> tuple[Recording, int | None] | NotStored:
+    ) -> "_Recorded | NotStored":
         """Turn a value into a recording, with the parts that it was made of."""
-        recording = self.recipe.record(value)
-        if isinstance(recording, NotStored):
-            return recording
+        answer = self.recipe.record(value, flight.parts.metas)
+        if isinstance(answer, NotStored):
+            return answer
+        recording = answer.recording if isinstance(answer, Diverted) else answer
         ttl_ms = recording.ttl_ms
         if self.limits.jitter:
             ttl_ms = math.ceil(ttl_ms * (1 - self.limits.jitter * self.jitter()))
         recording = replace(recording, ttl_ms=ttl_ms, cost_ms=round(seconds * 1000))
         folded = flight.parts.fold(recording, self.keys, lease)
-        return NotStored(CacheDetail.UNCACHEABLE_PART) if folded is None else folded
+        if folded is None:
+            return NotStored(CacheDetail.UNCACHEABLE_PART)
+        recording, clock = folded
+        if isinstance(answer, Diverted):
+            return _Recorded(recording, clock, answer.marker, answer.keys)
+        return _Recorded(recording, clock, recording)
 
-    def _commit(
-        self, flight: Flight, lease: Lease, value: T, recording: Recording, clock: int | None
-    ) -> Flow[T]:
+    def _commit_beside(self, flight: Flight, lease: Lease, recorded: "_Recorded") -> Step[None]:
+        """Store a diverted value under its own keys; whether that succeeds, its marker says nothing of."""
+        try:
+            yield Commit(
+                self.keys,
+                lease,
+                recorded.recording,
+                recorded.clock,
+                self.limits.compress_above,
+                recorded.diverted_to,
+            )
+        except BaseException as gone:
+            yield from self._release(self.flights.abandon(flight, lease), gone)
+            raise
+
+    def _commit(self, flight: Flight, lease: Lease, value: T, recorded: "_Recorded") -> Flow[T]:
+        recording, clock = recorded.shared, recorded.clock
         self.flights.seal(flight)
         ticket = self.memory.ticket() if self.memory is not None else None
         landed = Landed(recording, lease.epoch, lease.clock if clock is None else clock)
@@ -413,7 +434,8 @@ class Remember(Generic[T]):
             raise
         self._settle(flight, committed, landed)
         # Refused or unknown, it still counts: what refused it will refuse the whole as well.
-        self._is_part(recording, lease.epoch, landed.clock, recording.ttl_ms)
+        whole = recorded.recording
+        self._is_part(whole, lease.epoch, landed.clock, whole.ttl_ms, keys=recorded.diverted_to)
         if isinstance(committed, Stored):
             self._keep_own(lease, landed, ticket)
             ttl = recording.ttl_ms / 1000
@@ -440,10 +462,11 @@ class Remember(Generic[T]):
         """Generate without a lease and without a flight, and store nothing."""
         value = yield Generate(None, self.keys, None)
         if self.within:
-            recording = self.recipe.record(value)
-            if isinstance(recording, NotStored):
+            answer = self.recipe.record(value, frozenset())
+            if isinstance(answer, NotStored):
                 self._is_unfit_part()
             else:
+                recording = answer.recording if isinstance(answer, Diverted) else answer
                 self._is_part(recording, None, None, recording.ttl_ms)
         return CachedResponse(value, CacheStatus.BYPASS, detail)
 
@@ -457,10 +480,15 @@ class Remember(Generic[T]):
         remaining_ms: int,
         *,
         fit: bool = True,
+        keys: EntryKeys | None = None,
     ) -> None:
         """Tell the generators that the caller runs in what they were given."""
-        for whole in self.within:
-            whole.parts.add(Part(self.keys, recording.tags, remaining_ms, epoch, clock, fit))
+        if self.within:
+            part = Part(
+                keys or self.keys, recording.tags, remaining_ms, epoch, clock, fit, recording.meta
+            )
+            for whole in self.within:
+                whole.parts.add(part)
 
     def _is_unfit_part(self) -> None:
         for whole in self.within:
@@ -476,6 +504,23 @@ class Remember(Generic[T]):
         # A flow that is dropped unfinished can ask for nothing more; its lease will end by itself.
         if lease is not None and not isinstance(gone, GeneratorExit):
             yield Release(self.keys, lease)
+
+
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    """A generated value as it is to be stored.
+
+    Attributes:
+        recording: The value.
+        clock: The lowest clock among the lease and its parts.
+        shared: What is stored under the keys that were asked for, and handed to joiners.
+        diverted_to: Where the value goes instead, if that is a marker.
+    """
+
+    recording: Recording
+    clock: int | None
+    shared: Recording
+    diverted_to: EntryKeys | None = None
 
 
 class _Watch:

@@ -201,10 +201,13 @@ COMMIT: Final = _script(
     _RELEASED,
     """
 -- KEYS: entry, lease, tag table.
--- ARGV: token, epoch, clock, tags, px, table ms, run id, channel, entry.
--- Answers token and 'stored' or 'refused'; the lease is gone in either case.
+-- ARGV: token, epoch, clock, tags, px, table ms, run id, channel, entry, 'keep' or 'drop'.
+-- Answers token and 'stored' or 'refused'; the lease is gone in either case, unless it is to be kept.
 local token = ARGV[1]
 local holder = held_by(KEYS[2], token)
+local function done()
+  if ARGV[10] ~= 'keep' then drop(KEYS[2], holder, ARGV[8]) end
+end
 if not holder then
   -- A commit that is repeated because its answer was lost finds its own entry.
   local found = header(KEYS[1])
@@ -214,11 +217,11 @@ end
 local epoch, _, floor = now(KEYS[3], ARGV[7])
 local clock = tonumber(ARGV[3])
 if epoch ~= ARGV[2] or clock < floor or purged(KEYS[3], ARGV[4], clock) then
-  drop(KEYS[2], holder, ARGV[8])
+  done()
   return token .. ' refused'
 end
 local set = redis.pcall('SET', KEYS[1], ARGV[9], 'PX', ARGV[5])
-drop(KEYS[2], holder, ARGV[8])
+done()
 if failed(set) then return set end
 if redis.call('PTTL', KEYS[3]) < tonumber(ARGV[6]) then redis.call('PEXPIRE', KEYS[3], ARGV[6]) end
 return token .. ' stored'

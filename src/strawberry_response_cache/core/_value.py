@@ -3,11 +3,12 @@
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Set as AbstractSet
 from typing import Generic, TypeVar, cast
 
 from strawberry_response_cache.core._codec import codec_for
 from strawberry_response_cache.core._duration import Duration, milliseconds
-from strawberry_response_cache.core._entry import Recording
+from strawberry_response_cache.core._entry import NO_META, PRIVATE, Recording
 from strawberry_response_cache.core._errors import CacheSerializationError
 from strawberry_response_cache.core._keys import checked_strings, tag_digests
 from strawberry_response_cache.core._recipe import NotStored
@@ -59,7 +60,7 @@ class ValueRecipe(Generic[T]):
         self._max_bytes = max_bytes
         self._strict = strict
 
-    def record(self, value: T) -> Recording | NotStored:
+    def record(self, value: T, metas: AbstractSet[str] = frozenset()) -> Recording | NotStored:
         """Apply the rules that need the value, and serialise it."""
         if self._cacheable is not None and not self._cacheable(value):
             return NotStored(CacheDetail.UNCACHEABLE)
@@ -80,7 +81,8 @@ class ValueRecipe(Generic[T]):
         tags = self._tags
         if callable(tags):
             tags = checked_strings(tags(value), "tags(value)", TAGS_EXAMPLE)
-        return Recording(payload, ttl_ms, self._stale_ms, tag_digests(tags))
+        meta = PRIVATE if PRIVATE in metas else NO_META
+        return Recording(payload, ttl_ms, self._stale_ms, tag_digests(tags), meta)
 
     def read(self, recording: Recording) -> T:
         """Rebuild a value."""

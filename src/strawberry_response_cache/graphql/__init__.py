@@ -1,7 +1,15 @@
-"""Caching of GraphQL operations: `cache_control` and `ResponseCacheExtension`."""
+"""What Strawberry users import; the package's top level exports it all."""
 
 from strawberry_response_cache.graphql._extension import ResponseCacheExtension
 from strawberry_response_cache.graphql._hints import CacheScope, cache_control
 from strawberry_response_cache.graphql._reasons import Reason
+from strawberry_response_cache.graphql._restrict import restrict_cache, skip_cache
 
-__all__ = ["CacheScope", "Reason", "ResponseCacheExtension", "cache_control"]
+__all__ = [
+    "CacheScope",
+    "Reason",
+    "ResponseCacheExtension",
+    "cache_control",
+    "restrict_cache",
+    "skip_cache",
+]

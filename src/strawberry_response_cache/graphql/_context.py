@@ -10,8 +10,8 @@ from uuid import UUID
 from strawberry_response_cache.core import CacheConfigurationError, ResponseCache
 from strawberry_response_cache.core._keys import checked_tenant, plain_identity
 from strawberry_response_cache.graphql._key import UnkeyableError, canonical
-from strawberry_response_cache.graphql._policy import Policy, Problem
-from strawberry_response_cache.graphql._reasons import Reason
+from strawberry_response_cache.graphql._policy import Defaults, Policy
+from strawberry_response_cache.graphql._reasons import Problem, Reason
 
 logger = logging.getLogger("strawberry_response_cache")
 
@@ -60,7 +60,6 @@ class RequestContext:
     def __init__(self, options: "Options", context: object) -> None:
         self._options = options
         self._context = context
-        self.schema_name = options.schema_name
         self.cache_name = options.cache._keyspace.prefix  # noqa: SLF001 - a client of the port
         self.observer = options.cache._engine.observer  # noqa: SLF001 - a client of the port
 
@@ -97,18 +96,31 @@ class RequestContext:
         except _UnclearError:
             return _UNCLEAR
         if policy.private_by and session is None:
-            options.warn_of_missing_session(policy.private_by)
-            return Problem(
-                Reason.PRIVATE_WITHOUT_SESSION,
-                policy.private_by,
-                f"{policy.private_by} is PRIVATE, and "
-                + (
-                    "the extension has no session=; give it a function that identifies the user."
-                    if options.session is None
-                    else "session= found no user in this request."
-                ),
-            )
+            return self.without_session(policy.private_by)
         return Who(cache, session, varied)
+
+    def session(self) -> str | Problem | None:
+        """Return the session as it stands in keys, for what turned PRIVATE while it was generated."""
+        try:
+            return self._session(self._options.session)
+        except _UnclearError:
+            return _UNCLEAR
+
+    def without_session(self, coordinate: str | None) -> Problem:
+        """Return that a response is PRIVATE and there is nobody to keep it for."""
+        options = self._options
+        options.warn_of_missing_session(coordinate or "")
+        return Problem(
+            Reason.PRIVATE_WITHOUT_SESSION,
+            coordinate,
+            (f"{coordinate} is PRIVATE" if coordinate else "A resolver made the response PRIVATE")
+            + ", and "
+            + (
+                "the extension has no session=; give it a function that identifies the user."
+                if options.session is None
+                else "session= found no user in this request."
+            ),
+        )
 
     def _tenant(self, function: Tenant) -> str:
         name = "tenant"
@@ -165,19 +177,23 @@ class Options:
         tenant: Tenant | None,
         session: Session | None,
         vary: Mapping[str, Callable[[Any], Any]],
-        default_ttl: float | None,
+        defaults: Defaults,
         enabled: Switch,
         debug: Switch,
         schema_name: str,
+        trusted: frozenset[object],
+        shares_root_value: bool,
     ) -> None:
         self.cache = cache
         self.tenant = tenant
         self.session = session
         self.vary = vary
-        self.default_ttl = default_ttl
+        self.defaults = defaults
         self.enabled = enabled
         self.debug = debug
         self.schema_name = schema_name
+        self.trusted = trusted
+        self.shares_root_value = shares_root_value
         self._warned: set[str] = set()
 
     def warn_of_missing_session(self, coordinate: str) -> None:

@@ -1,8 +1,8 @@
 """`ResponseCacheExtension`: the configured object that is registered with a schema as it is."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Literal, NamedTuple, NoReturn
 
 from strawberry.extensions import SchemaExtension
 from strawberry.schema import BaseSchema
@@ -16,12 +16,14 @@ from strawberry_response_cache.graphql._context import (
     Switch,
     Tenant,
 )
+from strawberry_response_cache.graphql._documents import Documents, Preparation
 from strawberry_response_cache.graphql._executor import announced, install
-from strawberry_response_cache.graphql._plan import Plans
+from strawberry_response_cache.graphql._plan import Plans, Setting
+from strawberry_response_cache.graphql._policy import Defaults
 from strawberry_response_cache.graphql._rules import SchemaRules
 from strawberry_response_cache.graphql._run import Run
 
-_PLANS = "_response_cache_plans"
+_ADOPTED = "_response_cache"
 
 _AS_IT_IS = (
     "Register the ResponseCacheExtension as it is, not in a lambda:\n\n"
@@ -50,6 +52,12 @@ class ResponseCacheExtension:
         debug: Whether responses carry ``extensions.responseCache``, which says what the cache did
             and why: a bool, or a function of the context.
         schema_name: Keeps apart two schemas that share a cache's prefix.
+        guarded: ``"private"`` keeps what permission classes below a cached field let through for the
+            session that they let through; ``"uncacheable"`` caches nothing that holds such a field.
+        trusted_extensions: Classes of field extensions, of schema extensions with a ``resolve`` hook
+            and of executors that hand on what resolvers return, for every request alike.
+        root_value: ``"shared"`` if the ``root_value`` is the same for every request; with
+            ``"uncached"``, requests that bring one are not cached.
 
     Raises:
         CacheConfigurationError: If an argument is of a wrong kind.
@@ -84,6 +92,9 @@ class ResponseCacheExtension:
         enabled: Switch = True,
         debug: Switch = False,
         schema_name: str = "",
+        guarded: Literal["private", "uncacheable"] = "private",
+        trusted_extensions: Iterable[object] = (),
+        root_value: Literal["uncached", "shared"] = "uncached",
     ) -> None:
         _require(isinstance(cache, ResponseCache), "cache", cache, "a ResponseCache")
         _require(
@@ -121,15 +132,20 @@ class ResponseCacheExtension:
             "a bool or a function of the context",
         )
         _require(isinstance(schema_name, str), "schema_name", schema_name, "a string")
+        _require_one_of(("private", "uncacheable"), "guarded", guarded)
+        _require_one_of(("uncached", "shared"), "root_value", root_value)
+        default = None if default_ttl is None else seconds(default_ttl, "default_ttl")
         self._options = Options(
             cache=cache,
             tenant=tenant,
             session=session,
             vary=dict(vary or {}),
-            default_ttl=None if default_ttl is None else seconds(default_ttl, "default_ttl"),
+            defaults=Defaults(default, guarded == "private"),
             enabled=enabled,
             debug=debug,
             schema_name=schema_name,
+            trusted=_trusted(trusted_extensions),
+            shares_root_value=root_value == "shared",
         )
         self._lock = threading.Lock()
 
@@ -166,10 +182,10 @@ class ResponseCacheExtension:
             raise CacheConfigurationError(msg)
         self._adopt(schema)
 
-    def _adopt(self, schema: BaseSchema) -> Plans:
-        """Return the plans of a schema; its rules are worked out and its executor set the first time."""
-        plans: Plans | None = vars(schema).get(_PLANS)
-        if plans is None:
+    def _adopt(self, schema: BaseSchema) -> "Adopted":
+        """Return what is known of a schema; its rules are worked out and its executor set the first time."""
+        adopted: Adopted | None = vars(schema).get(_ADOPTED)
+        if adopted is None:
             others = [
                 e
                 for e in getattr(schema, "extensions", ())
@@ -179,19 +195,36 @@ class ResponseCacheExtension:
                 msg = "A schema takes one ResponseCacheExtension; two would answer for each other."
                 raise CacheConfigurationError(msg)
             with self._lock:
-                plans = vars(schema).get(_PLANS)
-                if plans is None:
-                    executable = schema._schema  # type: ignore[attr-defined] # noqa: SLF001 - Strawberry's name for it
-                    rules = SchemaRules(
-                        executable,
-                        known_vary=self._options.vary,
-                        converts_exceptions=bool(getattr(schema, "exception_handlers", ())),
-                    )
-                    plans = Plans(executable, rules, self._options.default_ttl)
+                adopted = vars(schema).get(_ADOPTED)
+                if adopted is None:
+                    adopted = Adopted(Plans(setting_of(schema, self._options)), Documents())
                     install(schema)
                     # On the schema, whose types they hold: they go when it goes.
-                    vars(schema)[_PLANS] = plans
-        return plans
+                    vars(schema)[_ADOPTED] = adopted
+        return adopted
+
+
+class Adopted(NamedTuple):
+    """What is known of one schema, for all requests."""
+
+    plans: Plans
+    documents: Documents
+
+
+def setting_of(schema: BaseSchema, options: Options) -> Setting:
+    """Work out the rules of a schema.
+
+    Raises:
+        CacheConfigurationError: If annotations are wrong.
+    """
+    executable = schema._schema  # type: ignore[attr-defined] # noqa: SLF001 - Strawberry's name for it
+    rules = SchemaRules(
+        executable,
+        known_vary=options.vary,
+        trusted=options.trusted,
+        converts_exceptions=bool(getattr(schema, "exception_handlers", ())),
+    )
+    return Setting(executable, rules, options.defaults, options.schema_name)
 
 
 class _RequestExtension(SchemaExtension):
@@ -210,13 +243,23 @@ class _RequestExtension(SchemaExtension):
     def execution_context(self, context: ExecutionContext) -> None:  # pyright: ignore[reportIncompatibleVariableOverride] # Strawberry only assigns and reads it
         # Set before anything of the request runs: early enough to exchange the schema's executor.
         self._execution_context = context
-        self._extension._adopt(context.schema)  # noqa: SLF001 - one module
+        self._adopted = self._extension._adopt(context.schema)  # noqa: SLF001 - one module
+        self._preparation = Preparation(self._adopted.documents, context)
+
+    def on_parse(self) -> Iterator[None]:
+        """Bring the parsed document, if the text was seen before."""
+        self._preparation.parse()
+        yield
+
+    def on_validate(self) -> Iterator[None]:
+        """Bring the verdict, if these rules judged that document before."""
+        self._preparation.validate()
+        yield
 
     def on_execute(self) -> Iterator[None]:
         """Announce the run to the executor that Strawberry builds next."""
-        context = self._execution_context
-        plans = self._extension._adopt(context.schema)  # noqa: SLF001 - one module
-        self._run = Run(self._extension._options, plans, context)  # noqa: SLF001 - one module
+        options = self._extension._options  # noqa: SLF001 - one module
+        self._run = Run(options, self._adopted.plans, self._preparation, self._execution_context)
         with announced(self._run):
             yield
 
@@ -230,3 +273,24 @@ def _require(condition: bool, name: str, value: object, wanted: str) -> None:  #
     if not condition:
         msg = f"{name} is a {type(value).__name__}; pass {wanted}."
         raise CacheConfigurationError(msg)
+
+
+def _require_one_of(words: tuple[str, ...], name: str, value: object) -> None:
+    if value not in words:
+        msg = f"{name} is not one of {', '.join(map(repr, words))}."
+        raise CacheConfigurationError(msg)
+
+
+def _trusted(extensions: Iterable[object]) -> frozenset[object]:
+    if isinstance(extensions, str | bytes | type) or not isinstance(extensions, Iterable):
+        kind = type(extensions).__name__
+        msg = f"trusted_extensions is a {kind}; pass a list of classes, such as [Timing]."
+        raise CacheConfigurationError(msg)
+    classes = tuple(extensions)
+    for each in classes:
+        if not callable(each):
+            msg = (
+                f"trusted_extensions holds a {type(each).__name__}; name classes, such as [Timing]."
+            )
+            raise CacheConfigurationError(msg)
+    return frozenset(classes)

@@ -8,12 +8,8 @@ from uuid import UUID
 from graphql import OperationDefinitionNode, Undefined, value_from_ast_untyped
 
 from strawberry_response_cache.core._codec import find_inexact
-from strawberry_response_cache.core._keys import digest
-from strawberry_response_cache.graphql._plan import Plan
-from strawberry_response_cache.graphql._policy import Policy
 
-KEY_VERSION: Final = "1"
-"""Raised when equal requests of two releases must not share an entry."""
+_print: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 
 
 class UnkeyableError(Exception):
@@ -21,10 +17,8 @@ class UnkeyableError(Exception):
 
 
 def operation_key(
-    plan: Plan,
-    policy: Policy,
+    stem: str,
     *,
-    schema_name: str,
     variables: Mapping[str, Any],
     session: str | None,
     varied: Mapping[str, str],
@@ -32,26 +26,14 @@ def operation_key(
     """Return the parts of an operation's key; the tenant is in the keyspace.
 
     Args:
-        plan: The operation.
-        policy: Its policy, which names the fields that it touches.
-        schema_name: The extension's ``schema_name``.
+        stem: What does not depend on the request; see `Variant`.
         variables: What the request sent for each variable; see `sent_variables`.
-        session: The session as `canonical` prints it, for a PRIVATE response; None for a PUBLIC one.
+        session: The session as `RequestContext` prints it, for a PRIVATE response; None for a
+            PUBLIC one.
         varied: Each value that the fields vary by, as `canonical` prints it.
     """
-    name = plan.operation.name
-    visibility = ["public"] if session is None else ["private", session]
-    return [
-        "operation",
-        KEY_VERSION,
-        schema_name,
-        digest(list(policy.identities.values())),
-        plan.canonical,
-        "" if name is None else name.value,
-        json.dumps(variables, sort_keys=True, separators=(",", ":")),
-        *visibility,
-        json.dumps(varied, sort_keys=True, separators=(",", ":")),
-    ]
+    visibility = ("public",) if session is None else ("private", session)
+    return ["operation", stem, _print(variables), *visibility, _print(varied)]
 
 
 def sent_variables(
@@ -97,4 +79,4 @@ def canonical(value: object) -> str:
         value = str.__str__(value)  # a subclass's own text could be the same for different values
     if find_inexact(value) is not None:
         raise UnkeyableError
-    return json.dumps(value, sort_keys=True)
+    return _print(value)

@@ -23,11 +23,44 @@ from graphql import (
 )
 
 from strawberry_response_cache.core._keys import digest
-from strawberry_response_cache.graphql._policy import Policy, work_out_policy
+from strawberry_response_cache.graphql._policy import Defaults, Policy, work_out_policy
 from strawberry_response_cache.graphql._rules import SchemaRules
+
+KEY_VERSION: Final = "2"
+"""Raised when equal requests of two releases must not share an entry."""
 
 _MOST_DOCUMENTS: Final = 512
 _MOST_VARIANTS: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What the plans of one schema have in common.
+
+    Attributes:
+        schema: The executable schema.
+        rules: Its rules.
+        defaults: What the extension's configuration says of every field.
+        schema_name: The extension's ``schema_name``.
+    """
+
+    schema: GraphQLSchema
+    rules: SchemaRules
+    defaults: Defaults
+    schema_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """An operation as its conditions turn out.
+
+    Attributes:
+        policy: How long, and for whom.
+        stem: Digest of all of its key that does not depend on the request.
+    """
+
+    policy: Policy
+    stem: str
 
 
 @dataclass(slots=True)
@@ -40,31 +73,44 @@ class Plan:
         conditions: The variables that decide an ``@skip`` or ``@include``, sorted.
     """
 
-    schema: GraphQLSchema
-    rules: SchemaRules
+    setting: Setting
     operation: OperationDefinitionNode
     fragments: Mapping[str, FragmentDefinitionNode]
-    default_ttl: float | None
     canonical: str
     conditions: tuple[str, ...]
-    _policies: dict[tuple[bool, ...], Policy] = field(default_factory=dict)
+    _variants: dict[tuple[bool, ...], Variant] = field(default_factory=dict)
 
-    def policy(self, variables: Mapping[str, Any]) -> Policy:
-        """Return the policy, as the conditions turn out with these coerced variables."""
-        variant = tuple(bool(variables.get(name)) for name in self.conditions)
-        policy = self._policies.get(variant)
-        if policy is None:
+    def variant(self, variables: Mapping[str, Any]) -> Variant:
+        """Return the operation as its conditions turn out with these coerced variables."""
+        values = tuple(bool(variables.get(name)) for name in self.conditions)
+        variant = self._variants.get(values)
+        if variant is None:
+            setting = self.setting
             policy = work_out_policy(
-                self.schema,
-                self.rules,
+                setting.schema,
+                setting.rules,
                 self.operation,
                 self.fragments,
                 variables=variables,
-                default_ttl=self.default_ttl,
+                defaults=setting.defaults,
             )
-            if len(self._policies) < _MOST_VARIANTS:
-                self._policies[variant] = policy
-        return policy
+            identity = digest(list(policy.identities.values()))
+            variant = Variant(policy, self._stem(identity))
+            if len(self._variants) < _MOST_VARIANTS:
+                self._variants[values] = variant
+        return variant
+
+    def _stem(self, identity: str) -> str:
+        name = self.operation.name
+        return digest(
+            [
+                KEY_VERSION,
+                self.setting.schema_name,
+                identity,
+                self.canonical,
+                "" if name is None else name.value,
+            ]
+        )
 
 
 class _Planned(NamedTuple):
@@ -80,17 +126,11 @@ class Plans:
     A plan lives as long as its document: with a parser cache, as that keeps it; else for a request.
 
     Args:
-        schema: The executable schema.
-        rules: Its rules.
-        default_ttl: The extension's ``default_ttl``.
+        setting: What they have in common.
     """
 
-    def __init__(
-        self, schema: GraphQLSchema, rules: SchemaRules, default_ttl: float | None
-    ) -> None:
-        self._schema = schema
-        self._rules = rules
-        self._default_ttl = default_ttl
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
         self._lock = threading.Lock()
         self._plans: OrderedDict[int, _Planned] = OrderedDict()
 
@@ -145,11 +185,9 @@ class Plans:
         used = {name: fragments[name] for name in sorted(reader.used) if name in fragments}
         printed = [print_ast(operation), *(print_ast(fragment) for fragment in used.values())]
         return Plan(
-            self._schema,
-            self._rules,
+            self.setting,
             operation,
             used,
-            self._default_ttl,
             digest(printed),
             tuple(sorted(reader.conditions)),
         )

@@ -1,5 +1,6 @@
 """Why an operation was not cached: one closed list, for people, traces and metrics alike."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 from strawberry_response_cache.core import CacheDetail
@@ -30,6 +31,10 @@ class Reason(StrEnum):
     """A field has permission classes, whose checks must run on every request."""
     CUSTOM_CODE = "custom_code"
     """A field extension, a ``resolve`` hook or an executor of one's own may change values per request."""
+    RESTRICTED = "restricted"
+    """A resolver called ``skip_cache``, or ``restrict_cache`` with ``ttl=0``."""
+    RESPONSE_MODIFIED = "response_modified"
+    """A resolver set a cookie, a header or the status of the response, which a hit would not repeat."""
     ROOT_VALUE = "root_value"
     """A ``root_value`` reaches the resolvers and is in no key."""
     REQUEST_EXTENSIONS = "request_extensions"
@@ -75,6 +80,15 @@ class Reason(StrEnum):
 
 
 _ADVICE = {
+    Reason.TTL_ZERO: "The result holds an object of a type with ttl=0, such as an error.",
+    Reason.RESTRICTED: "A resolver said so, with skip_cache or restrict_cache(ttl=0).",
+    Reason.RESPONSE_MODIFIED: (
+        "A resolver set a cookie, a header or the status of the response; do that in the view or in "
+        "a middleware."
+    ),
+    Reason.PRIVATE_WITHOUT_SESSION: (
+        "A resolver restricted the response to one session, and session= found no user."
+    ),
     Reason.ERRORS: "Results with errors are never stored.",
     Reason.UNSERIALIZABLE: "Let scalars serialise to JSON: no tuples, NaN or objects.",
     Reason.TOO_LARGE: "Raise max_entry_bytes, or ask for less.",
@@ -99,3 +113,18 @@ _OF_DETAIL = {
     CacheDetail.UNCACHEABLE_PART: Reason.UNCACHEABLE_PART,
     CacheDetail.PURGE_PENDING: Reason.PURGE_PENDING,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why an operation cannot be cached.
+
+    Attributes:
+        reason: The reason.
+        coordinate: The field that is the reason, such as ``Query.accounts``.
+        advice: What to write to change that.
+    """
+
+    reason: Reason
+    coordinate: str | None = None
+    advice: str = ""

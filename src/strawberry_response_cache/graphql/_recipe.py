@@ -1,6 +1,9 @@
 """How a GraphQL result becomes bytes and comes back from them."""
 
-from typing import Any
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Any, Final
 
 from graphql import ExecutionResult
 from pydantic_core import from_json
@@ -8,11 +11,23 @@ from pydantic_core import from_json
 from strawberry_response_cache.core import CacheDetail, CacheSerializationError
 from strawberry_response_cache.core._codec import dump, find_inexact
 from strawberry_response_cache.core._duration import milliseconds
-from strawberry_response_cache.core._entry import Recording, UnreadableEntryError
-from strawberry_response_cache.core._keys import tag_digests
-from strawberry_response_cache.core._recipe import NotStored
+from strawberry_response_cache.core._entry import NO_META, PRIVATE, Recording, UnreadableEntryError
+from strawberry_response_cache.core._keys import EntryKeys, tag_digests
+from strawberry_response_cache.core._recipe import Diverted, NotStored
 from strawberry_response_cache.graphql._policy import Policy
 from strawberry_response_cache.graphql._reasons import Reason
+from strawberry_response_cache.graphql._recorder import Recorder
+
+_MARKER_MS: Final = 24 * 3600 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class TurnedPrivate:
+    """What stands under a public key after a run that a resolver made PRIVATE."""
+
+
+# Without tags: a purge changes what the response holds, and not for whom it is.
+_MARKER: Final = Recording(b"{}", _MARKER_MS, meta=PRIVATE)
 
 
 class OperationRecipe:
@@ -20,25 +35,55 @@ class OperationRecipe:
 
     Args:
         policy: The operation's policy, whose ttl is above 0.
+        recorder: What watches the execution.
+        private: Whether the key is of one session.
+        private_keys: Makes the keys to use if a public response turns PRIVATE; None without a session.
         max_bytes: The largest payload that is stored.
 
     Attributes:
         refusal: Why `record` stored nothing.
+        ttl: What the response's ttl came to, in seconds.
+        is_private: Whether it is of one session.
     """
 
-    __slots__ = ("_max_bytes", "_policy", "refusal")
+    __slots__ = (
+        "_max_bytes",
+        "_policy",
+        "_private",
+        "_private_keys",
+        "_recorder",
+        "is_private",
+        "refusal",
+        "ttl",
+    )
 
-    def __init__(self, policy: Policy, max_bytes: int) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        recorder: Recorder,
+        *,
+        private: bool,
+        private_keys: Callable[[], EntryKeys | None],
+        max_bytes: int,
+    ) -> None:
         self._policy = policy
+        self._recorder = recorder
+        self._private = private
+        self._private_keys = private_keys
         self._max_bytes = max_bytes
         self.refusal: Reason | None = None
+        self.ttl = policy.ttl or 0.0
+        self.is_private = private
 
-    def record(self, value: Any) -> Recording | NotStored:  # noqa: ANN401 - whatever an executor returns
+    def record(self, value: Any, metas: AbstractSet[str]) -> Recording | Diverted | NotStored:  # noqa: ANN401 - whatever an executor returns
         """Refuse whatever is not complete, without errors, and JSON as it stands."""
         if not isinstance(value, ExecutionResult):
             return self._refuse(Reason.CUSTOM_CODE)
         if value.errors or value.data is None:
             return self._refuse(Reason.ERRORS)
+        recorder = self._recorder
+        if recorder.refusal is not None:
+            return self._refuse(recorder.refusal)
         if find_inexact(value.data) is not None:
             return self._refuse(Reason.UNSERIALIZABLE)
         try:
@@ -48,29 +93,37 @@ class OperationRecipe:
         if len(payload) > self._max_bytes:
             return self._refuse(Reason.TOO_LARGE)
         policy = self._policy
-        return Recording(
+        if recorder.ttl is not None:
+            self.ttl = min(self.ttl, recorder.ttl)
+        self.is_private = self._private or recorder.private or PRIVATE in metas
+        recording = Recording(
             payload,
-            milliseconds(policy.ttl, "ttl"),
+            milliseconds(self.ttl, "ttl"),
             milliseconds(policy.stale or 0, "stale"),
-            tag_digests(policy.tags),
-            "public" if policy.private_by is None else "private",
+            tag_digests(policy.tags | recorder.tags),
+            PRIVATE if self.is_private else NO_META,
         )
+        if self.is_private and not self._private:
+            return Diverted(_MARKER, self._private_keys(), recording)
+        return recording
 
     def _refuse(self, reason: Reason) -> NotStored:
         self.refusal = reason
         return NotStored(CacheDetail.UNCACHEABLE)
 
-    def read(self, recording: Recording) -> ExecutionResult:
+    def read(self, recording: Recording) -> Any:  # noqa: ANN401 - a result, or that it is elsewhere
         """Build a result.
 
         Raises:
-            UnreadableEntryError: If the payload is not a JSON object, or not of this visibility.
+            UnreadableEntryError: If the payload is not a JSON object, or not of this scope.
         """
-        visibility = "public" if self._policy.private_by is None else "private"
+        is_private = recording.meta == PRIVATE
+        if is_private and not self._private:
+            return TurnedPrivate()
         try:
             data = from_json(recording.payload)
         except ValueError:
             raise UnreadableEntryError from None
-        if not isinstance(data, dict) or recording.meta != visibility:
+        if not isinstance(data, dict) or is_private is not self._private:
             raise UnreadableEntryError
         return ExecutionResult(data, None)

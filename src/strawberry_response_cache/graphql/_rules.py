@@ -3,9 +3,13 @@
 The scope of a field is the strictest over everything that speaks of it: the field, the same field
 on interfaces and Python bases, its type, that type's interfaces and bases, and every concrete type
 that can stand there. PRIVATE and ``ttl=0`` are inherited; longer ttls are not.
+
+An object type with ``ttl=0`` that is one of several which can stand somewhere forbids nothing
+beforehand: an object of it that is really completed does.
 """
 
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
@@ -22,6 +26,7 @@ from graphql import (
     is_object_type,
     is_union_type,
 )
+from strawberry.extensions.field_extension import SyncToAsyncExtension
 from strawberry.field_extensions import InputMutationExtension
 from strawberry.permission import PermissionExtension
 from strawberry.relay import Node
@@ -35,8 +40,9 @@ from strawberry_response_cache.graphql._hints import CacheScope, Hint, hint_of
 from strawberry_response_cache.graphql._identity import Identities
 
 _BACKREF: Final = "strawberry-definition"
+# They hand on what the resolver returned, for everyone alike.
 _HARMLESS_EXTENSIONS: Final = frozenset(
-    {ConnectionExtension, InputMutationExtension, NodeExtension}
+    {ConnectionExtension, InputMutationExtension, NodeExtension, SyncToAsyncExtension}
 )
 _RELAY_TYPES: Final = "strawberry.relay.types"
 
@@ -48,8 +54,6 @@ class Source(Enum):
     """An attribute of its parent."""
     RESOLVER = auto()
     """A resolver of its own."""
-    GUARDED = auto()
-    """Behind permission classes."""
     FOREIGN = auto()
     """Through code that may decide per request, or that is not Strawberry's at all."""
 
@@ -72,32 +76,39 @@ class FieldRule:
     Attributes:
         coordinate: Such as ``Query.accounts``.
         source: Where its value comes from.
+        guarded: Whether it stands behind permission classes.
         hinted: Whether it carries a hint of its own.
         inherit: Whether that hint says to take the parent's ttl.
         ttl: Seconds, from the field or the types that it can return; None if any is silent.
         cap: Where the ttl is None, the lowest that a type did name: no default goes beyond it.
         private: Whether anything that speaks of it is PRIVATE.
+        public: Whether its own hint says PUBLIC.
         stale: Seconds.
         tags: Of the field and of its types.
         vary: Names of varied values.
         identity: All of a deployed field that a stored response depends on.
         leaf: Whether it returns a scalar or an enum.
-        possible_types: The object types that it can return.
+        possible_types: The object types that it can return, those of `never_stored` left out.
+        never_stored: Names of the object types among several that it can return which have
+            ``ttl=0``: where one is completed, nothing around it is stored.
     """
 
     coordinate: str
     source: Source
+    guarded: bool
     hinted: bool
     inherit: bool
     ttl: float | None
     cap: float | None
     private: bool
+    public: bool
     stale: float | None
     tags: tuple[str, ...]
     vary: tuple[str, ...]
     identity: str
     leaf: bool
     possible_types: tuple[GraphQLObjectType, ...]
+    never_stored: frozenset[str]
 
 
 class SchemaRules:
@@ -105,7 +116,8 @@ class SchemaRules:
 
     Args:
         schema: The executable schema.
-        known_vary: The names that the extension's ``vary`` defines.
+        known_vary: The names that the extension's ``vary`` defines; None where there is no extension.
+        trusted: Classes of field extensions that the user vouches for.
         converts_exceptions: Whether the schema has handlers that turn exceptions into members of
             unions: an error that looks like data.
 
@@ -117,11 +129,13 @@ class SchemaRules:
         self,
         schema: GraphQLSchema,
         *,
-        known_vary: Iterable[str] = (),
+        known_vary: Iterable[str] | None = (),
+        trusted: AbstractSet[object] = frozenset(),
         converts_exceptions: bool = False,
     ) -> None:
         self._schema = schema
-        self._known_vary = frozenset(known_vary)
+        self._known_vary = None if known_vary is None else frozenset(known_vary)
+        self._harmless = _HARMLESS_EXTENSIONS | trusted
         self._converts_exceptions = converts_exceptions
         self._identities = Identities()
         self._fields: dict[tuple[str, str], FieldRule] = {}
@@ -195,7 +209,7 @@ class SchemaRules:
 
     def _vary_mistakes(self, coordinate: str, names: tuple[str, ...]) -> Iterator[str]:
         for name in names:
-            if name not in self._known_vary:
+            if self._known_vary is not None and name not in self._known_vary:
                 known = ", ".join(sorted(self._known_vary)) or "none"
                 yield (
                     f"{coordinate}: vary names {name!r}, which the extension does not define "
@@ -231,8 +245,12 @@ class SchemaRules:
 
         declared = get_named_type(graphql_field.type)
         concrete = self.possible_types(declared)
-        types = [self._type_rule(t) for t in concrete]
-        spoken = [self._type_rule(declared), *types] if is_composite_type(declared) else []
+        types = {t: self._type_rule(t) for t in concrete}
+        spoken = [self._type_rule(declared), *types.values()] if is_composite_type(declared) else []
+        never_stored = frozenset(
+            t.name for t, rule in types.items() if rule.ttl == 0 and is_abstract_type(declared)
+        )
+        ordinary = tuple(t for t in concrete if t.name not in never_stored)
 
         ttl = own.ttl if own else None
         if ttl is None and any(hint.ttl == 0 for hint in inherited):
@@ -240,21 +258,26 @@ class SchemaRules:
         stale = own.stale if own else None
         cap = None
         if ttl is None:
-            ttl, cap, stale = _of_types(types, self._type_rule(declared), stale)
+            # Where nothing else can stand, ttl=0 is said of the field.
+            counted = [types[t] for t in ordinary or concrete]
+            ttl, cap, stale = _of_types(counted, self._type_rule(declared), stale)
         return FieldRule(
             coordinate,
             self._source(parent, graphql_field, field),
+            any(isinstance(e, PermissionExtension) for e in getattr(field, "extensions", ())),
             own is not None,
             own is not None and own.inherit,
             ttl,
             cap,
             any(h.scope is CacheScope.PRIVATE for h in hints) or any(t.private for t in spoken),
+            own is not None and own.scope is CacheScope.PUBLIC,
             stale,
             _union([*(h.tags for h in hints), *(t.tags for t in spoken)]),
             _union([*(h.vary for h in hints), *(t.vary for t in spoken)]),
             self._identities.of(coordinate, graphql_field, field, hints),
             not is_composite_type(declared),
-            concrete,
+            ordinary,
+            never_stored,
         )
 
     def _source(
@@ -263,18 +286,18 @@ class SchemaRules:
         """Return where a field's value comes from; what is not recognised is foreign."""
         if not isinstance(field, StrawberryField):
             return Source.FOREIGN
-        extensions = [type(extension) for extension in field.extensions]
-        if any(issubclass(extension, PermissionExtension) for extension in extensions):
-            return Source.GUARDED
         named = get_named_type(graphql_field.type)
-        if any(extension not in _HARMLESS_EXTENSIONS for extension in extensions) or (
-            is_union_type(named) and self._converts_exceptions
-        ):
+        foreign = [
+            extension
+            for extension in map(type, field.extensions)
+            if extension not in self._harmless and extension is not PermissionExtension
+        ]
+        if foreign or (is_union_type(named) and self._converts_exceptions):
             return Source.FOREIGN
         if is_abstract_type(named) and any(
-            _decides_by_request(member) for member in (named, *self.possible_types(named))
+            _picks_its_type(member) for member in (named, *self.possible_types(named))
         ):
-            return Source.FOREIGN
+            return Source.RESOLVER
         if type(field).get_result is not StrawberryField.get_result:
             return Source.RESOLVER
         if field.base_resolver is None:
@@ -348,8 +371,8 @@ def _definitions_of_bases(
             yield other
 
 
-def _decides_by_request(named: GraphQLNamedType) -> bool:
-    """Whether code of the user's own picks the concrete type, perhaps by the request's context."""
+def _picks_its_type(named: GraphQLNamedType) -> bool:
+    """Whether code of the user's own picks the concrete type: as good as a resolver of its own."""
     definition = named.extensions.get(_BACKREF)
     return isinstance(definition, StrawberryObjectDefinition) and (
         definition.is_type_of is not None or definition.resolve_type is not None

@@ -3,41 +3,58 @@
 import asyncio
 import logging
 import traceback
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
 from graphql import DocumentNode, ExecutionResult, GraphQLSchema, OperationType
 from graphql.execution import Executor
 from graphql.execution.incremental import IncrementalExecutor
-from strawberry.extensions.directives import DirectivesExtension, DirectivesExtensionSync
-from strawberry.extensions.tracing import OpenTelemetryExtension, OpenTelemetryExtensionSync
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types import ExecutionContext
 
 from strawberry_response_cache.core import CachedResponse, CacheStatus, ResponseCache
+from strawberry_response_cache.core._flights import note_unfit_part
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._observer import Concluded, Subject
 from strawberry_response_cache.graphql._context import Options, RequestContext
+from strawberry_response_cache.graphql._documents import Preparation
 from strawberry_response_cache.graphql._key import UnkeyableError, operation_key, sent_variables
-from strawberry_response_cache.graphql._plan import Plans
-from strawberry_response_cache.graphql._policy import Policy, Problem
-from strawberry_response_cache.graphql._reasons import Reason
-from strawberry_response_cache.graphql._recipe import OperationRecipe
+from strawberry_response_cache.graphql._plan import Plans, Variant
+from strawberry_response_cache.graphql._reasons import Problem, Reason
+from strawberry_response_cache.graphql._recipe import OperationRecipe, TurnedPrivate
+from strawberry_response_cache.graphql._recorder import Recorder
 
 logger = logging.getLogger("strawberry_response_cache")
 
 _PLAIN_EXECUTORS: Final = frozenset(
     {Executor, IncrementalExecutor, StrawberryGraphQLCoreExecutionContext}
 )
-# Their `resolve` hooks hand on what the resolver returned. The directives extension acts only on
-# directives, and an operation that uses any beside @skip and @include is not cached.
+# The `resolve` hooks that Strawberry ships hand on what the resolver returned. The directives
+# extension acts only on directives, and an operation that uses any beside @skip and @include is not
+# cached. By name, since some import what is not installed.
 _HARMLESS_HOOKS: Final = frozenset(
+    f"strawberry.extensions.{name}"
+    for name in (
+        "directives.DirectivesExtension",
+        "directives.DirectivesExtensionSync",
+        "tracing.apollo.ApolloTracingExtension",
+        "tracing.apollo.ApolloTracingExtensionSync",
+        "tracing.apollo_federation.ApolloFederationTracingExtension",
+        "tracing.apollo_federation.ApolloFederationTracingExtensionSync",
+        "tracing.datadog.DatadogTracingExtension",
+        "tracing.datadog.DatadogTracingExtensionSync",
+        "tracing.opentelemetry.OpenTelemetryExtension",
+        "tracing.opentelemetry.OpenTelemetryExtensionSync",
+    )
+)
+# What a nested operation of these reasons said must not be kept inside a response for others.
+_SPOILING: Final = frozenset(
     {
-        DirectivesExtension,
-        DirectivesExtensionSync,
-        OpenTelemetryExtension,
-        OpenTelemetryExtensionSync,
+        Reason.CONTEXT_FAILED,
+        Reason.GUARDED,
+        Reason.PRIVATE_WITHOUT_SESSION,
+        Reason.TTL_ZERO,
     }
 )
 
@@ -80,12 +97,36 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """An operation that goes through the cache."""
+    """An operation that goes through the cache.
+
+    Attributes:
+        cache: The tenant's.
+        keys: Of its entry.
+        variant: Its policy, and what its keys begin with.
+        parts: Makes the parts of its key for a session, or for everyone.
+        session: Whose it is; None for everyone's.
+        subject: On whose behalf the store is called.
+    """
 
     cache: ResponseCache
     keys: EntryKeys
-    policy: Policy
+    variant: Variant
+    parts: Callable[[str | None], list[str]]
+    session: str | None
     subject: Subject
+
+    def of(self, session: str) -> "Admitted":
+        """Return the same operation for one session, after it turned out to be PRIVATE."""
+        return replace(
+            self,
+            keys=self.private_keys(session),
+            session=session,
+            subject=replace(self.subject, visibility="private"),
+        )
+
+    def private_keys(self, session: str) -> EntryKeys:
+        """Return the keys for a session, in the slot of the public ones."""
+        return self.cache._keyspace.keys_beside(self.parts(session), self.keys)  # noqa: SLF001 - a client of the port
 
 
 class Run:
@@ -94,12 +135,16 @@ class Run:
     Args:
         options: The extension's configuration.
         plans: The plans of the schema.
+        preparation: The document's way to this run.
         context: Strawberry's execution context.
     """
 
-    def __init__(self, options: Options, plans: Plans, context: ExecutionContext) -> None:
+    def __init__(
+        self, options: Options, plans: Plans, preparation: Preparation, context: ExecutionContext
+    ) -> None:
         self._options = options
         self._plans = plans
+        self._preparation = preparation
         self._context = context
         self._request: RequestContext  # made in `answer`, of the context that the resolvers see
         self.outcome: Outcome | None = None
@@ -118,36 +163,79 @@ class Run:
         """
         # The context that the resolvers see: a hook may have exchanged it since the run began.
         self._request = RequestContext(self._options, executor.context_value)
+        if errors := self._preparation.errors_now():
+            return ExecutionResult(None, errors)
         admitted = self._admitted(executor)
         if isinstance(admitted, Problem):
-            self._conclude(Outcome("bypass", admitted.reason, admitted.advice))
-            return execute()
-        max_bytes = admitted.cache._engine.settings.max_entry_bytes  # noqa: SLF001 - a client of the port
-        recipe = OperationRecipe(admitted.policy, max_bytes)
+            return self._bypass(admitted, execute)
         if _is_synchronous(executor):
+            return self._answer_sync(admitted, executor, execute)
+        return self._answer_async(admitted, executor, execute)
+
+    def _answer_sync(
+        self, admitted: Admitted, executor: Executor[Any], execute: Callable[[], Any]
+    ) -> Any:  # noqa: ANN401 - a result or an awaitable of one
+        while True:
+            attempt = self._attempt(admitted)
+
+            def generate(attempt: _Attempt = attempt) -> Any:  # noqa: ANN401 - whatever an executor returns
+                attempt.begin(self._request)
+                with attempt.recorder.recording(executor, attempt.policy.never_stored):
+                    return execute()
+
             response = admitted.cache._run_sync(  # noqa: SLF001 - a client of the port
-                admitted.keys, recipe, execute, admitted.subject
+                admitted.keys, attempt.recipe, generate, admitted.subject
             )
-            return self._finish(admitted.policy, recipe, response)
-        return self._answer_async(admitted, recipe, executor, execute)
+            if not isinstance(response.value, TurnedPrivate):
+                return self._finish(attempt, response)
+            found = self._for_session(admitted)
+            if isinstance(found, Problem):
+                return self._bypass(found, execute)
+            admitted = found
 
     async def _answer_async(
-        self,
-        admitted: Admitted,
-        recipe: OperationRecipe,
-        executor: Executor[Any],
-        execute: Callable[[], Any],
+        self, admitted: Admitted, executor: Executor[Any], execute: Callable[[], Any]
     ) -> Any:  # noqa: ANN401 - a result
-        async def generate() -> ExecutionResult:
+        async def run() -> Any:  # noqa: ANN401 - whatever an executor returns
             result = execute()
-            if executor.is_awaitable(result):
-                result = await cast("Awaitable[ExecutionResult]", result)
-            return cast("ExecutionResult", result)
+            return await result if executor.is_awaitable(result) else result
 
-        response = await admitted.cache._run(  # noqa: SLF001 - a client of the port
-            admitted.keys, recipe, generate, admitted.subject
-        )
-        return self._finish(admitted.policy, recipe, response)
+        while True:
+            attempt = self._attempt(admitted)
+
+            async def generate(attempt: _Attempt = attempt) -> Any:  # noqa: ANN401 - as above
+                attempt.begin(self._request)
+                with attempt.recorder.recording(executor, attempt.policy.never_stored):
+                    return await run()
+
+            response = await admitted.cache._run(  # noqa: SLF001 - a client of the port
+                admitted.keys, attempt.recipe, generate, admitted.subject
+            )
+            if not isinstance(response.value, TurnedPrivate):
+                return self._finish(attempt, response)
+            found = self._for_session(admitted)
+            if isinstance(found, Problem):
+                result = self._bypass(found, run)
+                return await result
+            admitted = found
+
+    def _attempt(self, admitted: Admitted) -> "_Attempt":
+        max_bytes = admitted.cache._engine.settings.max_entry_bytes  # noqa: SLF001 - a client of the port
+        return _Attempt(admitted, max_bytes)
+
+    def _for_session(self, admitted: Admitted) -> Admitted | Problem:
+        """Return the operation for this request's session, after its public entry was a marker."""
+        session = self._request.session()
+        if session is None:
+            return self._request.without_session(None)
+        return session if isinstance(session, Problem) else admitted.of(session)
+
+    def _bypass(self, problem: Problem, execute: Callable[[], Any]) -> Any:  # noqa: ANN401 - as `answer`
+        if problem.reason in _SPOILING:
+            cache = self._options.cache
+            note_unfit_part(cache._keyspace.keys(()))  # noqa: SLF001 - a client of the port
+        self._conclude(Outcome("bypass", problem.reason, problem.advice))
+        return execute()
 
     def for_people(self) -> dict[str, object] | None:
         """Return what the cache did, if the extension is debugged."""
@@ -179,7 +267,8 @@ class Run:
             return problem
         document = cast("DocumentNode", self._context.graphql_document)
         plan = self._plans.plan(document, operation, executor.fragment_definitions)
-        policy = plan.policy(executor.variable_values.coerced)
+        variant = plan.variant(executor.variable_values.coerced)
+        policy = variant.policy
         if policy.problem is not None:
             return policy.problem
         try:
@@ -189,22 +278,22 @@ class Run:
         who = self._request.identify(policy)
         if isinstance(who, Problem):
             return who
-        parts = operation_key(
-            plan,
-            policy,
-            schema_name=self._request.schema_name,
-            variables=variables,
-            session=who.session,
-            varied=who.varied,
-        )
+
+        def parts(session: str | None) -> list[str]:
+            return operation_key(
+                variant.stem, variables=variables, session=session, varied=who.varied
+            )
+
         return Admitted(
             who.cache,
-            who.cache._keyspace.keys(parts),  # noqa: SLF001 - a client of the port
-            policy,
+            who.cache._keyspace.keys(parts(who.session)),  # noqa: SLF001 - a client of the port
+            variant,
+            parts,
+            who.session,
             Subject(
                 self._request.cache_name,
                 "operation",
-                "public" if policy.private_by is None else "private",
+                "public" if who.session is None else "private",
                 operation.operation.value,
                 operation.name.value if operation.name else None,
             ),
@@ -219,26 +308,40 @@ class Run:
         if (off := self._request.switched_off()) is not None:
             return off
         base = next(c for c in type(executor).__mro__ if "caches" not in vars(c))
-        if base not in _PLAIN_EXECUTORS:
+        trusted = self._options.trusted
+        if base not in _PLAIN_EXECUTORS and base not in trusted:
             return Problem(
                 Reason.CUSTOM_CODE,
                 None,
-                f"The executor {base.__qualname__} may decide per request.",
+                f"The executor {base.__qualname__} may decide per request; name it in "
+                "trusted_extensions if it does not.",
             )
         manager = executor.middleware_manager
         for hook in manager.middlewares if manager is not None else ():
-            if type(hook) not in _HARMLESS_HOOKS:
-                name = getattr(type(hook), "__qualname__", "a middleware")
+            kind = type(hook)
+            name = kind.__qualname__
+            if (
+                f"{kind.__module__}.{name}" not in _HARMLESS_HOOKS
+                and kind not in trusted
+                and not any(hook is each for each in trusted)
+            ):
                 return Problem(
-                    Reason.CUSTOM_CODE, None, f"The resolve hook of {name} may decide per request."
+                    Reason.CUSTOM_CODE,
+                    None,
+                    f"The resolve hook of {name} may decide per request; name {name} in "
+                    "trusted_extensions if it does not.",
                 )
         return None
 
-    @staticmethod
-    def _unkeyed(executor: Executor[Any]) -> Problem | None:
+    def _unkeyed(self, executor: Executor[Any]) -> Problem | None:
         """Return a problem if something that no key holds reaches the resolvers."""
-        if executor.root_value is not None:
-            return Problem(Reason.ROOT_VALUE, None, "Execute without a root_value.")
+        if executor.root_value is not None and not self._options.shares_root_value:
+            return Problem(
+                Reason.ROOT_VALUE,
+                None,
+                "Execute without a root_value, or say root_value='shared' to the extension if it is "
+                "the same for every request.",
+            )
         if set(getattr(executor, "operation_extensions", None) or ()) - {"persistedQuery"}:
             return Problem(
                 Reason.REQUEST_EXTENSIONS, None, "Send no 'extensions' beside persistedQuery."
@@ -248,9 +351,10 @@ class Run:
     # -- Saying what happened --------------------------------------------------------------------------
 
     def _finish(
-        self, policy: Policy, recipe: OperationRecipe, response: CachedResponse[ExecutionResult]
+        self, attempt: "_Attempt", response: CachedResponse[ExecutionResult]
     ) -> ExecutionResult:
-        scope = "PUBLIC" if policy.private_by is None else "PRIVATE"
+        recipe, policy = attempt.recipe, attempt.policy
+        scope = "PRIVATE" if recipe.is_private else "PUBLIC"
         match response.status:
             case CacheStatus.HIT:
                 status = "stale" if response.detail == "stale" else "hit"
@@ -263,11 +367,7 @@ class Run:
                 )
             case CacheStatus.MISS:
                 outcome = Outcome(
-                    "miss",
-                    age=0,
-                    ttl=policy.ttl,
-                    scope=scope,
-                    limited_by=policy.limited_by,
+                    "miss", age=0, ttl=recipe.ttl, scope=scope, limited_by=policy.limited_by
                 )
             case _:
                 reason = recipe.refusal or Reason.of(response.detail)
@@ -283,6 +383,33 @@ class Run:
                 extra={"response_cache.reason": outcome.reason.value},
             )
         self._request.observer.concluded(Concluded(outcome.status, outcome.reason))  # type: ignore[arg-type] # the four words
+
+
+class _Attempt:
+    """One way through the cache: for everyone, or for one session."""
+
+    __slots__ = ("_admitted", "_session", "policy", "recipe", "recorder")
+
+    def __init__(self, admitted: Admitted, max_bytes: int) -> None:
+        self._admitted = admitted
+        self._session: str | None = None
+        self.policy = admitted.variant.policy
+        self.recorder = Recorder()
+        self.recipe = OperationRecipe(
+            self.policy,
+            self.recorder,
+            private=admitted.session is not None,
+            private_keys=self._private_keys,
+            max_bytes=max_bytes,
+        )
+
+    def begin(self, request: RequestContext) -> None:
+        """Ask for the session before resolvers run: it is to be the one that a lookup will ask for."""
+        session = request.session() if self._admitted.session is None else None
+        self._session = session if isinstance(session, str) else None
+
+    def _private_keys(self) -> EntryKeys | None:
+        return None if self._session is None else self._admitted.private_keys(self._session)
 
 
 def _is_synchronous(executor: Executor[Any]) -> bool:

@@ -1,0 +1,130 @@
+"""What shows only while resolvers run, and can only lower what the annotations allow."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple
+
+from graphql import GraphQLResolveInfo, get_named_type, is_abstract_type
+from graphql.execution import Executor
+
+from strawberry_response_cache.graphql._reasons import Reason
+
+
+class Recorder:
+    """One execution, watched.
+
+    Attributes:
+        ttl: The lowest ttl that a resolver named, in seconds.
+        private: Whether a resolver said that this is of one session.
+        tags: The tags that resolvers added.
+        refusal: Why the result cannot be stored.
+    """
+
+    __slots__ = ("private", "refusal", "tags", "ttl")
+
+    def __init__(self) -> None:
+        self.ttl: float | None = None
+        self.private = False
+        self.tags: set[str] = set()
+        self.refusal: Reason | None = None
+
+    def refuse(self, reason: Reason) -> None:
+        """Keep the result from being stored."""
+        if self.refusal is None:
+            self.refusal = reason
+
+    def restrict(self, ttl: float | None, tags: tuple[str, ...], *, private: bool) -> None:
+        """Lower what the annotations allow."""
+        if ttl == 0:
+            self.refuse(Reason.RESTRICTED)
+        elif ttl is not None:
+            self.ttl = ttl if self.ttl is None else min(self.ttl, ttl)
+        self.private = self.private or private
+        self.tags.update(tags)
+
+    @contextmanager
+    def recording(self, executor: Executor[Any], never_stored: AbstractSet[str]) -> Iterator[None]:
+        """Watch an execution from its start to its end.
+
+        Args:
+            executor: It; watched on the instance, so that others cost nothing.
+            never_stored: See `Policy`.
+        """
+        if never_stored:
+            _watch_types(executor, never_stored, self)
+        before = _ResponseState.of(executor.context_value)
+        identities = {id(values) for values in _variables_of(executor)}
+        with _lock:
+            _recorders.update(dict.fromkeys(identities, self))
+        try:
+            yield
+        finally:
+            with _lock:
+                for identity in identities:
+                    _recorders.pop(identity, None)
+            if not before.is_unchanged(executor.context_value):
+                self.refuse(Reason.RESPONSE_MODIFIED)
+
+
+# By the variables that `info` brings: each execution has its own, and its executor holds them for as
+# long as they stand here. A context variable would be lost in threads that resolvers start.
+_recorders: Final[dict[int, Recorder]] = {}
+_lock: Final = threading.Lock()
+
+
+def recorder_of(info: GraphQLResolveInfo[Any]) -> Recorder | None:
+    """Return what watches the execution that a resolver runs in; None if nothing is stored of it."""
+    return _recorders.get(id(info.variable_values))
+
+
+def _variables_of(executor: Executor[Any]) -> tuple[object, object]:
+    """Return the objects that executors pass to resolvers: Strawberry's, and graphql-core's own."""
+    return executor.variable_values.coerced, executor.variable_values
+
+
+def _watch_types(
+    executor: Executor[Any], never_stored: AbstractSet[str], recorder: Recorder
+) -> None:
+    complete: Callable[..., Any] = executor.complete_object_value
+
+    def watched(return_type: Any, nodes: Any, info: Any, *more: Any) -> Any:  # noqa: ANN401 - handed on
+        if return_type.name in never_stored and is_abstract_type(get_named_type(info.return_type)):
+            recorder.refuse(Reason.TTL_ZERO)
+        return complete(return_type, nodes, info, *more)
+
+    executor.complete_object_value = watched  # type: ignore[method-assign, assignment] # of this one executor
+
+
+class _ResponseState(NamedTuple):
+    """What a hit would not repeat of the response that the context brings: status, headers, cookies."""
+
+    response: object
+    status: object = None
+    headers: tuple[object, ...] = ()
+    cookies: str = ""
+
+    @classmethod
+    def of(cls, context: object) -> "_ResponseState":
+        response = (
+            context.get("response")
+            if isinstance(context, Mapping)
+            else getattr(context, "response", None)
+        )
+        if response is None:
+            return cls(None)
+        status = getattr(response, "status_code", None) or getattr(response, "status", None)
+        headers: Any = getattr(response, "raw_headers", None)
+        if headers is None:
+            headers = getattr(response, "headers", None)
+        items = (
+            headers.items()
+            if isinstance(headers, Mapping) or hasattr(headers, "items")
+            else headers
+        )
+        return cls(response, status, tuple(items or ()), str(getattr(response, "cookies", "")))
+
+    def is_unchanged(self, context: object) -> bool:
+        now = _ResponseState.of(context)
+        return now.response is self.response and now[1:] == self[1:]

@@ -1,0 +1,194 @@
+"""A text is parsed and validated once, and counts only where what was judged is what is executed."""
+
+import gc
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import strawberry
+from graphql import ASTValidationRule, DocumentNode, GraphQLError, parse
+from graphql.validation import NoSchemaIntrospectionCustomRule
+from strawberry.extensions import (
+    AddValidationRules,
+    MaxTokensLimiter,
+    ParserCache,
+    SchemaExtension,
+    ValidationCache,
+)
+
+from strawberry_response_cache.graphql import _documents
+from tests.graphql.ledger import Ledger, status
+
+QUERY = "{ accounts { id name } }"
+
+
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was parsed and validated, in order."""
+    from strawberry.schema import schema
+
+    done: list[str] = []
+
+    def counted(name: str, function: Any) -> Any:
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            done.append(name)
+            return function(*args, **kwargs)
+
+        return wrapper
+
+    validate = counted("validate", schema.validate_document)
+    for module in (_documents, schema):
+        monkeypatch.setattr(module, "parse", counted("parse", parse))
+        monkeypatch.setattr(module, "validate_document", validate)
+    return done
+
+
+def adopted(ledger: Ledger) -> Any:
+    return vars(ledger.schema)["_response_cache"]
+
+
+async def test_a_known_text_costs_no_parse_and_no_validation(
+    ledger: Ledger, work: list[str]
+) -> None:
+    for expected in ("miss", "hit"):
+        assert status(await ledger.ask(QUERY)) == expected
+    assert status(await ledger.ask(QUERY, tenant="globex")) == "miss"
+    assert status(ledger.ask_sync(QUERY)) == "hit"
+    assert work == ["parse", "validate"]
+
+
+async def test_a_known_mutation_costs_none_either(ledger: Ledger, work: list[str]) -> None:
+    for number in (1, 2):
+        assert (await ledger.ask("mutation { post }")).data == {"post": number}
+    assert work == ["parse", "validate"]
+
+
+async def test_an_invalid_text_is_strawberrys_error_each_time(ledger: Ledger) -> None:
+    for query in ("{ nothing }", "{ accounts", "{ accounts }"):
+        bare = await strawberry.Schema(ledger.schema.query).execute(query)
+        for _ in range(2):
+            result = await ledger.ask(query)
+            assert result.errors is not None
+            assert bare.errors is not None
+            assert [e.formatted for e in result.errors] == [e.formatted for e in bare.errors]
+            assert result.data is None
+
+
+class Banned(SchemaExtension):
+    """Forbids introspection to some, by a rule that is added when validation begins."""
+
+    def on_validate(self) -> Iterator[None]:
+        if self.execution_context.context["user"] != "admin":
+            self.execution_context.validation_rules += (NoSchemaIntrospectionCustomRule,)
+        yield
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["before ours", "after ours"])
+async def test_a_rule_added_for_some_requests_judges_them_and_not_the_others(
+    make_ledger: Callable[..., Ledger], first: bool
+) -> None:
+    ledger = make_ledger(Banned)
+    if first:
+        ledger.schema.extensions = tuple(reversed(ledger.schema.extensions))
+    query = "{ __schema { description } accounts { id } }"
+    for user in ("admin", "alice", "admin", "alice"):
+        result = await ledger.ask(query, user=user)
+        assert bool(result.errors) is (user != "admin"), user
+        sync = ledger.ask_sync(query, user=user)
+        assert bool(sync.errors) is (user != "admin"), user
+
+
+async def test_a_rule_made_for_one_request_is_asked_every_time_and_dies_with_it(
+    make_ledger: Callable[..., Ledger],
+) -> None:
+    asked: list[int] = []
+
+    def once() -> AddValidationRules:
+        class Counts(ASTValidationRule):
+            def enter_field(self, *_: Any) -> None:
+                asked.append(1)
+
+        return AddValidationRules([Counts])
+
+    ledger = make_ledger(once)
+    for _ in range(3):
+        await ledger.ask("{ accounts { id } }")
+    assert len(asked) == 6
+    gc.collect()
+    alive = [c for c in ASTValidationRule.__subclasses__() if c.__name__ == "Counts"]
+    assert len(alive) <= 1, "the last request's may still be in somebody's hands"
+
+
+async def test_a_rule_that_refuses_refuses_a_known_text_too(
+    make_ledger: Callable[..., Ledger],
+) -> None:
+    class Refuse(ASTValidationRule):
+        def enter_field(self, node: Any, *_: Any) -> None:
+            self.report_error(GraphQLError("refused", node))
+
+    class ForSome(SchemaExtension):
+        def on_operation(self) -> Iterator[None]:
+            if self.execution_context.context["user"] == "mallory":
+                self.execution_context.validation_rules += (Refuse,)
+            yield
+
+    ledger = make_ledger(ForSome)
+    for user, is_refused in (("alice", False), ("mallory", True), ("alice", False)):
+        assert bool((await ledger.ask(QUERY, user=user)).errors) is is_refused
+
+
+async def test_a_limit_of_tokens_holds_for_a_known_text(make_ledger: Callable[..., Ledger]) -> None:
+    class ForSome(SchemaExtension):
+        def on_parse(self) -> Iterator[None]:
+            if self.execution_context.context["user"] == "mallory":
+                self.execution_context.parse_options["max_tokens"] = 3
+            yield
+
+    for extensions in ((ForSome,), (MaxTokensLimiter,)):
+        chosen = [
+            (lambda: MaxTokensLimiter(max_token_count=3)) if e is MaxTokensLimiter else e
+            for e in extensions
+        ]
+        ledger = make_ledger(*chosen)
+        results = [await ledger.ask(QUERY, user=user) for user in ("alice", "mallory", "alice")]
+        refused = [bool(result.errors) for result in results]
+        assert refused == ([False, True, False] if extensions == (ForSome,) else [True] * 3)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+async def test_strawberrys_own_caches_may_stand_beside(
+    make_ledger: Callable[..., Ledger], reverse: bool
+) -> None:
+    ledger = make_ledger(ParserCache, ValidationCache)
+    if reverse:
+        ledger.schema.extensions = tuple(reversed(ledger.schema.extensions))
+    assert [status(await ledger.ask(QUERY)) for _ in range(3)] == ["miss", "hit", "hit"]
+    assert (await ledger.ask("{ nothing }")).errors
+
+
+async def test_documents_are_bounded_in_number_and_in_size(ledger: Ledger) -> None:
+    documents = adopted(ledger).documents
+    for number in range(_documents._MOST_DOCUMENTS + 50):
+        await ledger.ask(f"{{ a{number}: unannotated }}")
+    assert len(documents) == _documents._MOST_DOCUMENTS
+    padding = "#" + "x" * (_documents._LONGEST - 100)
+    for number in range(20):
+        await ledger.ask(f"{{ b{number}: unannotated }} {padding}")
+    assert documents._characters <= _documents._MOST_CHARACTERS
+    assert len(documents) < 20
+    before = len(documents)
+    await ledger.ask("{ c: unannotated } " + padding * 2)
+    assert len(documents) == before, "one that is too long is not kept"
+
+
+def test_distinct_documents_leave_nothing_but_the_bound(make_ledger: Callable[..., Ledger]) -> None:
+    ledger = make_ledger()
+    documents, plans = adopted(ledger).documents, adopted(ledger).plans
+    for number in range(3_000):
+        document = documents.parsed(f"{{ a{number}: accounts {{ id }} }}", {})
+        plans.plan(document.node, document.node.definitions[0], {}).variant({})
+    del document
+    gc.collect()
+    alive = sum(isinstance(each, DocumentNode) for each in gc.get_objects())
+    assert len(documents) == len(plans) == _documents._MOST_DOCUMENTS
+    assert alive <= _documents._MOST_DOCUMENTS + 50, "what is kept, and what other tests left"

@@ -1,0 +1,443 @@
+"""What a resolver says while it runs: it can only lower what the annotations allow."""
+
+import threading
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+import strawberry
+from strawberry.types import ExecutionResult
+
+from strawberry_response_cache import (
+    CacheConfigurationError,
+    CacheScope,
+    ResponseCache,
+    ResponseCacheExtension,
+    cache_control,
+    restrict_cache,
+    skip_cache,
+)
+from tests.graphql.ledger import outcome, reason, status
+
+PRIVATE = CacheScope.PRIVATE
+
+
+@strawberry.type
+class Query:
+    @cache_control(ttl=60, tags=["docs"])
+    @strawberry.field
+    async def document(self, info: strawberry.Info, number: int = 1) -> str:
+        context = info.context
+        context["runs"][context["user"]] += 1
+        if context["user"] in context["premium"]:
+            restrict_cache(info, scope=PRIVATE)
+            return f"{number} for {context['user']}"
+        return f"{number} for everyone"
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def rates(self, info: strawberry.Info) -> int:
+        info.context["runs"]["rates"] += 1
+        info.context["say"](info)
+        return int(info.context["runs"]["rates"])
+
+
+class Desk:
+    """Processes that serve the schema from one cache."""
+
+    def __init__(self, caches: list[ResponseCache]) -> None:
+        self.runs: Counter[str] = Counter()
+        self.schemas = [
+            strawberry.Schema(
+                Query,
+                extensions=[
+                    ResponseCacheExtension(
+                        cache, tenant=None, session=lambda context: context["user"], debug=True
+                    )
+                ],
+            )
+            for cache in caches
+        ]
+
+    async def ask(
+        self,
+        user: str | None,
+        query: str = "{ document }",
+        worker: int = 0,
+        premium: tuple[str, ...] = ("alice", "bob"),
+        say: Callable[[Any], None] = lambda _: None,
+    ) -> ExecutionResult:
+        context = {"user": user, "runs": self.runs, "premium": premium, "say": say}
+        return await self.schemas[worker].execute(query, context_value=context)
+
+
+@pytest.fixture
+def desk(new_cache: Callable[..., ResponseCache], url: str) -> Desk:
+    first = new_cache(url)
+    return Desk([first, first if url == "memory://" else new_cache(url)])
+
+
+@pytest.mark.parametrize("worker", [0, 1])
+async def test_what_turned_private_is_kept_for_its_session_and_every_worker_learns_it(
+    desk: Desk, worker: int
+) -> None:
+    first = await desk.ask("alice")
+    assert (status(first), outcome(first)["scope"]) == ("miss", "PRIVATE")
+
+    again = await desk.ask("alice", worker=worker)
+    assert (status(again), outcome(again)["scope"]) == ("hit", "PRIVATE")
+    for expected in ("miss", "hit"):
+        other = await desk.ask("bob", worker=worker)
+        assert (other.data, status(other)) == ({"document": "1 for bob"}, expected)
+    nobody = await desk.ask(None, worker=worker)
+    assert (nobody.data, reason(nobody)) == (
+        {"document": "1 for everyone"},
+        "private_without_session",
+    )
+    assert desk.runs == {"alice": 1, "bob": 1, None: 1}
+
+
+async def test_a_later_run_that_restricts_nothing_does_not_make_it_public(desk: Desk) -> None:
+    await desk.ask("alice", premium=("alice",))
+    assert outcome(await desk.ask("carol", premium=("alice",)))["scope"] == "PRIVATE"
+    assert (await desk.ask("alice", premium=("alice",))).data == {"document": "1 for alice"}
+    assert (await desk.ask("dave", premium=("alice",))).data == {"document": "1 for everyone"}
+    assert desk.runs == {"alice": 1, "carol": 1, "dave": 1}
+
+
+async def test_a_purge_takes_the_answers_and_not_the_knowledge_for_whom_they_are(
+    desk: Desk, cache: ResponseCache
+) -> None:
+    await desk.ask("alice", premium=("alice",))
+    await desk.schemas[0].extensions[0]._options.cache.invalidate("docs")  # type: ignore[union-attr]
+    everyone = await desk.ask("carol", premium=("alice",))
+    assert outcome(everyone)["scope"] == "PRIVATE"
+    assert status(await desk.ask("alice", premium=("alice",))) == "miss"
+
+
+async def test_other_arguments_stay_public(desk: Desk) -> None:
+    await desk.ask("alice")
+    await desk.ask("carol", "{ document(number: 2) }")
+    assert status(await desk.ask("dave", "{ document(number: 2) }")) == "hit"
+
+
+async def test_joiners_of_other_sessions_get_their_own_answer(
+    new_cache: Callable[..., ResponseCache], url: str, gathered: Callable[..., Awaitable[list[Any]]]
+) -> None:
+    desk = Desk([new_cache(url)])
+    users = iter(["alice", "bob"] * 10)
+
+    async def ask() -> tuple[str, Any]:
+        user = next(users)
+        return user, (await desk.ask(user)).data
+
+    for user, data in await gathered(20, ask):
+        assert data == {"document": f"1 for {user}"}
+
+
+async def test_spread_over_slots_the_answer_lies_beside_its_marker(
+    new_cache: Callable[..., ResponseCache], valkey_url: str
+) -> None:
+    desk = Desk([new_cache(valkey_url, spread=4)])
+    for number in range(8):
+        query = f"{{ document(number: {number}) }}"
+        assert [status(await desk.ask("alice", query)) for _ in range(2)] == ["miss", "hit"]
+
+
+async def test_a_shorter_ttl_and_further_tags_count(desk: Desk, raw_of: Any) -> None:
+    def say(info: Any) -> None:
+        restrict_cache(info, ttl=5, tags=["late"])
+        restrict_cache(info, ttl=50)
+
+    first = await desk.ask("alice", "{ rates }", say=say)
+    assert outcome(first)["ttl"] == 5
+    hit = await desk.ask("alice", "{ rates }", say=say)
+    assert (status(hit), hit.data) == ("hit", {"rates": 1})
+    assert outcome(hit)["ttl"] <= 5
+    await desk.schemas[0].extensions[0]._options.cache.invalidate("late")  # type: ignore[union-attr]
+    assert status(await desk.ask("alice", "{ rates }", say=say)) == "miss"
+
+
+@pytest.mark.parametrize(
+    "say", [skip_cache, lambda info: restrict_cache(info, ttl=0)], ids=["skip", "ttl zero"]
+)
+async def test_what_a_resolver_skips_is_not_stored(desk: Desk, say: Any) -> None:
+    for number in (1, 2):
+        result = await desk.ask("alice", "{ rates }", say=say)
+        assert (reason(result), result.data) == ("restricted", {"rates": number})
+
+
+async def test_a_thread_that_a_resolver_starts_can_say_it_too(desk: Desk) -> None:
+    def say(info: Any) -> None:
+        thread = threading.Thread(target=skip_cache, args=(info,))
+        thread.start()
+        thread.join()
+
+    assert reason(await desk.ask("alice", "{ rates }", say=say)) == "restricted"
+
+
+async def test_raw_info_will_do(desk: Desk) -> None:
+    result = await desk.ask("alice", "{ rates }", say=lambda info: skip_cache(info._raw_info))
+    assert reason(result) == "restricted"
+
+
+async def test_concurrent_operations_on_one_context_are_told_apart(desk: Desk) -> None:
+    context = {"user": "alice", "runs": desk.runs, "premium": (), "say": skip_cache}
+    schema = desk.schemas[0]
+    skipped = await schema.execute("{ rates }", context_value=context)
+    kept = await schema.execute("{ document }", context_value=context)
+    assert (reason(skipped), status(kept)) == ("restricted", "miss")
+
+
+async def test_what_raises_what_the_annotations_allow_is_refused(desk: Desk) -> None:
+    def say(info: Any) -> None:
+        with pytest.raises(CacheConfigurationError, match="only lowers"):
+            restrict_cache(info, scope=CacheScope.PUBLIC)
+        with pytest.raises(CacheConfigurationError, match="ttl"):
+            restrict_cache(info, ttl=-1)
+        with pytest.raises(TypeError, match="bare str"):
+            restrict_cache(info, tags="docs")
+        with pytest.raises(CacheConfigurationError, match=r"CacheScope\.PRIVATE"):
+            restrict_cache(info, scope="PRIVATE")  # type: ignore[arg-type]
+
+    assert (await desk.ask("alice", "{ rates }", say=say)).errors is None
+    for call in (skip_cache, restrict_cache):
+        with pytest.raises(TypeError, match=r"strawberry\.Info"):
+            call({"context": 1})  # type: ignore[arg-type]
+
+
+# -- A whole that is made of parts --------------------------------------------------------------------
+
+
+@strawberry.type
+class Outer:
+    @cache_control(ttl=60)
+    @strawberry.field
+    async def outer(self, info: strawberry.Info) -> str:
+        inner = info.context["inner"]
+        result = await inner.execute(info.context["query"], context_value=info.context)
+        return f"{info.context['user']}: {result.data}"
+
+
+@strawberry.type
+class Inner:
+    @cache_control(ttl=60, scope=PRIVATE)
+    @strawberry.field
+    def me(self, info: strawberry.Info) -> str:
+        return str(info.context["user"])
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def rates(self) -> int:
+        return 7
+
+
+def wrapped(cache: ResponseCache) -> Callable[[str | None, str], Awaitable[ExecutionResult]]:
+    extension = ResponseCacheExtension(
+        cache, tenant=None, session=lambda context: context["user"], debug=True
+    )
+    inner = strawberry.Schema(Inner, extensions=[extension])
+    outer = strawberry.Schema(Outer, extensions=[extension])
+
+    async def ask(user: str | None, query: str) -> ExecutionResult:
+        context = {"user": user, "inner": inner, "query": query}
+        return await outer.execute("{ outer }", context_value=context)
+
+    return ask
+
+
+async def test_a_private_part_makes_the_whole_private(cache: ResponseCache) -> None:
+    ask = wrapped(cache)
+    for expected in ("miss", "hit"):
+        for user in ("alice", "bob"):
+            result = await ask(user, "{ me }")
+            assert (status(result), outcome(result)["scope"]) == (expected, "PRIVATE")
+            assert result.data == {"outer": f"{user}: {{'me': '{user}'}}"}
+
+
+async def test_a_private_part_from_the_cache_makes_the_whole_private(cache: ResponseCache) -> None:
+    ask = wrapped(cache)
+    await ask("alice", "{ me }")
+    await cache.clear()
+    inner = ResponseCacheExtension(cache, tenant=None, session=lambda context: context["user"])
+    warm = strawberry.Schema(Inner, extensions=[inner])
+    await warm.execute("{ me }", context_value={"user": "alice"})
+    assert outcome(await ask("alice", "{ me }"))["scope"] == "PRIVATE"
+    assert (await ask("bob", "{ me }")).data == {"outer": "bob: {'me': 'bob'}"}
+
+
+async def test_a_public_part_leaves_the_whole_public(cache: ResponseCache) -> None:
+    ask = wrapped(cache)
+    assert outcome(await ask("alice", "{ rates }"))["scope"] == "PUBLIC"
+    assert status(await ask("bob", "{ rates }")) == "hit"
+
+
+async def test_a_private_part_without_a_session_keeps_the_whole_from_being_stored(
+    cache: ResponseCache,
+) -> None:
+    ask = wrapped(cache)
+    for _ in range(2):
+        assert reason(await ask(None, "{ me }")) == "uncacheable_part"
+
+
+async def test_a_value_made_of_a_private_part_carries_it_on(cache: ResponseCache) -> None:
+    extension = ResponseCacheExtension(
+        cache, tenant=None, session=lambda context: context["user"], debug=True
+    )
+    inner = strawberry.Schema(Inner, extensions=[extension])
+
+    @strawberry.type
+    class Query:
+        @cache_control(ttl=60)
+        @strawberry.field
+        async def page(self, info: strawberry.Info) -> str:
+            async def generate() -> str:
+                return str((await inner.execute("{ me }", context_value=info.context)).data)
+
+            return (await cache.remember(["page", info.context["user"]], 60, generate)).value
+
+    schema = strawberry.Schema(Query, extensions=[extension])
+    for user in ("alice", "bob", "alice"):
+        result = await schema.execute("{ page }", context_value={"user": user})
+        assert outcome(result)["scope"] == "PRIVATE"
+        assert result.data == {"page": f"{{'me': '{user}'}}"}
+
+
+# -- What a hit would not repeat -----------------------------------------------------------------------
+
+
+class Response:
+    """As the views of Strawberry give one."""
+
+    def __init__(self) -> None:
+        self.status_code: int | None = None
+        self.headers: dict[str, str] = {}
+        self.cookies: dict[str, str] = {}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda response: response.headers.update({"x-seen": "1"}),
+        lambda response: response.cookies.update({"id": "1"}),
+        lambda response: setattr(response, "status_code", 203),
+    ],
+    ids=["header", "cookie", "status"],
+)
+@pytest.mark.parametrize("kind", [dict, lambda response: type("C", (), {"response": response})()])
+async def test_a_resolver_that_changes_the_response_is_not_stored(
+    memory_cache: ResponseCache, change: Any, kind: Any
+) -> None:
+    @strawberry.type
+    class Query:
+        @cache_control(ttl=60)
+        @strawberry.field
+        def seen(self, info: strawberry.Info) -> bool:
+            context = info.context
+            change(context["response"] if isinstance(context, dict) else context.response)
+            return True
+
+    extension = ResponseCacheExtension(memory_cache, tenant=None, debug=True)
+    schema = strawberry.Schema(Query, extensions=[extension])
+    for _ in range(2):
+        response = Response()
+        context = {"response": response} if kind is dict else kind(response)
+        result = await schema.execute("{ seen }", context_value=context)
+        assert reason(result) == "response_modified"
+
+
+async def test_a_response_that_nobody_changed_is_no_hindrance(memory_cache: ResponseCache) -> None:
+    from starlette.responses import Response as Starlette
+
+    @strawberry.type
+    class Query:
+        @cache_control(ttl=60)
+        @strawberry.field
+        def seen(self) -> bool:
+            return True
+
+        @cache_control(ttl=60)
+        @strawberry.field
+        def cookie(self, info: strawberry.Info) -> bool:
+            info.context["response"].set_cookie("id", "1")
+            return True
+
+    extension = ResponseCacheExtension(memory_cache, tenant=None, debug=True)
+    schema = strawberry.Schema(Query, extensions=[extension])
+    statuses = []
+    for query in ("{ seen }", "{ seen }", "{ cookie }"):
+        result = await schema.execute(query, context_value={"response": Starlette()})
+        statuses.append(status(result))
+    assert statuses == ["miss", "hit", "bypass"]
+
+
+# -- Objects of types that are never stored ------------------------------------------------------------
+
+
+@cache_control(ttl=0)
+@strawberry.type
+class NotFound:
+    message: str
+
+
+@strawberry.type
+class Found:
+    name: str
+
+
+@strawberry.interface
+class Item:
+    name: str
+
+
+@strawberry.type
+class Kept(Item):
+    pass
+
+
+@cache_control(ttl=0)
+@strawberry.type
+class Fleeting(Item):
+    pass
+
+
+@strawberry.type
+class Shop:
+    @cache_control(ttl=60)
+    @strawberry.field
+    def find(self, name: str) -> Found | NotFound:
+        return Found(name=name) if name == "there" else NotFound(message=name)
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def items(self, fleeting: bool) -> list[Item]:
+        return [Kept(name="k"), *([Fleeting(name="f")] if fleeting else [])]
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def declared(self) -> NotFound:
+        return NotFound(message="the field's own ttl is the stronger word")
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ('{ find(name: "there") { ... on Found { name } } }', ["miss", "hit"]),
+        ('{ find(name: "gone") { ... on Found { name } } }', ["bypass", "bypass"]),
+        ('{ find(name: "gone") { __typename } }', ["bypass", "bypass"]),
+        ("{ items(fleeting: false) { name } }", ["miss", "hit"]),
+        ("{ items(fleeting: true) { name } }", ["bypass", "bypass"]),
+        ("{ declared { message } }", ["miss", "hit"]),
+    ],
+)
+async def test_an_object_with_ttl_zero_counts_when_it_is_really_there(
+    memory_cache: ResponseCache, query: str, expected: list[str]
+) -> None:
+    extension = ResponseCacheExtension(memory_cache, tenant=None, debug=True)
+    schema = strawberry.Schema(Shop, types=[Kept, Fleeting], extensions=[extension])
+    results = [await schema.execute(query) for _ in range(2)]
+    assert [result.errors for result in results] == [None, None]
+    assert [status(result) for result in results] == expected
+    if expected[0] == "bypass":
+        assert reason(results[0]) == "ttl_zero"
