@@ -19,8 +19,12 @@ if TYPE_CHECKING:
     )
     from strawberry_response_cache.graphql import (
         CacheScope,
+        ExplainedField,
+        Explanation,
+        Reason,
         ResponseCacheExtension,
         cache_control,
+        explain,
         restrict_cache,
         skip_cache,
     )
@@ -43,10 +47,14 @@ _EXPORTS = {
     "CacheStoreError": _CORE,
     "Cacheable": _CORE,
     "CachedResponse": _CORE,
+    "ExplainedField": _GRAPHQL,
+    "Explanation": _GRAPHQL,
+    "Reason": _GRAPHQL,
     "RedisHandle": _CORE,
     "ResponseCache": _CORE,
     "ResponseCacheExtension": _GRAPHQL,
     "cache_control": _GRAPHQL,
+    "explain": _GRAPHQL,
     "restrict_cache": _GRAPHQL,
     "skip_cache": _GRAPHQL,
 }
@@ -62,10 +70,14 @@ __all__ = [
     "CacheStoreError",
     "Cacheable",
     "CachedResponse",
+    "ExplainedField",
+    "Explanation",
+    "Reason",
     "RedisHandle",
     "ResponseCache",
     "ResponseCacheExtension",
     "cache_control",
+    "explain",
     "restrict_cache",
     "skip_cache",
 ]

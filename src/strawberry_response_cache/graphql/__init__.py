@@ -1,5 +1,6 @@
 """What Strawberry users import; the package's top level exports it all."""
 
+from strawberry_response_cache.graphql._explain import ExplainedField, Explanation, explain
 from strawberry_response_cache.graphql._extension import ResponseCacheExtension
 from strawberry_response_cache.graphql._hints import CacheScope, cache_control
 from strawberry_response_cache.graphql._reasons import Reason
@@ -7,9 +8,12 @@ from strawberry_response_cache.graphql._restrict import restrict_cache, skip_cac
 
 __all__ = [
     "CacheScope",
+    "ExplainedField",
+    "Explanation",
     "Reason",
     "ResponseCacheExtension",
     "cache_control",
+    "explain",
     "restrict_cache",
     "skip_cache",
 ]

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple, NoReturn
 
 from strawberry.extensions import SchemaExtension
@@ -211,20 +212,30 @@ class Adopted(NamedTuple):
     documents: Documents
 
 
-def setting_of(schema: BaseSchema, options: Options) -> Setting:
+def setting_of(
+    schema: BaseSchema, options: Options | None, *, default_ttl: float | None = None
+) -> Setting:
     """Work out the rules of a schema.
 
+    Args:
+        schema: A Strawberry schema.
+        options: Those of its extension; None where it has none.
+        default_ttl: Instead of the extension's, in seconds.
+
     Raises:
-        CacheConfigurationError: If annotations are wrong.
+        CacheConfigurationError: If annotations are wrong, or the ttl is no duration.
     """
     executable = schema._schema  # type: ignore[attr-defined] # noqa: SLF001 - Strawberry's name for it
     rules = SchemaRules(
         executable,
-        known_vary=options.vary,
-        trusted=options.trusted,
+        known_vary=None if options is None else options.vary,
+        trusted=frozenset() if options is None else options.trusted,
         converts_exceptions=bool(getattr(schema, "exception_handlers", ())),
     )
-    return Setting(executable, rules, options.defaults, options.schema_name)
+    defaults = Defaults() if options is None else options.defaults
+    if default_ttl is not None:
+        defaults = replace(defaults, ttl=seconds(default_ttl, "default_ttl"))
+    return Setting(executable, rules, defaults, "" if options is None else options.schema_name)
 
 
 class _RequestExtension(SchemaExtension):

@@ -9,8 +9,6 @@ from typing import Any, Final, cast
 
 from graphql import DocumentNode, ExecutionResult, GraphQLSchema, OperationType
 from graphql.execution import Executor
-from graphql.execution.incremental import IncrementalExecutor
-from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types import ExecutionContext
 
 from strawberry_response_cache.core import CachedResponse, CacheStatus, ResponseCache
@@ -19,6 +17,7 @@ from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._observer import Concluded, Subject
 from strawberry_response_cache.graphql._context import Options, RequestContext
 from strawberry_response_cache.graphql._documents import Preparation
+from strawberry_response_cache.graphql._foreign import problem_of_executor, problem_of_hooks
 from strawberry_response_cache.graphql._key import UnkeyableError, operation_key, sent_variables
 from strawberry_response_cache.graphql._plan import Plans, Variant
 from strawberry_response_cache.graphql._reasons import Problem, Reason
@@ -27,27 +26,6 @@ from strawberry_response_cache.graphql._recorder import Recorder
 
 logger = logging.getLogger("strawberry_response_cache")
 
-_PLAIN_EXECUTORS: Final = frozenset(
-    {Executor, IncrementalExecutor, StrawberryGraphQLCoreExecutionContext}
-)
-# The `resolve` hooks that Strawberry ships hand on what the resolver returned. The directives
-# extension acts only on directives, and an operation that uses any beside @skip and @include is not
-# cached. By name, since some import what is not installed.
-_HARMLESS_HOOKS: Final = frozenset(
-    f"strawberry.extensions.{name}"
-    for name in (
-        "directives.DirectivesExtension",
-        "directives.DirectivesExtensionSync",
-        "tracing.apollo.ApolloTracingExtension",
-        "tracing.apollo.ApolloTracingExtensionSync",
-        "tracing.apollo_federation.ApolloFederationTracingExtension",
-        "tracing.apollo_federation.ApolloFederationTracingExtensionSync",
-        "tracing.datadog.DatadogTracingExtension",
-        "tracing.datadog.DatadogTracingExtensionSync",
-        "tracing.opentelemetry.OpenTelemetryExtension",
-        "tracing.opentelemetry.OpenTelemetryExtensionSync",
-    )
-)
 # What a nested operation of these reasons said must not be kept inside a response for others.
 _SPOILING: Final = frozenset(
     {
@@ -307,31 +285,11 @@ class Run:
             return Problem(Reason.SUBSCRIPTION, None, "Subscriptions always run.")
         if (off := self._request.switched_off()) is not None:
             return off
-        base = next(c for c in type(executor).__mro__ if "caches" not in vars(c))
         trusted = self._options.trusted
-        if base not in _PLAIN_EXECUTORS and base not in trusted:
-            return Problem(
-                Reason.CUSTOM_CODE,
-                None,
-                f"The executor {base.__qualname__} may decide per request; name it in "
-                "trusted_extensions if it does not.",
-            )
         manager = executor.middleware_manager
-        for hook in manager.middlewares if manager is not None else ():
-            kind = type(hook)
-            name = kind.__qualname__
-            if (
-                f"{kind.__module__}.{name}" not in _HARMLESS_HOOKS
-                and kind not in trusted
-                and not any(hook is each for each in trusted)
-            ):
-                return Problem(
-                    Reason.CUSTOM_CODE,
-                    None,
-                    f"The resolve hook of {name} may decide per request; name {name} in "
-                    "trusted_extensions if it does not.",
-                )
-        return None
+        return problem_of_executor(type(executor), trusted) or problem_of_hooks(
+            manager.middlewares if manager is not None else (), trusted
+        )
 
     def _unkeyed(self, executor: Executor[Any]) -> Problem | None:
         """Return a problem if something that no key holds reaches the resolvers."""

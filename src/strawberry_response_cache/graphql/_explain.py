@@ -1,0 +1,303 @@
+"""Why an operation is cached or not, field by field, without running anything."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from graphql import (
+    ExecutableDefinitionNode,
+    GraphQLObjectType,
+    OperationType,
+    SelectionSetNode,
+    parse,
+    specified_rules,
+)
+from graphql.execution import Executor
+from strawberry.schema import Schema
+from strawberry.schema.schema import validate_document
+
+from strawberry_response_cache.graphql._context import Options
+from strawberry_response_cache.graphql._extension import ResponseCacheExtension, setting_of
+from strawberry_response_cache.graphql._foreign import problem_of_executor, problem_of_hooks
+from strawberry_response_cache.graphql._hints import CacheScope
+from strawberry_response_cache.graphql._plan import Setting
+from strawberry_response_cache.graphql._policy import demand_of, problem_of_unknown, work_out_policy
+from strawberry_response_cache.graphql._reasons import Problem, Reason
+from strawberry_response_cache.graphql._selected import Selected
+
+_MOST_FIELDS: Final = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedField:
+    """What one selected field demands of the operation.
+
+    Attributes:
+        name: As it stands in the response.
+        coordinate: Such as ``Account.balance``; for an abstract parent there is one for each object
+            type that can stand there.
+        ttl: Seconds that it demands; None if it follows its parent.
+        scope: Its own scope.
+        reason: Why nothing that holds it can be cached; None if it can.
+        advice: What to write to change that.
+        never_stored: Types with ``ttl=0`` that it can return among others: a response that really
+            holds such an object is not stored.
+        fields: What is selected below it.
+    """
+
+    name: str
+    coordinate: str
+    ttl: float | None
+    scope: CacheScope
+    reason: Reason | None
+    advice: str
+    never_stored: tuple[str, ...] = ()
+    fields: "tuple[ExplainedField, ...]" = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What the annotations of a schema come to for one operation; printed, it is a readable tree.
+
+    Attributes:
+        cacheable: Whether a response may be stored.
+        ttl: Seconds; None if it is not cacheable.
+        scope: For whom; None if it is not cacheable.
+        reason: Why it is not cacheable; None if it is.
+        limited_by: The coordinate that sets the ttl, or that is the reason.
+        advice: What to write to change that; empty if there is nothing to say.
+        fields: What is selected at the root.
+    """
+
+    cacheable: bool
+    ttl: float | None
+    scope: CacheScope | None
+    reason: Reason | None
+    limited_by: str | None
+    advice: str
+    fields: tuple[ExplainedField, ...] = field(repr=False)
+
+    def __str__(self) -> str:
+        """Return the verdict and the tree as text."""
+        return "\n".join([self.verdict, *_lines(self.fields, "  ")])
+
+    @property
+    def verdict(self) -> str:
+        """What it comes to, in one sentence, and what to write to change that."""
+        by = f" by {self.limited_by}" if self.limited_by else ""
+        if self.reason is None:
+            scope = "" if self.scope is None else self.scope.value
+            return f"Cached for {_seconds(self.ttl)}, {scope}; limited{by}."
+        return f"Not cached: {self.reason.value}{by}. {self.advice}".rstrip()
+
+
+def explain(
+    schema: Schema,
+    query: str,
+    variables: Mapping[str, Any] | None = None,
+    operation_name: str | None = None,
+    default_ttl: float | None = None,
+) -> Explanation:
+    """Say whether, how long and for whom an operation would be cached, and why.
+
+    Nothing runs: neither a resolver nor a function of the extension. What only shows while resolvers
+    run (``restrict_cache``, errors, a request without a session) is not known here.
+
+    Args:
+        schema: A Strawberry schema, with or without a `ResponseCacheExtension`.
+        query: The document.
+        variables: Those of the request; ``@skip`` and ``@include`` count as they decide.
+        operation_name: Which operation, if there are several.
+        default_ttl: Instead of the extension's, in seconds.
+
+    Raises:
+        GraphQLError: If the document, the operation's name or the variables are not valid.
+        CacheConfigurationError: If the schema's annotations are wrong.
+
+    Example:
+        >>> import strawberry
+        >>> from strawberry_response_cache import cache_control, explain
+        >>> @strawberry.type
+        ... class Account:
+        ...     name: str
+        ...     @strawberry.field
+        ...     def balance(self) -> int:
+        ...         return 12
+        >>> @strawberry.type
+        ... class Query:
+        ...     @cache_control(ttl=60)
+        ...     @strawberry.field
+        ...     def account(self) -> Account:
+        ...         return Account(name="Cash")
+        >>> print(explain(strawberry.Schema(Query), "{ account { name balance } }"))
+        Not cached: resolver_without_hint by Account.balance. Put @cache_control(inherit=True) or a ttl above Account.balance.
+          account: Query.account, 60 s
+            name: Account.name, as its parent
+            balance: Account.balance, resolver_without_hint
+    """
+    options = _options_of(schema)
+    setting = setting_of(schema, options, default_ttl=default_ttl)
+    document = parse(query)
+    for error in validate_document(setting.schema, document, tuple(specified_rules)):
+        raise error
+    executor = Executor.build(
+        setting.schema,
+        document,
+        raw_variable_values=dict(variables or {}),
+        operation_name=operation_name,
+    )
+    if isinstance(executor, list):
+        raise executor[0]
+    if executor.operation.operation is not OperationType.QUERY:
+        is_mutation = executor.operation.operation is OperationType.MUTATION
+        reason = Reason.MUTATION if is_mutation else Reason.SUBSCRIPTION
+        advice = f"{'Mutations' if is_mutation else 'Subscriptions'} always run."
+        return Explanation(False, None, None, reason, None, advice, ())  # noqa: FBT003 - cacheable
+    return _explained(schema, setting, options, executor)
+
+
+def _options_of(schema: Schema) -> Options | None:
+    for extension in schema.extensions:
+        if isinstance(extension, ResponseCacheExtension):
+            return extension._options  # noqa: SLF001 - one package
+    return None
+
+
+def _explained(
+    schema: Schema, setting: Setting, options: Options | None, executor: Executor[Any]
+) -> Explanation:
+    variables = executor.variable_values.coerced
+    operation = executor.operation
+    policy = work_out_policy(
+        setting.schema,
+        setting.rules,
+        operation,
+        executor.fragment_definitions,
+        variables=variables,
+        defaults=setting.defaults,
+    )
+    problem = policy.problem or _problem_around(schema, options)
+    is_private = policy.private_by is not None
+    if problem is None and is_private and options is not None and options.session is None:
+        problem = Problem(
+            Reason.PRIVATE_WITHOUT_SESSION,
+            policy.private_by,
+            f"{policy.private_by} is PRIVATE, and the extension has no session=; give it a function "
+            "that identifies the user.",
+        )
+    selected = Selected(setting.schema, executor.fragment_definitions, variables)
+    root = setting.schema.query_type
+    fields = () if root is None else _Tree(setting, selected).below(operation, root)
+    if problem is not None:
+        return Explanation(
+            False,  # noqa: FBT003 - cacheable
+            None,
+            None,
+            problem.reason,
+            problem.coordinate,
+            problem.advice,
+            fields,
+        )
+    scope = CacheScope.PRIVATE if is_private else CacheScope.PUBLIC
+    return Explanation(True, policy.ttl, scope, None, policy.limited_by, "", fields)  # noqa: FBT003 - cacheable
+
+
+def _problem_around(schema: Schema, options: Options | None) -> Problem | None:
+    """Return what in the schema's configuration keeps every operation from being cached."""
+    trusted: frozenset[object] = frozenset() if options is None else options.trusted
+    hooks = [e for e in schema.get_extensions() if e._implements_resolve()]  # noqa: SLF001 - as Strawberry asks
+    return problem_of_executor(schema.execution_context_class, trusted) or problem_of_hooks(
+        hooks, trusted
+    )
+
+
+@dataclass(slots=True)
+class _Tree:
+    setting: Setting
+    selected: Selected
+    _count: int = 0
+
+    def below(
+        self, operation: ExecutableDefinitionNode, root: GraphQLObjectType
+    ) -> tuple[ExplainedField, ...]:
+        return tuple(self._fields([operation.selection_set], root, is_root=True))
+
+    def _fields(
+        self, selection_sets: list[SelectionSetNode], parent: GraphQLObjectType, *, is_root: bool
+    ) -> Iterator[ExplainedField]:
+        merged: dict[tuple[str, str], list[SelectionSetNode]] = {}
+        pending = list(selection_sets)
+        seen = set(map(id, pending))
+
+        def add(nested: SelectionSetNode, _: GraphQLObjectType) -> None:
+            if id(nested) not in seen:
+                seen.add(id(nested))
+                pending.append(nested)
+
+        while pending:
+            for node in self.selected.fields(pending.pop(0), parent, add):
+                name = node.name.value
+                shown = node.alias.value if node.alias else name
+                below = merged.setdefault((shown, name), [])
+                if node.selection_set is not None:
+                    below.append(node.selection_set)
+        for (shown, name), below in merged.items():
+            self._count += 1
+            if name != "__typename" and self._count <= _MOST_FIELDS:
+                yield self._field(shown, name, parent, below, is_root=is_root)
+
+    def _field(
+        self,
+        shown: str,
+        name: str,
+        parent: GraphQLObjectType,
+        below: list[SelectionSetNode],
+        *,
+        is_root: bool,
+    ) -> ExplainedField:
+        rule = self.setting.rules.field(parent, name)
+        if rule is None:
+            problem = problem_of_unknown(parent, name)
+            coordinate = f"{parent.name}.{name}"
+            return ExplainedField(
+                shown, coordinate, None, CacheScope.PUBLIC, problem.reason, problem.advice
+            )
+        demand = demand_of(rule, self.setting.defaults, is_root=is_root)
+        fields = [
+            each
+            for possible in (rule.possible_types if below else ())
+            for each in self._fields(below, possible, is_root=False)
+        ]
+        return ExplainedField(
+            shown,
+            rule.coordinate,
+            demand.ttl,
+            CacheScope.PRIVATE if demand.private else CacheScope.PUBLIC,
+            None if demand.problem is None else demand.problem.reason,
+            "" if demand.problem is None else demand.problem.advice,
+            tuple(sorted(rule.never_stored)),
+            tuple(fields),
+        )
+
+
+def _lines(fields: tuple[ExplainedField, ...], indent: str) -> Iterator[str]:
+    for each in fields:
+        yield f"{indent}{each.name}: {line_of(each)}"
+        yield from _lines(each.fields, indent + "  ")
+
+
+def line_of(explained: ExplainedField) -> str:
+    """Return what one field says, in one line."""
+    said = [explained.coordinate]
+    if explained.reason is not None:
+        said.append(explained.reason.value)
+    else:
+        said.append("as its parent" if explained.ttl is None else _seconds(explained.ttl))
+    if explained.scope is CacheScope.PRIVATE:
+        said.append("PRIVATE")
+    said.extend(f"never stored with a {name}" for name in explained.never_stored)
+    return ", ".join(said)
+
+
+def _seconds(ttl: float | None) -> str:
+    return f"{ttl or 0:g} s"
