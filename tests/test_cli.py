@@ -88,7 +88,7 @@ def test_a_bad_argument_is_one_line_that_says_what_to_write(
 
 
 def test_it_is_a_command_of_its_own_and_finds_the_schema_where_one_works(folder: Path) -> None:
-    command = [
+    command: list[Path | str] = [
         Path(sys.executable).with_name("strawberry-response-cache"),
         *("explain", "its_schema:schema", "-"),
     ]

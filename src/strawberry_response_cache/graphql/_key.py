@@ -1,14 +1,16 @@
 """The key of an operation: one key implies equal responses."""
 
 import json
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from graphql import OperationDefinitionNode, Undefined, value_from_ast_untyped
 
 from strawberry_response_cache.core._codec import find_inexact
 
+_SCALARS: Final = frozenset({str, bool, type(None)})
+"""What needs no second look; an int may be too large, and a float NaN."""
 _print: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 
 
@@ -19,7 +21,7 @@ class UnkeyableError(Exception):
 def operation_key(
     stem: str,
     *,
-    variables: Mapping[str, Any],
+    variables: Sequence[Sequence[Any]],
     session: str | None,
     varied: Mapping[str, str],
 ) -> list[str]:
@@ -32,34 +34,55 @@ def operation_key(
             PUBLIC one.
         varied: Each value that the fields vary by, as `canonical` prints it.
     """
-    visibility = ("public",) if session is None else ("private", session)
-    return ["operation", stem, _print(variables), *visibility, _print(varied)]
+    printed = _print(variables) if variables else ""
+    others = _print(varied) if varied else ""
+    if session is None:
+        return ["operation", stem, printed, "public", others]
+    return ["operation", stem, printed, "private", session, others]
 
 
-def sent_variables(
-    operation: OperationDefinitionNode, sources: Mapping[str, Any]
-) -> dict[str, list[Any]]:
+Declared: TypeAlias = tuple[tuple[str, Any], ...]
+"""The names of an operation's variables, and their defaults or `Undefined`, in order."""
+
+
+def declared_variables(operation: OperationDefinitionNode) -> Declared:
+    """Return the variables that an operation declares."""
+    return tuple(
+        (
+            definition.variable.name.value,
+            Undefined
+            if definition.default_value is None
+            else value_from_ast_untyped(definition.default_value),
+        )
+        for definition in operation.variable_definitions or ()
+    )
+
+
+def sent_variables(declared: Declared, sources: Mapping[str, Any]) -> list[list[Any]]:
     """Return what was sent for each declared variable: ``[value]``, or ``[]`` where nothing was.
 
     A default left out counts as sent. Undeclared variables are left out: they reach nobody.
 
     Args:
-        operation: The operation that declares them.
+        declared: The variables, see `declared_variables`.
         sources: graphql-core's `VariableValues.sources`.
 
     Raises:
         UnkeyableError: If a value is not plain JSON, such as an upload.
     """
-    sent: dict[str, list[Any]] = {}
-    for definition in operation.variable_definitions or ():
-        name = definition.variable.name.value
+    sent: list[list[Any]] = []
+    for name, default in declared:
         source = sources.get(name)
         value = Undefined if source is None else source.value
-        if value is Undefined and definition.default_value is not None:
-            value = value_from_ast_untyped(definition.default_value)
-        sent[name] = [] if value is Undefined else [value]
-    if find_inexact(sent) is not None:
-        raise UnkeyableError
+        if value is Undefined:
+            value = default
+        if (
+            type(value) not in _SCALARS
+            and value is not Undefined
+            and find_inexact(value) is not None
+        ):
+            raise UnkeyableError
+        sent.append([] if value is Undefined else [value])
     return sent
 
 

@@ -23,6 +23,7 @@ from graphql import (
 )
 
 from strawberry_response_cache.core._keys import digest
+from strawberry_response_cache.graphql._key import Declared, declared_variables
 from strawberry_response_cache.graphql._policy import Defaults, Policy, work_out_policy
 from strawberry_response_cache.graphql._rules import SchemaRules
 
@@ -71,6 +72,7 @@ class Plan:
         canonical: Digest of the operation and its fragments as printed: whitespace, commas and
             comments do not matter.
         conditions: The variables that decide an ``@skip`` or ``@include``, sorted.
+        declared: Its variables and their defaults.
     """
 
     setting: Setting
@@ -78,6 +80,7 @@ class Plan:
     fragments: Mapping[str, FragmentDefinitionNode]
     canonical: str
     conditions: tuple[str, ...]
+    declared: Declared
     _variants: dict[tuple[bool, ...], Variant] = field(default_factory=dict)
 
     def variant(self, variables: Mapping[str, Any]) -> Variant:
@@ -190,6 +193,7 @@ class Plans:
             used,
             digest(printed),
             tuple(sorted(reader.conditions)),
+            declared_variables(operation),
         )
 
 

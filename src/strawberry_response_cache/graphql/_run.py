@@ -250,7 +250,7 @@ class Run:
         if policy.problem is not None:
             return policy.problem
         try:
-            variables = sent_variables(operation, executor.variable_values.sources)
+            variables = sent_variables(plan.declared, executor.variable_values.sources)
         except UnkeyableError:
             return Problem(Reason.VARIABLES, None, "Send variables that are plain JSON.")
         who = self._request.identify(policy)
