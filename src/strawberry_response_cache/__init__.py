@@ -25,6 +25,9 @@ if TYPE_CHECKING:
         ResponseCacheExtension,
         cache_control,
         explain,
+        invalidate,
+        invalidate_sync,
+        invalidates,
         restrict_cache,
         skip_cache,
     )
@@ -55,6 +58,9 @@ _EXPORTS = {
     "ResponseCacheExtension": _GRAPHQL,
     "cache_control": _GRAPHQL,
     "explain": _GRAPHQL,
+    "invalidate": _GRAPHQL,
+    "invalidate_sync": _GRAPHQL,
+    "invalidates": _GRAPHQL,
     "restrict_cache": _GRAPHQL,
     "skip_cache": _GRAPHQL,
 }
@@ -78,6 +84,9 @@ __all__ = [
     "ResponseCacheExtension",
     "cache_control",
     "explain",
+    "invalidate",
+    "invalidate_sync",
+    "invalidates",
     "restrict_cache",
     "skip_cache",
 ]

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Final
 from uuid import UUID
 
 from strawberry_response_cache.core._errors import CacheConfigurationError
@@ -92,6 +93,28 @@ def tag_digests(tags: Iterable[str]) -> tuple[str, ...]:
     A collision of two tags purges too much, never too little, so 96 bits are plenty.
     """
     return tuple(sorted({digest((tag,), size=12) for tag in tags}))
+
+
+EVERYTHING_TAGGED: Final = "*"
+"""The tag of a response that holds too much to name: every purge of a tag reaches it."""
+
+
+def family_of(tag: str) -> str | None:
+    """Return the tag of a response that holds too many of a kind to name each; None for a kind itself.
+
+    Example:
+        >>> family_of("Account:42"), family_of("Account")
+        ('Account:*', None)
+    """
+    kind, colon, _ = tag.partition(":")
+    return f"{kind}:*" if colon else None
+
+
+def with_families(tags: Iterable[str]) -> tuple[str, ...]:
+    """Return tags to purge together with those that stand for whatever may hold them unnamed."""
+    named = dict.fromkeys(tags)
+    families = (family_of(tag) for tag in (*named,))
+    return tuple({*named, *filter(None, families), EVERYTHING_TAGGED}) if named else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,13 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from strawberry_response_cache.core._engine import Engine
-from strawberry_response_cache.core._keys import EntryKeys, Keyspace, checked_strings, tag_digests
+from strawberry_response_cache.core._keys import (
+    EntryKeys,
+    Keyspace,
+    checked_strings,
+    tag_digests,
+    with_families,
+)
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._observer import Purged, Subject
 from strawberry_response_cache.core._port import Clear, Effect, Forget, Invalidate, Unavailable
@@ -78,7 +84,8 @@ class Purges:
     # -- What there is to do -----------------------------------------------------------------------
 
     def _of_tags(self, tags: Sequence[str], *, queued: bool) -> _Purge:
-        digests = tag_digests(checked_strings(tags, "tags", TAGS_EXAMPLE))
+        named = checked_strings(tags, "tags", TAGS_EXAMPLE)
+        digests = tag_digests(with_families(named))
         tables, channel = self._keyspace.tag_tables, self._keyspace.channel
         max_tags = self._engine.settings.max_tags
 

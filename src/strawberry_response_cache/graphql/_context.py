@@ -4,7 +4,7 @@ import inspect
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 from uuid import UUID
 
 from strawberry_response_cache.core import CacheConfigurationError, ResponseCache
@@ -99,6 +99,16 @@ class RequestContext:
             return self.without_session(policy.private_by)
         return Who(cache, session, varied)
 
+    def tenant_cache(self) -> ResponseCache | None:
+        """Return the cache of this request's tenant; None if that cannot be told."""
+        options = self._options
+        if options.tenant is None:
+            return options.cache
+        try:
+            return options.cache.for_tenant(self._tenant(options.tenant))
+        except _UnclearError:
+            return None
+
     def session(self) -> str | Problem | None:
         """Return the session as it stands in keys, for what turned PRIVATE while it was generated."""
         try:
@@ -183,6 +193,7 @@ class Options:
         schema_name: str,
         trusted: frozenset[object],
         shares_root_value: bool,
+        reach: Literal["lists", "entities", "types"] | None,
     ) -> None:
         self.cache = cache
         self.tenant = tenant
@@ -194,6 +205,7 @@ class Options:
         self.schema_name = schema_name
         self.trusted = trusted
         self.shares_root_value = shares_root_value
+        self.reach = reach
         self._warned: set[str] = set()
 
     def warn_of_missing_session(self, coordinate: str) -> None:

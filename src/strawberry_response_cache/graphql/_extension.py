@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple, NoReturn
 from strawberry.extensions import SchemaExtension
 from strawberry.schema import BaseSchema
 from strawberry.types import ExecutionContext
+from strawberry.utils.await_maybe import AwaitableOrValue
 
 from strawberry_response_cache.core import CacheConfigurationError, ResponseCache
 from strawberry_response_cache.core._duration import Duration, seconds
@@ -59,6 +60,10 @@ class ResponseCacheExtension:
             and of executors that hand on what resolvers return, for every request alike.
         root_value: ``"shared"`` if the ``root_value`` is the same for every request; with
             ``"uncached"``, requests that bring one are not cached.
+        invalidate_on_mutation: What a mutation purges of the objects that its result holds:
+            ``"entities"`` purges responses that hold these objects, ``"lists"``, the default, also
+            those with a list of their types, so that a created object appears, ``"types"``
+            everything with an object of their types, and None nothing.
 
     Raises:
         CacheConfigurationError: If an argument is of a wrong kind.
@@ -96,6 +101,7 @@ class ResponseCacheExtension:
         guarded: Literal["private", "uncacheable"] = "private",
         trusted_extensions: Iterable[object] = (),
         root_value: Literal["uncached", "shared"] = "uncached",
+        invalidate_on_mutation: Literal["lists", "entities", "types"] | None = "lists",
     ) -> None:
         _require(isinstance(cache, ResponseCache), "cache", cache, "a ResponseCache")
         _require(
@@ -135,6 +141,9 @@ class ResponseCacheExtension:
         _require(isinstance(schema_name, str), "schema_name", schema_name, "a string")
         _require_one_of(("private", "uncacheable"), "guarded", guarded)
         _require_one_of(("uncached", "shared"), "root_value", root_value)
+        if invalidate_on_mutation is not None:
+            reaches = ("lists", "entities", "types")
+            _require_one_of(reaches, "invalidate_on_mutation", invalidate_on_mutation)
         default = None if default_ttl is None else seconds(default_ttl, "default_ttl")
         self._options = Options(
             cache=cache,
@@ -147,6 +156,7 @@ class ResponseCacheExtension:
             schema_name=schema_name,
             trusted=_trusted(trusted_extensions),
             shares_root_value=root_value == "shared",
+            reach=invalidate_on_mutation,
         )
         self._lock = threading.Lock()
 
@@ -244,6 +254,8 @@ class _RequestExtension(SchemaExtension):
     def __init__(self, extension: ResponseCacheExtension) -> None:
         self._extension = extension
         self._run: Run | None = None
+        self._is_over = False
+        self._was_settled = False
 
     @property
     def execution_context(self) -> ExecutionContext:
@@ -274,8 +286,32 @@ class _RequestExtension(SchemaExtension):
         with announced(self._run):
             yield
 
-    def get_results(self) -> dict[str, Any]:
-        """Say what the cache did, if the extension is debugged."""
+    def on_operation(self) -> Iterator[None]:
+        """Notice when all that other extensions do about the operation is over."""
+        yield
+        self._is_over = True
+        if self._was_settled and self._run is not None:
+            # A stream: its answer was made before this, and data may have been committed since.
+            self._run.settle_beside()
+
+    def get_results(self) -> AwaitableOrValue[dict[str, Any]]:
+        """Purge what a mutation changed, and say what the cache did, if the extension is debugged.
+
+        Strawberry asks for this after the teardown of every extension, and before it answers.
+        """
+        run = self._run
+        if run is not None and run.is_async:
+            return self._settled(run)
+        if run is not None:
+            run.settle_sync()
+        return self._said()
+
+    async def _settled(self, run: Run) -> dict[str, Any]:
+        self._was_settled = not self._is_over
+        await run.settle()
+        return self._said()
+
+    def _said(self) -> dict[str, Any]:
         said = None if self._run is None else self._run.for_people()
         return {} if said is None else {"responseCache": said}
 

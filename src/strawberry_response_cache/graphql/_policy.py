@@ -64,6 +64,7 @@ class Policy:
         private_by: The coordinate that made the operation PRIVATE; None if it is PUBLIC.
         stale: Seconds; the lowest.
         tags: The union.
+        type_tags: Those of the types that can stand in it, and of lists of them.
         vary: The union.
         identities: What the key says of each touched field, in order.
         never_stored: Names of the object types which, where one is completed in a position that
@@ -76,6 +77,7 @@ class Policy:
     private_by: str | None = None
     stale: float | None = None
     tags: set[str] = field(default_factory=set)
+    type_tags: set[str] = field(default_factory=set)
     vary: set[str] = field(default_factory=set)
     identities: dict[str, str] = field(default_factory=dict)
     never_stored: set[str] = field(default_factory=set)
@@ -85,6 +87,7 @@ class Policy:
         """Take in what one selected field demands: the lowest ttl, the strictest scope."""
         self.identities[rule.coordinate] = rule.identity
         self.tags.update(rule.tags)
+        self.type_tags.update(rule.type_tags)
         self.vary.update(rule.vary)
         self.never_stored.update(rule.never_stored)
         if demand.private and self.private_by is None:
@@ -197,19 +200,21 @@ def work_out_policy(
     *,
     variables: Mapping[str, Any],
     defaults: Defaults,
+    root: GraphQLObjectType | None = None,
 ) -> Policy:
-    """Return the policy of a query, as its ``@skip`` and ``@include`` turn out.
+    """Return the policy of an operation, as its ``@skip`` and ``@include`` turn out.
 
     Args:
         schema: The schema that it was validated against.
         rules: The rules of that schema.
-        operation: The query.
+        operation: The operation.
         fragments: The fragments of its document.
         variables: The coerced variables; only those of conditions are read.
         defaults: What the extension's configuration says of every field.
+        root: The type that it begins with; None for the schema's query type.
     """
     policy = Policy()
-    root = schema.query_type
+    root = root or schema.query_type
     if root is None:
         policy.problem = Problem(Reason.CUSTOM_CODE)
         return policy

@@ -14,6 +14,7 @@ from strawberry_response_cache.core._duration import milliseconds
 from strawberry_response_cache.core._entry import NO_META, PRIVATE, Recording, UnreadableEntryError
 from strawberry_response_cache.core._keys import EntryKeys, tag_digests
 from strawberry_response_cache.core._recipe import Diverted, NotStored
+from strawberry_response_cache.graphql._entities import tags_of_types
 from strawberry_response_cache.graphql._policy import Policy
 from strawberry_response_cache.graphql._reasons import Reason
 from strawberry_response_cache.graphql._recorder import Recorder
@@ -100,12 +101,22 @@ class OperationRecipe:
             payload,
             milliseconds(self.ttl, "ttl"),
             milliseconds(policy.stale or 0, "stale"),
-            tag_digests(policy.tags | recorder.tags),
+            tag_digests(self._tags()),
             PRIVATE if self.is_private else NO_META,
         )
         if self.is_private and not self._private:
             return Diverted(_MARKER, self._private_keys(), recording)
         return recording
+
+    def _tags(self) -> set[str]:
+        """Return what purges reach the response by: its types, its objects, and what was written."""
+        policy, recorder = self._policy, self._recorder
+        return (
+            policy.tags
+            | tags_of_types(policy.type_tags)
+            | recorder.tags
+            | recorder.entities.tags_to_find()
+        )
 
     def _refuse(self, reason: Reason) -> NotStored:
         self.refusal = reason

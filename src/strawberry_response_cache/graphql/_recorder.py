@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from graphql import GraphQLResolveInfo, get_named_type, is_abstract_type
 from graphql.execution import Executor
 
+from strawberry_response_cache.graphql._entities import Entities
 from strawberry_response_cache.graphql._reasons import Reason
 
 
@@ -20,15 +21,21 @@ class Recorder:
         private: Whether a resolver said that this is of one session.
         tags: The tags that resolvers added.
         refusal: Why the result cannot be stored.
+        entities: The objects that were completed.
+        purges: The tags that are to be purged when it is over.
+        purges_everything: Whether the whole tenant is.
     """
 
-    __slots__ = ("private", "refusal", "tags", "ttl")
+    __slots__ = ("entities", "private", "purges", "purges_everything", "refusal", "tags", "ttl")
 
     def __init__(self) -> None:
         self.ttl: float | None = None
         self.private = False
         self.tags: set[str] = set()
         self.refusal: Reason | None = None
+        self.entities = Entities()
+        self.purges: set[str] = set()
+        self.purges_everything = False
 
     def refuse(self, reason: Reason) -> None:
         """Keep the result from being stored."""
@@ -45,15 +52,16 @@ class Recorder:
         self.tags.update(tags)
 
     @contextmanager
-    def recording(self, executor: Executor[Any], never_stored: AbstractSet[str]) -> Iterator[None]:
+    def recording(
+        self, executor: Executor[Any], never_stored: AbstractSet[str] = frozenset()
+    ) -> Iterator[None]:
         """Watch an execution from its start to its end.
 
         Args:
             executor: It; watched on the instance, so that others cost nothing.
             never_stored: See `Policy`.
         """
-        if never_stored:
-            _watch_types(executor, never_stored, self)
+        self._watch_objects(executor, never_stored)
         before = _ResponseState.of(executor.context_value)
         identities = {id(values) for values in _variables_of(executor)}
         with _lock:
@@ -66,6 +74,25 @@ class Recorder:
                     _recorders.pop(identity, None)
             if not before.is_unchanged(executor.context_value):
                 self.refuse(Reason.RESPONSE_MODIFIED)
+
+    def _watch_objects(self, executor: Executor[Any], never_stored: AbstractSet[str]) -> None:
+        complete: Callable[..., Any] = executor.complete_object_value
+        note = self.entities.add
+
+        def watched(
+            kind: Any,  # noqa: ANN401 - handed on
+            nodes: Any,  # noqa: ANN401 - handed on
+            info: Any,  # noqa: ANN401 - handed on
+            path: Any,  # noqa: ANN401 - handed on
+            source: object,
+            *more: Any,
+        ) -> Any:  # noqa: ANN401 - handed on
+            note(kind, source)
+            if kind.name in never_stored and is_abstract_type(get_named_type(info.return_type)):
+                self.refuse(Reason.TTL_ZERO)
+            return complete(kind, nodes, info, path, source, *more)
+
+        executor.complete_object_value = watched  # type: ignore[method-assign, assignment] # of this one executor
 
 
 # By the variables that `info` brings: each execution has its own, and its executor holds them for as
@@ -82,19 +109,6 @@ def recorder_of(info: GraphQLResolveInfo[Any]) -> Recorder | None:
 def _variables_of(executor: Executor[Any]) -> tuple[object, object]:
     """Return the objects that executors pass to resolvers: Strawberry's, and graphql-core's own."""
     return executor.variable_values.coerced, executor.variable_values
-
-
-def _watch_types(
-    executor: Executor[Any], never_stored: AbstractSet[str], recorder: Recorder
-) -> None:
-    complete: Callable[..., Any] = executor.complete_object_value
-
-    def watched(return_type: Any, nodes: Any, info: Any, *more: Any) -> Any:  # noqa: ANN401 - handed on
-        if return_type.name in never_stored and is_abstract_type(get_named_type(info.return_type)):
-            recorder.refuse(Reason.TTL_ZERO)
-        return complete(return_type, nodes, info, *more)
-
-    executor.complete_object_value = watched  # type: ignore[method-assign, assignment] # of this one executor
 
 
 class _ResponseState(NamedTuple):

@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 from strawberry.types import Info
 
-from strawberry_response_cache.core import CacheConfigurationError
+from strawberry_response_cache.core import CacheConfigurationError, ResponseCache
 from strawberry_response_cache.core._duration import Duration, seconds
 from strawberry_response_cache.core._keys import checked_strings
+from strawberry_response_cache.graphql._context import RequestContext
+from strawberry_response_cache.graphql._extension import ResponseCacheExtension
 from strawberry_response_cache.graphql._hints import TAGS_EXAMPLE, CacheScope
 from strawberry_response_cache.graphql._reasons import Reason
 from strawberry_response_cache.graphql._recorder import Recorder, recorder_of
@@ -96,3 +98,64 @@ def _recorder(info: "Info | GraphQLResolveInfo[Any]") -> Recorder | None:
         msg = f"info is a {type(info).__name__}; pass the resolver's info: strawberry.Info."
         raise TypeError(msg)
     return recorder_of(raw)
+
+
+async def invalidate(info: "Info", *tags: str) -> None:
+    """Purge tags in the tenant of this request, from any resolver: now, and again after a mutation.
+
+    It does not raise because Redis is away: the purge is queued, and until it is replayed nothing of the
+    tenant is read from the cache in this process.
+
+    Args:
+        info: What Strawberry gave the resolver.
+        *tags: As in `ResponseCache.invalidate`.
+
+    Raises:
+        TypeError: If ``info`` is something else, or a tag is not a string.
+        CacheConfigurationError: If the schema has no `ResponseCacheExtension`, or the extension's
+            ``tenant`` gave nothing usable.
+
+    Example:
+        >>> import strawberry
+        >>> from strawberry_response_cache import invalidate
+        >>> @strawberry.type
+        ... class Mutation:
+        ...     @strawberry.mutation
+        ...     async def import_entries(self, info: strawberry.Info) -> bool:
+        ...         await invalidate(info, "Entry", "Account")
+        ...         return True
+    """
+    cache = _purging(info, tags)
+    await cache.invalidate(*tags, queued=True)
+
+
+def invalidate_sync(info: "Info", *tags: str) -> None:
+    """Purge tags in the tenant of this request; the twin of `invalidate`.
+
+    Raises:
+        TypeError: As `invalidate` does.
+        CacheConfigurationError: As `invalidate` does.
+    """
+    cache = _purging(info, tags)
+    cache.invalidate_sync(*tags, queued=True)
+
+
+def _purging(info: "Info", tags: tuple[str, ...]) -> ResponseCache:
+    """Return the cache of the request's tenant, after noting what is to be purged again."""
+    recorder = _recorder(info)
+    named = checked_strings(tags, "tags", TAGS_EXAMPLE)
+    extensions: Any = getattr(info.schema, "extensions", ())
+    options = next(
+        (e._options for e in extensions if isinstance(e, ResponseCacheExtension)),  # noqa: SLF001 - one package
+        None,
+    )
+    if options is None:
+        msg = "The schema has no ResponseCacheExtension; register it in extensions=[...]."
+        raise CacheConfigurationError(msg)
+    if recorder is not None:
+        recorder.purges.update(named)
+    cache = RequestContext(options, info.context).tenant_cache()
+    if cache is None:
+        msg = "The extension's tenant gave nothing usable for this request; nothing was purged."
+        raise CacheConfigurationError(msg)
+    return cache

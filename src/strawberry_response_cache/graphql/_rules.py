@@ -23,13 +23,15 @@ from graphql import (
     is_abstract_type,
     is_composite_type,
     is_interface_type,
+    is_list_type,
     is_object_type,
     is_union_type,
+    is_wrapping_type,
 )
 from strawberry.extensions.field_extension import SyncToAsyncExtension
 from strawberry.field_extensions import InputMutationExtension
 from strawberry.permission import PermissionExtension
-from strawberry.relay import Node
+from strawberry.relay import Edge, Node
 from strawberry.relay.fields import ConnectionExtension, NodeExtension
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
@@ -85,6 +87,7 @@ class FieldRule:
         public: Whether its own hint says PUBLIC.
         stale: Seconds.
         tags: Of the field and of its types.
+        type_tags: ``Type`` for each object type that it can return, and ``[Type]`` where in a list.
         vary: Names of varied values.
         identity: All of a deployed field that a stored response depends on.
         leaf: Whether it returns a scalar or an enum.
@@ -104,6 +107,7 @@ class FieldRule:
     public: bool
     stale: float | None
     tags: tuple[str, ...]
+    type_tags: tuple[str, ...]
     vary: tuple[str, ...]
     identity: str
     leaf: bool
@@ -273,6 +277,7 @@ class SchemaRules:
             own is not None and own.scope is CacheScope.PUBLIC,
             stale,
             _union([*(h.tags for h in hints), *(t.tags for t in spoken)]),
+            _type_tags(parent, name, graphql_field, ordinary),
             _union([*(h.vary for h in hints), *(t.vary for t in spoken)]),
             self._identities.of(coordinate, graphql_field, field, hints),
             not is_composite_type(declared),
@@ -377,6 +382,33 @@ def _picks_its_type(named: GraphQLNamedType) -> bool:
     return isinstance(definition, StrawberryObjectDefinition) and (
         definition.is_type_of is not None or definition.resolve_type is not None
     )
+
+
+def _type_tags(
+    parent: GraphQLObjectType,
+    name: str,
+    graphql_field: GraphQLField,
+    types: Iterable[GraphQLObjectType],
+) -> tuple[str, ...]:
+    """Return the tags by which a purge of a type reaches a field, empty lists and nulls included."""
+    names = [each.name for each in types]
+    listed = _holds_a_list(graphql_field.type) or (name == "node" and _is_edge(parent))
+    return tuple(sorted([*names, *(f"[{each}]" for each in names if listed)]))
+
+
+def _holds_a_list(kind: object) -> bool:
+    while is_wrapping_type(kind):
+        if is_list_type(kind):
+            return True
+        kind = kind.of_type
+    return False
+
+
+def _is_edge(parent: GraphQLObjectType) -> bool:
+    """Whether a type stands between a Relay connection and its nodes, which it lists."""
+    definition = parent.extensions.get(_BACKREF)
+    origin = getattr(definition, "origin", None)
+    return isinstance(origin, type) and issubclass(origin, Edge)
 
 
 def _overrides_node_id(parent: GraphQLObjectType) -> bool:

@@ -19,6 +19,7 @@ from strawberry_response_cache.graphql._context import Options, RequestContext
 from strawberry_response_cache.graphql._documents import Preparation
 from strawberry_response_cache.graphql._foreign import problem_of_executor, problem_of_hooks
 from strawberry_response_cache.graphql._key import UnkeyableError, operation_key, sent_variables
+from strawberry_response_cache.graphql._mutation import Mutation
 from strawberry_response_cache.graphql._plan import Plans, Variant
 from strawberry_response_cache.graphql._reasons import Problem, Reason
 from strawberry_response_cache.graphql._recipe import OperationRecipe, TurnedPrivate
@@ -126,6 +127,8 @@ class Run:
         self._context = context
         self._request: RequestContext  # made in `answer`, of the context that the resolvers see
         self.outcome: Outcome | None = None
+        self.is_async = False
+        self._mutation: Mutation | None = None
 
     def belongs_to(self, schema: GraphQLSchema, document: DocumentNode) -> bool:
         """Whether an executor that was built just now executes this run's document."""
@@ -143,6 +146,8 @@ class Run:
         self._request = RequestContext(self._options, executor.context_value)
         if errors := self._preparation.errors_now():
             return ExecutionResult(None, errors)
+        if executor.operation.operation is OperationType.MUTATION:
+            return self._mutate(executor, execute)
         admitted = self._admitted(executor)
         if isinstance(admitted, Problem):
             return self._bypass(admitted, execute)
@@ -196,6 +201,33 @@ class Run:
                 result = self._bypass(found, run)
                 return await result
             admitted = found
+
+    def _mutate(self, executor: Executor[Any], execute: Callable[[], Any]) -> Any:  # noqa: ANN401 - as `answer`
+        """Run a mutation; what it changed is purged when all of it is over, see `settle`."""
+        self._conclude(Outcome("bypass", Reason.MUTATION, "Mutations always run."))
+        if self._options.enabled is False:
+            return execute()
+        mutation = Mutation(self._request, self._options.reach, self._plans.setting)
+        if _is_synchronous(executor):
+            self._mutation, self.is_async = mutation, False
+            return mutation.run(executor, execute)
+        self._mutation, self.is_async = mutation, True
+        return mutation.run_async(executor, execute)
+
+    async def settle(self) -> None:
+        """Purge what a mutation changed; called after all that other extensions do about it."""
+        if self._mutation is not None:
+            await self._mutation.purge()
+
+    def settle_sync(self) -> None:
+        """Purge what a mutation changed; the twin of `settle`."""
+        if self._mutation is not None:
+            self._mutation.purge_sync()
+
+    def settle_beside(self) -> None:
+        """Purge once more, after the answer is on its way."""
+        if self._mutation is not None:
+            self._mutation.purge_beside()
 
     def _attempt(self, admitted: Admitted) -> "_Attempt":
         max_bytes = admitted.cache._engine.settings.max_entry_bytes  # noqa: SLF001 - a client of the port
@@ -279,8 +311,6 @@ class Run:
 
     def _foreign(self, executor: Executor[Any]) -> Problem | None:
         """Return a problem if the operation is no query, or code beside ours may decide per request."""
-        if executor.operation.operation is OperationType.MUTATION:
-            return Problem(Reason.MUTATION, None, "Mutations always run.")
         if executor.operation.operation is not OperationType.QUERY:
             return Problem(Reason.SUBSCRIPTION, None, "Subscriptions always run.")
         if (off := self._request.switched_off()) is not None:

@@ -1,0 +1,95 @@
+"""Which objects a result holds: by these a purge of one object reaches it."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+from uuid import UUID
+
+from graphql import GraphQLObjectType
+from strawberry.relay import Node
+from strawberry.relay.exceptions import NodeIDAnnotationError
+from strawberry.types.base import StrawberryObjectDefinition
+
+from strawberry_response_cache.core._keys import EVERYTHING_TAGGED, family_of, plain_identity
+
+_BACKREF: Final = "strawberry-definition"
+_MOST_NAMED: Final = 100
+"""Objects that a response names one by one: each is compared on every lookup, by the server."""
+_MOST_TYPES: Final = 100
+
+
+class Entities:
+    """The objects that were completed in one execution, by type."""
+
+    __slots__ = ("_identities", "_nameless", "_seen")
+
+    def __init__(self) -> None:
+        self._identities: dict[str, set[str]] = {}
+        self._nameless: set[str] = set()
+        self._seen: dict[str, str] = {}
+
+    def add(self, kind: GraphQLObjectType, source: object) -> None:
+        """Note an object that is completed as a type."""
+        name = kind.name
+        attribute = self._seen.get(name)
+        if attribute is None:
+            attribute = self._seen[name] = _identity_attribute(kind)
+        identity = _identity(source, attribute)
+        if identity is None:
+            self._nameless.add(name)
+        else:
+            self._identities.setdefault(name, set()).add(identity)
+
+    @property
+    def types(self) -> frozenset[str]:
+        """The names of the types."""
+        return frozenset(self._seen)
+
+    def tags_to_find(self) -> set[str]:
+        """Return the tags of a response: ``Type:id``, or ``Type:*`` where they are too many to name."""
+        families = {f"{name}:*" for name in self._nameless}
+        named = set(self._named())
+        if len(named) > _MOST_NAMED:
+            named = {family for tag in named if (family := family_of(tag))}
+        return named | families
+
+    def tags_to_purge(self) -> set[str]:
+        """Return what a mutation changed: ``Type:id``, and the whole ``Type`` where none is known."""
+        return {*self._named(), *self._nameless}
+
+    def _named(self) -> Iterator[str]:
+        for name, identities in self._identities.items():
+            for identity in identities:
+                yield f"{name}:{identity}"
+
+
+def tags_of_types(type_tags: set[str]) -> set[str]:
+    """Return the tags of the types that can stand in a response, or the one that stands for all."""
+    return type_tags if len(type_tags) <= _MOST_TYPES else {EVERYTHING_TAGGED}
+
+
+def _identity_attribute(kind: GraphQLObjectType) -> str:
+    """Return the name of the attribute that identifies an object of a type: Relay's, or ``id``."""
+    definition = kind.extensions.get(_BACKREF)
+    if not isinstance(definition, StrawberryObjectDefinition):
+        return "id"
+    origin = definition.origin
+    if isinstance(origin, type) and issubclass(origin, Node):
+        try:
+            return origin.resolve_id_attr()
+        except NodeIDAnnotationError:
+            return "id"  # it makes its id by code of its own
+    for each in definition.fields:
+        if (each.graphql_name or each.python_name) == "id":
+            return each.python_name
+    return "id"
+
+
+def _identity(source: object, attribute: str) -> str | None:
+    """Return what identifies an object, as text; None if nothing does."""
+    try:
+        value: Any = getattr(source, attribute, None)
+    except Exception:  # noqa: BLE001 - an attribute of the user's own class, which may do anything
+        return None
+    if value is None and isinstance(source, dict):
+        value = source.get(attribute)
+    return plain_identity(value) if isinstance(value, str | int | UUID) else None

@@ -1,0 +1,125 @@
+"""`@invalidates`: which tags a mutation purges beside what its result holds."""
+
+import logging
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from strawberry.extensions import FieldExtension
+from strawberry.types import Info
+from strawberry.types.field import StrawberryField
+
+from strawberry_response_cache.core import CacheConfigurationError
+from strawberry_response_cache.core._keys import checked_strings
+from strawberry_response_cache.graphql._hints import TAGS_EXAMPLE
+from strawberry_response_cache.graphql._recorder import recorder_of
+from strawberry_response_cache.graphql._templates import Template, UnfilledError
+
+T = TypeVar("T")
+
+logger = logging.getLogger("strawberry_response_cache")
+
+
+def invalidates(*tags: str) -> Callable[[T], T]:
+    """Purge tags after a mutation, before it answers; put it above ``@strawberry.mutation``.
+
+    Args:
+        *tags: Tags such as ``Account``, ``[Account]``, ``Account:42`` or names of your own. In them
+            ``{args.name}`` stands for an argument, by its Python name, and ``{result.attr}`` for an
+            attribute of what the mutation returned; a list gives one tag each, and None gives none.
+            A mutation that fails purges those without ``{result...}``.
+
+    Raises:
+        CacheConfigurationError: If a tag is empty or has another hole, or there is none.
+        TypeError: If a tag is no string, or it stands below ``@strawberry.mutation``.
+
+    Example:
+        >>> import strawberry
+        >>> from strawberry_response_cache import invalidates
+        >>> @strawberry.type
+        ... class Mutation:
+        ...     @invalidates("Account:{args.account_id}", "[Account]")
+        ...     @strawberry.mutation
+        ...     def delete_account(self, account_id: strawberry.ID) -> bool:
+        ...         return True
+    """
+    named = checked_strings(tags, "tags", TAGS_EXAMPLE)
+    if not named or not all(named):
+        msg = 'invalidates needs tags, none of them empty, such as @invalidates("[Account]").'
+        raise CacheConfigurationError(msg)
+    templates = tuple(Template.parse(tag, ("args", "result")) for tag in named)
+
+    def attach(field: T) -> T:
+        if not isinstance(field, StrawberryField):
+            name = getattr(field, "__name__", "change")
+            msg = (
+                f"invalidates must stand above @strawberry.mutation, not below it:\n\n"
+                f'    @invalidates("[Account]")\n    @strawberry.mutation\n    def {name}(self): ...'
+            )
+            raise TypeError(msg)
+        _refuse_unknown_arguments(field, templates)
+        # The first of a field's extensions stands innermost: what a permission refuses never ran.
+        field.extensions = [Invalidates(templates), *field.extensions]
+        return field
+
+    return attach
+
+
+def _refuse_unknown_arguments(field: StrawberryField, templates: tuple[Template, ...]) -> None:
+    known = {argument.python_name for argument in field.arguments}
+    for template in templates:
+        for root, name, *_ in template.holes:
+            if root == "args" and name not in known:
+                listed = ", ".join(sorted(known)) or "none"
+                msg = (
+                    f"{field.python_name}: the tag {template.text!r} names the argument {name!r}, "
+                    f"which there is not (there are: {listed})."
+                )
+                raise CacheConfigurationError(msg)
+
+
+class Invalidates(FieldExtension):
+    """Notes what a mutation is to purge, whether it succeeds or fails."""
+
+    def __init__(self, templates: tuple[Template, ...]) -> None:
+        self._templates = templates
+
+    def resolve(self, next_: Callable[..., Any], source: Any, info: Info, **kwargs: Any) -> Any:  # noqa: ANN401 - as in Strawberry
+        """Run the mutation, then note its tags."""
+        values: dict[str, Any] = {"args": kwargs}
+        try:
+            values["result"] = next_(source, info, **kwargs)
+            return values["result"]
+        finally:
+            self._note(info, values)
+
+    async def resolve_async(
+        self,
+        next_: Callable[..., Any],
+        source: Any,  # noqa: ANN401 - as in Strawberry
+        info: Info,
+        **kwargs: Any,
+    ) -> Any:  # noqa: ANN401 - as in Strawberry
+        """Run the mutation, then note its tags; the twin of `resolve`."""
+        values: dict[str, Any] = {"args": kwargs}
+        try:
+            values["result"] = await next_(source, info, **kwargs)
+            return values["result"]
+        finally:
+            self._note(info, values)
+
+    def _note(self, info: Info, values: dict[str, Any]) -> None:
+        recorder = recorder_of(info._raw_info)  # noqa: SLF001 - Strawberry's name for it
+        if recorder is None:
+            return
+        for template in self._templates:
+            if any(hole[0] not in values for hole in template.holes):
+                continue  # it failed, and there is no result
+            try:
+                recorder.purges.update(template.fill(values))
+            except UnfilledError as error:
+                logger.error(  # noqa: TRY400 - the error holds nothing more
+                    "A tag of @invalidates could not be filled (%s); the whole tenant is purged.",
+                    error,
+                    extra={"response_cache.field": f"{info.field_name}"},
+                )
+                recorder.purges_everything = True

@@ -1,0 +1,98 @@
+"""Tags with holes: ``Account:{args.account_id}`` names the account that an argument names."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, Final
+
+from strawberry_response_cache.core import CacheConfigurationError
+from strawberry_response_cache.core._keys import plain_identity
+
+_HOLE: Final = re.compile(r"\{([a-z]+)((?:\.[A-Za-z_][A-Za-z0-9_]*)+)\}")
+
+
+class UnfilledError(Exception):
+    """A hole has nothing to be filled with; it names the hole, and no value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A tag, cut at its holes.
+
+    Attributes:
+        text: As it was written.
+        literals: The texts around the holes: one more than there are holes.
+        holes: What stands in them, such as ``("args", "account_id")``.
+    """
+
+    text: str
+    literals: tuple[str, ...]
+    holes: tuple[tuple[str, ...], ...]
+
+    @classmethod
+    def parse(cls, text: str, roots: tuple[str, ...]) -> "Template":
+        """Cut a tag at its holes.
+
+        Args:
+            text: The tag.
+            roots: What holes may begin with, such as ``args``.
+
+        Raises:
+            CacheConfigurationError: If a brace is no part of a hole, or a hole begins otherwise.
+        """
+        literals, holes, end = [], [], 0
+        for found in _HOLE.finditer(text):
+            literals.append(text[end : found.start()])
+            holes.append((found[1], *found[2][1:].split(".")))
+            end = found.end()
+        literals.append(text[end:])
+        wrong = [hole[0] for hole in holes if hole[0] not in roots]
+        if wrong or any("{" in literal or "}" in literal for literal in literals):
+            known = " and ".join(f"{{{root}.name}}" for root in roots)
+            msg = f"the tag {text!r} has a hole that is none of {known}."
+            raise CacheConfigurationError(msg)
+        return cls(text, tuple(literals), tuple(holes))
+
+    def fill(self, values: Mapping[str, Any]) -> Iterator[str]:
+        """Yield the tags that come of it: one for each element of a list, none for None.
+
+        Args:
+            values: What each root stands for: a mapping, or an object with attributes.
+
+        Raises:
+            UnfilledError: If there is no such argument or attribute, or it is no string, int or UUID.
+        """
+        choices = [self._choices(hole, values) for hole in self.holes]
+        for chosen in product(*choices):
+            pieces = [self.literals[0]]
+            for value, literal in zip(chosen, self.literals[1:], strict=True):
+                pieces += [value, literal]
+            yield "".join(pieces)
+
+    def _choices(self, hole: tuple[str, ...], values: Mapping[str, Any]) -> list[str]:
+        found: list[Any] = [values[hole[0]]]
+        for name in hole[1:]:
+            found = [_step(each, name, hole) for each in _flat(found)]
+        texts = []
+        for each in _flat(found):
+            text = plain_identity(each)
+            if text is None:
+                raise UnfilledError(".".join(hole))
+            texts.append(text)
+        return texts
+
+
+def _flat(values: Iterable[Any]) -> Iterator[Any]:
+    for value in values:
+        if isinstance(value, list | tuple | set | frozenset):
+            yield from _flat(value)
+        elif value is not None:
+            yield value
+
+
+def _step(value: Any, name: str, hole: tuple[str, ...]) -> Any:  # noqa: ANN401 - whatever the user's objects hold
+    try:
+        return value[name] if isinstance(value, Mapping) else getattr(value, name)
+    except Exception:  # noqa: BLE001 - the user's own object, whose attributes may raise anything
+        raise UnfilledError(".".join(hole)) from None
