@@ -37,8 +37,6 @@ class RequestContext:
     tenant: Tenant
     user: User
     ledger: Ledger
-    cache: ResponseCache
-    """Narrowed to the tenant."""
     accounts: DataLoader[int, AccountRecord | None]
     balances: DataLoader[int, int]
 
@@ -55,7 +53,6 @@ class RequestContext:
             tenant=tenant,
             user=identity.user,
             ledger=ledger,
-            cache=services.cache.for_tenant(tenant.id),
             accounts=DataLoader(ledger.accounts_by_id),
             balances=DataLoader(ledger.balances),
         )

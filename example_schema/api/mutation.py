@@ -1,4 +1,8 @@
-"""The mutations. They are never cached, and purge what they make out of date."""
+"""The mutations. They are never cached.
+
+What their results hold, and lists of such objects, is purged before they answer; `@invalidates` names
+what else follows from it.
+"""
 
 import datetime as dt
 from decimal import Decimal
@@ -7,10 +11,10 @@ import strawberry
 
 from example_schema.api.arguments import parse_account_id
 from example_schema.api.context import Info
-from example_schema.api.freshness import forget_answers
 from example_schema.api.objects import Account, Entry
 from example_schema.books.money import to_cents
 from example_schema.books.tables import AccountKind
+from strawberry_response_cache import invalidates
 
 
 @strawberry.input(description="A posting to make.")
@@ -36,6 +40,7 @@ class CreateAccountInput:
 class Mutation:
     """What can be written to the books."""
 
+    @invalidates("Account:{result.account_id}", "BalanceSheet")
     @strawberry.mutation
     async def post_entry(self, info: Info, input: PostEntryInput) -> Entry:  # noqa: A002
         """Post an entry in the name of the user who asks."""
@@ -46,14 +51,13 @@ class Mutation:
             memo=input.memo,
             posted_by=info.context.user.id,
         )
-        await forget_answers(info.context)
         return Entry.of(record)
 
+    @invalidates("BalanceSheet")
     @strawberry.mutation
     async def create_account(self, info: Info, input: CreateAccountInput) -> Account:  # noqa: A002
         """Open an account in the books of the tenant."""
         record = await info.context.ledger.create_account(
             code=input.code, name=input.name, kind=input.kind
         )
-        await forget_answers(info.context)
         return Account.of(record)

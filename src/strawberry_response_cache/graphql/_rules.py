@@ -31,7 +31,7 @@ from graphql import (
 from strawberry.extensions.field_extension import SyncToAsyncExtension
 from strawberry.field_extensions import InputMutationExtension
 from strawberry.permission import PermissionExtension
-from strawberry.relay import Edge, Node
+from strawberry.relay import Node
 from strawberry.relay.fields import ConnectionExtension, NodeExtension
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
@@ -392,7 +392,10 @@ def _type_tags(
 ) -> tuple[str, ...]:
     """Return the tags by which a purge of a type reaches a field, empty lists and nulls included."""
     names = [each.name for each in types]
-    listed = _holds_a_list(graphql_field.type) or (name == "node" and _is_edge(parent))
+    # An edge of a connection stands between a list and what it lists:
+    # https://relay.dev/graphql/connections.htm#sec-Edge-Types
+    is_edge = name == "node" and "cursor" in parent.fields
+    listed = is_edge or _holds_a_list(graphql_field.type)
     return tuple(sorted([*names, *(f"[{each}]" for each in names if listed)]))
 
 
@@ -402,13 +405,6 @@ def _holds_a_list(kind: object) -> bool:
             return True
         kind = kind.of_type
     return False
-
-
-def _is_edge(parent: GraphQLObjectType) -> bool:
-    """Whether a type stands between a Relay connection and its nodes, which it lists."""
-    definition = parent.extensions.get(_BACKREF)
-    origin = getattr(definition, "origin", None)
-    return isinstance(origin, type) and issubclass(origin, Edge)
 
 
 def _overrides_node_id(parent: GraphQLObjectType) -> bool:
