@@ -107,6 +107,23 @@ async def test_a_closed_port_costs_the_run(
         assert (response.age, response.ttl) == (0, 0)
 
 
+async def test_a_store_inside_this_process_is_no_slower_than_the_process(
+    new_cache: Callable[..., ResponseCache], face: Any
+) -> None:
+    """A deadline would only count how long the machine let nothing of this process run."""
+    cache = new_cache("memory://", **HURRIED)
+    source: Any = cache._engine.handle._address.source(False)
+    stall = source.keep.connection_kwargs["server"].lock
+    statuses = []
+
+    for _ in range(2):
+        stall.acquire()
+        threading.Timer(8 * HURRIED["read_deadline"], stall.release).start()
+        statuses.append((await face.remember(cache, ["a"], 60, lambda: "v")).status)
+
+    assert statuses == [MISS, HIT]
+
+
 async def test_a_missing_socket_costs_the_run(
     new_cache: Callable[..., ResponseCache], face: Any
 ) -> None:

@@ -62,7 +62,7 @@ class AsyncBackplane:
             await asyncio.sleep(self._listening.interval)
 
     async def _subscribe(self, source: Source, pulse: Pulse) -> None:
-        deadline = self._listening.connect_deadline
+        deadline = source.deadline(self._listening.connect_deadline)
         raw = source.open(asynchronous=True, timeout=None, connect_timeout=deadline)
         try:
             async with asyncio.timeout(deadline):

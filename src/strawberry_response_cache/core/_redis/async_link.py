@@ -102,7 +102,7 @@ class AsyncLink:
 
     def _start(self, batch: list[Ask], deadline: float, *, urgent: bool) -> None:
         task = asyncio.get_running_loop().create_task(
-            self._run(batch, deadline, urgent=urgent), context=self._context
+            self._run(batch, self._source.deadline(deadline), urgent=urgent), context=self._context
         )
         self._batches.add(task)
         task.add_done_callback(partial(self._batch_is_over, urgent))
@@ -192,7 +192,7 @@ class AsyncLink:
 
     async def _connect(self) -> Connection:
         """Open a connection and learn which run of the server it leads to."""
-        deadline = self._settings.connect_deadline
+        deadline = self._source.deadline(self._settings.connect_deadline)
         raw = self._source.open(asynchronous=True, timeout=None, connect_timeout=deadline)
         connection = Connection(raw)
         try:

@@ -54,12 +54,13 @@ class SyncLink:
         Raises:
             Exception: Whatever redis-py raises on a server that is gone, slow or talks nonsense.
         """
-        if not self._turns.acquire(timeout=deadline):
+        seconds = self._source.deadline(deadline or self._settings.read_deadline)
+        if not self._turns.acquire(timeout=None if deadline is None else seconds):
             raise TimeoutError
         try:
             began = self._breaker.admit(urgent=deadline is not None)
             try:
-                share = self._exchange(calls, deadline or self._settings.read_deadline)
+                share = self._exchange(calls, seconds)
             except BaseException:
                 self._breaker.failed(began)
                 raise
@@ -124,7 +125,7 @@ class SyncLink:
 
     def _connect(self) -> Connection:
         """Open a connection and learn which run of the server it leads to."""
-        deadline = self._settings.connect_deadline
+        deadline = self._source.deadline(self._settings.connect_deadline)
         # The watchdog counts the deadline of an exchange; the socket's own is only a last resort.
         timeout = max(deadline, self._settings.longest_deadline)
         raw = self._source.open(asynchronous=False, timeout=timeout, connect_timeout=deadline)
