@@ -20,6 +20,8 @@ from typing import IO, TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from example_schema.__main__ import main
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -158,7 +160,17 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
 StartService = Callable[..., AbstractContextManager[RunningService]]
 """Takes arguments of the command line, `redis_url=` and `ready=`, as `started` does."""
 
-FailToStart = Callable[..., subprocess.CompletedProcess[str]]
+
+@dataclass(frozen=True)
+class Ended:
+    """What a service that could not start said on its way out."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+FailToStart = Callable[..., Ended]
 """Takes arguments of the command line and `redis_url=`."""
 
 
@@ -170,10 +182,10 @@ def start(tmp_path: Path) -> StartService:
 
 @pytest.fixture
 def fail_to_start(tmp_path: Path) -> FailToStart:
-    """Run a service that cannot start, and return what it says on its way out."""
+    """Run a service that cannot start, as a process of its own."""
 
-    def run(*arguments: str, redis_url: str | None = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
+    def run(*arguments: str, redis_url: str | None = None) -> Ended:
+        finished = subprocess.run(
             command(tmp_path / "ledger.sqlite3", *arguments),
             cwd=REPOSITORY,
             env=environment(redis_url),
@@ -182,8 +194,28 @@ def fail_to_start(tmp_path: Path) -> FailToStart:
             timeout=DEADLINE,
             check=False,
         )
+        return Ended(finished.returncode, finished.stdout, finished.stderr)
 
     return run
+
+
+@pytest.fixture
+def fail_to_start_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Iterator[FailToStart]:
+    """Run a service that cannot start in this process, which spares the seconds of starting one."""
+    handler = signal.getsignal(signal.SIGTERM)
+
+    def run(*arguments: str, redis_url: str | None = None) -> Ended:
+        words = command(tmp_path / "ledger.sqlite3", *arguments)
+        monkeypatch.setattr(sys, "argv", words[words.index("-m") + 1 :])
+        monkeypatch.setattr(os, "environ", environment(redis_url))
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Ended(int(ended.value.code or 0), *capfd.readouterr())
+
+    yield run
+    signal.signal(signal.SIGTERM, handler)
 
 
 @pytest.fixture

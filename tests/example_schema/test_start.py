@@ -120,8 +120,8 @@ def test_without_redis_requests_are_answered_and_nothing_is_cached(
         "127.0.0.1:6379",
     ],
 )
-def test_no_start_prints_a_password(fail_to_start: FailToStart, redis_url: str) -> None:
-    finished = fail_to_start(redis_url=redis_url)
+def test_no_start_prints_a_password(fail_to_start_here: FailToStart, redis_url: str) -> None:
+    finished = fail_to_start_here(redis_url=redis_url)
 
     assert finished.returncode == 1
     assert finished.stderr.startswith("Error: REDIS_URL cannot be used")
@@ -139,10 +139,12 @@ def test_a_port_in_use_is_one_line(fail_to_start: FailToStart) -> None:
     assert finished.stderr.count("\n") == 1
 
 
-def test_an_unwritable_database_is_one_line(fail_to_start: FailToStart, tmp_path: Path) -> None:
+def test_an_unwritable_database_is_one_line(
+    fail_to_start_here: FailToStart, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("not a folder")
 
-    finished = fail_to_start("--database", str(tmp_path / "file" / "ledger.sqlite3"))
+    finished = fail_to_start_here("--database", str(tmp_path / "file" / "ledger.sqlite3"))
 
     assert finished.returncode == 1
     assert finished.stderr.startswith("Error: The database ")
