@@ -14,11 +14,9 @@ from strawberry_response_cache.core._engine import Engine
 from strawberry_response_cache.core._errors import CacheConfigurationError
 from strawberry_response_cache.core._flights import leading, note_unfit_part
 from strawberry_response_cache.core._handle import RedisHandle
-from strawberry_response_cache.core._keys import (
-    EntryKeys,
-    Keyspace,
-    checked_key_parts,
-)
+from strawberry_response_cache.core._keys import EntryKeys, Keyspace
+from strawberry_response_cache.core._local import are_plain, keys_of, local_hit
+from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._observer import Observer, Silence, Subject
 from strawberry_response_cache.core._port import Ping
 from strawberry_response_cache.core._purges import Purges
@@ -165,6 +163,10 @@ class ResponseCache:
             2026-01-31 generated
         """
         keys = self._keys(key_parts)
+        if self._engine.has_memory and are_plain(ttl, stale, tags):
+            memory = self._engine.async_driver().memory
+            if (hit := self._local_hit(memory, keys, as_type)) is not None:
+                return hit
         recipe = self._recipe(ttl, as_type, stale, tags, cacheable)
         if recipe.ttl_ms == 0:
             value = await awaited(generator)
@@ -211,6 +213,10 @@ class ResponseCache:
             ('miss', 'hit', {'EUR': 12})
         """
         keys = self._keys(key_parts)
+        if self._engine.has_memory and are_plain(ttl, stale, tags):
+            memory = self._engine.sync_driver().memory
+            if (hit := self._local_hit(memory, keys, as_type)) is not None:
+                return hit
         recipe = self._recipe(ttl, as_type, stale, tags, cacheable)
         if recipe.ttl_ms == 0:
             value = plain(generator)
@@ -334,6 +340,14 @@ class ResponseCache:
         )
         return wanted.in_order(results)
 
+    def _local_hit(
+        self, memory: Memory | None, keys: EntryKeys, as_type: object
+    ) -> CachedResponse[Any] | None:
+        """Return what local memory holds, unless it counts as a part or Redis owes us a purge."""
+        if memory is None or leading.get() or self._engine.queue.owes(self._keyspace):
+            return None
+        return local_hit(memory, keys, as_type)
+
     def _recipe(
         self,
         ttl: "Duration | Callable[[T], Duration]",
@@ -412,7 +426,7 @@ class ResponseCache:
         )
 
     def _keys(self, key_parts: Sequence[str]) -> EntryKeys:
-        return self._keyspace.keys(checked_key_parts(key_parts))
+        return keys_of(self._keyspace, key_parts)
 
     # -- For clients of the port, such as GraphQL --------------------------------------------------
 

@@ -50,6 +50,7 @@ class Engine:
     ) -> None:
         self.handle = handle
         self.settings = settings
+        self.has_memory = settings.local_bytes > 0
         self.observer = observer
         self.limits = Limits(
             lease_ms=round(settings.lease * 1000),
@@ -107,6 +108,9 @@ class Engine:
         Raises:
             CacheConfigurationError: If the handle was made around an async client.
         """
+        driver = self._sync
+        if driver is not None:
+            return driver
         with self._lock:
             if self._sync is None:
                 transport = self.handle.sync_transport(self.settings)

@@ -83,6 +83,18 @@ class Memory:
 
     def get(self, keys: EntryKeys) -> Entry | None:
         """Return an entry as it is now, if it is here and can be trusted."""
+        found = self.find(keys)
+        if found is None:
+            return None
+        entry, remaining_ms = found
+        return Entry(entry.recording, entry.write_id, entry.epoch, entry.clock, remaining_ms)
+
+    def find(self, keys: EntryKeys) -> tuple[Entry, int] | None:
+        """Return an entry as it was when it was kept, and for how many milliseconds it stays fresh.
+
+        Returns:
+            None if it is not here, or cannot be trusted.
+        """
         kept = self._kept.get(keys.entry)
         if kept is None:
             return None
@@ -95,9 +107,7 @@ class Memory:
                 self._remove(keys.entry)
                 return None
             self._kept.move_to_end(keys.entry)
-        entry = kept.entry
-        remaining_ms = entry.remaining_ms - round((now - kept.kept_at) * 1000)
-        return Entry(entry.recording, entry.write_id, entry.epoch, entry.clock, remaining_ms)
+        return kept.entry, kept.entry.remaining_ms - round((now - kept.kept_at) * 1000)
 
     def ticket(self) -> Ticket:
         """Return what `keep` asks for; to be taken before Redis is asked."""

@@ -44,7 +44,10 @@ class SyncBackplane:
     def is_live(self) -> bool:
         """Whether every server in use was heard lately."""
         pulses = list(self._pulses.values())
-        return bool(pulses) and all(pulse.is_live() for pulse in pulses)
+        for pulse in pulses:  # each hit asks: `all` with a generator takes thrice as long
+            if not pulse.is_live():
+                return False
+        return bool(pulses)
 
     def _keep(self, end: threading.Event) -> None:
         """Have one subscription for each server in use."""
@@ -91,9 +94,11 @@ class SyncBackplane:
         finally:
             raw.disconnect()
 
-    @staticmethod
-    def _take(raw: Any, pulse: Pulse) -> None:  # noqa: ANN401 - a connection of redis-py
+    def _take(self, raw: Any, pulse: Pulse) -> None:  # noqa: ANN401 - a connection of redis-py
         """Take the next message, if one comes within an interval."""
+        # The timeout of the socket would not do: that of fakeredis has none.
+        if not raw.can_read(timeout=self._listening.interval):
+            return
         try:
             reply = raw.read_response(disable_decoding=True, disconnect_on_error=False)
         except RedisTimeoutError:

@@ -1,0 +1,189 @@
+"""A hit in local memory takes a short way, and nobody can tell by its answers."""
+
+import datetime
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from strawberry_response_cache.core import (
+    CacheConfigurationError,
+    CacheDetail,
+    CacheStatus,
+    ResponseCache,
+)
+from strawberry_response_cache.core._keys import Keyspace
+from strawberry_response_cache.core._local import keys_of
+from tests.core.test_memory import local
+
+Eventually = Callable[[Callable[[], object]], Awaitable[None]]
+
+
+def never() -> Any:
+    message = "a hit was promised"
+    raise AssertionError(message)
+
+
+@pytest.fixture
+def local_cache(new_cache: Callable[..., ResponseCache], url: str) -> ResponseCache:
+    """A cache whose local memory is trusted however slow the machine is."""
+    return new_cache(url, local_bytes=1_000_000, local_max_lag=60)
+
+
+async def test_it_answers_with_value_age_and_ttl(local_cache: ResponseCache, face: Any) -> None:
+    await local(local_cache, face, ["a"], tags=["t"])
+    response = await face.remember(local_cache, ["a"], 60, never, tags=["t"], stale=5)
+
+    assert (response.value, response.status) == ("value", CacheStatus.HIT)
+    assert response.detail is CacheDetail.LOCAL
+    assert response.age >= 0
+    assert 0 < response.ttl <= 60
+    assert response.age + response.ttl == pytest.approx(60)
+
+
+async def test_ways_to_ask_that_are_not_plain_get_the_same_hit(
+    local_cache: ResponseCache, face: Any
+) -> None:
+    class Name(str):
+        __slots__ = ()
+
+    await local(local_cache, face, ["a"])
+    for parts, ttl, more in (
+        (("a",), 60, {}),
+        ([Name("a")], 60, {}),
+        (["a"], datetime.timedelta(minutes=1), {}),
+        (["a"], lambda _: 60, {}),
+        (["a"], 60.0, {"tags": {"t"}, "stale": datetime.timedelta(seconds=1)}),
+        (["a"], 60, {"tags": lambda _: ["t"], "background": True}),
+    ):
+        response = await face.remember(local_cache, parts, ttl, never, **more)
+        assert response.detail is CacheDetail.LOCAL
+
+
+@pytest.mark.parametrize(
+    ("ttl", "more"),
+    [
+        (float("nan"), {}),
+        (-1, {}),
+        (10**10, {}),
+        ("60", {}),
+        (True, {}),
+        (60, {"stale": -1}),
+        (60, {"stale": True}),
+        (60, {"tags": "t"}),
+        (60, {"tags": [1]}),
+        (60, {"tags": None}),
+        (60, {"as_type": object()}),
+    ],
+)
+async def test_what_is_wrong_is_refused_all_the_same(
+    local_cache: ResponseCache, face: Any, ttl: Any, more: dict[str, Any]
+) -> None:
+    await local(local_cache, face, ["a"])
+    with pytest.raises((CacheConfigurationError, TypeError)):
+        await face.remember(local_cache, ["a"], ttl, never, **more)
+
+
+async def test_a_ttl_of_zero_generates_all_the_same(local_cache: ResponseCache, face: Any) -> None:
+    await local(local_cache, face, ["a"])
+    response = await face.remember(local_cache, ["a"], 0, lambda: "new")
+
+    assert (response.value, response.status) == ("new", CacheStatus.BYPASS)
+
+
+async def test_tenants_stay_apart(local_cache: ResponseCache, face: Any) -> None:
+    await local(local_cache, face, ["a"])
+    for tenant in ("one", "two"):
+        narrowed = local_cache.for_tenant(tenant)
+        first = await face.remember(narrowed, ["a"], 60, lambda t=tenant: t)
+        again = await face.remember(narrowed, ["a"], 60, never)
+        assert (first.value, again.value) == (tenant, tenant)
+
+
+async def test_what_cannot_be_rebuilt_is_generated_again(
+    local_cache: ResponseCache, face: Any
+) -> None:
+    await local(local_cache, face, ["a"])
+    response = await face.remember(local_cache, ["a"], 60, lambda: 1, as_type=int)
+
+    assert (response.value, response.status) == (1, CacheStatus.MISS)
+
+
+async def test_a_part_from_local_memory_purges_the_whole(
+    local_cache: ResponseCache, face: Any
+) -> None:
+    await local(local_cache, face, ["part"], tags=["t"])
+
+    if face.synchronous:
+
+        def generate() -> Any:
+            return local_cache.remember_sync(["part"], 60, never).value
+
+        local_cache.remember_sync(["whole"], 60, generate)
+    else:
+
+        async def generate_async() -> Any:
+            return (await local_cache.remember(["part"], 60, never)).value
+
+        await local_cache.remember(["whole"], 60, generate_async)
+    await face.invalidate(local_cache, "t")
+
+    assert (await face.remember(local_cache, ["whole"], 60, lambda: "new")).value == "new"
+
+
+async def test_while_redis_owes_a_purge_nothing_local_is_read(
+    local_cache: ResponseCache, face: Any
+) -> None:
+    await local(local_cache, face, ["a"])
+    queue = local_cache._engine.queue
+    queue.add(local_cache._keyspace, ("t",))
+    queue._is_replaying = True  # as another caller would, who waits for Redis
+
+    response = await face.remember(local_cache, ["a"], 60, lambda: "new")
+    assert (response.value, response.detail) == ("new", CacheDetail.PURGE_PENDING)
+
+
+async def test_it_stays_trusted_for_as_long_as_the_server_answers(
+    new_cache: Callable[..., ResponseCache], url: str, face: Any, eventually: Eventually
+) -> None:
+    cache = new_cache(url, local_bytes=1_000_000, local_max_lag=0.4)
+    await local(cache, face, ["a"])
+    driver: Any = cache._engine.sync_driver() if face.synchronous else cache._engine.async_driver()
+    (pulse,) = driver._backplane._pulses.values()
+    heard: set[float] = set()
+
+    def is_heard_again_and_again() -> bool:
+        heard.add(pulse._heard_at)
+        return len(heard) > 8
+
+    await eventually(is_heard_again_and_again)
+
+
+class Impostor(str):
+    """Claims to be equal to another string."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return other == "a"
+
+    def __hash__(self) -> int:
+        return hash("a")
+
+
+def test_a_part_that_claims_to_be_another_does_not_get_its_keys() -> None:
+    keyspace = Keyspace("test")
+
+    assert keys_of(keyspace, [Impostor("b")]) == keys_of(keyspace, ["b"])
+    assert keys_of(keyspace, ["a"]) != keys_of(keyspace, [Impostor("b")])
+
+
+@given(st.lists(st.text()), st.sampled_from([list, tuple]), st.integers(1, 3))
+def test_remembered_keys_are_those_that_the_parts_name(
+    parts: list[str], kind: Callable[[list[str]], Any], spread: int
+) -> None:
+    for keyspace in (Keyspace("test", spread=spread), Keyspace("test", ("t",), spread)):
+        for _ in range(2):
+            assert keys_of(keyspace, kind(parts)) == keyspace.keys(parts)
