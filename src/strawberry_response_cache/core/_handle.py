@@ -30,14 +30,18 @@ if TYPE_CHECKING:
     import redis.asyncio
 
 _handles: "weakref.WeakSet[RedisHandle]" = weakref.WeakSet()
+_inherited: list[object] = []
+"""What a child has of its parent's connections, held for ever. A stream that ends takes its socket out
+of its loop's epoll, which a child shares with its parent: the parent would wait for answers in vain."""
 
 
-def _drop_inherited_connections() -> None:
+def _leave_connections_to_the_parent() -> None:
     for handle in list(_handles):
+        _inherited.append(handle.connections())
         handle.forget_connections()
 
 
-os.register_at_fork(after_in_child=_drop_inherited_connections)
+os.register_at_fork(after_in_child=_leave_connections_to_the_parent)
 
 
 class RedisHandle:
@@ -88,6 +92,10 @@ class RedisHandle:
         self._address = address
         self.forget_connections()
         _handles.add(self)
+
+    def connections(self) -> object:
+        """Return what holds all connections, for whoever has to keep them from ending."""
+        return dict(self._async), self._sync
 
     def forget_connections(self) -> None:
         """Drop all connections without closing them: after a fork, their sockets are the parent's."""
