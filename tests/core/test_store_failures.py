@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import socket
 import threading
@@ -122,6 +123,21 @@ async def test_a_store_inside_this_process_is_no_slower_than_the_process(
         statuses.append((await face.remember(cache, ["a"], 60, lambda: "v")).status)
 
     assert statuses == [MISS, HIT]
+
+
+async def test_an_answer_that_nobody_reads_costs_the_run(valkey_cache: ResponseCache) -> None:
+    async def generate() -> str:
+        return "v"
+
+    await valkey_cache.remember(["a"], 60, generate)
+    transport: Any = valkey_cache._engine.async_driver().transport
+    (idle,) = transport._link._idle
+    idle.raw._writer.transport.pause_reading()
+    transport._link._settings = dataclasses.replace(transport._link._settings, read_deadline=0.05)
+
+    async with asyncio.timeout(60):
+        response = await valkey_cache.remember(["a"], 60, generate)
+    assert response.detail is CacheDetail.STORE_FAILURE
 
 
 async def test_a_missing_socket_costs_the_run(

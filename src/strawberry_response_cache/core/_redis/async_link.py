@@ -25,6 +25,9 @@ from strawberry_response_cache.core._redis.wire import checked, pack, split, unk
 _PASSES: Final = 3
 """Passes of the loop in which bytes that have arrived become a reply: read, fed, woken for."""
 
+_MOST_PASSES: Final = 10_000
+"""Passes in which bytes that have arrived are read, whatever is read: 2 GB, or about a second."""
+
 _URGENT_BATCHES: Final = 2
 """Batches of purges in flight at once; what comes meanwhile shares the next."""
 
@@ -222,21 +225,23 @@ class _Watch:
     """A deadline for the server, not for us.
 
     When the time is up, the answer may well have come while this loop was busy. So only passes of
-    the loop that found nothing to read end the exchange.
+    the loop that found nothing to read end the exchange, or so many that nobody can be reading.
     """
 
-    __slots__ = ("_guard", "_handle", "_loop", "_passes", "_raw")
+    __slots__ = ("_guard", "_handle", "_left", "_loop", "_passes", "_raw")
 
     def __init__(self, raw: Any, guard: asyncio.Timeout, deadline: float) -> None:  # noqa: ANN401 - a connection of redis-py
         self._raw = raw
         self._guard = guard
         self._passes = _PASSES
+        self._left = _MOST_PASSES
         self._loop = asyncio.get_running_loop()
         self._handle: asyncio.Handle = self._loop.call_later(deadline, self._time_is_up)
 
     def _time_is_up(self) -> None:
         self._passes = _PASSES if _has_unread(self._raw) else self._passes - 1
-        if self._passes > 0:
+        self._left -= 1
+        if self._passes > 0 and self._left > 0:
             self._handle = self._loop.call_soon(self._time_is_up)
         else:
             self._guard.reschedule(self._loop.time())
