@@ -5,7 +5,8 @@
 Every candidate answers for the same 16 kB of JSON from the same Valkey, which this program starts and
 stops. Candidates take turns (A B C A B C ...), so that what else the machine does falls on all of them;
 of the rounds stand the median, the minimum, and the median of the ratios to the bare GET of the same
-round. A bare GET is ``get()`` of the same redis-py client without deadlines, and the same JSON reader.
+round. A scene ends with the round in which its seconds are over, so that all of them together take about
+five minutes on whatever machine. A bare GET is ``get()`` of the same redis-py client without deadlines, and the same JSON reader.
 
 Ours has the settings that it comes with. The others are as their documentation says, with longer deadlines,
 so that a busy machine does not end the run:

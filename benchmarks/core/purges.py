@@ -13,6 +13,7 @@ from typing import Protocol
 
 from cashews import Cache as Cashews
 
+from benchmarks.core.rounds import within_budget
 from benchmarks.core.server import Server
 from benchmarks.core.table import Row
 from benchmarks.core.work import PATIENCE, TTL, Work
@@ -134,7 +135,7 @@ async def scene(server: Server, sizes: Mapping[int, int]) -> list[Row]:
     candidates: dict[str, Tagged] = {"ours": OursTagged(server), "cashews": CashewsTagged(server)}
     for size, rounds in sizes.items():
         samples: dict[str, list[float]] = {name: [] for name in candidates}
-        for _ in range(rounds):
+        for _ in within_budget(rounds):
             for name, candidate in candidates.items():
                 if not samples[name] or samples[name][-1] < LONG:
                     samples[name].append(await _purge(server, candidate, size))

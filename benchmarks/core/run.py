@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 
 from benchmarks.core import crowds, hits, local_memory, misses, processes, purges
@@ -47,7 +48,9 @@ def main() -> None:
             if name in (arguments.scenes or scenes):
                 print(f"{name} ...", file=sys.stderr)
                 server.empty()
+                started = time.monotonic()
                 rows += scene(server)
+                print(f"  {time.monotonic() - started:.0f} s", file=sys.stderr)
         print(f"{description(server)}\n\n{render(rows)}")
 
 
