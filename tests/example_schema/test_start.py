@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
+from tests.example_schema.conftest import is_listening
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -47,21 +49,10 @@ def test_the_printed_command_shows_a_miss_then_a_hit_and_the_time(service: Runni
         assert '"balanceSheet"' in body
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_embedded_valkey_ends_with_the_service(
-    start: StartService, number: signal.Signals
+def test_ctrl_c_ends_the_embedded_valkey_too_and_a_second_start_keeps_the_database(
+    start: StartService,
 ) -> None:
-    with start() as service:
-        address = service.valkey
-        with socket.create_connection(address):
-            pass
-        service.stop(number)
-
-    with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(address)
-
-
-def test_a_second_start_keeps_the_database(start: StartService) -> None:
+    """That SIGTERM ends the Valkey is seen where the service of the session ends."""
     post = (
         'mutation { postEntry(input: {accountId: "1", amount: "1.00", postedOn: "2026-01-31", '
         'memo: "Kept"}) { id } }'
@@ -69,7 +60,9 @@ def test_a_second_start_keeps_the_database(start: StartService) -> None:
     with start() as service:
         assert any(line.startswith("Filling ") for line in service.lines)
         entry_id = service.ask(post)["data"]["postEntry"]["id"]
-        service.stop()
+        assert is_listening(service.valkey)
+        service.stop(signal.SIGINT)
+    assert not is_listening(service.valkey)
 
     with start() as service:
         assert not any(line.startswith("Filling ") for line in service.lines)
