@@ -29,6 +29,15 @@ UNHURRIED: dict[str, Any] = {
 default is tested on its own."""
 
 
+FIRST = ("tests/example_schema/", "tests/core/test_imports.py", "tests/test_readme.py")
+"""What starts interpreters, for seconds each: begun last, one worker would end alone with it."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run what takes longest first."""
+    items.sort(key=lambda item: not item.nodeid.startswith(FIRST))
+
+
 def _start(port: int | None = None, **options: Any) -> ValkeyServer:
     """Start a server on a port that is free, and not only unused a moment ago by this process."""
     for attempt in range(5):

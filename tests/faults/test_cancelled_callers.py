@@ -12,6 +12,8 @@ from tests.faults.callers import until_idle
 from tests.faults.proxy import Proxy
 from tests.faults.wire import Hold, Lose
 
+pytestmark = pytest.mark.quick
+
 Eventually = Callable[[Callable[[], object]], Awaitable[None]]
 CANCELLATIONS = 25
 

@@ -13,6 +13,8 @@ from tests.faults.stopwatch import Stopwatch
 from tests.faults.ways import AWAY
 from tests.faults.wire import Cut, Delay, Hold, Lose, Trickle
 
+pytestmark = pytest.mark.quick
+
 Eventually = Callable[[Callable[[], object]], Awaitable[None]]
 BIG = "stored" * 500
 

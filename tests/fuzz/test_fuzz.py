@@ -12,6 +12,7 @@ LONGEST = 40
 """Seconds that a mutant is given on the slowest of machines."""
 
 
+@pytest.mark.quick
 async def test_no_promise_is_broken_while_everything_collides() -> None:
     report = await run(Options(seconds=5))
     assert report.violations == []
@@ -23,6 +24,7 @@ async def test_no_promise_is_broken_while_everything_collides() -> None:
     assert report.counted["runs"] < report.counted["answers"]
 
 
+@pytest.mark.quick
 async def test_no_promise_is_broken_while_everything_goes_wrong() -> None:
     faults = tuple(Fault)
     report = await run(
