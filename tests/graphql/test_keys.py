@@ -1,10 +1,14 @@
 """The two columns of the key: which requests share an entry, and which never do."""
 
-from collections.abc import Callable
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import strawberry
+from strawberry.extensions import SchemaExtension
 from strawberry.scalars import JSON
 
 from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
@@ -137,3 +141,52 @@ async def test_different_requests_never_share_an_entry(
         result = await schema.execute(query, **request)
         assert result.errors is None
         assert status(result) == "miss"
+
+
+class Persisted(SchemaExtension):
+    """Takes a document by its id, as servers of persisted operations do."""
+
+    def on_operation(self) -> Iterator[None]:
+        if self.execution_context.query == "id:1":
+            self.execution_context.query = '{ echo(text: "persisted") }'
+        yield
+
+
+async def test_a_persisted_document_by_its_id_and_by_its_text_are_one(cache: ResponseCache) -> None:
+    extension = ResponseCacheExtension(cache, tenant=None, debug=True)
+    for extensions in ([extension, Persisted], [Persisted, extension]):
+        await cache.clear()
+        schema = strawberry.Schema(Query, extensions=extensions)
+        assert status(await schema.execute("id:1")) == "miss"
+        extra = {"operation_extensions": {"persistedQuery": {"sha256Hash": "1"}}}
+        assert status(await schema.execute("id:1", **extra)) == "hit"
+        assert status(await schema.execute('{ echo(text: "persisted") }')) == "hit"
+
+
+WORKER = """
+import sys
+import strawberry
+from strawberry_response_cache import ResponseCache, ResponseCacheExtension
+from tests.graphql.test_keys import Circle, Query, Square
+
+cache = ResponseCache.from_url(sys.argv[1], prefix="test", read_deadline=20, connect_deadline=20)
+extension = ResponseCacheExtension(cache, tenant=None, vary={"a": lambda _: {"x": 1, "y": 2}}, debug=True)
+schema = strawberry.Schema(Query, types=[Square, Circle], extensions=[extension])
+query = "query ($r: Range) { shapes { area ... on Circle { radius } ... on Square { side } } echo(within: $r) }"
+result = schema.execute_sync(query, {"r": {"low": 1, "high": 2, "tags": ["a"]}})
+print(result.extensions["responseCache"]["status"])
+"""
+
+
+def test_workers_with_other_hash_seeds_share_an_entry(valkey_url: str) -> None:
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", WORKER, valkey_url],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        for seed in ("1", "2")
+    ]
+    assert said == ["miss", "hit"]
