@@ -158,8 +158,10 @@ async def test_a_persisted_document_by_its_id_and_by_its_text_are_one(cache: Res
         await cache.clear()
         schema = strawberry.Schema(Query, extensions=extensions)
         assert status(await schema.execute("id:1")) == "miss"
-        extra = {"operation_extensions": {"persistedQuery": {"sha256Hash": "1"}}}
-        assert status(await schema.execute("id:1", **extra)) == "hit"
+        by_id = await schema.execute(
+            "id:1", operation_extensions={"persistedQuery": {"sha256Hash": "1"}}
+        )
+        assert status(by_id) == "hit"
         assert status(await schema.execute('{ echo(text: "persisted") }')) == "hit"
 
 

@@ -331,6 +331,24 @@ async def test_a_response_with_too_many_objects_to_name_is_still_purged(
     assert (status(result), result.data["accounts"][-1]["balance"]) == ("miss", 1)
 
 
+async def test_a_mutation_that_returns_too_many_objects_to_name_purges_their_type(
+    cache: ResponseCache,
+) -> None:
+    bank = Bank(cache, invalidate_on_mutation="entities")
+
+    @strawberry.type
+    class Mutation:
+        @strawberry.mutation
+        def all(self) -> list[Account]:
+            return [Row(n, "x") for n in range(_entities._MOST_PURGED + 1)]  # type: ignore[misc] # rows
+
+    schema = strawberry.Schema(bank.schema.query, Mutation, extensions=[bank.extension])
+    for query in (NONE, RATE):
+        await bank.ask(query)
+    await schema.execute("mutation { all { name } }", context_value=bank.context())
+    assert [status(await bank.ask(query)) for query in (NONE, RATE)] == ["miss", "hit"]
+
+
 async def test_a_response_of_too_many_types_is_still_purged(cache: ResponseCache) -> None:
     kinds = [
         strawberry.type(type(f"Kind{n}", (), {"__annotations__": {"id": int, "name": str}}))

@@ -372,6 +372,29 @@ async def test_a_response_that_nobody_changed_is_no_hindrance(memory_cache: Resp
     assert statuses == ["miss", "hit", "bypass"]
 
 
+async def test_a_response_that_cannot_be_read_costs_the_cache_and_not_the_request(
+    memory_cache: ResponseCache,
+) -> None:
+    class Odd:
+        @property
+        def response(self) -> Any:
+            msg = "not now"
+            raise RuntimeError(msg)
+
+    @strawberry.type
+    class Query:
+        @cache_control(ttl=60)
+        @strawberry.field
+        def seen(self) -> bool:
+            return True
+
+    extension = ResponseCacheExtension(memory_cache, tenant=None, debug=True)
+    result = await strawberry.Schema(Query, extensions=[extension]).execute(
+        "{ seen }", context_value=Odd()
+    )
+    assert (result.data, reason(result)) == ({"seen": True}, "response_modified")
+
+
 # -- Objects of types that are never stored ------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ _BACKREF: Final = "strawberry-definition"
 _MOST_NAMED: Final = 100
 """Objects that a response names one by one: each is compared on every lookup, by the server."""
 _MOST_TYPES: Final = 100
+_MOST_PURGED: Final = 1_000
 
 
 class Entities:
@@ -53,8 +54,12 @@ class Entities:
         return named | families
 
     def tags_to_purge(self) -> set[str]:
-        """Return what a mutation changed: ``Type:id``, and the whole ``Type`` where none is known."""
-        return {*self._named(), *self._nameless}
+        """Return what a mutation changed: ``Type:id``, and the whole ``Type`` where none is known.
+
+        Where they are too many for one command, it is the whole types as well.
+        """
+        named = set(self._named())
+        return {*self.types} if len(named) > _MOST_PURGED else named | self._nameless
 
     def _named(self) -> Iterator[str]:
         for name, identities in self._identities.items():

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from graphql.execution import Executor
 
-from strawberry_response_cache.core import CacheStoreError, ResponseCache
+from strawberry_response_cache.core import CacheError, ResponseCache
 from strawberry_response_cache.graphql._context import RequestContext
 from strawberry_response_cache.graphql._plan import Setting
 from strawberry_response_cache.graphql._policy import work_out_policy
@@ -85,8 +85,8 @@ class Mutation:
                 await cache.clear()
             else:
                 await cache.invalidate(*sorted(tags), queued=True)
-        except CacheStoreError:
-            _lost()
+        except CacheError as error:
+            _lost(error)
 
     def purge_sync(self) -> None:
         """Purge what it changed; the twin of `purge`."""
@@ -98,8 +98,8 @@ class Mutation:
                 cache.clear_sync()
             else:
                 cache.invalidate_sync(*sorted(tags), queued=True)
-        except CacheStoreError:
-            _lost()
+        except CacheError as error:
+            _lost(error)
 
     def purge_beside(self) -> None:
         """Purge what it changed in a task of its own, which outlives its caller."""
@@ -112,10 +112,12 @@ _tasks: set[asyncio.Task[None]] = set()
 """Loops hold their tasks weakly."""
 
 
-def _lost() -> None:
+def _lost(error: CacheError) -> None:
+    kind = type(error).__qualname__
     logger.error(
-        "Redis took neither a mutation's purge nor was there room to queue it; what it changed lives on "
-        "until its ttl ends."
+        "A mutation's purge was lost (%s); what it changed lives on until its ttl ends.",
+        kind,
+        extra={"error.type": kind},
     )
 
 

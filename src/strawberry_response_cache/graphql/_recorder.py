@@ -121,6 +121,13 @@ class _ResponseState(NamedTuple):
 
     @classmethod
     def of(cls, context: object) -> "_ResponseState":
+        try:
+            return cls._read(context)
+        except Exception:  # noqa: BLE001 - the user's own context and response, which may do anything
+            return cls(object())  # like nothing else: what cannot be read counts as changed
+
+    @classmethod
+    def _read(cls, context: object) -> "_ResponseState":
         response = (
             context.get("response")
             if isinstance(context, Mapping)
@@ -132,11 +139,7 @@ class _ResponseState(NamedTuple):
         headers: Any = getattr(response, "raw_headers", None)
         if headers is None:
             headers = getattr(response, "headers", None)
-        items = (
-            headers.items()
-            if isinstance(headers, Mapping) or hasattr(headers, "items")
-            else headers
-        )
+        items = headers.items() if hasattr(headers, "items") else headers
         return cls(response, status, tuple(items or ()), str(getattr(response, "cookies", "")))
 
     def is_unchanged(self, context: object) -> bool:
