@@ -154,7 +154,8 @@ class Persisted(SchemaExtension):
 
 async def test_a_persisted_document_by_its_id_and_by_its_text_are_one(cache: ResponseCache) -> None:
     extension = ResponseCacheExtension(cache, tenant=None, debug=True)
-    for extensions in ([extension, Persisted], [Persisted, extension]):
+    orders: list[list[Any]] = [[extension, Persisted], [Persisted, extension]]
+    for extensions in orders:
         await cache.clear()
         schema = strawberry.Schema(Query, extensions=extensions)
         assert status(await schema.execute("id:1")) == "miss"
