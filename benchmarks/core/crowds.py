@@ -33,7 +33,7 @@ async def asynchronous(server: Server, rounds: int) -> list[Row]:
     runs: Runs = {name: [] for name in async_candidates.CACHES}
     async with async_candidates.opened(async_candidates.CACHES, server.url, _slow) as candidates:
         for candidate in candidates.values():
-            await _crowd(candidate, "warm")
+            await _warm_up(candidate, "warm")
         cold = await interleaved(
             rounds,
             {
@@ -43,12 +43,18 @@ async def asynchronous(server: Server, rounds: int) -> list[Row]:
         )
     async with async_candidates.opened(async_candidates.ALL, server.url) as candidates:
         for candidate in candidates.values():
-            await _crowd(candidate, "hot")
+            await _warm_up(candidate, "hot")
         hot = await interleaved(
             rounds,
             {name: partial(_crowd, candidate, "hot") for name, candidate in candidates.items()},
         )
     return _rows("async", cold, runs, hot, async_candidates.BARE)
+
+
+async def _warm_up(candidate: AsyncCandidate, key: str) -> None:
+    """Open the connections of a crowd; of one that finds its key, for others take minutes."""
+    await candidate.get(key)
+    await _crowd(candidate, key)
 
 
 async def _crowd(candidate: AsyncCandidate, key: str) -> float:
@@ -70,7 +76,7 @@ def synchronous(server: Server, rounds: int) -> list[Row]:
     with ThreadPoolExecutor(CALLERS) as threads:
         with sync_candidates.opened(sync_candidates.CACHES, server.url, _slow) as candidates:
             for candidate in candidates.values():
-                _crowd_sync(threads, candidate, "warm sync")
+                _warm_up_sync(threads, candidate, "warm sync")
             cold = interleaved_sync(
                 rounds,
                 {
@@ -82,7 +88,7 @@ def synchronous(server: Server, rounds: int) -> list[Row]:
             )
         with sync_candidates.opened(sync_candidates.ALL, server.url) as candidates:
             for candidate in candidates.values():
-                _crowd_sync(threads, candidate, "hot sync")
+                _warm_up_sync(threads, candidate, "hot sync")
             hot = interleaved_sync(
                 rounds,
                 {
@@ -91,6 +97,11 @@ def synchronous(server: Server, rounds: int) -> list[Row]:
                 },
             )
     return _rows("threads", cold, runs, hot, sync_candidates.BARE)
+
+
+def _warm_up_sync(threads: ThreadPoolExecutor, candidate: SyncCandidate, key: str) -> None:
+    candidate.get(key)
+    _crowd_sync(threads, candidate, key)
 
 
 def _crowd_sync(threads: ThreadPoolExecutor, candidate: SyncCandidate, key: str) -> float:

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from cashews import Cache as Cashews
 
-from benchmarks.core.rounds import within_budget
+from benchmarks.core.rounds import LONG, within_budget
 from benchmarks.core.server import Server
 from benchmarks.core.table import Row
 from benchmarks.core.work import PATIENCE, TTL, Work
@@ -21,8 +21,6 @@ from strawberry_response_cache import ResponseCache
 
 TAG = "ledger"
 BATCH = 5_000
-LONG = 5.0
-"""Seconds: who takes longer for a purge is measured once."""
 
 CLONE = """
 for i = 1, #KEYS do redis.call('SET', KEYS[i], ARGV[1], 'PX', ARGV[2]) end

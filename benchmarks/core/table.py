@@ -29,7 +29,8 @@ class Row:
         """Return the row as text."""
         ratio = ""
         if self.bare:
-            ratios = (own / bare for own, bare in zip(self.seconds, self.bare, strict=True))
+            # Who took long was measured in the first rounds only.
+            ratios = (own / bare for own, bare in zip(self.seconds, self.bare, strict=False))
             ratio = f"{statistics.median(ratios):.2f}"
         median, minimum = statistics.median(self.seconds), min(self.seconds)
         return (self.what, self.who, duration(median), duration(minimum), ratio, self.counted)
