@@ -281,6 +281,48 @@ async def test_a_mutation_over_a_stream_purges_too(cache: ResponseCache) -> None
     assert (await bank.ask(ONE)).data == {"account": {"name": "a 1", "balance": 5}}
 
 
+async def test_a_purge_waits_for_the_users_transaction(cache: ResponseCache, ask: Any) -> None:
+    hooks: list[Callable[[], None]] = []
+    bank = Bank(cache, on_commit=hooks.append)
+    await ask(bank, ONE)
+    await ask(bank, POST)
+    assert status(await ask(bank, ONE)) == "hit"
+    (commit,) = hooks
+    await asyncio.to_thread(commit)
+    assert (await ask(bank, ONE)).data == {"account": {"name": "a 1", "balance": 5}}
+
+
+async def test_a_transaction_hook_that_fails_defers_nothing(
+    cache: ResponseCache, ask: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: Callable[[], None]) -> None:
+        msg = "secret"
+        raise RuntimeError(msg)
+
+    bank = Bank(cache, on_commit=fail)
+    await ask(bank, ONE)
+    assert (await ask(bank, POST)).errors is None
+    assert status(await ask(bank, ONE)) == "miss"
+    assert "RuntimeError" in caplog.text
+    assert "secret" not in caplog.text
+
+
+async def test_a_purge_is_repeated_for_replicas_that_lag(cache: ResponseCache, ask: Any) -> None:
+    bank = Bank(cache, purge_again=0.05)
+    row = bank.data["a"].rows[1]
+    await ask(bank, POST)
+    row.balance = 0  # a replica that lags says what was before
+    old = await ask(bank, ONE)
+    row.balance = 5
+    assert old.data == {"account": {"name": "a 1", "balance": 0}}
+    for _ in range(600):
+        if (await ask(bank, ONE)).data == {"account": {"name": "a 1", "balance": 5}}:
+            break
+        await asyncio.sleep(0.01)
+    else:
+        pytest.fail("it was not purged again")
+
+
 async def test_a_purge_that_redis_does_not_take_is_queued_and_never_fails_the_mutation(
     new_cache: Callable[..., ResponseCache], new_server: Any
 ) -> None:

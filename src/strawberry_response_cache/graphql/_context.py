@@ -20,6 +20,25 @@ Session: TypeAlias = Callable[[Any], str | int | UUID | None]
 Switch: TypeAlias = bool | Callable[[Any], bool]
 
 
+Reach: TypeAlias = Literal["lists", "entities", "types"] | None
+OnCommit: TypeAlias = Callable[[Callable[[], None]], object]
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeOptions:
+    """How mutations purge; see `ResponseCacheExtension`.
+
+    Attributes:
+        reach: What of the objects that a result holds.
+        on_commit: Takes what purges, to be called when the user's transaction is over.
+        again_after: Seconds after which it is done once more; None for never.
+    """
+
+    reach: Reach = "lists"
+    on_commit: OnCommit | None = None
+    again_after: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Who:
     """For whom an operation is answered: the tenant's cache, the session, the varied values."""
@@ -193,7 +212,7 @@ class Options:
         schema_name: str,
         trusted: frozenset[object],
         shares_root_value: bool,
-        reach: Literal["lists", "entities", "types"] | None,
+        purges: PurgeOptions,
     ) -> None:
         self.cache = cache
         self.tenant = tenant
@@ -205,7 +224,7 @@ class Options:
         self.schema_name = schema_name
         self.trusted = trusted
         self.shares_root_value = shares_root_value
-        self.reach = reach
+        self.purges = purges
         self._warned: set[str] = set()
 
     def warn_of_missing_session(self, coordinate: str) -> None:

@@ -13,7 +13,10 @@ from strawberry.utils.await_maybe import AwaitableOrValue
 from strawberry_response_cache.core import CacheConfigurationError, ResponseCache
 from strawberry_response_cache.core._duration import Duration, seconds
 from strawberry_response_cache.graphql._context import (
+    OnCommit,
     Options,
+    PurgeOptions,
+    Reach,
     Session,
     Switch,
     Tenant,
@@ -64,6 +67,10 @@ class ResponseCacheExtension:
             ``"entities"`` purges responses that hold these objects, ``"lists"``, the default, also
             those with a list of their types, so that a created object appears, ``"types"``
             everything with an object of their types, and None nothing.
+        on_commit: Takes a function that purges, and calls it when the transaction of a mutation is
+            over, such as Django's ``transaction.on_commit``; None purges before the mutation answers.
+        purge_again: Seconds after which a mutation's purge is done once more, for database replicas
+            that lag.
 
     Raises:
         CacheConfigurationError: If an argument is of a wrong kind.
@@ -101,7 +108,9 @@ class ResponseCacheExtension:
         guarded: Literal["private", "uncacheable"] = "private",
         trusted_extensions: Iterable[object] = (),
         root_value: Literal["uncached", "shared"] = "uncached",
-        invalidate_on_mutation: Literal["lists", "entities", "types"] | None = "lists",
+        invalidate_on_mutation: Reach = "lists",
+        on_commit: OnCommit | None = None,
+        purge_again: Duration | None = None,
     ) -> None:
         _require(isinstance(cache, ResponseCache), "cache", cache, "a ResponseCache")
         _require(
@@ -144,6 +153,12 @@ class ResponseCacheExtension:
         if invalidate_on_mutation is not None:
             reaches = ("lists", "entities", "types")
             _require_one_of(reaches, "invalidate_on_mutation", invalidate_on_mutation)
+        _require(
+            on_commit is None or callable(on_commit),
+            "on_commit",
+            on_commit,
+            "a function that takes a function, such as transaction.on_commit",
+        )
         default = None if default_ttl is None else seconds(default_ttl, "default_ttl")
         self._options = Options(
             cache=cache,
@@ -156,7 +171,11 @@ class ResponseCacheExtension:
             schema_name=schema_name,
             trusted=_trusted(trusted_extensions),
             shares_root_value=root_value == "shared",
-            reach=invalidate_on_mutation,
+            purges=PurgeOptions(
+                invalidate_on_mutation,
+                on_commit,
+                None if purge_again is None else seconds(purge_again, "purge_again"),
+            ),
         )
         self._lock = threading.Lock()
 

@@ -2,21 +2,24 @@
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable
-from typing import Any, Literal, TypeAlias
+from functools import partial
+from typing import Any, TypeAlias
 
 from graphql.execution import Executor
 
 from strawberry_response_cache.core import CacheError, ResponseCache
-from strawberry_response_cache.graphql._context import RequestContext
+from strawberry_response_cache.core._driving import is_in_a_loop
+from strawberry_response_cache.graphql._context import PurgeOptions, Reach, RequestContext
 from strawberry_response_cache.graphql._plan import Setting
 from strawberry_response_cache.graphql._policy import work_out_policy
 from strawberry_response_cache.graphql._recorder import Recorder
 
 logger = logging.getLogger("strawberry_response_cache")
 
-Reach: TypeAlias = Literal["lists", "entities", "types"] | None
-"""What is purged of the objects that a mutation's result holds; see `ResponseCacheExtension`."""
+Owed: TypeAlias = tuple[ResponseCache, set[str]]
+"""Which tags, where."""
 
 
 class Mutation:
@@ -24,16 +27,16 @@ class Mutation:
 
     Args:
         request: The request's context.
-        reach: See `Reach`.
+        options: How mutations purge.
         setting: The schema and its rules.
     """
 
-    __slots__ = ("_cache", "_cut_off", "_reach", "_setting", "recorder")
+    __slots__ = ("_cache", "_cut_off", "_options", "_setting", "recorder")
 
-    def __init__(self, request: RequestContext, reach: Reach, setting: Setting) -> None:
+    def __init__(self, request: RequestContext, options: PurgeOptions, setting: Setting) -> None:
         # The tenant as it is before anything runs, as for a lookup.
         self._cache: ResponseCache | None = request.tenant_cache()
-        self._reach = reach
+        self._options = options
         self._setting = setting
         self._cut_off: set[str] = set()
         self.recorder = Recorder()
@@ -61,9 +64,9 @@ class Mutation:
 
     def _tags(self) -> set[str]:
         recorder = self.recorder
-        return recorder.purges | self._cut_off | _reached(recorder, self._reach)
+        return recorder.purges | self._cut_off | _reached(recorder, self._options.reach)
 
-    def _owed(self) -> tuple[ResponseCache, set[str]] | None:
+    def _owed(self) -> Owed | None:
         """Return what is to be purged where; None if there is nothing, or no telling where."""
         tags = self._tags()
         if not tags and not self.recorder.purges_everything:
@@ -75,10 +78,44 @@ class Mutation:
             return None
         return self._cache, tags
 
-    async def purge(self) -> None:
-        """Purge what it changed; what Redis does not take is queued, and nothing is raised."""
+    async def settle(self) -> None:
+        """Purge what it changed, now or when the user's transaction is over."""
         if (owed := self._owed()) is None:
             return
+        loop = asyncio.get_running_loop()
+        if not self._is_deferred(partial(self._purge_in, loop, owed)):
+            await self._purge(owed)
+        if self._options.again_after is not None:
+            loop.call_later(self._options.again_after, self.purge_beside)
+
+    def settle_sync(self) -> None:
+        """Purge what it changed; the twin of `settle`."""
+        if (owed := self._owed()) is None:
+            return
+        if not self._is_deferred(partial(self._purge_sync, owed)):
+            self._purge_sync(owed)
+        if self._options.again_after is not None:
+            timer = threading.Timer(self._options.again_after, self._purge_sync, [owed])
+            timer.daemon = True
+            timer.start()
+
+    def _is_deferred(self, purge: Callable[[], None]) -> bool:
+        """Hand the purge to the user's transaction hook, if there is one that takes it."""
+        if self._options.on_commit is None:
+            return False
+        try:
+            self._options.on_commit(purge)
+        except Exception as error:  # noqa: BLE001 - the user's own function; the mutation took place
+            logger.error(  # noqa: TRY400 - its text can hold what the request brought
+                "The extension's on_commit failed (%s); the purge is not deferred.",
+                type(error).__qualname__,
+                extra={"error.type": type(error).__qualname__},
+            )
+            return False
+        return True
+
+    async def _purge(self, owed: Owed) -> None:
+        """Purge; what Redis does not take is queued, and nothing is raised."""
         cache, tags = owed
         try:
             if self.recorder.purges_everything:
@@ -88,10 +125,8 @@ class Mutation:
         except CacheError as error:
             _lost(error)
 
-    def purge_sync(self) -> None:
-        """Purge what it changed; the twin of `purge`."""
-        if (owed := self._owed()) is None:
-            return
+    def _purge_sync(self, owed: Owed) -> None:
+        """Purge; the twin of `_purge`."""
         cache, tags = owed
         try:
             if self.recorder.purges_everything:
@@ -101,15 +136,32 @@ class Mutation:
         except CacheError as error:
             _lost(error)
 
+    def _purge_in(self, loop: asyncio.AbstractEventLoop, owed: Owed) -> None:
+        """Purge from wherever a transaction ended: in the loop of the request while it runs.
+
+        A thread of its own waits for it; the loop's own thread cannot.
+        """
+        if not loop.is_running():
+            self._purge_sync(owed)
+        elif is_in_a_loop():
+            _keep(loop.create_task(self._purge(owed)))
+        else:
+            asyncio.run_coroutine_threadsafe(self._purge(owed), loop).result()
+
     def purge_beside(self) -> None:
         """Purge what it changed in a task of its own, which outlives its caller."""
-        task = asyncio.get_running_loop().create_task(self.purge())
-        _tasks.add(task)
-        task.add_done_callback(_tasks.discard)
+        if (owed := self._owed()) is None:
+            return
+        _keep(asyncio.get_running_loop().create_task(self._purge(owed)))
 
 
 _tasks: set[asyncio.Task[None]] = set()
 """Loops hold their tasks weakly."""
+
+
+def _keep(task: "asyncio.Task[None]") -> None:
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
 
 
 def _lost(error: CacheError) -> None:

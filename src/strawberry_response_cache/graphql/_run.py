@@ -207,7 +207,7 @@ class Run:
         self._conclude(Outcome("bypass", Reason.MUTATION, "Mutations always run."))
         if self._options.enabled is False:
             return execute()
-        mutation = Mutation(self._request, self._options.reach, self._plans.setting)
+        mutation = Mutation(self._request, self._options.purges, self._plans.setting)
         if _is_synchronous(executor):
             self._mutation, self.is_async = mutation, False
             return mutation.run(executor, execute)
@@ -217,12 +217,12 @@ class Run:
     async def settle(self) -> None:
         """Purge what a mutation changed; called after all that other extensions do about it."""
         if self._mutation is not None:
-            await self._mutation.purge()
+            await self._mutation.settle()
 
     def settle_sync(self) -> None:
         """Purge what a mutation changed; the twin of `settle`."""
         if self._mutation is not None:
-            self._mutation.purge_sync()
+            self._mutation.settle_sync()
 
     def settle_beside(self) -> None:
         """Purge once more, after the answer is on its way."""
