@@ -119,6 +119,19 @@ async def test_a_rule_made_for_one_request_is_asked_every_time_and_dies_with_it(
     assert len(alive) <= 1, "the last request's may still be in somebody's hands"
 
 
+async def test_a_rule_that_cannot_be_held_weakly_is_asked_every_time(
+    make_ledger: Callable[..., Ledger],
+) -> None:
+    class Odd:
+        __slots__ = ()
+
+        def __call__(self, context: Any) -> ASTValidationRule:
+            return ASTValidationRule(context)
+
+    ledger = make_ledger(lambda: AddValidationRules([Odd()]))  # type: ignore[list-item] # on purpose
+    assert [status(await ledger.ask(QUERY)) for _ in range(2)] == ["miss", "hit"]
+
+
 async def test_a_rule_that_refuses_refuses_a_known_text_too(
     make_ledger: Callable[..., Ledger],
 ) -> None:

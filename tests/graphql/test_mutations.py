@@ -214,6 +214,36 @@ async def test_a_purge_comes_after_what_other_extensions_commit(
     assert (await bank.ask(ONE)).data == {"account": {"name": "a 1", "balance": 5}}
 
 
+class Fails(SchemaExtension):
+    """Loses the answer after the mutation took place."""
+
+    def get_results(self) -> dict[str, Any]:
+        msg = "no results"
+        raise RuntimeError(msg)
+
+
+@pytest.mark.parametrize("synchronous", [True, False])
+async def test_an_answer_that_another_extension_loses_takes_no_purge_with_it(
+    cache: ResponseCache, synchronous: bool
+) -> None:
+    bank = Bank(cache)
+    failing = strawberry.Schema(
+        bank.schema.query, bank.schema.mutation, extensions=[Fails, bank.extension]
+    )
+    await bank.ask(ONE)
+    call: Any = (
+        asyncio.to_thread(failing.execute_sync, POST, context_value=bank.context())
+        if synchronous
+        else failing.execute(POST, context_value=bank.context())
+    )
+    with pytest.raises(RuntimeError, match="no results"):
+        await call
+    from strawberry_response_cache.graphql import _mutation
+
+    await asyncio.gather(*_mutation._tasks)
+    assert (await bank.ask(ONE)).data == {"account": {"name": "a 1", "balance": 5}}
+
+
 async def test_a_query_that_began_before_a_mutation_leaves_nothing_behind(
     cache: ResponseCache,
 ) -> None:
@@ -513,6 +543,22 @@ def test_a_template_is_checked_where_it_is_written() -> None:
         attach(1)
     with pytest.raises(TypeError, match=r"above @strawberry\.mutation"):
         invalidates("Account")(change)
+
+
+def test_invalidates_above_a_query_is_a_mistake(memory_cache: ResponseCache) -> None:
+    @strawberry.type
+    class Query:
+        @invalidates("Account")
+        @strawberry.field
+        def touch(self) -> bool:
+            return True
+
+    extension = ResponseCacheExtension(memory_cache, tenant=None)
+    schema = strawberry.Schema(Query, extensions=[extension])
+    with pytest.raises(
+        CacheConfigurationError, match=r"Query\.touch: invalidates is for mutations"
+    ):
+        extension.check(schema)
 
 
 async def test_a_template_that_cannot_be_filled_purges_the_tenant(

@@ -45,7 +45,10 @@ class Document:
 
     def found_valid(self, rules: Rules) -> None:
         """Remember that it is valid."""
-        self._valid_by = tuple(weakref.ref(rule) for rule in rules)
+        try:
+            self._valid_by = tuple(weakref.ref(rule) for rule in rules)
+        except TypeError:
+            self._valid_by = None  # a rule of a kind that cannot be held weakly is asked every time
 
 
 class Documents:

@@ -53,7 +53,8 @@ class ResponseCacheExtension:
             which of these values it depends on.
         default_ttl: Seconds for objects without a hint, as in Apollo's server; None, the default,
             caches only what carries a hint.
-        enabled: Whether the cache is on: a bool, or a function of the context.
+        enabled: Whether the cache is on: a bool, or a function of the context. With False, mutations
+            purge nothing either; with a function they always do.
         debug: Whether responses carry ``extensions.responseCache``, which says what the cache did
             and why: a bool, or a function of the context.
         schema_name: Keeps apart two schemas that share a cache's prefix.
@@ -273,8 +274,6 @@ class _RequestExtension(SchemaExtension):
     def __init__(self, extension: ResponseCacheExtension) -> None:
         self._extension = extension
         self._run: Run | None = None
-        self._is_over = False
-        self._was_settled = False
 
     @property
     def execution_context(self) -> ExecutionContext:
@@ -306,12 +305,16 @@ class _RequestExtension(SchemaExtension):
             yield
 
     def on_operation(self) -> Iterator[None]:
-        """Notice when all that other extensions do about the operation is over."""
-        yield
-        self._is_over = True
-        if self._was_settled and self._run is not None:
-            # A stream: its answer was made before this, and data may have been committed since.
-            self._run.settle_beside()
+        """Purge what a mutation changed when it is over, whatever becomes of its answer.
+
+        It is done once more when the answer is made: an extension around this one may commit
+        what the mutation left in a session, and of a stream the answer was made before this.
+        """
+        try:
+            yield
+        finally:
+            if self._run is not None:
+                self._run.settle_early()
 
     def get_results(self) -> AwaitableOrValue[dict[str, Any]]:
         """Purge what a mutation changed, and say what the cache did, if the extension is debugged.
@@ -326,7 +329,6 @@ class _RequestExtension(SchemaExtension):
         return self._said()
 
     async def _settled(self, run: Run) -> dict[str, Any]:
-        self._was_settled = not self._is_over
         await run.settle()
         return self._said()
 

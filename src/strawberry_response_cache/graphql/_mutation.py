@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeAlias
 
+from graphql import ExecutionResult
 from graphql.execution import Executor
 
 from strawberry_response_cache.core import CacheError, ResponseCache
@@ -54,11 +55,17 @@ class Mutation:
         try:
             with self.recorder.recording(executor):
                 result = execute()
-                return await result if executor.is_awaitable(result) else result
+                if executor.is_awaitable(result):
+                    result = await result
         except asyncio.CancelledError:
             self._cut_off = _types_of(executor, self._setting)
             self.purge_beside()
             raise
+        if not isinstance(result, ExecutionResult):
+            # Parts of it come later: what they will hold is not known yet.
+            self._cut_off = _types_of(executor, self._setting)
+            self.purge_beside()
+        return result
 
     # -- Purging -------------------------------------------------------------------------------------
 
@@ -147,6 +154,15 @@ class Mutation:
             _keep(loop.create_task(self._purge(owed)))
         else:
             asyncio.run_coroutine_threadsafe(self._purge(owed), loop).result()
+
+    def purge_early(self, *, in_loop: bool) -> None:
+        """Purge what it changed, without waiting for it in an event loop."""
+        if self._options.on_commit is not None:
+            return
+        if in_loop:
+            self.purge_beside()
+        elif (owed := self._owed()) is not None:
+            self._purge_sync(owed)
 
     def purge_beside(self) -> None:
         """Purge what it changed in a task of its own, which outlives its caller."""

@@ -40,6 +40,7 @@ from strawberry.types.union import StrawberryUnion
 from strawberry_response_cache.core import CacheConfigurationError
 from strawberry_response_cache.graphql._hints import CacheScope, Hint, hint_of
 from strawberry_response_cache.graphql._identity import Identities
+from strawberry_response_cache.graphql._invalidates import Invalidates
 
 _BACKREF: Final = "strawberry-definition"
 # They hand on what the resolver returned, for everyone alike.
@@ -79,6 +80,7 @@ class FieldRule:
         coordinate: Such as ``Query.accounts``.
         source: Where its value comes from.
         guarded: Whether it stands behind permission classes.
+        invalidates: Whether it carries ``@invalidates``.
         hinted: Whether it carries a hint of its own.
         inherit: Whether that hint says to take the parent's ttl.
         ttl: Seconds, from the field or the types that it can return; None if any is silent.
@@ -99,6 +101,7 @@ class FieldRule:
     coordinate: str
     source: Source
     guarded: bool
+    invalidates: bool
     hinted: bool
     inherit: bool
     ttl: float | None
@@ -207,6 +210,11 @@ class SchemaRules:
     def _field_mistakes(self, rule: FieldRule, root: str | None) -> Iterator[str]:
         if root in {"mutation", "subscription"} and rule.hinted:
             yield f"{rule.coordinate}: a {root} is never cached; remove its cache_control."
+        if root in {"query", "subscription"} and rule.invalidates:
+            yield (
+                f"{rule.coordinate}: invalidates is for mutations; in a {root} call "
+                "invalidate(info, ...)."
+            )
         if root == "query" and rule.inherit:
             yield f"{rule.coordinate}: a root field has no parent to inherit from; give it a ttl."
         yield from self._vary_mistakes(rule.coordinate, rule.vary)
@@ -269,6 +277,7 @@ class SchemaRules:
             coordinate,
             self._source(parent, graphql_field, field),
             any(isinstance(e, PermissionExtension) for e in getattr(field, "extensions", ())),
+            any(isinstance(e, Invalidates) for e in getattr(field, "extensions", ())),
             own is not None,
             own is not None and own.inherit,
             ttl,

@@ -224,10 +224,10 @@ class Run:
         if self._mutation is not None:
             self._mutation.settle_sync()
 
-    def settle_beside(self) -> None:
-        """Purge once more, after the answer is on its way."""
+    def settle_early(self) -> None:
+        """Purge already, should another extension keep the answer, and with it `settle`, from coming."""
         if self._mutation is not None:
-            self._mutation.purge_beside()
+            self._mutation.purge_early(in_loop=self.is_async)
 
     def _attempt(self, admitted: Admitted) -> "_Attempt":
         max_bytes = admitted.cache._engine.settings.max_entry_bytes  # noqa: SLF001 - a client of the port
