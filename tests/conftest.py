@@ -242,7 +242,7 @@ def eventually() -> Callable[[Callable[[], object]], Awaitable[None]]:
     """Wait until a state is reached, and fail if it never is."""
 
     async def wait(condition: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not condition():
             assert time.monotonic() < deadline, "the state awaited was never reached"
             await asyncio.sleep(0.002)

@@ -232,6 +232,15 @@ class Inner:
     def rates(self) -> int:
         return 7
 
+    @strawberry.field
+    def plain(self) -> str:
+        return "p"
+
+    @strawberry.field
+    def restricted(self, info: strawberry.Info) -> str:
+        restrict_cache(info, scope=PRIVATE)
+        return str(info.context["user"])
+
 
 def wrapped(cache: ResponseCache) -> Callable[[str | None, str], Awaitable[ExecutionResult]]:
     extension = ResponseCacheExtension(
@@ -279,6 +288,19 @@ async def test_a_private_part_without_a_session_keeps_the_whole_from_being_store
     ask = wrapped(cache)
     for _ in range(2):
         assert reason(await ask(None, "{ me }")) == "uncacheable_part"
+
+
+@pytest.mark.parametrize(
+    "query", ["{ me plain }", "{ plain me }", "{ me __schema { description } }", "{ restricted }"]
+)
+async def test_a_part_that_is_not_cached_keeps_the_whole_from_being_stored(
+    cache: ResponseCache, query: str
+) -> None:
+    ask = wrapped(cache)
+    for user in ("alice", "bob"):
+        result = await ask(user, query)
+        assert reason(result) == "uncacheable_part"
+        assert user in str(result.data) or "plain" in query
 
 
 async def test_a_value_made_of_a_private_part_carries_it_on(cache: ResponseCache) -> None:

@@ -3,7 +3,7 @@
 import inspect
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 from uuid import UUID
 
@@ -44,8 +44,8 @@ class Who:
     """For whom an operation is answered: the tenant's cache, the session, the varied values."""
 
     cache: ResponseCache
-    session: str | None
-    varied: Mapping[str, str]
+    session: str | None = field(repr=False)
+    varied: Mapping[str, str] = field(repr=False)
 
 
 class _UnclearError(Exception):

@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
-from graphql import DocumentNode, GraphQLError, GraphQLSchema
+from graphql import DocumentNode, GraphQLError, GraphQLSchema, OperationType
 from graphql.execution import Executor
 from strawberry.schema import BaseSchema, Schema
 
@@ -51,6 +51,9 @@ class CachingExecutor(Executor[Any]):
         run = _announced.get()
         if isinstance(executor, cls) and run is not None and run.belongs_to(schema, document):
             executor._run = run  # noqa: SLF001 - its own constructor
+            is_stream = executor.operation.operation is OperationType.SUBSCRIPTION
+            if is_stream and (errors := run.errors_now()):
+                return errors  # its source would run before `execute_operation` is asked
         return executor
 
     def execute_operation(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - handed on

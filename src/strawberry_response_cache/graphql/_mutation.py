@@ -125,10 +125,10 @@ class Mutation:
         """Purge; what Redis does not take is queued, and nothing is raised."""
         cache, tags = owed
         try:
+            if tags:
+                await cache.invalidate(*sorted(tags), queued=True)
             if self.recorder.purges_everything:
                 await cache.clear()
-            else:
-                await cache.invalidate(*sorted(tags), queued=True)
         except CacheError as error:
             _lost(error)
 
@@ -136,10 +136,10 @@ class Mutation:
         """Purge; the twin of `_purge`."""
         cache, tags = owed
         try:
+            if tags:
+                cache.invalidate_sync(*sorted(tags), queued=True)
             if self.recorder.purges_everything:
                 cache.clear_sync()
-            else:
-                cache.invalidate_sync(*sorted(tags), queued=True)
         except CacheError as error:
             _lost(error)
 

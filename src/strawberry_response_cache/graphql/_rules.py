@@ -286,7 +286,7 @@ class SchemaRules:
             own is not None and own.scope is CacheScope.PUBLIC,
             stale,
             _union([*(h.tags for h in hints), *(t.tags for t in spoken)]),
-            _type_tags(parent, name, graphql_field, ordinary),
+            _type_tags(parent, name, graphql_field, concrete),
             _union([*(h.vary for h in hints), *(t.vary for t in spoken)]),
             self._identities.of(coordinate, graphql_field, field, hints),
             not is_composite_type(declared),

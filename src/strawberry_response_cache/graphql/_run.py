@@ -4,10 +4,10 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
 
-from graphql import DocumentNode, ExecutionResult, GraphQLSchema, OperationType
+from graphql import DocumentNode, ExecutionResult, GraphQLError, GraphQLSchema, OperationType
 from graphql.execution import Executor
 from strawberry.types import ExecutionContext
 
@@ -26,16 +26,6 @@ from strawberry_response_cache.graphql._recipe import OperationRecipe, TurnedPri
 from strawberry_response_cache.graphql._recorder import Recorder
 
 logger = logging.getLogger("strawberry_response_cache")
-
-# What a nested operation of these reasons said must not be kept inside a response for others.
-_SPOILING: Final = frozenset(
-    {
-        Reason.CONTEXT_FAILED,
-        Reason.GUARDED,
-        Reason.PRIVATE_WITHOUT_SESSION,
-        Reason.TTL_ZERO,
-    }
-)
 
 
 class _AsyncProbe:
@@ -90,8 +80,8 @@ class Admitted:
     cache: ResponseCache
     keys: EntryKeys
     variant: Variant
-    parts: Callable[[str | None], list[str]]
-    session: str | None
+    parts: Callable[[str | None], list[str]] = field(repr=False)
+    session: str | None = field(repr=False)
     subject: Subject
 
     def of(self, session: str) -> "Admitted":
@@ -135,6 +125,10 @@ class Run:
         own = self._context
         return own.graphql_document is document and own.schema._schema is schema  # noqa: SLF001 - Strawberry's name for it
 
+    def errors_now(self) -> list[GraphQLError]:
+        """Return what is wrong with what is executed, where it is not what was judged."""
+        return self._preparation.errors_now()
+
     def answer(self, executor: Executor[Any], execute: Callable[[], Any]) -> Any:  # noqa: ANN401 - a result or an awaitable of one
         """Answer an operation from the cache or by executing it.
 
@@ -144,7 +138,7 @@ class Run:
         """
         # The context that the resolvers see: a hook may have exchanged it since the run began.
         self._request = RequestContext(self._options, executor.context_value)
-        if errors := self._preparation.errors_now():
+        if errors := self.errors_now():
             return ExecutionResult(None, errors)
         if executor.operation.operation is OperationType.MUTATION:
             return self._mutate(executor, execute)
@@ -204,6 +198,7 @@ class Run:
 
     def _mutate(self, executor: Executor[Any], execute: Callable[[], Any]) -> Any:  # noqa: ANN401 - as `answer`
         """Run a mutation; what it changed is purged when all of it is over, see `settle`."""
+        self._spoil_wholes()
         self._conclude(Outcome("bypass", Reason.MUTATION, "Mutations always run."))
         if self._options.enabled is False:
             return execute()
@@ -240,10 +235,15 @@ class Run:
             return self._request.without_session(None)
         return session if isinstance(session, Problem) else admitted.of(session)
 
+    def _spoil_wholes(self) -> None:
+        """Keep what this operation is nested in from being stored: nobody knows for whom it is.
+
+        Neither its scope nor its tags nor what its resolvers restrict was recorded.
+        """
+        note_unfit_part(self._options.cache._keyspace.keys(()))  # noqa: SLF001 - a client of the port
+
     def _bypass(self, problem: Problem, execute: Callable[[], Any]) -> Any:  # noqa: ANN401 - as `answer`
-        if problem.reason in _SPOILING:
-            cache = self._options.cache
-            note_unfit_part(cache._keyspace.keys(()))  # noqa: SLF001 - a client of the port
+        self._spoil_wholes()
         self._conclude(Outcome("bypass", problem.reason, problem.advice))
         return execute()
 
