@@ -78,6 +78,12 @@ class Query:
         return float(of)
 
 
+@pytest.fixture(autouse=True)
+def _without_strawberrys_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A report holds what was logged, and pytest-xdist cannot send one with half of a pair of surrogates.
+    monkeypatch.setattr(logging.getLogger("strawberry.execution"), "disabled", True)
+
+
 @pytest.fixture
 def compared(memory_cache: ResponseCache, caplog: pytest.LogCaptureFixture) -> Callable[..., Any]:
     """Ask twice with the cache, and compare with the answer without one; return the outcomes."""
