@@ -22,6 +22,7 @@ SCOPE: Final = f"{NAMESPACE}.scope"
 RESULT: Final = f"{NAMESPACE}.result"
 TIER: Final = f"{NAMESPACE}.tier"
 VISIBILITY: Final = f"{NAMESPACE}.visibility"
+FIELD: Final = f"{NAMESPACE}.field"
 TTL: Final = f"{NAMESPACE}.ttl"
 AGE: Final = f"{NAMESPACE}.age"
 ITEM_SIZE: Final = f"{NAMESPACE}.item.size"
@@ -106,6 +107,7 @@ class OpenTelemetry:
 def _about(subject: Subject) -> dict[str, AttributeValue]:
     attributes: dict[str, AttributeValue] = {NAME: subject.name, SCOPE: subject.scope}
     _add(attributes, VISIBILITY, subject.visibility)
+    _add(attributes, FIELD, subject.field)
     _add(attributes, GRAPHQL_OPERATION_TYPE, subject.operation_type)
     _add(attributes, GRAPHQL_OPERATION_NAME, subject.operation_name)
     return attributes

@@ -48,6 +48,44 @@ def test_what_is_owed_is_replayed_for_each_tenant_and_then_owed_no_more() -> Non
     assert replayed(queue) == []
 
 
+@pytest.mark.parametrize("tags", [("a",), None])
+def test_what_is_owed_again_while_it_is_replayed_is_replayed_again(
+    tags: tuple[str, ...] | None,
+) -> None:
+    """The server may have taken the first before what the second is about."""
+    queue = new_queue()
+    queue.add(ACME, tags)
+    steps = queue.replay()
+    next(steps)
+    queue.add(ACME, tags)
+    assert queue.owes(ACME)
+    with pytest.raises(StopIteration) as ended:
+        steps.send(None)
+    assert ended.value.value is False
+    assert len(queue) == (0 if tags is None else 1)
+    assert len(replayed(queue)) == 1
+    assert not queue.owes(ACME)
+
+
+def test_a_replay_that_is_given_up_leaves_everything_owed() -> None:
+    queue = new_queue()
+    queue.add(ACME, ("a",))
+    steps = queue.replay()
+    next(steps)
+    steps.close()
+    assert (len(queue), queue.owes(ACME)) == (1, True)
+    assert len(replayed(queue)) == 1
+    assert (len(queue), queue.owes(ACME)) == (0, False)
+
+
+def test_a_clear_is_owed_whole() -> None:
+    queue = new_queue()
+    queue.add(ACME, ("a",))
+    queue.add(ACME, None)
+    assert [type(effect) for effect in replayed(queue)] == [Clear]
+    assert (len(queue), queue.owes(ACME)) == (0, False)
+
+
 def test_what_is_not_taken_is_owed_still() -> None:
     queue = new_queue()
     queue.add(ACME, ("a",))
@@ -102,7 +140,16 @@ async def invalidate(cache: ResponseCache, face: Any, *tags: str) -> None:
         await cache.invalidate(*tags, queued=True)
 
 
+async def clear(cache: ResponseCache, face: Any) -> None:
+    if face.synchronous:
+        cache.clear_sync(queued=True)
+    else:
+        await cache.clear(queued=True)
+
+
+@pytest.mark.parametrize("what", ["tags", "everything"])
 async def test_a_queued_purge_is_replayed_before_anything_is_read_again(
+    what: str,
     new_server: Callable[..., ValkeyServer],
     new_cache: Callable[..., ResponseCache],
     face: Any,
@@ -118,7 +165,7 @@ async def test_a_queued_purge_is_replayed_before_anything_is_read_again(
     with redis.Redis(port=server.port) as raw:
         raw.replicaof("127.0.0.1", unused_port)  # it answers, and takes no writes
         with caplog.at_level(logging.ERROR):
-            await invalidate(tenant, face, "t")
+            await (invalidate(tenant, face, "t") if what == "tags" else clear(tenant, face))
 
         response = await face.remember(tenant, ["a"], 60, lambda: "new")
         assert (response.value, response.detail) == ("new", CacheDetail.PURGE_PENDING)

@@ -179,6 +179,7 @@ async def test_strawberrys_own_caches_may_stand_beside(
     assert (await ledger.ask("{ nothing }")).errors
 
 
+@pytest.mark.parametrize("url", ["memory://"])
 async def test_documents_are_bounded_in_number_and_in_size(ledger: Ledger) -> None:
     documents = adopted(ledger).documents
     for number in range(_documents._MOST_DOCUMENTS + 50):
@@ -194,10 +195,11 @@ async def test_documents_are_bounded_in_number_and_in_size(ledger: Ledger) -> No
     assert len(documents) == before, "one that is too long is not kept"
 
 
+@pytest.mark.parametrize("url", ["memory://"])
 def test_distinct_documents_leave_nothing_but_the_bound(make_ledger: Callable[..., Ledger]) -> None:
     ledger = make_ledger()
     documents, plans = adopted(ledger).documents, adopted(ledger).plans
-    for number in range(3_000):
+    for number in range(1_000):
         document = documents.parsed(f"{{ a{number}: accounts {{ id }} }}", {})
         plans.plan(document.node, document.node.definitions[0], {}).variant({})
     del document

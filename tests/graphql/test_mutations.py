@@ -530,7 +530,7 @@ def test_a_template_is_checked_where_it_is_written() -> None:
 
     for tags, message in (
         ((), "needs tags"),
-        (("",), "none of them empty"),
+        (("",), "is empty"),
         (("Account:{id}",), "none of"),
         (("Account:{args}",), "none of"),
         (("Account:{parent.id}",), "none of"),

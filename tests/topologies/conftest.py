@@ -46,18 +46,13 @@ EVERYWHERE: Final = [pytest.param(("memory", "url"), id="memory-url"), *ON_SERVE
 
 QUICK: Final = frozenset(
     {
-        ("acl", "url", "sync"),
         ("socket", "url", "async"),
-        ("tls", "url", "async"),
         ("debian-tls", "url", "sync"),
-        ("sentinel", "url", "sync"),
-        ("one-sentinel", "url", "async"),
         ("one-sentinel", "client", "sync"),
         ("cluster", "url", "async"),
-        ("cluster", "client", "sync"),
     }
 )
-"""Each kind of topology by one face at least, for the quick selection."""
+"""Each way to a server by one face, for the quick selection."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

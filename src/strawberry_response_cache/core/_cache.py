@@ -18,7 +18,7 @@ from strawberry_response_cache.core._keys import EntryKeys, Keyspace
 from strawberry_response_cache.core._local import are_plain, keys_of, local_hit
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._observer import Observer, Silence, Subject
-from strawberry_response_cache.core._port import Ping
+from strawberry_response_cache.core._port import Fresh, Lookup, Ping
 from strawberry_response_cache.core._purges import Purges
 from strawberry_response_cache.core._recipe import Recipe
 from strawberry_response_cache.core._remember import Limits, Remember
@@ -459,6 +459,7 @@ class ResponseCache:
         subject: Subject,
         *,
         in_background: bool = False,
+        found: Fresh | None = None,
     ) -> CachedResponse[T]:
         driver = self._engine.sync_driver()
         remember = self._remember(
@@ -469,7 +470,25 @@ class ResponseCache:
             in_background=in_background,
             is_pending=self._purges.are_pending_sync(),
         )
+        remember.found = found
         return driver.run(remember.flow(), generator, subject)
+
+    def _peek_sync(self, keys: Sequence[EntryKeys], subject: Subject) -> dict[str, Fresh]:
+        """Return the fresh entries among these, by entry key, in one round trip; leases are not asked for.
+
+        Whoever reads several values one after another in a thread asks for all of them once. To ask
+        for their leases as well would be to hold some while waiting for others.
+        """
+        if self._purges.are_pending_sync():
+            return {}
+        limits = self._engine.limits
+        effects = [Lookup(each, 0, max_bytes=limits.max_bytes) for each in keys]
+        found = self._engine.sync_driver().peek(effects, subject)
+        return {
+            each.entry: judgement
+            for each, judgement in zip(keys, found, strict=True)
+            if isinstance(judgement, Fresh)
+        }
 
     def _limits_of_threads(self) -> Limits:
         limits = self._engine.limits
@@ -571,21 +590,24 @@ class ResponseCache:
         """
         self._purges.forget_sync(self._keys(key_parts))
 
-    async def clear(self) -> None:
+    async def clear(self, *, queued: bool = False) -> None:
         """Purge all entries of this cache or tenant, at once; tenants inside it are left alone.
 
-        Raises:
-            CacheStoreError: If Redis did not take it.
-        """
-        await self._purges.clear()
+        Args:
+            queued: As in `invalidate`.
 
-    def clear_sync(self) -> None:
+        Raises:
+            CacheStoreError: If Redis did not take it. With ``queued``, only if the queue is full.
+        """
+        await self._purges.clear(queued=queued)
+
+    def clear_sync(self, *, queued: bool = False) -> None:
         """Purge all entries of this cache or tenant; the twin of `clear`.
 
         Raises:
-            CacheStoreError: If Redis did not take it.
+            CacheStoreError: As `clear` does.
         """
-        self._purges.clear_sync()
+        self._purges.clear_sync(queued=queued)
 
     async def ping(self) -> None:
         """Ask whether the server answers, such as once at start.

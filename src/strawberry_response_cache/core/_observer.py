@@ -18,6 +18,7 @@ class Subject:
         visibility: ``public``, ``private`` or None; never a session.
         operation_type: GraphQL's, such as ``query``.
         operation_name: The name that the document gives the operation.
+        field: The schema coordinate of a field, such as ``Query.accounts``.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Subject:
     visibility: Literal["public", "private"] | None = None
     operation_type: str | None = None
     operation_name: str | None = None
+    field: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,8 @@ class _Purge:
         kind: What is purged, for the observer.
         locally: What to do to local memory.
         count: The number of tags.
-        owed: What to queue if Redis does not take it; None to raise instead.
+        owed: What to queue if Redis does not take it; None for everything.
+        queued: Whether to queue that, and not to raise.
         started_ns: When it began, in nanoseconds since 1970.
     """
 
@@ -40,6 +41,7 @@ class _Purge:
     locally: Callable[[Memory], None]
     count: int = 0
     owed: tuple[str, ...] | None = None
+    queued: bool = False
     started_ns: int = field(default_factory=time.time_ns)
 
 
@@ -73,13 +75,13 @@ class Purges:
         """Purge one entry; the twin of `forget`."""
         self._perform_sync(self._of_entry(keys))
 
-    async def clear(self) -> None:
+    async def clear(self, *, queued: bool) -> None:
         """Purge everything; see `ResponseCache.clear`."""
-        await self._perform(self._of_everything())
+        await self._perform(self._of_everything(queued=queued))
 
-    def clear_sync(self) -> None:
+    def clear_sync(self, *, queued: bool) -> None:
         """Purge everything; the twin of `clear`."""
-        self._perform_sync(self._of_everything())
+        self._perform_sync(self._of_everything(queued=queued))
 
     # -- What there is to do -----------------------------------------------------------------------
 
@@ -94,7 +96,7 @@ class Purges:
                 memory.purge(table, digests)
 
         effects = [Invalidate(table, channel, digests, max_tags) for table in tables]
-        return _Purge(effects, "tags", locally, len(tags), digests if queued else None)
+        return _Purge(effects, "tags", locally, len(tags), digests, queued)
 
     def _of_entry(self, keys: EntryKeys) -> _Purge:
         max_tags = self._engine.settings.max_tags
@@ -109,14 +111,15 @@ class Purges:
         others = [Invalidate(table, keys.channel, own, max_tags) for table in elsewhere]
         return _Purge([Forget(keys, max_tags), *others], "key", locally)
 
-    def _of_everything(self) -> _Purge:
+    def _of_everything(self, *, queued: bool) -> _Purge:
         tables, channel = self._keyspace.tag_tables, self._keyspace.channel
 
         def locally(memory: Memory) -> None:
             for table in tables:
                 memory.clear(table)
 
-        return _Purge([Clear(table, channel) for table in tables], "clear", locally)
+        effects = [Clear(table, channel) for table in tables]
+        return _Purge(effects, "clear", locally, queued=queued)
 
     # -- Doing it: every slot, and where there are several, every slot once more ---------------------
 
@@ -146,7 +149,7 @@ class Purges:
         """
         engine = self._engine
         was_queued = False
-        if result is not None and purge.owed is not None:
+        if result is not None and purge.queued:
             was_queued = engine.queue.add(self._keyspace, purge.owed)
         for driver in engine.drivers():
             driver.flights.seal_leaseless()

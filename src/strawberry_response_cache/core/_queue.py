@@ -49,8 +49,12 @@ class PurgeQueue:
         """Whether a tenant is owed a purge."""
         return bool(self._debts) and keyspace.tenant_digest in self._debts
 
-    def add(self, keyspace: Keyspace, tags: tuple[str, ...]) -> bool:
+    def add(self, keyspace: Keyspace, tags: tuple[str, ...] | None) -> bool:
         """Remember a purge.
+
+        Args:
+            keyspace: The tenant's.
+            tags: Digests of the tags; None for everything.
 
         Returns:
             Whether there was room; there always is for a tenant that is owed something already.
@@ -62,9 +66,9 @@ class PurgeQueue:
                     return False
                 debt = self._debts[keyspace.tenant_digest] = _Debt(keyspace)
             before = len(debt.tags)
-            debt.tags.update(tags)
+            debt.tags.update(tags or ())
             self._count += len(debt.tags) - before
-            if self._count > self._max_queued:
+            if tags is None or self._count > self._max_queued:
                 self._count -= len(debt.tags)
                 debt.tags.clear()
                 debt.everything = True
@@ -77,15 +81,34 @@ class PurgeQueue:
         self._is_replaying = True
         try:
             for tenant, debt in list(self._debts.items()):
-                tags, everything = frozenset(debt.tags), debt.everything
-                owed = None if everything else tuple(sorted(tags))
-                for effect in self._effects(debt.keyspace, owed):
-                    if (yield effect) is not None:
-                        return False
-                self._paid(tenant, debt, tags, everything=everything)
+                if not (yield from self._pay(tenant, debt)):
+                    return False
         finally:
             self._is_replaying = False
         return not self._debts
+
+    def _pay(self, tenant: str, debt: _Debt) -> Replay:
+        """Pay what one tenant is owed now; what is added meanwhile is owed still."""
+        with self._lock:
+            tags, everything = debt.tags, debt.everything
+            debt.tags, debt.everything = set(), False
+        is_paid = False
+        try:
+            owed = None if everything else tuple(sorted(tags))
+            for effect in self._effects(debt.keyspace, owed):
+                if (yield effect) is not None:
+                    return False
+            is_paid = True
+        finally:
+            with self._lock:
+                self._count -= len(tags) + len(debt.tags)
+                if not is_paid:
+                    debt.tags |= tags
+                    debt.everything = debt.everything or everything
+                self._count += len(debt.tags)
+                if not debt.tags and not debt.everything:
+                    self._debts.pop(tenant, None)
+        return True
 
     def _effects(
         self, keyspace: Keyspace, tags: tuple[str, ...] | None
@@ -97,11 +120,3 @@ class PurgeQueue:
             for table in keyspace.tag_tables
         ]
         return one_pass * keyspace.passes
-
-    def _paid(self, tenant: str, debt: _Debt, tags: frozenset[str], *, everything: bool) -> None:
-        with self._lock:
-            before = len(debt.tags)
-            debt.tags.clear() if everything else debt.tags.difference_update(tags)
-            self._count -= before - len(debt.tags)
-            if debt.everything == everything and not debt.tags:
-                self._debts.pop(tenant, None)

@@ -114,6 +114,7 @@ class Remember(Generic[T]):
         memory: The local memory, if it is on.
         in_background: Whether the generator may run beside the caller, for a refresh.
         purge_pending: Whether Redis owes this tenant a purge, so that nothing may be read.
+        found: What a look-up for several callers found already; it stands for the first.
         jitter: Returns a number from 0 to below 1.
         clock: Tells the time in seconds; it never goes back.
     """
@@ -126,6 +127,7 @@ class Remember(Generic[T]):
     memory: Memory | None = None
     in_background: bool = False
     purge_pending: bool = False
+    found: Fresh | None = None
     jitter: Callable[[], float] = random.random
     clock: Callable[[], float] = time.monotonic
     token: str = field(default_factory=new_token, repr=False)
@@ -200,6 +202,12 @@ class Remember(Generic[T]):
 
     def _look_up(self, rejected: str) -> Step[CachedResponse[T] | Refresh[T] | Judgement]:
         """Ask the store; an entry is rebuilt here, and is unreadable if that fails."""
+        if self.found is not None:
+            found, self.found = self.found, None
+            try:
+                return self._hit(found.entry, CacheDetail.FRESH)
+            except UnreadableEntryError:
+                return Unreadable(found.entry.write_id)
         limits = self.limits
         draw = -limits.early_refresh * math.log(1 - self.jitter()) if limits.early_refresh else 0.0
         ticket = self.memory.ticket() if self.memory is not None else None

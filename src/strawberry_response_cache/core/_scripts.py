@@ -102,7 +102,8 @@ LOOKUP: Final = _script(
     _NOW,
     """
 -- KEYS: entry, lease, tag table.
--- ARGV: token, lease ms, seed of a fresh epoch, table ms, rejected write id, run id, draw.
+-- ARGV: token, lease ms (0 asks for none), seed of a fresh epoch, table ms, rejected write id, run id,
+-- draw.
 -- Answers token, verdict, write id, pttl, epoch, clock. The verdicts of an entry: 'fresh', 'stale'
 -- (another refreshes it), 'refresh' (the lease to refresh it is yours). Without one: 'granted' (the
 -- lease is yours), 'held' (another has it), 'refused' (the server takes no writes).
@@ -134,6 +135,7 @@ if found then
 end
 
 local function lease()
+  if ARGV[2] == '0' then return 'held' end
   local set = redis.pcall('SET', KEYS[2], token, 'NX', 'PX', ARGV[2])
   if failed(set) then return 'refused' end
   if set then return 'granted' end

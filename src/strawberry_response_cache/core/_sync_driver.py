@@ -27,7 +27,15 @@ from strawberry_response_cache.core._many import AT_ONCE, ON_THE_STORE, WAITING,
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._news import hear
 from strawberry_response_cache.core._observer import Subject
-from strawberry_response_cache.core._port import Commit, Effect, Lookup, Release, Renew, Unavailable
+from strawberry_response_cache.core._port import (
+    Commit,
+    Effect,
+    Judgement,
+    Lookup,
+    Release,
+    Renew,
+    Unavailable,
+)
 from strawberry_response_cache.core._queue import PurgeQueue
 from strawberry_response_cache.core._redis.listening import Listening
 from strawberry_response_cache.core._redis.sync_backplane import SyncBackplane
@@ -125,6 +133,10 @@ class SyncDriver:
                 answer = partial(flow.throw, error)
             else:
                 answer = partial(flow.send, result)
+
+    def peek(self, lookups: Sequence[Lookup], subject: Subject) -> list[Judgement]:
+        """Ask for several entries in one round trip, for flows that will come for them."""
+        return self._ask_all(lookups, subject)
 
     def run_many(
         self,

@@ -33,8 +33,8 @@ class Entities:
         name = kind.name
         attribute = self._seen.get(name)
         if attribute is None:
-            attribute = self._seen[name] = _identity_attribute(kind)
-        identity = _identity(source, attribute)
+            attribute = self._seen[name] = identity_attribute(kind)
+        identity = identity_of(source, attribute)
         if identity is None:
             self._nameless.add(name)
         else:
@@ -72,7 +72,7 @@ def tags_of_types(type_tags: set[str]) -> set[str]:
     return type_tags if len(type_tags) <= _MOST_TYPES else {EVERYTHING_TAGGED}
 
 
-def _identity_attribute(kind: GraphQLObjectType) -> str:
+def identity_attribute(kind: GraphQLObjectType) -> str:
     """Return the name of the attribute that identifies an object of a type: Relay's, or ``id``."""
     definition = kind.extensions.get(_BACKREF)
     if not isinstance(definition, StrawberryObjectDefinition):
@@ -89,7 +89,7 @@ def _identity_attribute(kind: GraphQLObjectType) -> str:
     return "id"
 
 
-def _identity(source: object, attribute: str) -> str | None:
+def identity_of(source: object, attribute: str) -> str | None:
     """Return what identifies an object, as text; None if nothing does."""
     try:
         value: Any = getattr(source, attribute, None)

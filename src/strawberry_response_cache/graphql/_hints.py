@@ -1,9 +1,9 @@
 """Hints: what `cache_control` says of a field or a type, in Python and in the SDL."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import strawberry
 from strawberry.directive import directive_field
@@ -14,10 +14,12 @@ from strawberry.types.field import StrawberryField
 from strawberry_response_cache.core import CacheConfigurationError
 from strawberry_response_cache.core._duration import Duration, seconds
 from strawberry_response_cache.core._keys import checked_strings
+from strawberry_response_cache.graphql._templates import Template, checked_tags
 
 T = TypeVar("T")
+ParentKey: TypeAlias = str | Callable[[Any], Any]
 
-TAGS_EXAMPLE = 'tags=["ledger"]'
+
 VARY_EXAMPLE = 'vary=["locale"]'
 
 
@@ -41,6 +43,10 @@ class Hint:
     stale: float | None = None
     tags: tuple[str, ...] = ()
     vary: tuple[str, ...] = ()
+    templates: tuple[Template, ...] = ()
+    # A function's own text names an address, which another process does not share.
+    key: ParentKey | None = field(default=None, repr=False)
+    key_name: str | None = None
 
 
 @strawberry.schema_directive(
@@ -126,6 +132,7 @@ def cache_control(
     stale: Duration | None = None,
     tags: Iterable[str] = (),
     vary: Iterable[str] = (),
+    key: ParentKey | None = None,
 ) -> CacheControl:
     """Say how long, and for whom, a field or a type may be cached.
 
@@ -138,12 +145,20 @@ def cache_control(
         scope: PRIVATE if the data belongs to the session; the strictest scope of an operation counts.
         inherit: Take the ttl of the parent, for a field with a resolver of its own.
         stale: Seconds past the ttl for which the old response may be served while it is refreshed.
-        tags: By which `ResponseCache.invalidate` purges responses that hold this field.
+        tags: By which `ResponseCache.invalidate` purges responses that hold this field. In a
+            field's tags ``{args.name}`` stands for an argument, by its Python name, and
+            ``{parent.attr}`` for an attribute of the object that the field belongs to; a list gives one
+            tag each, and None gives none.
         vary: Names of the extension's ``vary`` functions that this field depends on.
+        key: What tells the objects of the parent's type apart, for a field that is cached by itself:
+            an attribute's name, or a function of the parent that returns JSON or a UUID; by default
+            its id. Name everything that the field depends on: in
+            ``ledger(asOf: ...) { account { balance } }`` the account's id alone does not say which
+            balance it is.
 
     Raises:
-        CacheConfigurationError: If a duration is not one, ``ttl`` stands beside ``inherit``, or
-            ``scope`` is not a `CacheScope`.
+        CacheConfigurationError: If a duration is not one, ``ttl`` or ``key`` stands beside
+            ``inherit``, ``scope`` is not a `CacheScope`, or a tag is empty, too long or has another hole.
         TypeError: If ``tags`` or ``vary`` is a bare string, or if the decorator stands below
             ``@strawberry.field`` or ``@strawberry.type``.
 
@@ -166,17 +181,20 @@ def cache_control(
         raise CacheConfigurationError(msg)
     checked_ttl = None if ttl is None else seconds(ttl, "ttl")
     checked_stale = None if stale is None else seconds(stale, "stale")
-    checked_tags = checked_strings(tags, "tags", TAGS_EXAMPLE)
-    if any("{" in tag or "}" in tag for tag in checked_tags):
-        msg = "tags of cache_control are plain names; '{' and '}' are reserved for templates."
+    if key is not None and inherit:
+        msg = "key is for a field that is cached by itself; with inherit=True it is part of its parent."
         raise CacheConfigurationError(msg)
+    templates = [Template.parse(tag, ("args", "parent")) for tag in checked_tags(tags)]
     hint = Hint(
         checked_ttl,
         scope,
         bool(inherit),
         checked_stale,
-        checked_tags,
+        tuple(each.text for each in templates if not each.holes),
         checked_strings(vary, "vary", VARY_EXAMPLE),
+        tuple(each for each in templates if each.holes),
+        key,
+        None if key is None else _name_of(key),
     )
     printed: dict[str, Any] = {}
     if checked_ttl is not None:
@@ -186,6 +204,23 @@ def cache_control(
     if inherit:
         printed["inherit_max_age"] = True
     return CacheControl(hint=hint, **printed)
+
+
+def _name_of(key: ParentKey) -> str:
+    """Describe a parent's key, the same in every process.
+
+    Raises:
+        CacheConfigurationError: If it is neither an attribute's name nor a function.
+    """
+    if isinstance(key, str) and key.isidentifier():
+        return key
+    if isinstance(key, str) or not callable(key):
+        msg = (
+            f"key is a {type(key).__name__} that names no attribute; write the name of one, such as "
+            'key="id", or a function of the parent.'
+        )
+        raise CacheConfigurationError(msg)
+    return f"{getattr(key, '__module__', '')}:{getattr(key, '__qualname__', '')}"
 
 
 def hint_of(directives: Iterable[object] | None, name: str) -> Hint | None:

@@ -9,10 +9,8 @@ from strawberry.types import Info
 from strawberry.types.field import StrawberryField
 
 from strawberry_response_cache.core import CacheConfigurationError
-from strawberry_response_cache.core._keys import checked_strings
-from strawberry_response_cache.graphql._hints import TAGS_EXAMPLE
 from strawberry_response_cache.graphql._recorder import recorder_of
-from strawberry_response_cache.graphql._templates import Template, UnfilledError
+from strawberry_response_cache.graphql._templates import Template, UnfilledError, checked_tags
 
 T = TypeVar("T")
 
@@ -42,9 +40,9 @@ def invalidates(*tags: str) -> Callable[[T], T]:
         ...     def delete_account(self, account_id: strawberry.ID) -> bool:
         ...         return True
     """
-    named = checked_strings(tags, "tags", TAGS_EXAMPLE)
-    if not named or not all(named):
-        msg = 'invalidates needs tags, none of them empty, such as @invalidates("[Account]").'
+    named = checked_tags(tags)
+    if not named:
+        msg = 'invalidates needs tags, such as @invalidates("[Account]").'
         raise CacheConfigurationError(msg)
     templates = tuple(Template.parse(tag, ("args", "result")) for tag in named)
 

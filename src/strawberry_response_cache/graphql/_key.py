@@ -41,6 +41,23 @@ def operation_key(
     return ["operation", stem, printed, "private", session, others]
 
 
+def field_key(
+    stem: str, *, parent: str, session: str | None, varied: Mapping[str, str]
+) -> list[str]:
+    """Return the parts of the key of a field that is cached by itself.
+
+    Args:
+        stem: What depends neither on the parent nor on who asks; see `FieldPlan`.
+        parent: The identity of the object that it belongs to, as `canonical` prints it.
+        session: As in `operation_key`.
+        varied: As in `operation_key`.
+    """
+    others = _print(varied) if varied else ""
+    if session is None:
+        return ["field", stem, parent, "public", others]
+    return ["field", stem, parent, "private", session, others]
+
+
 Declared: TypeAlias = tuple[tuple[str, Any], ...]
 """The names of an operation's variables, and their defaults or `Undefined`, in order."""
 

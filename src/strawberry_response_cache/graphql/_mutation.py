@@ -128,7 +128,7 @@ class Mutation:
             if tags:
                 await cache.invalidate(*sorted(tags), queued=True)
             if self.recorder.purges_everything:
-                await cache.clear()
+                await cache.clear(queued=True)
         except CacheError as error:
             _lost(error)
 
@@ -139,7 +139,7 @@ class Mutation:
             if tags:
                 cache.invalidate_sync(*sorted(tags), queued=True)
             if self.recorder.purges_everything:
-                cache.clear_sync()
+                cache.clear_sync(queued=True)
         except CacheError as error:
             _lost(error)
 

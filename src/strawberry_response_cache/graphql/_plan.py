@@ -4,16 +4,20 @@ A plan belongs to the very document that is executed, by identity: an extension 
 the document that the query's text stood for.
 """
 
+import json
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from graphql import (
     DocumentNode,
+    FieldNode,
     FragmentDefinitionNode,
+    GraphQLField,
+    GraphQLObjectType,
     GraphQLSchema,
     OperationDefinitionNode,
     VariableNode,
@@ -24,14 +28,22 @@ from graphql import (
 
 from strawberry_response_cache.core._keys import digest
 from strawberry_response_cache.graphql._key import Declared, declared_variables
-from strawberry_response_cache.graphql._policy import Defaults, Policy, work_out_policy
-from strawberry_response_cache.graphql._rules import SchemaRules
+from strawberry_response_cache.graphql._policy import (
+    Defaults,
+    Policy,
+    work_out_field_policy,
+    work_out_policy,
+)
+from strawberry_response_cache.graphql._rules import FieldRule, SchemaRules
+from strawberry_response_cache.graphql._selected import Selected
+from strawberry_response_cache.graphql._selection import SelectionText
 
 KEY_VERSION: Final = "2"
 """Raised when equal requests of two releases must not share an entry."""
 
 _MOST_DOCUMENTS: Final = 512
 _MOST_VARIANTS: Final = 64
+_print: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +70,71 @@ class Variant:
     Attributes:
         policy: How long, and for whom.
         stem: Digest of all of its key that does not depend on the request.
+        watches_fields: Whether fields of it may have entries of their own, where the operation cannot
+            be cached or an entry of theirs would outlive it; or have tags to fill.
     """
 
     policy: Policy
     stem: str
+    watches_fields: bool = False
+    _fields: "dict[tuple[str, tuple[int, ...]], FieldPlan | None]" = field(default_factory=dict)
+
+
+class FieldPlan:
+    """A field that has an entry of its own, where one operation selects it.
+
+    Args:
+        setting: The schema and its rules.
+        rule: The field's.
+        definition: The field, as graphql-core has it.
+        nodes: Where the operation selects it; they are answered as one.
+        selected: The conditions that this variant stands for.
+        policy: How long, and for whom.
+
+    Attributes:
+        rule: The field's.
+        policy: How long, and for whom.
+    """
+
+    def __init__(
+        self,
+        setting: Setting,
+        rule: FieldRule,
+        definition: GraphQLField,
+        nodes: Sequence[FieldNode],
+        *,
+        selected: Selected,
+        policy: Policy,
+    ) -> None:
+        self.rule = rule
+        self.policy = policy
+        self._definition = definition
+        self._nodes = nodes
+        self._selected = selected
+        self._begin = [KEY_VERSION, setting.schema_name, digest(list(policy.identities.values()))]
+        self._used: tuple[str, ...] | None = None
+        self._stems: dict[str, str] = {}
+
+    def stem(self, sent: Mapping[str, Sequence[Any]]) -> str:
+        """Return a digest of all of its keys that does not depend on the parent and on who asks.
+
+        Args:
+            sent: What was sent for each variable: ``[value]``, or ``[]`` where nothing was.
+
+        Raises:
+            UnkeyableError: If what is selected cannot be printed.
+        """
+        if self._used is not None:
+            known = self._stems.get(_print([sent.get(name, ()) for name in self._used]))
+            if known is not None:
+                return known
+        text = SelectionText(self._selected, sent)
+        stem = digest([*self._begin, self.rule.coordinate, text.of(self._definition, self._nodes)])
+        used = tuple(sorted(text.used))
+        self._used = used
+        if len(self._stems) < _MOST_VARIANTS:
+            self._stems[_print([sent.get(name, ()) for name in used])] = stem
+        return stem
 
 
 @dataclass(slots=True)
@@ -98,10 +171,57 @@ class Plan:
                 defaults=setting.defaults,
             )
             identity = digest(list(policy.identities.values()))
-            variant = Variant(policy, self._stem(identity))
+            is_uncached = policy.problem is not None
+            has_fields = any(is_uncached or life.outlives(policy.life) for life in policy.lives)
+            watches = has_fields or (policy.has_templates and not is_uncached)
+            variant = Variant(policy, self._stem(identity), watches)
             if len(self._variants) < _MOST_VARIANTS:
                 self._variants[values] = variant
         return variant
+
+    def field(
+        self,
+        variant: Variant,
+        parent: GraphQLObjectType,
+        nodes: Sequence[FieldNode],
+        variables: Mapping[str, Any],
+    ) -> FieldPlan | None:
+        """Return the plan of a field, compiled now if need be; None if it has no entry of its own.
+
+        Args:
+            variant: The operation as its conditions turn out.
+            parent: The type that it is a field of.
+            nodes: Where it is selected.
+            variables: The coerced variables; only those of conditions are read.
+        """
+        fields = variant._fields
+        key = (parent.name, tuple(map(id, nodes)))
+        if key not in fields:
+            fields[key] = self._compile_field(parent, nodes, variables)
+        return fields[key]
+
+    def _compile_field(
+        self,
+        parent: GraphQLObjectType,
+        nodes: Sequence[FieldNode],
+        variables: Mapping[str, Any],
+    ) -> FieldPlan | None:
+        setting = self.setting
+        rule = setting.rules.field(parent, nodes[0].name.value)
+        if rule is None or not rule.by_itself:
+            return None
+        conditions = {name: bool(variables.get(name)) for name in self.conditions}
+        selected = Selected(setting.schema, self.fragments, conditions)
+        policy = work_out_field_policy(
+            setting.rules,
+            rule,
+            nodes,
+            selected=selected,
+            defaults=setting.defaults,
+            is_root=parent is setting.schema.query_type,
+        )
+        definition = parent.fields[nodes[0].name.value]
+        return FieldPlan(setting, rule, definition, nodes, selected=selected, policy=policy)
 
     def _stem(self, identity: str) -> str:
         name = self.operation.name

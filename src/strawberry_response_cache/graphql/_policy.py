@@ -5,9 +5,9 @@ set and type once, and a document of any depth costs its size.
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from graphql import (
     FieldNode,
@@ -54,6 +54,22 @@ class Demand:
     problem: Problem | None
 
 
+class Life(NamedTuple):
+    """How long something is kept, its stale window included, and for whom.
+
+    Attributes:
+        seconds: How long.
+        private: Whether for one session only.
+    """
+
+    seconds: float
+    private: bool
+
+    def outlives(self, whole: "Life") -> bool:
+        """Whether an entry of its own serves somebody whom one of the whole does not."""
+        return self.seconds > whole.seconds or (whole.private and not self.private)
+
+
 @dataclass(slots=True)
 class Policy:
     """What the selected fields come to.
@@ -69,6 +85,9 @@ class Policy:
         identities: What the key says of each touched field, in order.
         never_stored: Names of the object types which, where one is completed in a position that
             could have held another, keep the response from being stored.
+        lives: How long each field that may have an entry of its own would live, and whether it is
+            PRIVATE.
+        has_templates: Whether tags with holes are to be filled when it is executed.
         problem: Why it cannot be cached, the first that was met.
     """
 
@@ -81,12 +100,20 @@ class Policy:
     vary: set[str] = field(default_factory=set)
     identities: dict[str, str] = field(default_factory=dict)
     never_stored: set[str] = field(default_factory=set)
+    lives: list["Life"] = field(default_factory=list)
+    has_templates: bool = False
     problem: Problem | None = None
+
+    @property
+    def life(self) -> "Life":
+        """How long it lives, its stale window included, and for whom."""
+        return Life((self.ttl or 0.0) + (self.stale or 0.0), self.private_by is not None)
 
     def fold(self, rule: FieldRule, demand: Demand) -> None:
         """Take in what one selected field demands: the lowest ttl, the strictest scope."""
         self.identities[rule.coordinate] = rule.identity
         self.tags.update(rule.tags)
+        self.has_templates = self.has_templates or bool(rule.templates)
         self.type_tags.update(rule.type_tags)
         self.vary.update(rule.vary)
         self.never_stored.update(rule.never_stored)
@@ -118,9 +145,21 @@ class Policy:
 # -- What one field demands ------------------------------------------------------------------------
 
 
-def demand_of(rule: FieldRule, defaults: Defaults, *, is_root: bool) -> Demand:
-    """Return what a selected field demands, wherever in the operation it was met."""
+def demand_of(
+    rule: FieldRule, defaults: Defaults, *, is_root: bool, by_itself: bool = False
+) -> Demand:
+    """Return what a selected field demands of what holds it, or of an entry of its own.
+
+    Args:
+        rule: The field's.
+        defaults: What the extension's configuration says of every field.
+        is_root: Whether it is a field of the query type.
+        by_itself: Whether it is an entry of its own, which its guards check on every request.
+    """
     ttl, silent = _ttl(rule, defaults.ttl, is_root=is_root)
+    if by_itself:
+        private = rule.private or (rule.guarded and not rule.public)
+        return Demand(ttl, rule.stale or 0.0, private, _foreign(rule) or silent)
     # A decision of a guard below holds for the session that it was made for.
     private = rule.private or (rule.guarded and not is_root)
     guarded = _guarded(rule, defaults, is_root=is_root)
@@ -224,6 +263,40 @@ def work_out_policy(
             Reason.DIRECTIVE, None, "Remove the directive from the operation."
         )
     _Walk(rules, selected, defaults, policy).run(operation.selection_set, root)
+    if selected.problem is not None:
+        policy.lives.clear()  # a directive may act on more than what it stands at
+    policy.conclude()
+    return policy
+
+
+def work_out_field_policy(
+    rules: SchemaRules,
+    rule: FieldRule,
+    nodes: Sequence[FieldNode],
+    *,
+    selected: Selected,
+    defaults: Defaults,
+    is_root: bool,
+) -> Policy:
+    """Return the policy of a field that has an entry of its own.
+
+    Args:
+        rules: The rules of the schema.
+        rule: The field's.
+        nodes: Where the operation selects it; they are answered as one.
+        selected: The conditions of the request.
+        defaults: What the extension's configuration says of every field.
+        is_root: Whether it is a field of the query type.
+    """
+    policy = Policy()
+    policy.fold(rule, demand_of(rule, defaults, is_root=is_root, by_itself=True))
+    walk = _Walk(rules, selected, defaults, policy)
+    for node in nodes:
+        if selected.is_included(node.directives) and node.selection_set is not None:
+            for possible in rule.possible_types:
+                walk.run(node.selection_set, possible, is_root=False)
+    if policy.problem is None:
+        policy.problem = selected.problem
     policy.conclude()
     return policy
 
@@ -237,13 +310,16 @@ class _Walk:
     _pending: deque[tuple[SelectionSetNode, GraphQLObjectType]] = field(default_factory=deque)
     _seen: set[tuple[int, str]] = field(default_factory=set)
 
-    def run(self, selection_set: SelectionSetNode, root: GraphQLObjectType) -> None:
+    def run(
+        self, selection_set: SelectionSetNode, root: GraphQLObjectType, *, is_root: bool = True
+    ) -> None:
         """Visit everything below a selection set."""
+        query = root if is_root else None
         self._add(selection_set, root)
         while self._pending:
             current, parent = self._pending.popleft()
             for node in self.selected.fields(current, parent, self._add):
-                self._visit(node, parent, is_root=parent is root)
+                self._visit(node, parent, is_root=parent is query)
             if self.policy.problem is None:
                 self.policy.problem = self.selected.problem
 
@@ -263,6 +339,10 @@ class _Walk:
                 self.policy.problem = problem_of_unknown(parent, name)
             return
         self.policy.fold(rule, demand_of(rule, self.defaults, is_root=is_root))
+        if rule.by_itself:
+            own = demand_of(rule, self.defaults, is_root=is_root, by_itself=True)
+            if own.problem is None and own.ttl:
+                self.policy.lives.append(Life(own.ttl + own.stale, own.private))
         if node.selection_set is not None:
             for possible in rule.possible_types:
                 self._add(node.selection_set, possible)

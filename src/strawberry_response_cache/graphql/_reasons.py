@@ -31,6 +31,10 @@ class Reason(StrEnum):
     """A field has permission classes, whose checks must run on every request."""
     CUSTOM_CODE = "custom_code"
     """A field extension, a ``resolve`` hook or an executor of one's own may change values per request."""
+    PARENT_WITHOUT_IDENTITY = "parent_without_identity"
+    """Nothing tells the object apart that a field belongs to, which is to be cached by itself."""
+    TAG_UNFILLED = "tag_unfilled"
+    """A tag's ``{args...}`` or ``{parent...}`` has nothing that it could stand for."""
     RESTRICTED = "restricted"
     """A resolver called ``skip_cache``, or ``restrict_cache`` with ``ttl=0``."""
     RESPONSE_MODIFIED = "response_modified"
@@ -81,6 +85,7 @@ class Reason(StrEnum):
 
 _ADVICE = {
     Reason.TTL_ZERO: "The result holds an object of a type with ttl=0, such as an error.",
+    Reason.TAG_UNFILLED: "A hole of a tag needs a string, an int or a UUID; the log names it.",
     Reason.RESTRICTED: "A resolver said so, with skip_cache or restrict_cache(ttl=0).",
     Reason.RESPONSE_MODIFIED: (
         "A resolver set a cookie, a header or the status of the response; do that in the view or in "

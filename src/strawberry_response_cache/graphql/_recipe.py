@@ -31,12 +31,13 @@ class TurnedPrivate:
 _MARKER: Final = Recording(b"{}", _MARKER_MS, meta=PRIVATE)
 
 
-class OperationRecipe:
+class ResponseRecipe:
     """Stores the data of a complete result without errors; a hit is a fresh result each time.
 
     Args:
-        policy: The operation's policy, whose ttl is above 0.
+        policy: The policy, whose ttl is above 0.
         recorder: What watches the execution.
+        whole: Whether it is an operation, whose data is an object; a field's may be anything, null too.
         private: Whether the key is of one session.
         private_keys: Makes the keys to use if a public response turns PRIVATE; None without a session.
         max_bytes: The largest payload that is stored.
@@ -53,6 +54,7 @@ class OperationRecipe:
         "_private",
         "_private_keys",
         "_recorder",
+        "_whole",
         "is_private",
         "refusal",
         "ttl",
@@ -63,12 +65,14 @@ class OperationRecipe:
         policy: Policy,
         recorder: Recorder,
         *,
+        whole: bool,
         private: bool,
         private_keys: Callable[[], EntryKeys | None],
         max_bytes: int,
     ) -> None:
         self._policy = policy
         self._recorder = recorder
+        self._whole = whole
         self._private = private
         self._private_keys = private_keys
         self._max_bytes = max_bytes
@@ -80,7 +84,7 @@ class OperationRecipe:
         """Refuse whatever is not complete, without errors, and JSON as it stands."""
         if not isinstance(value, ExecutionResult):
             return self._refuse(Reason.CUSTOM_CODE)
-        if value.errors or value.data is None:
+        if value.errors or (self._whole and value.data is None):
             return self._refuse(Reason.ERRORS)
         recorder = self._recorder
         if recorder.refusal is not None:
@@ -126,7 +130,7 @@ class OperationRecipe:
         """Build a result.
 
         Raises:
-            UnreadableEntryError: If the payload is not a JSON object, or not of this scope.
+            UnreadableEntryError: If the payload is not such JSON, or not of this scope.
         """
         is_private = recording.meta == PRIVATE
         if is_private and not self._private:
@@ -135,6 +139,6 @@ class OperationRecipe:
             data = from_json(recording.payload)
         except ValueError:
             raise UnreadableEntryError from None
-        if not isinstance(data, dict) or is_private is not self._private:
+        if is_private is not self._private or (self._whole and not isinstance(data, dict)):
             raise UnreadableEntryError
         return ExecutionResult(data, None)

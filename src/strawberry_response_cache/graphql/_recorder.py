@@ -106,6 +106,11 @@ def recorder_of(info: GraphQLResolveInfo[Any]) -> Recorder | None:
     return _recorders.get(id(info.variable_values))
 
 
+def recorder_in(executor: Executor[Any]) -> Recorder | None:
+    """Return what watches an execution; None if nothing is stored of it."""
+    return _recorders.get(id(executor.variable_values))
+
+
 def _variables_of(executor: Executor[Any]) -> tuple[object, object]:
     """Return the objects that executors pass to resolvers: Strawberry's, and graphql-core's own."""
     return executor.variable_values.coerced, executor.variable_values

@@ -7,12 +7,12 @@ from strawberry.types import Info
 
 from strawberry_response_cache.core import CacheConfigurationError, ResponseCache
 from strawberry_response_cache.core._duration import Duration, seconds
-from strawberry_response_cache.core._keys import checked_strings
 from strawberry_response_cache.graphql._context import RequestContext
 from strawberry_response_cache.graphql._extension import ResponseCacheExtension
-from strawberry_response_cache.graphql._hints import TAGS_EXAMPLE, CacheScope
+from strawberry_response_cache.graphql._hints import CacheScope
 from strawberry_response_cache.graphql._reasons import Reason
 from strawberry_response_cache.graphql._recorder import Recorder, recorder_of
+from strawberry_response_cache.graphql._templates import checked_tags
 
 if TYPE_CHECKING:
     from graphql import GraphQLResolveInfo
@@ -62,9 +62,9 @@ def restrict_cache(
         msg = f"scope is a {type(scope).__name__}; write CacheScope.PRIVATE."
         raise CacheConfigurationError(msg)
     checked_ttl = None if ttl is None else seconds(ttl, "ttl")
-    checked_tags = checked_strings(tags, "tags", TAGS_EXAMPLE)
+    named = checked_tags(tags)
     if recorder is not None:
-        recorder.restrict(checked_ttl, checked_tags, private=scope is CacheScope.PRIVATE)
+        recorder.restrict(checked_ttl, named, private=scope is CacheScope.PRIVATE)
 
 
 def skip_cache(info: "Info | GraphQLResolveInfo[Any]") -> None:
@@ -143,7 +143,7 @@ def invalidate_sync(info: "Info", *tags: str) -> None:
 def _purging(info: "Info", tags: tuple[str, ...]) -> ResponseCache:
     """Return the cache of the request's tenant, after noting what is to be purged again."""
     recorder = _recorder(info)
-    named = checked_strings(tags, "tags", TAGS_EXAMPLE)
+    named = checked_tags(tags)
     extensions: Any = getattr(info.schema, "extensions", ())
     options = next(
         (e._options for e in extensions if isinstance(e, ResponseCacheExtension)),  # noqa: SLF001 - one package

@@ -41,6 +41,8 @@ from strawberry_response_cache.core import CacheConfigurationError
 from strawberry_response_cache.graphql._hints import CacheScope, Hint, hint_of
 from strawberry_response_cache.graphql._identity import Identities
 from strawberry_response_cache.graphql._invalidates import Invalidates
+from strawberry_response_cache.graphql._parents import ParentIdentity, parent_identity
+from strawberry_response_cache.graphql._templates import Template
 
 _BACKREF: Final = "strawberry-definition"
 # They hand on what the resolver returned, for everyone alike.
@@ -89,6 +91,7 @@ class FieldRule:
         public: Whether its own hint says PUBLIC.
         stale: Seconds.
         tags: Of the field and of its types.
+        templates: Tags with holes, filled when the field is executed.
         type_tags: ``Type`` for each object type that it can return, and ``[Type]`` where in a list.
         vary: Names of varied values.
         identity: All of a deployed field that a stored response depends on.
@@ -96,6 +99,8 @@ class FieldRule:
         possible_types: The object types that it can return, those of `never_stored` left out.
         never_stored: Names of the object types among several that it can return which have
             ``ttl=0``: where one is completed, nothing around it is stored.
+        by_itself: Whether it may have an entry of its own.
+        parent_key: Tells apart the objects that it belongs to, where it may; None for a root field.
     """
 
     coordinate: str
@@ -110,12 +115,15 @@ class FieldRule:
     public: bool
     stale: float | None
     tags: tuple[str, ...]
+    templates: tuple[Template, ...]
     type_tags: tuple[str, ...]
     vary: tuple[str, ...]
     identity: str
     leaf: bool
     possible_types: tuple[GraphQLObjectType, ...]
     never_stored: frozenset[str]
+    by_itself: bool
+    parent_key: ParentIdentity | None
 
 
 class SchemaRules:
@@ -205,6 +213,10 @@ class SchemaRules:
             )
         if hint.inherit:
             yield f"{named.name}: inherit=True is for fields; give the type a ttl."
+        if hint.key is not None:
+            yield f"{named.name}: key is for fields; remove it."
+        for template in hint.templates:
+            yield f"{named.name}: the tag {template.text!r} has holes, which are for fields."
         yield from self._vary_mistakes(named.name, hint.vary)
 
     def _field_mistakes(self, rule: FieldRule, root: str | None) -> Iterator[str]:
@@ -217,7 +229,38 @@ class SchemaRules:
             )
         if root == "query" and rule.inherit:
             yield f"{rule.coordinate}: a root field has no parent to inherit from; give it a ttl."
+        if root == "query" and rule.parent_key is not None:
+            yield f"{rule.coordinate}: a root field has no parent; remove its key."
+        if root is None and rule.by_itself and rule.parent_key is None:
+            parent = rule.coordinate.partition(".")[0]
+            yield (
+                f"{rule.coordinate}: it is cached by itself, and {parent} has no id that tells its "
+                "objects apart; write cache_control(..., key=...) with an attribute's name or a "
+                "function of the parent, or inherit=True to cache it only as part of its parent."
+            )
+        yield from self._template_mistakes(rule)
         yield from self._vary_mistakes(rule.coordinate, rule.vary)
+
+    def _template_mistakes(self, rule: FieldRule) -> Iterator[str]:
+        """Yield what templates name that there is not; what objects bring shows only later."""
+        parent, _, name = rule.coordinate.partition(".")
+        kind = self._schema.get_type(parent)
+        if not rule.templates or not is_object_type(kind):
+            return
+        known = python_names(kind.fields[name])
+        for template in rule.templates:
+            for hole in template.holes:
+                if hole[0] == "args" and hole[1] not in known:
+                    listed = ", ".join(sorted(known)) or "none"
+                    yield (
+                        f"{rule.coordinate}: the tag {template.text!r} names the argument "
+                        f"{hole[1]!r}, which there is not (there are: {listed})."
+                    )
+                elif hole[0] == "parent" and kind is self._schema.query_type:
+                    yield (
+                        f"{rule.coordinate}: the tag {template.text!r} names the parent, which a root "
+                        "field has not."
+                    )
 
     def _vary_mistakes(self, coordinate: str, names: tuple[str, ...]) -> Iterator[str]:
         for name in names:
@@ -273,25 +316,35 @@ class SchemaRules:
             # Where nothing else can stand, ttl=0 is said of the field.
             counted = [types[t] for t in ordinary or concrete]
             ttl, cap, stale = _of_types(counted, self._type_rule(declared), stale)
+        source = self._source(parent, graphql_field, field)
+        is_root = parent is self._schema.query_type
+        inherits = own is not None and own.inherit
+        # A look-up would cost more than an attribute does.
+        by_itself = is_root or (
+            own is not None and ttl is not None and not inherits and source is Source.RESOLVER
+        )
         return FieldRule(
             coordinate,
-            self._source(parent, graphql_field, field),
+            source,
             any(isinstance(e, PermissionExtension) for e in getattr(field, "extensions", ())),
             any(isinstance(e, Invalidates) for e in getattr(field, "extensions", ())),
             own is not None,
-            own is not None and own.inherit,
+            inherits,
             ttl,
             cap,
             any(h.scope is CacheScope.PRIVATE for h in hints) or any(t.private for t in spoken),
             own is not None and own.scope is CacheScope.PUBLIC,
             stale,
             _union([*(h.tags for h in hints), *(t.tags for t in spoken)]),
+            tuple(template for hint in hints for template in hint.templates),
             _type_tags(parent, name, graphql_field, concrete),
             _union([*(h.vary for h in hints), *(t.vary for t in spoken)]),
             self._identities.of(coordinate, graphql_field, field, hints),
             not is_composite_type(declared),
             ordinary,
             never_stored,
+            by_itself,
+            parent_identity(parent, None if own is None else own.key, is_root=is_root),
         )
 
     def _source(
@@ -414,6 +467,14 @@ def _holds_a_list(kind: object) -> bool:
             return True
         kind = kind.of_type
     return False
+
+
+def python_names(graphql_field: GraphQLField) -> dict[str, str]:
+    """Return the arguments of a field: the schema's name of each, by Python's."""
+    definitions = {
+        name: argument.extensions.get(_BACKREF) for name, argument in graphql_field.args.items()
+    }
+    return {getattr(each, "python_name", name): name for name, each in definitions.items()}
 
 
 def _overrides_node_id(parent: GraphQLObjectType) -> bool:

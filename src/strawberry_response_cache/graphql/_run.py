@@ -1,101 +1,37 @@
 """One operation's way through the cache: decide, look up, execute, say what happened."""
 
-import asyncio
 import logging
-import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Any, Final, cast
+from typing import Any, NamedTuple, cast
 
-from graphql import DocumentNode, ExecutionResult, GraphQLError, GraphQLSchema, OperationType
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    OperationType,
+)
 from graphql.execution import Executor
 from strawberry.types import ExecutionContext
 
-from strawberry_response_cache.core import CachedResponse, CacheStatus, ResponseCache
 from strawberry_response_cache.core._flights import note_unfit_part
-from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._observer import Concluded, Subject
 from strawberry_response_cache.graphql._context import Options, RequestContext
 from strawberry_response_cache.graphql._documents import Preparation
+from strawberry_response_cache.graphql._faces import is_synchronous
+from strawberry_response_cache.graphql._faults import fault
+from strawberry_response_cache.graphql._fields import Fields
 from strawberry_response_cache.graphql._foreign import problem_of_executor, problem_of_hooks
 from strawberry_response_cache.graphql._key import UnkeyableError, operation_key, sent_variables
 from strawberry_response_cache.graphql._mutation import Mutation
+from strawberry_response_cache.graphql._outcome import FieldOutcomes, Outcome
+from strawberry_response_cache.graphql._passage import Admitted, pass_through, pass_through_sync
 from strawberry_response_cache.graphql._plan import Plans, Variant
 from strawberry_response_cache.graphql._reasons import Problem, Reason
-from strawberry_response_cache.graphql._recipe import OperationRecipe, TurnedPrivate
 from strawberry_response_cache.graphql._recorder import Recorder
 
 logger = logging.getLogger("strawberry_response_cache")
-
-
-class _AsyncProbe:
-    """Asks an executor whether it would take an async iterable; a synchronous one would not."""
-
-    def __aiter__(self) -> "_AsyncProbe":
-        return self
-
-
-_PROBE: Final = _AsyncProbe()
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What the cache did for one operation, for ``extensions.responseCache``."""
-
-    status: str
-    reason: Reason | None = None
-    advice: str = ""
-    age: float | None = None
-    ttl: float | None = None
-    scope: str | None = None
-    limited_by: str | None = None
-
-    def for_people(self) -> dict[str, object]:
-        """Return it as it stands in a response; ages and ttls in whole seconds."""
-        shown = {
-            "status": self.status,
-            "age": None if self.age is None else int(self.age),
-            "ttl": None if self.ttl is None else int(self.ttl),
-            "scope": self.scope,
-            "reason": None if self.reason is None else self.reason.value,
-            "advice": self.advice or None,
-            "limitedBy": self.limited_by,
-        }
-        return {name: value for name, value in shown.items() if value is not None}
-
-
-@dataclass(frozen=True, slots=True)
-class Admitted:
-    """An operation that goes through the cache.
-
-    Attributes:
-        cache: The tenant's.
-        keys: Of its entry.
-        variant: Its policy, and what its keys begin with.
-        parts: Makes the parts of its key for a session, or for everyone.
-        session: Whose it is; None for everyone's.
-        subject: On whose behalf the store is called.
-    """
-
-    cache: ResponseCache
-    keys: EntryKeys
-    variant: Variant
-    parts: Callable[[str | None], list[str]] = field(repr=False)
-    session: str | None = field(repr=False)
-    subject: Subject
-
-    def of(self, session: str) -> "Admitted":
-        """Return the same operation for one session, after it turned out to be PRIVATE."""
-        return replace(
-            self,
-            keys=self.private_keys(session),
-            session=session,
-            subject=replace(self.subject, visibility="private"),
-        )
-
-    def private_keys(self, session: str) -> EntryKeys:
-        """Return the keys for a session, in the slot of the public ones."""
-        return self.cache._keyspace.keys_beside(self.parts(session), self.keys)  # noqa: SLF001 - a client of the port
 
 
 class Run:
@@ -117,6 +53,7 @@ class Run:
         self._context = context
         self._request: RequestContext  # made in `answer`, of the context that the resolvers see
         self.outcome: Outcome | None = None
+        self._fields: FieldOutcomes | None = None
         self.is_async = False
         self._mutation: Mutation | None = None
 
@@ -142,33 +79,28 @@ class Run:
             return ExecutionResult(None, errors)
         if executor.operation.operation is OperationType.MUTATION:
             return self._mutate(executor, execute)
-        admitted = self._admitted(executor)
-        if isinstance(admitted, Problem):
-            return self._bypass(admitted, execute)
-        if _is_synchronous(executor):
-            return self._answer_sync(admitted, executor, execute)
-        return self._answer_async(admitted, executor, execute)
+        decision = self._decided(executor)
+        if decision.fields is not None:
+            decision.fields.install(executor)
+            self._fields = decision.fields.outcomes
+        if isinstance(decision.operation, Problem):
+            return self._bypass(decision.operation, execute)
+        if is_synchronous(executor):
+            return self._answer_sync(decision.operation, executor, execute)
+        return self._answer_async(decision.operation, executor, execute)
 
     def _answer_sync(
         self, admitted: Admitted, executor: Executor[Any], execute: Callable[[], Any]
     ) -> Any:  # noqa: ANN401 - a result or an awaitable of one
-        while True:
-            attempt = self._attempt(admitted)
+        def watched(recorder: Recorder) -> Any:  # noqa: ANN401 - whatever an executor returns
+            with recorder.recording(executor, admitted.policy.never_stored):
+                return execute()
 
-            def generate(attempt: _Attempt = attempt) -> Any:  # noqa: ANN401 - whatever an executor returns
-                attempt.begin(self._request)
-                with attempt.recorder.recording(executor, attempt.policy.never_stored):
-                    return execute()
-
-            response = admitted.cache._run_sync(  # noqa: SLF001 - a client of the port
-                admitted.keys, attempt.recipe, generate, admitted.subject
-            )
-            if not isinstance(response.value, TurnedPrivate):
-                return self._finish(attempt, response)
-            found = self._for_session(admitted)
-            if isinstance(found, Problem):
-                return self._bypass(found, execute)
-            admitted = found
+        passed = pass_through_sync(admitted, self._request, watched)
+        if isinstance(passed, Problem):
+            return self._bypass(passed, execute)
+        self._conclude(passed.outcome)
+        return passed.result
 
     async def _answer_async(
         self, admitted: Admitted, executor: Executor[Any], execute: Callable[[], Any]
@@ -177,24 +109,15 @@ class Run:
             result = execute()
             return await result if executor.is_awaitable(result) else result
 
-        while True:
-            attempt = self._attempt(admitted)
+        async def watched(recorder: Recorder) -> Any:  # noqa: ANN401 - as above
+            with recorder.recording(executor, admitted.policy.never_stored):
+                return await run()
 
-            async def generate(attempt: _Attempt = attempt) -> Any:  # noqa: ANN401 - as above
-                attempt.begin(self._request)
-                with attempt.recorder.recording(executor, attempt.policy.never_stored):
-                    return await run()
-
-            response = await admitted.cache._run(  # noqa: SLF001 - a client of the port
-                admitted.keys, attempt.recipe, generate, admitted.subject
-            )
-            if not isinstance(response.value, TurnedPrivate):
-                return self._finish(attempt, response)
-            found = self._for_session(admitted)
-            if isinstance(found, Problem):
-                result = self._bypass(found, run)
-                return await result
-            admitted = found
+        passed = await pass_through(admitted, self._request, watched)
+        if isinstance(passed, Problem):
+            return await self._bypass(passed, run)
+        self._conclude(passed.outcome)
+        return passed.result
 
     def _mutate(self, executor: Executor[Any], execute: Callable[[], Any]) -> Any:  # noqa: ANN401 - as `answer`
         """Run a mutation; what it changed is purged when all of it is over, see `settle`."""
@@ -203,7 +126,7 @@ class Run:
         if self._options.enabled is False:
             return execute()
         mutation = Mutation(self._request, self._options.purges, self._plans.setting)
-        if _is_synchronous(executor):
+        if is_synchronous(executor):
             self._mutation, self.is_async = mutation, False
             return mutation.run(executor, execute)
         self._mutation, self.is_async = mutation, True
@@ -224,17 +147,6 @@ class Run:
         if self._mutation is not None:
             self._mutation.purge_early(in_loop=self.is_async)
 
-    def _attempt(self, admitted: Admitted) -> "_Attempt":
-        max_bytes = admitted.cache._engine.settings.max_entry_bytes  # noqa: SLF001 - a client of the port
-        return _Attempt(admitted, max_bytes)
-
-    def _for_session(self, admitted: Admitted) -> Admitted | Problem:
-        """Return the operation for this request's session, after its public entry was a marker."""
-        session = self._request.session()
-        if session is None:
-            return self._request.without_session(None)
-        return session if isinstance(session, Problem) else admitted.of(session)
-
     def _spoil_wholes(self) -> None:
         """Keep what this operation is nested in from being stored: nobody knows for whom it is.
 
@@ -244,48 +156,65 @@ class Run:
 
     def _bypass(self, problem: Problem, execute: Callable[[], Any]) -> Any:  # noqa: ANN401 - as `answer`
         self._spoil_wholes()
-        self._conclude(Outcome("bypass", problem.reason, problem.advice))
+        self._conclude(Outcome.of(problem))
         return execute()
 
     def for_people(self) -> dict[str, object] | None:
         """Return what the cache did, if the extension is debugged."""
         if self.outcome is None or not self._request.is_debugged():
             return None
-        return self.outcome.for_people()
+        said = self.outcome.for_people()
+        if self._fields is not None and (fields := self._fields.for_people()):
+            said["fields"] = fields
+        return said
 
     # -- Deciding ------------------------------------------------------------------------------------
 
-    def _admitted(self, executor: Executor[Any]) -> Admitted | Problem:
+    def _decided(self, executor: Executor[Any]) -> "_Decision":
         try:
-            return self._admit(executor)
+            return self._decide(executor)
         except Exception as error:  # noqa: BLE001 - a fault of the cache is never the request's
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            logger.error(  # noqa: TRY400 - the error's text can hold what the request brought
-                "Deciding about an operation failed (%s in %s, line %s); not cached.",
-                type(error).__qualname__,
-                where.name,
-                where.lineno,
-                extra={"error.type": type(error).__qualname__},
-            )
-            return Problem(Reason.CACHE_FAULT, None, "A fault of the cache; please report the log.")
+            return _Decision(fault(error))
 
-    def _admit(self, executor: Executor[Any]) -> Admitted | Problem:
-        """Decide whether an operation goes through the cache, and under which key."""
+    def _decide(self, executor: Executor[Any]) -> "_Decision":
+        """Decide whether an operation goes through the cache, under which key, and which of its fields."""
         operation = executor.operation
         problem = self._foreign(executor) or self._unkeyed(executor)
         if problem is not None:
-            return problem
+            return _Decision(problem)
         document = cast("DocumentNode", self._context.graphql_document)
         plan = self._plans.plan(document, operation, executor.fragment_definitions)
         variant = plan.variant(executor.variable_values.coerced)
         policy = variant.policy
-        if policy.problem is not None:
-            return policy.problem
+        if policy.problem is not None and not variant.watches_fields:
+            return _Decision(policy.problem)
         try:
             variables = sent_variables(plan.declared, executor.variable_values.sources)
         except UnkeyableError:
-            return Problem(Reason.VARIABLES, None, "Send variables that are plain JSON.")
-        who = self._request.identify(policy)
+            unkeyable = Problem(Reason.VARIABLES, None, "Send variables that are plain JSON.")
+            return _Decision(policy.problem or unkeyable)
+        admitted = policy.problem or self._admit(variant, variables, operation)
+        if isinstance(admitted, Problem) and admitted.reason is Reason.CONTEXT_FAILED:
+            return _Decision(admitted)
+        if not variant.watches_fields:
+            return _Decision(admitted)
+        around = None if isinstance(admitted, Problem) else policy.life
+        sent = dict(zip((name for name, _ in plan.declared), variables, strict=True))
+        fields = Fields(
+            plan,
+            variant,
+            request=self._request,
+            sent=sent,
+            around=around,
+            schema=self._context.schema,
+        )
+        return _Decision(admitted, fields)
+
+    def _admit(
+        self, variant: Variant, variables: list[list[Any]], operation: OperationDefinitionNode
+    ) -> Admitted | Problem:
+        """Return an operation's way through the cache, or why it has none for this request."""
+        who = self._request.identify(variant.policy)
         if isinstance(who, Problem):
             return who
 
@@ -297,7 +226,7 @@ class Run:
         return Admitted(
             who.cache,
             who.cache._keyspace.keys(parts(who.session)),  # noqa: SLF001 - a client of the port
-            variant,
+            variant.policy,
             parts,
             who.session,
             Subject(
@@ -338,31 +267,6 @@ class Run:
 
     # -- Saying what happened --------------------------------------------------------------------------
 
-    def _finish(
-        self, attempt: "_Attempt", response: CachedResponse[ExecutionResult]
-    ) -> ExecutionResult:
-        recipe, policy = attempt.recipe, attempt.policy
-        scope = "PRIVATE" if recipe.is_private else "PUBLIC"
-        match response.status:
-            case CacheStatus.HIT:
-                status = "stale" if response.detail == "stale" else "hit"
-                outcome = Outcome(
-                    status,
-                    age=response.age,
-                    ttl=response.ttl,
-                    scope=scope,
-                    limited_by=policy.limited_by,
-                )
-            case CacheStatus.MISS:
-                outcome = Outcome(
-                    "miss", age=0, ttl=recipe.ttl, scope=scope, limited_by=policy.limited_by
-                )
-            case _:
-                reason = recipe.refusal or Reason.of(response.detail)
-                outcome = Outcome("bypass", reason, reason.advice)
-        self._conclude(outcome)
-        return response.value
-
     def _conclude(self, outcome: Outcome) -> None:
         self.outcome = outcome
         if outcome.reason is not None:
@@ -370,46 +274,11 @@ class Run:
                 "An operation was answered without the cache.",
                 extra={"response_cache.reason": outcome.reason.value},
             )
-        self._request.observer.concluded(Concluded(outcome.status, outcome.reason))  # type: ignore[arg-type] # the four words
+        self._request.observer.concluded(Concluded(outcome.status, outcome.reason))
 
 
-class _Attempt:
-    """One way through the cache: for everyone, or for one session."""
+class _Decision(NamedTuple):
+    """What goes through the cache: the operation, or why not, and fields of it by themselves."""
 
-    __slots__ = ("_admitted", "_session", "policy", "recipe", "recorder")
-
-    def __init__(self, admitted: Admitted, max_bytes: int) -> None:
-        self._admitted = admitted
-        self._session: str | None = None
-        self.policy = admitted.variant.policy
-        self.recorder = Recorder()
-        self.recipe = OperationRecipe(
-            self.policy,
-            self.recorder,
-            private=admitted.session is not None,
-            private_keys=self._private_keys,
-            max_bytes=max_bytes,
-        )
-
-    def begin(self, request: RequestContext) -> None:
-        """Ask for the session before resolvers run: it is to be the one that a lookup will ask for."""
-        session = request.session() if self._admitted.session is None else None
-        self._session = session if isinstance(session, str) else None
-
-    def _private_keys(self) -> EntryKeys | None:
-        return None if self._session is None else self._admitted.private_keys(self._session)
-
-
-def _is_synchronous(executor: Executor[Any]) -> bool:
-    """Whether an execution must end without awaiting.
-
-    Strawberry's and graphql-core's synchronous executions build their executor with a predicate
-    that takes nothing for an async iterable.
-    """
-    if not executor.is_async_iterable(_PROBE):
-        return True
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return True
-    return False
+    operation: Admitted | Problem
+    fields: Fields | None = None

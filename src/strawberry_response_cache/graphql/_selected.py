@@ -48,7 +48,7 @@ class Selected:
     ) -> Iterator[FieldNode]:
         """Yield the fields that stand here for this type; fragments are handed to `add`."""
         for node in selection_set.selections:
-            if not self._is_included(node.directives):
+            if not self.is_included(node.directives):
                 continue
             match node:
                 case FieldNode():
@@ -69,7 +69,8 @@ class Selected:
         if self.problem is None:
             self.problem = Problem(Reason.DIRECTIVE, None, advice)
 
-    def _is_included(self, directives: "tuple[DirectiveNode, ...] | None") -> bool:
+    def is_included(self, directives: "tuple[DirectiveNode, ...] | None") -> bool:
+        """Whether conditions let something stand; another directive is a problem."""
         included = True
         names = [directive.name.value for directive in directives or ()]
         if len(set(names)) < len(names):  # only in a document that was never validated

@@ -1,15 +1,44 @@
 """Tags with holes: ``Account:{args.account_id}`` names the account that an argument names."""
 
+import math
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Final
 
 from strawberry_response_cache.core import CacheConfigurationError
-from strawberry_response_cache.core._keys import plain_identity
+from strawberry_response_cache.core._keys import checked_strings, plain_identity
 
+TAGS_EXAMPLE: Final = 'tags=["ledger"]'
+_LONGEST: Final = 1_000
+_MOST_TAGS: Final = 1_000
 _HOLE: Final = re.compile(r"\{([a-z]+)((?:\.[A-Za-z_][A-Za-z0-9_]*)+)\}")
+
+
+def checked_tags(tags: Iterable[str]) -> tuple[str, ...]:
+    """Check the tags that somebody wrote.
+
+    Raises:
+        TypeError: If it is a bare string, or one of them is none.
+        CacheConfigurationError: If one is empty, too long, or has control characters.
+    """
+    checked = checked_strings(tags, "tags", TAGS_EXAMPLE)
+    for tag in checked:
+        wrong = (
+            "is empty"
+            if not tag.strip()
+            else f"is longer than {_LONGEST} characters"
+            if len(tag) > _LONGEST
+            else "holds a control character"
+            if any(unicodedata.category(character) == "Cc" for character in tag)
+            else None
+        )
+        if wrong is not None:
+            msg = f"The tag {tag[:40]!r} {wrong}; write a short name, such as {TAGS_EXAMPLE}."
+            raise CacheConfigurationError(msg)
+    return checked
 
 
 class UnfilledError(Exception):
@@ -61,9 +90,13 @@ class Template:
             values: What each root stands for: a mapping, or an object with attributes.
 
         Raises:
-            UnfilledError: If there is no such argument or attribute, or it is no string, int or UUID.
+            UnfilledError: If there is no such argument or attribute, it is no string, int or UUID, or
+                more tags than can be named come of it.
         """
         choices = [self._choices(hole, values) for hole in self.holes]
+        if math.prod(map(len, choices)) > _MOST_TAGS:
+            msg = f"more than {_MOST_TAGS} tags of {self.text}"
+            raise UnfilledError(msg)
         for chosen in product(*choices):
             pieces = [self.literals[0]]
             for value, literal in zip(chosen, self.literals[1:], strict=True):

@@ -1,0 +1,190 @@
+"""One way through the cache, for a whole operation or for one of its fields: the same rules for both."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, TypeAlias, TypeVar
+
+from graphql import ExecutionResult
+
+from strawberry_response_cache.core import CachedResponse, CacheStatus, ResponseCache
+from strawberry_response_cache.core._keys import EntryKeys
+from strawberry_response_cache.core._observer import Subject
+from strawberry_response_cache.core._port import Fresh
+from strawberry_response_cache.graphql._context import RequestContext
+from strawberry_response_cache.graphql._outcome import Outcome, Status
+from strawberry_response_cache.graphql._policy import Policy
+from strawberry_response_cache.graphql._reasons import Problem, Reason
+from strawberry_response_cache.graphql._recipe import ResponseRecipe, TurnedPrivate
+from strawberry_response_cache.graphql._recorder import Recorder
+
+R = TypeVar("R")
+Execute: TypeAlias = Callable[[Recorder], Any]
+"""Executes what is asked for, watched by the recorder; returns an `ExecutionResult`, or an awaitable of one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """What goes through the cache.
+
+    Attributes:
+        cache: The tenant's.
+        keys: Of its entry.
+        policy: How long, and for whom.
+        parts: Makes the parts of its key for a session, or for everyone.
+        session: Whose it is; None for everyone's.
+        subject: On whose behalf the store is called.
+        whole: Whether it is an operation, whose data is an object; a field's may be anything.
+    """
+
+    cache: ResponseCache
+    keys: EntryKeys
+    policy: Policy
+    parts: Callable[[str | None], list[str]] = field(repr=False)
+    session: str | None = field(repr=False)
+    subject: Subject
+    whole: bool = True
+
+    def of(self, session: str) -> "Admitted":
+        """Return the same for one session, after it turned out to be PRIVATE."""
+        return replace(
+            self,
+            keys=self.private_keys(session),
+            session=session,
+            subject=replace(self.subject, visibility="private"),
+        )
+
+    def private_keys(self, session: str) -> EntryKeys:
+        """Return the keys for a session, in the slot of the public ones."""
+        return self.cache._keyspace.keys_beside(self.parts(session), self.keys)  # noqa: SLF001 - a client of the port
+
+
+class Passed(NamedTuple):
+    """What came of it.
+
+    Attributes:
+        result: Built from an entry, or what the execution returned.
+        outcome: What the cache did, for people.
+        is_own: Whether this very request executed what it is handed.
+    """
+
+    result: ExecutionResult
+    outcome: Outcome
+    is_own: bool
+
+
+async def pass_through(
+    admitted: Admitted, request: RequestContext, execute: Execute
+) -> Passed | Problem:
+    """Answer from the cache, or execute; or say why it is to be executed without the cache.
+
+    Args:
+        admitted: What goes through.
+        request: The context of the request.
+        execute: Executes it; its result is awaitable.
+    """
+    while True:
+        attempt = _Attempt(admitted)
+
+        async def generate(attempt: _Attempt = attempt) -> Any:  # noqa: ANN401 - whatever an executor returns
+            attempt.begin(request)
+            return attempt.made(await execute(attempt.recorder))
+
+        response = await admitted.cache._run(  # noqa: SLF001 - a client of the port
+            admitted.keys, attempt.recipe, generate, admitted.subject
+        )
+        if not isinstance(response.value, TurnedPrivate):
+            return attempt.passed(response)
+        found = _for_session(admitted, request)
+        if isinstance(found, Problem):
+            return found
+        admitted = found
+
+
+def pass_through_sync(
+    admitted: Admitted, request: RequestContext, execute: Execute, ahead: Fresh | None = None
+) -> Passed | Problem:
+    """Answer from the cache, or execute; the twin of `pass_through`.
+
+    Args:
+        admitted: What goes through.
+        request: The context of the request.
+        execute: Executes it.
+        ahead: What a look-up for several fields found already.
+    """
+    while True:
+        attempt = _Attempt(admitted)
+
+        def generate(attempt: _Attempt = attempt) -> Any:  # noqa: ANN401 - whatever an executor returns
+            attempt.begin(request)
+            return attempt.made(execute(attempt.recorder))
+
+        response = admitted.cache._run_sync(  # noqa: SLF001 - a client of the port
+            admitted.keys, attempt.recipe, generate, admitted.subject, found=ahead
+        )
+        ahead = None
+        if not isinstance(response.value, TurnedPrivate):
+            return attempt.passed(response)
+        found = _for_session(admitted, request)
+        if isinstance(found, Problem):
+            return found
+        admitted = found
+
+
+def _for_session(admitted: Admitted, request: RequestContext) -> Admitted | Problem:
+    """Return the same for this request's session, after its public entry was a marker."""
+    session = request.session()
+    if session is None:
+        return request.without_session(None)
+    return session if isinstance(session, Problem) else admitted.of(session)
+
+
+class _Attempt:
+    """One try: for everyone, or for one session."""
+
+    __slots__ = ("_admitted", "_made", "_session", "recipe", "recorder")
+
+    def __init__(self, admitted: Admitted) -> None:
+        self._admitted = admitted
+        self._session: str | None = None
+        self._made: object = None
+        self.recorder = Recorder()
+        self.recipe = ResponseRecipe(
+            admitted.policy,
+            self.recorder,
+            whole=admitted.whole,
+            private=admitted.session is not None,
+            private_keys=self._private_keys,
+            max_bytes=admitted.cache._engine.settings.max_entry_bytes,  # noqa: SLF001 - a client of the port
+        )
+
+    def begin(self, request: RequestContext) -> None:
+        """Ask for the session before resolvers run: it is to be the one that a lookup will ask for."""
+        session = request.session() if self._admitted.session is None else None
+        self._session = session if isinstance(session, str) else None
+
+    def made(self, result: R) -> R:
+        """Note what this very request executed."""
+        self._made = result
+        return result
+
+    def _private_keys(self) -> EntryKeys | None:
+        return None if self._session is None else self._admitted.private_keys(self._session)
+
+    def passed(self, response: CachedResponse[Any]) -> Passed:
+        """Return what came of it."""
+        return Passed(response.value, self._outcome(response), response.value is self._made)
+
+    def _outcome(self, response: CachedResponse[Any]) -> Outcome:
+        recipe, limited_by = self.recipe, self._admitted.policy.limited_by
+        scope = "PRIVATE" if recipe.is_private else "PUBLIC"
+        match response.status:
+            case CacheStatus.HIT:
+                status: Status = "stale" if response.detail == "stale" else "hit"
+                return Outcome(
+                    status, age=response.age, ttl=response.ttl, scope=scope, limited_by=limited_by
+                )
+            case CacheStatus.MISS:
+                return Outcome("miss", age=0, ttl=recipe.ttl, scope=scope, limited_by=limited_by)
+            case _:
+                reason = recipe.refusal or Reason.of(response.detail)
+                return Outcome("bypass", reason, reason.advice)
