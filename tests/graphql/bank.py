@@ -33,6 +33,11 @@ class Account:
     name: str
     balance: int
 
+    @cache_control(ttl=900)
+    @strawberry.field
+    def standing(self) -> str:
+        return f"{self.name} has {self.balance}"
+
 
 @strawberry.type
 class Rate:
@@ -82,6 +87,15 @@ class Query:
     @strawberry.field
     def rate(self, info: strawberry.Info) -> Rate:
         return Rate(percent=data_of(info).percent)
+
+    @strawberry.field
+    def today(self) -> int:
+        """Is never cached, and spoils what it stands in."""
+        return 1
+
+    @strawberry.field
+    def listed(self, info: strawberry.Info) -> list[Account]:
+        return list(data_of(info).rows.values())  # type: ignore[arg-type] # as above
 
     @cache_control(ttl=600, tags=["totals"])
     @strawberry.field

@@ -437,6 +437,17 @@ async def test_a_purge_of_what_is_in_a_field_takes_it(
     assert "shelf" in ran
 
 
+@pytest.mark.parametrize(("tag", "ran"), [("Book", 3), ("Book:1", 1), ("Book:7", 0), ("[Book]", 0)])
+async def test_a_purge_of_the_object_that_a_field_is_of_takes_the_field(
+    library: Library, cache: ResponseCache, tag: str, ran: int
+) -> None:
+    query = "{ fresh listed { pages } }"
+    await library.ask(query)
+    await cache.for_tenant("acme").invalidate(tag)
+    await answered(library, query)
+    assert library.calls["pages"] == ran
+
+
 async def test_a_purge_of_a_part_takes_the_whole(
     inside: Library, memory_cache: ResponseCache
 ) -> None:

@@ -361,6 +361,7 @@ class _Execution:
     def _answer_sync(self, use: _Use, admitted: Admitted, where: Where) -> Any:  # noqa: ANN401 - as `answer`
         def execute(recorder: Recorder) -> ExecutionResult:
             alone = self._alone(use)
+            _note_parent(recorder, where)
             with recorder.recording(alone, use.plan.policy.never_stored):
                 try:
                     return self._completed(alone, alone.execute_field(*where))
@@ -378,6 +379,7 @@ class _Execution:
     async def _answer_async(self, use: _Use, admitted: Admitted, where: Where) -> Any:  # noqa: ANN401 - as `answer`
         async def execute(recorder: Recorder) -> ExecutionResult:
             alone = self._alone(use)
+            _note_parent(recorder, where)
             with recorder.recording(alone, use.plan.policy.never_stored):
                 try:
                     completed = alone.execute_field(*where)
@@ -477,6 +479,13 @@ class _Execution:
             return is_allowed(await answer if self._executor.is_awaitable(answer) else answer)
         except Exception:  # noqa: BLE001 - as above
             return False
+
+
+def _note_parent(recorder: Recorder, where: Where) -> None:
+    """Note the object that a field is of: a purge of it reaches the field's entry."""
+    parent, source, _, path, _ = where
+    if path.prev is not None:
+        recorder.entities.add(parent, source)
 
 
 class _Errors(CollectedErrors):

@@ -290,6 +290,9 @@ def work_out_field_policy(
     """
     policy = Policy()
     policy.fold(rule, demand_of(rule, defaults, is_root=is_root, by_itself=True))
+    if not is_root:
+        # What it is of is part of the answer, and is purged with it.
+        policy.type_tags.add(rule.coordinate.partition(".")[0])
     walk = _Walk(rules, selected, defaults, policy)
     for node in nodes:
         if selected.is_included(node.directives) and node.selection_set is not None:
