@@ -1,7 +1,7 @@
 """The mutations. They are never cached.
 
-What their results hold, and lists of such objects, is purged before they answer; `@invalidates` names
-what else follows from it.
+What their results hold, and lists of such objects, is purged before they answer. A mutation whose result
+holds nothing of what it changed says what that is, with `@invalidates`.
 """
 
 import datetime as dt
@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import strawberry
 
-from example_schema.api.arguments import parse_account_id
+from example_schema.api.arguments import parse_account_id, parse_entry_id
 from example_schema.api.context import Info
 from example_schema.api.objects import Account, Entry
 from example_schema.books.money import to_cents
@@ -40,7 +40,6 @@ class CreateAccountInput:
 class Mutation:
     """What can be written to the books."""
 
-    @invalidates("Account:{result.account_id}", "BalanceSheet")
     @strawberry.mutation
     async def post_entry(self, info: Info, input: PostEntryInput) -> Entry:  # noqa: A002
         """Post an entry in the name of the user who asks."""
@@ -53,7 +52,12 @@ class Mutation:
         )
         return Entry.of(record)
 
-    @invalidates("BalanceSheet")
+    @invalidates("Entry:{args.id}", "[Entry]")
+    @strawberry.mutation
+    async def delete_entry(self, info: Info, id: strawberry.ID) -> bool:  # noqa: A002
+        """Take an entry out of the books; False if it is not there."""
+        return await info.context.ledger.delete_entry(parse_entry_id(id))
+
     @strawberry.mutation
     async def create_account(self, info: Info, input: CreateAccountInput) -> Account:  # noqa: A002
         """Open an account in the books of the tenant."""

@@ -42,7 +42,7 @@ class Account:
             kind=record.kind,
         )
 
-    @cache_control(inherit=True)
+    @cache_control(inherit=True, tags=["[Entry]"])
     @strawberry.field
     async def balance(self, info: Info) -> Decimal:
         """Add up the account's entries, together with those of the other accounts asked for."""

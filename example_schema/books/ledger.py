@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Select, func, insert, select, tuple_
+from sqlalchemy import Select, delete, func, insert, select, tuple_
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -122,6 +122,14 @@ class Ledger:
         async with self.engine.begin() as connection:
             row = (await connection.execute(statement)).one()
         return EntryRecord.of(row)
+
+    async def delete_entry(self, entry_id: int) -> bool:
+        """Take an entry out of the books; return whether it was there."""
+        statement = delete(entries).where(
+            entries.c.tenant_id == self.tenant_id, entries.c.id == entry_id
+        )
+        async with self.engine.begin() as connection:
+            return bool((await connection.execute(statement)).rowcount)
 
     async def create_account(self, *, code: str, name: str, kind: AccountKind) -> AccountRecord:
         """Open a new account.

@@ -156,3 +156,49 @@ def test_a_created_account_is_in_the_next_list(service: RunningService) -> None:
     }
     codes = service.ask(query, "globex", "carol")["data"]["accounts"]
     assert {"code": "5990"} in codes
+
+
+def test_a_field_that_is_never_cached_spoils_only_itself(service: RunningService) -> None:
+    query = "query Beside { serverTime balanceSheet { totals { kind balance } } }"
+
+    first, second = service.ask(query), service.ask(query)
+
+    said = [answer["extensions"]["responseCache"] for answer in (first, second)]
+    assert [each["status"] for each in said] == ["bypass"] * 2
+    assert [(f["field"], f["status"]) for each in said for f in each["fields"]] == [
+        ("Query.balanceSheet", "miss"),
+        ("Query.balanceSheet", "hit"),
+    ]
+    assert first["data"]["balanceSheet"] == second["data"]["balanceSheet"]
+    assert first["data"]["serverTime"] != second["data"]["serverTime"]
+
+
+def test_what_was_posted_and_deleted_is_in_the_next_sheet_list_and_page(
+    service: RunningService,
+) -> None:
+    """Whatever little the client selects of the mutation's result."""
+    account_id = first_account(service, "globex", "carol")
+    queries = (
+        "query Sheet { serverTime balanceSheet { accounts { account { id } balance } } }",
+        "query Balances { accounts { id balance } }",
+        f'query Page {{ entries(accountId: "{account_id}", first: 5) {{ edges {{ node {{ memo }} }} }} }}',
+    )
+
+    def read() -> list[Any]:
+        answers = [service.ask(query, "globex", "carol")["data"] for query in queries]
+        for data in answers:
+            data.pop("serverTime", None)
+        return answers
+
+    before = read()
+    entry = posting(account_id, "Deleted soon") | {"postedOn": "2031-01-31"}
+    post = "mutation ($input: PostEntryInput!) { postEntry(input: $input) { id } }"
+    posted = service.ask(post, "globex", "carol", input=entry)["data"]["postEntry"]["id"]
+    between = read()
+    assert all(one != other for one, other in zip(before, between, strict=True))
+
+    delete = f'mutation {{ deleteEntry(id: "{posted}") }}'
+    assert service.ask(delete, "acme", "alice")["data"] == {"deleteEntry": False}
+    assert read() == between
+    assert service.ask(delete, "globex", "carol")["data"] == {"deleteEntry": True}
+    assert read() == before
