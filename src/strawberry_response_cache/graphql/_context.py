@@ -91,6 +91,10 @@ class RequestContext:
             return _UNCLEAR
         return Problem(Reason.DISABLED, None, "The extension's enabled= says no.")
 
+    def may_be_debugged(self) -> bool:
+        """Whether `is_debugged` may say so in the end."""
+        return self._options.debug is not False
+
     def is_debugged(self) -> bool:
         """Whether the response says what the cache did; not where that cannot be told."""
         try:

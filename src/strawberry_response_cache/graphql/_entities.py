@@ -9,57 +9,66 @@ from strawberry.relay import Node
 from strawberry.relay.exceptions import NodeIDAnnotationError
 from strawberry.types.base import StrawberryObjectDefinition
 
-from strawberry_response_cache.core._keys import EVERYTHING_TAGGED, family_of, plain_identity
+from strawberry_response_cache.core._keys import EVERYTHING_TAGGED, plain_identity
 
 _BACKREF: Final = "strawberry-definition"
-_MOST_NAMED: Final = 100
+MOST_NAMED: Final = 100
 """Objects that a response names one by one: each is compared on every lookup, by the server."""
 _MOST_TYPES: Final = 100
-_MOST_PURGED: Final = 1_000
+MOST_PURGED: Final = 1_000
+"""Objects that a mutation purges one by one."""
 
 
 class Entities:
-    """The objects that were completed in one execution, by type."""
+    """The objects that were completed in one execution, by type.
 
-    __slots__ = ("_identities", "_nameless", "_seen")
+    Args:
+        most: How many are named one by one; beyond that only their types are noted.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_attributes", "_identities", "_left", "_nameless")
+
+    def __init__(self, most: int = MOST_NAMED) -> None:
+        self._left = most
         self._identities: dict[str, set[str]] = {}
         self._nameless: set[str] = set()
-        self._seen: dict[str, str] = {}
+        self._attributes: dict[str, str] = {}
 
     def add(self, kind: GraphQLObjectType, source: object) -> None:
         """Note an object that is completed as a type."""
         name = kind.name
-        attribute = self._seen.get(name)
+        attribute = self._attributes.get(name)
         if attribute is None:
-            attribute = self._seen[name] = identity_attribute(kind)
+            attribute = self._attributes[name] = identity_attribute(kind)
+            self._identities[name] = set()
+        if self._left < 0:
+            return
         identity = identity_of(source, attribute)
         if identity is None:
             self._nameless.add(name)
-        else:
-            self._identities.setdefault(name, set()).add(identity)
+            return
+        named = self._identities[name]
+        if identity not in named:
+            named.add(identity)
+            self._left -= 1
 
     @property
     def types(self) -> frozenset[str]:
         """The names of the types."""
-        return frozenset(self._seen)
+        return frozenset(self._attributes)
 
     def tags_to_find(self) -> set[str]:
         """Return the tags of a response: ``Type:id``, or ``Type:*`` where they are too many to name."""
-        families = {f"{name}:*" for name in self._nameless}
-        named = set(self._named())
-        if len(named) > _MOST_NAMED:
-            named = {family for tag in named if (family := family_of(tag))}
-        return named | families
+        families = self._attributes if self._left < 0 else self._nameless
+        tags = {f"{name}:*" for name in families}
+        return tags if self._left < 0 else tags | set(self._named())
 
     def tags_to_purge(self) -> set[str]:
         """Return what a mutation changed: ``Type:id``, and the whole ``Type`` where none is known.
 
         Where they are too many for one command, it is the whole types as well.
         """
-        named = set(self._named())
-        return {*self.types} if len(named) > _MOST_PURGED else named | self._nameless
+        return {*self.types} if self._left < 0 else set(self._named()) | self._nameless
 
     def _named(self) -> Iterator[str]:
         for name, identities in self._identities.items():

@@ -85,7 +85,7 @@ class Fields:
         schema: The Strawberry schema.
 
     Attributes:
-        outcomes: What the cache did for each.
+        outcomes: What the cache did for each; None where nobody will be told.
         found: What was looked up ahead, by entry key.
     """
 
@@ -105,7 +105,7 @@ class Fields:
         self._sent = sent
         self._around = around
         self._schema = schema
-        self.outcomes = FieldOutcomes()
+        self.outcomes = FieldOutcomes() if request.may_be_debugged() else None
         self.found: FoundAhead = {}
 
     def install(self, executor: Executor[Any]) -> None:
@@ -128,11 +128,11 @@ class Fields:
         coordinate = plan.rule.coordinate
         if plan.policy.problem is not None:
             if plan.rule.hinted:
-                self.outcomes.add(coordinate, Outcome.of(plan.policy.problem))
+                self.note(coordinate, plan.policy.problem)
             return None
         who = self._request.identify(plan.policy)
         if isinstance(who, Problem):
-            self.outcomes.add(coordinate, Outcome.of(who))
+            self.note(coordinate, who)
             return None
         operation = executor.operation
         subject = Subject(
@@ -144,6 +144,11 @@ class Fields:
             coordinate,
         )
         return _Use(plan, plan.stem(self._sent), who, subject)
+
+    def note(self, coordinate: str, problem: Problem) -> None:
+        """Note that a field was answered without the cache."""
+        if self.outcomes is not None:
+            self.outcomes.add(coordinate, Outcome.of(problem))
 
     def rule(self, parent: GraphQLObjectType, details: Any) -> FieldRule | None:  # noqa: ANN401 - graphql-core's own
         """Return the rule of a field."""
@@ -353,7 +358,7 @@ class _Execution:
 
     def _without(self, use: _Use, problem: Problem, where: Where) -> Any:  # noqa: ANN401 - as `answer`
         """Execute a field without the cache, as part of what holds it."""
-        self._fields.outcomes.add(use.plan.rule.coordinate, Outcome.of(problem))
+        self._fields.note(use.plan.rule.coordinate, problem)
         return self._execute(*where)
 
     # -- Through the cache -------------------------------------------------------------------------------
@@ -440,7 +445,8 @@ class _Execution:
 
     def _deliver(self, use: _Use, passed: Any) -> Any:  # noqa: ANN401 - a completed value
         """Hand a field's value on, and its errors as if it had been executed in place."""
-        self._fields.outcomes.add(use.plan.rule.coordinate, passed.outcome)
+        if self._fields.outcomes is not None:
+            self._fields.outcomes.add(use.plan.rule.coordinate, passed.outcome())
         result = passed.result
         if isinstance(result, CompletedField):
             for error, path in result.collected:

@@ -13,6 +13,7 @@ from graphql.execution import Executor
 from strawberry_response_cache.core import CacheError, ResponseCache
 from strawberry_response_cache.core._driving import is_in_a_loop
 from strawberry_response_cache.graphql._context import PurgeOptions, Reach, RequestContext
+from strawberry_response_cache.graphql._entities import MOST_PURGED
 from strawberry_response_cache.graphql._plan import Setting
 from strawberry_response_cache.graphql._policy import work_out_policy
 from strawberry_response_cache.graphql._recorder import Recorder
@@ -40,7 +41,7 @@ class Mutation:
         self._options = options
         self._setting = setting
         self._cut_off: set[str] = set()
-        self.recorder = Recorder()
+        self.recorder = Recorder(most_named=MOST_PURGED)
 
     def run(self, executor: Executor[Any], execute: Callable[[], Any]) -> Any:  # noqa: ANN401 - a result
         """Run a mutation in a thread of its own."""

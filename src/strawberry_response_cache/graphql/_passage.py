@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from graphql import ExecutionResult
@@ -63,12 +64,12 @@ class Passed(NamedTuple):
 
     Attributes:
         result: Built from an entry, or what the execution returned.
-        outcome: What the cache did, for people.
+        outcome: Says what the cache did.
         is_own: Whether this very request executed what it is handed.
     """
 
     result: ExecutionResult
-    outcome: Outcome
+    outcome: Callable[[], Outcome]
     is_own: bool
 
 
@@ -86,8 +87,7 @@ async def pass_through(
         attempt = _Attempt(admitted)
 
         async def generate(attempt: _Attempt = attempt) -> Any:  # noqa: ANN401 - whatever an executor returns
-            attempt.begin(request)
-            return attempt.made(await execute(attempt.recorder))
+            return attempt.made(await execute(attempt.begin(request)))
 
         response = await admitted.cache._run(  # noqa: SLF001 - a client of the port
             admitted.keys, attempt.recipe, generate, admitted.subject
@@ -115,8 +115,7 @@ def pass_through_sync(
         attempt = _Attempt(admitted)
 
         def generate(attempt: _Attempt = attempt) -> Any:  # noqa: ANN401 - whatever an executor returns
-            attempt.begin(request)
-            return attempt.made(execute(attempt.recorder))
+            return attempt.made(execute(attempt.begin(request)))
 
         response = admitted.cache._run_sync(  # noqa: SLF001 - a client of the port
             admitted.keys, attempt.recipe, generate, admitted.subject, found=ahead
@@ -141,26 +140,26 @@ def _for_session(admitted: Admitted, request: RequestContext) -> Admitted | Prob
 class _Attempt:
     """One try: for everyone, or for one session."""
 
-    __slots__ = ("_admitted", "_made", "_session", "recipe", "recorder")
+    __slots__ = ("_admitted", "_made", "_session", "recipe")
 
     def __init__(self, admitted: Admitted) -> None:
         self._admitted = admitted
         self._session: str | None = None
         self._made: object = None
-        self.recorder = Recorder()
         self.recipe = ResponseRecipe(
             admitted.policy,
-            self.recorder,
             whole=admitted.whole,
             private=admitted.session is not None,
             private_keys=self._private_keys,
             max_bytes=admitted.cache._engine.settings.max_entry_bytes,  # noqa: SLF001 - a client of the port
         )
 
-    def begin(self, request: RequestContext) -> None:
+    def begin(self, request: RequestContext) -> Recorder:
         """Ask for the session before resolvers run: it is to be the one that a lookup will ask for."""
+        recorder = self.recipe.recorder = Recorder()
         session = request.session() if self._admitted.session is None else None
         self._session = session if isinstance(session, str) else None
+        return recorder
 
     def made(self, result: R) -> R:
         """Note what this very request executed."""
@@ -172,7 +171,9 @@ class _Attempt:
 
     def passed(self, response: CachedResponse[Any]) -> Passed:
         """Return what came of it."""
-        return Passed(response.value, self._outcome(response), response.value is self._made)
+        return Passed(
+            response.value, partial(self._outcome, response), response.value is self._made
+        )
 
     def _outcome(self, response: CachedResponse[Any]) -> Outcome:
         recipe, limited_by = self.recipe, self._admitted.policy.limited_by

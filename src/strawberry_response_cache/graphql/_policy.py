@@ -88,6 +88,8 @@ class Policy:
         lives: How long each field that may have an entry of its own would live, and whether it is
             PRIVATE.
         has_templates: Whether tags with holes are to be filled when it is executed.
+        exact: Whether all selected leaves are of GraphQL's own scalars and of enums, whose results are
+            JSON as they stand.
         problem: Why it cannot be cached, the first that was met.
     """
 
@@ -102,6 +104,7 @@ class Policy:
     never_stored: set[str] = field(default_factory=set)
     lives: list["Life"] = field(default_factory=list)
     has_templates: bool = False
+    exact: bool = True
     problem: Problem | None = None
 
     @property
@@ -113,6 +116,7 @@ class Policy:
         """Take in what one selected field demands: the lowest ttl, the strictest scope."""
         self.identities[rule.coordinate] = rule.identity
         self.tags.update(rule.tags)
+        self.exact = self.exact and rule.exact
         self.has_templates = self.has_templates or bool(rule.templates)
         self.type_tags.update(rule.type_tags)
         self.vary.update(rule.vary)

@@ -36,13 +36,13 @@ class ResponseRecipe:
 
     Args:
         policy: The policy, whose ttl is above 0.
-        recorder: What watches the execution.
         whole: Whether it is an operation, whose data is an object; a field's may be anything, null too.
         private: Whether the key is of one session.
         private_keys: Makes the keys to use if a public response turns PRIVATE; None without a session.
         max_bytes: The largest payload that is stored.
 
     Attributes:
+        recorder: What watches the execution, once there is one.
         refusal: Why `record` stored nothing.
         ttl: What the response's ttl came to, in seconds.
         is_private: Whether it is of one session.
@@ -53,9 +53,9 @@ class ResponseRecipe:
         "_policy",
         "_private",
         "_private_keys",
-        "_recorder",
         "_whole",
         "is_private",
+        "recorder",
         "refusal",
         "ttl",
     )
@@ -63,7 +63,6 @@ class ResponseRecipe:
     def __init__(
         self,
         policy: Policy,
-        recorder: Recorder,
         *,
         whole: bool,
         private: bool,
@@ -71,7 +70,7 @@ class ResponseRecipe:
         max_bytes: int,
     ) -> None:
         self._policy = policy
-        self._recorder = recorder
+        self.recorder: Recorder | None = None
         self._whole = whole
         self._private = private
         self._private_keys = private_keys
@@ -82,14 +81,17 @@ class ResponseRecipe:
 
     def record(self, value: Any, metas: AbstractSet[str]) -> Recording | Diverted | NotStored:  # noqa: ANN401 - whatever an executor returns
         """Refuse whatever is not complete, without errors, and JSON as it stands."""
+        policy = self._policy
         if not isinstance(value, ExecutionResult):
             return self._refuse(Reason.CUSTOM_CODE)
         if value.errors or (self._whole and value.data is None):
             return self._refuse(Reason.ERRORS)
-        recorder = self._recorder
+        recorder = self.recorder
+        if recorder is None:  # nobody watched
+            return self._refuse(Reason.CUSTOM_CODE)
         if recorder.refusal is not None:
             return self._refuse(recorder.refusal)
-        if find_inexact(value.data) is not None:
+        if not policy.exact and find_inexact(value.data) is not None:
             return self._refuse(Reason.UNSERIALIZABLE)
         try:
             payload = dump(value.data)
@@ -97,7 +99,6 @@ class ResponseRecipe:
             return self._refuse(Reason.UNSERIALIZABLE)
         if len(payload) > self._max_bytes:
             return self._refuse(Reason.TOO_LARGE)
-        policy = self._policy
         if recorder.ttl is not None:
             self.ttl = min(self.ttl, recorder.ttl)
         self.is_private = self._private or recorder.private or PRIVATE in metas
@@ -105,16 +106,16 @@ class ResponseRecipe:
             payload,
             milliseconds(self.ttl, "ttl"),
             milliseconds(policy.stale or 0, "stale"),
-            tag_digests(self._tags()),
+            tag_digests(self._tags(recorder)),
             PRIVATE if self.is_private else NO_META,
         )
         if self.is_private and not self._private:
             return Diverted(_MARKER, self._private_keys(), recording)
         return recording
 
-    def _tags(self) -> set[str]:
+    def _tags(self, recorder: Recorder) -> set[str]:
         """Return what purges reach the response by: its types, its objects, and what was written."""
-        policy, recorder = self._policy, self._recorder
+        policy = self._policy
         return (
             policy.tags
             | tags_of_types(policy.type_tags)

@@ -9,12 +9,15 @@ from typing import Any, Final, NamedTuple
 from graphql import GraphQLResolveInfo, get_named_type, is_abstract_type
 from graphql.execution import Executor
 
-from strawberry_response_cache.graphql._entities import Entities
+from strawberry_response_cache.graphql._entities import MOST_NAMED, Entities
 from strawberry_response_cache.graphql._reasons import Reason
 
 
 class Recorder:
     """One execution, watched.
+
+    Args:
+        most_named: How many objects are named one by one.
 
     Attributes:
         ttl: The lowest ttl that a resolver named, in seconds.
@@ -28,12 +31,12 @@ class Recorder:
 
     __slots__ = ("entities", "private", "purges", "purges_everything", "refusal", "tags", "ttl")
 
-    def __init__(self) -> None:
+    def __init__(self, *, most_named: int = MOST_NAMED) -> None:
         self.ttl: float | None = None
         self.private = False
         self.tags: set[str] = set()
         self.refusal: Reason | None = None
-        self.entities = Entities()
+        self.entities = Entities(most_named)
         self.purges: set[str] = set()
         self.purges_everything = False
 
@@ -79,20 +82,23 @@ class Recorder:
         complete: Callable[..., Any] = executor.complete_object_value
         note = self.entities.add
 
-        def watched(
-            kind: Any,  # noqa: ANN401 - handed on
-            nodes: Any,  # noqa: ANN401 - handed on
-            info: Any,  # noqa: ANN401 - handed on
-            path: Any,  # noqa: ANN401 - handed on
-            source: object,
-            *more: Any,
-        ) -> Any:  # noqa: ANN401 - handed on
+        # One call more for each object: these are written to be short.
+        def watched(kind: Any, nodes: Any, info: Any, path: Any, source: Any, position: Any) -> Any:  # noqa: ANN401, PLR0917 - graphql-core's
             note(kind, source)
+            return complete(kind, nodes, info, path, source, position)
+
+        def watched_closely(
+            kind: Any,  # noqa: ANN401 - graphql-core's
+            nodes: Any,  # noqa: ANN401 - graphql-core's
+            info: Any,  # noqa: ANN401 - graphql-core's
+            *more: Any,
+        ) -> Any:  # noqa: ANN401 - graphql-core's
+            note(kind, more[1])
             if kind.name in never_stored and is_abstract_type(get_named_type(info.return_type)):
                 self.refuse(Reason.TTL_ZERO)
-            return complete(kind, nodes, info, path, source, *more)
+            return complete(kind, nodes, info, *more)
 
-        executor.complete_object_value = watched  # type: ignore[method-assign, assignment] # of this one executor
+        executor.complete_object_value = watched_closely if never_stored else watched  # type: ignore[method-assign, assignment] # of this one executor
 
 
 # By the variables that `info` brings: each execution has its own, and its executor holds them for as

@@ -25,8 +25,10 @@ from graphql import (
     is_interface_type,
     is_list_type,
     is_object_type,
+    is_scalar_type,
     is_union_type,
     is_wrapping_type,
+    specified_scalar_types,
 )
 from strawberry.extensions.field_extension import SyncToAsyncExtension
 from strawberry.field_extensions import InputMutationExtension
@@ -96,6 +98,7 @@ class FieldRule:
         vary: Names of varied values.
         identity: All of a deployed field that a stored response depends on.
         leaf: Whether it returns a scalar or an enum.
+        exact: Whether, if so, GraphQL's own make it JSON.
         possible_types: The object types that it can return, those of `never_stored` left out.
         never_stored: Names of the object types among several that it can return which have
             ``ttl=0``: where one is completed, nothing around it is stored.
@@ -120,6 +123,7 @@ class FieldRule:
     vary: tuple[str, ...]
     identity: str
     leaf: bool
+    exact: bool
     possible_types: tuple[GraphQLObjectType, ...]
     never_stored: frozenset[str]
     by_itself: bool
@@ -341,6 +345,7 @@ class SchemaRules:
             _union([*(h.vary for h in hints), *(t.vary for t in spoken)]),
             self._identities.of(coordinate, graphql_field, field, hints),
             not is_composite_type(declared),
+            _is_exact(declared),
             ordinary,
             never_stored,
             by_itself,
@@ -483,6 +488,17 @@ def _overrides_node_id(parent: GraphQLObjectType) -> bool:
     origin = getattr(definition, "origin", None)
     own = getattr(getattr(origin, "resolve_id", None), "__func__", None)
     return own is not Node.resolve_id.__func__  # type: ignore[attr-defined] # a class method
+
+
+def _is_exact(named: GraphQLNamedType) -> bool:
+    """Whether results of a type are JSON as they stand: GraphQL's own scalars see to it themselves.
+
+    https://spec.graphql.org/September2025/#sec-Scalars.Built-in-Scalars
+    """
+    if is_scalar_type(named):
+        own = specified_scalar_types.get(named.name)
+        return own is not None and named.coerce_output_value == own.coerce_output_value
+    return True
 
 
 def _union(groups: Iterable[tuple[str, ...]]) -> tuple[str, ...]:

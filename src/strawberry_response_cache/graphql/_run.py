@@ -99,7 +99,7 @@ class Run:
         passed = pass_through_sync(admitted, self._request, watched)
         if isinstance(passed, Problem):
             return self._bypass(passed, execute)
-        self._conclude(passed.outcome)
+        self._conclude(passed.outcome())
         return passed.result
 
     async def _answer_async(
@@ -116,7 +116,7 @@ class Run:
         passed = await pass_through(admitted, self._request, watched)
         if isinstance(passed, Problem):
             return await self._bypass(passed, run)
-        self._conclude(passed.outcome)
+        self._conclude(passed.outcome())
         return passed.result
 
     def _mutate(self, executor: Executor[Any], execute: Callable[[], Any]) -> Any:  # noqa: ANN401 - as `answer`
