@@ -87,7 +87,7 @@ class Book(Work):
     @strawberry.field
     def author(self, info: strawberry.Info) -> Author:
         called(info, "author")
-        return Author(id=strawberry.ID(str(int(self.id) % 2)))
+        return Author(id=strawberry.ID(str(int(self.id) % 2 + 1)))
 
     @cache_control(ttl=300, scope=CacheScope.PRIVATE)
     @strawberry.field

@@ -1,7 +1,7 @@
 """A text is parsed and validated once, and counts only where what was judged is what is executed."""
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -16,8 +16,9 @@ from strawberry.extensions import (
     ValidationCache,
 )
 
+from strawberry_response_cache import ResponseCache, ResponseCacheExtension
 from strawberry_response_cache.graphql import _documents
-from tests.graphql.ledger import Ledger, status
+from tests.graphql.ledger import Ledger, Mutation, Query, status
 
 QUERY = "{ accounts { id name } }"
 
@@ -148,6 +149,46 @@ async def test_a_rule_that_refuses_refuses_a_known_text_too(
     ledger = make_ledger(ForSome)
     for user, is_refused in (("alice", False), ("mallory", True), ("alice", False)):
         assert bool((await ledger.ask(QUERY, user=user)).errors) is is_refused
+
+
+@strawberry.type
+class Counting:
+    """Subscriptions whose sources are counted."""
+
+    @strawberry.subscription
+    async def ticks(self, info: strawberry.Info) -> AsyncGenerator[int]:
+        info.context["begun"] += 1
+        yield 1
+
+
+async def test_a_subscription_is_judged_before_its_source_runs(
+    memory_cache: ResponseCache,
+) -> None:
+    class ForSome(SchemaExtension):
+        def on_validate(self) -> Iterator[None]:
+            if self.execution_context.context["user"] == "mallory":
+                self.execution_context.validation_rules += (Refuse,)
+            yield
+
+    class Refuse(ASTValidationRule):
+        def enter_field(self, node: Any, *_: Any) -> None:
+            self.report_error(GraphQLError("refused", node))
+
+    extension = ResponseCacheExtension(
+        memory_cache, tenant=None, vary={"locale": lambda context: "en"}
+    )
+    schema = strawberry.Schema(
+        Query, Mutation, subscription=Counting, extensions=[extension, ForSome]
+    )
+    for user, begun in (("alice", 1), ("mallory", 0), ("alice", 1)):
+        context = {"user": user, "begun": 0}
+        answers = await schema.subscribe("subscription { ticks }", context_value=context)
+        if isinstance(answers, AsyncIterator):
+            errors = [each.errors async for each in answers]
+        else:
+            errors = [answers.errors]
+        assert bool(errors[0]) is (begun == 0)
+        assert context["begun"] == begun
 
 
 async def test_a_limit_of_tokens_holds_for_a_known_text(make_ledger: Callable[..., Ledger]) -> None:

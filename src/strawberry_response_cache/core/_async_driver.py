@@ -186,6 +186,14 @@ class AsyncDriver:
             at = many.asking(WAITING)[0]
             many.answer(at, await self._perform(many.requests[at], _nothing, subject))
 
+    async def ask_all(self, effects: Sequence[Effect[Any]], subject: Subject) -> list[Any]:
+        """Ask the store for effects in one round trip, outside of any flow."""
+        loop = asyncio.get_running_loop()
+        answers: list[asyncio.Future[Any]] = [loop.create_future() for _ in effects]
+        for effect, answer in zip(effects, answers, strict=True):
+            self._submit(effect, partial(_answer, answer), subject)
+        return [await answer for answer in answers]
+
     async def _ask(self, flow: Flow[Any], effect: Effect[R], subject: Subject) -> R:
         """Ask the store and wait, unless the caller goes.
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any, Self, TypeVar, cast
 from uuid import UUID
 
+from strawberry_response_cache.core._ahead import Ahead
 from strawberry_response_cache.core._async_driver import AsyncDriver
 from strawberry_response_cache.core._cached import FROM_ANNOTATION, Cached
 from strawberry_response_cache.core._driving import is_in_a_loop
@@ -18,7 +19,7 @@ from strawberry_response_cache.core._keys import EntryKeys, Keyspace
 from strawberry_response_cache.core._local import are_plain, keys_of, local_hit
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._observer import Observer, Silence, Subject
-from strawberry_response_cache.core._port import Fresh, Lookup, Ping
+from strawberry_response_cache.core._port import Ping
 from strawberry_response_cache.core._purges import Purges
 from strawberry_response_cache.core._recipe import Recipe
 from strawberry_response_cache.core._remember import Limits, Remember
@@ -438,6 +439,7 @@ class ResponseCache:
         subject: Subject,
         *,
         in_background: bool = False,
+        ahead: Ahead | None = None,
     ) -> CachedResponse[T]:
         driver = self._engine.async_driver()
         is_pending = await self._purges.are_pending()
@@ -448,6 +450,7 @@ class ResponseCache:
             self._engine.limits,
             in_background=in_background,
             is_pending=is_pending,
+            ahead=ahead,
         )
         return await driver.run(remember.flow(), generator, subject)
 
@@ -459,7 +462,7 @@ class ResponseCache:
         subject: Subject,
         *,
         in_background: bool = False,
-        found: Fresh | None = None,
+        ahead: Ahead | None = None,
     ) -> CachedResponse[T]:
         driver = self._engine.sync_driver()
         remember = self._remember(
@@ -469,26 +472,44 @@ class ResponseCache:
             self._limits_of_threads(),
             in_background=in_background,
             is_pending=self._purges.are_pending_sync(),
+            ahead=ahead,
         )
-        remember.found = found
         return driver.run(remember.flow(), generator, subject)
 
-    def _peek_sync(self, keys: Sequence[EntryKeys], subject: Subject) -> dict[str, Fresh]:
-        """Return the fresh entries among these, by entry key, in one round trip; leases are not asked for.
+    async def _look_ahead(
+        self, ahead: Ahead, keys: Sequence[EntryKeys], subject: Subject, *, first: bool
+    ) -> None:
+        """Find fresh entries for what will come for them, in one round trip.
 
-        Whoever reads several values one after another in a thread asks for all of them once. To ask
-        for their leases as well would be to hold some while waiting for others.
+        Args:
+            ahead: Where to leave them.
+            keys: Theirs. Their leases are not asked for: some would be held while waiting for others.
+            subject: On whose behalf.
+            first: Whether this is the moment before anything is read; its clock is noted as well.
         """
-        if self._purges.are_pending_sync():
-            return {}
-        limits = self._engine.limits
-        effects = [Lookup(each, 0, max_bytes=limits.max_bytes) for each in keys]
-        found = self._engine.sync_driver().peek(effects, subject)
-        return {
-            each.entry: judgement
-            for each, judgement in zip(keys, found, strict=True)
-            if isinstance(judgement, Fresh)
-        }
+        if ahead.is_down or await self._purges.are_pending():
+            if first:
+                ahead.begin_blindly(self._keyspace)
+        else:
+            driver = self._engine.async_driver()
+            effects = ahead.effects(keys, self._engine.limits, self._keyspace, first=first)
+            while effects:
+                answers = await driver.ask_all(effects, subject)
+                effects = ahead.take(effects, answers, self._keyspace)
+
+    def _look_ahead_sync(
+        self, ahead: Ahead, keys: Sequence[EntryKeys], subject: Subject, *, first: bool
+    ) -> None:
+        """Find fresh entries for what will come for them; the twin of `_look_ahead`."""
+        if ahead.is_down or self._purges.are_pending_sync():
+            if first:
+                ahead.begin_blindly(self._keyspace)
+        else:
+            driver = self._engine.sync_driver()
+            effects = ahead.effects(keys, self._engine.limits, self._keyspace, first=first)
+            while effects:
+                answers = driver.ask_all(effects, subject)
+                effects = ahead.take(effects, answers, self._keyspace)
 
     def _limits_of_threads(self) -> Limits:
         limits = self._engine.limits
@@ -504,8 +525,12 @@ class ResponseCache:
         *,
         in_background: bool = False,
         is_pending: bool,
+        ahead: Ahead | None = None,
     ) -> Remember[T]:
         within = leading.get()
+        if ahead is not None:
+            # What it collects is what others read, and not what is answered from here.
+            within = tuple(flight for flight in within if flight is not ahead.collector)
         # Clocks of two slots do not compare: there, what is made of parts takes them from Redis.
         memory = None if within and self._keyspace.spread > 1 else driver.memory
         return Remember(
@@ -517,6 +542,8 @@ class ResponseCache:
             memory,
             in_background,
             is_pending,
+            None if ahead is None else ahead.pop(keys),
+            None if ahead is None else ahead.collector.parts,
         )
 
     # -- Tenants and purges ------------------------------------------------------------------------

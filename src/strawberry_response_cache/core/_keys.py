@@ -97,6 +97,7 @@ def tag_digests(tags: Iterable[str]) -> tuple[str, ...]:
 
 EVERYTHING_TAGGED: Final = "*"
 """The tag of a response that holds too much to name: every purge of a tag reaches it."""
+EVERYTHING: Final = tag_digests((EVERYTHING_TAGGED,))
 
 
 def family_of(tag: str) -> str | None:

@@ -5,12 +5,19 @@ of its parts, ends with the first of them, and is judged by the lowest clock amo
 theirs; a part that may not be stored keeps the whole from being stored.
 """
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
 from strawberry_response_cache.core._entry import NO_META, Recording
-from strawberry_response_cache.core._keys import EntryKeys
+from strawberry_response_cache.core._keys import EVERYTHING, EntryKeys
 from strawberry_response_cache.core._port import Lease
+
+FOR_EVER: Final = 1 << 62
+"""Longer than anything is stored, in milliseconds."""
+
+_MOST_TAGS: Final = 200
 
 BEFORE_EVERYTHING: Final = -1
 """A clock below every floor: what carries it is refused."""
@@ -21,7 +28,7 @@ class Part:
     """A value that a generator took from the cache.
 
     Attributes:
-        keys: Its keys.
+        keys: Its keys; without an entry, it stands for whatever was read since one moment.
         tags: Its tags, those of its own parts among them.
         remaining_ms: How long it stays fresh.
         epoch: The epoch that it was recorded in; None for a value just generated, which is no
@@ -43,14 +50,23 @@ class Part:
 class Parts:
     """What one run of a generator took from the cache; filled from any task or thread of it."""
 
-    __slots__ = ("_parts",)
+    __slots__ = ("_clock", "_noted", "_parts")
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._parts: list[Part] = []
+        self._noted: list[float] = []
+        self._clock = clock
 
     def add(self, part: Part) -> None:
         """Note a part."""
+        self._noted.append(self._clock())
         self._parts.append(part)
+
+    def add_all(self, others: "Parts") -> None:
+        """Note the parts of something else that may have become part of this as well."""
+        count = len(others._parts)  # noqa: SLF001 - of its own class; more may come meanwhile
+        self._noted += others._noted[:count]  # noqa: SLF001 - as above
+        self._parts += others._parts[:count]  # noqa: SLF001 - as above
 
     @property
     def metas(self) -> frozenset[str]:
@@ -73,10 +89,15 @@ class Parts:
         """
         clock = None if lease is None else lease.clock
         # Another cache is another matter: it has tags of its own, and nobody expects ours to reach.
-        parts = [part for part in self._parts if part.keys.channel == keys.channel]
-        if not parts:
+        noted = [
+            (part, at)
+            for part, at in zip(self._parts, self._noted, strict=False)
+            if part.keys.channel == keys.channel
+        ]
+        if not noted:
             return recording, clock
-        remaining = min(part.remaining_ms for part in parts)
+        now, parts = self._clock(), [part for part, _ in noted]
+        remaining = min(part.remaining_ms - round((now - at) * 1000) for part, at in noted)
         if remaining <= 0 or not all(p.is_fit and p.keys.tenant == keys.tenant for p in parts):
             return None
         if clock is not None and lease is not None:
@@ -85,7 +106,11 @@ class Parts:
                 if part.keys.tags == keys.tags and part.clock is not None:
                     same = part.epoch == lease.epoch
                     clock = min(clock, part.clock if same else BEFORE_EVERYTHING)
-        tags = {tag for part in parts for tag in (part.keys.own_tag, *part.tags)}
+        tags = {tag for part in parts for tag in part.tags}
+        tags.update(part.keys.own_tag for part in parts if part.keys.entry)
+        if len(tags) > _MOST_TAGS:
+            # Each is compared on every look-up; this one is stamped by every purge.
+            tags = set(EVERYTHING)
         folded = replace(
             recording,
             ttl_ms=min(recording.ttl_ms, remaining),

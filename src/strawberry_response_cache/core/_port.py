@@ -17,7 +17,7 @@ from strawberry_response_cache.core._entry import (
     decode,
     encode,
 )
-from strawberry_response_cache.core._keys import EntryKeys
+from strawberry_response_cache.core._keys import EVERYTHING, EntryKeys
 from strawberry_response_cache.core._scripts import Script
 
 R_co = TypeVar("R_co", covariant=True)
@@ -219,6 +219,58 @@ class Lookup(Effect[Judgement]):
 
 
 @dataclass(frozen=True, slots=True)
+class ReadClock(Effect["Moment | Unavailable | None"]):
+    """Read a tenant's clock in one slot.
+
+    Attributes:
+        tag_table: The slot's.
+        begin: Whether to begin an epoch if there is none.
+    """
+
+    tag_table: str
+    begin: bool = False
+    token: str = field(default_factory=new_token, repr=False)
+
+    def calls(self) -> Sequence[Call]:
+        """A lookup of an entry that never is."""
+        nowhere = f"{self.tag_table}:-"
+        lease_ms = int(self.begin)
+        arguments = (
+            self.token,
+            lease_ms,
+            self.token[::-1],
+            _scripts.TAG_TABLE_LIFE_MS,
+            "",
+            RUN_ID,
+            0,
+        )
+        return ((_scripts.LOOKUP, (nowhere, f"{nowhere}:l", self.tag_table), arguments),)
+
+    def interpret(self, replies: Sequence[Any]) -> "Moment | Unavailable | None":
+        """Return the moment; None where there is no epoch."""
+        (judged,) = replies
+        if isinstance(judged, Exception):
+            return failure(judged)
+        try:
+            _, _, _, epoch, ticks = judged
+            return None if epoch == "-" else Moment(epoch, int(ticks))
+        except (TypeError, ValueError) as error:
+            return failure(error)
+
+    def unavailable(self, error: BaseException) -> "Moment | Unavailable | None":
+        """Nothing is known of the clock."""
+        return failure(error)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A moment of a tenant's clock."""
+
+    epoch: str
+    clock: int
+
+
+@dataclass(frozen=True, slots=True)
 class Stored:
     """The commit took place."""
 
@@ -360,7 +412,7 @@ class Forget(_Housekeeping):
         The lease goes first: without it, what is being generated cannot commit.
         """
         keys, channel = self.keys, self.keys.channel
-        purge = Invalidate(keys.tags, channel, (keys.own_tag,), self.max_tags)
+        purge = Invalidate(keys.tags, channel, (keys.own_tag, *EVERYTHING), self.max_tags)
         return (
             (_scripts.FORGET, (keys.lease,), (new_token(), channel, "w")),
             (_scripts.FORGET, (keys.entry,), (new_token(), channel, "k")),

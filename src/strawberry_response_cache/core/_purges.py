@@ -8,6 +8,7 @@ from typing import Literal
 
 from strawberry_response_cache.core._engine import Engine
 from strawberry_response_cache.core._keys import (
+    EVERYTHING,
     EntryKeys,
     Keyspace,
     checked_strings,
@@ -100,7 +101,7 @@ class Purges:
 
     def _of_entry(self, keys: EntryKeys) -> _Purge:
         max_tags = self._engine.settings.max_tags
-        own = (keys.own_tag,)
+        own = (keys.own_tag, *EVERYTHING)
         elsewhere = [table for table in self._keyspace.tag_tables if table != keys.tags]
 
         def locally(memory: Memory) -> None:

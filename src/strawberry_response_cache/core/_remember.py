@@ -115,6 +115,7 @@ class Remember(Generic[T]):
         in_background: Whether the generator may run beside the caller, for a refresh.
         purge_pending: Whether Redis owes this tenant a purge, so that nothing may be read.
         found: What a look-up for several callers found already; it stands for the first.
+        collected: What else may have become part of the value, though it was read elsewhere.
         jitter: Returns a number from 0 to below 1.
         clock: Tells the time in seconds; it never goes back.
     """
@@ -128,6 +129,7 @@ class Remember(Generic[T]):
     in_background: bool = False
     purge_pending: bool = False
     found: Fresh | None = None
+    collected: Parts | None = None
     jitter: Callable[[], float] = random.random
     clock: Callable[[], float] = time.monotonic
     token: str = field(default_factory=new_token, repr=False)
@@ -396,6 +398,8 @@ class Remember(Generic[T]):
         self, value: T, flight: Flight, lease: Lease | None, seconds: float
     ) -> "_Recorded | NotStored":
         """Turn a value into a recording, with the parts that it was made of."""
+        if self.collected is not None:
+            flight.parts.add_all(self.collected)
         answer = self.recipe.record(value, flight.parts.metas)
         if isinstance(answer, NotStored):
             return answer

@@ -30,7 +30,6 @@ from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._port import (
     Commit,
     Effect,
-    Judgement,
     Lookup,
     Release,
     Renew,
@@ -134,9 +133,9 @@ class SyncDriver:
             else:
                 answer = partial(flow.send, result)
 
-    def peek(self, lookups: Sequence[Lookup], subject: Subject) -> list[Judgement]:
-        """Ask for several entries in one round trip, for flows that will come for them."""
-        return self._ask_all(lookups, subject)
+    def ask_all(self, effects: Sequence[Effect[Any]], subject: Subject) -> list[Any]:
+        """Ask the store for effects in one round trip, outside of any flow."""
+        return self._ask_all(effects, subject)
 
     def run_many(
         self,

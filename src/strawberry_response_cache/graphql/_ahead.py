@@ -1,78 +1,119 @@
-"""Reads ahead, in a thread: fields that will be executed one after another are looked up together.
+"""Looks fields up before an execution comes to them.
 
-An event loop does without: there, the look-ups of a level leave in one batch by themselves.
+The root fields of an operation are known before anything runs: they are read together, and with them
+the clock by which all that the operation stores is judged. Below, the look-ups of a level leave in one
+batch by themselves in an event loop; in a thread, where one field is executed after another, those of
+an object or a list are read together here.
 """
 
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
-from graphql import GraphQLObjectType, get_named_type, is_object_type
+from graphql import GraphQLNonNull, GraphQLObjectType, is_object_type
 from graphql.execution import Executor
 from graphql.pyutils import Path
 
-from strawberry_response_cache.core._port import Fresh
+from strawberry_response_cache.core import ResponseCache
+from strawberry_response_cache.core._ahead import Ahead
+from strawberry_response_cache.core._driving import leading_flights
+from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.graphql._passage import Admitted
 
 AdmittedField: TypeAlias = Callable[[GraphQLObjectType, object, Any, Any], Admitted | None]
 
-FoundAhead: TypeAlias = dict[str, Fresh]
-"""What was looked up ahead, by entry key."""
 
-
-class Ahead:
-    """Looks fields up before a synchronous execution comes to them.
+class Foresight:
+    """What is installed on one executor.
 
     Args:
         executor: The execution.
         admitted: Returns the way through the cache that a field will go: of a parent's type, the
             parent, graphql-core's details and the path.
-        found: Where to leave what was found, by entry key.
+        ahead: Where to leave what is found.
+        cache: The tenant's; None if it cannot be told, and nothing is looked up.
+        subject: On whose behalf.
     """
 
-    __slots__ = ("_admitted", "_complete_list", "_execute_fields", "_executor", "_found")
+    __slots__ = (
+        "_admitted",
+        "_ahead",
+        "_cache",
+        "_complete_list",
+        "_execute_fields",
+        "_executor",
+        "_subject",
+    )
 
-    def __init__(self, executor: Executor[Any], admitted: AdmittedField, found: FoundAhead) -> None:
+    def __init__(
+        self,
+        executor: Executor[Any],
+        admitted: AdmittedField,
+        ahead: Ahead,
+        cache: ResponseCache | None,
+        subject: Subject,
+    ) -> None:
         self._executor = executor
         self._admitted = admitted
-        self._found = found
+        self._ahead = ahead
+        self._cache = cache
+        self._subject = subject
         self._execute_fields = executor.execute_fields
         self._complete_list = executor.complete_list_value
 
-    def fields(
+    # -- In an event loop: the root ------------------------------------------------------------------
+
+    def root_fields(self, parent: Any, source: Any, path: Any, grouped: Any, position: Any) -> Any:  # noqa: ANN401 - graphql-core's
+        """Look the root fields up, then execute them; others are executed."""
+        if path is not None or self._cache is None:
+            return self._execute_fields(parent, source, path, grouped, position)
+        return self._begin(self._cache, parent, source, grouped, position)
+
+    async def _begin(
         self,
-        parent: GraphQLObjectType,
-        source: Any,  # noqa: ANN401 - whatever resolvers return
-        path: Any,  # noqa: ANN401 - graphql-core's own
-        grouped: Any,  # noqa: ANN401 - graphql-core's own
-        position: Any,  # noqa: ANN401 - graphql-core's own
-    ) -> Any:  # noqa: ANN401 - graphql-core's own
+        cache: ResponseCache,
+        parent: Any,  # noqa: ANN401 - graphql-core's
+        source: Any,  # noqa: ANN401 - graphql-core's
+        grouped: Any,  # noqa: ANN401 - graphql-core's
+        position: Any,  # noqa: ANN401 - graphql-core's
+    ) -> Any:  # noqa: ANN401 - graphql-core's
+        keys = [each.keys for each in self._of(parent, source, grouped, None)]
+        await cache._look_ahead(self._ahead, keys, self._subject, first=True)  # noqa: SLF001 - a client of the port
+        with leading_flights(self._ahead.collector):
+            executed = self._execute_fields(parent, source, None, grouped, position)
+            return await executed if self._executor.is_awaitable(executed) else executed
+
+    # -- In a thread: the root, each object, each list -------------------------------------------------
+
+    def fields(self, parent: Any, source: Any, path: Any, grouped: Any, position: Any) -> Any:  # noqa: ANN401 - graphql-core's
         """Look the fields of one object up, then execute them."""
-        self._look_up(list(self._of(parent, source, grouped, path)))
-        return self._execute_fields(parent, source, path, grouped, position)
+        self._look_up(list(self._of(parent, source, grouped, path)), first=path is None)
+        if path is not None:
+            return self._execute_fields(parent, source, path, grouped, position)
+        with leading_flights(self._ahead.collector):
+            return self._execute_fields(parent, source, path, grouped, position)
 
     def items(  # noqa: PLR0917 - graphql-core's
         self,
-        kind: Any,  # noqa: ANN401 - graphql-core's own
-        details: Any,  # noqa: ANN401 - graphql-core's own
-        info: Any,  # noqa: ANN401 - graphql-core's own
-        path: Any,  # noqa: ANN401 - graphql-core's own
+        kind: Any,  # noqa: ANN401 - graphql-core's
+        details: Any,  # noqa: ANN401 - graphql-core's
+        info: Any,  # noqa: ANN401 - graphql-core's
+        path: Any,  # noqa: ANN401 - graphql-core's
         result: Any,  # noqa: ANN401 - whatever resolvers return
-        position: Any,  # noqa: ANN401 - graphql-core's own
-    ) -> Any:  # noqa: ANN401 - graphql-core's own
+        position: Any,  # noqa: ANN401 - graphql-core's
+    ) -> Any:  # noqa: ANN401 - graphql-core's
         """Look the fields of all objects of a list up, then complete them.
 
         Which fields objects of an abstract type have shows only one by one.
         """
-        named = get_named_type(kind)
-        if isinstance(result, list | tuple) and is_object_type(named):
-            grouped = self._executor.collect_subfields(named, details)[0]
+        item = kind.of_type
+        if isinstance(item, GraphQLNonNull):
+            item = item.of_type
+        if isinstance(result, list | tuple) and is_object_type(item):
+            grouped = self._executor.collect_subfields(item, details)[0]
+            objects = (source for source in result if source is not None)
             self._look_up(
-                [
-                    each
-                    for source in result
-                    if source is not None
-                    for each in self._of(named, source, grouped, path)
-                ]
+                [each for source in objects for each in self._of(item, source, grouped, path)],
+                first=False,
             )
         return self._complete_list(kind, details, info, path, result, position)
 
@@ -80,21 +121,17 @@ class Ahead:
         self,
         parent: GraphQLObjectType,
         source: object,
-        grouped: Any,  # noqa: ANN401 - graphql-core's own
-        path: Any,  # noqa: ANN401 - graphql-core's own
+        grouped: Any,  # noqa: ANN401 - graphql-core's
+        path: Any,  # noqa: ANN401 - graphql-core's
     ) -> Iterator[Admitted]:
         for name, details in grouped.items():
             admitted = self._admitted(parent, source, details, Path(path, name, parent.name))
-            if admitted is not None and admitted.keys.entry not in self._found:
+            if admitted is not None and not self._ahead.has(admitted.keys):
                 yield admitted
 
-    def _look_up(self, admitted: list[Admitted]) -> None:
+    def _look_up(self, admitted: list[Admitted], *, first: bool) -> None:
         """Ask for several entries at once; a single one is as well asked for when it is come to."""
-        by_tenant: dict[str, list[Admitted]] = {}
-        for each in admitted:
-            by_tenant.setdefault(each.keys.tenant, []).append(each)
-        for several in by_tenant.values():
-            if len(several) > 1:
-                cache = several[0].cache
-                keys = list({each.keys.entry: each.keys for each in several}.values())
-                self._found.update(cache._peek_sync(keys, several[0].subject))  # noqa: SLF001 - a client of the port
+        if self._cache is None or (len(admitted) <= 1 and not first):
+            return
+        keys = list({each.keys.entry: each.keys for each in admitted}.values())
+        self._cache._look_ahead_sync(self._ahead, keys, self._subject, first=first)  # noqa: SLF001 - a client of the port

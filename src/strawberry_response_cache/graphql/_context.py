@@ -91,6 +91,10 @@ class RequestContext:
             return _UNCLEAR
         return Problem(Reason.DISABLED, None, "The extension's enabled= says no.")
 
+    def warn_of_parent(self, coordinate: str, kind: str) -> None:
+        """Log once per field that the key of its parent could not be told."""
+        self._options.warn_of_parent(coordinate, kind)
+
     def may_be_debugged(self) -> bool:
         """Whether `is_debugged` may say so in the end."""
         return self._options.debug is not False
@@ -230,6 +234,16 @@ class Options:
         self.shares_root_value = shares_root_value
         self.purges = purges
         self._warned: set[str] = set()
+
+    def warn_of_parent(self, coordinate: str, kind: str) -> None:
+        """Log once per field that the key of its parent could not be told."""
+        if (what := f"parent of {coordinate}") not in self._warned:
+            self._warned.add(what)
+            logger.error(
+                "The key of a field's parent could not be told (%s); not cached by itself.",
+                kind,
+                extra={"response_cache.field": coordinate},
+            )
 
     def warn_of_missing_session(self, coordinate: str) -> None:
         """Log once per field that PRIVATE data met a request without a session."""

@@ -17,8 +17,9 @@ from graphql.execution.executor import CollectedErrors
 from graphql.pyutils import Path
 from strawberry.schema import Schema
 
+from strawberry_response_cache.core._ahead import Ahead
 from strawberry_response_cache.core._observer import Subject
-from strawberry_response_cache.graphql._ahead import Ahead, FoundAhead
+from strawberry_response_cache.graphql._ahead import AdmittedField, Foresight
 from strawberry_response_cache.graphql._context import RequestContext, Who
 from strawberry_response_cache.graphql._faces import is_synchronous
 from strawberry_response_cache.graphql._faults import fault
@@ -86,7 +87,7 @@ class Fields:
 
     Attributes:
         outcomes: What the cache did for each; None where nobody will be told.
-        found: What was looked up ahead, by entry key.
+        ahead: What was looked up ahead.
     """
 
     def __init__(
@@ -106,7 +107,8 @@ class Fields:
         self._around = around
         self._schema = schema
         self.outcomes = FieldOutcomes() if request.may_be_debugged() else None
-        self.found: FoundAhead = {}
+        self.ahead = Ahead()
+        self._cache = request.tenant_cache()
 
     def install(self, executor: Executor[Any]) -> None:
         """Answer fields of an execution; on the instance, so that others cost nothing."""
@@ -143,7 +145,8 @@ class Fields:
             operation.name.value if operation.name else None,
             coordinate,
         )
-        return _Use(plan, plan.stem(self._sent), who, subject)
+        warn = self._request.warn_of_parent
+        return _Use(plan, plan.stem(self._sent), who, subject, warn)
 
     def note(self, coordinate: str, problem: Problem) -> None:
         """Note that a field was answered without the cache."""
@@ -161,6 +164,18 @@ class Fields:
         """The context of the request."""
         return self._request
 
+    def foresight(self, executor: Executor[Any], admitted: AdmittedField) -> Foresight:
+        """Return what looks fields of an execution up before it comes to them."""
+        operation = executor.operation
+        name = operation.name.value if operation.name else None
+        subject = Subject(
+            self._request.cache_name,
+            "field",
+            operation_type=operation.operation.value,
+            operation_name=name,
+        )
+        return Foresight(executor, admitted, self.ahead, self._cache, subject)
+
     def resolving(self) -> Resolving:
         """Return what runs permission classes."""
         return Resolving(self._schema)
@@ -174,12 +189,21 @@ class _Use:
         stem: What its keys begin with.
         who: For whom.
         subject: On whose behalf the store is called.
+        warn: Told once of a field whose parent's key cannot be told, and why.
     """
 
-    __slots__ = ("_stem", "_subject", "_who", "plan")
+    __slots__ = ("_stem", "_subject", "_warn", "_who", "plan")
 
-    def __init__(self, plan: FieldPlan, stem: str, who: Who, subject: Subject) -> None:
+    def __init__(
+        self,
+        plan: FieldPlan,
+        stem: str,
+        who: Who,
+        subject: Subject,
+        warn: Callable[[str, str], None],
+    ) -> None:
         self.plan = plan
+        self._warn = warn
         self._stem = stem
         self._who = who
         self._subject = subject
@@ -218,18 +242,15 @@ class _Use:
             return "root" if path.prev is None else None
         try:
             identity = rule.parent_key(source)
-            return None if identity is None else canonical(identity)
+            if isinstance(identity, tuple):
+                identity = list(identity)
+            if identity in _UNSAVED:
+                return None
+            return canonical(identity)
         except Exception as error:  # noqa: BLE001 - the user's own function or object
-            kind = (
-                "its value is no JSON"
-                if isinstance(error, UnkeyableError)
-                else type(error).__qualname__
-            )
-            logger.error(  # noqa: TRY400 - the error's text can hold what the request brought
-                "The key of a field's parent could not be told (%s); not cached.",
-                kind,
-                extra={"response_cache.field": rule.coordinate},
-            )
+            is_no_json = isinstance(error, UnkeyableError)
+            kind = "its value is no JSON" if is_no_json else type(error).__qualname__
+            self._warn(rule.coordinate, kind)
             return None
 
 
@@ -270,14 +291,18 @@ class _Execution:
     def install(self) -> None:
         """Answer the executor's fields from here on."""
         self._install(self.answer)
+        if not self._is_sync:
+            executor: Any = self._executor
+            executor.execute_fields = self._fields.foresight(executor, self._admitted).root_fields
 
     def _install(self, answer: Callable[..., Any]) -> None:
         # Of this one executor, so that others cost nothing.
         executor: Any = self._executor
         executor.execute_field = answer
         if self._is_sync:
-            ahead = Ahead(executor, self._admitted, self._fields.found)
-            executor.execute_fields, executor.complete_list_value = ahead.fields, ahead.items
+            foresight = self._fields.foresight(executor, self._admitted)
+            executor.execute_fields = foresight.fields
+            executor.complete_list_value = foresight.items
 
     def _admitted(
         self,
@@ -307,7 +332,7 @@ class _Execution:
         if use is None:
             return self._execute(parent, source, details, path, position)
         where = (parent, source, details, path, position)
-        admitted = use.admit(source, path)
+        admitted = _DOWN if self._fields.ahead.is_down else use.admit(source, path)
         if isinstance(admitted, Problem):
             return self._without(use, admitted, where)
         if self._is_sync:
@@ -326,6 +351,8 @@ class _Execution:
         templates = () if rule is None else rule.templates
         try:
             use = self._fields.use(self._executor, parent, details)
+        except (RecursionError, UnkeyableError):
+            use = None  # nested too deeply to be told apart
         except Exception as error:  # noqa: BLE001 - a fault of the cache is never the request's
             fault(error)
             use = None
@@ -369,12 +396,11 @@ class _Execution:
             _note_parent(recorder, where)
             with recorder.recording(alone, use.plan.policy.never_stored):
                 try:
-                    return self._completed(alone, alone.execute_field(*where))
+                    return self._completed_of(use, recorder, alone, alone.execute_field(*where))
                 except GraphQLError as error:
                     return self._completed(alone, None, error)
 
-        found = self._fields.found.get(admitted.keys.entry)
-        passed = pass_through_sync(admitted, self._fields.request, execute, found)
+        passed = pass_through_sync(admitted, self._fields.request, execute, self._fields.ahead)
         if isinstance(passed, Problem):
             return self._without(use, passed, where)
         if use.plan.rule.guarded and not passed.is_own and not self._lets_pass_sync(where):
@@ -392,9 +418,9 @@ class _Execution:
                         completed = await completed
                 except GraphQLError as error:
                     return self._completed(alone, None, error)
-                return self._completed(alone, completed)
+                return self._completed_of(use, recorder, alone, completed)
 
-        passed = await pass_through(admitted, self._fields.request, execute)
+        passed = await pass_through(admitted, self._fields.request, execute, self._fields.ahead)
         refused = (
             _REFUSED
             if isinstance(passed, Passed)
@@ -432,6 +458,18 @@ class _Execution:
             return self._execute(*where)
 
         self._install(first)
+
+    def _completed_of(
+        self,
+        use: _Use,
+        recorder: Recorder,
+        alone: Executor[Any],
+        value: Any,  # noqa: ANN401 - whatever a field completes to
+    ) -> CompletedField:
+        if use.plan.rule.guarded_silently and not value:
+            # It may be what the permission classes say to somebody whom they refuse.
+            recorder.refuse(Reason.GUARDED)
+        return self._completed(alone, value)
 
     @staticmethod
     def _completed(
@@ -510,6 +548,10 @@ class _Errors(CollectedErrors):
         super().add(error, path)
 
 
+_UNSAVED: Final = (None, "", 0, "0")
+"""What several objects may have for an id that are not saved yet."""
+
+_DOWN = Problem(Reason.STORE_FAILURE, None, Reason.STORE_FAILURE.advice)
 _REFUSED = Problem(
     Reason.GUARDED, None, "The field's permission classes refused what is stored to this request."
 )

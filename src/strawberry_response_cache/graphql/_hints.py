@@ -1,5 +1,6 @@
 """Hints: what `cache_control` says of a field or a type, in Python and in the SDL."""
 
+import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -219,6 +220,9 @@ def _name_of(key: ParentKey) -> str:
             f"key is a {type(key).__name__} that names no attribute; write the name of one, such as "
             'key="id", or a function of the parent.'
         )
+        raise CacheConfigurationError(msg)
+    if inspect.iscoroutinefunction(key):
+        msg = "key is an async function; name what the parent holds already, with a plain one."
         raise CacheConfigurationError(msg)
     return f"{getattr(key, '__module__', '')}:{getattr(key, '__qualname__', '')}"
 

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 from graphql import ExecutionResult
 
 from strawberry_response_cache.core import CachedResponse, CacheStatus, ResponseCache
+from strawberry_response_cache.core._ahead import Ahead
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._observer import Subject
-from strawberry_response_cache.core._port import Fresh
 from strawberry_response_cache.graphql._context import RequestContext
 from strawberry_response_cache.graphql._outcome import Outcome, Status
 from strawberry_response_cache.graphql._policy import Policy
@@ -74,7 +74,7 @@ class Passed(NamedTuple):
 
 
 async def pass_through(
-    admitted: Admitted, request: RequestContext, execute: Execute
+    admitted: Admitted, request: RequestContext, execute: Execute, ahead: Ahead | None = None
 ) -> Passed | Problem:
     """Answer from the cache, or execute; or say why it is to be executed without the cache.
 
@@ -82,6 +82,7 @@ async def pass_through(
         admitted: What goes through.
         request: The context of the request.
         execute: Executes it; its result is awaitable.
+        ahead: What the operation looked up ahead, for a field of it.
     """
     while True:
         attempt = _Attempt(admitted)
@@ -90,7 +91,7 @@ async def pass_through(
             return attempt.made(await execute(attempt.begin(request)))
 
         response = await admitted.cache._run(  # noqa: SLF001 - a client of the port
-            admitted.keys, attempt.recipe, generate, admitted.subject
+            admitted.keys, attempt.recipe, generate, admitted.subject, ahead=ahead
         )
         if not isinstance(response.value, TurnedPrivate):
             return attempt.passed(response)
@@ -101,7 +102,7 @@ async def pass_through(
 
 
 def pass_through_sync(
-    admitted: Admitted, request: RequestContext, execute: Execute, ahead: Fresh | None = None
+    admitted: Admitted, request: RequestContext, execute: Execute, ahead: Ahead | None = None
 ) -> Passed | Problem:
     """Answer from the cache, or execute; the twin of `pass_through`.
 
@@ -109,7 +110,7 @@ def pass_through_sync(
         admitted: What goes through.
         request: The context of the request.
         execute: Executes it.
-        ahead: What a look-up for several fields found already.
+        ahead: As in `pass_through`.
     """
     while True:
         attempt = _Attempt(admitted)
@@ -118,9 +119,8 @@ def pass_through_sync(
             return attempt.made(execute(attempt.begin(request)))
 
         response = admitted.cache._run_sync(  # noqa: SLF001 - a client of the port
-            admitted.keys, attempt.recipe, generate, admitted.subject, found=ahead
+            admitted.keys, attempt.recipe, generate, admitted.subject, ahead=ahead
         )
-        ahead = None
         if not isinstance(response.value, TurnedPrivate):
             return attempt.passed(response)
         found = _for_session(admitted, request)

@@ -130,6 +130,17 @@ class Policy:
                 self.ttl, self.limited_by = demand.ttl, rule.coordinate
             self.stale = demand.stale if self.stale is None else min(self.stale, demand.stale)
 
+    def fold_parent(self, rule: FieldRule) -> None:
+        """Take in what the object says that a field is of: part of the answer, and purged with it."""
+        parent, of = rule.coordinate.partition(".")[0], rule.of
+        self.type_tags.add(parent)
+        self.tags.update(of.tags)
+        self.vary.update(of.vary)
+        if of.private and self.private_by is None:
+            self.private_by = parent
+        if of.ttl == 0:
+            self.ttl, self.limited_by = 0.0, parent
+
     def conclude(self) -> None:
         """Say what is wrong with a policy into which everything was folded."""
         if self.problem is not None:
@@ -295,8 +306,7 @@ def work_out_field_policy(
     policy = Policy()
     policy.fold(rule, demand_of(rule, defaults, is_root=is_root, by_itself=True))
     if not is_root:
-        # What it is of is part of the answer, and is purged with it.
-        policy.type_tags.add(rule.coordinate.partition(".")[0])
+        policy.fold_parent(rule)
     walk = _Walk(rules, selected, defaults, policy)
     for node in nodes:
         if selected.is_included(node.directives) and node.selection_set is not None:
@@ -349,7 +359,8 @@ class _Walk:
         if rule.by_itself:
             own = demand_of(rule, self.defaults, is_root=is_root, by_itself=True)
             if own.problem is None and own.ttl:
-                self.policy.lives.append(Life(own.ttl + own.stale, own.private))
+                private = own.private or (rule.of.private and not is_root)
+                self.policy.lives.append(Life(own.ttl + own.stale, private))
         if node.selection_set is not None:
             for possible in rule.possible_types:
                 self._add(node.selection_set, possible)

@@ -84,6 +84,7 @@ class FieldRule:
         coordinate: Such as ``Query.accounts``.
         source: Where its value comes from.
         guarded: Whether it stands behind permission classes.
+        guarded_silently: Whether one of those answers nothing instead of an error.
         invalidates: Whether it carries ``@invalidates``.
         hinted: Whether it carries a hint of its own.
         inherit: Whether that hint says to take the parent's ttl.
@@ -103,12 +104,14 @@ class FieldRule:
         never_stored: Names of the object types among several that it can return which have
             ``ttl=0``: where one is completed, nothing around it is stored.
         by_itself: Whether it may have an entry of its own.
+        of: What the hints on the type that it belongs to come to: an entry of its own is of that.
         parent_key: Tells apart the objects that it belongs to, where it may; None for a root field.
     """
 
     coordinate: str
     source: Source
     guarded: bool
+    guarded_silently: bool
     invalidates: bool
     hinted: bool
     inherit: bool
@@ -127,6 +130,7 @@ class FieldRule:
     possible_types: tuple[GraphQLObjectType, ...]
     never_stored: frozenset[str]
     by_itself: bool
+    of: TypeRule
     parent_key: ParentIdentity | None
 
 
@@ -238,7 +242,7 @@ class SchemaRules:
         if root is None and rule.by_itself and rule.parent_key is None:
             parent = rule.coordinate.partition(".")[0]
             yield (
-                f"{rule.coordinate}: it is cached by itself, and {parent} has no id that tells its "
+                f"{rule.coordinate}: it is cached by itself, and {parent} has no plain id that tells its "
                 "objects apart; write cache_control(..., key=...) with an attribute's name or a "
                 "function of the parent, or inherit=True to cache it only as part of its parent."
             )
@@ -320,6 +324,8 @@ class SchemaRules:
             # Where nothing else can stand, ttl=0 is said of the field.
             counted = [types[t] for t in ordinary or concrete]
             ttl, cap, stale = _of_types(counted, self._type_rule(declared), stale)
+        extensions = getattr(field, "extensions", ())
+        guards = [each for each in extensions if isinstance(each, PermissionExtension)]
         source = self._source(parent, graphql_field, field)
         is_root = parent is self._schema.query_type
         inherits = own is not None and own.inherit
@@ -330,7 +336,8 @@ class SchemaRules:
         return FieldRule(
             coordinate,
             source,
-            any(isinstance(e, PermissionExtension) for e in getattr(field, "extensions", ())),
+            bool(guards),
+            any(guard.fail_silently for guard in guards),
             any(isinstance(e, Invalidates) for e in getattr(field, "extensions", ())),
             own is not None,
             inherits,
@@ -349,8 +356,24 @@ class SchemaRules:
             ordinary,
             never_stored,
             by_itself,
-            parent_identity(parent, None if own is None else own.key, is_root=is_root),
+            self._type_rule(parent),
+            parent_identity(
+                parent,
+                None if own is None else own.key,
+                has_plain_id=not is_root and self._has_plain_id(parent),
+            ),
         )
+
+    def _has_plain_id(self, parent: GraphQLObjectType) -> bool:
+        """Whether an attribute tells the objects of a type apart as its ``id`` does."""
+        definition = parent.extensions.get(_BACKREF)
+        origin = getattr(definition, "origin", None)
+        if isinstance(origin, type) and issubclass(origin, Node):
+            return not _overrides_node_id(parent)
+        declared = parent.fields.get("id")
+        if declared is None:
+            return False
+        return self._source(parent, declared, declared.extensions.get(_BACKREF)) is Source.ATTRIBUTE
 
     def _source(
         self, parent: GraphQLObjectType, graphql_field: GraphQLField, field: object

@@ -118,8 +118,8 @@ class SelectionText:
             case ListValueNode(values=values):
                 return "[" + ",".join(self._untyped(each) for each in values) + "]"
             case ObjectValueNode(fields=fields):
-                inside = sorted((each.name.value, self._untyped(each.value)) for each in fields)
-                return _print(["{", *inside])
+                inside = sorted(f"{each.name.value}:{self._untyped(each.value)}" for each in fields)
+                return "{" + ",".join(inside) + "}"
             case StringValueNode(value=text):
                 return _print(text)
             case _:
