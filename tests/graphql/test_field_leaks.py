@@ -209,6 +209,16 @@ class Item:
 
 
 @strawberry.type
+class Stock:
+    id: strawberry.ID
+
+    @strawberry.field
+    async def left(self, info: strawberry.Info) -> int:
+        found: int = await info.context["loader"].load(str(self.id))
+        return found
+
+
+@strawberry.type
 class Items:
     @strawberry.field
     def items(self) -> list[Item]:
@@ -240,6 +250,38 @@ async def test_a_batch_of_a_loader_is_a_part_of_every_field_that_it_was_read_for
             assert [each["price"] for each in result.data["items"]] == [price] * 3
             assert result.data.get("cheapest", price) == price
     assert set(fields(result).values()) == {"hit"}
+
+
+async def test_the_batches_of_a_loader_stay_whole_beside_entries(
+    memory_cache: ResponseCache,
+) -> None:
+    """Misses of a level load together; where all are hits, a neighbour's batch is as ever."""
+    batches: list[int] = []
+
+    async def load(keys: list[str]) -> list[int]:
+        batches.append(len(keys))
+        return [1] * len(keys)
+
+    @strawberry.type
+    class Query:
+        @strawberry.field
+        def items(self) -> list[Item]:
+            return [Item(id=strawberry.ID(str(n))) for n in range(1, 51)]
+
+        @strawberry.field
+        def stock(self) -> list[Stock]:
+            return [Stock(id=strawberry.ID(str(n))) for n in range(101, 151)]
+
+    schema = schema_of(Query, memory_cache)
+    for query, expected in (
+        ("{ items { price } }", [50]),
+        ("{ items { price } }", []),
+        ("{ items { price } stock { left } }", [50]),
+        ("{ stock { left } }", [50]),
+    ):
+        batches.clear()
+        await ask(schema, query, loader=DataLoader(load_fn=load))
+        assert batches == expected, query
 
 
 # -- Refusals that look like answers -----------------------------------------------------------------------

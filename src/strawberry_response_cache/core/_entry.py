@@ -9,7 +9,7 @@ rc1 <checksum> <header length> <write id> <epoch> <clock> <ttl ms> <stale ms> <c
 """
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 MAGIC: Final = b"rc1"
@@ -45,7 +45,7 @@ class Recording:
         cost_ms: How long it took to generate.
     """
 
-    payload: bytes
+    payload: bytes = field(repr=False)
     ttl_ms: int
     stale_ms: int = 0
     tags: tuple[str, ...] = ()

@@ -153,7 +153,7 @@ class Keyspace:
     """
 
     prefix: str
-    tenants: tuple[str, ...] = ()
+    tenants: tuple[str, ...] = field(default=(), repr=False)
     spread: int = 1
     tenant_digest: str = field(init=False)
 

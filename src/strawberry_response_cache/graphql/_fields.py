@@ -73,6 +73,10 @@ class CompletedField(ExecutionResult):
         self.collected = collected
         self.raised = raised
 
+    def __repr__(self) -> str:
+        """Say what kind of thing it is; its data is the user's."""
+        return f"CompletedField({len(self.collected)} errors)"
+
 
 class Fields:
     """The fields of one execution that have entries of their own.

@@ -4,7 +4,7 @@ import asyncio
 import contextvars
 import select
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
@@ -39,7 +39,7 @@ Then = Callable[[Sequence[Any] | BaseException], None]
 class Ask:
     """What one asker wants of the server."""
 
-    calls: Sequence[Call]
+    calls: Sequence[Call] = field(repr=False)
     then: Then
     deadline: float = 0.0
 

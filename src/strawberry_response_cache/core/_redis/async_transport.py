@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
@@ -93,7 +93,7 @@ class AsyncServer:
 class _Parcel:
     """Calls on their way to the node of their slot."""
 
-    calls: Sequence[Call]
+    calls: Sequence[Call] = field(repr=False)
     slot: int | None
     then: Then
     deadline: float | None

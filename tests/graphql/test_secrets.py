@@ -1,0 +1,51 @@
+"""What a request brings shows in no repr of ours: reprs end in logs, and in reports of errors."""
+
+import gc
+from typing import Any
+
+import pytest
+import strawberry
+
+from strawberry_response_cache import ResponseCache
+from tests.graphql.library import Library
+
+SECRETS = ("hunter1", "hunter2", "hunter3", "hunter4", "hunter5")
+QUERY = """query ($mark: ID, $shelf: String!) {
+  fresh
+  shelf(mark: $mark) { id said note copies(shelfMark: $shelf) }
+  listed { said note pages(unit: "hunter5") }
+}"""
+
+
+def ours() -> list[object]:
+    """Every object that lives now and is of a class of this package."""
+    return [
+        each
+        for each in gc.get_objects()
+        if str(getattr(type(each), "__module__", "")).startswith("strawberry_response_cache")
+    ]
+
+
+@pytest.mark.parametrize("face", ["execute", "execute_sync"])
+async def test_no_repr_tells_a_secret(memory_cache: ResponseCache, face: str) -> None:
+    library = Library(memory_cache)
+    shown: list[str] = []
+
+    def look(_: strawberry.Info) -> None:
+        shown.extend(map(repr, ours()))
+
+    request: dict[str, Any] = {
+        "variables": {"mark": "hunter1", "shelf": "hunter2"},
+        "user": "hunter3",
+        "tenant": "hunter4",
+        "say": look,
+    }
+    for _ in range(2):
+        ask = library.ask(QUERY, **request) if face == "execute" else None
+        result = library.ask_sync(QUERY, **request) if ask is None else await ask
+        assert result.errors is None
+    look(None)  # type: ignore[arg-type] # it reads nothing of it
+    kinds = {text.partition("(")[0] for text in shown}
+    assert {"Admitted", "Who", "EntryKeys", "Flight"} <= kinds, kinds
+    told = [text for text in shown if any(secret in text for secret in SECRETS)]
+    assert not told, told[:3]
