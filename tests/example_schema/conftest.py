@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, contextmanager
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 REPOSITORY = Path(__file__).parents[2]
-BYTECODE = Path(tempfile.gettempdir()) / f"example-schema-bytecode-{os.getuid()}"
 READY = "Press Ctrl-C to stop."
 DEADLINE = 600.0
 """In seconds; after it, a process that hangs is killed, and whoever waits for it sees its end."""
@@ -95,7 +93,6 @@ def environment(redis_url: str | None = None) -> dict[str, str]:
     variables = {name: value for name, value in os.environ.items() if name != "REDIS_URL"}
     # Each test's service starts in a second, not in ten, if the bytecode of the first is kept.
     variables.pop("PYTHONDONTWRITEBYTECODE", None)
-    variables["PYTHONPYCACHEPREFIX"] = str(BYTECODE)
     return variables if redis_url is None else {**variables, "REDIS_URL": redis_url}
 
 
