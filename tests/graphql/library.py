@@ -241,6 +241,15 @@ class Query:
         await info.context.gate.wait()
         return "for members"
 
+    @cache_control(ttl=0.2, stale=600)
+    @strawberry.field
+    async def slow(self, info: strawberry.Info) -> int:
+        called(info, "slow")
+        number = int(info.context.calls["slow"])
+        if info.context.gate is not None:
+            await info.context.gate.wait()
+        return number
+
     @cache_control(ttl=60)
     @strawberry.field
     def skipped(self, info: strawberry.Info) -> int:

@@ -526,6 +526,27 @@ async def test_fifty_callers_run_a_field_once(library: Library) -> None:
     assert all(result.errors is None for result in results)
 
 
+@pytest.mark.parametrize("query", ["{ slow }", "{ fresh slow }"], ids=["operation", "field"])
+async def test_what_is_stale_is_refreshed_by_one_and_served_to_the_others(
+    library: Library, raw: Any, query: str, eventually: Callable[..., Any]
+) -> None:
+    await library.ask(query)
+    (key,) = raw.keys("*:e:*")
+    await eventually(lambda: raw.pttl(key) <= 600_000)
+    gate = asyncio.Event()
+    refreshing = asyncio.create_task(library.ask(query, gate=gate))
+    await eventually(lambda: library.calls["slow"] == 2)
+    other = await library.ask(query, gate=gate)
+    assert other.data is not None
+    assert other.data["slow"] == 1
+    assert "stale" in {status(other), *fields(other).values()}
+    gate.set()
+    refreshed = (await refreshing).data
+    assert refreshed is not None
+    assert refreshed["slow"] == 2
+    assert library.calls["slow"] == 2
+
+
 @pytest.mark.parametrize("face", ["execute", "execute_sync"])
 async def test_a_level_of_500_fields_is_read_in_one_round_trip(
     valkey_cache: ResponseCache, raw_valkey: Any, face: str

@@ -1,6 +1,6 @@
 """Which objects a result holds: by these a purge of one object reaches it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 from uuid import UUID
 
@@ -51,6 +51,15 @@ class Entities:
         if identity not in named:
             named.add(identity)
             self._left -= 1
+
+    @property
+    def are_too_many(self) -> bool:
+        """Whether there are more than are named one by one."""
+        return self._left < 0
+
+    def assume(self, types: Iterable[str]) -> None:
+        """Take it that there are objects of all these types, instead of noting each."""
+        self._attributes.update(dict.fromkeys(types, ""))
 
     @property
     def types(self) -> frozenset[str]:

@@ -395,10 +395,12 @@ class _Execution:
     # -- Through the cache -------------------------------------------------------------------------------
 
     def _answer_sync(self, use: _Use, admitted: Admitted, where: Where) -> Any:  # noqa: ANN401 - as `answer`
+        policy = use.plan.policy
+
         def execute(recorder: Recorder) -> ExecutionResult:
             alone = self._alone(use)
             _note_parent(recorder, where)
-            with recorder.recording(alone, use.plan.policy.never_stored):
+            with recorder.recording(alone, policy.never_stored, policy.types):
                 try:
                     return self._completed_of(use, recorder, alone, alone.execute_field(*where))
                 except GraphQLError as error:
@@ -412,10 +414,12 @@ class _Execution:
         return self._deliver(use, passed)
 
     async def _answer_async(self, use: _Use, admitted: Admitted, where: Where) -> Any:  # noqa: ANN401 - as `answer`
+        policy = use.plan.policy
+
         async def execute(recorder: Recorder) -> ExecutionResult:
             alone = self._alone(use)
             _note_parent(recorder, where)
-            with recorder.recording(alone, use.plan.policy.never_stored):
+            with recorder.recording(alone, policy.never_stored, policy.types):
                 try:
                     completed = alone.execute_field(*where)
                     if alone.is_awaitable(completed):

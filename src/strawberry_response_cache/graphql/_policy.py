@@ -108,6 +108,11 @@ class Policy:
     problem: Problem | None = None
 
     @property
+    def types(self) -> frozenset[str]:
+        """The names of the types that can stand in it."""
+        return frozenset(tag for tag in self.type_tags if not tag.startswith("["))
+
+    @property
     def life(self) -> "Life":
         """How long it lives, its stale window included, and for whom."""
         return Life((self.ttl or 0.0) + (self.stale or 0.0), self.private_by is not None)

@@ -56,15 +56,20 @@ class Recorder:
 
     @contextmanager
     def recording(
-        self, executor: Executor[Any], never_stored: AbstractSet[str] = frozenset()
+        self,
+        executor: Executor[Any],
+        never_stored: AbstractSet[str] = frozenset(),
+        possible: AbstractSet[str] = frozenset(),
     ) -> Iterator[None]:
         """Watch an execution from its start to its end.
 
         Args:
             executor: It; watched on the instance, so that others cost nothing.
             never_stored: See `Policy`.
+            possible: Names of all types that can be completed, to be assumed where there are too many
+                objects to name; empty to note all of them to the end.
         """
-        self._watch_objects(executor, never_stored)
+        self._watch_objects(executor, never_stored, possible)
         before = _ResponseState.of(executor.context_value)
         identities = {id(values) for values in _variables_of(executor)}
         with _lock:
@@ -78,13 +83,22 @@ class Recorder:
             if not before.is_unchanged(executor.context_value):
                 self.refuse(Reason.RESPONSE_MODIFIED)
 
-    def _watch_objects(self, executor: Executor[Any], never_stored: AbstractSet[str]) -> None:
+    def _watch_objects(
+        self,
+        executor: Executor[Any],
+        never_stored: AbstractSet[str],
+        possible: AbstractSet[str],
+    ) -> None:
         complete: Callable[..., Any] = executor.complete_object_value
-        note = self.entities.add
+        entities = self.entities
+        note = entities.add
 
         # One call more for each object: these are written to be short.
         def watched(kind: Any, nodes: Any, info: Any, path: Any, source: Any, position: Any) -> Any:  # noqa: ANN401, PLR0917 - graphql-core's
             note(kind, source)
+            if possible and entities.are_too_many:
+                entities.assume(possible)
+                executor.complete_object_value = complete  # type: ignore[method-assign] # enough is known
             return complete(kind, nodes, info, path, source, position)
 
         def watched_closely(

@@ -92,8 +92,10 @@ class Run:
     def _answer_sync(
         self, admitted: Admitted, executor: Executor[Any], execute: Callable[[], Any]
     ) -> Any:  # noqa: ANN401 - a result or an awaitable of one
+        policy = admitted.policy
+
         def watched(recorder: Recorder) -> Any:  # noqa: ANN401 - whatever an executor returns
-            with recorder.recording(executor, admitted.policy.never_stored):
+            with recorder.recording(executor, policy.never_stored, policy.types):
                 return execute()
 
         passed = pass_through_sync(admitted, self._request, watched)
@@ -109,8 +111,10 @@ class Run:
             result = execute()
             return await result if executor.is_awaitable(result) else result
 
+        policy = admitted.policy
+
         async def watched(recorder: Recorder) -> Any:  # noqa: ANN401 - as above
-            with recorder.recording(executor, admitted.policy.never_stored):
+            with recorder.recording(executor, policy.never_stored, policy.types):
                 return await run()
 
         passed = await pass_through(admitted, self._request, watched)
