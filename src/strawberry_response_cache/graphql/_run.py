@@ -21,6 +21,7 @@ from strawberry_response_cache.graphql._context import Options, RequestContext
 from strawberry_response_cache.graphql._documents import Preparation
 from strawberry_response_cache.graphql._faces import is_synchronous
 from strawberry_response_cache.graphql._faults import fault
+from strawberry_response_cache.graphql._field_execution import install
 from strawberry_response_cache.graphql._fields import Fields
 from strawberry_response_cache.graphql._foreign import problem_of_executor, problem_of_hooks
 from strawberry_response_cache.graphql._key import UnkeyableError, operation_key, sent_variables
@@ -81,7 +82,7 @@ class Run:
             return self._mutate(executor, execute)
         decision = self._decided(executor)
         if decision.fields is not None:
-            decision.fields.install(executor)
+            install(decision.fields, executor)
             self._fields = decision.fields.outcomes
         if isinstance(decision.operation, Problem):
             return self._bypass(decision.operation, execute)
