@@ -69,7 +69,7 @@ async def _answers(bank: Bank, steps: list[tuple[str, str]]) -> list[tuple[Any, 
     return said
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(STEPS)
 def test_with_types_every_answer_is_what_an_uncached_server_says(
     steps: list[tuple[str, str]],
@@ -83,7 +83,7 @@ def test_with_types_every_answer_is_what_an_uncached_server_says(
     asyncio.run(run())
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(STEPS)
 def test_with_entities_no_object_is_older_than_what_the_last_mutation_returned(
     steps: list[tuple[str, str]],
