@@ -9,11 +9,11 @@ import strawberry
 from strawberry_response_cache import ResponseCache
 from tests.graphql.library import Library
 
-SECRETS = ("hunter1", "hunter2", "hunter3", "hunter4", "hunter5")
+SECRETS = ("plugh1", "plugh2", "plugh3", "plugh4", "plugh5")
 QUERY = """query ($mark: ID, $shelf: String!) {
   fresh
   shelf(mark: $mark) { id said note copies(shelfMark: $shelf) }
-  listed { said note pages(unit: "hunter5") }
+  listed { said note pages(unit: "plugh5") }
 }"""
 
 
@@ -35,9 +35,9 @@ async def test_no_repr_tells_a_secret(memory_cache: ResponseCache, face: str) ->
         shown.extend(map(repr, ours()))
 
     request: dict[str, Any] = {
-        "variables": {"mark": "hunter1", "shelf": "hunter2"},
-        "user": "hunter3",
-        "tenant": "hunter4",
+        "variables": {"mark": "plugh1", "shelf": "plugh2"},
+        "user": "plugh3",
+        "tenant": "plugh4",
         "say": look,
     }
     for _ in range(2):
