@@ -71,6 +71,8 @@ def test_the_document_may_come_from_stdin() -> None:
     [
         (("missing:schema", "query.graphql"), "Write it as module:schema"),
         (("its_schema:nothing", "query.graphql"), "Write it as module:schema"),
+        ((":", "query.graphql"), "Write it as module:schema"),
+        (("", "query.graphql"), "Write it as module:schema"),
         (("its_schema:number", "query.graphql"), "is a int and no strawberry.Schema"),
         (("its_schema:schema", "nowhere.graphql"), "nowhere.graphql cannot be read"),
         (("its_schema:schema", "query.graphql"), "$n"),

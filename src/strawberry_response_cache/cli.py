@@ -77,7 +77,7 @@ def _schema(selector: str) -> Schema:
         sys.path.insert(0, "")  # as `python -m` does: a schema lies where one works
     try:
         found = import_module_symbol(selector, default_symbol_name="schema")
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError) as error:
         msg = f"{selector}: {error}. Write it as module:schema, such as ledger.api:schema."
         raise _BadArgumentError(msg) from None
     if not isinstance(found, Schema):
