@@ -6,7 +6,6 @@ theirs; a part that may not be stored keeps the whole from being stored.
 """
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -50,28 +49,23 @@ class Part:
 class Parts:
     """What one run of a generator took from the cache; filled from any task or thread of it."""
 
-    __slots__ = ("_clock", "_noted", "_parts")
+    __slots__ = ("_noted",)
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._parts: list[Part] = []
-        self._noted: list[float] = []
-        self._clock = clock
+    def __init__(self) -> None:
+        self._noted: list[tuple[Part, float]] = []
 
     def add(self, part: Part) -> None:
-        """Note a part."""
-        self._noted.append(self._clock())
-        self._parts.append(part)
+        """Note a part, and when it was taken."""
+        self._noted.append((part, time.monotonic()))
 
     def add_all(self, others: "Parts") -> None:
         """Note the parts of something else that may have become part of this as well."""
-        count = len(others._parts)  # noqa: SLF001 - of its own class; more may come meanwhile
-        self._noted += others._noted[:count]  # noqa: SLF001 - as above
-        self._parts += others._parts[:count]  # noqa: SLF001 - as above
+        self._noted += others._noted  # noqa: SLF001 - of its own class
 
     @property
     def metas(self) -> frozenset[str]:
         """The words that the recordings of the parts carry, of whichever cache."""
-        return frozenset(part.meta for part in self._parts if part.meta != NO_META)
+        return frozenset(part.meta for part, _ in self._noted if part.meta != NO_META)
 
     def fold(
         self, recording: Recording, keys: EntryKeys, lease: Lease | None
@@ -89,14 +83,10 @@ class Parts:
         """
         clock = None if lease is None else lease.clock
         # Another cache is another matter: it has tags of its own, and nobody expects ours to reach.
-        noted = [
-            (part, at)
-            for part, at in zip(self._parts, self._noted, strict=False)
-            if part.keys.channel == keys.channel
-        ]
+        noted = [(part, at) for part, at in self._noted if part.keys.channel == keys.channel]
         if not noted:
             return recording, clock
-        now, parts = self._clock(), [part for part, _ in noted]
+        now, parts = time.monotonic(), [part for part, _ in noted]
         remaining = min(part.remaining_ms - round((now - at) * 1000) for part, at in noted)
         if remaining <= 0 or not all(p.is_fit and p.keys.tenant == keys.tenant for p in parts):
             return None

@@ -143,6 +143,15 @@ def failure(error: BaseException) -> Unavailable:
     return Unavailable(f"{module}{kind.__qualname__}", not isinstance(error, NotAskedError))
 
 
+def _judging(
+    keys: tuple[str, str, str], token: str, lease_ms: int, rejected: str = "", draw: float = 0.0
+) -> Call:
+    """Return the call that judges an entry and, if there is none, asks for the lease."""
+    seed = token[::-1]
+    life = _scripts.TAG_TABLE_LIFE_MS
+    return (_scripts.LOOKUP, keys, (token, lease_ms, seed, life, rejected, RUN_ID, draw))
+
+
 @dataclass(frozen=True, slots=True)
 class Lookup(Effect[Judgement]):
     """Read an entry, judged; where there is none, ask for the lease.
@@ -165,16 +174,8 @@ class Lookup(Effect[Judgement]):
     def calls(self) -> Sequence[Call]:
         """A script that judges the entry, and a native GET that fetches it."""
         keys = (self.keys.entry, self.keys.lease, self.keys.tags)
-        arguments = (
-            self.token,
-            self.lease_ms,
-            self.token[::-1],
-            _scripts.TAG_TABLE_LIFE_MS,
-            self.rejected,
-            RUN_ID,
-            self.draw,
-        )
-        return ((_scripts.LOOKUP, keys, arguments), ("GET", keys[:1], ()))
+        judge = _judging(keys, self.token, self.lease_ms, self.rejected, self.draw)
+        return (judge, ("GET", keys[:1], ()))
 
     def interpret(self, replies: Sequence[Any]) -> Judgement:
         """Join the judgement with the bytes; they count only if they are the judged write."""
@@ -234,17 +235,9 @@ class ReadClock(Effect["Moment | Unavailable | None"]):
     def calls(self) -> Sequence[Call]:
         """A lookup of an entry that never is."""
         nowhere = f"{self.tag_table}:-"
-        lease_ms = int(self.begin)
-        arguments = (
-            self.token,
-            lease_ms,
-            self.token[::-1],
-            _scripts.TAG_TABLE_LIFE_MS,
-            "",
-            RUN_ID,
-            0,
-        )
-        return ((_scripts.LOOKUP, (nowhere, f"{nowhere}:l", self.tag_table), arguments),)
+        keys = (nowhere, f"{nowhere}:l", self.tag_table)
+        # A lease of a moment, which nobody waits for, begins the epoch.
+        return (_judging(keys, self.token, lease_ms=int(self.begin)),)
 
     def interpret(self, replies: Sequence[Any]) -> "Moment | Unavailable | None":
         """Return the moment; None where there is no epoch."""

@@ -133,10 +133,6 @@ class SyncDriver:
             else:
                 answer = partial(flow.send, result)
 
-    def ask_all(self, effects: Sequence[Effect[Any]], subject: Subject) -> list[Any]:
-        """Ask the store for effects in one round trip, outside of any flow."""
-        return self._ask_all(effects, subject)
-
     def run_many(
         self,
         flows: Sequence[Flow[T]],
@@ -168,7 +164,7 @@ class SyncDriver:
     ) -> None:
         if positions := many.asking(ON_THE_STORE):
             effects = [cast("Effect[Any]", many.requests[at]) for at in positions]
-            for at, result in zip(positions, self._ask_all(effects, subject), strict=True):
+            for at, result in zip(positions, self.ask_all(effects, subject), strict=True):
                 many.answer(at, result)
         elif positions := many.asking(AT_ONCE):
             for at in positions:
@@ -222,10 +218,10 @@ class SyncDriver:
 
     def _ask(self, effect: Effect[R], subject: Subject) -> R:
         """Ask the store for an effect, wait for it and report on it."""
-        (result,) = self._ask_all([effect], subject)
+        (result,) = self.ask_all([effect], subject)
         return cast("R", result)
 
-    def _ask_all(self, effects: Sequence[Effect[Any]], subject: Subject) -> list[Any]:
+    def ask_all(self, effects: Sequence[Effect[Any]], subject: Subject) -> list[Any]:
         """Ask the store for effects in one round trip, and report on them."""
         settings = self._settings
         started_ns = time.time_ns() if settings.observer.listening() else 0

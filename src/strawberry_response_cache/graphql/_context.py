@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 from uuid import UUID
 
+from graphql import OperationDefinitionNode
+
 from strawberry_response_cache.core import CacheConfigurationError, ResponseCache
 from strawberry_response_cache.core._keys import checked_tenant, plain_identity
+from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.graphql._key import UnkeyableError, canonical
 from strawberry_response_cache.graphql._policy import Defaults, Policy
 from strawberry_response_cache.graphql._reasons import Problem, Reason
@@ -47,6 +50,11 @@ class Who:
     session: str | None = field(repr=False)
     varied: Mapping[str, str] = field(repr=False)
 
+    @property
+    def visibility(self) -> Literal["public", "private"]:
+        """Whether it is for everyone of the tenant, or for one session."""
+        return "public" if self.session is None else "private"
+
 
 class _UnclearError(Exception):
     """A function of the context raised or returned nothing usable."""
@@ -81,6 +89,18 @@ class RequestContext:
         self._context = context
         self.cache_name = options.cache._keyspace.prefix  # noqa: SLF001 - a client of the port
         self.observer = options.cache._engine.observer  # noqa: SLF001 - a client of the port
+
+    def subject(
+        self,
+        scope: Literal["operation", "field"],
+        operation: OperationDefinitionNode,
+        visibility: Literal["public", "private"] | None = None,
+        field: str | None = None,
+    ) -> Subject:
+        """Return on whose behalf the store is called."""
+        name = None if operation.name is None else operation.name.value
+        kind = operation.operation.value
+        return Subject(self.cache_name, scope, visibility, kind, name, field)
 
     def switched_off(self) -> Problem | None:
         """Return a problem unless the cache is on."""

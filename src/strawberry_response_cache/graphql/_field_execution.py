@@ -230,10 +230,10 @@ class _Execution:
                     return self._completed(alone, None, error)
 
         passed = pass_through_sync(admitted, self._fields.request, execute, self._fields.ahead)
+        if _is_to_be_checked(use, passed) and not self._lets_pass_sync(where):
+            passed = _REFUSED
         if isinstance(passed, Problem):
             return self._without(use, passed, where)
-        if use.plan.rule.guarded and not passed.is_own and not self._lets_pass_sync(where):
-            return self._without(use, _REFUSED, where)
         return self._deliver(use, passed)
 
     async def _answer_async(self, use: Use, admitted: Admitted, where: Where) -> Any:  # noqa: ANN401 - as `answer`
@@ -252,17 +252,10 @@ class _Execution:
                 return self._completed_of(use, recorder, alone, completed)
 
         passed = await pass_through(admitted, self._fields.request, execute, self._fields.ahead)
-        refused = (
-            _REFUSED
-            if isinstance(passed, Passed)
-            and use.plan.rule.guarded
-            and not passed.is_own
-            and not await self._lets_pass(where)
-            else None
-        )
-        problem = passed if isinstance(passed, Problem) else refused
-        if problem is not None:
-            completed = self._without(use, problem, where)
+        if _is_to_be_checked(use, passed) and not await self._lets_pass(where):
+            passed = _REFUSED
+        if isinstance(passed, Problem):
+            completed = self._without(use, passed, where)
             return await completed if self._executor.is_awaitable(completed) else completed
         return self._deliver(use, passed)
 
@@ -312,7 +305,7 @@ class _Execution:
         pairs = collected.pairs if isinstance(collected, _Errors) else []
         return CompletedField(value, pairs, raised)
 
-    def _deliver(self, use: Use, passed: Any) -> Any:  # noqa: ANN401 - a completed value
+    def _deliver(self, use: Use, passed: Passed) -> Any:  # noqa: ANN401 - a completed value
         """Hand a field's value on, and its errors as if it had been executed in place."""
         if self._fields.outcomes is not None:
             self._fields.outcomes.add(use.plan.rule.coordinate, passed.outcome())
@@ -354,6 +347,11 @@ class _Execution:
             return is_allowed(await answer if self._executor.is_awaitable(answer) else answer)
         except Exception:  # noqa: BLE001 - as above
             return False
+
+
+def _is_to_be_checked(use: Use, passed: Passed | Problem) -> bool:
+    """Whether the permission classes have yet to run: they did where the field was executed."""
+    return use.plan.rule.guarded and isinstance(passed, Passed) and not passed.is_own
 
 
 def _note_parent(recorder: Recorder, where: Where) -> None:

@@ -88,15 +88,7 @@ class Fields:
         if isinstance(who, Problem):
             self.note(coordinate, who)
             return None
-        operation = executor.operation
-        subject = Subject(
-            self._request.cache_name,
-            "field",
-            "public" if who.session is None else "private",
-            operation.operation.value,
-            operation.name.value if operation.name else None,
-            coordinate,
-        )
+        subject = self._request.subject("field", executor.operation, who.visibility, coordinate)
         warn = self._request.warn_of_parent
         return Use(plan, plan.stem(self._sent), who, subject, warn)
 
@@ -118,14 +110,7 @@ class Fields:
 
     def foresight(self, executor: Executor[Any], admitted: AdmittedField) -> Foresight:
         """Return what looks fields of an execution up before it comes to them."""
-        operation = executor.operation
-        name = operation.name.value if operation.name else None
-        subject = Subject(
-            self._request.cache_name,
-            "field",
-            operation_type=operation.operation.value,
-            operation_name=name,
-        )
+        subject = self._request.subject("field", executor.operation)
         return Foresight(executor, admitted, self.ahead, self._cache, subject)
 
     def resolving(self) -> Resolving:

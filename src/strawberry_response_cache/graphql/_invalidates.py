@@ -10,7 +10,12 @@ from strawberry.types.field import StrawberryField
 
 from strawberry_response_cache.core import CacheConfigurationError
 from strawberry_response_cache.graphql._recorder import recorder_of
-from strawberry_response_cache.graphql._templates import Template, UnfilledError, checked_tags
+from strawberry_response_cache.graphql._templates import (
+    Template,
+    UnfilledError,
+    checked_tags,
+    unknown_arguments,
+)
 
 T = TypeVar("T")
 
@@ -54,25 +59,15 @@ def invalidates(*tags: str) -> Callable[[T], T]:
                 f'    @invalidates("[Account]")\n    @strawberry.mutation\n    def {name}(self): ...'
             )
             raise TypeError(msg)
-        _refuse_unknown_arguments(field, templates)
+        known = {argument.python_name for argument in field.arguments}
+        for mistake in unknown_arguments(templates, known):
+            msg = f"{field.python_name}: {mistake}"
+            raise CacheConfigurationError(msg)
         # The first of a field's extensions stands innermost: what a permission refuses never ran.
         field.extensions = [Invalidates(templates), *field.extensions]
         return field
 
     return attach
-
-
-def _refuse_unknown_arguments(field: StrawberryField, templates: tuple[Template, ...]) -> None:
-    known = {argument.python_name for argument in field.arguments}
-    for template in templates:
-        for root, name, *_ in template.holes:
-            if root == "args" and name not in known:
-                listed = ", ".join(sorted(known)) or "none"
-                msg = (
-                    f"{field.python_name}: the tag {template.text!r} names the argument {name!r}, "
-                    f"which there is not (there are: {listed})."
-                )
-                raise CacheConfigurationError(msg)
 
 
 class Invalidates(FieldExtension):

@@ -11,7 +11,8 @@ from strawberry_response_cache.core._codec import find_inexact
 
 _SCALARS: Final = frozenset({str, bool, type(None)})
 """What needs no second look; an int may be too large, and a float NaN."""
-_print: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+print_json: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+"""Prints JSON as it stands in keys: equal values alike."""
 
 
 class UnkeyableError(Exception):
@@ -34,8 +35,8 @@ def operation_key(
             PUBLIC one.
         varied: Each value that the fields vary by, as `canonical` prints it.
     """
-    printed = _print(variables) if variables else ""
-    others = _print(varied) if varied else ""
+    printed = print_json(variables) if variables else ""
+    others = print_json(varied) if varied else ""
     if session is None:
         return ["operation", stem, printed, "public", others]
     return ["operation", stem, printed, "private", session, others]
@@ -52,7 +53,7 @@ def field_key(
         session: As in `operation_key`.
         varied: As in `operation_key`.
     """
-    others = _print(varied) if varied else ""
+    others = print_json(varied) if varied else ""
     if session is None:
         return ["field", stem, parent, "public", others]
     return ["field", stem, parent, "private", session, others]
@@ -119,4 +120,4 @@ def canonical(value: object) -> str:
         value = str.__str__(value)  # a subclass's own text could be the same for different values
     if find_inexact(value) is not None:
         raise UnkeyableError
-    return _print(value)
+    return print_json(value)

@@ -4,7 +4,6 @@ A plan belongs to the very document that is executed, by identity: an extension 
 the document that the query's text stood for.
 """
 
-import json
 import threading
 import weakref
 from collections import OrderedDict
@@ -27,7 +26,7 @@ from graphql import (
 )
 
 from strawberry_response_cache.core._keys import digest
-from strawberry_response_cache.graphql._key import Declared, declared_variables
+from strawberry_response_cache.graphql._key import Declared, declared_variables, print_json
 from strawberry_response_cache.graphql._policy import (
     Defaults,
     Policy,
@@ -43,7 +42,6 @@ KEY_VERSION: Final = "2"
 
 _MOST_DOCUMENTS: Final = 512
 _MOST_VARIANTS: Final = 64
-_print: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +123,7 @@ class FieldPlan:
             UnkeyableError: If what is selected cannot be printed.
         """
         if self._used is not None:
-            known = self._stems.get(_print([sent.get(name, ()) for name in self._used]))
+            known = self._stems.get(print_json([sent.get(name, ()) for name in self._used]))
             if known is not None:
                 return known
         text = SelectionText(self._selected, sent)
@@ -133,7 +131,7 @@ class FieldPlan:
         used = tuple(sorted(text.used))
         self._used = used
         if len(self._stems) < _MOST_VARIANTS:
-            self._stems[_print([sent.get(name, ()) for name in used])] = stem
+            self._stems[print_json([sent.get(name, ()) for name in used])] = stem
         return stem
 
 

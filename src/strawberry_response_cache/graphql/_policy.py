@@ -19,8 +19,9 @@ from graphql import (
 )
 
 from strawberry_response_cache.graphql._reasons import Problem, Reason
-from strawberry_response_cache.graphql._rules import FieldRule, SchemaRules, Source
+from strawberry_response_cache.graphql._rules import FieldRule, SchemaRules
 from strawberry_response_cache.graphql._selected import Selected
+from strawberry_response_cache.graphql._sources import Source
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ beforehand: an object of it that is really completed does.
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import Final
 
 from graphql import (
@@ -22,47 +21,28 @@ from graphql import (
     get_named_type,
     is_abstract_type,
     is_composite_type,
-    is_interface_type,
     is_list_type,
     is_object_type,
     is_scalar_type,
-    is_union_type,
     is_wrapping_type,
     specified_scalar_types,
 )
-from strawberry.extensions.field_extension import SyncToAsyncExtension
-from strawberry.field_extensions import InputMutationExtension
 from strawberry.permission import PermissionExtension
-from strawberry.relay import Node
-from strawberry.relay.fields import ConnectionExtension, NodeExtension
-from strawberry.types.base import StrawberryObjectDefinition
-from strawberry.types.field import StrawberryField
-from strawberry.types.union import StrawberryUnion
 
 from strawberry_response_cache.core import CacheConfigurationError
 from strawberry_response_cache.graphql._hints import CacheScope, Hint, hint_of
 from strawberry_response_cache.graphql._identity import Identities
+from strawberry_response_cache.graphql._inherited import (
+    directives_of,
+    inherited_field_hints,
+    inherited_type_hints,
+)
 from strawberry_response_cache.graphql._invalidates import Invalidates
 from strawberry_response_cache.graphql._parents import ParentIdentity, parent_identity
-from strawberry_response_cache.graphql._templates import Template
+from strawberry_response_cache.graphql._sources import Source, Sources
+from strawberry_response_cache.graphql._templates import Template, unknown_arguments
 
 _BACKREF: Final = "strawberry-definition"
-# They hand on what the resolver returned, for everyone alike.
-_HARMLESS_EXTENSIONS: Final = frozenset(
-    {ConnectionExtension, InputMutationExtension, NodeExtension, SyncToAsyncExtension}
-)
-_RELAY_TYPES: Final = "strawberry.relay.types"
-
-
-class Source(Enum):
-    """Where the value of a field comes from."""
-
-    ATTRIBUTE = auto()
-    """An attribute of its parent."""
-    RESOLVER = auto()
-    """A resolver of its own."""
-    FOREIGN = auto()
-    """Through code that may decide per request, or that is not Strawberry's at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +138,9 @@ class SchemaRules:
     ) -> None:
         self._schema = schema
         self._known_vary = None if known_vary is None else frozenset(known_vary)
-        self._harmless = _HARMLESS_EXTENSIONS | trusted
-        self._converts_exceptions = converts_exceptions
+        self._sources = Sources(
+            self.possible_types, trusted=trusted, converts_exceptions=converts_exceptions
+        )
         self._identities = Identities()
         self._fields: dict[tuple[str, str], FieldRule] = {}
         self._types: dict[str, TypeRule] = {}
@@ -192,7 +173,7 @@ class SchemaRules:
             if named.name.startswith("__"):
                 continue
             try:
-                hint = hint_of(_directives(named), f"the type {named.name}")
+                hint = hint_of(directives_of(named), f"the type {named.name}")
             except CacheConfigurationError as error:
                 yield f"{named.name}: {error}"
                 continue
@@ -255,16 +236,12 @@ class SchemaRules:
         kind = self._schema.get_type(parent)
         if not rule.templates or not is_object_type(kind):
             return
-        known = python_names(kind.fields[name])
-        for template in rule.templates:
-            for hole in template.holes:
-                if hole[0] == "args" and hole[1] not in known:
-                    listed = ", ".join(sorted(known)) or "none"
-                    yield (
-                        f"{rule.coordinate}: the tag {template.text!r} names the argument "
-                        f"{hole[1]!r}, which there is not (there are: {listed})."
-                    )
-                elif hole[0] == "parent" and kind is self._schema.query_type:
+        known = _python_names(kind.fields[name])
+        for mistake in unknown_arguments(rule.templates, known):
+            yield f"{rule.coordinate}: {mistake}"
+        if kind is self._schema.query_type:
+            for template in rule.templates:
+                if any(hole[0] == "parent" for hole in template.holes):
                     yield (
                         f"{rule.coordinate}: the tag {template.text!r} names the parent, which a root "
                         "field has not."
@@ -282,8 +259,8 @@ class SchemaRules:
     def _type_rule(self, named: GraphQLNamedType) -> TypeRule:
         rule = self._types.get(named.name)
         if rule is None:
-            own = hint_of(_directives(named), f"the type {named.name}") or Hint()
-            inherited = list(_inherited_type_hints(named))
+            own = hint_of(directives_of(named), f"the type {named.name}") or Hint()
+            inherited = list(inherited_type_hints(named))
             hints = [own, *inherited]
             ttl = own.ttl
             if ttl is None and any(hint.ttl == 0 for hint in inherited):
@@ -303,7 +280,7 @@ class SchemaRules:
         coordinate = f"{parent.name}.{name}"
         field = graphql_field.extensions.get(_BACKREF)
         own = hint_of(getattr(field, "directives", ()), coordinate)
-        inherited = list(_inherited_field_hints(parent, name, field))
+        inherited = list(inherited_field_hints(parent, name, field))
         hints = [hint for hint in (own, *inherited) if hint is not None]
 
         declared = get_named_type(graphql_field.type)
@@ -326,7 +303,7 @@ class SchemaRules:
             ttl, cap, stale = _of_types(counted, self._type_rule(declared), stale)
         extensions = getattr(field, "extensions", ())
         guards = [each for each in extensions if isinstance(each, PermissionExtension)]
-        source = self._source(parent, graphql_field, field)
+        source = self._sources.of(parent, graphql_field, field)
         is_root = parent is self._schema.query_type
         inherits = own is not None and own.inherit
         # A look-up would cost more than an attribute does.
@@ -338,7 +315,7 @@ class SchemaRules:
             source,
             bool(guards),
             any(guard.fail_silently for guard in guards),
-            any(isinstance(e, Invalidates) for e in getattr(field, "extensions", ())),
+            any(isinstance(each, Invalidates) for each in extensions),
             own is not None,
             inherits,
             ttl,
@@ -360,48 +337,9 @@ class SchemaRules:
             parent_identity(
                 parent,
                 None if own is None else own.key,
-                has_plain_id=not is_root and self._has_plain_id(parent),
+                has_plain_id=not is_root and self._sources.has_plain_id(parent),
             ),
         )
-
-    def _has_plain_id(self, parent: GraphQLObjectType) -> bool:
-        """Whether an attribute tells the objects of a type apart as its ``id`` does."""
-        definition = parent.extensions.get(_BACKREF)
-        origin = getattr(definition, "origin", None)
-        if isinstance(origin, type) and issubclass(origin, Node):
-            return not _overrides_node_id(parent)
-        declared = parent.fields.get("id")
-        if declared is None:
-            return False
-        return self._source(parent, declared, declared.extensions.get(_BACKREF)) is Source.ATTRIBUTE
-
-    def _source(
-        self, parent: GraphQLObjectType, graphql_field: GraphQLField, field: object
-    ) -> Source:
-        """Return where a field's value comes from; what is not recognised is foreign."""
-        if not isinstance(field, StrawberryField):
-            return Source.FOREIGN
-        named = get_named_type(graphql_field.type)
-        foreign = [
-            extension
-            for extension in map(type, field.extensions)
-            if extension not in self._harmless and extension is not PermissionExtension
-        ]
-        if foreign or (is_union_type(named) and self._converts_exceptions):
-            return Source.FOREIGN
-        if is_abstract_type(named) and any(
-            _picks_its_type(member) for member in (named, *self.possible_types(named))
-        ):
-            return Source.RESOLVER
-        if type(field).get_result is not StrawberryField.get_result:
-            return Source.RESOLVER
-        if field.base_resolver is None:
-            plain = field.default_resolver is getattr
-            return Source.ATTRIBUTE if plain else Source.RESOLVER
-        module = getattr(field.base_resolver.wrapped_func, "__module__", None)
-        if module == _RELAY_TYPES and not _overrides_node_id(parent):
-            return Source.ATTRIBUTE
-        return Source.RESOLVER
 
 
 def _of_types(
@@ -418,60 +356,6 @@ def _of_types(
     if stale is None:
         stale = min((s or 0.0 for s in stales), default=None)
     return min(known), None, stale
-
-
-def _directives(named: GraphQLNamedType) -> Iterable[object]:
-    definition = named.extensions.get(_BACKREF)
-    if isinstance(definition, StrawberryObjectDefinition | StrawberryUnion):
-        return definition.directives or ()
-    return ()
-
-
-def _inherited_type_hints(named: GraphQLNamedType) -> Iterator[Hint]:
-    """Yield the hints on a type's Python bases and GraphQL interfaces."""
-    definition = named.extensions.get(_BACKREF)
-    if isinstance(definition, StrawberryObjectDefinition):
-        for base in _definitions_of_bases(definition):
-            if hint := hint_of(base.directives, f"the type {base.name}"):
-                yield hint
-    if is_object_type(named) or is_interface_type(named):
-        for interface in named.interfaces:
-            if hint := hint_of(_directives(interface), f"the type {interface.name}"):
-                yield hint
-
-
-def _inherited_field_hints(parent: GraphQLObjectType, name: str, field: object) -> Iterator[Hint]:
-    """Yield the hints on the same field of the parent's interfaces and Python bases."""
-    for interface in parent.interfaces:
-        if (declared := interface.fields.get(name)) is not None:
-            directives = getattr(declared.extensions.get(_BACKREF), "directives", ())
-            if hint := hint_of(directives, f"{interface.name}.{name}"):
-                yield hint
-    definition = parent.extensions.get(_BACKREF)
-    if isinstance(definition, StrawberryObjectDefinition) and isinstance(field, StrawberryField):
-        for base in _definitions_of_bases(definition):
-            other = base.get_field(field.python_name)
-            if other is None or other is field:
-                continue
-            if hint := hint_of(other.directives, f"{base.name}.{name}"):
-                yield hint
-
-
-def _definitions_of_bases(
-    definition: StrawberryObjectDefinition,
-) -> Iterator[StrawberryObjectDefinition]:
-    for base in definition.origin.__mro__[1:]:
-        other = vars(base).get("__strawberry_definition__")
-        if isinstance(other, StrawberryObjectDefinition) and other is not definition:
-            yield other
-
-
-def _picks_its_type(named: GraphQLNamedType) -> bool:
-    """Whether code of the user's own picks the concrete type: as good as a resolver of its own."""
-    definition = named.extensions.get(_BACKREF)
-    return isinstance(definition, StrawberryObjectDefinition) and (
-        definition.is_type_of is not None or definition.resolve_type is not None
-    )
 
 
 def _type_tags(
@@ -497,20 +381,12 @@ def _holds_a_list(kind: object) -> bool:
     return False
 
 
-def python_names(graphql_field: GraphQLField) -> dict[str, str]:
-    """Return the arguments of a field: the schema's name of each, by Python's."""
-    definitions = {
-        name: argument.extensions.get(_BACKREF) for name, argument in graphql_field.args.items()
+def _python_names(graphql_field: GraphQLField) -> set[str]:
+    """Return the names that Python gives a field's arguments."""
+    return {
+        getattr(argument.extensions.get(_BACKREF), "python_name", name)
+        for name, argument in graphql_field.args.items()
     }
-    return {getattr(each, "python_name", name): name for name, each in definitions.items()}
-
-
-def _overrides_node_id(parent: GraphQLObjectType) -> bool:
-    """Whether a Relay node resolves its id by code of the user's own."""
-    definition = parent.extensions.get(_BACKREF)
-    origin = getattr(definition, "origin", None)
-    own = getattr(getattr(origin, "resolve_id", None), "__func__", None)
-    return own is not Node.resolve_id.__func__  # type: ignore[attr-defined] # a class method
 
 
 def _is_exact(named: GraphQLNamedType) -> bool:

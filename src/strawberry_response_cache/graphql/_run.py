@@ -16,7 +16,7 @@ from graphql.execution import Executor
 from strawberry.types import ExecutionContext
 
 from strawberry_response_cache.core._flights import note_unfit_part
-from strawberry_response_cache.core._observer import Concluded, Subject
+from strawberry_response_cache.core._observer import Concluded
 from strawberry_response_cache.graphql._context import Options, RequestContext
 from strawberry_response_cache.graphql._documents import Preparation
 from strawberry_response_cache.graphql._faces import is_synchronous
@@ -234,13 +234,7 @@ class Run:
             variant.policy,
             parts,
             who.session,
-            Subject(
-                self._request.cache_name,
-                "operation",
-                "public" if who.session is None else "private",
-                operation.operation.value,
-                operation.name.value if operation.name else None,
-            ),
+            self._request.subject("operation", operation, who.visibility),
         )
 
     def _foreign(self, executor: Executor[Any]) -> Problem | None:

@@ -4,7 +4,6 @@ Two requests with one text get one answer of the field, whatever the field is ca
 are resolved, fragments stand in place, and variables count by what was sent for them.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -32,10 +31,9 @@ from graphql import (
 
 from strawberry_response_cache.core._codec import find_inexact
 from strawberry_response_cache.core._keys import digest
-from strawberry_response_cache.graphql._key import UnkeyableError
+from strawberry_response_cache.graphql._key import UnkeyableError, print_json
 from strawberry_response_cache.graphql._selected import Selected
 
-_print: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 _BUILT_IN: Final = frozenset({"Int", "Float", "String", "Boolean", "ID"})
 _ABSENT: Final = object()
 
@@ -93,7 +91,7 @@ class SelectionText:
             case FieldNode(name=name, alias=alias, arguments=arguments, selection_set=below):
                 given = {each.name.value: self._untyped(each.value) for each in arguments or ()}
                 called = "" if alias is None else alias.value
-                return _print(
+                return print_json(
                     [called, name.value, sorted(given.items()), below and self._below(below)]
                 )
             case InlineFragmentNode(type_condition=condition, selection_set=below):
@@ -108,20 +106,20 @@ class SelectionText:
         raise UnkeyableError
 
     def _fragment(self, condition: str | None, below: SelectionSetNode) -> str:
-        return _print(["...", condition, self._below(below)])
+        return print_json(["...", condition, self._below(below)])
 
     def _untyped(self, value: ValueNode) -> str:
         """Print an argument below the field, where literals of one text are one value."""
         match value:
             case VariableNode(name=name):
-                return "$" + _print(self._sent(name.value))
+                return "$" + print_json(self._sent(name.value))
             case ListValueNode(values=values):
                 return "[" + ",".join(self._untyped(each) for each in values) + "]"
             case ObjectValueNode(fields=fields):
                 inside = sorted(f"{each.name.value}:{self._untyped(each.value)}" for each in fields)
                 return "{" + ",".join(inside) + "}"
             case StringValueNode(value=text):
-                return _print(text)
+                return print_json(text)
             case _:
                 return print_ast(value)
 
@@ -133,7 +131,7 @@ class SelectionText:
 
     def _arguments(self, definition: GraphQLField, node: FieldNode) -> str:
         given = {each.name.value: each.value for each in node.arguments or ()}
-        return _print(
+        return print_json(
             {
                 name: self._argument(argument.type, argument.default_value, given.get(name))
                 for name, argument in definition.args.items()

@@ -4,6 +4,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Final
@@ -114,6 +115,18 @@ class Template:
                 raise UnfilledError(".".join(hole))
             texts.append(text)
         return texts
+
+
+def unknown_arguments(templates: Iterable[Template], known: AbstractSet[str]) -> Iterator[str]:
+    """Yield what is wrong with templates that name arguments which there are not."""
+    listed = ", ".join(sorted(known)) or "none"
+    for template in templates:
+        for root, name, *_ in template.holes:
+            if root == "args" and name not in known:
+                yield (
+                    f"the tag {template.text!r} names the argument {name!r}, which there is not "
+                    f"(there are: {listed})."
+                )
 
 
 def _flat(values: Iterable[Any]) -> Iterator[Any]:
