@@ -2,30 +2,23 @@
 
 import importlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import Any, Self, TypeVar, cast
 from uuid import UUID
 
-from strawberry_response_cache.core._ahead import Ahead
-from strawberry_response_cache.core._async_driver import AsyncDriver
 from strawberry_response_cache.core._cached import FROM_ANNOTATION, Cached
-from strawberry_response_cache.core._driving import is_in_a_loop
 from strawberry_response_cache.core._duration import Duration
 from strawberry_response_cache.core._engine import Engine
 from strawberry_response_cache.core._errors import CacheConfigurationError
-from strawberry_response_cache.core._flights import leading, note_unfit_part
+from strawberry_response_cache.core._flights import note_unfit_part
 from strawberry_response_cache.core._handle import RedisHandle
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace
 from strawberry_response_cache.core._local import are_plain, keys_of, local_hit
-from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._observer import Observer, Silence, Subject
 from strawberry_response_cache.core._port import Ping
 from strawberry_response_cache.core._purges import Purges
-from strawberry_response_cache.core._recipe import Recipe
-from strawberry_response_cache.core._remember import Limits, Remember
 from strawberry_response_cache.core._response import CacheDetail, CachedResponse, CacheStatus
+from strawberry_response_cache.core._runs import Runs
 from strawberry_response_cache.core._settings import CacheSettings
-from strawberry_response_cache.core._sync_driver import SyncDriver
 from strawberry_response_cache.core._value import ValueRecipe, awaited, plain
 from strawberry_response_cache.core._wanted import Wanted
 
@@ -83,6 +76,7 @@ class ResponseCache:
         self._engine = Engine(redis, self._keyspace, chosen, _observer_for(telemetry))
         self._subject = Subject(prefix)
         self._purges = Purges(self._engine, self._keyspace, self._subject)
+        self._runs = Runs(self._engine, self._keyspace, self._purges)
 
     @classmethod
     def from_url(
@@ -165,15 +159,15 @@ class ResponseCache:
         """
         keys = self._keys(key_parts)
         if self._engine.has_memory and are_plain(ttl, stale, tags):
-            memory = self._engine.async_driver().memory
-            if (hit := self._local_hit(memory, keys, as_type)) is not None:
+            memory = self._runs.memory()
+            if memory is not None and (hit := local_hit(memory, keys, as_type)) is not None:
                 return hit
         recipe = self._recipe(ttl, as_type, stale, tags, cacheable)
         if recipe.ttl_ms == 0:
             value = await awaited(generator)
             note_unfit_part(keys)
             return CachedResponse(value, CacheStatus.BYPASS, CacheDetail.TTL_ZERO)
-        return await self._run(
+        return await self._runs.run(
             keys, recipe, lambda: awaited(generator), self._subject, in_background=background
         )
 
@@ -215,15 +209,15 @@ class ResponseCache:
         """
         keys = self._keys(key_parts)
         if self._engine.has_memory and are_plain(ttl, stale, tags):
-            memory = self._engine.sync_driver().memory
-            if (hit := self._local_hit(memory, keys, as_type)) is not None:
+            memory = self._runs.memory_sync()
+            if memory is not None and (hit := local_hit(memory, keys, as_type)) is not None:
                 return hit
         recipe = self._recipe(ttl, as_type, stale, tags, cacheable)
         if recipe.ttl_ms == 0:
             value = plain(generator)
             note_unfit_part(keys)
             return CachedResponse(value, CacheStatus.BYPASS, CacheDetail.TTL_ZERO)
-        return self._run_sync(
+        return self._runs.run_sync(
             keys, recipe, lambda: plain(generator), self._subject, in_background=background
         )
 
@@ -284,14 +278,11 @@ class ResponseCache:
         if recipe.ttl_ms == 0:
             note_unfit_part(*wanted.entries)
             return wanted.in_order(await wanted.load(load_many, range(len(wanted.entries))))
-        driver = self._engine.async_driver()
-        is_pending = await self._purges.are_pending()
-        flows = [
-            self._remember(each, recipe, driver, self._engine.limits, is_pending=is_pending).flow()
-            for each in wanted.entries
-        ]
-        results = await driver.run_many(
-            flows, lambda positions: wanted.load(load_many, positions), self._subject
+        results = await self._runs.run_many(
+            wanted.entries,
+            recipe,
+            lambda positions: wanted.load(load_many, positions),
+            self._subject,
         )
         return wanted.in_order(results)
 
@@ -329,25 +320,13 @@ class ResponseCache:
         if recipe.ttl_ms == 0:
             note_unfit_part(*wanted.entries)
             return wanted.in_order(wanted.load_sync(load_many, range(len(wanted.entries))))
-        driver = self._engine.sync_driver()
-        limits = self._limits_of_threads()
-        is_pending = self._purges.are_pending_sync()
-        flows = [
-            self._remember(each, recipe, driver, limits, is_pending=is_pending).flow()
-            for each in wanted.entries
-        ]
-        results = driver.run_many(
-            flows, lambda positions: wanted.load_sync(load_many, positions), self._subject
+        results = self._runs.run_many_sync(
+            wanted.entries,
+            recipe,
+            lambda positions: wanted.load_sync(load_many, positions),
+            self._subject,
         )
         return wanted.in_order(results)
-
-    def _local_hit(
-        self, memory: Memory | None, keys: EntryKeys, as_type: object
-    ) -> CachedResponse[Any] | None:
-        """Return what local memory holds, unless it counts as a part or Redis owes us a purge."""
-        if memory is None or leading.get() or self._engine.queue.owes(self._keyspace):
-            return None
-        return local_hit(memory, keys, as_type)
 
     def _recipe(
         self,
@@ -429,123 +408,6 @@ class ResponseCache:
     def _keys(self, key_parts: Sequence[str]) -> EntryKeys:
         return keys_of(self._keyspace, key_parts)
 
-    # -- For clients of the port, such as GraphQL --------------------------------------------------
-
-    async def _run(
-        self,
-        keys: EntryKeys,
-        recipe: Recipe[T],
-        generator: Callable[[], Awaitable[T]],
-        subject: Subject,
-        *,
-        in_background: bool = False,
-        ahead: Ahead | None = None,
-    ) -> CachedResponse[T]:
-        driver = self._engine.async_driver()
-        is_pending = await self._purges.are_pending()
-        remember = self._remember(
-            keys,
-            recipe,
-            driver,
-            self._engine.limits,
-            in_background=in_background,
-            is_pending=is_pending,
-            ahead=ahead,
-        )
-        return await driver.run(remember.flow(), generator, subject)
-
-    def _run_sync(
-        self,
-        keys: EntryKeys,
-        recipe: Recipe[T],
-        generator: Callable[[], T],
-        subject: Subject,
-        *,
-        in_background: bool = False,
-        ahead: Ahead | None = None,
-    ) -> CachedResponse[T]:
-        driver = self._engine.sync_driver()
-        remember = self._remember(
-            keys,
-            recipe,
-            driver,
-            self._limits_of_threads(),
-            in_background=in_background,
-            is_pending=self._purges.are_pending_sync(),
-            ahead=ahead,
-        )
-        return driver.run(remember.flow(), generator, subject)
-
-    async def _look_ahead(
-        self, ahead: Ahead, keys: Sequence[EntryKeys], subject: Subject, *, first: bool
-    ) -> None:
-        """Find fresh entries for what will come for them, in one round trip.
-
-        Args:
-            ahead: Where to leave them.
-            keys: Theirs. Their leases are not asked for: some would be held while waiting for others.
-            subject: On whose behalf.
-            first: Whether this is the moment before anything is read; its clock is noted as well.
-        """
-        if ahead.is_down or await self._purges.are_pending():
-            if first:
-                ahead.begin_blindly(self._keyspace)
-        else:
-            driver = self._engine.async_driver()
-            effects = ahead.effects(keys, self._engine.limits, self._keyspace, first=first)
-            while effects:
-                answers = await driver.ask_all(effects, subject)
-                effects = ahead.take(effects, answers, self._keyspace)
-
-    def _look_ahead_sync(
-        self, ahead: Ahead, keys: Sequence[EntryKeys], subject: Subject, *, first: bool
-    ) -> None:
-        """Find fresh entries for what will come for them; the twin of `_look_ahead`."""
-        if ahead.is_down or self._purges.are_pending_sync():
-            if first:
-                ahead.begin_blindly(self._keyspace)
-        else:
-            driver = self._engine.sync_driver()
-            effects = ahead.effects(keys, self._engine.limits, self._keyspace, first=first)
-            while effects:
-                answers = driver.ask_all(effects, subject)
-                effects = ahead.take(effects, answers, self._keyspace)
-
-    def _limits_of_threads(self) -> Limits:
-        limits = self._engine.limits
-        # Whoever generates may need the loop of this thread to go on: waiting here would stop it.
-        return replace(limits, wait_budget=0) if is_in_a_loop() else limits
-
-    def _remember(
-        self,
-        keys: EntryKeys,
-        recipe: Recipe[T],
-        driver: AsyncDriver | SyncDriver,
-        limits: Limits,
-        *,
-        in_background: bool = False,
-        is_pending: bool,
-        ahead: Ahead | None = None,
-    ) -> Remember[T]:
-        within = leading.get()
-        if ahead is not None:
-            # What it collects is what others read, and not what is answered from here.
-            within = tuple(flight for flight in within if flight is not ahead.collector)
-        # Clocks of two slots do not compare: there, what is made of parts takes them from Redis.
-        memory = None if within and self._keyspace.spread > 1 else driver.memory
-        return Remember(
-            keys,
-            recipe,
-            driver.flights,
-            limits,
-            within,
-            memory,
-            in_background,
-            is_pending,
-            None if ahead is None else ahead.pop(keys),
-            None if ahead is None else ahead.collector.parts,
-        )
-
     # -- Tenants and purges ------------------------------------------------------------------------
 
     def for_tenant(self, tenant: str | int | UUID) -> Self:
@@ -567,6 +429,7 @@ class ResponseCache:
         narrowed._engine = self._engine
         narrowed._subject = self._subject
         narrowed._purges = Purges(self._engine, narrowed._keyspace, self._subject)
+        narrowed._runs = Runs(self._engine, narrowed._keyspace, narrowed._purges)
         return narrowed
 
     async def invalidate(self, *tags: str, queued: bool = False) -> None:

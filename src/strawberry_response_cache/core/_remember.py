@@ -61,13 +61,12 @@ from strawberry_response_cache.core._requests import (
     Step,
 )
 from strawberry_response_cache.core._response import CacheDetail, CachedResponse, CacheStatus
+from strawberry_response_cache.core._waiting import Patience, Watch
 
 T = TypeVar("T")
 
 logger = logging.getLogger("strawberry_response_cache")
 
-_FIRST_PAUSE: Final = 0.005
-_LONGEST_PAUSE: Final = 0.1
 _MARK_SECONDS: Final = 5.0
 """How long callers of a value that was not stored generate side by side."""
 
@@ -140,14 +139,14 @@ class Remember(Generic[T]):
         self.came = self.clock()
         if self.purge_pending:
             return (yield from self._without_lease(CacheDetail.PURGE_PENDING))
-        watch = _Watch(self.flights)
+        watch = Watch(self.flights)
         try:
             return (yield from self._obtain(watch))
         finally:
             watch.end()
 
-    def _obtain(self, watch: "_Watch") -> Flow[T]:  # noqa: C901, PLR0912 - one loop, one case for each thing that can be found
-        patience = _Patience(self.limits.wait_budget, self.jitter)
+    def _obtain(self, watch: Watch) -> Flow[T]:  # noqa: C901, PLR0912 - one loop, one case for each thing that can be found
+        patience = Patience(self.limits.wait_budget, self.jitter)
         alone = self.flights.is_marked(self.keys.entry, self.clock())
         rejected: str | None = None
         while True:
@@ -298,7 +297,7 @@ class Remember(Generic[T]):
         ttl = recording.ttl_ms / 1000
         return CachedResponse(value, CacheStatus.MISS, CacheDetail.JOINED, ttl=ttl)
 
-    def _wait_for_release(self, patience: "_Patience", watch: "_Watch") -> Step[None]:
+    def _wait_for_release(self, patience: Patience, watch: Watch) -> Step[None]:
         """Wait until it is time to look again, as the one who watches, or for that one."""
         if not watch.is_held:
             joined = self.flights.join(self.keys.lease, (), leaseless=True)
@@ -533,49 +532,3 @@ class _Recorded:
     clock: int | None
     shared: Recording
     diverted_to: EntryKeys | None = None
-
-
-class _Watch:
-    """One caller's watch over a lease of another process, for all callers of this one."""
-
-    __slots__ = ("_flight", "_flights")
-
-    def __init__(self, flights: Flights) -> None:
-        self._flights = flights
-        self._flight: Flight | None = None
-
-    @property
-    def is_held(self) -> bool:
-        return self._flight is not None
-
-    def begin(self, lease_key: str) -> None:
-        self._flight = self._flights.open(lease_key, leased=False)
-
-    def end(self) -> None:
-        """Let those who waited for this caller look for themselves."""
-        if self._flight is not None:
-            self._flights.settle(self._flight, LookAgain())
-            self._flight = None
-
-
-class _Patience:
-    """Growing pauses, each shortened by up to a half, until the budget is spent."""
-
-    __slots__ = ("_jitter", "_pause", "left")
-
-    def __init__(self, budget: float, jitter: Callable[[], float]) -> None:
-        self.left = budget
-        self._jitter = jitter
-        self._pause = _FIRST_PAUSE
-
-    @property
-    def is_spent(self) -> bool:
-        return self.left <= 0
-
-    def next_pause(self) -> float:
-        pause = min(self._pause * (1 - self._jitter() / 2), self.left)
-        self._pause = min(self._pause * 2, _LONGEST_PAUSE)
-        return pause
-
-    def spend(self, seconds: float | None) -> None:
-        self.left -= seconds or 0.0

@@ -77,7 +77,7 @@ class Foresight:
         position: Any,  # noqa: ANN401 - graphql-core's
     ) -> Any:  # noqa: ANN401 - graphql-core's
         keys = [each.keys for each in self._of(parent, source, grouped, None)]
-        await cache._look_ahead(self._ahead, keys, self._subject, first=True)  # noqa: SLF001 - a client of the port
+        await cache._runs.look_ahead(self._ahead, keys, self._subject, first=True)  # noqa: SLF001 - a client of the port
         with leading_flights(self._ahead.collector):
             executed = self._execute_fields(parent, source, None, grouped, position)
             return await executed if self._executor.is_awaitable(executed) else executed
@@ -134,4 +134,4 @@ class Foresight:
         if self._cache is None or (len(admitted) <= 1 and not first):
             return
         keys = list({each.keys.entry: each.keys for each in admitted}.values())
-        self._cache._look_ahead_sync(self._ahead, keys, self._subject, first=first)  # noqa: SLF001 - a client of the port
+        self._cache._runs.look_ahead_sync(self._ahead, keys, self._subject, first=first)  # noqa: SLF001 - a client of the port

@@ -90,7 +90,7 @@ async def pass_through(
         async def generate(attempt: _Attempt = attempt) -> Any:  # noqa: ANN401 - whatever an executor returns
             return attempt.made(await execute(attempt.begin(request)))
 
-        response = await admitted.cache._run(  # noqa: SLF001 - a client of the port
+        response = await admitted.cache._runs.run(  # noqa: SLF001 - a client of the port
             admitted.keys, attempt.recipe, generate, admitted.subject, ahead=ahead
         )
         if not isinstance(response.value, TurnedPrivate):
@@ -118,7 +118,7 @@ def pass_through_sync(
         def generate(attempt: _Attempt = attempt) -> Any:  # noqa: ANN401 - whatever an executor returns
             return attempt.made(execute(attempt.begin(request)))
 
-        response = admitted.cache._run_sync(  # noqa: SLF001 - a client of the port
+        response = admitted.cache._runs.run_sync(  # noqa: SLF001 - a client of the port
             admitted.keys, attempt.recipe, generate, admitted.subject, ahead=ahead
         )
         if not isinstance(response.value, TurnedPrivate):

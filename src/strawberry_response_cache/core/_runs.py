@@ -1,0 +1,224 @@
+"""Runs of one cache or tenant: any client's recipe through memory, flights and the store.
+
+`ResponseCache.remember` is one such client; operations and fields of GraphQL are others.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from strawberry_response_cache.core._ahead import Ahead
+from strawberry_response_cache.core._async_driver import AsyncDriver
+from strawberry_response_cache.core._driving import is_in_a_loop
+from strawberry_response_cache.core._engine import Engine
+from strawberry_response_cache.core._flights import leading
+from strawberry_response_cache.core._keys import EntryKeys, Keyspace
+from strawberry_response_cache.core._memory import Memory
+from strawberry_response_cache.core._observer import Subject
+from strawberry_response_cache.core._purges import Purges
+from strawberry_response_cache.core._recipe import Recipe
+from strawberry_response_cache.core._remember import Limits, Remember
+from strawberry_response_cache.core._response import CachedResponse
+from strawberry_response_cache.core._sync_driver import SyncDriver
+
+T = TypeVar("T")
+
+
+class Runs:
+    """The runs of one cache or tenant.
+
+    Args:
+        engine: What the cache shares with its tenants.
+        keyspace: The keys of the cache or tenant.
+        purges: What Redis may still owe it, before which nothing is read.
+    """
+
+    def __init__(self, engine: Engine, keyspace: Keyspace, purges: Purges) -> None:
+        self._engine = engine
+        self._keyspace = keyspace
+        self._purges = purges
+
+    def memory(self) -> Memory | None:
+        """Return the running loop's local memory, where all that it holds may be served as it is."""
+        return self._engine.async_driver().memory if self._may_serve_locally() else None
+
+    def memory_sync(self) -> Memory | None:
+        """Return the local memory of the threads; the twin of `memory`."""
+        return self._engine.sync_driver().memory if self._may_serve_locally() else None
+
+    def _may_serve_locally(self) -> bool:
+        """Whether no purge is owed, and nothing is being made of what is served."""
+        engine = self._engine
+        return engine.has_memory and not leading.get() and not engine.queue.owes(self._keyspace)
+
+    # -- One value, or many --------------------------------------------------------------------------
+
+    async def run(
+        self,
+        keys: EntryKeys,
+        recipe: Recipe[T],
+        generator: Callable[[], Awaitable[T]],
+        subject: Subject,
+        *,
+        in_background: bool = False,
+        ahead: Ahead | None = None,
+    ) -> CachedResponse[T]:
+        """Obtain a value.
+
+        Args:
+            keys: Of its entry.
+            recipe: Both directions between value and bytes.
+            generator: Makes the value, in the caller's own task.
+            subject: On whose behalf.
+            in_background: Whether a refresh may run beside the caller.
+            ahead: What was looked up ahead for the run that this is a part of.
+        """
+        driver = self._engine.async_driver()
+        is_pending = await self._purges.are_pending()
+        remember = self._remember(
+            keys,
+            recipe,
+            driver,
+            self._engine.limits,
+            in_background=in_background,
+            is_pending=is_pending,
+            ahead=ahead,
+        )
+        return await driver.run(remember.flow(), generator, subject)
+
+    def run_sync(
+        self,
+        keys: EntryKeys,
+        recipe: Recipe[T],
+        generator: Callable[[], T],
+        subject: Subject,
+        *,
+        in_background: bool = False,
+        ahead: Ahead | None = None,
+    ) -> CachedResponse[T]:
+        """Obtain a value; the twin of `run`."""
+        driver = self._engine.sync_driver()
+        remember = self._remember(
+            keys,
+            recipe,
+            driver,
+            self._limits_of_threads(),
+            in_background=in_background,
+            is_pending=self._purges.are_pending_sync(),
+            ahead=ahead,
+        )
+        return driver.run(remember.flow(), generator, subject)
+
+    async def run_many(
+        self,
+        keys: Sequence[EntryKeys],
+        recipe: Recipe[T],
+        load: Callable[[list[int]], Awaitable[Sequence[T | Exception]]],
+        subject: Subject,
+    ) -> Mapping[int, T | Exception]:
+        """Obtain many values, with one round trip for all.
+
+        Args:
+            keys: Of their entries, each once.
+            recipe: Both directions between one value and bytes.
+            load: Makes the values at these positions of ``keys``.
+            subject: On whose behalf.
+        """
+        driver = self._engine.async_driver()
+        is_pending = await self._purges.are_pending()
+        flows = [
+            self._remember(each, recipe, driver, self._engine.limits, is_pending=is_pending).flow()
+            for each in keys
+        ]
+        return await driver.run_many(flows, load, subject)
+
+    def run_many_sync(
+        self,
+        keys: Sequence[EntryKeys],
+        recipe: Recipe[T],
+        load: Callable[[list[int]], Sequence[T | Exception]],
+        subject: Subject,
+    ) -> Mapping[int, T | Exception]:
+        """Obtain many values; the twin of `run_many`."""
+        driver = self._engine.sync_driver()
+        limits = self._limits_of_threads()
+        is_pending = self._purges.are_pending_sync()
+        flows = [
+            self._remember(each, recipe, driver, limits, is_pending=is_pending).flow()
+            for each in keys
+        ]
+        return driver.run_many(flows, load, subject)
+
+    # -- Looking ahead ---------------------------------------------------------------------------------
+
+    async def look_ahead(
+        self, ahead: Ahead, keys: Sequence[EntryKeys], subject: Subject, *, first: bool
+    ) -> None:
+        """Find fresh entries for what will come for them, in one round trip.
+
+        Args:
+            ahead: Where to leave them.
+            keys: Theirs. Their leases are not asked for: some would be held while waiting for others.
+            subject: On whose behalf.
+            first: Whether this is the moment before anything is read; its clock is noted as well.
+        """
+        if ahead.is_down or await self._purges.are_pending():
+            if first:
+                ahead.begin_blindly(self._keyspace)
+        else:
+            driver = self._engine.async_driver()
+            effects = ahead.effects(keys, self._engine.limits, self._keyspace, first=first)
+            while effects:
+                answers = await driver.ask_all(effects, subject)
+                effects = ahead.take(effects, answers, self._keyspace)
+
+    def look_ahead_sync(
+        self, ahead: Ahead, keys: Sequence[EntryKeys], subject: Subject, *, first: bool
+    ) -> None:
+        """Find fresh entries for what will come for them; the twin of `look_ahead`."""
+        if ahead.is_down or self._purges.are_pending_sync():
+            if first:
+                ahead.begin_blindly(self._keyspace)
+        else:
+            driver = self._engine.sync_driver()
+            effects = ahead.effects(keys, self._engine.limits, self._keyspace, first=first)
+            while effects:
+                answers = driver.ask_all(effects, subject)
+                effects = ahead.take(effects, answers, self._keyspace)
+
+    # -- The algorithm, told what it needs --------------------------------------------------------------
+
+    def _limits_of_threads(self) -> Limits:
+        limits = self._engine.limits
+        # Whoever generates may need the loop of this thread to go on: waiting here would stop it.
+        return replace(limits, wait_budget=0) if is_in_a_loop() else limits
+
+    def _remember(
+        self,
+        keys: EntryKeys,
+        recipe: Recipe[T],
+        driver: AsyncDriver | SyncDriver,
+        limits: Limits,
+        *,
+        in_background: bool = False,
+        is_pending: bool,
+        ahead: Ahead | None = None,
+    ) -> Remember[T]:
+        within = leading.get()
+        if ahead is not None:
+            # What it collects is what others read, and not what is answered from here.
+            within = tuple(flight for flight in within if flight is not ahead.collector)
+        # Clocks of two slots do not compare: there, what is made of parts takes them from Redis.
+        memory = None if within and self._keyspace.spread > 1 else driver.memory
+        return Remember(
+            keys,
+            recipe,
+            driver.flights,
+            limits,
+            within,
+            memory,
+            in_background,
+            is_pending,
+            None if ahead is None else ahead.pop(keys),
+            None if ahead is None else ahead.collector.parts,
+        )
