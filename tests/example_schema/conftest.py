@@ -178,26 +178,7 @@ def start(tmp_path: Path) -> StartService:
 
 
 @pytest.fixture
-def fail_to_start(tmp_path: Path) -> FailToStart:
-    """Run a service that cannot start, as a process of its own."""
-
-    def run(*arguments: str, redis_url: str | None = None) -> Ended:
-        finished = subprocess.run(
-            command(tmp_path / "ledger.sqlite3", *arguments),
-            cwd=REPOSITORY,
-            env=environment(redis_url),
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE,
-            check=False,
-        )
-        return Ended(finished.returncode, finished.stdout, finished.stderr)
-
-    return run
-
-
-@pytest.fixture
-def fail_to_start_here(
+def fail_to_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Iterator[FailToStart]:
     """Run a service that cannot start in this process, which spares the seconds of starting one."""

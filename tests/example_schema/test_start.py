@@ -49,7 +49,7 @@ def test_the_printed_command_shows_a_miss_then_a_hit_and_the_time(service: Runni
         assert '"balanceSheet"' in body
 
 
-def test_ctrl_c_ends_the_embedded_valkey_too_and_a_second_start_keeps_the_database(
+def test_ctrl_c_ends_the_embedded_valkey_too_and_a_second_start_keeps_the_database_and_traces(
     start: StartService,
 ) -> None:
     """That SIGTERM ends the Valkey is seen where the service of the session ends."""
@@ -64,19 +64,18 @@ def test_ctrl_c_ends_the_embedded_valkey_too_and_a_second_start_keeps_the_databa
         service.stop(signal.SIGINT)
     assert not is_listening(service.valkey)
 
-    with start() as service:
+    with start("--trace") as service:
         assert not any(line.startswith("Filling ") for line in service.lines)
         newest = service.ask('{ entries(accountId: "1", first: 1) { edges { node { id } } } }')
         assert newest["data"]["entries"]["edges"] == [{"node": {"id": entry_id}}]
-        service.stop()
-
-
-def test_trace_prints_the_spans_of_the_cache_below_their_request(start: StartService) -> None:
-    with start("--trace") as service:
         service.ask("{ accounts { id } }")
         lines = service.read_until("response_cache.get", "response_cache.put", "POST /graphql")
         service.stop()
+    assert_spans_stand_below_their_request(lines)
 
+
+def assert_spans_stand_below_their_request(lines: list[str]) -> None:
+    """Look at what --trace printed of one request."""
     server = next(line for line in lines if "POST /graphql" in line)
     assert server.startswith("POST /graphql")
     assert "http.response.status_code=200" in server
@@ -113,8 +112,8 @@ def test_without_redis_requests_are_answered_and_nothing_is_cached(
         "127.0.0.1:6379",
     ],
 )
-def test_no_start_prints_a_password(fail_to_start_here: FailToStart, redis_url: str) -> None:
-    finished = fail_to_start_here(redis_url=redis_url)
+def test_no_start_prints_a_password(fail_to_start: FailToStart, redis_url: str) -> None:
+    finished = fail_to_start(redis_url=redis_url)
 
     assert finished.returncode == 1
     assert finished.stderr.startswith("Error: REDIS_URL cannot be used")
@@ -132,12 +131,10 @@ def test_a_port_in_use_is_one_line(fail_to_start: FailToStart) -> None:
     assert finished.stderr.count("\n") == 1
 
 
-def test_an_unwritable_database_is_one_line(
-    fail_to_start_here: FailToStart, tmp_path: Path
-) -> None:
+def test_an_unwritable_database_is_one_line(fail_to_start: FailToStart, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
 
-    finished = fail_to_start_here("--database", str(tmp_path / "file" / "ledger.sqlite3"))
+    finished = fail_to_start("--database", str(tmp_path / "file" / "ledger.sqlite3"))
 
     assert finished.returncode == 1
     assert finished.stderr.startswith("Error: The database ")

@@ -20,7 +20,7 @@ from tests.fuzz.patience import eventually
 from tests.fuzz.process import WorkerProcess
 from tests.fuzz.server import Server
 from tests.fuzz.truth import Truth
-from tests.fuzz.worker import Place
+from tests.fuzz.worker import LOST_NEWS, Place
 
 _CUTS = 0.002
 _CONNECTIONS_OF_THE_RUN = 3
@@ -145,7 +145,8 @@ class _Run:
 
     async def _judge_what_is_left(self) -> None:
         """Check that everything in the server ends by itself, and soon where it is a lease."""
-        most_connections = self._options.most_connections() + _CONNECTIONS_OF_THE_RUN
+        again = self._report.counted[LOST_NEWS]
+        most_connections = self._options.most_connections() + again + _CONNECTIONS_OF_THE_RUN
         with self._server.client() as client:
             connections = client.info("stats")["total_connections_received"]
             if not self._options.faults and connections > most_connections:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from strawberry_response_cache.core import ResponseCache
+from strawberry_response_cache.core._redis.listening import Pulse
 from tests.fuzz import checker as kinds
 from tests.fuzz.behaviour import Asking, Purging
 from tests.fuzz.caller import Caller
@@ -26,6 +27,8 @@ from tests.fuzz.patience import eventually
 from tests.fuzz.stacks import of_task, of_threads
 from tests.fuzz.truth import Truth
 from tests.fuzz.world import all_keys
+
+LOST_NEWS = "subscriptions given up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ def main(options: Options, place: Place, pipe: Connection) -> None:
     truth = Truth(place.truth)
     checker = Checker(options, truth, place.process, pipe.send)
     with _complaints(checker):
+        _count_lost_news(checker)
         if options.mutant:
             MUTANTS[options.mutant].damage(lambda: checker.counted.update(["struck by the mutant"]))
         asyncio.run(_work(options, place, pipe, truth, checker))
@@ -88,6 +92,17 @@ def _complaints(checker: Checker) -> Iterator[None]:
             f"{category.__name__}: {message}"
         )
         yield
+
+
+def _count_lost_news(checker: Checker) -> None:
+    """Count the subscriptions that were given up: on a machine that pauses, each brings a connection."""
+    ends = Pulse.ends
+
+    def counted(self: Pulse, error: BaseException) -> None:
+        checker.counted[LOST_NEWS] += 1
+        ends(self, error)
+
+    Pulse.ends = counted  # type: ignore[method-assign] # spied on, for as long as this process lives
 
 
 async def _work(

@@ -24,6 +24,9 @@ from tests.graphql.honest import (
 )
 from tests.graphql.ledger import outcome, status
 
+EXAMPLES = settings().max_examples // 5
+"""Each of them is many requests."""
+
 Ask = Callable[..., ExecutionResult]
 
 
@@ -94,7 +97,7 @@ def several_alike(draw: st.DrawFn) -> list[Draft]:
     return made
 
 
-@settings(max_examples=60)
+@settings(max_examples=EXAMPLES)
 @given(requests=several_alike(), spoiled=st.booleans())
 def test_every_answer_is_the_one_that_a_schema_without_a_cache_gives(
     store: ResponseCache,
@@ -115,7 +118,7 @@ def test_every_answer_is_the_one_that_a_schema_without_a_cache_gives(
 CHANGES = ["text", "order", "defaults", "undeclared", "session", "neighbour", "worker"]
 
 
-@settings(max_examples=30)
+@settings(max_examples=EXAMPLES)
 @given(draft=drafts(), changes=st.sets(st.sampled_from(CHANGES), min_size=1), data=st.data())
 def test_a_change_that_means_nothing_is_a_hit(
     store: ResponseCache,

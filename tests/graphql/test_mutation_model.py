@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 from strawberry_response_cache import ResponseCache
 from tests.graphql.bank import Bank, Row
 
+EXAMPLES = settings().max_examples // 5
+"""Each of them is many requests."""
+
 IDS = st.integers(1, 3)
 FIELDS = st.lists(
     st.sampled_from(["name", "balance", "id", "n: name", "standing", "standing"]),
@@ -69,7 +72,7 @@ async def _answers(bank: Bank, steps: list[tuple[str, str]]) -> list[tuple[Any, 
     return said
 
 
-@settings(max_examples=30)
+@settings(max_examples=EXAMPLES)
 @given(STEPS)
 def test_with_types_every_answer_is_what_an_uncached_server_says(
     steps: list[tuple[str, str]],
@@ -83,7 +86,7 @@ def test_with_types_every_answer_is_what_an_uncached_server_says(
     asyncio.run(run())
 
 
-@settings(max_examples=30)
+@settings(max_examples=EXAMPLES)
 @given(STEPS)
 def test_with_entities_no_object_is_older_than_what_the_last_mutation_returned(
     steps: list[tuple[str, str]],

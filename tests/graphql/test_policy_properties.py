@@ -27,6 +27,9 @@ from tests.graphql.generated import (
 )
 from tests.graphql.ledger import outcome, status
 
+EXAMPLES = settings().max_examples // 5
+"""Each of them is many requests."""
+
 
 @pytest.fixture(scope="module")
 def store() -> Iterator[ResponseCache]:
@@ -272,7 +275,7 @@ def schema_of(example: Example, classes: dict[str, Any], store: ResponseCache) -
     return strawberry.Schema(classes[ROOT], types=others, extensions=[extension])
 
 
-@settings(max_examples=30)
+@settings(max_examples=EXAMPLES)
 @given(example=examples())
 def test_the_policy_is_what_a_naive_walk_over_all_that_can_stand_there_finds(
     store: ResponseCache, example: Example
@@ -287,7 +290,7 @@ def test_the_policy_is_what_a_naive_walk_over_all_that_can_stand_there_finds(
     assert found.reasons <= expected.reasons
 
 
-@settings(max_examples=30)
+@settings(max_examples=EXAMPLES)
 @given(example=examples(), picks=st.lists(st.integers(0, 11), min_size=1, max_size=8))
 def test_the_policy_is_never_laxer_than_the_fields_that_were_executed(
     store: ResponseCache, example: Example, picks: list[int]
