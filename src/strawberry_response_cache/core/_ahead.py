@@ -7,8 +7,8 @@ anywhere in the run. Too much is safe; too little would outlive a purge.
 """
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from strawberry_response_cache.core._flights import Flight
@@ -32,10 +32,12 @@ class Ahead:
     Attributes:
         collector: Stands around everything in the run, and collects what is read from the cache.
         is_down: Whether the store did not answer.
+        clock: Tells the time in seconds; it never goes back.
     """
 
     collector: Flight = field(default_factory=lambda: Flight("", leased=False))
     is_down: bool = False
+    clock: Callable[[], float] = time.monotonic
     _found: dict[str, tuple[Fresh, float]] = field(default_factory=dict)
 
     def has(self, keys: EntryKeys) -> bool:
@@ -43,9 +45,12 @@ class Ahead:
         return keys.entry in self._found
 
     def pop(self, keys: EntryKeys) -> Fresh | None:
-        """Return an entry that was found, once, and while it is fresh."""
+        """Return an entry that was found, once, as old as it is by now, and while it is fresh."""
         found, ends = self._found.pop(keys.entry, (None, 0.0))
-        return found if time.monotonic() < ends else None
+        left_ms = int((ends - self.clock()) * 1000)
+        if found is None or left_ms <= 0:
+            return None
+        return Fresh(replace(found.entry, remaining_ms=left_ms))
 
     def effects(
         self, keys: Sequence[EntryKeys], limits: Limits, keyspace: Keyspace, *, first: bool
@@ -63,7 +68,7 @@ class Ahead:
             if isinstance(answer, Unavailable):
                 self.is_down = True
             if isinstance(effect, Lookup) and isinstance(answer, Fresh):
-                ends = time.monotonic() + answer.entry.remaining_ms / 1000
+                ends = self.clock() + answer.entry.remaining_ms / 1000
                 self._found[effect.keys.entry] = answer, ends
             elif isinstance(effect, ReadClock):
                 if answer is None and not effect.begin:

@@ -1,0 +1,65 @@
+"""What was looked up ahead is as old as it is when it is come to, not as it was when it was found."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from strawberry_response_cache.core._ahead import Ahead
+from strawberry_response_cache.core._entry import Entry, Recording
+from strawberry_response_cache.core._keys import EntryKeys, Keyspace
+from strawberry_response_cache.core._port import Fresh, Lookup, Unavailable
+
+KEYSPACE = Keyspace("test")
+KEYS: EntryKeys = KEYSPACE.keys(["a"])
+
+
+@dataclass
+class Clock:
+    """Goes on when a test says so."""
+
+    now: float = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def looked_up(clock: Clock, remaining_ms: int) -> Ahead:
+    """Return a run that found one entry."""
+    ahead = Ahead(clock=clock)
+    found = Fresh(Entry(Recording(b"1", 60_000), "w", "e", 7, remaining_ms))
+    assert ahead.take([Lookup(KEYS, 0)], [found], KEYSPACE) == []
+    return ahead
+
+
+def test_an_entry_has_aged_since_it_was_found() -> None:
+    clock = Clock()
+    ahead = looked_up(clock, 40_000)
+    clock.now += 2.5
+    found = ahead.pop(KEYS)
+    assert found is not None
+    assert found.entry.remaining_ms == 37_500
+    assert found.entry.age == pytest.approx(22.5)
+    assert (found.entry.epoch, found.entry.clock) == ("e", 7)
+
+
+def test_it_is_handed_out_once() -> None:
+    ahead = looked_up(Clock(), 40_000)
+    assert ahead.has(KEYS)
+    assert ahead.pop(KEYS) is not None
+    assert not ahead.has(KEYS)
+    assert ahead.pop(KEYS) is None
+
+
+@pytest.mark.parametrize("later", [40.0, 41.0])
+def test_it_is_not_handed_out_when_its_ttl_is_over(later: float) -> None:
+    clock = Clock()
+    ahead = looked_up(clock, 40_000)
+    clock.now += later
+    assert ahead.pop(KEYS) is None
+
+
+def test_without_a_store_there_is_nothing_and_nothing_more_is_asked() -> None:
+    ahead = Ahead()
+    ahead.take([Lookup(KEYS, 0)], [Unavailable("TimeoutError", asked=True)], KEYSPACE)
+    assert ahead.is_down
+    assert ahead.pop(KEYS) is None
