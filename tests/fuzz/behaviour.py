@@ -28,7 +28,16 @@ class Question:
     patience: float | None
     """When the caller is cancelled, if it is."""
     tags_from_value: bool
+    in_background: bool
+    """Whether a refresh may run beside the caller."""
     parts: tuple["Question", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One call of `remember_many`, for keys of one tenant; ttl, stale and patience are the first's."""
+
+    questions: tuple[Question, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +66,7 @@ class Purge:
 class Behaviour(Protocol):
     """Draws what one caller does."""
 
-    def next(self) -> Question | Purge:
+    def next(self) -> Question | Batch | Purge:
         """Draw what to do next."""
         ...
 
@@ -79,12 +88,21 @@ class Asking:
         self._draw = _Draw(options, caller)
         self._keys = _shuffled(options, "asked")
 
-    def next(self) -> Question | Purge:
+    def next(self) -> Question | Batch | Purge:
         """Draw what to do next."""
-        key = self._keys[int(len(self._keys) * self._draw.share() ** 2)]
+        key = self._key()
         if self._draw.chance(self._options.purge_share):
             return self._draw.purge(key)
+        if self._draw.chance(self._options.batch_share):
+            drawn = {each.number: each for each in (key, self._key(), self._key())}
+            alike = [each for each in drawn.values() if each.tenant == key.tenant]
+            # Two batches with wholes in them could wait for parts of each other.
+            if not any(each.parts for each in alike):
+                return Batch(tuple(self._draw.question(each) for each in alike))
         return self._draw.question(key)
+
+    def _key(self) -> Key:
+        return self._keys[int(len(self._keys) * self._draw.share() ** 2)]
 
     def idle(self) -> float:
         """Draw how long to do nothing before."""
@@ -154,6 +172,7 @@ class _Draw:
             padding=self._random.randrange(20_000) if self.chance(0.05) else 0,
             patience=None if is_part else self._patience(0.1),
             tags_from_value=self.chance(0.3),
+            in_background=self.chance(0.2),
             parts=tuple(self.question(part, is_part=True) for part in key.parts),
         )
 

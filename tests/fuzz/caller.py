@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 from strawberry_response_cache.core import CacheStoreError, ResponseCache
-from tests.fuzz.behaviour import Behaviour, Purge, Question
+from tests.fuzz.behaviour import Batch, Behaviour, Purge, Question
 from tests.fuzz.checker import Asked, Checker
 from tests.fuzz.faces import Face, Value
 from tests.fuzz.options import Options
@@ -54,6 +54,8 @@ class Caller:
             match self._behaviour.next():
                 case Question() as question:
                     await self._call(question)
+                case Batch() as batch:
+                    await self._call_for_many(batch)
                 case Purge() as purge:
                     await self._purge(purge)
 
@@ -75,6 +77,53 @@ class Caller:
                 self._checker.raised(self._name, error, question.key)
         self._checker.over(started_ns)
 
+    async def _call_for_many(self, batch: Batch) -> None:
+        first = batch.questions[0]
+        asked = {each.key.name: self._checker.asked(each, self._name) for each in batch.questions}
+        patience = self._face.patience(first.patience)
+        started_ns = time.monotonic_ns()
+        try:
+            async with patience:
+                await self._ask_for_many(first, asked)
+            if patience.expired():
+                self._checker.not_cancelled(asked[first.key.name])
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody was to be given it
+            if isinstance(error, TimeoutError) and patience.expired():
+                self._checker.cancelled(asked[first.key.name])
+            else:
+                self._checker.raised(self._name, error, first.key)
+        self._checker.over(started_ns)
+
+    async def _ask_for_many(self, first: Question, asked: dict[str, Asked]) -> None:
+        tags = {
+            name: [tag_name(tag) for tag in one.question.key.tags] for name, one in asked.items()
+        }
+        results = await self._face.remember_many(
+            self._caches[first.key.tenant],
+            [*asked],
+            lambda names: self._load([asked[name] for name in names]),
+            ttl=first.ttl,
+            stale=first.stale,
+            tags=lambda value: tags[value["key"]],
+            cacheable=lambda value: asked[value["key"]].question.storable,
+        )
+        for one, result in zip(asked.values(), results, strict=True):
+            if isinstance(result, GeneratorFailedError):
+                self._checker.failed(one, str(result))
+            elif isinstance(result, Exception):
+                self._checker.raised(self._name, result, one.question.key)
+            else:
+                self._checker.answered_among_many(one, result)
+
+    async def _load(self, missing: list[Asked]) -> list[Value | Exception]:
+        results: list[Value | Exception] = []
+        for one in missing:
+            try:
+                results.append(await self._generate(one))
+            except GeneratorFailedError as error:
+                results.append(error)
+        return results
+
     async def _ask(self, asked: Asked) -> Value:
         question = asked.question
         response = await self._face.remember(
@@ -94,6 +143,7 @@ class Caller:
             "stale": question.stale,
             "tags": (lambda _: tags) if question.tags_from_value else tags,
             "cacheable": None if question.storable else lambda _: False,
+            "background": question.in_background,
         }
 
     async def _generate(self, asked: Asked) -> Value:

@@ -12,6 +12,7 @@ T = TypeVar("T")
 
 Value: TypeAlias = dict[str, Any]
 Generate: TypeAlias = Callable[[], Coroutine[Any, Any, Value]]
+Load: TypeAlias = Callable[[list[str]], Coroutine[Any, Any, list[Value | Exception]]]
 
 
 class Patience(Protocol):
@@ -38,6 +39,9 @@ class Face(Protocol):
     async def remember(
         self, cache: ResponseCache, key: str, generate: Generate, **how: Any
     ) -> CachedResponse[Value]: ...
+    async def remember_many(
+        self, cache: ResponseCache, keys: list[str], load: Load, **how: Any
+    ) -> list[Value | Exception]: ...
     async def invalidate(self, cache: ResponseCache, *tags: str) -> None: ...
     async def forget(self, cache: ResponseCache, key: str) -> None: ...
     async def clear(self, cache: ResponseCache) -> None: ...
@@ -58,6 +62,11 @@ class TaskFace:
         self, cache: ResponseCache, key: str, generate: Generate, **how: Any
     ) -> CachedResponse[Value]:
         return await cache.remember([key], generator=generate, **how)
+
+    async def remember_many(
+        self, cache: ResponseCache, keys: list[str], load: Load, **how: Any
+    ) -> list[Value | Exception]:
+        return await cache.remember_many(keys, load_many=load, key=lambda key: [key], **how)
 
     async def invalidate(self, cache: ResponseCache, *tags: str) -> None:
         await cache.invalidate(*tags)
@@ -84,6 +93,13 @@ class ThreadFace:
         self, cache: ResponseCache, key: str, generate: Generate, **how: Any
     ) -> CachedResponse[Value]:
         return cache.remember_sync([key], generator=lambda: at_once(generate()), **how)
+
+    async def remember_many(
+        self, cache: ResponseCache, keys: list[str], load: Load, **how: Any
+    ) -> list[Value | Exception]:
+        return cache.remember_many_sync(
+            keys, load_many=lambda missing: at_once(load(missing)), key=lambda key: [key], **how
+        )
 
     async def invalidate(self, cache: ResponseCache, *tags: str) -> None:
         cache.invalidate_sync(*tags)

@@ -43,6 +43,8 @@ class Options:
     """Threads that ask, in each process; they use the sync face."""
     purge_share: float = 0.03
     """Of everything that these callers do, how much is a purge; others do nothing but purge."""
+    batch_share: float = 0.1
+    """Of their questions, how much asks for several keys at once."""
     purge_kinds: tuple[Literal["tags", "key", "clear"], ...] = (*_TAGS, *_KEY, "clear")
     """From which each purge is drawn."""
     ttls: tuple[float, ...] = (0.03, 0.1, 1, 5, 5, 5)
