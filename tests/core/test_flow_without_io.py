@@ -29,6 +29,7 @@ from strawberry_response_cache.core._port import (
     NoLease,
     Refused,
     Release,
+    Renew,
     Stale,
     Stored,
     Unavailable,
@@ -139,13 +140,39 @@ def test_a_stale_entry_with_the_lease_is_refreshed_without_being_joined() -> Non
     assert caller.outcome == (8, CacheStatus.MISS, CacheDetail.GENERATED)
 
 
-def test_a_refresh_that_fails_serves_the_stale_value_and_keeps_the_lease() -> None:
+def refresh_that_fails(found: Entry) -> Script:
+    """Return a caller whose refresh has just failed."""
     caller = Script()
-    caller.answer(Stale(entry(remaining_ms=-100), LEASE))
-    with pytest.raises(StopIteration) as end:
+    caller.answer(Stale(found, LEASE))
+    try:
         caller.fail(LookupError())
+    except StopIteration as end:
+        caller.request, caller.response = None, end.value
+    return caller
 
-    assert (end.value.value.value, end.value.value.detail) == (7, CacheDetail.STALE)
+
+def test_a_refresh_that_fails_serves_the_stale_value_and_keeps_the_lease() -> None:
+    kept = Entry(Recording(b"7", 1000, 60_000), "wid", "epoch", 3, -100)
+    caller = refresh_that_fails(kept)
+    assert caller.request is None
+    assert caller.outcome == (7, CacheStatus.HIT, CacheDetail.STALE)
+
+
+@pytest.mark.parametrize("remaining_ms", [-100, 400])
+def test_but_no_longer_than_there_is_something_to_serve(remaining_ms: int) -> None:
+    caller = refresh_that_fails(entry(remaining_ms=remaining_ms))
+    assert isinstance(caller.request, Detach)
+    assert caller.request.effect == Renew(KEYS, LEASE, remaining_ms + 500)
+    caller.answer()
+    assert caller.outcome[:2] == (7, CacheStatus.HIT)
+
+
+def test_a_caller_that_waited_in_vain_is_waited_for_no_longer() -> None:
+    watcher = Script()
+    while isinstance(watcher.answer(Held()), Pause):
+        watcher.answer(1.0)
+    assert isinstance(watcher.request, Generate)
+    assert len(watcher.flights) == 0
 
 
 def test_a_refresh_that_is_refused_returns_the_new_value() -> None:
@@ -537,7 +564,7 @@ class World:
                 answer = caller.committed
             case Release():
                 self.store.release(request)
-            case Detach(effect):
+            case Detach(Release() as effect):
                 self.store.release(effect)
             case Generate():
                 answer = caller.generated

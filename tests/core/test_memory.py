@@ -172,7 +172,7 @@ def test_it_is_a_dictionary_with_losses(steps: list[tuple[str, str, str]]) -> No
                 world.memory.clear("table")
                 model = {}
         assert {name for name in "abc" if world.has(name)} == set(model)
-    assert world.memory.size == sum(1001 for _ in model)
+    assert world.memory.size == sum(1000 + 1 + 350 for _ in model), "an entry, its byte, its tag"
 
 
 # -- On a store ------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import asyncio
 import contextvars
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from functools import partial
 from typing import Any, TypeVar, cast
 
@@ -19,12 +19,12 @@ from strawberry_response_cache.core._driving import (
     Tries,
     is_in_a_loop,
     leading_flights,
-    own_error,
     report,
+    unwrapped,
     will_never_do,
 )
 from strawberry_response_cache.core._flights import Flights, Outcome, leading
-from strawberry_response_cache.core._many import AT_ONCE, ON_THE_STORE, WAITING, Many
+from strawberry_response_cache.core._many import AT_ONCE, ON_THE_STORE, Many
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._news import hear
 from strawberry_response_cache.core._observer import Subject
@@ -115,7 +115,9 @@ class AsyncDriver:
             except StopIteration as end:
                 return cast("CachedResponse[T]", end.value)
             except RuntimeError as error:
-                raise own_error(error) from None
+                if (own := unwrapped(error)) is None:
+                    raise
+                raise own from own.__cause__
             if isinstance(request, Lookup | Commit | Release):
                 answer = partial(flow.send, await self._ask(flow, request, subject))
                 continue
@@ -147,8 +149,10 @@ class AsyncDriver:
             while many.requests:
                 await self._next_of(many, load, subject)
         except BaseException:
-            for position in list(many.requests):
-                self._close(many.flow(position), CallerGoneError(None))
+            for flow, request in many.given_up(list(many.requests)):
+                if isinstance(request, Release | Detach):
+                    self._forget_about(_effect_of(request))
+                self._close(flow, CallerGoneError(None))
             raise
         return many.results
 
@@ -159,16 +163,16 @@ class AsyncDriver:
         subject: Subject,
     ) -> None:
         if positions := many.asking(ON_THE_STORE):
-            asked = [
-                self._ask(many.flow(at), cast("Effect[Any]", many.requests[at]), subject)
+            answers = [
+                self._begin(many.flow(at), cast("Effect[Any]", many.requests[at]), subject)
                 for at in positions
             ]
-            tasks = [asyncio.ensure_future(each) for each in asked]
             try:
-                results = await asyncio.gather(*tasks)
-            except BaseException:
-                for at in positions:  # each closes its own flow
-                    del many.requests[at]
+                results = [await answer for answer in answers]
+            except (asyncio.CancelledError, GeneratorExit):
+                gone = many.given_up(positions)
+                for (flow, _), answer in zip(gone, answers, strict=True):
+                    self._leave(flow, answer)
                 raise
             for at, result in zip(positions, results, strict=True):
                 many.answer(at, result)
@@ -180,11 +184,35 @@ class AsyncDriver:
             requests = [request for _, request in generating]
             with leading_flights(*(r.flight for r in requests if r.flight is not None)):
                 async with self._renewed(requests):
-                    values = await load(positions)
+                    try:
+                        values = await load(positions)
+                    except Exception as error:
+                        for flow, _ in many.given_up(positions):
+                            self._close(flow, error)
+                        raise
             many.loaded(positions, values)
         else:
-            at = many.asking(WAITING)[0]
-            many.answer(at, await self._perform(many.requests[at], _nothing, subject))
+            await self._wait_for_any(many)
+
+    async def _wait_for_any(self, many: Many[T]) -> None:
+        """Wait until one of the flows need not wait any longer; those that only paused look again with it."""
+        waiting = many.waiting()
+        pauses: dict[int, asyncio.Future[Any]] = {}
+        joins: dict[int, asyncio.Future[None]] = {}
+        for at, request in waiting.items():
+            match request:
+                case Join(waiter):
+                    joins[at] = cast("AsyncWaiter", waiter).future
+                case Pause(seconds, lease_key):
+                    pauses[at] = asyncio.ensure_future(self._sleep(seconds, lease_key))
+        try:
+            await asyncio.wait(
+                {*joins.values(), *pauses.values()}, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            for pause in pauses.values():
+                pause.cancel()
+        many.waited([*pauses, *(at for at, join in joins.items() if join.done())])
 
     async def ask_all(self, effects: Sequence[Effect[Any]], subject: Subject) -> list[Any]:
         """Ask the store for effects in one round trip, outside of any flow."""
@@ -200,6 +228,15 @@ class AsyncDriver:
         It goes at once then. The effect is on its way and cannot be called back: when it ends the
         flow hears of it, so that no lease and no joiner is left behind.
         """
+        answer = self._begin(flow, effect, subject)
+        try:
+            return await answer
+        except (asyncio.CancelledError, GeneratorExit):
+            self._leave(flow, answer)
+            raise
+
+    def _begin(self, flow: Flow[Any], effect: Effect[R], subject: Subject) -> "asyncio.Future[R]":
+        """Ask the store on behalf of a flow; its caller waits for the answer, or leaves it."""
         answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
 
         def arrived(result: R) -> None:
@@ -209,12 +246,12 @@ class AsyncDriver:
                 answer.set_result(result)
 
         self._submit(effect, arrived, subject)
-        try:
-            return await answer
-        except (asyncio.CancelledError, GeneratorExit):
-            if not answer.cancel() and not answer.cancelled():
-                self._close(flow, CallerGoneError(answer.result()))
-            raise
+        return answer
+
+    def _leave(self, flow: Flow[Any], answer: "asyncio.Future[Any]") -> None:
+        """Wait for an answer no longer."""
+        if not answer.cancel() and not answer.cancelled():
+            self._close(flow, CallerGoneError(answer.result()))
 
     def _submit(
         self, effect: Effect[R], then: Callable[[R], None], subject: Subject | None = None
@@ -372,16 +409,18 @@ class AsyncDriver:
 
     async def replay(self, queue: PurgeQueue) -> bool:
         """Try once what is owed; return whether nothing is owed any more."""
-        steps = queue.replay()
-        result: Unavailable | None = None
-        while True:
-            try:
-                effect = steps.send(result)
-            except StopIteration as end:
-                return bool(end.value)
-            answer: asyncio.Future[Unavailable | None] = asyncio.get_running_loop().create_future()
-            self.transport.submit(effect, partial(_answer, answer))
-            result = await answer
+        with closing(queue.replay()) as steps:
+            result: Unavailable | None = None
+            while True:
+                try:
+                    effect = steps.send(result)
+                except StopIteration as end:
+                    return bool(end.value)
+                answer: asyncio.Future[Unavailable | None] = (
+                    asyncio.get_running_loop().create_future()
+                )
+                self.transport.submit(effect, partial(_answer, answer))
+                result = await answer
 
     def keep_replaying(self, queue: PurgeQueue) -> None:
         """Try again and again, beside everything else, until nothing is owed."""
@@ -400,10 +439,14 @@ class AsyncDriver:
         while True:
             try:
                 request = answer()
-            except (CallerGoneError, StopIteration):
+            except StopIteration:
                 return
+            except BaseException as raised:
+                if raised is error:
+                    return
+                raise
             if isinstance(request, Release | Detach) and is_in_a_loop():
-                self._forget_about(request.effect if isinstance(request, Detach) else request)
+                self._forget_about(_effect_of(request))
             answer = partial(flow.send, None)
 
     def _hold(self, future: "asyncio.Future[Any]") -> None:
@@ -419,6 +462,10 @@ class AsyncDriver:
             self._replaying.cancel()
             await asyncio.wait({self._replaying})
         await self._backplane.aclose()
+
+
+def _effect_of(request: Release | Detach) -> Release | Renew:
+    return request.effect if isinstance(request, Detach) else request
 
 
 async def _nothing() -> None:

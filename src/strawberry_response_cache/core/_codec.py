@@ -1,10 +1,12 @@
 """Values to JSON and back, so that reading gives what was written, or storing is refused."""
 
 import math
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from typing import Any, Final, cast
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from strawberry_response_cache.core._entry import UnreadableEntryError
@@ -119,7 +121,8 @@ class TypedJson:
             )
             restored = self._validate(payload)
             plain = self._adapter.dump_python(value, round_trip=True)
-            if self._adapter.dump_python(restored, round_trip=True) == plain:
+            same = self._adapter.dump_python(restored, round_trip=True) == plain
+            if same and _is_alike(restored, value):
                 return payload
         except Exception:  # noqa: BLE001, S110 - serializers and validators are the user's own code
             pass  # Its text can hold the value.
@@ -144,6 +147,33 @@ class TypedJson:
     def _validate(self, payload: bytes) -> object:
         restored: object = self._adapter.validate_json(payload, by_alias=False, by_name=True)
         return restored
+
+
+def _is_alike(restored: object, value: object) -> bool:
+    """Whether models and dataclasses, however deep, came back as what they were.
+
+    Two of different types can be dumped alike: a subclass, a member of a union, one with fields that
+    are left out.
+    """
+    if (names := _field_names(value)) is not None:
+        return type(restored) is type(value) and all(
+            _is_alike(getattr(restored, name), getattr(value, name)) for name in names
+        )
+    if isinstance(value, Mapping) and isinstance(restored, Mapping):
+        return value.keys() == restored.keys() and all(
+            _is_alike(restored[key], each) for key, each in value.items()
+        )
+    if isinstance(value, list | tuple) and isinstance(restored, list | tuple):
+        return len(value) == len(restored) and all(map(_is_alike, restored, value))
+    return type(value).__eq__ is object.__eq__ or restored == value
+
+
+def _field_names(value: object) -> list[str] | None:
+    if isinstance(value, BaseModel):
+        return [*type(value).model_fields, *(value.model_extra or ())]
+    if is_dataclass(value):
+        return [each.name for each in fields(value)]
+    return None
 
 
 def dump(value: object) -> bytes:

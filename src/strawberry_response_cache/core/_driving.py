@@ -143,14 +143,11 @@ def leading_flights(*flights: Flight) -> Iterator[None]:
         leading.reset(token)
 
 
-def own_error(error: RuntimeError) -> BaseException:
-    """Return the error that passed through a flow, as its generator raised it.
-
-    A StopIteration that leaves a generator is turned into a RuntimeError (PEP 479).
-    """
+def unwrapped(error: RuntimeError) -> StopIteration | None:
+    """Return the StopIteration that a generator raised, which leaves a flow as this error (PEP 479)."""
     cause = error.__cause__
-    changed = error.args == ("generator raised StopIteration",) and isinstance(cause, StopIteration)
-    return cause if changed and cause is not None else error
+    changed = error.args == ("generator raised StopIteration",)
+    return cause if changed and isinstance(cause, StopIteration) else None
 
 
 def is_in_a_loop() -> bool:

@@ -78,12 +78,13 @@ class Engine:
         _engines.add(self)
 
     def forget_drivers(self) -> None:
-        """Drop all drivers: after a fork, their flights are flown by the parent."""
+        """Drop all drivers, and claims on the queue: after a fork, they are the parent's."""
         self._lock = threading.Lock()
         self._async: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncDriver] = (
             weakref.WeakKeyDictionary()
         )
         self._sync: SyncDriver | None = None
+        self.queue.after_fork()
 
     def async_driver(self) -> AsyncDriver:
         """Return the driver of the running event loop.
@@ -124,7 +125,8 @@ class Engine:
         if driver is not None:
             await driver.drain()
             await self.handle.release_async(driver.transport)
-        self.close()
+        # What the threads have in the background may need this loop to end.
+        await asyncio.to_thread(self.close)
 
     def close(self) -> None:
         """Let background work of the threads end and close what they opened."""

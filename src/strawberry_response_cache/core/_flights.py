@@ -15,7 +15,8 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, Protocol, TypeAlias
+from types import TracebackType
+from typing import Final, NoReturn, Protocol, TypeAlias
 
 from strawberry_response_cache.core._entry import Recording
 from strawberry_response_cache.core._keys import EntryKeys
@@ -45,6 +46,24 @@ class Failed:
     """The generator raised; its joiners raise the same."""
 
     error: Exception
+    _raised_at: TracebackType | None = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Note where it was raised."""
+        object.__setattr__(self, "_raised_at", self.error.__traceback__)
+
+    def raise_again(self) -> NoReturn:
+        """Raise it in a joiner.
+
+        It is one object for all: the frames of one are not for the next, nor is what one of them was
+        handling when it asked.
+        """
+        context = self.error.__context__
+        try:
+            raise self.error.with_traceback(self._raised_at)  # noqa: TRY301 - to mend what raising does to it
+        except Exception:
+            self.error.__context__ = context
+            raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +254,11 @@ class Flights:
         with self._lock:
             for key in [key for key, flight in self._open.items() if not flight.leased]:
                 del self._open[key]
+
+    def seal_all(self) -> None:
+        """Close all flights to joiners: there is a purge that Redis does not know of yet."""
+        with self._lock:
+            self._open.clear()
 
     def seal(self, flight: Flight) -> None:
         """Close a flight to joiners, before its commit."""

@@ -1,14 +1,16 @@
 """Many flows at once, in step: what they ask of the store goes out together.
 
-No flow waits for another caller before all that have a lease have generated: two batches that wait
-for each other's keys would otherwise wait for ever.
+No flow waits for another caller before all that have a lease have generated, and all that wait do so at
+once, since each of them may be woken to lead: two batches that wait for each other's keys would
+otherwise wait for ever.
 """
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast
 
-from strawberry_response_cache.core._driving import own_error
+from strawberry_response_cache.core._driving import unwrapped
 from strawberry_response_cache.core._port import Commit, Lookup, Release
 from strawberry_response_cache.core._requests import (
     Detach,
@@ -27,7 +29,6 @@ T = TypeVar("T")
 
 ON_THE_STORE: Final = (Lookup, Commit, Release)
 AT_ONCE: Final = (Detach, RefreshInBackground)
-WAITING: Final = (Join, Pause)
 
 
 class Many(Generic[T]):
@@ -39,12 +40,14 @@ class Many(Generic[T]):
     Attributes:
         requests: What each flow that has not ended asks for, by its position.
         results: What each flow that has ended returned, or the error of its key.
+        since: When each flow asked for what it asks for.
     """
 
     def __init__(self, flows: Sequence[Flow[T]]) -> None:
         self._flows = flows
         self.requests: dict[int, Request] = {}
         self.results: dict[int, T | Exception] = {}
+        self.since: dict[int, float] = {}
         self._thrown: dict[int, BaseException] = {}
         for position, flow in enumerate(flows):
             self._step(position, partial(flow.send, None))
@@ -58,6 +61,21 @@ class Many(Generic[T]):
         return [
             (at, request) for at, request in self.requests.items() if isinstance(request, Generate)
         ]
+
+    def waiting(self) -> dict[int, Join | Pause]:
+        """Return what the flows wait for, by position."""
+        return {at: each for at, each in self.requests.items() if isinstance(each, Join | Pause)}
+
+    def waited(self, positions: Iterable[int]) -> None:
+        """Answer flows that have waited, with the seconds that it took."""
+        now = time.monotonic()
+        for position in positions:
+            self.answer(position, now - self.since[position])
+
+    def given_up(self, positions: Iterable[int]) -> Iterator[tuple[Flow[T], Request]]:
+        """Take flows out that will get no answer; return them, and what they asked for."""
+        for position in positions:
+            yield self._flows[position], self.requests.pop(position)
 
     def flow(self, position: int) -> Flow[T]:
         """Return a flow."""
@@ -84,12 +102,14 @@ class Many(Generic[T]):
         joined = isinstance(self.requests.pop(position, None), Join)
         try:
             self.requests[position] = step()
+            self.since[position] = time.monotonic()
         except StopIteration as end:
             self.results[position] = cast("CachedResponse[T]", end.value).value
-        except Exception as error:  # noqa: BLE001 - a generator's own, judged below
-            own = own_error(error) if isinstance(error, RuntimeError) else error
-            is_its_keys = joined or own is self._thrown.get(position)
-            if is_its_keys and isinstance(own, Exception):
+        except Exception as error:
+            own = (unwrapped(error) if isinstance(error, RuntimeError) else None) or error
+            if joined or own is self._thrown.get(position):
                 self.results[position] = own
+            elif own is error:
+                raise
             else:
-                raise own from None
+                raise own from own.__cause__

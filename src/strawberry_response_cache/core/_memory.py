@@ -21,6 +21,8 @@ Ticket: TypeAlias = int
 _REMEMBERED_NEWS: Final = 1024
 _OVERHEAD: Final = 1000
 """About what an entry costs beside its payload, in bytes."""
+_PER_TAG: Final = 350
+"""About what each of its tags costs, in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,8 @@ class Memory:
 
     def keep(self, keys: EntryKeys, entry: Entry, ticket: Ticket) -> None:
         """Keep an entry that was read from Redis, unless news since the ticket concern it."""
-        size = len(entry.recording.payload) + _OVERHEAD
+        recording = entry.recording
+        size = len(recording.payload) + _OVERHEAD + _PER_TAG * len(recording.tags)
         if size > self._max_bytes or not self._is_trusted():
             return
         now = self._clock()

@@ -49,14 +49,21 @@ class Part:
 class Parts:
     """What one run of a generator took from the cache; filled from any task or thread of it."""
 
-    __slots__ = ("_noted",)
+    __slots__ = ("_is_over", "_noted")
 
     def __init__(self) -> None:
         self._noted: list[tuple[Part, float]] = []
+        self._is_over = False
 
     def add(self, part: Part) -> None:
         """Note a part, and when it was taken."""
-        self._noted.append((part, time.monotonic()))
+        if not self._is_over:
+            self._noted.append((part, time.monotonic()))
+
+    def end(self) -> None:
+        """Note nothing more: the run is over, though tasks that it started may go on."""
+        self._is_over = True
+        self._noted = []
 
     def add_all(self, others: "Parts") -> None:
         """Note the parts of something else that may have become part of this as well."""

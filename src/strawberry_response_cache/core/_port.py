@@ -152,6 +152,20 @@ def _judging(
     return (_scripts.LOOKUP, keys, (token, lease_ms, seed, life, rejected, RUN_ID, draw))
 
 
+_WITH_LEASE: Final = frozenset({"granted", "refresh"})
+
+
+def _is_word(epoch: object) -> bool:
+    """Whether an epoch can stand in the header of an entry; a damaged reply holds anything."""
+    return (
+        isinstance(epoch, str)
+        and bool(epoch)
+        and epoch.isascii()
+        and epoch.isprintable()
+        and " " not in epoch
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Lookup(Effect[Judgement]):
     """Read an entry, judged; where there is none, ask for the lease.
@@ -187,6 +201,8 @@ class Lookup(Effect[Judgement]):
             pttl, clock = int(remaining), int(ticks)
         except (TypeError, ValueError) as error:
             return failure(error)
+        if verdict in _WITH_LEASE and not _is_word(epoch):
+            return Unavailable("malformed_epoch")
         lease = Lease(self.token, epoch, clock)
         match verdict:
             case "granted":

@@ -153,7 +153,10 @@ class Purges:
         if result is not None and purge.queued:
             was_queued = engine.queue.add(self._keyspace, purge.owed)
         for driver in engine.drivers():
-            driver.flights.seal_leaseless()
+            if was_queued:
+                driver.flights.seal_all()
+            else:
+                driver.flights.seal_leaseless()
             if driver.memory is not None:
                 purge.locally(driver.memory)
         error = None if result is None else result.error_type

@@ -18,11 +18,19 @@ Replay: TypeAlias = Generator[Effect[Unavailable | None], Unavailable | None, bo
 
 @dataclass(eq=False, slots=True)
 class _Debt:
-    """What one tenant is owed; no tags means everything."""
+    """What one tenant is owed; no tags means everything.
+
+    Attributes:
+        keyspace: The tenant's.
+        tags: Digests.
+        everything: Whether it is owed a `clear`.
+        paying: The tags, and whether it is everything, that are being replayed.
+    """
 
     keyspace: Keyspace
     tags: set[str] = field(default_factory=set)
     everything: bool = False
+    paying: tuple[frozenset[str], bool] = (frozenset(), False)
 
 
 class PurgeQueue:
@@ -74,6 +82,17 @@ class PurgeQueue:
                 debt.everything = True
             return True
 
+    def after_fork(self) -> None:
+        """Begin anew in a child: whoever replayed or held the lock did so in the parent."""
+        self._lock = threading.Lock()
+        self._is_replaying = False
+        for debt in self._debts.values():
+            tags, everything = debt.paying
+            debt.paying = frozenset(), False
+            debt.tags |= tags
+            debt.everything = debt.everything or everything
+        self._count = sum(len(debt.tags) for debt in self._debts.values())
+
     def replay(self) -> Replay:
         """Pay what is owed, tenant by tenant, until Redis does not take something."""
         if self._is_replaying:
@@ -90,7 +109,7 @@ class PurgeQueue:
     def _pay(self, tenant: str, debt: _Debt) -> Replay:
         """Pay what one tenant is owed now; what is added meanwhile is owed still."""
         with self._lock:
-            tags, everything = debt.tags, debt.everything
+            debt.paying = tags, everything = frozenset(debt.tags), debt.everything
             debt.tags, debt.everything = set(), False
         is_paid = False
         try:
@@ -102,6 +121,7 @@ class PurgeQueue:
         finally:
             with self._lock:
                 self._count -= len(tags) + len(debt.tags)
+                debt.paying = frozenset(), False
                 if not is_paid:
                     debt.tags |= tags
                     debt.everything = debt.everything or everything

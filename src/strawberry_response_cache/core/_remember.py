@@ -42,6 +42,7 @@ from strawberry_response_cache.core._port import (
     Moved,
     NoLease,
     Release,
+    Renew,
     Stale,
     Stored,
     Unavailable,
@@ -94,10 +95,15 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Refresh(Generic[T]):
-    """A response that is still good enough, and the lease to refresh it."""
+    """A response that is still good enough, its entry, and the lease to refresh it."""
 
     served: CachedResponse[T]
+    entry: Entry
     lease: Lease
+
+    def left_ms(self, seconds: float) -> int:
+        """Return how long it is still good enough, this many seconds after it was read."""
+        return self.entry.remaining_ms + self.entry.recording.stale_ms - round(seconds * 1000)
 
 
 @dataclass(slots=True)
@@ -162,8 +168,8 @@ class Remember(Generic[T]):
             match found:
                 case CachedResponse() as hit:
                     return hit
-                case Refresh(served, lease):
-                    return (yield from self._refresh(served, lease))
+                case Refresh() as refresh:
+                    return (yield from self._refresh(refresh))
                 case Granted(lease):
                     return (yield from self._lead(lease, is_open=not alone))
                 case Held() if alone:
@@ -171,6 +177,7 @@ class Remember(Generic[T]):
                 case Held() if self.flights.is_open(self.keys.entry):
                     continue  # it is a caller of this process
                 case Held() if patience.is_spent:
+                    watch.end()  # whoever waits for this caller is not to wait for its generator
                     return (yield from self._generate_alone(CacheDetail.WAITED_OUT))
                 case Held():
                     yield from self._wait_for_release(patience, watch)
@@ -229,20 +236,29 @@ class Remember(Generic[T]):
                     return hit
                 case Stale(entry, lease):
                     is_stale = entry.remaining_ms <= 0
-                    served = self._hit(entry, CacheDetail.STALE if is_stale else CacheDetail.FRESH)
-                    return served if lease is None else Refresh(served, lease)
+                    served = self._read(entry, CacheDetail.STALE if is_stale else CacheDetail.FRESH)
+                    return (
+                        self._serve(served, entry)
+                        if lease is None
+                        else Refresh(served, entry, lease)
+                    )
                 case _:
                     return cast("Judgement", judgement)
         except UnreadableEntryError:
             return Unreadable(cast("Fresh | Stale", judgement).entry.write_id)
 
     def _hit(self, entry: Entry, detail: CacheDetail) -> CachedResponse[T]:
-        recording = entry.recording
-        value = self.recipe.read(recording)
-        if self.within:
-            is_stale = detail is CacheDetail.STALE
-            self._is_part(recording, entry.epoch, entry.clock, entry.remaining_ms, fit=not is_stale)
+        return self._serve(self._read(entry, detail), entry)
+
+    def _read(self, entry: Entry, detail: CacheDetail) -> CachedResponse[T]:
+        value = self.recipe.read(entry.recording)
         return CachedResponse(value, CacheStatus.HIT, detail, entry.age, entry.ttl)
+
+    def _serve(self, served: CachedResponse[T], entry: Entry) -> CachedResponse[T]:
+        """Return what there is; that makes it a part of what the caller generates."""
+        fit = served.detail is not CacheDetail.STALE
+        self._is_part(entry.recording, entry.epoch, entry.clock, entry.remaining_ms, fit=fit)
+        return served
 
     def _keep(self, entry: Entry, ticket: Ticket | None) -> None:
         if self.memory is not None and ticket is not None:
@@ -273,8 +289,8 @@ class Remember(Generic[T]):
         match waiter.outcome:
             case Landed() as landed:
                 return (yield from self._share(landed))
-            case Failed(error):
-                raise error
+            case Failed() as failed:
+                failed.raise_again()
             case NotShared():
                 return (yield from self._generate_alone(CacheDetail.UNCACHEABLE))
             case Promoted(lease):
@@ -326,20 +342,20 @@ class Remember(Generic[T]):
                 return joined
         return (yield from self._lead(None, detail=detail))
 
-    def _refresh(self, served: CachedResponse[T], lease: Lease) -> Flow[T]:
+    def _refresh(self, refresh: Refresh[T]) -> Flow[T]:
         """Make a value again while there is one to serve, here or in the background."""
+        leading = self._lead(refresh.lease, refresh=refresh, is_open=False)
         if not self.in_background:
-            return (yield from self._lead(lease, served=served, is_open=False))
-        beside = self._lead(lease, served=served, is_open=False)
-        if not (yield RefreshInBackground(beside)):
-            yield Detach(Release(self.keys, lease))
-        return served
+            return (yield from leading)
+        if not (yield RefreshInBackground(leading)):
+            yield Detach(Release(self.keys, refresh.lease))
+        return self._serve(refresh.served, refresh.entry)
 
     def _lead(
         self,
         lease: Lease | None,
         *,
-        served: CachedResponse[T] | None = None,
+        refresh: Refresh[T] | None = None,
         flight: Flight | None = None,
         is_open: bool = True,
         detail: CacheDetail = CacheDetail.STORE_FAILURE,
@@ -348,7 +364,7 @@ class Remember(Generic[T]):
 
         Args:
             lease: The right to store; None where the store gave none.
-            served: What to return if a refresh fails.
+            refresh: What to serve if this is a refresh and fails.
             flight: The flight to lead on, after a promotion.
             is_open: Whether others may join. Nobody joins a refresh: they take what there is.
             detail: Why there is no lease.
@@ -363,19 +379,26 @@ class Remember(Generic[T]):
         flight.parts = Parts()
         flight.began = began = self.clock()
         try:
-            value = yield Generate(flight, self.keys, lease)
-            recorded = self._record(value, flight, lease, self.clock() - began)
+            try:
+                value = yield Generate(flight, self.keys, lease)
+                recorded = self._record(value, flight, lease, self.clock() - began)
+            finally:
+                flight.parts.end()
         except Exception as error:
             self.flights.settle(flight, Failed(error))
-            if served is not None:
-                # The lease stays until it expires: one try per lease, not one per request.
-                logger.warning(
-                    "A refresh failed; the value that there is goes on being served.",
-                    extra={"error.type": failure(error).error_type},
-                )
-                return served
-            yield from self._release(lease)
-            raise
+            if refresh is None or lease is None:
+                yield from self._release(lease)
+                raise
+            logger.warning(
+                "A refresh failed; the value that there is goes on being served.",
+                extra={"error.type": failure(error).error_type},
+            )
+            # The lease stays: one try per lease, not one per request. But it ends with the value, since
+            # nobody is to wait for a lease behind which nobody generates.
+            left_ms = refresh.left_ms(self.clock() - began)
+            if left_ms < self.limits.lease_ms:
+                yield Detach(Renew(self.keys, lease, max(1, left_ms)))
+            return self._serve(refresh.served, refresh.entry)
         except BaseException as gone:
             yield from self._release(self.flights.abandon(flight, lease), gone)
             raise
@@ -437,11 +460,11 @@ class Remember(Generic[T]):
         landed = Landed(recording, lease.epoch, lease.clock if clock is None else clock)
         try:
             committed = yield Commit(self.keys, lease, recording, clock, self.limits.compress_above)
-        except CallerGoneError as gone:
-            self._settle(flight, gone.result, landed)
-            raise
-        except BaseException:
-            self.flights.settle(flight, LookAgain())
+        except BaseException as gone:
+            result = gone.result if isinstance(gone, CallerGoneError) else None
+            self._settle(flight, result, landed)
+            if result is None:  # it may never have been sent
+                yield from self._release(lease, gone)
             raise
         self._settle(flight, committed, landed)
         # Refused or unknown, it still counts: what refused it will refuse the whole as well.

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from strawberry_response_cache.core._flights import Flight, Waiter
 from strawberry_response_cache.core._keys import EntryKeys
-from strawberry_response_cache.core._port import Commit, Lease, Lookup, Release
+from strawberry_response_cache.core._port import Commit, Lease, Lookup, Release, Renew
 from strawberry_response_cache.core._response import CachedResponse
 
 T = TypeVar("T")
@@ -45,7 +45,7 @@ class Pause:
 class Detach:
     """Perform an effect without making the caller wait for it."""
 
-    effect: Release
+    effect: Release | Renew
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from typing import Any, TypeVar, cast
 
@@ -18,12 +18,12 @@ from strawberry_response_cache.core._driving import (
     DriverSettings,
     Tries,
     leading_flights,
-    own_error,
     report,
+    unwrapped,
     will_never_do,
 )
 from strawberry_response_cache.core._flights import Flights, Outcome, leading
-from strawberry_response_cache.core._many import AT_ONCE, ON_THE_STORE, WAITING, Many
+from strawberry_response_cache.core._many import AT_ONCE, ON_THE_STORE, Many
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._news import hear
 from strawberry_response_cache.core._observer import Subject
@@ -40,6 +40,7 @@ from strawberry_response_cache.core._redis.listening import Listening
 from strawberry_response_cache.core._redis.sync_backplane import SyncBackplane
 from strawberry_response_cache.core._redis.sync_transport import SyncTransport
 from strawberry_response_cache.core._requests import (
+    CallerGoneError,
     Detach,
     Flow,
     Generate,
@@ -125,7 +126,9 @@ class SyncDriver:
             except StopIteration as end:
                 return cast("CachedResponse[T]", end.value)
             except RuntimeError as error:
-                raise own_error(error) from None
+                if (own := unwrapped(error)) is None:
+                    raise
+                raise own from own.__cause__
             try:
                 result = self._perform(request, generator, subject)
             except BaseException as error:  # noqa: BLE001 - the flow decides, and raises it again
@@ -150,9 +153,11 @@ class SyncDriver:
         try:
             while many.requests:
                 self._next_of(many, load, subject)
-        except BaseException as error:
-            for position in list(many.requests):
-                self._abandon(many.flow(position), error)
+        except BaseException:
+            for flow, request in many.given_up(list(many.requests)):
+                if isinstance(request, Release | Detach):
+                    self._forget_about(request)
+                self._abandon(flow, CallerGoneError(None))
             raise
         return many.results
 
@@ -174,11 +179,38 @@ class SyncDriver:
             requests = [request for _, request in generating]
             flights = [request.flight for request in requests if request.flight is not None]
             with leading_flights(*flights), self._renewed(requests):
-                values = load(positions)
+                try:
+                    values = load(positions)
+                except Exception as error:
+                    for flow, _ in many.given_up(positions):
+                        self._abandon(flow, error)
+                    raise
             many.loaded(positions, values)
         else:
-            at = many.asking(WAITING)[0]
-            many.answer(at, self._perform(many.requests[at], _nothing, subject))
+            self._wait_for_any(many)
+
+    def _wait_for_any(self, many: Many[T]) -> None:
+        """Wait until one of the flows need not wait any longer; those that only paused look again with it."""
+        waiting = many.waiting()
+        bell, now = threading.Event(), time.monotonic()
+        pauses: dict[int, Pause] = {}
+        joins: dict[int, tuple[ThreadWaiter, float]] = {}
+        for at, request in waiting.items():
+            match request:
+                case Join(waiter, wait_budget):
+                    thread = cast("ThreadWaiter", waiter)
+                    joins[at] = thread, many.since[at] + wait_budget
+                    thread.event = bell
+                case Pause() as pause:
+                    pauses[at] = pause
+        ends = [*(ends for _, ends in joins.values()), *(now + p.seconds for p in pauses.values())]
+        # One that was woken before it had this bell rings no more.
+        if all(thread.outcome is None for thread, _ in joins.values()):
+            with self._asleep(bell, [pause.lease_key for pause in pauses.values()]):
+                bell.wait(max(0.0, min(ends) - now))
+        now = time.monotonic()
+        over = [at for at, (thread, ends) in joins.items() if thread.outcome or ends <= now]
+        many.waited([*pauses, *over])
 
     def _abandon(self, flow: Flow[Any], error: BaseException) -> None:
         """See a flow to its end without its caller; all it still asks for is to give leases back."""
@@ -193,8 +225,7 @@ class SyncDriver:
                     return
                 raise
             if isinstance(request, Release | Detach):
-                effect = request.effect if isinstance(request, Detach) else request
-                self._background.submit(self.transport.perform, effect)
+                self._forget_about(request)
             answer = partial(flow.send, None)
 
     def _perform(self, request: Request, generator: Generator, subject: Subject) -> object:
@@ -212,9 +243,17 @@ class SyncDriver:
                 return self._sleep(seconds, lease_key)
             case RefreshInBackground(flow):
                 return self._refresh_beside(flow, generator, subject)
-            case Detach(effect):
-                self._background.submit(self.transport.perform, effect)
+            case Detach():
+                self._forget_about(request)
         return None
+
+    def _forget_about(self, request: Release | Detach) -> None:
+        """Ask for an effect that nobody waits for."""
+        effect = request.effect if isinstance(request, Detach) else request
+        try:
+            self._background.submit(self.transport.perform, effect)
+        except RuntimeError:  # the driver is being drained, or the interpreter is about to end
+            self.transport.perform(effect)
 
     def _ask(self, effect: Effect[R], subject: Subject) -> R:
         """Ask the store for an effect, wait for it and report on it."""
@@ -274,28 +313,40 @@ class SyncDriver:
             finally:
                 self._room.release()
 
-        self._background.submit(refresh)
+        try:
+            self._background.submit(refresh)
+        except RuntimeError:  # as in _forget_about; there is no time for a refresh either
+            self._room.release()
+            return False
         return True
 
     # -- Waiting, and being woken ------------------------------------------------------------------
 
     def _sleep(self, seconds: float, lease_key: str) -> float:
         """Wait until a lease is said to have ended, but no longer than this; return how long."""
-        self._backplane.start()
-        sleeper = threading.Event()
+        bell, began = threading.Event(), time.monotonic()
+        with self._asleep(bell, [lease_key]):
+            bell.wait(seconds)
+        return time.monotonic() - began
+
+    @contextmanager
+    def _asleep(self, bell: threading.Event, lease_keys: Sequence[str]) -> Iterator[None]:
+        """Ring a bell whenever one of these leases is said to have ended."""
+        if lease_keys:
+            self._backplane.start()
         with self._lock:
-            self._sleepers.setdefault(lease_key, []).append(sleeper)
-        began = time.monotonic()
+            for key in lease_keys:
+                self._sleepers.setdefault(key, []).append(bell)
         try:
-            sleeper.wait(seconds)
+            yield
         finally:
             with self._lock:
-                sleepers = self._sleepers.get(lease_key)
-                if sleepers is not None and sleeper in sleepers:
-                    sleepers.remove(sleeper)
-                    if not sleepers:
-                        del self._sleepers[lease_key]
-        return time.monotonic() - began
+                for key in lease_keys:
+                    sleepers = self._sleepers.get(key)
+                    if sleepers is not None and bell in sleepers:
+                        sleepers.remove(bell)
+                        if not sleepers:
+                            del self._sleepers[key]
 
     def _wake(self, lease_key: str) -> None:
         with self._lock:
@@ -336,14 +387,14 @@ class SyncDriver:
 
     def replay(self, queue: PurgeQueue) -> bool:
         """Try once what is owed; return whether nothing is owed any more."""
-        steps = queue.replay()
-        result: Unavailable | None = None
-        while True:
-            try:
-                effect = steps.send(result)
-            except StopIteration as end:
-                return bool(end.value)
-            result = self.transport.perform(effect)
+        with closing(queue.replay()) as steps:
+            result: Unavailable | None = None
+            while True:
+                try:
+                    effect = steps.send(result)
+                except StopIteration as end:
+                    return bool(end.value)
+                result = self.transport.perform(effect)
 
     def keep_replaying(self, queue: PurgeQueue) -> None:
         """Try again and again, beside everything else, until nothing is owed."""

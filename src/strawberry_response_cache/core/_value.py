@@ -56,6 +56,14 @@ class ValueRecipe(Generic[T]):
         self._codec = codec_for(as_type)
         self._tags: Callable[[T], Iterable[str]] | tuple[str, ...]
         self._tags = tags if callable(tags) else checked_strings(tags, "tags", TAGS_EXAMPLE)
+        if cacheable is not None and (
+            not callable(cacheable) or inspect.iscoroutinefunction(cacheable)
+        ):
+            msg = (
+                "cacheable is a plain function of the value that returns True or False, such as "
+                "cacheable=lambda page: page.is_complete."
+            )
+            raise TypeError(msg)
         self._cacheable = cacheable
         self._max_bytes = max_bytes
         self._strict = strict
@@ -87,6 +95,26 @@ class ValueRecipe(Generic[T]):
     def read(self, recording: Recording) -> T:
         """Rebuild a value."""
         return cast("T", self._codec.decode(recording.payload))
+
+
+def checked_generator(generator: object, example: str) -> None:
+    """Check that there is something to call.
+
+    Args:
+        generator: What the caller passed.
+        example: What to write.
+
+    Raises:
+        TypeError: If it is anything else, such as a coroutine.
+    """
+    if not callable(generator):
+        if inspect.iscoroutine(generator):
+            generator.close()
+        msg = (
+            f"The generator is a {type(generator).__name__}; pass the function itself, without calling "
+            f"it: {example}."
+        )
+        raise TypeError(msg)
 
 
 async def awaited(generator: Callable[[], Awaitable[T]]) -> T:

@@ -25,10 +25,11 @@ class Watchdog:
         with self._lock:
             self._watched[connection] = time.monotonic() + deadline
             if not self._is_running:
-                self._is_running = True
+                # Only then: where a thread cannot be started, the next exchange tries again.
                 threading.Thread(
                     target=self._patrol, name="response-cache-watchdog", daemon=True
                 ).start()
+                self._is_running = True
 
     def unwatch(self, connection: Any) -> bool:  # noqa: ANN401 - as above
         """Stop watching a connection.

@@ -1,0 +1,328 @@
+"""What broke the core once, one attack after the other."""
+
+import asyncio
+import dataclasses
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pydantic
+import pytest
+
+from strawberry_response_cache.core import (
+    CacheConfigurationError,
+    CacheDetail,
+    CacheSerializationError,
+    CacheStatus,
+    ResponseCache,
+)
+from strawberry_response_cache.core._entry import Entry, Recording
+from strawberry_response_cache.core._keys import EntryKeys, Keyspace
+from strawberry_response_cache.core._memory import Memory
+from strawberry_response_cache.core._parts import Part, Parts
+from strawberry_response_cache.core._port import Clear, Invalidate, Lookup, Unavailable
+from strawberry_response_cache.core._queue import PurgeQueue
+from strawberry_response_cache.core._redis.watchdog import Watchdog
+from tests.core.test_batches_that_wait import PATIENCE, until
+
+# -- Purges ------------------------------------------------------------------------------------------
+
+
+async def test_who_asks_after_a_purge_was_queued_joins_no_run_from_before_it(
+    new_cache: Callable[..., ResponseCache], new_server: Callable[..., Any]
+) -> None:
+    server = new_server()
+    cache = new_cache(
+        f"redis://127.0.0.1:{server.port}", invalidate_deadline=0.2, connect_deadline=5
+    )
+    flights = cache._engine.async_driver().flights
+    truth, read = "old", asyncio.Event()
+
+    async def slow() -> str:
+        found = truth
+        await read.wait()
+        return found
+
+    async def quick() -> str:
+        return truth
+
+    leader = asyncio.create_task(cache.remember(["k"], 60, slow, tags=["t"]))
+    await until(lambda: flights.is_open(cache._keyspace.keys(["k"]).entry))
+    server.terminate()
+    truth = "new"
+    await cache.invalidate("t", queued=True)
+    async with asyncio.timeout(PATIENCE):
+        later = await cache.remember(["k"], 60, quick, tags=["t"])
+    assert (later.value, later.detail) == ("new", CacheDetail.PURGE_PENDING)
+    read.set()
+    assert (await leader).value == "old"
+
+
+def test_a_child_replays_what_its_parent_was_replaying() -> None:
+    queue, tenant = PurgeQueue(max_queued=100, max_tags=10), Keyspace("test")
+    queue.add(tenant, ("a", "b"))
+    parent = queue.replay()
+    next(parent)
+    queue.after_fork()
+    assert len(queue) == 2
+    effect = next(queue.replay())
+    assert isinstance(effect, Invalidate)
+    assert effect.tags == ("a", "b")
+    queue.after_fork()
+    queue.add(tenant, None)
+    assert isinstance(next(queue.replay()), Clear)
+
+
+# -- Parts -------------------------------------------------------------------------------------------
+
+
+async def test_a_whole_whose_generator_refreshed_its_part_is_stored(
+    cache: ResponseCache, raw_of: Callable[..., Any]
+) -> None:
+    runs = {"part": 0, "whole": 0}
+
+    async def part() -> int:
+        runs["part"] += 1
+        return runs["part"]
+
+    async def whole() -> int:
+        runs["whole"] += 1
+        return (await cache.remember(["part"], 30, part, stale=1000)).value
+
+    await cache.remember(["part"], 30, part, stale=1000)
+    raw, key = raw_of(cache), cache._keyspace.keys(["part"]).entry
+    raw.pexpire(key, raw.pttl(key) - 40_000)
+    assert (await cache.remember(["whole"], 30, whole)).detail is CacheDetail.GENERATED
+    again = await cache.remember(["whole"], 30, whole)
+    assert (again.value, again.status) == (2, CacheStatus.HIT)
+    assert runs == {"part": 2, "whole": 1}
+
+
+def test_a_run_that_is_over_notes_no_parts() -> None:
+    """A task that it started may go on for ever."""
+    keys = Keyspace("test").keys(["a"])
+    parts = Parts()
+    parts.add(Part(keys, (), 1000, meta="seen"))
+    assert parts.metas == {"seen"}
+    parts.end()
+    parts.add(Part(keys, (), 1000, meta="late"))
+    assert parts.metas == frozenset()
+
+
+# -- Errors ------------------------------------------------------------------------------------------
+
+
+async def test_the_cause_of_a_generators_error_stays(
+    memory_cache: ResponseCache, face: Any
+) -> None:
+    def fail() -> object:
+        try:
+            return str({"here": 1}["missing"])
+        except KeyError as error:
+            raise NotImplementedError from error
+
+    with pytest.raises(NotImplementedError) as caught:
+        await face.remember(memory_cache, ["a"], 60, fail)
+    assert isinstance(caught.value.__cause__, KeyError)
+
+
+async def test_a_shared_error_takes_nothing_along_from_one_caller_to_the_next(
+    memory_cache: ResponseCache,
+) -> None:
+    gate = asyncio.Event()
+    flights = memory_cache._engine.async_driver().flights
+    key = memory_cache._keyspace.keys(["k"]).entry
+
+    async def fail() -> object:
+        await gate.wait()
+        raise LookupError
+
+    async def ask() -> BaseException:
+        with pytest.raises(LookupError) as caught:
+            await memory_cache.remember(["k"], 60, fail)
+        return caught.value
+
+    async def ask_while_handling_something_else() -> BaseException:
+        try:
+            return BaseException(int("no number"))
+        except ValueError:
+            return await ask()
+
+    leader = asyncio.create_task(ask())
+    await until(lambda: flights.is_open(key))
+    joiners = [asyncio.create_task(ask_while_handling_something_else()) for _ in range(100)]
+    await until(lambda: (flight := flights._open.get(key)) and len(flight.waiters) == 100)
+    gate.set()
+    errors = {id(error): error for error in [await leader, *await asyncio.gather(*joiners)]}
+    (error,) = errors.values()
+    assert error.__context__ is None
+    frames, trace = 0, error.__traceback__
+    while trace is not None:
+        frames, trace = frames + 1, trace.tb_next
+    assert frames < 40
+
+
+@pytest.mark.parametrize("epoch", ["", "two words", "\N{SNOWMAN}", "\udc80", None, 7])
+def test_a_damaged_epoch_is_a_failure_of_the_store(epoch: object) -> None:
+    lookup = Lookup(EntryKeys("e", "l", "t"), 1000)
+    found = lookup.interpret([["granted", "-", 0, epoch, 3], None])
+    assert isinstance(found, Unavailable)
+
+
+def test_a_thread_after_the_end_of_the_interpreters_pools_is_served(
+    valkey_cache: ResponseCache,
+) -> None:
+    driver = valkey_cache._engine.sync_driver()
+    driver._background.shutdown()
+    flow = valkey_cache.remember_sync(["a"], 60, lambda: "value", stale=60, background=True)
+    assert flow.value == "value"
+    raised = threading.Event()
+
+    def fail() -> str:
+        raised.set()
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        valkey_cache.remember_sync(["b"], 60, fail)
+    assert raised.is_set()
+
+
+async def test_closing_waits_for_a_thread_that_needs_the_loop(memory_cache: ResponseCache) -> None:
+    loop, began = asyncio.get_running_loop(), threading.Event()
+
+    def through_the_loop() -> str:
+        began.set()
+        return asyncio.run_coroutine_threadsafe(asyncio.sleep(0, "value"), loop).result(PATIENCE)
+
+    pool = memory_cache._engine.sync_driver()._background
+    refresh = pool.submit(through_the_loop)
+    await until(began.is_set)
+    async with asyncio.timeout(PATIENCE):
+        await memory_cache.aclose()
+    assert refresh.result(0) == "value"
+
+
+# -- Values ------------------------------------------------------------------------------------------
+
+
+class Base(pydantic.BaseModel):
+    id: int
+
+
+class Derived(Base):
+    level: int = 0
+
+
+class Hiding(pydantic.BaseModel):
+    note: str = pydantic.Field(default="", exclude=True)
+
+
+class Cat(pydantic.BaseModel):
+    name: str
+
+
+class Dog(pydantic.BaseModel):
+    name: str
+
+
+@dataclasses.dataclass
+class Pair:
+    left: Base
+    right: dict[str, list[Base]]
+
+
+@pytest.mark.parametrize(
+    ("as_type", "value"),
+    [
+        (Base, Derived(id=1, level=7)),
+        (list[Base], [Base(id=1), Derived(id=2)]),
+        (Hiding, Hiding(note="kept?")),
+        (Cat | Dog, Dog(name="Rex")),
+        (Pair, Pair(Base(id=1), {"a": [Derived(id=2)]})),
+    ],
+)
+async def test_what_as_type_would_change_is_refused(
+    memory_cache: ResponseCache, face: Any, as_type: Any, value: object
+) -> None:
+    with pytest.raises(CacheSerializationError):
+        await face.remember(memory_cache, ["a"], 60, lambda: value, as_type=as_type)
+
+
+@pytest.mark.parametrize(
+    ("as_type", "value"),
+    [
+        (Hiding, Hiding()),
+        (Pair, Pair(Base(id=1), {"a": [Base(id=2)]})),
+        (list[float], [1, 2.5]),
+        (dict[int, Base], {1: Base(id=1)}),
+    ],
+)
+async def test_what_it_gives_back_is_stored(
+    memory_cache: ResponseCache, face: Any, as_type: Any, value: object
+) -> None:
+    await face.remember(memory_cache, ["a"], 60, lambda: value, as_type=as_type)
+    again = await face.remember(memory_cache, ["a"], 60, lambda: None, as_type=as_type)
+    assert (again.status, repr(again.value)) in {
+        (CacheStatus.HIT, repr(value)),
+        (CacheStatus.HIT, "[1.0, 2.5]"),
+    }
+
+
+# -- Bounds ------------------------------------------------------------------------------------------
+
+
+def test_tags_count_in_local_memory() -> None:
+    space = Keyspace("test")
+    memory = Memory(max_bytes=1_000_000, ttl=60, is_trusted=lambda: True)
+    for number in range(300):
+        tags = tuple(f"{number}:{tag}" for tag in range(300))
+        entry = Entry(Recording(b"1", 60_000, tags=tags), "w", "e", 1, 60_000)
+        memory.keep(space.keys([str(number)]), entry, memory.ticket())
+    assert memory.size <= 1_000_000
+    assert len(memory._tagged) < 3000
+
+
+def test_a_watchdog_that_could_not_start_starts_next_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    dog = Watchdog()
+    with monkeypatch.context() as patched:
+
+        def refuse(_: threading.Thread) -> None:
+            raise RuntimeError
+
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError):
+            dog.watch(object(), 60)
+    connection = object()
+    dog.watch(connection, 60)
+    assert any(thread.name == "response-cache-watchdog" for thread in threading.enumerate())
+    assert dog.unwatch(connection)
+
+
+# -- Bad input ---------------------------------------------------------------------------------------
+
+
+async def _never_true(_: object) -> bool:
+    return False
+
+
+@pytest.mark.parametrize("cacheable", [_never_true, True, "yes"])
+async def test_cacheable_is_a_plain_function(
+    memory_cache: ResponseCache, face: Any, cacheable: Any
+) -> None:
+    with pytest.raises(TypeError, match=r"cacheable is a plain function of the value"):
+        await face.remember(memory_cache, ["a"], 60, lambda: 1, cacheable=cacheable)
+
+
+async def test_a_generator_is_passed_and_not_called(memory_cache: ResponseCache) -> None:
+    generator: Any = _never_true(1)
+    with pytest.raises(TypeError, match=r"is a coroutine; pass the function itself"):
+        await memory_cache.remember(["a"], 60, generator)
+    value: Any = 3
+    with pytest.raises(TypeError, match=r"is a int; pass the function itself"):
+        memory_cache.remember_sync(["a"], 60, value)
+
+
+def test_telemetry_is_a_switch_or_an_observer() -> None:
+    telemetry: Any = "yes"
+    with pytest.raises(CacheConfigurationError, match=r"telemetry is a str; pass True, False or"):
+        ResponseCache.from_url("memory://", prefix="test", telemetry=telemetry)

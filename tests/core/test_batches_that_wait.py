@@ -1,0 +1,228 @@
+"""Batches that wait for several keys wait for all of them at once, and leave nothing when they go."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from strawberry_response_cache.core import (
+    CacheDetail,
+    CacheSerializationError,
+    CacheStatus,
+    ResponseCache,
+)
+from strawberry_response_cache.core._flights import Flights
+
+PATIENCE = 60.0
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Let others go on until something is so."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+def waiters(flights: Flights, key: str) -> int:
+    flight = flights._open.get(key)
+    return 0 if flight is None else len(flight.waiters)
+
+
+async def test_a_batch_notices_that_it_was_promoted_while_it_waits_for_another_key(
+    memory_cache: ResponseCache,
+) -> None:
+    cache, go = memory_cache, asyncio.Event()
+    flights = cache._engine.async_driver().flights
+    x, y = (cache._keyspace.keys([name]).entry for name in "xy")
+
+    async def never() -> str:
+        return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
+
+    async def of_y() -> str:
+        await go.wait()
+        return f"made of {(await cache.remember(['y'], 60, never)).value}"
+
+    async def load(keys: list[list[str]]) -> list[str]:
+        return [f"loaded {key[0]}" for key in keys]
+
+    whole = asyncio.create_task(cache.remember(["x"], 60, of_y))
+    part = asyncio.create_task(cache.remember(["y"], 60, never))
+    await until(lambda: flights.is_open(x) and flights.is_open(y))
+    batch = asyncio.create_task(cache.remember_many([["x"], ["y"]], 60, load))
+    await until(lambda: waiters(flights, x) and waiters(flights, y))
+    part.cancel()
+    go.set()
+    async with asyncio.timeout(PATIENCE):
+        assert (await whole).value == "made of loaded y"
+        assert await batch == ["made of loaded y", "loaded y"]
+
+
+async def test_two_batches_that_watch_for_each_other_end(
+    new_cache: Callable[..., ResponseCache], valkey_url: str
+) -> None:
+    """Each could become the one that watches for what the other waits for."""
+    other, cache = new_cache(valkey_url), new_cache(valkey_url)
+    flights = cache._engine.async_driver().flights
+    a, b = (cache._keyspace.keys([name]).lease for name in "ab")
+    over = asyncio.Event()
+
+    async def elsewhere() -> str:
+        await over.wait()
+        return "theirs"
+
+    async def mine() -> str:
+        return "mine"
+
+    async def load(keys: list[list[str]]) -> list[str]:
+        return ["mine" for _ in keys]
+
+    others = [asyncio.create_task(other.remember([key], 60, elsewhere)) for key in "ab"]
+    theirs = other._engine.async_driver().flights
+    await until(lambda: len(theirs) == 2)
+    raw = [other._keyspace.keys([key]).lease for key in "ab"]
+    assert raw == [a, b]
+    watchers = [asyncio.create_task(cache.remember([key], 60, mine)) for key in "ab"]
+    await until(lambda: flights.has(a) and flights.has(b))
+    batches = [
+        asyncio.create_task(cache.remember_many([["a"], ["b"]], 60, load)),
+        asyncio.create_task(cache.remember_many([["b"], ["a"]], 60, load)),
+    ]
+    await until(lambda: waiters(flights, a) == waiters(flights, b) == 2)
+    for watcher in watchers:
+        watcher.cancel()
+    await until(lambda: all(watcher.done() for watcher in watchers))
+    over.set()
+    async with asyncio.timeout(PATIENCE):
+        assert await asyncio.gather(*batches) == [["theirs"] * 2] * 2
+        await asyncio.gather(*others)
+
+
+async def test_callers_of_a_failing_loader_share_its_error(memory_cache: ResponseCache) -> None:
+    runs = 0
+    gate = asyncio.Event()
+    flights = memory_cache._engine.async_driver().flights
+    key = memory_cache._keyspace.keys(["k"]).entry
+
+    async def load(keys: list[list[str]]) -> list[str]:
+        nonlocal runs
+        runs += 1
+        await gate.wait()
+        raise LookupError
+
+    batches = [
+        asyncio.create_task(memory_cache.remember_many([["k"]], 60, load)) for _ in range(20)
+    ]
+    await until(lambda: waiters(flights, key) == 19)
+    gate.set()
+    async with asyncio.timeout(PATIENCE):
+        results = await asyncio.gather(*batches, return_exceptions=True)
+    assert runs == 1
+    # Whoever loaded is told of the failure; for the others it is an error of that key.
+    assert sum(isinstance(each, LookupError) for each in results) == 1
+    assert (
+        sum(isinstance(each, list) and isinstance(each[0], LookupError) for each in results) == 19
+    )
+    assert len(flights) == 0
+
+
+async def test_a_batch_cancelled_as_its_commits_go_out_leaves_no_lease(
+    valkey_cache: ResponseCache, raw_valkey: Any
+) -> None:
+    loop = asyncio.get_running_loop()
+
+    async def load(keys: list[list[str]]) -> list[int]:
+        loop.call_soon(lambda task: task.cancel(), batch)
+        return [1 for _ in keys]
+
+    batch = asyncio.create_task(valkey_cache.remember_many([["a"], ["b"]], 60, load))
+    with pytest.raises(asyncio.CancelledError):
+        await batch
+    await until(lambda: not raw_valkey.keys("*:l:*"))
+    assert len(valkey_cache._engine.async_driver().flights) == 0
+
+
+async def test_an_unserialisable_value_leaves_no_lease_of_the_others(
+    valkey_cache: ResponseCache, raw_valkey: Any, face: Any
+) -> None:
+    values: list[Any] = [LookupError(), 1, object()]
+    keys = [["a"], ["b"], ["c"]]
+
+    async def load(_: list[list[str]]) -> list[Any]:
+        return values
+
+    async def ask() -> object:
+        if face.synchronous:
+            return valkey_cache.remember_many_sync(keys, 60, lambda _: values)
+        return await valkey_cache.remember_many(keys, 60, load)
+
+    with pytest.raises(CacheSerializationError):
+        await ask()
+    await until(lambda: not raw_valkey.keys("*:l:*"))
+
+
+def test_a_thread_hears_whichever_flight_ends_first(memory_cache: ResponseCache) -> None:
+    cache = memory_cache
+    flights = cache._engine.sync_driver().flights
+    x, y = (cache._keyspace.keys([name]).entry for name in "xy")
+    leave_x, leave_y = threading.Event(), threading.Event()
+    results: list[Any] = []
+
+    def hold(name: str, gate: threading.Event) -> None:
+        results.append(cache.remember_sync([name], 60, lambda: gate.wait(PATIENCE) and name))
+
+    def batch() -> None:
+        results.append(
+            cache.remember_many_sync([["x"], ["y"]], 60, lambda keys: ["new"] * len(keys))
+        )
+
+    threads = [
+        threading.Thread(target=hold, args=("x", leave_x)),
+        threading.Thread(target=hold, args=("y", leave_y)),
+        threading.Thread(target=batch),
+    ]
+
+    def wait_for(condition: Callable[[], object]) -> None:
+        ticking = threading.Event()
+        for _ in range(int(PATIENCE * 1000)):
+            if condition():
+                return
+            ticking.wait(0.001)
+        raise AssertionError
+
+    for thread in threads[:2]:
+        thread.start()
+    wait_for(lambda: flights.is_open(x) and flights.is_open(y))
+    threads[2].start()
+    wait_for(lambda: waiters(flights, x) and waiters(flights, y))
+    leave_y.set()
+    wait_for(lambda: not flights.has(y))
+    leave_x.set()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert results[-1] == ["x", "y"]
+
+
+async def test_a_generator_that_asks_for_its_own_key_after_waiting_in_vain_ends(
+    new_cache: Callable[..., ResponseCache], valkey_url: str
+) -> None:
+    other = new_cache(valkey_url)
+    cache = new_cache(valkey_url, lease=1, wait_budget=1)
+    depth = 0
+
+    async def never() -> int:
+        return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
+
+    async def own() -> int:
+        nonlocal depth
+        depth += 1
+        return (await cache.remember(["k"], 60, own)).value if depth == 1 else depth
+
+    elsewhere = asyncio.create_task(other.remember(["k"], 60, never))
+    await until(lambda: len(other._engine.async_driver().flights))
+    async with asyncio.timeout(PATIENCE):
+        response = await cache.remember(["k"], 60, own)
+    assert (response.value, response.status) == (2, CacheStatus.BYPASS)
+    assert response.detail is CacheDetail.WAITED_OUT
+    elsewhere.cancel()
