@@ -6,6 +6,7 @@ import os
 import threading
 import time
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from strawberry_response_cache.core._async_driver import AsyncDriver
@@ -125,8 +126,13 @@ class Engine:
         if driver is not None:
             await driver.drain()
             await self.handle.release_async(driver.transport)
-        # What the threads have in the background may need this loop to end.
-        await asyncio.to_thread(self.close)
+        if self._sync is not None:
+            # What the threads have in the background may need this loop to end.
+            beside = ThreadPoolExecutor(1, thread_name_prefix="response-cache-close")
+            try:
+                await asyncio.get_running_loop().run_in_executor(beside, self.close)
+            finally:
+                beside.shutdown(wait=False)
 
     def close(self) -> None:
         """Let background work of the threads end and close what they opened."""
