@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from strawberry_response_cache import CacheConfigurationError, CacheSettings
+
 _ENTRIES = 300_000
 
 
@@ -19,6 +21,8 @@ class Options:
     entries: int
     trace: bool
     redis_url: str | None
+    redis_deadline: float
+    """In seconds."""
 
 
 def read_options(arguments: Sequence[str] | None = None) -> Options:
@@ -46,6 +50,13 @@ def read_options(arguments: Sequence[str] | None = None) -> Options:
         help="how many entries a new database gets, all tenants together (%(default)s)",
     )
     parser.add_argument("--trace", action="store_true", help="print OpenTelemetry spans")
+    parser.add_argument(
+        "--redis-deadline",
+        type=_seconds,
+        default=CacheSettings().read_deadline,
+        help="how many seconds Redis may take to answer, before the request goes on without the "
+        "cache (%(default)s)",
+    )
     options = parser.parse_args(arguments)
     return Options(
         host=options.host,
@@ -54,6 +65,7 @@ def read_options(arguments: Sequence[str] | None = None) -> Options:
         entries=options.entries,
         trace=options.trace,
         redis_url=os.environ.get("REDIS_URL") or None,
+        redis_deadline=options.redis_deadline,
     )
 
 
@@ -71,3 +83,10 @@ def _count(text: str) -> int:
         message = "at least one entry is needed"
         raise argparse.ArgumentTypeError(message)
     return count
+
+
+def _seconds(text: str) -> float:
+    try:
+        return CacheSettings(read_deadline=float(text)).read_deadline
+    except CacheConfigurationError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

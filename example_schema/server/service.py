@@ -15,7 +15,12 @@ from example_schema.server.errors import StartError
 from example_schema.server.options import Options
 from example_schema.server.redis import RedisServer
 from example_schema.server.welcome import welcome
-from strawberry_response_cache import CacheConfigurationError, CacheStoreError, ResponseCache
+from strawberry_response_cache import (
+    CacheConfigurationError,
+    CacheSettings,
+    CacheStoreError,
+    ResponseCache,
+)
 
 _SHUTDOWN_SECONDS = 5
 
@@ -47,7 +52,7 @@ async def serve(options: Options, listener: socket.socket, redis: RedisServer) -
     async with AsyncExitStack() as stack:
         engine = open_engine(options.database)
         stack.push_async_callback(engine.dispose)
-        cache = _open_cache(redis)
+        cache = _open_cache(redis, options.redis_deadline)
         stack.push_async_callback(cache.aclose)
         await _warn_if_unreachable(cache, redis)
 
@@ -65,9 +70,15 @@ async def serve(options: Options, listener: socket.socket, redis: RedisServer) -
         await server.serve(sockets=[listener])
 
 
-def _open_cache(redis: RedisServer) -> ResponseCache:
+def _open_cache(redis: RedisServer, deadline: float) -> ResponseCache:
     try:
-        return ResponseCache.from_url(redis.url, prefix="ledger")
+        return ResponseCache.from_url(
+            redis.url,
+            prefix="ledger",
+            read_deadline=deadline,
+            connect_deadline=max(deadline, CacheSettings().connect_deadline),
+            invalidate_deadline=max(deadline, CacheSettings().invalidate_deadline),
+        )
     except CacheConfigurationError as error:
         message = f"REDIS_URL cannot be used: {error}"
         raise StartError(message) from error

@@ -14,11 +14,14 @@ from types import GenericAlias
 from typing import Annotated, Any
 
 import strawberry
+from hypothesis import settings
 from hypothesis import strategies as st
 from strawberry.permission import BasePermission
 
 from strawberry_response_cache import CacheScope, cache_control
 
+EXAMPLES = settings().max_examples // 5
+"""Of what is many requests each."""
 SCALAR = "Int"
 ROOT = "Query"
 

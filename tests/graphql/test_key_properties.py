@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from strawberry.types import ExecutionResult
 
 from strawberry_response_cache import ResponseCache, ResponseCacheExtension
+from tests.graphql.generated import EXAMPLES
 from tests.graphql.honest import (
     TYPES,
     Draft,
@@ -23,9 +24,6 @@ from tests.graphql.honest import (
     respaced,
 )
 from tests.graphql.ledger import outcome, status
-
-EXAMPLES = settings().max_examples // 5
-"""Each of them is many requests."""
 
 Ask = Callable[..., ExecutionResult]
 

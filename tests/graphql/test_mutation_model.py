@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 
 from strawberry_response_cache import ResponseCache
 from tests.graphql.bank import Bank, Row
-
-EXAMPLES = settings().max_examples // 5
-"""Each of them is many requests."""
+from tests.graphql.generated import EXAMPLES
 
 IDS = st.integers(1, 3)
 FIELDS = st.lists(

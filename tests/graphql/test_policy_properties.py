@@ -12,6 +12,7 @@ from strawberry.types import ExecutionResult
 
 from strawberry_response_cache import CacheScope, ResponseCache, ResponseCacheExtension
 from tests.graphql.generated import (
+    EXAMPLES,
     ROOT,
     SCALAR,
     Blueprint,
@@ -26,9 +27,6 @@ from tests.graphql.generated import (
     requests,
 )
 from tests.graphql.ledger import outcome, status
-
-EXAMPLES = settings().max_examples // 5
-"""Each of them is many requests."""
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,8 @@ from strawberry_response_cache.core._driving import (
     Tries,
     is_in_a_loop,
     leading_flights,
+    own_error,
     report,
-    unwrapped,
     will_never_do,
 )
 from strawberry_response_cache.core._flights import Flights, Outcome, leading
@@ -42,6 +42,7 @@ from strawberry_response_cache.core._requests import (
     Pause,
     RefreshInBackground,
     Request,
+    owed,
 )
 from strawberry_response_cache.core._response import CachedResponse
 
@@ -115,7 +116,7 @@ class AsyncDriver:
             except StopIteration as end:
                 return cast("CachedResponse[T]", end.value)
             except RuntimeError as error:
-                if (own := unwrapped(error)) is None:
+                if (own := own_error(error)) is error:
                     raise
                 raise own from own.__cause__
             if isinstance(request, Lookup | Commit | Release):
@@ -150,8 +151,8 @@ class AsyncDriver:
                 await self._next_of(many, load, subject)
         except BaseException:
             for flow, request in many.given_up(list(many.requests)):
-                if isinstance(request, Release | Detach):
-                    self._forget_about(_effect_of(request))
+                if (effect := owed(request)) is not None:
+                    self._forget_about(effect)
                 self._close(flow, CallerGoneError(None))
             raise
         return many.results
@@ -442,11 +443,11 @@ class AsyncDriver:
             except StopIteration:
                 return
             except BaseException as raised:
-                if raised is error:
+                if own_error(raised) is error:
                     return
                 raise
-            if isinstance(request, Release | Detach) and is_in_a_loop():
-                self._forget_about(_effect_of(request))
+            if (effect := owed(request)) is not None and is_in_a_loop():
+                self._forget_about(effect)
             answer = partial(flow.send, None)
 
     def _hold(self, future: "asyncio.Future[Any]") -> None:
@@ -462,10 +463,6 @@ class AsyncDriver:
             self._replaying.cancel()
             await asyncio.wait({self._replaying})
         await self._backplane.aclose()
-
-
-def _effect_of(request: Release | Detach) -> Release | Renew:
-    return request.effect if isinstance(request, Detach) else request
 
 
 async def _nothing() -> None:

@@ -19,7 +19,7 @@ from strawberry_response_cache.core._purges import Purges
 from strawberry_response_cache.core._response import CacheDetail, CachedResponse, CacheStatus
 from strawberry_response_cache.core._runs import Runs
 from strawberry_response_cache.core._settings import CacheSettings
-from strawberry_response_cache.core._value import ValueRecipe, awaited, checked_generator, plain
+from strawberry_response_cache.core._value import ValueRecipe, awaited, not_callable, plain
 from strawberry_response_cache.core._wanted import Wanted
 
 T = TypeVar("T")
@@ -158,7 +158,8 @@ class ResponseCache:
             2026-01-31 generated
         """
         keys = self._keys(key_parts)
-        checked_generator(generator, "remember(key_parts, ttl, load)")
+        if not callable(generator):
+            raise not_callable(generator, "remember(key_parts, ttl, load)")
         if self._engine.has_memory and are_plain(ttl, stale, tags):
             memory = self._runs.memory()
             if memory is not None and (hit := local_hit(memory, keys, as_type)) is not None:
@@ -209,7 +210,8 @@ class ResponseCache:
             ('miss', 'hit', {'EUR': 12})
         """
         keys = self._keys(key_parts)
-        checked_generator(generator, "remember_sync(key_parts, ttl, load)")
+        if not callable(generator):
+            raise not_callable(generator, "remember_sync(key_parts, ttl, load)")
         if self._engine.has_memory and are_plain(ttl, stale, tags):
             memory = self._runs.memory_sync()
             if memory is not None and (hit := local_hit(memory, keys, as_type)) is not None:

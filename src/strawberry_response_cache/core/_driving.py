@@ -143,11 +143,14 @@ def leading_flights(*flights: Flight) -> Iterator[None]:
         leading.reset(token)
 
 
-def unwrapped(error: RuntimeError) -> StopIteration | None:
-    """Return the StopIteration that a generator raised, which leaves a flow as this error (PEP 479)."""
+def own_error(error: BaseException) -> BaseException:
+    """Return the error that passed through a flow, as its generator raised it.
+
+    A StopIteration that leaves a generator is turned into a RuntimeError (PEP 479).
+    """
     cause = error.__cause__
-    changed = error.args == ("generator raised StopIteration",)
-    return cause if changed and isinstance(cause, StopIteration) else None
+    changed = isinstance(error, RuntimeError) and error.args == ("generator raised StopIteration",)
+    return cause if changed and isinstance(cause, StopIteration) else error
 
 
 def is_in_a_loop() -> bool:

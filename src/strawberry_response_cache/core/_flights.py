@@ -60,10 +60,9 @@ class Failed:
         """
         context = self.error.__context__
         try:
-            raise self.error.with_traceback(self._raised_at)  # noqa: TRY301 - to mend what raising does to it
-        except Exception:
+            raise self.error.with_traceback(self._raised_at)
+        finally:
             self.error.__context__ = context
-            raise
 
 
 @dataclass(frozen=True, slots=True)

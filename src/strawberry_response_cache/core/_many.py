@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast
 
-from strawberry_response_cache.core._driving import unwrapped
+from strawberry_response_cache.core._driving import own_error
 from strawberry_response_cache.core._port import Commit, Lookup, Release
 from strawberry_response_cache.core._requests import (
     Detach,
@@ -106,7 +106,7 @@ class Many(Generic[T]):
         except StopIteration as end:
             self.results[position] = cast("CachedResponse[T]", end.value).value
         except Exception as error:
-            own = (unwrapped(error) if isinstance(error, RuntimeError) else None) or error
+            own = cast("Exception", own_error(error))
             if joined or own is self._thrown.get(position):
                 self.results[position] = own
             elif own is error:

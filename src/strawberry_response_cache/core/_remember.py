@@ -386,7 +386,7 @@ class Remember(Generic[T]):
                 flight.parts.end()
         except Exception as error:
             self.flights.settle(flight, Failed(error))
-            if refresh is None or lease is None:
+            if refresh is None:
                 yield from self._release(lease)
                 raise
             logger.warning(
@@ -397,7 +397,7 @@ class Remember(Generic[T]):
             # nobody is to wait for a lease behind which nobody generates.
             left_ms = refresh.left_ms(self.clock() - began)
             if left_ms < self.limits.lease_ms:
-                yield Detach(Renew(self.keys, lease, max(1, left_ms)))
+                yield Detach(Renew(self.keys, refresh.lease, max(1, left_ms)))
             return self._serve(refresh.served, refresh.entry)
         except BaseException as gone:
             yield from self._release(self.flights.abandon(flight, lease), gone)

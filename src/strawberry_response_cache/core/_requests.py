@@ -69,3 +69,14 @@ Request: TypeAlias = (
 Flow: TypeAlias = Generator[Request, Any, CachedResponse[T]]
 Step: TypeAlias = Generator[Request, Any, T]
 """A part of a flow, which returns something else."""
+
+
+def owed(request: Request) -> Release | Renew | None:
+    """Return what a flow asked for that has to be asked of the store although nobody waits for it."""
+    match request:
+        case Release():
+            return request
+        case Detach(effect):
+            return effect
+        case _:
+            return None

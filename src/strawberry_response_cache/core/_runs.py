@@ -48,8 +48,7 @@ class Runs:
 
     def _may_serve_locally(self) -> bool:
         """Whether no purge is owed, and nothing is being made of what is served."""
-        engine = self._engine
-        return engine.has_memory and not leading.get() and not engine.queue.owes(self._keyspace)
+        return not leading.get() and not self._engine.queue.owes(self._keyspace)
 
     # -- One value, or many --------------------------------------------------------------------------
 

@@ -18,8 +18,8 @@ from strawberry_response_cache.core._driving import (
     DriverSettings,
     Tries,
     leading_flights,
+    own_error,
     report,
-    unwrapped,
     will_never_do,
 )
 from strawberry_response_cache.core._flights import Flights, Outcome, leading
@@ -48,6 +48,7 @@ from strawberry_response_cache.core._requests import (
     Pause,
     RefreshInBackground,
     Request,
+    owed,
 )
 from strawberry_response_cache.core._response import CachedResponse
 
@@ -126,7 +127,7 @@ class SyncDriver:
             except StopIteration as end:
                 return cast("CachedResponse[T]", end.value)
             except RuntimeError as error:
-                if (own := unwrapped(error)) is None:
+                if (own := own_error(error)) is error:
                     raise
                 raise own from own.__cause__
             try:
@@ -155,8 +156,8 @@ class SyncDriver:
                 self._next_of(many, load, subject)
         except BaseException:
             for flow, request in many.given_up(list(many.requests)):
-                if isinstance(request, Release | Detach):
-                    self._forget_about(request)
+                if (effect := owed(request)) is not None:
+                    self._forget_about(effect)
                 self._abandon(flow, CallerGoneError(None))
             raise
         return many.results
@@ -221,11 +222,11 @@ class SyncDriver:
             except StopIteration:
                 return
             except BaseException as raised:
-                if raised is error:
+                if own_error(raised) is error:
                     return
                 raise
-            if isinstance(request, Release | Detach):
-                self._forget_about(request)
+            if (effect := owed(request)) is not None:
+                self._forget_about(effect)
             answer = partial(flow.send, None)
 
     def _perform(self, request: Request, generator: Generator, subject: Subject) -> object:
@@ -243,13 +244,12 @@ class SyncDriver:
                 return self._sleep(seconds, lease_key)
             case RefreshInBackground(flow):
                 return self._refresh_beside(flow, generator, subject)
-            case Detach():
-                self._forget_about(request)
+            case Detach(effect):
+                self._forget_about(effect)
         return None
 
-    def _forget_about(self, request: Release | Detach) -> None:
+    def _forget_about(self, effect: Effect[Any]) -> None:
         """Ask for an effect that nobody waits for."""
-        effect = request.effect if isinstance(request, Detach) else request
         try:
             self._background.submit(self.transport.perform, effect)
         except RuntimeError:  # the driver is being drained, or the interpreter is about to end

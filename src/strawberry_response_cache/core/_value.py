@@ -97,24 +97,19 @@ class ValueRecipe(Generic[T]):
         return cast("T", self._codec.decode(recording.payload))
 
 
-def checked_generator(generator: object, example: str) -> None:
-    """Check that there is something to call.
+def not_callable(generator: object, example: str) -> TypeError:
+    """Return the error for what was passed as a generator and is none, such as a coroutine.
 
     Args:
         generator: What the caller passed.
         example: What to write.
-
-    Raises:
-        TypeError: If it is anything else, such as a coroutine.
     """
-    if not callable(generator):
-        if inspect.iscoroutine(generator):
-            generator.close()
-        msg = (
-            f"The generator is a {type(generator).__name__}; pass the function itself, without calling "
-            f"it: {example}."
-        )
-        raise TypeError(msg)
+    if inspect.iscoroutine(generator):
+        generator.close()
+    return TypeError(
+        f"The generator is a {type(generator).__name__}; pass the function itself, without calling "
+        f"it: {example}."
+    )
 
 
 async def awaited(generator: Callable[[], Awaitable[T]]) -> T:

@@ -10,8 +10,8 @@ from strawberry.relay.exceptions import NodeIDAnnotationError
 from strawberry.types.base import StrawberryObjectDefinition
 
 from strawberry_response_cache.core._keys import EVERYTHING_TAGGED, plain_identity
+from strawberry_response_cache.graphql._definitions import definition_of
 
-_BACKREF: Final = "strawberry-definition"
 MOST_NAMED: Final = 100
 """Objects that a response names one by one: each is compared on every lookup, by the server."""
 _MOST_TYPES: Final = 100
@@ -92,7 +92,7 @@ def tags_of_types(type_tags: set[str]) -> set[str]:
 
 def identity_attribute(kind: GraphQLObjectType) -> str:
     """Return the name of the attribute that identifies an object of a type: Relay's, or ``id``."""
-    definition = kind.extensions.get(_BACKREF)
+    definition = definition_of(kind)
     if not isinstance(definition, StrawberryObjectDefinition):
         return "id"
     origin = definition.origin

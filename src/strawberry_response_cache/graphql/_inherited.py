@@ -1,21 +1,19 @@
 """Hints that a type or a field inherits: of its Python bases, and of its GraphQL interfaces."""
 
 from collections.abc import Iterable, Iterator
-from typing import Final
 
 from graphql import GraphQLNamedType, GraphQLObjectType, is_interface_type, is_object_type
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 from strawberry.types.union import StrawberryUnion
 
+from strawberry_response_cache.graphql._definitions import definition_of
 from strawberry_response_cache.graphql._hints import Hint, hint_of
-
-_BACKREF: Final = "strawberry-definition"
 
 
 def directives_of(named: GraphQLNamedType) -> Iterable[object]:
     """Return the schema directives of a type, as Strawberry has them."""
-    definition = named.extensions.get(_BACKREF)
+    definition = definition_of(named)
     if isinstance(definition, StrawberryObjectDefinition | StrawberryUnion):
         return definition.directives or ()
     return ()
@@ -23,7 +21,7 @@ def directives_of(named: GraphQLNamedType) -> Iterable[object]:
 
 def inherited_type_hints(named: GraphQLNamedType) -> Iterator[Hint]:
     """Yield the hints on a type's Python bases and GraphQL interfaces."""
-    definition = named.extensions.get(_BACKREF)
+    definition = definition_of(named)
     if isinstance(definition, StrawberryObjectDefinition):
         for base in _definitions_of_bases(definition):
             if hint := hint_of(base.directives, f"the type {base.name}"):
@@ -38,10 +36,10 @@ def inherited_field_hints(parent: GraphQLObjectType, name: str, field: object) -
     """Yield the hints on the same field of the parent's interfaces and Python bases."""
     for interface in parent.interfaces:
         if (declared := interface.fields.get(name)) is not None:
-            directives = getattr(declared.extensions.get(_BACKREF), "directives", ())
+            directives = getattr(definition_of(declared), "directives", ())
             if hint := hint_of(directives, f"{interface.name}.{name}"):
                 yield hint
-    definition = parent.extensions.get(_BACKREF)
+    definition = definition_of(parent)
     if isinstance(definition, StrawberryObjectDefinition) and isinstance(field, StrawberryField):
         for base in _definitions_of_bases(definition):
             other = base.get_field(field.python_name)

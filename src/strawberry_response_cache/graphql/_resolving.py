@@ -11,7 +11,8 @@ from strawberry.schema.schema_converter import get_arguments
 from strawberry.types import Info
 from strawberry.types.field import StrawberryField
 
-_BACKREF: Final = "strawberry-definition"
+from strawberry_response_cache.graphql._definitions import definition_of
+
 _ALLOWED: Final = object()
 
 
@@ -86,7 +87,7 @@ class Resolving:
 
 
 def _field_of(raw: GraphQLResolveInfo[Any]) -> StrawberryField:
-    definition = raw.parent_type.fields[raw.field_name].extensions[_BACKREF]
+    definition = definition_of(raw.parent_type.fields[raw.field_name])
     if not isinstance(definition, StrawberryField):
         raise TypeError
     return definition

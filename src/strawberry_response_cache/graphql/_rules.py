@@ -11,7 +11,6 @@ beforehand: an object of it that is really completed does.
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Final
 
 from graphql import (
     GraphQLField,
@@ -30,6 +29,7 @@ from graphql import (
 from strawberry.permission import PermissionExtension
 
 from strawberry_response_cache.core import CacheConfigurationError
+from strawberry_response_cache.graphql._definitions import definition_of
 from strawberry_response_cache.graphql._hints import CacheScope, Hint, hint_of
 from strawberry_response_cache.graphql._identity import Identities
 from strawberry_response_cache.graphql._inherited import (
@@ -41,8 +41,6 @@ from strawberry_response_cache.graphql._invalidates import Invalidates
 from strawberry_response_cache.graphql._parents import ParentIdentity, parent_identity
 from strawberry_response_cache.graphql._sources import Source, Sources
 from strawberry_response_cache.graphql._templates import Template, unknown_arguments
-
-_BACKREF: Final = "strawberry-definition"
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +276,7 @@ class SchemaRules:
         self, parent: GraphQLObjectType, name: str, graphql_field: GraphQLField
     ) -> FieldRule:
         coordinate = f"{parent.name}.{name}"
-        field = graphql_field.extensions.get(_BACKREF)
+        field = definition_of(graphql_field)
         own = hint_of(getattr(field, "directives", ()), coordinate)
         inherited = list(inherited_field_hints(parent, name, field))
         hints = [hint for hint in (own, *inherited) if hint is not None]
@@ -384,7 +382,7 @@ def _holds_a_list(kind: object) -> bool:
 def _python_names(graphql_field: GraphQLField) -> set[str]:
     """Return the names that Python gives a field's arguments."""
     return {
-        getattr(argument.extensions.get(_BACKREF), "python_name", name)
+        getattr(definition_of(argument), "python_name", name)
         for name, argument in graphql_field.args.items()
     }
 

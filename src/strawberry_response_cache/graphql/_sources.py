@@ -21,7 +21,8 @@ from strawberry.relay.fields import ConnectionExtension, NodeExtension
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 
-_BACKREF: Final = "strawberry-definition"
+from strawberry_response_cache.graphql._definitions import definition_of
+
 # They hand on what the resolver returned, for everyone alike.
 _HARMLESS_EXTENSIONS: Final = frozenset(
     {ConnectionExtension, InputMutationExtension, NodeExtension, SyncToAsyncExtension}
@@ -88,19 +89,19 @@ class Sources:
 
     def has_plain_id(self, parent: GraphQLObjectType) -> bool:
         """Whether an attribute tells the objects of a type apart as its ``id`` does."""
-        definition = parent.extensions.get(_BACKREF)
+        definition = definition_of(parent)
         origin = getattr(definition, "origin", None)
         if isinstance(origin, type) and issubclass(origin, Node):
             return not _overrides_node_id(parent)
         declared = parent.fields.get("id")
         if declared is None:
             return False
-        return self.of(parent, declared, declared.extensions.get(_BACKREF)) is Source.ATTRIBUTE
+        return self.of(parent, declared, definition_of(declared)) is Source.ATTRIBUTE
 
 
 def _picks_its_type(named: GraphQLNamedType) -> bool:
     """Whether code of the user's own picks the concrete type: as good as a resolver of its own."""
-    definition = named.extensions.get(_BACKREF)
+    definition = definition_of(named)
     return isinstance(definition, StrawberryObjectDefinition) and (
         definition.is_type_of is not None or definition.resolve_type is not None
     )
@@ -108,7 +109,7 @@ def _picks_its_type(named: GraphQLNamedType) -> bool:
 
 def _overrides_node_id(parent: GraphQLObjectType) -> bool:
     """Whether a Relay node resolves its id by code of the user's own."""
-    definition = parent.extensions.get(_BACKREF)
+    definition = definition_of(parent)
     origin = getattr(definition, "origin", None)
     own = getattr(getattr(origin, "resolve_id", None), "__func__", None)
     return own is not Node.resolve_id.__func__  # type: ignore[attr-defined] # a class method
