@@ -240,8 +240,11 @@ def face(request: pytest.FixtureRequest) -> Face:
     return Face(synchronous=request.param == "sync")
 
 
+Eventually = Callable[[Callable[[], object]], Awaitable[None]]
+
+
 @pytest.fixture
-def eventually() -> Callable[[Callable[[], object]], Awaitable[None]]:
+def eventually() -> Eventually:
     """Wait until a state is reached, and fail if it never is."""
 
     async def wait(condition: Callable[[], object]) -> None:

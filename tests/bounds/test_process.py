@@ -12,12 +12,12 @@ import pytest
 from strawberry_response_cache.core import CacheDetail, ResponseCache
 from strawberry_response_cache.core._flights import Failed, Flights, NotShared
 from strawberry_response_cache.core._sync_driver import ThreadWaiter
+from tests.conftest import Eventually
 from tests.faults.callers import until_idle
 
 if TYPE_CHECKING:
     from tests.bounds.conftest import KeepsNothing
 
-Eventually = Callable[[Callable[[], object]], Awaitable[None]]
 MANY = 100_000
 KEYS = 1_000
 """Keys of one round with a server, of which there are three."""

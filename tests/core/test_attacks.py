@@ -23,13 +23,14 @@ from strawberry_response_cache.core._parts import Part, Parts
 from strawberry_response_cache.core._port import Clear, Invalidate, Lookup, Unavailable
 from strawberry_response_cache.core._queue import PurgeQueue
 from strawberry_response_cache.core._redis.watchdog import Watchdog
-from tests.core.test_batches_that_wait import PATIENCE, until
+from tests.conftest import Eventually
+from tests.core.test_batches_that_wait import PATIENCE
 
 # -- Purges ------------------------------------------------------------------------------------------
 
 
 async def test_who_asks_after_a_purge_was_queued_joins_no_run_from_before_it(
-    new_cache: Callable[..., ResponseCache], new_server: Callable[..., Any]
+    new_cache: Callable[..., ResponseCache], new_server: Callable[..., Any], eventually: Eventually
 ) -> None:
     server = new_server()
     cache = new_cache(
@@ -47,7 +48,7 @@ async def test_who_asks_after_a_purge_was_queued_joins_no_run_from_before_it(
         return truth
 
     leader = asyncio.create_task(cache.remember(["k"], 60, slow, tags=["t"]))
-    await until(lambda: flights.is_open(cache._keyspace.keys(["k"]).entry))
+    await eventually(lambda: flights.is_open(cache._keyspace.keys(["k"]).entry))
     server.terminate()
     truth = "new"
     await cache.invalidate("t", queued=True)
@@ -127,7 +128,7 @@ async def test_the_cause_of_a_generators_error_stays(
 
 
 async def test_a_shared_error_takes_nothing_along_from_one_caller_to_the_next(
-    memory_cache: ResponseCache,
+    memory_cache: ResponseCache, eventually: Eventually
 ) -> None:
     gate = asyncio.Event()
     flights = memory_cache._engine.async_driver().flights
@@ -149,9 +150,9 @@ async def test_a_shared_error_takes_nothing_along_from_one_caller_to_the_next(
             return await ask()
 
     leader = asyncio.create_task(ask())
-    await until(lambda: flights.is_open(key))
+    await eventually(lambda: flights.is_open(key))
     joiners = [asyncio.create_task(ask_while_handling_something_else()) for _ in range(100)]
-    await until(lambda: (flight := flights._open.get(key)) and len(flight.waiters) == 100)
+    await eventually(lambda: (flight := flights._open.get(key)) and len(flight.waiters) == 100)
     gate.set()
     errors = {id(error): error for error in [await leader, *await asyncio.gather(*joiners)]}
     (error,) = errors.values()
@@ -187,7 +188,9 @@ def test_a_thread_after_the_end_of_the_interpreters_pools_is_served(
     assert raised.is_set()
 
 
-async def test_closing_waits_for_a_thread_that_needs_the_loop(memory_cache: ResponseCache) -> None:
+async def test_closing_waits_for_a_thread_that_needs_the_loop(
+    memory_cache: ResponseCache, eventually: Eventually
+) -> None:
     loop, began = asyncio.get_running_loop(), threading.Event()
 
     def through_the_loop() -> str:
@@ -196,7 +199,7 @@ async def test_closing_waits_for_a_thread_that_needs_the_loop(memory_cache: Resp
 
     pool = memory_cache._engine.sync_driver()._background
     refresh = pool.submit(through_the_loop)
-    await until(began.is_set)
+    await eventually(began.is_set)
     async with asyncio.timeout(PATIENCE):
         await memory_cache.aclose()
     assert refresh.result(0) == "value"

@@ -14,15 +14,9 @@ from strawberry_response_cache.core import (
     ResponseCache,
 )
 from strawberry_response_cache.core._flights import Flights
+from tests.conftest import Eventually
 
 PATIENCE = 60.0
-
-
-async def until(condition: Callable[[], object]) -> None:
-    """Let others go on until something is so."""
-    async with asyncio.timeout(PATIENCE):
-        while not condition():
-            await asyncio.sleep(0.001)
 
 
 def waiters(flights: Flights, key: str) -> int:
@@ -31,7 +25,7 @@ def waiters(flights: Flights, key: str) -> int:
 
 
 async def test_a_batch_notices_that_it_was_promoted_while_it_waits_for_another_key(
-    memory_cache: ResponseCache,
+    memory_cache: ResponseCache, eventually: Eventually
 ) -> None:
     cache, go = memory_cache, asyncio.Event()
     flights = cache._engine.async_driver().flights
@@ -49,9 +43,9 @@ async def test_a_batch_notices_that_it_was_promoted_while_it_waits_for_another_k
 
     whole = asyncio.create_task(cache.remember(["x"], 60, of_y))
     part = asyncio.create_task(cache.remember(["y"], 60, never))
-    await until(lambda: flights.is_open(x) and flights.is_open(y))
+    await eventually(lambda: flights.is_open(x) and flights.is_open(y))
     batch = asyncio.create_task(cache.remember_many([["x"], ["y"]], 60, load))
-    await until(lambda: waiters(flights, x) and waiters(flights, y))
+    await eventually(lambda: waiters(flights, x) and waiters(flights, y))
     part.cancel()
     go.set()
     async with asyncio.timeout(PATIENCE):
@@ -60,7 +54,7 @@ async def test_a_batch_notices_that_it_was_promoted_while_it_waits_for_another_k
 
 
 async def test_two_batches_that_watch_for_each_other_end(
-    new_cache: Callable[..., ResponseCache], valkey_url: str
+    new_cache: Callable[..., ResponseCache], valkey_url: str, eventually: Eventually
 ) -> None:
     """Each could become the one that watches for what the other waits for."""
     other, cache = new_cache(valkey_url), new_cache(valkey_url)
@@ -80,26 +74,28 @@ async def test_two_batches_that_watch_for_each_other_end(
 
     others = [asyncio.create_task(other.remember([key], 60, elsewhere)) for key in "ab"]
     theirs = other._engine.async_driver().flights
-    await until(lambda: len(theirs) == 2)
+    await eventually(lambda: len(theirs) == 2)
     raw = [other._keyspace.keys([key]).lease for key in "ab"]
     assert raw == [a, b]
     watchers = [asyncio.create_task(cache.remember([key], 60, mine)) for key in "ab"]
-    await until(lambda: flights.has(a) and flights.has(b))
+    await eventually(lambda: flights.has(a) and flights.has(b))
     batches = [
         asyncio.create_task(cache.remember_many([["a"], ["b"]], 60, load)),
         asyncio.create_task(cache.remember_many([["b"], ["a"]], 60, load)),
     ]
-    await until(lambda: waiters(flights, a) == waiters(flights, b) == 2)
+    await eventually(lambda: waiters(flights, a) == waiters(flights, b) == 2)
     for watcher in watchers:
         watcher.cancel()
-    await until(lambda: all(watcher.done() for watcher in watchers))
+    await eventually(lambda: all(watcher.done() for watcher in watchers))
     over.set()
     async with asyncio.timeout(PATIENCE):
         assert await asyncio.gather(*batches) == [["theirs"] * 2] * 2
         await asyncio.gather(*others)
 
 
-async def test_callers_of_a_failing_loader_share_its_error(memory_cache: ResponseCache) -> None:
+async def test_callers_of_a_failing_loader_share_its_error(
+    memory_cache: ResponseCache, eventually: Eventually
+) -> None:
     runs = 0
     gate = asyncio.Event()
     flights = memory_cache._engine.async_driver().flights
@@ -114,7 +110,7 @@ async def test_callers_of_a_failing_loader_share_its_error(memory_cache: Respons
     batches = [
         asyncio.create_task(memory_cache.remember_many([["k"]], 60, load)) for _ in range(20)
     ]
-    await until(lambda: waiters(flights, key) == 19)
+    await eventually(lambda: waiters(flights, key) == 19)
     gate.set()
     async with asyncio.timeout(PATIENCE):
         results = await asyncio.gather(*batches, return_exceptions=True)
@@ -128,7 +124,7 @@ async def test_callers_of_a_failing_loader_share_its_error(memory_cache: Respons
 
 
 async def test_a_batch_cancelled_as_its_commits_go_out_leaves_no_lease(
-    valkey_cache: ResponseCache, raw_valkey: Any
+    valkey_cache: ResponseCache, raw_valkey: Any, eventually: Eventually
 ) -> None:
     loop = asyncio.get_running_loop()
 
@@ -139,12 +135,12 @@ async def test_a_batch_cancelled_as_its_commits_go_out_leaves_no_lease(
     batch = asyncio.create_task(valkey_cache.remember_many([["a"], ["b"]], 60, load))
     with pytest.raises(asyncio.CancelledError):
         await batch
-    await until(lambda: not raw_valkey.keys("*:l:*"))
+    await eventually(lambda: not raw_valkey.keys("*:l:*"))
     assert len(valkey_cache._engine.async_driver().flights) == 0
 
 
 async def test_an_unserialisable_value_leaves_no_lease_of_the_others(
-    valkey_cache: ResponseCache, raw_valkey: Any, face: Any
+    valkey_cache: ResponseCache, raw_valkey: Any, face: Any, eventually: Eventually
 ) -> None:
     values: list[Any] = [LookupError(), 1, object()]
     keys = [["a"], ["b"], ["c"]]
@@ -159,7 +155,7 @@ async def test_an_unserialisable_value_leaves_no_lease_of_the_others(
 
     with pytest.raises(CacheSerializationError):
         await ask()
-    await until(lambda: not raw_valkey.keys("*:l:*"))
+    await eventually(lambda: not raw_valkey.keys("*:l:*"))
 
 
 def test_a_thread_hears_whichever_flight_ends_first(memory_cache: ResponseCache) -> None:
@@ -205,7 +201,7 @@ def test_a_thread_hears_whichever_flight_ends_first(memory_cache: ResponseCache)
 
 
 async def test_a_generator_that_asks_for_its_own_key_after_waiting_in_vain_ends(
-    new_cache: Callable[..., ResponseCache], valkey_url: str
+    new_cache: Callable[..., ResponseCache], valkey_url: str, eventually: Eventually
 ) -> None:
     other = new_cache(valkey_url)
     cache = new_cache(valkey_url, lease=1, wait_budget=1)
@@ -220,7 +216,7 @@ async def test_a_generator_that_asks_for_its_own_key_after_waiting_in_vain_ends(
         return (await cache.remember(["k"], 60, own)).value if depth == 1 else depth
 
     elsewhere = asyncio.create_task(other.remember(["k"], 60, never))
-    await until(lambda: len(other._engine.async_driver().flights))
+    await eventually(lambda: len(other._engine.async_driver().flights))
     async with asyncio.timeout(PATIENCE):
         response = await cache.remember(["k"], 60, own)
     assert (response.value, response.status) == (2, CacheStatus.BYPASS)

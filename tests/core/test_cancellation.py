@@ -1,15 +1,15 @@
 """A caller that is cancelled, at whatever step, leaves nothing behind: no lease, no flight, no waiter."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
 from strawberry_response_cache.core._scripts import COMMIT
+from tests.conftest import Eventually
 
-Eventually = Callable[[Callable[[], object]], Awaitable[None]]
 STEPS = 60
 """Far more steps of the loop than any of these calls takes on a store inside this process."""
 

@@ -4,7 +4,6 @@ import asyncio
 import subprocess
 import sys
 import threading
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ import redis
 import redis.asyncio
 
 from strawberry_response_cache.core import CacheSettings, CacheStatus, RedisHandle, ResponseCache
+from tests.conftest import Eventually
 
 UNHURRIED = CacheSettings(read_deadline=20, connect_deadline=20)
 
@@ -109,7 +109,7 @@ async def _closed_after_use(cache: ResponseCache) -> None:
 async def test_closing_closes_every_connection(
     valkey_url: str,
     raw_valkey: Any,
-    eventually: Callable[[Callable[[], object]], Awaitable[None]],
+    eventually: Eventually,
 ) -> None:
     async with ResponseCache.from_url(
         valkey_url, prefix="test", telemetry=False, read_deadline=20, connect_deadline=20
@@ -124,7 +124,7 @@ async def test_closing_closes_every_connection(
 async def test_closing_one_of_two_caches_leaves_the_other_whole_and_nothing_behind(
     valkey_url: str,
     raw_valkey: Any,
-    eventually: Callable[[Callable[[], object]], Awaitable[None]],
+    eventually: Eventually,
 ) -> None:
     handle = RedisHandle.from_url(valkey_url)
     one, other = (

@@ -1,7 +1,7 @@
 """A hit in local memory takes a short way, and nobody can tell by its answers."""
 
 import datetime
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,9 +16,8 @@ from strawberry_response_cache.core import (
 )
 from strawberry_response_cache.core._keys import Keyspace
 from strawberry_response_cache.core._local import keys_of
+from tests.conftest import Eventually
 from tests.core.test_memory import local
-
-Eventually = Callable[[Callable[[], object]], Awaitable[None]]
 
 
 def never() -> Any:

@@ -2,7 +2,7 @@
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -10,8 +10,7 @@ import pytest
 from strawberry.dataloader import DataLoader
 
 from strawberry_response_cache.core import CacheConfigurationError, ResponseCache
-
-Eventually = Callable[[Callable[[], object]], Awaitable[None]]
+from tests.conftest import Eventually
 
 
 class Loader:

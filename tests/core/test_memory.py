@@ -1,7 +1,7 @@
 """Local memory: bounded, coherent with purges, and empty whenever it cannot be trusted."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,8 +13,7 @@ from strawberry_response_cache.core._entry import Entry, Recording
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._news import hear
-
-Eventually = Callable[[Callable[[], object]], Awaitable[None]]
+from tests.conftest import Eventually
 
 
 class World:

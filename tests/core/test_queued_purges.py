@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,8 +13,8 @@ from strawberry_response_cache.core import CacheDetail, CacheStoreError, Respons
 from strawberry_response_cache.core._keys import Keyspace
 from strawberry_response_cache.core._port import Clear, Invalidate, Unavailable
 from strawberry_response_cache.core._queue import PurgeQueue
+from tests.conftest import Eventually
 
-Eventually = Callable[[Callable[[], object]], Awaitable[None]]
 ACME, OTHER = Keyspace("p", ("acme",)), Keyspace("p", ("other",))
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,8 +13,7 @@ from strawberry_response_cache.core import (
     CacheStatus,
     ResponseCache,
 )
-
-Eventually = Callable[[Callable[[], object]], Awaitable[None]]
+from tests.conftest import Eventually
 
 
 def make_dear(raw: Any, cache: ResponseCache, parts: list[str], cost_ms: int) -> None:

@@ -13,12 +13,12 @@ from strawberry_response_cache.core import (
     CacheStoreError,
     ResponseCache,
 )
+from tests.conftest import Eventually
 from tests.faults.callers import Callers, Runs
 from tests.faults.proxy import Proxy
 from tests.faults.stopwatch import Stopwatch
 from tests.faults.ways import AWAY
 
-Eventually: TypeAlias = Callable[[Callable[[], object]], Awaitable[None]]
 Ask: TypeAlias = Callable[..., Awaitable[CachedResponse[str]]]
 NEVER = 600.0
 """Longer than any test."""

@@ -2,19 +2,19 @@
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
 from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
+from tests.conftest import Eventually
 from tests.faults.callers import until_idle
 from tests.faults.proxy import Proxy
 from tests.faults.wire import Hold, Lose
 
 pytestmark = pytest.mark.quick
 
-Eventually = Callable[[Callable[[], object]], Awaitable[None]]
 CANCELLATIONS = 25
 
 

@@ -3,19 +3,18 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
+from tests.conftest import Eventually
 from tests.faults.callers import Callers
 from tests.faults.proxy import Proxy
 from tests.faults.stopwatch import Stopwatch
 from tests.faults.ways import AWAY, REQUESTS_LOST
 from tests.faults.wire import Cut, Hold, Trickle
-
-Eventually = Callable[[Callable[[], object]], Awaitable[None]]
 
 
 @pytest.mark.parametrize("way", AWAY)

@@ -3,17 +3,16 @@
 What the bytes of an entry come to when one is flipped is told in ``tests/core/test_entries.py``.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from strawberry_response_cache.core import CacheStatus, CacheStoreError, ResponseCache
+from tests.conftest import Eventually
 from tests.faults.callers import Callers, giving
 from tests.faults.proxy import Proxy
 from tests.faults.wire import Corrupt
-
-Eventually = Callable[[Callable[[], object]], Awaitable[None]]
 
 MASKS = [0x01, 0x02]
 """Digits become other digits, so that lengths are wrong; types become other types."""

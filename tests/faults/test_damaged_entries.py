@@ -2,18 +2,17 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import pytest
 
 from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
+from tests.conftest import Eventually
 from tests.faults.callers import Callers, giving
 from tests.faults.proxy import Proxy
 
 pytestmark = pytest.mark.quick
-
-Eventually = Callable[[Callable[[], object]], Awaitable[None]]
 
 
 def _flip_the_payload(stored: bytes) -> bytes:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from tests.conftest import Eventually
 from tests.faults.commands import Commands
 from tests.faults.proxy import Proxy
 from tests.faults.wire import (
@@ -27,7 +28,6 @@ from tests.faults.wire import (
     Truncate,
 )
 
-Eventually = Callable[[Callable[[], object]], Awaitable[None]]
 GET = b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n"
 REPLY = b"$5\r\nvalue\r\n"
 

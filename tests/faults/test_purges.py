@@ -1,18 +1,18 @@
 """A purge that a failing server did not confirm is an error, after the purge's own deadline."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import pytest
 
 from strawberry_response_cache.core import CacheStatus, CacheStoreError, ResponseCache
+from tests.conftest import Eventually
 from tests.faults.callers import Callers
 from tests.faults.proxy import Proxy
 from tests.faults.stopwatch import Stopwatch
 from tests.faults.ways import AWAY
 from tests.faults.wire import Cut, Delay
 
-Eventually = Callable[[Callable[[], object]], Awaitable[None]]
 PURGES = ["invalidate", "forget", "clear"]
 
 

@@ -1,12 +1,13 @@
 """A server that fails while it is read costs a run of the generator and the read deadline, no more."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
+from tests.conftest import Eventually
 from tests.faults.callers import Callers, Runs, giving
 from tests.faults.proxy import Proxy
 from tests.faults.stopwatch import Stopwatch
@@ -15,7 +16,6 @@ from tests.faults.wire import Cut, Delay, Hold, Lose, Trickle
 
 pytestmark = pytest.mark.quick
 
-Eventually = Callable[[Callable[[], object]], Awaitable[None]]
 BIG = "stored" * 500
 
 

@@ -4,13 +4,14 @@ The core's tests go into every corner on one server; these hold what a topology 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
 from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
+from tests.conftest import Eventually
 from tests.core.test_round_trips import Bill
 from tests.damages import flipped, foreign, into_list, name_of, truncated
 from tests.servers.topology import Topology, calls, clients
@@ -19,8 +20,6 @@ from tests.topologies.sources import Database
 
 HIT, MISS, BYPASS = CacheStatus.HIT, CacheStatus.MISS, CacheStatus.BYPASS
 PURGES = ["invalidate", "forget", "clear"]
-
-Eventually = Callable[[Callable[[], object]], Awaitable[None]]
 
 on_servers = pytest.mark.parametrize("store", ON_SERVERS, indirect=True)
 

@@ -1,18 +1,18 @@
 """A server is killed and comes back with an older snapshot: what was purged since stays purged."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
+from tests.conftest import Eventually
 from tests.servers import standalone
 from tests.servers.standalone import Standalone
 from tests.topologies.sources import Database
 
 PURGES = ["invalidate", "forget", "clear"]
 
-Eventually = Callable[[Callable[[], object]], Awaitable[None]]
 NewCache = Callable[..., ResponseCache]
 
 
