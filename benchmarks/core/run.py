@@ -21,7 +21,7 @@ def main() -> None:
     # Asked to end, it stops its server on the way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     rounds = 3 if arguments.quick else 30
-    sizes = {10: 5, 10_000: 2} if arguments.quick else {10: 20, 10_000: 5, 1_000_000: 3}
+    sizes = {10: 5, 10_000: 2} if arguments.quick else {10: 20, 10_000: 5, 1_000_000: 1}
     scenes: dict[str, Scene] = {
         "hits": lambda server: [
             *asyncio.run(hits.asynchronous(server, rounds * 10)),

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from strawberry_response_cache.core import CacheDetail, CachedResponse, CacheStatus
+from strawberry_response_cache.core._drivers.sync_driver import ThreadWaiter
 from strawberry_response_cache.core._entry import Entry, Recording, UnreadableEntryError
 from strawberry_response_cache.core._flights import Flight, Flights, Landed, Outcome
 from strawberry_response_cache.core._keys import EntryKeys
@@ -45,7 +46,6 @@ from strawberry_response_cache.core._requests import (
     Join,
     Pause,
 )
-from strawberry_response_cache.core._sync_driver import ThreadWaiter
 
 KEYS = EntryKeys("{n}:e:k", "{n}:l:k", "{n}:t")
 LEASE = Lease("token", "epoch", 3)

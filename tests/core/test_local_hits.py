@@ -150,7 +150,7 @@ async def test_it_stays_trusted_for_as_long_as_the_server_answers(
     cache = new_cache(url, local_bytes=1_000_000, local_max_lag=0.4)
     await local(cache, face, ["a"])
     driver: Any = cache._engine.sync_driver() if face.synchronous else cache._engine.async_driver()
-    (pulse,) = driver._backplane._pulses.values()
+    (pulse,) = driver.news._backplane._pulses.values()
     heard: set[float] = set()
 
     def is_heard_again_and_again() -> bool:

@@ -206,8 +206,8 @@ async def test_what_is_recorded_while_a_purge_goes_from_slot_to_slot_does_not_ou
     async def whole() -> str:
         return (await cache.remember(part_key, 60, part, tags=["t"])).value
 
-    driver = cache._engine.async_driver()
-    purge = driver.purge
+    purging = cache._engine.async_driver().purging
+    purge = purging.purge
     recorded = []
 
     async def purge_and_record(effect: Any) -> Any:
@@ -217,7 +217,7 @@ async def test_what_is_recorded_while_a_purge_goes_from_slot_to_slot_does_not_ou
 
     await whole()
     content = "new"
-    monkeypatch.setattr(driver, "purge", purge_and_record)
+    monkeypatch.setattr(purging, "purge", purge_and_record)
     await cache.invalidate("t")
 
     assert recorded[0] == "old", "its part stands in a slot that the purge has not reached"

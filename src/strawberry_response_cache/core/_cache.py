@@ -509,7 +509,7 @@ class ResponseCache:
         Raises:
             CacheStoreError: If it does not; requests would be answered all the same, uncached.
         """
-        self._engine.check(await self._engine.async_driver().perform(Ping()))
+        self._engine.check(await self._engine.async_driver().purging.perform(Ping()))
 
     def ping_sync(self) -> None:
         """Ask whether the server answers; the twin of `ping`.
@@ -517,7 +517,7 @@ class ResponseCache:
         Raises:
             CacheStoreError: If it does not.
         """
-        self._engine.check(self._engine.sync_driver().perform(Ping()))
+        self._engine.check(self._engine.sync_driver().purging.perform(Ping()))
 
     # -- The end -----------------------------------------------------------------------------------
 

@@ -9,8 +9,9 @@ import weakref
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from strawberry_response_cache.core._async_driver import AsyncDriver
-from strawberry_response_cache.core._driving import DriverSettings
+from strawberry_response_cache.core._drivers.async_driver import AsyncDriver
+from strawberry_response_cache.core._drivers.driving import DriverSettings
+from strawberry_response_cache.core._drivers.sync_driver import SyncDriver
 from strawberry_response_cache.core._errors import CacheStoreError
 from strawberry_response_cache.core._handle import RedisHandle
 from strawberry_response_cache.core._keys import Keyspace
@@ -19,7 +20,6 @@ from strawberry_response_cache.core._port import Unavailable
 from strawberry_response_cache.core._queue import PurgeQueue
 from strawberry_response_cache.core._remember import Limits
 from strawberry_response_cache.core._settings import CacheSettings
-from strawberry_response_cache.core._sync_driver import SyncDriver
 
 logger = logging.getLogger("strawberry_response_cache")
 

@@ -13,7 +13,8 @@ import contextvars
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, NoReturn, Protocol, TypeAlias
@@ -329,3 +330,16 @@ def _reaches(flight: Flight, targets: Leading) -> bool:
             seen.add(id(current))
             pending.extend(current.waits_for)
     return False
+
+
+@contextmanager
+def leading_flights(*flights: Flight) -> Iterator[None]:
+    """Mark the code inside as running in the generators of these flights."""
+    if not flights:
+        yield
+        return
+    token = leading.set((*leading.get(), *flights))
+    try:
+        yield
+    finally:
+        leading.reset(token)

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast
 
-from strawberry_response_cache.core._driving import own_error
 from strawberry_response_cache.core._port import Commit, Lookup, Release
 from strawberry_response_cache.core._requests import (
     Detach,
@@ -20,6 +19,7 @@ from strawberry_response_cache.core._requests import (
     Pause,
     RefreshInBackground,
     Request,
+    own_error,
 )
 
 if TYPE_CHECKING:

@@ -128,19 +128,19 @@ class Purges:
         driver = self._engine.async_driver()
         result = None
         for effect in [*purge.effects] * self._keyspace.passes:
-            if (result := await driver.purge(effect)) is not None:
+            if (result := await driver.purging.purge(effect)) is not None:
                 break
         if self._conclude(purge, result):
-            driver.keep_replaying(self._engine.queue)
+            driver.purging.keep_replaying(self._engine.queue)
 
     def _perform_sync(self, purge: _Purge) -> None:
         driver = self._engine.sync_driver()
         result = None
         for effect in [*purge.effects] * self._keyspace.passes:
-            if (result := driver.purge(effect)) is not None:
+            if (result := driver.purging.purge(effect)) is not None:
                 break
         if self._conclude(purge, result):
-            driver.keep_replaying(self._engine.queue)
+            driver.purging.keep_replaying(self._engine.queue)
 
     def _conclude(self, purge: _Purge, result: Unavailable | None) -> bool:
         """Tell this process and the observer of a purge that is over, and raise if it failed.
@@ -186,7 +186,7 @@ class Purges:
         queue = self._engine.queue
         if not queue.owes(self._keyspace):
             return False
-        await self._engine.async_driver().replay(queue)
+        await self._engine.async_driver().purging.replay(queue)
         return queue.owes(self._keyspace)
 
     def are_pending_sync(self) -> bool:
@@ -194,5 +194,5 @@ class Purges:
         queue = self._engine.queue
         if not queue.owes(self._keyspace):
             return False
-        self._engine.sync_driver().replay(queue)
+        self._engine.sync_driver().purging.replay(queue)
         return queue.owes(self._keyspace)

@@ -80,3 +80,13 @@ def owed(request: Request) -> Release | Renew | None:
             return effect
         case _:
             return None
+
+
+def own_error(error: BaseException) -> BaseException:
+    """Return the error that passed through a flow, as its generator raised it.
+
+    A StopIteration that leaves a generator is turned into a RuntimeError (PEP 479).
+    """
+    cause = error.__cause__
+    changed = isinstance(error, RuntimeError) and error.args == ("generator raised StopIteration",)
+    return cause if changed and isinstance(cause, StopIteration) else error

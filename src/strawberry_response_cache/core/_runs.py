@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import TypeVar
 
 from strawberry_response_cache.core._ahead import Ahead
-from strawberry_response_cache.core._async_driver import AsyncDriver
-from strawberry_response_cache.core._driving import is_in_a_loop
+from strawberry_response_cache.core._drivers.async_driver import AsyncDriver
+from strawberry_response_cache.core._drivers.driving import is_in_a_loop
+from strawberry_response_cache.core._drivers.sync_driver import SyncDriver
 from strawberry_response_cache.core._engine import Engine
 from strawberry_response_cache.core._flights import leading
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace
@@ -19,7 +20,6 @@ from strawberry_response_cache.core._purges import Purges
 from strawberry_response_cache.core._recipe import Recipe
 from strawberry_response_cache.core._remember import Limits, Remember
 from strawberry_response_cache.core._response import CachedResponse
-from strawberry_response_cache.core._sync_driver import SyncDriver
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ from graphql.pyutils import Path
 
 from strawberry_response_cache.core import ResponseCache
 from strawberry_response_cache.core._ahead import Ahead
-from strawberry_response_cache.core._driving import leading_flights
+from strawberry_response_cache.core._flights import leading_flights
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.graphql._passage import Admitted
 

@@ -11,7 +11,7 @@ from graphql import ExecutionResult
 from graphql.execution import Executor
 
 from strawberry_response_cache.core import CacheError, ResponseCache
-from strawberry_response_cache.core._driving import is_in_a_loop
+from strawberry_response_cache.core._drivers.driving import is_in_a_loop
 from strawberry_response_cache.graphql._context import PurgeOptions, Reach, RequestContext
 from strawberry_response_cache.graphql._entities import MOST_PURGED
 from strawberry_response_cache.graphql._plan import Setting

@@ -8,31 +8,18 @@ import asyncio
 import contextvars
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from strawberry_response_cache.core._driving import (
-    OWN_LAG,
-    REPLAY_INTERVAL,
-    DriverSettings,
-    Tries,
-    is_in_a_loop,
-    leading_flights,
-    own_error,
-    report,
-    will_never_do,
-)
-from strawberry_response_cache.core._flights import Flights, Outcome, leading
+from strawberry_response_cache.core._drivers.async_news import AsyncNews
+from strawberry_response_cache.core._drivers.async_purging import AsyncPurging
+from strawberry_response_cache.core._drivers.driving import DriverSettings, is_in_a_loop, report
+from strawberry_response_cache.core._flights import Flights, Outcome, leading, leading_flights
 from strawberry_response_cache.core._many import AT_ONCE, ON_THE_STORE, Many
-from strawberry_response_cache.core._memory import Memory
-from strawberry_response_cache.core._news import hear
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._port import Commit, Effect, Lookup, Release, Renew, Unavailable
-from strawberry_response_cache.core._queue import PurgeQueue
-from strawberry_response_cache.core._redis.async_backplane import AsyncBackplane
 from strawberry_response_cache.core._redis.async_transport import AsyncTransport
-from strawberry_response_cache.core._redis.listening import Listening
 from strawberry_response_cache.core._requests import (
     CallerGoneError,
     Detach,
@@ -43,6 +30,7 @@ from strawberry_response_cache.core._requests import (
     RefreshInBackground,
     Request,
     owed,
+    own_error,
 )
 from strawberry_response_cache.core._response import CachedResponse
 
@@ -74,38 +62,24 @@ class AsyncDriver:
     Args:
         transport: Where effects go.
         settings: The numbers to decide by.
+
+    Attributes:
+        flights: What runs now.
+        transport: Where effects go.
+        news: What is heard from others.
+        memory: The local memory, if it is on.
+        purging: What is asked outside of any flow.
     """
 
     def __init__(self, transport: AsyncTransport, settings: DriverSettings) -> None:
         self.flights = Flights(AsyncWaiter)
         self.transport = transport
+        self.news = AsyncNews(transport, settings)
+        self.memory = self.news.memory
+        self.purging = AsyncPurging(transport, settings)
         self._settings = settings
         self._background: set[asyncio.Future[Any]] = set()
         self._refreshes: set[asyncio.Task[Any]] = set()
-        self._sleepers: dict[str, list[asyncio.Future[None]]] = {}
-        self._replaying: asyncio.Task[None] | None = None
-        self.memory = (
-            Memory(
-                max_bytes=settings.local_bytes,
-                ttl=settings.local_ttl,
-                is_trusted=self._is_trusted,
-            )
-            if settings.local_bytes
-            else None
-        )
-        self._backplane = AsyncBackplane(
-            transport.sources,
-            Listening(
-                settings.channel,
-                settings.listening_interval,
-                settings.local_max_lag,
-                settings.connect_deadline,
-                partial(hear, memory=self.memory, wake=self._wake),
-                self._news_were_lost,
-            ),
-        )
-        if self.memory is not None:
-            self._backplane.start()
 
     async def run(self, flow: Flow[T], generator: Generator, subject: Subject) -> CachedResponse[T]:
         """Drive a flow to its end, and return or raise what it does."""
@@ -205,7 +179,7 @@ class AsyncDriver:
                 case Join(waiter):
                     joins[at] = cast("AsyncWaiter", waiter).future
                 case Pause(seconds, lease_key):
-                    pauses[at] = asyncio.ensure_future(self._sleep(seconds, lease_key))
+                    pauses[at] = asyncio.ensure_future(self.news.sleep(seconds, lease_key))
         try:
             await asyncio.wait(
                 {*joins.values(), *pauses.values()}, return_when=asyncio.FIRST_COMPLETED
@@ -281,7 +255,7 @@ class AsyncDriver:
                 await cast("AsyncWaiter", waiter).future
                 return time.monotonic() - began
             case Pause(seconds, lease_key):
-                return await self._sleep(seconds, lease_key)
+                return await self.news.sleep(seconds, lease_key)
             case RefreshInBackground(flow):
                 return self._refresh_beside(flow, generator, subject)
             case Detach(effect):
@@ -340,98 +314,6 @@ class AsyncDriver:
         self._hold(task)
         return True
 
-    # -- Waiting, and being woken ------------------------------------------------------------------
-
-    async def _sleep(self, seconds: float, lease_key: str) -> float:
-        """Wait until a lease is said to have ended, but no longer than this; return how long."""
-        self._backplane.start()
-        loop = asyncio.get_running_loop()
-        sleeper: asyncio.Future[None] = loop.create_future()
-        self._sleepers.setdefault(lease_key, []).append(sleeper)
-        began = time.monotonic()
-        timer = loop.call_later(seconds, self._wake, lease_key)
-        try:
-            await sleeper
-        finally:
-            timer.cancel()
-            sleepers = self._sleepers.get(lease_key)
-            if sleepers is not None and sleeper in sleepers:
-                sleepers.remove(sleeper)
-                if not sleepers:
-                    del self._sleepers[lease_key]
-        return time.monotonic() - began
-
-    def _wake(self, lease_key: str) -> None:
-        for sleeper in self._sleepers.pop(lease_key, ()):
-            if not sleeper.done():
-                sleeper.set_result(None)
-
-    def _is_trusted(self) -> bool:
-        return self._backplane.is_live()
-
-    def _news_were_lost(self) -> None:
-        if self.memory is not None:
-            self.memory.forget_everything()
-
-    # -- Purges ------------------------------------------------------------------------------------
-
-    async def purge(self, effect: Effect[Unavailable | None]) -> Unavailable | None:
-        """Try a purge until it is done or its deadline ends, also if the caller is cancelled."""
-        task = asyncio.get_running_loop().create_task(self._purge(effect))
-        self._hold(task)
-        return await asyncio.shield(task)
-
-    async def _purge(self, effect: Effect[Unavailable | None]) -> Unavailable | None:
-        tries = Tries(self._settings.invalidate_deadline)
-        while True:
-            result = await self.perform(effect, tries.left)
-            if result is None or will_never_do(result) or (pause := tries.pause()) is None:
-                return result
-            await asyncio.sleep(pause)
-
-    async def perform(self, effect: Effect[R], deadline: float | None = None) -> R:
-        """Ask the store once, with a deadline of its own, and wait for the answer no longer.
-
-        Args:
-            effect: What to ask.
-            deadline: Seconds, connecting included; None for that of a purge.
-        """
-        answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        seconds = self._settings.invalidate_deadline if deadline is None else deadline
-        self.transport.submit(effect, partial(_answer, answer), deadline=seconds)
-        try:
-            async with asyncio.timeout(seconds + OWN_LAG):
-                result = await answer
-        except TimeoutError as error:
-            result = effect.unavailable(error)
-        if isinstance(result, Unavailable):
-            self._settings.on_failure(result)
-        return result
-
-    async def replay(self, queue: PurgeQueue) -> bool:
-        """Try once what is owed; return whether nothing is owed any more."""
-        with closing(queue.replay()) as steps:
-            result: Unavailable | None = None
-            while True:
-                try:
-                    effect = steps.send(result)
-                except StopIteration as end:
-                    return bool(end.value)
-                answer: asyncio.Future[Unavailable | None] = (
-                    asyncio.get_running_loop().create_future()
-                )
-                self.transport.submit(effect, partial(_answer, answer))
-                result = await answer
-
-    def keep_replaying(self, queue: PurgeQueue) -> None:
-        """Try again and again, beside everything else, until nothing is owed."""
-        if self._replaying is None or self._replaying.done():
-            self._replaying = asyncio.get_running_loop().create_task(self._keep_replaying(queue))
-
-    async def _keep_replaying(self, queue: PurgeQueue) -> None:
-        while not await self.replay(queue):  # noqa: ASYNC110 - a server tells nobody that it is back
-            await asyncio.sleep(REPLAY_INTERVAL)
-
     # -- Ends --------------------------------------------------------------------------------------
 
     def _close(self, flow: Flow[Any], error: BaseException) -> None:
@@ -459,10 +341,8 @@ class AsyncDriver:
         """Wait until nothing is left in the background."""
         while self._background:
             await asyncio.wait(self._background)
-        if self._replaying is not None:
-            self._replaying.cancel()
-            await asyncio.wait({self._replaying})
-        await self._backplane.aclose()
+        await self.purging.drain()
+        await self.news.aclose()
 
 
 async def _nothing() -> None:

@@ -2,12 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from strawberry_response_cache.core._flights import Flight, leading
 from strawberry_response_cache.core._observer import LookedUp, Observer, PutIn, Subject
 from strawberry_response_cache.core._port import (
     Commit,
@@ -128,29 +126,6 @@ def report(
         recording = effect.recording
         ttl, size, tags = recording.ttl_ms / 1000, len(recording.payload), len(recording.tags)
         observer.put_in(PutIn(subject, started_ns, time.time_ns(), ttl, size, tags, error))
-
-
-@contextmanager
-def leading_flights(*flights: Flight) -> Iterator[None]:
-    """Mark the code inside as running in the generators of these flights."""
-    if not flights:
-        yield
-        return
-    token = leading.set((*leading.get(), *flights))
-    try:
-        yield
-    finally:
-        leading.reset(token)
-
-
-def own_error(error: BaseException) -> BaseException:
-    """Return the error that passed through a flow, as its generator raised it.
-
-    A StopIteration that leaves a generator is turned into a RuntimeError (PEP 479).
-    """
-    cause = error.__cause__
-    changed = isinstance(error, RuntimeError) and error.args == ("generator raised StopIteration",)
-    return cause if changed and isinstance(cause, StopIteration) else error
 
 
 def is_in_a_loop() -> bool:

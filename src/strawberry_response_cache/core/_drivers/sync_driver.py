@@ -9,23 +9,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from strawberry_response_cache.core._driving import (
-    REPLAY_INTERVAL,
-    DriverSettings,
-    Tries,
-    leading_flights,
-    own_error,
-    report,
-    will_never_do,
-)
-from strawberry_response_cache.core._flights import Flights, Outcome, leading
+from strawberry_response_cache.core._drivers.driving import DriverSettings, report
+from strawberry_response_cache.core._drivers.sync_news import SyncNews
+from strawberry_response_cache.core._drivers.sync_purging import SyncPurging
+from strawberry_response_cache.core._flights import Flights, Outcome, leading, leading_flights
 from strawberry_response_cache.core._many import AT_ONCE, ON_THE_STORE, Many
-from strawberry_response_cache.core._memory import Memory
-from strawberry_response_cache.core._news import hear
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._port import (
     Commit,
@@ -35,9 +27,6 @@ from strawberry_response_cache.core._port import (
     Renew,
     Unavailable,
 )
-from strawberry_response_cache.core._queue import PurgeQueue
-from strawberry_response_cache.core._redis.listening import Listening
-from strawberry_response_cache.core._redis.sync_backplane import SyncBackplane
 from strawberry_response_cache.core._redis.sync_transport import SyncTransport
 from strawberry_response_cache.core._requests import (
     CallerGoneError,
@@ -49,6 +38,7 @@ from strawberry_response_cache.core._requests import (
     RefreshInBackground,
     Request,
     owed,
+    own_error,
 )
 from strawberry_response_cache.core._response import CachedResponse
 
@@ -79,40 +69,24 @@ class SyncDriver:
     Args:
         transport: Where effects go.
         settings: The numbers to decide by.
+
+    Attributes:
+        flights: What runs now.
+        transport: Where effects go.
+        news: What is heard from others.
+        memory: The local memory, if it is on.
+        purging: What is asked outside of any flow.
     """
 
     def __init__(self, transport: SyncTransport, settings: DriverSettings) -> None:
         self.flights = Flights(ThreadWaiter)
         self.transport = transport
+        self.news = SyncNews(transport, settings)
+        self.memory = self.news.memory
+        self.purging = SyncPurging(transport, settings)
         self._settings = settings
-        self._lock = threading.Lock()
-        self._sleepers: dict[str, list[threading.Event]] = {}
-        self._replaying: threading.Thread | None = None
-        self._stopping = threading.Event()
         self._room = threading.BoundedSemaphore(max(1, settings.max_background))
         self._background = self._new_background()
-        self.memory = (
-            Memory(
-                max_bytes=settings.local_bytes,
-                ttl=settings.local_ttl,
-                is_trusted=self._is_trusted,
-            )
-            if settings.local_bytes
-            else None
-        )
-        self._backplane = SyncBackplane(
-            transport.sources,
-            Listening(
-                settings.channel,
-                settings.listening_interval,
-                settings.local_max_lag,
-                settings.connect_deadline,
-                partial(hear, memory=self.memory, wake=self._wake),
-                self._news_were_lost,
-            ),
-        )
-        if self.memory is not None:
-            self._backplane.start()
 
     def _new_background(self) -> ThreadPoolExecutor:
         workers = max(1, self._settings.max_background)
@@ -207,7 +181,7 @@ class SyncDriver:
         ends = [*(ends for _, ends in joins.values()), *(now + p.seconds for p in pauses.values())]
         # One that was woken before it had this bell rings no more.
         if all(thread.outcome is None for thread, _ in joins.values()):
-            with self._asleep(bell, [pause.lease_key for pause in pauses.values()]):
+            with self.news.ringing(bell, [pause.lease_key for pause in pauses.values()]):
                 bell.wait(max(0.0, min(ends) - now))
         now = time.monotonic()
         over = [at for at, (thread, ends) in joins.items() if thread.outcome or ends <= now]
@@ -241,7 +215,7 @@ class SyncDriver:
                 cast("ThreadWaiter", waiter).event.wait(wait_budget)
                 return time.monotonic() - began
             case Pause(seconds, lease_key):
-                return self._sleep(seconds, lease_key)
+                return self.news.sleep(seconds, lease_key)
             case RefreshInBackground(flow):
                 return self._refresh_beside(flow, generator, subject)
             case Detach(effect):
@@ -320,108 +294,14 @@ class SyncDriver:
             return False
         return True
 
-    # -- Waiting, and being woken ------------------------------------------------------------------
-
-    def _sleep(self, seconds: float, lease_key: str) -> float:
-        """Wait until a lease is said to have ended, but no longer than this; return how long."""
-        bell, began = threading.Event(), time.monotonic()
-        with self._asleep(bell, [lease_key]):
-            bell.wait(seconds)
-        return time.monotonic() - began
-
-    @contextmanager
-    def _asleep(self, bell: threading.Event, lease_keys: Sequence[str]) -> Iterator[None]:
-        """Ring a bell whenever one of these leases is said to have ended."""
-        if lease_keys:
-            self._backplane.start()
-        with self._lock:
-            for key in lease_keys:
-                self._sleepers.setdefault(key, []).append(bell)
-        try:
-            yield
-        finally:
-            with self._lock:
-                for key in lease_keys:
-                    sleepers = self._sleepers.get(key)
-                    if sleepers is not None and bell in sleepers:
-                        sleepers.remove(bell)
-                        if not sleepers:
-                            del self._sleepers[key]
-
-    def _wake(self, lease_key: str) -> None:
-        with self._lock:
-            sleepers = self._sleepers.pop(lease_key, [])
-        for sleeper in sleepers:
-            sleeper.set()
-
-    def _is_trusted(self) -> bool:
-        return self._backplane.is_live()
-
-    def _news_were_lost(self) -> None:
-        if self.memory is not None:
-            self.memory.forget_everything()
-
-    # -- Purges ------------------------------------------------------------------------------------
-
-    def purge(self, effect: Effect[Unavailable | None]) -> Unavailable | None:
-        """Try a purge until it is done or its deadline ends."""
-        tries = Tries(self._settings.invalidate_deadline)
-        while True:
-            result = self.perform(effect, tries.left)
-            if result is None or will_never_do(result) or (pause := tries.pause()) is None:
-                return result
-            time.sleep(pause)
-
-    def perform(self, effect: Effect[R], deadline: float | None = None) -> R:
-        """Ask the store once, with a deadline of its own.
-
-        Args:
-            effect: What to ask.
-            deadline: Seconds for the answer, without connecting; None for that of a purge.
-        """
-        seconds = self._settings.invalidate_deadline if deadline is None else deadline
-        result = self.transport.perform(effect, deadline=seconds)
-        if isinstance(result, Unavailable):
-            self._settings.on_failure(result)
-        return result
-
-    def replay(self, queue: PurgeQueue) -> bool:
-        """Try once what is owed; return whether nothing is owed any more."""
-        with closing(queue.replay()) as steps:
-            result: Unavailable | None = None
-            while True:
-                try:
-                    effect = steps.send(result)
-                except StopIteration as end:
-                    return bool(end.value)
-                result = self.transport.perform(effect)
-
-    def keep_replaying(self, queue: PurgeQueue) -> None:
-        """Try again and again, beside everything else, until nothing is owed."""
-        with self._lock:
-            if self._replaying is not None and self._replaying.is_alive():
-                return
-            self._stopping.clear()
-            self._replaying = threading.Thread(
-                target=self._keep_replaying,
-                args=(queue,),
-                name="response-cache-replay",
-                daemon=True,
-            )
-            self._replaying.start()
-
-    def _keep_replaying(self, queue: PurgeQueue) -> None:
-        while not self._stopping.is_set() and not self.replay(queue):
-            self._stopping.wait(REPLAY_INTERVAL)
-
     # -- Ends --------------------------------------------------------------------------------------
 
     def drain(self) -> None:
         """Wait until nothing is left in the background."""
         self._background.shutdown(wait=True)
         self._background = self._new_background()
-        self._stopping.set()
-        self._backplane.close()
+        self.purging.drain()
+        self.news.close()
 
 
 def _nothing() -> None:

@@ -1,0 +1,82 @@
+"""What an event loop hears from others: that something was purged, that a lease has ended."""
+
+import asyncio
+import time
+from functools import partial
+
+from strawberry_response_cache.core._drivers.driving import DriverSettings
+from strawberry_response_cache.core._memory import Memory
+from strawberry_response_cache.core._news import hear
+from strawberry_response_cache.core._redis.async_backplane import AsyncBackplane
+from strawberry_response_cache.core._redis.async_transport import AsyncTransport
+from strawberry_response_cache.core._redis.listening import Listening
+
+
+class AsyncNews:
+    """Wakes those who wait for leases, and keeps local memory right.
+
+    Args:
+        transport: Whose servers to listen to.
+        settings: The numbers to decide by.
+
+    Attributes:
+        memory: The local memory of the event loop, if it is on.
+    """
+
+    def __init__(self, transport: AsyncTransport, settings: DriverSettings) -> None:
+        self.memory: Memory | None = None
+        self._sleepers: dict[str, list[asyncio.Future[None]]] = {}
+        if settings.local_bytes:
+            self.memory = Memory(
+                max_bytes=settings.local_bytes,
+                ttl=settings.local_ttl,
+                is_trusted=self._is_trusted,
+            )
+        self._backplane = AsyncBackplane(
+            transport.sources,
+            Listening(
+                settings.channel,
+                settings.listening_interval,
+                settings.local_max_lag,
+                settings.connect_deadline,
+                partial(hear, memory=self.memory, wake=self._wake),
+                self._were_lost,
+            ),
+        )
+        if self.memory is not None:
+            self._backplane.start()
+
+    async def sleep(self, seconds: float, lease_key: str) -> float:
+        """Wait until a lease is said to have ended, but no longer than this; return how long."""
+        self._backplane.start()
+        loop = asyncio.get_running_loop()
+        sleeper: asyncio.Future[None] = loop.create_future()
+        self._sleepers.setdefault(lease_key, []).append(sleeper)
+        began = time.monotonic()
+        timer = loop.call_later(seconds, self._wake, lease_key)
+        try:
+            await sleeper
+        finally:
+            timer.cancel()
+            sleepers = self._sleepers.get(lease_key)
+            if sleepers is not None and sleeper in sleepers:
+                sleepers.remove(sleeper)
+                if not sleepers:
+                    del self._sleepers[lease_key]
+        return time.monotonic() - began
+
+    async def aclose(self) -> None:
+        """Listen no longer."""
+        await self._backplane.aclose()
+
+    def _wake(self, lease_key: str) -> None:
+        for sleeper in self._sleepers.pop(lease_key, ()):
+            if not sleeper.done():
+                sleeper.set_result(None)
+
+    def _is_trusted(self) -> bool:
+        return self._backplane.is_live()
+
+    def _were_lost(self) -> None:
+        if self.memory is not None:
+            self.memory.forget_everything()

@@ -1,0 +1,103 @@
+"""Purges and pings of an event loop: asked outside of any flow, with deadlines of their own."""
+
+import asyncio
+from contextlib import closing
+from typing import Any, TypeVar
+
+from strawberry_response_cache.core._drivers.driving import (
+    OWN_LAG,
+    REPLAY_INTERVAL,
+    DriverSettings,
+    Tries,
+    will_never_do,
+)
+from strawberry_response_cache.core._port import Effect, Unavailable
+from strawberry_response_cache.core._queue import PurgeQueue
+from strawberry_response_cache.core._redis.async_transport import AsyncTransport
+
+R = TypeVar("R")
+
+
+class AsyncPurging:
+    """Sees that purges are done, or known to have failed.
+
+    Args:
+        transport: Where effects go.
+        settings: The numbers to decide by.
+    """
+
+    def __init__(self, transport: AsyncTransport, settings: DriverSettings) -> None:
+        self._transport = transport
+        self._settings = settings
+        self._trying: set[asyncio.Task[Any]] = set()
+        self._replaying: asyncio.Task[None] | None = None
+
+    async def purge(self, effect: Effect[Unavailable | None]) -> Unavailable | None:
+        """Try a purge until it is done or its deadline ends, also if the caller is cancelled."""
+        task = asyncio.get_running_loop().create_task(self._purge(effect))
+        self._trying.add(task)
+        task.add_done_callback(self._trying.discard)
+        return await asyncio.shield(task)
+
+    async def _purge(self, effect: Effect[Unavailable | None]) -> Unavailable | None:
+        tries = Tries(self._settings.invalidate_deadline)
+        while True:
+            result = await self.perform(effect, tries.left)
+            if result is None or will_never_do(result) or (pause := tries.pause()) is None:
+                return result
+            await asyncio.sleep(pause)
+
+    async def perform(self, effect: Effect[R], deadline: float | None = None) -> R:
+        """Ask the store once, with a deadline of its own, and wait for the answer no longer.
+
+        Args:
+            effect: What to ask.
+            deadline: Seconds, connecting included; None for that of a purge.
+        """
+        seconds = self._settings.invalidate_deadline if deadline is None else deadline
+        try:
+            async with asyncio.timeout(seconds + OWN_LAG):
+                result = await self._ask(effect, seconds)
+        except TimeoutError as error:
+            result = effect.unavailable(error)
+        if isinstance(result, Unavailable):
+            self._settings.on_failure(result)
+        return result
+
+    async def _ask(self, effect: Effect[R], deadline: float | None = None) -> R:
+        answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+
+        def arrived(result: R) -> None:
+            if not answer.done():
+                answer.set_result(result)
+
+        self._transport.submit(effect, arrived, deadline=deadline)
+        return await answer
+
+    async def replay(self, queue: PurgeQueue) -> bool:
+        """Try once what is owed; return whether nothing is owed any more."""
+        with closing(queue.replay()) as steps:
+            result: Unavailable | None = None
+            while True:
+                try:
+                    effect = steps.send(result)
+                except StopIteration as end:
+                    return bool(end.value)
+                result = await self._ask(effect)
+
+    def keep_replaying(self, queue: PurgeQueue) -> None:
+        """Try again and again, beside everything else, until nothing is owed."""
+        if self._replaying is None or self._replaying.done():
+            self._replaying = asyncio.get_running_loop().create_task(self._keep_replaying(queue))
+
+    async def _keep_replaying(self, queue: PurgeQueue) -> None:
+        while not await self.replay(queue):  # noqa: ASYNC110 - a server tells nobody that it is back
+            await asyncio.sleep(REPLAY_INTERVAL)
+
+    async def drain(self) -> None:
+        """Wait until no purge is being tried, and replay no longer."""
+        while self._trying:
+            await asyncio.wait(self._trying)
+        if self._replaying is not None:
+            self._replaying.cancel()
+            await asyncio.wait({self._replaying})

@@ -1,0 +1,93 @@
+"""What the threads hear from others: that something was purged, that a lease has ended."""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+
+from strawberry_response_cache.core._drivers.driving import DriverSettings
+from strawberry_response_cache.core._memory import Memory
+from strawberry_response_cache.core._news import hear
+from strawberry_response_cache.core._redis.listening import Listening
+from strawberry_response_cache.core._redis.sync_backplane import SyncBackplane
+from strawberry_response_cache.core._redis.sync_transport import SyncTransport
+
+
+class SyncNews:
+    """Wakes those who wait for leases, and keeps local memory right; the twin of `AsyncNews`.
+
+    Args:
+        transport: Whose servers to listen to.
+        settings: The numbers to decide by.
+
+    Attributes:
+        memory: The local memory of the threads, if it is on.
+    """
+
+    def __init__(self, transport: SyncTransport, settings: DriverSettings) -> None:
+        self.memory: Memory | None = None
+        self._lock = threading.Lock()
+        self._sleepers: dict[str, list[threading.Event]] = {}
+        if settings.local_bytes:
+            self.memory = Memory(
+                max_bytes=settings.local_bytes,
+                ttl=settings.local_ttl,
+                is_trusted=self._is_trusted,
+            )
+        self._backplane = SyncBackplane(
+            transport.sources,
+            Listening(
+                settings.channel,
+                settings.listening_interval,
+                settings.local_max_lag,
+                settings.connect_deadline,
+                partial(hear, memory=self.memory, wake=self._wake),
+                self._were_lost,
+            ),
+        )
+        if self.memory is not None:
+            self._backplane.start()
+
+    def sleep(self, seconds: float, lease_key: str) -> float:
+        """Wait until a lease is said to have ended, but no longer than this; return how long."""
+        bell, began = threading.Event(), time.monotonic()
+        with self.ringing(bell, [lease_key]):
+            bell.wait(seconds)
+        return time.monotonic() - began
+
+    @contextmanager
+    def ringing(self, bell: threading.Event, lease_keys: Sequence[str]) -> Iterator[None]:
+        """Ring a bell whenever one of these leases is said to have ended."""
+        if lease_keys:
+            self._backplane.start()
+        with self._lock:
+            for key in lease_keys:
+                self._sleepers.setdefault(key, []).append(bell)
+        try:
+            yield
+        finally:
+            with self._lock:
+                for key in lease_keys:
+                    sleepers = self._sleepers.get(key)
+                    if sleepers is not None and bell in sleepers:
+                        sleepers.remove(bell)
+                        if not sleepers:
+                            del self._sleepers[key]
+
+    def close(self) -> None:
+        """Listen no longer."""
+        self._backplane.close()
+
+    def _wake(self, lease_key: str) -> None:
+        with self._lock:
+            sleepers = self._sleepers.pop(lease_key, [])
+        for sleeper in sleepers:
+            sleeper.set()
+
+    def _is_trusted(self) -> bool:
+        return self._backplane.is_live()
+
+    def _were_lost(self) -> None:
+        if self.memory is not None:
+            self.memory.forget_everything()
