@@ -149,7 +149,7 @@ async def test_a_key_leaves_nothing_behind_while_the_store_is_away(
 async def test_the_table_of_flights_is_empty_when_all_have_landed(
     new_keys: Iterator[str], keeps_nothing: "KeepsNothing"
 ) -> None:
-    flights = Flights(ThreadWaiter)
+    flights = Flights(ThreadWaiter, max_flights=1000, max_waiting=1000)
 
     async def work() -> None:
         for key in itertools.islice(new_keys, MANY):
@@ -218,6 +218,37 @@ async def test_callers_who_wait_for_another_process_and_give_up_are_forgotten(
         await until_idle(valkey_cache)
 
     await keeps_nothing(work, callers)
+
+
+async def test_no_more_callers_wait_than_may(
+    new_cache: Callable[..., ResponseCache], new_keys: Iterator[str], eventually: Eventually
+) -> None:
+    cache = new_cache("memory://", max_waiting=50)
+    entered, finish = asyncio.Event(), asyncio.Event()
+    alone = 0
+
+    async def stuck() -> str:
+        entered.set()
+        await finish.wait()
+        return "value"
+
+    async def quick() -> str:
+        nonlocal alone
+        alone += 1
+        return "value"
+
+    key = [next(new_keys)]
+    leader = asyncio.create_task(cache.remember(key, 60, stuck))
+    await entered.wait()
+    waiting = [asyncio.create_task(cache.remember(key, 60, quick)) for _ in range(50)]
+    flights = cache._engine.async_driver().flights
+    await eventually(lambda: flights._waiting == 50)
+    for _ in range(MANY // KEYS):
+        await asyncio.gather(*(cache.remember(key, 60, quick) for _ in range(KEYS)))
+    assert (alone, flights._waiting) == (MANY, 50)
+    finish.set()
+    await asyncio.gather(leader, *waiting)
+    assert (alone, flights._waiting) == (MANY, 0)
 
 
 async def test_a_tenant_leaves_nothing_behind(

@@ -74,11 +74,15 @@ CLOCK = itertools.count(0, 1e-6)
 """A clock that goes on with every look at it."""
 
 
+def new_flights(max_flights: int = 1000, max_waiting: int = 1000) -> Flights:
+    return Flights(ThreadWaiter, max_flights=max_flights, max_waiting=max_waiting)
+
+
 class Script:
     """One caller and the answers that a test gives it."""
 
     def __init__(self, flights: Flights | None = None, **more: Any) -> None:
-        self.flights = Flights(ThreadWaiter) if flights is None else flights
+        self.flights = new_flights() if flights is None else flights
         self.remember: Remember[int] = Remember(
             KEYS,
             Numbers(),
@@ -624,7 +628,9 @@ def worlds(
     """Make worlds of one kind; callers of one process share its flights."""
 
     def new() -> World:
-        shared = [flights(ThreadWaiter) for _ in range(processes)]
+        shared = [
+            flights(ThreadWaiter, max_flights=1000, max_waiting=1000) for _ in range(processes)
+        ]
         callers = [
             Caller(
                 remember(
@@ -700,8 +706,63 @@ def test_a_flight_that_forgets_its_waiters_is_noticed() -> None:
     assert "waits for ever" in wrong
 
 
+def test_one_more_caller_than_may_wait_generates_alone_until_another_has_its_outcome() -> None:
+    flights = new_flights(max_waiting=1)
+    leader = Script(flights)
+    leader.answer(Granted(LEASE))
+    waiting, crowded = Script(flights), Script(flights)
+    assert isinstance(waiting.request, Join)
+    assert crowded.request == Generate(None, KEYS, None)
+    crowded.answer(8)
+    assert crowded.outcome == (8, CacheStatus.BYPASS, CacheDetail.WAITED_OUT)
+
+    leader.answer(7)
+    leader.answer(Stored())
+    waiting.answer()
+    assert waiting.outcome == (7, CacheStatus.MISS, CacheDetail.JOINED)
+    leader = Script(flights)
+    leader.answer(Granted(LEASE))
+    gone = Script(flights)
+    with pytest.raises(CallerGoneError):
+        gone.fail(CallerGoneError(None))
+    assert isinstance(Script(flights).request, Join), "whoever is gone waits no longer"
+
+
+def test_one_more_caller_than_may_wait_for_another_process_looks_once_more_and_generates() -> None:
+    flights = new_flights(max_waiting=1)
+    watching, waiting, crowded = (Script(flights) for _ in range(3))
+    assert isinstance(watching.answer(Held()), Pause)
+    assert isinstance(waiting.answer(Held()), Join)
+    assert isinstance(crowded.answer(Held()), Lookup)
+    assert crowded.answer(Held()) == Generate(None, KEYS, None)
+    crowded.answer(8)
+    assert crowded.outcome == (8, CacheStatus.BYPASS, CacheDetail.WAITED_OUT)
+
+    watching.answer()
+    watching.answer(Fresh(entry()))
+    waiting.answer()
+    waiting.answer(Fresh(entry()))
+    assert waiting.outcome == (7, CacheStatus.HIT, CacheDetail.FRESH)
+    another, next_waiting = (Script(flights) for _ in range(2))
+    assert isinstance(another.answer(Held()), Pause)
+    assert isinstance(next_waiting.answer(Held()), Join), "nobody waits any more"
+
+
+def test_a_run_more_than_the_table_holds_is_not_joined_and_stored_all_the_same() -> None:
+    flights = new_flights(max_flights=1)
+    flights.open("another", leased=True)
+    leader, other = Script(flights), Script(flights)
+    leader.answer(Granted(LEASE))
+    assert len(flights) == 1
+    assert isinstance(other.answer(Held()), Pause), "it waits for the lease, as it would elsewhere"
+    leader.answer(7)
+    leader.answer(Stored())
+    assert leader.outcome == (7, CacheStatus.MISS, CacheDetail.GENERATED)
+    assert len(flights) == 1
+
+
 def test_flights_are_safe_among_threads() -> None:
-    flights = Flights(ThreadWaiter)
+    flights = new_flights()
     results: list[str] = []
 
     def caller() -> None:

@@ -68,6 +68,8 @@ class Engine:
             invalidate_deadline=settings.invalidate_deadline,
             connect_deadline=settings.connect_deadline,
             max_background=settings.max_background,
+            max_flights=settings.max_flights,
+            max_waiting=settings.max_waiting,
             channel=keyspace.channel,
             local_bytes=settings.local_bytes,
             local_ttl=settings.local_ttl,

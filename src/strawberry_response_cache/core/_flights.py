@@ -143,10 +143,17 @@ class Flights:
 
     Args:
         new_waiter: Makes the waiter of one caller.
+        max_flights: Flights to join at once; beyond it, new ones are not joined.
+        max_waiting: Callers that wait for flights at once.
     """
 
-    def __init__(self, new_waiter: Callable[[], Waiter]) -> None:
+    def __init__(
+        self, new_waiter: Callable[[], Waiter], *, max_flights: int, max_waiting: int
+    ) -> None:
         self._new_waiter = new_waiter
+        self._max_flights = max_flights
+        self._max_waiting = max_waiting
+        self._waiting = 0
         self._lock = threading.Lock()
         self._open: dict[str, Flight] = {}
         self._marks: OrderedDict[str, float] = OrderedDict()
@@ -171,6 +178,7 @@ class Flights:
 
         Raises:
             ReentrantError: If the flight waits, directly or through others, for the caller itself.
+            CrowdedError: If as many wait as may.
         """
         with self._lock:
             flight = self._open.get(key)
@@ -178,6 +186,9 @@ class Flights:
                 return None
             if within and _reaches(flight, within):
                 raise ReentrantError
+            if self._waiting >= self._max_waiting:
+                raise CrowdedError
+            self._waiting += 1
             waiter = self._new_waiter()
             waiter.came = came
             flight.waiters.append(waiter)
@@ -201,8 +212,7 @@ class Flights:
             A lease to release, if the waiter had been promoted and nobody is left to lead.
         """
         with self._lock:
-            for outer in within:
-                outer.waits_for.remove(flight)
+            self._no_longer_waits(flight, within)
             if waiter in flight.waiters:
                 flight.waiters.remove(waiter)
         if isinstance(waiter.outcome, Promoted):
@@ -212,14 +222,19 @@ class Flights:
     def arrived(self, flight: Flight, within: Leading) -> None:
         """Note that a joiner has its outcome."""
         with self._lock:
-            for outer in within:
-                outer.waits_for.remove(flight)
+            self._no_longer_waits(flight, within)
+
+    def _no_longer_waits(self, flight: Flight, within: Leading) -> None:
+        self._waiting -= 1
+        for outer in within:
+            outer.waits_for.remove(flight)
 
     def open(self, key: str, *, leased: bool) -> Flight:
         """Open a flight; a leaseless one that stands in its place is no longer joined."""
         flight = Flight(key, leased)
         with self._lock:
-            self._open[key] = flight
+            if len(self._open) < self._max_flights or key in self._open:
+                self._open[key] = flight
         return flight
 
     def mark(self, key: str, until: float) -> None:
@@ -316,6 +331,10 @@ class Flights:
 
 class ReentrantError(Exception):
     """Waiting for this flight would never end, since it waits for the caller."""
+
+
+class CrowdedError(Exception):
+    """As many callers wait as may."""
 
 
 def _reaches(flight: Flight, targets: Leading) -> bool:

@@ -18,6 +18,7 @@ from typing import Final, Generic, TypeVar, cast
 
 from strawberry_response_cache.core._entry import Entry, Recording, UnreadableEntryError
 from strawberry_response_cache.core._flights import (
+    CrowdedError,
     Failed,
     Flight,
     Flights,
@@ -274,6 +275,8 @@ class Remember(Generic[T]):
             )
         except ReentrantError:
             return (yield from self._generate_alone(CacheDetail.REENTRANT))
+        except CrowdedError:
+            return (yield from self._generate_alone(CacheDetail.WAITED_OUT))
         if joined is None:
             return None
         flight, waiter = joined
@@ -316,14 +319,17 @@ class Remember(Generic[T]):
     def _wait_for_release(self, patience: Patience, watch: Watch) -> Step[None]:
         """Wait until it is time to look again, as the one who watches, or for that one."""
         if not watch.is_held:
-            joined = self.flights.join(self.keys.lease, (), leaseless=True)
+            try:
+                joined = self.flights.join(self.keys.lease, (), leaseless=True)
+            except CrowdedError:
+                patience.spend(patience.left)
+                return
             if joined is not None:
                 flight, waiter = joined
                 try:
                     patience.spend((yield Join(waiter, patience.left)))
                 finally:
-                    if waiter.outcome is None:
-                        self.flights.leave(flight, waiter, ())
+                    self.flights.leave(flight, waiter, ())
                 return
             watch.begin(self.keys.lease)
         pause = patience.next_pause()

@@ -88,6 +88,14 @@ class CacheSettings(BaseModel):
     """Refreshes in the background at once, per event loop or for all threads. Beyond it the next
     caller is asked."""
 
+    max_flights: int = Field(default=100_000, ge=1)
+    """Runs of generators that others may join, per event loop or for all threads. Beyond it, a new run
+    is not joined. More than a process can have under way: a bound for one that went wrong."""
+
+    max_waiting: int = Field(default=100_000, ge=0)
+    """Callers that wait for another's run at once, per event loop or for all threads. Beyond it they
+    generate for themselves, unstored. 0 lets nobody wait."""
+
     max_queued_purges: int = Field(default=10_000, ge=0, le=10_000_000)
     """Tags of queued purges that are remembered while Redis is away; beyond it, all entries go."""
 

@@ -72,7 +72,9 @@ class AsyncDriver:
     """
 
     def __init__(self, transport: AsyncTransport, settings: DriverSettings) -> None:
-        self.flights = Flights(AsyncWaiter)
+        self.flights = Flights(
+            AsyncWaiter, max_flights=settings.max_flights, max_waiting=settings.max_waiting
+        )
         self.transport = transport
         self.news = AsyncNews(transport, settings)
         self.memory = self.news.memory

@@ -45,6 +45,8 @@ class DriverSettings:
         invalidate_deadline: How long a purge is tried.
         connect_deadline: For a connection of the listener to news.
         max_background: Refreshes in the background at once.
+        max_flights: Runs that others may join at once.
+        max_waiting: Callers that wait for them at once.
         channel: Where news of purges and ended leases are told.
         local_bytes: The bound of local memory; 0 is off.
         local_ttl: The longest that an entry stays in local memory.
@@ -55,6 +57,8 @@ class DriverSettings:
     invalidate_deadline: float
     connect_deadline: float
     max_background: int
+    max_flights: int
+    max_waiting: int
     channel: str
     local_bytes: int
     local_ttl: float

@@ -79,7 +79,9 @@ class SyncDriver:
     """
 
     def __init__(self, transport: SyncTransport, settings: DriverSettings) -> None:
-        self.flights = Flights(ThreadWaiter)
+        self.flights = Flights(
+            ThreadWaiter, max_flights=settings.max_flights, max_waiting=settings.max_waiting
+        )
         self.transport = transport
         self.news = SyncNews(transport, settings)
         self.memory = self.news.memory
