@@ -1,9 +1,13 @@
 """What broke the core once, one attack after the other."""
 
 import asyncio
+import contextvars
 import dataclasses
+import enum
+import gc
 import threading
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pydantic
@@ -316,6 +320,23 @@ async def test_cacheable_is_a_plain_function(
         await face.remember(memory_cache, ["a"], 60, lambda: 1, cacheable=cacheable)
 
 
+def _called(function: Callable[[object], object]) -> Any:
+    """Return a function that looks plain, and returns what another gives."""
+
+    def plain(value: object) -> object:
+        return function(value)
+
+    return plain
+
+
+@pytest.mark.parametrize("answer", [_never_true, lambda value: asyncio.sleep(0, value)])
+async def test_what_is_awaited_is_no_answer_of_cacheable(
+    memory_cache: ResponseCache, face: Any, answer: Any
+) -> None:
+    with pytest.raises(TypeError, match=r"cacheable is a plain function of the value"):
+        await face.remember(memory_cache, ["a"], 60, lambda: 1, cacheable=_called(answer))
+
+
 async def test_a_generator_is_passed_and_not_called(memory_cache: ResponseCache) -> None:
     generator: Any = _never_true(1)
     with pytest.raises(TypeError, match=r"is a coroutine; pass the function itself"):
@@ -329,3 +350,128 @@ def test_telemetry_is_a_switch_or_an_observer() -> None:
     telemetry: Any = "yes"
     with pytest.raises(CacheConfigurationError, match=r"telemetry is a str; pass True, False or"):
         ResponseCache.from_url("memory://", prefix="test", telemetry=telemetry)
+
+
+# -- Values ------------------------------------------------------------------------------------------
+
+
+class Colour(enum.StrEnum):
+    RED = "red"
+
+
+@pytest.mark.parametrize(
+    ("value", "as_type"),
+    [(Colour.RED, str), ({"a": Colour.RED}, dict[str, Any]), (True, int), ([True], list[int])],
+)
+async def test_what_only_equals_what_would_come_back_is_refused(
+    memory_cache: ResponseCache, face: Any, value: object, as_type: Any
+) -> None:
+    with pytest.raises(CacheSerializationError, match="does not give back unchanged"):
+        await face.remember(memory_cache, ["a"], 60, lambda: value, as_type=as_type)
+
+
+@pytest.mark.parametrize("value", [Colour.RED, True, 1])
+async def test_enums_and_bools_of_their_own_type_come_back(
+    memory_cache: ResponseCache, face: Any, value: object
+) -> None:
+    for _ in range(2):
+        response = await face.remember(memory_cache, ["a"], 60, lambda: value, as_type=type(value))
+        assert response.value is value
+    assert response.status is CacheStatus.HIT
+
+
+async def test_unions_of_the_same_members_are_told_apart_by_their_order(
+    memory_cache: ResponseCache, face: Any
+) -> None:
+    for name, as_type, value in (("a", Cat | Dog, Cat(name="x")), ("b", Dog | Cat, Dog(name="x"))):
+        for _ in range(2):
+            response = await face.remember(
+                memory_cache, [name], 60, lambda value=value: value, as_type=as_type
+            )
+            assert type(response.value) is type(value)
+
+
+async def test_what_can_be_read_only_once_reaches_the_caller_unread(
+    new_cache: Callable[..., ResponseCache], face: Any
+) -> None:
+    cache = new_cache("memory://", strict=False)
+    response = await face.remember(cache, ["a"], 60, lambda: iter([1, 2]), as_type=Iterable[int])
+    assert list(response.value) == [1, 2]
+    with pytest.raises(
+        CacheSerializationError, match=r"which can be read only once. Return a list"
+    ):
+        await face.remember(
+            new_cache("memory://"), ["a"], 60, lambda: iter([1, 2]), as_type=Iterable[int]
+        )
+
+
+# -- Batches -----------------------------------------------------------------------------------------
+
+
+async def many(cache: ResponseCache, face: Any, keys: list[str], load: Callable[..., Any]) -> Any:
+    parts = [[key] for key in keys]
+    if face.synchronous:
+        return cache.remember_many_sync(parts, 30, load, stale=1000)
+
+    async def loaded(wanted: Any) -> Any:
+        return load(wanted)
+
+    return await cache.remember_many(parts, 30, loaded, stale=1000)
+
+
+async def test_a_batch_whose_loader_fails_serves_what_there_is(
+    valkey_cache: ResponseCache, raw_valkey: Any, face: Any
+) -> None:
+    await many(valkey_cache, face, ["a", "b"], lambda keys: ["old"] * len(keys))
+    for name in "ab":
+        key = valkey_cache._keyspace.keys([name]).entry
+        raw_valkey.pexpire(key, raw_valkey.pttl(key) - 40_000)
+
+    def fail(_keys: object) -> list[str]:
+        raise LookupError
+
+    assert await many(valkey_cache, face, ["a", "b"], fail) == ["old", "old"]
+    with pytest.raises(LookupError):
+        await many(valkey_cache, face, ["a", "never there"], fail)
+    driver: Any = (
+        valkey_cache._engine.sync_driver()
+        if face.synchronous
+        else valkey_cache._engine.async_driver()
+    )
+    assert len(driver.flights) == 0
+
+
+async def test_a_cancelled_error_among_the_values_is_its_keys_alone(
+    memory_cache: ResponseCache, face: Any
+) -> None:
+    values: Any = ["x", asyncio.CancelledError()]
+    found = await many(memory_cache, face, ["a", "b"], lambda _: values)
+    assert found[0] == "x"
+    assert found[1] is values[1]
+
+
+# -- What is kept ------------------------------------------------------------------------------------
+
+
+async def test_what_listens_for_the_cache_keeps_no_context_of_a_request(
+    new_cache: Callable[..., ResponseCache], valkey_url: str, eventually: Eventually
+) -> None:
+    hurried = {"read_deadline": 1, "connect_deadline": 1}  # until then, timers keep it as well
+
+    class User:
+        pass
+
+    current: contextvars.ContextVar[User] = contextvars.ContextVar("current")
+
+    async def value() -> int:
+        return 1
+
+    async def request() -> weakref.ref[User]:
+        user = User()
+        current.set(user)
+        cache = new_cache(valkey_url, local_bytes=1_000_000, **hurried)
+        await cache.remember(["a"], 60, value)
+        return weakref.ref(user)
+
+    user = await asyncio.create_task(request())
+    await eventually(lambda: gc.collect() >= 0 and user() is None)

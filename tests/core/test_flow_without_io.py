@@ -307,6 +307,9 @@ def test_what_was_not_stored_is_for_the_leader_and_for_who_came_before_its_run(
     assert isinstance(late.request, Join)
     leader.answer(8)
     leader.answer(committed)
+    if isinstance(committed, Unavailable):
+        assert leader.request == Detach(Release(KEYS, LEASE)), "nobody is to wait for it"
+        leader.answer()
     early.answer()
 
     assert leader.outcome == (8, CacheStatus.MISS, detail)

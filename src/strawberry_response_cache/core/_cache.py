@@ -239,7 +239,8 @@ class ResponseCache:
     ) -> list[T | Exception]:
         """Return the values of many keys in their order, with one round trip for all.
 
-        It fits ``strawberry.dataloader.DataLoader(load_fn=...)``.
+        It fits ``strawberry.dataloader.DataLoader(load_fn=...)``. Such a loader runs for whoever asked
+        it first: what it loads for several generators at once is a part of the first one's value alone.
 
         Args:
             keys: What identifies each value: sequences of strings, or anything that ``key`` turns
@@ -445,7 +446,7 @@ class ResponseCache:
         Args:
             *tags: The tags, as strings.
             queued: What to do if Redis does not take it within ``invalidate_deadline``. False
-                raises. True logs it, reads nothing of this tenant from Redis in this process, and
+                raises. True logs it, lets this cache read nothing of this tenant from Redis, and
                 tries again until it is taken.
 
         Raises:

@@ -1,8 +1,9 @@
 """Values to JSON and back, so that reading gives what was written, or storing is refused."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
+from enum import Enum
 from functools import lru_cache
 from typing import Any, Final, cast
 
@@ -114,6 +115,12 @@ class TypedJson:
         Raises:
             CacheSerializationError: If it is not of the named type.
         """
+        if isinstance(value, Iterator):
+            msg = (
+                f"The generator returned a {type(value).__qualname__}, which can be read only once. "
+                "Return a list."
+            )
+            raise CacheSerializationError(msg)
         try:
             # By field names: aliases may differ between reading and writing.
             payload = self._adapter.dump_json(
@@ -165,6 +172,8 @@ def _is_alike(restored: object, value: object) -> bool:
         )
     if isinstance(value, list | tuple) and isinstance(restored, list | tuple):
         return len(value) == len(restored) and all(map(_is_alike, restored, value))
+    if isinstance(value, bool | Enum):  # equal to plain numbers and texts, and yet none
+        return type(restored) is type(value) and restored == value
     return type(value).__eq__ is object.__eq__ or restored == value
 
 
@@ -190,7 +199,11 @@ def dump(value: object) -> bytes:
 
 
 _EXACT: Final = ExactJson()
-_known = lru_cache(maxsize=512)(TypedJson)
+
+
+@lru_cache(maxsize=512)
+def _known(as_type: object, _written: str) -> TypedJson:
+    return TypedJson(as_type)
 
 
 def codec_for(as_type: object) -> ExactJson | TypedJson:
@@ -202,6 +215,7 @@ def codec_for(as_type: object) -> ExactJson | TypedJson:
     if as_type is None:
         return _EXACT
     try:
-        return _known(as_type)
+        # Unions of the same members are equal in any order, but not to pydantic.
+        return _known(as_type, "" if type(as_type) is type else repr(as_type))
     except TypeError:  # not hashable, such as Annotated[int, {}]
         return TypedJson(as_type)

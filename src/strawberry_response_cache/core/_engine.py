@@ -123,11 +123,14 @@ class Engine:
 
     async def aclose(self) -> None:
         """Let background work end and close what the running loop and the threads opened."""
-        with self._lock:
-            driver = self._async.pop(asyncio.get_running_loop(), None)
-        if driver is not None:
+        loop = asyncio.get_running_loop()
+        # What ends in the background still asks this driver, and must not make another.
+        if (driver := self._async.get(loop)) is not None:
             await driver.drain()
-            await self.handle.release_async(driver.transport)
+            with self._lock:
+                is_ours = self._async.get(loop) is driver and self._async.pop(loop) is driver
+            if is_ours:
+                await self.handle.release_async(driver.transport)
         if self._sync is not None:
             # What the threads have in the background may need this loop to end.
             beside = ThreadPoolExecutor(1, thread_name_prefix="response-cache-close")
@@ -138,11 +141,14 @@ class Engine:
 
     def close(self) -> None:
         """Let background work of the threads end and close what they opened."""
-        with self._lock:
-            driver, self._sync = self._sync, None
-        if driver is not None:
+        if (driver := self._sync) is not None:
             driver.drain()
-            self.handle.release_sync(driver.transport)
+            with self._lock:
+                is_ours = self._sync is driver
+                if is_ours:
+                    self._sync = None
+            if is_ours:
+                self.handle.release_sync(driver.transport)
 
     def check(self, result: Unavailable | None) -> None:
         """Raise what the store did not take.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast
 
-from strawberry_response_cache.core._port import Commit, Lookup, Release
+from strawberry_response_cache.core._port import Commit, Lookup, Release, Renew
 from strawberry_response_cache.core._requests import (
     Detach,
     Flow,
@@ -19,6 +19,7 @@ from strawberry_response_cache.core._requests import (
     Pause,
     RefreshInBackground,
     Request,
+    owed,
     own_error,
 )
 
@@ -90,6 +91,24 @@ class Many(Generic[T]):
         self._thrown[position] = error
         self._step(position, partial(self._flows[position].throw, error))
 
+    def any_failed(
+        self, positions: Sequence[int], error: Exception, forget: Callable[[Release | Renew], None]
+    ) -> bool:
+        """Raise in flows what their loader raised; return whether it is what became of any of them.
+
+        Args:
+            positions: Theirs.
+            error: What it raised.
+            forget: Told what they owe the store.
+        """
+        for position in positions:
+            self.fail(position, error)
+            while (request := self.requests.get(position)) is not None:
+                if (effect := owed(request)) is not None:
+                    forget(effect)
+                self.answer(position, None)
+        return any(self.results[position] is error for position in positions)
+
     def loaded(self, positions: Sequence[int], values: Sequence[T | Exception]) -> None:
         """Give flows their generated values; an exception among them is its key's alone."""
         for position, value in zip(positions, values, strict=True):
@@ -105,7 +124,7 @@ class Many(Generic[T]):
             self.since[position] = time.monotonic()
         except StopIteration as end:
             self.results[position] = cast("CachedResponse[T]", end.value).value
-        except Exception as error:
+        except BaseException as error:
             own = cast("Exception", own_error(error))
             if joined or own is self._thrown.get(position):
                 self.results[position] = own

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from strawberry_response_cache.core._drivers.async_driver import AsyncDriver
 from strawberry_response_cache.core._engine import Engine
 from strawberry_response_cache.core._keys import (
     EVERYTHING,
@@ -126,6 +127,9 @@ class Purges:
 
     async def _perform(self, purge: _Purge) -> None:
         driver = self._engine.async_driver()
+        await driver.purging.hold(self._see_through(purge, driver))
+
+    async def _see_through(self, purge: _Purge, driver: AsyncDriver) -> None:
         result = None
         for effect in [*purge.effects] * self._keyspace.passes:
             if (result := await driver.purging.purge(effect)) is not None:

@@ -173,6 +173,8 @@ class Remember(Generic[T]):
                     return (yield from self._refresh(refresh))
                 case Granted(lease):
                     return (yield from self._lead(lease, is_open=not alone))
+                case Held() if any(flight.key == self.keys.entry for flight in self.within):
+                    return (yield from self._generate_alone(CacheDetail.REENTRANT))
                 case Held() if alone:
                     return (yield from self._generate_alone(CacheDetail.UNCACHEABLE))
                 case Held() if self.flights.is_open(self.keys.entry):
@@ -476,6 +478,8 @@ class Remember(Generic[T]):
         # Refused or unknown, it still counts: what refused it will refuse the whole as well.
         whole = recorded.recording
         self._is_part(whole, lease.epoch, landed.clock, whole.ttl_ms, keys=recorded.diverted_to)
+        if isinstance(committed, Unavailable):
+            yield Detach(Release(self.keys, lease))
         if isinstance(committed, Stored):
             self._keep_own(lease, landed, ticket)
             ttl = recording.ttl_ms / 1000

@@ -4,7 +4,7 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from collections.abc import Set as AbstractSet
-from typing import Generic, TypeVar, cast
+from typing import Final, Generic, TypeVar, cast
 
 from strawberry_response_cache.core._codec import codec_for
 from strawberry_response_cache.core._duration import Duration, milliseconds
@@ -17,6 +17,11 @@ from strawberry_response_cache.core._response import CacheDetail
 T = TypeVar("T")
 
 logger = logging.getLogger("strawberry_response_cache")
+
+_CACHEABLE: Final = (
+    "cacheable is a plain function of the value that returns True or False, such as "
+    "cacheable=lambda page: page.is_complete."
+)
 
 TAGS_EXAMPLE = '["Book", "Book:42"]'
 
@@ -59,18 +64,14 @@ class ValueRecipe(Generic[T]):
         if cacheable is not None and (
             not callable(cacheable) or inspect.iscoroutinefunction(cacheable)
         ):
-            msg = (
-                "cacheable is a plain function of the value that returns True or False, such as "
-                "cacheable=lambda page: page.is_complete."
-            )
-            raise TypeError(msg)
+            raise TypeError(_CACHEABLE)
         self._cacheable = cacheable
         self._max_bytes = max_bytes
         self._strict = strict
 
     def record(self, value: T, metas: AbstractSet[str] = frozenset()) -> Recording | NotStored:
         """Apply the rules that need the value, and serialise it."""
-        if self._cacheable is not None and not self._cacheable(value):
+        if not self._may_be_stored(value):
             return NotStored(CacheDetail.UNCACHEABLE)
         ttl_ms = self.ttl_ms
         if ttl_ms is None:
@@ -91,6 +92,16 @@ class ValueRecipe(Generic[T]):
             tags = checked_strings(tags(value), "tags(value)", TAGS_EXAMPLE)
         meta = PRIVATE if PRIVATE in metas else NO_META
         return Recording(payload, ttl_ms, self._stale_ms, tag_digests(tags), meta)
+
+    def _may_be_stored(self, value: T) -> bool:
+        if self._cacheable is None:
+            return True
+        answer: object = self._cacheable(value)
+        if not isinstance(answer, bool) and inspect.isawaitable(answer):
+            if inspect.iscoroutine(answer):
+                answer.close()
+            raise TypeError(_CACHEABLE)
+        return bool(answer)
 
     def read(self, recording: Recording) -> T:
         """Rebuild a value."""

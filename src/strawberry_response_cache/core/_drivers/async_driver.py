@@ -14,7 +14,12 @@ from typing import Any, TypeVar, cast
 
 from strawberry_response_cache.core._drivers.async_news import AsyncNews
 from strawberry_response_cache.core._drivers.async_purging import AsyncPurging
-from strawberry_response_cache.core._drivers.driving import DriverSettings, is_in_a_loop, report
+from strawberry_response_cache.core._drivers.driving import (
+    DriverSettings,
+    Tries,
+    is_in_a_loop,
+    report,
+)
 from strawberry_response_cache.core._flights import Flights, Outcome, leading, leading_flights
 from strawberry_response_cache.core._many import AT_ONCE, ON_THE_STORE, Many
 from strawberry_response_cache.core._observer import Subject
@@ -82,6 +87,8 @@ class AsyncDriver:
         self._settings = settings
         self._background: set[asyncio.Future[Any]] = set()
         self._refreshes: set[asyncio.Task[Any]] = set()
+        self._again: dict[Tries, asyncio.TimerHandle] = {}
+        self._is_draining = False
 
     async def run(self, flow: Flow[T], generator: Generator, subject: Subject) -> CachedResponse[T]:
         """Drive a flow to its end, and return or raise what it does."""
@@ -164,9 +171,9 @@ class AsyncDriver:
                     try:
                         values = await load(positions)
                     except Exception as error:
-                        for flow, _ in many.given_up(positions):
-                            self._close(flow, error)
-                        raise
+                        if many.any_failed(positions, error, self._forget_about):
+                            raise
+                        return
             many.loaded(positions, values)
         else:
             await self._wait_for_any(many)
@@ -264,11 +271,28 @@ class AsyncDriver:
                 self._forget_about(effect)
         return None
 
-    def _forget_about(self, effect: Effect[Any]) -> None:
-        """Ask for an effect that nobody waits for."""
-        over: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    def _forget_about(self, effect: Effect[Any], tries: Tries | None = None) -> None:
+        """Ask for an effect that nobody waits for.
+
+        A lease that was not given back is tried again for as long as it may live: nobody is to wait
+        for a lease behind which nobody generates.
+        """
+        loop = asyncio.get_running_loop()
+        over: asyncio.Future[None] = loop.create_future()
         self._hold(over)
-        self.transport.submit(effect, over.set_result)
+        again = tries or Tries(self._settings.lease)
+
+        def arrived(result: object) -> None:
+            over.set_result(None)
+            failed = isinstance(result, Unavailable) and isinstance(effect, Release)
+            if failed and not self._is_draining and (pause := again.pause()) is not None:
+                self._again[again] = loop.call_later(pause, try_again)
+
+        def try_again() -> None:
+            del self._again[again]
+            self._forget_about(effect, again)
+
+        self.transport.submit(effect, arrived)
 
     async def _generate(self, request: Generate, generator: Generator) -> object:
         async with self._renewed([request]):
@@ -341,10 +365,16 @@ class AsyncDriver:
 
     async def drain(self) -> None:
         """Wait until nothing is left in the background."""
-        while self._background:
-            await asyncio.wait(self._background)
-        await self.purging.drain()
-        await self.news.aclose()
+        self._is_draining = True
+        try:
+            while self._again:
+                self._again.popitem()[1].cancel()
+            while self._background:
+                await asyncio.wait(self._background)
+            await self.purging.drain()
+            await self.news.aclose()
+        finally:
+            self._is_draining = False
 
 
 async def _nothing() -> None:

@@ -1,6 +1,9 @@
 """Purges and pings of an event loop: asked outside of any flow, with deadlines of their own."""
 
 import asyncio
+import contextvars
+import logging
+from collections.abc import Coroutine
 from contextlib import closing
 from typing import Any, TypeVar
 
@@ -9,6 +12,7 @@ from strawberry_response_cache.core._drivers.driving import (
     REPLAY_INTERVAL,
     DriverSettings,
     Tries,
+    log_owed,
     will_never_do,
 )
 from strawberry_response_cache.core._port import Effect, Unavailable
@@ -16,6 +20,8 @@ from strawberry_response_cache.core._queue import PurgeQueue
 from strawberry_response_cache.core._redis.async_transport import AsyncTransport
 
 R = TypeVar("R")
+
+logger = logging.getLogger("strawberry_response_cache")
 
 
 class AsyncPurging:
@@ -31,15 +37,21 @@ class AsyncPurging:
         self._settings = settings
         self._trying: set[asyncio.Task[Any]] = set()
         self._replaying: asyncio.Task[None] | None = None
+        self._queue: PurgeQueue | None = None
 
-    async def purge(self, effect: Effect[Unavailable | None]) -> Unavailable | None:
-        """Try a purge until it is done or its deadline ends, also if the caller is cancelled."""
-        task = asyncio.get_running_loop().create_task(self._purge(effect))
+    async def hold(self, purge: Coroutine[Any, Any, None]) -> None:
+        """See a whole purge to its end, also if the caller is cancelled; its failure is logged then."""
+        task = asyncio.get_running_loop().create_task(purge)
         self._trying.add(task)
         task.add_done_callback(self._trying.discard)
-        return await asyncio.shield(task)
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(_log_failure)
+            raise
 
-    async def _purge(self, effect: Effect[Unavailable | None]) -> Unavailable | None:
+    async def purge(self, effect: Effect[Unavailable | None]) -> Unavailable | None:
+        """Try one effect of a purge until it is done or its deadline ends."""
         tries = Tries(self._settings.invalidate_deadline)
         while True:
             result = await self.perform(effect, tries.left)
@@ -88,16 +100,29 @@ class AsyncPurging:
     def keep_replaying(self, queue: PurgeQueue) -> None:
         """Try again and again, beside everything else, until nothing is owed."""
         if self._replaying is None or self._replaying.done():
-            self._replaying = asyncio.get_running_loop().create_task(self._keep_replaying(queue))
+            self._queue = queue
+            self._replaying = asyncio.get_running_loop().create_task(
+                self._keep_replaying(queue), context=contextvars.Context()
+            )
 
     async def _keep_replaying(self, queue: PurgeQueue) -> None:
         while not await self.replay(queue):  # noqa: ASYNC110 - a server tells nobody that it is back
             await asyncio.sleep(REPLAY_INTERVAL)
 
     async def drain(self) -> None:
-        """Wait until no purge is being tried, and replay no longer."""
+        """Wait until no purge is being tried, replay what is owed once more, and no longer."""
         while self._trying:
             await asyncio.wait(self._trying)
-        if self._replaying is not None:
+        if self._replaying is not None and not self._replaying.done():
             self._replaying.cancel()
             await asyncio.wait({self._replaying})
+            if self._queue is not None and not await self.replay(self._queue):
+                log_owed()
+
+
+def _log_failure(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.error(
+            "A purge failed after its caller was cancelled.",
+            extra={"error.type": type(error).__qualname__},
+        )

@@ -1,6 +1,7 @@
 """What the two drivers of the algorithm have in common."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from strawberry_response_cache.core._port import (
     Stale,
     Unavailable,
 )
+
+logger = logging.getLogger("strawberry_response_cache")
 
 OnFailure = Callable[[Unavailable], None]
 """Told of every effect that the store did not perform."""
@@ -80,6 +83,14 @@ class DriverSettings:
 def will_never_do(failure: Unavailable) -> bool:
     """Whether trying again is in vain: the server does not know us or does not let us."""
     return failure.error_type in _NEVER
+
+
+def log_owed() -> None:
+    """Say that purges were queued and will not be replayed any more."""
+    logger.error(
+        "The cache is closed, and Redis has not taken all queued purges: what they were to purge "
+        "can be read until its ttl ends."
+    )
 
 
 class Tries:

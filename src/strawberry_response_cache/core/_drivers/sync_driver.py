@@ -9,11 +9,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar, cast
 
 from strawberry_response_cache.core._drivers.driving import DriverSettings, report
+from strawberry_response_cache.core._drivers.sync_housekeeping import SyncHousekeeping
 from strawberry_response_cache.core._drivers.sync_news import SyncNews
 from strawberry_response_cache.core._drivers.sync_purging import SyncPurging
 from strawberry_response_cache.core._flights import Flights, Outcome, leading, leading_flights
@@ -87,6 +88,7 @@ class SyncDriver:
         self.memory = self.news.memory
         self.purging = SyncPurging(transport, settings)
         self._settings = settings
+        self._housekeeping = SyncHousekeeping(transport, settings.lease)
         self._room = threading.BoundedSemaphore(max(1, settings.max_background))
         self._background = self._new_background()
 
@@ -159,9 +161,9 @@ class SyncDriver:
                 try:
                     values = load(positions)
                 except Exception as error:
-                    for flow, _ in many.given_up(positions):
-                        self._abandon(flow, error)
-                    raise
+                    if many.any_failed(positions, error, self._forget_about):
+                        raise
+                    return
             many.loaded(positions, values)
         else:
             self._wait_for_any(many)
@@ -226,10 +228,7 @@ class SyncDriver:
 
     def _forget_about(self, effect: Effect[Any]) -> None:
         """Ask for an effect that nobody waits for."""
-        try:
-            self._background.submit(self.transport.perform, effect)
-        except RuntimeError:  # the driver is being drained, or the interpreter is about to end
-            self.transport.perform(effect)
+        self._housekeeping.ask(effect)
 
     def _ask(self, effect: Effect[R], subject: Subject) -> R:
         """Ask the store for an effect, wait for it and report on it."""
@@ -270,7 +269,9 @@ class SyncDriver:
             while not over.wait(interval):
                 self.transport.perform_all(effects)
 
-        threading.Thread(target=renew, name="response-cache-renewal", daemon=True).start()
+        # Where no thread can be had, a long generation loses its lease, and its value is not stored.
+        with suppress(RuntimeError):
+            threading.Thread(target=renew, name="response-cache-renewal", daemon=True).start()
         try:
             yield
         finally:
@@ -291,7 +292,7 @@ class SyncDriver:
 
         try:
             self._background.submit(refresh)
-        except RuntimeError:  # as in _forget_about; there is no time for a refresh either
+        except RuntimeError:  # it is being drained, the interpreter ends, or no thread can be had
             self._room.release()
             return False
         return True
@@ -302,6 +303,7 @@ class SyncDriver:
         """Wait until nothing is left in the background."""
         self._background.shutdown(wait=True)
         self._background = self._new_background()
+        self._housekeeping.drain()
         self.purging.drain()
         self.news.close()
 

@@ -2,13 +2,14 @@
 
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TypeVar
 
 from strawberry_response_cache.core._drivers.driving import (
     REPLAY_INTERVAL,
     DriverSettings,
     Tries,
+    log_owed,
     will_never_do,
 )
 from strawberry_response_cache.core._port import Effect, Unavailable
@@ -32,6 +33,7 @@ class SyncPurging:
         self._lock = threading.Lock()
         self._replaying: threading.Thread | None = None
         self._stopping = threading.Event()
+        self._queue: PurgeQueue | None = None
 
     def purge(self, effect: Effect[Unavailable | None]) -> Unavailable | None:
         """Try a purge until it is done or its deadline ends."""
@@ -72,18 +74,28 @@ class SyncPurging:
             if self._replaying is not None and self._replaying.is_alive():
                 return
             self._stopping.clear()
-            self._replaying = threading.Thread(
+            self._queue = queue
+            thread = threading.Thread(
                 target=self._keep_replaying,
                 args=(queue,),
                 name="response-cache-replay",
                 daemon=True,
             )
-            self._replaying.start()
+            # Without a thread of its own, each caller that asks for what is owed tries once.
+            with suppress(RuntimeError):
+                thread.start()
+                self._replaying = thread
 
     def _keep_replaying(self, queue: PurgeQueue) -> None:
         while not self._stopping.is_set() and not self.replay(queue):
             self._stopping.wait(REPLAY_INTERVAL)
 
     def drain(self) -> None:
-        """Replay no longer."""
-        self._stopping.set()
+        """Replay what is owed once more, and no longer."""
+        with self._lock:
+            replaying, self._replaying = self._replaying, None
+        if replaying is not None and replaying.is_alive():
+            self._stopping.set()
+            replaying.join()
+            if self._queue is not None and not self.replay(self._queue):
+                log_owed()

@@ -1,6 +1,7 @@
 """Hears the news of a cache in an event loop: one subscription for each server in use."""
 
 import asyncio
+import contextvars
 from collections.abc import Callable, Iterable
 
 from strawberry_response_cache.core._redis.listening import Listening, Pulse
@@ -25,7 +26,10 @@ class AsyncBackplane:
     def start(self) -> None:
         """Begin to listen, if that has not begun."""
         if self._keeper is None:
-            self._keeper = asyncio.get_running_loop().create_task(self._keep())
+            # Not in the context of the caller, which would be kept for as long as this listens.
+            self._keeper = asyncio.get_running_loop().create_task(
+                self._keep(), context=contextvars.Context()
+            )
 
     def is_live(self) -> bool:
         """Whether every server in use was heard lately."""

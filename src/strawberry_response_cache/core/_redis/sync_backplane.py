@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -32,8 +33,11 @@ class SyncBackplane:
         if self._end is None:
             with self._lock:
                 if self._end is None:
-                    self._end = threading.Event()
-                    self._run(self._keep, self._end)
+                    end = threading.Event()
+                    # Where no thread can be had, nobody is woken early, and local memory stays off.
+                    with suppress(RuntimeError):
+                        self._run(self._keep, end)
+                        self._end = end
 
     @staticmethod
     def _run(target: Callable[..., None], *arguments: object) -> None:

@@ -1,13 +1,14 @@
 """One server, as threads see it: each exchange is one batch on one connection."""
 
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
-from strawberry_response_cache.core._port import Call
+from strawberry_response_cache.core._port import Call, NotAskedError
 from strawberry_response_cache.core._redis.breaker import Breaker
 from strawberry_response_cache.core._redis.link import (
     Connection,
@@ -39,6 +40,7 @@ class SyncLink:
         self._lock = threading.Lock()
         self._idle: list[Connection] = []
         self._watchdog = Watchdog()
+        self._failed_at = 0.0
 
     def exchange(self, calls: Sequence[Call], *, deadline: float | None = None) -> Sequence[Any]:
         """Send calls to the server and return the replies, when one of the connections is free.
@@ -54,14 +56,19 @@ class SyncLink:
         Raises:
             Exception: Whatever redis-py raises on a server that is gone, slow or talks nonsense.
         """
+        came = time.monotonic()
         seconds = self._source.deadline(deadline or self._settings.read_deadline)
         if not self._turns.acquire(timeout=None if deadline is None else seconds):
             raise TimeoutError
         try:
+            # Whoever waited for a turn while the server failed others has waited long enough.
+            if deadline is None and self._failed_at > came:
+                raise NotAskedError
             began = self._breaker.admit(urgent=deadline is not None)
             try:
                 share = self._exchange(calls, seconds)
             except BaseException:
+                self._failed_at = time.monotonic()
                 self._breaker.failed(began)
                 raise
             self._breaker.succeeded()

@@ -1,0 +1,328 @@
+"""What an outage leaves behind: no lease that nobody holds, no purge that is forgotten, no one who waits."""
+
+import asyncio
+import logging
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
+from strawberry_response_cache.core._drivers import async_purging, sync_purging
+from strawberry_response_cache.core._port import Commit, Effect, Lookup, Release
+from tests.conftest import Eventually
+
+NEVER = 600.0
+"""Longer than any test."""
+
+
+class Unreliable:
+    """Between a driver and its transport: answers to effects of these kinds are lost, so many times."""
+
+    def __init__(self, transport: Any, times: dict[type, int]) -> None:
+        self._transport = transport
+        self._times = times
+        self.lost: list[type] = []
+
+    def _is_lost(self, effect: Effect[Any]) -> bool:
+        kind = type(effect)
+        if self._times.get(kind, 0) <= len([each for each in self.lost if each is kind]):
+            return False
+        self.lost.append(kind)
+        return True
+
+    def submit(self, effect: Effect[Any], then: Callable[[Any], None], **more: Any) -> None:
+        if self._is_lost(effect):
+            answer = effect.unavailable(TimeoutError())
+            # A lookup was performed, and only its answer did not come in time.
+            if isinstance(effect, Lookup):
+                self._transport.submit(effect, lambda _: then(answer), **more)
+            else:
+                then(answer)
+        else:
+            self._transport.submit(effect, then, **more)
+
+    def perform(self, effect: Effect[Any], **more: Any) -> Any:
+        (result,) = self.perform_all([effect], **more)
+        return result
+
+    def perform_all(self, effects: list[Effect[Any]], **more: Any) -> list[Any]:
+        lost = [self._is_lost(effect) for effect in effects]
+        results = [
+            self._transport.perform(effect, **more)
+            if not is_lost or isinstance(effect, Lookup)
+            else None
+            for effect, is_lost in zip(effects, lost, strict=True)
+        ]
+        return [
+            effect.unavailable(TimeoutError()) if is_lost else result
+            for effect, is_lost, result in zip(effects, lost, results, strict=True)
+        ]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+def lose(cache: ResponseCache, face: Any, **times: int) -> Unreliable:
+    """Lose answers of a cache's store."""
+    kinds = {"lookup": Lookup, "commit": Commit, "release": Release}
+    engine = cache._engine
+    driver: Any = engine.sync_driver() if face.synchronous else engine.async_driver()
+    driver.transport = Unreliable(driver.transport, {kinds[n]: many for n, many in times.items()})
+    if face.synchronous:
+        driver._housekeeping._transport = driver.transport
+    return driver.transport  # type: ignore[no-any-return] # just made
+
+
+# -- Leases ------------------------------------------------------------------------------------------
+
+
+async def test_a_lease_whose_giving_back_was_lost_is_given_back_again(
+    valkey_cache: ResponseCache, raw_valkey: Any, face: Any, eventually: Eventually
+) -> None:
+    store = lose(valkey_cache, face, lookup=1, release=3)
+    response = await face.remember(valkey_cache, ["a"], 60, lambda: 1)
+    assert (response.value, response.detail) == (1, CacheDetail.STORE_FAILURE)
+    await eventually(lambda: len(store.lost) == 4)
+    await eventually(lambda: not raw_valkey.keys("*:l:*"))
+    assert (await face.remember(valkey_cache, ["a"], 60, lambda: 2)).status is CacheStatus.MISS
+
+
+async def test_the_lease_of_a_commit_that_was_lost_is_given_back(
+    valkey_cache: ResponseCache, raw_valkey: Any, face: Any, eventually: Eventually
+) -> None:
+    lose(valkey_cache, face, commit=1)
+    response = await face.remember(valkey_cache, ["a"], 60, lambda: 1)
+    assert (response.status, response.detail) == (CacheStatus.MISS, CacheDetail.STORE_FAILURE)
+    await eventually(lambda: not raw_valkey.keys("*:l:*"))
+
+
+def test_a_refresh_for_which_there_is_no_room_gives_its_lease_back_at_once(
+    new_cache: Callable[..., ResponseCache], valkey_url: str, raw_valkey: Any
+) -> None:
+    cache = new_cache(valkey_url, max_background=1)
+    go_on, gone = threading.Event(), threading.Event()
+    for name in ("slow", "other"):
+        cache.remember_sync([name], 30, lambda: "old", stale=1000)
+        key = cache._keyspace.keys([name]).entry
+        raw_valkey.pexpire(key, raw_valkey.pttl(key) - 40_000)
+    lease = cache._keyspace.keys(["other"]).lease
+
+    def ask(name: str, generator: Callable[[], Any]) -> Any:
+        return cache.remember_sync([name], 30, generator, stale=1000, background=True)
+
+    try:
+        assert ask("slow", lambda: go_on.wait(NEVER)).detail is CacheDetail.STALE
+        assert ask("other", lambda: "new").detail is CacheDetail.STALE
+        for _ in range(6000):
+            if not raw_valkey.exists(lease):
+                break
+            gone.wait(0.01)
+        assert not raw_valkey.exists(lease), "the refresh that takes the only place still runs"
+    finally:
+        go_on.set()
+
+
+async def test_a_drained_driver_tries_no_longer(
+    memory_cache: ResponseCache, face: Any, eventually: Eventually
+) -> None:
+    store = lose(memory_cache, face, lookup=1, release=1_000_000)
+    await face.remember(memory_cache, ["a"], 60, lambda: 1)
+    await eventually(lambda: Release in store.lost)
+    async with asyncio.timeout(5):
+        await memory_cache.aclose()
+
+
+async def test_a_thread_of_the_generator_that_asks_for_its_own_key_does_not_wait(
+    memory_cache: ResponseCache,
+) -> None:
+    details = []
+
+    async def generate() -> str:
+        inner = await asyncio.to_thread(memory_cache.remember_sync, ["a"], 60, lambda: "inner")
+        details.append(inner.detail)
+        return f"made of {inner.value}"
+
+    response = await memory_cache.remember(["a"], 60, generate)
+    assert response.value == "made of inner"
+    assert details == [CacheDetail.REENTRANT]
+
+
+# -- Threads -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def silent() -> Iterator[tuple[str, list[socket.socket]]]:
+    """A server that takes connections and says nothing, and the connections that it took."""
+    taken: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def accept() -> None:
+            while True:
+                try:
+                    taken.append(listener.accept()[0])
+                except OSError:
+                    return
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        yield f"redis://127.0.0.1:{listener.getsockname()[1]}", taken
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join()
+    for each in taken:
+        each.close()
+
+
+def test_threads_that_wait_for_a_turn_go_on_when_the_server_failed_others(
+    new_cache: Callable[..., ResponseCache], silent: tuple[str, list[socket.socket]]
+) -> None:
+    """They would wait for one deadline after the other, of each who has the turn before them."""
+    url, taken = silent
+    # Connecting is what takes so long here; without it, the breaker would be the one to stop them.
+    cache = new_cache(url, connect_deadline=2, breaker_failures=1000)
+    came = threading.Barrier(40, timeout=NEVER)
+
+    def ask(number: int) -> str:
+        came.wait()
+        return str(cache.remember_sync([str(number)], 60, lambda: "generated").value)
+
+    with ThreadPoolExecutor(40) as threads:
+        assert set(threads.map(ask, range(40))) == {"generated"}
+    assert len(taken) <= 16, "eight at once, and those who came a moment after these had failed"
+
+
+@pytest.mark.parametrize("local_bytes", [0, 1_000_000])
+def test_where_no_thread_can_be_started_the_generator_still_answers(
+    new_cache: Callable[..., ResponseCache], valkey_url: str, local_bytes: int
+) -> None:
+    cache = new_cache(valkey_url, local_bytes=local_bytes)
+
+    def refuse(_thread: threading.Thread) -> None:
+        msg = "can't start new thread"
+        raise RuntimeError(msg)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        assert cache.remember_sync(["a"], 60, lambda: 1).value == 1
+    assert cache.remember_sync(["a"], 60, lambda: 2).status is not CacheStatus.BYPASS
+
+
+# -- Purges ------------------------------------------------------------------------------------------
+
+
+async def test_a_purge_whose_caller_is_cancelled_goes_through_every_slot(
+    new_cache: Callable[..., ResponseCache], url: str
+) -> None:
+    cache = new_cache(url, spread=8)
+
+    async def old() -> str:
+        return "old"
+
+    async def new() -> str:
+        return "new"
+
+    for number in range(16):
+        await cache.remember([str(number)], 60, old, tags=["t"])
+    purge = asyncio.create_task(cache.invalidate("t"))
+    await asyncio.sleep(0)  # it has begun
+    purge.cancel()
+    await asyncio.wait({purge})
+    assert purge.cancelled()
+    trying = cache._engine.async_driver().purging._trying
+    while trying:
+        await asyncio.wait(set(trying))
+    values = [(await cache.remember([str(n)], 60, new, tags=["t"])).value for n in range(16)]
+    assert set(values) == {"new"}
+
+
+async def test_a_queued_purge_whose_caller_is_cancelled_is_queued(
+    new_cache: Callable[..., ResponseCache], unused_port: int, eventually: Eventually
+) -> None:
+    cache = new_cache(
+        f"redis://127.0.0.1:{unused_port}", invalidate_deadline=0.3, connect_deadline=0.3
+    )
+    purge = asyncio.create_task(cache.invalidate("t", queued=True))
+    await eventually(lambda: cache._engine.async_driver().purging._trying)
+    purge.cancel()
+    await asyncio.wait({purge})
+    assert purge.cancelled()
+    await eventually(lambda: cache._engine.queue.owes(cache._keyspace))
+
+
+async def test_a_purge_that_fails_after_its_caller_was_cancelled_is_logged(
+    new_cache: Callable[..., ResponseCache],
+    unused_port: int,
+    eventually: Eventually,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    cache = new_cache(
+        f"redis://127.0.0.1:{unused_port}", invalidate_deadline=0.3, connect_deadline=0.3
+    )
+    purge = asyncio.create_task(cache.invalidate("t"))
+    await eventually(lambda: cache._engine.async_driver().purging._trying)
+    purge.cancel()
+    await asyncio.wait({purge})
+    await eventually(lambda: "after its caller was cancelled" in caplog.text)
+
+
+@pytest.mark.parametrize("back", [True, False], ids=["the server is back", "it is not"])
+async def test_closing_replays_what_is_owed_or_says_so(
+    new_cache: Callable[..., ResponseCache],
+    new_server: Callable[..., Any],
+    face: Any,
+    back: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for module in (async_purging, sync_purging):
+        monkeypatch.setattr(module, "REPLAY_INTERVAL", NEVER)
+    server = new_server()
+    port = server.port
+    hurried = {"invalidate_deadline": 0.3, "connect_deadline": 3, "read_deadline": 3}
+    cache = new_cache(f"redis://127.0.0.1:{port}", breaker_seconds=0.01, **hurried)
+    server.terminate()
+    if face.synchronous:
+        cache.invalidate_sync("t", queued=True)
+    else:
+        await cache.invalidate("t", queued=True)
+    assert cache._engine.queue.owes(cache._keyspace)
+    if back:
+        new_server(port=port)
+        await asyncio.sleep(0.05)  # longer than the breaker is open
+    with caplog.at_level(logging.ERROR):
+        caplog.clear()
+        await cache.aclose()
+    assert cache._engine.queue.owes(cache._keyspace) is not back
+    assert ("has not taken all queued purges" in caplog.text) is not back
+
+
+# -- Closing -----------------------------------------------------------------------------------------
+
+
+async def test_what_ends_while_the_cache_is_closed_makes_no_second_driver(
+    valkey_cache: ResponseCache, raw_valkey: Any
+) -> None:
+    cache, began, go_on = valkey_cache, asyncio.Event(), asyncio.Event()
+
+    async def part() -> str:
+        return "part"
+
+    async def refresh() -> str:
+        began.set()
+        await go_on.wait()
+        return (await cache.remember(["part"], 60, part)).value
+
+    await cache.remember(["whole"], 30, part, stale=1000)
+    key = cache._keyspace.keys(["whole"]).entry
+    raw_valkey.pexpire(key, raw_valkey.pttl(key) - 40_000)
+    await cache.remember(["whole"], 30, refresh, stale=1000, background=True)
+    await began.wait()
+    closing = asyncio.create_task(cache.aclose())
+    await asyncio.sleep(0)
+    go_on.set()
+    await closing
+    assert cache._engine.drivers() == []
+    assert raw_valkey.get(cache._keyspace.keys(["part"]).entry) is not None
