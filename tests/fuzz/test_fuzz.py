@@ -10,7 +10,7 @@ from tests.fuzz.mutants import MUTANTS
 from tests.fuzz.options import Fault, Options
 from tests.fuzz.orchestrator import run
 
-LONGEST = 40
+LONGEST = 90
 """Seconds that a mutant is given on the slowest of machines."""
 
 
