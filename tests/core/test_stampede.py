@@ -41,6 +41,12 @@ class Gate:
         return self._result
 
 
+@pytest.fixture
+def cache(new_cache: Callable[..., ResponseCache], url: str) -> ResponseCache:
+    """A cache whose leases outlast a machine that stands still while hundreds ask at once."""
+    return new_cache(url, lease=60, wait_budget=120)
+
+
 async def test_200_callers_cost_one_run(cache: ResponseCache, eventually: Eventually) -> None:
     gate = Gate()
     callers = [asyncio.create_task(cache.remember(["a"], 60, gate)) for _ in range(200)]

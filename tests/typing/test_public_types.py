@@ -91,7 +91,7 @@ ledger_cache = ResponseCache.from_url("memory://", prefix="typing")
 
 @ledger_cache.cached(ttl=60, tags=["year"], stale=timedelta(seconds=5))
 async def entries(year: int, *, drafts: bool = False) -> list[int]:
-    return [year, drafts]
+    return [year, int(drafts)]
 
 
 @ledger_cache.cached(ttl=len, cacheable=bool, as_type=str)
