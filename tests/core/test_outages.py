@@ -72,8 +72,7 @@ def lose(cache: ResponseCache, face: Any, **times: int) -> Unreliable:
     engine = cache._engine
     driver: Any = engine.sync_driver() if face.synchronous else engine.async_driver()
     driver.transport = Unreliable(driver.transport, {kinds[n]: many for n, many in times.items()})
-    if face.synchronous:
-        driver._housekeeping._transport = driver.transport
+    driver._housekeeping._transport = driver.transport
     return driver.transport  # type: ignore[no-any-return] # just made
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
 
 from strawberry_response_cache.core import _port, _scripts
-from strawberry_response_cache.core._drivers import async_news, sync_news
+from strawberry_response_cache.core._drivers import driving
 from strawberry_response_cache.core._entry import Entry, Recording
 from strawberry_response_cache.core._flights import Flight, Flights, Landed
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace
@@ -241,9 +241,8 @@ def deaf_to_news(struck: Struck) -> None:
     def damaged(message: bytes, memory: Memory | None, wake: Callable[[str], None]) -> None:
         struck()
 
-    for module in (async_news, sync_news):
-        assert hasattr(module, "hear"), "hear is gone"
-        setattr(module, "hear", damaged)  # noqa: B010 - two modules, one name
+    assert hasattr(driving, "hear"), "hear is gone"
+    driving.hear = damaged
 
 
 def trusts_silence(struck: Struck) -> None:

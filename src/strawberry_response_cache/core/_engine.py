@@ -128,7 +128,9 @@ class Engine:
         if (driver := self._async.get(loop)) is not None:
             await driver.drain()
             with self._lock:
-                is_ours = self._async.get(loop) is driver and self._async.pop(loop) is driver
+                is_ours = self._async.get(loop) is driver
+                if is_ours:
+                    del self._async[loop]
             if is_ours:
                 await self.handle.release_async(driver.transport)
         if self._sync is not None:

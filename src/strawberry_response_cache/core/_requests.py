@@ -1,7 +1,8 @@
 """What the algorithm asks of its driver, beside effects on the store."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 from strawberry_response_cache.core._flights import Flight, Waiter
@@ -80,6 +81,31 @@ def owed(request: Request) -> Release | Renew | None:
             return effect
         case _:
             return None
+
+
+def finish(
+    flow: "Flow[Any]", error: BaseException, forget: Callable[[Release | Renew], None]
+) -> None:
+    """See a flow to its end without its caller; all it still asks for is to give leases back.
+
+    Args:
+        flow: The flow.
+        error: What is raised in it first.
+        forget: Told what it owes the store, and nobody waits for.
+    """
+    answer: Callable[[], Request] = partial(flow.throw, error)
+    while True:
+        try:
+            request = answer()
+        except StopIteration:
+            return
+        except BaseException as raised:
+            if own_error(raised) is error:
+                return
+            raise
+        if (effect := owed(request)) is not None:
+            forget(effect)
+        answer = partial(flow.send, None)
 
 
 def own_error(error: BaseException) -> BaseException:

@@ -12,18 +12,19 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar, cast
 
+from strawberry_response_cache.core._drivers.async_housekeeping import AsyncHousekeeping
 from strawberry_response_cache.core._drivers.async_news import AsyncNews
 from strawberry_response_cache.core._drivers.async_purging import AsyncPurging
 from strawberry_response_cache.core._drivers.driving import (
     DriverSettings,
-    Tries,
-    is_in_a_loop,
+    renewals,
     report,
+    set_once,
 )
 from strawberry_response_cache.core._flights import Flights, Outcome, leading, leading_flights
 from strawberry_response_cache.core._many import AT_ONCE, ON_THE_STORE, Many
 from strawberry_response_cache.core._observer import Subject
-from strawberry_response_cache.core._port import Commit, Effect, Lookup, Release, Renew, Unavailable
+from strawberry_response_cache.core._port import Commit, Effect, Lookup, Release, Unavailable
 from strawberry_response_cache.core._redis.async_transport import AsyncTransport
 from strawberry_response_cache.core._requests import (
     CallerGoneError,
@@ -34,6 +35,7 @@ from strawberry_response_cache.core._requests import (
     Pause,
     RefreshInBackground,
     Request,
+    finish,
     owed,
     own_error,
 )
@@ -87,8 +89,7 @@ class AsyncDriver:
         self._settings = settings
         self._background: set[asyncio.Future[Any]] = set()
         self._refreshes: set[asyncio.Task[Any]] = set()
-        self._again: dict[Tries, asyncio.TimerHandle] = {}
-        self._is_draining = False
+        self._housekeeping = AsyncHousekeeping(transport, settings.lease)
 
     async def run(self, flow: Flow[T], generator: Generator, subject: Subject) -> CachedResponse[T]:
         """Drive a flow to its end, and return or raise what it does."""
@@ -135,7 +136,7 @@ class AsyncDriver:
         except BaseException:
             for flow, request in many.given_up(list(many.requests)):
                 if (effect := owed(request)) is not None:
-                    self._forget_about(effect)
+                    self._housekeeping.ask(effect)
                 self._close(flow, CallerGoneError(None))
             raise
         return many.results
@@ -171,7 +172,7 @@ class AsyncDriver:
                     try:
                         values = await load(positions)
                     except Exception as error:
-                        if many.any_failed(positions, error, self._forget_about):
+                        if many.any_failed(positions, error, self._housekeeping.ask):
                             raise
                         return
             many.loaded(positions, values)
@@ -203,7 +204,7 @@ class AsyncDriver:
         loop = asyncio.get_running_loop()
         answers: list[asyncio.Future[Any]] = [loop.create_future() for _ in effects]
         for effect, answer in zip(effects, answers, strict=True):
-            self._submit(effect, partial(_answer, answer), subject)
+            self._submit(effect, partial(set_once, answer), subject)
         return [await answer for answer in answers]
 
     async def _ask(self, flow: Flow[Any], effect: Effect[R], subject: Subject) -> R:
@@ -268,31 +269,8 @@ class AsyncDriver:
             case RefreshInBackground(flow):
                 return self._refresh_beside(flow, generator, subject)
             case Detach(effect):
-                self._forget_about(effect)
+                self._housekeeping.ask(effect)
         return None
-
-    def _forget_about(self, effect: Effect[Any], tries: Tries | None = None) -> None:
-        """Ask for an effect that nobody waits for.
-
-        A lease that was not given back is tried again for as long as it may live: nobody is to wait
-        for a lease behind which nobody generates.
-        """
-        loop = asyncio.get_running_loop()
-        over: asyncio.Future[None] = loop.create_future()
-        self._hold(over)
-        again = tries or Tries(self._settings.lease)
-
-        def arrived(result: object) -> None:
-            over.set_result(None)
-            failed = isinstance(result, Unavailable) and isinstance(effect, Release)
-            if failed and not self._is_draining and (pause := again.pause()) is not None:
-                self._again[again] = loop.call_later(pause, try_again)
-
-        def try_again() -> None:
-            del self._again[again]
-            self._forget_about(effect, again)
-
-        self.transport.submit(effect, arrived)
 
     async def _generate(self, request: Generate, generator: Generator) -> object:
         async with self._renewed([request]):
@@ -301,11 +279,7 @@ class AsyncDriver:
     @asynccontextmanager
     async def _renewed(self, requests: Sequence[Generate]) -> AsyncIterator[None]:
         """Renew leases while the code inside generates."""
-        effects = [
-            Renew(request.keys, request.lease, self._settings.lease_ms)
-            for request in requests
-            if request.lease is not None
-        ]
+        effects = renewals(requests, self._settings.lease_ms)
         if not effects:
             yield
             return
@@ -317,7 +291,7 @@ class AsyncDriver:
         def renew() -> None:
             nonlocal timer
             for effect in effects:
-                self._forget_about(effect)
+                self._housekeeping.ask(effect)
             timer = loop.call_later(interval, renew)
 
         timer = loop.call_later(interval, renew)
@@ -343,20 +317,8 @@ class AsyncDriver:
     # -- Ends --------------------------------------------------------------------------------------
 
     def _close(self, flow: Flow[Any], error: BaseException) -> None:
-        """See a flow to its end without its caller; all it still asks for is to give leases back."""
-        answer: Callable[[], Request] = partial(flow.throw, error)
-        while True:
-            try:
-                request = answer()
-            except StopIteration:
-                return
-            except BaseException as raised:
-                if own_error(raised) is error:
-                    return
-                raise
-            if (effect := owed(request)) is not None and is_in_a_loop():
-                self._forget_about(effect)
-            answer = partial(flow.send, None)
+        """See a flow to its end without its caller."""
+        finish(flow, error, self._housekeeping.ask)
 
     def _hold(self, future: "asyncio.Future[Any]") -> None:
         """Hold strongly what nobody waits for, until it is done."""
@@ -365,22 +327,12 @@ class AsyncDriver:
 
     async def drain(self) -> None:
         """Wait until nothing is left in the background."""
-        self._is_draining = True
-        try:
-            while self._again:
-                self._again.popitem()[1].cancel()
-            while self._background:
-                await asyncio.wait(self._background)
-            await self.purging.drain()
-            await self.news.aclose()
-        finally:
-            self._is_draining = False
+        while self._background:
+            await asyncio.wait(self._background)
+        await self._housekeeping.drain()
+        await self.purging.drain()
+        await self.news.aclose()
 
 
 async def _nothing() -> None:
     """Stand in for a generator where none is asked for."""
-
-
-def _answer(future: "asyncio.Future[R]", result: R) -> None:
-    if not future.done():
-        future.set_result(result)

@@ -2,14 +2,10 @@
 
 import asyncio
 import time
-from functools import partial
 
-from strawberry_response_cache.core._drivers.driving import DriverSettings
-from strawberry_response_cache.core._memory import Memory
-from strawberry_response_cache.core._news import hear
+from strawberry_response_cache.core._drivers.driving import DriverSettings, listening, new_memory
 from strawberry_response_cache.core._redis.async_backplane import AsyncBackplane
 from strawberry_response_cache.core._redis.async_transport import AsyncTransport
-from strawberry_response_cache.core._redis.listening import Listening
 
 
 class AsyncNews:
@@ -24,24 +20,10 @@ class AsyncNews:
     """
 
     def __init__(self, transport: AsyncTransport, settings: DriverSettings) -> None:
-        self.memory: Memory | None = None
         self._sleepers: dict[str, list[asyncio.Future[None]]] = {}
-        if settings.local_bytes:
-            self.memory = Memory(
-                max_bytes=settings.local_bytes,
-                ttl=settings.local_ttl,
-                is_trusted=self._is_trusted,
-            )
+        self.memory = new_memory(settings, self._is_trusted)
         self._backplane = AsyncBackplane(
-            transport.sources,
-            Listening(
-                settings.channel,
-                settings.listening_interval,
-                settings.local_max_lag,
-                settings.connect_deadline,
-                partial(hear, memory=self.memory, wake=self._wake),
-                self._were_lost,
-            ),
+            transport.sources, listening(settings, self.memory, self._wake)
         )
         if self.memory is not None:
             self._backplane.start()
@@ -76,7 +58,3 @@ class AsyncNews:
 
     def _is_trusted(self) -> bool:
         return self._backplane.is_live()
-
-    def _were_lost(self) -> None:
-        if self.memory is not None:
-            self.memory.forget_everything()

@@ -5,6 +5,7 @@ import contextvars
 import logging
 from collections.abc import Coroutine
 from contextlib import closing
+from functools import partial
 from typing import Any, TypeVar
 
 from strawberry_response_cache.core._drivers.driving import (
@@ -13,6 +14,7 @@ from strawberry_response_cache.core._drivers.driving import (
     DriverSettings,
     Tries,
     log_owed,
+    set_once,
     will_never_do,
 )
 from strawberry_response_cache.core._port import Effect, Unavailable
@@ -78,12 +80,7 @@ class AsyncPurging:
 
     async def _ask(self, effect: Effect[R], deadline: float | None = None) -> R:
         answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-
-        def arrived(result: R) -> None:
-            if not answer.done():
-                answer.set_result(result)
-
-        self._transport.submit(effect, arrived, deadline=deadline)
+        self._transport.submit(effect, partial(set_once, answer), deadline=deadline)
         return await answer
 
     async def replay(self, queue: PurgeQueue) -> bool:

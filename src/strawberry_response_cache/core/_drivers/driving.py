@@ -3,18 +3,26 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from functools import partial
+from typing import Final, TypeVar
 
+from strawberry_response_cache.core._memory import Memory
+from strawberry_response_cache.core._news import hear
 from strawberry_response_cache.core._observer import LookedUp, Observer, PutIn, Subject
 from strawberry_response_cache.core._port import (
     Commit,
     Fresh,
     Lookup,
+    Renew,
     Stale,
     Unavailable,
 )
+from strawberry_response_cache.core._redis.listening import Listening
+from strawberry_response_cache.core._requests import Generate
+
+R = TypeVar("R")
 
 logger = logging.getLogger("strawberry_response_cache")
 
@@ -78,6 +86,58 @@ class DriverSettings:
     def listening_interval(self) -> float:
         """Seconds between two PINGs to a server whose news are listened to."""
         return self.local_max_lag / 4 if self.local_bytes else IDLE_LISTENING
+
+
+def new_memory(settings: DriverSettings, is_trusted: Callable[[], bool]) -> Memory | None:
+    """Return a local memory, if it is on.
+
+    Args:
+        settings: Its bounds.
+        is_trusted: Whether every purge was heard of.
+    """
+    if not settings.local_bytes:
+        return None
+    return Memory(max_bytes=settings.local_bytes, ttl=settings.local_ttl, is_trusted=is_trusted)
+
+
+def listening(
+    settings: DriverSettings, memory: Memory | None, wake: Callable[[str], None]
+) -> Listening:
+    """Return what to listen to, and who is told.
+
+    Args:
+        settings: The numbers to decide by.
+        memory: The local memory, if it is on.
+        wake: Told the key of a lease that has ended.
+    """
+
+    def were_lost() -> None:
+        if memory is not None:
+            memory.forget_everything()
+
+    return Listening(
+        settings.channel,
+        settings.listening_interval,
+        settings.local_max_lag,
+        settings.connect_deadline,
+        partial(hear, memory=memory, wake=wake),
+        were_lost,
+    )
+
+
+def renewals(requests: Sequence[Generate], lease_ms: int) -> list[Renew]:
+    """Return what keeps the leases of these generations alive."""
+    return [
+        Renew(request.keys, request.lease, lease_ms)
+        for request in requests
+        if request.lease is not None
+    ]
+
+
+def set_once(future: "asyncio.Future[R]", result: R) -> None:
+    """Give a future its result, unless its caller is gone."""
+    if not future.done():
+        future.set_result(result)
 
 
 def will_never_do(failure: Unavailable) -> bool:

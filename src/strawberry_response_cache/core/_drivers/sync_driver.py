@@ -13,7 +13,11 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from strawberry_response_cache.core._drivers.driving import DriverSettings, report
+from strawberry_response_cache.core._drivers.driving import (
+    DriverSettings,
+    renewals,
+    report,
+)
 from strawberry_response_cache.core._drivers.sync_housekeeping import SyncHousekeeping
 from strawberry_response_cache.core._drivers.sync_news import SyncNews
 from strawberry_response_cache.core._drivers.sync_purging import SyncPurging
@@ -25,7 +29,6 @@ from strawberry_response_cache.core._port import (
     Effect,
     Lookup,
     Release,
-    Renew,
     Unavailable,
 )
 from strawberry_response_cache.core._redis.sync_transport import SyncTransport
@@ -38,6 +41,7 @@ from strawberry_response_cache.core._requests import (
     Pause,
     RefreshInBackground,
     Request,
+    finish,
     owed,
     own_error,
 )
@@ -135,8 +139,8 @@ class SyncDriver:
         except BaseException:
             for flow, request in many.given_up(list(many.requests)):
                 if (effect := owed(request)) is not None:
-                    self._forget_about(effect)
-                self._abandon(flow, CallerGoneError(None))
+                    self._housekeeping.ask(effect)
+                finish(flow, CallerGoneError(None), self._housekeeping.ask)
             raise
         return many.results
 
@@ -161,7 +165,7 @@ class SyncDriver:
                 try:
                     values = load(positions)
                 except Exception as error:
-                    if many.any_failed(positions, error, self._forget_about):
+                    if many.any_failed(positions, error, self._housekeeping.ask):
                         raise
                     return
             many.loaded(positions, values)
@@ -191,22 +195,6 @@ class SyncDriver:
         over = [at for at, (thread, ends) in joins.items() if thread.outcome or ends <= now]
         many.waited([*pauses, *over])
 
-    def _abandon(self, flow: Flow[Any], error: BaseException) -> None:
-        """See a flow to its end without its caller; all it still asks for is to give leases back."""
-        answer: Callable[[], Request] = partial(flow.throw, error)
-        while True:
-            try:
-                request = answer()
-            except StopIteration:
-                return
-            except BaseException as raised:
-                if own_error(raised) is error:
-                    return
-                raise
-            if (effect := owed(request)) is not None:
-                self._forget_about(effect)
-            answer = partial(flow.send, None)
-
     def _perform(self, request: Request, generator: Generator, subject: Subject) -> object:
         match request:
             case Lookup() | Commit() | Release():
@@ -223,12 +211,8 @@ class SyncDriver:
             case RefreshInBackground(flow):
                 return self._refresh_beside(flow, generator, subject)
             case Detach(effect):
-                self._forget_about(effect)
+                self._housekeeping.ask(effect)
         return None
-
-    def _forget_about(self, effect: Effect[Any]) -> None:
-        """Ask for an effect that nobody waits for."""
-        self._housekeeping.ask(effect)
 
     def _ask(self, effect: Effect[R], subject: Subject) -> R:
         """Ask the store for an effect, wait for it and report on it."""
@@ -254,11 +238,7 @@ class SyncDriver:
     @contextmanager
     def _renewed(self, requests: Sequence[Generate]) -> Iterator[None]:
         """Renew leases while the code inside generates."""
-        effects = [
-            Renew(request.keys, request.lease, self._settings.lease_ms)
-            for request in requests
-            if request.lease is not None
-        ]
+        effects = renewals(requests, self._settings.lease_ms)
         if not effects:
             yield
             return

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Final
 
 from strawberry_response_cache.core._drivers.driving import Tries
@@ -12,6 +13,13 @@ from strawberry_response_cache.core._redis.sync_transport import SyncTransport
 
 _IDLE: Final = 1.0
 """Seconds without anything to do after which the thread ends."""
+
+
+@dataclass(slots=True)
+class _Errand:
+    effect: Effect[Any]
+    tries: Tries
+    not_before: float = 0.0
 
 
 class SyncHousekeeping:
@@ -29,8 +37,7 @@ class SyncHousekeeping:
         self._transport = transport
         self._lease = lease
         self._changed = threading.Condition()
-        self._new: list[Effect[Any]] = []
-        self._late: list[tuple[float, Effect[Any], Tries]] = []
+        self._waiting: list[_Errand] = []
         self._is_running = False
         self._is_draining = False
 
@@ -45,7 +52,7 @@ class SyncHousekeeping:
                     thread.start()
                     self._is_running = True
             if self._is_running:
-                self._new.append(effect)
+                self._waiting.append(_Errand(effect, Tries(self._lease)))
                 self._changed.notify_all()
                 return
         self._transport.perform(effect)
@@ -61,30 +68,28 @@ class SyncHousekeeping:
 
     def _run(self) -> None:
         while (due := self._next()) is not None:
-            results = self._transport.perform_all([effect for effect, _ in due])
+            results = self._transport.perform_all([errand.effect for errand in due])
             with self._changed:
-                for (effect, tries), result in zip(due, results, strict=True):
-                    failed = isinstance(result, Unavailable) and isinstance(effect, Release)
-                    if failed and (pause := tries.pause()) is not None:
-                        self._late.append((time.monotonic() + pause, effect, tries))
+                for errand, result in zip(due, results, strict=True):
+                    failed = isinstance(result, Unavailable) and isinstance(errand.effect, Release)
+                    if failed and (pause := errand.tries.pause()) is not None:
+                        errand.not_before = time.monotonic() + pause
+                        self._waiting.append(errand)
 
-    def _next(self) -> Sequence[tuple[Effect[Any], Tries]] | None:
+    def _next(self) -> Sequence[_Errand] | None:
         """Wait for something to do; None if there was nothing for a while."""
         with self._changed:
             idle_until = time.monotonic() + _IDLE
             while True:
                 now = time.monotonic()
-                if self._is_draining:
-                    self._late.clear()
-                due = [(effect, tries) for at, effect, tries in self._late if at <= now]
-                due += [(effect, Tries(self._lease)) for effect in self._new]
+                due = [errand for errand in self._waiting if errand.not_before <= now]
+                self._waiting = [errand for errand in self._waiting if errand.not_before > now]
                 if due:
-                    self._late = [each for each in self._late if each[0] > now]
-                    self._new.clear()
                     return due
-                if self._is_draining or (now >= idle_until and not self._late):
+                if self._is_draining or (now >= idle_until and not self._waiting):
+                    self._waiting.clear()
                     self._is_running = False
                     self._changed.notify_all()
                     return None
-                until = min((at for at, _, _ in self._late), default=idle_until)
+                until = min((each.not_before for each in self._waiting), default=idle_until)
                 self._changed.wait(max(0.0, until - now))

@@ -4,12 +4,8 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 
-from strawberry_response_cache.core._drivers.driving import DriverSettings
-from strawberry_response_cache.core._memory import Memory
-from strawberry_response_cache.core._news import hear
-from strawberry_response_cache.core._redis.listening import Listening
+from strawberry_response_cache.core._drivers.driving import DriverSettings, listening, new_memory
 from strawberry_response_cache.core._redis.sync_backplane import SyncBackplane
 from strawberry_response_cache.core._redis.sync_transport import SyncTransport
 
@@ -26,25 +22,11 @@ class SyncNews:
     """
 
     def __init__(self, transport: SyncTransport, settings: DriverSettings) -> None:
-        self.memory: Memory | None = None
         self._lock = threading.Lock()
         self._sleepers: dict[str, list[threading.Event]] = {}
-        if settings.local_bytes:
-            self.memory = Memory(
-                max_bytes=settings.local_bytes,
-                ttl=settings.local_ttl,
-                is_trusted=self._is_trusted,
-            )
+        self.memory = new_memory(settings, self._is_trusted)
         self._backplane = SyncBackplane(
-            transport.sources,
-            Listening(
-                settings.channel,
-                settings.listening_interval,
-                settings.local_max_lag,
-                settings.connect_deadline,
-                partial(hear, memory=self.memory, wake=self._wake),
-                self._were_lost,
-            ),
+            transport.sources, listening(settings, self.memory, self._wake)
         )
         if self.memory is not None:
             self._backplane.start()
@@ -87,7 +69,3 @@ class SyncNews:
 
     def _is_trusted(self) -> bool:
         return self._backplane.is_live()
-
-    def _were_lost(self) -> None:
-        if self.memory is not None:
-            self.memory.forget_everything()

@@ -1,0 +1,60 @@
+"""What an event loop asks of the store and nobody waits for: leases given back, made shorter or longer."""
+
+import asyncio
+from typing import Any
+
+from strawberry_response_cache.core._drivers.driving import Tries, is_in_a_loop
+from strawberry_response_cache.core._port import Effect, Release, Unavailable
+from strawberry_response_cache.core._redis.async_transport import AsyncTransport
+
+
+class AsyncHousekeeping:
+    """Sees that nobody waits for a lease behind which nobody generates.
+
+    A lease that was not given back is tried again for as long as it may live.
+
+    Args:
+        transport: Where effects go.
+        lease: Seconds that a lease lives.
+    """
+
+    def __init__(self, transport: AsyncTransport, lease: float) -> None:
+        self._transport = transport
+        self._lease = lease
+        self._asked: set[asyncio.Future[None]] = set()
+        self._late: dict[Tries, asyncio.TimerHandle] = {}
+        self._is_draining = False
+
+    def ask(self, effect: Effect[Any]) -> None:
+        """Ask for an effect; not where a flow is dropped after its loop has ended."""
+        if is_in_a_loop():
+            self._try(effect, Tries(self._lease))
+
+    def _try(self, effect: Effect[Any], tries: Tries) -> None:
+        loop = asyncio.get_running_loop()
+        over: asyncio.Future[None] = loop.create_future()
+        self._asked.add(over)
+        over.add_done_callback(self._asked.discard)
+
+        def arrived(result: object) -> None:
+            over.set_result(None)
+            failed = isinstance(result, Unavailable) and isinstance(effect, Release)
+            if failed and not self._is_draining and (pause := tries.pause()) is not None:
+                self._late[tries] = loop.call_later(pause, try_again)
+
+        def try_again() -> None:
+            del self._late[tries]
+            self._try(effect, tries)
+
+        self._transport.submit(effect, arrived)
+
+    async def drain(self) -> None:
+        """Wait until everything was asked for once, and try nothing again."""
+        self._is_draining = True
+        try:
+            while self._late:
+                self._late.popitem()[1].cancel()
+            while self._asked:
+                await asyncio.wait(self._asked)
+        finally:
+            self._is_draining = False
