@@ -48,7 +48,7 @@ class BareGet:
         """Read and decode, or generate, encode and write."""
         stored = await self._client.get(key)
         if stored is not None:
-            return from_json(stored)
+            return from_json(stored, cache_strings="keys")
         value = await self.work.generate()
         await self._client.set(key, to_json(value), px=TTL * 1000)
         return value

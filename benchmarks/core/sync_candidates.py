@@ -39,7 +39,7 @@ class BareGet:
         """Read and decode, or generate, encode and write."""
         stored = self._client.get(key)
         if isinstance(stored, bytes):
-            return from_json(stored)
+            return from_json(stored, cache_strings="keys")
         value = self.work.generate_sync()
         self._client.set(key, to_json(value), px=TTL * 1000)
         return value

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -250,14 +251,16 @@ async def test_a_commit_whose_caller_is_gone_still_serves_the_joiners(
 ) -> None:
     driver: Any = cache._engine.async_driver()
     link = driver.transport._link
-    exchange = link._exchange
-    committing, go = asyncio.Event(), asyncio.Event()
+    ask = link.ask
+    committing = asyncio.Event()
+    held: list[Callable[[], None]] = []
 
-    async def held_at_commit(batch: Any, deadline: float) -> Any:
-        if any(what is COMMIT for ask in batch for what, _, _ in ask.calls):
+    def held_at_commit(calls: Any, *told: Any, **options: Any) -> None:
+        if any(what is COMMIT for what, _, _ in calls):
+            held.append(partial(ask, calls, *told, **options))
             committing.set()
-            await go.wait()
-        return await exchange(batch, deadline)
+        else:
+            ask(calls, *told, **options)
 
     entered, finish = asyncio.Event(), asyncio.Event()
 
@@ -266,7 +269,7 @@ async def test_a_commit_whose_caller_is_gone_still_serves_the_joiners(
         await finish.wait()
         return "value"
 
-    link._exchange = held_at_commit  # the network, not our code
+    link.ask = held_at_commit  # the network, not our code
     flights = cache._engine.async_driver().flights
     leader = asyncio.create_task(cache.remember(["a"], 60, generate))
     await entered.wait()
@@ -275,7 +278,8 @@ async def test_a_commit_whose_caller_is_gone_still_serves_the_joiners(
     finish.set()
     await committing.wait()
     assert await cancelled(leader)
-    go.set()
+    for send in held:
+        send()
 
     assert (await asyncio.wait_for(joiner, 60)).detail is CacheDetail.JOINED
 

@@ -279,15 +279,16 @@ async def test_a_purge_is_not_lost_on_joiners_of_a_run_that_found_no_store(
     source = Source()
     driver: Any = valkey_cache._engine.async_driver()
     link = driver.transport._link
-    exchange = link._exchange
+    ask = link.ask
     away = True
 
-    async def flapping(*effects: Any, **options: Any) -> Any:
+    def flapping(calls: Any, then: Callable[[Any], None], **options: Any) -> None:
         if away:
-            raise redis.exceptions.ConnectionError
-        return await exchange(*effects, **options)
+            then(redis.exceptions.ConnectionError())
+        else:
+            ask(calls, then, **options)
 
-    link._exchange = flapping  # the network, not our code
+    link.ask = flapping  # the network, not our code
     leader = asyncio.create_task(valkey_cache.remember(["a"], 60, source.slow, tags=["t"]))
     await source.read.wait()
     away = False
@@ -313,18 +314,20 @@ async def test_bytes_that_were_not_judged_do_not_count(cache: ResponseCache, raw
 
     driver: Any = cache._engine.async_driver()
     link = driver.transport._link
-    exchange = link._exchange
+    ask = link.ask
     times = 1
 
-    async def crossed(*effects: Any, **options: Any) -> Any:
-        nonlocal times
-        shares = await exchange(*effects, **options)
-        if times and len(shares[0]) == 2:
-            times -= 1
-            return [(shares[0][0], purged)]
-        return shares
+    def crossed(calls: Any, then: Callable[[Any], None], **options: Any) -> None:
+        def told(share: Any) -> None:
+            nonlocal times
+            if times and len(share) == 2:
+                times -= 1
+                share = (share[0], purged)
+            then(share)
 
-    link._exchange = crossed  # the network, not our code
+        ask(calls, told, **options)
+
+    link.ask = crossed  # the network, not our code
     response = await cache.remember(["a"], 60, source.quick, tags=["t"])
 
     assert times == 0

@@ -83,7 +83,7 @@ class ExactJson:
             UnreadableEntryError: If the payload is not JSON.
         """
         try:
-            return from_json(payload)
+            return from_json(payload, cache_strings="keys")
         except ValueError:
             raise UnreadableEntryError from None
 

@@ -53,4 +53,6 @@ def milliseconds(duration: object, name: str) -> int:
         >>> milliseconds(1.5, "ttl"), milliseconds(0.0001, "ttl"), milliseconds(0, "ttl")
         (1500, 1, 0)
     """
+    if type(duration) is int and 0 <= duration <= MAX_SECONDS:
+        return duration * 1000  # what most callers write, at a fifth of the time
     return math.ceil(seconds(duration, name) * 1000)

@@ -137,7 +137,7 @@ class ResponseRecipe:
         if is_private and not self._private:
             return TurnedPrivate()
         try:
-            data = from_json(recording.payload)
+            data = from_json(recording.payload, cache_strings="keys")
         except ValueError:
             raise UnreadableEntryError from None
         if is_private is not self._private or (self._whole and not isinstance(data, dict)):

@@ -216,20 +216,25 @@ class SyncDriver:
 
     def _ask(self, effect: Effect[R], subject: Subject) -> R:
         """Ask the store for an effect, wait for it and report on it."""
-        (result,) = self.ask_all([effect], subject)
-        return cast("R", result)
+        started_ns = time.time_ns() if self._settings.observer.listening() else 0
+        result = self.transport.perform(effect)
+        self._over(effect, result, subject, started_ns)
+        return result
 
     def ask_all(self, effects: Sequence[Effect[Any]], subject: Subject) -> list[Any]:
         """Ask the store for effects in one round trip, and report on them."""
-        settings = self._settings
-        started_ns = time.time_ns() if settings.observer.listening() else 0
+        started_ns = time.time_ns() if self._settings.observer.listening() else 0
         results = self.transport.perform_all(effects)
         for effect, result in zip(effects, results, strict=True):
-            if isinstance(result, Unavailable):
-                settings.on_failure(result)
-            if started_ns:
-                report(settings.observer, subject, effect, started_ns, result)
+            self._over(effect, result, subject, started_ns)
         return results
+
+    def _over(self, effect: Effect[Any], result: object, subject: Subject, started_ns: int) -> None:
+        """Report on an effect that is over; one that began at 0 is not observed."""
+        if isinstance(result, Unavailable):
+            self._settings.on_failure(result)
+        if started_ns:
+            report(self._settings.observer, subject, effect, started_ns, result)
 
     def _generate(self, request: Generate, generator: Generator) -> object:
         with self._renewed([request]):

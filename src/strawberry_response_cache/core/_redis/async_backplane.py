@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 from collections.abc import Callable, Iterable
 
+from strawberry_response_cache.core._redis.async_connection import hang_up
 from strawberry_response_cache.core._redis.listening import Listening, Pulse
 from strawberry_response_cache.core._redis.sources import Source
 
@@ -93,7 +94,7 @@ class AsyncBackplane:
                 reading.cancel()
                 await asyncio.gather(reading, return_exceptions=True)
         finally:
-            await raw.disconnect(nowait=True)
+            await hang_up(raw)
 
     async def aclose(self) -> None:
         """Stop listening."""

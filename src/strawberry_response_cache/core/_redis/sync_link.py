@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
 
 from strawberry_response_cache.core._port import Call, NotAskedError
 from strawberry_response_cache.core._redis.breaker import Breaker
 from strawberry_response_cache.core._redis.link import (
-    Connection,
     LinkSettings,
-    ends_the_connection,
+    has_errors,
+    has_lost_its_way,
     run_id_of,
 )
 from strawberry_response_cache.core._redis.sources import Source
+from strawberry_response_cache.core._redis.sync_connection import SyncConnection, taken_over
 from strawberry_response_cache.core._redis.watchdog import Watchdog
-from strawberry_response_cache.core._redis.wire import checked, pack, unknown_scripts
+from strawberry_response_cache.core._redis.wire import unknown_scripts
 
 
 class SyncLink:
@@ -36,9 +36,9 @@ class SyncLink:
             failures=settings.breaker_failures, seconds=settings.breaker_seconds
         )
         self._learns = settings.detect_restarts and not source.is_fake
-        self._turns = threading.Semaphore(settings.max_batches)
-        self._lock = threading.Lock()
-        self._idle: list[Connection] = []
+        self._changed = threading.Condition(threading.Lock())
+        self._turns = settings.max_batches
+        self._idle: list[SyncConnection] = []
         self._watchdog = Watchdog()
         self._failed_at = 0.0
 
@@ -58,91 +58,89 @@ class SyncLink:
         """
         came = time.monotonic()
         seconds = self._source.deadline(deadline or self._settings.read_deadline)
-        if not self._turns.acquire(timeout=None if deadline is None else seconds):
-            raise TimeoutError
+        connection = self._turn(None if deadline is None else seconds)
         try:
             # Whoever waited for a turn while the server failed others has waited long enough.
             if deadline is None and self._failed_at > came:
                 raise NotAskedError
             began = self._breaker.admit(urgent=deadline is not None)
             try:
-                share = self._exchange(calls, seconds)
+                connection, replies = self._exchange(connection, calls, seconds)
             except BaseException:
+                connection = None
                 self._failed_at = time.monotonic()
                 self._breaker.failed(began)
                 raise
             self._breaker.succeeded()
-            return share
+            return replies
         finally:
-            self._turns.release()
+            self._end_turn(connection)
 
-    def _exchange(self, calls: Sequence[Call], deadline: float) -> Sequence[Any]:
-        with self._lock:
-            connection = self._idle.pop() if self._idle else None
+    def _turn(self, timeout: float | None) -> SyncConnection | None:
+        """Wait for a turn, and take the connection that was used last, if one is idle.
+
+        Raises:
+            TimeoutError: If it does not come in time.
+        """
+        with self._changed:
+            if not self._turns and not self._changed.wait_for(lambda: self._turns, timeout):
+                raise TimeoutError
+            self._turns -= 1
+            return self._idle.pop() if self._idle else None
+
+    def _end_turn(self, connection: SyncConnection | None) -> None:
+        with self._changed:
+            self._turns += 1
+            if connection is not None:
+                self._idle.append(connection)
+            self._changed.notify()
+
+    def _exchange(
+        self, connection: SyncConnection | None, calls: Sequence[Call], deadline: float
+    ) -> tuple[SyncConnection | None, Sequence[Any]]:
+        """Exchange on this connection, or on another if it is of no use any more.
+
+        Returns:
+            The connection to use next time, if there is one, and the replies.
+        """
         if connection is None:
             connection = self._connect()
         try:
-            share = self._talk(connection, calls, deadline)
+            replies = connection.exchange(calls, deadline)
         except RedisConnectionError:
             if not connection.is_used:
                 raise
             # A server that restarted or dropped an idle connection; every call can be repeated.
             connection = self._connect()
-            share = self._talk(connection, calls, deadline)
-        if unknown_scripts([share]):
-            share = self._talk(connection, calls, deadline, by_text=True)
+            replies = connection.exchange(calls, deadline)
+        if not has_errors(replies):
+            connection.is_used = True
+            return connection, replies
+        if has_lost_its_way(replies) and connection.is_used:
+            connection.close()
+            connection = self._connect()
+            replies = connection.exchange(calls, deadline)
+        if unknown_scripts([replies]):
+            replies = connection.exchange(calls, deadline, by_text=True)
+        if has_lost_its_way(replies):
+            connection.close()
+            return None, replies
         connection.is_used = True
-        if any(ends_the_connection(reply) for reply in share):
-            connection.raw.disconnect()
-        else:
-            with self._lock:
-                self._idle.append(connection)
-        return share
+        return connection, replies
 
-    def _talk(
-        self,
-        connection: Connection,
-        calls: Sequence[Call],
-        deadline: float,
-        *,
-        by_text: bool = False,
-    ) -> Sequence[Any]:
-        raw = connection.raw
-        replies: list[Any] = []
-        self._watchdog.watch(raw, deadline)
-        try:
-            packed = pack(calls, connection.run_id, by_text=by_text)
-            raw.send_packed_command([packed], check_health=False)
-            for call in calls:
-                try:
-                    reply = raw.read_response(disable_decoding=True)
-                except ResponseError as error:
-                    reply = error
-                replies.append(checked(call, reply))
-        except BaseException as error:
-            in_time = self._watchdog.unwatch(raw)
-            raw.disconnect()
-            if isinstance(error, Exception) and not in_time:
-                raise TimeoutError from None
-            raise
-        if not self._watchdog.unwatch(raw):
-            raw.disconnect()
-            raise TimeoutError
-        return replies
-
-    def _connect(self) -> Connection:
+    def _connect(self) -> SyncConnection:
         """Open a connection and learn which run of the server it leads to."""
         deadline = self._source.deadline(self._settings.connect_deadline)
-        # The watchdog counts the deadline of an exchange; the socket's own is only a last resort.
+        # The watchdog counts the deadline; redis-py's own is only a last resort.
         timeout = max(deadline, self._settings.longest_deadline)
         raw = self._source.open(asynchronous=False, timeout=timeout, connect_timeout=deadline)
-        connection = Connection(raw)
+        run_id = ""
         self._watchdog.watch(raw, deadline)
         try:
             raw.connect()
             if self._learns:
                 raw.send_command("INFO", "server", check_health=False)
-                connection.run_id = run_id_of(raw.read_response())
+                run_id = run_id_of(raw.read_response())
         except BaseException:
             self._watchdog.unwatch(raw)
             raw.disconnect()
@@ -150,11 +148,11 @@ class SyncLink:
         if not self._watchdog.unwatch(raw):
             raw.disconnect()
             raise TimeoutError
-        return connection
+        return taken_over(raw, run_id)
 
     def close(self) -> None:
         """Disconnect what is not in use."""
-        with self._lock:
+        with self._changed:
             idle, self._idle = self._idle, []
         for connection in idle:
-            connection.raw.disconnect()
+            connection.close()

@@ -1,4 +1,4 @@
-"""Ends exchanges of threads that last too long: a socket's own timeout starts anew with each byte."""
+"""Ends connecting that lasts too long: a socket's own timeout starts anew with each byte."""
 
 import contextlib
 import socket
@@ -13,7 +13,7 @@ _PATIENCE: Final = 50
 
 
 class Watchdog:
-    """A thread, started when first needed, that shuts sockets whose exchange is overdue."""
+    """A thread, started when first needed, that shuts sockets whose time is up."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -23,20 +23,32 @@ def pack(calls: Iterable[Call], run_id: str, *, by_text: bool = False) -> bytes:
         by_text: Whether to send scripts themselves, to a server that does not know them yet.
     """
     pieces: list[bytes] = []
+    text: list[str] = []
     for what, keys, arguments in calls:
-        words: tuple[Any, ...]
         if isinstance(what, Script):
-            name, script = (b"EVAL", what.text) if by_text else (b"EVALSHA", what.sha)
-            words = (name, script, len(keys), *keys, *arguments)
+            name, script = ("EVAL", what.text) if by_text else ("EVALSHA", what.sha)
+            words: tuple[Any, ...] = (name, script, len(keys), *keys, *arguments)
         else:
             words = (what, *keys, *arguments)
-        pieces.append(b"*%d\r\n" % len(words))
+        text.append(f"*{len(words)}\r\n")
         for word in words:
-            if word is RUN_ID:
-                word = run_id  # noqa: PLW2901 - the placeholder is what is replaced
-            encoded = word if isinstance(word, bytes) else str(word).encode()
-            pieces.append(b"$%d\r\n%b\r\n" % (len(encoded), encoded))
+            if isinstance(word, bytes):
+                text.append(f"${len(word)}\r\n")
+                pieces += _encoded(text), word
+                text = ["\r\n"]
+                continue
+            said = word if type(word) is str else run_id if word is RUN_ID else str(word)
+            text.append(f"${len(said)}\r\n{said}\r\n")
+    pieces.append(_encoded(text))
     return b"".join(pieces)
+
+
+def _encoded(text: list[str]) -> bytes:
+    """Return text as bytes, one for each character, as it was counted.
+
+    Everything that is said is ASCII, but for what a damaged reply brought and means nothing anyway.
+    """
+    return "".join(text).encode("ascii", "replace")
 
 
 def checked(call: Call, reply: Any) -> Any:  # noqa: ANN401 - whatever a server says

@@ -1,0 +1,61 @@
+"""The port: bytes in, judged entries and leases out. Everything above it is a client of it.
+
+An effect says what to ask of the store; `calls` turns it into commands of one slot and `interpret`
+turns the replies into a judgement. Neither does I/O, so one protocol serves both drivers.
+"""
+
+from strawberry_response_cache.core._port.effects import RUN_ID, Call, Effect, Ping
+from strawberry_response_cache.core._port.judgements import (
+    Committed,
+    Fresh,
+    Granted,
+    Held,
+    Judgement,
+    Lease,
+    Moment,
+    Moved,
+    NoLease,
+    NotAskedError,
+    Refused,
+    Stale,
+    Stored,
+    Unavailable,
+    Unreadable,
+    failure,
+)
+from strawberry_response_cache.core._port.leases import Commit, Release, Renew
+from strawberry_response_cache.core._port.lookups import Lookup, ReadClock
+from strawberry_response_cache.core._port.purges import Clear, Forget, Invalidate
+from strawberry_response_cache.core._port.tokens import new_token
+
+__all__ = [
+    "RUN_ID",
+    "Call",
+    "Clear",
+    "Commit",
+    "Committed",
+    "Effect",
+    "Forget",
+    "Fresh",
+    "Granted",
+    "Held",
+    "Invalidate",
+    "Judgement",
+    "Lease",
+    "Lookup",
+    "Moment",
+    "Moved",
+    "NoLease",
+    "NotAskedError",
+    "Ping",
+    "ReadClock",
+    "Refused",
+    "Release",
+    "Renew",
+    "Stale",
+    "Stored",
+    "Unavailable",
+    "Unreadable",
+    "failure",
+    "new_token",
+]

@@ -1,0 +1,112 @@
+"""What the store can answer: judged entries and leases, commits, or nothing."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from strawberry_response_cache.core._entry import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to store one entry, as of one moment of the tenant's clock."""
+
+    token: str
+    epoch: str
+    clock: int
+
+
+# -- What a lookup can find -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """An entry within its ttl."""
+
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """An entry within its stale window; with a lease, the caller is the one to refresh it."""
+
+    entry: Entry
+    lease: Lease | None
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """Nothing usable, and the lease is the caller's."""
+
+    lease: Lease
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Nothing usable, and another caller holds the lease."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoLease:
+    """Nothing usable, and the server takes no writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """The judged entry's bytes are damaged; looking up again with this write id purges it."""
+
+    write_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The entry was replaced between its judgement and its reading."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """The store did not answer; `error_type` is all that is kept of the error.
+
+    The error's own text can hold the command's arguments, so it is never passed on.
+    """
+
+    error_type: str
+    asked: bool = True
+    """Whether the server was asked at all."""
+
+
+class NotAskedError(Exception):
+    """The server was not asked, since asking it now would only cost time."""
+
+
+Judgement: TypeAlias = Fresh | Stale | Granted | Held | NoLease | Unreadable | Moved | Unavailable
+
+
+# -- What else there is to know -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A moment of a tenant's clock."""
+
+    epoch: str
+    clock: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The commit took place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The commit was refused: the lease was lost, the tenant cleared, or a tag purged meanwhile."""
+
+
+Committed: TypeAlias = Stored | Refused | Unavailable
+
+
+def failure(error: BaseException) -> Unavailable:
+    """Return what may be said of an error: its qualified type name, never its text."""
+    kind = type(error)
+    module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+    return Unavailable(f"{module}{kind.__qualname__}", not isinstance(error, NotAskedError))

@@ -1,0 +1,57 @@
+"""Purging: by tags, one key, or everything of a tenant; never at a cost that grows with the entries."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from strawberry_response_cache.core import _scripts
+from strawberry_response_cache.core._keys import EVERYTHING, EntryKeys
+from strawberry_response_cache.core._port.effects import RUN_ID, Call, Housekeeping
+from strawberry_response_cache.core._port.tokens import new_token
+
+
+@dataclass(frozen=True, slots=True)
+class Invalidate(Housekeeping):
+    """Purge every entry that carries one of the tags; its cost does not depend on their number."""
+
+    tag_table: str
+    channel: str
+    tags: tuple[str, ...]
+    max_tags: int
+
+    def calls(self) -> Sequence[Call]:
+        """One script."""
+        arguments = (new_token(), RUN_ID, self.max_tags, self.channel, *self.tags)
+        return ((_scripts.INVALIDATE, (self.tag_table,), arguments),)
+
+
+@dataclass(frozen=True, slots=True)
+class Forget(Housekeeping):
+    """Purge one entry and what was made of it, and refuse whatever is being generated for it."""
+
+    keys: EntryKeys
+    max_tags: int
+
+    def calls(self) -> Sequence[Call]:
+        """Three scripts: for the lease, for the entry, and for what carries the entry's own tag.
+
+        The lease goes first: without it, what is being generated cannot commit.
+        """
+        keys, channel = self.keys, self.keys.channel
+        purge = Invalidate(keys.tags, channel, (keys.own_tag, *EVERYTHING), self.max_tags)
+        return (
+            (_scripts.FORGET, (keys.lease,), (new_token(), channel, "w")),
+            (_scripts.FORGET, (keys.entry,), (new_token(), channel, "k")),
+            *purge.calls(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Clear(Housekeeping):
+    """Purge every entry of a tenant in one slot."""
+
+    tag_table: str
+    channel: str
+
+    def calls(self) -> Sequence[Call]:
+        """One script."""
+        return ((_scripts.CLEAR, (self.tag_table,), (new_token(), self.channel)),)

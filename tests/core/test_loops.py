@@ -1,0 +1,72 @@
+"""An event loop of another make, such as uvicorn runs on where it is installed, and TLS on either."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import uvloop
+
+from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
+from tests.servers.certificates import throw_away
+from tests.servers.tls import behind_tls
+
+BIG = "x" * 1_000_000
+LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+
+pytestmark = pytest.mark.parametrize("new_loop", LOOPS.values(), ids=LOOPS)
+
+
+@pytest.fixture(scope="module")
+def tls_url() -> Iterator[str]:
+    """A server behind TLS."""
+    with throw_away() as certificates, behind_tls(certificates) as server:
+        yield server.url
+
+
+async def big() -> str:
+    """Generate."""
+    return BIG
+
+
+async def misses_and_hits(url: str) -> None:
+    """Store, read and purge what does not fit into one read of a socket."""
+    async with ResponseCache.from_url(url, prefix="loops", read_deadline=20) as cache:
+        for status in (CacheStatus.MISS, CacheStatus.HIT, CacheStatus.HIT):
+            response = await cache.remember(["a"], 60, big, tags=["t"])
+            assert (response.status, response.value == BIG) == (status, True)
+        await cache.invalidate("t")
+        for status in (CacheStatus.MISS, CacheStatus.HIT):
+            crowd = await asyncio.gather(
+                *(cache.remember([str(number)], 60, big) for number in range(20))
+            )
+            assert {(each.status, each.value == BIG) for each in crowd} == {(status, True)}
+        await cache.clear()
+
+
+def test_values_come_and_go(new_loop: Callable[[], Any], valkey_url: str) -> None:
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(misses_and_hits(valkey_url))
+
+
+def test_values_come_and_go_over_tls(new_loop: Callable[[], Any], tls_url: str) -> None:
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(misses_and_hits(tls_url))
+
+
+def test_silence_costs_the_run_and_a_connection(
+    new_loop: Callable[[], Any], valkey_url: str, raw_valkey: Any
+) -> None:
+    async def main() -> None:
+        async with ResponseCache.from_url(valkey_url, prefix="loops", read_deadline=0.2) as cache:
+            while (await cache.remember(["a"], 60, big)).status is not CacheStatus.HIT:
+                pass
+            raw_valkey.client_pause(600, all=True)
+            response = await cache.remember(["a"], 60, big)
+            assert response.detail is CacheDetail.STORE_FAILURE
+            raw_valkey.client_unpause()
+            while (await cache.remember(["a"], 60, big)).status is not CacheStatus.HIT:
+                pass
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(main())
