@@ -1,7 +1,7 @@
 """Values to JSON and back, so that reading gives what was written, or storing is refused."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import lru_cache
@@ -19,10 +19,10 @@ from strawberry_response_cache.core._errors import (
 _DEEPEST: Final = 200
 _LARGEST_INT_BITS: Final = 14_284
 """As large as the readers of JSON take: 4,300 digits."""
-_SCALARS: Final = frozenset({str, int, bool, type(None)})
+_PLAIN: Final = frozenset({bool, type(None)})
 
 
-def find_inexact(value: object) -> str | None:  # noqa: C901 - one branch for each kind of value
+def find_inexact(value: object) -> str | None:
     """Return why JSON would not give a value back unchanged, or None if it would.
 
     Only the exact types count: a tuple comes back as a list, an enum as its value, an int key as a
@@ -33,30 +33,37 @@ def find_inexact(value: object) -> str | None:  # noqa: C901 - one branch for ea
         >>> find_inexact({"a": (1, 2)})
         'a tuple'
     """
-    pending: list[tuple[object, int]] = [(value, 0)]
+    pending: list[tuple[Iterable[object], int]] = [((value,), -1)]
     while pending:
-        current, depth = pending.pop()
-        kind = type(current)
-        if kind is int and current.bit_length() > _LARGEST_INT_BITS:  # type: ignore[attr-defined] # its type was just compared
-            return "an int of more than 4,300 digits"
-        if kind in _SCALARS:
-            continue
+        items, depth = pending.pop()
         if depth > _DEEPEST:
             return f"something nested deeper than {_DEEPEST} levels"
-        if kind is float:
-            if not math.isfinite(current):  # type: ignore[arg-type] # its type was just compared
-                return "a float that is NaN or infinite"
-        elif kind is list:
-            pending.extend((item, depth + 1) for item in current)  # type: ignore[attr-defined] # as above
-        elif kind is dict:
-            for key, item in current.items():  # type: ignore[attr-defined] # as above
+        if type(items) is dict:
+            for key in items:
                 if type(key) is not str:
                     return f"a dict key of type {type(key).__name__}"
-                pending.append((item, depth + 1))
-        else:
-            article = "an" if kind.__name__[0].lower() in "aeiou" else "a"
-            return f"{article} {kind.__name__}"
+            items = items.values()
+        for item in items:
+            kind = type(item)
+            if kind is str:
+                continue  # what most things are
+            if kind is list or kind is dict:
+                pending.append((cast("Iterable[object]", item), depth + 1))
+            elif kind not in _PLAIN and (inexact := _inexact_scalar(item)) is not None:
+                return inexact
     return None
+
+
+def _inexact_scalar(value: object) -> str | None:
+    kind = type(value)
+    if kind is int:
+        is_long = cast("int", value).bit_length() > _LARGEST_INT_BITS
+        return "an int of more than 4,300 digits" if is_long else None
+    if kind is float:
+        is_number = math.isfinite(cast("float", value))
+        return None if is_number else "a float that is NaN or infinite"
+    article = "an" if kind.__name__[0].lower() in "aeiou" else "a"
+    return f"{article} {kind.__name__}"
 
 
 class ExactJson:

@@ -7,9 +7,9 @@ observer.
 import contextvars
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, TypeVar, cast
 
@@ -240,27 +240,12 @@ class SyncDriver:
         with self._renewed([request]):
             return generator()
 
-    @contextmanager
-    def _renewed(self, requests: Sequence[Generate]) -> Iterator[None]:
+    def _renewed(self, requests: Sequence[Generate]) -> AbstractContextManager[None]:
         """Renew leases while the code inside generates."""
         effects = renewals(requests, self._settings.lease_ms)
         if not effects:
-            yield
-            return
-        interval = self._settings.lease / 3
-        over = threading.Event()
-
-        def renew() -> None:
-            while not over.wait(interval):
-                self.transport.perform_all(effects)
-
-        # Where no thread can be had, a long generation loses its lease, and its value is not stored.
-        with suppress(RuntimeError):
-            threading.Thread(target=renew, name="response-cache-renewal", daemon=True).start()
-        try:
-            yield
-        finally:
-            over.set()
+            return nullcontext()
+        return self._housekeeping.repeating(effects, self._settings.lease / 3)
 
     def _refresh_beside(self, flow: Flow[Any], generator: Generator, subject: Subject) -> bool:
         """Run a refresh in a thread of its own, if there is room; its errors are the flow's to log."""
