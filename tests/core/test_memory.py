@@ -125,6 +125,7 @@ def test_it_is_bounded_by_bytes_and_drops_what_was_not_used_for_longest() -> Non
     world = World(max_bytes=10_000)
     for name in ("a", "b", "c"):
         world.keep(name, size=2_000)
+    world.now += 0.1
     assert world.has("a")
     world.keep("d", size=2_000)
 

@@ -89,12 +89,11 @@ def local_hit(memory: Memory, keys: EntryKeys, as_type: object) -> CachedRespons
     found = memory.find(keys)
     if found is None:
         return None
-    entry, remaining_ms = found
+    entry, left = found
+    recording = entry.recording
     try:
-        value = codec.decode(entry.recording.payload)
+        value = codec.decode(recording.payload)
     except UnreadableEntryError:
         return None
-    aged_ms = entry.recording.ttl_ms - remaining_ms
-    age = aged_ms / 1000 if aged_ms > 0 else 0.0
-    ttl = remaining_ms / 1000 if remaining_ms > 0 else 0.0
-    return CachedResponse(value, _HIT, _LOCAL, age, ttl)
+    age = max(0.0, recording.ttl_ms / 1000 - left)
+    return CachedResponse(value, _HIT, _LOCAL, age, left)

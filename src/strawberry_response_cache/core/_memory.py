@@ -21,17 +21,31 @@ Ticket: TypeAlias = int
 _REMEMBERED_NEWS: Final = 1024
 _OVERHEAD: Final = 1000
 """About what an entry costs beside its payload, in bytes."""
+_TOUCH_INTERVAL: Final = 0.05
+"""Seconds within which nobody notes twice that an entry is wanted: that takes a lock."""
 _PER_TAG: Final = 350
 """About what each of its tags costs, in bytes."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, slots=True)
 class _Kept:
+    """An entry that is kept.
+
+    Attributes:
+        entry: As it was when it was kept.
+        keys: Its keys.
+        fresh_until: When its ttl ends.
+        until: When it goes, at the latest.
+        size: What it counts for, in bytes.
+        touched: When it was last noted that somebody wanted it.
+    """
+
     entry: Entry
     keys: EntryKeys
-    kept_at: float
+    fresh_until: float
     until: float
     size: int
+    touched: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +102,12 @@ class Memory:
         found = self.find(keys)
         if found is None:
             return None
-        entry, remaining_ms = found
+        entry, left = found
+        remaining_ms = round(left * 1000)
         return Entry(entry.recording, entry.write_id, entry.epoch, entry.clock, remaining_ms)
 
-    def find(self, keys: EntryKeys) -> tuple[Entry, int] | None:
-        """Return an entry as it was when it was kept, and for how many milliseconds it stays fresh.
+    def find(self, keys: EntryKeys) -> tuple[Entry, float] | None:
+        """Return an entry as it was when it was kept, and for how many seconds it stays fresh.
 
         Returns:
             None if it is not here, or cannot be trusted.
@@ -104,12 +119,19 @@ class Memory:
             self.forget_everything()
             return None
         now = self._clock()
+        if now >= kept.until:
+            self.drop(keys)
+            return None
+        if now - kept.touched > _TOUCH_INTERVAL:
+            self._touch(keys.entry, kept, now)
+        return kept.entry, kept.fresh_until - now
+
+    def _touch(self, entry_key: str, kept: _Kept, now: float) -> None:
+        """Note that an entry is wanted: of those that are not, the longest unwanted goes first."""
         with self._lock:
-            if now >= kept.until or self._kept.get(keys.entry) is not kept:
-                self._remove(keys.entry)
-                return None
-            self._kept.move_to_end(keys.entry)
-        return kept.entry, kept.entry.remaining_ms - round((now - kept.kept_at) * 1000)
+            kept.touched = now
+            if self._kept.get(entry_key) is kept:
+                self._kept.move_to_end(entry_key)
 
     def ticket(self) -> Ticket:
         """Return what `keep` asks for; to be taken before Redis is asked."""
@@ -131,8 +153,9 @@ class Memory:
             if any(news.concerns(keys, tags) for news in recent):
                 return
             self._remove(keys.entry)
-            until = now + min(entry.remaining_ms / 1000, self._ttl)
-            self._kept[keys.entry] = _Kept(entry, keys, now, until, size)
+            fresh_until = now + entry.remaining_ms / 1000
+            until = min(fresh_until, now + self._ttl)
+            self._kept[keys.entry] = _Kept(entry, keys, fresh_until, until, size, now)
             self.size += size
             for tag in tags:
                 self._tagged.setdefault((keys.tags, tag), set()).add(keys.entry)
