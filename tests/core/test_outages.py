@@ -325,3 +325,27 @@ async def test_what_ends_while_the_cache_is_closed_makes_no_second_driver(
     await closing
     assert cache._engine.drivers() == []
     assert raw_valkey.get(cache._keyspace.keys(["part"]).entry) is not None
+
+
+async def test_a_lease_that_cannot_have_been_granted_is_not_given_back(
+    new_cache: Callable[..., ResponseCache], unused_port: int, face: Any
+) -> None:
+    """Where nobody listens, ten thousand callers would leave ten thousand errands."""
+    cache = new_cache(f"redis://127.0.0.1:{unused_port}")
+    store = lose(cache, face)
+    asked: list[object] = []
+    for name in ("submit", "perform_all"):
+        real = getattr(store, name)
+
+        def watched(effects: Any, *rest: Any, real: Any = real, **more: Any) -> Any:
+            asked.append(effects)
+            return real(effects, *rest, **more)
+
+        setattr(store, name, watched)
+
+    response = await face.remember(cache, ["a"], 60, lambda: 1)
+
+    await cache.aclose()
+
+    assert response.detail is CacheDetail.STORE_FAILURE
+    assert len(asked) == 1

@@ -73,6 +73,13 @@ class Callers:
         else:
             await until_idle(cache)
 
+    async def drained(self, cache: ResponseCache) -> None:
+        """Wait until nothing is under way in the background, nor tried again later."""
+        if self._face.synchronous:
+            await self.settled(cache)
+        else:
+            await cache._engine.async_driver().drain()
+
     def waiting(self, cache: ResponseCache) -> int:
         """Count the callers who have joined another one's generation."""
         engine = cache._engine

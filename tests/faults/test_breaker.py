@@ -98,7 +98,7 @@ async def test_failures_with_successes_between_them_open_nothing(
         proxy.hang_up()
         for number in range(5):
             await ask(cache, str(number))
-            await callers.settled(cache)
+            await callers.drained(cache)
         proxy.heal()
         await callers.warm_up(cache, ["a"], 600, "stored")
 

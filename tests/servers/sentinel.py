@@ -153,7 +153,18 @@ class Sentinels:
         self._suspect_after(_SOON_MS, suspicious)
         new = self._wait_for_another_primary(lost)
         self._suspect_after(_PATIENT_MS, self.sentinels)
+        for sentinel in self.sentinels:
+            wait_until(
+                partial(self._trusts_its_primary, sentinel), "no sentinel suspects it as well"
+            )
         return new
+
+    @staticmethod
+    def _trusts_its_primary(sentinel: Node) -> bool:
+        """Whether clients who ask a sentinel are led to the primary that it knows."""
+        with sentinel.client(decode_responses=True) as client:
+            known = client.sentinel_master(SERVICE)
+        return known["is_master"] and not (known["is_sdown"] or known["is_odown"])
 
     @staticmethod
     def _suspect_after(milliseconds: int, sentinels: Sequence[Node]) -> None:

@@ -186,9 +186,9 @@ class Remember(Generic[T]):
                     yield from self._wait_for_release(patience, watch)
                 case NoLease():
                     return (yield from self._without_lease(CacheDetail.NO_LEASE))
-                case Unavailable(_, asked):
+                case Unavailable() as failed:
                     # An answer that never came may have been a lease, which would block others.
-                    if asked:
+                    if failed.sent:
                         yield Detach(Release(self.keys, self._any_lease()))
                     return (yield from self._without_lease(CacheDetail.STORE_FAILURE))
                 case Unreadable(write_id) if rejected is None:

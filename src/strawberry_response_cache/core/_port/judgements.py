@@ -1,6 +1,6 @@
 """What the store can answer: judged entries and leases, commits, or nothing."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from strawberry_response_cache.core._entry import Entry
@@ -71,11 +71,17 @@ class Unavailable:
 
     error_type: str
     asked: bool = True
-    """Whether the server was asked at all."""
+    """Whether the server was to be asked at all."""
+    sent: bool = True
+    """Whether it may have heard of it."""
 
 
 class NotAskedError(Exception):
     """The server was not asked, since asking it now would only cost time."""
+
+
+class NotSentError(Exception):
+    """There was no connection on which to ask; its cause says why."""
 
 
 Judgement: TypeAlias = Fresh | Stale | Granted | Held | NoLease | Unreadable | Moved | Unavailable
@@ -107,6 +113,9 @@ Committed: TypeAlias = Stored | Refused | Unavailable
 
 def failure(error: BaseException) -> Unavailable:
     """Return what may be said of an error: its qualified type name, never its text."""
+    if isinstance(error, NotSentError) and error.__cause__ is not None:
+        return replace(failure(error.__cause__), sent=False)
     kind = type(error)
     module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
-    return Unavailable(f"{module}{kind.__qualname__}", not isinstance(error, NotAskedError))
+    was_asked = not isinstance(error, NotAskedError)
+    return Unavailable(f"{module}{kind.__qualname__}", was_asked, was_asked)

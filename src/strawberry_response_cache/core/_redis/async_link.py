@@ -20,6 +20,7 @@ from strawberry_response_cache.core._redis.link import (
     LinkSettings,
     has_errors,
     has_lost_its_way,
+    not_sent,
     run_id_of,
 )
 from strawberry_response_cache.core._redis.sources import Source
@@ -50,6 +51,7 @@ class _Batch:
         deadline: Seconds for an answer.
         urgent: Whether no breaker turns it away.
         began: When, for the breaker.
+        is_sent: Whether the server may have heard of it.
         shares: The replies that each was told.
         unknown: Whose scripts the server did not know, and are sent once more, by their text.
     """
@@ -58,6 +60,7 @@ class _Batch:
     deadline: float
     urgent: bool
     began: float = 0.0
+    is_sent: bool = False
     shares: list[Sequence[Any]] = field(default_factory=list, repr=False)
     unknown: Sequence[int] = ()
 
@@ -156,6 +159,7 @@ class AsyncLink:
         self._send_on_a_new_connection(batch)
 
     def _send(self, batch: _Batch, connection: AsyncConnection) -> None:
+        batch.is_sent = True
         connection.exchange(
             batch.calls(),
             self._source.deadline(batch.deadline),
@@ -230,7 +234,7 @@ class AsyncLink:
         except (Exception, asyncio.CancelledError) as error:
             # redis-py raises many things on a server that is gone, slow or talks nonsense. The
             # error goes on to be judged and logged by its type, and never becomes the request's.
-            self._fail(batch, error)
+            self._fail(batch, error if batch.is_sent else not_sent(error))
             if isinstance(error, asyncio.CancelledError):
                 raise
         else:

@@ -6,6 +6,8 @@ from typing import Any
 
 from redis.exceptions import AuthenticationError, ReadOnlyError, ResponseError
 
+from strawberry_response_cache.core._port import NotSentError
+
 
 @dataclass(frozen=True, slots=True)
 class LinkSettings:
@@ -43,6 +45,13 @@ def run_id_of(info: Any) -> str:  # noqa: ANN401 - whatever a server says
                 return value.decode("ascii", "replace")
     msg = "INFO server tells no run_id"
     raise ResponseError(msg)
+
+
+def not_sent(error: BaseException) -> NotSentError:
+    """Return the error for what was never sent, since connecting failed with this one."""
+    wrapped = NotSentError()
+    wrapped.__cause__ = error
+    return wrapped
 
 
 def has_errors(replies: Iterable[object]) -> bool:

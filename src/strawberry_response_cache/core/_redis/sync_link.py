@@ -13,6 +13,7 @@ from strawberry_response_cache.core._redis.link import (
     LinkSettings,
     has_errors,
     has_lost_its_way,
+    not_sent,
     run_id_of,
 )
 from strawberry_response_cache.core._redis.sources import Source
@@ -104,7 +105,10 @@ class SyncLink:
             The connection to use next time, if there is one, and the replies.
         """
         if connection is None:
-            connection = self._connect()
+            try:
+                connection = self._connect()
+            except Exception as error:
+                raise not_sent(error) from error
         try:
             replies = connection.exchange(calls, deadline)
         except RedisConnectionError:
