@@ -24,9 +24,15 @@ def keeps_nothing() -> KeepsNothing:
     async def check(work: Callable[[], Awaitable[None]], things: int) -> None:
         for _ in range(2):  # the interpreter and the libraries fill caches of their own
             await work()
-        before = blocks()
-        await work()
-        kept = blocks() - before
-        assert kept < things / 2, f"{kept} blocks were kept for {things} things"
+        kept = []
+        for _ in range(
+            5
+        ):  # what is still to be read at a glance is not kept; what is kept is so each time
+            before = blocks()
+            await work()
+            kept.append(blocks() - before)
+            if kept[-1] < things / 2:
+                return
+        pytest.fail(f"{kept} blocks were kept for {things} things each")
 
     return check
