@@ -55,6 +55,8 @@ def checked_strings(values: object, name: str, example: str) -> tuple[str, ...]:
         TypeError: If it is a bare string (whose characters would be taken one by one), or holds
             anything but strings.
     """
+    if values == ():
+        return ()
     if isinstance(values, str | bytes):
         msg = f"{name} is a bare {type(values).__name__}; wrap it in a list: {example}"
         raise TypeError(msg)

@@ -60,10 +60,7 @@ class ValueRecipe(Generic[T]):
         self._stale_ms = milliseconds(stale, "stale")
         self._codec = codec_for(as_type)
         self._tags: Callable[[T], Iterable[str]] | tuple[str, ...]
-        if tags == () or callable(tags):
-            self._tags = tags
-        else:
-            self._tags = checked_strings(tags, "tags", TAGS_EXAMPLE)
+        self._tags = tags if callable(tags) else checked_strings(tags, "tags", TAGS_EXAMPLE)
         if cacheable is not None and (
             not callable(cacheable) or inspect.iscoroutinefunction(cacheable)
         ):
