@@ -12,6 +12,7 @@ import pytest
 from strawberry_response_cache.core import CacheDetail, ResponseCache
 from strawberry_response_cache.core._drivers.sync_driver import ThreadWaiter
 from strawberry_response_cache.core._flights import Failed, Flights, NotShared
+from tests.bounds.conftest import blocks
 from tests.conftest import Eventually
 from tests.faults.callers import until_idle
 
@@ -104,6 +105,32 @@ async def test_a_key_leaves_nothing_behind(
         raw_valkey.flushall()
 
     await keeps_nothing(work, KEYS)
+    assert len(cache._engine.async_driver().flights) == 0
+
+
+async def test_100_000_keys_of_all_kinds_leave_memory_where_it_was(
+    new_cache: Callable[..., ResponseCache],
+    valkey_url: str,
+    raw_valkey: Any,
+    new_keys: Iterator[str],
+) -> None:
+    cache = new_cache(valkey_url, max_entry_bytes=1_000)
+    kinds = itertools.cycle((store, hit, join, veto, fail, overflow, give_up, purge))
+
+    async def work(keys: int) -> tuple[int, int]:
+        """Ask for keys, and count what is left here and in the server."""
+        for _ in range(keys // 500):
+            each = zip(itertools.islice(new_keys, 500), kinds, strict=False)
+            await asyncio.gather(*(do(cache, key) for key, do in each))
+        await until_idle(cache)
+        raw_valkey.flushall()
+        return blocks(), raw_valkey.info("memory")["used_memory"]
+
+    here, there = await work(5_000)
+    here_later, there_later = await work(MANY)
+
+    assert here_later - here < MANY / 20
+    assert there_later - there < 2_000_000
     assert len(cache._engine.async_driver().flights) == 0
 
 

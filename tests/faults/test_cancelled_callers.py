@@ -13,8 +13,6 @@ from tests.faults.callers import until_idle
 from tests.faults.proxy import Proxy
 from tests.faults.wire import Hold, Lose
 
-pytestmark = pytest.mark.quick
-
 CANCELLATIONS = 25
 
 

@@ -12,8 +12,6 @@ from tests.conftest import Eventually
 from tests.faults.callers import Callers, giving
 from tests.faults.proxy import Proxy
 
-pytestmark = pytest.mark.quick
-
 
 def _flip_the_payload(stored: bytes) -> bytes:
     return stored[:-2] + bytes([stored[-2] ^ 1]) + stored[-1:]

@@ -9,8 +9,6 @@ from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCac
 from tests.faults.callers import Callers, giving
 from tests.faults.proxy import Proxy
 
-pytestmark = pytest.mark.quick
-
 
 @pytest.fixture
 def forgetful(proxy: Proxy, raw_valkey: Any) -> Proxy:

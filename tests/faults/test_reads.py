@@ -14,8 +14,6 @@ from tests.faults.stopwatch import Stopwatch
 from tests.faults.ways import AWAY
 from tests.faults.wire import Cut, Delay, Hold, Lose, Trickle
 
-pytestmark = pytest.mark.quick
-
 BIG = "stored" * 500
 
 

@@ -44,31 +44,6 @@ ON_SERVERS: Final = [
 ]
 EVERYWHERE: Final = [pytest.param(("memory", "url"), id="memory-url"), *ON_SERVERS]
 
-QUICK: Final = frozenset(
-    {
-        ("socket", "url", "async"),
-        ("debian-tls", "url", "sync"),
-        ("one-sentinel", "client", "sync"),
-        ("cluster", "url", "async"),
-    }
-)
-"""Each way to a server by one face, for the quick selection."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the quick selection: `QUICK`, and of what else a test is given its first values."""
-    first: dict[tuple[str, object, object], dict[str, object]] = {}
-    for item in items:
-        if not isinstance(item, pytest.Function) or not hasattr(item, "callspec"):
-            continue
-        given = dict(item.callspec.params)
-        store, face = given.pop("store", None), given.pop("face", None)
-        if not isinstance(store, tuple) or (*store, face) not in QUICK:
-            continue
-        name = item.nodeid.partition("[")[0]
-        if first.setdefault((name, store, face), given) == given:
-            item.add_marker(pytest.mark.quick)
-
 
 @pytest.fixture(scope="session")
 def certificates() -> Iterator[Certificates]:

@@ -124,7 +124,6 @@ def server(running: Callable[[str], Any]) -> Iterator[Any]:
     set_rules(acl.nodes, *smallest_permissions(PREFIX))
 
 
-@pytest.mark.quick
 def test_they_suffice(server: Any) -> None:
     use_everything(server.url, server.nodes)
 
@@ -140,7 +139,6 @@ def test_none_of_them_is_too_many(server: Any, command: str) -> None:
     assert command in refused(server.nodes)
 
 
-@pytest.mark.quick
 def test_channels_of_another_prefix_are_none_of_its_business(server: Any) -> None:
     set_rules(server.nodes, "resetchannels", "&another:*")
 
@@ -180,7 +178,6 @@ def use_a_slot_that_moves(url: str, cluster: Cluster) -> None:
         cache.remember_sync(["a"], 60, lambda: 1)
 
 
-@pytest.mark.quick
 def test_with_two_more_they_suffice_on_a_cluster(login: str, cluster: Cluster) -> None:
     use_a_slot_that_moves(login, cluster)
 

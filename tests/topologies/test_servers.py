@@ -106,7 +106,6 @@ async def test_clients_of_both_kinds_and_the_admin_meet_in_one_store(
 
 
 @pytest.mark.parametrize("name", ["password", "acl"])
-@pytest.mark.quick
 def test_without_credentials_nothing_is_answered(running: Running, name: str) -> None:
     node = running(name).node
     with (
@@ -141,7 +140,6 @@ def test_the_user_of_a_cache_may_do_nothing_else(
 
 
 @pytest.mark.parametrize("name", ["tls", "debian-tls"])
-@pytest.mark.quick
 def test_tls_is_refused_by_whoever_trusts_another_authority(running: Running, name: str) -> None:
     url = running(name).url
     port = urlsplit(url).port
@@ -153,7 +151,6 @@ def test_tls_is_refused_by_whoever_trusts_another_authority(running: Running, na
 
 
 @pytest.mark.parametrize("name", ["tls", "debian-tls"])
-@pytest.mark.quick
 def test_tls_has_to_be_spoken(running: Running, name: str) -> None:
     port = urlsplit(running(name).url).port
     assert port is not None
