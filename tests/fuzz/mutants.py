@@ -27,7 +27,7 @@ from strawberry_response_cache.core._port import (
 )
 from strawberry_response_cache.core._redis import async_link, sync_link
 from strawberry_response_cache.core._redis.listening import Pulse
-from strawberry_response_cache.core._remember import Remember
+from strawberry_response_cache.core._remember.generating import Generating
 from tests.fuzz.options import Fault
 
 Struck: TypeAlias = Callable[[], None]
@@ -70,15 +70,15 @@ def unconditional_commit(struck: Struck) -> None:
 
 def joiners_keep_a_refused_value(struck: Struck) -> None:
     """Share with joiners what the commit refused."""
-    settle = Remember._settle
+    settle = Generating._settle
 
-    def damaged(self: Remember[Any], flight: Flight, committed: object, landed: Landed) -> None:
+    def damaged(self: Generating[Any], flight: Flight, committed: object, landed: Landed) -> None:
         if isinstance(committed, Refused):
             struck()
             committed = Stored()
         settle(self, flight, committed, landed)
 
-    _patch(Remember, "_settle", damaged)
+    _patch(Generating, "_settle", damaged)
 
 
 def no_seal_before_the_commit(struck: Struck) -> None:
@@ -98,10 +98,10 @@ def no_seal_before_the_commit(struck: Struck) -> None:
 
 def clock_read_after_the_generation(struck: Struck) -> None:
     """Judge the commit by the clock at its end rather than at the start of the generation."""
-    commit = Remember._commit
+    commit = Generating._commit
 
     def damaged(
-        self: Remember[Any],
+        self: Generating[Any],
         flight: Flight,
         lease: Lease,
         value: Any,
@@ -114,7 +114,7 @@ def clock_read_after_the_generation(struck: Struck) -> None:
             lease, recorded = seen.lease, replace(recorded, clock=None)
         return (yield from commit(self, flight, lease, value, recorded))
 
-    _patch(Remember, "_commit", damaged)
+    _patch(Generating, "_commit", damaged)
 
 
 # -- Purges ------------------------------------------------------------------------------------------

@@ -19,7 +19,6 @@ ROUNDS = 6
 """Of seconds each: what a round reaches in them depends on the machine."""
 
 
-@pytest.mark.quick
 async def test_no_promise_is_broken_while_everything_collides() -> None:
     wanted = [f"answer {what}" for what in ANSWERS] + ["purges", "cancellations", "errors"]
     counted: Counter[str] = Counter()
@@ -33,7 +32,6 @@ async def test_no_promise_is_broken_while_everything_collides() -> None:
     assert counted["runs"] < counted["answers"]
 
 
-@pytest.mark.quick
 async def test_no_promise_is_broken_while_everything_goes_wrong() -> None:
     faults = tuple(Fault)
     counted: Counter[str] = Counter()
