@@ -1,11 +1,14 @@
 """What a call costs, as the real server counts it: commands, and reads of its sockets."""
 
+import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
 from strawberry_response_cache.core import CacheStatus, ResponseCache
+from strawberry_response_cache.core._scripts import LOOKUP
 
 OURS = ("evalsha", "eval", "set", "setex", "psetex", "mget", "script|load", "script|exists")
 
@@ -140,20 +143,84 @@ async def test_a_script_flush_at_any_step_is_survived(
         assert (await face.remember(warm, ["cold"], 60, lambda: "newer")).value == "newer"
 
 
+async def never() -> str:
+    """Fail where there ought to be a hit."""
+    raise AssertionError
+
+
 async def test_concurrent_hits_share_a_round_trip(
     warm: ResponseCache, raw_valkey: Any, gathered: Callable[..., Any]
 ) -> None:
-    async def never() -> str:
-        raise AssertionError
+    numbers = iter(range(10))
 
-    await warm.remember(["warm"], 60, never)
+    async def number() -> int:
+        return next(numbers)
+
+    for name in "0123456789":
+        await warm.remember([name], 60, number)
+    names = iter("0123456789" * 5)
+    bill = Bill(raw_valkey)
+
+    responses = await gathered(50, lambda: warm.remember([next(names)], 60, never))
+
+    assert {response.status for response in responses} == {CacheStatus.HIT}
+    assert [response.value for response in responses] == [*range(10)] * 5
+    assert bill.round_trips() <= 3
+
+
+async def test_concurrent_hits_of_one_key_are_one_reading_of_it(
+    warm: ResponseCache, raw_valkey: Any, gathered: Callable[..., Any]
+) -> None:
     bill = Bill(raw_valkey)
 
     responses = await gathered(50, lambda: warm.remember(["warm"], 60, never))
 
     assert {response.status for response in responses} == {CacheStatus.HIT}
-    assert bill.round_trips() <= 3
-    assert bill.commands() == {"evalsha": 50}
+    assert bill.commands() == {"evalsha": 1}
+    assert raw_valkey.info("commandstats")["cmdstat_get"]["calls"] == 1
+
+
+async def test_each_of_them_has_a_value_of_its_own(
+    warm: ResponseCache, gathered: Callable[..., Any]
+) -> None:
+    async def pair() -> list[int]:
+        return [1, 2]
+
+    await warm.remember(["pair"], 60, pair)
+    first, *others = await gathered(5, lambda: warm.remember(["pair"], 60, pair))
+    first.value.clear()
+    assert [other.value for other in others] == [[1, 2]] * 4
+
+
+async def test_a_reading_that_was_sent_is_not_shared_with_who_comes_later(
+    warm: ResponseCache, eventually: Callable[..., Any]
+) -> None:
+    """The server may have read before a purge that the one who comes later knows of."""
+    values = iter(["old", "new"])
+
+    async def generate() -> str:
+        return next(values)
+
+    await warm.remember(["a"], 60, generate, tags=["t"])
+    driver: Any = warm._engine.async_driver()
+    link = driver.transport._link
+    ask = link.ask
+    held: list[Callable[[], None]] = []
+
+    def slowly(calls: Any, then: Callable[[Any], None], **options: Any) -> Any:
+        if calls[0][0] is LOOKUP and not held:
+            return ask(calls, lambda outcome: held.append(partial(then, outcome)), **options)
+        return ask(calls, then, **options)
+
+    link.ask = slowly  # the network, not our code
+    early = asyncio.create_task(warm.remember(["a"], 60, generate, tags=["t"]))
+    await eventually(lambda: held)
+    await warm.invalidate("t")
+    later = await warm.remember(["a"], 60, generate, tags=["t"])
+    held[0]()
+
+    assert (await early).value == "old"
+    assert later.value == "new"
 
 
 async def test_the_cost_of_a_purge_does_not_grow_with_its_entries(

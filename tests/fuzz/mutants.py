@@ -10,10 +10,12 @@ from typing import Any, Final, TypeAlias
 
 from strawberry_response_cache.core import _port, _scripts
 from strawberry_response_cache.core._drivers import driving
+from strawberry_response_cache.core._drivers.async_lookups import SharedLookups
 from strawberry_response_cache.core._entry import Entry, Recording
 from strawberry_response_cache.core._flights import Flight, Flights, Landed
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace
 from strawberry_response_cache.core._memory import Memory, Ticket
+from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._parts import Parts
 from strawberry_response_cache.core._port import (
     Commit,
@@ -171,6 +173,20 @@ def run_id_ignored(struck: Struck) -> None:
         setattr(module, "run_id_of", damaged)  # noqa: B010 - two modules, one name
 
 
+def lookups_shared_after_they_were_sent(struck: Struck) -> None:
+    """Give a caller what was read before it came."""
+    ask = SharedLookups.ask
+
+    def damaged(self: SharedLookups, lookup: Lookup, then: Any, subject: Subject) -> None:
+        known = self._under_way.get(lookup.keys.entry)
+        if known is not None and known.ask is not None and known.ask.is_sent:
+            struck()
+            known.ask.is_sent = False
+        ask(self, lookup, then, subject)
+
+    _patch(SharedLookups, "ask", damaged)
+
+
 # -- Parts -------------------------------------------------------------------------------------------
 
 
@@ -272,6 +288,7 @@ MUTANTS: Final[dict[str, Mutant]] = {
         # Only a purge of tags has several slots to go through, and only single values are made of others.
         Mutant(second_pass_left_out, {"spread": 4, "purge_kinds": ("tags",), "batch_share": 0.0}),
         Mutant(run_id_ignored, {"faults": (Fault.RESTART,)}),
+        Mutant(lookups_shared_after_they_were_sent),
         Mutant(tags_of_parts_left_out),
         Mutant(forget_leaves_the_wholes, {"purge_kinds": ("key",)}),
         Mutant(clock_of_parts_left_out, {**_LOCALLY, "batch_share": 0.0}),

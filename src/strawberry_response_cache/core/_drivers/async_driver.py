@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, TypeVar, cast
 
 from strawberry_response_cache.core._drivers.async_housekeeping import AsyncHousekeeping
+from strawberry_response_cache.core._drivers.async_lookups import SharedLookups
 from strawberry_response_cache.core._drivers.async_news import AsyncNews
 from strawberry_response_cache.core._drivers.async_purging import AsyncPurging
 from strawberry_response_cache.core._drivers.driving import (
@@ -24,7 +25,15 @@ from strawberry_response_cache.core._drivers.driving import (
 from strawberry_response_cache.core._flights import Flights, Outcome, leading, leading_flights
 from strawberry_response_cache.core._many import AT_ONCE, ON_THE_STORE, Many
 from strawberry_response_cache.core._observer import Subject
-from strawberry_response_cache.core._port import Commit, Effect, Lookup, Release, Unavailable
+from strawberry_response_cache.core._port import (
+    Commit,
+    Effect,
+    Judgement,
+    Lookup,
+    Release,
+    Unavailable,
+)
+from strawberry_response_cache.core._redis.async_link import Ask
 from strawberry_response_cache.core._redis.async_transport import AsyncTransport
 from strawberry_response_cache.core._requests import (
     CallerGoneError,
@@ -90,6 +99,7 @@ class AsyncDriver:
         self._background: set[asyncio.Future[Any]] = set()
         self._refreshes: set[asyncio.Task[Any]] = set()
         self._housekeeping = AsyncHousekeeping(transport, settings.lease)
+        self._lookups = SharedLookups(self._submit)
 
     async def run(self, flow: Flow[T], generator: Generator, subject: Subject) -> CachedResponse[T]:
         """Drive a flow to its end, and return or raise what it does."""
@@ -230,7 +240,10 @@ class AsyncDriver:
             else:
                 answer.set_result(result)
 
-        self._submit(effect, arrived, subject)
+        if isinstance(effect, Lookup):
+            self._lookups.ask(effect, cast("Callable[[Judgement], None]", arrived), subject)
+        else:
+            self._submit(effect, arrived, subject)
         return answer
 
     def _leave(self, flow: Flow[Any], answer: "asyncio.Future[Any]") -> None:
@@ -238,22 +251,20 @@ class AsyncDriver:
         if not answer.cancel() and not answer.cancelled():
             self._close(flow, CallerGoneError(answer.result()))
 
-    def _submit(
-        self, effect: Effect[R], then: Callable[[R], None], subject: Subject | None = None
-    ) -> None:
+    def _submit(self, effect: Effect[R], then: Callable[[R], None], subject: Subject) -> Ask | None:
         """Ask the store for an effect, and report on it when it is over."""
         settings = self._settings
-        started_ns = time.time_ns() if subject and settings.observer.listening() else 0
+        started_ns = time.time_ns() if settings.observer.listening() else 0
         context = contextvars.copy_context() if started_ns else None
 
         def arrived(result: R) -> None:
             if isinstance(result, Unavailable):
                 settings.on_failure(result)
-            if context is not None and subject is not None:
+            if context is not None:
                 context.run(report, settings.observer, subject, effect, started_ns, result)
             then(result)
 
-        self.transport.submit(effect, arrived)
+        return self.transport.submit(effect, arrived)
 
     async def _perform(self, request: Request, generator: Generator, subject: Subject) -> object:
         match request:

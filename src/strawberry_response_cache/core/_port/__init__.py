@@ -23,6 +23,7 @@ from strawberry_response_cache.core._port.judgements import (
     Unavailable,
     Unreadable,
     failure,
+    for_another,
 )
 from strawberry_response_cache.core._port.leases import Commit, Release, Renew
 from strawberry_response_cache.core._port.lookups import Lookup, ReadClock
@@ -59,5 +60,6 @@ __all__ = [
     "Unavailable",
     "Unreadable",
     "failure",
+    "for_another",
     "new_token",
 ]

@@ -87,6 +87,19 @@ class NotSentError(Exception):
 Judgement: TypeAlias = Fresh | Stale | Granted | Held | NoLease | Unreadable | Moved | Unavailable
 
 
+def for_another(judgement: Judgement) -> Judgement:
+    """Return what a judgement is for another caller of the same key: a lease is one caller's alone."""
+    match judgement:
+        case Granted():
+            return Held()
+        case Stale(entry):
+            return Stale(entry, None)
+        case Unavailable():
+            return replace(judgement, sent=False)
+        case _:
+            return judgement
+
+
 # -- What else there is to know -------------------------------------------------------------------
 
 

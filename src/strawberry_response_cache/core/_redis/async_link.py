@@ -33,13 +33,21 @@ Then = Callable[[Sequence[Any] | BaseException], None]
 """Told the replies to one asker's calls, or why there are none. It raises nothing."""
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(eq=False, slots=True)
 class Ask:
-    """What one asker wants of the server."""
+    """What one asker wants of the server.
+
+    Attributes:
+        calls: What to send.
+        then: Told the outcome.
+        deadline: Seconds for an answer of its own, if it has one.
+        is_sent: Whether the server may have heard of it.
+    """
 
     calls: Sequence[Call] = field(repr=False)
     then: Then
     deadline: float = 0.0
+    is_sent: bool = False
 
 
 @dataclass(eq=False, slots=True)
@@ -107,7 +115,7 @@ class AsyncLink:
         self._flush_is_due = False
         self._quiet: asyncio.Future[None] | None = None
 
-    def ask(self, calls: Sequence[Call], then: Then, *, deadline: float | None = None) -> None:
+    def ask(self, calls: Sequence[Call], then: Then, *, deadline: float | None = None) -> Ask:
         """Send calls to the server.
 
         Args:
@@ -116,19 +124,21 @@ class AsyncLink:
             deadline: Seconds for an answer of its own, apart from the others, which no breaker
                 turns away; None for the read deadline of everyone.
         """
+        ask = Ask(calls, then, deadline or 0.0)
         if deadline is not None:
-            self._urgent.append(Ask(calls, then, deadline))
+            self._urgent.append(ask)
             self._start_urgent()
         elif self._breaker.turns_away():
             then(BreakerOpenError())
         else:
-            self._waiting.append(Ask(calls, then))
+            self._waiting.append(ask)
             if (
                 not self._flush_is_due
                 and len(self._batches) - self._urgent_batches < self._settings.max_batches
             ):
                 self._flush_is_due = True
                 asyncio.get_running_loop().call_soon(self._flush, context=self._context)
+        return ask
 
     # -- Batches -----------------------------------------------------------------------------------
 
@@ -160,6 +170,8 @@ class AsyncLink:
 
     def _send(self, batch: _Batch, connection: AsyncConnection) -> None:
         batch.is_sent = True
+        for ask in batch.asks:
+            ask.is_sent = True
         connection.exchange(
             batch.calls(),
             self._source.deadline(batch.deadline),

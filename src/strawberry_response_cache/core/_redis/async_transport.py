@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
 from strawberry_response_cache.core._port import Call, Effect
-from strawberry_response_cache.core._redis.async_link import AsyncLink, Then
+from strawberry_response_cache.core._redis.async_link import Ask, AsyncLink, Then
 from strawberry_response_cache.core._redis.link import LinkSettings
 from strawberry_response_cache.core._redis.routes import (
     asking,
@@ -31,7 +31,7 @@ class AsyncTransport(Protocol):
 
     def submit(
         self, effect: Effect[R], then: Callable[[R], None], *, deadline: float | None = None
-    ) -> None:
+    ) -> Ask | None:
         """Ask for an effect; what is asked in one tick of the loop shares a round trip.
 
         Args:
@@ -39,6 +39,9 @@ class AsyncTransport(Protocol):
             then: Told once what the replies mean, also if there are none. It raises nothing.
             deadline: Seconds for an answer, for what must be tried even while the breaker is open;
                 None for the read deadline of everyone.
+
+        Returns:
+            By what it is known whether it was sent; None where that is not known.
         """
         ...
 
@@ -74,9 +77,9 @@ class AsyncServer:
 
     def submit(
         self, effect: Effect[R], then: Callable[[R], None], *, deadline: float | None = None
-    ) -> None:
+    ) -> Ask | None:
         """Ask for an effect; see `AsyncTransport`."""
-        self._link.ask(effect.calls(), partial(_tell, effect, then), deadline=deadline)
+        return self._link.ask(effect.calls(), partial(_tell, effect, then), deadline=deadline)
 
     def sources(self) -> Iterable[Source]:
         """Return how to reach the server."""
@@ -123,13 +126,13 @@ class AsyncCluster:
 
     def submit(
         self, effect: Effect[R], then: Callable[[R], None], *, deadline: float | None = None
-    ) -> None:
+    ) -> Ask | None:
         """Ask for an effect; see `AsyncTransport`."""
         calls = effect.calls()
         told = partial(_tell, effect, then)
-        self._send(_Parcel(calls, slot_of_calls(calls), told, deadline))
+        return self._send(_Parcel(calls, slot_of_calls(calls), told, deadline))
 
-    def _send(self, parcel: _Parcel) -> None:
+    def _send(self, parcel: _Parcel) -> Ask | None:
         if self._slots.is_stale:
             self._learn_soon()
         if parcel.slot is None:
@@ -139,9 +142,9 @@ class AsyncCluster:
         if node is None:
             self._unrouted.append(parcel)
             self._learn_soon()
-            return
+            return None
         answered = partial(self._answered, parcel, node)
-        self._link(node).ask(parcel.calls, answered, deadline=parcel.deadline)
+        return self._link(node).ask(parcel.calls, answered, deadline=parcel.deadline)
 
     def _answered(
         self, parcel: _Parcel, node: Node, outcome: Sequence[Any] | BaseException
