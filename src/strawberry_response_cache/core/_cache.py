@@ -13,7 +13,7 @@ from strawberry_response_cache.core._flights import note_unfit_part
 from strawberry_response_cache.core._handle import RedisHandle
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace
 from strawberry_response_cache.core._local import are_plain, keys_of, local_hit
-from strawberry_response_cache.core._observer import Observer, Silence, Subject
+from strawberry_response_cache.core._observer import Guarded, Observer, Silence, Subject
 from strawberry_response_cache.core._port import Ping
 from strawberry_response_cache.core._purges import Purges
 from strawberry_response_cache.core._response import CacheDetail, CachedResponse, CacheStatus
@@ -73,7 +73,7 @@ class ResponseCache:
             raise CacheConfigurationError(msg)
         chosen = settings or CacheSettings()
         self._keyspace = Keyspace(prefix, spread=chosen.spread)
-        self._engine = Engine(redis, self._keyspace, chosen, _observer_for(telemetry))
+        self._engine = Engine(redis, self._keyspace, chosen, Guarded(_observer_for(telemetry)))
         self._subject = Subject(prefix)
         self._purges = Purges(self._engine, self._keyspace, self._subject)
         self._runs = Runs(self._engine, self._keyspace, self._purges)

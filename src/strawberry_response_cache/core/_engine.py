@@ -132,6 +132,7 @@ class Engine:
                 if is_ours:
                     del self._async[loop]
             if is_ours:
+                await driver.retire()
                 await self.handle.release_async(driver.transport)
         if self._sync is not None:
             # What the threads have in the background may need this loop to end.
@@ -150,6 +151,7 @@ class Engine:
                 if is_ours:
                     self._sync = None
             if is_ours:
+                driver.retire()
                 self.handle.release_sync(driver.transport)
 
     def check(self, result: Unavailable | None) -> None:

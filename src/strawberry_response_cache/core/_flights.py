@@ -14,7 +14,7 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, NoReturn, Protocol, TypeAlias
@@ -361,4 +361,6 @@ def leading_flights(*flights: Flight) -> Iterator[None]:
     try:
         yield
     finally:
-        leading.reset(token)
+        # Not where a coroutine that was dropped is collected, which is in whatever context.
+        with suppress(ValueError):
+            leading.reset(token)

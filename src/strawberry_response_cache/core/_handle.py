@@ -197,7 +197,6 @@ def _link_settings(settings: CacheSettings) -> LinkSettings:
     return LinkSettings(
         read_deadline=settings.read_deadline,
         connect_deadline=settings.connect_deadline,
-        longest_deadline=max(settings.read_deadline, settings.invalidate_deadline),
         max_batches=settings.max_connections,
         detect_restarts=settings.detect_restarts,
         breaker_failures=settings.breaker_failures,

@@ -4,8 +4,14 @@ The core knows no telemetry library; `strawberry_response_cache.telemetry` turns
 spans. What is not in an event cannot leak.
 """
 
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
+
+E = TypeVar("E")
+
+logger = logging.getLogger("strawberry_response_cache")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +104,41 @@ class Observer(Protocol):
     def concluded(self, event: Concluded) -> None:
         """A GraphQL operation has its outcome."""
         ...
+
+
+class Guarded:
+    """An observer that may be anything, behind one that raises nothing.
+
+    Args:
+        observer: The observer; exporters and processors of spans are somebody else's code.
+    """
+
+    def __init__(self, observer: Observer) -> None:
+        self.listening = observer.listening
+        self._observer = observer
+
+    def looked_up(self, event: LookedUp) -> None:
+        """A lookup is over."""
+        self._tell(self._observer.looked_up, event)
+
+    def put_in(self, event: PutIn) -> None:
+        """A commit is over."""
+        self._tell(self._observer.put_in, event)
+
+    def purged(self, event: Purged) -> None:
+        """An invalidation is over."""
+        self._tell(self._observer.purged, event)
+
+    def concluded(self, event: Concluded) -> None:
+        """A GraphQL operation has its outcome."""
+        self._tell(self._observer.concluded, event)
+
+    @staticmethod
+    def _tell(tell: Callable[[E], None], event: E) -> None:
+        try:
+            tell(event)
+        except Exception as error:  # noqa: BLE001 - it never becomes the request's fault
+            logger.warning("Telemetry failed.", extra={"error.type": type(error).__qualname__})
 
 
 class Silence:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from strawberry_response_cache.core._ahead import Ahead
 from strawberry_response_cache.core._drivers.async_driver import AsyncDriver
-from strawberry_response_cache.core._drivers.driving import is_in_a_loop
+from strawberry_response_cache.core._drivers.driving import running_loop
 from strawberry_response_cache.core._drivers.sync_driver import SyncDriver
 from strawberry_response_cache.core._engine import Engine
 from strawberry_response_cache.core._flights import leading
@@ -190,7 +190,7 @@ class Runs:
     def _limits_of_threads(self) -> Limits:
         limits = self._engine.limits
         # Whoever generates may need the loop of this thread to go on: waiting here would stop it.
-        return replace(limits, wait_budget=0) if is_in_a_loop() else limits
+        return replace(limits, wait_budget=0) if running_loop() is not None else limits
 
     def _remember(
         self,

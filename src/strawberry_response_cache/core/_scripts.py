@@ -247,9 +247,11 @@ RELEASE: Final = _script(
     _RELEASED,
     """
 -- KEYS: lease.  ARGV: token, channel.
+-- Answers token and 'released', or 'nothing' if it is not held by this token.
 local holder = held_by(KEYS[1], ARGV[1])
-if holder then drop(KEYS[1], holder, ARGV[2]) end
-return ARGV[1]
+if not holder then return ARGV[1] .. ' nothing' end
+drop(KEYS[1], holder, ARGV[2])
+return ARGV[1] .. ' released'
 """,
 )
 

@@ -11,7 +11,7 @@ from graphql import ExecutionResult
 from graphql.execution import Executor
 
 from strawberry_response_cache.core import CacheError, ResponseCache
-from strawberry_response_cache.core._drivers.driving import is_in_a_loop
+from strawberry_response_cache.core._drivers.driving import running_loop
 from strawberry_response_cache.graphql._context import PurgeOptions, Reach, RequestContext
 from strawberry_response_cache.graphql._entities import MOST_PURGED
 from strawberry_response_cache.graphql._plan import Setting
@@ -151,7 +151,7 @@ class Mutation:
         """
         if not loop.is_running():
             self._purge_sync(owed)
-        elif is_in_a_loop():
+        elif running_loop() is not None:
             _keep(loop.create_task(self._purge(owed)))
         else:
             asyncio.run_coroutine_threadsafe(self._purge(owed), loop).result()

@@ -258,11 +258,13 @@ class AsyncDriver:
         context = contextvars.copy_context() if started_ns else None
 
         def arrived(result: R) -> None:
-            if isinstance(result, Unavailable):
-                settings.on_failure(result)
-            if context is not None:
-                context.run(report, settings.observer, subject, effect, started_ns, result)
-            then(result)
+            try:
+                if isinstance(result, Unavailable):
+                    settings.on_failure(result)
+                if context is not None:
+                    context.run(report, settings.observer, subject, effect, started_ns, result)
+            finally:
+                then(result)
 
         return self.transport.submit(effect, arrived)
 
@@ -335,6 +337,10 @@ class AsyncDriver:
         """Hold strongly what nobody waits for, until it is done."""
         self._background.add(future)
         future.add_done_callback(self._background.discard)
+
+    async def retire(self) -> None:
+        """Listen no longer: calls that are still under way are the last."""
+        await self.news.retire()
 
     async def drain(self) -> None:
         """Wait until nothing is left in the background."""

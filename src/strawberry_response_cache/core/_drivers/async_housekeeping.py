@@ -3,8 +3,8 @@
 import asyncio
 from typing import Any
 
-from strawberry_response_cache.core._drivers.driving import Tries, is_in_a_loop
-from strawberry_response_cache.core._port import Effect, Release, Unavailable
+from strawberry_response_cache.core._drivers.driving import Tries, running_loop
+from strawberry_response_cache.core._port import Effect
 from strawberry_response_cache.core._redis.async_transport import AsyncTransport
 
 
@@ -21,13 +21,14 @@ class AsyncHousekeeping:
     def __init__(self, transport: AsyncTransport, lease: float) -> None:
         self._transport = transport
         self._lease = lease
+        self._loop = asyncio.get_running_loop()
         self._asked: set[asyncio.Future[None]] = set()
         self._late: dict[Tries, asyncio.TimerHandle] = {}
         self._is_draining = False
 
     def ask(self, effect: Effect[Any]) -> None:
-        """Ask for an effect; not where a flow is dropped after its loop has ended."""
-        if is_in_a_loop():
+        """Ask for an effect; not where a flow is dropped after its loop has ended, in whatever other one."""
+        if running_loop() is self._loop:
             self._try(effect, Tries(self._lease))
 
     def _try(self, effect: Effect[Any], tries: Tries) -> None:
@@ -38,8 +39,8 @@ class AsyncHousekeeping:
 
         def arrived(result: object) -> None:
             over.set_result(None)
-            failed = isinstance(result, Unavailable) and isinstance(effect, Release)
-            if failed and not self._is_draining and (pause := tries.pause()) is not None:
+            pause = tries.pause_of_release(effect, result)
+            if pause is not None and not self._is_draining:
                 self._late[tries] = loop.call_later(pause, try_again)
 
         def try_again() -> None:

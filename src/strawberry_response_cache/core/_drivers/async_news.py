@@ -51,6 +51,10 @@ class AsyncNews:
         """Listen no longer."""
         await self._backplane.aclose()
 
+    async def retire(self) -> None:
+        """Listen never again: whoever still waits looks from time to time."""
+        await self._backplane.retire()
+
     def _wake(self, lease_key: str) -> None:
         for sleeper in self._sleepers.pop(lease_key, ()):
             if not sleeper.done():

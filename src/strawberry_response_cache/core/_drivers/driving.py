@@ -15,6 +15,8 @@ from strawberry_response_cache.core._port import (
     Commit,
     Fresh,
     Lookup,
+    NotYet,
+    Release,
     Renew,
     Stale,
     Unavailable,
@@ -37,6 +39,9 @@ OWN_LAG: Final = 0.25
 
 REPLAY_INTERVAL: Final = 0.25
 """Seconds between two tries of purges that Redis did not take."""
+
+_IN_DOUBT: Final = (0.25, 8.0)
+"""The shortest and the longest pause before it is asked again whether a late lookup took a lease."""
 
 _NEVER: Final = frozenset(
     {
@@ -171,10 +176,30 @@ class Tries:
         """Seconds until the deadline; never quite 0."""
         return max(0.001, self._ends - time.monotonic())
 
-    def pause(self) -> float | None:
-        """Return the seconds to wait before the next try, or None if there is no time for one."""
-        pause, self._pause = self._pause, min(self._pause * 2, 0.2)
+    def pause(self, least: float = 0.0, most: float = 0.2) -> float | None:
+        """Return the seconds to wait before the next try, or None if there is no time for one.
+
+        Args:
+            least: Seconds to wait at least.
+            most: Seconds to wait at most, as the pauses grow.
+        """
+        pause = max(self._pause, least)
+        self._pause = min(pause * 2, most)
         return pause if time.monotonic() + pause < self._ends else None
+
+    def pause_of_release(self, effect: object, result: object) -> float | None:
+        """Return the seconds before a lease is to be given back again, or None if that is over.
+
+        Args:
+            effect: What was tried.
+            result: What came of it.
+        """
+        if isinstance(effect, Release):
+            if isinstance(result, Unavailable):
+                return self.pause()
+            if isinstance(result, NotYet):
+                return self.pause(*_IN_DOUBT)
+        return None
 
 
 def report(
@@ -203,10 +228,9 @@ def report(
         observer.put_in(PutIn(subject, started_ns, time.time_ns(), ttl, size, tags, error))
 
 
-def is_in_a_loop() -> bool:
-    """Whether an event loop runs in this thread."""
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the event loop that runs in this thread, if one does."""
     try:
-        asyncio.get_running_loop()
+        return asyncio.get_running_loop()
     except RuntimeError:
-        return False
-    return True
+        return None

@@ -269,6 +269,10 @@ class SyncDriver:
 
     # -- Ends --------------------------------------------------------------------------------------
 
+    def retire(self) -> None:
+        """Listen no longer: calls that are still under way are the last."""
+        self.news.retire()
+
     def drain(self) -> None:
         """Wait until nothing is left in the background."""
         self._background.shutdown(wait=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from strawberry_response_cache.core._drivers.driving import Tries
-from strawberry_response_cache.core._port import Effect, Release, Unavailable
+from strawberry_response_cache.core._port import Effect
 from strawberry_response_cache.core._redis.sync_transport import SyncTransport
 
 _IDLE: Final = 1.0
@@ -51,6 +51,7 @@ class SyncHousekeeping:
         self._wakes_at = 0.0
         self._is_running = False
         self._is_draining = False
+        self._is_asking = False
 
     def ask(self, effect: Effect[Any]) -> None:
         """Ask for an effect soon; where no thread can be had, at once."""
@@ -97,13 +98,20 @@ class SyncHousekeeping:
             return self._is_running
 
     def drain(self) -> None:
-        """Wait until everything was asked for once, and try nothing again."""
+        """Wait until everything was asked for once, and try nothing again.
+
+        What is repeated while a generation runs goes on: its caller is not done.
+        """
         with self._changed:
             self._is_draining = True
             self._changed.notify_all()
-            while self._is_running:
-                self._changed.wait()
+            self._changed.wait_for(self._is_quiet)
             self._is_draining = False
+
+    def _is_quiet(self) -> bool:
+        return not self._is_running or not (
+            self._is_asking or any(not errand.every for errand in self._waiting)
+        )
 
     def _run(self) -> None:
         while due := self._next():
@@ -117,23 +125,24 @@ class SyncHousekeeping:
     @staticmethod
     def _pause_after(errand: _Errand, result: object) -> float | None:
         """Return in how many seconds an errand is due again; None if it is over."""
-        if errand.every:
-            return errand.every
-        failed = isinstance(result, Unavailable) and isinstance(errand.effect, Release)
-        return errand.tries.pause() if failed else None
+        return errand.every or errand.tries.pause_of_release(errand.effect, result)
 
     def _next(self) -> Sequence[_Errand]:
         """Wait for something to do; nothing if there was nothing for a while."""
         with self._changed:
+            self._is_asking = False
             idle_until = time.monotonic() + _IDLE
             while True:
                 now = time.monotonic()
                 due = [errand for errand in self._waiting if errand.not_before <= now]
                 if due:
                     self._waiting.difference_update(due)
+                    self._is_asking = True
                     return due
-                if self._is_draining or (now >= idle_until and not self._waiting):
-                    self._waiting.clear()
+                if self._is_draining:
+                    self._waiting = {errand for errand in self._waiting if errand.every}
+                    self._changed.notify_all()
+                if not self._waiting and (self._is_draining or now >= idle_until):
                     self._is_running = False
                     self._changed.notify_all()
                     return ()

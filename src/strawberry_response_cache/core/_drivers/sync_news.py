@@ -61,6 +61,10 @@ class SyncNews:
         """Listen no longer."""
         self._backplane.close()
 
+    def retire(self) -> None:
+        """Listen never again: whoever still waits looks from time to time."""
+        self._backplane.retire()
+
     def _wake(self, lease_key: str) -> None:
         with self._lock:
             sleepers = self._sleepers.pop(lease_key, [])

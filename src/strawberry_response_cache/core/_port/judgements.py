@@ -121,6 +121,11 @@ class Refused:
     """The commit was refused: the lease was lost, the tenant cleared, or a tag purged meanwhile."""
 
 
+@dataclass(frozen=True, slots=True)
+class NotYet:
+    """There was no such lease; the lookup that asked for it may still be on its way."""
+
+
 Committed: TypeAlias = Stored | Refused | Unavailable
 
 

@@ -11,8 +11,10 @@ from strawberry_response_cache.core._port.effects import RUN_ID, Call, Effect, H
 from strawberry_response_cache.core._port.judgements import (
     Committed,
     Lease,
+    NotYet,
     Refused,
     Stored,
+    Unavailable,
     failure,
 )
 
@@ -92,13 +94,31 @@ class Renew(Housekeeping):
 
 
 @dataclass(frozen=True, slots=True)
-class Release(Housekeeping):
-    """Give a lease back without storing."""
+class Release(Effect[Unavailable | NotYet | None]):
+    """Give a lease back without storing.
+
+    Attributes:
+        keys: The entry's keys.
+        lease: The lease.
+        in_doubt: Whether the lookup that asked for it may arrive only after this.
+    """
 
     keys: EntryKeys
     lease: Lease
+    in_doubt: bool = False
 
     def calls(self) -> Sequence[Call]:
         """One script, which touches only the caller's own lease."""
         arguments = (self.lease.token, self.keys.channel)
         return ((_scripts.RELEASE, (self.keys.lease,), arguments),)
+
+    def interpret(self, replies: Sequence[Any]) -> Unavailable | NotYet | None:
+        """Return None if that is over."""
+        (reply,) = replies
+        if isinstance(reply, Exception):
+            return failure(reply)
+        return NotYet() if self.in_doubt and reply == ["nothing"] else None
+
+    def unavailable(self, error: BaseException) -> Unavailable | NotYet | None:
+        """Return the failure."""
+        return failure(error)

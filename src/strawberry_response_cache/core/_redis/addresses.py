@@ -15,7 +15,7 @@ import redis.sentinel
 from redis.exceptions import RedisError
 
 from strawberry_response_cache.core._errors import CacheConfigurationError
-from strawberry_response_cache.core._redis.sources import ClusterSource, Source
+from strawberry_response_cache.core._redis.sources import ClusterSource, Source, never_again
 
 AnySource: TypeAlias = Source | ClusterSource
 
@@ -168,7 +168,11 @@ def _through_sentinel(
         options = dict(redis.ConnectionPool.from_url(url).connection_kwargs)
         del options["host"]
         options.pop("port", None)
-        login = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0}
+        login = {
+            "socket_timeout": 1.0,
+            "socket_connect_timeout": 1.0,
+            "retry": never_again(asynchronous=asynchronous),
+        }
         secure = {"ssl": True} if url.startswith("rediss") else {}
         kind: Any = redis.asyncio.sentinel.Sentinel if asynchronous else redis.sentinel.Sentinel
         sentinel = kind(list(hosts), sentinel_kwargs=login | secure, **secure)

@@ -23,10 +23,11 @@ class AsyncBackplane:
         self._pulses: dict[str, Pulse] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._keeper: asyncio.Task[None] | None = None
+        self._is_retired = False
 
     def start(self) -> None:
-        """Begin to listen, if that has not begun."""
-        if self._keeper is None:
+        """Begin to listen, if that has not begun and is not over for good."""
+        if self._keeper is None and not self._is_retired:
             # Not in the context of the caller, which would be kept for as long as this listens.
             self._keeper = asyncio.get_running_loop().create_task(
                 self._keep(), context=contextvars.Context()
@@ -102,3 +103,8 @@ class AsyncBackplane:
         if keeper is not None:
             keeper.cancel()
             await asyncio.gather(keeper, return_exceptions=True)
+
+    async def retire(self) -> None:
+        """Stop listening for good."""
+        self._is_retired = True
+        await self.aclose()

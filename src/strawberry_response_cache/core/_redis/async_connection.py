@@ -17,6 +17,7 @@ from redis.exceptions import ResponseError
 
 from strawberry_response_cache.core._port import Call
 from strawberry_response_cache.core._redis.replies import NonsenseError, Replies
+from strawberry_response_cache.core._redis.tasks import started
 from strawberry_response_cache.core._redis.wire import ForeignReplyError, checked, pack
 
 Outcome = list[Any] | BaseException
@@ -126,6 +127,7 @@ class StreamConnection(asyncio.Protocol):
         self._then: Callable[[Outcome], None] | None = None
         self._until = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self._rings_at = 0.0
         self._passes = _PASSES
         self._passes_left = _MOST_PASSES
 
@@ -146,7 +148,7 @@ class StreamConnection(asyncio.Protocol):
         self._passes, self._passes_left = _PASSES, _MOST_PASSES
         # A timer for each exchange would be cancelled thousands of times for each time it rings: one
         # that is running already rings early, and is set again.
-        if self._timer is None or self._timer.when() > self._until:
+        if self._timer is None or self._rings_at > self._until:
             self._set_timer(self._until)
 
     def data_received(self, data: bytes) -> None:
@@ -176,6 +178,7 @@ class StreamConnection(asyncio.Protocol):
     def _set_timer(self, when: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        self._rings_at = when
         self._timer = self._loop.call_at(when, self._time_is_up, context=self._context)
 
     def _time_is_up(self) -> None:
@@ -197,6 +200,10 @@ class StreamConnection(asyncio.Protocol):
         """Whether bytes have arrived at the socket that nobody has read."""
         sock = self._transport.get_extra_info("socket")
         try:
+            if hasattr(select, "poll"):
+                poll = select.poll()
+                poll.register(sock.fileno(), select.POLLIN)
+                return bool(poll.poll(0))
             return bool(select.select([sock.fileno()], [], [], 0)[0])
         except (OSError, ValueError):  # closed just now, or a descriptor too large to ask about
             return False
@@ -248,7 +255,7 @@ class ClientConnection:
         self._start(self._talk(packed, calls, deadline, then))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        self._task = asyncio.get_running_loop().create_task(work, context=self._context)
+        self._task = started(work, self._context)
 
     async def _talk(
         self,

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -9,7 +10,7 @@ from typing import Any, Final
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from strawberry_response_cache.core._port import Call
+from strawberry_response_cache.core._port import Call, failure
 from strawberry_response_cache.core._redis.async_connection import (
     AsyncConnection,
     hang_up,
@@ -24,7 +25,10 @@ from strawberry_response_cache.core._redis.link import (
     run_id_of,
 )
 from strawberry_response_cache.core._redis.sources import Source
+from strawberry_response_cache.core._redis.tasks import started
 from strawberry_response_cache.core._redis.wire import split, unknown_scripts
+
+logger = logging.getLogger("strawberry_response_cache")
 
 _URGENT_BATCHES: Final = 2
 """Batches of purges in flight at once; what comes meanwhile shares the next."""
@@ -114,6 +118,7 @@ class AsyncLink:
         self._connecting: set[asyncio.Task[None]] = set()
         self._flush_is_due = False
         self._quiet: asyncio.Future[None] | None = None
+        self._is_closed = False
 
     def ask(self, calls: Sequence[Call], then: Then, *, deadline: float | None = None) -> Ask:
         """Send calls to the server.
@@ -172,12 +177,16 @@ class AsyncLink:
         batch.is_sent = True
         for ask in batch.asks:
             ask.is_sent = True
-        connection.exchange(
-            batch.calls(),
-            self._source.deadline(batch.deadline),
-            partial(self._answered, batch, connection),
-            by_text=bool(batch.unknown),
-        )
+        try:
+            connection.exchange(
+                batch.calls(),
+                self._source.deadline(batch.deadline),
+                partial(self._answered, batch, connection),
+                by_text=bool(batch.unknown),
+            )
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who asked are told
+            connection.close()
+            self._fail(batch, error)
 
     def _answered(
         self, batch: _Batch, connection: AsyncConnection, outcome: Sequence[Any] | BaseException
@@ -199,10 +208,10 @@ class AsyncLink:
         if batch.unknown:
             self._send(batch, connection)
             return
-        if is_lost:
+        connection.is_used = True
+        if is_lost or self._is_closed:
             connection.close()
         else:
-            connection.is_used = True
             self._idle.append(connection)
         self._breaker.succeeded()
         self._end(batch)
@@ -223,10 +232,10 @@ class AsyncLink:
             self._flush()
         if error is None:
             for ask, share in zip(batch.asks, batch.shares, strict=True):
-                ask.then(share)
+                _tell(ask, share)
         else:
             for ask in batch.asks:
-                ask.then(error)
+                _tell(ask, error)
         if self._quiet is not None and not (self._batches or self._waiting or self._urgent):
             self._quiet.set_result(None)
             self._quiet = None
@@ -234,9 +243,7 @@ class AsyncLink:
     # -- Connections -------------------------------------------------------------------------------
 
     def _send_on_a_new_connection(self, batch: _Batch) -> None:
-        task = asyncio.get_running_loop().create_task(
-            self._connect_and_send(batch), context=self._context
-        )
+        task = started(self._connect_and_send(batch), self._context)
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
 
@@ -269,10 +276,21 @@ class AsyncLink:
         return taken_over(raw, run_id, self._context)
 
     async def aclose(self) -> None:
-        """Let the batches in flight end, then disconnect."""
+        """Let the batches in flight end, then disconnect, and keep no connection any more."""
+        self._is_closed = True
         while self._waiting or self._urgent or self._batches:
             if self._quiet is None:
                 self._quiet = asyncio.get_running_loop().create_future()
             await asyncio.shield(self._quiet)
         while self._idle:
             await self._idle.pop().aclose()
+
+
+def _tell(ask: Ask, outcome: Sequence[Any] | BaseException) -> None:
+    """Tell one asker; what goes wrong with it is not to concern the others."""
+    try:
+        ask.then(outcome)
+    except Exception as error:  # noqa: BLE001 - observers and log handlers are somebody else's code
+        logger.error(  # noqa: TRY400 - its text may hold what it was about
+            "Taking an answer of the store failed.", extra={"error.type": failure(error).error_type}
+        )

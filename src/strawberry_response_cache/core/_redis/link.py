@@ -16,7 +16,6 @@ class LinkSettings:
     Attributes:
         read_deadline: For an answer, from the moment of sending.
         connect_deadline: For a connection, with TLS, authentication and the server's run id.
-        longest_deadline: The longest that anyone waits for an answer.
         max_batches: Batches in flight at once.
         detect_restarts: Whether to learn the server's run id.
         breaker_failures: Failures in a row after which it is not asked any more.
@@ -25,7 +24,6 @@ class LinkSettings:
 
     read_deadline: float
     connect_deadline: float
-    longest_deadline: float
     max_batches: int
     detect_restarts: bool
     breaker_failures: int

@@ -27,7 +27,8 @@ _WHOLE: Final = 1
 _LONGEST_LINE: Final = 64 * 1024
 _LARGEST_BULK: Final = 512 * 1024 * 1024
 """What a server holds in one string at most."""
-_MOST_ITEMS: Final = 1024 * 1024
+_MOST_ITEMS: Final = 32 * 1024
+"""Twice the slots of a cluster, of which the longest answer tells."""
 _DEEPEST: Final = 8
 
 

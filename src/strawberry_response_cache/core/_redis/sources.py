@@ -18,6 +18,14 @@ Remap = Callable[[str, int], tuple[str, int]]
 """Where a node of a cluster is reached that announces itself under another address."""
 
 
+def never_again(*, asynchronous: bool) -> Any:  # noqa: ANN401 - of either kind
+    """Return the rule that nothing is tried again.
+
+    redis-py would do so with pauses for seconds; a cache has to give up in milliseconds.
+    """
+    return (AsyncRetry if asynchronous else Retry)(NoBackoff(), 0)
+
+
 @dataclass(frozen=True, eq=False)
 class Source:
     """How to open a connection to one server.
@@ -79,8 +87,7 @@ class Source:
             for name, value in self.arguments.items()
             if not name.startswith(_ONLY_FOR_POOLS)
         }
-        # redis-py would retry with pauses for seconds; a cache has to give up in milliseconds.
-        arguments["retry"] = (AsyncRetry if asynchronous else Retry)(NoBackoff(), 0)
+        arguments["retry"] = never_again(asynchronous=asynchronous)
         arguments["protocol"] = 2
         arguments["socket_timeout"] = timeout
         arguments["socket_connect_timeout"] = connect_timeout

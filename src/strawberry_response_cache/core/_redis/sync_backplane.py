@@ -27,12 +27,13 @@ class SyncBackplane:
         self._pulses: dict[str, Pulse] = {}
         self._ends: dict[str, threading.Event] = {}
         self._end: threading.Event | None = None
+        self._is_retired = False
 
     def start(self) -> None:
-        """Begin to listen, if that has not begun."""
+        """Begin to listen, if that has not begun and is not over for good."""
         if self._end is None:
             with self._lock:
-                if self._end is None:
+                if self._end is None and not self._is_retired:
                     end = threading.Event()
                     # Where no thread can be had, nobody is woken early, and local memory stays off.
                     with suppress(RuntimeError):
@@ -115,3 +116,9 @@ class SyncBackplane:
             end, self._end = self._end, None
         if end is not None:
             end.set()
+
+    def retire(self) -> None:
+        """Stop listening for good."""
+        with self._lock:
+            self._is_retired = True
+        self.close()

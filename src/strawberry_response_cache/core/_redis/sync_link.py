@@ -1,14 +1,14 @@
 """One server, as threads see it: each exchange is one batch on one connection."""
 
-import threading
 import time
 from collections.abc import Sequence
-from typing import Any
+from contextlib import suppress
+from typing import Any, Final
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from strawberry_response_cache.core._port import Call, NotAskedError
-from strawberry_response_cache.core._redis.breaker import Breaker
+from strawberry_response_cache.core._redis.breaker import Breaker, BreakerOpenError
 from strawberry_response_cache.core._redis.link import (
     LinkSettings,
     has_errors,
@@ -18,8 +18,12 @@ from strawberry_response_cache.core._redis.link import (
 )
 from strawberry_response_cache.core._redis.sources import Source
 from strawberry_response_cache.core._redis.sync_connection import SyncConnection, taken_over
+from strawberry_response_cache.core._redis.turns import Turns
 from strawberry_response_cache.core._redis.watchdog import Watchdog
 from strawberry_response_cache.core._redis.wire import unknown_scripts
+
+_URGENT_TURNS: Final = 2
+"""Purges in flight at once."""
 
 
 class SyncLink:
@@ -37,11 +41,13 @@ class SyncLink:
             failures=settings.breaker_failures, seconds=settings.breaker_seconds
         )
         self._learns = settings.detect_restarts and not source.is_fake
-        self._changed = threading.Condition(threading.Lock())
-        self._turns = settings.max_batches
+        self._turns = Turns(settings.max_batches)
+        # Purges wait for answers twenty times as long; reads do not wait for them.
+        self._urgent_turns = Turns(_URGENT_TURNS)
         self._idle: list[SyncConnection] = []
         self._watchdog = Watchdog()
         self._failed_at = 0.0
+        self._is_closed = False
 
     def exchange(self, calls: Sequence[Call], *, deadline: float | None = None) -> Sequence[Any]:
         """Send calls to the server and return the replies, when one of the connections is free.
@@ -57,54 +63,35 @@ class SyncLink:
         Raises:
             Exception: Whatever redis-py raises on a server that is gone, slow or talks nonsense.
         """
+        is_urgent = deadline is not None
+        if not is_urgent and self._breaker.turns_away():
+            raise BreakerOpenError
         came = time.monotonic()
         seconds = self._source.deadline(deadline or self._settings.read_deadline)
-        connection = self._turn(None if deadline is None else seconds)
+        turns = self._urgent_turns if is_urgent else self._turns
+        if not turns.take(seconds if is_urgent else None):
+            raise TimeoutError
         try:
             # Whoever waited for a turn while the server failed others has waited long enough.
-            if deadline is None and self._failed_at > came:
+            if not is_urgent and self._failed_at > came:
                 raise NotAskedError
-            began = self._breaker.admit(urgent=deadline is not None)
+            began = self._breaker.admit(urgent=is_urgent)
             try:
-                connection, replies = self._exchange(connection, calls, seconds)
+                replies = self._exchange(calls, seconds)
             except BaseException:
-                connection = None
                 self._failed_at = time.monotonic()
                 self._breaker.failed(began)
                 raise
             self._breaker.succeeded()
             return replies
         finally:
-            self._end_turn(connection)
+            turns.end()
 
-    def _turn(self, timeout: float | None) -> SyncConnection | None:
-        """Wait for a turn, and take the connection that was used last, if one is idle.
-
-        Raises:
-            TimeoutError: If it does not come in time.
-        """
-        with self._changed:
-            if not self._turns and not self._changed.wait_for(lambda: self._turns, timeout):
-                raise TimeoutError
-            self._turns -= 1
-            return self._idle.pop() if self._idle else None
-
-    def _end_turn(self, connection: SyncConnection | None) -> None:
-        with self._changed:
-            self._turns += 1
-            if connection is not None:
-                self._idle.append(connection)
-            self._changed.notify()
-
-    def _exchange(
-        self, connection: SyncConnection | None, calls: Sequence[Call], deadline: float
-    ) -> tuple[SyncConnection | None, Sequence[Any]]:
-        """Exchange on this connection, or on another if it is of no use any more.
-
-        Returns:
-            The connection to use next time, if there is one, and the replies.
-        """
-        if connection is None:
+    def _exchange(self, calls: Sequence[Call], deadline: float) -> Sequence[Any]:
+        """Exchange on the connection that was used last, or on a new one if it is of no use any more."""
+        try:
+            connection = self._idle.pop()
+        except IndexError:
             try:
                 connection = self._connect()
             except Exception as error:
@@ -117,27 +104,30 @@ class SyncLink:
             # A server that restarted or dropped an idle connection; every call can be repeated.
             connection = self._connect()
             replies = connection.exchange(calls, deadline)
-        if not has_errors(replies):
-            connection.is_used = True
-            return connection, replies
-        if has_lost_its_way(replies) and connection.is_used:
+        if has_errors(replies):
+            if has_lost_its_way(replies) and connection.is_used:
+                connection.close()
+                connection = self._connect()
+                replies = connection.exchange(calls, deadline)
+            if unknown_scripts([replies]):
+                replies = connection.exchange(calls, deadline, by_text=True)
+        self._keep(connection, is_lost=has_errors(replies) and has_lost_its_way(replies))
+        return replies
+
+    def _keep(self, connection: SyncConnection, *, is_lost: bool) -> None:
+        """Keep a connection for the next exchange, if it is of use and there may be one."""
+        if is_lost or self._is_closed:
             connection.close()
-            connection = self._connect()
-            replies = connection.exchange(calls, deadline)
-        if unknown_scripts([replies]):
-            replies = connection.exchange(calls, deadline, by_text=True)
-        if has_lost_its_way(replies):
-            connection.close()
-            return None, replies
+            return
         connection.is_used = True
-        return connection, replies
+        self._idle.append(connection)
+        if self._is_closed:  # since a moment ago, and nobody else would close it
+            self.close()
 
     def _connect(self) -> SyncConnection:
         """Open a connection and learn which run of the server it leads to."""
         deadline = self._source.deadline(self._settings.connect_deadline)
-        # The watchdog counts the deadline; redis-py's own is only a last resort.
-        timeout = max(deadline, self._settings.longest_deadline)
-        raw = self._source.open(asynchronous=False, timeout=timeout, connect_timeout=deadline)
+        raw = self._source.open(asynchronous=False, timeout=deadline, connect_timeout=deadline)
         run_id = ""
         self._watchdog.watch(raw, deadline)
         try:
@@ -155,8 +145,8 @@ class SyncLink:
         return taken_over(raw, run_id)
 
     def close(self) -> None:
-        """Disconnect what is not in use."""
-        with self._changed:
-            idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.close()
+        """Disconnect what is not in use, and keep nothing any more."""
+        self._is_closed = True
+        while self._idle:
+            with suppress(IndexError):  # another thread took it, and closes it
+                self._idle.pop().close()

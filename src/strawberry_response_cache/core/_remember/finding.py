@@ -13,7 +13,9 @@ from strawberry_response_cache.core._port import (
     Lease,
     Lookup,
     NoLease,
+    Release,
     Stale,
+    Unavailable,
     Unreadable,
 )
 from strawberry_response_cache.core._remember.asking import Asking
@@ -66,7 +68,9 @@ class Finding(Asking[T]):
             )
         except BaseException as gone:
             result = gone.result if isinstance(gone, CallerGoneError) else None
-            if not isinstance(result, Fresh | Held | NoLease):
+            if isinstance(result, Unavailable):
+                yield Release(self.keys, self._any_lease(), in_doubt=result.sent)
+            elif not isinstance(result, Fresh | Held | NoLease):
                 yield from self._release(self._any_lease(), gone)
             raise
         try:

@@ -73,7 +73,7 @@ class Remember(Sharing[T]):
                 case Unavailable() as failed:
                     # An answer that never came may have been a lease, which would block others.
                     if failed.sent:
-                        yield Detach(Release(self.keys, self._any_lease()))
+                        yield Detach(Release(self.keys, self._any_lease(), in_doubt=True))
                     return (yield from self._without_lease(CacheDetail.STORE_FAILURE))
                 case Unreadable(write_id) if rejected is None:
                     rejected = write_id
