@@ -21,6 +21,7 @@ from strawberry_response_cache.core import (
     ResponseCache,
 )
 from strawberry_response_cache.core._entry import Entry, Recording
+from strawberry_response_cache.core._flights import Flight, leading_flights
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._parts import Part, Parts
@@ -29,6 +30,8 @@ from strawberry_response_cache.core._queue import PurgeQueue
 from strawberry_response_cache.core._redis.watchdog import Watchdog
 from tests.conftest import Eventually
 from tests.core.test_batches_that_wait import PATIENCE
+
+SECRET = "hunter2"
 
 # -- Purges ------------------------------------------------------------------------------------------
 
@@ -475,3 +478,33 @@ async def test_what_listens_for_the_cache_keeps_no_context_of_a_request(
 
     user = await asyncio.create_task(request())
     await eventually(lambda: gc.collect() >= 0 and user() is None)
+
+
+def test_a_generation_that_is_dropped_in_another_context_ends_quietly() -> None:
+    """As when a loop is closed with calls under way, and they are collected later."""
+    block = leading_flights(Flight("a", leased=True))
+    contextvars.copy_context().run(block.__enter__)
+    contextvars.copy_context().run(block.__exit__, None, None, None)
+
+
+async def test_what_goes_wrong_with_one_answer_does_not_concern_the_others(
+    valkey_cache: ResponseCache, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def generate() -> str:
+        return "v"
+
+    await valkey_cache.remember(["a"], 60, generate)
+    driver: Any = valkey_cache._engine.async_driver()
+    link = driver.transport._link
+    told: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    def raises(_: object) -> None:
+        raise RuntimeError(SECRET)
+
+    link.ask((("PING", (), ()),), raises)
+    link.ask((("PING", (), ()),), told.set_result)
+
+    async with asyncio.timeout(60):
+        assert await told == (b"PONG",)
+    assert "Taking an answer of the store failed." in caplog.text
+    assert SECRET not in caplog.text

@@ -1,6 +1,10 @@
 """An event loop of another make, such as uvicorn runs on where it is installed, and TLS on either."""
 
 import asyncio
+import os
+import resource
+import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,7 +16,20 @@ from tests.servers.certificates import throw_away
 from tests.servers.tls import behind_tls
 
 BIG = "x" * 1_000_000
-LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+LOOPS: dict[str, Callable[[], Any]] = {
+    "asyncio": asyncio.new_event_loop,
+    "uvloop": uvloop.new_event_loop,
+}
+
+if sys.version_info >= (3, 12):
+
+    def eager_loop() -> asyncio.AbstractEventLoop:
+        """A loop that begins tasks at once."""
+        loop = asyncio.new_event_loop()
+        loop.set_task_factory(asyncio.eager_task_factory)
+        return loop
+
+    LOOPS["eager"] = eager_loop
 
 pytestmark = pytest.mark.parametrize("new_loop", LOOPS.values(), ids=LOOPS)
 
@@ -70,3 +87,71 @@ def test_silence_costs_the_run_and_a_connection(
 
     with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(main())
+
+
+def busy(seconds: float) -> None:
+    """Be a loop that does nothing else for a while."""
+    time.sleep(seconds)
+
+
+def test_an_answer_that_came_while_the_loop_was_busy_counts(
+    new_loop: Callable[[], Any], valkey_url: str, raw_valkey: Any
+) -> None:
+    """And so does that of the batch that waited for its connection."""
+
+    async def main() -> None:
+        async with ResponseCache.from_url(
+            valkey_url, prefix="loops", read_deadline=0.1, max_connections=1
+        ) as cache:
+            for key in ("a", "b"):
+                while (await cache.remember([key], 60, big)).status is not CacheStatus.HIT:
+                    pass
+            link: Any = cache._engine.async_driver().transport
+            link = link._link
+            for _ in range(3):
+                first = asyncio.create_task(cache.remember(["a"], 60, big))
+                while not link._batches:
+                    await asyncio.sleep(0)
+                second = asyncio.create_task(cache.remember(["b"], 60, big))
+                while not link._waiting:
+                    await asyncio.sleep(0)
+                busy(0.15)
+                assert {each.status for each in (await first, await second)} == {CacheStatus.HIT}
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(main())
+
+
+def test_it_does_so_in_a_process_with_thousands_of_descriptors(
+    new_loop: Callable[[], Any], valkey_url: str, raw_valkey: Any
+) -> None:
+    async def large() -> str:
+        return BIG * 3
+
+    async def main() -> None:
+        async with ResponseCache.from_url(
+            valkey_url, prefix="loops", read_deadline=0.1, compress_above=10_000_000
+        ) as cache:
+            while (await cache.remember(["a"], 60, large)).status is not CacheStatus.HIT:
+                pass
+            link: Any = cache._engine.async_driver().transport
+            link = link._link
+            for _ in range(3):
+                asking = asyncio.create_task(cache.remember(["a"], 60, large))
+                while not link._batches:
+                    await asyncio.sleep(0)
+                busy(0.15)
+                assert (await asking).status is CacheStatus.HIT
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < 3000:
+        pytest.skip(f"this system allows {hard} descriptors")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 3000), hard))
+    taken = [os.dup(0) for _ in range(1100)]
+    try:
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            runner.run(main())
+    finally:
+        for each in taken:
+            os.close(each)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

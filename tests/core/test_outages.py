@@ -12,7 +12,7 @@ import pytest
 
 from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
 from strawberry_response_cache.core._drivers import async_purging, sync_purging
-from strawberry_response_cache.core._port import Commit, Effect, Lookup, Release
+from strawberry_response_cache.core._port import RUN_ID, Commit, Effect, Lookup, Release
 from tests.conftest import Eventually
 
 NEVER = 600.0
@@ -349,3 +349,137 @@ async def test_a_lease_that_cannot_have_been_granted_is_not_given_back(
 
     assert response.detail is CacheDetail.STORE_FAILURE
     assert len(asked) == 1
+
+
+class Late:
+    """Between a driver and its transport: the first lookup arrives only when a test says so."""
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self._late: list[Effect[Any]] = []
+        self.released = 0
+
+    def submit(self, effect: Effect[Any], then: Callable[[Any], None], **more: Any) -> None:
+        if self._is_late(effect):
+            then(effect.unavailable(TimeoutError()))
+        else:
+            self._transport.submit(effect, self._noting(effect, then), **more)
+
+    def perform(self, effect: Effect[Any], **more: Any) -> Any:
+        (result,) = self.perform_all([effect], **more)
+        return result
+
+    def perform_all(self, effects: list[Effect[Any]], **more: Any) -> list[Any]:
+        results = []
+        for effect in effects:
+            if self._is_late(effect):
+                results.append(effect.unavailable(TimeoutError()))
+            else:
+                results.append(self._transport.perform(effect, **more))
+                self._noting(effect, lambda _: None)(results[-1])
+        return results
+
+    def _is_late(self, effect: Effect[Any]) -> bool:
+        if self._late or not isinstance(effect, Lookup):
+            return False
+        self._late.append(effect)
+        return True
+
+    def _noting(self, effect: Effect[Any], then: Callable[[Any], None]) -> Callable[[Any], None]:
+        def told(result: Any) -> None:
+            self.released += isinstance(effect, Release)
+            then(result)
+
+        return told
+
+    def deliver(self, raw: Any) -> None:
+        """Let it arrive, as the server sees it."""
+        (script, keys, arguments), _ = self._late[0].calls()
+        assert not isinstance(script, str)
+        words = [raw.info("server")["run_id"] if each is RUN_ID else each for each in arguments]
+        raw.eval(script.text, len(keys), *keys, *words)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+async def test_a_lookup_that_arrives_after_it_was_given_up_leaves_no_lease(
+    new_cache: Callable[..., ResponseCache],
+    valkey_url: str,
+    raw_valkey: Any,
+    face: Any,
+    eventually: Eventually,
+) -> None:
+    """A packet that was lost and sent again can come later than what was sent on another connection."""
+    cache = new_cache(valkey_url, lease=3600, wait_budget=3600)
+    driver: Any = cache._engine.sync_driver() if face.synchronous else cache._engine.async_driver()
+    store = driver.transport = driver._housekeeping._transport = Late(driver.transport)
+
+    response = await face.remember(cache, ["a"], 60, lambda: "generated")
+    assert response.detail is CacheDetail.STORE_FAILURE
+    await eventually(lambda: store.released)
+    store.deliver(raw_valkey)
+    assert raw_valkey.keys("*:l:*")
+
+    await eventually(lambda: not raw_valkey.keys("*:l:*"))
+
+
+async def test_closing_ends_what_listens_though_calls_are_under_way(
+    new_cache: Callable[..., ResponseCache], valkey_url: str, raw_valkey: Any, face: Any
+) -> None:
+    """One is in its generator, and one waits for a lease of another process."""
+    cache = new_cache(valkey_url)
+    await face.remember(cache, ["warm"], 60, lambda: "v")
+    raw_valkey.set(cache._keyspace.keys(["held"]).lease, "another process", px=600_000)
+    driver: Any = cache._engine.sync_driver() if face.synchronous else cache._engine.async_driver()
+    entered, go_on = threading.Event(), threading.Event()
+
+    def slow() -> str:
+        entered.set()
+        assert go_on.wait(60)
+        return "slow"
+
+    generating = face.begin(cache, ["a"], 60, slow)
+    waiting = face.begin(cache, ["held"], 60, lambda: "v")
+    try:
+        await asyncio.to_thread(entered.wait, 60)
+        while not driver.news._sleepers:
+            await asyncio.sleep(0)
+        await cache.aclose()
+    finally:
+        go_on.set()
+    assert (await generating).value == "slow"
+    raw_valkey.delete(cache._keyspace.keys(["held"]).lease)
+    assert (await waiting).value == "v"
+
+    backplane = driver.news._backplane
+    assert (backplane._end if face.synchronous else backplane._keeper) is None
+    assert driver.transport._link._idle == []
+
+
+async def test_closing_takes_no_lease_from_a_generation_that_is_under_way(
+    new_cache: Callable[..., ResponseCache],
+    valkey_url: str,
+    raw_valkey: Any,
+    face: Any,
+    eventually: Eventually,
+) -> None:
+    cache = new_cache(valkey_url, lease=2)
+    lease = cache._keyspace.keys(["a"]).lease
+    entered, go_on = threading.Event(), threading.Event()
+
+    def slow() -> str:
+        entered.set()
+        assert go_on.wait(60)
+        return "slow"
+
+    generating = face.begin(cache, ["a"], 60, slow)
+    try:
+        await asyncio.to_thread(entered.wait, 60)
+        await cache.aclose()
+        for _ in range(2):
+            left = raw_valkey.pttl(lease)
+            await eventually(lambda: raw_valkey.pttl(lease) > left)  # noqa: B023 - awaited here
+    finally:
+        go_on.set()
+    assert (await generating).detail is CacheDetail.GENERATED

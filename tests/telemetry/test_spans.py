@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import strawberry
 from opentelemetry import trace
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
@@ -242,3 +242,41 @@ def _imported(node: ast.AST) -> list[str]:
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     return [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+
+
+async def test_telemetry_that_fails_costs_nobody_an_answer(
+    valkey_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Failing(SpanProcessor):
+        def on_end(self, span: ReadableSpan) -> None:
+            raise RuntimeError(SECRET)
+
+    provider = TracerProvider()
+    provider.add_span_processor(Failing())
+    tracer = provider.get_tracer("test")
+    watched = OpenTelemetry(tracer_provider=provider)
+
+    async def generate() -> str:
+        return "v"
+
+    async with ResponseCache.from_url(
+        valkey_url, prefix="failing", telemetry=watched, read_deadline=20
+    ) as cache:
+
+        async def traced(key: str) -> str:
+            with trace.use_span(tracer.start_span("request")):
+                return (await cache.remember([key], 60, generate)).value
+
+        async def plain(key: str) -> str:
+            return (await cache.remember([key], 60, generate)).value
+
+        async with asyncio.timeout(60):
+            values = await asyncio.gather(
+                *(each(name) for name in "abc" for each in (traced, plain))
+            )
+            assert values == ["v"] * 6
+        with trace.use_span(tracer.start_span("request")):
+            assert cache.remember_sync(["d"], 60, lambda: "v").value == "v"
+            await cache.invalidate("t")
+    assert "Telemetry failed." in caplog.text
+    assert SECRET not in caplog.text

@@ -1,0 +1,43 @@
+"""Peers that take a connection and then say nothing: connecting to them has its own deadline."""
+
+import socket
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from strawberry_response_cache.core import CacheDetail, ResponseCache
+from tests.faults.callers import Callers
+from tests.faults.stopwatch import Stopwatch
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port where whoever connects is never answered."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(64)
+        yield listening.getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    ("url", "longest"),
+    [
+        ("redis://127.0.0.1:{port}", 2),
+        ("rediss://127.0.0.1:{port}", 2),
+        # A second for each of them.
+        ("redis+sentinel://127.0.0.1:{port},127.0.0.1:{port}/service", 4),
+    ],
+)
+async def test_it_costs_the_deadline_of_connecting_and_not_that_of_a_purge(
+    new_cache: Callable[..., ResponseCache],
+    callers: Callers,
+    stopwatch: Stopwatch,
+    silent_port: int,
+    url: str,
+    longest: float,
+) -> None:
+    cache = new_cache(url.format(port=silent_port), connect_deadline=0.3, invalidate_deadline=20)
+    with stopwatch:
+        response = await callers.remember(cache, ["a"], 60, lambda: "generated")
+    assert response.detail is CacheDetail.STORE_FAILURE
+    assert stopwatch.seconds < longest
