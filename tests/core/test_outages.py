@@ -491,3 +491,23 @@ async def test_closing_takes_no_lease_from_a_generation_that_is_under_way(
     finally:
         go_on.set()
     assert (await generating).detail is CacheDetail.GENERATED
+
+
+async def test_closing_does_not_wait_for_purges_that_begin_meanwhile(
+    new_cache: Callable[..., ResponseCache], valkey_url: str, raw_valkey: Any
+) -> None:
+    cache = new_cache(valkey_url)
+    over = False
+
+    async def purge() -> None:
+        while not over:
+            await cache.invalidate("t")
+
+    purging = [asyncio.create_task(purge()) for _ in range(8)]
+    await asyncio.sleep(0)
+    try:
+        async with asyncio.timeout(60):
+            await cache.aclose()
+    finally:
+        over = True
+        await asyncio.gather(*purging)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
+from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache, _waiting
 from tests.conftest import Eventually
 
 
@@ -377,3 +377,32 @@ async def test_a_slow_generator_keeps_its_lease(
 
     assert renewals >= 1
     assert response.detail is CacheDetail.GENERATED
+
+
+async def test_who_shared_a_lookup_is_woken_when_a_quick_generation_is_over(
+    cache: ResponseCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server does not know of them, and would not wake them."""
+    monkeypatch.setattr(_waiting, "_FIRST_PAUSE", 600.0)
+    monkeypatch.setattr(_waiting, "_LONGEST_PAUSE", 600.0)
+
+    async def quick() -> str:
+        return "v"
+
+    async with asyncio.timeout(60):
+        responses = await asyncio.gather(*(cache.remember(["a"], 60, quick) for _ in range(20)))
+    assert {response.value for response in responses} == {"v"}
+    assert [response.status for response in responses].count(CacheStatus.MISS) == 1
+
+
+async def test_who_shared_the_lookup_of_a_caller_that_is_gone_goes_on(
+    cache: ResponseCache,
+) -> None:
+    async def quick() -> str:
+        return "v"
+
+    async with asyncio.timeout(60):
+        first, *others = [asyncio.create_task(cache.remember(["a"], 60, quick)) for _ in range(5)]
+        await asyncio.sleep(0)
+        first.cancel()
+        assert [(await other).value for other in others] == ["v"] * 4

@@ -1,7 +1,7 @@
 """Threads that wait for one of the connections get it in the order in which they came."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,123 +12,169 @@ from tests.conftest import Eventually
 
 
 class Line:
-    """Threads that wait for turns, one behind the other."""
+    """Threads that wait for turns, one behind the other, and keep them until they are let go."""
 
     def __init__(self, turns: Turns) -> None:
         self.turns = turns
         self.served: list[int] = []
         self.threads: list[threading.Thread] = []
+        self._go: list[threading.Event] = []
 
-    def join(self, timeout: float | None = None) -> threading.Thread:
-        number = len(self.threads)
+    def join(self, timeout: float | None = None) -> None:
+        """Begin to wait, and return when that has begun or is over."""
+        number, go = len(self.threads), threading.Event()
 
         def wait() -> None:
             if self.turns.take(timeout):
                 self.served.append(number)
+                assert go.wait(60)
+            self.turns.end()
 
         thread = threading.Thread(target=wait)
         self.threads.append(thread)
+        self._go.append(go)
         before = len(self.turns._waiting)
         thread.start()
-        while len(self.turns._waiting) == before and thread.is_alive():
+        while (
+            len(self.turns._waiting) == before and number not in self.served and thread.is_alive()
+        ):
             thread.join(0.001)
-        return thread
+
+    def let_go(self, number: int) -> None:
+        """Let one end its turn."""
+        self._go[number].set()
+        self.threads[number].join(60)
+
+    def end(self) -> None:
+        """Let all go."""
+        for go in self._go:
+            go.set()
+        for thread in self.threads:
+            thread.join(60)
+
+
+@pytest.fixture
+def turns() -> Turns:
+    """A single turn."""
+    return Turns(1)
+
+
+@pytest.fixture
+def line(turns: Turns) -> Iterator[Line]:
+    """Those who wait for it."""
+    line = Line(turns)
+    yield line
+    turns.end()
+    line.end()
 
 
 def test_so_many_have_turns_at_once() -> None:
-    turns = Turns(2)
-    assert [turns.take(0.01) for _ in range(3)] == [True, True, False]
-    turns.end()
-    assert turns.take(0.01)
+    line = Line(Turns(2))
+    for _ in range(3):
+        line.join(timeout=0.01)
+    line.threads[2].join(60)
+    assert sorted(line.served) == [0, 1]
+    line.let_go(0)
+    line.join()
+    assert sorted(line.served) == [0, 1, 3]
+    line.end()
 
 
-async def test_whoever_waited_longest_is_next(eventually: Eventually) -> None:
-    turns = Turns(1)
+async def test_whoever_waited_longest_is_next(
+    turns: Turns, line: Line, eventually: Eventually
+) -> None:
     assert turns.take()
-    line = Line(turns)
     for _ in range(5):
         line.join()
+    turns.end()
     for number in range(5):
-        turns.end()
         await eventually(lambda: len(line.served) > number)  # noqa: B023 - awaited here
+        line.let_go(number)
     assert line.served == [*range(5)]
 
 
-def test_who_ends_a_turn_does_not_take_the_next_from_those_who_wait() -> None:
-    turns = Turns(1)
+def test_who_ends_a_turn_does_not_take_the_next_from_those_who_wait(
+    turns: Turns, line: Line
+) -> None:
     assert turns.take()
-    line = Line(turns)
-    waiting = line.join()
+    line.join()
     turns.end()
     assert not turns.take(0.01)
-    waiting.join(60)
+    line.let_go(0)
     assert line.served == [0]
+    assert turns.take(0.01)
 
 
-def test_who_gave_up_waiting_is_passed_over() -> None:
-    turns = Turns(1)
+async def test_who_gave_up_waiting_is_passed_over(
+    turns: Turns, line: Line, eventually: Eventually
+) -> None:
     assert turns.take()
-    line = Line(turns)
-    line.join(timeout=0.01).join(60)
-    patient = line.join()
+    line.join(timeout=0.01)
+    line.threads[0].join(60)
+    line.join()
     turns.end()
-    patient.join(60)
-    assert line.served == [1]
+    await eventually(lambda: line.served == [1])
 
 
 @pytest.mark.parametrize("has_come", [False, True])
 def test_who_is_interrupted_while_waiting_keeps_no_turn(
-    monkeypatch: pytest.MonkeyPatch, has_come: bool
+    turns: Turns, line: Line, monkeypatch: pytest.MonkeyPatch, has_come: bool
 ) -> None:
     """Whether the turn had come by then or not."""
-    turns = Turns(1)
-    assert turns.take()
+    line.join()
 
     class Lock:
         def acquire(self, *, timeout: float = 0) -> bool:
             if timeout:
                 if has_come:
-                    turns.end()
+                    line.let_go(0)
                 raise KeyboardInterrupt
             return True
 
         def release(self) -> None:
             pass
 
-    monkeypatch.setattr(threading, "Lock", Lock)
-    with pytest.raises(KeyboardInterrupt):
-        turns.take(60)
-    monkeypatch.undo()
-    if not has_come:
-        turns.end()
-    assert turns.take(0.01)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading, "Lock", Lock)
+        with pytest.raises(KeyboardInterrupt):
+            turns.take(60)
+    line.let_go(0)
+    line.join()
+    assert line.served == [0, 1]
+
+
+def test_a_turn_whose_end_was_lost_is_still_its_threads(turns: Turns, line: Line) -> None:
+    assert turns.take()
+    assert turns.take(0.01), "a signal's handler raised before the end"
+    turns.end()
+    line.join()
+    assert line.served == [0]
 
 
 def test_reads_and_purges_of_threads_wait_for_their_own_kind_alone(
     new_cache: Callable[..., ResponseCache], valkey_url: str, raw_valkey: Any
 ) -> None:
     cache = new_cache(valkey_url)
-    link: Any = cache._engine.sync_driver().transport
-    link = link._link
-    taken = 0
-    while link._urgent_turns.take(0.01):
-        taken += 1
-    assert taken == 2
+    transport: Any = cache._engine.sync_driver().transport
+    link = transport._link
+    link._urgent_turns._number = 0
     assert cache.remember_sync(["a"], 60, lambda: "v").detail is CacheDetail.GENERATED
-    for _ in range(taken):
-        link._urgent_turns.end()
-    while link._turns.take(0.01):
-        pass
+    link._urgent_turns._number = 1
+    link._turns._number = 0
     cache.invalidate_sync("t")
 
 
 def test_an_open_breaker_lets_nobody_wait_for_a_turn(
-    new_cache: Callable[..., ResponseCache], valkey_url: str, raw_valkey: Any
+    new_cache: Callable[..., ResponseCache],
+    valkey_url: str,
+    raw_valkey: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     cache = new_cache(valkey_url, breaker_failures=1, breaker_seconds=600)
-    link: Any = cache._engine.sync_driver().transport
-    link = link._link
+    transport: Any = cache._engine.sync_driver().transport
+    link = transport._link
+    waited: list[object] = []
+    monkeypatch.setattr(link._turns, "take", waited.append)
     link._breaker.failed(link._breaker.admit())
-    while link._turns.take(0.01):
-        pass
     assert cache.remember_sync(["a"], 60, lambda: "v").detail is CacheDetail.STORE_FAILURE
+    assert waited == []

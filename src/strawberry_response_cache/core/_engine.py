@@ -133,6 +133,7 @@ class Engine:
                     del self._async[loop]
             if is_ours:
                 await driver.retire()
+                await driver.drain()  # what began before it was nobody's any more
                 await self.handle.release_async(driver.transport)
         if self._sync is not None:
             # What the threads have in the background may need this loop to end.
@@ -152,6 +153,7 @@ class Engine:
                     self._sync = None
             if is_ours:
                 driver.retire()
+                driver.drain()  # what began before it was nobody's any more
                 self.handle.release_sync(driver.transport)
 
     def check(self, result: Unavailable | None) -> None:

@@ -114,8 +114,14 @@ class Guarded:
     """
 
     def __init__(self, observer: Observer) -> None:
-        self.listening = observer.listening
         self._observer = observer
+
+    def listening(self) -> bool:
+        """Whether anyone wants events now."""
+        try:
+            return self._observer.listening()
+        except Exception:  # noqa: BLE001 - as below
+            return False
 
     def looked_up(self, event: LookedUp) -> None:
         """A lookup is over."""

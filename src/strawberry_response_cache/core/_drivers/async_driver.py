@@ -98,7 +98,7 @@ class AsyncDriver:
         self._settings = settings
         self._background: set[asyncio.Future[Any]] = set()
         self._refreshes: set[asyncio.Task[Any]] = set()
-        self._housekeeping = AsyncHousekeeping(transport, settings.lease)
+        self._housekeeping = AsyncHousekeeping(transport, settings.lease, self.news.wake)
         self._lookups = SharedLookups(self._submit)
 
     async def run(self, flow: Flow[T], generator: Generator, subject: Subject) -> CachedResponse[T]:
@@ -265,6 +265,9 @@ class AsyncDriver:
                     context.run(report, settings.observer, subject, effect, started_ns, result)
             finally:
                 then(result)
+                if isinstance(effect, Commit | Release):
+                    # The server wakes only those of whom it knows, and who shared a lookup is not known.
+                    self.news.wake(effect.keys.lease)
 
         return self.transport.submit(effect, arrived)
 
@@ -343,9 +346,9 @@ class AsyncDriver:
         await self.news.retire()
 
     async def drain(self) -> None:
-        """Wait until nothing is left in the background."""
-        while self._background:
-            await asyncio.wait(self._background)
+        """Wait until what is in the background now has ended; what begins meanwhile is not waited for."""
+        if self._background:
+            await asyncio.wait(set(self._background))
         await self._housekeeping.drain()
         await self.purging.drain()
         await self.news.aclose()

@@ -1,10 +1,11 @@
 """What an event loop asks of the store and nobody waits for: leases given back, made shorter or longer."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
-from strawberry_response_cache.core._drivers.driving import Tries, running_loop
-from strawberry_response_cache.core._port import Effect
+from strawberry_response_cache.core._drivers.driving import LeaseTries, running_loop
+from strawberry_response_cache.core._port import Effect, Release
 from strawberry_response_cache.core._redis.async_transport import AsyncTransport
 
 
@@ -16,22 +17,26 @@ class AsyncHousekeeping:
     Args:
         transport: Where effects go.
         lease: Seconds that a lease lives.
+        released: Told the key of each lease that was given back, or tried to be.
     """
 
-    def __init__(self, transport: AsyncTransport, lease: float) -> None:
+    def __init__(
+        self, transport: AsyncTransport, lease: float, released: Callable[[str], None]
+    ) -> None:
         self._transport = transport
         self._lease = lease
+        self._released = released
         self._loop = asyncio.get_running_loop()
         self._asked: set[asyncio.Future[None]] = set()
-        self._late: dict[Tries, asyncio.TimerHandle] = {}
+        self._late: dict[LeaseTries, asyncio.TimerHandle] = {}
         self._is_draining = False
 
     def ask(self, effect: Effect[Any]) -> None:
         """Ask for an effect; not where a flow is dropped after its loop has ended, in whatever other one."""
         if running_loop() is self._loop:
-            self._try(effect, Tries(self._lease))
+            self._try(effect, LeaseTries(effect, self._lease))
 
-    def _try(self, effect: Effect[Any], tries: Tries) -> None:
+    def _try(self, effect: Effect[Any], tries: LeaseTries) -> None:
         loop = asyncio.get_running_loop()
         over: asyncio.Future[None] = loop.create_future()
         self._asked.add(over)
@@ -39,7 +44,9 @@ class AsyncHousekeeping:
 
         def arrived(result: object) -> None:
             over.set_result(None)
-            pause = tries.pause_of_release(effect, result)
+            if isinstance(effect, Release):
+                self._released(effect.keys.lease)
+            pause = tries.pause_after(result)
             if pause is not None and not self._is_draining:
                 self._late[tries] = loop.call_later(pause, try_again)
 
@@ -55,7 +62,7 @@ class AsyncHousekeeping:
         try:
             while self._late:
                 self._late.popitem()[1].cancel()
-            while self._asked:
-                await asyncio.wait(self._asked)
+            if self._asked:
+                await asyncio.wait(set(self._asked))
         finally:
             self._is_draining = False

@@ -23,7 +23,7 @@ class AsyncNews:
         self._sleepers: dict[str, list[asyncio.Future[None]]] = {}
         self.memory = new_memory(settings, self._is_trusted)
         self._backplane = AsyncBackplane(
-            transport.sources, listening(settings, self.memory, self._wake)
+            transport.sources, listening(settings, self.memory, self.wake)
         )
         if self.memory is not None:
             self._backplane.start()
@@ -35,7 +35,7 @@ class AsyncNews:
         sleeper: asyncio.Future[None] = loop.create_future()
         self._sleepers.setdefault(lease_key, []).append(sleeper)
         began = time.monotonic()
-        timer = loop.call_later(seconds, self._wake, lease_key)
+        timer = loop.call_later(seconds, self.wake, lease_key)
         try:
             await sleeper
         finally:
@@ -55,7 +55,8 @@ class AsyncNews:
         """Listen never again: whoever still waits looks from time to time."""
         await self._backplane.retire()
 
-    def _wake(self, lease_key: str) -> None:
+    def wake(self, lease_key: str) -> None:
+        """Let those look again who wait for a lease."""
         for sleeper in self._sleepers.pop(lease_key, ()):
             if not sleeper.done():
                 sleeper.set_result(None)

@@ -107,9 +107,9 @@ class AsyncPurging:
             await asyncio.sleep(REPLAY_INTERVAL)
 
     async def drain(self) -> None:
-        """Wait until no purge is being tried, replay what is owed once more, and no longer."""
-        while self._trying:
-            await asyncio.wait(self._trying)
+        """Wait for the purges that are being tried, replay what is owed once more, and no longer."""
+        if self._trying:
+            await asyncio.wait(set(self._trying))
         if self._replaying is not None and not self._replaying.done():
             self._replaying.cancel()
             await asyncio.wait({self._replaying})

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -40,8 +41,12 @@ OWN_LAG: Final = 0.25
 REPLAY_INTERVAL: Final = 0.25
 """Seconds between two tries of purges that Redis did not take."""
 
-_IN_DOUBT: Final = (0.25, 8.0)
-"""The shortest and the longest pause before it is asked again whether a late lookup took a lease."""
+_DOUBT: Final = 0.25
+"""The shortest pause, in seconds, before it is asked again whether a late lookup took a lease."""
+_LONGEST_PAUSE: Final = 2.0
+"""The longest pause, in seconds, between two tries of giving a lease back."""
+_STALLS: Final = 3
+"""For how many lives of a lease a server may stall that has a lookup in its buffers."""
 
 _NEVER: Final = frozenset(
     {
@@ -176,30 +181,54 @@ class Tries:
         """Seconds until the deadline; never quite 0."""
         return max(0.001, self._ends - time.monotonic())
 
-    def pause(self, least: float = 0.0, most: float = 0.2) -> float | None:
-        """Return the seconds to wait before the next try, or None if there is no time for one.
-
-        Args:
-            least: Seconds to wait at least.
-            most: Seconds to wait at most, as the pauses grow.
-        """
-        pause = max(self._pause, least)
-        self._pause = min(pause * 2, most)
+    def pause(self) -> float | None:
+        """Return the seconds to wait before the next try, or None if there is no time for one."""
+        pause, self._pause = self._pause, min(self._pause * 2, 0.2)
         return pause if time.monotonic() + pause < self._ends else None
 
-    def pause_of_release(self, effect: object, result: object) -> float | None:
-        """Return the seconds before a lease is to be given back again, or None if that is over.
+
+class LeaseTries:
+    """The tries of giving one lease back, with growing pauses, for as long as it may live.
+
+    Where it is in doubt whether the lookup has arrived, its life may begin later than the tries: they go on
+    through stalls of a server, and their time begins anew with its first answer.
+
+    Args:
+        effect: What is tried; anything but a release is tried once.
+        lease: Seconds that a lease lives.
+        jitter: Returns a number from 0 to below 1.
+    """
+
+    __slots__ = ("_ends", "_is_answered", "_is_release", "_jitter", "_lease", "_pause")
+
+    def __init__(
+        self, effect: object, lease: float, jitter: Callable[[], float] = random.random
+    ) -> None:
+        self._is_release = isinstance(effect, Release)
+        is_in_doubt = isinstance(effect, Release) and effect.in_doubt
+        self._lease = lease
+        self._ends = time.monotonic() + lease * (_STALLS if is_in_doubt else 1)
+        self._pause = 0.01
+        self._is_answered = False
+        self._jitter = jitter
+
+    def pause_after(self, result: object) -> float | None:
+        """Return the seconds to wait before the next try, or None if that was the last.
 
         Args:
-            effect: What was tried.
-            result: What came of it.
+            result: What came of the latest try.
         """
-        if isinstance(effect, Release):
-            if isinstance(result, Unavailable):
-                return self.pause()
-            if isinstance(result, NotYet):
-                return self.pause(*_IN_DOUBT)
-        return None
+        if not self._is_release or not isinstance(result, Unavailable | NotYet):
+            return None
+        now = time.monotonic()
+        if isinstance(result, NotYet):
+            self._pause = max(self._pause, _DOUBT)
+            if not self._is_answered:
+                self._is_answered = True
+                self._ends = now + self._lease
+        pause = self._pause * (1 - self._jitter() / 2)
+        self._pause = min(self._pause * 2, _LONGEST_PAUSE)
+        return pause if now + pause < self._ends else None
 
 
 def report(

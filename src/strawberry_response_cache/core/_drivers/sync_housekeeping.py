@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from strawberry_response_cache.core._drivers.driving import Tries
+from strawberry_response_cache.core._drivers.driving import LeaseTries
 from strawberry_response_cache.core._port import Effect
 from strawberry_response_cache.core._redis.sync_transport import SyncTransport
 
@@ -27,7 +27,7 @@ class _Errand:
     """
 
     effect: Effect[Any]
-    tries: Tries
+    tries: LeaseTries
     not_before: float = 0.0
     every: float = 0.0
 
@@ -55,7 +55,7 @@ class SyncHousekeeping:
 
     def ask(self, effect: Effect[Any]) -> None:
         """Ask for an effect soon; where no thread can be had, at once."""
-        if not self._take([_Errand(effect, Tries(self._lease))]):
+        if not self._take([_Errand(effect, LeaseTries(effect, self._lease))]):
             self._transport.perform(effect)
 
     @contextmanager
@@ -70,7 +70,9 @@ class SyncHousekeeping:
             every: Seconds between two times, and before the first.
         """
         first = time.monotonic() + every
-        errands = [_Errand(effect, Tries(self._lease), first, every) for effect in effects]
+        errands = [
+            _Errand(effect, LeaseTries(effect, self._lease), first, every) for effect in effects
+        ]
         self._take(errands)
         try:
             yield
@@ -125,7 +127,7 @@ class SyncHousekeeping:
     @staticmethod
     def _pause_after(errand: _Errand, result: object) -> float | None:
         """Return in how many seconds an errand is due again; None if it is over."""
-        return errand.every or errand.tries.pause_of_release(errand.effect, result)
+        return errand.every or errand.tries.pause_after(result)
 
     def _next(self) -> Sequence[_Errand]:
         """Wait for something to do; nothing if there was nothing for a while."""

@@ -220,8 +220,10 @@ class AsyncLink:
         """Take note that the server did not answer; whatever it was is the store's failure."""
         self._breaker.failed(batch.began)
         # Who waited behind this batch would meet the same server.
-        batch.asks, self._waiting = [*batch.asks, *self._waiting], []
+        waiting, self._waiting = self._waiting, []
         self._end(batch, error)
+        for ask in waiting:
+            _tell(ask, not_sent(error))
 
     def _end(self, batch: _Batch, error: BaseException | None = None) -> None:
         self._batches.discard(batch)

@@ -219,8 +219,11 @@ class AsyncCluster:
         """Let what is under way end, then disconnect."""
         while self._learning is not None:
             await asyncio.wait([self._learning])
-        for link in self._links.values():
-            await link.aclose()
+        closed: set[AsyncLink] = set()
+        while rest := set(self._links.values()) - closed:  # a redirect may lead to another yet
+            for link in rest:
+                await link.aclose()
+            closed |= rest
 
 
 def _asked(parcel: _Parcel, outcome: Sequence[Any] | BaseException) -> None:

@@ -24,6 +24,10 @@ from strawberry_response_cache.core._redis.wire import unknown_scripts
 
 _URGENT_TURNS: Final = 2
 """Purges in flight at once."""
+_LONGEST_WAIT: Final = 10.0
+"""Seconds after which a read goes without a turn: only if turns were lost, or far too many wait."""
+_SHORTEST: Final = 0.01
+"""Seconds that a purge has at least, whose turn came late."""
 
 
 class SyncLink:
@@ -69,23 +73,29 @@ class SyncLink:
         came = time.monotonic()
         seconds = self._source.deadline(deadline or self._settings.read_deadline)
         turns = self._urgent_turns if is_urgent else self._turns
-        if not turns.take(seconds if is_urgent else None):
-            raise TimeoutError
         try:
+            if not turns.take(seconds if is_urgent else _LONGEST_WAIT):
+                raise TimeoutError if is_urgent else NotAskedError
+            if is_urgent:
+                seconds = max(_SHORTEST, seconds - (time.monotonic() - came))
             # Whoever waited for a turn while the server failed others has waited long enough.
-            if not is_urgent and self._failed_at > came:
+            elif self._failed_at > came:
                 raise NotAskedError
-            began = self._breaker.admit(urgent=is_urgent)
-            try:
-                replies = self._exchange(calls, seconds)
-            except BaseException:
-                self._failed_at = time.monotonic()
-                self._breaker.failed(began)
-                raise
-            self._breaker.succeeded()
-            return replies
+            return self._admitted(calls, seconds, urgent=is_urgent)
         finally:
             turns.end()
+
+    def _admitted(self, calls: Sequence[Call], deadline: float, *, urgent: bool) -> Sequence[Any]:
+        """Exchange, if the breaker lets it, which is told what comes of it."""
+        began = self._breaker.admit(urgent=urgent)
+        try:
+            replies = self._exchange(calls, deadline)
+        except BaseException:
+            self._failed_at = time.monotonic()
+            self._breaker.failed(began)
+            raise
+        self._breaker.succeeded()
+        return replies
 
     def _exchange(self, calls: Sequence[Call], deadline: float) -> Sequence[Any]:
         """Exchange on the connection that was used last, or on a new one if it is of no use any more."""

@@ -1,0 +1,77 @@
+"""For how long, and how often, a lease is given back again."""
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from strawberry_response_cache.core._drivers import driving
+from strawberry_response_cache.core._drivers.driving import LeaseTries
+from strawberry_response_cache.core._keys import Keyspace
+from strawberry_response_cache.core._port import Lease, NotYet, Release, Renew, Unavailable
+
+KEYS = Keyspace("test").keys(["a"])
+LEASE = Lease("token", "epoch", 1)
+FAILED = Unavailable("TimeoutError")
+
+
+class Clock:
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(driving, "time", clock)
+    return clock
+
+
+def tried(tries: LeaseTries, clock: Clock, *results: Any) -> list[float]:
+    """Return when it is tried again, the last of the results coming for ever."""
+    times: list[float] = []
+    for number in range(1000):
+        pause = tries.pause_after(results[min(number, len(results) - 1)])
+        if pause is None:
+            return times
+        clock.now += pause
+        times.append(clock.now)
+    raise AssertionError
+
+
+def test_one_that_failed_is_tried_for_the_life_of_the_lease(clock: Clock) -> None:
+    times = tried(LeaseTries(Release(KEYS, LEASE), 10, lambda: 0.0), clock, FAILED)
+    assert times[0] == 0.01
+    assert 8 <= times[-1] < 10
+    assert len(times) < 15
+
+
+def test_one_that_succeeded_is_over(clock: Clock) -> None:
+    assert tried(LeaseTries(Release(KEYS, LEASE, in_doubt=True), 10), clock, None) == []
+
+
+def test_nothing_else_is_tried_again(clock: Clock) -> None:
+    assert tried(LeaseTries(Renew(KEYS, LEASE, 10_000), 10), clock, FAILED) == []
+
+
+def test_a_lookup_in_doubt_is_looked_for_as_long_as_a_lease_may_live_after_the_server_answers(
+    clock: Clock,
+) -> None:
+    """Though the server stalled for longer than that before."""
+    tries = LeaseTries(Release(KEYS, LEASE, in_doubt=True), 10, lambda: 0.0)
+    stalled = [FAILED] * 12
+    times = tried(tries, clock, *stalled, NotYet())
+    answered = times[11]
+    assert answered > 10
+    later = [each - answered for each in times[12:]]
+    assert later[-1] >= 8
+    assert max(b - a for a, b in pairwise(later)) <= 2
+
+
+def test_those_of_many_do_not_come_all_at_once(clock: Clock) -> None:
+    first = {
+        LeaseTries(Release(KEYS, LEASE, in_doubt=True), 10).pause_after(NotYet()) for _ in range(50)
+    }
+    assert len(first) == 50
