@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import dataclasses
 import logging
 import socket
 import threading
@@ -133,7 +132,7 @@ async def test_an_answer_that_nobody_reads_costs_the_run(valkey_cache: ResponseC
     transport: Any = valkey_cache._engine.async_driver().transport
     (idle,) = transport._link._idle
     idle._transport.pause_reading()
-    transport._link._settings = dataclasses.replace(transport._link._settings, read_deadline=0.05)
+    transport._link._read_deadline = 0.05
 
     async with asyncio.timeout(60):
         response = await valkey_cache.remember(["a"], 60, generate)

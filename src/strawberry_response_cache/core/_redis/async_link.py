@@ -108,6 +108,7 @@ class AsyncLink:
             failures=settings.breaker_failures, seconds=settings.breaker_seconds
         )
         self._learns = settings.detect_restarts and not source.is_fake
+        self._read_deadline = source.deadline(settings.read_deadline)
         self._idle: list[AsyncConnection] = []
         self._waiting: list[Ask] = []
         # A batch is nobody's own: it keeps no request's context variables alive.
@@ -151,13 +152,14 @@ class AsyncLink:
         self._flush_is_due = False
         asks, self._waiting = self._waiting, []
         if asks:
-            self._begin(_Batch(asks, self._settings.read_deadline, urgent=False))
+            self._begin(_Batch(asks, self._read_deadline, urgent=False))
 
     def _start_urgent(self) -> None:
         if self._urgent and self._urgent_batches < _URGENT_BATCHES:
             asks, self._urgent = self._urgent, []
             self._urgent_batches += 1
-            self._begin(_Batch(asks, max(ask.deadline for ask in asks), urgent=True))
+            longest = max(ask.deadline for ask in asks)
+            self._begin(_Batch(asks, self._source.deadline(longest), urgent=True))
 
     def _begin(self, batch: _Batch) -> None:
         self._batches.add(batch)
@@ -180,7 +182,7 @@ class AsyncLink:
         try:
             connection.exchange(
                 batch.calls(),
-                self._source.deadline(batch.deadline),
+                batch.deadline,
                 partial(self._answered, batch, connection),
                 by_text=bool(batch.unknown),
             )
