@@ -235,7 +235,7 @@ async def test_a_purge_by_another_process_is_heard(
         "clear": lambda: face.clear(other),
     }[purge]()
 
-    driver = cache._engine.sync_driver() if face.synchronous else cache._engine.async_driver()
+    driver = face.driver(cache)
     memory = driver.memory
     assert memory is not None
     await eventually(lambda: len(memory) == 0)
@@ -251,7 +251,7 @@ async def test_a_subscription_that_is_cut_empties_it(
 ) -> None:
     cache = new_cache(valkey_url, local_bytes=1_000_000, local_max_lag=60)
     await local(cache, face, ["a"])
-    driver = cache._engine.sync_driver() if face.synchronous else cache._engine.async_driver()
+    driver = face.driver(cache)
     memory = driver.memory
     assert memory is not None
 

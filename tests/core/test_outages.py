@@ -69,8 +69,7 @@ class Unreliable:
 def lose(cache: ResponseCache, face: Any, **times: int) -> Unreliable:
     """Lose answers of a cache's store."""
     kinds = {"lookup": Lookup, "commit": Commit, "release": Release}
-    engine = cache._engine
-    driver: Any = engine.sync_driver() if face.synchronous else engine.async_driver()
+    driver = face.driver(cache)
     driver.transport = Unreliable(driver.transport, {kinds[n]: many for n, many in times.items()})
     driver._housekeeping._transport = driver.transport
     return driver.transport  # type: ignore[no-any-return] # just made
@@ -412,7 +411,7 @@ async def test_a_lookup_that_arrives_after_it_was_given_up_leaves_no_lease(
 ) -> None:
     """A packet that was lost and sent again can come later than what was sent on another connection."""
     cache = new_cache(valkey_url, lease=3600, wait_budget=3600)
-    driver: Any = cache._engine.sync_driver() if face.synchronous else cache._engine.async_driver()
+    driver = face.driver(cache)
     store = driver.transport = driver._housekeeping._transport = Late(driver.transport)
 
     response = await face.remember(cache, ["a"], 60, lambda: "generated")
@@ -435,7 +434,7 @@ async def test_closing_ends_what_listens_though_calls_are_under_way(
     cache = new_cache(valkey_url)
     await face.remember(cache, ["warm"], 60, lambda: "v")
     raw_valkey.set(cache._keyspace.keys(["held"]).lease, "another process", px=600_000)
-    driver: Any = cache._engine.sync_driver() if face.synchronous else cache._engine.async_driver()
+    driver = face.driver(cache)
     entered, go_on = threading.Event(), threading.Event()
 
     def slow() -> str:
@@ -511,3 +510,22 @@ async def test_closing_does_not_wait_for_purges_that_begin_meanwhile(
     finally:
         over = True
         await asyncio.gather(*purging)
+
+
+async def test_closing_a_cluster_closes_what_a_redirect_led_to_meanwhile(
+    new_cache: Callable[..., ResponseCache], unused_port: int
+) -> None:
+    cache = new_cache(f"redis+cluster://127.0.0.1:{unused_port}")
+    cluster: Any = cache._engine.async_driver().transport
+    first, _ = (cluster._link(("127.0.0.1", port)) for port in (1, 2))
+    aclose = first.aclose
+
+    async def redirected() -> None:
+        cluster._link(("127.0.0.1", 3))
+        await aclose()
+
+    first.aclose = redirected  # an answer that comes while it closes, not our code
+    await cluster.aclose()
+
+    assert len(cluster._links) == 3
+    assert all(link._is_closed for link in cluster._links.values())

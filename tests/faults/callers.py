@@ -82,15 +82,12 @@ class Callers:
 
     def waiting(self, cache: ResponseCache) -> int:
         """Count the callers who have joined another one's generation."""
-        engine = cache._engine
-        driver = engine.sync_driver() if self._face.synchronous else engine.async_driver()
+        driver = self._face.driver(cache)
         return sum(len(flight.waiters) for flight in list(driver.flights._open.values()))
 
     def under_way(self, cache: ResponseCache) -> int:
         """Count the generations under way."""
-        engine = cache._engine
-        driver = engine.sync_driver() if self._face.synchronous else engine.async_driver()
-        return len(driver.flights)
+        return len(self._face.driver(cache).flights)
 
     async def _in_a_thread(self, call: "Coroutine[Any, Any, T]") -> T:
         return await self._somewhere(lambda: _without_a_loop(call))

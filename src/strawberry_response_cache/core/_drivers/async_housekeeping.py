@@ -37,8 +37,7 @@ class AsyncHousekeeping:
             self._try(effect, LeaseTries(effect, self._lease))
 
     def _try(self, effect: Effect[Any], tries: LeaseTries) -> None:
-        loop = asyncio.get_running_loop()
-        over: asyncio.Future[None] = loop.create_future()
+        over: asyncio.Future[None] = self._loop.create_future()
         self._asked.add(over)
         over.add_done_callback(self._asked.discard)
 
@@ -48,7 +47,7 @@ class AsyncHousekeeping:
                 self._released(effect.keys.lease)
             pause = tries.pause_after(result)
             if pause is not None and not self._is_draining:
-                self._late[tries] = loop.call_later(pause, try_again)
+                self._late[tries] = self._loop.call_later(pause, try_again)
 
         def try_again() -> None:
             del self._late[tries]

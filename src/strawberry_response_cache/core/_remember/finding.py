@@ -69,7 +69,8 @@ class Finding(Asking[T]):
         except BaseException as gone:
             result = gone.result if isinstance(gone, CallerGoneError) else None
             if isinstance(result, Unavailable):
-                yield Release(self.keys, self._any_lease(), in_doubt=result.sent)
+                if result.sent:  # as where the caller is still there: else it was granted nothing
+                    yield Release(self.keys, self._any_lease(), in_doubt=True)
             elif not isinstance(result, Fresh | Held | NoLease):
                 yield from self._release(self._any_lease(), gone)
             raise
