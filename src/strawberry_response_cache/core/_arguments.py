@@ -12,7 +12,10 @@ from typing import Any, Final, cast
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from strawberry_response_cache.core._keys import unwrapped
+
 _DEEPEST: Final = 100
+_BEHIND_LAZY_OBJECTS: Final = frozenset({str, int, bool, type(None), UUID})
 
 
 class UnkeyableError(Exception):
@@ -23,11 +26,13 @@ def text(value: object, depth: int = 0) -> str:
     """Return a text that stands for a value and for no other.
 
     Takes None, booleans, numbers, strings, bytes, `Decimal`, `UUID`, dates and datetimes, members of
-    an `Enum`, and lists, tuples and dicts with string keys of these. The order of a dict's keys does
+    an `Enum`, and lists, tuples and dicts with string keys of these; and lazy objects behind which
+    a string, an int, a boolean, None or a `UUID` stands. The order of a dict's keys does
     not count, as it does not for ``==``.
 
     Raises:
         UnkeyableError: If the value is, or holds, anything else.
+        CacheConfigurationError: If a lazy object raises when it is evaluated.
 
     Example:
         >>> text([1, "1"])
@@ -44,10 +49,14 @@ def text(value: object, depth: int = 0) -> str:
         return _tagged(kind.__name__, "".join(text(item, depth + 1) for item in items))
     if kind is dict:
         return _tagged("dict", _items(cast("dict[object, object]", value), depth + 1))
-    if isinstance(value, Enum):
-        return _tagged("enum", _member(value))
-    if isinstance(value, UUID):  # subclasses too: database drivers have their own
-        return _tagged("UUID", value.hex)
+    # By the type and never by `isinstance`, for which a lazy object is what stands behind it.
+    if issubclass(kind, Enum):
+        return _tagged("enum", _member(cast("Enum", value)))
+    if issubclass(kind, UUID):  # subclasses too: database drivers have their own
+        return _tagged("UUID", cast("UUID", unwrapped(value)).hex)
+    plain = unwrapped(value)
+    if plain is not value and value.__class__ in _BEHIND_LAZY_OBJECTS:
+        return text(plain, depth)
     msg = f"a {kind.__module__}.{kind.__qualname__}"
     raise UnkeyableError(msg)
 

@@ -22,7 +22,7 @@ from typing import (
 from strawberry_response_cache.core._arguments import UnkeyableError, text
 from strawberry_response_cache.core._duration import Duration, milliseconds
 from strawberry_response_cache.core._errors import CacheConfigurationError
-from strawberry_response_cache.core._keys import checked_key_parts, checked_strings
+from strawberry_response_cache.core._keys import checked_key_parts, checked_strings, is_function
 from strawberry_response_cache.core._value import TAGS_EXAMPLE
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Cached:
         as_type: object,
         cacheable: Callable[[Any], bool] | None,
     ) -> None:
-        if not callable(ttl):
+        if not is_function(ttl):
             milliseconds(ttl, "ttl")
         if stale is not None:
             milliseconds(stale, "stale")
@@ -93,7 +93,7 @@ class Cached:
         self._options: dict[str, Any] = {
             "stale": stale,
             # Kept as a tuple: an iterator would be used up by the first call.
-            "tags": tags if callable(tags) else checked_strings(tags, "tags", TAGS_EXAMPLE),
+            "tags": tags if is_function(tags) else checked_strings(tags, "tags", TAGS_EXAMPLE),
             "cacheable": cacheable,
         }
 

@@ -2,9 +2,10 @@
 
 import math
 from datetime import timedelta
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from strawberry_response_cache.core._errors import CacheConfigurationError
+from strawberry_response_cache.core._keys import unwrapped
 
 Duration: TypeAlias = int | float | timedelta
 """Seconds, or a `datetime.timedelta`."""
@@ -23,11 +24,13 @@ def seconds(duration: object, name: str) -> float:
     Raises:
         CacheConfigurationError: If it is not a number, is NaN, negative or too long.
     """
-    if isinstance(duration, timedelta):
-        number = duration.total_seconds()
-    elif isinstance(duration, int | float) and not isinstance(duration, bool):
-        number = duration
-    else:
+    number: float | None = None
+    # By the type, since for `isinstance` a lazy object is what stands behind it.
+    if issubclass(type(duration := unwrapped(duration)), timedelta):
+        number = cast("timedelta", duration).total_seconds()
+    elif issubclass(type(duration), int | float) and type(duration) is not bool:
+        number = cast("int | float", duration)
+    if number is None:
         msg = (
             f"{name} is a {type(duration).__name__}; "
             f"write seconds as an int or a float, or a datetime.timedelta."

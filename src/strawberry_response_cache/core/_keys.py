@@ -3,10 +3,11 @@
 import base64
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final
+from types import FunctionType, NoneType
+from typing import Any, Final, TypeGuard, cast
 from uuid import UUID
 
 from strawberry_response_cache.core._errors import CacheConfigurationError
@@ -15,6 +16,8 @@ FORMAT_VERSION = 1
 """Part of every key: releases whose entries differ in format stand side by side, unseen by each other."""
 
 KEY_PARTS_EXAMPLE = '["/v1/ledger", "page=2"]'
+
+_BUILT_IN: Final = frozenset({str, int, bool, NoneType, UUID})
 
 _PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
@@ -44,34 +47,38 @@ def digest(parts: Sequence[str], *, size: int = 20) -> str:
 
 
 def checked_strings(values: object, name: str, example: str) -> tuple[str, ...]:
-    """Return an iterable of strings as a tuple.
+    """Return an iterable of strings as a tuple of plain strings.
 
     Args:
-        values: What the caller passed.
+        values: What the caller passed; a string may be lazy, see `unwrapped`.
         name: What the message calls it, such as ``key_parts``.
         example: What the message tells the caller to write.
 
     Raises:
         TypeError: If it is a bare string (whose characters would be taken one by one), or holds
             anything but strings.
+        CacheConfigurationError: If a lazy object raises when it is evaluated.
     """
-    if values == ():
+    if type(values) is tuple and not values:
         return ()
+    unwrapped(values)  # raises what a lazy object raises, as an error of ours
     if isinstance(values, str | bytes):
         msg = f"{name} is a bare {type(values).__name__}; wrap it in a list: {example}"
         raise TypeError(msg)
     if not isinstance(values, Iterable):
         msg = f"{name} is a {type(values).__name__}; pass a list of strings: {example}"
         raise TypeError(msg)
-    strings = tuple(values)
-    for position, value in enumerate(strings):
-        if not isinstance(value, str):
+    strings = []
+    for position, each in enumerate(values):
+        value = each if type(each) is str else unwrapped(each)
+        if type(value) is not str:
             msg = (
                 f"{name}[{position}] is a {type(value).__name__}; every part is a string, "
                 f"so that 1 and '1' are never mixed up by accident: {example}"
             )
             raise TypeError(msg)
-    return strings
+        strings.append(value)
+    return tuple(strings)
 
 
 def checked_key_parts(values: object) -> tuple[str, ...]:
@@ -79,7 +86,10 @@ def checked_key_parts(values: object) -> tuple[str, ...]:
 
     Raises:
         TypeError: As `checked_strings` does, and if they have no order, as in a set.
+        CacheConfigurationError: As `checked_strings` does.
     """
+    if type(values) is not list and type(values) is not tuple:
+        unwrapped(values)  # raises what a lazy object raises, as an error of ours
     if not isinstance(values, Sequence) and isinstance(values, Iterable):
         msg = (
             f"key_parts is a {type(values).__name__}; a key is a list or a tuple, whose order is "
@@ -161,12 +171,14 @@ class Keyspace:
 
     def __post_init__(self) -> None:
         """Check the prefix and derive the tenant's digest."""
-        if not isinstance(self.prefix, str) or _PREFIX.fullmatch(self.prefix) is None:
+        prefix = unwrapped(self.prefix)
+        if type(prefix) is not str or _PREFIX.fullmatch(prefix) is None:
             msg = (
                 "prefix must be 1 to 64 letters, digits, '_', '.', ':' or '-', "
                 "such as prefix='ledger'; it names this cache in Redis and in telemetry."
             )
             raise CacheConfigurationError(msg)
+        object.__setattr__(self, "prefix", prefix)
         object.__setattr__(self, "tenant_digest", digest(self.tenants))
 
     @property
@@ -231,9 +243,10 @@ def checked_tenant(tenant: object) -> str:
     Raises:
         CacheConfigurationError: If it is neither a string, an int nor a UUID, or empty.
     """
-    text = plain_identity(tenant)
+    value = unwrapped(tenant)
+    text = plain_identity(value)
     if text is None:
-        msg = f"a tenant is a {type(tenant).__name__}; pass a string, an int or a UUID."
+        msg = f"a tenant is a {type(value).__name__}; pass a string, an int or a UUID."
         raise CacheConfigurationError(msg)
     if not text:
         msg = (
@@ -246,13 +259,94 @@ def checked_tenant(tenant: object) -> str:
 def plain_identity(value: object) -> str | None:
     """Return a string, an int or a UUID as text; None for anything else, booleans among it.
 
-    A subclass counts by its value: its own text could be the same for different values.
+    A subclass counts by its value: its own text could be the same for different values. A lazy
+    object counts by the value behind it, see `unwrapped`.
+
+    Raises:
+        CacheConfigurationError: If a lazy object raises when it is evaluated.
     """
-    if isinstance(value, str):
-        return str.__str__(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return int.__repr__(value)
-    return UUID.__str__(value) if isinstance(value, UUID) else None
+    value = unwrapped(value)
+    if type(value) is str:
+        return value
+    if type(value) is int:
+        try:
+            return int.__repr__(value)
+        except ValueError:  # more digits than Python turns into text
+            return None
+    return str(value) if type(value) is UUID else None
+
+
+def unwrapped(value: object) -> object:
+    """Return the built-in value behind a lazy object or a subclass; anything else as it is.
+
+    A lazy object, such as Django's ``SimpleLazyObject`` or werkzeug's ``LocalProxy``, names the class of
+    the value behind it as its own: ``isinstance(lazy, str)`` is true, although no method of `str`
+    takes it. A subclass counts by its value, and its own ``__str__`` is never asked: that could be the
+    same for different values.
+
+    Returns:
+        A value whose type is exactly `str`, `int`, `bool`, ``NoneType`` or `UUID` where it is, or
+        stands for, one of these; else the same object.
+
+    Raises:
+        CacheConfigurationError: If a lazy object raises when it is evaluated. The message names
+            the types, and neither the value nor the error's text.
+
+    Example:
+        >>> import weakref
+        >>> class Name(str): ...
+        >>> name = Name("acme")
+        >>> isinstance(weakref.proxy(name), str), unwrapped(weakref.proxy(name))
+        (True, 'acme')
+    """
+    kind = type(value)
+    if kind in _BUILT_IN:
+        return value
+    if issubclass(kind, str):
+        return str.__str__(cast("str", value))
+    if issubclass(kind, int):
+        return int.__index__(cast("int", value))
+    try:
+        return _behind(value)
+    except Exception as error:  # noqa: BLE001 - a lazy object runs its owner's code
+        msg = (
+            f"A value is a {kind.__name__} that raised {type(error).__qualname__} when the cache "
+            "read it; pass the value itself, or a lazy object that can be read there."
+        )
+        raise CacheConfigurationError(msg) from None
+
+
+def is_function(value: object) -> TypeGuard[Callable[..., Any]]:
+    """Whether an object can be called; of a lazy object, whether the value behind it can be.
+
+    Raises:
+        CacheConfigurationError: As `unwrapped` does.
+    """
+    if type(value) is FunctionType:
+        return True
+    if not callable(value):
+        return False
+    unwrapped(value)
+    # All of werkzeug's proxies can be called, whatever stands behind them.
+    return any("__call__" in vars(kind) for kind in value.__class__.__mro__)
+
+
+def _behind(value: Any) -> object:  # noqa: ANN401 - whatever a caller passed
+    """Return the built-in value that an object stands for, through the object's own attributes.
+
+    Raises:
+        Exception: Whatever the object raises.
+    """
+    stands_for = value.__class__
+    if issubclass(stands_for, str):
+        return bytes.decode(value.encode("utf-8", "surrogatepass"), "utf-8", "surrogatepass")
+    if issubclass(stands_for, bool):
+        return bool(int.__index__(value.__index__()))
+    if issubclass(stands_for, int):
+        return int.__index__(value.__index__())
+    if issubclass(stands_for, UUID):
+        return UUID(int=int.__index__(value.int))
+    return None if issubclass(stands_for, NoneType) else value
 
 
 @lru_cache(maxsize=4096)

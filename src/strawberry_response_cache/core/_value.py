@@ -10,7 +10,7 @@ from strawberry_response_cache.core._codec import codec_for
 from strawberry_response_cache.core._duration import Duration, milliseconds
 from strawberry_response_cache.core._entry import NO_META, PRIVATE, Recording
 from strawberry_response_cache.core._errors import CacheSerializationError
-from strawberry_response_cache.core._keys import checked_strings, tag_digests
+from strawberry_response_cache.core._keys import checked_strings, is_function, tag_digests
 from strawberry_response_cache.core._recipe import NotStored
 from strawberry_response_cache.core._response import CacheDetail
 
@@ -56,11 +56,11 @@ class ValueRecipe(Generic[T]):
         strict: bool,
     ) -> None:
         self._ttl = ttl
-        self.ttl_ms = None if callable(ttl) else milliseconds(ttl, "ttl")
+        self.ttl_ms = None if is_function(ttl) else milliseconds(ttl, "ttl")
         self._stale_ms = milliseconds(stale, "stale")
         self._codec = codec_for(as_type)
         self._tags: Callable[[T], Iterable[str]] | tuple[str, ...]
-        self._tags = tags if callable(tags) else checked_strings(tags, "tags", TAGS_EXAMPLE)
+        self._tags = tags if is_function(tags) else checked_strings(tags, "tags", TAGS_EXAMPLE)
         if cacheable is not None and (
             not callable(cacheable) or inspect.iscoroutinefunction(cacheable)
         ):

@@ -10,7 +10,7 @@ from itertools import product
 from typing import Any, Final
 
 from strawberry_response_cache.core import CacheConfigurationError
-from strawberry_response_cache.core._keys import checked_strings, plain_identity
+from strawberry_response_cache.core._keys import checked_strings, plain_identity, unwrapped
 
 TAGS_EXAMPLE: Final = 'tags=["ledger"]'
 _LONGEST: Final = 1_000
@@ -105,16 +105,16 @@ class Template:
             yield "".join(pieces)
 
     def _choices(self, hole: tuple[str, ...], values: Mapping[str, Any]) -> list[str]:
-        found: list[Any] = [values[hole[0]]]
-        for name in hole[1:]:
-            found = [_step(each, name, hole) for each in _flat(found)]
-        texts = []
-        for each in _flat(found):
-            text = plain_identity(each)
-            if text is None:
-                raise UnfilledError(".".join(hole))
-            texts.append(text)
-        return texts
+        try:
+            found: list[Any] = [values[hole[0]]]
+            for name in hole[1:]:
+                found = [_step(each, name) for each in _flat(found)]
+            texts = [plain_identity(each) for each in _flat(found)]
+        except Exception:  # noqa: BLE001 - attributes, lists and lazy objects are the user's own code
+            raise UnfilledError(".".join(hole)) from None
+        if None in texts:
+            raise UnfilledError(".".join(hole))
+        return [text for text in texts if text is not None]
 
 
 def unknown_arguments(templates: Iterable[Template], known: AbstractSet[str]) -> Iterator[str]:
@@ -130,15 +130,12 @@ def unknown_arguments(templates: Iterable[Template], known: AbstractSet[str]) ->
 
 
 def _flat(values: Iterable[Any]) -> Iterator[Any]:
-    for value in values:
+    for value in map(unwrapped, values):
         if isinstance(value, list | tuple | set | frozenset):
             yield from _flat(value)
         elif value is not None:
             yield value
 
 
-def _step(value: Any, name: str, hole: tuple[str, ...]) -> Any:  # noqa: ANN401 - whatever the user's objects hold
-    try:
-        return value[name] if isinstance(value, Mapping) else getattr(value, name)
-    except Exception:  # noqa: BLE001 - the user's own object, whose attributes may raise anything
-        raise UnfilledError(".".join(hole)) from None
+def _step(value: Any, name: str) -> Any:  # noqa: ANN401 - whatever the user's objects hold
+    return value[name] if isinstance(value, Mapping) else getattr(value, name)

@@ -15,6 +15,7 @@ import redis.sentinel
 from redis.exceptions import RedisError
 
 from strawberry_response_cache.core._errors import CacheConfigurationError
+from strawberry_response_cache.core._keys import unwrapped
 from strawberry_response_cache.core._redis.sources import ClusterSource, Source, never_again
 
 AnySource: TypeAlias = Source | ClusterSource
@@ -55,10 +56,11 @@ def address_of_url(url: object) -> Address:
         CacheConfigurationError: If it is no URL of a scheme that is known, or has something wrong
             with it that can be seen without connecting.
     """
-    if not isinstance(url, str) or "://" not in url:
+    text = unwrapped(url)
+    if type(text) is not str or "://" not in text:
         msg = f"The server's address is a URL, such as redis://localhost:6379/0: {', '.join(SCHEMES)}."
         raise CacheConfigurationError(msg)
-    scheme, rest = url.split("://", 1)
+    scheme, rest = text.split("://", 1)
     scheme = scheme.lower()  # schemes have no case, but redis-py knows only one
     if f"{scheme}://" not in SCHEMES:
         msg = f"The URL scheme {scheme + '://'!r} is not known; use one of {', '.join(SCHEMES)}."
@@ -85,9 +87,9 @@ def address_of_url(url: object) -> Address:
     if not service:
         msg = f"The URL names no service; write {scheme}://host:26379/service-name/0."
         raise CacheConfigurationError(msg)
-    url = f"{plain}://{login}sentinel/{database or 0}{query}"
-    _of_one_server(plain, url)  # its options, before anything runs
-    return Address(f"{shown}/{service}", _through_sentinel(hosts, service, url))
+    leading_to = f"{plain}://{login}sentinel/{database or 0}{query}"
+    _of_one_server(plain, leading_to)  # its options, before anything runs
+    return Address(f"{shown}/{service}", _through_sentinel(hosts, service, leading_to))
 
 
 def address_of_client(client: object) -> Address:
