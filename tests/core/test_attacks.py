@@ -29,6 +29,7 @@ from strawberry_response_cache.core._port import Clear, Invalidate, Lookup, Unav
 from strawberry_response_cache.core._queue import PurgeQueue
 from strawberry_response_cache.core._redis.watchdog import Watchdog
 from tests.conftest import Eventually
+from tests.core.logs import facts_of, ours
 from tests.core.test_batches_that_wait import PATIENCE
 
 SECRET = "hunter2"
@@ -506,5 +507,8 @@ async def test_what_goes_wrong_with_one_answer_does_not_concern_the_others(
 
     async with asyncio.timeout(60):
         assert await told == (b"PONG",)
-    assert "Taking an answer of the store failed." in caplog.text
+    (record,) = ours(caplog.records)
+    address = valkey_cache._engine.handle.place
+    assert f"Taking an answer of Redis at {address} failed (RuntimeError)" in record.getMessage()
+    facts_of(record)
     assert SECRET not in caplog.text

@@ -14,6 +14,7 @@ from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCac
 from strawberry_response_cache.core._drivers import async_purging, sync_purging
 from strawberry_response_cache.core._port import RUN_ID, Commit, Effect, Lookup, Release
 from tests.conftest import Eventually
+from tests.core.logs import facts_of, ours
 
 NEVER = 600.0
 """Longer than any test."""
@@ -264,6 +265,11 @@ async def test_a_purge_that_fails_after_its_caller_was_cancelled_is_logged(
     purge.cancel()
     await asyncio.wait({purge})
     await eventually(lambda: "after its caller was cancelled" in caplog.text)
+    for record in ours(caplog.records):
+        facts = facts_of(record)
+        assert f"127.0.0.1:{unused_port}" in record.getMessage()
+        assert facts["response_cache.name"] == "test"
+        assert facts["error.type"].startswith("redis.exceptions.")
 
 
 @pytest.mark.parametrize("back", [True, False], ids=["the server is back", "it is not"])
@@ -294,7 +300,13 @@ async def test_closing_replays_what_is_owed_or_says_so(
         caplog.clear()
         await cache.aclose()
     assert cache._engine.queue.owes(cache._keyspace) is not back
-    assert ("has not taken all queued purges" in caplog.text) is not back
+    told = [
+        r for r in ours(caplog.records) if "has not taken all queued invalidations" in r.message
+    ]
+    assert bool(told) is not back
+    for record in told:
+        assert f"127.0.0.1:{port}" in record.getMessage()
+        assert facts_of(record)["error.type"].startswith("redis.exceptions.")
 
 
 # -- Closing -----------------------------------------------------------------------------------------

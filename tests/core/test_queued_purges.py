@@ -14,6 +14,7 @@ from strawberry_response_cache.core._keys import Keyspace
 from strawberry_response_cache.core._port import Clear, Invalidate, Unavailable
 from strawberry_response_cache.core._queue import PurgeQueue
 from tests.conftest import Eventually
+from tests.core.logs import facts_of
 
 ACME, OTHER = Keyspace("p", ("acme",)), Keyspace("p", ("other",))
 
@@ -177,6 +178,10 @@ async def test_a_queued_purge_is_replayed_before_anything_is_read_again(
 
     (record,) = [r for r in caplog.records if r.levelname == "ERROR"]
     assert "hunter2" not in f"{vars(record)}"
+    assert facts_of(record)["error.type"] == "redis.exceptions.ReadOnlyError"
+    text = record.getMessage()
+    assert text.startswith(f"Redis at 127.0.0.1:{server.port} did not take an invalidation (Read")
+    assert "It is a replica" in text
 
 
 async def test_the_next_read_replays_it_too(

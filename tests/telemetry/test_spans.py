@@ -278,5 +278,5 @@ async def test_telemetry_that_fails_costs_nobody_an_answer(
         with trace.use_span(tracer.start_span("request")):
             assert cache.remember_sync(["d"], 60, lambda: "v").value == "v"
             await cache.invalidate("t")
-    assert "Telemetry failed." in caplog.text
+    assert "Telemetry failed (RuntimeError, cache 'failing')" in caplog.text
     assert SECRET not in caplog.text

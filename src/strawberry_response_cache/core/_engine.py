@@ -4,16 +4,15 @@ import asyncio
 import logging
 import os
 import threading
-import time
 import weakref
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
 
 from strawberry_response_cache.core._drivers.async_driver import AsyncDriver
 from strawberry_response_cache.core._drivers.driving import DriverSettings
 from strawberry_response_cache.core._drivers.sync_driver import SyncDriver
 from strawberry_response_cache.core._errors import CacheStoreError
 from strawberry_response_cache.core._handle import RedisHandle
+from strawberry_response_cache.core._interval import Interval
 from strawberry_response_cache.core._keys import Keyspace
 from strawberry_response_cache.core._observer import Observer
 from strawberry_response_cache.core._port import Unavailable
@@ -22,8 +21,6 @@ from strawberry_response_cache.core._remember import Limits
 from strawberry_response_cache.core._settings import CacheSettings
 
 logger = logging.getLogger("strawberry_response_cache")
-
-_LOG_INTERVAL: Final = 10.0
 
 _engines: "weakref.WeakSet[Engine]" = weakref.WeakSet()
 
@@ -62,7 +59,7 @@ class Engine:
             jitter=settings.jitter,
         )
         self.queue = PurgeQueue(max_queued=settings.max_queued_purges, max_tags=settings.max_tags)
-        self._failures = _FailureLog(keyspace.prefix, handle.address)
+        self._failures = _FailureLog(keyspace.prefix, handle)
         self._driver_settings = DriverSettings(
             lease=settings.lease,
             invalidate_deadline=settings.invalidate_deadline,
@@ -71,6 +68,8 @@ class Engine:
             max_flights=settings.max_flights,
             max_waiting=settings.max_waiting,
             channel=keyspace.channel,
+            name=keyspace.prefix,
+            server=handle.place,
             local_bytes=settings.local_bytes,
             local_ttl=settings.local_ttl,
             local_max_lag=settings.local_max_lag,
@@ -164,11 +163,10 @@ class Engine:
         """
         if result is not None:
             msg = (
-                f"{self.handle.address} did not take it ({result.error_type}). "
-                "Check that the server runs, that its address and password are right, and that it "
-                "is a primary that accepts writes."
+                f"Redis at {self.handle.place} did not take it ({result.error_name}). "
+                f"{result.trouble.advice}"
             )
-            raise CacheStoreError(msg)
+            raise CacheStoreError(msg, error_type=result.error_type)
 
     def drivers(self) -> list[AsyncDriver | SyncDriver]:
         """Return the drivers of all event loops and of the threads."""
@@ -180,28 +178,25 @@ class Engine:
 class _FailureLog:
     """Logs failures of the store once per interval, with their number."""
 
-    def __init__(self, name: str, address: str) -> None:
+    def __init__(self, name: str, handle: RedisHandle) -> None:
         self._name = name
-        self._address = address
-        self._count = 0
-        self._silent_until = 0.0
+        self._handle = handle
+        self.interval = Interval()
 
     def note(self, failure: Unavailable) -> None:
         """Count a failure, and log it unless one was logged just now."""
-        if not failure.asked:
+        if not failure.asked or (count := self.interval.counted()) is None:
             return
-        self._count += 1
-        now = time.monotonic()
-        if now < self._silent_until:
-            return
-        self._silent_until = now + _LOG_INTERVAL
-        count, self._count = self._count, 0
         logger.warning(
-            "The store failed; responses are generated and not stored until it answers.",
+            "Redis at %s failed (%s%s); responses are generated and not stored until it answers. %s",
+            self._handle.place,
+            failure.error_name,
+            count.words,
+            failure.trouble.advice,
             extra={
                 "response_cache.name": self._name,
-                "response_cache.failures": count,
-                "server.address": self._address,
+                "response_cache.failures": count.number,
+                "server.address": self._handle.address,
                 "error.type": failure.error_type,
             },
         )

@@ -10,7 +10,15 @@ class CacheConfigurationError(CacheError):
 
 
 class CacheStoreError(CacheError):
-    """Redis did not take what had to be taken, such as an invalidation."""
+    """Redis did not take what had to be taken, such as an invalidation.
+
+    Attributes:
+        error_type: The qualified name of the error that the server was met with.
+    """
+
+    def __init__(self, message: str = "", *, error_type: str = "") -> None:
+        super().__init__(message)
+        self.error_type = error_type
 
 
 class CacheSerializationError(CacheError):

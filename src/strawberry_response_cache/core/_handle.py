@@ -114,6 +114,11 @@ class RedisHandle:
         """The server's scheme, host and port, without credentials."""
         return self._address.shown
 
+    @property
+    def place(self) -> str:
+        """The server's host and port, for a sentence that says "Redis at"."""
+        return self._address.place
+
     def async_transport(self, settings: CacheSettings) -> AsyncTransport:
         """Return the transport of the running event loop.
 

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar
 
+from strawberry_response_cache.core._interval import Interval
+
 E = TypeVar("E")
 
 logger = logging.getLogger("strawberry_response_cache")
@@ -33,6 +35,17 @@ class Subject:
     operation_type: str | None = None
     operation_name: str | None = None
     field: str | None = None
+
+    @property
+    def shown(self) -> str:
+        """What a log line calls it: the cache, and the field where there is one."""
+        return f"cache {self.name!r}" + ("" if self.field is None else f", field {self.field}")
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """The same for a log line's ``extra``."""
+        field = {} if self.field is None else {"response_cache.field": self.field}
+        return {"response_cache.name": self.name, **field}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +128,7 @@ class Guarded:
 
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
+        self._interval = Interval()
 
     def listening(self) -> bool:
         """Whether anyone wants events now."""
@@ -139,12 +153,25 @@ class Guarded:
         """A GraphQL operation has its outcome."""
         self._tell(self._observer.concluded, event)
 
-    @staticmethod
-    def _tell(tell: Callable[[E], None], event: E) -> None:
+    def _tell(self, tell: Callable[[E], None], event: E) -> None:
         try:
             tell(event)
         except Exception as error:  # noqa: BLE001 - it never becomes the request's fault
-            logger.warning("Telemetry failed.", extra={"error.type": type(error).__qualname__})
+            self._log(type(error).__qualname__, getattr(event, "subject", None))
+
+    def _log(self, error: str, subject: Subject | None) -> None:
+        count = self._interval.counted()
+        if count is None:
+            return
+        named = "" if subject is None else f", {subject.shown}"
+        logger.warning(
+            "Telemetry failed (%s%s%s), in %s or an exporter of it; requests are answered as ever.",
+            error,
+            named,
+            count.words,
+            type(self._observer).__qualname__,
+            extra={"error.type": error} | ({} if subject is None else subject.facts),
+        )
 
 
 class Silence:

@@ -169,15 +169,19 @@ class Purges:
                 self._subject, purge.started_ns, time.time_ns(), purge.kind, purge.count, error
             )
             engine.observer.purged(event)
-        if not was_queued:
+        if result is None or not was_queued:
             engine.check(result)
             return False
         logger.error(
-            "Redis did not take a purge; it waits to be replayed, and until then nothing of its "
-            "tenant is read from Redis here.",
+            "Redis at %s did not take an invalidation (%s); it is queued and tried again, and until "
+            "it is taken this process reads nothing of its tenant from Redis. %s",
+            engine.handle.place,
+            result.error_name,
+            result.trouble.advice,
             extra={
                 "response_cache.name": self._keyspace.prefix,
                 "response_cache.tag.count": purge.count,
+                "server.address": engine.handle.address,
                 "error.type": error,
             },
         )

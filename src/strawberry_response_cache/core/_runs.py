@@ -82,6 +82,7 @@ class Runs:
             in_background=in_background,
             is_pending=is_pending,
             ahead=ahead,
+            subject=subject,
         )
         return await driver.run(remember.flow(), generator, subject)
 
@@ -105,6 +106,7 @@ class Runs:
             in_background=in_background,
             is_pending=self._purges.are_pending_sync(),
             ahead=ahead,
+            subject=subject,
         )
         return driver.run(remember.flow(), generator, subject)
 
@@ -126,7 +128,9 @@ class Runs:
         driver = self._engine.async_driver()
         is_pending = await self._purges.are_pending()
         flows = [
-            self._remember(each, recipe, driver, self._engine.limits, is_pending=is_pending).flow()
+            self._remember(
+                each, recipe, driver, self._engine.limits, is_pending=is_pending, subject=subject
+            ).flow()
             for each in keys
         ]
         return await driver.run_many(flows, load, subject)
@@ -143,7 +147,9 @@ class Runs:
         limits = self._limits_of_threads()
         is_pending = self._purges.are_pending_sync()
         flows = [
-            self._remember(each, recipe, driver, limits, is_pending=is_pending).flow()
+            self._remember(
+                each, recipe, driver, limits, is_pending=is_pending, subject=subject
+            ).flow()
             for each in keys
         ]
         return driver.run_many(flows, load, subject)
@@ -202,6 +208,7 @@ class Runs:
         in_background: bool = False,
         is_pending: bool,
         ahead: Ahead | None = None,
+        subject: Subject,
     ) -> Remember[T]:
         within = leading.get()
         if ahead is not None:
@@ -220,4 +227,5 @@ class Runs:
             is_pending,
             None if ahead is None else ahead.pop(keys),
             None if ahead is None else ahead.collector.parts,
+            subject,
         )

@@ -80,10 +80,16 @@ class ValueRecipe(Generic[T]):
                 return NotStored(CacheDetail.TTL_ZERO)
         try:
             payload = self._codec.encode(value)
-        except CacheSerializationError:
+        except CacheSerializationError as error:
             if self._strict:
                 raise
-            logger.warning("A value cannot be stored; it is returned unstored.")
+            # Its text is ours, and names types alone.
+            logger.warning(
+                "A value cannot be stored and is returned unstored (%s): %s",
+                type(error).__qualname__,
+                error,
+                extra={"error.type": type(error).__qualname__},
+            )
             return NotStored(CacheDetail.UNCACHEABLE)
         if len(payload) > self._max_bytes:
             return NotStored(CacheDetail.TOO_LARGE)

@@ -110,9 +110,13 @@ class Invalidates(FieldExtension):
             try:
                 recorder.purges.update(template.fill(values))
             except UnfilledError as error:
+                raw = info._raw_info  # noqa: SLF001 - Strawberry's name for it
+                field = f"{raw.parent_type.name}.{raw.field_name}"
                 logger.error(  # noqa: TRY400 - the error holds nothing more
-                    "A tag of @invalidates could not be filled (%s); the whole tenant is purged.",
+                    "%s: a tag of @invalidates could not be filled (%s); the whole tenant is "
+                    "invalidated.",
+                    field,
                     error,
-                    extra={"response_cache.field": f"{info.field_name}"},
+                    extra={"response_cache.field": field} | error.facts,
                 )
                 recorder.purges_everything = True

@@ -43,7 +43,17 @@ def checked_tags(tags: Iterable[str]) -> tuple[str, ...]:
 
 
 class UnfilledError(Exception):
-    """A hole has nothing to be filled with; it names the hole, and no value."""
+    """A hole has nothing to be filled with; it names the hole and types, and no value.
+
+    Args:
+        hole: The hole, such as ``("result", "id")``.
+        wrong: What is wrong with it.
+        error: The name of the error that was raised, if one was.
+    """
+
+    def __init__(self, hole: Iterable[str], wrong: str, error: str = "") -> None:
+        self.facts = {"error.type": error} if error else {}
+        super().__init__(f"{{{'.'.join(hole)}}} {wrong}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +106,7 @@ class Template:
         """
         choices = [self._choices(hole, values) for hole in self.holes]
         if math.prod(map(len, choices)) > _MOST_TAGS:
-            msg = f"more than {_MOST_TAGS} tags of {self.text}"
-            raise UnfilledError(msg)
+            raise UnfilledError(self.holes[0], f"comes to more than {_MOST_TAGS} tags")
         for chosen in product(*choices):
             pieces = [self.literals[0]]
             for value, literal in zip(chosen, self.literals[1:], strict=True):
@@ -109,12 +118,19 @@ class Template:
             found: list[Any] = [values[hole[0]]]
             for name in hole[1:]:
                 found = [_step(each, name) for each in _flat(found)]
-            texts = [plain_identity(each) for each in _flat(found)]
-        except Exception:  # noqa: BLE001 - attributes, lists and lazy objects are the user's own code
-            raise UnfilledError(".".join(hole)) from None
-        if None in texts:
-            raise UnfilledError(".".join(hole))
-        return [text for text in texts if text is not None]
+            found = [*_flat(found)]
+        except Exception as error:  # noqa: BLE001 - attributes, lists and lazy objects are the user's own code
+            # A lazy object's own error is behind the one that tells of it.
+            told = isinstance(error, CacheConfigurationError) and error.__context__
+            raised = type(told or error).__qualname__
+            raise UnfilledError(hole, f"raised {raised}", raised) from None
+        named = []
+        for each in found:
+            text = plain_identity(each)
+            if text is None:
+                raise UnfilledError(hole, f"is a {type(each).__qualname__}")
+            named.append(text)
+        return named
 
 
 def unknown_arguments(templates: Iterable[Template], known: AbstractSet[str]) -> Iterator[str]:

@@ -5,6 +5,7 @@ import contextvars
 import logging
 from collections.abc import Coroutine
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -17,7 +18,8 @@ from strawberry_response_cache.core._drivers.driving import (
     set_once,
     will_never_do,
 )
-from strawberry_response_cache.core._port import Effect, Unavailable
+from strawberry_response_cache.core._errors import CacheStoreError
+from strawberry_response_cache.core._port import Effect, Unavailable, failure
 from strawberry_response_cache.core._queue import PurgeQueue
 from strawberry_response_cache.core._redis.async_transport import AsyncTransport
 
@@ -40,6 +42,7 @@ class AsyncPurging:
         self._trying: set[asyncio.Task[Any]] = set()
         self._replaying: asyncio.Task[None] | None = None
         self._queue: PurgeQueue | None = None
+        self._latest: Unavailable | None = None
 
     async def hold(self, purge: Coroutine[Any, Any, None]) -> None:
         """See a whole purge to its end, also if the caller is cancelled; its failure is logged then."""
@@ -49,8 +52,26 @@ class AsyncPurging:
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError:
-            task.add_done_callback(_log_failure)
+            task.add_done_callback(self._log_failure)
             raise
+
+    def _log_failure(self, task: "asyncio.Task[None]") -> None:
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        fault, server = failure(error), self._settings.server
+        if isinstance(error, CacheStoreError):  # what raised it is logged already, with advice
+            fault = replace(fault, error_type=error.error_type)
+        logger.error(
+            "An invalidation on Redis at %s failed after its caller was cancelled (%s); what it was "
+            "to invalidate can be read until its ttl and stale window end.",
+            server,
+            fault.error_name,
+            extra={
+                "response_cache.name": self._settings.name,
+                "server.address": server,
+                "error.type": fault.error_type,
+            },
+        )
 
     async def purge(self, effect: Effect[Unavailable | None]) -> Unavailable | None:
         """Try one effect of a purge until it is done or its deadline ends."""
@@ -76,6 +97,7 @@ class AsyncPurging:
             result = effect.unavailable(error)
         if isinstance(result, Unavailable):
             self._settings.on_failure(result)
+            self._latest = result
         return result
 
     async def _ask(self, effect: Effect[R], deadline: float | None = None) -> R:
@@ -93,6 +115,8 @@ class AsyncPurging:
                 except StopIteration as end:
                     return bool(end.value)
                 result = await self._ask(effect)
+                if result is not None and result.asked:
+                    self._latest = result
 
     def keep_replaying(self, queue: PurgeQueue) -> None:
         """Try again and again, beside everything else, until nothing is owed."""
@@ -114,12 +138,4 @@ class AsyncPurging:
             self._replaying.cancel()
             await asyncio.wait({self._replaying})
             if self._queue is not None and not await self.replay(self._queue):
-                log_owed()
-
-
-def _log_failure(task: "asyncio.Task[None]") -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        logger.error(
-            "A purge failed after its caller was cancelled.",
-            extra={"error.type": type(error).__qualname__},
-        )
+                log_owed(self._settings, self._latest)

@@ -20,6 +20,7 @@ from strawberry_response_cache.core._port import (
     Release,
     Renew,
     Stale,
+    Trouble,
     Unavailable,
 )
 from strawberry_response_cache.core._redis.listening import Listening
@@ -48,13 +49,8 @@ _LONGEST_PAUSE: Final = 2.0
 _STALLS: Final = 3
 """For how many lives of a lease a server may stall that has a lookup in its buffers."""
 
-_NEVER: Final = frozenset(
-    {
-        "redis.exceptions.AuthenticationError",
-        "redis.exceptions.AuthenticationWrongNumberOfArgsError",
-        "redis.exceptions.NoPermissionError",
-    }
-)
+_WITHOUT_NEWS: Final = "local memory is off"
+_WITHOUT_MEMORY: Final = "callers that wait for another process look again after a pause"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +65,8 @@ class DriverSettings:
         max_flights: Runs that others may join at once.
         max_waiting: Callers that wait for them at once.
         channel: Where news of purges and ended leases are told.
+        name: The cache's, for the log.
+        server: The server, for the log.
         local_bytes: The bound of local memory; 0 is off.
         local_ttl: The longest that an entry stays in local memory.
         local_max_lag: For how long it is trusted after the server was last heard.
@@ -81,6 +79,8 @@ class DriverSettings:
     max_flights: int
     max_waiting: int
     channel: str
+    name: str
+    server: str
     local_bytes: int
     local_ttl: float
     local_max_lag: float
@@ -130,6 +130,8 @@ def listening(
         settings.listening_interval,
         settings.local_max_lag,
         settings.connect_deadline,
+        settings.name,
+        _WITHOUT_MEMORY if memory is None else _WITHOUT_NEWS,
         partial(hear, memory=memory, wake=wake),
         were_lost,
     )
@@ -152,14 +154,28 @@ def set_once(future: "asyncio.Future[R]", result: R) -> None:
 
 def will_never_do(failure: Unavailable) -> bool:
     """Whether trying again is in vain: the server does not know us or does not let us."""
-    return failure.error_type in _NEVER
+    return failure.trouble.is_lasting
 
 
-def log_owed() -> None:
-    """Say that purges were queued and will not be replayed any more."""
+def log_owed(settings: DriverSettings, failure: Unavailable | None) -> None:
+    """Say that invalidations were queued and will not be replayed any more.
+
+    Args:
+        settings: Whose server did not take them.
+        failure: Why it did not take the latest.
+    """
+    fault = failure or Unavailable("not_replayed", trouble=Trouble.NOT_ASKED)
     logger.error(
-        "The cache is closed, and Redis has not taken all queued purges: what they were to purge "
-        "can be read until its ttl ends."
+        "The cache is closed, and Redis at %s has not taken all queued invalidations (%s): what they "
+        "were to invalidate can be read until its ttl and stale window end. %s",
+        settings.server,
+        fault.error_name,
+        fault.trouble.advice,
+        extra={
+            "response_cache.name": settings.name,
+            "server.address": settings.server,
+            "error.type": fault.error_type,
+        },
     )
 
 

@@ -34,6 +34,7 @@ class SyncPurging:
         self._replaying: threading.Thread | None = None
         self._stopping = threading.Event()
         self._queue: PurgeQueue | None = None
+        self._latest: Unavailable | None = None
 
     def purge(self, effect: Effect[Unavailable | None]) -> Unavailable | None:
         """Try a purge until it is done or its deadline ends."""
@@ -55,6 +56,7 @@ class SyncPurging:
         result = self._transport.perform(effect, deadline=seconds)
         if isinstance(result, Unavailable):
             self._settings.on_failure(result)
+            self._latest = result
         return result
 
     def replay(self, queue: PurgeQueue) -> bool:
@@ -67,6 +69,8 @@ class SyncPurging:
                 except StopIteration as end:
                     return bool(end.value)
                 result = self._transport.perform(effect)
+                if result is not None and result.asked:
+                    self._latest = result
 
     def keep_replaying(self, queue: PurgeQueue) -> None:
         """Try again and again, beside everything else, until nothing is owed."""
@@ -98,4 +102,4 @@ class SyncPurging:
             self._stopping.set()
             replaying.join()
             if self._queue is not None and not self.replay(self._queue):
-                log_owed()
+                log_owed(self._settings, self._latest)

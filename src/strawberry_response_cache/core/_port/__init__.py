@@ -30,6 +30,7 @@ from strawberry_response_cache.core._port.leases import Commit, Release, Renew
 from strawberry_response_cache.core._port.lookups import Lookup, ReadClock
 from strawberry_response_cache.core._port.purges import Clear, Forget, Invalidate
 from strawberry_response_cache.core._port.tokens import new_token
+from strawberry_response_cache.core._port.troubles import Trouble
 
 __all__ = [
     "RUN_ID",
@@ -59,6 +60,7 @@ __all__ = [
     "Renew",
     "Stale",
     "Stored",
+    "Trouble",
     "Unavailable",
     "Unreadable",
     "failure",

@@ -1,9 +1,10 @@
 """What the store can answer: judged entries and leases, commits, or nothing."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from strawberry_response_cache.core._entry import Entry
+from strawberry_response_cache.core._port.troubles import Trouble, trouble_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +65,24 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
-    """The store did not answer; `error_type` is all that is kept of the error.
+    """The store did not answer; its type and what it comes to are all that is kept of the error.
 
     The error's own text can hold the command's arguments, so it is never passed on.
     """
 
     error_type: str
+    """The error's qualified name."""
     asked: bool = True
     """Whether the server was to be asked at all."""
     sent: bool = True
     """Whether it may have heard of it."""
+    trouble: Trouble = field(default=Trouble.OTHER, compare=False)
+    """What is wrong with the server."""
+
+    @property
+    def error_name(self) -> str:
+        """The error's name without its module, for people."""
+        return self.error_type.rpartition(".")[2]
 
 
 class NotAskedError(Exception):
@@ -136,4 +145,4 @@ def failure(error: BaseException) -> Unavailable:
     kind = type(error)
     module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
     was_asked = not isinstance(error, NotAskedError)
-    return Unavailable(f"{module}{kind.__qualname__}", was_asked, was_asked)
+    return Unavailable(f"{module}{kind.__qualname__}", was_asked, was_asked, trouble_of(error))

@@ -23,6 +23,7 @@ from strawberry_response_cache.core._port.judgements import (
     failure,
 )
 from strawberry_response_cache.core._port.tokens import new_token
+from strawberry_response_cache.core._port.troubles import Trouble
 
 
 def _judging(
@@ -91,7 +92,7 @@ class Lookup(Effect[Judgement]):
             case "refused":
                 return NoLease()
             case _:
-                return Unavailable("unknown_verdict")
+                return Unavailable("unknown_verdict", trouble=Trouble.NONSENSE)
 
     def _found(
         self, verdict: str, entry: Entry | Unreadable | Moved, epoch: str, clock: int
@@ -107,7 +108,7 @@ class Lookup(Effect[Judgement]):
 
     def _lease(self, epoch: str, clock: int) -> Lease | Unavailable:
         if not _is_word(epoch):
-            return Unavailable("malformed_epoch")
+            return Unavailable("malformed_epoch", trouble=Trouble.NONSENSE)
         return Lease(self.token, epoch, clock)
 
     def _entry(self, stored: object, write_id: str, pttl: int) -> Entry | Unreadable | Moved:

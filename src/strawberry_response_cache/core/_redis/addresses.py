@@ -1,7 +1,7 @@
 """Where the server is: a URL, or a client of the caller's, and the sources of connections to it."""
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
 from urllib.parse import parse_qs, urlsplit
@@ -42,10 +42,12 @@ class Address:
 
     Attributes:
         shown: What may be said of it: scheme, hosts and ports, never a credential.
+        place: The same for a sentence that says "Redis at".
         source: Makes the source of sync or of async connections.
     """
 
     shown: str
+    place: str
     source: Callable[[bool], AnySource] = field(repr=False)
 
 
@@ -72,7 +74,8 @@ def address_of_url(url: object) -> Address:
     if not kind:
         return _of_one_server(scheme, f"{scheme}://{rest}")
     hosts, path, query, login = _parts(scheme, rest)
-    shown = f"{scheme}://{','.join(f'{host}:{port}' for host, port in hosts)}"
+    places = _listed(hosts)
+    shown = f"{scheme}://{places}"
     if kind == "cluster":
         host, port = hosts[0]
         template = _of_one_server(plain, f"{plain}://{login}{_bracketed(host)}:{port}{query}")
@@ -82,14 +85,18 @@ def address_of_url(url: object) -> Address:
             assert isinstance(source, Source)
             return ClusterSource(source, hosts)
 
-        return Address(shown, of_cluster)
+        return Address(shown, places, of_cluster)
     service, _, database = path.partition("/")
     if not service:
         msg = f"The URL names no service; write {scheme}://host:26379/service-name/0."
         raise CacheConfigurationError(msg)
     leading_to = f"{plain}://{login}sentinel/{database or 0}{query}"
     _of_one_server(plain, leading_to)  # its options, before anything runs
-    return Address(f"{shown}/{service}", _through_sentinel(hosts, service, leading_to))
+    return Address(
+        f"{shown}/{service}",
+        f"{service} (through Sentinels at {places})",
+        _through_sentinel(hosts, service, leading_to),
+    )
 
 
 def address_of_client(client: object) -> Address:
@@ -140,7 +147,8 @@ def address_of_client(client: object) -> Address:
         )
         raise CacheConfigurationError(msg)
 
-    return Address(name, source)
+    place = _listed(found.seeds) if isinstance(found, ClusterSource) else found.shown
+    return Address(name, place, source)
 
 
 def _of_one_server(scheme: str, url: str) -> Address:
@@ -152,15 +160,16 @@ def _of_one_server(scheme: str, url: str) -> Address:
         raise CacheConfigurationError(msg) from None
     parts = urlsplit(url)
     if scheme == "unix":
-        shown = f"unix://{parts.path}"
+        place = shown = f"unix://{parts.path}"
     else:
-        shown = f"{scheme}://{_bracketed(parts.hostname or 'localhost')}:{parts.port or 6379}"
+        place = f"{_bracketed(parts.hostname or 'localhost')}:{parts.port or 6379}"
+        shown = f"{scheme}://{place}"
 
     def source(asynchronous: bool) -> Source:  # noqa: FBT001 - as Address has it
         pool = redis.asyncio.ConnectionPool if asynchronous else redis.ConnectionPool
         return Source.of_pool(pool.from_url(url))
 
-    return Address(shown, source)
+    return Address(shown, place, source)
 
 
 def _through_sentinel(
@@ -217,7 +226,7 @@ def _in_memory() -> Address:
         kind = fakeredis.FakeAsyncRedis if asynchronous else fakeredis.FakeRedis
         return Source.of_pool(kind(server=server).connection_pool)
 
-    return Address("memory://", source)
+    return Address("memory://", "memory://", source)
 
 
 def _check_options(scheme: str, rest: str) -> None:
@@ -263,6 +272,10 @@ def _parts(scheme: str, rest: str) -> tuple[tuple[tuple[str, int], ...], str, st
         hosts.append((host, _port_of(scheme, place) or default))
     query = f"?{parts.query}" if parts.query else ""
     return tuple(hosts), parts.path.strip("/"), query, login + at
+
+
+def _listed(hosts: Iterable[tuple[str, int]]) -> str:
+    return ",".join(f"{_bracketed(host)}:{port}" for host, port in hosts)
 
 
 def _bracketed(host: str) -> str:

@@ -50,7 +50,7 @@ class AsyncBackplane:
                     self._tasks.pop(place).cancel()
                     del self._pulses[place]
                 for place in sources.keys() - self._tasks.keys():
-                    pulse = self._pulses[place] = Pulse(self._listening)
+                    pulse = self._pulses[place] = Pulse(self._listening, sources[place].shown)
                     listen = self._listen(sources[place], pulse)
                     self._tasks[place] = asyncio.get_running_loop().create_task(listen)
                 await asyncio.sleep(self._listening.interval)

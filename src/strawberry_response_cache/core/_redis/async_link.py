@@ -225,7 +225,7 @@ class AsyncLink:
         waiting, self._waiting = self._waiting, []
         self._end(batch, error)
         for ask in waiting:
-            _tell(ask, not_sent(error))
+            self._tell(ask, not_sent(error))
 
     def _end(self, batch: _Batch, error: BaseException | None = None) -> None:
         self._batches.discard(batch)
@@ -236,13 +236,26 @@ class AsyncLink:
             self._flush()
         if error is None:
             for ask, share in zip(batch.asks, batch.shares, strict=True):
-                _tell(ask, share)
+                self._tell(ask, share)
         else:
             for ask in batch.asks:
-                _tell(ask, error)
+                self._tell(ask, error)
         if self._quiet is not None and not (self._batches or self._waiting or self._urgent):
             self._quiet.set_result(None)
             self._quiet = None
+
+    def _tell(self, ask: Ask, outcome: Sequence[Any] | BaseException) -> None:
+        """Tell one asker; what goes wrong with it is not to concern the others."""
+        try:
+            ask.then(outcome)
+        except Exception as error:  # noqa: BLE001 - observers and log handlers are somebody else's code
+            fault, server = failure(error), self._source.shown
+            logger.error(  # noqa: TRY400 - its text may hold what it was about
+                "Taking an answer of Redis at %s failed (%s), in an observer or a handler of logs.",
+                server,
+                fault.error_name,
+                extra={"server.address": server, "error.type": fault.error_type},
+            )
 
     # -- Connections -------------------------------------------------------------------------------
 
@@ -288,13 +301,3 @@ class AsyncLink:
             await asyncio.shield(self._quiet)
         while self._idle:
             await self._idle.pop().aclose()
-
-
-def _tell(ask: Ask, outcome: Sequence[Any] | BaseException) -> None:
-    """Tell one asker; what goes wrong with it is not to concern the others."""
-    try:
-        ask.then(outcome)
-    except Exception as error:  # noqa: BLE001 - observers and log handlers are somebody else's code
-        logger.error(  # noqa: TRY400 - its text may hold what it was about
-            "Taking an answer of the store failed.", extra={"error.type": failure(error).error_type}
-        )

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, Protocol, TypeVar
 
+from redis.exceptions import ClusterDownError
+
 from strawberry_response_cache.core._port import Call, Effect
 from strawberry_response_cache.core._redis.async_link import Ask, AsyncLink, Then
 from strawberry_response_cache.core._redis.link import LinkSettings
@@ -193,6 +195,9 @@ class AsyncCluster:
                 outcome = await asyncio.shield(answer)
                 if isinstance(outcome, BaseException):
                     continue
+                if isinstance(outcome[0], Exception):  # such as a server that is no cluster
+                    outcome = outcome[0]
+                    continue
                 try:
                     self._slots.learn(outcome[0], node, self._source.remap)
                 except ValueError as error:
@@ -207,7 +212,7 @@ class AsyncCluster:
                 if isinstance(outcome, BaseException):
                     parcel.then(outcome)
                 elif parcel.slot is not None and self._slots.node(parcel.slot) is None:
-                    parcel.then(ConnectionError("no node serves the slot"))
+                    parcel.then(ClusterDownError("no node serves the slot"))
                 else:
                     self._send(parcel)
 

@@ -30,19 +30,22 @@ class LinkSettings:
     breaker_seconds: float
 
 
+class NoRunIdError(ResponseError):
+    """``INFO server`` tells no run id."""
+
+
 def run_id_of(info: Any) -> str:  # noqa: ANN401 - whatever a server says
     """Return the run id in a server's answer to ``INFO server``.
 
     Raises:
-        ResponseError: If there is none, since a restart could then bring purged data back.
+        NoRunIdError: If there is none, since a restart could then bring purged data back.
     """
     if isinstance(info, bytes):
         for line in info.splitlines():
             name, _, value = line.partition(b":")
             if name == b"run_id" and value:
                 return value.decode("ascii", "replace")
-    msg = "INFO server tells no run_id"
-    raise ResponseError(msg)
+    raise NoRunIdError
 
 
 def not_sent(error: BaseException) -> NotSentError:

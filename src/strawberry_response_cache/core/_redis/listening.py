@@ -29,6 +29,8 @@ class Listening:
         interval: Seconds between two PINGs.
         max_lag: Seconds for which what was heard is trusted.
         connect_deadline: Seconds for connecting and subscribing.
+        name: The cache's, for the log.
+        meanwhile: What is not done while nothing can be heard, for the log.
         hear: Told each message.
         lost: Told that messages may have been missed.
     """
@@ -37,15 +39,23 @@ class Listening:
     interval: float
     max_lag: float
     connect_deadline: float
+    name: str
+    meanwhile: str
     hear: Callable[[bytes], None] = field(repr=False)
     lost: Callable[[], None] = field(repr=False)
 
 
 class Pulse:
-    """How lately one server was heard."""
+    """How lately one server was heard.
 
-    def __init__(self, listening: Listening) -> None:
+    Args:
+        listening: What listeners need to know.
+        server: The server, for the log.
+    """
+
+    def __init__(self, listening: Listening, server: str) -> None:
         self._listening = listening
+        self._server = server
         self._pings: deque[float] = deque()
         self._heard_at = float("-inf")
         self._is_complaining = False
@@ -86,7 +96,17 @@ class Pulse:
         self._listening.lost()
         if not self._is_complaining:
             self._is_complaining = True
+            fault = failure(error)
             logger.warning(
-                "The news of purges cannot be heard; local memory is off until they are.",
-                extra={"error.type": failure(error).error_type},
+                "What other processes tell through Redis at %s cannot be heard (%s); until it can, "
+                "%s. %s",
+                self._server,
+                fault.error_name,
+                self._listening.meanwhile,
+                fault.trouble.advice,
+                extra={
+                    "response_cache.name": self._listening.name,
+                    "server.address": self._server,
+                    "error.type": fault.error_type,
+                },
             )

@@ -70,6 +70,19 @@ class Source:
         arguments = self.arguments
         return f"{arguments.get('host')}:{arguments.get('port')}:{arguments.get('path')}"
 
+    @property
+    def shown(self) -> str:
+        """What a message may call the server: host and port, or what leads to them; no credential."""
+        arguments, service = self.arguments, getattr(self.keep, "service_name", None)
+        if self.is_fake:
+            return "memory://"
+        if arguments.get("path"):
+            return f"unix://{arguments['path']}"
+        if service is not None:
+            return f"{service} (through Sentinels)"
+        host = str(arguments.get("host", "localhost"))
+        return f"{f'[{host}]' if ':' in host else host}:{arguments.get('port', 6379)}"
+
     def at(self, host: str, port: int) -> "Source":
         """Return the source of another node of the same cluster."""
         return replace(self, arguments={**self.arguments, "host": host, "port": port})

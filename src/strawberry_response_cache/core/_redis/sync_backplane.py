@@ -62,7 +62,7 @@ class SyncBackplane:
                 self._ends.pop(place).set()
                 del self._pulses[place]
             for place in sources.keys() - self._ends.keys():
-                pulse = self._pulses[place] = Pulse(self._listening)
+                pulse = self._pulses[place] = Pulse(self._listening, sources[place].shown)
                 self._ends[place] = threading.Event()
                 self._run(self._listen, sources[place], pulse, self._ends[place])
             end.wait(self._listening.interval)

@@ -4,8 +4,10 @@ import threading
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, TypeVar
 
+from redis.exceptions import ClusterDownError
+
 from strawberry_response_cache.core._port import Call, Effect
-from strawberry_response_cache.core._redis.link import LinkSettings
+from strawberry_response_cache.core._redis.link import LinkSettings, not_sent
 from strawberry_response_cache.core._redis.routes import (
     asking,
     redirect_in,
@@ -102,6 +104,8 @@ class SyncCluster:
         self._slots = SlotMap()
         self._links: dict[Node, SyncLink] = {}
         self._lock = threading.Lock()
+        # Why no node told the map, when it was last asked for.
+        self._unlearnt: Exception | None = None
         self.users = 0
 
     def perform(self, effect: Effect[R], *, deadline: float | None = None) -> R:
@@ -153,8 +157,10 @@ class SyncCluster:
             self._learn()
         known = self._slots.primaries()[:1] if slot is None else (self._slots.node(slot),)
         if not known or known[0] is None:
+            if self._unlearnt is not None:
+                raise not_sent(self._unlearnt)
             msg = "no node serves the slot"
-            raise ConnectionError(msg)
+            raise ClusterDownError(msg)
         return known[0]
 
     def _learn(self) -> None:
@@ -170,9 +176,14 @@ class SyncCluster:
                     (reply,) = link.exchange(
                         (CLUSTER_SLOTS,), deadline=self._settings.read_deadline
                     )
+                    if isinstance(reply, Exception):  # such as a server that is no cluster
+                        self._unlearnt = reply
+                        continue
                     self._slots.learn(reply, node, self._source.remap)
-                except Exception:  # noqa: BLE001, S112 - the next node is asked; see SyncServer
+                except Exception as error:  # noqa: BLE001 - the next node is asked; see SyncServer
+                    self._unlearnt = error.with_traceback(None)
                     continue
+                self._unlearnt = None
                 return
         finally:
             self._lock.release()

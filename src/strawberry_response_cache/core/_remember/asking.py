@@ -10,6 +10,7 @@ from strawberry_response_cache.core._entry import Recording
 from strawberry_response_cache.core._flights import Flights, Leading
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._memory import Memory
+from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._parts import Part, Parts
 from strawberry_response_cache.core._port import Fresh, Lease, Release, new_token
 from strawberry_response_cache.core._recipe import Recipe
@@ -54,6 +55,7 @@ class Asking(Generic[T]):
         purge_pending: Whether Redis owes this tenant a purge, so that nothing may be read.
         found: What a look-up for several callers found already; it stands for the first.
         collected: What else may have become part of the value, though it was read elsewhere.
+        subject: On whose behalf, for the log.
         jitter: Returns a number from 0 to below 1.
         clock: Tells the time in seconds; it never goes back.
     """
@@ -68,6 +70,7 @@ class Asking(Generic[T]):
     purge_pending: bool = False
     found: Fresh | None = None
     collected: Parts | None = None
+    subject: Subject | None = None
     jitter: Callable[[], float] = random.random
     clock: Callable[[], float] = time.monotonic
     token: str = field(default_factory=new_token, repr=False)

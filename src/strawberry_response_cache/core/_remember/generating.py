@@ -108,10 +108,7 @@ class Generating(Finding[T]):
             if refresh is None:
                 yield from self._release(lease)
                 raise
-            logger.warning(
-                "A refresh failed; the value that there is goes on being served.",
-                extra={"error.type": failure(error).error_type},
-            )
+            self._log_refresh(failure(error))
             # The lease stays: one try per lease, not one per request. But it ends with the value, since
             # nobody is to wait for a lease behind which nobody generates.
             left_ms = refresh.left_ms(self.clock() - began)
@@ -134,6 +131,15 @@ class Generating(Finding[T]):
         if recorded.diverted_to is not None:
             yield from self._commit_beside(flight, lease, recorded)
         return (yield from self._commit(flight, lease, value, recorded))
+
+    def _log_refresh(self, fault: Unavailable) -> None:
+        subject = self.subject
+        logger.warning(
+            "A refresh failed (%s%s); the value that there is goes on being served.",
+            fault.error_name,
+            "" if subject is None else f", {subject.shown}",
+            extra={"error.type": fault.error_type} | ({} if subject is None else subject.facts),
+        )
 
     def _record(
         self, value: T, flight: Flight, lease: Lease | None, seconds: float

@@ -1,0 +1,51 @@
+"""Log lines that are written once per interval, with the number of what happened."""
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Final
+
+SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """What happened since the line before.
+
+    Attributes:
+        number: How often.
+        seconds: In how many seconds, rounded up.
+    """
+
+    number: int
+    seconds: int
+
+    @property
+    def words(self) -> str:
+        """What the line says of it, such as ``, 3 failures in the last 10 seconds``."""
+        if self.number <= 1:
+            return ""
+        return f", {self.number} failures in the last {self.seconds} seconds"
+
+
+class Interval:
+    """Counts failures, and says when the next line is due."""
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._since = time.monotonic()
+        self._silent_until = float("-inf")
+
+    def counted(self) -> Count | None:
+        """Count a failure; return what to log, or None if a line was written just now."""
+        self._number += 1
+        now = time.monotonic()
+        if now < self._silent_until:
+            return None
+        count = Count(self._number, math.ceil(now - self._since))
+        self._number, self._since, self._silent_until = 0, now, now + SECONDS
+        return count
+
+    def end(self) -> None:
+        """Let the next failure be logged."""
+        self._silent_until = float("-inf")
