@@ -791,7 +791,7 @@ def test_a_bad_option_is_refused_where_it_is_decorated(memory_cache: ResponseCac
     with pytest.raises(CacheConfigurationError, match="ttl is -1"):
         memory_cache.cached(ttl=-1)
     with pytest.raises(CacheConfigurationError, match="stale is a str"):
-        memory_cache.cached(ttl=1, stale="5")  # type: ignore[arg-type] # what is tested
+        memory_cache.cached(ttl=1, stale="5")  # type: ignore[call-overload] # what is tested
     with pytest.raises(TypeError, match="tags is a bare str"):
         memory_cache.cached(ttl=1, tags="Book")
 

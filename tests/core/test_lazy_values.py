@@ -237,6 +237,8 @@ def test_what_raises_while_it_is_evaluated_is_told_by_its_type_alone(
         lambda: memory_cache.remember_sync(["a"], 60, lambda: 1, tags=[broken]),
         lambda: memory_cache.invalidate_sync(broken),
         lambda: memory_cache.forget_sync([broken]),
+        lambda: memory_cache.remember_many_sync(broken, 60, list),
+        lambda: memory_cache.remember_many_sync([broken], 60, list),
         lambda: memory_cache.cached(ttl=broken),
         lambda: memory_cache.cached(ttl=60, tags=broken),
         lambda: memory_cache.cached(ttl=60)(argument_of).key_parts(broken),

@@ -684,7 +684,7 @@ def test_every_mistake_is_listed_by_its_field() -> None:
         checked(Root)
     said = str(raised.value)
     assert "Kind: key is for fields" in said
-    assert "Kind.named: the tag 'a:{args.other}' names the argument 'other'" in said
+    assert "Kind.named: tags[0] names the argument 'other'" in said
     assert "(there are: one)" in said
     assert "Query.kind: a root field has no parent; remove its key" not in said
     assert "Root.kind: a root field has no parent; remove its key" in said

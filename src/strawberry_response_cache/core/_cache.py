@@ -2,10 +2,15 @@
 
 import importlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, TypeVar, cast, overload
 from uuid import UUID
 
-from strawberry_response_cache.core._cached import FROM_ANNOTATION, Cached
+from strawberry_response_cache.core._cached import (
+    FROM_ANNOTATION,
+    NOT_GIVEN,
+    Cached,
+    checked_ttl_of,
+)
 from strawberry_response_cache.core._duration import Duration
 from strawberry_response_cache.core._engine import Engine
 from strawberry_response_cache.core._errors import CacheConfigurationError
@@ -64,12 +69,12 @@ class ResponseCache:
     ) -> None:
         if not isinstance(redis, RedisHandle):
             msg = (
-                f"ResponseCache takes a RedisHandle, not a {type(redis).__name__}. Write "
+                f"ResponseCache takes a RedisHandle, not {_named(redis)}. Write "
                 "ResponseCache.from_url(url, prefix=...) or ResponseCache(RedisHandle(client), ...)."
             )
             raise CacheConfigurationError(msg)
         if settings is not None and not isinstance(settings, CacheSettings):
-            msg = f"settings is a {type(settings).__name__}; pass CacheSettings(...)."
+            msg = f"settings is {_named(settings)}; pass CacheSettings(...)."
             raise CacheConfigurationError(msg)
         chosen = settings or CacheSettings()
         self._keyspace = Keyspace(prefix, spread=chosen.spread)
@@ -278,6 +283,8 @@ class ResponseCache:
             loading [3]
             [4, 9]
         """
+        if not callable(load_many):
+            raise not_callable(load_many, "remember_many(keys, ttl, load_many)", "load_many")
         recipe = self._recipe(ttl, as_type, stale, tags, cacheable)
         wanted = Wanted(keys, key, self._keyspace)
         if recipe.ttl_ms == 0:
@@ -320,6 +327,8 @@ class ResponseCache:
             CacheConfigurationError: As `remember_many` does.
             CacheSerializationError: As `remember` does.
         """
+        if not callable(load_many):
+            raise not_callable(load_many, "remember_many(keys, ttl, load_many)", "load_many")
         recipe = self._recipe(ttl, as_type, stale, tags, cacheable)
         wanted = Wanted(keys, key, self._keyspace)
         if recipe.ttl_ms == 0:
@@ -352,10 +361,35 @@ class ResponseCache:
             strict=settings.strict,
         )
 
+    # Two forms, so that type checkers ask for the ttl; what is written wrongly is told in words.
+    @overload
     def cached(
         self,
         *,
-        ttl: "Duration | Callable[[Any], Duration]",
+        ttl: Duration,
+        tags: "Iterable[str] | Callable[[Any], Iterable[str]]" = (),
+        key: Callable[..., Sequence[str]] | None = None,
+        stale: Duration | None = None,
+        as_type: object = FROM_ANNOTATION,
+        cacheable: Callable[[Any], bool] | None = None,
+    ) -> Cached: ...
+
+    @overload
+    def cached(
+        self,
+        *,
+        ttl: "Callable[[Any], Duration]",
+        tags: "Iterable[str] | Callable[[Any], Iterable[str]]" = (),
+        key: Callable[..., Sequence[str]] | None = None,
+        stale: Duration | None = None,
+        as_type: object = FROM_ANNOTATION,
+        cacheable: Callable[[Any], bool] | None = None,
+    ) -> Cached: ...
+
+    def cached(
+        self,
+        *misplaced: object,
+        ttl: object = NOT_GIVEN,
         tags: "Iterable[str] | Callable[[Any], Iterable[str]]" = (),
         key: Callable[..., Sequence[str]] | None = None,
         stale: Duration | None = None,
@@ -371,6 +405,7 @@ class ResponseCache:
         around it needs a ``key``; global variables count for nothing.
 
         Args:
+            misplaced: Nothing; it is there to tell what was written wrongly.
             ttl: As in `remember`.
             tags: As in `remember`.
             key: A function of the same arguments that returns the whole key; for arguments such as
@@ -382,6 +417,7 @@ class ResponseCache:
         Raises:
             CacheConfigurationError: If it stands above anything but a function that returns a value,
                 or a duration is not one; and at a call, if no key can be made of an argument.
+            TypeError: If it is written without its parentheses or without a ttl.
 
         Example:
             >>> import asyncio, datetime
@@ -402,7 +438,7 @@ class ResponseCache:
         """
         return Cached(
             self,
-            ttl=ttl,
+            ttl=checked_ttl_of(misplaced, ttl),
             tags=tags,
             key=key,
             stale=stale,
@@ -547,6 +583,15 @@ class ResponseCache:
         self.close()
 
 
+def _named(value: object) -> str:
+    """Name what was passed in place of an object of ours, without showing it."""
+    return (
+        f"the class {value.__qualname__} itself"
+        if isinstance(value, type)
+        else f"a {type(value).__name__}"
+    )
+
+
 def _observer_for(telemetry: bool | Observer) -> Observer:  # noqa: FBT001 - the contract's argument
     if telemetry is True:
         # The only place where the core meets telemetry; it is loaded by name so that the core's
@@ -555,9 +600,9 @@ def _observer_for(telemetry: bool | Observer) -> Observer:  # noqa: FBT001 - the
         return cast("Observer", module.OpenTelemetry())
     if telemetry is False:
         return Silence()
-    if not callable(getattr(telemetry, "listening", None)):
+    if isinstance(telemetry, type) or not callable(getattr(telemetry, "listening", None)):
         msg = (
-            f"telemetry is a {type(telemetry).__name__}; pass True, False or "
+            f"telemetry is {_named(telemetry)}; pass True, False or "
             "OpenTelemetry(tracer_provider=...)."
         )
         raise CacheConfigurationError(msg)

@@ -6,9 +6,14 @@ from typing import Generic, TypeVar
 
 from strawberry_response_cache.core._cache import ResponseCache
 from strawberry_response_cache.core._duration import Duration
+from strawberry_response_cache.core._errors import CacheConfigurationError
 from strawberry_response_cache.core._response import CachedResponse
 
 T = TypeVar("T")
+
+
+def _missing(model: object, example: str) -> CacheConfigurationError:
+    return CacheConfigurationError(f"{type(model).__qualname__} lacks a line such as: {example}")
 
 
 class Cacheable(Generic[T]):
@@ -40,12 +45,12 @@ class Cacheable(Generic[T]):
     @abstractmethod
     def cache_key_parts(self) -> Sequence[str]:
         """Return what identifies the value; see `ResponseCache.remember`."""
-        raise NotImplementedError
+        raise _missing(self, 'def cache_key_parts(self) -> list[str]: return ["/v1/ledger"]')
 
     @abstractmethod
     async def generate(self) -> T:
         """Make the value."""
-        raise NotImplementedError
+        raise _missing(self, "async def generate(self) -> ...: ...")
 
     def as_type(self) -> object:
         """Return the type to rebuild on a hit; None for plain JSON."""
@@ -56,7 +61,19 @@ class Cacheable(Generic[T]):
         return ()
 
     async def into_cached(self, cache: ResponseCache) -> CachedResponse[T]:
-        """Return the value from a cache, or generate and store it; see `ResponseCache.remember`."""
+        """Return the value from a cache, or generate and store it; see `ResponseCache.remember`.
+
+        Raises:
+            TypeError: If ``cache`` is no `ResponseCache`, and as `ResponseCache.remember` does.
+            CacheConfigurationError: If the class gives no ttl, key parts or generator, and as
+                `ResponseCache.remember` does.
+        """
+        if not isinstance(cache, ResponseCache):
+            kind = type(cache).__name__
+            msg = f"into_cached takes a ResponseCache, not a {kind}: ResponseCache.from_url(...)."
+            raise TypeError(msg)
+        if not hasattr(type(self), "ttl") and "ttl" not in getattr(self, "__dict__", {}):
+            raise _missing(self, "ttl = 30")
         return await cache.remember(
             self.cache_key_parts(),
             self.ttl,

@@ -23,7 +23,7 @@ from strawberry_response_cache.core._arguments import UnkeyableError, text
 from strawberry_response_cache.core._duration import Duration, milliseconds
 from strawberry_response_cache.core._errors import CacheConfigurationError
 from strawberry_response_cache.core._keys import checked_key_parts, checked_strings, is_function
-from strawberry_response_cache.core._value import TAGS_EXAMPLE
+from strawberry_response_cache.core._value import TAGS_EXAMPLE, check_cacheable, refuse_async
 
 if TYPE_CHECKING:
     from strawberry_response_cache.core._cache import ResponseCache
@@ -37,7 +37,28 @@ Instance = TypeVar("Instance")
 FROM_ANNOTATION: Final = object()
 """The default of ``as_type``: what the function's annotation says it returns."""
 
+NOT_GIVEN: Final = object()
+"""The default of ``ttl``, which has none."""
+
 _KEY_EXAMPLE: Final = 'key=lambda session, year: ["totals", str(year)]'
+
+
+def checked_ttl_of(misplaced: tuple[object, ...], ttl: object) -> Any:  # noqa: ANN401 - checked by `Cached`
+    """Return the ttl of ``cached(...)``, if it was written as it is to be.
+
+    Raises:
+        TypeError: If there are positional arguments, such as the function below a decorator without
+            parentheses, or there is no ttl.
+    """
+    if misplaced and callable(misplaced[0]):
+        msg = "cached is written with parentheses and a ttl: @cache.cached(ttl=60)."
+    elif misplaced:
+        msg = "cached() takes its arguments by name: @cache.cached(ttl=60)."
+    elif ttl is NOT_GIVEN:
+        msg = "cached() needs a ttl, in seconds or as a timedelta: @cache.cached(ttl=60)."
+    else:
+        return ttl
+    raise TypeError(msg)
 
 
 class CachedFunction(Protocol[P, R_co]):
@@ -80,7 +101,10 @@ class Cached:
             milliseconds(ttl, "ttl")
         if stale is not None:
             milliseconds(stale, "stale")
-        if key is not None and (not callable(key) or inspect.iscoroutinefunction(key)):
+        refuse_async("ttl", ttl)
+        refuse_async("tags", tags)
+        check_cacheable(cacheable)
+        if key is not None and (not is_function(key) or inspect.iscoroutinefunction(key)):
             msg = (
                 "key of cached() is a plain function of the same arguments, which returns the "
                 f"parts of the key: {_KEY_EXAMPLE}."

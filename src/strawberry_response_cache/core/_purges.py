@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from strawberry_response_cache.core._drivers.async_driver import AsyncDriver
 from strawberry_response_cache.core._engine import Engine
@@ -19,9 +19,10 @@ from strawberry_response_cache.core._keys import (
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._observer import Purged, Subject
 from strawberry_response_cache.core._port import Clear, Effect, Forget, Invalidate, Unavailable
-from strawberry_response_cache.core._value import TAGS_EXAMPLE
 
 logger = logging.getLogger("strawberry_response_cache")
+
+_EXAMPLE: Final = 'invalidate("Book", "Book:42")'
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class Purges:
     # -- What there is to do -----------------------------------------------------------------------
 
     def _of_tags(self, tags: Sequence[str], *, queued: bool) -> _Purge:
-        named = checked_strings(tags, "tags", TAGS_EXAMPLE)
+        named = checked_strings(tags, "tags", _EXAMPLE)
         digests = tag_digests(with_families(named))
         tables, channel = self._keyspace.tag_tables, self._keyspace.channel
         max_tags = self._engine.settings.max_tags

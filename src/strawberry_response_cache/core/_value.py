@@ -4,6 +4,7 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from collections.abc import Set as AbstractSet
+from types import CoroutineType
 from typing import Final, Generic, TypeVar, cast
 
 from strawberry_response_cache.core._codec import codec_for
@@ -55,16 +56,15 @@ class ValueRecipe(Generic[T]):
         max_bytes: int,
         strict: bool,
     ) -> None:
+        refuse_async("ttl", ttl)
+        refuse_async("tags", tags)
         self._ttl = ttl
         self.ttl_ms = None if is_function(ttl) else milliseconds(ttl, "ttl")
         self._stale_ms = milliseconds(stale, "stale")
         self._codec = codec_for(as_type)
         self._tags: Callable[[T], Iterable[str]] | tuple[str, ...]
         self._tags = tags if is_function(tags) else checked_strings(tags, "tags", TAGS_EXAMPLE)
-        if cacheable is not None and (
-            not callable(cacheable) or inspect.iscoroutinefunction(cacheable)
-        ):
-            raise TypeError(_CACHEABLE)
+        check_cacheable(cacheable)
         self._cacheable = cacheable
         self._max_bytes = max_bytes
         self._strict = strict
@@ -114,17 +114,45 @@ class ValueRecipe(Generic[T]):
         return cast("T", self._codec.decode(recording.payload))
 
 
-def not_callable(generator: object, example: str) -> TypeError:
+def check_cacheable(cacheable: object) -> None:
+    """See that ``cacheable`` is a plain function, or None.
+
+    Raises:
+        TypeError: If it is not.
+    """
+    if cacheable is not None and (
+        not is_function(cacheable) or inspect.iscoroutinefunction(cacheable)
+    ):
+        raise TypeError(_CACHEABLE)
+
+
+def refuse_async(name: str, function: object) -> None:
+    """See that what is asked for each value is no async function.
+
+    Raises:
+        TypeError: If it is one.
+        CacheConfigurationError: If a lazy object raises when it is evaluated.
+    """
+    if is_function(function) and inspect.iscoroutinefunction(function):
+        msg = (
+            f"{name} is an async function; it is asked after the generation and is a plain one: take "
+            "what it needs from the value."
+        )
+        raise TypeError(msg)
+
+
+def not_callable(generator: object, example: str, name: str = "The generator") -> TypeError:
     """Return the error for what was passed as a generator and is none, such as a coroutine.
 
     Args:
         generator: What the caller passed.
         example: What to write.
+        name: What the message calls it.
     """
-    if inspect.iscoroutine(generator):
+    if type(generator) is CoroutineType:
         generator.close()
     return TypeError(
-        f"The generator is a {type(generator).__name__}; pass the function itself, without calling "
+        f"{name} is a {type(generator).__name__}; pass the function itself, without calling "
         f"it: {example}."
     )
 

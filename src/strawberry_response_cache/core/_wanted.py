@@ -5,7 +5,13 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from strawberry_response_cache.core._errors import CacheConfigurationError
-from strawberry_response_cache.core._keys import EntryKeys, Keyspace, checked_key_parts
+from strawberry_response_cache.core._keys import (
+    EntryKeys,
+    Keyspace,
+    checked_key_parts,
+    is_function,
+    unwrapped,
+)
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -29,6 +35,19 @@ class Wanted(Generic[K]):
     def __init__(
         self, keys: Sequence[K], key: Callable[[K], Sequence[str]] | None, keyspace: Keyspace
     ) -> None:
+        unwrapped(keys)  # raises what a lazy object raises, as an error of ours
+        if isinstance(keys, str | bytes) or not isinstance(keys, Iterable):
+            msg = (
+                f"keys is a {type(keys).__name__}; pass a list of what identifies each value: "
+                '[["/v1/ledger", "page=1"], ["/v1/ledger", "page=2"]].'
+            )
+            raise TypeError(msg)
+        if key is not None and (not is_function(key) or inspect.iscoroutinefunction(key)):
+            msg = (
+                "key of remember_many() is a plain function from one of the keys to its parts: "
+                'key=lambda number: ["square", str(number)].'
+            )
+            raise TypeError(msg)
         self._keys: list[K] = []
         self._positions: list[int] = []
         self.entries: list[EntryKeys] = []

@@ -1,10 +1,11 @@
 """Hints: what `cache_control` says of a field or a type, in Python and in the SDL."""
 
 import inspect
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import strawberry
 from strawberry.directive import directive_field
@@ -14,12 +15,15 @@ from strawberry.types.field import StrawberryField
 
 from strawberry_response_cache.core import CacheConfigurationError
 from strawberry_response_cache.core._duration import Duration, seconds
-from strawberry_response_cache.core._keys import checked_strings
+from strawberry_response_cache.core._keys import checked_strings, is_function
 from strawberry_response_cache.graphql._templates import Template, checked_tags
 
 T = TypeVar("T")
 ParentKey: TypeAlias = str | Callable[[Any], Any]
 
+
+_NOT_A_FIELD: Final = ("CacheControl", "ClassVar", "Final", "Any")
+"""Words of annotations whose attribute is meant to hold a hint."""
 
 VARY_EXAMPLE = 'vary=["locale"]'
 
@@ -71,6 +75,23 @@ class CacheControl:
     inherit_max_age: bool | None = directive_field(name="inheritMaxAge")
     hint: strawberry.Private[Hint]
 
+    def __get__(self, _: object, owner: type | None = None) -> "CacheControl":
+        """Refuse to be the default of an annotated attribute, which would carry no hint.
+
+        Raises:
+            TypeError: If it stands in place of a field: ``name: str = cache_control(ttl=60)``.
+        """
+        for name, annotation in _annotations_of(owner):
+            is_meant = any(word in annotation for word in _NOT_A_FIELD)
+            if vars(owner).get(name) is self and not is_meant:
+                msg = (
+                    f"{getattr(owner, '__qualname__', '')}.{name}: cache_control is no default. "
+                    f"Write:\n\n    {name}: ... = strawberry.field("
+                    "directives=[cache_control(ttl=60)])"
+                )
+                raise TypeError(msg)
+        return self
+
     def __call__(self, target: T) -> T:
         """Attach the hint to what `strawberry.field` or `strawberry.type` made.
 
@@ -105,6 +126,39 @@ def refuse_second_hint(directives: Iterable[object], name: str) -> None:
     if any(isinstance(directive, CacheControl) for directive in directives):
         msg = f"cache_control stands twice on {name}; merge the two into one."
         raise CacheConfigurationError(msg)
+
+
+def _annotations_of(owner: type | None) -> list[tuple[str, str]]:
+    """Return the annotations that stand in a class itself, as text, whether their names exist or not."""
+    if owner is None:
+        return []
+    if sys.version_info >= (3, 14):
+        import annotationlib  # noqa: PLC0415 - new in 3.14
+
+        found = annotationlib.get_annotations(owner, format=annotationlib.Format.STRING)
+    else:
+        found = inspect.get_annotations(owner)
+    return [(name, str(annotation)) for name, annotation in found.items()]
+
+
+def _without_parentheses(target: object) -> str | None:
+    """Return what to write where ``@cache_control`` stands without parentheses; None where it does not."""
+    above = (
+        "class"
+        if isinstance(target, type)
+        else "field"
+        if isinstance(target, StrawberryField) or is_function(target)
+        else None
+    )
+    if above is None:
+        return None
+    name = getattr(target, "__name__", None) or getattr(target, "python_name", None) or "field"
+    below = "type" if above == "class" else "field"
+    line = f"class {name}: ..." if above == "class" else f"def {name}(self): ..."
+    return (
+        "cache_control is written with parentheses, also without a ttl:\n\n"
+        f"    @cache_control(ttl=60)\n    @strawberry.{below}\n    {line}"
+    )
 
 
 def _wrong_place(target: object) -> str:
@@ -161,7 +215,7 @@ def cache_control(
         CacheConfigurationError: If a duration is not one, ``ttl`` or ``key`` stands beside
             ``inherit``, ``scope`` is not a `CacheScope`, or a tag is empty, too long or has another hole.
         TypeError: If ``tags`` or ``vary`` is a bare string, or if the decorator stands below
-            ``@strawberry.field`` or ``@strawberry.type``.
+            ``@strawberry.field`` or ``@strawberry.type``, without parentheses, or in place of a default.
 
     Example:
         >>> import strawberry
@@ -174,6 +228,8 @@ def cache_control(
         >>> print(strawberry.Schema(Query).as_str().splitlines()[-2])
           motto: String! @cacheControl(maxAge: 60)
     """
+    if (advice := _without_parentheses(ttl)) is not None:
+        raise TypeError(advice)
     if inherit and ttl is not None:
         msg = "cache_control takes either ttl or inherit=True; inherit means the parent's ttl."
         raise CacheConfigurationError(msg)
@@ -185,7 +241,7 @@ def cache_control(
     if key is not None and inherit:
         msg = "key is for a field that is cached by itself; with inherit=True it is part of its parent."
         raise CacheConfigurationError(msg)
-    templates = [Template.parse(tag, ("args", "parent")) for tag in checked_tags(tags)]
+    templates = Template.all(checked_tags(tags), ("args", "parent"))
     hint = Hint(
         checked_ttl,
         scope,
@@ -231,8 +287,12 @@ def hint_of(directives: Iterable[object] | None, name: str) -> Hint | None:
     """Return the hint among schema directives.
 
     Raises:
-        CacheConfigurationError: If there are two.
+        CacheConfigurationError: If there are two, or ``cache_control`` stands there without
+            parentheses.
     """
+    if any(d is cache_control or d is CacheControl for d in directives or ()):
+        msg = f"{name}: cache_control is written with parentheses: directives=[cache_control(ttl=60)]."
+        raise CacheConfigurationError(msg)
     hints = [d.hint for d in directives or () if isinstance(d, CacheControl)]
     if len(hints) > 1:
         msg = f"cache_control stands twice on {name}; merge the two into one."

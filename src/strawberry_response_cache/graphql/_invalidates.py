@@ -1,5 +1,6 @@
 """`@invalidates`: which tags a mutation purges beside what its result holds."""
 
+import inspect
 import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -45,11 +46,14 @@ def invalidates(*tags: str) -> Callable[[T], T]:
         ...     def delete_account(self, account_id: strawberry.ID) -> bool:
         ...         return True
     """
-    named = checked_tags(tags)
+    if tags and (isinstance(tags[0], StrawberryField) or inspect.isfunction(tags[0])):
+        msg = 'invalidates is written with parentheses and tags: @invalidates("[Account]").'
+        raise TypeError(msg)
+    named = checked_tags(tags, '@invalidates("Account", "[Account]")')
     if not named:
         msg = 'invalidates needs tags, such as @invalidates("[Account]").'
         raise CacheConfigurationError(msg)
-    templates = tuple(Template.parse(tag, ("args", "result")) for tag in named)
+    templates = Template.all(named, ("args", "result"))
 
     def attach(field: T) -> T:
         if not isinstance(field, StrawberryField):

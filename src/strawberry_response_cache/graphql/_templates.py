@@ -3,9 +3,9 @@
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, Final
 
@@ -18,15 +18,20 @@ _MOST_TAGS: Final = 1_000
 _HOLE: Final = re.compile(r"\{([a-z]+)((?:\.[A-Za-z_][A-Za-z0-9_]*)+)\}")
 
 
-def checked_tags(tags: Iterable[str]) -> tuple[str, ...]:
-    """Check the tags that somebody wrote.
+def checked_tags(tags: Iterable[str], example: str = TAGS_EXAMPLE) -> tuple[str, ...]:
+    """Check the tags that somebody wrote, or made of what a request brought.
+
+    Args:
+        tags: The tags. No message quotes one; it names the position.
+        example: What the message tells the caller to write.
 
     Raises:
         TypeError: If it is a bare string, or one of them is none.
-        CacheConfigurationError: If one is empty, too long, or has control characters.
+        CacheConfigurationError: If one is empty, too long, or has control characters, or a lazy
+            object raises when it is evaluated.
     """
-    checked = checked_strings(tags, "tags", TAGS_EXAMPLE)
-    for tag in checked:
+    checked = checked_strings(tags, "tags", example)
+    for position, tag in enumerate(checked):
         wrong = (
             "is empty"
             if not tag.strip()
@@ -37,7 +42,7 @@ def checked_tags(tags: Iterable[str]) -> tuple[str, ...]:
             else None
         )
         if wrong is not None:
-            msg = f"The tag {tag[:40]!r} {wrong}; write a short name, such as {TAGS_EXAMPLE}."
+            msg = f"tags[{position}] {wrong}; write a short name, such as {example}."
             raise CacheConfigurationError(msg)
     return checked
 
@@ -64,19 +69,28 @@ class Template:
         text: As it was written.
         literals: The texts around the holes: one more than there are holes.
         holes: What stands in them, such as ``("args", "account_id")``.
+        place: What messages call it, such as ``tags[1]``: they quote no tag.
     """
 
     text: str
     literals: tuple[str, ...]
     holes: tuple[tuple[str, ...], ...]
+    # No part of what it is: keys are made of the rest.
+    place: str = field(default="tags", compare=False, repr=False)
 
     @classmethod
-    def parse(cls, text: str, roots: tuple[str, ...]) -> "Template":
+    def all(cls, tags: Sequence[str], roots: tuple[str, ...]) -> tuple["Template", ...]:
+        """Cut tags at their holes; see `parse`."""
+        return tuple(cls.parse(tag, roots, f"tags[{at}]") for at, tag in enumerate(tags))
+
+    @classmethod
+    def parse(cls, text: str, roots: tuple[str, ...], place: str = "tags") -> "Template":
         """Cut a tag at its holes.
 
         Args:
             text: The tag.
             roots: What holes may begin with, such as ``args``.
+            place: What messages call it.
 
         Raises:
             CacheConfigurationError: If a brace is no part of a hole, or a hole begins otherwise.
@@ -90,9 +104,9 @@ class Template:
         wrong = [hole[0] for hole in holes if hole[0] not in roots]
         if wrong or any("{" in literal or "}" in literal for literal in literals):
             known = " and ".join(f"{{{root}.name}}" for root in roots)
-            msg = f"the tag {text!r} has a hole that is none of {known}."
+            msg = f"{place} has a hole that is none of {known}."
             raise CacheConfigurationError(msg)
-        return cls(text, tuple(literals), tuple(holes))
+        return cls(text, tuple(literals), tuple(holes), place)
 
     def fill(self, values: Mapping[str, Any]) -> Iterator[str]:
         """Yield the tags that come of it: one for each element of a list, none for None.
@@ -140,7 +154,7 @@ def unknown_arguments(templates: Iterable[Template], known: AbstractSet[str]) ->
         for root, name, *_ in template.holes:
             if root == "args" and name not in known:
                 yield (
-                    f"the tag {template.text!r} names the argument {name!r}, which there is not "
+                    f"{template.place} names the argument {name!r}, which there is not "
                     f"(there are: {listed})."
                 )
 

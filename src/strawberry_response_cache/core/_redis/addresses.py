@@ -65,18 +65,22 @@ def address_of_url(url: object) -> Address:
     scheme, rest = text.split("://", 1)
     scheme = scheme.lower()  # schemes have no case, but redis-py knows only one
     if f"{scheme}://" not in SCHEMES:
-        msg = f"The URL scheme {scheme + '://'!r} is not known; use one of {', '.join(SCHEMES)}."
+        msg = f"The URL's scheme is not known; use one of {', '.join(SCHEMES)}."
         raise CacheConfigurationError(msg)
     _check_options(scheme, rest)
     if scheme == "memory":
         return _in_memory()
     plain, _, kind = scheme.partition("+")
     if not kind:
+        _check_place(scheme, rest)
         return _of_one_server(scheme, f"{scheme}://{rest}")
     hosts, path, query, login = _parts(scheme, rest)
     places = _listed(hosts)
     shown = f"{scheme}://{places}"
     if kind == "cluster":
+        if path.strip("0") or _database_option(query).strip("0"):
+            msg = f"The URL names a database, and a cluster has only 0; write {scheme}://host:6379."
+            raise CacheConfigurationError(msg)
         host, port = hosts[0]
         template = _of_one_server(plain, f"{plain}://{login}{_bracketed(host)}:{port}{query}")
 
@@ -90,6 +94,7 @@ def address_of_url(url: object) -> Address:
     if not service:
         msg = f"The URL names no service; write {scheme}://host:26379/service-name/0."
         raise CacheConfigurationError(msg)
+    _check_database(database, f"{scheme}://host:26379/service-name/0")
     leading_to = f"{plain}://{login}sentinel/{database or 0}{query}"
     _of_one_server(plain, leading_to)  # its options, before anything runs
     return Address(
@@ -110,10 +115,14 @@ def address_of_client(client: object) -> Address:
     kinds = (redis.Redis, redis.cluster.RedisCluster)
     async_kinds = (redis.asyncio.Redis, redis.asyncio.cluster.RedisCluster)
     if not isinstance(client, kinds + async_kinds):
+        found_kind = (
+            f"the class {client.__qualname__} itself"
+            if isinstance(client, type)
+            else f"a {type(client).__module__}.{type(client).__qualname__}"
+        )
         msg = (
-            f"RedisHandle takes a redis.Redis, a redis.asyncio.Redis or a RedisCluster of either "
-            f"kind, not a {type(client).__module__}.{type(client).__qualname__}. "
-            f"For a URL write RedisHandle.from_url(url)."
+            f"RedisHandle takes a redis.Redis(...), a redis.asyncio.Redis(...) or a RedisCluster of "
+            f"either kind, not {found_kind}. For a URL write RedisHandle.from_url(url)."
         )
         raise CacheConfigurationError(msg)
     is_async = isinstance(client, async_kinds)
@@ -243,6 +252,34 @@ def _check_options(scheme: str, rest: str) -> None:
         raise CacheConfigurationError(msg)
     if "+" not in scheme:
         _port_of(scheme, rest)
+
+
+def _check_place(scheme: str, rest: str) -> None:
+    """Refuse what redis-py would read as something else: it takes whatever is no number for 0."""
+    parts = urlsplit(f"{scheme}://{rest}")
+    if scheme == "unix":
+        if parts.hostname or not parts.path.strip("/"):
+            msg = "A socket's URL has three slashes and a path: write unix:///run/redis.sock."
+            raise CacheConfigurationError(msg)
+    else:
+        if "," in (parts.hostname or ""):
+            msg = (
+                f"The URL names several hosts; write {scheme}+cluster://host:6379,host:6379 or "
+                f"{scheme}+sentinel://host:26379,host:26379/service-name/0."
+            )
+            raise CacheConfigurationError(msg)
+        _check_database(parts.path.removeprefix("/"), f"{scheme}://host:6379/0")
+    _check_database(_database_option(f"?{parts.query}"), f"{scheme}://...?db=0")
+
+
+def _database_option(query: str) -> str:
+    return parse_qs(query.removeprefix("?")).get("db", [""])[-1]
+
+
+def _check_database(database: str, example: str) -> None:
+    if database and not (database.isascii() and database.isdigit()):
+        msg = f"The URL's database is no number; write {example}."
+        raise CacheConfigurationError(msg)
 
 
 def _port_of(scheme: str, place: str) -> int | None:
