@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import lru_cache
-from typing import Any, Final, cast
+from typing import Any, Final, cast, get_origin
 
 from pydantic import BaseModel, TypeAdapter
 from pydantic_core import PydanticSerializationError, from_json, to_json
@@ -109,12 +109,17 @@ class TypedJson:
         try:
             self._adapter: TypeAdapter[Any] = TypeAdapter(cast("Any", as_type))
             self._adapter.rebuild(raise_errors=True)  # resolve names now, not at the first value
-        except Exception as error:
-            msg = (
-                f"as_type={as_type!r} is not a type that pydantic can serialise; use a model, a "
-                "dataclass, a TypedDict, or a type made of such."
+        except Exception as error:  # noqa: BLE001 - of many kinds, and of the user's own code
+            # A value that was passed instead of a type is not shown, nor is what pydantic says of it.
+            is_type = isinstance(as_type, type) or get_origin(as_type) is not None
+            named = (
+                as_type.__qualname__ if isinstance(as_type, type) else f"a {type(as_type).__name__}"
             )
-            raise CacheConfigurationError(msg) from error
+            msg = (
+                f"as_type is {named}, which pydantic cannot serialise ({type(error).__name__}); "
+                "use a model, a dataclass, a TypedDict, or a type made of such."
+            )
+            raise CacheConfigurationError(msg) from (error if is_type else None)
 
     def encode(self, value: object) -> bytes:
         """Return the value as JSON.

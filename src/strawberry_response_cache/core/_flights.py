@@ -46,7 +46,7 @@ class Landed:
 class Failed:
     """The generator raised; its joiners raise the same."""
 
-    error: Exception
+    error: Exception = field(repr=False)
     _raised_at: TracebackType | None = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -1,6 +1,6 @@
 """What a caller gets back: the value, and what the cache did to obtain it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic, TypeVar
 
@@ -65,7 +65,7 @@ class CachedResponse(Generic[T]):
         ttl: Seconds for which the value stays fresh; 0 where nothing was stored.
     """
 
-    value: T
+    value: T = field(repr=False)
     status: CacheStatus
     detail: CacheDetail
     age: float = 0.0
