@@ -1,0 +1,223 @@
+"""Makes one chosen call into this package raise, at its start or at its end.
+
+`Instrument` traces a request with `sys.settrace`, which works alike on every supported Python. It counts
+each call into the package, and it can raise `InjectedFaultError` in one of them:
+
+* before: at the call, before the first line of the function runs;
+* after: at the return, when all of the function has run and its effects are done.
+
+A coroutine or generator counts once, when it starts. Its start is the call that first resumes it (the
+call that makes it runs none of its code), and its end is its own return. A suspension is neither: a
+fault there would be a fault of what it waits for. Lambdas and comprehensions with frames of their own
+count as functions.
+
+A trace function that raises is removed by the interpreter. So there is one fault in a run, and nothing
+is traced after it.
+"""
+
+import dis
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any, Final, NamedTuple
+
+import strawberry_response_cache
+
+_PACKAGE: Final = str(Path(strawberry_response_cache.__file__).parent)
+_GRAPHQL: Final = str(Path(_PACKAGE, "graphql"))
+_TRUSTED: Final = "graphql/_guard.py"
+"""What catches the faults; nothing else of the package is trusted."""
+
+_RETURNS: Final = frozenset(
+    dis.opmap[name] for name in ("RETURN_VALUE", "RETURN_CONST") if name in dis.opmap
+)
+
+
+class InjectedFaultError(Exception):
+    """Stands for any error that a mistake in this package can raise."""
+
+
+class When(Enum):
+    """Where in a call the fault is."""
+
+    BEFORE = "before"
+    AFTER = "after"
+
+
+class Depth(Enum):
+    """Which calls are watched."""
+
+    GRAPHQL = "graphql"
+    """Each call of a function in `graphql/`, and of one in `core/` that `graphql/` calls itself."""
+    CORE = "core"
+    """The calls inside `core/`."""
+
+
+class Function(NamedTuple):
+    """One function of the package.
+
+    Attributes:
+        module: Its file, below the package.
+        name: Its qualified name.
+    """
+
+    module: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.module}:{self.name}"
+
+
+class Call(NamedTuple):
+    """Calls of one function by another.
+
+    Attributes:
+        called: The function.
+        caller: Which function of the package calls it; None for code outside.
+    """
+
+    called: Function
+    caller: Function | None
+
+    def __str__(self) -> str:
+        return f"{self.called} (by {self.caller or 'code outside'})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """One fault to inject.
+
+    Attributes:
+        call: Which call raises.
+        occurrence: The how manieth of its kind; 1 is the first.
+        when: At its start or its end.
+    """
+
+    call: Call
+    occurrence: int
+    when: When
+
+    def __str__(self) -> str:
+        return f"{self.when.value} {self.call} #{self.occurrence}"
+
+
+@dataclass
+class Instrument:
+    """Traces what runs inside `tracing`, in the threads that enter it and in those that start meanwhile.
+
+    Attributes:
+        fault: What to inject; None only counts.
+        depth: Which calls are watched.
+        calls: How often each was made, in the order of their first times.
+        chain: The package's functions around the fault, itself first; empty if it was not reached.
+    """
+
+    fault: Fault | None = None
+    depth: Depth = Depth.GRAPHQL
+    calls: Counter[Call] = field(default_factory=Counter)
+    chain: tuple[Function, ...] = ()
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether the fault was injected."""
+        return bool(self.chain)
+
+    @contextmanager
+    def tracing(self) -> Iterator[None]:
+        """Trace this thread; what traced it before, such as coverage, goes on afterwards."""
+        before, before_in_threads = sys.gettrace(), threading.gettrace()
+        threading.settrace(self._on_call)
+        sys.settrace(self._on_call)
+        try:
+            yield
+        finally:
+            sys.settrace(before)
+            threading.settrace(before_in_threads)  # type: ignore[arg-type] # None is what it was
+
+    def _on_call(self, frame: FrameType, _event: str, _arg: object) -> Any:
+        code = frame.f_code
+        module = _module_of(code.co_filename)
+        if module is None or not self._is_watched(module, frame.f_back):
+            return None
+        if frame.f_lasti > _start_of(code):
+            return frame.f_trace  # resumed, not called
+        call = Call(Function(module, code.co_qualname), _function_of(frame.f_back))
+        self.calls[call] += 1
+        fault = self.fault
+        if (
+            fault is None
+            or self.chain
+            or fault.call != call
+            or fault.occurrence != self.calls[call]
+        ):
+            return None
+        if fault.when is When.BEFORE:
+            self._raise(frame)
+        frame.f_trace_lines = False
+        return self._on_event
+
+    def _on_event(self, frame: FrameType, event: str, _arg: object) -> Any:
+        # An exception that leaves the frame is told as a return as well, and so is a suspension.
+        if event == "return" and frame.f_code.co_code[frame.f_lasti] in _RETURNS:
+            self._raise(frame)
+        return self._on_event
+
+    def _raise(self, frame: FrameType) -> None:
+        self.chain = tuple(_chain(frame))
+        raise InjectedFaultError
+
+    def _is_watched(self, module: str, caller: FrameType | None) -> bool:
+        if module == _TRUSTED:
+            return False
+        if module.startswith("graphql/"):
+            return self.depth is Depth.GRAPHQL
+        if self.depth is Depth.CORE:
+            return module.startswith("core/")
+        calling = None if caller is None else caller.f_code.co_filename
+        return calling is not None and calling.startswith(_GRAPHQL)
+
+
+def _chain(frame: FrameType | None) -> Iterator[Function]:
+    while frame is not None:
+        if (function := _function_of(frame)) is not None:
+            yield function
+        frame = frame.f_back
+
+
+def _function_of(frame: FrameType | None) -> Function | None:
+    """Return a frame's function, if it is one of the package."""
+    if frame is None:
+        return None
+    module = _module_of(frame.f_code.co_filename)
+    return None if module is None else Function(module, frame.f_code.co_qualname)
+
+
+_modules: Final[dict[str, str | None]] = {}
+_starts: Final[dict[int, tuple[CodeType, int]]] = {}
+"""By identity, since code objects are slow to hash; each is kept alive beside."""
+
+
+def _module_of(file: str) -> str | None:
+    """Return a file's name below the package; None for one outside."""
+    try:
+        return _modules[file]
+    except KeyError:
+        path = Path(file)
+        inside = path.is_relative_to(_PACKAGE)
+        module = _modules[file] = path.relative_to(_PACKAGE).as_posix() if inside else None
+        return module
+
+
+def _start_of(code: CodeType) -> int:
+    """Return where a function's body starts: `RESUME` stands there, after a generator is made."""
+    known = _starts.get(id(code))
+    if known is None:
+        start = next(each.offset for each in dis.get_instructions(code) if each.opname == "RESUME")
+        known = _starts[id(code)] = (code, start)
+    return known[1]

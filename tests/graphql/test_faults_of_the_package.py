@@ -1,0 +1,604 @@
+"""No fault of this package changes an answer, however and wherever in a request it is raised.
+
+Each scenario is played once without a fault, while `Instrument` notes every call into the package. Then
+it is played again for each function that was called, with a fault at the start of the call and with one
+at its end. Each time the answers have to be those of the same schema without the extension, no
+resolver may run more often, and the requests that follow have to be right as well: right for whoever
+asks, not older than a mutation, and without waiting for what the fault left behind.
+
+With `EXHAUSTIVE_FAULTS=1` the first three calls of each function fail instead of the first, and so do
+those inside the core, where a fault may change what is stored but no answer.
+"""
+
+import asyncio
+import gc
+import itertools
+import os
+import time
+import weakref
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, TypeAlias
+
+import httpx
+import pytest
+import strawberry
+from strawberry.asgi import GraphQL
+from strawberry.types import ExecutionResult
+
+from strawberry_response_cache import ResponseCache
+from tests.graphql.injection import Depth, Fault, Function, Instrument, When
+from tests.graphql.shop import Context, Store, cached_shop, plain_shop
+from tests.graphql.test_mutations_as_served import Socket
+
+EXHAUSTIVE: Final = bool(os.environ.get("EXHAUSTIVE_FAULTS"))
+PATIENCE: Final = 10
+"""Seconds after which a request hangs; each takes milliseconds."""
+LEASE: Final = 60
+"""Longer than that: whoever waits for a lease that a fault left behind hangs."""
+
+Answer: TypeAlias = dict[str, Any]
+Tracing: TypeAlias = Callable[[], AbstractContextManager[None]]
+
+
+# -- How requests come ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Ask:
+    """One operation, and who asks."""
+
+    query: str
+    user: str | None = "alice"
+    variables: dict[str, Any] | None = None
+
+
+def _answer(result: Any) -> Answer:
+    """Return what a client is told, apart from what the cache says of itself."""
+    if not isinstance(result, dict):
+        errors = result.errors
+        result = {
+            "data": result.data,
+            "errors": errors and [error.formatted for error in errors],
+            "extensions": getattr(result, "extensions", None),
+        }
+    extensions = dict(result.get("extensions") or {})
+    extensions.pop("responseCache", None)
+    errors = sorted(result.get("errors") or [], key=repr)  # in which order does not matter
+    return {"data": result.get("data"), "errors": errors} | extensions
+
+
+async def _execute(schema: strawberry.Schema, ask: Ask, context: Context) -> Answer:
+    return _answer(
+        await schema.execute(ask.query, variable_values=ask.variables, context_value=context)
+    )
+
+
+async def _execute_sync(
+    schema: strawberry.Schema, ask: Ask, context: Context, tracing: Tracing
+) -> Answer:
+    def execute() -> ExecutionResult:
+        with tracing():
+            return schema.execute_sync(
+                ask.query, variable_values=ask.variables, context_value=context
+            )
+
+    return _answer(await asyncio.to_thread(execute))
+
+
+async def _turns() -> None:
+    """Let tasks that nobody waits for come to their ends."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+class Way:
+    """How the operations of a scenario are sent: one after another to `Schema.execute`."""
+
+    async def send(
+        self,
+        schema: strawberry.Schema,
+        asks: Iterable[Ask],
+        context: Callable[[Ask], Context],
+        tracing: Tracing,
+    ) -> list[Answer]:
+        with tracing():
+            answers = [answer async for answer in self._answers(schema, asks, context)]
+            await _turns()
+        return answers
+
+    async def _answers(
+        self, schema: strawberry.Schema, asks: Iterable[Ask], context: Callable[[Ask], Context]
+    ) -> AsyncIterator[Answer]:
+        for ask in asks:
+            yield await _execute(schema, ask, context(ask))
+
+
+class Threads(Way):
+    """In threads without an event loop, to `Schema.execute_sync`."""
+
+    async def send(
+        self,
+        schema: strawberry.Schema,
+        asks: Iterable[Ask],
+        context: Callable[[Ask], Context],
+        tracing: Tracing,
+    ) -> list[Answer]:
+        return [await _execute_sync(schema, ask, context(ask), tracing) for ask in asks]
+
+
+class SyncInLoop(Way):
+    """To `Schema.execute_sync`, in the thread of a running event loop."""
+
+    async def _answers(
+        self, schema: strawberry.Schema, asks: Iterable[Ask], context: Callable[[Ask], Context]
+    ) -> AsyncIterator[Answer]:
+        for ask in asks:
+            yield _answer(
+                schema.execute_sync(
+                    ask.query, variable_values=ask.variables, context_value=context(ask)
+                )
+            )
+
+
+class Gathered(Way):
+    """All at once, over one context."""
+
+    async def _answers(
+        self, schema: strawberry.Schema, asks: Iterable[Ask], context: Callable[[Ask], Context]
+    ) -> AsyncIterator[Answer]:
+        asks = list(asks)
+        shared = context(asks[0])
+        for answer in await asyncio.gather(*(_execute(schema, ask, shared) for ask in asks)):
+            yield answer
+
+
+class Streamed(Way):
+    """To `Schema.stream`, which takes subscriptions as well."""
+
+    async def _answers(
+        self, schema: strawberry.Schema, asks: Iterable[Ask], context: Callable[[Ask], Context]
+    ) -> AsyncIterator[Answer]:
+        for ask in asks:
+            stream: Any = await schema.stream(ask.query, context_value=context(ask))
+            async for result in stream:
+                yield _answer(result)
+
+
+class Subscribed(Way):
+    """To `Schema.subscribe`."""
+
+    async def _answers(
+        self, schema: strawberry.Schema, asks: Iterable[Ask], context: Callable[[Ask], Context]
+    ) -> AsyncIterator[Answer]:
+        for ask in asks:
+            stream: Any = await schema.subscribe(ask.query, context_value=context(ask))
+            async for result in stream:
+                yield _answer(result)
+
+
+class View(GraphQL[Any, Any]):
+    """The shop over ASGI."""
+
+    def __init__(self, schema: strawberry.Schema, context: Context) -> None:
+        super().__init__(schema)
+        self._context = context
+
+    async def get_context(self, request: Any, response: Any) -> Any:
+        return self._context
+
+
+class Posted(Way):
+    """All in one HTTP request, as a batch."""
+
+    async def _answers(
+        self, schema: strawberry.Schema, asks: Iterable[Ask], context: Callable[[Ask], Context]
+    ) -> AsyncIterator[Answer]:
+        asks = list(asks)
+        view: Any = View(schema, context(asks[0]))
+        body = [{"query": ask.query, "variables": ask.variables} for ask in asks]
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(view, raise_app_exceptions=False), base_url="http://shop"
+        ) as client:
+            response = await client.post("/", json=body)
+        if response.status_code != httpx.codes.OK:
+            yield {"status": response.status_code}
+            return
+        for answer in response.json():
+            yield _answer(answer)
+
+
+class Telephone(Socket):
+    """A websocket that returns all that it is told."""
+
+    async def frames(self, number: str, query: str) -> AsyncIterator[Answer]:
+        await self._send({"id": number, "type": "subscribe", "payload": {"query": query}})
+        while (message := await self._answer())["type"] == "next":
+            yield _answer(message["payload"])
+        if message["type"] != "complete":
+            yield message
+
+
+class Called(Way):
+    """Over one websocket."""
+
+    async def _answers(
+        self, schema: strawberry.Schema, asks: Iterable[Ask], context: Callable[[Ask], Context]
+    ) -> AsyncIterator[Answer]:
+        asks = list(asks)
+        async with Telephone(View(schema, context(asks[0]))) as telephone:
+            for number, ask in enumerate(asks):
+                async for answer in telephone.frames(str(number), ask.query):
+                    yield answer
+
+
+# -- What is played ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Scenario:
+    """Requests, of which some meet a fault.
+
+    Attributes:
+        asks: What is asked while a fault is injected.
+        way: How.
+        before: What was asked before, in the same tenant.
+        later: What is asked afterwards; None asks the same again.
+        others: Who asks the same again.
+        first: Whether no request has used the schema before.
+        options: Those of the extension.
+    """
+
+    asks: tuple[Ask, ...]
+    way: Way = field(default_factory=Way)
+    before: tuple[Ask, ...] = ()
+    later: tuple[Ask, ...] | None = None
+    others: tuple[str | None, ...] = ("bob", "alice")
+    first: bool = False
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def changes(self) -> bool:
+        """Whether all that is asked always runs: mutations, subscriptions."""
+        return all(ask.query.startswith(("mutation", "subscription")) for ask in self.asks)
+
+    @property
+    def afterwards(self) -> tuple[Ask, ...]:
+        """What is asked afterwards."""
+        again = (replace(ask, user=user) for user in self.others for ask in dict.fromkeys(self.asks))
+        return tuple(again) if self.later is None else self.later
+
+    def __str__(self) -> str:
+        """Name it by what it asks."""
+        before = ", asked before" if self.before else ""
+        return f"{' '.join(ask.query for ask in self.asks)}{before}"
+
+
+@dataclass
+class Played:
+    """What a scenario came to.
+
+    Attributes:
+        answers: To what was asked meanwhile.
+        runs: Of resolvers, meanwhile.
+        later: The answers to what was asked afterwards.
+        later_runs: Of resolvers, afterwards.
+    """
+
+    answers: list[Answer]
+    runs: Counter[str]
+    later: list[Answer]
+    later_runs: Counter[str]
+
+
+@dataclass
+class Stage:
+    """A schema, and what its requests have in common.
+
+    Attributes:
+        schema: It.
+        contexts: Those of the requests since it was made, to see that they are let go.
+    """
+
+    schema: strawberry.Schema
+    cache: ResponseCache | None = None
+    contexts: list[weakref.ref[Context]] = field(default_factory=list)
+
+    async def play(self, scenario: Scenario, tenant: str, instrument: Instrument) -> Played:
+        """Play a scenario for a tenant that has nothing stored yet."""
+        store = Store()
+
+        def context(ask: Ask) -> Context:
+            made = Context(store, tenant, ask.user, is_cached=self.cache is not None)
+            self.contexts.append(weakref.ref(made))
+            return made
+
+        async def simply(asks: Iterable[Ask]) -> list[Answer]:
+            if isinstance(scenario.way, Threads):
+                return await scenario.way.send(self.schema, asks, context, Instrument().tracing)
+            return [await _execute(self.schema, ask, context(ask)) for ask in asks]
+
+        async with asyncio.timeout(PATIENCE):
+            await simply(scenario.before)
+        store.runs.clear()
+        async with asyncio.timeout(PATIENCE):
+            answers = await scenario.way.send(
+                self.schema, scenario.asks, context, instrument.tracing
+            )
+        runs = Counter(store.runs)
+        store.runs.clear()
+        async with asyncio.timeout(PATIENCE):
+            later = await simply(scenario.afterwards)
+            await self._end()
+        return Played(answers, runs, later, Counter(store.runs))
+
+    async def _end(self) -> None:
+        """Wait until nothing is under way."""
+        if self.cache is not None:
+            engine = self.cache._engine
+            while len(engine.async_driver().flights) or len(engine.sync_driver().flights):
+                await asyncio.sleep(0.001)
+
+
+def differences(
+    scenario: Scenario, expected: Played, played: Played, chain: tuple[Function, ...] = ()
+) -> Iterator[str]:
+    """Say in which way what was played is not as it has to be."""
+    if played.answers != expected.answers:
+        wrong = next(
+            (a for a, e in zip(played.answers, expected.answers, strict=False) if a != e),
+            f"{len(played.answers)} answers",
+        )
+        yield f"answered {wrong}"
+    if played.later != expected.later:
+        numbers = [
+            f"{scenario.afterwards[n].user}'s {scenario.afterwards[n].query}: {a}"
+            for n, (a, e) in enumerate(zip(played.later, expected.later, strict=True))
+            if a != e
+        ]
+        yield f"afterwards answered {numbers}"
+    for what, most in (expected.runs | played.runs).items():
+        if what.startswith("?"):
+            continue  # a check: it may run again
+        most, times = expected.runs[what], played.runs[what]
+        always = scenario.changes or what.startswith("!") or not scenario.before
+        least = most if scenario.changes or what.startswith("!") else min(most, int(always))
+        if not least <= times <= most:
+            yield f"ran {what} {times} times, not {least} to {most}"
+    if {"restrict_cache", "skip_cache"} & {call.name for call in chain}:
+        for what in expected.later_runs:
+            if what in expected.runs and not played.later_runs[what]:
+                yield f"stored what {what} restricted"
+
+
+RESTOCK: Final = "mutation { restock(id: 1, by: 5) { id stock label maker { motto } } }"
+REMOVE: Final = "mutation { remove(id: 2) }"
+HALF: Final = "mutation { half(id: 1) { id } }"
+NESTED: Final = "{ fresh item(id: 1) { label note } }"
+READS: Final = (
+    Ask("{ item(id: 1) { id stock } items { stock } }"),
+    Ask("{ fresh listed { label } }"),
+)
+
+def queries(way: Way) -> Iterator[Scenario]:
+    """Everything that a query can meet on its way; what is cheap to play comes first."""
+    yield Scenario(way=way, asks=(Ask("{ item(id: 1) { name } }"),))
+    yield Scenario(way=way, asks=(Ask("{ me greeting }"),))
+    yield Scenario(way=way, asks=(Ask("{ nothing }"), Ask("{"), Ask("{ __typename }")))
+    yield Scenario(
+        way=way,
+        asks=(
+            Ask(
+                "query($id: ID!, $by: Filter = {least: 1}, $more: Boolean!)"
+                "{ item(id: $id) { name } items(by: $by) { id label @include(if: $more) } }",
+                variables={"id": "1", "more": False},
+            ),
+        ),
+    )
+    yield Scenario(way=way, asks=(Ask(NESTED),))
+    yield Scenario(way=way, asks=(Ask("{ guarded members quiet }"),), others=("bob", None, "alice"))
+    yield Scenario(way=way, asks=(Ask("{ rates }"), Ask("{ draft }")))
+    yield Scenario(way=way, asks=(Ask("{ fresh rates draft }"),))
+    yield Scenario(way=way, asks=(Ask("{ skipped }"), Ask("{ fresh expired }")))
+    yield Scenario(way=way, asks=(Ask("{ failing }"), Ask("{ fatal }"), Ask("{ fresh fatal }")))
+    yield Scenario(way=way, asks=(Ask('{ listed { copies(mark: "a") broken } }'),))
+    yield Scenario(way=way, asks=(Ask("{ listed { label maker { motto } } }"),))
+    yield Scenario(way=way, asks=(Ask("{ listed { price } }"),), others=("bob", None, "alice"))
+    yield Scenario(
+        way=way, asks=(Ask("{ found { ... on Item { label } ... on Parcel { weight } } }"),)
+    )
+    if not isinstance(way, Threads | SyncInLoop):
+        yield Scenario(way=way, asks=(Ask("{ soon { name label } membersSoon }"),))
+
+
+def warm(scenarios: Iterable[Scenario]) -> Iterator[Scenario]:
+    """Play scenarios when all has been asked before, by the same user and by others."""
+    for scenario in scenarios:
+        yield replace(scenario, before=scenario.asks)
+    others = tuple(Ask(ask.query, "bob") for ask in scenario.asks)
+    yield replace(scenario, before=others)
+    yield Scenario(way=scenario.way, asks=(Ask("{ draft }"),), before=(Ask("{ draft }", "bob"),))
+
+
+def mutations(way: Way) -> Iterator[Scenario]:
+    """Everything that a mutation can meet on its way."""
+
+    def mutating(*asks: str, **options: Any) -> Scenario:
+        return Scenario(
+            way=way, asks=tuple(map(Ask, asks)), before=READS, later=READS, options=options
+        )
+
+    yield mutating(RESTOCK)
+    yield mutating(REMOVE, "mutation { rename(id: 1) { id } }")
+    yield mutating(HALF)
+    yield mutating("mutation { refillSync }")
+    yield mutating("mutation { restock(id: 1, by: 1) { id } remove(id: 2) }")
+    yield mutating(RESTOCK, on_commit=lambda invalidate: invalidate())
+    if not isinstance(way, Threads):
+        yield mutating("mutation { refill }")
+        yield mutating("mutation { removeSoon(id: 1) }")
+
+
+def served(way: Way) -> Iterator[Scenario]:
+    """Queries and mutations as a transport brings them."""
+    together = isinstance(way, Gathered | Posted)
+    once = (Ask("{ item(id: 1) { name } me }"), Ask(NESTED))
+    yield Scenario(way=way, asks=(*once, once[0], once[0]) if together else once)
+    changes = (Ask(RESTOCK), Ask(REMOVE))
+    yield Scenario(
+        way=way,
+        asks=(*changes, Ask("{ me }")) if together else changes,
+        before=READS,
+        later=READS,
+    )
+
+
+def subscriptions(way: Way) -> Iterator[Scenario]:
+    yield Scenario(
+        way=way, asks=(Ask("subscription { ticks { id label maker { motto } } }"),), later=READS
+    )
+
+
+def first(way: Way) -> Iterator[Scenario]:
+    """What the first requests of a schema meet."""
+    yield Scenario(way=way, asks=(Ask("{ item(id: 1) { name } }"), Ask(RESTOCK)), first=True)
+    for scenario in (*queries(way), *mutations(way)):
+        yield replace(scenario, first=True)
+
+
+GROUPS: Final[dict[str, tuple[Scenario, ...]]] = {
+    "misses in a loop": (*queries(Way()),),
+    "misses in a thread": (*queries(Threads()),),
+    "misses of a thread that has a loop": (*queries(SyncInLoop()),),
+    "hits in a loop": (*warm(queries(Way())),),
+    "hits in a thread": (*warm(queries(Threads())),),
+    "mutations in a loop": (*mutations(Way()),),
+    "mutations in a thread": (*mutations(Threads()),),
+    "the first requests in a loop": (*first(Way()),),
+    "the first requests in a thread": (*first(Threads()),),
+    "gathered": (*served(Gathered()),),
+    "a batch": (*served(Posted()),),
+    "a websocket": (*served(Called()), *subscriptions(Called())),
+    "a stream": (*served(Streamed()), *mutations(Streamed()), *subscriptions(Streamed())),
+    "a subscription": (*subscriptions(Subscribed()),),
+}
+
+NewCache: TypeAlias = Callable[..., ResponseCache]
+
+
+class Theatre:
+    """Has a stage for each scenario, and new ones when a fault has damaged the last.
+
+    Args:
+        new_cache: Makes caches.
+    """
+
+    def __init__(self, new_cache: NewCache) -> None:
+        self._new_cache = new_cache
+        self._stages: dict[Scenario, Stage] = {}
+        self._plain = Stage(plain_shop())
+        self._tenants = itertools.count()
+        self.leave()
+
+    async def expected(self, scenario: Scenario) -> Played:
+        """Play a scenario without a cache."""
+        return await self._plain.play(scenario, f"tenant {next(self._tenants)}", Instrument())
+
+    async def play(self, scenario: Scenario, instrument: Instrument) -> Played:
+        """Play a scenario for a tenant of its own."""
+        stage = self._stages.get(scenario)
+        if stage is None:
+            stage = Stage(cached_shop(self._cache, **scenario.options), self._cache)
+            if not scenario.first:
+                # Plans and documents are known from here on.
+                await stage.play(scenario, f"tenant {next(self._tenants)}", Instrument())
+                self._stages[scenario] = stage
+        return await stage.play(scenario, f"tenant {next(self._tenants)}", instrument)
+
+    def leave(self) -> None:
+        """Play the next one elsewhere."""
+        self._stages.clear()
+        self._cache = self._new_cache("memory://", lease=LEASE, wait_budget=LEASE)
+
+
+@dataclass
+class Tally:
+    """What came of the faults of one group of scenarios.
+
+    Attributes:
+        wrong: What those did that changed something.
+        injected: How many there were.
+        missed: Those that were not reached again.
+    """
+
+    wrong: list[str] = field(default_factory=list)
+    injected: int = 0
+    missed: list[str] = field(default_factory=list)
+
+
+async def inject_all(scenarios: Iterable[Scenario], new_cache: NewCache, depth: Depth) -> Tally:
+    """Inject every fault in turn: each kind of call in the first scenario that makes it, or in all."""
+    tally = Tally()
+    theatre = Theatre(new_cache)
+    known: set[Fault] = set()
+    for scenario in scenarios:
+        expected = await theatre.expected(scenario)
+        unharmed = Instrument(depth=depth)
+        played = await theatre.play(scenario, unharmed)
+        assert list(differences(scenario, expected, played)) == [], "it differs without a fault"
+        for fault in _faults(unharmed):
+            if EXHAUSTIVE or fault not in known:
+                known.add(fault)
+                await _inject(theatre, scenario, expected, Instrument(fault, depth), tally)
+    return tally
+
+
+def _faults(unharmed: Instrument) -> Iterator[Fault]:
+    """Return all that can be injected, found by a play without faults."""
+    for call, times in unharmed.calls.items():
+        for occurrence in range(1, 1 + min(times, 3 if EXHAUSTIVE else 1)):
+            for when in When:
+                yield Fault(call=call, occurrence=occurrence, when=when)
+
+
+async def _inject(
+    theatre: Theatre,
+    scenario: Scenario,
+    expected: Played,
+    instrument: Instrument,
+    tally: Tally,
+) -> None:
+    try:
+        played = await theatre.play(scenario, instrument)
+        wrong = list(differences(scenario, expected, played, instrument.chain))
+    except Exception as error:  # noqa: BLE001 - whatever is raised is noted, and fails the test
+        wrong = [f"raised {error!r}"]
+    what = f"{instrument.fault} in {scenario}"
+    tally.injected += 1
+    if not instrument.is_reached:
+        tally.missed.append(what)
+    if wrong:
+        entry = instrument.chain[-1] if instrument.chain else None
+        tally.wrong.append(f"{what}, entered through {entry}: {'; '.join(wrong)}")
+        theatre.leave()
+
+
+@pytest.fixture(autouse=True)
+def _without_resolver_errors(caplog: pytest.LogCaptureFixture) -> None:
+    """Leave out Strawberry's log of the shop's own errors; with their tracebacks they take seconds."""
+    caplog.set_level("CRITICAL", "strawberry.execution")
+
+
+@pytest.mark.parametrize("group", GROUPS)
+async def test_no_fault_changes_an_answer(group: str, new_cache: NewCache) -> None:
+    began = time.perf_counter()
+    tally = await inject_all(GROUPS[group], new_cache, Depth.GRAPHQL)
+    if out := os.environ.get("FAULTS_OUT"):
+        with open(out, "a") as f:
+            f.write(f"## {group} {tally.injected} faults, {len(tally.missed)} missed, {len(tally.wrong)} fail, {time.perf_counter()-began:.2f} s\n")
+            f.writelines(x + "\n" for x in tally.wrong)
+    assert tally.injected
+    assert tally.wrong == []
+    assert tally.missed == []
