@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any, Final, NamedTuple
@@ -115,13 +116,17 @@ class Instrument:
         fault: What to inject; None only counts.
         depth: Which calls are watched.
         calls: How often each was made, in the order of their first times.
+        ended: Which of them returned, where `fault` is None; others raised, or did not end.
         chain: The package's functions around the fault, itself first; empty if it was not reached.
+        others: The names of all other functions around it.
     """
 
     fault: Fault | None = None
     depth: Depth = Depth.GRAPHQL
     calls: Counter[Call] = field(default_factory=Counter)
+    ended: set[tuple[Call, int]] = field(default_factory=set)
     chain: tuple[Function, ...] = ()
+    others: frozenset[str] = frozenset()
 
     @property
     def is_reached(self) -> bool:
@@ -141,35 +146,43 @@ class Instrument:
             threading.settrace(before_in_threads)  # type: ignore[arg-type] # None is what it was
 
     def _on_call(self, frame: FrameType, _event: str, _arg: object) -> Any:
+        # It is asked at every call of a Python function; nearly all of them are not the package's.
         code = frame.f_code
-        module = _module_of(code.co_filename)
+        file = code.co_filename
+        module = _modules[file] if file in _modules else _module_of(file)
         if module is None or not self._is_watched(module, frame.f_back):
             return None
         if frame.f_lasti > _start_of(code):
             return frame.f_trace  # resumed, not called
         call = Call(Function(module, code.co_qualname), _function_of(frame.f_back))
         self.calls[call] += 1
-        fault = self.fault
-        if (
-            fault is None
-            or self.chain
-            or fault.call != call
-            or fault.occurrence != self.calls[call]
-        ):
+        if self.fault is None:
+            frame.f_trace_lines = False
+            return partial(self._note_end, call, self.calls[call])
+        if self.chain or self.fault.call != call or self.fault.occurrence != self.calls[call]:
             return None
-        if fault.when is When.BEFORE:
+        if self.fault.when is When.BEFORE:
             self._raise(frame)
         frame.f_trace_lines = False
-        return self._on_event
+        return self._raise_at_end
 
-    def _on_event(self, frame: FrameType, event: str, _arg: object) -> Any:
-        # An exception that leaves the frame is told as a return as well, and so is a suspension.
-        if event == "return" and frame.f_code.co_code[frame.f_lasti] in _RETURNS:
+    def _note_end(
+        self, call: Call, occurrence: int, frame: FrameType, event: str, _arg: object
+    ) -> Any:
+        if event == "return" and _is_ending(frame):
+            self.ended.add((call, occurrence))
+        return frame.f_trace
+
+    def _raise_at_end(self, frame: FrameType, event: str, _arg: object) -> Any:
+        if event == "return" and _is_ending(frame):
             self._raise(frame)
-        return self._on_event
+        return self._raise_at_end
 
     def _raise(self, frame: FrameType) -> None:
-        self.chain = tuple(_chain(frame))
+        self.chain = tuple(filter(None, map(_function_of, _frames(frame))))
+        self.others = frozenset(
+            each.f_code.co_name for each in _frames(frame) if _function_of(each) is None
+        )
         raise InjectedFaultError
 
     def _is_watched(self, module: str, caller: FrameType | None) -> bool:
@@ -183,10 +196,14 @@ class Instrument:
         return calling is not None and calling.startswith(_GRAPHQL)
 
 
-def _chain(frame: FrameType | None) -> Iterator[Function]:
+def _is_ending(frame: FrameType) -> bool:
+    """Whether a `return` event is one: exceptions that leave a frame and suspensions are told alike."""
+    return frame.f_code.co_code[frame.f_lasti] in _RETURNS
+
+
+def _frames(frame: FrameType | None) -> Iterator[FrameType]:
     while frame is not None:
-        if (function := _function_of(frame)) is not None:
-            yield function
+        yield frame
         frame = frame.f_back
 
 
@@ -205,13 +222,11 @@ _starts: Final[dict[int, tuple[CodeType, int]]] = {}
 
 def _module_of(file: str) -> str | None:
     """Return a file's name below the package; None for one outside."""
-    try:
-        return _modules[file]
-    except KeyError:
+    if file not in _modules:
         path = Path(file)
         inside = path.is_relative_to(_PACKAGE)
-        module = _modules[file] = path.relative_to(_PACKAGE).as_posix() if inside else None
-        return module
+        _modules[file] = path.relative_to(_PACKAGE).as_posix() if inside else None
+    return _modules[file]
 
 
 def _start_of(code: CodeType) -> int:
