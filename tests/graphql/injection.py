@@ -16,6 +16,7 @@ is traced after it.
 """
 
 import dis
+import os
 import sys
 import threading
 from collections import Counter
@@ -31,7 +32,7 @@ from typing import Any, Final, NamedTuple
 import strawberry_response_cache
 
 _PACKAGE: Final = str(Path(strawberry_response_cache.__file__).parent)
-_GRAPHQL: Final = str(Path(_PACKAGE, "graphql"))
+_GRAPHQL: Final = str(Path(_PACKAGE, "graphql")) + os.sep
 _TRUSTED: Final = "graphql/_guard.py"
 """What catches the faults; nothing else of the package is trusted."""
 
@@ -57,7 +58,8 @@ class Depth(Enum):
     GRAPHQL = "graphql"
     """Each call of a function in `graphql/`, and of one in `core/` that `graphql/` calls itself."""
     CORE = "core"
-    """The calls inside `core/`."""
+    """Each call of a function in `core/`, as deep as it is, that is made on behalf of `graphql/`: in the
+    task or thread of a request, and not in tasks that serve several requests."""
 
 
 class Function(NamedTuple):
@@ -96,7 +98,7 @@ class Fault:
 
     Attributes:
         call: Which call raises.
-        occurrence: The how manieth of its kind; 1 is the first.
+        occurrence: Its number among calls of its kind; 1 is the first.
         when: At its start or its end.
     """
 
@@ -127,6 +129,7 @@ class Instrument:
     ended: set[tuple[Call, int]] = field(default_factory=set)
     chain: tuple[Function, ...] = ()
     others: frozenset[str] = frozenset()
+    _is_on: bool = False
 
     @property
     def is_reached(self) -> bool:
@@ -137,20 +140,22 @@ class Instrument:
     def tracing(self) -> Iterator[None]:
         """Trace this thread; what traced it before, such as coverage, goes on afterwards."""
         before, before_in_threads = sys.gettrace(), threading.gettrace()
+        self._is_on = True
         threading.settrace(self._on_call)
         sys.settrace(self._on_call)
         try:
             yield
         finally:
+            self._is_on = False  # threads that were started meanwhile go on asking
             sys.settrace(before)
-            threading.settrace(before_in_threads)  # type: ignore[arg-type] # None is what it was
+            threading.settrace(before_in_threads)
 
     def _on_call(self, frame: FrameType, _event: str, _arg: object) -> Any:
         # It is asked at every call of a Python function; nearly all of them are not the package's.
         code = frame.f_code
         file = code.co_filename
         module = _modules[file] if file in _modules else _module_of(file)
-        if module is None or not self._is_watched(module, frame.f_back):
+        if module is None or not self._is_on or not self._is_watched(module, frame.f_back):
             return None
         if frame.f_lasti > _start_of(code):
             return frame.f_trace  # resumed, not called
@@ -174,7 +179,7 @@ class Instrument:
         return frame.f_trace
 
     def _raise_at_end(self, frame: FrameType, event: str, _arg: object) -> Any:
-        if event == "return" and _is_ending(frame):
+        if event == "return" and self._is_on and _is_ending(frame):
             self._raise(frame)
         return self._raise_at_end
 
@@ -190,10 +195,15 @@ class Instrument:
             return False
         if module.startswith("graphql/"):
             return self.depth is Depth.GRAPHQL
+        if not module.startswith("core/"):
+            return False
         if self.depth is Depth.CORE:
-            return module.startswith("core/")
-        calling = None if caller is None else caller.f_code.co_filename
-        return calling is not None and calling.startswith(_GRAPHQL)
+            return any(_is_graphql(frame) for frame in _frames(caller))
+        return caller is not None and _is_graphql(caller)
+
+
+def _is_graphql(frame: FrameType) -> bool:
+    return frame.f_code.co_filename.startswith(_GRAPHQL)
 
 
 def _is_ending(frame: FrameType) -> bool:

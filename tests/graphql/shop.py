@@ -167,7 +167,8 @@ class Query:
     @strawberry.field
     def me(self, info: strawberry.Info) -> str | None:
         ran(info, f"me {info.context.user}")
-        return info.context.user
+        user: str | None = info.context.user
+        return user
 
     @cache_control(ttl=60, vary=["locale"])
     @strawberry.field
@@ -204,7 +205,7 @@ class Query:
         return "for members"
 
     @cache_control(ttl=60, scope=CacheScope.PUBLIC)
-    @strawberry.field(
+    @strawberry.field(  # type: ignore[untyped-decorator] # its overloads
         extensions=[PermissionExtension(permissions=[SignedIn()], fail_silently=True)]
     )
     def quiet(self, info: strawberry.Info) -> str | None:

@@ -6,17 +6,17 @@ at its end. Each time the answers have to be those of the same schema without th
 resolver may run more often, and the requests that follow have to be right as well: right for whoever
 asks, not older than a mutation, and without waiting for what the fault left behind.
 
-With `EXHAUSTIVE_FAULTS=1` the first three calls of each function fail instead of the first, and so do
-those inside the core, where a fault may change what is stored but no answer.
+By default each call fails in the first scenario that makes it. `EXHAUSTIVE_FAULTS=graphql` makes it fail
+in all of them, and its second and third occurrence as well; `EXHAUSTIVE_FAULTS=core` does so with the
+calls inside the core that are made on behalf of a request.
 """
 
 import asyncio
 import itertools
 import os
-import time
 import warnings
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias
@@ -32,7 +32,7 @@ from tests.graphql.injection import Depth, Fault, Instrument, When
 from tests.graphql.shop import Context, Store, cached_shop, plain_shop
 from tests.graphql.test_mutations_as_served import Socket
 
-EXHAUSTIVE: Final = bool(os.environ.get("EXHAUSTIVE_FAULTS"))
+EXHAUSTIVE: Final = os.environ.get("EXHAUSTIVE_FAULTS")
 PATIENCE: Final = 10
 """Seconds after which a request hangs; each takes milliseconds."""
 LEASE: Final = 60
@@ -266,7 +266,9 @@ class Scenario:
     @property
     def afterwards(self) -> tuple[Ask, ...]:
         """What is asked afterwards."""
-        again = (replace(ask, user=user) for user in self.others for ask in dict.fromkeys(self.asks))
+        again = (
+            replace(ask, user=user) for user in self.others for ask in dict.fromkeys(self.asks)
+        )
         return tuple(again) if self.later is None else self.later
 
     def __str__(self) -> str:
@@ -350,18 +352,32 @@ def differences(
             if a != e
         ]
         yield f"afterwards answered {numbers}"
-    for what, most in (expected.runs | played.runs).items():
-        if what.startswith("?"):
-            continue  # a check: it may run again
-        most, times = expected.runs[what], played.runs[what]
-        always = scenario.changes or what.startswith("!") or not scenario.before
-        least = most if scenario.changes or what.startswith("!") else min(most, int(always))
-        if not least <= times <= most:
-            yield f"ran {what} {times} times, not {least} to {most}"
+    yield from _wrong_numbers(scenario, expected.runs, played.runs)
     if RESTRICTING & {function.name for function in instrument.chain}:
         for what in expected.runs:
             if what.split()[0] in instrument.others and not played.later_runs[what]:
                 yield f"stored what {what} restricted"
+
+
+def _wrong_numbers(
+    scenario: Scenario, expected: Counter[str], played: Counter[str]
+) -> Iterator[str]:
+    """Say which resolvers ran more or less often than they may.
+
+    What changes something runs exactly as often as without a cache, and what is not in the cache at least
+    once: equal requests that come together may share it.
+    """
+    for what in expected | played:
+        if what.startswith("?"):
+            continue  # a check: it may run again
+        most, times = expected[what], played[what]
+        least = min(most, 1)
+        if scenario.changes or what.startswith("!"):
+            least = most
+        elif scenario.before:
+            least = 0
+        if not least <= times <= most:
+            yield f"ran {what} {times} times, not {least} to {most}"
 
 
 RESTRICTING: Final = {"restrict_cache", "skip_cache"}
@@ -373,6 +389,7 @@ READS: Final = (
     Ask("{ item(id: 1) { id stock } items { stock } }"),
     Ask("{ fresh listed { label } }"),
 )
+
 
 def queries(way: Way) -> Iterator[Scenario]:
     """Everything that a query can meet on its way; what is cheap to play comes first."""
@@ -391,9 +408,9 @@ def queries(way: Way) -> Iterator[Scenario]:
     )
     yield Scenario(way=way, asks=(Ask(NESTED),))
     yield Scenario(way=way, asks=(Ask("{ guarded members quiet }"),), others=("bob", None, "alice"))
-    yield Scenario(way=way, asks=(Ask("{ rates }"), Ask("{ draft }")))
-    yield Scenario(way=way, asks=(Ask("{ fresh rates draft }"),))
-    yield Scenario(way=way, asks=(Ask("{ skipped }"), Ask("{ fresh expired }")))
+    yield Scenario(way=way, asks=(Ask("{ draft }"),))
+    yield Scenario(way=way, asks=(Ask("{ skipped }"),))
+    yield Scenario(way=way, asks=(Ask("{ fresh rates draft expired }"),))
     yield Scenario(way=way, asks=(Ask("{ failing }"), Ask("{ fatal }"), Ask("{ fresh fatal }")))
     yield Scenario(way=way, asks=(Ask('{ listed { copies(mark: "a") broken } }'),))
     yield Scenario(way=way, asks=(Ask("{ listed { label maker { motto } } }"),))
@@ -604,14 +621,13 @@ async def _inject(
     instrument: Instrument,
     tally: Tally,
 ) -> None:
-    if os.environ.get("NOFAULT"): instrument = Instrument(Fault(call=instrument.fault.call,occurrence=99999,when=When.BEFORE))
-    with _noting_what_is_dropped() as dropped:
+    with _noting_errors_of_tasks() as noted:
         try:
             played = await theatre.play(scenario, instrument)
             wrong = list(differences(scenario, expected, played, instrument))
         except Exception as error:  # noqa: BLE001 - whatever is raised is noted, and fails the test
             wrong = [f"raised {error!r}"]
-    wrong += dropped
+    wrong += noted
     what = f"{instrument.fault} in {scenario}"
     tally.injected += 1
     if not instrument.is_reached:
@@ -623,18 +639,18 @@ async def _inject(
 
 
 @contextmanager
-def _noting_what_is_dropped() -> Iterator[list[str]]:
-    """Note coroutines that nobody awaits, and errors of tasks that nobody takes."""
-    dropped: list[str] = []
+def _noting_errors_of_tasks() -> Iterator[list[str]]:
+    """Note errors of tasks that nobody takes."""
+    noted: list[str] = []
     loop = asyncio.get_running_loop()
-    loop.set_exception_handler(lambda _, said: dropped.append(f"left to the loop: {said['message']}"))
-    with warnings.catch_warnings(record=True) as warned:
-        warnings.simplefilter("always", RuntimeWarning)
+    loop.set_exception_handler(lambda _, said: noted.append(f"left to the loop: {said['message']}"))
+    with warnings.catch_warnings():
+        # A fault at the end of a call drops what it returned: a coroutine is then never awaited.
+        warnings.filterwarnings("ignore", r"coroutine .* was never awaited", RuntimeWarning)
         try:
-            yield dropped
+            yield noted
         finally:
             loop.set_exception_handler(None)
-    dropped += [f"warned: {warning.message}" for warning in warned]
 
 
 @pytest.fixture(autouse=True)
@@ -645,13 +661,8 @@ def _without_resolver_errors(caplog: pytest.LogCaptureFixture) -> None:
 
 @pytest.mark.parametrize("group", GROUPS)
 async def test_no_fault_changes_an_answer(group: str, new_cache: NewCache) -> None:
-    began = time.perf_counter()
-    tally = await inject_all(GROUPS[group], new_cache, Depth.GRAPHQL)
-    if out := os.environ.get("FAULTS_OUT"):
-        with open(out, "a") as f:
-            f.write(f"## {group} {tally.injected} faults, {len(tally.missed)} missed, {len(tally.wrong)} fail, {time.perf_counter()-began:.2f} s\n")
-            f.writelines(x + "\n" for x in tally.wrong)
-            f.writelines("MISSED " + x + "\n" for x in tally.missed)
+    tally = await inject_all(GROUPS[group], new_cache, Depth(EXHAUSTIVE or "graphql"))
     assert tally.injected
-    assert tally.wrong == []
+    if tally.wrong:
+        pytest.fail(f"{len(tally.wrong)} of {tally.injected}:\n" + "\n".join(tally.wrong))
     assert tally.missed == []
