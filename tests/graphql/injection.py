@@ -16,6 +16,7 @@ is traced after it.
 """
 
 import dis
+import inspect
 import os
 import sys
 import threading
@@ -178,8 +179,10 @@ class Instrument:
             self.ended.add((call, occurrence))
         return frame.f_trace
 
-    def _raise_at_end(self, frame: FrameType, event: str, _arg: object) -> Any:
+    def _raise_at_end(self, frame: FrameType, event: str, returned: object) -> Any:
         if event == "return" and self._is_on and _is_ending(frame):
+            if inspect.iscoroutine(returned):
+                returned.close()  # nobody gets it, to await it
             self._raise(frame)
         return self._raise_at_end
 
