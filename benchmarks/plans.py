@@ -14,7 +14,7 @@ from graphql.execution.values import VariableValues, get_variable_values
 from strawberry.extensions import ParserCache, ValidationCache
 
 from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
-from strawberry_response_cache.graphql._extension import setting_of
+from strawberry_response_cache.graphql._adoption import setting_of
 from strawberry_response_cache.graphql._key import operation_key, sent_variables
 from strawberry_response_cache.graphql._plan import Plans
 

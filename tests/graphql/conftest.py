@@ -1,12 +1,14 @@
 """A ledger over each kind of server."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import strawberry
 
 from strawberry_response_cache import ResponseCache, ResponseCacheExtension
+from strawberry_response_cache.core._interval import Interval
+from strawberry_response_cache.graphql._guard import faults
 from tests.graphql.ledger import Ledger, Mutation, Query
 
 
@@ -39,3 +41,15 @@ def make_ledger(cache: ResponseCache) -> Callable[..., Ledger]:
 @pytest.fixture
 def ledger(make_ledger: Callable[..., Ledger]) -> Ledger:
     return make_ledger()
+
+
+@pytest.fixture(autouse=True)
+def _no_caught_faults(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[None]:
+    """Fail a test in which a fault of this package was caught, unless the test is about faults."""
+    monkeypatch.setattr(faults, "_log", Interval())
+    before = faults.count
+    yield
+    if request.node.get_closest_marker("faults") is None:
+        assert faults.count == before, "a fault of this package was caught; the log names it"

@@ -34,8 +34,20 @@ import strawberry_response_cache
 
 _PACKAGE: Final = str(Path(strawberry_response_cache.__file__).parent)
 _GRAPHQL: Final = str(Path(_PACKAGE, "graphql")) + os.sep
-_TRUSTED: Final = "graphql/_guard.py"
-"""What catches the faults; nothing else of the package is trusted."""
+_TRUSTED: Final = frozenset({"graphql/_guard.py", "graphql/_executor.py"})
+"""What catches the faults, and the executor that hands itself to it."""
+_CALLERS: Final = ("strawberry.", "graphql.", "tests.graphql.shop")
+"""Whose calls are entrances. A fault in an entrance itself is in no guard: it holds the guard, and no more."""
+_ENTRANCES: Final = frozenset(
+    {
+        "RequestHooks.__init__",
+        "RequestHooks.on_execute",
+        "RequestHooks.on_operation",
+        "RequestHooks.on_parse",
+        "RequestHooks.on_validate",
+    }
+)
+"""Entrances that Strawberry calls through `contextlib`, and the one that only assigns."""
 
 _RETURNS: Final = frozenset(
     dis.opmap[name] for name in ("RETURN_VALUE", "RETURN_CONST") if name in dis.opmap
@@ -158,6 +170,8 @@ class Instrument:
         module = _modules[file] if file in _modules else _module_of(file)
         if module is None or not self._is_on or not self._is_watched(module, frame.f_back):
             return None
+        if code.co_qualname in _ENTRANCES or _is_called_from_outside(frame.f_back):
+            return None
         if frame.f_lasti > _start_of(code):
             return frame.f_trace  # resumed, not called
         call = Call(Function(module, code.co_qualname), _function_of(frame.f_back))
@@ -194,7 +208,7 @@ class Instrument:
         raise InjectedFaultError
 
     def _is_watched(self, module: str, caller: FrameType | None) -> bool:
-        if module == _TRUSTED:
+        if module in _TRUSTED:
             return False
         if module.startswith("graphql/"):
             return self.depth is Depth.GRAPHQL
@@ -207,6 +221,11 @@ class Instrument:
 
 def _is_graphql(frame: FrameType) -> bool:
     return frame.f_code.co_filename.startswith(_GRAPHQL)
+
+
+def _is_called_from_outside(caller: FrameType | None) -> bool:
+    """Whether Strawberry, graphql-core or a resolver calls."""
+    return caller is not None and str(caller.f_globals.get("__name__")).startswith(_CALLERS)
 
 
 def _is_ending(frame: FrameType) -> bool:

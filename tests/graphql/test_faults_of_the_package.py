@@ -32,6 +32,8 @@ from tests.graphql.injection import Depth, Fault, Instrument, When
 from tests.graphql.shop import Context, Store, cached_shop, plain_shop
 from tests.graphql.test_mutations_as_served import Socket
 
+pytestmark = pytest.mark.faults
+
 EXHAUSTIVE: Final = os.environ.get("EXHAUSTIVE_FAULTS")
 PATIENCE: Final = 10
 """Seconds after which a request hangs; each takes milliseconds."""

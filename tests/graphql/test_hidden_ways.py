@@ -333,6 +333,7 @@ async def test_a_short_ttl_of_one_member_is_not_lost_to_a_silent_one(
     assert (said["ttl"], said["limitedBy"]) == (expected, "Shop.offer")
 
 
+@pytest.mark.faults
 async def test_a_fault_of_the_cache_is_not_the_requests(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -385,7 +385,7 @@ async def test_without_a_tenant_the_purge_is_logged_and_the_mutation_answers(
     bank.data["broken"] = Data({1: Row(1, "x")})
     result = await bank.ask(POST, tenant="broken")
     assert result.errors is None
-    assert "has no tenant" in caplog.text
+    assert "tenant is not known" in caplog.text
 
 
 # -- How much is named ---------------------------------------------------------------------------------

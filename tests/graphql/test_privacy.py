@@ -152,13 +152,14 @@ async def test_a_function_of_the_context_that_raises_costs_the_cache_and_not_the
     assert "s3cret" not in caplog.text
 
 
-async def test_an_async_function_of_the_context_is_refused_not_trusted(
+async def test_an_async_function_of_the_context_is_refused_without_an_event_loop(
     make_ledger: Callable[..., Ledger],
 ) -> None:
     async def session(_: object) -> str:
         return "everyone"
 
-    assert reason(await make_ledger(session=session).ask("{ me }")) == "context_failed"
+    ledger = make_ledger(session=session)
+    assert reason(ledger.ask_sync("{ me }")) == "context_failed"
 
 
 async def test_varied_values_are_part_of_the_key_only_where_a_field_names_them(

@@ -6,7 +6,8 @@ batch by themselves in an event loop; in a thread, where one field is executed a
 an object or a list are read together here.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
 from typing import Any, TypeAlias
 
 from graphql import GraphQLNonNull, GraphQLObjectType, is_object_type
@@ -17,6 +18,7 @@ from strawberry_response_cache.core import ResponseCache
 from strawberry_response_cache.core._ahead import Ahead
 from strawberry_response_cache.core._flights import leading_flights
 from strawberry_response_cache.core._observer import Subject
+from strawberry_response_cache.graphql._guard import Execution, Guard, Later
 from strawberry_response_cache.graphql._passage import Admitted
 
 AdmittedField: TypeAlias = Callable[[GraphQLObjectType, object, Any, Any], Admitted | None]
@@ -32,6 +34,7 @@ class Foresight:
         ahead: Where to leave what is found.
         cache: The tenant's; None if it cannot be told, and nothing is looked up.
         subject: On whose behalf.
+        guard: The guard of the request.
     """
 
     __slots__ = (
@@ -41,6 +44,7 @@ class Foresight:
         "_complete_list",
         "_execute_fields",
         "_executor",
+        "_guard",
         "_subject",
     )
 
@@ -48,15 +52,18 @@ class Foresight:
         self,
         executor: Executor[Any],
         admitted: AdmittedField,
+        *,
         ahead: Ahead,
         cache: ResponseCache | None,
         subject: Subject,
+        guard: Guard,
     ) -> None:
         self._executor = executor
         self._admitted = admitted
         self._ahead = ahead
         self._cache = cache
         self._subject = subject
+        self._guard = guard
         self._execute_fields = executor.execute_fields
         self._complete_list = executor.complete_list_value
 
@@ -64,33 +71,44 @@ class Foresight:
 
     def root_fields(self, parent: Any, source: Any, path: Any, grouped: Any, position: Any) -> Any:  # noqa: ANN401 - graphql-core's
         """Look the root fields up, then execute them; others are executed."""
-        if path is not None or self._cache is None:
+        cache = self._cache
+        if path is not None or cache is None:
             return self._execute_fields(parent, source, path, grouped, position)
-        return self._begin(self._cache, parent, source, grouped, position)
+        execute = partial(self._execute_fields, parent, source, path, grouped, position)
+        look_up = partial(self._look_up_root, cache, parent, source, grouped)
+        return self._guard.around(execute, lambda run: Later(partial(self._begin, look_up, run)))
 
-    async def _begin(
+    async def _look_up_root(
         self,
         cache: ResponseCache,
         parent: Any,  # noqa: ANN401 - graphql-core's
         source: Any,  # noqa: ANN401 - graphql-core's
         grouped: Any,  # noqa: ANN401 - graphql-core's
-        position: Any,  # noqa: ANN401 - graphql-core's
-    ) -> Any:  # noqa: ANN401 - graphql-core's
+    ) -> None:
         keys = [each.keys for each in self._of(parent, source, grouped, None)]
         await cache._runs.look_ahead(self._ahead, keys, self._subject, first=True)  # noqa: SLF001 - a client of the port
+
+    async def _begin(
+        self, look_up: Callable[[], Coroutine[Any, Any, None]], execution: Execution
+    ) -> Any:  # noqa: ANN401 - graphql-core's
+        await look_up()
         with leading_flights(self._ahead.collector):
-            executed = self._execute_fields(parent, source, None, grouped, position)
-            return await executed if self._executor.is_awaitable(executed) else executed
+            return await execution.run()
 
     # -- In a thread: the root, each object, each list -------------------------------------------------
 
     def fields(self, parent: Any, source: Any, path: Any, grouped: Any, position: Any) -> Any:  # noqa: ANN401 - graphql-core's
         """Look the fields of one object up, then execute them."""
-        self._look_up(list(self._of(parent, source, grouped, path)), first=path is None)
-        if path is not None:
-            return self._execute_fields(parent, source, path, grouped, position)
-        with leading_flights(self._ahead.collector):
-            return self._execute_fields(parent, source, path, grouped, position)
+
+        def answer(execution: Execution) -> Any:  # noqa: ANN401 - graphql-core's
+            self._look_up(list(self._of(parent, source, grouped, path)), first=path is None)
+            if path is not None:
+                return execution.start()
+            with leading_flights(self._ahead.collector):
+                return execution.start()
+
+        execute = partial(self._execute_fields, parent, source, path, grouped, position)
+        return self._guard.around(execute, answer)
 
     def items(  # noqa: PLR0917 - graphql-core's
         self,
@@ -101,10 +119,18 @@ class Foresight:
         result: Any,  # noqa: ANN401 - whatever resolvers return
         position: Any,  # noqa: ANN401 - graphql-core's
     ) -> Any:  # noqa: ANN401 - graphql-core's
-        """Look the fields of all objects of a list up, then complete them.
+        """Look the fields of all objects of a list up, then complete them."""
+        self._guard.step(self._look_up_items, kind, details, path, result)
+        return self._complete_list(kind, details, info, path, result, position)
 
-        Which fields objects of an abstract type have shows only one by one.
-        """
+    def _look_up_items(
+        self,
+        kind: Any,  # noqa: ANN401 - graphql-core's
+        details: Any,  # noqa: ANN401 - graphql-core's
+        path: Any,  # noqa: ANN401 - graphql-core's
+        result: Any,  # noqa: ANN401 - whatever resolvers return
+    ) -> None:
+        """Look up what a list holds; which fields objects of an abstract type have shows one by one."""
         item = kind.of_type
         if isinstance(item, GraphQLNonNull):
             item = item.of_type
@@ -115,7 +141,6 @@ class Foresight:
                 [each for source in objects for each in self._of(item, source, grouped, path)],
                 first=False,
             )
-        return self._complete_list(kind, details, info, path, result, position)
 
     def _of(
         self,

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
-from uuid import UUID
 
 from graphql import GraphQLObjectType
 from strawberry.relay import Node
@@ -111,8 +110,8 @@ def identity_of(source: object, attribute: str) -> str | None:
     """Return what identifies an object, as text; None if nothing does."""
     try:
         value: Any = getattr(source, attribute, None)
-    except Exception:  # noqa: BLE001 - an attribute of the user's own class, which may do anything
+        if value is None and isinstance(source, dict):
+            value = source.get(attribute)
+        return plain_identity(value)
+    except Exception:  # noqa: BLE001 - an object of the user's own class, which may do anything
         return None
-    if value is None and isinstance(source, dict):
-        value = source.get(attribute)
-    return plain_identity(value) if isinstance(value, str | int | UUID) else None

@@ -5,37 +5,25 @@ The lookup happens here, in the execution phase: after every extension's operati
 validation hooks, with the variables coerced, and beside any executor of the user's own.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
-from graphql import DocumentNode, GraphQLError, GraphQLSchema, OperationType
+from graphql import DocumentNode, ExecutionResult, GraphQLError, GraphQLSchema, OperationType
 from graphql.execution import Executor
 from strawberry.schema import BaseSchema, Schema
+from strawberry.schema.schema import validate_document
 
+from strawberry_response_cache.graphql._foreign import own_executors
 from strawberry_response_cache.graphql._run import Run
 
-_announced: ContextVar[Run | None] = ContextVar("announced_run", default=None)
-
-
-@contextmanager
-def announced(run: Run) -> Iterator[None]:
-    """Announce a run to the executor that is built for it, in this task or thread, just after."""
-    before = _announced.get()
-    _announced.set(run)
-    try:
-        yield
-    finally:
-        # Not by token: a stream may be resumed in another context.
-        _announced.set(before)
+announced_run: Final[ContextVar[Run | None]] = ContextVar("announced_run", default=None)
+"""The run that the executor belongs to that is built next, in this task or thread."""
 
 
 class CachingExecutor(Executor[Any]):
     """Asks the announced run for an answer; without one it executes as its base does."""
 
-    caches = True
     _run: Run | None = None
 
     @classmethod
@@ -48,19 +36,41 @@ class CachingExecutor(Executor[Any]):
     ) -> "list[GraphQLError] | Executor[Any]":
         """Build the executor, and take the run if it was announced for this very document."""
         executor = super().build(schema, document, *args, **kwargs)
-        run = _announced.get()
-        if isinstance(executor, cls) and run is not None and run.belongs_to(schema, document):
+        run = announced_run.get()
+        if not isinstance(executor, cls) or run is None:
+            return executor
+        if run.guard.step(run.belongs_to, schema, document):
             executor._run = run  # noqa: SLF001 - its own constructor
             is_stream = executor.operation.operation is OperationType.SUBSCRIPTION
-            if is_stream and (errors := run.errors_now()):
-                return errors  # its source would run before `execute_operation` is asked
+            if is_stream:  # its source would run before `execute_operation` is asked
+                errors = run.guard.step(run.errors_now)
+                return (_judged(run) if errors is None else errors) or executor
         return executor
 
     def execute_operation(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - handed on
         """Answer from the cache, or execute."""
         run, self._run = self._run, None
-        execute: Callable[[], Any] = partial(super().execute_operation, *args, **kwargs)
-        return execute() if run is None else run.answer(self, execute)
+        execute = partial(super().execute_operation, *args, **kwargs)
+        if run is None:
+            return execute()
+
+        def judged_execute() -> Any:  # noqa: ANN401 - a result or an awaitable of one
+            errors = [] if run.is_judged else _judged(run)
+            return ExecutionResult(None, errors) if errors else execute()
+
+        return run.guard.around(judged_execute, partial(run.answer, self))
+
+
+def _judged(run: Run) -> list[GraphQLError]:
+    """Validate what is executed, where a fault kept this package from saying whether it was."""
+    context = run.context
+    if context.graphql_document is None or not context.validation_rules:
+        return []
+    schema = context.schema._schema  # noqa: SLF001 - Strawberry's name for it
+    return list(validate_document(schema, context.graphql_document, context.validation_rules))
+
+
+own_executors.add(CachingExecutor)
 
 
 def install(schema: BaseSchema) -> None:
@@ -69,6 +79,6 @@ def install(schema: BaseSchema) -> None:
         return
     base = schema.execution_context_class
     if not issubclass(base, CachingExecutor):
-        schema.execution_context_class = type(
-            f"Caching{base.__name__}", (CachingExecutor, base), {"caches": True}
-        )
+        made = type(f"Caching{base.__name__}", (CachingExecutor, base), {})
+        own_executors.add(made)
+        schema.execution_context_class = made

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from graphql import (
     ExecutableDefinitionNode,
+    FieldNode,
     GraphQLObjectType,
     OperationType,
     SelectionSetNode,
@@ -16,19 +17,28 @@ from graphql.execution import Executor
 from strawberry.schema import Schema
 from strawberry.schema.schema import validate_document
 
-from strawberry_response_cache.graphql._context import Options
-from strawberry_response_cache.graphql._extension import ResponseCacheExtension, setting_of
+from strawberry_response_cache.graphql._adoption import raise_mistakes, setting_of
+from strawberry_response_cache.graphql._extension import ResponseCacheExtension
 from strawberry_response_cache.graphql._foreign import problem_of_executor, problem_of_hooks
 from strawberry_response_cache.graphql._hints import CacheScope
+from strawberry_response_cache.graphql._options import Options
 from strawberry_response_cache.graphql._plan import Setting
-from strawberry_response_cache.graphql._policy import demand_of, problem_of_unknown, work_out_policy
+from strawberry_response_cache.graphql._policy import (
+    Life,
+    Policy,
+    demand_of,
+    problem_of_unknown,
+    work_out_field_policy,
+    work_out_policy,
+)
 from strawberry_response_cache.graphql._reasons import Problem, Reason
+from strawberry_response_cache.graphql._rules import FieldRule
 from strawberry_response_cache.graphql._selected import Selected
 
 _MOST_FIELDS: Final = 5_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainedField:
     """What one selected field demands of the operation.
 
@@ -42,6 +52,8 @@ class ExplainedField:
         advice: What to write to change that.
         never_stored: Types with ``ttl=0`` that it can return among others: a response that really
             holds such an object is not stored.
+        own_ttl: Seconds for which it is kept in an entry of its own; None if it has none here.
+        own_scope: The scope of that entry.
         fields: What is selected below it.
     """
 
@@ -52,10 +64,12 @@ class ExplainedField:
     reason: Reason | None
     advice: str
     never_stored: tuple[str, ...] = ()
+    own_ttl: float | None = None
+    own_scope: CacheScope | None = None
     fields: "tuple[ExplainedField, ...]" = field(default=(), repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
     """What the annotations of a schema come to for one operation; printed, it is a readable tree.
 
@@ -137,6 +151,7 @@ def explain(
     """
     options = _options_of(schema)
     setting = setting_of(schema, options, default_ttl=default_ttl)
+    raise_mistakes(setting.mistakes)
     document = parse(query)
     for error in validate_document(setting.schema, document, tuple(specified_rules)):
         raise error
@@ -150,9 +165,7 @@ def explain(
         raise executor[0]
     if executor.operation.operation is not OperationType.QUERY:
         is_mutation = executor.operation.operation is OperationType.MUTATION
-        reason = Reason.MUTATION if is_mutation else Reason.SUBSCRIPTION
-        advice = f"{'Mutations' if is_mutation else 'Subscriptions'} always run."
-        return Explanation(False, None, None, reason, None, advice, ())  # noqa: FBT003 - cacheable
+        return _not_cached(Problem(Reason.MUTATION if is_mutation else Reason.SUBSCRIPTION), ())
     return _explained(schema, setting, options, executor)
 
 
@@ -187,19 +200,35 @@ def _explained(
         )
     selected = Selected(setting.schema, executor.fragment_definitions, variables)
     root = setting.schema.query_type
-    fields = () if root is None else _Tree(setting, selected).below(operation, root)
+    around = None if problem is not None else policy.life
+    fields = () if root is None else _Tree(setting, selected, around).below(operation, root)
     if problem is not None:
-        return Explanation(
-            False,  # noqa: FBT003 - cacheable
-            None,
-            None,
-            problem.reason,
-            problem.coordinate,
-            problem.advice,
-            fields,
-        )
-    scope = CacheScope.PRIVATE if is_private else CacheScope.PUBLIC
-    return Explanation(True, policy.ttl, scope, None, policy.limited_by, "", fields)  # noqa: FBT003 - cacheable
+        return _not_cached(problem, fields)
+    return Explanation(
+        cacheable=True,
+        ttl=policy.ttl,
+        scope=_scope(is_private=is_private),
+        reason=None,
+        limited_by=policy.limited_by,
+        advice="",
+        fields=fields,
+    )
+
+
+def _not_cached(problem: Problem, fields: tuple[ExplainedField, ...]) -> Explanation:
+    return Explanation(
+        cacheable=False,
+        ttl=None,
+        scope=None,
+        reason=problem.reason,
+        limited_by=problem.coordinate,
+        advice=problem.advice,
+        fields=fields,
+    )
+
+
+def _scope(*, is_private: bool) -> CacheScope:
+    return CacheScope.PRIVATE if is_private else CacheScope.PUBLIC
 
 
 def _problem_around(schema: Schema, options: Options | None) -> Problem | None:
@@ -215,6 +244,7 @@ def _problem_around(schema: Schema, options: Options | None) -> Problem | None:
 class _Tree:
     setting: Setting
     selected: Selected
+    around: Life | None
     _count: int = 0
 
     def below(
@@ -225,7 +255,7 @@ class _Tree:
     def _fields(
         self, selection_sets: list[SelectionSetNode], parent: GraphQLObjectType, *, is_root: bool
     ) -> Iterator[ExplainedField]:
-        merged: dict[tuple[str, str], list[SelectionSetNode]] = {}
+        merged: dict[tuple[str, str], list[FieldNode]] = {}
         pending = list(selection_sets)
         seen = set(map(id, pending))
 
@@ -238,20 +268,18 @@ class _Tree:
             for node in self.selected.fields(pending.pop(0), parent, add):
                 name = node.name.value
                 shown = node.alias.value if node.alias else name
-                below = merged.setdefault((shown, name), [])
-                if node.selection_set is not None:
-                    below.append(node.selection_set)
-        for (shown, name), below in merged.items():
+                merged.setdefault((shown, name), []).append(node)
+        for (shown, name), nodes in merged.items():
             self._count += 1
             if name != "__typename" and self._count <= _MOST_FIELDS:
-                yield self._field(shown, name, parent, below, is_root=is_root)
+                yield self._field(shown, name, parent, nodes, is_root=is_root)
 
     def _field(
         self,
         shown: str,
         name: str,
         parent: GraphQLObjectType,
-        below: list[SelectionSetNode],
+        nodes: list[FieldNode],
         *,
         is_root: bool,
     ) -> ExplainedField:
@@ -260,8 +288,15 @@ class _Tree:
             problem = problem_of_unknown(parent, name)
             coordinate = f"{parent.name}.{name}"
             return ExplainedField(
-                shown, coordinate, None, CacheScope.PUBLIC, problem.reason, problem.advice
+                name=shown,
+                coordinate=coordinate,
+                ttl=None,
+                scope=CacheScope.PUBLIC,
+                reason=problem.reason,
+                advice=problem.advice,
             )
+        below = [node.selection_set for node in nodes if node.selection_set is not None]
+        own = self._own_policy(rule, nodes, is_root=is_root)
         demand = demand_of(rule, self.setting.defaults, is_root=is_root)
         fields = [
             each
@@ -269,15 +304,34 @@ class _Tree:
             for each in self._fields(below, possible, is_root=False)
         ]
         return ExplainedField(
-            shown,
-            rule.coordinate,
-            demand.ttl,
-            CacheScope.PRIVATE if demand.private else CacheScope.PUBLIC,
-            None if demand.problem is None else demand.problem.reason,
-            "" if demand.problem is None else demand.problem.advice,
-            tuple(sorted(rule.never_stored)),
-            tuple(fields),
+            name=shown,
+            coordinate=rule.coordinate,
+            ttl=demand.ttl,
+            scope=_scope(is_private=demand.private),
+            reason=None if demand.problem is None else demand.problem.reason,
+            advice="" if demand.problem is None else demand.problem.advice,
+            never_stored=tuple(sorted(rule.never_stored)),
+            own_ttl=None if own is None else own.ttl,
+            own_scope=None if own is None else _scope(is_private=own.private_by is not None),
+            fields=tuple(fields),
         )
+
+    def _own_policy(
+        self, rule: FieldRule, nodes: list[FieldNode], *, is_root: bool
+    ) -> Policy | None:
+        """Return the policy of the entry that a field has of its own in this operation."""
+        if not rule.by_itself:
+            return None
+        policy = work_out_field_policy(
+            self.setting.rules,
+            rule,
+            nodes,
+            selected=self.selected,
+            defaults=self.setting.defaults,
+            is_root=is_root,
+        )
+        outlives = self.around is None or policy.life.outlives(self.around)
+        return policy if policy.problem is None and outlives else None
 
 
 def _lines(fields: tuple[ExplainedField, ...], indent: str) -> Iterator[str]:
@@ -296,6 +350,9 @@ def line_of(explained: ExplainedField) -> str:
     if explained.scope is CacheScope.PRIVATE:
         said.append("PRIVATE")
     said.extend(f"never stored with a {name}" for name in explained.never_stored)
+    if explained.reason is not None and explained.own_ttl is not None:
+        scope = ", PRIVATE" if explained.own_scope is CacheScope.PRIVATE else ""
+        said.append(f"but with an entry of its own for {_seconds(explained.own_ttl)}{scope}")
     return ", ".join(said)
 
 

@@ -1,37 +1,34 @@
 """`ResponseCacheExtension`: the configured object that is registered with a schema as it is."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
-from typing import Any, Literal, NamedTuple, NoReturn
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Literal, NoReturn, Self
 
 from strawberry.extensions import SchemaExtension
 from strawberry.schema import BaseSchema
-from strawberry.types import ExecutionContext
-from strawberry.utils.await_maybe import AwaitableOrValue
 
 from strawberry_response_cache.core import CacheConfigurationError, ResponseCache
 from strawberry_response_cache.core._duration import Duration, seconds
-from strawberry_response_cache.graphql._context import (
+from strawberry_response_cache.graphql._adoption import Adopted, adopt, raise_mistakes
+from strawberry_response_cache.graphql._guard import faults
+from strawberry_response_cache.graphql._hooks import RequestHooks
+from strawberry_response_cache.graphql._options import (
+    InvalidationOptions,
     OnCommit,
     Options,
-    PurgeOptions,
     Reach,
     Session,
     Switch,
     Tenant,
+    Vary,
 )
-from strawberry_response_cache.graphql._documents import Documents, Preparation
-from strawberry_response_cache.graphql._executor import announced, install
-from strawberry_response_cache.graphql._plan import Plans, Setting
 from strawberry_response_cache.graphql._policy import Defaults
-from strawberry_response_cache.graphql._rules import SchemaRules
-from strawberry_response_cache.graphql._run import Run
 
-_ADOPTED = "_response_cache"
+_ADOPTED: Final = "_response_cache"
+_MOST_TRIES: Final = 3
 
-_AS_IT_IS = (
-    "Register the ResponseCacheExtension as it is, not in a lambda:\n\n"
+_AS_IT_IS: Final = (
+    "Register a ResponseCacheExtension as it is, neither the class nor a lambda:\n\n"
     "    extension = ResponseCacheExtension(cache, tenant=...)\n"
     "    schema = strawberry.Schema(Query, extensions=[extension])"
 )
@@ -46,15 +43,18 @@ class ResponseCacheExtension:
     Args:
         cache: Where responses are kept.
         tenant: Returns the tenant of a request's context (a string, an int or a UUID); None for a
-            service without tenants.
-        session: Returns what identifies the user of a request's context, for PRIVATE data; what is
-            None, empty or false is no session, and such a request's PRIVATE responses are not cached.
+            service without tenants. It may be async, as ``session`` and ``vary`` may be, where the
+            operation is. Each is called once per operation, before its first resolver.
+        session: Returns what identifies the user of a request's context and whatever else decides
+            what that user may see (the scopes of a token, an impersonation), for PRIVATE data. None,
+            an empty and a false value are no session, and such a request's PRIVATE responses are not
+            cached.
         vary: Names and functions of the context; a field names in ``cache_control(vary=[...])``
             which of these values it depends on.
         default_ttl: Seconds for objects without a hint, as in Apollo's server; None, the default,
             caches only what carries a hint.
-        enabled: Whether the cache is on: a bool, or a function of the context. With False, mutations
-            purge nothing either; with a function they always do.
+        enabled: Whether the cache is on: a bool, or a function of the context. Off means that nothing
+            is read or stored; mutations still invalidate, since other processes may be on.
         debug: Whether responses carry ``extensions.responseCache``, which says what the cache did
             and why: a bool, or a function of the context.
         schema_name: Keeps apart two schemas that share a cache's prefix.
@@ -95,13 +95,23 @@ class ResponseCacheExtension:
         {'motto': 'once'} hit
     """
 
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """See that this is not Strawberry, which calls what is registered without arguments.
+
+        Raises:
+            CacheConfigurationError: If it is: the class was registered, and not an extension.
+        """
+        if not args and not kwargs:
+            raise CacheConfigurationError(_AS_IT_IS)
+        return super().__new__(cls)
+
     def __init__(
         self,
         cache: ResponseCache,
         *,
         tenant: Tenant | None,
         session: Session | None = None,
-        vary: Mapping[str, Callable[[Any], Any]] | None = None,
+        vary: Mapping[str, Vary] | None = None,
         default_ttl: Duration | None = None,
         enabled: Switch = True,
         debug: Switch = False,
@@ -172,17 +182,18 @@ class ResponseCacheExtension:
             schema_name=schema_name,
             trusted=_trusted(trusted_extensions),
             shares_root_value=root_value == "shared",
-            purges=PurgeOptions(
-                invalidate_on_mutation,
-                on_commit,
-                None if purge_again is None else seconds(purge_again, "purge_again"),
+            invalidation=InvalidationOptions(
+                reach=invalidate_on_mutation,
+                on_commit=on_commit,
+                again_after=None if purge_again is None else seconds(purge_again, "purge_again"),
             ),
         )
         self._lock = threading.Lock()
+        self._tries = 0
 
     def __call__(self) -> SchemaExtension:
         """Return the extension of one request; Strawberry calls this."""
-        return _RequestExtension(self)
+        return RequestHooks(self._options, self._adopt)
 
     def __repr__(self) -> str:
         """Name the cache, and nothing that a request brought."""
@@ -198,6 +209,11 @@ class ResponseCacheExtension:
         # Strawberry sets it on what a factory returned: this object came out of a lambda.
         raise CacheConfigurationError(_AS_IT_IS)
 
+    @property
+    def faults(self) -> int:
+        """How many faults of this package were caught in this process; each request was answered."""
+        return faults.count
+
     def check(self, schema: BaseSchema) -> None:
         """Check every annotation of a schema, such as once at start.
 
@@ -206,135 +222,37 @@ class ResponseCacheExtension:
 
         Raises:
             CacheConfigurationError: If annotations are wrong; it lists all of them, each with its
-                coordinate. The same is raised when the schema is first used.
+                coordinate. Without this call they are logged as one ERROR when the schema is first
+                used, and its requests are answered without the cache.
         """
         if self not in getattr(schema, "extensions", ()):
             msg = f"This extension is not registered with the schema. {_AS_IT_IS}"
             raise CacheConfigurationError(msg)
-        self._adopt(schema)
+        raise_mistakes(self._adopted(schema).mistakes)
 
-    def _adopt(self, schema: BaseSchema) -> "Adopted":
-        """Return what is known of a schema; its rules are worked out and its executor set the first time."""
+    def _adopt(self, schema: BaseSchema) -> Adopted | None:
+        """Return what is known of a schema; None if it could not be worked out several times."""
         adopted: Adopted | None = vars(schema).get(_ADOPTED)
-        if adopted is None:
-            others = [
-                e
-                for e in getattr(schema, "extensions", ())
-                if isinstance(e, ResponseCacheExtension)
-            ]
-            if len(others) > 1:
-                msg = "A schema takes one ResponseCacheExtension; two would answer for each other."
-                raise CacheConfigurationError(msg)
-            with self._lock:
-                adopted = vars(schema).get(_ADOPTED)
-                if adopted is None:
-                    adopted = Adopted(Plans(setting_of(schema, self._options)), Documents())
-                    install(schema)
-                    # On the schema, whose types they hold: they go when it goes.
-                    vars(schema)[_ADOPTED] = adopted
+        if adopted is not None or self._tries >= _MOST_TRIES:
+            return adopted
+        self._tries += 1
+        adopted = self._adopted(schema)
+        self._tries = 0
         return adopted
 
-
-class Adopted(NamedTuple):
-    """What is known of one schema, for all requests."""
-
-    plans: Plans
-    documents: Documents
-
-
-def setting_of(
-    schema: BaseSchema, options: Options | None, *, default_ttl: float | None = None
-) -> Setting:
-    """Work out the rules of a schema.
-
-    Args:
-        schema: A Strawberry schema.
-        options: Those of its extension; None where it has none.
-        default_ttl: Instead of the extension's, in seconds.
-
-    Raises:
-        CacheConfigurationError: If annotations are wrong, or the ttl is no duration.
-    """
-    executable = schema._schema  # type: ignore[attr-defined] # noqa: SLF001 - Strawberry's name for it
-    rules = SchemaRules(
-        executable,
-        known_vary=None if options is None else options.vary,
-        trusted=frozenset() if options is None else options.trusted,
-        converts_exceptions=bool(getattr(schema, "exception_handlers", ())),
-    )
-    defaults = Defaults() if options is None else options.defaults
-    if default_ttl is not None:
-        defaults = replace(defaults, ttl=seconds(default_ttl, "default_ttl"))
-    return Setting(executable, rules, defaults, "" if options is None else options.schema_name)
-
-
-class _RequestExtension(SchemaExtension):
-    """The part of the extension that lives for one request and only connects the others."""
-
-    def __init__(self, extension: ResponseCacheExtension) -> None:
-        self._extension = extension
-        self._run: Run | None = None
-
-    @property
-    def execution_context(self) -> ExecutionContext:
-        """Strawberry's execution context."""
-        return self._execution_context
-
-    @execution_context.setter
-    def execution_context(self, context: ExecutionContext) -> None:  # pyright: ignore[reportIncompatibleVariableOverride] # Strawberry only assigns and reads it
-        # Set before anything of the request runs: early enough to exchange the schema's executor.
-        self._execution_context = context
-        self._adopted = self._extension._adopt(context.schema)  # noqa: SLF001 - one module
-        self._preparation = Preparation(self._adopted.documents, context)
-
-    def on_parse(self) -> Iterator[None]:
-        """Bring the parsed document, if the text was seen before."""
-        self._preparation.parse()
-        yield
-
-    def on_validate(self) -> Iterator[None]:
-        """Bring the verdict, if these rules judged that document before."""
-        self._preparation.validate()
-        yield
-
-    def on_execute(self) -> Iterator[None]:
-        """Announce the run to the executor that Strawberry builds next."""
-        options = self._extension._options  # noqa: SLF001 - one module
-        self._run = Run(options, self._adopted.plans, self._preparation, self._execution_context)
-        with announced(self._run):
-            yield
-
-    def on_operation(self) -> Iterator[None]:
-        """Purge what a mutation changed when it is over, whatever becomes of its answer.
-
-        It is done once more when the answer is made: an extension around this one may commit
-        what the mutation left in a session, and of a stream the answer was made before this.
-        """
-        try:
-            yield
-        finally:
-            if self._run is not None:
-                self._run.settle_early()
-
-    def get_results(self) -> AwaitableOrValue[dict[str, Any]]:
-        """Purge what a mutation changed, and say what the cache did, if the extension is debugged.
-
-        Strawberry asks for this after the teardown of every extension, and before it answers.
-        """
-        run = self._run
-        if run is not None and run.is_async:
-            return self._settled(run)
-        if run is not None:
-            run.settle_sync()
-        return self._said()
-
-    async def _settled(self, run: Run) -> dict[str, Any]:
-        await run.settle()
-        return self._said()
-
-    def _said(self) -> dict[str, Any]:
-        said = None if self._run is None else self._run.for_people()
-        return {} if said is None else {"responseCache": said}
+    def _adopted(self, schema: BaseSchema) -> Adopted:
+        with self._lock:
+            adopted: Adopted | None = vars(schema).get(_ADOPTED)
+            if adopted is None:
+                registered = [
+                    each
+                    for each in getattr(schema, "extensions", ())
+                    if isinstance(each, ResponseCacheExtension)
+                ]
+                adopted = adopt(schema, self._options, RequestHooks, registered=len(registered))
+                # On the schema, whose types they hold: they go when it goes.
+                vars(schema)[_ADOPTED] = adopted
+        return adopted
 
 
 def _require(condition: bool, name: str, value: object, wanted: str) -> None:  # noqa: FBT001 - reads as a sentence

@@ -5,10 +5,12 @@ a copy that shares everything but what it records: errors, restrictions and obje
 the field's. Executions without such fields are left as they are.
 """
 
-import asyncio
 import copy
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from graphql import ExecutionResult, GraphQLError, GraphQLObjectType, get_argument_values
@@ -17,8 +19,8 @@ from graphql.execution.executor import CollectedErrors
 from graphql.pyutils import Path
 
 from strawberry_response_cache.graphql._faces import is_synchronous
-from strawberry_response_cache.graphql._faults import fault
 from strawberry_response_cache.graphql._fields import Fields, Use
+from strawberry_response_cache.graphql._guard import Execution, ExecutionRaisedError, Later
 from strawberry_response_cache.graphql._key import UnkeyableError
 from strawberry_response_cache.graphql._passage import (
     Admitted,
@@ -46,53 +48,53 @@ Where: TypeAlias = tuple[GraphQLObjectType, Any, Any, Path, Any]
 
 
 def install(fields: Fields, executor: Executor[Any]) -> None:
-    """Answer fields of an execution; on the instance, so that others cost nothing.
+    """Answer fields of an execution.
 
     Args:
         fields: Those of the operation.
         executor: The execution.
     """
-    _Execution(fields, executor, fields.around).install()
+    _Execution(fields, executor, fields.around).install(is_whole=True)
 
 
 class CompletedField(ExecutionResult):
     """What a field came to when it was executed.
 
     Attributes:
-        collected: The errors below it, and where they are.
         raised: The error that passes through it, since it cannot be null.
     """
 
-    __slots__ = ("collected", "raised")
+    __slots__ = ("raised",)
 
     def __init__(
         self,
         data: Any,  # noqa: ANN401 - whatever a field completes to
-        collected: "Sequence[tuple[GraphQLError, Path | None]]" = (),
-        raised: GraphQLError | None = None,
+        errors: list[GraphQLError],
+        raised: ExecutionRaisedError | None = None,
     ) -> None:
-        errors = [error for error, _ in collected] + ([] if raised is None else [raised])
         super().__init__(data, errors or None)
-        self.collected = collected
         self.raised = raised
 
     def __repr__(self) -> str:
         """Say what kind of thing it is; its data is the user's."""
-        return f"CompletedField({len(self.collected)} errors)"
+        return f"CompletedField({len(self.errors or ())} errors)"
 
 
-class _Known(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
     """What is known of a field of an execution.
 
     Attributes:
         details: graphql-core's, kept alive.
         use: How it is answered from entries of its own.
         templates: Its tags with holes, which are of what holds it.
+        is_plain: Whether it is executed in place, and nothing is to be noted of it.
     """
 
     details: object
     use: Use | None
     templates: Sequence[Template]
+    is_plain: bool
 
 
 class _Execution:
@@ -104,10 +106,11 @@ class _Execution:
         around: How long what it executes lives; None where that is not stored.
     """
 
-    __slots__ = ("_around", "_execute", "_executor", "_fields", "_is_sync", "_known")
+    __slots__ = ("_around", "_execute", "_executor", "_fields", "_guard", "_is_sync", "_known")
 
     def __init__(self, fields: Fields, executor: Executor[Any], around: Life | None) -> None:
         self._fields = fields
+        self._guard = fields.request.guard
         self._executor = executor
         self._around = around
         self._execute = executor.execute_field
@@ -115,21 +118,20 @@ class _Execution:
         # By identity; each is kept alive beside, so that its id cannot be used again.
         self._known: dict[int, _Known] = {}
 
-    def install(self) -> None:
-        """Answer the executor's fields from here on."""
-        self._install(self.answer)
-        if not self._is_sync:
-            executor: Any = self._executor
-            executor.execute_fields = self._fields.foresight(executor, self._admitted).root_fields
+    def install(self, *, is_whole: bool) -> None:
+        """Answer the executor's fields from here on; on the instance, so that others cost nothing.
 
-    def _install(self, answer: Callable[..., Any]) -> None:
-        # Of this one executor, so that others cost nothing.
+        Args:
+            is_whole: Whether it executes the operation, and not one field.
+        """
         executor: Any = self._executor
-        executor.execute_field = answer
+        executor.execute_field = self._answer_or_execute
+        prefetch = self._fields.foresight(executor, self._admitted)
         if self._is_sync:
-            foresight = self._fields.foresight(executor, self._admitted)
-            executor.execute_fields = foresight.fields
-            executor.complete_list_value = foresight.items
+            executor.execute_fields = prefetch.fields
+            executor.complete_list_value = prefetch.items
+        elif is_whole:
+            executor.execute_fields = prefetch.root_fields
 
     def _admitted(
         self,
@@ -143,29 +145,30 @@ class _Execution:
         admitted = None if use is None else use.admit(source, path)
         return admitted if isinstance(admitted, Admitted) else None
 
-    def answer(
-        self,
-        parent: GraphQLObjectType,
-        source: Any,  # noqa: ANN401 - whatever resolvers return
-        details: Any,  # noqa: ANN401 - graphql-core's own
-        path: Path,
-        position: Any,  # noqa: ANN401 - graphql-core's own
-    ) -> Any:  # noqa: ANN401 - a completed value, or an awaitable of one
+    def _answer_or_execute(self, *where: Any) -> Any:  # noqa: ANN401 - graphql-core calls it: see `Where`
+        known = self._known.get(id(where[2]))
+        if known is not None and known.is_plain:
+            return self._execute(*where)
+        # Begun at once, so that all the look-ups of a level leave together.
+        execute = partial(self._execute, *where)
+        return self._guard.around(execute, partial(self._answer, where), at_once=True)
+
+    def _answer(self, where: Where, execution: Execution) -> Any:  # noqa: ANN401 - a completed value, or one that comes later
         """Answer a field from its entry, or execute it."""
+        parent, source, details, path, _ = where
         known = self._of(parent, details)
         if known.templates:
-            self._fill(known.templates, (parent, source, details, path, position))
+            self.fill(known.templates, where)
         use = known.use
         if use is None:
-            return self._execute(parent, source, details, path, position)
-        where = (parent, source, details, path, position)
+            return execution.start()
         admitted = _DOWN if self._fields.ahead.is_down else use.admit(source, path)
         if isinstance(admitted, Problem):
-            return self._without(use, admitted, where)
+            self._fields.note(use.plan.rule.coordinate, admitted)
+            return execution.start()
         if self._is_sync:
-            return self._answer_sync(use, admitted, where)
-        # Begun at once, so that all the look-ups of a level leave together.
-        return asyncio.ensure_future(self._answer_async(use, admitted, where))
+            return self._answer_sync(use, admitted, where, execution)
+        return Later(partial(self._answer_async, use, admitted, where, execution))
 
     def _of(self, parent: GraphQLObjectType, details: Any) -> "_Known":  # noqa: ANN401 - graphql-core's own
         known = self._known.get(id(details))
@@ -180,14 +183,13 @@ class _Execution:
             use = self._fields.use(self._executor, parent, details)
         except (RecursionError, UnkeyableError):
             use = None  # nested too deeply to be told apart
-        except Exception as error:  # noqa: BLE001 - a fault of the cache is never the request's
-            fault(error)
-            use = None
         if use is not None and self._around is not None:
             use = use if use.plan.policy.life.outlives(self._around) else None
-        return _Known(details, use, templates)
+        return _Known(
+            details=details, use=use, templates=templates, is_plain=use is None and not templates
+        )
 
-    def _fill(self, templates: Sequence[Template], where: Where) -> None:
+    def fill(self, templates: Sequence[Template], where: Where) -> None:
         """Note the tags of what is executed here, filled from arguments and parent."""
         recorder = recorder_in(self._executor)
         if recorder is None:
@@ -203,118 +205,90 @@ class _Execution:
                 recorder.tags.update(template.fill(values))
         except Exception as error:  # noqa: BLE001 - arguments that do not fit raise again where they are used
             if isinstance(error, UnfilledError):
+                coordinate = f"{parent.name}.{details[0].node.name.value}"
                 logger.error(  # noqa: TRY400 - the error holds nothing more
-                    "A tag of cache_control could not be filled (%s); not cached.",
+                    "A tag of cache_control on %s could not be filled (%s); not cached.",
+                    coordinate,
                     error,
-                    extra={"response_cache.field": f"{parent.name}.{details[0].node.name.value}"},
+                    extra={"response_cache.field": coordinate},
                 )
             recorder.refuse(Reason.TAG_UNFILLED)
 
-    def _without(self, use: Use, problem: Problem, where: Where) -> Any:  # noqa: ANN401 - as `answer`
-        """Execute a field without the cache, as part of what holds it."""
-        self._fields.note(use.plan.rule.coordinate, problem)
-        return self._execute(*where)
-
     # -- Through the cache -------------------------------------------------------------------------------
 
-    def _answer_sync(self, use: Use, admitted: Admitted, where: Where) -> Any:  # noqa: ANN401 - as `answer`
-        policy = use.plan.policy
-
-        def execute(recorder: Recorder) -> ExecutionResult:
+    def _answer_sync(self, use: Use, admitted: Admitted, where: Where, execution: Execution) -> Any:  # noqa: ANN401 - a completed value
+        def execute(recorder: Recorder) -> CompletedField:
             alone = self._alone(use)
-            _note_parent(recorder, where)
-            with recorder.recording(alone, policy.never_stored, policy.types):
+            with self._recording(recorder, use, alone, where):
                 try:
-                    return self._completed_of(use, recorder, alone, alone.execute_field(*where))
-                except GraphQLError as error:
-                    return self._completed(alone, None, error)
+                    value = execution.start(partial(alone.execute, *where))
+                except ExecutionRaisedError as raised:
+                    return alone.completed(None, raised)
+                return alone.completed(value)
 
         passed = pass_through_sync(admitted, self._fields.request, execute, self._fields.ahead)
         if _is_to_be_checked(use, passed) and not self._lets_pass_sync(where):
             passed = _REFUSED
         if isinstance(passed, Problem):
-            return self._without(use, passed, where)
+            self._fields.note(use.plan.rule.coordinate, passed)
+            return execution.start()
         return self._deliver(use, passed)
 
-    async def _answer_async(self, use: Use, admitted: Admitted, where: Where) -> Any:  # noqa: ANN401 - as `answer`
-        policy = use.plan.policy
-
-        async def execute(recorder: Recorder) -> ExecutionResult:
+    async def _answer_async(
+        self, use: Use, admitted: Admitted, where: Where, execution: Execution
+    ) -> Any:  # noqa: ANN401 - a completed value
+        async def execute(recorder: Recorder) -> CompletedField:
             alone = self._alone(use)
-            _note_parent(recorder, where)
-            with recorder.recording(alone, policy.never_stored, policy.types):
+            with self._recording(recorder, use, alone, where):
                 try:
-                    completed = alone.execute_field(*where)
-                    if alone.is_awaitable(completed):
-                        completed = await completed
-                except GraphQLError as error:
-                    return self._completed(alone, None, error)
-                return self._completed_of(use, recorder, alone, completed)
+                    value = await execution.run(partial(alone.execute, *where))
+                except ExecutionRaisedError as raised:
+                    return alone.completed(None, raised)
+                return alone.completed(value)
 
         passed = await pass_through(admitted, self._fields.request, execute, self._fields.ahead)
         if _is_to_be_checked(use, passed) and not await self._lets_pass(where):
             passed = _REFUSED
         if isinstance(passed, Problem):
-            completed = self._without(use, passed, where)
-            return await completed if self._executor.is_awaitable(completed) else completed
+            self._fields.note(use.plan.rule.coordinate, passed)
+            return await execution.run()
         return self._deliver(use, passed)
 
-    def _alone(self, use: Use) -> Any:  # noqa: ANN401 - an executor, of which some is exchanged
-        """Return an executor for one field, which records what happens below it."""
+    def _alone(self, use: Use) -> "_Alone":
+        """Return the execution of one field, which records what happens below it."""
         executor: Any = copy.copy(self._executor)
         for name in _INSTALLED:
             vars(executor).pop(name, None)
-        executor.collected_errors = _Errors()
+        errors = executor.collected_errors = _Errors(self._executor.collected_errors)
         # Resolvers are told apart by the variables that their `info` brings.
         variables = self._executor.variable_values
         executor.variable_values = variables._replace(coerced=dict(variables.coerced))
-        _Execution(self._fields, executor, use.plan.policy.life).install_below(executor)
-        return executor
+        within = _Execution(self._fields, executor, use.plan.policy.life)
+        alone = _Alone(within, executor, executor.execute_field, errors)
+        within.install(is_whole=False)
+        return alone
 
-    def install_below(self, executor: Any) -> None:  # noqa: ANN401 - an executor
-        """Answer the fields below the one that an executor is for; that one itself it executes."""
-
-        def first(*where: Any) -> Any:  # noqa: ANN401 - as `answer`
-            executor.execute_field = self.answer
-            parent, _, details, _, _ = where
-            if (rule := self._fields.rule(parent, details)) is not None and rule.templates:
-                self._fill(rule.templates, where)
-            return self._execute(*where)
-
-        self._install(first)
-
-    def _completed_of(
-        self,
-        use: Use,
-        recorder: Recorder,
-        alone: Executor[Any],
-        value: Any,  # noqa: ANN401 - whatever a field completes to
-    ) -> CompletedField:
-        if use.plan.rule.guarded_silently and not value:
-            # It may be what the permission classes say to somebody whom they refuse.
-            recorder.refuse(Reason.GUARDED)
-        return self._completed(alone, value)
-
-    @staticmethod
-    def _completed(
-        alone: Executor[Any],
-        value: Any,  # noqa: ANN401 - whatever a field completes to
-        raised: GraphQLError | None = None,
-    ) -> CompletedField:
-        collected = alone.collected_errors
-        pairs = collected.pairs if isinstance(collected, _Errors) else []
-        return CompletedField(value, pairs, raised)
+    @contextmanager
+    def _recording(
+        self, recorder: Recorder, use: Use, alone: "_Alone", where: Where
+    ) -> Iterator[None]:
+        """Record the execution of one field, the object that it belongs to, and its tags."""
+        parent, source, _, path, _ = where
+        if path.prev is not None:  # an invalidation of the object reaches the field's entry
+            recorder.entities.add(parent, source)
+        policy = use.plan.policy
+        with recorder.recording(alone.executor, policy.never_stored, policy.types):
+            if use.plan.rule.templates:
+                alone.within.fill(use.plan.rule.templates, where)
+            yield
 
     def _deliver(self, use: Use, passed: Passed) -> Any:  # noqa: ANN401 - a completed value
-        """Hand a field's value on, and its errors as if it had been executed in place."""
+        """Hand a field's value on, or raise as it would have raised in place."""
         if self._fields.outcomes is not None:
             self._fields.outcomes.add(use.plan.rule.coordinate, passed.outcome())
         result = passed.result
-        if isinstance(result, CompletedField):
-            for error, path in result.collected:
-                self._executor.collected_errors.add(error, path)
-            if result.raised is not None:
-                raise result.raised
+        if isinstance(result, CompletedField) and result.raised is not None:
+            raise result.raised
         return result.data
 
     # -- Guards ------------------------------------------------------------------------------------------
@@ -349,35 +323,56 @@ class _Execution:
             return False
 
 
+class _Alone(NamedTuple):
+    """The execution of one field.
+
+    Attributes:
+        within: Answers the fields below it.
+        executor: A copy of the operation's.
+        execute: Executes the field itself.
+        errors: What went wrong below it.
+    """
+
+    within: _Execution
+    executor: Executor[Any]
+    execute: Callable[..., Any]
+    errors: "_Errors"
+
+    def completed(
+        self,
+        value: Any,  # noqa: ANN401 - whatever a field completes to
+        raised: ExecutionRaisedError | None = None,
+    ) -> CompletedField:
+        """Return what the field came to."""
+        errors = [*self.errors.noted]
+        if raised is not None and isinstance(raised.error, GraphQLError):
+            errors.append(raised.error)
+        return CompletedField(value, errors, raised)
+
+
 def _is_to_be_checked(use: Use, passed: Passed | Problem) -> bool:
     """Whether the permission classes have yet to run: they did where the field was executed."""
     return use.plan.rule.guarded and isinstance(passed, Passed) and not passed.is_own
 
 
-def _note_parent(recorder: Recorder, where: Where) -> None:
-    """Note the object that a field is of: a purge of it reaches the field's entry."""
-    parent, source, _, path, _ = where
-    if path.prev is not None:
-        recorder.entities.add(parent, source)
-
-
 class _Errors(CollectedErrors):
-    """Errors, and where each was, to be told to the execution around."""
+    """Errors of one field, which are the operation's at once."""
 
-    __slots__ = ("pairs",)
+    __slots__ = ("_operation", "noted")
 
-    def __init__(self) -> None:
+    def __init__(self, operation: CollectedErrors) -> None:
         super().__init__()
-        self.pairs: list[tuple[GraphQLError, Path | None]] = []
+        self._operation = operation
+        self.noted: list[GraphQLError] = []
 
     def add(self, error: GraphQLError, path: Path | None) -> None:
-        """Note an error, unless what it is of is null already."""
-        if not self.has_nulled_position(path):
-            self.pairs.append((error, path))
+        """Note an error, here and where the field stands."""
+        self.noted.append(error)
         super().add(error, path)
+        self._operation.add(error, path)
 
 
-_DOWN = Problem(Reason.STORE_FAILURE, None, Reason.STORE_FAILURE.advice)
+_DOWN = Problem(Reason.STORE_FAILURE)
 _REFUSED = Problem(
     Reason.GUARDED, None, "The field's permission classes refused what is stored to this request."
 )

@@ -1,7 +1,7 @@
 """Which fields of an operation have entries of their own, and under which keys.
 
-What an uncacheable neighbour spoils is only itself; how such a field is executed is said in
-`_field_execution`.
+One uncacheable field does not stop other fields from being cached. `_field_execution` says how such a
+field is executed.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,13 +15,13 @@ from strawberry.schema import Schema
 from strawberry_response_cache.core._ahead import Ahead
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.graphql._ahead import AdmittedField, Foresight
-from strawberry_response_cache.graphql._context import RequestContext, Who
 from strawberry_response_cache.graphql._key import UnkeyableError, canonical, field_key
 from strawberry_response_cache.graphql._outcome import FieldOutcomes, Outcome
 from strawberry_response_cache.graphql._passage import Admitted
 from strawberry_response_cache.graphql._plan import FieldPlan, Plan, Variant
 from strawberry_response_cache.graphql._policy import Life
 from strawberry_response_cache.graphql._reasons import Problem, Reason
+from strawberry_response_cache.graphql._request import CacheIdentity, RequestContext
 from strawberry_response_cache.graphql._resolving import Resolving
 from strawberry_response_cache.graphql._rules import FieldRule
 
@@ -62,7 +62,7 @@ class Fields:
         self._sent = sent
         self.around = around
         self._schema = schema
-        self.outcomes = FieldOutcomes() if request.may_be_debugged() else None
+        self.outcomes = FieldOutcomes() if request.options.debug is not False else None
         self.ahead = Ahead()
         self._cache = request.tenant_cache()
 
@@ -89,7 +89,7 @@ class Fields:
             self.note(coordinate, who)
             return None
         subject = self._request.subject("field", executor.operation, who.visibility, coordinate)
-        warn = self._request.warn_of_parent
+        warn = self._request.options.warnings.parent_key
         return Use(plan, plan.stem(self._sent), who, subject, warn)
 
     def note(self, coordinate: str, problem: Problem) -> None:
@@ -111,7 +111,14 @@ class Fields:
     def foresight(self, executor: Executor[Any], admitted: AdmittedField) -> Foresight:
         """Return what looks fields of an execution up before it comes to them."""
         subject = self._request.subject("field", executor.operation)
-        return Foresight(executor, admitted, self.ahead, self._cache, subject)
+        return Foresight(
+            executor,
+            admitted,
+            ahead=self.ahead,
+            cache=self._cache,
+            subject=subject,
+            guard=self._request.guard,
+        )
 
     def resolving(self) -> Resolving:
         """Return what runs permission classes."""
@@ -135,7 +142,7 @@ class Use:
         self,
         plan: FieldPlan,
         stem: str,
-        who: Who,
+        who: CacheIdentity,
         subject: Subject,
         warn: Callable[[str, str], None],
     ) -> None:
@@ -149,12 +156,7 @@ class Use:
         """Return the way through the cache for the field of one object."""
         parent = self._parent(source, path)
         if parent is None:
-            return Problem(
-                Reason.PARENT_WITHOUT_IDENTITY,
-                self.plan.rule.coordinate,
-                "The object has nothing that tells it apart from others; see the log, or name "
-                "cache_control(key=...).",
-            )
+            return Problem(Reason.PARENT_WITHOUT_IDENTITY, self.plan.rule.coordinate)
         who = self._who
         cache = who.cache
 
@@ -162,12 +164,12 @@ class Use:
             return field_key(self._stem, parent=parent, session=session, varied=who.varied)
 
         return Admitted(
-            cache,
-            cache._keyspace.keys(parts(who.session)),  # noqa: SLF001 - a client of the port
-            self.plan.policy,
-            parts,
-            who.session,
-            self._subject,
+            cache=cache,
+            keys=cache._keyspace.keys(parts(who.session)),  # noqa: SLF001 - a client of the port
+            policy=self.plan.policy,
+            parts=parts,
+            session=who.session,
+            subject=self._subject,
             whole=False,
         )
 

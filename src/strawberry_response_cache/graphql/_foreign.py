@@ -1,11 +1,14 @@
 """Code beside the resolvers that may change or refuse a value per request, and what is known to be harmless."""
 
+import weakref
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 from graphql.execution import Executor
 from graphql.execution.incremental import IncrementalExecutor
+from strawberry.extensions import SchemaExtension
+from strawberry.schema import Schema
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from strawberry_response_cache.graphql._reasons import Problem, Reason
@@ -31,18 +34,27 @@ _HARMLESS_HOOKS: Final = frozenset(
         "tracing.opentelemetry.OpenTelemetryExtensionSync",
     )
 )
+# Their `on_parse` hooks leave the text as it is.
+_READING_HOOKS: Final = _HARMLESS_HOOKS | {
+    "strawberry.extensions.parser_cache.ParserCache",
+    "sentry_sdk.integrations.strawberry.SentryAsyncExtension",
+    "sentry_sdk.integrations.strawberry.SentrySyncExtension",
+}
+
+own_executors: Final[weakref.WeakSet[type[Executor[Any]]]] = weakref.WeakSet()
+"""The executor classes that this package made; each stands on top of the one that a schema had."""
 
 
 def problem_of_executor(kind: type[Executor[Any]], trusted: AbstractSet[object]) -> Problem | None:
     """Return a problem if the class below ours is neither Strawberry's nor trusted."""
-    base = next(c for c in kind.__mro__ if "caches" not in vars(c))
+    base = next(each for each in kind.__mro__ if each not in own_executors)
     if base in _PLAIN_EXECUTORS or base in trusted:
         return None
     return Problem(
         Reason.CUSTOM_CODE,
         None,
-        f"The executor {base.__qualname__} may decide per request; name it in trusted_extensions if "
-        "it does not.",
+        f"The executor {name_of(base)} may decide per request; name it in trusted_extensions if it "
+        "does not.",
     )
 
 
@@ -50,15 +62,36 @@ def problem_of_hooks(hooks: Iterable[object], trusted: AbstractSet[object]) -> P
     """Return a problem if one of the `resolve` hooks is neither Strawberry's nor trusted."""
     for hook in hooks:
         kind = type(hook)
-        name = kind.__qualname__
-        if f"{kind.__module__}.{name}" in _HARMLESS_HOOKS or kind in trusted:
+        if name_of(kind) in _HARMLESS_HOOKS or kind in trusted:
             continue
         if any(hook is each for each in trusted):
             continue
         return Problem(
             Reason.CUSTOM_CODE,
             None,
-            f"The resolve hook of {name} may decide per request; name {name} in trusted_extensions "
-            "if it does not.",
+            f"The resolve hook of {name_of(kind)} may decide per request; name {kind.__qualname__} in "
+            "trusted_extensions if it does not.",
         )
     return None
+
+
+def may_rewrite(schema: Schema, ours: type[SchemaExtension]) -> bool:
+    """Whether an extension that is registered after this package's may rewrite what is parsed.
+
+    Args:
+        schema: The Strawberry schema.
+        ours: The class of this package's extension, as it lives for one request.
+    """
+    if type(schema).get_extensions is not Schema.get_extensions:
+        return True  # which ones there are shows only at each request
+    kinds = [type(extension) for extension in schema.get_extensions()]
+    later = kinds[kinds.index(ours) + 1 :] if ours in kinds else kinds
+    return any(
+        kind.on_parse is not SchemaExtension.on_parse and name_of(kind) not in _READING_HOOKS
+        for kind in later
+    )
+
+
+def name_of(kind: type) -> str:
+    """Return the name by which a class is known, whoever imported it."""
+    return f"{kind.__module__}.{kind.__qualname__}"

@@ -10,6 +10,7 @@ from strawberry.types import Info
 from strawberry.types.field import StrawberryField
 
 from strawberry_response_cache.core import CacheConfigurationError
+from strawberry_response_cache.graphql._guard import beside_a_resolver
 from strawberry_response_cache.graphql._recorder import recorder_of
 from strawberry_response_cache.graphql._templates import (
     Template,
@@ -87,7 +88,8 @@ class Invalidates(FieldExtension):
             values["result"] = next_(source, info, **kwargs)
             return values["result"]
         finally:
-            self._note(info, values)
+            with beside_a_resolver():
+                self._note(info, values)
 
     async def resolve_async(
         self,
@@ -102,7 +104,8 @@ class Invalidates(FieldExtension):
             values["result"] = await next_(source, info, **kwargs)
             return values["result"]
         finally:
-            self._note(info, values)
+            with beside_a_resolver():
+                self._note(info, values)
 
     def _note(self, info: Info, values: dict[str, Any]) -> None:
         recorder = recorder_of(info._raw_info)  # noqa: SLF001 - Strawberry's name for it

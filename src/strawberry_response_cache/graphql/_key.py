@@ -8,6 +8,7 @@ from uuid import UUID
 from graphql import OperationDefinitionNode, Undefined, value_from_ast_untyped
 
 from strawberry_response_cache.core._codec import find_inexact
+from strawberry_response_cache.core._keys import unwrapped
 
 _SCALARS: Final = frozenset({str, bool, type(None)})
 """What needs no second look; an int may be too large, and a float NaN."""
@@ -114,10 +115,9 @@ def canonical(value: object) -> str:
         >>> canonical(1), canonical("1")
         ('1', '"1"')
     """
+    value = unwrapped(value)  # a subclass's own text could be the same for different values
     if isinstance(value, UUID):
         return f"uuid:{value}"
-    if isinstance(value, str):
-        value = str.__str__(value)  # a subclass's own text could be the same for different values
     if find_inexact(value) is not None:
         raise UnkeyableError
     return print_json(value)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -12,11 +12,13 @@ from graphql.execution import Executor
 
 from strawberry_response_cache.core import CacheError, ResponseCache
 from strawberry_response_cache.core._drivers.driving import running_loop
-from strawberry_response_cache.graphql._context import PurgeOptions, Reach, RequestContext
 from strawberry_response_cache.graphql._entities import MOST_PURGED
+from strawberry_response_cache.graphql._guard import Execution, Guard, faults
+from strawberry_response_cache.graphql._options import InvalidationOptions, Options, Reach
 from strawberry_response_cache.graphql._plan import Setting
 from strawberry_response_cache.graphql._policy import work_out_policy
 from strawberry_response_cache.graphql._recorder import Recorder
+from strawberry_response_cache.graphql._request import RequestContext, at_once
 
 logger = logging.getLogger("strawberry_response_cache")
 
@@ -29,44 +31,54 @@ class Mutation:
 
     Args:
         request: The request's context.
-        options: How mutations purge.
+        options: How mutations invalidate.
         setting: The schema and its rules.
     """
 
-    __slots__ = ("_cache", "_cut_off", "_options", "_setting", "recorder")
+    __slots__ = ("_cut_off", "_faults", "_options", "_request", "_setting", "recorder")
 
-    def __init__(self, request: RequestContext, options: PurgeOptions, setting: Setting) -> None:
-        # The tenant as it is before anything runs, as for a lookup.
-        self._cache: ResponseCache | None = request.tenant_cache()
+    def __init__(
+        self, request: RequestContext, options: InvalidationOptions, setting: Setting
+    ) -> None:
+        self._request = request
         self._options = options
         self._setting = setting
         self._cut_off: set[str] = set()
-        self.recorder = Recorder(most_named=MOST_PURGED)
+        self._faults = faults.elsewhere
+        self.recorder = Recorder(request.guard, most_named=MOST_PURGED)
 
-    def run(self, executor: Executor[Any], execute: Callable[[], Any]) -> Any:  # noqa: ANN401 - a result
-        """Run a mutation in a thread of its own."""
+    def run(self, executor: Executor[Any], execution: Execution) -> Any:  # noqa: ANN401 - a result
+        """Run a mutation in a thread of its own; the tenant is asked for before anything runs."""
+        at_once(self._request.ask, session=False)
+        self.recorder.cache = self._request.tenant_cache()
         with self.recorder.recording(executor):
-            return execute()
+            return execution.start()
 
-    async def run_async(self, executor: Executor[Any], execute: Callable[[], Any]) -> Any:  # noqa: ANN401 - a result
-        """Run a mutation in an event loop.
+    async def run_async(self, executor: Executor[Any], execution: Execution) -> Any:  # noqa: ANN401 - a result
+        """Run a mutation in an event loop; the tenant is asked for before anything runs.
 
         A caller who is gone leaves it unknown what had changed: everything that may have been is purged.
         """
+        await self._request.ask(session=False)
+        self.recorder.cache = self._request.tenant_cache()
         try:
             with self.recorder.recording(executor):
-                result = execute()
-                if executor.is_awaitable(result):
-                    result = await result
+                result = await execution.run()
         except asyncio.CancelledError:
-            self._cut_off = _types_of(executor, self._setting)
-            self.purge_beside()
+            self._request.guard.step(self._cut_short, executor)
             raise
         if not isinstance(result, ExecutionResult):
-            # Parts of it come later: what they will hold is not known yet.
-            self._cut_off = _types_of(executor, self._setting)
-            self.purge_beside()
+            self._cut_short(
+                executor
+            )  # parts of it come later: what they will hold is not known yet
         return result
+
+    def _cut_short(self, executor: Executor[Any]) -> None:
+        if self._setting.mistakes:
+            self.recorder.purges_everything = True  # what it may have changed is not known
+        else:
+            self._cut_off = _types_of(executor, self._setting)
+        self.purge_beside()
 
     # -- Purging -------------------------------------------------------------------------------------
 
@@ -76,15 +88,16 @@ class Mutation:
 
     def _owed(self) -> Owed | None:
         """Return what is to be purged where; None if there is nothing, or no telling where."""
+        if faults.elsewhere != self._faults:
+            self.recorder.purges_everything = True  # a resolver may have named tags that were lost
         tags = self._tags()
         if not tags and not self.recorder.purges_everything:
             return None
-        if self._cache is None:
-            logger.error(
-                "A mutation's purge has no tenant; what it changed lives on until its ttl ends."
-            )
+        cache = self.recorder.cache
+        if cache is None:
+            log_without_tenant()
             return None
-        return self._cache, tags
+        return cache, tags
 
     async def settle(self) -> None:
         """Purge what it changed, now or when the user's transaction is over."""
@@ -122,6 +135,11 @@ class Mutation:
             return False
         return True
 
+    def _beside(self, owed: Owed) -> Coroutine[Any, Any, None]:
+        """Return what purges in a task of its own, and clears the tenant after a fault."""
+        guard = self._request.guard
+        return guard.either(partial(self._purge, owed), partial(owed[0].clear, queued=True))
+
     async def _purge(self, owed: Owed) -> None:
         """Purge; what Redis does not take is queued, and nothing is raised."""
         cache, tags = owed
@@ -152,9 +170,9 @@ class Mutation:
         if not loop.is_running():
             self._purge_sync(owed)
         elif running_loop() is not None:
-            _keep(loop.create_task(self._purge(owed)))
+            _keep(loop.create_task(self._beside(owed)))
         else:
-            asyncio.run_coroutine_threadsafe(self._purge(owed), loop).result()
+            asyncio.run_coroutine_threadsafe(self._beside(owed), loop).result()
 
     def purge_early(self, *, in_loop: bool) -> None:
         """Purge what it changed, without waiting for it in an event loop."""
@@ -169,7 +187,7 @@ class Mutation:
         """Purge what it changed in a task of its own, which outlives its caller."""
         if (owed := self._owed()) is None:
             return
-        _keep(asyncio.get_running_loop().create_task(self._purge(owed)))
+        _keep(asyncio.get_running_loop().create_task(self._beside(owed)))
 
 
 _tasks: set[asyncio.Task[None]] = set()
@@ -184,10 +202,45 @@ def _keep(task: "asyncio.Task[None]") -> None:
 def _lost(error: CacheError) -> None:
     kind = type(error).__qualname__
     logger.error(
-        "A mutation's purge was lost (%s); what it changed lives on until its ttl ends.",
+        "The invalidation of a mutation was lost (%s); what the mutation changed is served until its "
+        "ttl ends.",
         kind,
         extra={"error.type": kind},
     )
+
+
+def log_without_tenant() -> None:
+    """Say that nothing could be invalidated."""
+    logger.error(
+        "A mutation ran whose tenant is not known, so nothing was invalidated; what the mutation changed "
+        "is served until its ttl ends."
+    )
+
+
+async def invalidate_everything(options: Options, context: object, guard: Guard) -> None:
+    """Clear the tenant after a mutation of which a fault lost what it had changed.
+
+    Args:
+        options: The extension's configuration.
+        context: The context of the request.
+        guard: The guard of the request.
+    """
+    request = RequestContext(options, context, guard, synchronous=False)
+    await request.ask(session=False)
+    if (cache := request.tenant_cache()) is None:
+        log_without_tenant()
+    else:
+        await cache.clear(queued=True)
+
+
+def invalidate_everything_sync(options: Options, context: object, guard: Guard) -> None:
+    """Clear the tenant; the twin of `invalidate_everything`."""
+    request = RequestContext(options, context, guard, synchronous=True)
+    at_once(request.ask, session=False)
+    if (cache := request.tenant_cache()) is None:
+        log_without_tenant()
+    else:
+        cache.clear_sync(queued=True)
 
 
 def _reached(recorder: Recorder, reach: Reach) -> set[str]:

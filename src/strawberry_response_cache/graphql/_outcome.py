@@ -37,8 +37,8 @@ class Outcome:
         """Return that something was answered without the cache."""
         return cls("bypass", problem.reason, problem.advice)
 
-    def for_people(self) -> dict[str, object]:
-        """Return it as it stands in a response; ages and ttls in whole seconds."""
+    def as_extension(self) -> dict[str, object]:
+        """Return it as it stands in a response: ages and ttls in full seconds."""
         shown: dict[str, object] = {
             "status": self.status,
             "age": None if self.age is None else int(self.age),
@@ -70,10 +70,10 @@ class FieldOutcomes:
         known = self._outcomes.get(coordinate)
         self._outcomes[coordinate] = outcome if known is None else _lesser(known, outcome)
 
-    def for_people(self) -> list[dict[str, object]]:
+    def as_extension(self) -> list[dict[str, object]]:
         """Return them as they stand in a response."""
         return [
-            {"field": coordinate, **outcome.for_people(), "count": self._counts[coordinate]}
+            {"field": coordinate, **outcome.as_extension(), "count": self._counts[coordinate]}
             for coordinate, outcome in self._outcomes.items()
         ]
 

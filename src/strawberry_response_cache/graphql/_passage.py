@@ -3,27 +3,35 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 from graphql import ExecutionResult
 
-from strawberry_response_cache.core import CachedResponse, CacheStatus, ResponseCache
+from strawberry_response_cache.core import (
+    CacheDetail,
+    CachedResponse,
+    CacheStatus,
+    ResponseCache,
+)
 from strawberry_response_cache.core._ahead import Ahead
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._observer import Subject
-from strawberry_response_cache.graphql._context import RequestContext
 from strawberry_response_cache.graphql._outcome import Outcome, Status
 from strawberry_response_cache.graphql._policy import Policy
 from strawberry_response_cache.graphql._reasons import Problem, Reason
 from strawberry_response_cache.graphql._recipe import ResponseRecipe, TurnedPrivate
 from strawberry_response_cache.graphql._recorder import Recorder
+from strawberry_response_cache.graphql._request import RequestContext, at_once
 
 R = TypeVar("R")
 Execute: TypeAlias = Callable[[Recorder], Any]
 """Executes what is asked for, watched by the recorder; returns an `ExecutionResult`, or an awaitable of one."""
 
+_ROUNDING: Final = 1.0
+"""Seconds that an age and a ttl, which Redis counts, may lack together."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Admitted:
     """What goes through the cache.
 
@@ -85,16 +93,18 @@ async def pass_through(
         ahead: What the operation looked up ahead, for a field of it.
     """
     while True:
-        attempt = _Attempt(admitted)
+        attempt = _Attempt(admitted, request)
 
         async def generate(attempt: _Attempt = attempt) -> Any:  # noqa: ANN401 - whatever an executor returns
-            return attempt.made(await execute(attempt.begin(request)))
+            await request.ask_session()
+            return attempt.made(await execute(attempt.begin()))
 
         response = await admitted.cache._runs.run(  # noqa: SLF001 - a client of the port
             admitted.keys, attempt.recipe, generate, admitted.subject, ahead=ahead
         )
         if not isinstance(response.value, TurnedPrivate):
             return attempt.passed(response)
+        await request.ask_session()
         found = _for_session(admitted, request)
         if isinstance(found, Problem):
             return found
@@ -113,16 +123,18 @@ def pass_through_sync(
         ahead: As in `pass_through`.
     """
     while True:
-        attempt = _Attempt(admitted)
+        attempt = _Attempt(admitted, request)
 
         def generate(attempt: _Attempt = attempt) -> Any:  # noqa: ANN401 - whatever an executor returns
-            return attempt.made(execute(attempt.begin(request)))
+            at_once(request.ask_session)
+            return attempt.made(execute(attempt.begin()))
 
         response = admitted.cache._runs.run_sync(  # noqa: SLF001 - a client of the port
             admitted.keys, attempt.recipe, generate, admitted.subject, ahead=ahead
         )
         if not isinstance(response.value, TurnedPrivate):
             return attempt.passed(response)
+        at_once(request.ask_session)
         found = _for_session(admitted, request)
         if isinstance(found, Problem):
             return found
@@ -140,24 +152,26 @@ def _for_session(admitted: Admitted, request: RequestContext) -> Admitted | Prob
 class _Attempt:
     """One try: for everyone, or for one session."""
 
-    __slots__ = ("_admitted", "_made", "_session", "recipe")
+    __slots__ = ("_admitted", "_made", "_request", "_session", "recipe")
 
-    def __init__(self, admitted: Admitted) -> None:
+    def __init__(self, admitted: Admitted, request: RequestContext) -> None:
         self._admitted = admitted
+        self._request = request
         self._session: str | None = None
         self._made: object = None
         self.recipe = ResponseRecipe(
             admitted.policy,
+            request,
             whole=admitted.whole,
             private=admitted.session is not None,
             private_keys=self._private_keys,
             max_bytes=admitted.cache._engine.settings.max_entry_bytes,  # noqa: SLF001 - a client of the port
         )
 
-    def begin(self, request: RequestContext) -> Recorder:
-        """Ask for the session before resolvers run: it is to be the one that a lookup will ask for."""
-        recorder = self.recipe.recorder = Recorder()
-        session = request.session() if self._admitted.session is None else None
+    def begin(self) -> Recorder:
+        """Begin to record; the session was asked for, since resolvers may turn a response PRIVATE."""
+        recorder = self.recipe.recorder = Recorder(self._request.guard, cache=self._admitted.cache)
+        session = self._request.session() if self._admitted.session is None else None
         self._session = session if isinstance(session, str) else None
         return recorder
 
@@ -176,16 +190,31 @@ class _Attempt:
         )
 
     def _outcome(self, response: CachedResponse[Any]) -> Outcome:
-        recipe, limited_by = self.recipe, self._admitted.policy.limited_by
+        recipe = self.recipe
         scope = "PRIVATE" if recipe.is_private else "PUBLIC"
         match response.status:
             case CacheStatus.HIT:
-                status: Status = "stale" if response.detail == "stale" else "hit"
+                status: Status = "stale" if response.detail is CacheDetail.STALE else "hit"
+                life = response.age + response.ttl
                 return Outcome(
-                    status, age=response.age, ttl=response.ttl, scope=scope, limited_by=limited_by
+                    status,
+                    age=response.age,
+                    ttl=response.ttl,
+                    scope=scope,
+                    limited_by=self._limited_by(life) if status == "hit" else None,
                 )
-            case CacheStatus.MISS:
-                return Outcome("miss", age=0, ttl=recipe.ttl, scope=scope, limited_by=limited_by)
+            case CacheStatus.MISS if response.ttl > 0:
+                limited_by = recipe.limited_by or self._limited_by(response.ttl)
+                return Outcome("miss", age=0, ttl=response.ttl, scope=scope, limited_by=limited_by)
+            case CacheStatus.MISS:  # it was generated, and could not be stored
+                reason = Reason.of(response.detail) or Reason.CACHE_FAULT
+                return Outcome("miss", reason, reason.advice, age=0, ttl=0, scope=scope)
             case _:
-                reason = recipe.refusal or Reason.of(response.detail)
+                reason = recipe.refusal or Reason.of(response.detail) or Reason.CACHE_FAULT
                 return Outcome("bypass", reason, reason.advice)
+
+    def _limited_by(self, life: float) -> str | None:
+        """Return the field that set a lifetime; None if something shorter did while it was generated."""
+        policy, settings = self._admitted.policy, self._admitted.cache._engine.settings  # noqa: SLF001 - a client of the port
+        shortest = (policy.ttl or 0.0) * (1 - settings.jitter) - _ROUNDING
+        return policy.limited_by if life >= shortest else None

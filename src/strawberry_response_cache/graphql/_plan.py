@@ -44,7 +44,7 @@ _MOST_DOCUMENTS: Final = 512
 _MOST_VARIANTS: Final = 64
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
     """What the plans of one schema have in common.
 
@@ -53,12 +53,14 @@ class Setting:
         rules: Its rules.
         defaults: What the extension's configuration says of every field.
         schema_name: The extension's ``schema_name``.
+        mistakes: What is wrong with the annotations; nothing is cached then.
     """
 
     schema: GraphQLSchema
     rules: SchemaRules
     defaults: Defaults
     schema_name: str
+    mistakes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

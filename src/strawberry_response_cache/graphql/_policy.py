@@ -19,7 +19,7 @@ from graphql import (
 )
 
 from strawberry_response_cache.graphql._reasons import Problem, Reason
-from strawberry_response_cache.graphql._rules import FieldRule, SchemaRules
+from strawberry_response_cache.graphql._rules import FieldRule, SchemaRules, WrittenAs
 from strawberry_response_cache.graphql._selected import Selected
 from strawberry_response_cache.graphql._sources import Source
 
@@ -211,8 +211,8 @@ def _foreign(rule: FieldRule) -> Problem | None:
     return Problem(
         Reason.CUSTOM_CODE,
         rule.coordinate,
-        f"{rule.coordinate} runs a field extension, or code that is not Strawberry's, which may decide "
-        "per request; name its class in trusted_extensions if it does not, or query the field apart.",
+        f"{rule.coordinate} runs {rule.foreign_code}, which may decide per request; name its class in "
+        "trusted_extensions if it does not, or query the field apart.",
     )
 
 
@@ -228,8 +228,7 @@ def _ttl(
     if not opens:
         # ttl=0 on the type is the stronger word, but this advice is the one that comes first.
         reason = Reason.ROOT_WITHOUT_HINT if is_root else Reason.RESOLVER_WITHOUT_HINT
-        wanted = "cache_control(ttl=...)" if is_root else "cache_control(inherit=True) or a ttl"
-        return rule.ttl, Problem(reason, rule.coordinate, f"Put @{wanted} above {rule.coordinate}.")
+        return rule.ttl, Problem(reason, rule.coordinate, _hint_to_write(rule, is_root=is_root))
     if rule.ttl is None and rule.hinted and (is_root or rule.source is not Source.ATTRIBUTE):
         return rule.cap, Problem(
             Reason.WITHOUT_TTL,
@@ -238,6 +237,26 @@ def _ttl(
             "can return has one; write cache_control(ttl=...) on the field or on those types.",
         )
     return (rule.cap if rule.ttl is None else rule.ttl), None
+
+
+def _hint_to_write(rule: FieldRule, *, is_root: bool) -> str:
+    """Return what to write so that a field has a hint, at a place where it can be written."""
+    parent, _, name = rule.coordinate.partition(".")
+    match rule.written:
+        case WrittenAs.NOWHERE:
+            return (
+                f"{rule.coordinate} is not written by you, so it cannot carry a hint; query it apart from "
+                "what is to be cached."
+            )
+        case WrittenAs.ANNOTATION:
+            hint = "cache_control(ttl=...)" if is_root else "cache_control(inherit=True)"
+            return (
+                f"{rule.coordinate} is an annotation; write "
+                f"{name}: ... = strawberry.field(directives=[{hint}]) in {parent}."
+            )
+        case WrittenAs.RESOLVER:
+            wanted = "cache_control(ttl=...)" if is_root else "cache_control(inherit=True) or a ttl"
+            return f"Put @{wanted} above {rule.coordinate}."
 
 
 def _ttl_by_default(rule: FieldRule, default_ttl: float, *, is_root: bool) -> float | None:

@@ -15,9 +15,11 @@ from strawberry_response_cache.core._entry import NO_META, PRIVATE, Recording, U
 from strawberry_response_cache.core._keys import EntryKeys, tag_digests
 from strawberry_response_cache.core._recipe import Diverted, NotStored
 from strawberry_response_cache.graphql._entities import tags_of_types
+from strawberry_response_cache.graphql._guard import faults
 from strawberry_response_cache.graphql._policy import Policy
 from strawberry_response_cache.graphql._reasons import Reason
 from strawberry_response_cache.graphql._recorder import Recorder
+from strawberry_response_cache.graphql._request import RequestContext
 
 _MARKER_MS: Final = 24 * 3600 * 1000
 
@@ -36,6 +38,7 @@ class ResponseRecipe:
 
     Args:
         policy: The policy, whose ttl is above 0.
+        request: The context of the request.
         whole: Whether it is an operation, whose data is an object; a field's may be anything, null too.
         private: Whether the key is of one session.
         private_keys: Makes the keys to use if a public response turns PRIVATE; None without a session.
@@ -44,25 +47,28 @@ class ResponseRecipe:
     Attributes:
         recorder: What watches the execution, once there is one.
         refusal: Why `record` stored nothing.
-        ttl: What the response's ttl came to, in seconds.
+        limited_by: The field whose resolver lowered the ttl.
         is_private: Whether it is of one session.
     """
 
     __slots__ = (
+        "_faults",
         "_max_bytes",
         "_policy",
         "_private",
         "_private_keys",
+        "_request",
         "_whole",
         "is_private",
+        "limited_by",
         "recorder",
         "refusal",
-        "ttl",
     )
 
     def __init__(
         self,
         policy: Policy,
+        request: RequestContext,
         *,
         whole: bool,
         private: bool,
@@ -70,13 +76,15 @@ class ResponseRecipe:
         max_bytes: int,
     ) -> None:
         self._policy = policy
+        self._request = request
+        self._faults = faults.count
         self.recorder: Recorder | None = None
         self._whole = whole
         self._private = private
         self._private_keys = private_keys
         self._max_bytes = max_bytes
         self.refusal: Reason | None = None
-        self.ttl = policy.ttl or 0.0
+        self.limited_by: str | None = None
         self.is_private = private
 
     def record(self, value: Any, metas: AbstractSet[str]) -> Recording | Diverted | NotStored:  # noqa: ANN401 - whatever an executor returns
@@ -89,8 +97,8 @@ class ResponseRecipe:
         recorder = self.recorder
         if recorder is None:  # nobody watched
             return self._refuse(Reason.CUSTOM_CODE)
-        if recorder.refusal is not None:
-            return self._refuse(recorder.refusal)
+        if (refusal := recorder.refusal or self._refusal_now(recorder)) is not None:
+            return self._refuse(refusal)
         if not policy.exact and find_inexact(value.data) is not None:
             return self._refuse(Reason.UNSERIALIZABLE)
         try:
@@ -99,12 +107,13 @@ class ResponseRecipe:
             return self._refuse(Reason.UNSERIALIZABLE)
         if len(payload) > self._max_bytes:
             return self._refuse(Reason.TOO_LARGE)
-        if recorder.ttl is not None:
-            self.ttl = min(self.ttl, recorder.ttl)
+        ttl = policy.ttl or 0.0
+        if recorder.ttl is not None and recorder.ttl < ttl:
+            ttl, self.limited_by = recorder.ttl, recorder.limited_by
         self.is_private = self._private or recorder.private or PRIVATE in metas
         recording = Recording(
             payload,
-            milliseconds(self.ttl, "ttl"),
+            milliseconds(ttl, "ttl"),
             milliseconds(policy.stale or 0, "stale"),
             tag_digests(self._tags(recorder)),
             PRIVATE if self.is_private else NO_META,
@@ -112,6 +121,14 @@ class ResponseRecipe:
         if self.is_private and not self._private:
             return Diverted(_MARKER, self._private_keys(), recording)
         return recording
+
+    def _refusal_now(self, recorder: Recorder) -> Reason | None:
+        """Return why nothing is stored, of what shows only when the execution is over."""
+        if faults.count != self._faults or recorder.guard.is_faulted:
+            return Reason.CACHE_FAULT  # what was recorded may lack something
+        if recorder.guarded != recorder.let_through:
+            return Reason.GUARDED
+        return None if self._request.is_unchanged() else Reason.CONTEXT_CHANGED
 
     def _tags(self, recorder: Recorder) -> set[str]:
         """Return what purges reach the response by: its types, its objects, and what was written."""

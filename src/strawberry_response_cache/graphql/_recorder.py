@@ -9,7 +9,9 @@ from typing import Any, Final, NamedTuple
 from graphql import GraphQLResolveInfo, get_named_type, is_abstract_type
 from graphql.execution import Executor
 
+from strawberry_response_cache.core import ResponseCache
 from strawberry_response_cache.graphql._entities import MOST_NAMED, Entities
+from strawberry_response_cache.graphql._guard import Guard
 from strawberry_response_cache.graphql._reasons import Reason
 
 
@@ -17,40 +19,68 @@ class Recorder:
     """One execution, watched.
 
     Args:
+        guard: The guard of the request.
         most_named: How many objects are named one by one.
 
     Attributes:
+        guard: As given.
         ttl: The lowest ttl that a resolver named, in seconds.
+        limited_by: The field whose resolver named it.
         private: Whether a resolver said that this is of one session.
         tags: The tags that resolvers added.
         refusal: Why the result cannot be stored.
         entities: The objects that were completed.
+        guarded: How many fields with permission classes were executed.
+        let_through: How many of them the permission classes let through to the resolver.
         purges: The tags that are to be purged when it is over.
         purges_everything: Whether the whole tenant is.
+        cache: The tenant's, where it is known before anything runs.
     """
 
-    __slots__ = ("entities", "private", "purges", "purges_everything", "refusal", "tags", "ttl")
+    __slots__ = (
+        "cache",
+        "entities",
+        "guard",
+        "guarded",
+        "let_through",
+        "limited_by",
+        "private",
+        "purges",
+        "purges_everything",
+        "refusal",
+        "tags",
+        "ttl",
+    )
 
-    def __init__(self, *, most_named: int = MOST_NAMED) -> None:
+    def __init__(
+        self, guard: Guard, *, most_named: int = MOST_NAMED, cache: ResponseCache | None = None
+    ) -> None:
+        self.guard = guard
         self.ttl: float | None = None
+        self.limited_by: str | None = None
         self.private = False
         self.tags: set[str] = set()
         self.refusal: Reason | None = None
         self.entities = Entities(most_named)
+        self.guarded = 0
+        self.let_through = 0
         self.purges: set[str] = set()
         self.purges_everything = False
+        self.cache = cache
 
     def refuse(self, reason: Reason) -> None:
         """Keep the result from being stored."""
         if self.refusal is None:
             self.refusal = reason
 
-    def restrict(self, ttl: float | None, tags: tuple[str, ...], *, private: bool) -> None:
+    def restrict(
+        self, ttl: float | None, tags: tuple[str, ...], *, private: bool, coordinate: str
+    ) -> None:
         """Lower what the annotations allow."""
         if ttl == 0:
             self.refuse(Reason.RESTRICTED)
-        elif ttl is not None:
-            self.ttl = ttl if self.ttl is None else min(self.ttl, ttl)
+        elif ttl is not None and (self.ttl is None or ttl < self.ttl):
+            self.ttl, self.limited_by = ttl, coordinate
         self.private = self.private or private
         self.tags.update(tags)
 
@@ -61,7 +91,7 @@ class Recorder:
         never_stored: AbstractSet[str] = frozenset(),
         possible: AbstractSet[str] = frozenset(),
     ) -> Iterator[None]:
-        """Watch an execution from its start to its end.
+        """Watch what is executed inside.
 
         Args:
             executor: It; watched on the instance, so that others cost nothing.
@@ -71,15 +101,15 @@ class Recorder:
         """
         self._watch_objects(executor, never_stored, possible)
         before = _ResponseState.of(executor.context_value)
-        identities = {id(values) for values in _variables_of(executor)}
+        watched = _variables_of(executor)
         with _lock:
-            _recorders.update(dict.fromkeys(identities, self))
+            _recorders.update({id(values): (values, self) for values in watched})
         try:
             yield
         finally:
             with _lock:
-                for identity in identities:
-                    _recorders.pop(identity, None)
+                for values in watched:
+                    _recorders.pop(id(values), None)
             if not before.is_unchanged(executor.context_value):
                 self.refuse(Reason.RESPONSE_MODIFIED)
 
@@ -90,15 +120,18 @@ class Recorder:
         possible: AbstractSet[str],
     ) -> None:
         complete: Callable[..., Any] = executor.complete_object_value
-        entities = self.entities
+        entities, guard = self.entities, self.guard
         note = entities.add
 
         # One call more for each object: these are written to be short.
         def watched(kind: Any, nodes: Any, info: Any, path: Any, source: Any, position: Any) -> Any:  # noqa: ANN401, PLR0917 - graphql-core's
-            note(kind, source)
-            if possible and entities.are_too_many:
-                entities.assume(possible)
-                executor.complete_object_value = complete  # type: ignore[method-assign] # enough is known
+            try:
+                note(kind, source)
+                if possible and entities.are_too_many:
+                    entities.assume(possible)
+                    executor.complete_object_value = complete  # type: ignore[method-assign] # enough is known
+            except Exception as error:  # noqa: BLE001 - nothing of the request is stored then
+                guard.note(error)
             return complete(kind, nodes, info, path, source, position)
 
         def watched_closely(
@@ -107,28 +140,33 @@ class Recorder:
             info: Any,  # noqa: ANN401 - graphql-core's
             *more: Any,
         ) -> Any:  # noqa: ANN401 - graphql-core's
-            note(kind, more[1])
-            if kind.name in never_stored and is_abstract_type(get_named_type(info.return_type)):
-                self.refuse(Reason.TTL_ZERO)
+            try:
+                note(kind, more[1])
+                if kind.name in never_stored and is_abstract_type(get_named_type(info.return_type)):
+                    self.refuse(Reason.TTL_ZERO)
+            except Exception as error:  # noqa: BLE001 - nothing of the request is stored then
+                guard.note(error)
             return complete(kind, nodes, info, *more)
 
         executor.complete_object_value = watched_closely if never_stored else watched  # type: ignore[method-assign, assignment] # of this one executor
 
 
-# By the variables that `info` brings: each execution has its own, and its executor holds them for as
-# long as they stand here. A context variable would be lost in threads that resolvers start.
-_recorders: Final[dict[int, Recorder]] = {}
+# By the variables that `info` brings: each execution has its own, and they are kept alive beside, so that
+# no other object has the same id. A context variable would be lost in threads that resolvers start.
+_recorders: Final[dict[int, tuple[object, Recorder]]] = {}
 _lock: Final = threading.Lock()
 
 
 def recorder_of(info: GraphQLResolveInfo[Any]) -> Recorder | None:
     """Return what watches the execution that a resolver runs in; None if nothing is stored of it."""
-    return _recorders.get(id(info.variable_values))
+    _, recorder = _recorders.get(id(info.variable_values), (None, None))
+    return recorder
 
 
 def recorder_in(executor: Executor[Any]) -> Recorder | None:
     """Return what watches an execution; None if nothing is stored of it."""
-    return _recorders.get(id(executor.variable_values))
+    _, recorder = _recorders.get(id(executor.variable_values), (None, None))
+    return recorder
 
 
 def _variables_of(executor: Executor[Any]) -> tuple[object, object]:
@@ -137,12 +175,14 @@ def _variables_of(executor: Executor[Any]) -> tuple[object, object]:
 
 
 class _ResponseState(NamedTuple):
-    """What a hit would not repeat of the response that the context brings: status, headers, cookies."""
+    """What a hit would not do again: set a status, headers and cookies, and add background tasks."""
 
     response: object
     status: object = None
     headers: tuple[object, ...] = ()
     cookies: str = ""
+    background: object = None
+    tasks: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, context: object) -> "_ResponseState":
@@ -153,20 +193,35 @@ class _ResponseState(NamedTuple):
 
     @classmethod
     def _read(cls, context: object) -> "_ResponseState":
-        response = (
-            context.get("response")
-            if isinstance(context, Mapping)
-            else getattr(context, "response", None)
-        )
+        response, background = _of_context(context, "response", "background_tasks")
+        # Those of Starlette and FastAPI: https://www.starlette.io/background/
+        tasks = tuple(map(id, getattr(background, "tasks", None) or ()))
         if response is None:
-            return cls(None)
+            return cls(None, tasks=tasks)
         status = getattr(response, "status_code", None) or getattr(response, "status", None)
         headers: Any = getattr(response, "raw_headers", None)
         if headers is None:
             headers = getattr(response, "headers", None)
         items = headers.items() if hasattr(headers, "items") else headers
-        return cls(response, status, tuple(items or ()), str(getattr(response, "cookies", "")))
+        return cls(
+            response,
+            status,
+            tuple(items or ()),
+            str(getattr(response, "cookies", "")),
+            getattr(response, "background", None),
+            tasks,
+        )
 
     def is_unchanged(self, context: object) -> bool:
         now = _ResponseState.of(context)
-        return now.response is self.response and now[1:] == self[1:]
+        try:
+            return now.response is self.response and now[1:] == self[1:]
+        except Exception:  # noqa: BLE001 - the user's own headers, whose comparison may do anything
+            return False
+
+
+def _of_context(context: object, *names: str) -> tuple[Any, ...]:
+    """Return what a context holds under names, whether it is a mapping or an object."""
+    if isinstance(context, Mapping):
+        return tuple(context.get(name) for name in names)
+    return tuple(getattr(context, name, None) for name in names)

@@ -1,9 +1,10 @@
 """What a field's resolver is called with, and whether the field's permission classes let it be called."""
 
-from functools import partial, reduce
+from collections.abc import Callable
+from functools import partial, reduce, wraps
 from typing import Any, Final
 
-from graphql import GraphQLResolveInfo
+from graphql import GraphQLField, GraphQLResolveInfo, GraphQLSchema, is_object_type
 from strawberry.extensions.field_extension import build_field_extension_resolvers
 from strawberry.permission import PermissionExtension
 from strawberry.schema import Schema
@@ -12,6 +13,8 @@ from strawberry.types import Info
 from strawberry.types.field import StrawberryField
 
 from strawberry_response_cache.graphql._definitions import definition_of
+from strawberry_response_cache.graphql._guard import faults
+from strawberry_response_cache.graphql._recorder import recorder_of
 
 _ALLOWED: Final = object()
 
@@ -106,3 +109,63 @@ async def _allow_async(*_: object, **__: object) -> object:
 def is_allowed(answer: object) -> bool:
     """Whether what `Resolving.check` answered means that the resolver would have been called."""
     return answer is _ALLOWED
+
+
+# -- Whether permission classes let a resolver be called ------------------------------------------------
+
+_WATCHED: Final = "_response_cache_watched"
+
+
+def watch_guarded_resolvers(schema: GraphQLSchema) -> None:
+    """Count, for each field with permission classes, its executions and the calls of its resolver.
+
+    A refusal that returns a value looks like any other value. So each execution is counted before the
+    permission classes run, and once more where they let the resolver be called.
+    """
+    for named in schema.type_map.values():
+        if not is_object_type(named):
+            continue
+        for graphql_field in named.fields.values():
+            field = definition_of(graphql_field)
+            extensions = getattr(field, "extensions", ())
+            if any(isinstance(each, PermissionExtension) for each in extensions):
+                _watch(graphql_field, field)
+
+
+def _watch(graphql_field: GraphQLField, field: StrawberryField) -> None:
+    resolve: Any = graphql_field.resolve
+    if resolve is None or hasattr(resolve, _WATCHED):
+        return
+
+    # It keeps the attributes by which Strawberry and its extensions know a resolver.
+    @wraps(resolve)
+    def counted(source: Any, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:  # noqa: ANN401 - whatever resolvers take and return
+        try:
+            if (recorder := recorder_of(info)) is not None:
+                recorder.guarded += 1
+        except Exception as error:  # noqa: BLE001 - nothing that is generated now is stored
+            faults.note_elsewhere(error)
+        return resolve(source, info, **arguments)
+
+    setattr(counted, _WATCHED, True)
+    graphql_field.resolve = counted
+    if _WATCHED not in vars(field):
+        # Of this one field: Strawberry makes copies of a field anew, without it.
+        vars(field)["get_result"] = _letting_through(type(field).get_result.__get__(field))
+        vars(field)[_WATCHED] = True
+
+
+def _letting_through(get_result: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a field's `get_result`, which notes that the permission classes let the call through."""
+
+    @wraps(get_result)
+    def let_through(source: Any, info: Info | None, *more: Any, **how: Any) -> Any:  # noqa: ANN401 - as in Strawberry
+        try:
+            recorder = None if info is None else recorder_of(info._raw_info)  # noqa: SLF001 - Strawberry's name for it
+            if recorder is not None:
+                recorder.let_through += 1
+        except Exception as error:  # noqa: BLE001 - nothing that is generated now is stored
+            faults.note_elsewhere(error)
+        return get_result(source, info, *more, **how)
+
+    return let_through

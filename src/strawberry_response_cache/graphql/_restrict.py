@@ -1,21 +1,27 @@
 """What resolvers may say of the response that they are part of."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from strawberry.types import Info
 
 from strawberry_response_cache.core import CacheConfigurationError, ResponseCache
 from strawberry_response_cache.core._duration import Duration, seconds
-from strawberry_response_cache.graphql._context import RequestContext
 from strawberry_response_cache.graphql._extension import ResponseCacheExtension
+from strawberry_response_cache.graphql._guard import Guard, beside_a_resolver
 from strawberry_response_cache.graphql._hints import CacheScope
+from strawberry_response_cache.graphql._mutation import log_without_tenant
+from strawberry_response_cache.graphql._options import Options
 from strawberry_response_cache.graphql._reasons import Reason
-from strawberry_response_cache.graphql._recorder import Recorder, recorder_of
+from strawberry_response_cache.graphql._recorder import recorder_of
+from strawberry_response_cache.graphql._request import RequestContext, at_once
 from strawberry_response_cache.graphql._templates import checked_tags
 
 if TYPE_CHECKING:
     from graphql import GraphQLResolveInfo
+
+_MISUSE: Final = (CacheConfigurationError, TypeError)
+"""What tells a resolver's author of a wrong call."""
 
 
 def restrict_cache(
@@ -52,7 +58,6 @@ def restrict_cache(
         ...         restrict_cache(info, ttl=5, scope=CacheScope.PRIVATE)
         ...         return "not for everyone yet"
     """
-    recorder = _recorder(info)
     if scope is CacheScope.PUBLIC:
         msg = (
             "restrict_cache only lowers what the annotations allow; remove scope=CacheScope.PUBLIC."
@@ -61,10 +66,15 @@ def restrict_cache(
     if scope is not None and not isinstance(scope, CacheScope):
         msg = f"scope is a {type(scope).__name__}; write CacheScope.PRIVATE."
         raise CacheConfigurationError(msg)
-    checked_ttl = None if ttl is None else seconds(ttl, "ttl")
-    named = checked_tags(tags)
-    if recorder is not None:
-        recorder.restrict(checked_ttl, named, private=scope is CacheScope.PRIVATE)
+    with beside_a_resolver(raises=_MISUSE):
+        raw = _raw(info)
+        checked_ttl = None if ttl is None else seconds(ttl, "ttl")
+        named = checked_tags(tags)
+        with beside_a_resolver():
+            if (recorder := recorder_of(raw)) is not None:
+                coordinate = f"{raw.parent_type.name}.{raw.field_name}"
+                private = scope is CacheScope.PRIVATE
+                recorder.restrict(checked_ttl, named, private=private, coordinate=coordinate)
 
 
 def skip_cache(info: "Info | GraphQLResolveInfo[Any]") -> None:
@@ -87,17 +97,19 @@ def skip_cache(info: "Info | GraphQLResolveInfo[Any]") -> None:
         ...         skip_cache(info)
         ...         return []
     """
-    recorder = _recorder(info)
-    if recorder is not None:
-        recorder.refuse(Reason.RESTRICTED)
+    with beside_a_resolver(raises=_MISUSE):
+        raw = _raw(info)
+        with beside_a_resolver():
+            if (recorder := recorder_of(raw)) is not None:
+                recorder.refuse(Reason.RESTRICTED)
 
 
-def _recorder(info: "Info | GraphQLResolveInfo[Any]") -> Recorder | None:
+def _raw(info: "Info | GraphQLResolveInfo[Any]") -> "GraphQLResolveInfo[Any]":
     raw = info._raw_info if isinstance(info, Info) else info  # noqa: SLF001 - Strawberry's name for it
     if not hasattr(raw, "variable_values"):
         msg = f"info is a {type(info).__name__}; pass the resolver's info: strawberry.Info."
         raise TypeError(msg)
-    return recorder_of(raw)
+    return raw
 
 
 async def invalidate(info: "Info", *tags: str) -> None:
@@ -110,10 +122,12 @@ async def invalidate(info: "Info", *tags: str) -> None:
         info: What Strawberry gave the resolver.
         *tags: As in `ResponseCache.invalidate`.
 
+    If the extension's ``tenant`` gives nothing usable, an ERROR is logged and nothing is invalidated.
+
     Raises:
         TypeError: If ``info`` is something else, or a tag is not a string.
-        CacheConfigurationError: If the schema has no `ResponseCacheExtension`, or the extension's
-            ``tenant`` gave nothing usable.
+        CacheConfigurationError: If the schema has no `ResponseCacheExtension`, or a tag is empty, too
+            long or has control characters.
 
     Example:
         >>> import strawberry
@@ -125,8 +139,18 @@ async def invalidate(info: "Info", *tags: str) -> None:
         ...         await invalidate(info, "Entry", "Account")
         ...         return True
     """
-    cache = _purging(info, tags)
-    await cache.invalidate(*tags, queued=True)
+    with beside_a_resolver(raises=_MISUSE):
+        named, options = checked_tags(tags), _options_of(info)
+        with beside_a_resolver():
+            cache = _noted(info, named)
+            if cache is None:
+                request = RequestContext(options, info.context, Guard(), synchronous=False)
+                await request.ask(session=False)
+                cache = request.tenant_cache()
+            if cache is None:
+                log_without_tenant()
+            else:
+                await cache.invalidate(*named, queued=True)
 
 
 def invalidate_sync(info: "Info", *tags: str) -> None:
@@ -136,26 +160,40 @@ def invalidate_sync(info: "Info", *tags: str) -> None:
         TypeError: As `invalidate` does.
         CacheConfigurationError: As `invalidate` does.
     """
-    cache = _purging(info, tags)
-    cache.invalidate_sync(*tags, queued=True)
+    with beside_a_resolver(raises=_MISUSE):
+        named, options = checked_tags(tags), _options_of(info)
+        with beside_a_resolver():
+            cache = _noted(info, named)
+            if cache is None:
+                request = RequestContext(options, info.context, Guard(), synchronous=True)
+                at_once(request.ask, session=False)
+                cache = request.tenant_cache()
+            if cache is None:
+                log_without_tenant()
+            else:
+                cache.invalidate_sync(*named, queued=True)
 
 
-def _purging(info: "Info", tags: tuple[str, ...]) -> ResponseCache:
-    """Return the cache of the request's tenant, after noting what is to be purged again."""
-    recorder = _recorder(info)
-    named = checked_tags(tags)
+def _noted(info: "Info", tags: tuple[str, ...]) -> ResponseCache | None:
+    """Note what is invalidated again after a mutation; return the tenant's cache, where it is known."""
+    recorder = recorder_of(_raw(info))
+    if recorder is None:
+        return None
+    recorder.purges.update(tags)
+    return recorder.cache
+
+
+def _options_of(info: "Info") -> Options:
+    """Return the configuration of the schema's extension.
+
+    Raises:
+        CacheConfigurationError: If the schema has none.
+        TypeError: If ``info`` is something else.
+    """
+    _raw(info)
     extensions: Any = getattr(info.schema, "extensions", ())
-    options = next(
-        (e._options for e in extensions if isinstance(e, ResponseCacheExtension)),  # noqa: SLF001 - one package
-        None,
-    )
-    if options is None:
-        msg = "The schema has no ResponseCacheExtension; register it in extensions=[...]."
-        raise CacheConfigurationError(msg)
-    if recorder is not None:
-        recorder.purges.update(named)
-    cache = RequestContext(options, info.context).tenant_cache()
-    if cache is None:
-        msg = "The extension's tenant gave nothing usable for this request; nothing was purged."
-        raise CacheConfigurationError(msg)
-    return cache
+    for extension in extensions:
+        if isinstance(extension, ResponseCacheExtension):
+            return extension._options  # noqa: SLF001 - one package
+    msg = "The schema has no ResponseCacheExtension; register it in extensions=[...]."
+    raise CacheConfigurationError(msg)

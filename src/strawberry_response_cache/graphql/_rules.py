@@ -11,6 +11,7 @@ beforehand: an object of it that is really completed does.
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from graphql import (
     GraphQLField,
@@ -27,6 +28,7 @@ from graphql import (
     specified_scalar_types,
 )
 from strawberry.permission import PermissionExtension
+from strawberry.types.field import StrawberryField
 
 from strawberry_response_cache.core import CacheConfigurationError
 from strawberry_response_cache.graphql._definitions import definition_of
@@ -43,7 +45,7 @@ from strawberry_response_cache.graphql._sources import Source, Sources
 from strawberry_response_cache.graphql._templates import Template, unknown_arguments
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TypeRule:
     """What the hints on a type, its bases and interfaces come to."""
 
@@ -54,15 +56,16 @@ class TypeRule:
     vary: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FieldRule:
     """What the hints that speak of a field of an object type come to.
 
     Attributes:
         coordinate: Such as ``Query.accounts``.
         source: Where its value comes from.
+        foreign_code: The code that may decide per request, where its value comes through such code.
+        written: How its author wrote it, for advice; see `written_as`.
         guarded: Whether it stands behind permission classes.
-        guarded_silently: Whether one of those answers nothing instead of an error.
         invalidates: Whether it carries ``@invalidates``.
         hinted: Whether it carries a hint of its own.
         inherit: Whether that hint says to take the parent's ttl.
@@ -88,8 +91,9 @@ class FieldRule:
 
     coordinate: str
     source: Source
+    foreign_code: str | None
+    written: "WrittenAs"
     guarded: bool
-    guarded_silently: bool
     invalidates: bool
     hinted: bool
     inherit: bool
@@ -122,8 +126,8 @@ class SchemaRules:
         converts_exceptions: Whether the schema has handlers that turn exceptions into members of
             unions: an error that looks like data.
 
-    Raises:
-        CacheConfigurationError: If annotations are wrong; it lists all, each with its coordinate.
+    Attributes:
+        mistakes: What is wrong with the annotations, each with its coordinate.
     """
 
     def __init__(
@@ -142,11 +146,7 @@ class SchemaRules:
         self._identities = Identities()
         self._fields: dict[tuple[str, str], FieldRule] = {}
         self._types: dict[str, TypeRule] = {}
-        mistakes = list(self._mistakes())
-        if mistakes:
-            listed = "\n".join(f"- {mistake}" for mistake in mistakes)
-            msg = f"cache_control is used wrongly in this schema:\n{listed}"
-            raise CacheConfigurationError(msg)
+        self.mistakes = tuple(self._mistakes())
 
     def field(self, parent: GraphQLObjectType, name: str) -> FieldRule | None:
         """Return the rule of a field of an object type, or None if it has no such field."""
@@ -264,11 +264,11 @@ class SchemaRules:
             if ttl is None and any(hint.ttl == 0 for hint in inherited):
                 ttl = 0.0
             rule = self._types[named.name] = TypeRule(
-                ttl,
-                any(hint.scope is CacheScope.PRIVATE for hint in hints),
-                own.stale,
-                _union(hint.tags for hint in hints),
-                _union(hint.vary for hint in hints),
+                ttl=ttl,
+                private=any(hint.scope is CacheScope.PRIVATE for hint in hints),
+                stale=own.stale,
+                tags=_union(hint.tags for hint in hints),
+                vary=_union(hint.vary for hint in hints),
             )
         return rule
 
@@ -308,36 +308,56 @@ class SchemaRules:
         by_itself = is_root or (
             own is not None and ttl is not None and not inherits and source is Source.RESOLVER
         )
+        private = any(h.scope is CacheScope.PRIVATE for h in hints)
         return FieldRule(
-            coordinate,
-            source,
-            bool(guards),
-            any(guard.fail_silently for guard in guards),
-            any(isinstance(each, Invalidates) for each in extensions),
-            own is not None,
-            inherits,
-            ttl,
-            cap,
-            any(h.scope is CacheScope.PRIVATE for h in hints) or any(t.private for t in spoken),
-            own is not None and own.scope is CacheScope.PUBLIC,
-            stale,
-            _union([*(h.tags for h in hints), *(t.tags for t in spoken)]),
-            tuple(template for hint in hints for template in hint.templates),
-            _type_tags(parent, name, graphql_field, concrete),
-            _union([*(h.vary for h in hints), *(t.vary for t in spoken)]),
-            self._identities.of(coordinate, graphql_field, field, hints),
-            not is_composite_type(declared),
-            _is_exact(declared),
-            ordinary,
-            never_stored,
-            by_itself,
-            self._type_rule(parent),
-            parent_identity(
+            coordinate=coordinate,
+            source=source,
+            foreign_code=self._sources.foreign_code(graphql_field, field),
+            written=written_as(name, field),
+            guarded=bool(guards),
+            invalidates=any(isinstance(each, Invalidates) for each in extensions),
+            hinted=own is not None,
+            inherit=inherits,
+            ttl=ttl,
+            cap=cap,
+            private=private or any(t.private for t in spoken),
+            public=own is not None and own.scope is CacheScope.PUBLIC,
+            stale=stale,
+            tags=_union([*(h.tags for h in hints), *(t.tags for t in spoken)]),
+            templates=tuple(template for hint in hints for template in hint.templates),
+            type_tags=_type_tags(parent, name, graphql_field, concrete),
+            vary=_union([*(h.vary for h in hints), *(t.vary for t in spoken)]),
+            identity=self._identities.of(coordinate, graphql_field, field, hints),
+            leaf=not is_composite_type(declared),
+            exact=_is_exact(declared),
+            possible_types=ordinary,
+            never_stored=never_stored,
+            by_itself=by_itself,
+            of=self._type_rule(parent),
+            parent_key=parent_identity(
                 parent,
                 None if own is None else own.key,
                 has_plain_id=not is_root and self._sources.has_plain_id(parent),
             ),
         )
+
+
+class WrittenAs(Enum):
+    """How a field's author wrote it: advice names what can really be written there."""
+
+    RESOLVER = auto()
+    """A function below ``@strawberry.field``."""
+    ANNOTATION = auto()
+    """An annotation of a class, above which nothing can stand."""
+    NOWHERE = auto()
+    """Nowhere: Strawberry or another library makes it."""
+
+
+def written_as(name: str, field: object) -> WrittenAs:
+    """Return how the author of a field wrote it."""
+    if name == "_entities" or not isinstance(field, StrawberryField):
+        return WrittenAs.NOWHERE
+    return WrittenAs.ANNOTATION if field.base_resolver is None else WrittenAs.RESOLVER
 
 
 def _of_types(

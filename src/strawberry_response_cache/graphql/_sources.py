@@ -63,15 +63,8 @@ class Sources:
 
     def of(self, parent: GraphQLObjectType, graphql_field: GraphQLField, field: object) -> Source:
         """Return where a field's value comes from; what is not recognised is foreign."""
-        if not isinstance(field, StrawberryField):
-            return Source.FOREIGN
         named = get_named_type(graphql_field.type)
-        foreign = [
-            extension
-            for extension in map(type, field.extensions)
-            if extension not in self._harmless and extension is not PermissionExtension
-        ]
-        if foreign or (is_union_type(named) and self._converts_exceptions):
+        if not isinstance(field, StrawberryField) or self.foreign_code(graphql_field, field):
             return Source.FOREIGN
         if is_abstract_type(named) and any(
             _picks_its_type(member) for member in (named, *self._possible_types(named))
@@ -86,6 +79,17 @@ class Sources:
         if module == _RELAY_TYPES and not _overrides_node_id(parent):
             return Source.ATTRIBUTE
         return Source.RESOLVER
+
+    def foreign_code(self, graphql_field: GraphQLField, field: object) -> str | None:
+        """Return the name of the code that may decide per request; None if there is none."""
+        if not isinstance(field, StrawberryField):
+            return "code that is not Strawberry's"
+        for extension in map(type, field.extensions):
+            if extension not in self._harmless and extension is not PermissionExtension:
+                return f"the field extension {extension.__module__}.{extension.__qualname__}"
+        if is_union_type(get_named_type(graphql_field.type)) and self._converts_exceptions:
+            return "an exception handler of the schema"
+        return None
 
     def has_plain_id(self, parent: GraphQLObjectType) -> bool:
         """Whether an attribute tells the objects of a type apart as its ``id`` does."""

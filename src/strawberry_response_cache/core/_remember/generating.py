@@ -199,7 +199,7 @@ class Generating(Finding[T]):
             yield Detach(Release(self.keys, lease))
         if isinstance(committed, Stored):
             self._keep_own(lease, landed, ticket)
-            ttl = recording.ttl_ms / 1000
+            ttl = whole.ttl_ms / 1000
             return CachedResponse(value, CacheStatus.MISS, CacheDetail.GENERATED, ttl=ttl)
         failed = isinstance(committed, Unavailable)
         detail = CacheDetail.STORE_FAILURE if failed else CacheDetail.REFUSED

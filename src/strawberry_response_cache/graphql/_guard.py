@@ -1,0 +1,263 @@
+"""The guard: no fault of this package fails a request.
+
+Strawberry and graphql-core call this package at a few places, and each of these calls goes through a
+`Guard`. What it catches is counted and logged, nothing of the request is stored, and the request is
+answered as without this package: what had been executed already is not executed again.
+"""
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, NamedTuple, TypeVar
+
+from strawberry_response_cache.core._interval import Interval
+
+R = TypeVar("R")
+
+logger = logging.getLogger("strawberry_response_cache")
+
+_PACKAGE: Final = str(Path(__file__).parent.parent)
+
+
+class Faults:
+    """The faults of this package in this process: counted, and logged once per interval.
+
+    Attributes:
+        count: How many were caught. Whatever was generated while it grew is not stored.
+        elsewhere: How many of them were caught in calls from resolvers, such as `restrict_cache`: what
+            was said there is lost.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.elsewhere = 0
+        self._log = Interval()
+
+    def note(self, error: Exception) -> None:
+        """Count a fault, and log its type and place; its text can hold what the request brought."""
+        self.count += 1
+        if (count := self._log.counted()) is None:
+            return
+        kind, place = type(error).__qualname__, _place(error.__traceback__)
+        logger.error(
+            "A fault of strawberry-response-cache was caught (%s in %s%s). The request was answered "
+            "without the cache. Please report this line.",
+            kind,
+            place,
+            count.words,
+            extra={"error.type": kind, "response_cache.faults": count.number},
+        )
+
+    def note_elsewhere(self, error: Exception) -> None:
+        """Note a fault in a call from a resolver."""
+        self.elsewhere += 1
+        self.note(error)
+
+
+def _place(trace: TracebackType | None) -> str:
+    """Return the innermost place in this package: a function and a line, no path and no value."""
+    place = "an unknown place"
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        if code.co_filename.startswith(_PACKAGE):
+            place = f"{Path(code.co_filename).stem}.{code.co_name}, line {trace.tb_lineno}"
+        trace = trace.tb_next
+    return place
+
+
+faults: Final = Faults()
+
+
+@contextmanager
+def beside_a_resolver(*, raises: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Keep faults of this package from the resolver that calls it; nothing is stored then.
+
+    Args:
+        raises: What tells the resolver's author of a wrong call.
+    """
+    try:
+        yield
+    except raises:
+        raise
+    except Exception as error:  # noqa: BLE001 - what the resolver said is lost, and the request goes on
+        faults.note_elsewhere(error)
+
+
+class ExecutionRaisedError(Exception):
+    """Carries what an execution raised past the code of this package, which did not cause it."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
+class Execution:
+    """Executes what a request asks for, once at most.
+
+    Args:
+        original: Executes it as without this package; returns a value or an awaitable of one.
+    """
+
+    __slots__ = ("_has_begun", "_is_done", "_original", "_raised", "value")
+
+    def __init__(self, original: Callable[[], Any]) -> None:
+        self._original = original
+        self._has_begun = False
+        self._is_done = False
+        self._raised: Exception | None = None
+        self.value: Any = None
+
+    def start(self, another: Callable[[], Any] | None = None) -> Any:  # noqa: ANN401 - whatever an executor returns
+        """Execute it, or begin to; return what it came to if that has been done.
+
+        Args:
+            another: Executes it in place of the original.
+
+        Raises:
+            ExecutionRaisedError: If the execution raises.
+        """
+        if self._has_begun:
+            return self.rest()
+        self._has_begun = True
+        try:
+            self.value = (another or self._original)()
+        except Exception as error:
+            self._raised = error
+            raise ExecutionRaisedError(error) from error
+        return self.value
+
+    async def run(self, another: Callable[[], Any] | None = None) -> Any:  # noqa: ANN401 - whatever an executor returns
+        """Execute it to its end; see `start`."""
+        if self._has_begun:
+            return await self.rest_async()
+        value = self.start(another)
+        return await self._finished() if inspect.isawaitable(value) else value
+
+    async def _finished(self) -> Any:  # noqa: ANN401 - whatever an executor returns
+        if not self._is_done:
+            try:
+                self.value = await self.value
+            except Exception as error:
+                self._raised = error
+                raise ExecutionRaisedError(error) from error
+            self._is_done = True
+        return self.value
+
+    def rest(self) -> Any:  # noqa: ANN401 - whatever an executor returns
+        """Return what it came to, and execute it only if that has not begun; or raise what it raised."""
+        if self._raised is not None:
+            raise self._raised
+        return self.value if self._has_begun else self._original()
+
+    async def rest_async(self) -> Any:  # noqa: ANN401 - whatever an executor returns
+        """Return what it came to; the twin of `rest`."""
+        value = self.rest()
+        if self._has_begun and inspect.isawaitable(value) and not self._is_done:
+            try:
+                return await self._finished()
+            except ExecutionRaisedError as raised:
+                error = raised.error
+            raise error
+        return await value if inspect.isawaitable(value) else value
+
+
+class Later(NamedTuple):
+    """An answer that is awaited.
+
+    Attributes:
+        begin: Begins to answer; it is called where nothing can come between it and its awaiting.
+    """
+
+    begin: Callable[[], Coroutine[Any, Any, Any]]
+
+
+class Guard:
+    """Stands between one request and the faults of this package.
+
+    Attributes:
+        is_faulted: Whether a fault was caught in this request.
+    """
+
+    __slots__ = ("is_faulted",)
+
+    def __init__(self) -> None:
+        self.is_faulted = False
+
+    def note(self, error: Exception) -> None:
+        """Note a fault that was caught."""
+        self.is_faulted = True
+        faults.note(error)
+
+    def step(self, step: Callable[..., R], *arguments: Any) -> R | None:
+        """Do something that the request does not depend on; None if it fails."""
+        try:
+            return step(*arguments)
+        except Exception as error:  # noqa: BLE001 - this is the guard
+            self.note(error)
+            return None
+
+    async def step_async(
+        self, step: Callable[..., Coroutine[Any, Any, R]], *arguments: Any, **named: Any
+    ) -> R | None:
+        """Do something that the request does not depend on; the twin of `step`."""
+        try:
+            return await step(*arguments, **named)
+        except Exception as error:  # noqa: BLE001 - this is the guard
+            self.note(error)
+            return None
+
+    async def either(
+        self,
+        step: Callable[[], Coroutine[Any, Any, object]],
+        otherwise: Callable[[], Coroutine[Any, Any, object]],
+    ) -> None:
+        """Do something that nobody waits for; if it fails, do something else."""
+        try:
+            await step()
+        except Exception as error:  # noqa: BLE001 - this is the guard
+            self.note(error)
+            await self.step_async(otherwise)
+
+    def around(
+        self,
+        original: Callable[[], Any],
+        answer: Callable[[Execution], Any],
+        *,
+        at_once: bool = False,
+    ) -> Any:  # noqa: ANN401 - what `original` returns
+        """Answer in place of an execution; if that fails, answer as the execution does.
+
+        Args:
+            original: Executes it as without this package.
+            answer: Answers, with or without the execution; returns a value or `Later`.
+            at_once: Whether what comes later begins now, and not when it is awaited.
+        """
+        execution = Execution(original)
+        try:
+            answered = answer(execution)
+        except Exception as error:  # noqa: BLE001 - this is the guard
+            caught = error
+        else:
+            if not isinstance(answered, Later):
+                return answered
+            finished = self._finished(answered, execution)
+            return asyncio.ensure_future(finished) if at_once else finished
+        self._note_unless_raised(caught)
+        return execution.rest()
+
+    async def _finished(self, answer: Later, execution: Execution) -> Any:  # noqa: ANN401 - what the execution returns
+        try:
+            return await answer.begin()
+        except Exception as error:  # noqa: BLE001 - this is the guard
+            caught = error
+        self._note_unless_raised(caught)
+        return await execution.rest_async()
+
+    def _note_unless_raised(self, error: Exception) -> None:
+        # What an execution raised, this one or the one that it was to share, is nobody's fault here.
+        if not isinstance(error, ExecutionRaisedError):
+            self.note(error)

@@ -1,0 +1,136 @@
+"""What Strawberry calls for one request: each hook is guarded, and only connects the others."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from strawberry.extensions import SchemaExtension
+from strawberry.schema import BaseSchema
+from strawberry.types import ExecutionContext
+from strawberry.types.graphql import OperationType
+from strawberry.utils.await_maybe import AwaitableOrValue
+
+from strawberry_response_cache.graphql._adoption import Adopted
+from strawberry_response_cache.graphql._documents import Preparation
+from strawberry_response_cache.graphql._executor import announced_run
+from strawberry_response_cache.graphql._guard import Guard
+from strawberry_response_cache.graphql._mutation import (
+    invalidate_everything,
+    invalidate_everything_sync,
+)
+from strawberry_response_cache.graphql._options import Options
+from strawberry_response_cache.graphql._run import Run
+
+
+class RequestHooks(SchemaExtension):
+    """The extension as it lives for one request.
+
+    Args:
+        options: The extension's configuration.
+        adopted: Returns what is known of a schema; None where that could not be worked out.
+    """
+
+    def __init__(self, options: Options, adopted: Callable[[BaseSchema], Adopted | None]) -> None:
+        self._options = options
+        self._adopted_of = adopted
+        self._guard = Guard()
+        self._adopted: Adopted | None = None
+        self._preparation: Preparation | None = None
+        self._run: Run | None = None
+
+    @property
+    def execution_context(self) -> ExecutionContext:
+        """Strawberry's execution context."""
+        return self._execution_context
+
+    @execution_context.setter
+    def execution_context(self, context: ExecutionContext) -> None:  # pyright: ignore[reportIncompatibleVariableOverride] # Strawberry only assigns and reads it
+        # Set before anything of the request runs: early enough to exchange the schema's executor.
+        self._execution_context = context
+        self._guard.step(self._begin)
+
+    def _begin(self) -> None:
+        context = self._execution_context
+        self._adopted = adopted = self._adopted_of(context.schema)
+        is_on = self._options.enabled is not False
+        if adopted is not None and is_on and not adopted.mistakes:
+            self._preparation = Preparation(adopted.documents, context)
+
+    def on_parse(self) -> Iterator[None]:
+        """Bring the parsed document, if the text was seen before."""
+        if self._preparation is not None:
+            self._guard.step(self._preparation.parse)
+        yield
+        if self._preparation is not None:
+            error = self._guard.step(self._preparation.parse_rewritten)
+            if error is not None:
+                raise error
+
+    def on_validate(self) -> Iterator[None]:
+        """Bring the verdict of the rules that read nothing but the document; others run."""
+        if self._preparation is not None:
+            self._guard.step(self._preparation.validate)
+        yield
+
+    def on_execute(self) -> Iterator[None]:
+        """Announce the run to the executor that Strawberry builds next."""
+        self._run = self._guard.step(self._new_run)
+        before = announced_run.get()
+        announced_run.set(self._run)
+        try:
+            yield
+        finally:
+            # Not by token: a stream may be resumed in another context.
+            announced_run.set(before)
+
+    def _new_run(self) -> Run | None:
+        if self._adopted is None:
+            return None
+        context = self._execution_context
+        preparation = self._preparation or Preparation(self._adopted.documents, context)
+        return Run(self._options, self._adopted.plans, preparation, context, self._guard)
+
+    def on_operation(self) -> Iterator[None]:
+        """Invalidate what a mutation changed when it is over, whatever becomes of its answer.
+
+        It is done once more when the answer is made: an extension around this one may commit
+        what the mutation left in a session, and of a stream the answer was made before this.
+        """
+        try:
+            yield
+        finally:
+            if self._run is not None:
+                self._guard.step(self._run.settle_early)
+
+    def get_results(self) -> AwaitableOrValue[dict[str, Any]]:
+        """Invalidate what a mutation changed, and say what the cache did, if the extension is debugged.
+
+        Strawberry asks for this after the teardown of every extension, and before it answers.
+        """
+        if self._run is not None and self._run.is_async:
+            return self._settled(self._run)
+        if self._run is not None:
+            self._guard.step(self._run.settle_sync)
+        if self._guard.step(self._is_lost) is not False:
+            context = self._execution_context.context
+            self._guard.step(invalidate_everything_sync, self._options, context, self._guard)
+        return self._guard.step(self._said) or {}
+
+    async def _settled(self, run: Run) -> dict[str, Any]:
+        await self._guard.step_async(run.settle)
+        if self._guard.step(self._is_lost) is not False:
+            context = self._execution_context.context
+            await self._guard.step_async(invalidate_everything, self._options, context, self._guard)
+        return self._guard.step(self._said) or {}
+
+    def _is_lost(self) -> bool:
+        """Whether a mutation ran of which a fault may have lost what it changed."""
+        if self._adopted is not None and not self._guard.is_faulted:
+            return False
+        try:
+            return self._execution_context.operation_type is OperationType.MUTATION
+        except RuntimeError:  # nothing was executed
+            return False
+
+    def _said(self) -> dict[str, Any]:
+        said = None if self._run is None else self._run.as_extension()
+        return {} if said is None else {"responseCache": said}

@@ -1,0 +1,123 @@
+"""The configuration of the extension, checked once."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, TypeAlias
+from uuid import UUID
+
+from strawberry_response_cache.core import ResponseCache
+from strawberry_response_cache.core._interval import Interval
+from strawberry_response_cache.graphql._policy import Defaults
+
+logger = logging.getLogger("strawberry_response_cache")
+
+Identity: TypeAlias = str | int | UUID | None
+Tenant: TypeAlias = Callable[[Any], Identity | Awaitable[Identity]]
+Session: TypeAlias = Callable[[Any], Identity | Awaitable[Identity]]
+Vary: TypeAlias = Callable[[Any], Any]
+Switch: TypeAlias = bool | Callable[[Any], bool]
+
+Reach: TypeAlias = Literal["lists", "entities", "types"] | None
+OnCommit: TypeAlias = Callable[[Callable[[], None]], object]
+
+_MOST_WARNINGS: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvalidationOptions:
+    """How mutations invalidate; see `ResponseCacheExtension`.
+
+    Attributes:
+        reach: What of the objects that a result holds.
+        on_commit: Takes what invalidates, to be called when the user's transaction is over.
+        again_after: Seconds after which it is done once more; None for never.
+    """
+
+    reach: Reach = "lists"
+    on_commit: OnCommit | None = None
+    again_after: float | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Options:
+    """The extension's configuration; see `ResponseCacheExtension`."""
+
+    cache: ResponseCache
+    tenant: Tenant | None
+    session: Session | None
+    vary: Mapping[str, Vary]
+    defaults: Defaults
+    enabled: Switch
+    debug: Switch
+    schema_name: str
+    trusted: frozenset[object]
+    shares_root_value: bool
+    invalidation: InvalidationOptions
+    warnings: "Warnings" = field(default_factory=lambda: Warnings(), repr=False)  # noqa: PLW0108 - defined below
+
+
+class Warnings:
+    """What is logged about one extension: once per field, or once per interval for each function."""
+
+    def __init__(self) -> None:
+        self._fields: set[str] = set()
+        self._functions: dict[str, Interval] = {}
+
+    def unusable(self, name: str, function: object, kind: str) -> None:
+        """Log that a function of the context gave nothing usable.
+
+        Args:
+            name: The function's argument, such as ``tenant``.
+            function: The function.
+            kind: The type of what it raised or returned.
+        """
+        count = self._functions.setdefault(name, Interval()).counted()
+        if count is None:
+            return
+        logger.error(
+            "The extension's function %s (%s) gave nothing usable (%s%s); the request is not cached.",
+            name,
+            _place_of(function),
+            kind,
+            count.words,
+            extra={
+                "response_cache.function": name,
+                "response_cache.failures": count.number,
+                "error.type": kind,
+            },
+        )
+
+    def parent_key(self, coordinate: str, kind: str) -> None:
+        """Log once per field that the key of its parent could not be told."""
+        if self._is_first(f"parent of {coordinate}"):
+            logger.error(
+                "The key of the parent of %s could not be told (%s); the field has no entry of its own.",
+                coordinate,
+                kind,
+                extra={"response_cache.field": coordinate},
+            )
+
+    def missing_session(self, coordinate: str) -> None:
+        """Log once per field that PRIVATE data met a request without a session."""
+        if self._is_first(coordinate):
+            logger.warning(
+                "%s is PRIVATE and the request has no session; the response is not cached.",
+                coordinate or "The response of a resolver that called restrict_cache",
+                extra={"response_cache.field": coordinate},
+            )
+
+    def _is_first(self, what: str) -> bool:
+        is_first = what not in self._fields and len(self._fields) < _MOST_WARNINGS
+        self._fields.add(what) if is_first else None
+        return is_first
+
+
+def _place_of(function: object) -> str:
+    """Return where a function is written: module, name and line."""
+    function = getattr(function, "func", function)  # of a functools.partial
+    module = getattr(function, "__module__", type(function).__module__)
+    name = getattr(function, "__qualname__", type(function).__qualname__)
+    code = getattr(function, "__code__", None)
+    line = "" if code is None else f", line {code.co_firstlineno}"
+    return f"{module}.{name}{line}"

@@ -1,0 +1,310 @@
+"""Who asks: tenant, session and varied values of one request. Whatever is unclear fails closed.
+
+Each function of the extension is called once per operation, before its first resolver. It may be async
+where the operation is.
+"""
+
+import inspect
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, NoReturn, TypeVar
+from uuid import UUID
+
+from graphql import OperationDefinitionNode
+
+from strawberry_response_cache.core import CacheConfigurationError, ResponseCache
+from strawberry_response_cache.core._keys import checked_tenant, plain_identity, unwrapped
+from strawberry_response_cache.core._observer import Subject
+from strawberry_response_cache.graphql._guard import Guard
+from strawberry_response_cache.graphql._key import UnkeyableError, canonical
+from strawberry_response_cache.graphql._options import Options, Switch
+from strawberry_response_cache.graphql._policy import Policy
+from strawberry_response_cache.graphql._reasons import Problem, Reason
+
+R = TypeVar("R")
+
+_TENANT: Final = "tenant"
+_SESSION: Final = "session"
+
+
+@dataclass(frozen=True, slots=True)
+class CacheIdentity:
+    """For whom something is answered: the tenant's cache, the session, the varied values."""
+
+    cache: ResponseCache
+    session: str | None = field(repr=False)
+    varied: Mapping[str, str] = field(repr=False)
+
+    @property
+    def visibility(self) -> Literal["public", "private"]:
+        """Whether it is for everyone of the tenant, or for one session."""
+        return "public" if self.session is None else "private"
+
+
+class _UnclearError(Exception):
+    """A function of the context raised or returned nothing usable."""
+
+    def __init__(self, kind: type) -> None:
+        super().__init__(kind.__qualname__)
+        self.kind = kind.__qualname__
+
+
+class RequestContext:
+    """The extension's functions, applied to the context of one request.
+
+    Args:
+        options: The extension's configuration.
+        context: The context that the request brought, of any kind.
+        guard: The guard of the request.
+        synchronous: Whether the request is executed without an event loop.
+
+    Attributes:
+        cache_name: The cache's prefix.
+        guard: As given.
+        observer: Told of what happens.
+        options: As given.
+    """
+
+    __slots__ = (
+        "_answers",
+        "_context",
+        "_synchronous",
+        "_was_async",
+        "cache_name",
+        "guard",
+        "observer",
+        "options",
+    )
+
+    def __init__(
+        self, options: Options, context: object, guard: Guard, *, synchronous: bool
+    ) -> None:
+        self.options = options
+        self.guard = guard
+        self._context = context
+        self._synchronous = synchronous
+        # What each function answered, as it stands in keys; a problem where that was not usable.
+        self._answers: dict[str, str | Problem | None] = {}
+        self._was_async: set[str] = set()
+        self.cache_name = options.cache._keyspace.prefix  # noqa: SLF001 - a client of the port
+        self.observer = options.cache._engine.observer  # noqa: SLF001 - a client of the port
+
+    def subject(
+        self,
+        scope: Literal["operation", "field"],
+        operation: OperationDefinitionNode,
+        visibility: Literal["public", "private"] | None = None,
+        field: str | None = None,
+    ) -> Subject:
+        """Return on whose behalf the store is called."""
+        name = None if operation.name is None else operation.name.value
+        kind = operation.operation.value
+        return Subject(self.cache_name, scope, visibility, kind, name, field)
+
+    # -- Asking, before anything runs ----------------------------------------------------------------
+
+    async def ask(self, varied: Iterable[str] = (), *, session: bool) -> None:
+        """Ask for the tenant, for these varied values and perhaps for the session; each once.
+
+        Args:
+            varied: Names of the extension's ``vary`` functions.
+            session: Whether the session is asked for.
+        """
+        options = self.options
+        if options.tenant is not None:
+            await self._ask(_TENANT, options.tenant, checked_tenant)
+        for name in sorted(varied):
+            if (function := options.vary.get(name)) is not None:
+                await self._ask(f"vary.{name}", function, canonical)
+        if session:
+            await self.ask_session()
+
+    async def ask_session(self) -> None:
+        """Ask for the session, unless that was done."""
+        if self.options.session is not None:
+            await self._ask(_SESSION, self.options.session, printed_session)
+
+    async def _ask(
+        self, name: str, function: Callable[[Any], Any], printed: Callable[[Any], str | None]
+    ) -> None:
+        if name in self._answers:
+            return
+        try:
+            value = function(self._context)
+            # A lazy object names another class as its own, and may have any method, `__await__` too.
+            is_lazy = value.__class__ is not type(value)
+            if is_async := not is_lazy and inspect.isawaitable(value):
+                value = await value if not self._synchronous else _refuse_to_wait(value)
+        except Exception as error:  # noqa: BLE001 - the user's own function, which may raise anything
+            kind = error.kind if isinstance(error, _UnclearError) else type(error).__qualname__
+        else:
+            if is_async:
+                self._was_async.add(name)
+            try:
+                self._answers[name] = printed(value)
+            except (CacheConfigurationError, UnkeyableError, _UnclearError):
+                kind = type(value).__qualname__
+            else:
+                return
+        # What it would have answered decides who sees what.
+        self.options.warnings.unusable(name, function, kind)
+        self._answers[name] = _unusable(name)
+
+    # -- What was answered ---------------------------------------------------------------------------
+
+    @property
+    def problem(self) -> Problem | None:
+        """Why nothing of the request is cached, if ``tenant`` or ``vary`` gave nothing usable."""
+        return next(
+            (
+                answer
+                for name, answer in self._answers.items()
+                if isinstance(answer, Problem) and name != _SESSION
+            ),
+            None,
+        )
+
+    def tenant_cache(self) -> ResponseCache | None:
+        """Return the cache of this request's tenant; None if that cannot be told."""
+        if self.options.tenant is None:
+            return self.options.cache
+        tenant = self._answers.get(_TENANT)
+        return self.options.cache.for_tenant(tenant) if isinstance(tenant, str) else None
+
+    def session(self) -> str | Problem | None:
+        """Return the session as it stands in keys; None without one, and where it was not asked for."""
+        return self._answers.get(_SESSION)
+
+    def identify(self, policy: Policy) -> CacheIdentity | Problem:
+        """Return for whom something of this policy is answered, or why that is unclear.
+
+        Args:
+            policy: The policy; all that it depends on was asked for.
+        """
+        cache, problem = self.tenant_cache(), self.problem
+        if problem is not None:
+            return problem
+        varied = {name: self._answers.get(f"vary.{name}") for name in sorted(policy.vary)}
+        known = {name: value for name, value in varied.items() if isinstance(value, str)}
+        if cache is None or len(known) < len(varied):
+            return Problem(Reason.CONTEXT_FAILED)
+        session = self.session() if policy.private_by else None
+        if isinstance(session, Problem):
+            return session
+        if policy.private_by and session is None:
+            return self.without_session(policy.private_by)
+        return CacheIdentity(cache, session, known)
+
+    def without_session(self, coordinate: str | None) -> Problem:
+        """Return that a response is PRIVATE and there is nobody to keep it for."""
+        self.options.warnings.missing_session(coordinate or "")
+        return Problem(
+            Reason.PRIVATE_WITHOUT_SESSION,
+            coordinate,
+            (f"{coordinate} is PRIVATE" if coordinate else "A resolver made the response PRIVATE")
+            + ", and "
+            + (
+                "the extension has no session=; give it a function that identifies the user."
+                if self.options.session is None
+                else "session= found no user in this request."
+            ),
+        )
+
+    def is_unchanged(self) -> bool:
+        """Whether the functions that were called answer the same now; those that are async are not asked."""
+        return all(
+            self._answers_again(name, function, printed)
+            for name, function, printed in self._asked()
+            if name not in self._was_async and not isinstance(self._answers[name], Problem)
+        )
+
+    def _asked(self) -> Iterable[tuple[str, Callable[[Any], Any], Callable[[Any], str | None]]]:
+        options = self.options
+        if options.tenant is not None and _TENANT in self._answers:
+            yield _TENANT, options.tenant, checked_tenant
+        if options.session is not None and _SESSION in self._answers:
+            yield _SESSION, options.session, printed_session
+        for name, function in options.vary.items():
+            if f"vary.{name}" in self._answers:
+                yield f"vary.{name}", function, canonical
+
+    def _answers_again(
+        self, name: str, function: Callable[[Any], Any], printed: Callable[[Any], str | None]
+    ) -> bool:
+        try:
+            return printed(function(self._context)) == self._answers[name]
+        except Exception:  # noqa: BLE001 - the user's own function and value, which may do anything
+            return False
+
+    # -- Switches ------------------------------------------------------------------------------------
+
+    def switched_off(self) -> Problem | None:
+        """Return a problem unless the cache is on."""
+        is_on = self._switch("enabled", self.options.enabled)
+        if is_on is None:
+            return _unusable("enabled")
+        return None if is_on else Problem(Reason.DISABLED)
+
+    def is_debugged(self) -> bool:
+        """Whether the response says what the cache did; not where that cannot be told."""
+        return self._switch("debug", self.options.debug) is True
+
+    def _switch(self, name: str, switch: Switch) -> bool | None:
+        """Return whether something is on; None if its function raised."""
+        if isinstance(switch, bool):
+            return switch
+        try:
+            return switch(self._context) is True
+        except Exception as error:  # noqa: BLE001 - the user's own function, which may raise anything
+            self.options.warnings.unusable(name, switch, type(error).__qualname__)
+            return None
+
+
+def at_once(function: Callable[..., Coroutine[Any, Any, R]], *arguments: Any, **named: Any) -> R:
+    """Run a coroutine that awaits nothing, without an event loop."""
+    coroutine = function(*arguments, **named)
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+    coroutine.close()
+    msg = "A coroutine was suspended where nothing can be awaited."
+    raise RuntimeError(msg)
+
+
+def _refuse_to_wait(value: object) -> NoReturn:
+    """Refuse what would have to be awaited.
+
+    Raises:
+        _UnclearError: In any case.
+    """
+    if inspect.iscoroutine(value):
+        value.close()
+    raise _UnclearError(type(value))
+
+
+def printed_session(session: object) -> str | None:
+    """Print a session as it stands in keys; None, empty and false values are no session.
+
+    Raises:
+        _UnclearError: If it is neither a string, an int nor a UUID.
+    """
+    session = unwrapped(session)
+    if session is None or session is False:
+        return None
+    text = plain_identity(session)
+    if text is None:
+        raise _UnclearError(type(session))
+    if text in {"", "0"}:
+        return None
+    kind = next(kind for kind in (str, int, UUID) if isinstance(session, kind))
+    return f"{kind.__name__}:{text}"
+
+
+def _unusable(name: str) -> Problem:
+    return Problem(
+        Reason.CONTEXT_FAILED,
+        None,
+        f"The extension's function {name} gave nothing usable for this request; the log names its "
+        "place and the error's type.",
+    )

@@ -1,0 +1,256 @@
+"""What the cache says of an operation is what it did, and what it advises can be written."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import strawberry
+from strawberry.extensions import FieldExtension
+from strawberry.federation import Schema as FederationSchema
+from strawberry.federation import type as federated
+from strawberry.permission import BasePermission
+
+from strawberry_response_cache import (
+    CacheScope,
+    Explanation,
+    ResponseCache,
+    ResponseCacheExtension,
+    cache_control,
+    explain,
+    restrict_cache,
+)
+from tests.graphql.ledger import outcome, reason, status
+
+FACES = ["execute", "execute_sync"]
+
+
+async def ask(schema: strawberry.Schema, face: str, query: str, context: Any = None) -> Any:
+    if face == "execute_sync":
+        return schema.execute_sync(query, context_value=context)
+    return await schema.execute(query, context_value=context)
+
+
+# -- Lifetimes ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize("private", [True, False])
+async def test_a_miss_reports_the_lifetime_that_a_resolver_left(
+    cache: ResponseCache, face: str, private: bool
+) -> None:
+    @strawberry.type
+    class Query:
+        @cache_control(ttl=600)
+        @strawberry.field
+        def draft(self, info: strawberry.Info) -> int:
+            restrict_cache(info, ttl=50, scope=CacheScope.PRIVATE if private else None)
+            restrict_cache(info, ttl=500)
+            return 1
+
+        @cache_control(ttl=600)
+        @strawberry.field
+        def other(self) -> int:
+            return 1
+
+    extension = ResponseCacheExtension(cache, tenant=None, session=lambda _: "alice", debug=True)
+    schema = strawberry.Schema(Query, extensions=[extension])
+    missed = outcome(await ask(schema, face, "{ draft other }"))
+    hit = outcome(await ask(schema, face, "{ draft other }"))
+    scope = "PRIVATE" if private else "PUBLIC"
+    assert missed == {
+        "status": "miss",
+        "age": 0,
+        "ttl": 50,
+        "scope": scope,
+        "limitedBy": "Query.draft",
+    }
+    assert hit["status"] == "hit"
+    assert 40 <= hit["ttl"] + hit["age"] <= 50
+    assert "limitedBy" not in hit, "which resolver limited it is not stored"
+
+
+async def test_a_miss_reports_the_lifetime_that_a_part_left(cache: ResponseCache) -> None:
+    @strawberry.type
+    class Query:
+        @cache_control(ttl=600)
+        @strawberry.field
+        async def rates(self) -> list[int]:
+            async def load() -> list[int]:
+                return [1]
+
+            return (await cache.remember(["rates"], 40, load)).value
+
+    extension = ResponseCacheExtension(cache, tenant=None, debug=True)
+    schema = strawberry.Schema(Query, extensions=[extension])
+    for expected in ("miss", "hit"):
+        told = outcome(await schema.execute("{ rates }"))
+        assert told["status"] == expected
+        assert 30 <= told["ttl"] + told["age"] <= 40
+        assert "limitedBy" not in told
+
+
+async def test_a_response_that_an_invalidation_overtook_says_so(cache: ResponseCache) -> None:
+    @strawberry.type
+    class Query:
+        @cache_control(ttl=600, tags=["stock"])
+        @strawberry.field
+        async def stock(self) -> int:
+            await cache.invalidate("stock")
+            return 1
+
+    extension = ResponseCacheExtension(cache, tenant=None, debug=True)
+    told = outcome(await strawberry.Schema(Query, extensions=[extension]).execute("{ stock }"))
+    assert (told["status"], told["reason"], told["ttl"]) == ("miss", "refused", 0)
+
+
+# -- Log lines -----------------------------------------------------------------------------------------------
+
+
+def broken_tenant(context: Any) -> str:
+    return str(context["header"])
+
+
+@pytest.mark.parametrize("face", FACES)
+async def test_a_failing_function_is_logged_once_per_interval_with_its_place(
+    memory_cache: ResponseCache, caplog: pytest.LogCaptureFixture, face: str
+) -> None:
+    @strawberry.type
+    class Query:
+        @cache_control(ttl=60)
+        @strawberry.field
+        def number(self, of: int) -> int:
+            return of
+
+        @strawberry.field
+        def fresh(self) -> int:
+            return 0
+
+    extension = ResponseCacheExtension(memory_cache, tenant=broken_tenant, debug=True)
+    schema = strawberry.Schema(Query, extensions=[extension])
+    aliases = " ".join(f"a{n}: number(of: {n})" for n in range(1_000))
+    for query in (f"{{ {aliases} }}", f"{{ fresh {aliases} }}", "{ number(of: 1) }"):
+        result = await ask(schema, face, query, {"s3cret": 1})
+        assert (result.errors, reason(result)) == (None, "context_failed")
+        assert "tenant" in outcome(result)["advice"]
+    (record,) = [each for each in caplog.records if each.levelname == "ERROR"]
+    assert f"{__name__}.broken_tenant, line " in record.getMessage()
+    assert "KeyError" in record.getMessage()
+    assert "s3cret" not in caplog.text
+
+
+def test_a_missing_session_names_the_field_in_the_text(
+    memory_cache: ResponseCache, caplog: pytest.LogCaptureFixture
+) -> None:
+    @strawberry.type
+    class Query:
+        @cache_control(ttl=60, scope=CacheScope.PRIVATE)
+        @strawberry.field
+        def me(self) -> int:
+            return 1
+
+    extension = ResponseCacheExtension(memory_cache, tenant=None, session=lambda _: None)
+    schema = strawberry.Schema(Query, extensions=[extension])
+    for _ in range(2):
+        schema.execute_sync("{ me }")
+    (record,) = caplog.records
+    assert "Query.me is PRIVATE" in record.getMessage()
+
+
+# -- Advice ----------------------------------------------------------------------------------------------------
+
+
+class Stamping(FieldExtension):
+    """May change what it hands on."""
+
+    def resolve(self, next_: Callable[..., Any], source: Any, info: Any, **kwargs: Any) -> Any:
+        return next_(source, info, **kwargs)
+
+
+@federated(keys=["id"])
+class Thing:
+    id: strawberry.ID
+
+    @classmethod
+    def resolve_reference(cls, id: strawberry.ID) -> "Thing":  # noqa: A002 - the key's name
+        return cls(id=id)
+
+
+@strawberry.type
+class Advised:
+    plain: int = 1
+
+    @strawberry.field
+    def made(self) -> int:
+        return 1
+
+    @cache_control(ttl=60)
+    @strawberry.field(extensions=[Stamping()])  # type: ignore[untyped-decorator] # Strawberry's
+    def stamped(self) -> int:
+        return 1
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def thing(self) -> Thing:
+        return Thing(id=strawberry.ID("1"))
+
+
+@pytest.mark.parametrize(
+    ("query", "advice"),
+    [
+        ("{ plain }", "plain: ... = strawberry.field(directives=[cache_control(ttl=...)])"),
+        ("{ made }", "Put @cache_control(ttl=...) above Query.made."),
+        ("{ stamped }", f"{__name__}.Stamping"),
+        (
+            '{ _entities(representations: [{__typename: "Thing", id: "1"}]) { ... on Thing { id } } }',
+            "cannot carry a hint",
+        ),
+    ],
+)
+def test_advice_can_be_written_where_it_points(
+    memory_cache: ResponseCache, query: str, advice: str
+) -> None:
+    extension = ResponseCacheExtension(memory_cache, tenant=None, debug=True)
+    schema = FederationSchema(query=Advised, types=[Thing], extensions=[extension])
+    told = outcome(schema.execute_sync(query, root_value=None))
+    assert advice in told["advice"]
+    assert "above Query._entities" not in told["advice"]
+    assert explain(schema, query).advice == told["advice"]
+
+
+# -- explain and debug agree ------------------------------------------------------------------------------------
+
+
+class Anyone(BasePermission):
+    message = "no"
+
+    def has_permission(self, source: Any, info: Any, **_: Any) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("face", FACES)
+async def test_explain_and_debug_agree_on_the_own_entry_of_a_guarded_root_field(
+    memory_cache: ResponseCache, face: str
+) -> None:
+    @strawberry.type
+    class Query:
+        @cache_control(ttl=60)
+        @strawberry.field(permission_classes=[Anyone])  # type: ignore[untyped-decorator] # Strawberry's
+        def secret(self) -> int:
+            return 1
+
+    extension = ResponseCacheExtension(
+        memory_cache, tenant=None, session=lambda _: "alice", debug=True
+    )
+    schema = strawberry.Schema(Query, extensions=[extension])
+    explained: Explanation = explain(schema, "{ secret }")
+    assert (explained.cacheable, explained.reason) == (False, "guarded")
+    (field,) = explained.fields
+    assert (field.own_ttl, field.own_scope) == (60, CacheScope.PRIVATE)
+    line = "secret: Query.secret, guarded, but with an entry of its own for 60 s, PRIVATE"
+    assert line in str(explained)
+    for said in ("miss", "hit"):
+        result = await ask(schema, face, "{ secret }")
+        assert (status(result), reason(result)) == ("bypass", "guarded")
+        (told,) = outcome(result)["fields"]
+        assert (told["field"], told["status"], told["scope"]) == ("Query.secret", said, "PRIVATE")
+        assert told["ttl"] in {59, 60}
