@@ -15,8 +15,8 @@ from strawberry.extensions import ParserCache, ValidationCache
 
 from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
 from strawberry_response_cache.graphql._adoption import setting_of
-from strawberry_response_cache.graphql._key import operation_key, sent_variables
-from strawberry_response_cache.graphql._plan import Plans
+from strawberry_response_cache.graphql.keys.operation_key import operation_key, sent_variables
+from strawberry_response_cache.graphql.keys.plan import Plans
 
 FIELDS = 200
 VARIABLES = 10

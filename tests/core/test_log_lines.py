@@ -22,7 +22,7 @@ from tests.core.logs import facts_of, ours
 
 SECRET = "s3cret"
 PACKAGE = Path(strawberry_response_cache.__file__).parent
-CORE = sorted([*(PACKAGE / "core").rglob("*.py"), PACKAGE / "graphql/_invalidates.py"])
+CORE = sorted([*(PACKAGE / "core").rglob("*.py"), PACKAGE / "graphql/annotations/invalidates.py"])
 
 
 # -- All lines of the core -------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ import strawberry_response_cache
 
 _PACKAGE: Final = str(Path(strawberry_response_cache.__file__).parent)
 _GRAPHQL: Final = str(Path(_PACKAGE, "graphql")) + os.sep
-_TRUSTED: Final = frozenset({"graphql/_guard.py", "graphql/_executor.py"})
+_TRUSTED: Final = frozenset({"graphql/_guard.py", "graphql/_compat/executor.py"})
 """What catches the faults, and the executor that hands itself to it."""
 _CALLERS: Final = ("strawberry.", "graphql.", "tests.graphql.shop")
 """Whose calls are entrances. A fault in an entrance itself is in no guard: it holds the guard, and no more."""

@@ -15,8 +15,8 @@ from strawberry_response_cache import (
     invalidates,
     restrict_cache,
 )
-from strawberry_response_cache.graphql._hints import CacheControl
-from strawberry_response_cache.graphql._templates import checked_tags
+from strawberry_response_cache.graphql.annotations.hints import CacheControl
+from strawberry_response_cache.graphql.annotations.tag_templates import checked_tags
 
 SECRET = "s3cret"
 bare: Any = cache_control

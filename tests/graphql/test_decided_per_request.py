@@ -109,7 +109,7 @@ def test_introspection_stays_refused_and_graphql_cores_rules_are_asked_once(
     memory_cache: ResponseCache, before: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judged: Counter[str] = Counter()
-    from strawberry_response_cache.graphql import _documents
+    from strawberry_response_cache.graphql.execution import documents as _documents
 
     def counted(name: str) -> Callable[..., Any]:
         real = getattr(_documents, name)

@@ -17,7 +17,7 @@ from strawberry.extensions import (
 )
 
 from strawberry_response_cache import ResponseCache, ResponseCacheExtension
-from strawberry_response_cache.graphql import _documents
+from strawberry_response_cache.graphql.execution import documents as _documents
 from tests.graphql.ledger import Ledger, Mutation, Query, status
 
 QUERY = "{ accounts { id name } }"

@@ -9,7 +9,7 @@ from django.utils.functional import SimpleLazyObject
 from werkzeug.local import LocalProxy
 
 from strawberry_response_cache import ResponseCache, invalidates
-from strawberry_response_cache.graphql._templates import Template, UnfilledError
+from strawberry_response_cache.graphql.annotations.tag_templates import Template, UnfilledError
 from tests.graphql.bank import Bank
 from tests.graphql.ledger import status
 

@@ -18,7 +18,7 @@ from strawberry_response_cache import (
     invalidate,
     invalidates,
 )
-from strawberry_response_cache.graphql import _entities
+from strawberry_response_cache.graphql.invalidation import entities as _entities
 from tests.graphql.bank import Account, Bank, Data, Row
 from tests.graphql.ledger import status
 
@@ -239,7 +239,7 @@ async def test_an_answer_that_another_extension_loses_takes_no_purge_with_it(
     )
     with pytest.raises(RuntimeError, match="no results"):
         await call
-    from strawberry_response_cache.graphql import _mutation
+    from strawberry_response_cache.graphql.invalidation import mutation as _mutation
 
     await asyncio.gather(*_mutation._tasks)
     assert (await bank.ask(ONE)).data == {"account": {"name": "a 1", "balance": 5}}
@@ -297,7 +297,7 @@ async def test_a_caller_who_leaves_takes_no_purge_with_him(
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
-    from strawberry_response_cache.graphql import _mutation
+    from strawberry_response_cache.graphql.invalidation import mutation as _mutation
 
     await asyncio.gather(*_mutation._tasks)
     assert (await bank.ask(ONE)).data == {"account": {"name": "a 1", "balance": 7}}

@@ -2,15 +2,11 @@
 
 from strawberry_response_cache.graphql._explain import ExplainedField, Explanation, explain
 from strawberry_response_cache.graphql._extension import ResponseCacheExtension
-from strawberry_response_cache.graphql._hints import CacheScope, cache_control
-from strawberry_response_cache.graphql._invalidates import invalidates
-from strawberry_response_cache.graphql._reasons import Reason
-from strawberry_response_cache.graphql._restrict import (
-    invalidate,
-    invalidate_sync,
-    restrict_cache,
-    skip_cache,
-)
+from strawberry_response_cache.graphql.annotations.hints import CacheScope, cache_control
+from strawberry_response_cache.graphql.annotations.invalidates import invalidates
+from strawberry_response_cache.graphql.annotations.restrict import restrict_cache, skip_cache
+from strawberry_response_cache.graphql.invalidation.invalidate import invalidate, invalidate_sync
+from strawberry_response_cache.graphql.policy.reasons import Reason
 
 __all__ = [
     "CacheScope",

@@ -10,14 +10,15 @@ from strawberry.schema import BaseSchema, Schema
 
 from strawberry_response_cache.core import CacheConfigurationError
 from strawberry_response_cache.core._duration import seconds
-from strawberry_response_cache.graphql._documents import Documents
-from strawberry_response_cache.graphql._executor import install
-from strawberry_response_cache.graphql._foreign import may_rewrite
+from strawberry_response_cache.graphql._compat.executor import install
+from strawberry_response_cache.graphql._compat.resolving import watch_guarded_resolvers
 from strawberry_response_cache.graphql._options import Options
-from strawberry_response_cache.graphql._plan import Plans, Setting
-from strawberry_response_cache.graphql._policy import Defaults
-from strawberry_response_cache.graphql._resolving import watch_guarded_resolvers
-from strawberry_response_cache.graphql._rules import SchemaRules
+from strawberry_response_cache.graphql.annotations.run_notes import note_guarded, note_let_through
+from strawberry_response_cache.graphql.execution.documents import Documents
+from strawberry_response_cache.graphql.keys.plan import Plans, Setting
+from strawberry_response_cache.graphql.policy.custom_code import may_rewrite
+from strawberry_response_cache.graphql.policy.policy import Defaults
+from strawberry_response_cache.graphql.policy.rules import SchemaRules
 
 logger = logging.getLogger("strawberry_response_cache")
 
@@ -61,7 +62,7 @@ def adopt(
             listed(setting.mistakes),
         )
     documents = Documents(may_parse=not may_rewrite(cast("Schema", schema), ours))
-    watch_guarded_resolvers(setting.schema)
+    watch_guarded_resolvers(setting.schema, entered=note_guarded, let_through=note_let_through)
     install(schema)
     return Adopted(plans=Plans(setting), documents=documents)
 

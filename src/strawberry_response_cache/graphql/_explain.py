@@ -18,12 +18,14 @@ from strawberry.schema import Schema
 from strawberry.schema.schema import validate_document
 
 from strawberry_response_cache.graphql._adoption import raise_mistakes, setting_of
-from strawberry_response_cache.graphql._extension import ResponseCacheExtension
-from strawberry_response_cache.graphql._foreign import problem_of_executor, problem_of_hooks
-from strawberry_response_cache.graphql._hints import CacheScope
-from strawberry_response_cache.graphql._options import Options
-from strawberry_response_cache.graphql._plan import Setting
-from strawberry_response_cache.graphql._policy import (
+from strawberry_response_cache.graphql._options import Options, options_of
+from strawberry_response_cache.graphql.annotations.hints import CacheScope
+from strawberry_response_cache.graphql.keys.plan import Setting
+from strawberry_response_cache.graphql.policy.custom_code import (
+    problem_of_executor,
+    problem_of_hooks,
+)
+from strawberry_response_cache.graphql.policy.policy import (
     Life,
     Policy,
     demand_of,
@@ -31,9 +33,9 @@ from strawberry_response_cache.graphql._policy import (
     work_out_field_policy,
     work_out_policy,
 )
-from strawberry_response_cache.graphql._reasons import Problem, Reason
-from strawberry_response_cache.graphql._rules import FieldRule
-from strawberry_response_cache.graphql._selected import Selected
+from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
+from strawberry_response_cache.graphql.policy.rules import FieldRule
+from strawberry_response_cache.graphql.policy.selection import Selected
 
 _MOST_FIELDS: Final = 5_000
 
@@ -149,7 +151,7 @@ def explain(
             name: Account.name, as its parent
             balance: Account.balance, resolver_without_hint
     """
-    options = _options_of(schema)
+    options = options_of(schema)
     setting = setting_of(schema, options, default_ttl=default_ttl)
     raise_mistakes(setting.mistakes)
     document = parse(query)
@@ -167,13 +169,6 @@ def explain(
         is_mutation = executor.operation.operation is OperationType.MUTATION
         return _not_cached(Problem(Reason.MUTATION if is_mutation else Reason.SUBSCRIPTION), ())
     return _explained(schema, setting, options, executor)
-
-
-def _options_of(schema: Schema) -> Options | None:
-    for extension in schema.extensions:
-        if isinstance(extension, ResponseCacheExtension):
-            return extension._options  # noqa: SLF001 - one package
-    return None
 
 
 def _explained(

@@ -10,15 +10,15 @@ from strawberry.types.graphql import OperationType
 from strawberry.utils.await_maybe import AwaitableOrValue
 
 from strawberry_response_cache.graphql._adoption import Adopted
-from strawberry_response_cache.graphql._documents import Preparation
-from strawberry_response_cache.graphql._executor import announced_run
+from strawberry_response_cache.graphql._compat.executor import announced_run
 from strawberry_response_cache.graphql._guard import Guard
-from strawberry_response_cache.graphql._mutation import (
+from strawberry_response_cache.graphql._options import Options
+from strawberry_response_cache.graphql.execution.documents import Preparation
+from strawberry_response_cache.graphql.execution.run import Run
+from strawberry_response_cache.graphql.invalidation.mutation import (
     invalidate_everything,
     invalidate_everything_sync,
 )
-from strawberry_response_cache.graphql._options import Options
-from strawberry_response_cache.graphql._run import Run
 
 
 class RequestHooks(SchemaExtension):

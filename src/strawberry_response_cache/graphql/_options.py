@@ -8,7 +8,7 @@ from uuid import UUID
 
 from strawberry_response_cache.core import ResponseCache
 from strawberry_response_cache.core._interval import Interval
-from strawberry_response_cache.graphql._policy import Defaults
+from strawberry_response_cache.graphql.policy.policy import Defaults
 
 logger = logging.getLogger("strawberry_response_cache")
 
@@ -55,6 +55,15 @@ class Options:
     shares_root_value: bool
     invalidation: InvalidationOptions
     warnings: "Warnings" = field(default_factory=lambda: Warnings(), repr=False)  # noqa: PLW0108 - defined below
+
+
+def options_of(schema: object) -> Options | None:
+    """Return the configuration of a schema's extension; None if it has none."""
+    for extension in getattr(schema, "extensions", ()):
+        options = getattr(extension, "_options", None)
+        if isinstance(options, Options):
+            return options
+    return None
 
 
 class Warnings:

@@ -16,10 +16,10 @@ from strawberry_response_cache.core import CacheConfigurationError, ResponseCach
 from strawberry_response_cache.core._keys import checked_tenant, plain_identity, unwrapped
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.graphql._guard import Guard
-from strawberry_response_cache.graphql._key import UnkeyableError, canonical
 from strawberry_response_cache.graphql._options import Options, Switch
-from strawberry_response_cache.graphql._policy import Policy
-from strawberry_response_cache.graphql._reasons import Problem, Reason
+from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError, canonical
+from strawberry_response_cache.graphql.policy.policy import Policy
+from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
 R = TypeVar("R")
 

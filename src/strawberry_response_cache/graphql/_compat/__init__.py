@@ -1,0 +1,1 @@
+"""The only place that names internals of Strawberry and graphql-core."""

@@ -1,0 +1,115 @@
+"""The executor that asks the run before it executes an operation.
+
+graphql-core lets an executor be exchanged, and Strawberry takes one as `execution_context_class`.
+The lookup happens here, in the execution phase: after every extension's operation, parse and
+validation hooks, with the variables coerced, and beside any executor of the user's own.
+"""
+
+import weakref
+from contextvars import ContextVar
+from functools import partial
+from typing import Any, Final, Protocol
+
+from graphql import DocumentNode, ExecutionResult, GraphQLError, GraphQLSchema, OperationType
+from graphql.execution import Executor
+from strawberry.schema import BaseSchema, Schema
+from strawberry.schema.schema import validate_document
+from strawberry.types import ExecutionContext
+
+from strawberry_response_cache.graphql._guard import Execution, Guard
+
+own_executors: Final[weakref.WeakSet[type[Executor[Any]]]] = weakref.WeakSet()
+"""The executor classes that this package made; each stands on top of the one that a schema had."""
+
+
+class Run(Protocol):
+    """What answers an operation in place of its executor.
+
+    Attributes:
+        context: Strawberry's execution context.
+        guard: The guard of the request.
+        is_judged: Whether what is executed is known to be valid.
+    """
+
+    context: ExecutionContext
+    guard: Guard
+    is_judged: bool
+
+    def belongs_to(self, schema: GraphQLSchema, document: DocumentNode) -> bool:
+        """Whether an executor that was built just now executes this run's document."""
+        ...
+
+    def errors_now(self) -> list[GraphQLError]:
+        """Return what is wrong with what is executed, where it is not what was judged."""
+        ...
+
+    def answer(self, executor: Executor[Any], execution: Execution) -> Any:  # noqa: ANN401 - a result, or one that comes later
+        """Answer an operation from the cache or by executing it."""
+        ...
+
+
+announced_run: Final[ContextVar[Run | None]] = ContextVar("announced_run", default=None)
+"""The run that the executor belongs to that is built next, in this task or thread."""
+
+
+class CachingExecutor(Executor[Any]):
+    """Asks the announced run for an answer; without one it executes as its base does."""
+
+    _run: Run | None = None
+
+    @classmethod
+    def build(
+        cls,
+        schema: GraphQLSchema,
+        document: DocumentNode,
+        *args: Any,
+        **kwargs: Any,
+    ) -> "list[GraphQLError] | Executor[Any]":
+        """Build the executor, and take the run if it was announced for this very document."""
+        executor = super().build(schema, document, *args, **kwargs)
+        run = announced_run.get()
+        if not isinstance(executor, cls) or run is None:
+            return executor
+        if run.guard.step(run.belongs_to, schema, document):
+            executor._run = run  # noqa: SLF001 - its own constructor
+            is_stream = executor.operation.operation is OperationType.SUBSCRIPTION
+            if is_stream:  # its source would run before `execute_operation` is asked
+                errors = run.guard.step(run.errors_now)
+                return (_judged(run) if errors is None else errors) or executor
+        return executor
+
+    def execute_operation(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - handed on
+        """Answer from the cache, or execute."""
+        run, self._run = self._run, None
+        execute = partial(super().execute_operation, *args, **kwargs)
+        if run is None:
+            return execute()
+
+        def judged_execute() -> Any:  # noqa: ANN401 - a result or an awaitable of one
+            errors = [] if run.is_judged else _judged(run)
+            return ExecutionResult(None, errors) if errors else execute()
+
+        return run.guard.around(judged_execute, partial(run.answer, self))
+
+
+def _judged(run: Run) -> list[GraphQLError]:
+    """Validate what is executed, where a fault kept this package from saying whether it was."""
+    context = run.context
+    if context.graphql_document is None or not context.validation_rules:
+        return []
+    schema = context.schema._schema  # noqa: SLF001 - Strawberry's name for it
+    return list(validate_document(schema, context.graphql_document, context.validation_rules))
+
+
+own_executors.add(CachingExecutor)
+
+
+def install(schema: BaseSchema) -> None:
+    """Make a schema execute through `CachingExecutor`, on top of the executor that it has."""
+    if not isinstance(schema, Schema):
+        return
+    base = schema.execution_context_class
+    if not issubclass(base, CachingExecutor):
+        made = type(f"Caching{base.__name__}", (CachingExecutor, base), {})
+        own_executors.add(made)
+        schema.execution_context_class = made

@@ -1,0 +1,176 @@
+"""What a field's resolver is called with, and whether the field's permission classes let it be called."""
+
+from collections.abc import Callable
+from functools import partial, reduce, wraps
+from typing import Any, Final, TypeAlias
+
+from graphql import GraphQLField, GraphQLResolveInfo, GraphQLSchema, is_object_type
+from strawberry.extensions.field_extension import build_field_extension_resolvers
+from strawberry.permission import PermissionExtension
+from strawberry.schema import Schema
+from strawberry.schema.schema_converter import get_arguments
+from strawberry.types import Info
+from strawberry.types.field import StrawberryField
+
+from strawberry_response_cache.graphql._compat.definitions import definition_of
+from strawberry_response_cache.graphql._guard import beside_a_resolver
+
+_ALLOWED: Final = object()
+
+
+class Resolving:
+    """Calls what Strawberry calls around a resolver, without the resolver.
+
+    Args:
+        schema: The Strawberry schema.
+    """
+
+    def __init__(self, schema: Schema) -> None:
+        self._config = schema.config
+        self._scalars = schema.schema_converter.scalar_registry
+
+    def arguments(
+        self, raw: GraphQLResolveInfo[Any], source: object, coerced: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Return a field's arguments as its resolver sees them, by Python's names.
+
+        Args:
+            raw: The field's.
+            source: The object that it belongs to.
+            coerced: Its arguments as graphql-core has them.
+        """
+        field = _field_of(raw)
+        return self._keywords(field, self._info(field, raw), source, coerced)
+
+    def check(
+        self,
+        raw: GraphQLResolveInfo[Any],
+        source: object,
+        coerced: dict[str, Any],
+    ) -> Any:  # noqa: ANN401 - an answer for `is_allowed`, or an awaitable of one
+        """Run a field's permission classes, and the extensions around them, as its resolver would be.
+
+        Args:
+            raw: The field's.
+            source: The object that it belongs to.
+            coerced: Its arguments as graphql-core has them.
+
+        Raises:
+            Exception: What the permission classes raise.
+        """
+        field = _field_of(raw)
+        info = self._info(field, raw)
+        chain = build_field_extension_resolvers(field)  # the innermost first
+        guards = [
+            isinstance(getattr(each, "__self__", None), PermissionExtension) for each in chain
+        ]
+        first = guards.index(True)
+        is_async = getattr(chain[first], "__name__", "") == "resolve_async"
+        innermost = _allow_async if is_async else _allow
+        called: Any = reduce(lambda inner, outer: partial(outer, inner), chain[first:], innermost)
+        return called(source, info, **self._keywords(field, info, source, coerced))
+
+    def _info(self, field: StrawberryField, raw: GraphQLResolveInfo[Any]) -> Info:
+        return self._config.info_class(_raw_info=raw, _field=field)
+
+    def _keywords(
+        self, field: StrawberryField, info: Info, source: object, coerced: dict[str, Any]
+    ) -> dict[str, Any]:
+        _, keywords = get_arguments(
+            field=field,
+            source=source,
+            info=info,
+            kwargs=coerced,
+            config=self._config,
+            scalar_registry=self._scalars,
+        )
+        keywords.pop("info", None)
+        return keywords
+
+
+def _field_of(raw: GraphQLResolveInfo[Any]) -> StrawberryField:
+    definition = definition_of(raw.parent_type.fields[raw.field_name])
+    if not isinstance(definition, StrawberryField):
+        raise TypeError
+    return definition
+
+
+def _allow(*_: object, **__: object) -> object:
+    """Stand where the resolver would."""
+    return _ALLOWED
+
+
+async def _allow_async(*_: object, **__: object) -> object:
+    """Stand where an async resolver would."""
+    return _ALLOWED
+
+
+def is_allowed(answer: object) -> bool:
+    """Whether what `Resolving.check` answered means that the resolver would have been called."""
+    return answer is _ALLOWED
+
+
+# -- Whether permission classes let a resolver be called ------------------------------------------------
+
+_WATCHED: Final = "_response_cache_watched"
+
+
+Note: TypeAlias = Callable[[GraphQLResolveInfo[Any]], None]
+"""Told of one execution of a field, by its resolver's `info`."""
+
+
+def watch_guarded_resolvers(schema: GraphQLSchema, *, entered: Note, let_through: Note) -> None:
+    """Tell, for each field with permission classes, its executions and the calls of its resolver.
+
+    A refusal that returns a value looks like any other value. So each execution is told before the
+    permission classes run, and once more where they let the resolver be called.
+
+    Args:
+        schema: The executable schema.
+        entered: Told of an execution before the permission classes run.
+        let_through: Told of an execution whose resolver is called.
+    """
+    for named in schema.type_map.values():
+        if not is_object_type(named):
+            continue
+        for graphql_field in named.fields.values():
+            field = definition_of(graphql_field)
+            extensions = getattr(field, "extensions", ())
+            if any(isinstance(each, PermissionExtension) for each in extensions):
+                _watch(graphql_field, field, entered, let_through)
+
+
+def _watch(
+    graphql_field: GraphQLField, field: StrawberryField, entered: Note, let_through: Note
+) -> None:
+    resolve: Any = graphql_field.resolve
+    if resolve is None or hasattr(resolve, _WATCHED):
+        return
+
+    # It keeps the attributes by which Strawberry and its extensions know a resolver.
+    @wraps(resolve)
+    def told(source: Any, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:  # noqa: ANN401 - whatever resolvers take and return
+        with beside_a_resolver():
+            entered(info)
+        return resolve(source, info, **arguments)
+
+    setattr(told, _WATCHED, True)
+    graphql_field.resolve = told
+    if _WATCHED not in vars(field):
+        # Of this one field: Strawberry makes copies of a field anew, without it.
+        get_result = type(field).get_result.__get__(field)
+        vars(field)["get_result"] = _telling(get_result, let_through)
+        vars(field)[_WATCHED] = True
+
+
+def _telling(get_result: Callable[..., Any], let_through: Note) -> Callable[..., Any]:
+    """Return a field's `get_result`, which tells that the permission classes let the call through."""
+
+    @wraps(get_result)
+    def told(source: Any, info: Info | None, *more: Any, **how: Any) -> Any:  # noqa: ANN401 - as in Strawberry
+        if info is not None:
+            with beside_a_resolver():
+                let_through(info._raw_info)  # noqa: SLF001 - Strawberry's name for it
+        return get_result(source, info, *more, **how)
+
+    return told

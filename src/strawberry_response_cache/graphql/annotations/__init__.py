@@ -1,0 +1,1 @@
+"""What users write: hints, tags with holes, and what resolvers say."""

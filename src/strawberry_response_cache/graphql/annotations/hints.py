@@ -1,0 +1,300 @@
+"""Hints: what `cache_control` says of a field or a type, in Python and in the SDL."""
+
+import inspect
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Final, TypeAlias, TypeVar
+
+import strawberry
+from strawberry.directive import directive_field
+from strawberry.schema_directive import Location
+from strawberry.types.base import StrawberryObjectDefinition
+from strawberry.types.field import StrawberryField
+
+from strawberry_response_cache.core import CacheConfigurationError
+from strawberry_response_cache.core._duration import Duration, seconds
+from strawberry_response_cache.core._keys import checked_strings, is_function
+from strawberry_response_cache.graphql.annotations.tag_templates import Template, checked_tags
+
+T = TypeVar("T")
+ParentKey: TypeAlias = str | Callable[[Any], Any]
+
+
+_NOT_A_FIELD: Final = ("CacheControl", "ClassVar", "Final", "Any")
+"""Words of annotations whose attribute is meant to hold a hint."""
+
+VARY_EXAMPLE = 'vary=["locale"]'
+
+
+@strawberry.enum(name="CacheControlScope")
+class CacheScope(Enum):
+    """Who may share a response."""
+
+    PUBLIC = "PUBLIC"
+    """Everyone of one tenant."""
+    PRIVATE = "PRIVATE"
+    """Requests of one session only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """One `cache_control`, checked; durations in seconds."""
+
+    ttl: float | None = None
+    scope: CacheScope | None = None
+    inherit: bool = False
+    stale: float | None = None
+    tags: tuple[str, ...] = ()
+    vary: tuple[str, ...] = ()
+    templates: tuple[Template, ...] = ()
+    # A function's own text names an address, which another process does not share.
+    key: ParentKey | None = field(default=None, repr=False)
+    key_name: str | None = None
+
+
+@strawberry.schema_directive(
+    name="cacheControl",
+    locations=[
+        Location.FIELD_DEFINITION,
+        Location.OBJECT,
+        Location.INTERFACE,
+        Location.UNION,
+    ],
+)
+class CacheControl:
+    """A hint, usable above a field, above a type and in ``directives=[...]``.
+
+    It prints exactly as Apollo's directive does, so that gateways and tools understand it:
+    https://www.apollographql.com/docs/apollo-server/performance/caching
+    """
+
+    max_age: int | None = directive_field(name="maxAge")
+    scope: CacheScope | None = directive_field(name="scope")
+    inherit_max_age: bool | None = directive_field(name="inheritMaxAge")
+    hint: strawberry.Private[Hint]
+
+    def __get__(self, _: object, owner: type | None = None) -> "CacheControl":
+        """Refuse to be the default of an annotated attribute, which would carry no hint.
+
+        Raises:
+            TypeError: If it stands in place of a field: ``name: str = cache_control(ttl=60)``.
+        """
+        for name, annotation in _annotations_of(owner):
+            is_meant = any(word in annotation for word in _NOT_A_FIELD)
+            if vars(owner).get(name) is self and not is_meant:
+                msg = (
+                    f"{getattr(owner, '__qualname__', '')}.{name}: cache_control is no default. "
+                    f"Write:\n\n    {name}: ... = strawberry.field("
+                    "directives=[cache_control(ttl=60)])"
+                )
+                raise TypeError(msg)
+        return self
+
+    def __call__(self, target: T) -> T:
+        """Attach the hint to what `strawberry.field` or `strawberry.type` made.
+
+        Raises:
+            TypeError: If it stands below that decorator, or above something else.
+            CacheConfigurationError: If there is a hint already.
+        """
+        if isinstance(target, StrawberryField):
+            name = f"the field {target.python_name!r}"
+            refuse_second_hint(target.directives, name)
+            target.directives = [*target.directives, self]
+            return target
+        definition = (
+            vars(target).get("__strawberry_definition__") if isinstance(target, type) else None
+        )
+        if isinstance(definition, StrawberryObjectDefinition):
+            if definition.is_input:
+                msg = f"{definition.name}: cache_control stands above an input type; it is for output."
+                raise TypeError(msg)
+            refuse_second_hint(definition.directives or (), f"the type {definition.name}")
+            definition.directives = [*(definition.directives or ()), self]
+            return target
+        raise TypeError(_wrong_place(target))
+
+
+def refuse_second_hint(directives: Iterable[object], name: str) -> None:
+    """See that there is no hint yet.
+
+    Raises:
+        CacheConfigurationError: If there is one.
+    """
+    if any(isinstance(directive, CacheControl) for directive in directives):
+        msg = f"cache_control stands twice on {name}; merge the two into one."
+        raise CacheConfigurationError(msg)
+
+
+def _annotations_of(owner: type | None) -> list[tuple[str, str]]:
+    """Return the annotations that stand in a class itself, as text, whether their names exist or not."""
+    if owner is None:
+        return []
+    if sys.version_info >= (3, 14):
+        import annotationlib  # noqa: PLC0415 - new in 3.14
+
+        found = annotationlib.get_annotations(owner, format=annotationlib.Format.STRING)
+    else:
+        found = inspect.get_annotations(owner)
+    return [(name, str(annotation)) for name, annotation in found.items()]
+
+
+def _without_parentheses(target: object) -> str | None:
+    """Return what to write where ``@cache_control`` stands without parentheses; None where it does not."""
+    above = (
+        "class"
+        if isinstance(target, type)
+        else "field"
+        if isinstance(target, StrawberryField) or is_function(target)
+        else None
+    )
+    if above is None:
+        return None
+    name = getattr(target, "__name__", None) or getattr(target, "python_name", None) or "field"
+    below = "type" if above == "class" else "field"
+    line = f"class {name}: ..." if above == "class" else f"def {name}(self): ..."
+    return (
+        "cache_control is written with parentheses, also without a ttl:\n\n"
+        f"    @cache_control(ttl=60)\n    @strawberry.{below}\n    {line}"
+    )
+
+
+def _wrong_place(target: object) -> str:
+    if isinstance(target, type):
+        return (
+            f"cache_control must stand above @strawberry.type, not below it:\n\n"
+            f"    @cache_control(ttl=60)\n    @strawberry.type\n    class {target.__name__}: ..."
+        )
+    if callable(target):
+        name = getattr(target, "__name__", "field")
+        return (
+            f"cache_control must stand above @strawberry.field, not below it:\n\n"
+            f"    @cache_control(ttl=60)\n    @strawberry.field\n    def {name}(self): ..."
+        )
+    return (
+        f"cache_control cannot stand on a {type(target).__name__}; put it above @strawberry.field, "
+        "above @strawberry.type, or into directives=[...]."
+    )
+
+
+def cache_control(
+    ttl: Duration | None = None,
+    *,
+    scope: CacheScope | None = None,
+    inherit: bool = False,
+    stale: Duration | None = None,
+    tags: Iterable[str] = (),
+    vary: Iterable[str] = (),
+    key: ParentKey | None = None,
+) -> CacheControl:
+    """Say how long, and for whom, a field or a type may be cached.
+
+    Put it above ``@strawberry.field``, above ``@strawberry.type`` or ``@strawberry.interface``, or
+    into ``directives=[...]`` of a field, type, interface or union. Without arguments, a field takes
+    the ttl of the type that it returns.
+
+    Args:
+        ttl: Seconds, or a timedelta; 0 forbids caching. Fractions count; the SDL shows whole seconds.
+        scope: PRIVATE if the data belongs to the session; the strictest scope of an operation counts.
+        inherit: Take the ttl of the parent, for a field with a resolver of its own.
+        stale: Seconds past the ttl for which the old response may be served while it is refreshed.
+        tags: By which `ResponseCache.invalidate` purges responses that hold this field. In a
+            field's tags ``{args.name}`` stands for an argument, by its Python name, and
+            ``{parent.attr}`` for an attribute of the object that the field belongs to; a list gives one
+            tag each, and None gives none.
+        vary: Names of the extension's ``vary`` functions that this field depends on.
+        key: What tells the objects of the parent's type apart, for a field that is cached by itself:
+            an attribute's name, or a function of the parent that returns JSON or a UUID; by default
+            its id. Name everything that the field depends on: in
+            ``ledger(asOf: ...) { account { balance } }`` the account's id alone does not say which
+            balance it is.
+
+    Raises:
+        CacheConfigurationError: If a duration is not one, ``ttl`` or ``key`` stands beside
+            ``inherit``, ``scope`` is not a `CacheScope`, or a tag is empty, too long or has another hole.
+        TypeError: If ``tags`` or ``vary`` is a bare string, or if the decorator stands below
+            ``@strawberry.field`` or ``@strawberry.type``, without parentheses, or in place of a default.
+
+    Example:
+        >>> import strawberry
+        >>> @strawberry.type
+        ... class Query:
+        ...     @cache_control(ttl=60)
+        ...     @strawberry.field
+        ...     def motto(self) -> str:
+        ...         return "Nothing is cached until a hint says so."
+        >>> print(strawberry.Schema(Query).as_str().splitlines()[-2])
+          motto: String! @cacheControl(maxAge: 60)
+    """
+    if (advice := _without_parentheses(ttl)) is not None:
+        raise TypeError(advice)
+    if inherit and ttl is not None:
+        msg = "cache_control takes either ttl or inherit=True; inherit means the parent's ttl."
+        raise CacheConfigurationError(msg)
+    if scope is not None and not isinstance(scope, CacheScope):
+        msg = f"scope is a {type(scope).__name__}; write CacheScope.PUBLIC or CacheScope.PRIVATE."
+        raise CacheConfigurationError(msg)
+    checked_ttl = None if ttl is None else seconds(ttl, "ttl")
+    checked_stale = None if stale is None else seconds(stale, "stale")
+    if key is not None and inherit:
+        msg = "key is for a field that is cached by itself; with inherit=True it is part of its parent."
+        raise CacheConfigurationError(msg)
+    templates = Template.all(checked_tags(tags), ("args", "parent"))
+    hint = Hint(
+        checked_ttl,
+        scope,
+        bool(inherit),
+        checked_stale,
+        tuple(each.text for each in templates if not each.holes),
+        checked_strings(vary, "vary", VARY_EXAMPLE),
+        tuple(each for each in templates if each.holes),
+        key,
+        None if key is None else _name_of(key),
+    )
+    printed: dict[str, Any] = {}
+    if checked_ttl is not None:
+        printed["max_age"] = int(checked_ttl)
+    if scope is not None:
+        printed["scope"] = scope
+    if inherit:
+        printed["inherit_max_age"] = True
+    return CacheControl(hint=hint, **printed)
+
+
+def _name_of(key: ParentKey) -> str:
+    """Describe a parent's key, the same in every process.
+
+    Raises:
+        CacheConfigurationError: If it is neither an attribute's name nor a function.
+    """
+    if isinstance(key, str) and key.isidentifier():
+        return key
+    if isinstance(key, str) or not callable(key):
+        msg = (
+            f"key is a {type(key).__name__} that names no attribute; write the name of one, such as "
+            'key="id", or a function of the parent.'
+        )
+        raise CacheConfigurationError(msg)
+    if inspect.iscoroutinefunction(key):
+        msg = "key is an async function; name what the parent holds already, with a plain one."
+        raise CacheConfigurationError(msg)
+    return f"{getattr(key, '__module__', '')}:{getattr(key, '__qualname__', '')}"
+
+
+def hint_of(directives: Iterable[object] | None, name: str) -> Hint | None:
+    """Return the hint among schema directives.
+
+    Raises:
+        CacheConfigurationError: If there are two, or ``cache_control`` stands there without
+            parentheses.
+    """
+    if any(d is cache_control or d is CacheControl for d in directives or ()):
+        msg = f"{name}: cache_control is written with parentheses: directives=[cache_control(ttl=60)]."
+        raise CacheConfigurationError(msg)
+    hints = [d.hint for d in directives or () if isinstance(d, CacheControl)]
+    if len(hints) > 1:
+        msg = f"cache_control stands twice on {name}; merge the two into one."
+        raise CacheConfigurationError(msg)
+    return hints[0] if hints else None

@@ -1,0 +1,129 @@
+"""`@invalidates`: which tags a mutation purges beside what its result holds."""
+
+import inspect
+import logging
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from strawberry.extensions import FieldExtension
+from strawberry.types import Info
+from strawberry.types.field import StrawberryField
+
+from strawberry_response_cache.core import CacheConfigurationError
+from strawberry_response_cache.graphql._guard import beside_a_resolver
+from strawberry_response_cache.graphql.annotations.run_notes import notes_of
+from strawberry_response_cache.graphql.annotations.tag_templates import (
+    Template,
+    UnfilledError,
+    checked_tags,
+    unknown_arguments,
+)
+
+T = TypeVar("T")
+
+logger = logging.getLogger("strawberry_response_cache")
+
+
+def invalidates(*tags: str) -> Callable[[T], T]:
+    """Purge tags after a mutation, before it answers; put it above ``@strawberry.mutation``.
+
+    Args:
+        *tags: Tags such as ``Account``, ``[Account]``, ``Account:42`` or names of your own. In them
+            ``{args.name}`` stands for an argument, by its Python name, and ``{result.attr}`` for an
+            attribute of what the mutation returned; a list gives one tag each, and None gives none.
+            A mutation that fails purges those without ``{result...}``.
+
+    Raises:
+        CacheConfigurationError: If a tag is empty or has another hole, or there is none.
+        TypeError: If a tag is no string, or it stands below ``@strawberry.mutation``.
+
+    Example:
+        >>> import strawberry
+        >>> from strawberry_response_cache import invalidates
+        >>> @strawberry.type
+        ... class Mutation:
+        ...     @invalidates("Account:{args.account_id}", "[Account]")
+        ...     @strawberry.mutation
+        ...     def delete_account(self, account_id: strawberry.ID) -> bool:
+        ...         return True
+    """
+    if tags and (isinstance(tags[0], StrawberryField) or inspect.isfunction(tags[0])):
+        msg = 'invalidates is written with parentheses and tags: @invalidates("[Account]").'
+        raise TypeError(msg)
+    named = checked_tags(tags, '@invalidates("Account", "[Account]")')
+    if not named:
+        msg = 'invalidates needs tags, such as @invalidates("[Account]").'
+        raise CacheConfigurationError(msg)
+    templates = Template.all(named, ("args", "result"))
+
+    def attach(field: T) -> T:
+        if not isinstance(field, StrawberryField):
+            name = getattr(field, "__name__", "change")
+            msg = (
+                f"invalidates must stand above @strawberry.mutation, not below it:\n\n"
+                f'    @invalidates("[Account]")\n    @strawberry.mutation\n    def {name}(self): ...'
+            )
+            raise TypeError(msg)
+        known = {argument.python_name for argument in field.arguments}
+        for mistake in unknown_arguments(templates, known):
+            msg = f"{field.python_name}: {mistake}"
+            raise CacheConfigurationError(msg)
+        # The first of a field's extensions stands innermost: what a permission refuses never ran.
+        field.extensions = [Invalidates(templates), *field.extensions]
+        return field
+
+    return attach
+
+
+class Invalidates(FieldExtension):
+    """Notes what a mutation is to purge, whether it succeeds or fails."""
+
+    def __init__(self, templates: tuple[Template, ...]) -> None:
+        self._templates = templates
+
+    def resolve(self, next_: Callable[..., Any], source: Any, info: Info, **kwargs: Any) -> Any:  # noqa: ANN401 - as in Strawberry
+        """Run the mutation, then note its tags."""
+        values: dict[str, Any] = {"args": kwargs}
+        try:
+            values["result"] = next_(source, info, **kwargs)
+            return values["result"]
+        finally:
+            with beside_a_resolver():
+                self._note(info, values)
+
+    async def resolve_async(
+        self,
+        next_: Callable[..., Any],
+        source: Any,  # noqa: ANN401 - as in Strawberry
+        info: Info,
+        **kwargs: Any,
+    ) -> Any:  # noqa: ANN401 - as in Strawberry
+        """Run the mutation, then note its tags; the twin of `resolve`."""
+        values: dict[str, Any] = {"args": kwargs}
+        try:
+            values["result"] = await next_(source, info, **kwargs)
+            return values["result"]
+        finally:
+            with beside_a_resolver():
+                self._note(info, values)
+
+    def _note(self, info: Info, values: dict[str, Any]) -> None:
+        notes = notes_of(info._raw_info)  # noqa: SLF001 - Strawberry's name for it
+        if notes is None:
+            return
+        for template in self._templates:
+            if any(hole[0] not in values for hole in template.holes):
+                continue  # it failed, and there is no result
+            try:
+                notes.purges.update(template.fill(values))
+            except UnfilledError as error:
+                raw = info._raw_info  # noqa: SLF001 - Strawberry's name for it
+                field = f"{raw.parent_type.name}.{raw.field_name}"
+                logger.error(  # noqa: TRY400 - the error holds nothing more
+                    "%s: a tag of @invalidates could not be filled (%s); the whole tenant is "
+                    "invalidated.",
+                    field,
+                    error,
+                    extra={"response_cache.field": field} | error.facts,
+                )
+                notes.purges_everything = True

@@ -1,0 +1,103 @@
+"""What resolvers say of the execution that they are part of, until it is over."""
+
+import threading
+from typing import Any, Final
+
+from graphql import GraphQLResolveInfo
+
+from strawberry_response_cache.core import ResponseCache
+
+
+class RunNotes:
+    """What the resolvers of one execution said.
+
+    Attributes:
+        ttl: The lowest ttl that a resolver named, in seconds.
+        limited_by: The field whose resolver named it.
+        private: Whether a resolver said that this is of one session.
+        is_skipped: Whether a resolver said that this is not to be stored.
+        tags: The tags that resolvers added.
+        guarded: How many fields with permission classes were executed.
+        let_through: How many of them the permission classes let through to the resolver.
+        purges: The tags that are to be purged when it is over.
+        purges_everything: Whether the whole tenant is.
+        cache: The tenant's, where it is known before anything runs.
+    """
+
+    __slots__ = (
+        "cache",
+        "guarded",
+        "is_skipped",
+        "let_through",
+        "limited_by",
+        "private",
+        "purges",
+        "purges_everything",
+        "tags",
+        "ttl",
+    )
+
+    def __init__(self, cache: ResponseCache | None = None) -> None:
+        self.ttl: float | None = None
+        self.limited_by: str | None = None
+        self.private = False
+        self.is_skipped = False
+        self.tags: set[str] = set()
+        self.guarded = 0
+        self.let_through = 0
+        self.purges: set[str] = set()
+        self.purges_everything = False
+        self.cache = cache
+
+    def restrict(
+        self, ttl: float | None, tags: tuple[str, ...], *, private: bool, coordinate: str
+    ) -> None:
+        """Lower what the annotations allow."""
+        if ttl == 0:
+            self.is_skipped = True
+        elif ttl is not None and (self.ttl is None or ttl < self.ttl):
+            self.ttl, self.limited_by = ttl, coordinate
+        self.private = self.private or private
+        self.tags.update(tags)
+
+
+# By the variables that `info` brings: each execution has its own, and they are kept alive beside, so that
+# no other object has the same id. A context variable would be lost in threads that resolvers start.
+_noted: Final[dict[int, tuple[object, RunNotes]]] = {}
+_lock: Final = threading.Lock()
+
+
+def take_notes(notes: RunNotes, *variables: object) -> None:
+    """Let the resolvers find the notes by any of these objects."""
+    with _lock:
+        _noted.update({id(each): (each, notes) for each in variables})
+
+
+def end_notes(*variables: object) -> None:
+    """Forget the notes that resolvers found by these objects."""
+    with _lock:
+        for each in variables:
+            _noted.pop(id(each), None)
+
+
+def notes_by(variables: object) -> RunNotes | None:
+    """Return the notes of the execution that has these variables; None if nobody takes any."""
+    _, notes = _noted.get(id(variables), (None, None))
+    return notes
+
+
+def notes_of(info: GraphQLResolveInfo[Any]) -> RunNotes | None:
+    """Return the notes of the execution that a resolver runs in; None if nobody takes any."""
+    return notes_by(info.variable_values)
+
+
+def note_guarded(info: GraphQLResolveInfo[Any]) -> None:
+    """Note that a field with permission classes is executed."""
+    if (notes := notes_of(info)) is not None:
+        notes.guarded += 1
+
+
+def note_let_through(info: GraphQLResolveInfo[Any]) -> None:
+    """Note that the permission classes of a field let its resolver be called."""
+    if (notes := notes_of(info)) is not None:
+        notes.let_through += 1

@@ -1,0 +1,220 @@
+"""One way through the cache, for a whole operation or for one of its fields: the same rules for both."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
+
+from graphql import ExecutionResult
+
+from strawberry_response_cache.core import (
+    CacheDetail,
+    CachedResponse,
+    CacheStatus,
+    ResponseCache,
+)
+from strawberry_response_cache.core._ahead import Ahead
+from strawberry_response_cache.core._keys import EntryKeys
+from strawberry_response_cache.core._observer import Subject
+from strawberry_response_cache.graphql._request import RequestContext, at_once
+from strawberry_response_cache.graphql.execution.recorder import Recorder
+from strawberry_response_cache.graphql.execution.serializer import ResponseRecipe, TurnedPrivate
+from strawberry_response_cache.graphql.policy.outcome import Outcome, Status
+from strawberry_response_cache.graphql.policy.policy import Policy
+from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
+
+R = TypeVar("R")
+Execute: TypeAlias = Callable[[Recorder], Any]
+"""Executes what is asked for, watched by the recorder; returns an `ExecutionResult`, or an awaitable of one."""
+
+_ROUNDING: Final = 1.0
+"""Seconds that an age and a ttl, which Redis counts, may lack together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """What goes through the cache.
+
+    Attributes:
+        cache: The tenant's.
+        keys: Of its entry.
+        policy: How long, and for whom.
+        parts: Makes the parts of its key for a session, or for everyone.
+        session: Whose it is; None for everyone's.
+        subject: On whose behalf the store is called.
+        whole: Whether it is an operation, whose data is an object; a field's may be anything.
+    """
+
+    cache: ResponseCache
+    keys: EntryKeys
+    policy: Policy
+    parts: Callable[[str | None], list[str]] = field(repr=False)
+    session: str | None = field(repr=False)
+    subject: Subject
+    whole: bool = True
+
+    def of(self, session: str) -> "Admitted":
+        """Return the same for one session, after it turned out to be PRIVATE."""
+        return replace(
+            self,
+            keys=self.private_keys(session),
+            session=session,
+            subject=replace(self.subject, visibility="private"),
+        )
+
+    def private_keys(self, session: str) -> EntryKeys:
+        """Return the keys for a session, in the slot of the public ones."""
+        return self.cache._keyspace.keys_beside(self.parts(session), self.keys)  # noqa: SLF001 - a client of the port
+
+
+class Passed(NamedTuple):
+    """What came of it.
+
+    Attributes:
+        result: Built from an entry, or what the execution returned.
+        outcome: Says what the cache did.
+        is_own: Whether this very request executed what it is handed.
+    """
+
+    result: ExecutionResult
+    outcome: Callable[[], Outcome]
+    is_own: bool
+
+
+async def pass_through(
+    admitted: Admitted, request: RequestContext, execute: Execute, ahead: Ahead | None = None
+) -> Passed | Problem:
+    """Answer from the cache, or execute; or say why it is to be executed without the cache.
+
+    Args:
+        admitted: What goes through.
+        request: The context of the request.
+        execute: Executes it; its result is awaitable.
+        ahead: What the operation looked up ahead, for a field of it.
+    """
+    while True:
+        attempt = _Attempt(admitted, request)
+
+        async def generate(attempt: _Attempt = attempt) -> Any:  # noqa: ANN401 - whatever an executor returns
+            await request.ask_session()
+            return attempt.made(await execute(attempt.begin()))
+
+        response = await admitted.cache._runs.run(  # noqa: SLF001 - a client of the port
+            admitted.keys, attempt.recipe, generate, admitted.subject, ahead=ahead
+        )
+        if not isinstance(response.value, TurnedPrivate):
+            return attempt.passed(response)
+        await request.ask_session()
+        found = _for_session(admitted, request)
+        if isinstance(found, Problem):
+            return found
+        admitted = found
+
+
+def pass_through_sync(
+    admitted: Admitted, request: RequestContext, execute: Execute, ahead: Ahead | None = None
+) -> Passed | Problem:
+    """Answer from the cache, or execute; the twin of `pass_through`.
+
+    Args:
+        admitted: What goes through.
+        request: The context of the request.
+        execute: Executes it.
+        ahead: As in `pass_through`.
+    """
+    while True:
+        attempt = _Attempt(admitted, request)
+
+        def generate(attempt: _Attempt = attempt) -> Any:  # noqa: ANN401 - whatever an executor returns
+            at_once(request.ask_session)
+            return attempt.made(execute(attempt.begin()))
+
+        response = admitted.cache._runs.run_sync(  # noqa: SLF001 - a client of the port
+            admitted.keys, attempt.recipe, generate, admitted.subject, ahead=ahead
+        )
+        if not isinstance(response.value, TurnedPrivate):
+            return attempt.passed(response)
+        at_once(request.ask_session)
+        found = _for_session(admitted, request)
+        if isinstance(found, Problem):
+            return found
+        admitted = found
+
+
+def _for_session(admitted: Admitted, request: RequestContext) -> Admitted | Problem:
+    """Return the same for this request's session, after its public entry was a marker."""
+    session = request.session()
+    if session is None:
+        return request.without_session(None)
+    return session if isinstance(session, Problem) else admitted.of(session)
+
+
+class _Attempt:
+    """One try: for everyone, or for one session."""
+
+    __slots__ = ("_admitted", "_made", "_request", "_session", "recipe")
+
+    def __init__(self, admitted: Admitted, request: RequestContext) -> None:
+        self._admitted = admitted
+        self._request = request
+        self._session: str | None = None
+        self._made: object = None
+        self.recipe = ResponseRecipe(
+            admitted.policy,
+            request,
+            whole=admitted.whole,
+            private=admitted.session is not None,
+            private_keys=self._private_keys,
+            max_bytes=admitted.cache._engine.settings.max_entry_bytes,  # noqa: SLF001 - a client of the port
+        )
+
+    def begin(self) -> Recorder:
+        """Begin to record; the session was asked for, since resolvers may turn a response PRIVATE."""
+        recorder = self.recipe.recorder = Recorder(self._request.guard, cache=self._admitted.cache)
+        session = self._request.session() if self._admitted.session is None else None
+        self._session = session if isinstance(session, str) else None
+        return recorder
+
+    def made(self, result: R) -> R:
+        """Note what this very request executed."""
+        self._made = result
+        return result
+
+    def _private_keys(self) -> EntryKeys | None:
+        return None if self._session is None else self._admitted.private_keys(self._session)
+
+    def passed(self, response: CachedResponse[Any]) -> Passed:
+        """Return what came of it."""
+        return Passed(
+            response.value, partial(self._outcome, response), response.value is self._made
+        )
+
+    def _outcome(self, response: CachedResponse[Any]) -> Outcome:
+        recipe = self.recipe
+        scope = "PRIVATE" if recipe.is_private else "PUBLIC"
+        match response.status:
+            case CacheStatus.HIT:
+                status: Status = "stale" if response.detail is CacheDetail.STALE else "hit"
+                life = response.age + response.ttl
+                return Outcome(
+                    status,
+                    age=response.age,
+                    ttl=response.ttl,
+                    scope=scope,
+                    limited_by=self._limited_by(life) if status == "hit" else None,
+                )
+            case CacheStatus.MISS if response.ttl > 0:
+                limited_by = recipe.limited_by or self._limited_by(response.ttl)
+                return Outcome("miss", age=0, ttl=response.ttl, scope=scope, limited_by=limited_by)
+            case CacheStatus.MISS:  # it was generated, and could not be stored
+                reason = Reason.of(response.detail) or Reason.CACHE_FAULT
+                return Outcome("miss", reason, reason.advice, age=0, ttl=0, scope=scope)
+            case _:
+                reason = recipe.refusal or Reason.of(response.detail) or Reason.CACHE_FAULT
+                return Outcome("bypass", reason, reason.advice)
+
+    def _limited_by(self, life: float) -> str | None:
+        """Return the field that set a lifetime; None if something shorter did while it was generated."""
+        policy, settings = self._admitted.policy, self._admitted.cache._engine.settings  # noqa: SLF001 - a client of the port
+        shortest = (policy.ttl or 0.0) * (1 - settings.jitter) - _ROUNDING
+        return policy.limited_by if life >= shortest else None

@@ -1,0 +1,197 @@
+"""Which fields of an operation have entries of their own, and under which keys.
+
+One uncacheable field does not stop other fields from being cached. `_field_execution` says how such a
+field is executed.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from graphql import GraphQLObjectType
+from graphql.execution import Executor
+from graphql.pyutils import Path
+from strawberry.schema import Schema
+
+from strawberry_response_cache.core._ahead import Ahead
+from strawberry_response_cache.core._observer import Subject
+from strawberry_response_cache.graphql._compat.resolving import Resolving
+from strawberry_response_cache.graphql._request import CacheIdentity, RequestContext
+from strawberry_response_cache.graphql.execution.cached_execution import Admitted
+from strawberry_response_cache.graphql.execution.fields.prefetch import AdmittedField, Foresight
+from strawberry_response_cache.graphql.keys.operation_key import (
+    UnkeyableError,
+    canonical,
+    field_key,
+)
+from strawberry_response_cache.graphql.keys.plan import FieldPlan, Plan, Variant
+from strawberry_response_cache.graphql.policy.outcome import FieldOutcomes, Outcome
+from strawberry_response_cache.graphql.policy.policy import Life
+from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
+from strawberry_response_cache.graphql.policy.rules import FieldRule
+
+_UNSAVED: Final = (None, "", 0, "0")
+"""What several objects may have for an id that are not saved yet."""
+
+
+class Fields:
+    """The fields of one execution that have entries of their own.
+
+    Args:
+        plan: The operation's.
+        variant: As its conditions turn out.
+        request: The context of the request.
+        sent: What was sent for each variable.
+        around: How long what holds the fields lives; None where that is not stored.
+        schema: The Strawberry schema.
+
+    Attributes:
+        around: As given.
+        outcomes: What the cache did for each; None where nobody will be told.
+        ahead: What was looked up ahead.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        variant: Variant,
+        *,
+        request: RequestContext,
+        sent: Mapping[str, Sequence[Any]],
+        around: Life | None,
+        schema: Schema,
+    ) -> None:
+        self._plan = plan
+        self._variant = variant
+        self._request = request
+        self._sent = sent
+        self.around = around
+        self._schema = schema
+        self.outcomes = FieldOutcomes() if request.options.debug is not False else None
+        self.ahead = Ahead()
+        self._cache = request.tenant_cache()
+
+    def use(
+        self,
+        executor: Executor[Any],
+        parent: GraphQLObjectType,
+        details: Any,  # noqa: ANN401 - graphql-core's own
+    ) -> "Use | None":
+        """Return how a field is answered from entries of its own; None if it is not."""
+        nodes = [each.node for each in details]
+        if any(each.fragment_variable_values for each in details):
+            return None
+        plan = self._plan.field(self._variant, parent, nodes, executor.variable_values.coerced)
+        if plan is None:
+            return None
+        coordinate = plan.rule.coordinate
+        if plan.policy.problem is not None:
+            if plan.rule.hinted:
+                self.note(coordinate, plan.policy.problem)
+            return None
+        who = self._request.identify(plan.policy)
+        if isinstance(who, Problem):
+            self.note(coordinate, who)
+            return None
+        subject = self._request.subject("field", executor.operation, who.visibility, coordinate)
+        warn = self._request.options.warnings.parent_key
+        return Use(plan, plan.stem(self._sent), who, subject, warn)
+
+    def note(self, coordinate: str, problem: Problem) -> None:
+        """Note that a field was answered without the cache."""
+        if self.outcomes is not None:
+            self.outcomes.add(coordinate, Outcome.of(problem))
+
+    def rule(self, parent: GraphQLObjectType, details: Any) -> FieldRule | None:  # noqa: ANN401 - graphql-core's own
+        """Return the rule of a field."""
+        return self._plan.setting.rules.field(parent, details[0].node.name.value)
+
+    # -- For executions ------------------------------------------------------------------------------
+
+    @property
+    def request(self) -> RequestContext:
+        """The context of the request."""
+        return self._request
+
+    def foresight(self, executor: Executor[Any], admitted: AdmittedField) -> Foresight:
+        """Return what looks fields of an execution up before it comes to them."""
+        subject = self._request.subject("field", executor.operation)
+        return Foresight(
+            executor,
+            admitted,
+            ahead=self.ahead,
+            cache=self._cache,
+            subject=subject,
+            guard=self._request.guard,
+        )
+
+    def resolving(self) -> Resolving:
+        """Return what runs permission classes."""
+        return Resolving(self._schema)
+
+
+class Use:
+    """A field of one request: all of its keys but the parent.
+
+    Args:
+        plan: The field's.
+        stem: What its keys begin with.
+        who: For whom.
+        subject: On whose behalf the store is called.
+        warn: Told once of a field whose parent's key cannot be told, and why.
+    """
+
+    __slots__ = ("_stem", "_subject", "_warn", "_who", "plan")
+
+    def __init__(
+        self,
+        plan: FieldPlan,
+        stem: str,
+        who: CacheIdentity,
+        subject: Subject,
+        warn: Callable[[str, str], None],
+    ) -> None:
+        self.plan = plan
+        self._warn = warn
+        self._stem = stem
+        self._who = who
+        self._subject = subject
+
+    def admit(self, source: object, path: Path) -> Admitted | Problem:
+        """Return the way through the cache for the field of one object."""
+        parent = self._parent(source, path)
+        if parent is None:
+            return Problem(Reason.PARENT_WITHOUT_IDENTITY, self.plan.rule.coordinate)
+        who = self._who
+        cache = who.cache
+
+        def parts(session: str | None) -> list[str]:
+            return field_key(self._stem, parent=parent, session=session, varied=who.varied)
+
+        return Admitted(
+            cache=cache,
+            keys=cache._keyspace.keys(parts(who.session)),  # noqa: SLF001 - a client of the port
+            policy=self.plan.policy,
+            parts=parts,
+            session=who.session,
+            subject=self._subject,
+            whole=False,
+        )
+
+    def _parent(self, source: object, path: Path) -> str | None:
+        """Return the identity of the object; None if it has none."""
+        rule = self.plan.rule
+        if self.plan.parent_key is None:
+            # An object of the query type that stands elsewhere may be anything.
+            return "root" if path.prev is None else None
+        try:
+            identity = self.plan.parent_key(source)
+            if isinstance(identity, tuple):
+                identity = list(identity)
+            if identity in _UNSAVED:
+                return None
+            return canonical(identity)
+        except Exception as error:  # noqa: BLE001 - the user's own function or object
+            is_no_json = isinstance(error, UnkeyableError)
+            kind = "its value is no JSON" if is_no_json else type(error).__qualname__
+            self._warn(rule.coordinate, kind)
+            return None

@@ -1,0 +1,378 @@
+"""Executes fields that have entries of their own.
+
+graphql-core lets an executor answer a field. On a miss the field is executed by an executor of its own,
+a copy that shares everything but what it records: errors, restrictions and objects below the field are
+the field's. Executions without such fields are left as they are.
+"""
+
+import copy
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from graphql import ExecutionResult, GraphQLError, GraphQLObjectType, get_argument_values
+from graphql.execution import Executor
+from graphql.execution.executor import CollectedErrors
+from graphql.pyutils import Path
+
+from strawberry_response_cache.graphql._compat.resolving import is_allowed
+from strawberry_response_cache.graphql._compat.sync_or_async import is_synchronous
+from strawberry_response_cache.graphql._guard import Execution, ExecutionRaisedError, Later
+from strawberry_response_cache.graphql.annotations.tag_templates import Template, UnfilledError
+from strawberry_response_cache.graphql.execution.cached_execution import (
+    Admitted,
+    Passed,
+    pass_through,
+    pass_through_sync,
+)
+from strawberry_response_cache.graphql.execution.fields.cached_field import Fields, Use
+from strawberry_response_cache.graphql.execution.recorder import Recorder, recorder_in
+from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError
+from strawberry_response_cache.graphql.policy.policy import Life
+from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
+
+logger = logging.getLogger("strawberry_response_cache")
+
+_INSTALLED: Final = (
+    "complete_list_value",
+    "complete_object_value",
+    "execute_field",
+    "execute_fields",
+)
+
+Where: TypeAlias = tuple[GraphQLObjectType, Any, Any, Path, Any]
+"""What graphql-core says of a field: parent type, parent, details, path, position."""
+
+
+def install(fields: Fields, executor: Executor[Any]) -> None:
+    """Answer fields of an execution.
+
+    Args:
+        fields: Those of the operation.
+        executor: The execution.
+    """
+    _Execution(fields, executor, fields.around).install(is_whole=True)
+
+
+class CompletedField(ExecutionResult):
+    """What a field came to when it was executed.
+
+    Attributes:
+        raised: The error that passes through it, since it cannot be null.
+    """
+
+    __slots__ = ("raised",)
+
+    def __init__(
+        self,
+        data: Any,  # noqa: ANN401 - whatever a field completes to
+        errors: list[GraphQLError],
+        raised: ExecutionRaisedError | None = None,
+    ) -> None:
+        super().__init__(data, errors or None)
+        self.raised = raised
+
+    def __repr__(self) -> str:
+        """Say what kind of thing it is; its data is the user's."""
+        return f"CompletedField({len(self.errors or ())} errors)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """What is known of a field of an execution.
+
+    Attributes:
+        details: graphql-core's, kept alive.
+        use: How it is answered from entries of its own.
+        templates: Its tags with holes, which are of what holds it.
+        is_plain: Whether it is executed in place, and nothing is to be noted of it.
+    """
+
+    details: object
+    use: Use | None
+    templates: Sequence[Template]
+    is_plain: bool
+
+
+class _Execution:
+    """One executor whose fields are answered, and its executors of single fields.
+
+    Args:
+        fields: Those of the operation.
+        executor: It.
+        around: How long what it executes lives; None where that is not stored.
+    """
+
+    __slots__ = ("_around", "_execute", "_executor", "_fields", "_guard", "_is_sync", "_known")
+
+    def __init__(self, fields: Fields, executor: Executor[Any], around: Life | None) -> None:
+        self._fields = fields
+        self._guard = fields.request.guard
+        self._executor = executor
+        self._around = around
+        self._execute = executor.execute_field
+        self._is_sync = is_synchronous(executor)
+        # By identity; each is kept alive beside, so that its id cannot be used again.
+        self._known: dict[int, _Known] = {}
+
+    def install(self, *, is_whole: bool) -> None:
+        """Answer the executor's fields from here on; on the instance, so that others cost nothing.
+
+        Args:
+            is_whole: Whether it executes the operation, and not one field.
+        """
+        executor: Any = self._executor
+        executor.execute_field = self._answer_or_execute
+        prefetch = self._fields.foresight(executor, self._admitted)
+        if self._is_sync:
+            executor.execute_fields = prefetch.fields
+            executor.complete_list_value = prefetch.items
+        elif is_whole:
+            executor.execute_fields = prefetch.root_fields
+
+    def _admitted(
+        self,
+        parent: GraphQLObjectType,
+        source: object,
+        details: Any,  # noqa: ANN401 - graphql-core's own
+        path: Path,
+    ) -> Admitted | None:
+        """Return the way through the cache that a field will go, if it goes one."""
+        use = self._of(parent, details).use
+        admitted = None if use is None else use.admit(source, path)
+        return admitted if isinstance(admitted, Admitted) else None
+
+    def _answer_or_execute(self, *where: Any) -> Any:  # noqa: ANN401 - graphql-core calls it: see `Where`
+        known = self._known.get(id(where[2]))
+        if known is not None and known.is_plain:
+            return self._execute(*where)
+        # Begun at once, so that all the look-ups of a level leave together.
+        execute = partial(self._execute, *where)
+        return self._guard.around(execute, partial(self._answer, where), at_once=True)
+
+    def _answer(self, where: Where, execution: Execution) -> Any:  # noqa: ANN401 - a completed value, or one that comes later
+        """Answer a field from its entry, or execute it."""
+        parent, source, details, path, _ = where
+        known = self._of(parent, details)
+        if known.templates:
+            self.fill(known.templates, where)
+        use = known.use
+        if use is None:
+            return execution.start()
+        admitted = _DOWN if self._fields.ahead.is_down else use.admit(source, path)
+        if isinstance(admitted, Problem):
+            self._fields.note(use.plan.rule.coordinate, admitted)
+            return execution.start()
+        if self._is_sync:
+            return self._answer_sync(use, admitted, where, execution)
+        return Later(partial(self._answer_async, use, admitted, where, execution))
+
+    def _of(self, parent: GraphQLObjectType, details: Any) -> "_Known":  # noqa: ANN401 - graphql-core's own
+        known = self._known.get(id(details))
+        if known is None:
+            known = self._known[id(details)] = self._learn(parent, details)
+        return known
+
+    def _learn(self, parent: GraphQLObjectType, details: Any) -> "_Known":  # noqa: ANN401 - graphql-core's own
+        rule = self._fields.rule(parent, details)
+        templates = () if rule is None else rule.templates
+        try:
+            use = self._fields.use(self._executor, parent, details)
+        except (RecursionError, UnkeyableError):
+            use = None  # nested too deeply to be told apart
+        if use is not None and self._around is not None:
+            use = use if use.plan.policy.life.outlives(self._around) else None
+        return _Known(
+            details=details, use=use, templates=templates, is_plain=use is None and not templates
+        )
+
+    def fill(self, templates: Sequence[Template], where: Where) -> None:
+        """Note the tags of what is executed here, filled from arguments and parent."""
+        recorder = recorder_in(self._executor)
+        if recorder is None:
+            return
+        parent, source, details, _, _ = where
+        try:
+            raw, coerced = self._call_of(where)
+            values = {
+                "parent": source,
+                "args": self._fields.resolving().arguments(raw, source, coerced),
+            }
+            for template in templates:
+                recorder.tags.update(template.fill(values))
+        except Exception as error:  # noqa: BLE001 - arguments that do not fit raise again where they are used
+            if isinstance(error, UnfilledError):
+                coordinate = f"{parent.name}.{details[0].node.name.value}"
+                logger.error(  # noqa: TRY400 - the error holds nothing more
+                    "A tag of cache_control on %s could not be filled (%s); not cached.",
+                    coordinate,
+                    error,
+                    extra={"response_cache.field": coordinate},
+                )
+            recorder.refuse(Reason.TAG_UNFILLED)
+
+    # -- Through the cache -------------------------------------------------------------------------------
+
+    def _answer_sync(self, use: Use, admitted: Admitted, where: Where, execution: Execution) -> Any:  # noqa: ANN401 - a completed value
+        def execute(recorder: Recorder) -> CompletedField:
+            alone = self._alone(use)
+            with self._recording(recorder, use, alone, where):
+                try:
+                    value = execution.start(partial(alone.execute, *where))
+                except ExecutionRaisedError as raised:
+                    return alone.completed(None, raised)
+                return alone.completed(value)
+
+        passed = pass_through_sync(admitted, self._fields.request, execute, self._fields.ahead)
+        if _is_to_be_checked(use, passed) and not self._lets_pass_sync(where):
+            passed = _REFUSED
+        if isinstance(passed, Problem):
+            self._fields.note(use.plan.rule.coordinate, passed)
+            return execution.start()
+        return self._deliver(use, passed)
+
+    async def _answer_async(
+        self, use: Use, admitted: Admitted, where: Where, execution: Execution
+    ) -> Any:  # noqa: ANN401 - a completed value
+        async def execute(recorder: Recorder) -> CompletedField:
+            alone = self._alone(use)
+            with self._recording(recorder, use, alone, where):
+                try:
+                    value = await execution.run(partial(alone.execute, *where))
+                except ExecutionRaisedError as raised:
+                    return alone.completed(None, raised)
+                return alone.completed(value)
+
+        passed = await pass_through(admitted, self._fields.request, execute, self._fields.ahead)
+        if _is_to_be_checked(use, passed) and not await self._lets_pass(where):
+            passed = _REFUSED
+        if isinstance(passed, Problem):
+            self._fields.note(use.plan.rule.coordinate, passed)
+            return await execution.run()
+        return self._deliver(use, passed)
+
+    def _alone(self, use: Use) -> "_Alone":
+        """Return the execution of one field, which records what happens below it."""
+        executor: Any = copy.copy(self._executor)
+        for name in _INSTALLED:
+            vars(executor).pop(name, None)
+        errors = executor.collected_errors = _Errors(self._executor.collected_errors)
+        # Resolvers are told apart by the variables that their `info` brings.
+        variables = self._executor.variable_values
+        executor.variable_values = variables._replace(coerced=dict(variables.coerced))
+        within = _Execution(self._fields, executor, use.plan.policy.life)
+        alone = _Alone(within, executor, executor.execute_field, errors)
+        within.install(is_whole=False)
+        return alone
+
+    @contextmanager
+    def _recording(
+        self, recorder: Recorder, use: Use, alone: "_Alone", where: Where
+    ) -> Iterator[None]:
+        """Record the execution of one field, the object that it belongs to, and its tags."""
+        parent, source, _, path, _ = where
+        if path.prev is not None:  # an invalidation of the object reaches the field's entry
+            recorder.entities.add(parent, source)
+        policy = use.plan.policy
+        with recorder.recording(alone.executor, policy.never_stored, policy.types):
+            if use.plan.rule.templates:
+                alone.within.fill(use.plan.rule.templates, where)
+            yield
+
+    def _deliver(self, use: Use, passed: Passed) -> Any:  # noqa: ANN401 - a completed value
+        """Hand a field's value on, or raise as it would have raised in place."""
+        if self._fields.outcomes is not None:
+            self._fields.outcomes.add(use.plan.rule.coordinate, passed.outcome())
+        result = passed.result
+        if isinstance(result, CompletedField) and result.raised is not None:
+            raise result.raised
+        return result.data
+
+    # -- Guards ------------------------------------------------------------------------------------------
+
+    def _check(self, where: Where) -> Any:  # noqa: ANN401 - see `Resolving`
+        raw, coerced = self._call_of(where)
+        return self._fields.resolving().check(raw, where[1], coerced)
+
+    def _call_of(self, where: Where) -> tuple[Any, dict[str, Any]]:
+        """Return what the field's resolver would be called with, as graphql-core has it."""
+        parent, _, details, path, _ = where
+        definition = parent.fields[details[0].node.name.value]
+        raw = self._executor.build_resolve_info(
+            definition, [each.node for each in details], parent, path
+        )
+        variables = self._executor.variable_values
+        return raw, get_argument_values(definition, details[0].node, variables)
+
+    def _lets_pass_sync(self, where: Where) -> bool:
+        """Whether the field's permission classes let this request have what is stored."""
+        try:
+            return is_allowed(self._check(where))
+        except Exception:  # noqa: BLE001 - the user's own check; executed in place, it raises to the request
+            return False
+
+    async def _lets_pass(self, where: Where) -> bool:
+        """Whether the field's permission classes let this request have what is stored."""
+        try:
+            answer = self._check(where)
+            return is_allowed(await answer if self._executor.is_awaitable(answer) else answer)
+        except Exception:  # noqa: BLE001 - as above
+            return False
+
+
+class _Alone(NamedTuple):
+    """The execution of one field.
+
+    Attributes:
+        within: Answers the fields below it.
+        executor: A copy of the operation's.
+        execute: Executes the field itself.
+        errors: What went wrong below it.
+    """
+
+    within: _Execution
+    executor: Executor[Any]
+    execute: Callable[..., Any]
+    errors: "_Errors"
+
+    def completed(
+        self,
+        value: Any,  # noqa: ANN401 - whatever a field completes to
+        raised: ExecutionRaisedError | None = None,
+    ) -> CompletedField:
+        """Return what the field came to."""
+        errors = [*self.errors.noted]
+        if raised is not None and isinstance(raised.error, GraphQLError):
+            errors.append(raised.error)
+        return CompletedField(value, errors, raised)
+
+
+def _is_to_be_checked(use: Use, passed: Passed | Problem) -> bool:
+    """Whether the permission classes have yet to run: they did where the field was executed."""
+    return use.plan.rule.guarded and isinstance(passed, Passed) and not passed.is_own
+
+
+class _Errors(CollectedErrors):
+    """Errors of one field, which are the operation's at once."""
+
+    __slots__ = ("_operation", "noted")
+
+    def __init__(self, operation: CollectedErrors) -> None:
+        super().__init__()
+        self._operation = operation
+        self.noted: list[GraphQLError] = []
+
+    def add(self, error: GraphQLError, path: Path | None) -> None:
+        """Note an error, here and where the field stands."""
+        self.noted.append(error)
+        super().add(error, path)
+        self._operation.add(error, path)
+
+
+_DOWN = Problem(Reason.STORE_FAILURE)
+_REFUSED = Problem(
+    Reason.GUARDED, None, "The field's permission classes refused what is stored to this request."
+)

@@ -1,0 +1,162 @@
+"""Looks fields up before an execution comes to them.
+
+The root fields of an operation are known before anything runs: they are read together, and with them
+the clock by which all that the operation stores is judged. Below, the look-ups of a level leave in one
+batch by themselves in an event loop; in a thread, where one field is executed after another, those of
+an object or a list are read together here.
+"""
+
+from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
+from typing import Any, TypeAlias
+
+from graphql import GraphQLNonNull, GraphQLObjectType, is_object_type
+from graphql.execution import Executor
+from graphql.pyutils import Path
+
+from strawberry_response_cache.core import ResponseCache
+from strawberry_response_cache.core._ahead import Ahead
+from strawberry_response_cache.core._flights import leading_flights
+from strawberry_response_cache.core._observer import Subject
+from strawberry_response_cache.graphql._guard import Execution, Guard, Later
+from strawberry_response_cache.graphql.execution.cached_execution import Admitted
+
+AdmittedField: TypeAlias = Callable[[GraphQLObjectType, object, Any, Any], Admitted | None]
+
+
+class Foresight:
+    """What is installed on one executor.
+
+    Args:
+        executor: The execution.
+        admitted: Returns the way through the cache that a field will go: of a parent's type, the
+            parent, graphql-core's details and the path.
+        ahead: Where to leave what is found.
+        cache: The tenant's; None if it cannot be told, and nothing is looked up.
+        subject: On whose behalf.
+        guard: The guard of the request.
+    """
+
+    __slots__ = (
+        "_admitted",
+        "_ahead",
+        "_cache",
+        "_complete_list",
+        "_execute_fields",
+        "_executor",
+        "_guard",
+        "_subject",
+    )
+
+    def __init__(
+        self,
+        executor: Executor[Any],
+        admitted: AdmittedField,
+        *,
+        ahead: Ahead,
+        cache: ResponseCache | None,
+        subject: Subject,
+        guard: Guard,
+    ) -> None:
+        self._executor = executor
+        self._admitted = admitted
+        self._ahead = ahead
+        self._cache = cache
+        self._subject = subject
+        self._guard = guard
+        self._execute_fields = executor.execute_fields
+        self._complete_list = executor.complete_list_value
+
+    # -- In an event loop: the root ------------------------------------------------------------------
+
+    def root_fields(self, parent: Any, source: Any, path: Any, grouped: Any, position: Any) -> Any:  # noqa: ANN401 - graphql-core's
+        """Look the root fields up, then execute them; others are executed."""
+        cache = self._cache
+        if path is not None or cache is None:
+            return self._execute_fields(parent, source, path, grouped, position)
+        execute = partial(self._execute_fields, parent, source, path, grouped, position)
+        look_up = partial(self._look_up_root, cache, parent, source, grouped)
+        return self._guard.around(execute, lambda run: Later(partial(self._begin, look_up, run)))
+
+    async def _look_up_root(
+        self,
+        cache: ResponseCache,
+        parent: Any,  # noqa: ANN401 - graphql-core's
+        source: Any,  # noqa: ANN401 - graphql-core's
+        grouped: Any,  # noqa: ANN401 - graphql-core's
+    ) -> None:
+        keys = [each.keys for each in self._of(parent, source, grouped, None)]
+        await cache._runs.look_ahead(self._ahead, keys, self._subject, first=True)  # noqa: SLF001 - a client of the port
+
+    async def _begin(
+        self, look_up: Callable[[], Coroutine[Any, Any, None]], execution: Execution
+    ) -> Any:  # noqa: ANN401 - graphql-core's
+        await look_up()
+        with leading_flights(self._ahead.collector):
+            return await execution.run()
+
+    # -- In a thread: the root, each object, each list -------------------------------------------------
+
+    def fields(self, parent: Any, source: Any, path: Any, grouped: Any, position: Any) -> Any:  # noqa: ANN401 - graphql-core's
+        """Look the fields of one object up, then execute them."""
+
+        def answer(execution: Execution) -> Any:  # noqa: ANN401 - graphql-core's
+            self._look_up(list(self._of(parent, source, grouped, path)), first=path is None)
+            if path is not None:
+                return execution.start()
+            with leading_flights(self._ahead.collector):
+                return execution.start()
+
+        execute = partial(self._execute_fields, parent, source, path, grouped, position)
+        return self._guard.around(execute, answer)
+
+    def items(  # noqa: PLR0917 - graphql-core's
+        self,
+        kind: Any,  # noqa: ANN401 - graphql-core's
+        details: Any,  # noqa: ANN401 - graphql-core's
+        info: Any,  # noqa: ANN401 - graphql-core's
+        path: Any,  # noqa: ANN401 - graphql-core's
+        result: Any,  # noqa: ANN401 - whatever resolvers return
+        position: Any,  # noqa: ANN401 - graphql-core's
+    ) -> Any:  # noqa: ANN401 - graphql-core's
+        """Look the fields of all objects of a list up, then complete them."""
+        self._guard.step(self._look_up_items, kind, details, path, result)
+        return self._complete_list(kind, details, info, path, result, position)
+
+    def _look_up_items(
+        self,
+        kind: Any,  # noqa: ANN401 - graphql-core's
+        details: Any,  # noqa: ANN401 - graphql-core's
+        path: Any,  # noqa: ANN401 - graphql-core's
+        result: Any,  # noqa: ANN401 - whatever resolvers return
+    ) -> None:
+        """Look up what a list holds; which fields objects of an abstract type have shows one by one."""
+        item = kind.of_type
+        if isinstance(item, GraphQLNonNull):
+            item = item.of_type
+        if isinstance(result, list | tuple) and is_object_type(item):
+            grouped = self._executor.collect_subfields(item, details)[0]
+            objects = (source for source in result if source is not None)
+            self._look_up(
+                [each for source in objects for each in self._of(item, source, grouped, path)],
+                first=False,
+            )
+
+    def _of(
+        self,
+        parent: GraphQLObjectType,
+        source: object,
+        grouped: Any,  # noqa: ANN401 - graphql-core's
+        path: Any,  # noqa: ANN401 - graphql-core's
+    ) -> Iterator[Admitted]:
+        for name, details in grouped.items():
+            admitted = self._admitted(parent, source, details, Path(path, name, parent.name))
+            if admitted is not None and not self._ahead.has(admitted.keys):
+                yield admitted
+
+    def _look_up(self, admitted: list[Admitted], *, first: bool) -> None:
+        """Ask for several entries at once; a single one is as well asked for when it is come to."""
+        if self._cache is None or (len(admitted) <= 1 and not first):
+            return
+        keys = list({each.keys.entry: each.keys for each in admitted}.values())
+        self._cache._runs.look_ahead_sync(self._ahead, keys, self._subject, first=first)  # noqa: SLF001 - a client of the port

@@ -1,0 +1,179 @@
+"""What shows only while resolvers run, and can only lower what the annotations allow."""
+
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from graphql import get_named_type, is_abstract_type
+from graphql.execution import Executor
+
+from strawberry_response_cache.core import ResponseCache
+from strawberry_response_cache.graphql._guard import Guard
+from strawberry_response_cache.graphql.annotations.run_notes import (
+    RunNotes,
+    end_notes,
+    notes_by,
+    take_notes,
+)
+from strawberry_response_cache.graphql.invalidation.entities import MOST_NAMED, Entities
+from strawberry_response_cache.graphql.policy.reasons import Reason
+
+
+class Recorder(RunNotes):
+    """One execution, watched.
+
+    Args:
+        guard: The guard of the request.
+        most_named: How many objects are named one by one.
+        cache: The tenant's, where it is known before anything runs.
+
+    Attributes:
+        guard: As given.
+        entities: The objects that were completed.
+    """
+
+    __slots__ = ("_refusal", "entities", "guard")
+
+    def __init__(
+        self, guard: Guard, *, most_named: int = MOST_NAMED, cache: ResponseCache | None = None
+    ) -> None:
+        super().__init__(cache)
+        self.guard = guard
+        self.entities = Entities(most_named)
+        self._refusal: Reason | None = None
+
+    def refuse(self, reason: Reason) -> None:
+        """Keep the result from being stored."""
+        if self._refusal is None:
+            self._refusal = reason
+
+    @property
+    def refusal(self) -> Reason | None:
+        """Why the result cannot be stored."""
+        if self._refusal is None and self.is_skipped:
+            return Reason.RESTRICTED
+        return self._refusal
+
+    @contextmanager
+    def recording(
+        self,
+        executor: Executor[Any],
+        never_stored: AbstractSet[str] = frozenset(),
+        possible: AbstractSet[str] = frozenset(),
+    ) -> Iterator[None]:
+        """Watch what is executed inside.
+
+        Args:
+            executor: It; watched on the instance, so that others cost nothing.
+            never_stored: See `Policy`.
+            possible: Names of all types that can be completed, to be assumed where there are too many
+                objects to name; empty to note all of them to the end.
+        """
+        self._watch_objects(executor, never_stored, possible)
+        before = _ResponseState.of(executor.context_value)
+        # The objects that executors pass to resolvers: Strawberry's, and graphql-core's own.
+        variables = executor.variable_values.coerced, executor.variable_values
+        take_notes(self, *variables)
+        try:
+            yield
+        finally:
+            end_notes(*variables)
+            if not before.is_unchanged(executor.context_value):
+                self.refuse(Reason.RESPONSE_MODIFIED)
+
+    def _watch_objects(
+        self,
+        executor: Executor[Any],
+        never_stored: AbstractSet[str],
+        possible: AbstractSet[str],
+    ) -> None:
+        complete: Callable[..., Any] = executor.complete_object_value
+        entities, guard = self.entities, self.guard
+        note = entities.add
+
+        # One call more for each object: these are written to be short.
+        def watched(kind: Any, nodes: Any, info: Any, path: Any, source: Any, position: Any) -> Any:  # noqa: ANN401, PLR0917 - graphql-core's
+            try:
+                note(kind, source)
+                if possible and entities.are_too_many:
+                    entities.assume(possible)
+                    executor.complete_object_value = complete  # type: ignore[method-assign] # enough is known
+            except Exception as error:  # noqa: BLE001 - nothing of the request is stored then
+                guard.note(error)
+            return complete(kind, nodes, info, path, source, position)
+
+        def watched_closely(
+            kind: Any,  # noqa: ANN401 - graphql-core's
+            nodes: Any,  # noqa: ANN401 - graphql-core's
+            info: Any,  # noqa: ANN401 - graphql-core's
+            *more: Any,
+        ) -> Any:  # noqa: ANN401 - graphql-core's
+            try:
+                note(kind, more[1])
+                if kind.name in never_stored and is_abstract_type(get_named_type(info.return_type)):
+                    self.refuse(Reason.TTL_ZERO)
+            except Exception as error:  # noqa: BLE001 - nothing of the request is stored then
+                guard.note(error)
+            return complete(kind, nodes, info, *more)
+
+        executor.complete_object_value = watched_closely if never_stored else watched  # type: ignore[method-assign, assignment] # of this one executor
+
+
+def recorder_in(executor: Executor[Any]) -> Recorder | None:
+    """Return what watches an execution; None if nothing is stored of it."""
+    notes = notes_by(executor.variable_values)
+    return notes if isinstance(notes, Recorder) else None
+
+
+class _ResponseState(NamedTuple):
+    """What a hit would not do again: set a status, headers and cookies, and add background tasks."""
+
+    response: object
+    status: object = None
+    headers: tuple[object, ...] = ()
+    cookies: str = ""
+    background: object = None
+    tasks: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, context: object) -> "_ResponseState":
+        try:
+            return cls._read(context)
+        except Exception:  # noqa: BLE001 - the user's own context and response, which may do anything
+            return cls(object())  # like nothing else: what cannot be read counts as changed
+
+    @classmethod
+    def _read(cls, context: object) -> "_ResponseState":
+        response, background = _of_context(context, "response", "background_tasks")
+        # Those of Starlette and FastAPI: https://www.starlette.io/background/
+        tasks = tuple(map(id, getattr(background, "tasks", None) or ()))
+        if response is None:
+            return cls(None, tasks=tasks)
+        status = getattr(response, "status_code", None) or getattr(response, "status", None)
+        headers: Any = getattr(response, "raw_headers", None)
+        if headers is None:
+            headers = getattr(response, "headers", None)
+        items = headers.items() if hasattr(headers, "items") else headers
+        return cls(
+            response,
+            status,
+            tuple(items or ()),
+            str(getattr(response, "cookies", "")),
+            getattr(response, "background", None),
+            tasks,
+        )
+
+    def is_unchanged(self, context: object) -> bool:
+        now = _ResponseState.of(context)
+        try:
+            return now.response is self.response and now[1:] == self[1:]
+        except Exception:  # noqa: BLE001 - the user's own headers, whose comparison may do anything
+            return False
+
+
+def _of_context(context: object, *names: str) -> tuple[Any, ...]:
+    """Return what a context holds under names, whether it is a mapping or an object."""
+    if isinstance(context, Mapping):
+        return tuple(context.get(name) for name in names)
+    return tuple(getattr(context, name, None) for name in names)

@@ -1,0 +1,363 @@
+"""One operation's way through the cache: decide, look up, execute, say what happened."""
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, cast
+
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    OperationType,
+)
+from graphql.execution import Executor
+from strawberry.types import ExecutionContext
+
+from strawberry_response_cache.core._flights import note_unfit_part
+from strawberry_response_cache.core._observer import Concluded
+from strawberry_response_cache.graphql._compat.sync_or_async import is_synchronous
+from strawberry_response_cache.graphql._guard import Execution, Guard, Later
+from strawberry_response_cache.graphql._options import Options
+from strawberry_response_cache.graphql._request import RequestContext, at_once
+from strawberry_response_cache.graphql.execution.cached_execution import (
+    Admitted,
+    Passed,
+    pass_through,
+    pass_through_sync,
+)
+from strawberry_response_cache.graphql.execution.documents import Preparation
+from strawberry_response_cache.graphql.execution.fields.cached_field import Fields
+from strawberry_response_cache.graphql.execution.fields.field_execution import install
+from strawberry_response_cache.graphql.execution.recorder import Recorder
+from strawberry_response_cache.graphql.invalidation.entities import MOST_PURGED
+from strawberry_response_cache.graphql.invalidation.mutation import Mutation
+from strawberry_response_cache.graphql.keys.operation_key import (
+    UnkeyableError,
+    operation_key,
+    sent_variables,
+)
+from strawberry_response_cache.graphql.keys.plan import Plan, Plans, Variant
+from strawberry_response_cache.graphql.policy.custom_code import (
+    problem_of_executor,
+    problem_of_hooks,
+)
+from strawberry_response_cache.graphql.policy.outcome import FieldOutcomes, Outcome
+from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
+
+logger = logging.getLogger("strawberry_response_cache")
+
+
+class Run:
+    """The run of one operation; it hangs on its executor and dies with it.
+
+    Args:
+        options: The extension's configuration.
+        plans: The plans of the schema.
+        preparation: The document's way to this run.
+        context: Strawberry's execution context.
+        guard: The guard of the request.
+
+    Attributes:
+        context: As given.
+        guard: As given.
+        is_judged: Whether what is executed is known to be valid.
+        is_async: Whether it is a mutation that runs in an event loop.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        plans: Plans,
+        preparation: Preparation,
+        context: ExecutionContext,
+        guard: Guard,
+    ) -> None:
+        self._options = options
+        self._plans = plans
+        self._preparation = preparation
+        self._request: RequestContext | None = None
+        self._outcome: Outcome | None = None
+        self._fields: FieldOutcomes | None = None
+        self._mutation: Mutation | None = None
+        self.context = context
+        self.guard = guard
+        self.is_judged = False
+        self.is_async = False
+
+    def belongs_to(self, schema: GraphQLSchema, document: DocumentNode) -> bool:
+        """Whether an executor that was built just now executes this run's document."""
+        own = self.context
+        return own.graphql_document is document and own.schema._schema is schema  # noqa: SLF001 - Strawberry's name for it
+
+    def errors_now(self) -> list[GraphQLError]:
+        """Return what is wrong with what is executed, where it is not what was judged."""
+        return self._preparation.errors_now()
+
+    def answer(self, executor: Executor[Any], execution: Execution) -> Any:  # noqa: ANN401 - a result or an awaitable of one
+        """Answer an operation from the cache or by executing it.
+
+        Args:
+            executor: The executor, built and not started.
+            execution: Starts it.
+        """
+        is_mutation = executor.operation.operation is OperationType.MUTATION
+        is_sync = is_synchronous(executor)
+        self.is_async = is_mutation and not is_sync
+        # The context that the resolvers see: a hook may have exchanged it since the run began.
+        self._request = request = RequestContext(
+            self._options, executor.context_value, self.guard, synchronous=is_sync
+        )
+        if errors := self.errors_now():
+            return ExecutionResult(None, errors)
+        self.is_judged = True
+        if is_mutation:
+            return self._mutate(request, executor, execution)
+        considered = self._consider(request, executor)
+        if isinstance(considered, Problem):
+            self._conclude_without(considered)
+            return execution.start()
+        if is_sync:
+            return self._answer_sync(considered, executor, execution)
+        return Later(partial(self._answer_async, considered, executor, execution))
+
+    def _answer_sync(
+        self, considered: "_Considered", executor: Executor[Any], execution: Execution
+    ) -> Any:  # noqa: ANN401 - a result
+        at_once(considered.ask)
+        admitted = self._admit(considered, executor)
+        if isinstance(admitted, Admitted):
+            policy = admitted.policy
+
+            def watched(recorder: Recorder) -> Any:  # noqa: ANN401 - whatever an executor returns
+                with recorder.recording(executor, policy.never_stored, policy.types):
+                    return execution.start()
+
+            passed = pass_through_sync(admitted, considered.request, watched)
+            if isinstance(passed, Passed):
+                self._conclude(passed.outcome())
+                return passed.result
+            admitted = passed
+        self._conclude_without(admitted)
+        return execution.start()
+
+    async def _answer_async(
+        self, considered: "_Considered", executor: Executor[Any], execution: Execution
+    ) -> Any:  # noqa: ANN401 - a result
+        await considered.ask()
+        admitted = self._admit(considered, executor)
+        if isinstance(admitted, Admitted):
+            policy = admitted.policy
+
+            async def watched(recorder: Recorder) -> Any:  # noqa: ANN401 - whatever an executor returns
+                with recorder.recording(executor, policy.never_stored, policy.types):
+                    return await execution.run()
+
+            passed = await pass_through(admitted, considered.request, watched)
+            if isinstance(passed, Passed):
+                self._conclude(passed.outcome())
+                return passed.result
+            admitted = passed
+        self._conclude_without(admitted)
+        return await execution.run()
+
+    # -- Mutations -------------------------------------------------------------------------------------
+
+    def _mutate(
+        self, request: RequestContext, executor: Executor[Any], execution: Execution
+    ) -> Any:  # noqa: ANN401 - as `answer`
+        """Run a mutation; what it changed is invalidated when all of it is over, see `settle`."""
+        recorder = Recorder(self.guard, most_named=MOST_PURGED)
+        self._mutation = mutation = Mutation(
+            request, self._plans.setting, recorder, recorder.entities
+        )
+        self._conclude_without(Problem(Reason.MUTATION))
+        if self.is_async:
+            return Later(partial(self._run_mutation, mutation, recorder, executor, execution))
+        at_once(mutation.ask)
+        with recorder.recording(executor):
+            return execution.start()
+
+    async def _run_mutation(
+        self, mutation: Mutation, recorder: Recorder, executor: Executor[Any], execution: Execution
+    ) -> Any:  # noqa: ANN401 - a result
+        await mutation.ask()
+        try:
+            with recorder.recording(executor):
+                result = await execution.run()
+        except asyncio.CancelledError:  # the caller is gone
+            self.guard.step(mutation.cut_short, executor)
+            raise
+        if not isinstance(result, ExecutionResult):
+            mutation.cut_short(executor)  # parts of it come later
+        return result
+
+    async def settle(self) -> None:
+        """Invalidate what a mutation changed; called after all that other extensions do about it."""
+        if self._mutation is not None:
+            await self._mutation.settle()
+
+    def settle_sync(self) -> None:
+        """Invalidate what a mutation changed; the twin of `settle`."""
+        if self._mutation is not None:
+            self._mutation.settle_sync()
+
+    def settle_early(self) -> None:
+        """Invalidate already, should another extension keep the answer, and with it `settle`, from coming."""
+        if self._mutation is not None:
+            self._mutation.purge_early(in_loop=self.is_async)
+
+    # -- Deciding ------------------------------------------------------------------------------------
+
+    def _consider(
+        self, request: RequestContext, executor: Executor[Any]
+    ) -> "_Considered | Problem":
+        """Return what may be cached, whoever asks; or why nothing may be."""
+        problem = self._off(request, executor) or self._foreign(executor) or self._unkeyed(executor)
+        if problem is not None:
+            return problem
+        document = cast("DocumentNode", self.context.graphql_document)
+        plan = self._plans.plan(document, executor.operation, executor.fragment_definitions)
+        variant = plan.variant(executor.variable_values.coerced)
+        if variant.policy.problem is not None and not variant.watches_fields:
+            return variant.policy.problem
+        try:
+            variables = sent_variables(plan.declared, executor.variable_values.sources)
+        except UnkeyableError:
+            return variant.policy.problem or Problem(Reason.VARIABLES)
+        return _Considered(request=request, plan=plan, variant=variant, variables=variables)
+
+    def _admit(self, considered: "_Considered", executor: Executor[Any]) -> Admitted | Problem:
+        """Return an operation's way through the cache, or why it has none; its fields have theirs."""
+        request = considered.request
+        if (problem := request.problem) is not None:
+            return problem
+        variant = considered.variant
+        admitted = variant.policy.problem or self._way(considered, executor.operation)
+        if variant.watches_fields:
+            fields = Fields(
+                considered.plan,
+                variant,
+                request=request,
+                sent=considered.sent,
+                around=variant.policy.life if isinstance(admitted, Admitted) else None,
+                schema=self.context.schema,
+            )
+            install(fields, executor)
+            self._fields = fields.outcomes
+        return admitted
+
+    def _way(
+        self, considered: "_Considered", operation: OperationDefinitionNode
+    ) -> Admitted | Problem:
+        request, variant = considered.request, considered.variant
+        identity = request.identify(variant.policy)
+        if isinstance(identity, Problem):
+            return identity
+
+        def parts(session: str | None) -> list[str]:
+            return operation_key(
+                variant.stem,
+                variables=considered.variables,
+                session=session,
+                varied=identity.varied,
+            )
+
+        return Admitted(
+            cache=identity.cache,
+            keys=identity.cache._keyspace.keys(parts(identity.session)),  # noqa: SLF001 - a client of the port
+            policy=variant.policy,
+            parts=parts,
+            session=identity.session,
+            subject=request.subject("operation", operation, identity.visibility),
+        )
+
+    def _off(self, request: RequestContext, executor: Executor[Any]) -> Problem | None:
+        """Return a problem if the operation is no query, or the cache is off."""
+        if executor.operation.operation is not OperationType.QUERY:
+            return Problem(Reason.SUBSCRIPTION)
+        if self._plans.setting.mistakes:
+            return Problem(Reason.MISCONFIGURED)
+        return request.switched_off()
+
+    def _foreign(self, executor: Executor[Any]) -> Problem | None:
+        """Return a problem if code beside ours may decide per request."""
+        trusted = self._options.trusted
+        manager = executor.middleware_manager
+        return problem_of_executor(type(executor), trusted) or problem_of_hooks(
+            manager.middlewares if manager is not None else (), trusted
+        )
+
+    def _unkeyed(self, executor: Executor[Any]) -> Problem | None:
+        """Return a problem if something that no key holds reaches the resolvers."""
+        if executor.root_value is not None and not self._options.shares_root_value:
+            return Problem(Reason.ROOT_VALUE)
+        if set(getattr(executor, "operation_extensions", None) or ()) - {"persistedQuery"}:
+            return Problem(Reason.REQUEST_EXTENSIONS)
+        return None
+
+    # -- Saying what happened --------------------------------------------------------------------------
+
+    def _conclude_without(self, problem: Problem) -> None:
+        """Say that an operation is answered without the cache.
+
+        What it is nested in is not stored: neither its scope nor its tags were recorded.
+        """
+        note_unfit_part(self._options.cache._keyspace.keys(()))  # noqa: SLF001 - a client of the port
+        self._conclude(Outcome.of(problem))
+
+    def _conclude(self, outcome: Outcome) -> None:
+        self._outcome = outcome
+        if outcome.reason is not None:
+            logger.debug(
+                "An operation was answered without the cache (%s).",
+                outcome.reason.value,
+                extra={"response_cache.reason": outcome.reason.value},
+            )
+        observer = self._options.cache._engine.observer  # noqa: SLF001 - a client of the port
+        observer.concluded(Concluded(outcome.status, outcome.reason))
+
+    def as_extension(self) -> dict[str, object] | None:
+        """Return what the cache did, if the extension is debugged."""
+        if self._request is None or not self._request.is_debugged():
+            return None
+        outcome = self._outcome
+        if self.guard.is_faulted:
+            outcome = Outcome.of(Problem(Reason.CACHE_FAULT))
+        if outcome is None:
+            return None
+        said = outcome.as_extension()
+        if self._fields is not None and (fields := self._fields.as_extension()):
+            said["fields"] = fields
+        return said
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Considered:
+    """A query that may be cached, or fields of it, by whoever asks.
+
+    Attributes:
+        request: The context of the request.
+        plan: Its plan.
+        variant: As its conditions turn out.
+        variables: What was sent for each declared variable.
+    """
+
+    request: RequestContext
+    plan: Plan
+    variant: Variant
+    variables: list[list[Any]] = field(repr=False)
+
+    async def ask(self) -> None:
+        """Ask who asks, before any resolver runs."""
+        policy, watches = self.variant.policy, self.variant.watches_fields
+        await self.request.ask(policy.vary, session=watches or policy.private_by is not None)
+
+    @property
+    def sent(self) -> dict[str, list[Any]]:
+        """What was sent, by the variable's name."""
+        names = (name for name, _ in self.plan.declared)
+        return dict(zip(names, self.variables, strict=True))

@@ -1,0 +1,162 @@
+"""How a GraphQL result becomes bytes and comes back from them."""
+
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Any, Final
+
+from graphql import ExecutionResult
+from pydantic_core import from_json
+
+from strawberry_response_cache.core import CacheDetail, CacheSerializationError
+from strawberry_response_cache.core._codec import dump, find_inexact
+from strawberry_response_cache.core._duration import milliseconds
+from strawberry_response_cache.core._entry import NO_META, PRIVATE, Recording, UnreadableEntryError
+from strawberry_response_cache.core._keys import EntryKeys, tag_digests
+from strawberry_response_cache.core._recipe import Diverted, NotStored
+from strawberry_response_cache.graphql._guard import faults
+from strawberry_response_cache.graphql._request import RequestContext
+from strawberry_response_cache.graphql.execution.recorder import Recorder
+from strawberry_response_cache.graphql.invalidation.entities import tags_of_types
+from strawberry_response_cache.graphql.policy.policy import Policy
+from strawberry_response_cache.graphql.policy.reasons import Reason
+
+_MARKER_MS: Final = 24 * 3600 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class TurnedPrivate:
+    """What stands under a public key after a run that a resolver made PRIVATE."""
+
+
+# Without tags: a purge changes what the response holds, and not for whom it is.
+_MARKER: Final = Recording(b"{}", _MARKER_MS, meta=PRIVATE)
+
+
+class ResponseRecipe:
+    """Stores the data of a complete result without errors; a hit is a fresh result each time.
+
+    Args:
+        policy: The policy, whose ttl is above 0.
+        request: The context of the request.
+        whole: Whether it is an operation, whose data is an object; a field's may be anything, null too.
+        private: Whether the key is of one session.
+        private_keys: Makes the keys to use if a public response turns PRIVATE; None without a session.
+        max_bytes: The largest payload that is stored.
+
+    Attributes:
+        recorder: What watches the execution, once there is one.
+        refusal: Why `record` stored nothing.
+        limited_by: The field whose resolver lowered the ttl.
+        is_private: Whether it is of one session.
+    """
+
+    __slots__ = (
+        "_faults",
+        "_max_bytes",
+        "_policy",
+        "_private",
+        "_private_keys",
+        "_request",
+        "_whole",
+        "is_private",
+        "limited_by",
+        "recorder",
+        "refusal",
+    )
+
+    def __init__(
+        self,
+        policy: Policy,
+        request: RequestContext,
+        *,
+        whole: bool,
+        private: bool,
+        private_keys: Callable[[], EntryKeys | None],
+        max_bytes: int,
+    ) -> None:
+        self._policy = policy
+        self._request = request
+        self._faults = faults.count
+        self.recorder: Recorder | None = None
+        self._whole = whole
+        self._private = private
+        self._private_keys = private_keys
+        self._max_bytes = max_bytes
+        self.refusal: Reason | None = None
+        self.limited_by: str | None = None
+        self.is_private = private
+
+    def record(self, value: Any, metas: AbstractSet[str]) -> Recording | Diverted | NotStored:  # noqa: ANN401 - whatever an executor returns
+        """Refuse whatever is not complete, without errors, and JSON as it stands."""
+        policy = self._policy
+        if not isinstance(value, ExecutionResult):
+            return self._refuse(Reason.CUSTOM_CODE)
+        if value.errors or (self._whole and value.data is None):
+            return self._refuse(Reason.ERRORS)
+        recorder = self.recorder
+        if recorder is None:  # nobody watched
+            return self._refuse(Reason.CUSTOM_CODE)
+        if (refusal := recorder.refusal or self._refusal_now(recorder)) is not None:
+            return self._refuse(refusal)
+        if not policy.exact and find_inexact(value.data) is not None:
+            return self._refuse(Reason.UNSERIALIZABLE)
+        try:
+            payload = dump(value.data)
+        except CacheSerializationError:
+            return self._refuse(Reason.UNSERIALIZABLE)
+        if len(payload) > self._max_bytes:
+            return self._refuse(Reason.TOO_LARGE)
+        ttl = policy.ttl or 0.0
+        if recorder.ttl is not None and recorder.ttl < ttl:
+            ttl, self.limited_by = recorder.ttl, recorder.limited_by
+        self.is_private = self._private or recorder.private or PRIVATE in metas
+        recording = Recording(
+            payload,
+            milliseconds(ttl, "ttl"),
+            milliseconds(policy.stale or 0, "stale"),
+            tag_digests(self._tags(recorder)),
+            PRIVATE if self.is_private else NO_META,
+        )
+        if self.is_private and not self._private:
+            return Diverted(_MARKER, self._private_keys(), recording)
+        return recording
+
+    def _refusal_now(self, recorder: Recorder) -> Reason | None:
+        """Return why nothing is stored, of what shows only when the execution is over."""
+        if faults.count != self._faults or recorder.guard.is_faulted:
+            return Reason.CACHE_FAULT  # what was recorded may lack something
+        if recorder.guarded != recorder.let_through:
+            return Reason.GUARDED
+        return None if self._request.is_unchanged() else Reason.CONTEXT_CHANGED
+
+    def _tags(self, recorder: Recorder) -> set[str]:
+        """Return what purges reach the response by: its types, its objects, and what was written."""
+        policy = self._policy
+        return (
+            policy.tags
+            | tags_of_types(policy.type_tags)
+            | recorder.tags
+            | recorder.entities.tags_to_find()
+        )
+
+    def _refuse(self, reason: Reason) -> NotStored:
+        self.refusal = reason
+        return NotStored(CacheDetail.UNCACHEABLE)
+
+    def read(self, recording: Recording) -> Any:  # noqa: ANN401 - a result, or that it is elsewhere
+        """Build a result.
+
+        Raises:
+            UnreadableEntryError: If the payload is not such JSON, or not of this scope.
+        """
+        is_private = recording.meta == PRIVATE
+        if is_private and not self._private:
+            return TurnedPrivate()
+        try:
+            data = from_json(recording.payload, cache_strings="keys")
+        except ValueError:
+            raise UnreadableEntryError from None
+        if is_private is not self._private or (self._whole and not isinstance(data, dict)):
+            raise UnreadableEntryError
+        return ExecutionResult(data, None)

@@ -1,0 +1,97 @@
+"""Invalidation from any resolver."""
+
+from strawberry.types import Info
+
+from strawberry_response_cache.core import CacheConfigurationError, ResponseCache
+from strawberry_response_cache.graphql._guard import Guard, beside_a_resolver
+from strawberry_response_cache.graphql._options import Options, options_of
+from strawberry_response_cache.graphql._request import RequestContext, at_once
+from strawberry_response_cache.graphql.annotations.restrict import MISUSE, raw_info
+from strawberry_response_cache.graphql.annotations.run_notes import notes_of
+from strawberry_response_cache.graphql.annotations.tag_templates import checked_tags
+from strawberry_response_cache.graphql.invalidation.mutation import log_without_tenant
+
+
+async def invalidate(info: Info, *tags: str) -> None:
+    """Purge tags in the tenant of this request, from any resolver: now, and again after a mutation.
+
+    It does not raise because Redis is away: the purge is queued, and until it is replayed nothing of the
+    tenant is read from the cache in this process.
+
+    Args:
+        info: What Strawberry gave the resolver.
+        *tags: As in `ResponseCache.invalidate`.
+
+    If the extension's ``tenant`` gives nothing usable, an ERROR is logged and nothing is invalidated.
+
+    Raises:
+        TypeError: If ``info`` is something else, or a tag is not a string.
+        CacheConfigurationError: If the schema has no `ResponseCacheExtension`, or a tag is empty, too
+            long or has control characters.
+
+    Example:
+        >>> import strawberry
+        >>> from strawberry_response_cache import invalidate
+        >>> @strawberry.type
+        ... class Mutation:
+        ...     @strawberry.mutation
+        ...     async def import_entries(self, info: strawberry.Info) -> bool:
+        ...         await invalidate(info, "Entry", "Account")
+        ...         return True
+    """
+    with beside_a_resolver(raises=MISUSE):
+        named, options = checked_tags(tags), _options_of(info)
+        with beside_a_resolver():
+            cache = _noted(info, named)
+            if cache is None:
+                request = RequestContext(options, info.context, Guard(), synchronous=False)
+                await request.ask(session=False)
+                cache = request.tenant_cache()
+            if cache is None:
+                log_without_tenant()
+            else:
+                await cache.invalidate(*named, queued=True)
+
+
+def invalidate_sync(info: Info, *tags: str) -> None:
+    """Purge tags in the tenant of this request; the twin of `invalidate`.
+
+    Raises:
+        TypeError: As `invalidate` does.
+        CacheConfigurationError: As `invalidate` does.
+    """
+    with beside_a_resolver(raises=MISUSE):
+        named, options = checked_tags(tags), _options_of(info)
+        with beside_a_resolver():
+            cache = _noted(info, named)
+            if cache is None:
+                request = RequestContext(options, info.context, Guard(), synchronous=True)
+                at_once(request.ask, session=False)
+                cache = request.tenant_cache()
+            if cache is None:
+                log_without_tenant()
+            else:
+                cache.invalidate_sync(*named, queued=True)
+
+
+def _noted(info: Info, tags: tuple[str, ...]) -> ResponseCache | None:
+    """Note what is invalidated again after a mutation; return the tenant's cache, where it is known."""
+    notes = notes_of(raw_info(info))
+    if notes is None:
+        return None
+    notes.purges.update(tags)
+    return notes.cache
+
+
+def _options_of(info: Info) -> Options:
+    """Return the configuration of the schema's extension.
+
+    Raises:
+        CacheConfigurationError: If the schema has none.
+        TypeError: If ``info`` is something else.
+    """
+    raw_info(info)
+    if (options := options_of(info.schema)) is None:
+        msg = "The schema has no ResponseCacheExtension; register it in extensions=[...]."
+        raise CacheConfigurationError(msg)
+    return options

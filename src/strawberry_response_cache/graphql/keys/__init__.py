@@ -1,0 +1,1 @@
+"""Under which key something is stored."""

@@ -1,0 +1,74 @@
+"""What tells the objects of a type apart: Relay's id, ``id``, or what ``key=`` names."""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+from graphql import GraphQLObjectType
+from strawberry.relay import Node
+from strawberry.relay.exceptions import NodeIDAnnotationError
+from strawberry.types.base import StrawberryObjectDefinition
+
+from strawberry_response_cache.core._keys import plain_identity
+from strawberry_response_cache.graphql._compat.definitions import definition_of
+from strawberry_response_cache.graphql.annotations.hints import ParentKey
+
+ParentIdentity: TypeAlias = Callable[[Any], object]
+"""Returns what tells an object apart, as JSON or a UUID; None if nothing does. It may raise."""
+
+
+def parent_identity(
+    parent: GraphQLObjectType, key: ParentKey | None, *, has_plain_id: bool
+) -> ParentIdentity | None:
+    """Return what tells the objects of a type apart.
+
+    Args:
+        parent: The type.
+        key: What ``cache_control(key=...)`` says.
+        has_plain_id: Whether an attribute tells them apart as their ``id`` does.
+    """
+    if callable(key):
+        return key
+    if key is not None:
+        return _Attribute(key)
+    if not has_plain_id:
+        return None
+    attribute = identity_attribute(parent)
+    return lambda source: identity_of(source, attribute)
+
+
+class _Attribute:
+    """Reads an attribute of an object, or an item of a mapping."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __call__(self, source: Any) -> object:  # noqa: ANN401 - whatever resolvers return
+        return source[self._name] if isinstance(source, dict) else getattr(source, self._name)
+
+
+def identity_attribute(kind: GraphQLObjectType) -> str:
+    """Return the name of the attribute that identifies an object of a type: Relay's, or ``id``."""
+    definition = definition_of(kind)
+    if not isinstance(definition, StrawberryObjectDefinition):
+        return "id"
+    origin = definition.origin
+    if isinstance(origin, type) and issubclass(origin, Node):
+        try:
+            return origin.resolve_id_attr()
+        except NodeIDAnnotationError:
+            return "id"  # it makes its id by code of its own
+    for each in definition.fields:
+        if (each.graphql_name or each.python_name) == "id":
+            return each.python_name
+    return "id"
+
+
+def identity_of(source: object, attribute: str) -> str | None:
+    """Return what identifies an object, as text; None if nothing does."""
+    try:
+        value: Any = getattr(source, attribute, None)
+        if value is None and isinstance(source, dict):
+            value = source.get(attribute)
+        return plain_identity(value)
+    except Exception:  # noqa: BLE001 - an object of the user's own class, which may do anything
+        return None

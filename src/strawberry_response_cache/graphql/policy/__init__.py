@@ -1,0 +1,1 @@
+"""Whether something may be cached, for how long and for whom."""

@@ -1,0 +1,94 @@
+"""Code beside the resolvers that may change or refuse a value per request, and what is known to be harmless."""
+
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+from typing import Any, Final
+
+from graphql.execution import Executor
+from graphql.execution.incremental import IncrementalExecutor
+from strawberry.extensions import SchemaExtension
+from strawberry.schema import Schema
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+
+from strawberry_response_cache.graphql._compat.executor import own_executors
+from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
+
+_PLAIN_EXECUTORS: Final = frozenset(
+    {Executor, IncrementalExecutor, StrawberryGraphQLCoreExecutionContext}
+)
+# The `resolve` hooks that Strawberry ships hand on what the resolver returned. The directives
+# extension acts only on directives, and an operation that uses any beside @skip and @include is not
+# cached. By name, since some import what is not installed.
+_HARMLESS_HOOKS: Final = frozenset(
+    f"strawberry.extensions.{name}"
+    for name in (
+        "directives.DirectivesExtension",
+        "directives.DirectivesExtensionSync",
+        "tracing.apollo.ApolloTracingExtension",
+        "tracing.apollo.ApolloTracingExtensionSync",
+        "tracing.apollo_federation.ApolloFederationTracingExtension",
+        "tracing.apollo_federation.ApolloFederationTracingExtensionSync",
+        "tracing.datadog.DatadogTracingExtension",
+        "tracing.datadog.DatadogTracingExtensionSync",
+        "tracing.opentelemetry.OpenTelemetryExtension",
+        "tracing.opentelemetry.OpenTelemetryExtensionSync",
+    )
+)
+# Their `on_parse` hooks leave the text as it is.
+_READING_HOOKS: Final = _HARMLESS_HOOKS | {
+    "strawberry.extensions.parser_cache.ParserCache",
+    "sentry_sdk.integrations.strawberry.SentryAsyncExtension",
+    "sentry_sdk.integrations.strawberry.SentrySyncExtension",
+}
+
+
+def problem_of_executor(kind: type[Executor[Any]], trusted: AbstractSet[object]) -> Problem | None:
+    """Return a problem if the class below ours is neither Strawberry's nor trusted."""
+    base = next(each for each in kind.__mro__ if each not in own_executors)
+    if base in _PLAIN_EXECUTORS or base in trusted:
+        return None
+    return Problem(
+        Reason.CUSTOM_CODE,
+        None,
+        f"The executor {name_of(base)} may decide per request; name it in trusted_extensions if it "
+        "does not.",
+    )
+
+
+def problem_of_hooks(hooks: Iterable[object], trusted: AbstractSet[object]) -> Problem | None:
+    """Return a problem if one of the `resolve` hooks is neither Strawberry's nor trusted."""
+    for hook in hooks:
+        kind = type(hook)
+        if name_of(kind) in _HARMLESS_HOOKS or kind in trusted:
+            continue
+        if any(hook is each for each in trusted):
+            continue
+        return Problem(
+            Reason.CUSTOM_CODE,
+            None,
+            f"The resolve hook of {name_of(kind)} may decide per request; name {kind.__qualname__} in "
+            "trusted_extensions if it does not.",
+        )
+    return None
+
+
+def may_rewrite(schema: Schema, ours: type[SchemaExtension]) -> bool:
+    """Whether an extension that is registered after this package's may rewrite what is parsed.
+
+    Args:
+        schema: The Strawberry schema.
+        ours: The class of this package's extension, as it lives for one request.
+    """
+    if type(schema).get_extensions is not Schema.get_extensions:
+        return True  # which ones there are shows only at each request
+    kinds = [type(extension) for extension in schema.get_extensions()]
+    later = kinds[kinds.index(ours) + 1 :] if ours in kinds else kinds
+    return any(
+        kind.on_parse is not SchemaExtension.on_parse and name_of(kind) not in _READING_HOOKS
+        for kind in later
+    )
+
+
+def name_of(kind: type) -> str:
+    """Return the name by which a class is known, whoever imported it."""
+    return f"{kind.__module__}.{kind.__qualname__}"

@@ -1,0 +1,88 @@
+"""What the cache did, in the words of ``extensions.responseCache``."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
+
+Status: TypeAlias = Literal["hit", "stale", "miss", "bypass"]
+
+_BEST_FIRST: tuple[Status, ...] = ("hit", "stale", "miss", "bypass")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the cache did for one operation, or for one field.
+
+    Attributes:
+        status: In one word.
+        reason: Why not.
+        advice: What to write to change that.
+        age: Seconds.
+        ttl: Seconds that are left.
+        scope: ``PUBLIC`` or ``PRIVATE``.
+        limited_by: The coordinate of the field that set the ttl.
+    """
+
+    status: Status
+    reason: Reason | None = None
+    advice: str = ""
+    age: float | None = None
+    ttl: float | None = None
+    scope: str | None = None
+    limited_by: str | None = None
+
+    @classmethod
+    def of(cls, problem: Problem) -> "Outcome":
+        """Return that something was answered without the cache."""
+        return cls("bypass", problem.reason, problem.advice)
+
+    def as_extension(self) -> dict[str, object]:
+        """Return it as it stands in a response: ages and ttls in full seconds."""
+        shown: dict[str, object] = {
+            "status": self.status,
+            "age": None if self.age is None else int(self.age),
+            "ttl": None if self.ttl is None else int(self.ttl),
+            "scope": self.scope,
+            "reason": None if self.reason is None else self.reason.value,
+            "advice": self.advice or None,
+            "limitedBy": self.limited_by,
+        }
+        return {name: value for name, value in shown.items() if value is not None}
+
+
+class FieldOutcomes:
+    """What the cache did for each field that is cached by itself, one line for each coordinate.
+
+    A list can hold a field five hundred times: its line tells the least that is true of all, and
+    how many there were.
+    """
+
+    __slots__ = ("_counts", "_outcomes")
+
+    def __init__(self) -> None:
+        self._outcomes: dict[str, Outcome] = {}
+        self._counts: dict[str, int] = {}
+
+    def add(self, coordinate: str, outcome: Outcome) -> None:
+        """Note one field of one object."""
+        self._counts[coordinate] = self._counts.get(coordinate, 0) + 1
+        known = self._outcomes.get(coordinate)
+        self._outcomes[coordinate] = outcome if known is None else _lesser(known, outcome)
+
+    def as_extension(self) -> list[dict[str, object]]:
+        """Return them as they stand in a response."""
+        return [
+            {"field": coordinate, **outcome.as_extension(), "count": self._counts[coordinate]}
+            for coordinate, outcome in self._outcomes.items()
+        ]
+
+
+def _lesser(one: Outcome, other: Outcome) -> Outcome:
+    """Return the one of two outcomes that promises less."""
+
+    def promise(outcome: Outcome) -> tuple[int, float]:
+        ttl = float("inf") if outcome.ttl is None else outcome.ttl
+        return -_BEST_FIRST.index(outcome.status), ttl
+
+    return min(one, other, key=promise)

@@ -1,0 +1,119 @@
+"""Where the value of a field comes from: what a hint above it opens depends on that."""
+
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
+from enum import Enum, auto
+from typing import Final
+
+from graphql import (
+    GraphQLField,
+    GraphQLNamedType,
+    GraphQLObjectType,
+    get_named_type,
+    is_abstract_type,
+    is_union_type,
+)
+from strawberry.extensions.field_extension import SyncToAsyncExtension
+from strawberry.field_extensions import InputMutationExtension
+from strawberry.permission import PermissionExtension
+from strawberry.relay import Node
+from strawberry.relay.fields import ConnectionExtension, NodeExtension
+from strawberry.types.base import StrawberryObjectDefinition
+from strawberry.types.field import StrawberryField
+
+from strawberry_response_cache.graphql._compat.definitions import definition_of
+
+# They hand on what the resolver returned, for everyone alike.
+_HARMLESS_EXTENSIONS: Final = frozenset(
+    {ConnectionExtension, InputMutationExtension, NodeExtension, SyncToAsyncExtension}
+)
+_RELAY_TYPES: Final = "strawberry.relay.types"
+
+
+class Source(Enum):
+    """Where the value of a field comes from."""
+
+    ATTRIBUTE = auto()
+    """An attribute of its parent."""
+    RESOLVER = auto()
+    """A resolver of its own."""
+    FOREIGN = auto()
+    """Through code that may decide per request, or that is not Strawberry's at all."""
+
+
+class Sources:
+    """Where the values of one schema's fields come from.
+
+    Args:
+        possible_types: Returns the object types that can stand where a type is declared.
+        trusted: Classes of field extensions that the user vouches for.
+        converts_exceptions: See `SchemaRules`.
+    """
+
+    def __init__(
+        self,
+        possible_types: Callable[[GraphQLNamedType], Sequence[GraphQLObjectType]],
+        *,
+        trusted: AbstractSet[object],
+        converts_exceptions: bool,
+    ) -> None:
+        self._possible_types = possible_types
+        self._harmless = _HARMLESS_EXTENSIONS | trusted
+        self._converts_exceptions = converts_exceptions
+
+    def of(self, parent: GraphQLObjectType, graphql_field: GraphQLField, field: object) -> Source:
+        """Return where a field's value comes from; what is not recognised is foreign."""
+        named = get_named_type(graphql_field.type)
+        if not isinstance(field, StrawberryField) or self.foreign_code(graphql_field, field):
+            return Source.FOREIGN
+        if is_abstract_type(named) and any(
+            _picks_its_type(member) for member in (named, *self._possible_types(named))
+        ):
+            return Source.RESOLVER
+        if type(field).get_result is not StrawberryField.get_result:
+            return Source.RESOLVER
+        if field.base_resolver is None:
+            plain = field.default_resolver is getattr
+            return Source.ATTRIBUTE if plain else Source.RESOLVER
+        module = getattr(field.base_resolver.wrapped_func, "__module__", None)
+        if module == _RELAY_TYPES and not _overrides_node_id(parent):
+            return Source.ATTRIBUTE
+        return Source.RESOLVER
+
+    def foreign_code(self, graphql_field: GraphQLField, field: object) -> str | None:
+        """Return the name of the code that may decide per request; None if there is none."""
+        if not isinstance(field, StrawberryField):
+            return "code that is not Strawberry's"
+        for extension in map(type, field.extensions):
+            if extension not in self._harmless and extension is not PermissionExtension:
+                return f"the field extension {extension.__module__}.{extension.__qualname__}"
+        if is_union_type(get_named_type(graphql_field.type)) and self._converts_exceptions:
+            return "an exception handler of the schema"
+        return None
+
+    def has_plain_id(self, parent: GraphQLObjectType) -> bool:
+        """Whether an attribute tells the objects of a type apart as its ``id`` does."""
+        definition = definition_of(parent)
+        origin = getattr(definition, "origin", None)
+        if isinstance(origin, type) and issubclass(origin, Node):
+            return not _overrides_node_id(parent)
+        declared = parent.fields.get("id")
+        if declared is None:
+            return False
+        return self.of(parent, declared, definition_of(declared)) is Source.ATTRIBUTE
+
+
+def _picks_its_type(named: GraphQLNamedType) -> bool:
+    """Whether code of the user's own picks the concrete type: as good as a resolver of its own."""
+    definition = definition_of(named)
+    return isinstance(definition, StrawberryObjectDefinition) and (
+        definition.is_type_of is not None or definition.resolve_type is not None
+    )
+
+
+def _overrides_node_id(parent: GraphQLObjectType) -> bool:
+    """Whether a Relay node resolves its id by code of the user's own."""
+    definition = definition_of(parent)
+    origin = getattr(definition, "origin", None)
+    own = getattr(getattr(origin, "resolve_id", None), "__func__", None)
+    return own is not Node.resolve_id.__func__  # type: ignore[attr-defined] # a class method

@@ -1,0 +1,421 @@
+"""Rules: what a schema's hints come to, for each type and each field, whatever the operation.
+
+The scope of a field is the strictest over everything that speaks of it: the field, the same field
+on interfaces and Python bases, its type, that type's interfaces and bases, and every concrete type
+that can stand there. PRIVATE and ``ttl=0`` are inherited; longer ttls are not.
+
+An object type with ``ttl=0`` that is one of several which can stand somewhere forbids nothing
+beforehand: an object of it that is really completed does.
+"""
+
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from graphql import (
+    GraphQLField,
+    GraphQLNamedType,
+    GraphQLObjectType,
+    GraphQLSchema,
+    get_named_type,
+    is_abstract_type,
+    is_composite_type,
+    is_list_type,
+    is_object_type,
+    is_scalar_type,
+    is_wrapping_type,
+    specified_scalar_types,
+)
+from strawberry.permission import PermissionExtension
+from strawberry.types.field import StrawberryField
+
+from strawberry_response_cache.core import CacheConfigurationError
+from strawberry_response_cache.graphql._compat.definitions import definition_of
+from strawberry_response_cache.graphql.annotations.hints import CacheScope, Hint, ParentKey, hint_of
+from strawberry_response_cache.graphql.annotations.invalidates import Invalidates
+from strawberry_response_cache.graphql.annotations.tag_templates import Template, unknown_arguments
+from strawberry_response_cache.graphql.policy.inherited import (
+    directives_of,
+    inherited_field_hints,
+    inherited_type_hints,
+)
+from strawberry_response_cache.graphql.policy.resolver_kind import Source, Sources
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TypeRule:
+    """What the hints on a type, its bases and interfaces come to."""
+
+    ttl: float | None
+    private: bool
+    stale: float | None
+    tags: tuple[str, ...]
+    vary: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldRule:
+    """What the hints that speak of a field of an object type come to.
+
+    Attributes:
+        coordinate: Such as ``Query.accounts``.
+        source: Where its value comes from.
+        foreign_code: The code that may decide per request, where its value comes through such code.
+        written: How its author wrote it, for advice; see `written_as`.
+        guarded: Whether it stands behind permission classes.
+        invalidates: Whether it carries ``@invalidates``.
+        hinted: Whether it carries a hint of its own.
+        inherit: Whether that hint says to take the parent's ttl.
+        ttl: Seconds, from the field or the types that it can return; None if any is silent.
+        cap: Where the ttl is None, the lowest that a type did name: no default goes beyond it.
+        private: Whether anything that speaks of it is PRIVATE.
+        public: Whether its own hint says PUBLIC.
+        stale: Seconds.
+        tags: Of the field and of its types.
+        templates: Tags with holes, filled when the field is executed.
+        type_tags: ``Type`` for each object type that it can return, and ``[Type]`` where in a list.
+        vary: Names of varied values.
+        graphql_field: The field, as graphql-core has it.
+        hints: Everything that hints say of the field itself, its own first.
+        leaf: Whether it returns a scalar or an enum.
+        exact: Whether, if so, GraphQL's own make it JSON.
+        possible_types: The object types that it can return, those of `never_stored` left out.
+        never_stored: Names of the object types among several that it can return which have
+            ``ttl=0``: where one is completed, nothing around it is stored.
+        by_itself: Whether it may have an entry of its own.
+        of: What the hints on the type that it belongs to come to: an entry of its own is of that.
+        key: What its hint names to tell apart the objects that it belongs to.
+        is_identified: Whether these objects are told apart without that, by their id.
+    """
+
+    coordinate: str
+    source: Source
+    foreign_code: str | None
+    written: "WrittenAs"
+    guarded: bool
+    invalidates: bool
+    hinted: bool
+    inherit: bool
+    ttl: float | None
+    cap: float | None
+    private: bool
+    public: bool
+    stale: float | None
+    tags: tuple[str, ...]
+    templates: tuple[Template, ...]
+    type_tags: tuple[str, ...]
+    vary: tuple[str, ...]
+    graphql_field: GraphQLField
+    hints: tuple[Hint, ...]
+    leaf: bool
+    exact: bool
+    possible_types: tuple[GraphQLObjectType, ...]
+    never_stored: frozenset[str]
+    by_itself: bool
+    of: TypeRule
+    key: ParentKey | None
+    is_identified: bool
+
+
+class SchemaRules:
+    """The rules of one schema, worked out once and read by every plan.
+
+    Args:
+        schema: The executable schema.
+        known_vary: The names that the extension's ``vary`` defines; None where there is no extension.
+        trusted: Classes of field extensions that the user vouches for.
+        converts_exceptions: Whether the schema has handlers that turn exceptions into members of
+            unions: an error that looks like data.
+
+    Attributes:
+        mistakes: What is wrong with the annotations, each with its coordinate.
+    """
+
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        *,
+        known_vary: Iterable[str] | None = (),
+        trusted: AbstractSet[object] = frozenset(),
+        converts_exceptions: bool = False,
+    ) -> None:
+        self._schema = schema
+        self._known_vary = None if known_vary is None else frozenset(known_vary)
+        self._sources = Sources(
+            self.possible_types, trusted=trusted, converts_exceptions=converts_exceptions
+        )
+        self._fields: dict[tuple[str, str], FieldRule] = {}
+        self._types: dict[str, TypeRule] = {}
+        self.mistakes = tuple(self._mistakes())
+
+    def field(self, parent: GraphQLObjectType, name: str) -> FieldRule | None:
+        """Return the rule of a field of an object type, or None if it has no such field."""
+        return self._fields.get((parent.name, name))
+
+    def possible_types(self, named: GraphQLNamedType) -> tuple[GraphQLObjectType, ...]:
+        """Return the object types that can stand where a type is declared."""
+        if is_abstract_type(named):
+            return tuple(self._schema.get_possible_types(named))
+        return (named,) if is_object_type(named) else ()
+
+    # -- Building, once ------------------------------------------------------------------------------
+
+    def _mistakes(self) -> Iterator[str]:
+        """Build every rule; yield what is wrong."""
+        roots = {
+            self._schema.query_type: "query",
+            self._schema.mutation_type: "mutation",
+            self._schema.subscription_type: "subscription",
+        }
+        for named in self._schema.type_map.values():
+            if named.name.startswith("__"):
+                continue
+            try:
+                hint = hint_of(directives_of(named), f"the type {named.name}")
+            except CacheConfigurationError as error:
+                yield f"{named.name}: {error}"
+                continue
+            if hint is not None:
+                yield from self._type_mistakes(named, hint, roots.get(named))  # type: ignore[call-overload] # any named type may be asked for
+        for named in self._schema.type_map.values():
+            if not is_object_type(named) or named.name.startswith("__"):
+                continue
+            for name, graphql_field in named.fields.items():
+                coordinate = f"{named.name}.{name}"
+                try:
+                    rule = self._field_rule(named, name, graphql_field)
+                except CacheConfigurationError as error:
+                    yield f"{coordinate}: {error}"
+                    continue
+                self._fields[named.name, name] = rule
+                yield from self._field_mistakes(rule, roots.get(named))
+
+    def _type_mistakes(
+        self, named: GraphQLNamedType, hint: Hint, root: str | None
+    ) -> Iterator[str]:
+        if root is not None:
+            yield (
+                f"{named.name}: a hint on the {root} type opens no door; put cache_control on its "
+                "fields."
+            )
+        if hint.inherit:
+            yield f"{named.name}: inherit=True is for fields; give the type a ttl."
+        if hint.key is not None:
+            yield f"{named.name}: key is for fields; remove it."
+        for template in hint.templates:
+            yield f"{named.name}: the tag {template.text!r} has holes, which are for fields."
+        yield from self._vary_mistakes(named.name, hint.vary)
+
+    def _field_mistakes(self, rule: FieldRule, root: str | None) -> Iterator[str]:
+        if root in {"mutation", "subscription"} and rule.hinted:
+            yield f"{rule.coordinate}: a {root} is never cached; remove its cache_control."
+        if root in {"query", "subscription"} and rule.invalidates:
+            yield (
+                f"{rule.coordinate}: invalidates is for mutations; in a {root} call "
+                "invalidate(info, ...)."
+            )
+        if root == "query" and rule.inherit:
+            yield f"{rule.coordinate}: a root field has no parent to inherit from; give it a ttl."
+        if root == "query" and rule.key is not None:
+            yield f"{rule.coordinate}: a root field has no parent; remove its key."
+        if root is None and rule.by_itself and rule.key is None and not rule.is_identified:
+            parent = rule.coordinate.partition(".")[0]
+            yield (
+                f"{rule.coordinate}: it is cached by itself, and {parent} has no plain id that tells its "
+                "objects apart; write cache_control(..., key=...) with an attribute's name or a "
+                "function of the parent, or inherit=True to cache it only as part of its parent."
+            )
+        yield from self._template_mistakes(rule)
+        yield from self._vary_mistakes(rule.coordinate, rule.vary)
+
+    def _template_mistakes(self, rule: FieldRule) -> Iterator[str]:
+        """Yield what templates name that there is not; what objects bring shows only later."""
+        parent, _, name = rule.coordinate.partition(".")
+        kind = self._schema.get_type(parent)
+        if not rule.templates or not is_object_type(kind):
+            return
+        known = _python_names(kind.fields[name])
+        for mistake in unknown_arguments(rule.templates, known):
+            yield f"{rule.coordinate}: {mistake}"
+        if kind is self._schema.query_type:
+            for template in rule.templates:
+                if any(hole[0] == "parent" for hole in template.holes):
+                    yield (
+                        f"{rule.coordinate}: the tag {template.text!r} names the parent, which a root "
+                        "field has not."
+                    )
+
+    def _vary_mistakes(self, coordinate: str, names: tuple[str, ...]) -> Iterator[str]:
+        for name in names:
+            if self._known_vary is not None and name not in self._known_vary:
+                known = ", ".join(sorted(self._known_vary)) or "none"
+                yield (
+                    f"{coordinate}: vary names {name!r}, which the extension does not define "
+                    f"(defined: {known}); write ResponseCacheExtension(..., vary={{{name!r}: ...}})."
+                )
+
+    def _type_rule(self, named: GraphQLNamedType) -> TypeRule:
+        rule = self._types.get(named.name)
+        if rule is None:
+            own = hint_of(directives_of(named), f"the type {named.name}") or Hint()
+            inherited = list(inherited_type_hints(named))
+            hints = [own, *inherited]
+            ttl = own.ttl
+            if ttl is None and any(hint.ttl == 0 for hint in inherited):
+                ttl = 0.0
+            rule = self._types[named.name] = TypeRule(
+                ttl=ttl,
+                private=any(hint.scope is CacheScope.PRIVATE for hint in hints),
+                stale=own.stale,
+                tags=_union(hint.tags for hint in hints),
+                vary=_union(hint.vary for hint in hints),
+            )
+        return rule
+
+    def _field_rule(
+        self, parent: GraphQLObjectType, name: str, graphql_field: GraphQLField
+    ) -> FieldRule:
+        coordinate = f"{parent.name}.{name}"
+        field = definition_of(graphql_field)
+        own = hint_of(getattr(field, "directives", ()), coordinate)
+        inherited = list(inherited_field_hints(parent, name, field))
+        hints = [hint for hint in (own, *inherited) if hint is not None]
+
+        declared = get_named_type(graphql_field.type)
+        concrete = self.possible_types(declared)
+        types = {t: self._type_rule(t) for t in concrete}
+        spoken = [self._type_rule(declared), *types.values()] if is_composite_type(declared) else []
+        never_stored = frozenset(
+            t.name for t, rule in types.items() if rule.ttl == 0 and is_abstract_type(declared)
+        )
+        ordinary = tuple(t for t in concrete if t.name not in never_stored)
+
+        ttl = own.ttl if own else None
+        if ttl is None and any(hint.ttl == 0 for hint in inherited):
+            ttl = 0.0
+        stale = own.stale if own else None
+        cap = None
+        if ttl is None:
+            # Where nothing else can stand, ttl=0 is said of the field.
+            counted = [types[t] for t in ordinary or concrete]
+            ttl, cap, stale = _of_types(counted, self._type_rule(declared), stale)
+        extensions = getattr(field, "extensions", ())
+        guards = [each for each in extensions if isinstance(each, PermissionExtension)]
+        source = self._sources.of(parent, graphql_field, field)
+        is_root = parent is self._schema.query_type
+        inherits = own is not None and own.inherit
+        # A look-up would cost more than an attribute does.
+        by_itself = is_root or (
+            own is not None and ttl is not None and not inherits and source is Source.RESOLVER
+        )
+        private = any(h.scope is CacheScope.PRIVATE for h in hints)
+        return FieldRule(
+            coordinate=coordinate,
+            source=source,
+            foreign_code=self._sources.foreign_code(graphql_field, field),
+            written=written_as(name, field),
+            guarded=bool(guards),
+            invalidates=any(isinstance(each, Invalidates) for each in extensions),
+            hinted=own is not None,
+            inherit=inherits,
+            ttl=ttl,
+            cap=cap,
+            private=private or any(t.private for t in spoken),
+            public=own is not None and own.scope is CacheScope.PUBLIC,
+            stale=stale,
+            tags=_union([*(h.tags for h in hints), *(t.tags for t in spoken)]),
+            templates=tuple(template for hint in hints for template in hint.templates),
+            type_tags=_type_tags(parent, name, graphql_field, concrete),
+            vary=_union([*(h.vary for h in hints), *(t.vary for t in spoken)]),
+            graphql_field=graphql_field,
+            hints=tuple(hints),
+            leaf=not is_composite_type(declared),
+            exact=_is_exact(declared),
+            possible_types=ordinary,
+            never_stored=never_stored,
+            by_itself=by_itself,
+            of=self._type_rule(parent),
+            key=None if own is None else own.key,
+            is_identified=not is_root and self._sources.has_plain_id(parent),
+        )
+
+
+class WrittenAs(Enum):
+    """How a field's author wrote it: advice names what can really be written there."""
+
+    RESOLVER = auto()
+    """A function below ``@strawberry.field``."""
+    ANNOTATION = auto()
+    """An annotation of a class, above which nothing can stand."""
+    NOWHERE = auto()
+    """Nowhere: Strawberry or another library makes it."""
+
+
+def written_as(name: str, field: object) -> WrittenAs:
+    """Return how the author of a field wrote it."""
+    if name == "_entities" or not isinstance(field, StrawberryField):
+        return WrittenAs.NOWHERE
+    return WrittenAs.ANNOTATION if field.base_resolver is None else WrittenAs.RESOLVER
+
+
+def _of_types(
+    types: list[TypeRule], declared: TypeRule, stale: float | None
+) -> tuple[float | None, float | None, float | None]:
+    """Return ttl, cap and stale window of the types, each type's own or the declared one's."""
+    ttls = [declared.ttl if rule.ttl is None else rule.ttl for rule in types]
+    stales = [declared.stale if rule.stale is None else rule.stale for rule in types]
+    known = [ttl for ttl in ttls if ttl is not None]
+    if not ttls or len(known) < len(ttls):
+        # ttl=0 on one of them counts even where the others are silent.
+        cap = min(known, default=None)
+        return (0.0 if cap == 0 else None), cap, stale
+    if stale is None:
+        stale = min((s or 0.0 for s in stales), default=None)
+    return min(known), None, stale
+
+
+def _type_tags(
+    parent: GraphQLObjectType,
+    name: str,
+    graphql_field: GraphQLField,
+    types: Iterable[GraphQLObjectType],
+) -> tuple[str, ...]:
+    """Return the tags by which a purge of a type reaches a field, empty lists and nulls included."""
+    names = [each.name for each in types]
+    # An edge of a connection stands between a list and what it lists:
+    # https://relay.dev/graphql/connections.htm#sec-Edge-Types
+    is_edge = name == "node" and "cursor" in parent.fields
+    listed = is_edge or _holds_a_list(graphql_field.type)
+    return tuple(sorted([*names, *(f"[{each}]" for each in names if listed)]))
+
+
+def _holds_a_list(kind: object) -> bool:
+    while is_wrapping_type(kind):
+        if is_list_type(kind):
+            return True
+        kind = kind.of_type
+    return False
+
+
+def _python_names(graphql_field: GraphQLField) -> set[str]:
+    """Return the names that Python gives a field's arguments."""
+    return {
+        getattr(definition_of(argument), "python_name", name)
+        for name, argument in graphql_field.args.items()
+    }
+
+
+def _is_exact(named: GraphQLNamedType) -> bool:
+    """Whether results of a type are JSON as they stand: GraphQL's own scalars see to it themselves.
+
+    https://spec.graphql.org/September2025/#sec-Scalars.Built-in-Scalars
+    """
+    if is_scalar_type(named):
+        own = specified_scalar_types.get(named.name)
+        return own is not None and named.coerce_output_value == own.coerce_output_value
+    return True
+
+
+def _union(groups: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(sorted({name for group in groups for name in group}))
