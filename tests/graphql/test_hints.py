@@ -323,7 +323,7 @@ def test_check_lists_every_mistake_at_once_each_with_its_coordinate(
         extension.check(schema)
     message = str(raised.value)
     for expected in (
-        "- Query: a hint on the query type opens no door",
+        "- Query: a hint on the query type has no effect",
         "- Query.thing: a root field has no parent to inherit from; give it a ttl.",
         "- Thing: inherit=True is for fields",
         "- Thing.doubled: cache_control stands twice",

@@ -17,6 +17,7 @@ from strawberry_response_cache.graphql.annotations.run_notes import note_guarded
 from strawberry_response_cache.graphql.execution.documents import Documents
 from strawberry_response_cache.graphql.keys.plan import Plans, Setting
 from strawberry_response_cache.graphql.policy.custom_code import may_rewrite
+from strawberry_response_cache.graphql.policy.mistakes import mistakes_in
 from strawberry_response_cache.graphql.policy.policy import Defaults
 from strawberry_response_cache.graphql.policy.rules import SchemaRules
 
@@ -83,7 +84,6 @@ def setting_of(
     executable = schema._schema  # type: ignore[attr-defined] # noqa: SLF001 - Strawberry's name for it
     rules = SchemaRules(
         executable,
-        known_vary=None if options is None else options.vary,
         trusted=frozenset() if options is None else options.trusted,
         converts_exceptions=bool(getattr(schema, "exception_handlers", ())),
     )
@@ -95,7 +95,7 @@ def setting_of(
         rules=rules,
         defaults=defaults,
         schema_name="" if options is None else options.schema_name,
-        mistakes=rules.mistakes,
+        mistakes=mistakes_in(executable, rules, None if options is None else options.vary),
     )
 
 

@@ -34,7 +34,7 @@ from strawberry_response_cache.core import CacheConfigurationError
 from strawberry_response_cache.graphql._compat.definitions import definition_of
 from strawberry_response_cache.graphql.annotations.hints import CacheScope, Hint, ParentKey, hint_of
 from strawberry_response_cache.graphql.annotations.invalidates import Invalidates
-from strawberry_response_cache.graphql.annotations.tag_templates import Template, unknown_arguments
+from strawberry_response_cache.graphql.annotations.tag_templates import Template
 from strawberry_response_cache.graphql.policy.inherited import (
     directives_of,
     inherited_field_hints,
@@ -123,35 +123,36 @@ class SchemaRules:
 
     Args:
         schema: The executable schema.
-        known_vary: The names that the extension's ``vary`` defines; None where there is no extension.
         trusted: Classes of field extensions that the user vouches for.
         converts_exceptions: Whether the schema has handlers that turn exceptions into members of
             unions: an error that looks like data.
 
     Attributes:
-        mistakes: What is wrong with the annotations, each with its coordinate.
+        unbuilt: Why some rules could not be built, each with its coordinate.
     """
 
     def __init__(
         self,
         schema: GraphQLSchema,
         *,
-        known_vary: Iterable[str] | None = (),
         trusted: AbstractSet[object] = frozenset(),
         converts_exceptions: bool = False,
     ) -> None:
         self._schema = schema
-        self._known_vary = None if known_vary is None else frozenset(known_vary)
         self._sources = Sources(
             self.possible_types, trusted=trusted, converts_exceptions=converts_exceptions
         )
         self._fields: dict[tuple[str, str], FieldRule] = {}
         self._types: dict[str, TypeRule] = {}
-        self.mistakes = tuple(self._mistakes())
+        self.unbuilt = tuple(self._build())
 
     def field(self, parent: GraphQLObjectType, name: str) -> FieldRule | None:
         """Return the rule of a field of an object type, or None if it has no such field."""
         return self._fields.get((parent.name, name))
+
+    def fields(self) -> Iterable[FieldRule]:
+        """Return the rules of all fields."""
+        return self._fields.values()
 
     def possible_types(self, named: GraphQLNamedType) -> tuple[GraphQLObjectType, ...]:
         """Return the object types that can stand where a type is declared."""
@@ -161,99 +162,18 @@ class SchemaRules:
 
     # -- Building, once ------------------------------------------------------------------------------
 
-    def _mistakes(self) -> Iterator[str]:
-        """Build every rule; yield what is wrong."""
-        roots = {
-            self._schema.query_type: "query",
-            self._schema.mutation_type: "mutation",
-            self._schema.subscription_type: "subscription",
-        }
-        for named in self._schema.type_map.values():
-            if named.name.startswith("__"):
-                continue
-            try:
-                hint = hint_of(directives_of(named), f"the type {named.name}")
-            except CacheConfigurationError as error:
-                yield f"{named.name}: {error}"
-                continue
-            if hint is not None:
-                yield from self._type_mistakes(named, hint, roots.get(named))  # type: ignore[call-overload] # any named type may be asked for
+    def _build(self) -> Iterator[str]:
+        """Build every rule; yield what keeps one from being built."""
         for named in self._schema.type_map.values():
             if not is_object_type(named) or named.name.startswith("__"):
                 continue
             for name, graphql_field in named.fields.items():
-                coordinate = f"{named.name}.{name}"
                 try:
                     rule = self._field_rule(named, name, graphql_field)
                 except CacheConfigurationError as error:
-                    yield f"{coordinate}: {error}"
-                    continue
-                self._fields[named.name, name] = rule
-                yield from self._field_mistakes(rule, roots.get(named))
-
-    def _type_mistakes(
-        self, named: GraphQLNamedType, hint: Hint, root: str | None
-    ) -> Iterator[str]:
-        if root is not None:
-            yield (
-                f"{named.name}: a hint on the {root} type opens no door; put cache_control on its "
-                "fields."
-            )
-        if hint.inherit:
-            yield f"{named.name}: inherit=True is for fields; give the type a ttl."
-        if hint.key is not None:
-            yield f"{named.name}: key is for fields; remove it."
-        for template in hint.templates:
-            yield f"{named.name}: the tag {template.text!r} has holes, which are for fields."
-        yield from self._vary_mistakes(named.name, hint.vary)
-
-    def _field_mistakes(self, rule: FieldRule, root: str | None) -> Iterator[str]:
-        if root in {"mutation", "subscription"} and rule.hinted:
-            yield f"{rule.coordinate}: a {root} is never cached; remove its cache_control."
-        if root in {"query", "subscription"} and rule.invalidates:
-            yield (
-                f"{rule.coordinate}: invalidates is for mutations; in a {root} call "
-                "invalidate(info, ...)."
-            )
-        if root == "query" and rule.inherit:
-            yield f"{rule.coordinate}: a root field has no parent to inherit from; give it a ttl."
-        if root == "query" and rule.key is not None:
-            yield f"{rule.coordinate}: a root field has no parent; remove its key."
-        if root is None and rule.by_itself and rule.key is None and not rule.is_identified:
-            parent = rule.coordinate.partition(".")[0]
-            yield (
-                f"{rule.coordinate}: it is cached by itself, and {parent} has no plain id that tells its "
-                "objects apart; write cache_control(..., key=...) with an attribute's name or a "
-                "function of the parent, or inherit=True to cache it only as part of its parent."
-            )
-        yield from self._template_mistakes(rule)
-        yield from self._vary_mistakes(rule.coordinate, rule.vary)
-
-    def _template_mistakes(self, rule: FieldRule) -> Iterator[str]:
-        """Yield what templates name that there is not; what objects bring shows only later."""
-        parent, _, name = rule.coordinate.partition(".")
-        kind = self._schema.get_type(parent)
-        if not rule.templates or not is_object_type(kind):
-            return
-        known = _python_names(kind.fields[name])
-        for mistake in unknown_arguments(rule.templates, known):
-            yield f"{rule.coordinate}: {mistake}"
-        if kind is self._schema.query_type:
-            for template in rule.templates:
-                if any(hole[0] == "parent" for hole in template.holes):
-                    yield (
-                        f"{rule.coordinate}: the tag {template.text!r} names the parent, which a root "
-                        "field has not."
-                    )
-
-    def _vary_mistakes(self, coordinate: str, names: tuple[str, ...]) -> Iterator[str]:
-        for name in names:
-            if self._known_vary is not None and name not in self._known_vary:
-                known = ", ".join(sorted(self._known_vary)) or "none"
-                yield (
-                    f"{coordinate}: vary names {name!r}, which the extension does not define "
-                    f"(defined: {known}); write ResponseCacheExtension(..., vary={{{name!r}: ...}})."
-                )
+                    yield f"{named.name}.{name}: {error}"
+                else:
+                    self._fields[named.name, name] = rule
 
     def _type_rule(self, named: GraphQLNamedType) -> TypeRule:
         rule = self._types.get(named.name)
@@ -396,14 +316,6 @@ def _holds_a_list(kind: object) -> bool:
             return True
         kind = kind.of_type
     return False
-
-
-def _python_names(graphql_field: GraphQLField) -> set[str]:
-    """Return the names that Python gives a field's arguments."""
-    return {
-        getattr(definition_of(argument), "python_name", name)
-        for name, argument in graphql_field.args.items()
-    }
 
 
 def _is_exact(named: GraphQLNamedType) -> bool:

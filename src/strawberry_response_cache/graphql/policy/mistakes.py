@@ -1,0 +1,131 @@
+"""Mistakes: what is wrong with the annotations of a schema, each with its coordinate."""
+
+from collections.abc import Iterable, Iterator
+
+from graphql import GraphQLField, GraphQLNamedType, GraphQLSchema, is_object_type
+
+from strawberry_response_cache.core import CacheConfigurationError
+from strawberry_response_cache.graphql._compat.definitions import definition_of
+from strawberry_response_cache.graphql.annotations.hints import Hint, hint_of
+from strawberry_response_cache.graphql.annotations.tag_templates import unknown_arguments
+from strawberry_response_cache.graphql.policy.inherited import directives_of
+from strawberry_response_cache.graphql.policy.rules import FieldRule, SchemaRules
+
+
+def mistakes_in(
+    schema: GraphQLSchema, rules: SchemaRules, known_vary: Iterable[str] | None
+) -> tuple[str, ...]:
+    """Return what is wrong with the annotations of a schema.
+
+    Args:
+        schema: The executable schema.
+        rules: Its rules.
+        known_vary: The names that the extension's ``vary`` defines; None where there is no extension.
+    """
+    known = None if known_vary is None else frozenset(known_vary)
+    return (*rules.unbuilt, *_Mistakes(schema, rules, known).all())
+
+
+class _Mistakes:
+    def __init__(
+        self, schema: GraphQLSchema, rules: SchemaRules, known_vary: frozenset[str] | None
+    ) -> None:
+        self._schema = schema
+        self._rules = rules
+        self._known_vary = known_vary
+        self._roots = {
+            root.name: kind
+            for kind, root in {
+                "query": schema.query_type,
+                "mutation": schema.mutation_type,
+                "subscription": schema.subscription_type,
+            }.items()
+            if root is not None
+        }
+
+    def all(self) -> Iterator[str]:
+        for named in self._schema.type_map.values():
+            if not named.name.startswith("__"):
+                yield from self._of_type(named)
+        for rule in self._rules.fields():
+            parent = rule.coordinate.partition(".")[0]
+            yield from self._of_field(rule, self._roots.get(parent))
+
+    def _of_type(self, named: GraphQLNamedType) -> Iterator[str]:
+        try:
+            hint = hint_of(directives_of(named), f"the type {named.name}")
+        except CacheConfigurationError as error:
+            yield f"{named.name}: {error}"
+        else:
+            if hint is not None:
+                yield from self._of_hint(named, hint, self._roots.get(named.name))
+
+    def _of_hint(self, named: GraphQLNamedType, hint: Hint, root: str | None) -> Iterator[str]:
+        if root is not None:
+            yield (
+                f"{named.name}: a hint on the {root} type has no effect; put cache_control on "
+                "its fields."
+            )
+        if hint.inherit:
+            yield f"{named.name}: inherit=True is for fields; give the type a ttl."
+        if hint.key is not None:
+            yield f"{named.name}: key is for fields; remove it."
+        for template in hint.templates:
+            yield f"{named.name}: {template.place} has holes, which are for fields."
+        yield from self._of_vary(named.name, hint.vary)
+
+    def _of_field(self, rule: FieldRule, root: str | None) -> Iterator[str]:
+        if root in {"mutation", "subscription"} and rule.hinted:
+            yield f"{rule.coordinate}: a {root} is never cached; remove its cache_control."
+        if root in {"query", "subscription"} and rule.invalidates:
+            yield (
+                f"{rule.coordinate}: invalidates is for mutations; in a {root} call "
+                "invalidate(info, ...)."
+            )
+        if root == "query" and rule.inherit:
+            yield f"{rule.coordinate}: a root field has no parent to inherit from; give it a ttl."
+        if root == "query" and rule.key is not None:
+            yield f"{rule.coordinate}: a root field has no parent; remove its key."
+        if root is None and rule.by_itself and rule.key is None and not rule.is_identified:
+            parent = rule.coordinate.partition(".")[0]
+            yield (
+                f"{rule.coordinate}: it is cached by itself, and {parent} has no plain id that tells its "
+                "objects apart; write cache_control(..., key=...) with an attribute's name or a "
+                "function of the parent, or inherit=True to cache it only as part of its parent."
+            )
+        yield from self._of_templates(rule)
+        yield from self._of_vary(rule.coordinate, rule.vary)
+
+    def _of_templates(self, rule: FieldRule) -> Iterator[str]:
+        """Yield what templates name that there is not; what objects bring shows only later."""
+        parent, _, name = rule.coordinate.partition(".")
+        kind = self._schema.get_type(parent)
+        if not rule.templates or not is_object_type(kind):
+            return
+        known = _python_names(kind.fields[name])
+        for mistake in unknown_arguments(rule.templates, known):
+            yield f"{rule.coordinate}: {mistake}"
+        if kind is self._schema.query_type:
+            for template in rule.templates:
+                if any(hole[0] == "parent" for hole in template.holes):
+                    yield (
+                        f"{rule.coordinate}: {template.place} names the parent, which a root "
+                        "field has not."
+                    )
+
+    def _of_vary(self, coordinate: str, names: tuple[str, ...]) -> Iterator[str]:
+        for name in names:
+            if self._known_vary is not None and name not in self._known_vary:
+                known = ", ".join(sorted(self._known_vary)) or "none"
+                yield (
+                    f"{coordinate}: vary names {name!r}, which the extension does not define "
+                    f"(defined: {known}); write ResponseCacheExtension(..., vary={{{name!r}: ...}})."
+                )
+
+
+def _python_names(graphql_field: GraphQLField) -> set[str]:
+    """Return the names that Python gives a field's arguments."""
+    return {
+        getattr(definition_of(argument), "python_name", name)
+        for name, argument in graphql_field.args.items()
+    }

@@ -1,0 +1,99 @@
+"""The layout: imports point one way, and there are no circles."""
+
+import ast
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import strawberry_response_cache
+
+PACKAGE = Path(strawberry_response_cache.__file__).parent
+NAME = strawberry_response_cache.__name__
+
+GRAPHQL = [
+    "_explain",
+    "_extension",
+    "_hooks",
+    "_adoption",
+    "execution",
+    "invalidation",
+    "_request",
+    "_options",
+    "keys",
+    "policy",
+    "annotations",
+    "_compat",
+    "_guard",
+]
+"""What is in `graphql/`: each imports only what stands below it."""
+
+
+@functools.cache
+def modules() -> dict[str, Path]:
+    """All modules of the package, by their dotted names."""
+    found = {}
+    for path in PACKAGE.rglob("*.py"):
+        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imports(path: Path, *, also_lazy: bool) -> Iterator[str]:
+    """The modules that a module imports, those of type checking and lazy ones left out if so asked."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    nodes = ast.walk(tree) if also_lazy else iter(tree.body)
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            known = modules()
+            yield from (each if each in known else node.module for each in names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def test_graphql_imports_point_downwards() -> None:
+    root = f"{NAME}.graphql."
+    places = {
+        name.removeprefix(root).partition(".")[0] for name in modules() if name.startswith(root)
+    }
+    assert places == set(GRAPHQL), "every place in graphql/ has its rank"
+    for name, path in modules().items():
+        if not name.startswith(root):
+            continue
+        here = GRAPHQL.index(name.removeprefix(root).partition(".")[0])
+        for imported in imports(path, also_lazy=True):
+            if imported.startswith(root):
+                there = GRAPHQL.index(imported.removeprefix(root).partition(".")[0])
+                assert there >= here, f"{name} imports {imported}, which stands above it"
+
+
+@pytest.mark.parametrize("foreign", ["strawberry", "graphql", "opentelemetry"])
+def test_the_core_knows_neither_graphql_nor_telemetry(foreign: str) -> None:
+    for name, path in modules().items():
+        if name.startswith(f"{NAME}.core"):
+            for imported in imports(path, also_lazy=True):
+                assert imported.partition(".")[0] != foreign, name
+                assert not imported.startswith((f"{NAME}.graphql", f"{NAME}.cli")), name
+
+
+def test_there_are_no_circles_of_imports() -> None:
+    known = modules()
+    graph = {
+        name: {
+            found for found in imports(path, also_lazy=False) if found in known and found != name
+        }
+        for name, path in known.items()
+    }
+    done: set[str] = set()
+
+    def visit(name: str, trail: tuple[str, ...]) -> None:
+        assert name not in trail, " -> ".join([*trail[trail.index(name) :], name])
+        if name not in done:
+            for imported in sorted(graph[name]):
+                visit(imported, (*trail, name))
+            done.add(name)
+
+    for name in sorted(graph):
+        visit(name, ())
