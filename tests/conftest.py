@@ -5,7 +5,7 @@ import contextlib
 import functools
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
 import fakeredis
@@ -256,6 +256,40 @@ def eventually() -> Eventually:
         while not condition():
             assert time.monotonic() < deadline, "the state awaited was never reached"
             await asyncio.sleep(0.002)
+
+    return wait
+
+
+def joined(
+    cache: ResponseCache, parts: Sequence[str] | None = None, *, synchronous: bool = False
+) -> int:
+    """How many callers of this process wait for a run of another: of one key, or of all.
+
+    Nothing public shows it; whoever needs to know asks here.
+    """
+    driver = Face(synchronous=synchronous).driver(cache)
+    flights = dict(driver.flights._open)
+    if parts is not None:
+        entry = cache._keyspace.keys(parts).entry
+        flights = {key: flight for key, flight in flights.items() if key == entry}
+    return sum(len(flight.waiters) for flight in flights.values())
+
+
+UntilJoined = Callable[..., Awaitable[None]]
+
+
+@pytest.fixture
+def until_joined(eventually: Eventually) -> UntilJoined:
+    """Wait until this many callers have joined the runs of others; see `joined`."""
+
+    async def wait(
+        cache: ResponseCache,
+        count: int,
+        parts: Sequence[str] | None = None,
+        *,
+        synchronous: bool = False,
+    ) -> None:
+        await eventually(lambda: joined(cache, parts, synchronous=synchronous) == count)
 
     return wait
 

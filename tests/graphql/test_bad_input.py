@@ -23,6 +23,7 @@ from strawberry_response_cache import (
     restrict_cache,
     skip_cache,
 )
+from tests.conftest import UntilJoined
 from tests.graphql.ledger import reason, status
 
 FACES = ("execute", "execute_sync")
@@ -367,7 +368,7 @@ FIELDS = ("open", "me", "restricted", "skipped")
 
 
 async def test_operations_of_a_batch_are_cached_one_by_one_and_mix_no_private_data(
-    memory_cache: ResponseCache,
+    memory_cache: ResponseCache, until_joined: UntilJoined
 ) -> None:
     extension = ResponseCacheExtension(
         memory_cache, tenant=None, session=lambda context: context.user, debug=True
@@ -384,9 +385,8 @@ async def test_operations_of_a_batch_are_cached_one_by_one_and_mix_no_private_da
         return await asyncio.gather(batch("alice"), batch("bob"))
 
     concurrent = asyncio.create_task(batches())
-    async with asyncio.timeout(30):
-        while set(running) < set(FIELDS) or running["me"] < 2:
-            await asyncio.sleep(0)
+    await until_joined(memory_cache, 3)  # of another session, in all but `me`
+    assert running == {"open": 1, "me": 2, "restricted": 1, "skipped": 1}
     gate.set()
     for results in (await concurrent, again := await batches()):
         for user, own in zip(("alice", "bob"), results, strict=True):

@@ -191,22 +191,38 @@ async def test_a_subscription_is_judged_before_its_source_runs(
         assert context["begun"] == begun
 
 
-async def test_a_limit_of_tokens_holds_for_a_known_text(make_ledger: Callable[..., Ledger]) -> None:
-    class ForSome(SchemaExtension):
-        def on_parse(self) -> Iterator[None]:
-            if self.execution_context.context["user"] == "mallory":
-                self.execution_context.parse_options["max_tokens"] = 3
-            yield
+class LimitForSome(SchemaExtension):
+    """Limits the tokens of one user's documents."""
 
-    for extensions in ((ForSome,), (MaxTokensLimiter,)):
-        chosen = [
-            (lambda: MaxTokensLimiter(max_token_count=3)) if e is MaxTokensLimiter else e
-            for e in extensions
-        ]
-        ledger = make_ledger(*chosen)
-        results = [await ledger.ask(QUERY, user=user) for user in ("alice", "mallory", "alice")]
-        refused = [bool(result.errors) for result in results]
-        assert refused == ([False, True, False] if extensions == (ForSome,) else [True] * 3)
+    def on_parse(self) -> Iterator[None]:
+        if self.execution_context.context["user"] == "mallory":
+            self.execution_context.parse_options["max_tokens"] = 3
+        yield
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["before", "after"])
+@pytest.mark.parametrize(
+    ("users", "refused"),
+    [
+        (("alice", "mallory", "alice"), [False, True, False]),
+        (("mallory", "alice", "mallory"), [True, False, True]),
+    ],
+)
+async def test_a_limit_of_tokens_that_is_set_before_or_after_the_cache_parses_holds(
+    make_ledger: Callable[..., Ledger], first: bool, users: tuple[str, ...], refused: list[bool]
+) -> None:
+    ledger = make_ledger(LimitForSome)
+    if first:
+        ledger.schema.extensions = tuple(reversed(ledger.schema.extensions))
+    results = [await ledger.ask(QUERY, user=user) for user in users]
+    assert [bool(result.errors) for result in results] == refused
+
+
+async def test_a_limit_of_tokens_for_all_holds_for_a_known_text(
+    make_ledger: Callable[..., Ledger],
+) -> None:
+    ledger = make_ledger(lambda: MaxTokensLimiter(max_token_count=3))
+    assert all([(await ledger.ask(QUERY)).errors for _ in range(3)])
 
 
 @pytest.mark.parametrize("reverse", [False, True])

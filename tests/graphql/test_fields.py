@@ -1,6 +1,7 @@
 """A field is answered from an entry of its own where the operation around it cannot be."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ from strawberry_response_cache import (
     restrict_cache,
     skip_cache,
 )
+from tests.conftest import Eventually, UntilJoined
 from tests.core.test_round_trips import Bill
 from tests.graphql.ledger import outcome, reason, status
 from tests.graphql.library import Library, fields
@@ -314,20 +316,47 @@ async def test_a_guarded_field_below_a_cached_one_makes_it_private(inside: Libra
     assert alice.data["shelf"][0] == {"secret": "secret for alice"}
 
 
-async def test_a_request_that_joins_another_is_checked_itself(inside: Library) -> None:
+async def test_a_request_that_joins_another_is_checked_itself(
+    inside: Library,
+    memory_cache: ResponseCache,
+    eventually: Eventually,
+    until_joined: UntilJoined,
+) -> None:
     gate = asyncio.Event()
     query = "{ membersSlow }"
     first = asyncio.create_task(inside.ask(query, gate=gate))
-    async with asyncio.timeout(30):
-        while not inside.calls["members_slow"]:
-            await asyncio.sleep(0)
+    await eventually(lambda: inside.calls["members_slow"])
     second = asyncio.create_task(inside.ask(query, gate=gate, may=False))
     third = asyncio.create_task(inside.ask(query, gate=gate))
-    await asyncio.sleep(0)
+    await until_joined(memory_cache, 2)
     gate.set()
     assert (await first).data == (await third).data == {"membersSlow": "for members"}
     assert (await second).data is None
     assert inside.calls["members_slow"] == 1
+
+
+async def test_a_thread_that_joins_another_is_checked_itself(
+    inside: Library, memory_cache: ResponseCache, until_joined: UntilJoined
+) -> None:
+    query = "{ membersInThreads }"
+    going = asyncio.get_running_loop().create_future()
+    leave = threading.Event()
+
+    def wait(_: Any) -> None:
+        going.get_loop().call_soon_threadsafe(going.set_result, None)
+        assert leave.wait(60)
+
+    try:
+        first = asyncio.create_task(asyncio.to_thread(inside.ask_sync, query, say=wait))
+        await going
+        second = asyncio.create_task(asyncio.to_thread(inside.ask_sync, query, may=False))
+        third = asyncio.create_task(asyncio.to_thread(inside.ask_sync, query))
+        await until_joined(memory_cache, 2, synchronous=True)
+    finally:
+        leave.set()
+    assert (await first).data == (await third).data == {"membersInThreads": "for members"}
+    assert (await second).data is None
+    assert inside.calls["members_in_threads"] == 1
 
 
 # -- Errors, and what resolvers say ---------------------------------------------------------------------
@@ -492,14 +521,12 @@ async def test_a_mutation_neither_reads_nor_writes_fields_and_purges_them(inside
 
 
 async def test_a_field_whose_query_began_before_a_mutation_and_ends_after_it_does_not_survive(
-    library: Library,
+    library: Library, eventually: Eventually
 ) -> None:
     gate = asyncio.Event()
     query = "{ fresh books { id title } }"
     slow = asyncio.create_task(library.ask(query, gate=gate))
-    async with asyncio.timeout(30):
-        while not library.calls["books"]:
-            await asyncio.sleep(0)
+    await eventually(lambda: library.calls["books"])
     await library.ask("mutation { rename { id } }")
     gate.set()
     await slow
@@ -510,14 +537,14 @@ async def test_a_field_whose_query_began_before_a_mutation_and_ends_after_it_doe
 # -- What it costs --------------------------------------------------------------------------------------
 
 
-async def test_fifty_callers_run_a_field_once(library: Library) -> None:
+async def test_fifty_callers_run_a_field_once(
+    library: Library, cache: ResponseCache, until_joined: UntilJoined
+) -> None:
     gate = asyncio.Event()
     asked = [
         asyncio.create_task(library.ask("{ fresh books { id } }", gate=gate)) for _ in range(50)
     ]
-    async with asyncio.timeout(30):
-        while not library.calls["books"]:
-            await asyncio.sleep(0)
+    await until_joined(cache, 49)
     gate.set()
     results = await asyncio.gather(*asked)
     assert library.calls["books"] == 1

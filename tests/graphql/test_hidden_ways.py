@@ -24,6 +24,7 @@ from strawberry_response_cache import (
     ResponseCacheExtension,
     cache_control,
 )
+from tests.conftest import joined
 from tests.graphql.ledger import Ledger, outcome, reason, status
 
 
@@ -381,15 +382,55 @@ def test_a_reentry_from_a_bare_thread_ends(new_cache: Callable[..., ResponseCach
     assert results[0].data == {"nested": 2}
 
 
-async def test_execute_sync_in_a_loop_never_waits_for_that_loop(
+async def test_execute_sync_in_a_loop_does_not_wait_for_a_lease(
     ledger: Ledger, raw: Any, cache: ResponseCache
 ) -> None:
-    # Whoever holds the lease may need this very loop to go on.
+    """Whoever holds it may need this very loop to go on."""
     await ledger.ask("{ accounts { id } }")
     (entry,) = [key for key in raw.keys("*") if b":e:" in key]
+    lease = entry.replace(b":e:", b":l:")
     raw.delete(entry)
-    raw.set(entry.replace(b":e:", b":l:"), "a task of this loop", px=60_000)
-    assert reason(ledger.ask_sync("{ accounts { id } }")) == "waited_out"
+    raw.set(lease, "a task of this loop", px=60_000)
+    over = threading.Event()
+
+    def give_back_once_waited_for() -> None:
+        while not over.wait(0.001):
+            if (raw.get(lease) or b"").endswith(b"!"):
+                raw.delete(lease)
+                return
+
+    holder = threading.Thread(target=give_back_once_waited_for)
+    holder.start()
+    try:
+        assert reason(ledger.ask_sync("{ accounts { id } }")) == "waited_out"
+    finally:
+        over.set()
+        holder.join()
+
+
+async def test_execute_sync_in_a_loop_does_not_wait_for_a_thread(memory_cache: ResponseCache) -> None:
+    """Nor for one that answers as soon as somebody waits for it: it may need this very loop."""
+    loop_asks, began = threading.Event(), threading.Event()
+
+    @strawberry.type
+    class Query:
+        @cache_control(ttl=60)
+        @strawberry.field
+        def who(self) -> str:
+            if began.is_set():
+                return "the loop"
+            began.set()
+            while not joined(memory_cache, synchronous=True) and not loop_asks.wait(0.001):
+                pass
+            return "a thread"
+
+    schema = strawberry.Schema(Query, extensions=[extended(memory_cache)])
+    thread = asyncio.create_task(asyncio.to_thread(schema.execute_sync, "{ who }"))
+    await asyncio.to_thread(began.wait, 60)
+    answered = schema.execute_sync("{ who }")
+    loop_asks.set()
+    assert (answered.data, reason(answered)) == ({"who": "the loop"}, "waited_out")
+    assert (await thread).data == {"who": "a thread"}
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # loops that end unclosed are the point

@@ -9,6 +9,7 @@ import strawberry
 from strawberry.extensions import ParserCache, SchemaExtension, ValidationCache
 
 from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
+from tests.conftest import UntilJoined
 from tests.graphql.ledger import Ledger, Mutation, Query, outcome, status
 
 ACCOUNTS = "{ accounts { id name balance __typename } }"
@@ -100,7 +101,9 @@ async def test_what_another_extension_does_to_a_result_reaches_no_entry(
             assert result.data["stamp"] == 1
 
 
-async def test_concurrent_requests_share_one_execution(cache: ResponseCache) -> None:
+async def test_concurrent_requests_share_one_execution(
+    cache: ResponseCache, until_joined: UntilJoined
+) -> None:
     gate = asyncio.Event()
     runs = []
 
@@ -116,8 +119,7 @@ async def test_concurrent_requests_share_one_execution(cache: ResponseCache) -> 
     extension = ResponseCacheExtension(cache, tenant=None, debug=True)
     schema = strawberry.Schema(Query, extensions=[extension])
     tasks = [asyncio.create_task(schema.execute("{ report }")) for _ in range(50)]
-    while not runs:
-        await asyncio.sleep(0)
+    await until_joined(cache, 49)
     gate.set()
     results = await asyncio.gather(*tasks)
     assert len(runs) == 1

@@ -20,6 +20,7 @@ from strawberry_response_cache import (
     ResponseCacheExtension,
     cache_control,
 )
+from tests.conftest import UntilJoined
 from tests.graphql.ledger import Ledger, outcome, reason, status
 
 PRIVATE = CacheScope.PRIVATE
@@ -174,7 +175,9 @@ async def test_varied_values_are_part_of_the_key_only_where_a_field_names_them(
     assert status(hit) == "hit"
 
 
-async def test_callers_of_different_sessions_never_join(cache: ResponseCache) -> None:
+async def test_callers_of_different_sessions_never_join(
+    cache: ResponseCache, until_joined: UntilJoined
+) -> None:
     gate = asyncio.Event()
     running = []
 
@@ -191,8 +194,7 @@ async def test_callers_of_different_sessions_never_join(cache: ResponseCache) ->
     schema = strawberry.Schema(Query, extensions=[extension])
     users = ["alice", "bob"] * 10
     tasks = [asyncio.create_task(schema.execute("{ me }", context_value=user)) for user in users]
-    while len(running) < 2:
-        await asyncio.sleep(0)
+    await until_joined(cache, 18)
     gate.set()
     for user, task in zip(users, tasks, strict=True):
         assert (await task).data == {"me": user}
