@@ -32,7 +32,8 @@ class BothWays:
             "tenant": None,
             "session": lambda context: context.get("user"),
             "vary": {
-                name: lambda context, name=name: context.get(name) for name in ("locale", "currency")
+                name: lambda context, name=name: context.get(name)
+                for name in ("locale", "currency")
             },
             "debug": True,
         } | options

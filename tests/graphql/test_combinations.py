@@ -450,7 +450,9 @@ async def test_a_restriction_after_a_field_that_was_stored_by_itself_counts(
     text = query.replace("RESTRICTED", "restricted" if way == "execute_sync" else "restrictedLater")
     context = {"say": restriction, "is_stored": lambda: raw.keys("*:e:*")}
     first = await schema.ask(text, way=way, user="alice", **context)
-    assert first.data == (await schema.ask_plain(text, form="operation", user="alice", **context)).data
+    assert (
+        first.data == (await schema.ask_plain(text, form="operation", user="alice", **context)).data
+    )
     assert {name: outcome(first).get(name) for name in expected} == expected
     assert {each["field"] for each in outcome(first)["fields"]} <= {
         "Neighbours.lasting",

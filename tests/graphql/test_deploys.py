@@ -184,7 +184,12 @@ async def test_an_answer_that_a_release_changes_is_not_taken_from_the_release_be
         here = "field" if "reports" in text else form
         await cache.clear()
         await before.ask("{ other }", form=form, user="alice", locale="en")
-        for schema, expected in ((before, "miss"), (after, "miss"), (before, "hit"), (after, "hit")):
+        for schema, expected in (
+            (before, "miss"),
+            (after, "miss"),
+            (before, "hit"),
+            (after, "hit"),
+        ):
             result = await schema.ask(text, form=here, user="alice", locale="en")
             plain = await schema.ask_plain(text, form=here, user="alice", locale="en")
             assert result.data == plain.data

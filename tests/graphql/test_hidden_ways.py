@@ -408,7 +408,9 @@ async def test_execute_sync_in_a_loop_does_not_wait_for_a_lease(
         holder.join()
 
 
-async def test_execute_sync_in_a_loop_does_not_wait_for_a_thread(memory_cache: ResponseCache) -> None:
+async def test_execute_sync_in_a_loop_does_not_wait_for_a_thread(
+    memory_cache: ResponseCache,
+) -> None:
     """Nor for one that answers as soon as somebody waits for it: it may need this very loop."""
     loop_asks, began = threading.Event(), threading.Event()
 

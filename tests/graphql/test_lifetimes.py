@@ -260,6 +260,7 @@ async def test_a_default_ttl_lengthens_no_members(
 
 # -- Whether a value is JSON as it stands ----------------------------------------------------------------
 
+
 @strawberry.type
 class Amounts:
     id: strawberry.ID

@@ -94,7 +94,11 @@ class Mutation:
         return bool(post(info, id))
 
 
-ONE, TWO, TOTAL = '{ account(id: "1") { balance } }', '{ account(id: "2") { balance } }', "{ total }"
+ONE, TWO, TOTAL = (
+    '{ account(id: "1") { balance } }',
+    '{ account(id: "2") { balance } }',
+    "{ total }",
+)
 
 
 class Served:

@@ -13,7 +13,7 @@ from strawberry_response_cache import (
     ResponseCacheExtension,
     cache_control,
 )
-from strawberry_response_cache.graphql import _entities
+from strawberry_response_cache.graphql.invalidation import entities as _entities
 from tests.graphql.ledger import status
 
 WAYS = ["execute", "execute_sync"]
@@ -123,7 +123,9 @@ class Mutation:
 class Served:
     """The schema over one cache, asked in one way."""
 
-    def __init__(self, cache: ResponseCache, way: str, reach: Any = "lists", **options: Any) -> None:
+    def __init__(
+        self, cache: ResponseCache, way: str, reach: Any = "lists", **options: Any
+    ) -> None:
         extension = ResponseCacheExtension(
             cache, tenant=None, debug=True, invalidate_on_mutation=reach
         )
@@ -154,7 +156,10 @@ FILM = 'film(id: "7") { title }'
 
 @pytest.mark.parametrize(
     "query",
-    [f"{{ books(count: COUNT) {{ title }} {FILM} }}", f"{{ {FILM} books(count: COUNT) {{ title }} }}"],
+    [
+        f"{{ books(count: COUNT) {{ title }} {FILM} }}",
+        f"{{ {FILM} books(count: COUNT) {{ title }} }}",
+    ],
 )
 async def test_beyond_what_is_named_one_by_one_no_object_and_no_type_is_lost(
     memory_cache: ResponseCache, way: str, query: str

@@ -11,7 +11,6 @@ from strawberry_response_cache.core import CacheConfigurationError, ResponseCach
 from strawberry_response_cache.core._duration import Duration, seconds
 from strawberry_response_cache.graphql._adoption import Adopted, adopt, raise_mistakes
 from strawberry_response_cache.graphql._guard import faults
-from strawberry_response_cache.graphql._hooks import RequestHooks
 from strawberry_response_cache.graphql._options import (
     InvalidationOptions,
     OnCommit,
@@ -22,6 +21,7 @@ from strawberry_response_cache.graphql._options import (
     Tenant,
     Vary,
 )
+from strawberry_response_cache.graphql.execution.hooks import RequestHooks
 from strawberry_response_cache.graphql.policy.policy import Defaults
 
 _ADOPTED: Final = "_response_cache"
