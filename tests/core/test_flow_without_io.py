@@ -36,7 +36,6 @@ from strawberry_response_cache.core._port import (
     Unavailable,
     Unreadable,
 )
-from strawberry_response_cache.core._recipe import NotStored
 from strawberry_response_cache.core._remember import Limits, Remember
 from strawberry_response_cache.core._requests import (
     CallerGoneError,
@@ -46,6 +45,7 @@ from strawberry_response_cache.core._requests import (
     Join,
     Pause,
 )
+from strawberry_response_cache.core._serializer import NotStored
 
 KEYS = EntryKeys("{n}:e:k", "{n}:l:k", "{n}:t")
 LEASE = Lease("token", "epoch", 3)

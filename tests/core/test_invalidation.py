@@ -20,7 +20,7 @@ from strawberry_response_cache.core import (
 from tests.conftest import Eventually
 
 
-class Source:
+class ConnectionFactory:
     """A database whose reads take as long as the test wants."""
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ async def test_a_purge_removes_a_stale_value_too(
 async def test_a_purge_while_the_generator_runs_is_not_lost(
     cache: ResponseCache, face: Any, what: str
 ) -> None:
-    source = Source()
+    source = ConnectionFactory()
     leader = asyncio.create_task(cache.remember(["a"], 60, source.slow, tags=["t"]))
     await source.read.wait()
 
@@ -122,7 +122,7 @@ def test_a_purge_while_the_generator_runs_in_a_thread_is_not_lost(
 async def test_whoever_asks_after_a_purge_gets_what_was_generated_after_it(
     cache: ResponseCache, face: Any, eventually: Eventually, what: str
 ) -> None:
-    source = Source()
+    source = ConnectionFactory()
     leader = asyncio.create_task(cache.remember(["a"], 60, source.slow, tags=["t"]))
     await source.read.wait()
 
@@ -177,7 +177,7 @@ async def test_a_thread_that_asks_after_a_purge_gets_what_was_generated_after_it
 
 
 async def test_a_purge_holds_for_tags_found_while_generating(cache: ResponseCache) -> None:
-    source = Source()
+    source = ConnectionFactory()
     leader = asyncio.create_task(
         cache.remember(["a"], 60, source.slow, tags=lambda value: [f"found in {value}"])
     )
@@ -193,7 +193,7 @@ async def test_a_purge_holds_for_tags_found_while_generating(cache: ResponseCach
 
 async def test_a_purge_before_a_first_entry_is_not_lost_either(cache: ResponseCache) -> None:
     """Nothing is stored, not even a tag table, when the purge arrives."""
-    source = Source()
+    source = ConnectionFactory()
     await cache.invalidate("t")
     leader = asyncio.create_task(cache.remember(["a"], 60, source.slow, tags=["t"]))
     await source.read.wait()
@@ -219,7 +219,7 @@ async def test_a_purge_of_another_tag_purges_nothing_else(cache: ResponseCache, 
 async def test_a_purge_of_another_tag_while_the_generator_runs_refuses_nothing(
     cache: ResponseCache, face: Any
 ) -> None:
-    source = Source()
+    source = ConnectionFactory()
     leader = asyncio.create_task(cache.remember(["a"], 60, source.slow, tags=["t"]))
     await source.read.wait()
     await face.invalidate(cache, "another")
@@ -261,7 +261,7 @@ async def test_a_purge_works_across_caches_and_faces(
     new_cache: Callable[..., ResponseCache], valkey_url: str, face: Any, what: str
 ) -> None:
     one, other = new_cache(valkey_url), new_cache(valkey_url)
-    source = Source()
+    source = ConnectionFactory()
     leader = asyncio.create_task(one.remember(["a"], 60, source.slow, tags=["t"]))
     await source.read.wait()
     source.content = "new"
@@ -276,7 +276,7 @@ async def test_a_purge_is_not_lost_on_joiners_of_a_run_that_found_no_store(
     valkey_cache: ResponseCache, eventually: Eventually
 ) -> None:
     """The store is away when the run begins, and back when the purge is acknowledged."""
-    source = Source()
+    source = ConnectionFactory()
     driver: Any = valkey_cache._engine.async_driver()
     link = driver.transport._link
     ask = link.ask
@@ -305,7 +305,7 @@ async def test_a_purge_is_not_lost_on_joiners_of_a_run_that_found_no_store(
 
 async def test_bytes_that_were_not_judged_do_not_count(cache: ResponseCache, raw: Any) -> None:
     """As when the entry is replaced between its judgement and its reading."""
-    source = Source()
+    source = ConnectionFactory()
     await cache.remember(["a"], 60, source.quick, tags=["t"])
     purged = raw.get(cache._keyspace.keys(["a"]).entry)
     source.content = "new"
@@ -482,7 +482,7 @@ async def test_a_client_of_the_caller_purges_as_well(valkey_url: str) -> None:
         async with ResponseCache(
             handle, prefix="test", settings=settings, telemetry=False
         ) as cache:
-            source = Source()
+            source = ConnectionFactory()
             await cache.remember(["a"], 60, source.quick, tags=["t"])
             source.content = "new"
             await cache.invalidate("t")

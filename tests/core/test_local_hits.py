@@ -181,8 +181,11 @@ def test_a_part_that_claims_to_be_another_does_not_get_its_keys() -> None:
 
 @given(st.lists(st.text()), st.sampled_from([list, tuple]), st.integers(1, 3))
 def test_remembered_keys_are_those_that_the_parts_name(
-    parts: list[str], kind: Callable[[list[str]], Any], spread: int
+    parts: list[str], kind: Callable[[list[str]], Any], slots_per_tenant: int
 ) -> None:
-    for keyspace in (Keyspace("test", spread=spread), Keyspace("test", ("t",), spread)):
+    for keyspace in (
+        Keyspace("test", slots_per_tenant=slots_per_tenant),
+        Keyspace("test", ("t",), slots_per_tenant),
+    ):
         for _ in range(2):
             assert keys_of(keyspace, kind(parts)) == keyspace.keys(parts)

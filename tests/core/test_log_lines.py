@@ -180,7 +180,7 @@ async def test_a_refresh_of_a_field_that_failed_names_the_field(
 ) -> None:
     subject = Subject("test", "field", field="Query.accounts")
     keys = memory_cache._keyspace.keys(["a"])
-    recipe: Any = memory_cache._recipe(1000, None, 1000, (), None)
+    serializer: Any = memory_cache._serializer(1000, None, 1000, (), None)
 
     async def old() -> str:
         return "old"
@@ -188,9 +188,9 @@ async def test_a_refresh_of_a_field_that_failed_names_the_field(
     async def fail() -> str:
         raise LookupError(SECRET)
 
-    await memory_cache._runs.run(keys, recipe, old, subject)
+    await memory_cache._runs.run(keys, serializer, old, subject)
     raw_of(memory_cache).pexpire(keys.entry, 900_000)
-    response = await memory_cache._runs.run(keys, recipe, fail, subject)
+    response = await memory_cache._runs.run(keys, serializer, fail, subject)
 
     assert response.value == "old"
     (record,) = ours(caplog.records)

@@ -12,7 +12,7 @@ from strawberry_response_cache.core import CacheDetail, ResponseCache
 from strawberry_response_cache.core._entry import Entry, Recording
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._memory import Memory
-from strawberry_response_cache.core._news import hear
+from strawberry_response_cache.core._pub_sub import hear
 from tests.conftest import Eventually
 
 

@@ -215,7 +215,7 @@ def test_where_no_thread_can_be_started_the_generator_still_answers(
 async def test_a_purge_whose_caller_is_cancelled_goes_through_every_slot(
     new_cache: Callable[..., ResponseCache], url: str
 ) -> None:
-    cache = new_cache(url, spread=8)
+    cache = new_cache(url, slots_per_tenant=8)
 
     async def old() -> str:
         return "old"

@@ -169,11 +169,11 @@ async def test_parts_are_noticed_in_tasks_of_the_generator(
     assert (await cache.remember(["whole"], 60, whole)).value == ["new"] * 3
 
 
-@pytest.mark.parametrize("spread", [2, 16])
+@pytest.mark.parametrize("slots_per_tenant", [2, 16])
 def test_it_holds_across_slots(
-    new_cache: Callable[..., ResponseCache], url: str, spread: int
+    new_cache: Callable[..., ResponseCache], url: str, slots_per_tenant: int
 ) -> None:
-    cache = new_cache(url, spread=spread)
+    cache = new_cache(url, slots_per_tenant=slots_per_tenant)
     content = "old"
 
     def whole() -> list[str]:
@@ -195,7 +195,7 @@ def test_it_holds_across_slots(
 async def test_what_is_recorded_while_a_purge_goes_from_slot_to_slot_does_not_outlive_it(
     new_cache: Callable[..., ResponseCache], url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cache = new_cache(url, spread=2)
+    cache = new_cache(url, slots_per_tenant=2)
     content = "old"
     names = {cache._keyspace.keys([str(number)]).tags: [str(number)] for number in range(50)}
     whole_key, part_key = (names[table] for table in cache._keyspace.tag_tables)

@@ -129,7 +129,7 @@ def test_it_is_bounded_also_by_tenants() -> None:
 
 def test_every_slot_is_stamped_twice() -> None:
     queue = new_queue()
-    queue.add(Keyspace("p", spread=3), ("a",))
+    queue.add(Keyspace("p", slots_per_tenant=3), ("a",))
 
     assert len(replayed(queue)) == 6
 

@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))  # noqa: S311 - it is printed
     parser.add_argument("--mutant", choices=sorted(MUTANTS), default="")
     parser.add_argument(
-        "--spread", type=int, help="slots of a tenant; drawn for each round if not given"
+        "--slots-per-tenant", type=int, help="slots of a tenant; drawn for each round if not given"
     )
     parser.add_argument(
         "--local-bytes", type=int, help="of local memory; drawn for each round if not given"
@@ -87,7 +87,9 @@ def _round(chosen: argparse.Namespace, number: int) -> Options:
         threads=chosen.threads,
         mutant=chosen.mutant,
         faults=faults,
-        spread=draw.choice((1, 4)) if chosen.spread is None else chosen.spread,
+        slots_per_tenant=draw.choice((1, 4))
+        if chosen.slots_per_tenant is None
+        else chosen.slots_per_tenant,
         local_bytes=draw.choice((0, 50_000)) if chosen.local_bytes is None else chosen.local_bytes,
         latency=draw.choice((0.03, 0.1, 0.3)),
     )

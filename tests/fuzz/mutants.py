@@ -28,7 +28,7 @@ from strawberry_response_cache.core._port import (
     Stored,
 )
 from strawberry_response_cache.core._redis import async_link, sync_link
-from strawberry_response_cache.core._redis.listening import Pulse
+from strawberry_response_cache.core._redis.subscriber import Heartbeat
 from strawberry_response_cache.core._remember.generating import Generating
 from tests.fuzz.options import Fault
 
@@ -263,14 +263,14 @@ def deaf_to_news(struck: Struck) -> None:
 
 def trusts_silence(struck: Struck) -> None:
     """Believe local memory although nothing was heard for longer than the lag."""
-    is_live = Pulse.is_live
+    is_live = Heartbeat.is_live
 
-    def damaged(self: Pulse) -> bool:
+    def damaged(self: Heartbeat) -> bool:
         if not is_live(self):
             struck()
         return True
 
-    _patch(Pulse, "is_live", damaged)
+    _patch(Heartbeat, "is_live", damaged)
 
 
 _LOCALLY: Final = {"local_bytes": 1_000_000}
@@ -286,7 +286,10 @@ MUTANTS: Final[dict[str, Mutant]] = {
         Mutant(forget_leaves_the_lease, {"purge_kinds": ("key",)}),
         Mutant(stale_entries_outlive_purges, {"ttls": (0.03,), "stales": (5,)}),
         # Only a purge of tags has several slots to go through, and only single values are made of others.
-        Mutant(second_pass_left_out, {"spread": 4, "purge_kinds": ("tags",), "batch_share": 0.0}),
+        Mutant(
+            second_pass_left_out,
+            {"slots_per_tenant": 4, "purge_kinds": ("tags",), "batch_share": 0.0},
+        ),
         Mutant(run_id_ignored, {"faults": (Fault.RESTART,)}),
         Mutant(lookups_shared_after_they_were_sent),
         Mutant(tags_of_parts_left_out),

@@ -54,7 +54,7 @@ class Options:
     """Whether some generators are made of other cached values."""
     parts_without_ttl: bool = True
     """Whether such parts have a ttl of 0, sometimes."""
-    spread: int = 1
+    slots_per_tenant: int = 1
     local_bytes: int = 0
     local_max_lag: float = 0.3
 
@@ -86,7 +86,7 @@ class Options:
             "invalidate_deadline": self.connect_deadline,
             "max_connections": self.max_connections,
             "breaker_failures": self.breaker_failures,
-            "spread": self.spread,
+            "slots_per_tenant": self.slots_per_tenant,
             "local_bytes": self.local_bytes,
             "local_max_lag": self.local_max_lag,
         }

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from strawberry_response_cache.core import ResponseCache
-from strawberry_response_cache.core._redis.listening import Pulse
+from strawberry_response_cache.core._redis.subscriber import Heartbeat
 from tests.fuzz import checker as kinds
 from tests.fuzz.behaviour import Asking, Purging
 from tests.fuzz.caller import Caller
@@ -96,13 +96,13 @@ def _complaints(checker: Checker) -> Iterator[None]:
 
 def _count_lost_news(checker: Checker) -> None:
     """Count the subscriptions that were given up: on a machine that pauses, each brings a connection."""
-    ends = Pulse.ends
+    ends = Heartbeat.ends
 
-    def counted(self: Pulse, error: BaseException) -> None:
+    def counted(self: Heartbeat, error: BaseException) -> None:
         checker.counted[LOST_NEWS] += 1
         ends(self, error)
 
-    Pulse.ends = counted  # type: ignore[method-assign] # spied on, for as long as this process lives
+    Heartbeat.ends = counted  # type: ignore[method-assign] # spied on, for as long as this process lives
 
 
 async def _work(

@@ -85,17 +85,17 @@ async def test_only_the_selected_operation_and_its_fragments_count(ledger: Ledge
         ("@include(if: $yes)", "bypass"),
     ],
 )
-@pytest.mark.parametrize("shape", ["field", "inline", "spread"])
+@pytest.mark.parametrize("shape", ["field", "inline", "slots_per_tenant"])
 async def test_skip_and_include_count_as_the_variables_decide(
     ledger: Ledger, condition: str, expected: str, shape: str
 ) -> None:
     left_out = {
         "field": f"unannotated {condition}",
         "inline": f"... {condition} {{ unannotated }}",
-        "spread": f"...F {condition}",
+        "slots_per_tenant": f"...F {condition}",
     }[shape]
     declared = "($yes: Boolean = true)" if "$yes" in condition else ""
-    fragment = "fragment F on Query { unannotated }" if shape == "spread" else ""
+    fragment = "fragment F on Query { unannotated }" if shape == "slots_per_tenant" else ""
     query = f"query Q{declared} {{ accounts {{ id }} {left_out} }} {fragment}"
     result = await ledger.ask(query)
     assert result.errors is None

@@ -139,7 +139,7 @@ async def test_joiners_of_other_sessions_get_their_own_answer(
 async def test_spread_over_slots_the_answer_lies_beside_its_marker(
     new_cache: Callable[..., ResponseCache], valkey_url: str
 ) -> None:
-    desk = Desk([new_cache(valkey_url, spread=4)])
+    desk = Desk([new_cache(valkey_url, slots_per_tenant=4)])
     for number in range(8):
         query = f"{{ document(number: {number}) }}"
         assert [status(await desk.ask("alice", query)) for _ in range(2)] == ["miss", "hit"]

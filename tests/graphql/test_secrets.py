@@ -46,6 +46,6 @@ async def test_no_repr_tells_a_secret(memory_cache: ResponseCache, face: str) ->
         assert result.errors is None
     look(None)  # type: ignore[arg-type] # it reads nothing of it
     kinds = {text.partition("(")[0] for text in shown}
-    assert {"Admitted", "CacheIdentity", "EntryKeys", "Flight"} <= kinds, kinds
+    assert {"CacheRequest", "CacheIdentity", "EntryKeys", "Flight"} <= kinds, kinds
     told = [text for text in shown if any(secret in text for secret in SECRETS)]
     assert not told, told[:3]

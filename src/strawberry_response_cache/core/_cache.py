@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Self, TypeVar, cast, overload
 from uuid import UUID
 
+from strawberry_response_cache.core._batch_keys import Wanted
 from strawberry_response_cache.core._cached import (
     FROM_ANNOTATION,
     NOT_GIVEN,
@@ -25,7 +26,6 @@ from strawberry_response_cache.core._response import CacheDetail, CachedResponse
 from strawberry_response_cache.core._runs import Runs
 from strawberry_response_cache.core._settings import CacheSettings
 from strawberry_response_cache.core._value import ValueRecipe, awaited, not_callable, plain
-from strawberry_response_cache.core._wanted import Wanted
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -77,7 +77,7 @@ class ResponseCache:
             msg = f"settings is {_named(settings)}; pass CacheSettings(...)."
             raise CacheConfigurationError(msg)
         chosen = settings or CacheSettings()
-        self._keyspace = Keyspace(prefix, spread=chosen.spread)
+        self._keyspace = Keyspace(prefix, slots_per_tenant=chosen.slots_per_tenant)
         self._engine = Engine(redis, self._keyspace, chosen, Guarded(_observer_for(telemetry)))
         self._subject = Subject(prefix)
         self._purges = Purges(self._engine, self._keyspace, self._subject)
@@ -169,13 +169,13 @@ class ResponseCache:
             memory = self._runs.memory()
             if memory is not None and (hit := local_hit(memory, keys, as_type)) is not None:
                 return hit
-        recipe = self._recipe(ttl, as_type, stale, tags, cacheable)
-        if recipe.ttl_ms == 0:
+        serializer = self._serializer(ttl, as_type, stale, tags, cacheable)
+        if serializer.ttl_ms == 0:
             value = await awaited(generator)
             note_unfit_part(keys)
             return CachedResponse(value, CacheStatus.BYPASS, CacheDetail.TTL_ZERO)
         return await self._runs.run(
-            keys, recipe, lambda: awaited(generator), self._subject, in_background=background
+            keys, serializer, lambda: awaited(generator), self._subject, in_background=background
         )
 
     def remember_sync(
@@ -221,13 +221,13 @@ class ResponseCache:
             memory = self._runs.memory_sync()
             if memory is not None and (hit := local_hit(memory, keys, as_type)) is not None:
                 return hit
-        recipe = self._recipe(ttl, as_type, stale, tags, cacheable)
-        if recipe.ttl_ms == 0:
+        serializer = self._serializer(ttl, as_type, stale, tags, cacheable)
+        if serializer.ttl_ms == 0:
             value = plain(generator)
             note_unfit_part(keys)
             return CachedResponse(value, CacheStatus.BYPASS, CacheDetail.TTL_ZERO)
         return self._runs.run_sync(
-            keys, recipe, lambda: plain(generator), self._subject, in_background=background
+            keys, serializer, lambda: plain(generator), self._subject, in_background=background
         )
 
     async def remember_many(
@@ -285,14 +285,14 @@ class ResponseCache:
         """
         if not callable(load_many):
             raise not_callable(load_many, "remember_many(keys, ttl, load_many)", "load_many")
-        recipe = self._recipe(ttl, as_type, stale, tags, cacheable)
+        serializer = self._serializer(ttl, as_type, stale, tags, cacheable)
         wanted = Wanted(keys, key, self._keyspace)
-        if recipe.ttl_ms == 0:
+        if serializer.ttl_ms == 0:
             note_unfit_part(*wanted.entries)
             return wanted.in_order(await wanted.load(load_many, range(len(wanted.entries))))
         results = await self._runs.run_many(
             wanted.entries,
-            recipe,
+            serializer,
             lambda positions: wanted.load(load_many, positions),
             self._subject,
         )
@@ -329,20 +329,20 @@ class ResponseCache:
         """
         if not callable(load_many):
             raise not_callable(load_many, "remember_many(keys, ttl, load_many)", "load_many")
-        recipe = self._recipe(ttl, as_type, stale, tags, cacheable)
+        serializer = self._serializer(ttl, as_type, stale, tags, cacheable)
         wanted = Wanted(keys, key, self._keyspace)
-        if recipe.ttl_ms == 0:
+        if serializer.ttl_ms == 0:
             note_unfit_part(*wanted.entries)
             return wanted.in_order(wanted.load_sync(load_many, range(len(wanted.entries))))
         results = self._runs.run_many_sync(
             wanted.entries,
-            recipe,
+            serializer,
             lambda positions: wanted.load_sync(load_many, positions),
             self._subject,
         )
         return wanted.in_order(results)
 
-    def _recipe(
+    def _serializer(
         self,
         ttl: "Duration | Callable[[T], Duration]",
         as_type: object,

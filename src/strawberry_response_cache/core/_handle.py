@@ -16,8 +16,8 @@ from strawberry_response_cache.core._redis.async_transport import (
     AsyncServer,
     AsyncTransport,
 )
+from strawberry_response_cache.core._redis.connection_factory import ClusterSource
 from strawberry_response_cache.core._redis.link import LinkSettings
-from strawberry_response_cache.core._redis.sources import ClusterSource
 from strawberry_response_cache.core._redis.sync_transport import (
     SyncCluster,
     SyncServer,

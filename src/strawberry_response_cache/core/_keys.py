@@ -161,12 +161,12 @@ class Keyspace:
     Args:
         prefix: The cache's name: letters, digits and ``_ . : -``.
         tenants: The path of tenants; empty for the cache itself.
-        spread: Over how many cluster slots the tenant's entries go.
+        slots_per_tenant: Over how many cluster slots the tenant's entries go.
     """
 
     prefix: str
     tenants: tuple[str, ...] = field(default=(), repr=False)
-    spread: int = 1
+    slots_per_tenant: int = 1
     tenant_digest: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -189,7 +189,7 @@ class Keyspace:
     @property
     def tag_tables(self) -> tuple[str, ...]:
         """The hashes that hold epoch, clock and tags of this tenant: one for each slot."""
-        return tuple(f"{self._namespace(slot)}:t" for slot in range(self.spread))
+        return tuple(f"{self._namespace(slot)}:t" for slot in range(self.slots_per_tenant))
 
     @property
     def passes(self) -> int:
@@ -198,18 +198,22 @@ class Keyspace:
         After the first pass no part that is read anywhere is old; whatever was recorded from parts
         that were read before it is caught by the second.
         """
-        return 1 if self.spread == 1 else 2
+        return 1 if self.slots_per_tenant == 1 else 2
 
     def _namespace(self, slot: int) -> str:
-        if self.spread == 1:
+        if self.slots_per_tenant == 1:
             return f"{{{self.prefix}:{FORMAT_VERSION}:{self.tenant_digest}}}"
-        spread = f"{slot}/{self.spread}"
-        return f"{{{self.prefix}:{FORMAT_VERSION}:{spread}:{self.tenant_digest}}}"
+        slots_per_tenant = f"{slot}/{self.slots_per_tenant}"
+        return f"{{{self.prefix}:{FORMAT_VERSION}:{slots_per_tenant}:{self.tenant_digest}}}"
 
     def keys(self, key_parts: Sequence[str]) -> EntryKeys:
         """Return the keys of the entry that these parts name."""
         name = digest(key_parts)
-        slot = 0 if self.spread == 1 else int.from_bytes(name[:4].encode(), "big") % self.spread
+        slot = (
+            0
+            if self.slots_per_tenant == 1
+            else int.from_bytes(name[:4].encode(), "big") % self.slots_per_tenant
+        )
         return self._named(name, self._namespace(slot))
 
     def keys_beside(self, key_parts: Sequence[str], other: EntryKeys) -> EntryKeys:
@@ -234,7 +238,7 @@ class Keyspace:
         Raises:
             CacheConfigurationError: If the tenant is neither a string, an int nor a UUID, or empty.
         """
-        return _narrowed(self.prefix, self.tenants, checked_tenant(tenant), self.spread)
+        return _narrowed(self.prefix, self.tenants, checked_tenant(tenant), self.slots_per_tenant)
 
 
 def checked_tenant(tenant: object) -> str:
@@ -350,5 +354,7 @@ def _behind(value: Any) -> object:  # noqa: ANN401 - whatever a caller passed
 
 
 @lru_cache(maxsize=4096)
-def _narrowed(prefix: str, tenants: tuple[str, ...], tenant: str, spread: int) -> Keyspace:
-    return Keyspace(prefix, (*tenants, tenant), spread)
+def _narrowed(
+    prefix: str, tenants: tuple[str, ...], tenant: str, slots_per_tenant: int
+) -> Keyspace:
+    return Keyspace(prefix, (*tenants, tenant), slots_per_tenant)

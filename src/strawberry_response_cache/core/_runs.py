@@ -1,4 +1,4 @@
-"""Runs of one cache or tenant: any client's recipe through memory, flights and the store.
+"""Runs of one cache or tenant: any client's serializer through memory, flights and the store.
 
 `ResponseCache.remember` is one such client; operations and fields of GraphQL are others.
 """
@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from strawberry_response_cache.core._ahead import Ahead
 from strawberry_response_cache.core._drivers.async_driver import AsyncDriver
 from strawberry_response_cache.core._drivers.driving import running_loop
 from strawberry_response_cache.core._drivers.sync_driver import SyncDriver
@@ -16,10 +15,11 @@ from strawberry_response_cache.core._flights import leading
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._observer import Subject
+from strawberry_response_cache.core._prefetched import Prefetched
 from strawberry_response_cache.core._purges import Purges
-from strawberry_response_cache.core._recipe import Recipe
 from strawberry_response_cache.core._remember import Limits, Remember
 from strawberry_response_cache.core._response import CachedResponse
+from strawberry_response_cache.core._serializer import Serializer
 
 T = TypeVar("T")
 
@@ -55,33 +55,33 @@ class Runs:
     async def run(
         self,
         keys: EntryKeys,
-        recipe: Recipe[T],
+        serializer: Serializer[T],
         generator: Callable[[], Awaitable[T]],
         subject: Subject,
         *,
         in_background: bool = False,
-        ahead: Ahead | None = None,
+        prefetched: Prefetched | None = None,
     ) -> CachedResponse[T]:
         """Obtain a value.
 
         Args:
             keys: Of its entry.
-            recipe: Both directions between value and bytes.
+            serializer: Both directions between value and bytes.
             generator: Makes the value, in the caller's own task.
             subject: On whose behalf.
             in_background: Whether a refresh may run beside the caller.
-            ahead: What was looked up ahead for the run that this is a part of.
+            prefetched: What was looked up ahead for the run that this is a part of.
         """
         driver = self._engine.async_driver()
         is_pending = await self._purges.are_pending()
         remember = self._remember(
             keys,
-            recipe,
+            serializer,
             driver,
             self._engine.limits,
             in_background=in_background,
             is_pending=is_pending,
-            ahead=ahead,
+            prefetched=prefetched,
             subject=subject,
         )
         return await driver.run(remember.flow(), generator, subject)
@@ -89,23 +89,23 @@ class Runs:
     def run_sync(
         self,
         keys: EntryKeys,
-        recipe: Recipe[T],
+        serializer: Serializer[T],
         generator: Callable[[], T],
         subject: Subject,
         *,
         in_background: bool = False,
-        ahead: Ahead | None = None,
+        prefetched: Prefetched | None = None,
     ) -> CachedResponse[T]:
         """Obtain a value; the twin of `run`."""
         driver = self._engine.sync_driver()
         remember = self._remember(
             keys,
-            recipe,
+            serializer,
             driver,
             self._limits_of_threads(),
             in_background=in_background,
             is_pending=self._purges.are_pending_sync(),
-            ahead=ahead,
+            prefetched=prefetched,
             subject=subject,
         )
         return driver.run(remember.flow(), generator, subject)
@@ -113,7 +113,7 @@ class Runs:
     async def run_many(
         self,
         keys: Sequence[EntryKeys],
-        recipe: Recipe[T],
+        serializer: Serializer[T],
         load: Callable[[list[int]], Awaitable[Sequence[T | Exception]]],
         subject: Subject,
     ) -> Mapping[int, T | Exception]:
@@ -121,7 +121,7 @@ class Runs:
 
         Args:
             keys: Of their entries, each once.
-            recipe: Both directions between one value and bytes.
+            serializer: Both directions between one value and bytes.
             load: Makes the values at these positions of ``keys``.
             subject: On whose behalf.
         """
@@ -129,7 +129,12 @@ class Runs:
         is_pending = await self._purges.are_pending()
         flows = [
             self._remember(
-                each, recipe, driver, self._engine.limits, is_pending=is_pending, subject=subject
+                each,
+                serializer,
+                driver,
+                self._engine.limits,
+                is_pending=is_pending,
+                subject=subject,
             ).flow()
             for each in keys
         ]
@@ -138,7 +143,7 @@ class Runs:
     def run_many_sync(
         self,
         keys: Sequence[EntryKeys],
-        recipe: Recipe[T],
+        serializer: Serializer[T],
         load: Callable[[list[int]], Sequence[T | Exception]],
         subject: Subject,
     ) -> Mapping[int, T | Exception]:
@@ -148,7 +153,7 @@ class Runs:
         is_pending = self._purges.are_pending_sync()
         flows = [
             self._remember(
-                each, recipe, driver, limits, is_pending=is_pending, subject=subject
+                each, serializer, driver, limits, is_pending=is_pending, subject=subject
             ).flow()
             for each in keys
         ]
@@ -156,40 +161,40 @@ class Runs:
 
     # -- Looking ahead ---------------------------------------------------------------------------------
 
-    async def look_ahead(
-        self, ahead: Ahead, keys: Sequence[EntryKeys], subject: Subject, *, first: bool
+    async def prefetch(
+        self, prefetched: Prefetched, keys: Sequence[EntryKeys], subject: Subject, *, first: bool
     ) -> None:
         """Find fresh entries for what will come for them, in one round trip.
 
         Args:
-            ahead: Where to leave them.
+            prefetched: Where to leave them.
             keys: Theirs. Their leases are not asked for: some would be held while waiting for others.
             subject: On whose behalf.
             first: Whether this is the moment before anything is read; its clock is noted as well.
         """
-        if ahead.is_down or await self._purges.are_pending():
+        if prefetched.is_down or await self._purges.are_pending():
             if first:
-                ahead.begin_blindly(self._keyspace)
+                prefetched.begin_blindly(self._keyspace)
         else:
             driver = self._engine.async_driver()
-            effects = ahead.effects(keys, self._engine.limits, self._keyspace, first=first)
+            effects = prefetched.effects(keys, self._engine.limits, self._keyspace, first=first)
             while effects:
                 answers = await driver.ask_all(effects, subject)
-                effects = ahead.take(effects, answers, self._keyspace)
+                effects = prefetched.take(effects, answers, self._keyspace)
 
-    def look_ahead_sync(
-        self, ahead: Ahead, keys: Sequence[EntryKeys], subject: Subject, *, first: bool
+    def prefetch_sync(
+        self, prefetched: Prefetched, keys: Sequence[EntryKeys], subject: Subject, *, first: bool
     ) -> None:
-        """Find fresh entries for what will come for them; the twin of `look_ahead`."""
-        if ahead.is_down or self._purges.are_pending_sync():
+        """Find fresh entries for what will come for them; the twin of `prefetch`."""
+        if prefetched.is_down or self._purges.are_pending_sync():
             if first:
-                ahead.begin_blindly(self._keyspace)
+                prefetched.begin_blindly(self._keyspace)
         else:
             driver = self._engine.sync_driver()
-            effects = ahead.effects(keys, self._engine.limits, self._keyspace, first=first)
+            effects = prefetched.effects(keys, self._engine.limits, self._keyspace, first=first)
             while effects:
                 answers = driver.ask_all(effects, subject)
-                effects = ahead.take(effects, answers, self._keyspace)
+                effects = prefetched.take(effects, answers, self._keyspace)
 
     # -- The algorithm, told what it needs --------------------------------------------------------------
 
@@ -201,31 +206,31 @@ class Runs:
     def _remember(
         self,
         keys: EntryKeys,
-        recipe: Recipe[T],
+        serializer: Serializer[T],
         driver: AsyncDriver | SyncDriver,
         limits: Limits,
         *,
         in_background: bool = False,
         is_pending: bool,
-        ahead: Ahead | None = None,
+        prefetched: Prefetched | None = None,
         subject: Subject,
     ) -> Remember[T]:
         within = leading.get()
-        if ahead is not None:
+        if prefetched is not None:
             # What it collects is what others read, and not what is answered from here.
-            within = tuple(flight for flight in within if flight is not ahead.collector)
+            within = tuple(flight for flight in within if flight is not prefetched.collector)
         # Clocks of two slots do not compare: there, what is made of parts takes them from Redis.
-        memory = None if within and self._keyspace.spread > 1 else driver.memory
+        memory = None if within and self._keyspace.slots_per_tenant > 1 else driver.memory
         return Remember(
             keys,
-            recipe,
+            serializer,
             driver.flights,
             limits,
             within,
             memory,
             in_background,
             is_pending,
-            None if ahead is None else ahead.pop(keys),
-            None if ahead is None else ahead.collector.parts,
+            None if prefetched is None else prefetched.pop(keys),
+            None if prefetched is None else prefetched.collector.parts,
             subject,
         )

@@ -99,7 +99,7 @@ class CacheSettings(BaseModel):
     max_queued_purges: int = Field(default=10_000, ge=0, le=10_000_000)
     """Tags of queued purges that are remembered while Redis is away; beyond it, all entries go."""
 
-    spread: int = Field(default=1, ge=1, le=64)
+    slots_per_tenant: int = Field(default=1, ge=1, le=64)
     """Slots of a cluster over which one tenant's entries go. A purge costs two scripts a slot. Every
     process says the same: the number is part of each key."""
 

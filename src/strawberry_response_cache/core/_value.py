@@ -12,8 +12,8 @@ from strawberry_response_cache.core._duration import Duration, milliseconds
 from strawberry_response_cache.core._entry import NO_META, PRIVATE, Recording
 from strawberry_response_cache.core._errors import CacheSerializationError
 from strawberry_response_cache.core._keys import checked_strings, is_function, tag_digests
-from strawberry_response_cache.core._recipe import NotStored
 from strawberry_response_cache.core._response import CacheDetail
+from strawberry_response_cache.core._serializer import NotStored
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ TAGS_EXAMPLE = '["Book", "Book:42"]'
 
 
 class ValueRecipe(Generic[T]):
-    """The recipe of `remember`; its arguments, checked before anything runs.
+    """The serializer of `remember`; its arguments, checked before anything runs.
 
     Attributes:
         ttl_ms: The ttl; None if it is a function of the value.

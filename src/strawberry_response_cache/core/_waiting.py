@@ -34,7 +34,7 @@ class Watch:
             self._flight = None
 
 
-class Patience:
+class Backoff:
     """Growing pauses, each shortened by up to a half, until the budget is spent."""
 
     __slots__ = ("_jitter", "_pause", "left")

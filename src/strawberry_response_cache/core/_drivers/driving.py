@@ -10,7 +10,6 @@ from functools import partial
 from typing import Final, TypeVar
 
 from strawberry_response_cache.core._memory import Memory
-from strawberry_response_cache.core._news import hear
 from strawberry_response_cache.core._observer import LookedUp, Observer, PutIn, Subject
 from strawberry_response_cache.core._port import (
     Commit,
@@ -23,7 +22,8 @@ from strawberry_response_cache.core._port import (
     Trouble,
     Unavailable,
 )
-from strawberry_response_cache.core._redis.listening import Listening
+from strawberry_response_cache.core._pub_sub import hear
+from strawberry_response_cache.core._redis.subscriber import Subscription
 from strawberry_response_cache.core._requests import Generate
 
 R = TypeVar("R")
@@ -112,7 +112,7 @@ def new_memory(settings: DriverSettings, is_trusted: Callable[[], bool]) -> Memo
 
 def listening(
     settings: DriverSettings, memory: Memory | None, wake: Callable[[str], None]
-) -> Listening:
+) -> Subscription:
     """Return what to listen to, and who is told.
 
     Args:
@@ -125,7 +125,7 @@ def listening(
         if memory is not None:
             memory.forget_everything()
 
-    return Listening(
+    return Subscription(
         settings.channel,
         settings.listening_interval,
         settings.local_max_lag,

@@ -16,9 +16,13 @@ from redis.exceptions import RedisError
 
 from strawberry_response_cache.core._errors import CacheConfigurationError
 from strawberry_response_cache.core._keys import unwrapped
-from strawberry_response_cache.core._redis.sources import ClusterSource, Source, never_again
+from strawberry_response_cache.core._redis.connection_factory import (
+    ClusterSource,
+    ConnectionFactory,
+    never_again,
+)
 
-AnySource: TypeAlias = Source | ClusterSource
+AnySource: TypeAlias = ConnectionFactory | ClusterSource
 
 SCHEMES: Final = (
     "redis://",
@@ -86,7 +90,7 @@ def address_of_url(url: object) -> Address:
 
         def of_cluster(asynchronous: bool) -> ClusterSource:  # noqa: FBT001 - as Address has it
             source = template.source(asynchronous)
-            assert isinstance(source, Source)
+            assert isinstance(source, ConnectionFactory)
             return ClusterSource(source, hosts)
 
         return Address(shown, places, of_cluster)
@@ -174,17 +178,17 @@ def _of_one_server(scheme: str, url: str) -> Address:
         place = f"{_bracketed(parts.hostname or 'localhost')}:{parts.port or 6379}"
         shown = f"{scheme}://{place}"
 
-    def source(asynchronous: bool) -> Source:  # noqa: FBT001 - as Address has it
+    def source(asynchronous: bool) -> ConnectionFactory:  # noqa: FBT001 - as Address has it
         pool = redis.asyncio.ConnectionPool if asynchronous else redis.ConnectionPool
-        return Source.of_pool(pool.from_url(url))
+        return ConnectionFactory.of_pool(pool.from_url(url))
 
     return Address(shown, place, source)
 
 
 def _through_sentinel(
     hosts: tuple[tuple[str, int], ...], service: str, url: str
-) -> Callable[[bool], Source]:
-    def source(asynchronous: bool) -> Source:  # noqa: FBT001 - as Address has it
+) -> Callable[[bool], ConnectionFactory]:
+    def source(asynchronous: bool) -> ConnectionFactory:  # noqa: FBT001 - as Address has it
         options = dict(redis.ConnectionPool.from_url(url).connection_kwargs)
         del options["host"]
         options.pop("port", None)
@@ -197,7 +201,7 @@ def _through_sentinel(
         kind: Any = redis.asyncio.sentinel.Sentinel if asynchronous else redis.sentinel.Sentinel
         sentinel = kind(list(hosts), sentinel_kwargs=login | secure, **secure)
         pool = sentinel.master_for(service, **options, **secure).connection_pool
-        return replace(Source.of_pool(pool), guides=sentinel.sentinels)
+        return replace(ConnectionFactory.of_pool(pool), guides=sentinel.sentinels)
 
     return source
 
@@ -205,19 +209,21 @@ def _through_sentinel(
 def _source_of(client: Any, is_async: bool) -> AnySource:  # noqa: ANN401, FBT001 - of any kind
     """Return how a client of the caller's reaches its server, or the nodes of its cluster."""
     if isinstance(client, redis.Redis | redis.asyncio.Redis):
-        return Source.of_pool(client.connection_pool)
+        return ConnectionFactory.of_pool(client.connection_pool)
     options = dict(client.get_connection_kwargs())
     nodes = [(node.host, int(node.port)) for node in client.nodes_manager.startup_nodes.values()]
     if is_async:
         kind = options.pop("connection_class", redis.asyncio.Connection)
         for name in _OF_NODES:
             options.pop(name, None)
-        template = Source(kind, options, client)
+        template = ConnectionFactory(kind, options, client)
     else:
         options.pop("host", None)
         options.pop("port", None)
         host, port = nodes[0]
-        template = Source.of_pool(redis.Redis(host=host, port=port, **options).connection_pool)
+        template = ConnectionFactory.of_pool(
+            redis.Redis(host=host, port=port, **options).connection_pool
+        )
     return ClusterSource(template, tuple(nodes), client.nodes_manager.remap_host_port)
 
 
@@ -231,9 +237,9 @@ def _in_memory() -> Address:
         raise CacheConfigurationError(msg) from None
     server = fakeredis.FakeServer()
 
-    def source(asynchronous: bool) -> Source:  # noqa: FBT001 - as Address has it
+    def source(asynchronous: bool) -> ConnectionFactory:  # noqa: FBT001 - as Address has it
         kind = fakeredis.FakeAsyncRedis if asynchronous else fakeredis.FakeRedis
-        return Source.of_pool(kind(server=server).connection_pool)
+        return ConnectionFactory.of_pool(kind(server=server).connection_pool)
 
     return Address("memory://", "memory://", source)
 

@@ -5,8 +5,8 @@ import contextvars
 from collections.abc import Callable, Iterable
 
 from strawberry_response_cache.core._redis.async_connection import hang_up
-from strawberry_response_cache.core._redis.listening import Listening, Pulse
-from strawberry_response_cache.core._redis.sources import Source
+from strawberry_response_cache.core._redis.connection_factory import ConnectionFactory
+from strawberry_response_cache.core._redis.subscriber import Heartbeat, Subscription
 
 
 class AsyncBackplane:
@@ -17,10 +17,12 @@ class AsyncBackplane:
         listening: What to listen to, and who is told.
     """
 
-    def __init__(self, sources: Callable[[], Iterable[Source]], listening: Listening) -> None:
+    def __init__(
+        self, sources: Callable[[], Iterable[ConnectionFactory]], listening: Subscription
+    ) -> None:
         self._sources = sources
         self._listening = listening
-        self._pulses: dict[str, Pulse] = {}
+        self._pulses: dict[str, Heartbeat] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._keeper: asyncio.Task[None] | None = None
         self._is_retired = False
@@ -50,7 +52,7 @@ class AsyncBackplane:
                     self._tasks.pop(place).cancel()
                     del self._pulses[place]
                 for place in sources.keys() - self._tasks.keys():
-                    pulse = self._pulses[place] = Pulse(self._listening, sources[place].shown)
+                    pulse = self._pulses[place] = Heartbeat(self._listening, sources[place].shown)
                     listen = self._listen(sources[place], pulse)
                     self._tasks[place] = asyncio.get_running_loop().create_task(listen)
                 await asyncio.sleep(self._listening.interval)
@@ -62,7 +64,7 @@ class AsyncBackplane:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _listen(self, source: Source, pulse: Pulse) -> None:
+    async def _listen(self, source: ConnectionFactory, pulse: Heartbeat) -> None:
         while True:
             try:
                 await self._subscribe(source, pulse)
@@ -70,7 +72,7 @@ class AsyncBackplane:
                 pulse.ends(error)
             await asyncio.sleep(self._listening.interval)
 
-    async def _subscribe(self, source: Source, pulse: Pulse) -> None:
+    async def _subscribe(self, source: ConnectionFactory, pulse: Heartbeat) -> None:
         deadline = source.deadline(self._listening.connect_deadline)
         raw = source.open(asynchronous=True, timeout=None, connect_timeout=deadline)
         try:

@@ -17,6 +17,7 @@ from strawberry_response_cache.core._redis.async_connection import (
     taken_over,
 )
 from strawberry_response_cache.core._redis.breaker import Breaker, BreakerOpenError
+from strawberry_response_cache.core._redis.connection_factory import ConnectionFactory
 from strawberry_response_cache.core._redis.link import (
     LinkSettings,
     has_errors,
@@ -24,7 +25,6 @@ from strawberry_response_cache.core._redis.link import (
     not_sent,
     run_id_of,
 )
-from strawberry_response_cache.core._redis.sources import Source
 from strawberry_response_cache.core._redis.tasks import started
 from strawberry_response_cache.core._redis.wire import split, unknown_scripts
 
@@ -101,7 +101,7 @@ class AsyncLink:
         settings: Deadlines and limits.
     """
 
-    def __init__(self, source: Source, settings: LinkSettings) -> None:
+    def __init__(self, source: ConnectionFactory, settings: LinkSettings) -> None:
         self._source = source
         self._settings = settings
         self._breaker = Breaker(

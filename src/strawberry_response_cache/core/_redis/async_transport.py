@@ -10,6 +10,10 @@ from redis.exceptions import ClusterDownError
 
 from strawberry_response_cache.core._port import Call, Effect
 from strawberry_response_cache.core._redis.async_link import Ask, AsyncLink, Then
+from strawberry_response_cache.core._redis.connection_factory import (
+    ClusterSource,
+    ConnectionFactory,
+)
 from strawberry_response_cache.core._redis.link import LinkSettings
 from strawberry_response_cache.core._redis.routes import (
     asking,
@@ -18,7 +22,6 @@ from strawberry_response_cache.core._redis.routes import (
     without_asking,
 )
 from strawberry_response_cache.core._redis.slots import CLUSTER_SLOTS, Node, SlotMap, candidates
-from strawberry_response_cache.core._redis.sources import ClusterSource, Source
 
 R = TypeVar("R")
 
@@ -47,7 +50,7 @@ class AsyncTransport(Protocol):
         """
         ...
 
-    def sources(self) -> Iterable[Source]:
+    def sources(self) -> Iterable[ConnectionFactory]:
         """Return how to reach each server in use."""
         ...
 
@@ -72,7 +75,7 @@ class AsyncServer:
         settings: Deadlines and limits.
     """
 
-    def __init__(self, source: Source, settings: LinkSettings) -> None:
+    def __init__(self, source: ConnectionFactory, settings: LinkSettings) -> None:
         self._source = source
         self._link = AsyncLink(source, settings)
         self.users = 0
@@ -83,7 +86,7 @@ class AsyncServer:
         """Ask for an effect; see `AsyncTransport`."""
         return self._link.ask(effect.calls(), partial(_tell, effect, then), deadline=deadline)
 
-    def sources(self) -> Iterable[Source]:
+    def sources(self) -> Iterable[ConnectionFactory]:
         """Return how to reach the server."""
         return (self._source,)
 
@@ -216,7 +219,7 @@ class AsyncCluster:
                 else:
                     self._send(parcel)
 
-    def sources(self) -> Iterable[Source]:
+    def sources(self) -> Iterable[ConnectionFactory]:
         """Return how to reach each primary that is known."""
         return [self._source.template.at(*node) for node in self._slots.primaries()]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from strawberry_response_cache.core._redis.listening import Listening, Pulse
-from strawberry_response_cache.core._redis.sources import Source
+from strawberry_response_cache.core._redis.connection_factory import ConnectionFactory
+from strawberry_response_cache.core._redis.subscriber import Heartbeat, Subscription
 
 
 class SyncBackplane:
@@ -20,11 +20,13 @@ class SyncBackplane:
         listening: What to listen to, and who is told.
     """
 
-    def __init__(self, sources: Callable[[], Iterable[Source]], listening: Listening) -> None:
+    def __init__(
+        self, sources: Callable[[], Iterable[ConnectionFactory]], listening: Subscription
+    ) -> None:
         self._sources = sources
         self._listening = listening
         self._lock = threading.Lock()
-        self._pulses: dict[str, Pulse] = {}
+        self._pulses: dict[str, Heartbeat] = {}
         self._ends: dict[str, threading.Event] = {}
         self._end: threading.Event | None = None
         self._is_retired = False
@@ -62,7 +64,7 @@ class SyncBackplane:
                 self._ends.pop(place).set()
                 del self._pulses[place]
             for place in sources.keys() - self._ends.keys():
-                pulse = self._pulses[place] = Pulse(self._listening, sources[place].shown)
+                pulse = self._pulses[place] = Heartbeat(self._listening, sources[place].shown)
                 self._ends[place] = threading.Event()
                 self._run(self._listen, sources[place], pulse, self._ends[place])
             end.wait(self._listening.interval)
@@ -70,7 +72,7 @@ class SyncBackplane:
             listener.set()
         self._pulses.clear()
 
-    def _listen(self, source: Source, pulse: Pulse, end: threading.Event) -> None:
+    def _listen(self, source: ConnectionFactory, pulse: Heartbeat, end: threading.Event) -> None:
         while not end.is_set():
             try:
                 self._subscribe(source, pulse, end)
@@ -79,7 +81,7 @@ class SyncBackplane:
                     pulse.ends(error)
             end.wait(self._listening.interval)
 
-    def _subscribe(self, source: Source, pulse: Pulse, end: threading.Event) -> None:
+    def _subscribe(self, source: ConnectionFactory, pulse: Heartbeat, end: threading.Event) -> None:
         settings = self._listening
         raw = source.open(
             asynchronous=False, timeout=settings.interval, connect_timeout=settings.connect_deadline
@@ -99,7 +101,7 @@ class SyncBackplane:
         finally:
             raw.disconnect()
 
-    def _take(self, raw: Any, pulse: Pulse) -> None:  # noqa: ANN401 - a connection of redis-py
+    def _take(self, raw: Any, pulse: Heartbeat) -> None:  # noqa: ANN401 - a connection of redis-py
         """Take the next message, if one comes within an interval."""
         # The timeout of the socket would not do: that of fakeredis has none.
         if not raw.can_read(timeout=self._listening.interval):

@@ -9,6 +9,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from strawberry_response_cache.core._port import Call, NotAskedError
 from strawberry_response_cache.core._redis.breaker import Breaker, BreakerOpenError
+from strawberry_response_cache.core._redis.connection_factory import ConnectionFactory
+from strawberry_response_cache.core._redis.fair_semaphore import Turns
 from strawberry_response_cache.core._redis.link import (
     LinkSettings,
     has_errors,
@@ -16,9 +18,7 @@ from strawberry_response_cache.core._redis.link import (
     not_sent,
     run_id_of,
 )
-from strawberry_response_cache.core._redis.sources import Source
 from strawberry_response_cache.core._redis.sync_connection import SyncConnection, taken_over
-from strawberry_response_cache.core._redis.turns import Turns
 from strawberry_response_cache.core._redis.watchdog import Watchdog
 from strawberry_response_cache.core._redis.wire import unknown_scripts
 
@@ -38,7 +38,7 @@ class SyncLink:
         settings: Deadlines and limits.
     """
 
-    def __init__(self, source: Source, settings: LinkSettings) -> None:
+    def __init__(self, source: ConnectionFactory, settings: LinkSettings) -> None:
         self._source = source
         self._settings = settings
         self._breaker = Breaker(
@@ -81,11 +81,13 @@ class SyncLink:
             # Whoever waited for a turn while the server failed others has waited long enough.
             elif self._failed_at > came:
                 raise NotAskedError
-            return self._admitted(calls, seconds, urgent=is_urgent)
+            return self._cache_request(calls, seconds, urgent=is_urgent)
         finally:
             turns.end()
 
-    def _admitted(self, calls: Sequence[Call], deadline: float, *, urgent: bool) -> Sequence[Any]:
+    def _cache_request(
+        self, calls: Sequence[Call], deadline: float, *, urgent: bool
+    ) -> Sequence[Any]:
         """Exchange, if the breaker lets it, which is told what comes of it."""
         began = self._breaker.admit(urgent=urgent)
         try:

@@ -7,6 +7,10 @@ from typing import Any, Protocol, TypeVar
 from redis.exceptions import ClusterDownError
 
 from strawberry_response_cache.core._port import Call, Effect
+from strawberry_response_cache.core._redis.connection_factory import (
+    ClusterSource,
+    ConnectionFactory,
+)
 from strawberry_response_cache.core._redis.link import LinkSettings, not_sent
 from strawberry_response_cache.core._redis.routes import (
     asking,
@@ -15,7 +19,6 @@ from strawberry_response_cache.core._redis.routes import (
     without_asking,
 )
 from strawberry_response_cache.core._redis.slots import CLUSTER_SLOTS, Node, SlotMap, candidates
-from strawberry_response_cache.core._redis.sources import ClusterSource, Source
 from strawberry_response_cache.core._redis.sync_link import SyncLink
 from strawberry_response_cache.core._redis.wire import split
 
@@ -41,7 +44,7 @@ class SyncTransport(Protocol):
         """Perform effects in one round trip, one to each server; it never raises."""
         ...
 
-    def sources(self) -> Iterable[Source]:
+    def sources(self) -> Iterable[ConnectionFactory]:
         """Return how to reach each server in use."""
         ...
 
@@ -58,7 +61,7 @@ class SyncServer:
         settings: Deadlines and limits.
     """
 
-    def __init__(self, source: Source, settings: LinkSettings) -> None:
+    def __init__(self, source: ConnectionFactory, settings: LinkSettings) -> None:
         self._source = source
         self._link = SyncLink(source, settings)
         self.users = 0
@@ -79,7 +82,7 @@ class SyncServer:
         except Exception as error:  # noqa: BLE001 - as in perform
             return [effect.unavailable(error) for effect in effects]
 
-    def sources(self) -> Iterable[Source]:
+    def sources(self) -> Iterable[ConnectionFactory]:
         """Return how to reach the server."""
         return (self._source,)
 
@@ -195,7 +198,7 @@ class SyncCluster:
             link = self._links.setdefault(node, made)
         return link
 
-    def sources(self) -> Iterable[Source]:
+    def sources(self) -> Iterable[ConnectionFactory]:
         """Return how to reach each primary that is known."""
         return [self._source.template.at(*node) for node in self._slots.primaries()]
 

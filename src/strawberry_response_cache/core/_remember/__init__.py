@@ -1,7 +1,7 @@
 """The algorithm of `remember`, once, without I/O: a generator that yields what it needs done.
 
 The drivers run it with asyncio or with threads. It is written for any client of the port: what is
-generated, how it becomes bytes, and how bytes become a value again, is the client's `Recipe`.
+generated, how it becomes bytes, and how bytes become a value again, is the client's `Serializer`.
 
 The steps: local memory; join a flight of this process; else look up, judged by the server; else,
 holding the lease, generate in the caller's own task, seal the flight, commit. Whatever fails in the

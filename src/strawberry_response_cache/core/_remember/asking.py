@@ -13,8 +13,8 @@ from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._parts import Part, Parts
 from strawberry_response_cache.core._port import Fresh, Lease, Release, new_token
-from strawberry_response_cache.core._recipe import Recipe
 from strawberry_response_cache.core._requests import Step
+from strawberry_response_cache.core._serializer import Serializer
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ class Asking(Generic[T]):
 
     Attributes:
         keys: The entry's keys.
-        recipe: Both directions between value and bytes.
+        serializer: Both directions between value and bytes.
         flights: The flights to join or to open.
         limits: Lease, waiting and sizes.
         within: The flights whose generators the caller runs in.
@@ -61,7 +61,7 @@ class Asking(Generic[T]):
     """
 
     keys: EntryKeys
-    recipe: Recipe[T]
+    serializer: Serializer[T]
     flights: Flights
     limits: Limits
     within: Leading = ()

@@ -97,7 +97,7 @@ class Finding(Asking[T]):
         return self._serve(self._read(entry, detail), entry)
 
     def _read(self, entry: Entry, detail: CacheDetail) -> CachedResponse[T]:
-        value = self.recipe.read(entry.recording)
+        value = self.serializer.read(entry.recording)
         return CachedResponse(value, CacheStatus.HIT, detail, entry.age, entry.ttl)
 
     def _serve(self, served: CachedResponse[T], entry: Entry) -> CachedResponse[T]:

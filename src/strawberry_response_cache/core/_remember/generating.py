@@ -19,7 +19,6 @@ from strawberry_response_cache.core._port import (
     Unavailable,
     failure,
 )
-from strawberry_response_cache.core._recipe import Diverted, NotStored
 from strawberry_response_cache.core._remember.finding import Finding, Refresh
 from strawberry_response_cache.core._requests import (
     CallerGoneError,
@@ -30,6 +29,7 @@ from strawberry_response_cache.core._requests import (
     Step,
 )
 from strawberry_response_cache.core._response import CacheDetail, CachedResponse, CacheStatus
+from strawberry_response_cache.core._serializer import Diverted, NotStored
 
 T = TypeVar("T")
 
@@ -147,7 +147,7 @@ class Generating(Finding[T]):
         """Turn a value into a recording, with the parts that it was made of."""
         if self.collected is not None:
             flight.parts.add_all(self.collected)
-        answer = self.recipe.record(value, flight.parts.metas)
+        answer = self.serializer.record(value, flight.parts.metas)
         if isinstance(answer, NotStored):
             return answer
         recording = answer.recording if isinstance(answer, Diverted) else answer
@@ -223,7 +223,7 @@ class Generating(Finding[T]):
         """Generate without a lease and without a flight, and store nothing."""
         value = yield Generate(None, self.keys, None)
         if self.within:
-            answer = self.recipe.record(value, frozenset())
+            answer = self.serializer.record(value, frozenset())
             if isinstance(answer, NotStored):
                 self._is_unfit_part()
             else:

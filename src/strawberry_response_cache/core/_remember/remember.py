@@ -16,7 +16,7 @@ from strawberry_response_cache.core._remember.finding import Refresh
 from strawberry_response_cache.core._remember.sharing import Sharing
 from strawberry_response_cache.core._requests import Detach, Flow
 from strawberry_response_cache.core._response import CacheDetail, CachedResponse
-from strawberry_response_cache.core._waiting import Patience, Watch
+from strawberry_response_cache.core._waiting import Backoff, Watch
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ class Remember(Sharing[T]):
             watch.end()
 
     def _obtain(self, watch: Watch) -> Flow[T]:  # noqa: C901, PLR0912 - one loop, one case for each thing that can be found
-        patience = Patience(self.limits.wait_budget, self.jitter)
+        backoff = Backoff(self.limits.wait_budget, self.jitter)
         alone = self.flights.is_marked(self.keys.entry, self.clock())
         rejected: str | None = None
         while True:
@@ -63,11 +63,11 @@ class Remember(Sharing[T]):
                     return (yield from self._generate_alone(CacheDetail.UNCACHEABLE))
                 case Held() if self.flights.is_open(self.keys.entry):
                     continue  # it is a caller of this process
-                case Held() if patience.is_spent:
+                case Held() if backoff.is_spent:
                     watch.end()  # whoever waits for this caller is not to wait for its generator
                     return (yield from self._generate_alone(CacheDetail.WAITED_OUT))
                 case Held():
-                    yield from self._wait_for_release(patience, watch)
+                    yield from self._wait_for_release(backoff, watch)
                 case NoLease():
                     return (yield from self._without_lease(CacheDetail.NO_LEASE))
                 case Unavailable() as failed:

@@ -15,7 +15,7 @@ from strawberry_response_cache.core._flights import (
 from strawberry_response_cache.core._remember.generating import Generating
 from strawberry_response_cache.core._requests import Flow, Join, Pause, Step
 from strawberry_response_cache.core._response import CacheDetail, CachedResponse, CacheStatus
-from strawberry_response_cache.core._waiting import Patience, Watch
+from strawberry_response_cache.core._waiting import Backoff, Watch
 
 T = TypeVar("T")
 
@@ -61,7 +61,7 @@ class Sharing(Generating[T]):
     def _share(self, landed: Landed) -> Flow[T]:
         recording = landed.recording
         try:
-            value = self.recipe.read(recording)
+            value = self.serializer.read(recording)
         except UnreadableEntryError:
             # Its leader gave another type for the same key.
             return (yield from self._generate_alone(CacheDetail.UNCACHEABLE))
@@ -73,25 +73,25 @@ class Sharing(Generating[T]):
         ttl = recording.ttl_ms / 1000
         return CachedResponse(value, CacheStatus.MISS, CacheDetail.JOINED, ttl=ttl)
 
-    def _wait_for_release(self, patience: Patience, watch: Watch) -> Step[None]:
+    def _wait_for_release(self, backoff: Backoff, watch: Watch) -> Step[None]:
         """Wait until it is time to look again, as the one who watches, or for that one."""
         if not watch.is_held:
             try:
                 joined = self.flights.join(self.keys.lease, (), leaseless=True)
             except CrowdedError:
-                patience.spend(patience.left)
+                backoff.spend(backoff.left)
                 return
             if joined is not None:
                 flight, waiter = joined
                 try:
-                    patience.spend((yield Join(waiter, patience.left)))
+                    backoff.spend((yield Join(waiter, backoff.left)))
                 finally:
                     self.flights.leave(flight, waiter, ())
                 return
             watch.begin(self.keys.lease)
-        pause = patience.next_pause()
+        pause = backoff.next_pause()
         waited = yield Pause(pause, self.keys.lease)
-        patience.spend(pause if waited is None else waited)
+        backoff.spend(pause if waited is None else waited)
 
     def _without_lease(self, detail: CacheDetail) -> Flow[T]:
         """Generate without storing, once for all callers of this process that came before.

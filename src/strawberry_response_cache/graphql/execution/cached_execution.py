@@ -13,12 +13,12 @@ from strawberry_response_cache.core import (
     CacheStatus,
     ResponseCache,
 )
-from strawberry_response_cache.core._ahead import Ahead
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._observer import Subject
+from strawberry_response_cache.core._prefetched import Prefetched
 from strawberry_response_cache.graphql._request import RequestContext, at_once
 from strawberry_response_cache.graphql.execution.recorder import Recorder
-from strawberry_response_cache.graphql.execution.serializer import ResponseRecipe, TurnedPrivate
+from strawberry_response_cache.graphql.execution.serializer import ResponseSerializer, TurnedPrivate
 from strawberry_response_cache.graphql.policy.outcome import Outcome, Status
 from strawberry_response_cache.graphql.policy.policy import Policy
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
@@ -32,7 +32,7 @@ _ROUNDING: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Admitted:
+class CacheRequest:
     """What goes through the cache.
 
     Attributes:
@@ -53,7 +53,7 @@ class Admitted:
     subject: Subject
     whole: bool = True
 
-    def of(self, session: str) -> "Admitted":
+    def of(self, session: str) -> "CacheRequest":
         """Return the same for one session, after it turned out to be PRIVATE."""
         return replace(
             self,
@@ -67,7 +67,7 @@ class Admitted:
         return self.cache._keyspace.keys_beside(self.parts(session), self.keys)  # noqa: SLF001 - a client of the port
 
 
-class Passed(NamedTuple):
+class CacheResult(NamedTuple):
     """What came of it.
 
     Attributes:
@@ -81,97 +81,113 @@ class Passed(NamedTuple):
     is_own: bool
 
 
-async def pass_through(
-    admitted: Admitted, request: RequestContext, execute: Execute, ahead: Ahead | None = None
-) -> Passed | Problem:
+async def execute_cached(
+    cache_request: CacheRequest,
+    request: RequestContext,
+    execute: Execute,
+    prefetched: Prefetched | None = None,
+) -> CacheResult | Problem:
     """Answer from the cache, or execute; or say why it is to be executed without the cache.
 
     Args:
-        admitted: What goes through.
+        cache_request: What goes through.
         request: The context of the request.
         execute: Executes it; its result is awaitable.
-        ahead: What the operation looked up ahead, for a field of it.
+        prefetched: What the operation looked up ahead, for a field of it.
     """
     while True:
-        attempt = _Attempt(admitted, request)
+        attempt = _Attempt(cache_request, request)
 
         async def generate(attempt: _Attempt = attempt) -> Any:  # noqa: ANN401 - whatever an executor returns
             await request.ask_session()
             return attempt.made(await execute(attempt.begin()))
 
-        response = await admitted.cache._runs.run(  # noqa: SLF001 - a client of the port
-            admitted.keys, attempt.recipe, generate, admitted.subject, ahead=ahead
+        response = await cache_request.cache._runs.run(  # noqa: SLF001 - a client of the port
+            cache_request.keys,
+            attempt.serializer,
+            generate,
+            cache_request.subject,
+            prefetched=prefetched,
         )
         if not isinstance(response.value, TurnedPrivate):
-            return attempt.passed(response)
+            return attempt.cache_result(response)
         await request.ask_session()
-        found = _for_session(admitted, request)
+        found = _for_session(cache_request, request)
         if isinstance(found, Problem):
             return found
-        admitted = found
+        cache_request = found
 
 
-def pass_through_sync(
-    admitted: Admitted, request: RequestContext, execute: Execute, ahead: Ahead | None = None
-) -> Passed | Problem:
-    """Answer from the cache, or execute; the twin of `pass_through`.
+def execute_cached_sync(
+    cache_request: CacheRequest,
+    request: RequestContext,
+    execute: Execute,
+    prefetched: Prefetched | None = None,
+) -> CacheResult | Problem:
+    """Answer from the cache, or execute; the twin of `execute_cached`.
 
     Args:
-        admitted: What goes through.
+        cache_request: What goes through.
         request: The context of the request.
         execute: Executes it.
-        ahead: As in `pass_through`.
+        prefetched: As in `execute_cached`.
     """
     while True:
-        attempt = _Attempt(admitted, request)
+        attempt = _Attempt(cache_request, request)
 
         def generate(attempt: _Attempt = attempt) -> Any:  # noqa: ANN401 - whatever an executor returns
             at_once(request.ask_session)
             return attempt.made(execute(attempt.begin()))
 
-        response = admitted.cache._runs.run_sync(  # noqa: SLF001 - a client of the port
-            admitted.keys, attempt.recipe, generate, admitted.subject, ahead=ahead
+        response = cache_request.cache._runs.run_sync(  # noqa: SLF001 - a client of the port
+            cache_request.keys,
+            attempt.serializer,
+            generate,
+            cache_request.subject,
+            prefetched=prefetched,
         )
         if not isinstance(response.value, TurnedPrivate):
-            return attempt.passed(response)
+            return attempt.cache_result(response)
         at_once(request.ask_session)
-        found = _for_session(admitted, request)
+        found = _for_session(cache_request, request)
         if isinstance(found, Problem):
             return found
-        admitted = found
+        cache_request = found
 
 
-def _for_session(admitted: Admitted, request: RequestContext) -> Admitted | Problem:
+def _for_session(cache_request: CacheRequest, request: RequestContext) -> CacheRequest | Problem:
     """Return the same for this request's session, after its public entry was a marker."""
     session = request.session()
     if session is None:
         return request.without_session(None)
-    return session if isinstance(session, Problem) else admitted.of(session)
+    return session if isinstance(session, Problem) else cache_request.of(session)
 
 
 class _Attempt:
     """One try: for everyone, or for one session."""
 
-    __slots__ = ("_admitted", "_made", "_request", "_session", "recipe")
+    __slots__ = ("_cache_request", "_made", "_request", "_session", "serializer")
 
-    def __init__(self, admitted: Admitted, request: RequestContext) -> None:
-        self._admitted = admitted
+    def __init__(self, cache_request: CacheRequest, request: RequestContext) -> None:
+        self._cache_request = cache_request
         self._request = request
         self._session: str | None = None
         self._made: object = None
-        self.recipe = ResponseRecipe(
-            admitted.policy,
+        self.serializer = ResponseSerializer(
+            cache_request.policy,
             request,
-            whole=admitted.whole,
-            private=admitted.session is not None,
+            whole=cache_request.whole,
+            private=cache_request.session is not None,
             private_keys=self._private_keys,
-            max_bytes=admitted.cache._engine.settings.max_entry_bytes,  # noqa: SLF001 - a client of the port
+            max_bytes=cache_request.cache._engine.settings.max_entry_bytes,  # noqa: SLF001 - a client of the port
         )
 
     def begin(self) -> Recorder:
         """Begin to record; the session was asked for, since resolvers may turn a response PRIVATE."""
-        recorder = self.recipe.recorder = Recorder(self._request.guard, cache=self._admitted.cache)
-        session = self._request.session() if self._admitted.session is None else None
+        recorder = self.serializer.recorder = Recorder(
+            self._request.guard, cache=self._cache_request.cache
+        )
+        session = self._request.session() if self._cache_request.session is None else None
         self._session = session if isinstance(session, str) else None
         return recorder
 
@@ -181,17 +197,17 @@ class _Attempt:
         return result
 
     def _private_keys(self) -> EntryKeys | None:
-        return None if self._session is None else self._admitted.private_keys(self._session)
+        return None if self._session is None else self._cache_request.private_keys(self._session)
 
-    def passed(self, response: CachedResponse[Any]) -> Passed:
+    def cache_result(self, response: CachedResponse[Any]) -> CacheResult:
         """Return what came of it."""
-        return Passed(
+        return CacheResult(
             response.value, partial(self._outcome, response), response.value is self._made
         )
 
     def _outcome(self, response: CachedResponse[Any]) -> Outcome:
-        recipe = self.recipe
-        scope = "PRIVATE" if recipe.is_private else "PUBLIC"
+        serializer = self.serializer
+        scope = "PRIVATE" if serializer.is_private else "PUBLIC"
         match response.status:
             case CacheStatus.HIT:
                 status: Status = "stale" if response.detail is CacheDetail.STALE else "hit"
@@ -204,17 +220,17 @@ class _Attempt:
                     limited_by=self._limited_by(life) if status == "hit" else None,
                 )
             case CacheStatus.MISS if response.ttl > 0:
-                limited_by = recipe.limited_by or self._limited_by(response.ttl)
+                limited_by = serializer.limited_by or self._limited_by(response.ttl)
                 return Outcome("miss", age=0, ttl=response.ttl, scope=scope, limited_by=limited_by)
             case CacheStatus.MISS:  # it was generated, and could not be stored
                 reason = Reason.of(response.detail) or Reason.CACHE_FAULT
                 return Outcome("miss", reason, reason.advice, age=0, ttl=0, scope=scope)
             case _:
-                reason = recipe.refusal or Reason.of(response.detail) or Reason.CACHE_FAULT
+                reason = serializer.refusal or Reason.of(response.detail) or Reason.CACHE_FAULT
                 return Outcome("bypass", reason, reason.advice)
 
     def _limited_by(self, life: float) -> str | None:
         """Return the field that set a lifetime; None if something shorter did while it was generated."""
-        policy, settings = self._admitted.policy, self._admitted.cache._engine.settings  # noqa: SLF001 - a client of the port
+        policy, settings = self._cache_request.policy, self._cache_request.cache._engine.settings  # noqa: SLF001 - a client of the port
         shortest = (policy.ttl or 0.0) * (1 - settings.jitter) - _ROUNDING
         return policy.limited_by if life >= shortest else None

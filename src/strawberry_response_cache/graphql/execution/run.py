@@ -24,10 +24,10 @@ from strawberry_response_cache.graphql._guard import Execution, Guard, Later
 from strawberry_response_cache.graphql._options import Options
 from strawberry_response_cache.graphql._request import RequestContext, at_once
 from strawberry_response_cache.graphql.execution.cached_execution import (
-    Admitted,
-    Passed,
-    pass_through,
-    pass_through_sync,
+    CacheRequest,
+    CacheResult,
+    execute_cached,
+    execute_cached_sync,
 )
 from strawberry_response_cache.graphql.execution.documents import Preparation
 from strawberry_response_cache.graphql.execution.fields.cached_field import Fields
@@ -128,40 +128,40 @@ class Run:
         self, considered: "_Considered", executor: Executor[Any], execution: Execution
     ) -> Any:  # noqa: ANN401 - a result
         at_once(considered.ask)
-        admitted = self._admit(considered, executor)
-        if isinstance(admitted, Admitted):
-            policy = admitted.policy
+        cache_request = self._admit(considered, executor)
+        if isinstance(cache_request, CacheRequest):
+            policy = cache_request.policy
 
             def watched(recorder: Recorder) -> Any:  # noqa: ANN401 - whatever an executor returns
                 with recorder.recording(executor, policy.never_stored, policy.types):
                     return execution.start()
 
-            passed = pass_through_sync(admitted, considered.request, watched)
-            if isinstance(passed, Passed):
-                self._conclude(passed.outcome())
-                return passed.result
-            admitted = passed
-        self._conclude_without(admitted)
+            cache_result = execute_cached_sync(cache_request, considered.request, watched)
+            if isinstance(cache_result, CacheResult):
+                self._conclude(cache_result.outcome())
+                return cache_result.result
+            cache_request = cache_result
+        self._conclude_without(cache_request)
         return execution.start()
 
     async def _answer_async(
         self, considered: "_Considered", executor: Executor[Any], execution: Execution
     ) -> Any:  # noqa: ANN401 - a result
         await considered.ask()
-        admitted = self._admit(considered, executor)
-        if isinstance(admitted, Admitted):
-            policy = admitted.policy
+        cache_request = self._admit(considered, executor)
+        if isinstance(cache_request, CacheRequest):
+            policy = cache_request.policy
 
             async def watched(recorder: Recorder) -> Any:  # noqa: ANN401 - whatever an executor returns
                 with recorder.recording(executor, policy.never_stored, policy.types):
                     return await execution.run()
 
-            passed = await pass_through(admitted, considered.request, watched)
-            if isinstance(passed, Passed):
-                self._conclude(passed.outcome())
-                return passed.result
-            admitted = passed
-        self._conclude_without(admitted)
+            cache_result = await execute_cached(cache_request, considered.request, watched)
+            if isinstance(cache_result, CacheResult):
+                self._conclude(cache_result.outcome())
+                return cache_result.result
+            cache_request = cache_result
+        self._conclude_without(cache_request)
         return await execution.run()
 
     # -- Mutations -------------------------------------------------------------------------------------
@@ -216,7 +216,9 @@ class Run:
         self, request: RequestContext, executor: Executor[Any]
     ) -> "_Considered | Problem":
         """Return what may be cached, whoever asks; or why nothing may be."""
-        problem = self._off(request, executor) or self._foreign(executor) or self._unkeyed(executor)
+        problem = (
+            self._off(request, executor) or self._custom_code(executor) or self._unkeyed(executor)
+        )
         if problem is not None:
             return problem
         document = cast("DocumentNode", self.context.graphql_document)
@@ -230,29 +232,29 @@ class Run:
             return variant.policy.problem or Problem(Reason.VARIABLES)
         return _Considered(request=request, plan=plan, variant=variant, variables=variables)
 
-    def _admit(self, considered: "_Considered", executor: Executor[Any]) -> Admitted | Problem:
+    def _admit(self, considered: "_Considered", executor: Executor[Any]) -> CacheRequest | Problem:
         """Return an operation's way through the cache, or why it has none; its fields have theirs."""
         request = considered.request
         if (problem := request.problem) is not None:
             return problem
         variant = considered.variant
-        admitted = variant.policy.problem or self._way(considered, executor.operation)
+        cache_request = variant.policy.problem or self._way(considered, executor.operation)
         if variant.watches_fields:
             fields = Fields(
                 considered.plan,
                 variant,
                 request=request,
                 sent=considered.sent,
-                around=variant.policy.life if isinstance(admitted, Admitted) else None,
+                around=variant.policy.life if isinstance(cache_request, CacheRequest) else None,
                 schema=self.context.schema,
             )
             install(fields, executor)
             self._fields = fields.outcomes
-        return admitted
+        return cache_request
 
     def _way(
         self, considered: "_Considered", operation: OperationDefinitionNode
-    ) -> Admitted | Problem:
+    ) -> CacheRequest | Problem:
         request, variant = considered.request, considered.variant
         identity = request.identify(variant.policy)
         if isinstance(identity, Problem):
@@ -266,7 +268,7 @@ class Run:
                 varied=identity.varied,
             )
 
-        return Admitted(
+        return CacheRequest(
             cache=identity.cache,
             keys=identity.cache._keyspace.keys(parts(identity.session)),  # noqa: SLF001 - a client of the port
             policy=variant.policy,
@@ -283,7 +285,7 @@ class Run:
             return Problem(Reason.MISCONFIGURED)
         return request.switched_off()
 
-    def _foreign(self, executor: Executor[Any]) -> Problem | None:
+    def _custom_code(self, executor: Executor[Any]) -> Problem | None:
         """Return a problem if code beside ours may decide per request."""
         trusted = self._options.trusted
         manager = executor.middleware_manager

@@ -13,7 +13,7 @@ from strawberry_response_cache.core._codec import dump, find_inexact
 from strawberry_response_cache.core._duration import milliseconds
 from strawberry_response_cache.core._entry import NO_META, PRIVATE, Recording, UnreadableEntryError
 from strawberry_response_cache.core._keys import EntryKeys, tag_digests
-from strawberry_response_cache.core._recipe import Diverted, NotStored
+from strawberry_response_cache.core._serializer import Diverted, NotStored
 from strawberry_response_cache.graphql._guard import faults
 from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql.execution.recorder import Recorder
@@ -33,7 +33,7 @@ class TurnedPrivate:
 _MARKER: Final = Recording(b"{}", _MARKER_MS, meta=PRIVATE)
 
 
-class ResponseRecipe:
+class ResponseSerializer:
     """Stores the data of a complete result without errors; a hit is a fresh result each time.
 
     Args:

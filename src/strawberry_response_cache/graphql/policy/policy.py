@@ -19,7 +19,7 @@ from graphql import (
 )
 
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
-from strawberry_response_cache.graphql.policy.resolver_kind import Source
+from strawberry_response_cache.graphql.policy.resolver_kind import ResolverKind
 from strawberry_response_cache.graphql.policy.rules import FieldRule, SchemaRules, WrittenAs
 from strawberry_response_cache.graphql.policy.selection import Selected
 
@@ -180,11 +180,11 @@ def demand_of(
     ttl, silent = _ttl(rule, defaults.ttl, is_root=is_root)
     if by_itself:
         private = rule.private or (rule.guarded and not rule.public)
-        return Demand(ttl, rule.stale or 0.0, private, _foreign(rule) or silent)
+        return Demand(ttl, rule.stale or 0.0, private, _custom_code(rule) or silent)
     # A decision of a guard below holds for the session that it was made for.
     private = rule.private or (rule.guarded and not is_root)
     guarded = _guarded(rule, defaults, is_root=is_root)
-    return Demand(ttl, rule.stale or 0.0, private, guarded or _foreign(rule) or silent)
+    return Demand(ttl, rule.stale or 0.0, private, guarded or _custom_code(rule) or silent)
 
 
 def _guarded(rule: FieldRule, defaults: Defaults, *, is_root: bool) -> Problem | None:
@@ -205,13 +205,13 @@ def _guarded(rule: FieldRule, defaults: Defaults, *, is_root: bool) -> Problem |
     return Problem(Reason.GUARDED, rule.coordinate, advice)
 
 
-def _foreign(rule: FieldRule) -> Problem | None:
-    if rule.source is not Source.FOREIGN:
+def _custom_code(rule: FieldRule) -> Problem | None:
+    if rule.source is not ResolverKind.CUSTOM:
         return None
     return Problem(
         Reason.CUSTOM_CODE,
         rule.coordinate,
-        f"{rule.coordinate} runs {rule.foreign_code}, which may decide per request; name its class in "
+        f"{rule.coordinate} runs {rule.custom_code}, which may decide per request; name its class in "
         "trusted_extensions if it does not, or query the field apart.",
     )
 
@@ -224,12 +224,12 @@ def _ttl(
         return None, None
     if default_ttl is not None:
         return _ttl_by_default(rule, default_ttl, is_root=is_root), None
-    opens = rule.hinted or (rule.source is Source.ATTRIBUTE and not is_root)
+    opens = rule.hinted or (rule.source is ResolverKind.ATTRIBUTE and not is_root)
     if not opens:
         # ttl=0 on the type is the stronger word, but this advice is the one that comes first.
         reason = Reason.ROOT_WITHOUT_HINT if is_root else Reason.RESOLVER_WITHOUT_HINT
         return rule.ttl, Problem(reason, rule.coordinate, _hint_to_write(rule, is_root=is_root))
-    if rule.ttl is None and rule.hinted and (is_root or rule.source is not Source.ATTRIBUTE):
+    if rule.ttl is None and rule.hinted and (is_root or rule.source is not ResolverKind.ATTRIBUTE):
         return rule.cap, Problem(
             Reason.WITHOUT_TTL,
             rule.coordinate,

@@ -30,18 +30,18 @@ _HARMLESS_EXTENSIONS: Final = frozenset(
 _RELAY_TYPES: Final = "strawberry.relay.types"
 
 
-class Source(Enum):
+class ResolverKind(Enum):
     """Where the value of a field comes from."""
 
     ATTRIBUTE = auto()
     """An attribute of its parent."""
     RESOLVER = auto()
     """A resolver of its own."""
-    FOREIGN = auto()
+    CUSTOM = auto()
     """Through code that may decide per request, or that is not Strawberry's at all."""
 
 
-class Sources:
+class ResolverKinds:
     """Where the values of one schema's fields come from.
 
     Args:
@@ -61,26 +61,28 @@ class Sources:
         self._harmless = _HARMLESS_EXTENSIONS | trusted
         self._converts_exceptions = converts_exceptions
 
-    def of(self, parent: GraphQLObjectType, graphql_field: GraphQLField, field: object) -> Source:
+    def of(
+        self, parent: GraphQLObjectType, graphql_field: GraphQLField, field: object
+    ) -> ResolverKind:
         """Return where a field's value comes from; what is not recognised is foreign."""
         named = get_named_type(graphql_field.type)
-        if not isinstance(field, StrawberryField) or self.foreign_code(graphql_field, field):
-            return Source.FOREIGN
+        if not isinstance(field, StrawberryField) or self.custom_code(graphql_field, field):
+            return ResolverKind.CUSTOM
         if is_abstract_type(named) and any(
             _picks_its_type(member) for member in (named, *self._possible_types(named))
         ):
-            return Source.RESOLVER
+            return ResolverKind.RESOLVER
         if type(field).get_result is not StrawberryField.get_result:
-            return Source.RESOLVER
+            return ResolverKind.RESOLVER
         if field.base_resolver is None:
             plain = field.default_resolver is getattr
-            return Source.ATTRIBUTE if plain else Source.RESOLVER
+            return ResolverKind.ATTRIBUTE if plain else ResolverKind.RESOLVER
         module = getattr(field.base_resolver.wrapped_func, "__module__", None)
         if module == _RELAY_TYPES and not _overrides_node_id(parent):
-            return Source.ATTRIBUTE
-        return Source.RESOLVER
+            return ResolverKind.ATTRIBUTE
+        return ResolverKind.RESOLVER
 
-    def foreign_code(self, graphql_field: GraphQLField, field: object) -> str | None:
+    def custom_code(self, graphql_field: GraphQLField, field: object) -> str | None:
         """Return the name of the code that may decide per request; None if there is none."""
         if not isinstance(field, StrawberryField):
             return "code that is not Strawberry's"
@@ -100,7 +102,7 @@ class Sources:
         declared = parent.fields.get("id")
         if declared is None:
             return False
-        return self.of(parent, declared, definition_of(declared)) is Source.ATTRIBUTE
+        return self.of(parent, declared, definition_of(declared)) is ResolverKind.ATTRIBUTE
 
 
 def _picks_its_type(named: GraphQLNamedType) -> bool:

@@ -40,7 +40,7 @@ from strawberry_response_cache.graphql.policy.inherited import (
     inherited_field_hints,
     inherited_type_hints,
 )
-from strawberry_response_cache.graphql.policy.resolver_kind import Source, Sources
+from strawberry_response_cache.graphql.policy.resolver_kind import ResolverKind, ResolverKinds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,7 @@ class FieldRule:
     Attributes:
         coordinate: Such as ``Query.accounts``.
         source: Where its value comes from.
-        foreign_code: The code that may decide per request, where its value comes through such code.
+        custom_code: The code that may decide per request, where its value comes through such code.
         written: How its author wrote it, for advice; see `written_as`.
         guarded: Whether it stands behind permission classes.
         invalidates: Whether it carries ``@invalidates``.
@@ -90,8 +90,8 @@ class FieldRule:
     """
 
     coordinate: str
-    source: Source
-    foreign_code: str | None
+    source: ResolverKind
+    custom_code: str | None
     written: "WrittenAs"
     guarded: bool
     invalidates: bool
@@ -139,7 +139,7 @@ class SchemaRules:
         converts_exceptions: bool = False,
     ) -> None:
         self._schema = schema
-        self._sources = Sources(
+        self._kinds = ResolverKinds(
             self.possible_types, trusted=trusted, converts_exceptions=converts_exceptions
         )
         self._fields: dict[tuple[str, str], FieldRule] = {}
@@ -222,18 +222,18 @@ class SchemaRules:
             ttl, cap, stale = _of_types(counted, self._type_rule(declared), stale)
         extensions = getattr(field, "extensions", ())
         guards = [each for each in extensions if isinstance(each, PermissionExtension)]
-        source = self._sources.of(parent, graphql_field, field)
+        source = self._kinds.of(parent, graphql_field, field)
         is_root = parent is self._schema.query_type
         inherits = own is not None and own.inherit
         # A look-up would cost more than an attribute does.
         by_itself = is_root or (
-            own is not None and ttl is not None and not inherits and source is Source.RESOLVER
+            own is not None and ttl is not None and not inherits and source is ResolverKind.RESOLVER
         )
         private = any(h.scope is CacheScope.PRIVATE for h in hints)
         return FieldRule(
             coordinate=coordinate,
             source=source,
-            foreign_code=self._sources.foreign_code(graphql_field, field),
+            custom_code=self._kinds.custom_code(graphql_field, field),
             written=written_as(name, field),
             guarded=bool(guards),
             invalidates=any(isinstance(each, Invalidates) for each in extensions),
@@ -257,7 +257,7 @@ class SchemaRules:
             by_itself=by_itself,
             of=self._type_rule(parent),
             key=None if own is None else own.key,
-            is_identified=not is_root and self._sources.has_plain_id(parent),
+            is_identified=not is_root and self._kinds.has_plain_id(parent),
         )
 
 

@@ -12,12 +12,12 @@ from graphql.execution import Executor
 from graphql.pyutils import Path
 from strawberry.schema import Schema
 
-from strawberry_response_cache.core._ahead import Ahead
 from strawberry_response_cache.core._observer import Subject
+from strawberry_response_cache.core._prefetched import Prefetched
 from strawberry_response_cache.graphql._compat.resolving import Resolving
 from strawberry_response_cache.graphql._request import CacheIdentity, RequestContext
-from strawberry_response_cache.graphql.execution.cached_execution import Admitted
-from strawberry_response_cache.graphql.execution.fields.prefetch import AdmittedField, Foresight
+from strawberry_response_cache.graphql.execution.cached_execution import CacheRequest
+from strawberry_response_cache.graphql.execution.fields.prefetch import Prefetch, RequestOf
 from strawberry_response_cache.graphql.keys.operation_key import (
     UnkeyableError,
     canonical,
@@ -47,7 +47,7 @@ class Fields:
     Attributes:
         around: As given.
         outcomes: What the cache did for each; None where nobody will be told.
-        ahead: What was looked up ahead.
+        prefetched: What was looked up ahead.
     """
 
     def __init__(
@@ -67,15 +67,15 @@ class Fields:
         self.around = around
         self._schema = schema
         self.outcomes = FieldOutcomes() if request.options.debug is not False else None
-        self.ahead = Ahead()
+        self.prefetched = Prefetched()
         self._cache = request.tenant_cache()
 
-    def use(
+    def cached_field(
         self,
         executor: Executor[Any],
         parent: GraphQLObjectType,
         details: Any,  # noqa: ANN401 - graphql-core's own
-    ) -> "Use | None":
+    ) -> "CachedField | None":
         """Return how a field is answered from entries of its own; None if it is not."""
         nodes = [each.node for each in details]
         if any(each.fragment_variable_values for each in details):
@@ -94,7 +94,7 @@ class Fields:
             return None
         subject = self._request.subject("field", executor.operation, who.visibility, coordinate)
         warn = self._request.options.warnings.parent_key
-        return Use(plan, plan.stem(self._sent), who, subject, warn)
+        return CachedField(plan, plan.stem(self._sent), who, subject, warn)
 
     def note(self, coordinate: str, problem: Problem) -> None:
         """Note that a field was answered without the cache."""
@@ -112,13 +112,13 @@ class Fields:
         """The context of the request."""
         return self._request
 
-    def foresight(self, executor: Executor[Any], admitted: AdmittedField) -> Foresight:
+    def prefetch(self, executor: Executor[Any], cache_request: RequestOf) -> Prefetch:
         """Return what looks fields of an execution up before it comes to them."""
         subject = self._request.subject("field", executor.operation)
-        return Foresight(
+        return Prefetch(
             executor,
-            admitted,
-            ahead=self.ahead,
+            cache_request,
+            prefetched=self.prefetched,
             cache=self._cache,
             subject=subject,
             guard=self._request.guard,
@@ -129,7 +129,7 @@ class Fields:
         return Resolving(self._schema)
 
 
-class Use:
+class CachedField:
     """A field of one request: all of its keys but the parent.
 
     Args:
@@ -156,7 +156,7 @@ class Use:
         self._who = who
         self._subject = subject
 
-    def admit(self, source: object, path: Path) -> Admitted | Problem:
+    def admit(self, source: object, path: Path) -> CacheRequest | Problem:
         """Return the way through the cache for the field of one object."""
         parent = self._parent(source, path)
         if parent is None:
@@ -167,7 +167,7 @@ class Use:
         def parts(session: str | None) -> list[str]:
             return field_key(self._stem, parent=parent, session=session, varied=who.varied)
 
-        return Admitted(
+        return CacheRequest(
             cache=cache,
             keys=cache._keyspace.keys(parts(who.session)),  # noqa: SLF001 - a client of the port
             policy=self.plan.policy,

@@ -23,12 +23,12 @@ from strawberry_response_cache.graphql._compat.sync_or_async import is_synchrono
 from strawberry_response_cache.graphql._guard import Execution, ExecutionRaisedError, Later
 from strawberry_response_cache.graphql.annotations.tag_templates import Template, UnfilledError
 from strawberry_response_cache.graphql.execution.cached_execution import (
-    Admitted,
-    Passed,
-    pass_through,
-    pass_through_sync,
+    CacheRequest,
+    CacheResult,
+    execute_cached,
+    execute_cached_sync,
 )
-from strawberry_response_cache.graphql.execution.fields.cached_field import Fields, Use
+from strawberry_response_cache.graphql.execution.fields.cached_field import CachedField, Fields
 from strawberry_response_cache.graphql.execution.recorder import Recorder, recorder_in
 from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError
 from strawberry_response_cache.graphql.policy.policy import Life
@@ -86,13 +86,13 @@ class _Known:
 
     Attributes:
         details: graphql-core's, kept alive.
-        use: How it is answered from entries of its own.
+        cached_field: How it is answered from entries of its own.
         templates: Its tags with holes, which are of what holds it.
         is_plain: Whether it is executed in place, and nothing is to be noted of it.
     """
 
     details: object
-    use: Use | None
+    cached_field: CachedField | None
     templates: Sequence[Template]
     is_plain: bool
 
@@ -126,24 +126,24 @@ class _Execution:
         """
         executor: Any = self._executor
         executor.execute_field = self._answer_or_execute
-        prefetch = self._fields.foresight(executor, self._admitted)
+        prefetch = self._fields.prefetch(executor, self._cache_request)
         if self._is_sync:
             executor.execute_fields = prefetch.fields
             executor.complete_list_value = prefetch.items
         elif is_whole:
             executor.execute_fields = prefetch.root_fields
 
-    def _admitted(
+    def _cache_request(
         self,
         parent: GraphQLObjectType,
         source: object,
         details: Any,  # noqa: ANN401 - graphql-core's own
         path: Path,
-    ) -> Admitted | None:
+    ) -> CacheRequest | None:
         """Return the way through the cache that a field will go, if it goes one."""
-        use = self._of(parent, details).use
-        admitted = None if use is None else use.admit(source, path)
-        return admitted if isinstance(admitted, Admitted) else None
+        cached_field = self._of(parent, details).cached_field
+        cache_request = None if cached_field is None else cached_field.admit(source, path)
+        return cache_request if isinstance(cache_request, CacheRequest) else None
 
     def _answer_or_execute(self, *where: Any) -> Any:  # noqa: ANN401 - graphql-core calls it: see `Where`
         known = self._known.get(id(where[2]))
@@ -159,16 +159,18 @@ class _Execution:
         known = self._of(parent, details)
         if known.templates:
             self.fill(known.templates, where)
-        use = known.use
-        if use is None:
+        cached_field = known.cached_field
+        if cached_field is None:
             return execution.start()
-        admitted = _DOWN if self._fields.ahead.is_down else use.admit(source, path)
-        if isinstance(admitted, Problem):
-            self._fields.note(use.plan.rule.coordinate, admitted)
+        cache_request = (
+            _DOWN if self._fields.prefetched.is_down else cached_field.admit(source, path)
+        )
+        if isinstance(cache_request, Problem):
+            self._fields.note(cached_field.plan.rule.coordinate, cache_request)
             return execution.start()
         if self._is_sync:
-            return self._answer_sync(use, admitted, where, execution)
-        return Later(partial(self._answer_async, use, admitted, where, execution))
+            return self._answer_sync(cached_field, cache_request, where, execution)
+        return Later(partial(self._answer_async, cached_field, cache_request, where, execution))
 
     def _of(self, parent: GraphQLObjectType, details: Any) -> "_Known":  # noqa: ANN401 - graphql-core's own
         known = self._known.get(id(details))
@@ -180,13 +182,18 @@ class _Execution:
         rule = self._fields.rule(parent, details)
         templates = () if rule is None else rule.templates
         try:
-            use = self._fields.use(self._executor, parent, details)
+            cached_field = self._fields.cached_field(self._executor, parent, details)
         except (RecursionError, UnkeyableError):
-            use = None  # nested too deeply to be told apart
-        if use is not None and self._around is not None:
-            use = use if use.plan.policy.life.outlives(self._around) else None
+            cached_field = None  # nested too deeply to be told apart
+        if cached_field is not None and self._around is not None:
+            cached_field = (
+                cached_field if cached_field.plan.policy.life.outlives(self._around) else None
+            )
         return _Known(
-            details=details, use=use, templates=templates, is_plain=use is None and not templates
+            details=details,
+            cached_field=cached_field,
+            templates=templates,
+            is_plain=cached_field is None and not templates,
         )
 
     def fill(self, templates: Sequence[Template], where: Where) -> None:
@@ -216,45 +223,59 @@ class _Execution:
 
     # -- Through the cache -------------------------------------------------------------------------------
 
-    def _answer_sync(self, use: Use, admitted: Admitted, where: Where, execution: Execution) -> Any:  # noqa: ANN401 - a completed value
+    def _answer_sync(
+        self,
+        cached_field: CachedField,
+        cache_request: CacheRequest,
+        where: Where,
+        execution: Execution,
+    ) -> Any:  # noqa: ANN401 - a completed value
         def execute(recorder: Recorder) -> CompletedField:
-            alone = self._alone(use)
-            with self._recording(recorder, use, alone, where):
+            alone = self._alone(cached_field)
+            with self._recording(recorder, cached_field, alone, where):
                 try:
                     value = execution.start(partial(alone.execute, *where))
                 except ExecutionRaisedError as raised:
                     return alone.completed(None, raised)
                 return alone.completed(value)
 
-        passed = pass_through_sync(admitted, self._fields.request, execute, self._fields.ahead)
-        if _is_to_be_checked(use, passed) and not self._lets_pass_sync(where):
-            passed = _REFUSED
-        if isinstance(passed, Problem):
-            self._fields.note(use.plan.rule.coordinate, passed)
+        cache_result = execute_cached_sync(
+            cache_request, self._fields.request, execute, self._fields.prefetched
+        )
+        if _is_to_be_checked(cached_field, cache_result) and not self._lets_pass_sync(where):
+            cache_result = _REFUSED
+        if isinstance(cache_result, Problem):
+            self._fields.note(cached_field.plan.rule.coordinate, cache_result)
             return execution.start()
-        return self._deliver(use, passed)
+        return self._deliver(cached_field, cache_result)
 
     async def _answer_async(
-        self, use: Use, admitted: Admitted, where: Where, execution: Execution
+        self,
+        cached_field: CachedField,
+        cache_request: CacheRequest,
+        where: Where,
+        execution: Execution,
     ) -> Any:  # noqa: ANN401 - a completed value
         async def execute(recorder: Recorder) -> CompletedField:
-            alone = self._alone(use)
-            with self._recording(recorder, use, alone, where):
+            alone = self._alone(cached_field)
+            with self._recording(recorder, cached_field, alone, where):
                 try:
                     value = await execution.run(partial(alone.execute, *where))
                 except ExecutionRaisedError as raised:
                     return alone.completed(None, raised)
                 return alone.completed(value)
 
-        passed = await pass_through(admitted, self._fields.request, execute, self._fields.ahead)
-        if _is_to_be_checked(use, passed) and not await self._lets_pass(where):
-            passed = _REFUSED
-        if isinstance(passed, Problem):
-            self._fields.note(use.plan.rule.coordinate, passed)
+        cache_result = await execute_cached(
+            cache_request, self._fields.request, execute, self._fields.prefetched
+        )
+        if _is_to_be_checked(cached_field, cache_result) and not await self._lets_pass(where):
+            cache_result = _REFUSED
+        if isinstance(cache_result, Problem):
+            self._fields.note(cached_field.plan.rule.coordinate, cache_result)
             return await execution.run()
-        return self._deliver(use, passed)
+        return self._deliver(cached_field, cache_result)
 
-    def _alone(self, use: Use) -> "_Alone":
+    def _alone(self, cached_field: CachedField) -> "_Alone":
         """Return the execution of one field, which records what happens below it."""
         executor: Any = copy.copy(self._executor)
         for name in _INSTALLED:
@@ -263,30 +284,30 @@ class _Execution:
         # Resolvers are told apart by the variables that their `info` brings.
         variables = self._executor.variable_values
         executor.variable_values = variables._replace(coerced=dict(variables.coerced))
-        within = _Execution(self._fields, executor, use.plan.policy.life)
+        within = _Execution(self._fields, executor, cached_field.plan.policy.life)
         alone = _Alone(within, executor, executor.execute_field, errors)
         within.install(is_whole=False)
         return alone
 
     @contextmanager
     def _recording(
-        self, recorder: Recorder, use: Use, alone: "_Alone", where: Where
+        self, recorder: Recorder, cached_field: CachedField, alone: "_Alone", where: Where
     ) -> Iterator[None]:
         """Record the execution of one field, the object that it belongs to, and its tags."""
         parent, source, _, path, _ = where
         if path.prev is not None:  # an invalidation of the object reaches the field's entry
             recorder.entities.add(parent, source)
-        policy = use.plan.policy
+        policy = cached_field.plan.policy
         with recorder.recording(alone.executor, policy.never_stored, policy.types):
-            if use.plan.rule.templates:
-                alone.within.fill(use.plan.rule.templates, where)
+            if cached_field.plan.rule.templates:
+                alone.within.fill(cached_field.plan.rule.templates, where)
             yield
 
-    def _deliver(self, use: Use, passed: Passed) -> Any:  # noqa: ANN401 - a completed value
+    def _deliver(self, cached_field: CachedField, cache_result: CacheResult) -> Any:  # noqa: ANN401 - a completed value
         """Hand a field's value on, or raise as it would have raised in place."""
         if self._fields.outcomes is not None:
-            self._fields.outcomes.add(use.plan.rule.coordinate, passed.outcome())
-        result = passed.result
+            self._fields.outcomes.add(cached_field.plan.rule.coordinate, cache_result.outcome())
+        result = cache_result.result
         if isinstance(result, CompletedField) and result.raised is not None:
             raise result.raised
         return result.data
@@ -350,9 +371,13 @@ class _Alone(NamedTuple):
         return CompletedField(value, errors, raised)
 
 
-def _is_to_be_checked(use: Use, passed: Passed | Problem) -> bool:
+def _is_to_be_checked(cached_field: CachedField, cache_result: CacheResult | Problem) -> bool:
     """Whether the permission classes have yet to run: they did where the field was executed."""
-    return use.plan.rule.guarded and isinstance(passed, Passed) and not passed.is_own
+    return (
+        cached_field.plan.rule.guarded
+        and isinstance(cache_result, CacheResult)
+        and not cache_result.is_own
+    )
 
 
 class _Errors(CollectedErrors):

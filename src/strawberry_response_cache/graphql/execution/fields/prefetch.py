@@ -15,52 +15,52 @@ from graphql.execution import Executor
 from graphql.pyutils import Path
 
 from strawberry_response_cache.core import ResponseCache
-from strawberry_response_cache.core._ahead import Ahead
 from strawberry_response_cache.core._flights import leading_flights
 from strawberry_response_cache.core._observer import Subject
+from strawberry_response_cache.core._prefetched import Prefetched
 from strawberry_response_cache.graphql._guard import Execution, Guard, Later
-from strawberry_response_cache.graphql.execution.cached_execution import Admitted
+from strawberry_response_cache.graphql.execution.cached_execution import CacheRequest
 
-AdmittedField: TypeAlias = Callable[[GraphQLObjectType, object, Any, Any], Admitted | None]
+RequestOf: TypeAlias = Callable[[GraphQLObjectType, object, Any, Any], CacheRequest | None]
 
 
-class Foresight:
+class Prefetch:
     """What is installed on one executor.
 
     Args:
         executor: The execution.
-        admitted: Returns the way through the cache that a field will go: of a parent's type, the
+        cache_request: Returns the way through the cache that a field will go: of a parent's type, the
             parent, graphql-core's details and the path.
-        ahead: Where to leave what is found.
+        prefetched: Where to leave what is found.
         cache: The tenant's; None if it cannot be told, and nothing is looked up.
         subject: On whose behalf.
         guard: The guard of the request.
     """
 
     __slots__ = (
-        "_admitted",
-        "_ahead",
         "_cache",
+        "_cache_request",
         "_complete_list",
         "_execute_fields",
         "_executor",
         "_guard",
+        "_prefetched",
         "_subject",
     )
 
     def __init__(
         self,
         executor: Executor[Any],
-        admitted: AdmittedField,
+        cache_request: RequestOf,
         *,
-        ahead: Ahead,
+        prefetched: Prefetched,
         cache: ResponseCache | None,
         subject: Subject,
         guard: Guard,
     ) -> None:
         self._executor = executor
-        self._admitted = admitted
-        self._ahead = ahead
+        self._cache_request = cache_request
+        self._prefetched = prefetched
         self._cache = cache
         self._subject = subject
         self._guard = guard
@@ -86,13 +86,13 @@ class Foresight:
         grouped: Any,  # noqa: ANN401 - graphql-core's
     ) -> None:
         keys = [each.keys for each in self._of(parent, source, grouped, None)]
-        await cache._runs.look_ahead(self._ahead, keys, self._subject, first=True)  # noqa: SLF001 - a client of the port
+        await cache._runs.prefetch(self._prefetched, keys, self._subject, first=True)  # noqa: SLF001 - a client of the port
 
     async def _begin(
         self, look_up: Callable[[], Coroutine[Any, Any, None]], execution: Execution
     ) -> Any:  # noqa: ANN401 - graphql-core's
         await look_up()
-        with leading_flights(self._ahead.collector):
+        with leading_flights(self._prefetched.collector):
             return await execution.run()
 
     # -- In a thread: the root, each object, each list -------------------------------------------------
@@ -104,7 +104,7 @@ class Foresight:
             self._look_up(list(self._of(parent, source, grouped, path)), first=path is None)
             if path is not None:
                 return execution.start()
-            with leading_flights(self._ahead.collector):
+            with leading_flights(self._prefetched.collector):
                 return execution.start()
 
         execute = partial(self._execute_fields, parent, source, path, grouped, position)
@@ -148,15 +148,17 @@ class Foresight:
         source: object,
         grouped: Any,  # noqa: ANN401 - graphql-core's
         path: Any,  # noqa: ANN401 - graphql-core's
-    ) -> Iterator[Admitted]:
+    ) -> Iterator[CacheRequest]:
         for name, details in grouped.items():
-            admitted = self._admitted(parent, source, details, Path(path, name, parent.name))
-            if admitted is not None and not self._ahead.has(admitted.keys):
-                yield admitted
+            cache_request = self._cache_request(
+                parent, source, details, Path(path, name, parent.name)
+            )
+            if cache_request is not None and not self._prefetched.has(cache_request.keys):
+                yield cache_request
 
-    def _look_up(self, admitted: list[Admitted], *, first: bool) -> None:
+    def _look_up(self, cache_request: list[CacheRequest], *, first: bool) -> None:
         """Ask for several entries at once; a single one is as well asked for when it is come to."""
-        if self._cache is None or (len(admitted) <= 1 and not first):
+        if self._cache is None or (len(cache_request) <= 1 and not first):
             return
-        keys = list({each.keys.entry: each.keys for each in admitted}.values())
-        self._cache._runs.look_ahead_sync(self._ahead, keys, self._subject, first=first)  # noqa: SLF001 - a client of the port
+        keys = list({each.keys.entry: each.keys for each in cache_request}.values())
+        self._cache._runs.prefetch_sync(self._prefetched, keys, self._subject, first=first)  # noqa: SLF001 - a client of the port

@@ -21,7 +21,7 @@ _UNANSWERED: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Listening:
+class Subscription:
     """What listeners need to know.
 
     Attributes:
@@ -45,7 +45,7 @@ class Listening:
     lost: Callable[[], None] = field(repr=False)
 
 
-class Pulse:
+class Heartbeat:
     """How lately one server was heard.
 
     Args:
@@ -53,7 +53,7 @@ class Pulse:
         server: The server, for the log.
     """
 
-    def __init__(self, listening: Listening, server: str) -> None:
+    def __init__(self, listening: Subscription, server: str) -> None:
         self._listening = listening
         self._server = server
         self._pings: deque[float] = deque()

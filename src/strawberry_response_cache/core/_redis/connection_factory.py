@@ -27,7 +27,7 @@ def never_again(*, asynchronous: bool) -> Any:  # noqa: ANN401 - of either kind
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class ConnectionFactory:
     """How to open a connection to one server.
 
     The cache opens connections of its own, also beside a client that its caller owns: only so can
@@ -47,7 +47,7 @@ class Source:
     guides: Sequence[Any] = field(default=(), repr=False)
 
     @classmethod
-    def of_pool(cls, pool: Any) -> "Source":  # noqa: ANN401 - of either kind
+    def of_pool(cls, pool: Any) -> "ConnectionFactory":  # noqa: ANN401 - of either kind
         """Return the source that a pool of redis-py's has."""
         return cls(pool.connection_class, pool.connection_kwargs, pool)
 
@@ -83,7 +83,7 @@ class Source:
         host = str(arguments.get("host", "localhost"))
         return f"{f'[{host}]' if ':' in host else host}:{arguments.get('port', 6379)}"
 
-    def at(self, host: str, port: int) -> "Source":
+    def at(self, host: str, port: int) -> "ConnectionFactory":
         """Return the source of another node of the same cluster."""
         return replace(self, arguments={**self.arguments, "host": host, "port": port})
 
@@ -117,6 +117,6 @@ class ClusterSource:
         remap: See `Remap`.
     """
 
-    template: Source
+    template: ConnectionFactory
     seeds: tuple[tuple[str, int], ...]
     remap: Remap = field(default=lambda host, port: (host, port), repr=False)

@@ -13,14 +13,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class NotStored:
-    """A recipe's answer that a value is not to be stored, and why."""
+    """A serializer's answer that a value is not to be stored, and why."""
 
     detail: CacheDetail
 
 
 @dataclass(frozen=True, slots=True)
 class Diverted:
-    """A recipe's answer that a value belongs under other keys, and what stands under its own.
+    """A serializer's answer that a value belongs under other keys, and what stands under its own.
 
     Attributes:
         marker: What to store under the keys that were asked for; joiners get it too.
@@ -33,7 +33,7 @@ class Diverted:
     recording: Recording
 
 
-class Recipe(Protocol[T]):
+class Serializer(Protocol[T]):
     """How values become bytes and come back."""
 
     def record(self, value: T, metas: AbstractSet[str]) -> Recording | Diverted | NotStored:

@@ -26,7 +26,7 @@ from strawberry_response_cache.core._remember import Limits
 
 
 @dataclass(slots=True, eq=False)
-class Ahead:
+class Prefetched:
     """One run.
 
     Attributes:

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from strawberry_response_cache.core._ahead import Ahead
 from strawberry_response_cache.core._entry import Entry, Recording
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace
 from strawberry_response_cache.core._port import Fresh, Lookup, Unavailable
+from strawberry_response_cache.core._prefetched import Prefetched
 
 KEYSPACE = Keyspace("test")
 KEYS: EntryKeys = KEYSPACE.keys(["a"])
@@ -23,19 +23,19 @@ class Clock:
         return self.now
 
 
-def looked_up(clock: Clock, remaining_ms: int) -> Ahead:
+def looked_up(clock: Clock, remaining_ms: int) -> Prefetched:
     """Return a run that found one entry."""
-    ahead = Ahead(clock=clock)
+    prefetched = Prefetched(clock=clock)
     found = Fresh(Entry(Recording(b"1", 60_000), "w", "e", 7, remaining_ms))
-    assert ahead.take([Lookup(KEYS, 0)], [found], KEYSPACE) == []
-    return ahead
+    assert prefetched.take([Lookup(KEYS, 0)], [found], KEYSPACE) == []
+    return prefetched
 
 
 def test_an_entry_has_aged_since_it_was_found() -> None:
     clock = Clock()
-    ahead = looked_up(clock, 40_000)
+    prefetched = looked_up(clock, 40_000)
     clock.now += 2.5
-    found = ahead.pop(KEYS)
+    found = prefetched.pop(KEYS)
     assert found is not None
     assert found.entry.remaining_ms == 37_500
     assert found.entry.age == pytest.approx(22.5)
@@ -43,23 +43,23 @@ def test_an_entry_has_aged_since_it_was_found() -> None:
 
 
 def test_it_is_handed_out_once() -> None:
-    ahead = looked_up(Clock(), 40_000)
-    assert ahead.has(KEYS)
-    assert ahead.pop(KEYS) is not None
-    assert not ahead.has(KEYS)
-    assert ahead.pop(KEYS) is None
+    prefetched = looked_up(Clock(), 40_000)
+    assert prefetched.has(KEYS)
+    assert prefetched.pop(KEYS) is not None
+    assert not prefetched.has(KEYS)
+    assert prefetched.pop(KEYS) is None
 
 
 @pytest.mark.parametrize("later", [40.0, 41.0])
 def test_it_is_not_handed_out_when_its_ttl_is_over(later: float) -> None:
     clock = Clock()
-    ahead = looked_up(clock, 40_000)
+    prefetched = looked_up(clock, 40_000)
     clock.now += later
-    assert ahead.pop(KEYS) is None
+    assert prefetched.pop(KEYS) is None
 
 
 def test_without_a_store_there_is_nothing_and_nothing_more_is_asked() -> None:
-    ahead = Ahead()
-    ahead.take([Lookup(KEYS, 0)], [Unavailable("TimeoutError", asked=True)], KEYSPACE)
-    assert ahead.is_down
-    assert ahead.pop(KEYS) is None
+    prefetched = Prefetched()
+    prefetched.take([Lookup(KEYS, 0)], [Unavailable("TimeoutError", asked=True)], KEYSPACE)
+    assert prefetched.is_down
+    assert prefetched.pop(KEYS) is None
