@@ -1,5 +1,6 @@
 """`ResponseCacheExtension`: the configured object that is registered with a schema as it is."""
 
+import inspect
 import threading
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Literal, NoReturn, Self
@@ -11,6 +12,7 @@ from strawberry_response_cache.core import CacheConfigurationError, ResponseCach
 from strawberry_response_cache.core._duration import Duration, seconds
 from strawberry_response_cache.graphql._adoption import Adopted, adopt, raise_mistakes
 from strawberry_response_cache.graphql._guard import faults
+from strawberry_response_cache.graphql._hooks import RequestHooks
 from strawberry_response_cache.graphql._options import (
     InvalidationOptions,
     OnCommit,
@@ -21,7 +23,6 @@ from strawberry_response_cache.graphql._options import (
     Tenant,
     Vary,
 )
-from strawberry_response_cache.graphql.execution.hooks import RequestHooks
 from strawberry_response_cache.graphql.policy.policy import Defaults
 
 _ADOPTED: Final = "_response_cache"
@@ -165,10 +166,11 @@ class ResponseCacheExtension:
             reaches = ("lists", "entities", "types")
             _require_one_of(reaches, "invalidate_on_mutation", invalidate_on_mutation)
         _require(
-            on_commit is None or callable(on_commit),
+            on_commit is None
+            or (callable(on_commit) and not inspect.iscoroutinefunction(on_commit)),
             "on_commit",
             on_commit,
-            "a function that takes a function, such as transaction.on_commit",
+            "a plain function that takes a function, such as transaction.on_commit",
         )
         default = None if default_ttl is None else seconds(default_ttl, "default_ttl")
         self._options = Options(

@@ -4,6 +4,7 @@ Each function of the extension is called once per operation, before its first re
 where the operation is.
 """
 
+import asyncio
 import inspect
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -135,6 +136,10 @@ class RequestContext:
             is_lazy = value.__class__ is not type(value)
             if is_async := not is_lazy and inspect.isawaitable(value):
                 value = await value if not self._synchronous else _refuse_to_wait(value)
+        except asyncio.CancelledError as error:
+            if (task := asyncio.current_task()) is None or task.cancelling():
+                raise
+            kind = type(error).__qualname__  # of something that the function waited for
         except Exception as error:  # noqa: BLE001 - the user's own function, which may raise anything
             kind = error.kind if isinstance(error, _UnclearError) else type(error).__qualname__
         else:
@@ -250,14 +255,21 @@ class RequestContext:
         return self._switch("debug", self.options.debug) is True
 
     def _switch(self, name: str, switch: Switch) -> bool | None:
-        """Return whether something is on; None if its function raised."""
+        """Return whether something is on; None if its function gave no bool."""
         if isinstance(switch, bool):
             return switch
         try:
-            return switch(self._context) is True
+            answer = switch(self._context)
         except Exception as error:  # noqa: BLE001 - the user's own function, which may raise anything
-            self.options.warnings.unusable(name, switch, type(error).__qualname__)
-            return None
+            kind = type(error).__qualname__
+        else:
+            if isinstance(answer, bool):
+                return answer
+            if inspect.iscoroutine(answer):
+                answer.close()
+            kind = type(answer).__qualname__
+        self.options.warnings.unusable(name, switch, kind)
+        return None
 
 
 def at_once(function: Callable[..., Coroutine[Any, Any, R]], *arguments: Any, **named: Any) -> R:

@@ -16,6 +16,15 @@ from strawberry_response_cache.graphql._compat.definitions import definition_of
 from strawberry_response_cache.graphql._guard import beside_a_resolver
 
 _ALLOWED: Final = object()
+_WATCHED: Final = "_response_cache_watched"
+_MAKERS: Final = frozenset(
+    {
+        "strawberry.schema.schema_converter",
+        "strawberry.federation.schema",
+        "strawberry.schema.schema",
+    }
+)
+"""The modules of Strawberry that make resolvers of executable schemas."""
 
 
 class Resolving:
@@ -110,9 +119,28 @@ def is_allowed(answer: object) -> bool:
     return answer is _ALLOWED
 
 
-# -- Whether permission classes let a resolver be called ------------------------------------------------
+def overrides_get_result(field: StrawberryField) -> bool:
+    """Whether a field, or its class, has a `get_result` of its own."""
+    is_ours = _WATCHED in vars(field)
+    own = vars(field).get("get_result")
+    if is_ours:
+        own = vars(own).get("__wrapped__")
+        own = None if getattr(own, "__self__", None) is field else own
+    return own is not None or type(field).get_result is not StrawberryField.get_result
 
-_WATCHED: Final = "_response_cache_watched"
+
+def is_strawberrys(graphql_field: GraphQLField) -> bool:
+    """Whether Strawberry made a field's resolver, and nobody exchanged or wrapped it."""
+    resolve: Any = graphql_field.resolve
+    if hasattr(resolve, _WATCHED):
+        resolve = resolve.__wrapped__
+    if resolve is None:
+        return True
+    is_wrapped = hasattr(resolve, "__wrapped__")
+    return not is_wrapped and getattr(resolve, "__module__", None) in _MAKERS
+
+
+# -- Whether permission classes let a resolver be called ------------------------------------------------
 
 
 Note: TypeAlias = Callable[[GraphQLResolveInfo[Any]], None]
@@ -158,7 +186,7 @@ def _watch(
     graphql_field.resolve = told
     if _WATCHED not in vars(field):
         # Of this one field: Strawberry makes copies of a field anew, without it.
-        get_result = type(field).get_result.__get__(field)
+        get_result = field.get_result
         vars(field)["get_result"] = _telling(get_result, let_through)
         vars(field)[_WATCHED] = True
 

@@ -17,8 +17,8 @@ class RunNotes:
         private: Whether a resolver said that this is of one session.
         is_skipped: Whether a resolver said that this is not to be stored.
         tags: The tags that resolvers added.
-        guarded: How many fields with permission classes were executed.
-        let_through: How many of them the permission classes let through to the resolver.
+        held_back: The `info` of each execution of a field whose permission classes have not let it
+            through to the resolver, by identity.
         purges: The tags that are to be purged when it is over.
         purges_everything: Whether the whole tenant is.
         cache: The tenant's, where it is known before anything runs.
@@ -26,9 +26,8 @@ class RunNotes:
 
     __slots__ = (
         "cache",
-        "guarded",
+        "held_back",
         "is_skipped",
-        "let_through",
         "limited_by",
         "private",
         "purges",
@@ -43,8 +42,7 @@ class RunNotes:
         self.private = False
         self.is_skipped = False
         self.tags: set[str] = set()
-        self.guarded = 0
-        self.let_through = 0
+        self.held_back: dict[int, object] = {}
         self.purges: set[str] = set()
         self.purges_everything = False
         self.cache = cache
@@ -94,10 +92,10 @@ def notes_of(info: GraphQLResolveInfo[Any]) -> RunNotes | None:
 def note_guarded(info: GraphQLResolveInfo[Any]) -> None:
     """Note that a field with permission classes is executed."""
     if (notes := notes_of(info)) is not None:
-        notes.guarded += 1
+        notes.held_back[id(info)] = info
 
 
 def note_let_through(info: GraphQLResolveInfo[Any]) -> None:
     """Note that the permission classes of a field let its resolver be called."""
     if (notes := notes_of(info)) is not None:
-        notes.let_through += 1
+        notes.held_back.pop(id(info), None)

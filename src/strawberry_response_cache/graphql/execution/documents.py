@@ -1,9 +1,8 @@
 """Documents: each text parsed and validated once, for all requests that send it.
 
-Between these steps and the execution, other extensions may exchange the text, the document, the options
-or the rules. What was saved therefore counts only if the execution meets what was judged; otherwise it
-is judged again, then. A verdict is kept only for rules of graphql-core's own: any other rule may read
-the request, so it runs every time.
+Other extensions may exchange the text, the options, the document and the rules. Strawberry validates when
+all of them had their turn. What was saved spares it the rules of graphql-core by which this very document
+was found valid before; any other rule may read the request, so it runs every time.
 """
 
 import threading
@@ -18,7 +17,6 @@ from graphql import (
     NoSchemaIntrospectionCustomRule,
     parse,
     specified_rules,
-    validate,
 )
 from strawberry.schema.schema import validate_document
 from strawberry.types import ExecutionContext
@@ -54,8 +52,6 @@ class Documents:
         self._known: OrderedDict[tuple[Any, ...], Document] = OrderedDict()
         self._characters = 0
         self.may_parse = may_parse
-        self.foresees = True
-        """Whether the rules that this extension sees are those that are executed by."""
 
     def __len__(self) -> int:
         """Return their number."""
@@ -91,14 +87,15 @@ class Preparation:
         context: Strawberry's execution context.
     """
 
-    __slots__ = ("_context", "_document", "_documents", "_options", "_rules")
+    __slots__ = ("_context", "_document", "_documents", "_options", "_skipped", "_validated")
 
     def __init__(self, documents: Documents, context: ExecutionContext) -> None:
         self._documents = documents
         self._context = context
         self._document: Document | None = None
         self._options: dict[str, Any] = {}
-        self._rules: Rules | None = None
+        self._skipped: Rules = ()
+        self._validated: DocumentNode | None = None
 
     def parse(self) -> None:
         """Give the context its document, unless it has one or the text is none."""
@@ -118,19 +115,19 @@ class Preparation:
         context.graphql_document = document.node
 
     def parse_rewritten(self) -> GraphQLError | None:
-        """Parse the text again, if another extension has rewritten it; from then on Strawberry parses.
+        """Parse again, if another extension has changed the text or the options; from then on Strawberry does.
 
         Returns:
             What is wrong with the text.
         """
         context, document = self._context, self._document
-        if (
-            document is None
-            or context.graphql_document is not document.node
-            or context.query == document.text
-        ):
+        if document is None or context.graphql_document is not document.node:
             return None
-        self._documents.may_parse = False
+        is_rewritten = context.query != document.text
+        if not is_rewritten and self._options == context.parse_options:
+            return None
+        if is_rewritten:
+            self._documents.may_parse = False
         self._document = None
         try:
             context.graphql_document = parse(str(context.query), **context.parse_options)
@@ -138,59 +135,43 @@ class Preparation:
             return error
         return None
 
-    def validate(self) -> None:
-        """Give the context the document's verdict, if this request does not have it yet."""
-        context = self._context
-        document = self._document
+    def skip_known_rules(self) -> None:
+        """Leave out the rules by which the document was found valid before; Strawberry runs the others."""
+        context, document = self._context, self._document
         rules = tuple(context.validation_rules)
+        pure = _pure(rules)
         if (
-            document is None
-            or context.graphql_document is not document.node
-            or context.pre_execution_errors is not None
-            or not rules
-            or not self._documents.foresees
+            document is not None
+            and pure
+            and document.valid_by == pure
+            and context.graphql_document is document.node
+            and context.pre_execution_errors is None
         ):
-            return
-        errors = self._verdict(document, rules)
-        self._rules = rules
-        context.pre_execution_errors = errors
+            self._skipped = pure
+            context.validation_rules = tuple(rule for rule in rules if rule not in _PURE_RULES)
 
-    def _verdict(self, document: Document, rules: Rules) -> list[GraphQLError]:
-        """Judge a document: by graphql-core's own rules once for all requests, by others every time."""
-        pure = tuple(rule for rule in rules if rule in _PURE_RULES)
-        if document.valid_by != pure:
-            errors = self._judged(document.node, rules)
-            if not errors:
-                document.valid_by = pure
-            return errors
-        others = [rule for rule in rules if rule not in _PURE_RULES]
-        schema = self._context.schema._schema  # noqa: SLF001 - Strawberry's name for it
-        return list(validate(schema, document.node, others)) if others else []
-
-    def _judged(self, document: DocumentNode, rules: Rules) -> list[GraphQLError]:
-        schema = self._context.schema._schema  # noqa: SLF001 - Strawberry's name for it
-        return list(validate_document(schema, document, rules))
-
-    # -- At execution ----------------------------------------------------------------------------------
-
-    def errors_now(self) -> list[GraphQLError]:
-        """Return what is wrong with what is executed, where it is not what was judged."""
+    def note_verdict(self) -> None:
+        """Put back the rules that were left out, or remember the verdict of those that ran."""
         context, document = self._context, self._document
         if document is None:
-            return []
-        is_same = context.graphql_document is document.node
-        if is_same and self._options != context.parse_options:
-            try:
-                parse(str(context.query), **context.parse_options)
-            except GraphQLError as error:
-                return [error]
-        rules = tuple(context.validation_rules)
-        if self._rules is not None and rules and not (is_same and rules == self._rules):
-            # Another extension adds its rules later: from now on Strawberry validates.
-            self._documents.foresees = False
-            return self._judged_now(rules)
-        return []
+            return
+        ran = tuple(context.validation_rules)
+        self._validated = context.graphql_document
+        if self._skipped:
+            context.validation_rules = (*self._skipped, *ran)
+            if context.pre_execution_errors is None:
+                context.pre_execution_errors = []
+        elif context.pre_execution_errors == [] and self._validated is document.node:
+            document.valid_by = _pure(ran)
 
-    def _judged_now(self, rules: Rules) -> list[GraphQLError]:
-        document = self._context.graphql_document
-        return [] if document is None else self._judged(document, rules)
+    def errors_now(self) -> list[GraphQLError]:
+        """Return what is wrong with a document that was exchanged before it was validated."""
+        document, exchanged = self._document, self._validated
+        if document is None or exchanged is None or exchanged is document.node or not self._skipped:
+            return []
+        schema = self._context.schema._schema  # noqa: SLF001 - Strawberry's name for it
+        return list(validate_document(schema, exchanged, self._skipped))
+
+
+def _pure(rules: Rules) -> Rules:
+    return tuple(rule for rule in rules if rule in _PURE_RULES)

@@ -1,7 +1,7 @@
 """One operation's way through the cache: decide, look up, execute, say what happened."""
 
-import asyncio
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast
@@ -38,12 +38,13 @@ from strawberry_response_cache.graphql.invalidation.mutation import Mutation
 from strawberry_response_cache.graphql.keys.operation_key import (
     UnkeyableError,
     operation_key,
+    print_json,
     sent_variables,
 )
 from strawberry_response_cache.graphql.keys.plan import Plan, Plans, Variant
 from strawberry_response_cache.graphql.policy.custom_code import (
     problem_of_executor,
-    problem_of_hooks,
+    problem_of_middleware,
 )
 from strawberry_response_cache.graphql.policy.outcome import FieldOutcomes, Outcome
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
@@ -83,10 +84,15 @@ class Run:
         self._outcome: Outcome | None = None
         self._fields: FieldOutcomes | None = None
         self._mutation: Mutation | None = None
+        self._sent: str | None = None
         self.context = context
         self.guard = guard
         self.is_judged = False
         self.is_async = False
+
+    def note_variables(self) -> None:
+        """Note what was sent, before it is coerced: a custom scalar may take its value apart."""
+        self._sent = _printed(self.context.variables)
 
     def belongs_to(self, schema: GraphQLSchema, document: DocumentNode) -> bool:
         """Whether an executor that was built just now executes this run's document."""
@@ -178,8 +184,14 @@ class Run:
         if self.is_async:
             return Later(partial(self._run_mutation, mutation, recorder, executor, execution))
         at_once(mutation.ask)
-        with recorder.recording(executor):
-            return execution.start()
+        try:
+            with recorder.recording(executor):
+                return execution.start()
+        except Exception:
+            raise
+        except BaseException:  # such as a time-out of the server that runs it
+            self.guard.step(mutation.cut_short, executor)
+            raise
 
     async def _run_mutation(
         self, mutation: Mutation, recorder: Recorder, executor: Executor[Any], execution: Execution
@@ -188,7 +200,9 @@ class Run:
         try:
             with recorder.recording(executor):
                 result = await execution.run()
-        except asyncio.CancelledError:  # the caller is gone
+        except Exception:
+            raise
+        except BaseException:  # such as a cancellation: the caller is gone
             self.guard.step(mutation.cut_short, executor)
             raise
         if not isinstance(result, ExecutionResult):
@@ -230,6 +244,13 @@ class Run:
             variables = sent_variables(plan.declared, executor.variable_values.sources)
         except UnkeyableError:
             return variant.policy.problem or Problem(Reason.VARIABLES)
+        if _printed(self.context.variables) != self._sent:
+            return Problem(
+                Reason.VARIABLES,
+                None,
+                "A variable changed while it was read; let the parse_value of a custom scalar leave its "
+                "argument as it is.",
+            )
         return _Considered(request=request, plan=plan, variant=variant, variables=variables)
 
     def _admit(self, considered: "_Considered", executor: Executor[Any]) -> CacheRequest | Problem:
@@ -288,16 +309,16 @@ class Run:
     def _custom_code(self, executor: Executor[Any]) -> Problem | None:
         """Return a problem if code beside ours may decide per request."""
         trusted = self._options.trusted
-        manager = executor.middleware_manager
-        return problem_of_executor(type(executor), trusted) or problem_of_hooks(
-            manager.middlewares if manager is not None else (), trusted
+        return problem_of_executor(type(executor), trusted) or problem_of_middleware(
+            executor.middleware_manager, trusted
         )
 
     def _unkeyed(self, executor: Executor[Any]) -> Problem | None:
         """Return a problem if something that no key holds reaches the resolvers."""
         if executor.root_value is not None and not self._options.shares_root_value:
             return Problem(Reason.ROOT_VALUE)
-        if set(getattr(executor, "operation_extensions", None) or ()) - {"persistedQuery"}:
+        extensions = getattr(executor, "operation_extensions", None) or {}
+        if not isinstance(extensions, Mapping) or set(extensions) - {"persistedQuery"}:
             return Problem(Reason.REQUEST_EXTENSIONS)
         return None
 
@@ -335,6 +356,15 @@ class Run:
         if self._fields is not None and (fields := self._fields.as_extension()):
             said["fields"] = fields
         return said
+
+
+def _printed(variables: Mapping[str, Any] | None) -> str | None:
+    """Print variables that hold others; None where there are none, or they are no JSON."""
+    nested = {n: v for n, v in (variables or {}).items() if isinstance(v, dict | list)}
+    try:
+        return print_json(nested) if nested else None
+    except (UnkeyableError, RecursionError):
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -126,7 +126,7 @@ class ResponseSerializer:
         """Return why nothing is stored, of what shows only when the execution is over."""
         if faults.count != self._faults or recorder.guard.is_faulted:
             return Reason.CACHE_FAULT  # what was recorded may lack something
-        if recorder.guarded != recorder.let_through:
+        if recorder.held_back:
             return Reason.GUARDED
         return None if self._request.is_unchanged() else Reason.CONTEXT_CHANGED
 

@@ -5,7 +5,7 @@ import logging
 import threading
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from graphql.execution import Executor
 
@@ -19,7 +19,13 @@ from strawberry_response_cache.graphql.invalidation.entities import Entities
 from strawberry_response_cache.graphql.keys.plan import Setting
 from strawberry_response_cache.graphql.policy.policy import work_out_policy
 
+if TYPE_CHECKING:
+    import concurrent.futures
+
 logger = logging.getLogger("strawberry_response_cache")
+
+_LONGEST_WAIT: Final = 5.0
+"""Seconds."""
 
 Owed: TypeAlias = tuple[ResponseCache, set[str]]
 """Which tags, where."""
@@ -35,7 +41,17 @@ class Mutation:
         entities: The objects that its result holds.
     """
 
-    __slots__ = ("_cut_off", "_entities", "_faults", "_notes", "_options", "_request", "_setting")
+    __slots__ = (
+        "_cut_off",
+        "_entities",
+        "_faults",
+        "_is_due",
+        "_is_settling",
+        "_notes",
+        "_options",
+        "_request",
+        "_setting",
+    )
 
     def __init__(
         self, request: RequestContext, setting: Setting, notes: RunNotes, entities: Entities
@@ -47,6 +63,8 @@ class Mutation:
         self._entities = entities
         self._cut_off: set[str] = set()
         self._faults = faults.elsewhere
+        self._is_settling = False
+        self._is_due = False
 
     async def ask(self) -> None:
         """Ask for the tenant, before anything runs."""
@@ -59,7 +77,10 @@ class Mutation:
             self._notes.purges_everything = True  # what it may have changed is not known
         else:
             self._cut_off = _types_of(executor, self._setting)
-        self.purge_beside()
+        if running_loop() is not None:
+            self.purge_beside()
+        elif (owed := self._owed()) is not None:
+            self._purge_sync(owed)
 
     # -- Purging -------------------------------------------------------------------------------------
 
@@ -85,7 +106,12 @@ class Mutation:
         if (owed := self._owed()) is None:
             return
         loop = asyncio.get_running_loop()
-        if not self._is_deferred(partial(self._purge_in, loop, owed)):
+        self._is_settling = True
+        try:
+            is_deferred = self._is_deferred(partial(self._purge_in, loop, owed))
+        finally:
+            self._is_settling = False
+        if not is_deferred or self._is_due:
             await self._purge(owed)
         if self._options.again_after is not None:
             loop.call_later(self._options.again_after, self.purge_beside)
@@ -94,7 +120,8 @@ class Mutation:
         """Purge what it changed; the twin of `settle`."""
         if (owed := self._owed()) is None:
             return
-        if not self._is_deferred(partial(self._purge_sync, owed)):
+        guard = self._request.guard
+        if not self._is_deferred(partial(guard.step, self._purge_sync, owed)):
             self._purge_sync(owed)
         if self._options.again_after is not None:
             timer = threading.Timer(self._options.again_after, self._purge_sync, [owed])
@@ -146,14 +173,29 @@ class Mutation:
     def _purge_in(self, loop: asyncio.AbstractEventLoop, owed: Owed) -> None:
         """Purge from wherever a transaction ended: in the loop of the request while it runs.
 
-        A thread of its own waits for it; the loop's own thread cannot.
+        A thread of its own waits for it; a thread that runs a loop cannot.
         """
-        if not loop.is_running():
-            self._purge_sync(owed)
-        elif running_loop() is not None:
+        if self._is_settling:  # there was no transaction: `settle` purges before the answer
+            self._is_due = True
+        elif (here := running_loop()) is loop:
             _keep(loop.create_task(self._beside(owed)))
+        elif not loop.is_running():
+            self._request.guard.step(self._purge_sync, owed)
         else:
-            asyncio.run_coroutine_threadsafe(self._beside(owed), loop).result()
+            purging = asyncio.run_coroutine_threadsafe(self._beside(owed), loop)
+            if here is None:
+                self._wait(purging)
+
+    def _wait(self, purging: "concurrent.futures.Future[None]") -> None:
+        """Wait for a purge, but not for ever: its loop may be waiting for this very thread."""
+        try:
+            purging.result(_LONGEST_WAIT)
+        except TimeoutError:
+            logger.warning(
+                "The invalidation of a mutation is not done after %s seconds: its event loop is busy. It "
+                "goes on.",
+                _LONGEST_WAIT,
+            )
 
     def purge_early(self, *, in_loop: bool) -> None:
         """Purge what it changed, without waiting for it in an event loop."""

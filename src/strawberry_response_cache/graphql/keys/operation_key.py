@@ -12,12 +12,23 @@ from strawberry_response_cache.core._keys import unwrapped
 
 _SCALARS: Final = frozenset({str, bool, type(None)})
 """What needs no second look; an int may be too large, and a float NaN."""
-print_json: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
-"""Prints JSON as it stands in keys: equal values alike."""
+_encode: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 
 
 class UnkeyableError(Exception):
     """A value that decides the response cannot be told apart from others in a key."""
+
+
+def print_json(value: object) -> str:
+    """Print JSON as it stands in keys: equal values alike.
+
+    Raises:
+        UnkeyableError: If it is no JSON, such as an infinite number.
+    """
+    try:
+        return _encode(value)
+    except (TypeError, ValueError):
+        raise UnkeyableError from None
 
 
 def operation_key(

@@ -165,11 +165,11 @@ class Plan:
     """
 
     setting: Setting
-    operation: OperationDefinitionNode
-    fragments: Mapping[str, FragmentDefinitionNode]
+    operation: OperationDefinitionNode = field(repr=False)
+    fragments: Mapping[str, FragmentDefinitionNode] = field(repr=False)
     canonical: str
     conditions: tuple[str, ...]
-    declared: Declared
+    declared: Declared = field(repr=False)
     _variants: dict[tuple[bool, ...], Variant] = field(default_factory=dict)
 
     def variant(self, variables: Mapping[str, Any]) -> Variant:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
-from graphql.execution import Executor
+from graphql.execution import Executor, MiddlewareManager
 from graphql.execution.incremental import IncrementalExecutor
 from strawberry.extensions import SchemaExtension
 from strawberry.schema import Schema
@@ -70,6 +70,23 @@ def problem_of_hooks(hooks: Iterable[object], trusted: AbstractSet[object]) -> P
             "trusted_extensions if it does not.",
         )
     return None
+
+
+def problem_of_middleware(
+    manager: MiddlewareManager | None, trusted: AbstractSet[object]
+) -> Problem | None:
+    """Return a problem if what stands around the resolvers is neither known nor trusted."""
+    if manager is None:
+        return None
+    kind = type(manager)
+    if kind is MiddlewareManager or kind in trusted:
+        return problem_of_hooks(manager.middlewares, trusted)
+    return Problem(
+        Reason.CUSTOM_CODE,
+        None,
+        f"The middleware manager {name_of(kind)} may decide per request; name it in trusted_extensions "
+        "if it does not.",
+    )
 
 
 def may_rewrite(schema: Schema, ours: type[SchemaExtension]) -> bool:

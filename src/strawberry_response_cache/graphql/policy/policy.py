@@ -241,7 +241,6 @@ def _ttl(
 
 def _hint_to_write(rule: FieldRule, *, is_root: bool) -> str:
     """Return what to write so that a field has a hint, at a place where it can be written."""
-    parent, _, name = rule.coordinate.partition(".")
     match rule.written:
         case WrittenAs.NOWHERE:
             return (
@@ -252,11 +251,11 @@ def _hint_to_write(rule: FieldRule, *, is_root: bool) -> str:
             hint = "cache_control(ttl=...)" if is_root else "cache_control(inherit=True)"
             return (
                 f"{rule.coordinate} is an annotation; write "
-                f"{name}: ... = strawberry.field(directives=[{hint}]) in {parent}."
+                f"{rule.python_name}: ... = strawberry.field(directives=[{hint}]) in its class."
             )
         case WrittenAs.RESOLVER:
             wanted = "cache_control(ttl=...)" if is_root else "cache_control(inherit=True) or a ttl"
-            return f"Put @{wanted} above {rule.coordinate}."
+            return f"Put @{wanted} above {rule.place}."
 
 
 def _ttl_by_default(rule: FieldRule, default_ttl: float, *, is_root: bool) -> float | None:

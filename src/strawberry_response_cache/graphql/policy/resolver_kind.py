@@ -22,6 +22,7 @@ from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 
 from strawberry_response_cache.graphql._compat.definitions import definition_of
+from strawberry_response_cache.graphql._compat.resolving import is_strawberrys, overrides_get_result
 
 # They hand on what the resolver returned, for everyone alike.
 _HARMLESS_EXTENSIONS: Final = frozenset(
@@ -72,7 +73,7 @@ class ResolverKinds:
             _picks_its_type(member) for member in (named, *self._possible_types(named))
         ):
             return ResolverKind.RESOLVER
-        if type(field).get_result is not StrawberryField.get_result:
+        if overrides_get_result(field):
             return ResolverKind.RESOLVER
         if field.base_resolver is None:
             plain = field.default_resolver is getattr
@@ -89,6 +90,8 @@ class ResolverKinds:
         for extension in map(type, field.extensions):
             if extension not in self._harmless and extension is not PermissionExtension:
                 return f"the field extension {extension.__module__}.{extension.__qualname__}"
+        if not is_strawberrys(graphql_field):
+            return "a resolver of the executable schema"
         if is_union_type(get_named_type(graphql_field.type)) and self._converts_exceptions:
             return "an exception handler of the schema"
         return None

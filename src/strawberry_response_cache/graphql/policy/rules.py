@@ -63,6 +63,8 @@ class FieldRule:
         source: Where its value comes from.
         custom_code: The code that may decide per request, where its value comes through such code.
         written: How its author wrote it, for advice; see `written_as`.
+        python_name: What its author called it.
+        place: Where its author wrote it: the coordinate, or the class and name of a generic type.
         guarded: Whether it stands behind permission classes.
         invalidates: Whether it carries ``@invalidates``.
         hinted: Whether it carries a hint of its own.
@@ -93,6 +95,8 @@ class FieldRule:
     source: ResolverKind
     custom_code: str | None
     written: "WrittenAs"
+    python_name: str
+    place: str
     guarded: bool
     invalidates: bool
     hinted: bool
@@ -235,6 +239,8 @@ class SchemaRules:
             source=source,
             custom_code=self._kinds.custom_code(graphql_field, field),
             written=written_as(name, field),
+            python_name=getattr(field, "python_name", name),
+            place=_place(parent, coordinate, field),
             guarded=bool(guards),
             invalidates=any(isinstance(each, Invalidates) for each in extensions),
             hinted=own is not None,
@@ -316,6 +322,13 @@ def _holds_a_list(kind: object) -> bool:
             return True
         kind = kind.of_type
     return False
+
+
+def _place(parent: GraphQLObjectType, coordinate: str, field: object) -> str:
+    definition = definition_of(parent)
+    if getattr(definition, "concrete_of", None) is None or not isinstance(field, StrawberryField):
+        return coordinate
+    return f"{definition.origin.__name__}.{field.python_name}"
 
 
 def _is_exact(named: GraphQLNamedType) -> bool:

@@ -105,6 +105,11 @@ class Fields:
         """Return the rule of a field."""
         return self._plan.setting.rules.field(parent, details[0].node.name.value)
 
+    @property
+    def has_templates(self) -> bool:
+        """Whether tags with holes are to be filled where fields are executed."""
+        return self._variant.policy.has_templates
+
     # -- For executions ------------------------------------------------------------------------------
 
     @property

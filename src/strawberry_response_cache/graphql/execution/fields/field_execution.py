@@ -43,6 +43,10 @@ _INSTALLED: Final = (
     "execute_fields",
 )
 
+_DEEPEST: Final = 8
+"""Fields with entries of their own within each other. Each takes a dozen frames of the interpreter's stack; what
+is deeper is part of the last of them."""
+
 Where: TypeAlias = tuple[GraphQLObjectType, Any, Any, Path, Any]
 """What graphql-core says of a field: parent type, parent, details, path, position."""
 
@@ -104,11 +108,24 @@ class _Execution:
         fields: Those of the operation.
         executor: It.
         around: How long what it executes lives; None where that is not stored.
+        depth: In how many fields with entries of their own it is.
     """
 
-    __slots__ = ("_around", "_execute", "_executor", "_fields", "_guard", "_is_sync", "_known")
+    __slots__ = (
+        "_around",
+        "_depth",
+        "_execute",
+        "_executor",
+        "_fields",
+        "_guard",
+        "_is_sync",
+        "_known",
+    )
 
-    def __init__(self, fields: Fields, executor: Executor[Any], around: Life | None) -> None:
+    def __init__(
+        self, fields: Fields, executor: Executor[Any], around: Life | None, depth: int = 0
+    ) -> None:
+        self._depth = depth
         self._fields = fields
         self._guard = fields.request.guard
         self._executor = executor
@@ -124,8 +141,12 @@ class _Execution:
         Args:
             is_whole: Whether it executes the operation, and not one field.
         """
+        if self._depth >= _DEEPEST and not self._fields.has_templates:
+            return
         executor: Any = self._executor
         executor.execute_field = self._answer_or_execute
+        if self._depth >= _DEEPEST:
+            return
         prefetch = self._fields.prefetch(executor, self._cache_request)
         if self._is_sync:
             executor.execute_fields = prefetch.fields
@@ -182,7 +203,10 @@ class _Execution:
         rule = self._fields.rule(parent, details)
         templates = () if rule is None else rule.templates
         try:
-            cached_field = self._fields.cached_field(self._executor, parent, details)
+            is_too_deep = self._depth >= _DEEPEST
+            cached_field = (
+                None if is_too_deep else self._fields.cached_field(self._executor, parent, details)
+            )
         except (RecursionError, UnkeyableError):
             cached_field = None  # nested too deeply to be told apart
         if cached_field is not None and self._around is not None:
@@ -284,7 +308,8 @@ class _Execution:
         # Resolvers are told apart by the variables that their `info` brings.
         variables = self._executor.variable_values
         executor.variable_values = variables._replace(coerced=dict(variables.coerced))
-        within = _Execution(self._fields, executor, cached_field.plan.policy.life)
+        life = cached_field.plan.policy.life
+        within = _Execution(self._fields, executor, life, self._depth + 1)
         alone = _Alone(within, executor, executor.execute_field, errors)
         within.install(is_whole=False)
         return alone

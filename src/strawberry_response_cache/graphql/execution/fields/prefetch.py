@@ -99,16 +99,19 @@ class Prefetch:
 
     def fields(self, parent: Any, source: Any, path: Any, grouped: Any, position: Any) -> Any:  # noqa: ANN401 - graphql-core's
         """Look the fields of one object up, then execute them."""
-
-        def answer(execution: Execution) -> Any:  # noqa: ANN401 - graphql-core's
-            self._look_up(list(self._of(parent, source, grouped, path)), first=path is None)
-            if path is not None:
-                return execution.start()
-            with leading_flights(self._prefetched.collector):
-                return execution.start()
-
+        self._guard.step(self._look_up_fields, parent, source, path, grouped)
+        if path is not None:
+            # No frame more than that: an object may stand in many others.
+            return self._execute_fields(parent, source, path, grouped, position)
         execute = partial(self._execute_fields, parent, source, path, grouped, position)
-        return self._guard.around(execute, answer)
+        return self._guard.around(execute, self._execute_root)
+
+    def _look_up_fields(self, parent: Any, source: Any, path: Any, grouped: Any) -> None:  # noqa: ANN401 - graphql-core's
+        self._look_up(list(self._of(parent, source, grouped, path)), first=path is None)
+
+    def _execute_root(self, execution: Execution) -> Any:  # noqa: ANN401 - graphql-core's
+        with leading_flights(self._prefetched.collector):
+            return execution.start()
 
     def items(  # noqa: PLR0917 - graphql-core's
         self,

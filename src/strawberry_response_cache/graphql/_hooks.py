@@ -66,10 +66,12 @@ class RequestHooks(SchemaExtension):
                 raise error
 
     def on_validate(self) -> Iterator[None]:
-        """Bring the verdict of the rules that read nothing but the document; others run."""
+        """Spare Strawberry the rules by which the document was found valid before."""
         if self._preparation is not None:
-            self._guard.step(self._preparation.validate)
+            self._guard.step(self._preparation.skip_known_rules)
         yield
+        if self._preparation is not None:
+            self._guard.step(self._preparation.note_verdict)
 
     def on_execute(self) -> Iterator[None]:
         """Announce the run to the executor that Strawberry builds next."""
@@ -87,7 +89,9 @@ class RequestHooks(SchemaExtension):
             return None
         context = self._execution_context
         preparation = self._preparation or Preparation(self._adopted.documents, context)
-        return Run(self._options, self._adopted.plans, preparation, context, self._guard)
+        run = Run(self._options, self._adopted.plans, preparation, context, self._guard)
+        run.note_variables()
+        return run
 
     def on_operation(self) -> Iterator[None]:
         """Invalidate what a mutation changed when it is over, whatever becomes of its answer.
