@@ -16,9 +16,11 @@ from collections.abc import Sequence
 from tests.fuzz.mutants import MUTANTS
 from tests.fuzz.options import Fault, Options
 from tests.fuzz.orchestrator import Report, run
+from tests.fuzz.subjects import SUBJECTS
 
 _ROUND = 60
 """Seconds, at most."""
+_FACES = tuple(SUBJECTS)
 _MOMENTS_SHOWN = 60
 _VIOLATIONS_SHOWN = 10
 _ANSWERING = {Fault.FORGET_SCRIPTS, Fault.EVICT, Fault.CRASH}
@@ -54,6 +56,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--callers", type=int, default=40, help="tasks in each process")
     parser.add_argument("--threads", type=int, default=3, help="threads in each process")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))  # noqa: S311 - it is printed
+    parser.add_argument(
+        "--face", choices=sorted(SUBJECTS), help="what callers use; rounds take turns if not given"
+    )
     parser.add_argument("--mutant", choices=sorted(MUTANTS), default="")
     parser.add_argument(
         "--slots-per-tenant", type=int, help="slots of a tenant; drawn for each round if not given"
@@ -79,9 +84,11 @@ def _round(chosen: argparse.Namespace, number: int) -> Options:
     draw = random.Random(f"{chosen.seed} round {number}")  # noqa: S311 - it has to be reproducible
     faults = chosen.faults
     if faults is None:
-        # The first round is without any, so that what it finds needs none.
-        faults = tuple(draw.sample(list(Fault), draw.randint(1, len(Fault)))) if number else ()
+        # The first round of each face is without any, so that what it finds needs none.
+        is_first = number < (1 if chosen.face else len(_FACES))
+        faults = () if is_first else tuple(draw.sample(list(Fault), draw.randint(1, len(Fault))))
     options = Options(
+        face=chosen.face or _FACES[number % len(_FACES)],
         processes=chosen.processes,
         callers=chosen.callers,
         threads=chosen.threads,
@@ -92,19 +99,27 @@ def _round(chosen: argparse.Namespace, number: int) -> Options:
         else chosen.slots_per_tenant,
         local_bytes=draw.choice((0, 50_000)) if chosen.local_bytes is None else chosen.local_bytes,
         latency=draw.choice((0.03, 0.1, 0.3)),
+        # A worker that is killed all the time answers hardly anything.
+        fault_interval=draw.choice((0.5, 3)),
     )
     # Where the server answers, a busy machine must not look as if it did not.
+    connect_deadline = draw.choice((0.3, 1))
     silent = not _ANSWERING.issuperset(faults)
     return (
-        dataclasses.replace(options, read_deadline=0.3, connect_deadline=1) if silent else options
+        dataclasses.replace(options, read_deadline=0.3, connect_deadline=connect_deadline)
+        if silent
+        else options
     )
 
 
 def _print_round(number: int, report: Report) -> None:
     faults = ", ".join(report.options.faults) or "no faults"
     counted = report.counted
+    writes = counted["purges"] + sum(
+        count for name, count in counted.items() if name.startswith("writes")
+    )
     print(
-        f"round {number}: {counted['calls']} calls, {counted['purges']} purges, "
+        f"round {number} ({report.options.face}): {counted['calls']} calls, {writes} writes, "
         f"the longest call {report.longest:.1f} s; {faults}",
         flush=True,
     )
@@ -124,7 +139,7 @@ def _print_violations(report: Report) -> None:
     end_ns = report.violations[0].moment_ns
     before = [moment for moment in report.record if moment[0] <= end_ns]
     if before:
-        print("\nWhat was done at that key, in seconds before the first of them, by which process:")
+        print("\nWhat was done there, in seconds before the first of them, by which process:")
         for moment_ns, process, _, what in before[-_MOMENTS_SHOWN:]:
             print(f"{(moment_ns - end_ns) / 1e9:10.6f}  {process}  {what}")
 

@@ -1,15 +1,16 @@
 """A caller: it asks and purges as it was drawn to, and has its answers judged."""
 
 import time
+from collections.abc import Coroutine
 from typing import Any
 
 from strawberry_response_cache.core import CacheStoreError, ResponseCache
-from tests.fuzz.behaviour import Batch, Behaviour, Purge, Question
+from tests.fuzz.behaviour import Asking, Batch, Behaviour, Purge, Purging, Question
 from tests.fuzz.checker import Asked, Checker
-from tests.fuzz.faces import Face, Value
+from tests.fuzz.faces import Callers, Face, TaskFace, ThreadFace, Value
 from tests.fuzz.options import Options
 from tests.fuzz.truth import Truth
-from tests.fuzz.world import TENANTS, tag_name
+from tests.fuzz.world import TENANTS, all_keys, tag_name
 
 
 class GeneratorFailedError(Exception):
@@ -190,3 +191,26 @@ class Caller:
                 await self._face.forget(cache, purge.key.name)
             case "clear":
                 await self._face.clear(cache)
+
+
+def callers(
+    options: Options, process: int, cache: ResponseCache, truth: Truth, checker: Checker
+) -> Callers:
+    """Return what a process does: callers who mostly ask, and one who purges each key."""
+
+    def asking(face: Face, number: int) -> Coroutine[Any, Any, None]:
+        name = f"{process} {face.name} {number}"
+        behaviour = Asking(options, name)
+        return Caller(name, behaviour, face, options, cache, truth, checker).run()
+
+    def purging(face: Face, number: int) -> Coroutine[Any, Any, None]:
+        name = f"{process} purger {number}"
+        behaviour = Purging(options, name, number)
+        return Caller(name, behaviour, face, options, cache, truth, checker).run()
+
+    purgers = len(all_keys(nesting=options.nesting))
+    return Callers(
+        [asking(TaskFace(), number) for number in range(options.callers)]
+        + [purging(TaskFace(), number) for number in range(purgers)],
+        [asking(ThreadFace(), number) for number in range(options.threads)],
+    )

@@ -16,7 +16,10 @@ from tests.fuzz.world import Key
 
 STALE = "an old value"
 MIXED = "a value of another key"
-RUNS = "a wrong number of generator runs"
+LEAKED = "an answer of another session or tenant"
+UNGUARDED = "an answer that a permission refuses"
+WRONG = "an answer that the uncached schema would not give"
+RUNS = "a wrong number of runs"
 OVERLAP = "two runs for one key were stored"
 ERROR = "an error of the cache's own"
 HUNG = "a call without an end"
@@ -42,7 +45,10 @@ class Violation:
 
 
 Moment: TypeAlias = tuple[int, int, int, str]
-"""Nanoseconds, process, key (-1 for purges of more), what happened: a line of the record."""
+"""Nanoseconds, process, number (-1 for what concerns more than one), what happened: a line of the record.
+
+The number is a key's for the core and a datum's for GraphQL.
+"""
 
 
 @dataclass(slots=True)
@@ -66,8 +72,8 @@ class Asked:
     runs: Runs = field(default_factory=Runs)
 
 
-class Checker:
-    """Judges the answers that one process is given.
+class Judge:
+    """What the checkers of all faces have in common: they count, report, and keep a record.
 
     Args:
         options: The run.
@@ -87,6 +93,35 @@ class Checker:
         self._record: deque[Moment] = deque(maxlen=20_000)
         self.counted: Counter[str] = Counter()
         self.longest_ns = 0
+
+    def over(self, started_ns: int) -> None:
+        """Note how long a call took."""
+        self.counted["calls"] += 1
+        self.longest_ns = max(self.longest_ns, time.monotonic_ns() - started_ns)
+
+    def violation(self, kind: str, what: str, number: int | None = None) -> None:
+        """Report a promise that was not kept.
+
+        Args:
+            kind: The promise.
+            what: What was seen.
+            number: Where, if it was seen somewhere.
+        """
+        self._tell(Violation(kind, what, self._process))
+        if not self._options.stop_at or kind == self._options.stop_at:
+            self._truth.stop(number)
+
+    def note(self, number: int, what: str) -> None:
+        """Add a line to the record."""
+        self._record.append((time.monotonic_ns(), self._process, number, what))
+
+    def record_of(self, number: int) -> list[Moment]:
+        """Return what this process did to a key or datum, and what may concern it."""
+        return [moment for moment in self._record if moment[2] in {number, -1}]
+
+
+class Checker(Judge):
+    """Judges the answers that one process is given by the core."""
 
     def asked(self, question: Question, caller: str) -> Asked:
         """Note what the answer must at least hold; called before the cache is."""
@@ -170,11 +205,6 @@ class Checker:
         """Judge an error that nobody was to be given."""
         self._violation(ERROR, f"{caller}: {type(error).__name__}: {error}", key)
 
-    def over(self, started_ns: int) -> None:
-        """Note how long a call took."""
-        self.counted["calls"] += 1
-        self.longest_ns = max(self.longest_ns, time.monotonic_ns() - started_ns)
-
     def purges(self, purge: Purge, written: dict[int, int], caller: str) -> None:
         """Note that a purge begins."""
         self._note_purge(purge, f"{caller} purges {_short(written)} ({purge.kind})")
@@ -185,26 +215,14 @@ class Checker:
         word = "acknowledged" if taken else "failed"
         self._note_purge(purge, f"{caller}'s purge of {_short(written)} is {word}")
 
-    def violation(self, kind: str, what: str) -> None:
-        """Report what belongs to no key."""
-        self._violation(kind, what, None)
-
-    def _violation(self, kind: str, what: str, key: Key | None) -> None:
-        where = "" if key is None else f"{key.name} of {key.tenant or 'the cache'}: "
-        self._tell(Violation(kind, f"{where}{what}", self._process))
-        if not self._options.stop_at or kind == self._options.stop_at:
-            self._truth.stop(None if key is None else key.number)
+    def _violation(self, kind: str, what: str, key: Key) -> None:
+        self.violation(kind, f"{key.name} of {key.tenant or 'the cache'}: {what}", key.number)
 
     def _note(self, key: Key, what: str) -> None:
-        self._record.append((time.monotonic_ns(), self._process, key.number, what))
+        self.note(key.number, what)
 
     def _note_purge(self, purge: Purge, what: str) -> None:
-        number = purge.key.number if purge.kind == "key" else -1
-        self._record.append((time.monotonic_ns(), self._process, number, what))
-
-    def record_of(self, key: Key) -> list[Moment]:
-        """Return what this process did to a key, and the purges that may concern it."""
-        return [moment for moment in self._record if moment[2] in {key.number, -1}]
+        self.note(purge.key.number if purge.kind == "key" else -1, what)
 
 
 def _short(data: dict[int, int]) -> str:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeAlias, TypeVar
+from typing import Any, NamedTuple, Protocol, Self, TypeAlias, TypeVar
 
 from strawberry_response_cache.core import CachedResponse, ResponseCache
 
@@ -13,6 +13,13 @@ T = TypeVar("T")
 Value: TypeAlias = dict[str, Any]
 Generate: TypeAlias = Callable[[], Coroutine[Any, Any, Value]]
 Load: TypeAlias = Callable[[list[str]], Coroutine[Any, Any, list[Value | Exception]]]
+
+
+class Callers(NamedTuple):
+    """What the callers of a process do: in tasks, and in threads, where nothing of it suspends."""
+
+    tasks: list[Coroutine[Any, Any, None]]
+    threads: list[Coroutine[Any, Any, None]]
 
 
 class Patience(Protocol):

@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Iterable
 
 from tests.fuzz.truth import Truth
-from tests.fuzz.world import DATA
 
 _INTERVAL = 0.005
 
@@ -26,7 +25,7 @@ class Floors:
         self._truth = truth
         self._lag = lag
         self._lock = threading.Lock()
-        self._samples = deque([(float("-inf"), dict.fromkeys(range(DATA), 0))])
+        self._samples = deque([(float("-inf"), dict.fromkeys(range(truth.data), 0))])
 
     def now(self, data: Iterable[int]) -> dict[int, int]:
         """Return what an answer to a question asked now must hold."""
@@ -35,7 +34,7 @@ class Floors:
     def a_while_ago(self, data: Iterable[int]) -> dict[int, int]:
         """Return what an answer must hold if it may be that much too old."""
         with self._lock:
-            floors, now = self._truth.floors(range(DATA)), time.monotonic()
+            floors, now = self._truth.floors(range(self._truth.data)), time.monotonic()
             if self._samples[-1][0] + _INTERVAL <= now:
                 self._samples.append((now, floors))
             while len(self._samples) > 1 and self._samples[1][0] <= now - self._lag:

@@ -1,12 +1,14 @@
-"""Damaged cores that the fuzz has to catch: each takes one protection out, in this process only.
+"""The mutants that the fuzz has to catch: each takes one protection out, in this process only.
 
-A mutant that no longer fits the core fails where it is applied, and one whose damaged place is
+Those of the core are here, those of the GraphQL layer in `graphql.mutants`.
+
+A mutant that no longer fits the code fails where it is applied, and one whose damaged place is
 never reached is seen by its count of `Struck`: it would prove nothing.
 """
 
-from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
+from typing import Any, Final
 
 from strawberry_response_cache.core import _port, _scripts
 from strawberry_response_cache.core._drivers import driving
@@ -30,24 +32,9 @@ from strawberry_response_cache.core._port import (
 from strawberry_response_cache.core._redis import async_link, sync_link
 from strawberry_response_cache.core._redis.subscriber import Heartbeat
 from strawberry_response_cache.core._remember.generating import Generating
+from tests.fuzz.graphql.mutants import GRAPHQL_MUTANTS
+from tests.fuzz.mutant import LOCALLY, Mutant, Struck, patch
 from tests.fuzz.options import Fault
-
-Struck: TypeAlias = Callable[[], None]
-"""To be called whenever the damaged place is reached."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mutant:
-    """A damage, and under which circumstances it shows.
-
-    Attributes:
-        damage: Does the damage to the core of this process.
-        options: What a run needs for it to show, as fields of `Options`.
-    """
-
-    damage: Callable[[Struck], None]
-    options: Mapping[str, Any] = field(default_factory=dict)
-
 
 # -- Commits and joiners -----------------------------------------------------------------------------
 
@@ -66,8 +53,8 @@ def unconditional_commit(struck: Struck) -> None:
     def stored(self: Commit, replies: Sequence[Any]) -> _port.Committed:
         return Stored()
 
-    _patch(Commit, "calls", damaged)
-    _patch(Commit, "interpret", stored)
+    patch(Commit, "calls", damaged)
+    patch(Commit, "interpret", stored)
 
 
 def joiners_keep_a_refused_value(struck: Struck) -> None:
@@ -80,7 +67,7 @@ def joiners_keep_a_refused_value(struck: Struck) -> None:
             committed = Stored()
         settle(self, flight, committed, landed)
 
-    _patch(Generating, "_settle", damaged)
+    patch(Generating, "_settle", damaged)
 
 
 def no_seal_before_the_commit(struck: Struck) -> None:
@@ -94,8 +81,8 @@ def no_seal_before_the_commit(struck: Struck) -> None:
         seal(self, flight)
         settle(self, flight, outcome, early=early)
 
-    _patch(Flights, "seal", not_yet)
-    _patch(Flights, "settle", late)
+    patch(Flights, "seal", not_yet)
+    patch(Flights, "settle", late)
 
 
 def clock_read_after_the_generation(struck: Struck) -> None:
@@ -116,7 +103,7 @@ def clock_read_after_the_generation(struck: Struck) -> None:
             lease, recorded = seen.lease, replace(recorded, clock=None)
         return (yield from commit(self, flight, lease, value, recorded))
 
-    _patch(Generating, "_commit", damaged)
+    patch(Generating, "_commit", damaged)
 
 
 # -- Purges ------------------------------------------------------------------------------------------
@@ -137,7 +124,7 @@ def forget_leaves_the_lease(struck: Struck) -> None:
         struck()
         return calls(self)[1:]
 
-    _patch(Forget, "calls", damaged)
+    patch(Forget, "calls", damaged)
 
 
 def stale_entries_outlive_purges(struck: Struck) -> None:
@@ -158,7 +145,7 @@ def second_pass_left_out(struck: Struck) -> None:
         struck()
         return 1
 
-    _patch(Keyspace, "passes", property(damaged))
+    patch(Keyspace, "passes", property(damaged))
 
 
 def run_id_ignored(struck: Struck) -> None:
@@ -184,7 +171,7 @@ def lookups_shared_after_they_were_sent(struck: Struck) -> None:
             known.ask.is_sent = False
         ask(self, lookup, then, subject)
 
-    _patch(SharedLookups, "ask", damaged)
+    patch(SharedLookups, "ask", damaged)
 
 
 # -- Parts -------------------------------------------------------------------------------------------
@@ -205,7 +192,7 @@ def tags_of_parts_left_out(struck: Struck) -> None:
             struck()
         return replace(folded[0], tags=recording.tags), folded[1]
 
-    _patch(Parts, "fold", damaged)
+    patch(Parts, "fold", damaged)
 
 
 def forget_leaves_the_wholes(struck: Struck) -> None:
@@ -216,7 +203,7 @@ def forget_leaves_the_wholes(struck: Struck) -> None:
         struck()
         return calls(self)[:2]
 
-    _patch(Forget, "calls", damaged)
+    patch(Forget, "calls", damaged)
 
 
 def clock_of_parts_left_out(struck: Struck) -> None:
@@ -233,7 +220,7 @@ def clock_of_parts_left_out(struck: Struck) -> None:
             struck()
         return folded[0], lease.clock
 
-    _patch(Parts, "fold", damaged)
+    patch(Parts, "fold", damaged)
 
 
 # -- Local memory --------------------------------------------------------------------------------------
@@ -248,7 +235,7 @@ def local_memory_filled_unchecked(struck: Struck) -> None:
             struck()
         keep(self, keys, entry, self.ticket())
 
-    _patch(Memory, "keep", damaged)
+    patch(Memory, "keep", damaged)
 
 
 def deaf_to_news(struck: Struck) -> None:
@@ -270,14 +257,13 @@ def trusts_silence(struck: Struck) -> None:
             struck()
         return True
 
-    _patch(Heartbeat, "is_live", damaged)
+    patch(Heartbeat, "is_live", damaged)
 
-
-_LOCALLY: Final = {"local_bytes": 1_000_000}
 
 MUTANTS: Final[dict[str, Mutant]] = {
     mutant.damage.__name__: mutant
     for mutant in (
+        *GRAPHQL_MUTANTS,
         Mutant(unconditional_commit),
         Mutant(joiners_keep_a_refused_value),
         Mutant(no_seal_before_the_commit),
@@ -294,17 +280,12 @@ MUTANTS: Final[dict[str, Mutant]] = {
         Mutant(lookups_shared_after_they_were_sent),
         Mutant(tags_of_parts_left_out),
         Mutant(forget_leaves_the_wholes, {"purge_kinds": ("key",)}),
-        Mutant(clock_of_parts_left_out, {**_LOCALLY, "batch_share": 0.0}),
-        Mutant(local_memory_filled_unchecked, _LOCALLY),
-        Mutant(deaf_to_news, _LOCALLY),
-        Mutant(trusts_silence, {**_LOCALLY, "local_max_lag": 0.1}),
+        Mutant(clock_of_parts_left_out, {**LOCALLY, "batch_share": 0.0}),
+        Mutant(local_memory_filled_unchecked, LOCALLY),
+        Mutant(deaf_to_news, LOCALLY),
+        Mutant(trusts_silence, {**LOCALLY, "local_max_lag": 0.1}),
     )
 }
-
-
-def _patch(owner: type, name: str, damaged: object) -> None:
-    assert name in vars(owner), f"{owner.__name__} has no {name} any more"
-    setattr(owner, name, damaged)
 
 
 def _rewrite(script: str, old: str, new: str) -> None:

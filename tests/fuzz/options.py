@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
+
+FaceName: TypeAlias = Literal["core", "graphql"]
+"""What callers use: `ResponseCache` itself, or a Strawberry schema with the extension."""
 
 _TAGS: Final = ("tags",) * 5
 _KEY: Final = ("key",) * 4
@@ -36,20 +39,23 @@ class Options:
     seed: int = 0
     """From which every process draws its decisions; how they are scheduled is not reproducible."""
     seconds: float = 5
+    face: FaceName = "core"
     processes: int = 2
     callers: int = 40
     """Asyncio tasks that ask, in each process."""
     threads: int = 2
     """Threads that ask, in each process; they use the sync face."""
     purge_share: float = 0.03
-    """Of everything that these callers do, how much is a purge; others do nothing but purge."""
+    """Of everything that these callers do, how much is a purge or a mutation; others do nothing else."""
     batch_share: float = 0.1
-    """Of their questions, how much asks for several keys at once."""
+    """Of their questions, how much asks for several keys, or executes several operations, at once."""
     purge_kinds: tuple[Literal["tags", "key", "clear"], ...] = (*_TAGS, *_KEY, "clear")
-    """From which each purge is drawn."""
+    """From which each purge is drawn; the core's only."""
+    written: tuple[str, ...] = ()
+    """Which data the mutations of GraphQL write, by name; any, if empty."""
     ttls: tuple[float, ...] = (0.03, 0.1, 1, 5, 5, 5)
     stales: tuple[float, ...] = (0, 0, 0, 0.05, 0.5, 5)
-    """From which the ttl and the stale window of each call are drawn."""
+    """From which the ttl and the stale window of each call are drawn; the core's only."""
     nesting: bool = True
     """Whether some generators are made of other cached values."""
     parts_without_ttl: bool = True

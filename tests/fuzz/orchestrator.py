@@ -19,6 +19,7 @@ from tests.fuzz.options import Fault, Options
 from tests.fuzz.patience import eventually
 from tests.fuzz.process import WorkerProcess
 from tests.fuzz.server import Server
+from tests.fuzz.subjects import SUBJECTS
 from tests.fuzz.truth import Truth
 from tests.fuzz.worker import LOST_NEWS, Place
 
@@ -35,7 +36,7 @@ class Report:
     counted: Counter[str] = field(default_factory=Counter)
     violations: list[Violation] = field(default_factory=list)
     record: list[Moment] = field(default_factory=list)
-    """What all processes did to the key at which the first violation was seen, in order of time."""
+    """What all processes did where the first violation was seen, in order of time."""
     longest: float = 0
     """Seconds that the slowest call took."""
 
@@ -43,11 +44,13 @@ class Report:
 async def run(options: Options) -> Report:
     """Run the fuzz once; a mutant brings its circumstances along."""
     if options.mutant:
-        options = dataclasses.replace(options, **MUTANTS[options.mutant].options)
+        mutant = MUTANTS[options.mutant]
+        options = dataclasses.replace(options, face=mutant.face, **mutant.options)
     report = Report(options)
     async with AsyncExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fuzz-")))
-        truth = Truth.create(directory / "truth")
+        subject = SUBJECTS[options.face]
+        truth = Truth.create(directory / "truth", data=subject.data, keys=subject.keys)
         stack.callback(truth.close)
         server = await asyncio.to_thread(Server, directory)
         stack.callback(server.stop)

@@ -82,7 +82,8 @@ class WorkerProcess:
         Returns:
             What was wrong with its end, if anything.
         """
-        if not await eventually(lambda: not self.running):
+        # The worker itself waits for its calls first, and says then which do not end.
+        if not await eventually(lambda: not self.running, times=3):
             self._process.kill()
             await self._gone.wait()
         await asyncio.to_thread(self._process.join)

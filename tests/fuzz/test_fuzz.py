@@ -7,7 +7,7 @@ import pytest
 from tests.fuzz.__main__ import main
 from tests.fuzz.checker import STALE
 from tests.fuzz.mutants import MUTANTS
-from tests.fuzz.options import Fault, Options
+from tests.fuzz.options import FaceName, Fault, Options
 from tests.fuzz.orchestrator import run
 
 LONGEST = 90
@@ -15,6 +15,17 @@ LONGEST = 90
 
 
 ANSWERS = ("fresh", "generated", "joined", "refused", "stale", "ttl_zero", "uncacheable")
+RESPONSES = [
+    *(f"answer {what}" for what in ("hit", "miss", "bypass")),
+    *(f"field {what}" for what in ("hit", "stale", "miss", "bypass")),
+    *(f"reason {what}" for what in ("guarded", "restricted", "errors", "private_without_session")),
+    *(f"writes {how}" for how in ("acknowledged", "cancelled and acknowledged", "by a job")),
+    "query answered",
+    "mutation answered",
+    "cancellations",
+    "errors: refused",
+    "errors: drawn to fail",
+]
 ROUNDS = 6
 """Of seconds each: what a round reaches in them depends on the machine."""
 
@@ -32,7 +43,40 @@ async def test_no_promise_is_broken_while_everything_collides() -> None:
     assert counted["runs"] < counted["answers"]
 
 
-async def test_no_promise_is_broken_while_everything_goes_wrong() -> None:
+async def test_no_response_is_one_that_the_uncached_schema_would_not_give() -> None:
+    counted: Counter[str] = Counter()
+    for seed in range(ROUNDS):
+        report = await run(Options(seed=seed, seconds=5, face="graphql"))
+        assert report.violations == []
+        counted += report.counted
+        if all(counted[what] for what in RESPONSES):
+            break
+    assert [what for what in RESPONSES if not counted[what]] == []
+
+
+async def test_queued_invalidations_are_kept_while_redis_is_away() -> None:
+    """A mutation answers although Redis did not take its invalidation."""
+    counted: Counter[str] = Counter()
+    for seed in range(ROUNDS):
+        report = await run(
+            Options(
+                seed=seed,
+                seconds=8,
+                face="graphql",
+                faults=(Fault.FREEZE,),
+                read_deadline=0.3,
+                connect_deadline=0.3,
+            )
+        )
+        assert report.violations == []
+        counted += report.counted
+        if counted["writes queued"]:
+            break
+    assert counted["writes queued"]
+
+
+@pytest.mark.parametrize("face", ["core", "graphql"])
+async def test_no_promise_is_broken_while_everything_goes_wrong(face: FaceName) -> None:
     faults = tuple(Fault)
     counted: Counter[str] = Counter()
     for seed in range(ROUNDS):
@@ -40,6 +84,7 @@ async def test_no_promise_is_broken_while_everything_goes_wrong() -> None:
             Options(
                 seed=seed,
                 seconds=8,
+                face=face,
                 faults=faults,
                 fault_interval=0.2,
                 read_deadline=0.3,
@@ -55,9 +100,10 @@ async def test_no_promise_is_broken_while_everything_goes_wrong() -> None:
 
 @pytest.mark.parametrize("mutant", sorted(MUTANTS))
 async def test_the_fuzz_catches(mutant: str) -> None:
-    report = await run(Options(seconds=LONGEST, mutant=mutant, stop_at=STALE))
+    kind = MUTANTS[mutant].kind
+    report = await run(Options(seconds=LONGEST, mutant=mutant, stop_at=kind))
     assert report.counted["struck by the mutant"]
-    assert STALE in {violation.kind for violation in report.violations}
+    assert kind in {violation.kind for violation in report.violations}
 
 
 def test_the_long_run_ends_with_the_first_violation_and_what_led_to_it(

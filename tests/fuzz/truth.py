@@ -8,16 +8,12 @@ import contextlib
 import fcntl
 import mmap
 import threading
+from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from tests.fuzz import world
-
 _RUNS_REMEMBERED = 16
-_STOPPED, _SUSPECT, _VERSIONS = 0, 1, 2
-_FLOORS = _VERSIONS + world.DATA
-_RUNS = _FLOORS + world.DATA
-_CELLS = _RUNS + world.KEYS * 2 * _RUNS_REMEMBERED
+_STOPPED, _SUSPECT, _DATA, _VERSIONS = 0, 1, 2, 3
 
 
 class Truth:
@@ -28,6 +24,9 @@ class Truth:
 
     Args:
         path: The file behind the memory; `create` makes it.
+
+    Attributes:
+        data: How many data there are; they are numbered from 0.
     """
 
     def __init__(self, path: Path) -> None:
@@ -35,11 +34,22 @@ class Truth:
         self._memory = mmap.mmap(self._file.fileno(), 0)
         self._cells = memoryview(self._memory).cast("Q")
         self._threads = threading.Lock()
+        self.data = self._cells[_DATA]
+        self._floors = _VERSIONS + self.data
+        self._runs = self._floors + self.data
 
     @classmethod
-    def create(cls, path: Path) -> "Truth":
-        """Make the file, with everything at zero."""
-        path.write_bytes(bytes(8 * _CELLS))
+    def create(cls, path: Path, *, data: int, keys: int) -> "Truth":
+        """Make the file, with everything at zero.
+
+        Args:
+            path: Where.
+            data: How many data there are.
+            keys: How many keys there are whose runs are noted.
+        """
+        cells = array("Q", [0]) * (_VERSIONS + 2 * data + keys * 2 * _RUNS_REMEMBERED)
+        cells[_DATA] = data
+        path.write_bytes(cells.tobytes())
         return cls(path)
 
     def close(self) -> None:
@@ -72,7 +82,8 @@ class Truth:
         """Note that the purges which followed a write were acknowledged."""
         with self._alone():
             for datum, version in written.items():
-                self._cells[_FLOORS + datum] = max(version, self._cells[_FLOORS + datum])
+                floor = self._floors + datum
+                self._cells[floor] = max(version, self._cells[floor])
 
     def versions(self, data: Iterable[int]) -> dict[int, int]:
         """Return what some data is now."""
@@ -80,7 +91,7 @@ class Truth:
 
     def floors(self, data: Iterable[int]) -> dict[int, int]:
         """Return what an answer to a question asked now must at least hold."""
-        return {datum: self._cells[_FLOORS + datum] for datum in data}
+        return {datum: self._cells[self._floors + datum] for datum in data}
 
     # -- Runs --------------------------------------------------------------------------------------
 
@@ -90,7 +101,7 @@ class Truth:
         Whoever stores has held the lease throughout, so two such runs never overlap.
         """
         with self._alone():
-            first = _RUNS + key * 2 * _RUNS_REMEMBERED
+            first = self._runs + key * 2 * _RUNS_REMEMBERED
             runs = self._cells[first : first + 2 * _RUNS_REMEMBERED]
             starts, ends = runs[0::2].tolist(), runs[1::2].tolist()
             oldest = ends.index(min(ends))
@@ -108,7 +119,7 @@ class Truth:
         return self._cells[_STOPPED] != 0
 
     def stop(self, suspect: int | None = None) -> None:
-        """Bring all to an end, because time is up or because of what was seen at a key."""
+        """Bring all to an end, because time is up or because of what was seen somewhere."""
         with self._alone():
             if suspect is not None and not self._cells[_SUSPECT]:
                 self._cells[_SUSPECT] = suspect + 1
@@ -116,5 +127,5 @@ class Truth:
 
     @property
     def suspect(self) -> int | None:
-        """The key at which the first violation was seen."""
+        """The number of the key, or of the datum, at which the first violation was seen."""
         return self._cells[_SUSPECT] - 1 if self._cells[_SUSPECT] else None

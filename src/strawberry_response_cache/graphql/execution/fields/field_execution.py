@@ -319,9 +319,7 @@ class _Execution:
         self, recorder: Recorder, cached_field: CachedField, alone: "_Alone", where: Where
     ) -> Iterator[None]:
         """Record the execution of one field, the object that it belongs to, and its tags."""
-        parent, source, _, path, _ = where
-        if path.prev is not None:  # an invalidation of the object reaches the field's entry
-            recorder.entities.add(parent, source)
+        _note_parent(recorder, where)
         policy = cached_field.plan.policy
         with recorder.recording(alone.executor, policy.never_stored, policy.types):
             if cached_field.plan.rule.templates:
@@ -367,6 +365,13 @@ class _Execution:
             return is_allowed(await answer if self._executor.is_awaitable(answer) else answer)
         except Exception:  # noqa: BLE001 - as above
             return False
+
+
+def _note_parent(recorder: Recorder, where: Where) -> None:
+    """Note the object that a field belongs to: an invalidation of it reaches the field's entry."""
+    parent, source, _, path, _ = where
+    if path.prev is not None:
+        recorder.entities.add(parent, source)
 
 
 class _Alone(NamedTuple):

@@ -1,0 +1,123 @@
+"""The context of a request: who asks, what resolvers are to do, and what they did."""
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import strawberry
+
+from tests.fuzz.graphql.faces import Face
+from tests.fuzz.graphql.world import EVERYONE, FAILED, GUEST, Stamp, datum
+from tests.fuzz.truth import Truth
+
+
+class ResolverFailedError(Exception):
+    """The error of a resolver that was drawn to fail."""
+
+    def __init__(self) -> None:
+        super().__init__(FAILED)
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Context:
+    """One request, which may be a batch.
+
+    Attributes:
+        tenant: Whose data it is about.
+        session: The user; None for a guest.
+        locale: What the extension's ``vary`` reads.
+        name: Tells the request apart from all others.
+        debug: Whether its responses say what the cache did.
+        refused: Fields whose permission classes refuse this request.
+        fails: Fields whose resolvers fail.
+        longest: The longest pause of a resolver, in seconds.
+        draw: What pauses are drawn from.
+        face: Whether it runs in a task or a thread.
+        truth: What answers are made of.
+        resolved: How often the field at each path was resolved.
+        ran: How often each field of each mutation ran.
+        written: What each field of each mutation wrote.
+    """
+
+    tenant: str
+    session: str | None
+    locale: str
+    name: str
+    debug: bool
+    refused: frozenset[str]
+    fails: frozenset[str]
+    longest: float
+    draw: random.Random = field(repr=False)
+    face: Face
+    truth: Truth
+    resolved: Counter[tuple[str | int, ...]] = field(default_factory=Counter)
+    ran: Counter[tuple[str, str]] = field(default_factory=Counter)
+    written: dict[tuple[str, str], dict[int, int]] = field(default_factory=dict)
+
+    @property
+    def user(self) -> str:
+        """The session as it stands in answers."""
+        return self.session or GUEST
+
+    async def pause(self) -> None:
+        """Wait for as long as a resolver may take; mostly not at all, and seldom very long."""
+        chosen = self.draw.random()
+        if chosen < 0.75:
+            await self.face.pause(0)
+        elif chosen < 0.94:
+            await self.face.pause(self.draw.uniform(0, 0.003))
+        elif chosen < 0.997:
+            await self.face.pause(self.draw.uniform(0.003, 0.03))
+        else:
+            await self.face.pause(self.draw.uniform(0.03, self.longest))
+
+    async def read(
+        self,
+        info: strawberry.Info,
+        coordinate: str,
+        *wanted: tuple[str, str],
+        whose: str = EVERYONE,
+    ) -> Sequence[str]:
+        """Resolve a field of the truth.
+
+        Args:
+            info: The resolver's.
+            coordinate: The field.
+            *wanted: For each stamp, what it stands for, and the name of its datum.
+            whose: For whom it is.
+
+        Raises:
+            ResolverFailedError: If the field was drawn to fail.
+        """
+        self.resolved[tuple(info.path.as_list())] += 1
+        await self.pause()
+        numbers = [datum(self.tenant, name) for _, name in wanted]
+        versions = self.truth.versions(numbers)
+        await self.pause()
+        if coordinate in self.fails:
+            raise ResolverFailedError
+        return [
+            str(Stamp(self.tenant, whose, what, number, versions[number]))
+            for (what, _), number in zip(wanted, numbers, strict=True)
+        ]
+
+    async def write(self, info: strawberry.Info, token: str, name: str) -> None:
+        """Write to the truth, as the field of a mutation.
+
+        Args:
+            info: The resolver's.
+            token: The mutation.
+            name: The name of the datum.
+        """
+        place = token, str(info.path.key)
+        self.ran[place] += 1
+        await self.pause()
+        self.written[place] = self.truth.write([datum(self.tenant, name)])
+        await self.pause()
+
+
+def context_of(info: strawberry.Info) -> Context:
+    """Return the context of a resolver."""
+    context: Context = info.context
+    return context
