@@ -222,8 +222,8 @@ class Face:
         else:
             await cache.clear()
 
-    async def purge(self, cache: ResponseCache, what: str) -> None:
-        """Purge the entry `a` with the tag `t`, in one of three ways."""
+    async def invalidate_by(self, cache: ResponseCache, what: str) -> None:
+        """Invalidate the entry `a` with the tag `t`, in one of three ways."""
         if what == "invalidate":
             await self.invalidate(cache, "t")
         elif what == "forget":

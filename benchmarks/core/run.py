@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from benchmarks.core import crowds, hits, local_memory, misses, processes, purges
+from benchmarks.core import crowds, hits, invalidations, local_memory, misses, processes
 from benchmarks.core.machine import description
 from benchmarks.core.server import Server
 from benchmarks.core.table import Row, render
@@ -40,7 +40,7 @@ def main() -> None:
             *asyncio.run(local_memory.asynchronous(server, rounds)),
             *local_memory.synchronous(server, rounds),
         ],
-        "purges": lambda server: asyncio.run(purges.scene(server, sizes)),
+        "invalidations": lambda server: asyncio.run(invalidations.scene(server, sizes)),
     }
     rows: list[Row] = []
     with Server() as server:
@@ -61,6 +61,6 @@ def _arguments() -> argparse.Namespace:
         "scenes",
         nargs="*",
         metavar="scene",
-        help="hits, misses, crowds, processes, local, purges; all of them if none is named",
+        help="hits, misses, crowds, processes, local, invalidations; all of them if none is named",
     )
     return parser.parse_args()

@@ -1,6 +1,6 @@
 """The mutations. They are never cached.
 
-What their results hold, and lists of such objects, is purged before they answer. A mutation whose result
+What their results hold, and lists of such objects, is invalidated before they answer. A mutation whose result
 holds nothing of what it changed says what that is, with `@invalidates`.
 """
 

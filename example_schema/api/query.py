@@ -51,7 +51,7 @@ class Query:
         )
         return EntryConnection.of(records, first)
 
-    # What it is added up from: purged whenever a mutation's result holds an entry or an account.
+    # What it is added up from: invalidated whenever a mutation's result holds an entry or an account.
     @cache_control(ttl=60, tags=["[Entry]", "[Account]"])
     @strawberry.field
     async def balance_sheet(self, info: Info, as_of: dt.date | None = None) -> BalanceSheet:

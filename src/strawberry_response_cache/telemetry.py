@@ -9,7 +9,13 @@ from typing import Final
 from opentelemetry import trace
 from opentelemetry.util.types import AttributeValue
 
-from strawberry_response_cache.core._observer import Concluded, LookedUp, Purged, PutIn, Subject
+from strawberry_response_cache.core._observer import (
+    Concluded,
+    Invalidated,
+    LookedUp,
+    PutIn,
+    Subject,
+)
 
 NAMESPACE: Final = "response_cache"
 
@@ -74,7 +80,7 @@ class OpenTelemetry:
         attributes[TAG_COUNT] = event.tag_count
         self._span(PUT, event.started_ns, event.ended_ns, attributes, event.error_type)
 
-    def purged(self, event: Purged) -> None:
+    def invalidated(self, event: Invalidated) -> None:
         """Make a span of an invalidation."""
         attributes = _about(event.subject)
         attributes[INVALIDATE_KIND] = event.kind

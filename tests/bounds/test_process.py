@@ -80,13 +80,13 @@ async def give_up(cache: ResponseCache, key: str) -> None:
     await asyncio.wait(callers)
 
 
-async def purge(cache: ResponseCache, key: str) -> None:
+async def invalidate(cache: ResponseCache, key: str) -> None:
     await store(cache, key)
     await cache.invalidate(key)
     await cache.forget([key])
 
 
-@pytest.mark.parametrize("do", [store, hit, join, veto, fail, overflow, give_up, purge])
+@pytest.mark.parametrize("do", [store, hit, join, veto, fail, overflow, give_up, invalidate])
 async def test_a_key_leaves_nothing_behind(
     new_cache: Callable[..., ResponseCache],
     valkey_url: str,
@@ -115,7 +115,7 @@ async def test_100_000_keys_of_all_kinds_leave_memory_where_it_was(
     new_keys: Iterator[str],
 ) -> None:
     cache = new_cache(valkey_url, max_entry_bytes=1_000)
-    kinds = itertools.cycle((store, hit, join, veto, fail, overflow, give_up, purge))
+    kinds = itertools.cycle((store, hit, join, veto, fail, overflow, give_up, invalidate))
 
     async def work(keys: int) -> tuple[int, int]:
         """Ask for keys, and count what is left here and in the server."""

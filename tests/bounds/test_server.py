@@ -155,11 +155,11 @@ async def test_no_connection_is_opened_a_second_time(
 
     for _ in range(30):
         reads = [cache.remember([str(number)], 600, generate, tags=["t"]) for number in range(50)]
-        purges = [cache.invalidate("t") for _ in range(10)]
-        await asyncio.gather(*reads, *purges)
+        invalidates = [cache.invalidate("t") for _ in range(10)]
+        await asyncio.gather(*reads, *invalidates)
 
     received = raw_valkey.info("stats")["total_connections_received"] - before
-    assert received <= 4 + 2 + 1, "for reads, for purges, and for what other processes tell"
+    assert received <= 4 + 2 + 1, "for reads, for invalidations, and for what other processes tell"
 
 
 def test_threads_share_connections(

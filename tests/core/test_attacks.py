@@ -26,7 +26,7 @@ from strawberry_response_cache.core._keys import EntryKeys, Keyspace
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._parts import Part, Parts
 from strawberry_response_cache.core._port import Clear, Invalidate, Lookup, Unavailable
-from strawberry_response_cache.core._queue import PurgeQueue
+from strawberry_response_cache.core._queue import InvalidationQueue
 from strawberry_response_cache.core._redis.watchdog import Watchdog
 from tests.conftest import Eventually
 from tests.core.logs import facts_of, ours
@@ -34,10 +34,10 @@ from tests.core.test_batches_that_wait import PATIENCE
 
 SECRET = "hunter2"
 
-# -- Purges ------------------------------------------------------------------------------------------
+# -- Invalidations ------------------------------------------------------------------------------------------
 
 
-async def test_who_asks_after_a_purge_was_queued_joins_no_run_from_before_it(
+async def test_who_asks_after_an_invalidation_was_queued_joins_no_run_from_before_it(
     new_cache: Callable[..., ResponseCache], new_server: Callable[..., Any], eventually: Eventually
 ) -> None:
     server = new_server()
@@ -62,13 +62,13 @@ async def test_who_asks_after_a_purge_was_queued_joins_no_run_from_before_it(
     await cache.invalidate("t", queued=True)
     async with asyncio.timeout(PATIENCE):
         later = await cache.remember(["k"], 60, quick, tags=["t"])
-    assert (later.value, later.detail) == ("new", CacheDetail.PURGE_PENDING)
+    assert (later.value, later.detail) == ("new", CacheDetail.INVALIDATION_PENDING)
     read.set()
     assert (await leader).value == "old"
 
 
 def test_a_child_replays_what_its_parent_was_replaying() -> None:
-    queue, tenant = PurgeQueue(max_queued=100, max_tags=10), Keyspace("test")
+    queue, tenant = InvalidationQueue(max_queued=100, max_tags=10), Keyspace("test")
     queue.add(tenant, ("a", "b"))
     parent = queue.replay()
     next(parent)

@@ -237,7 +237,9 @@ async def test_tags_are_a_list_of_strings(
 
 
 @pytest.mark.parametrize("tag", [5, None, b"a", ["a"]], ids=repr)
-async def test_a_tag_to_purge_is_a_string(memory_cache: ResponseCache, face: Any, tag: Any) -> None:
+async def test_a_tag_to_invalidate_is_a_string(
+    memory_cache: ResponseCache, face: Any, tag: Any
+) -> None:
     with pytest.raises(
         TypeError, match=r'every part is a string.*: invalidate\("Book", "Book:42"\)'
     ):

@@ -119,7 +119,7 @@ async def test_a_lifetime_of_zero_caches_nothing(cache: ResponseCache) -> None:
     assert (first.status, second.status) == (CacheStatus.BYPASS, CacheStatus.BYPASS)
 
 
-async def test_its_tags_purge_it(cache: ResponseCache) -> None:
+async def test_its_tags_invalidate_it(cache: ResponseCache) -> None:
     await Page(1).into_cached(cache)
     await Page(2).into_cached(cache)
 

@@ -320,7 +320,7 @@ def test_a_keyboard_interrupt_in_a_generator_gives_the_lease_back(
 
 
 @pytest.mark.parametrize("what", ["invalidate", "forget", "clear", "ping"])
-async def test_a_purge_cancelled_in_the_middle_raises_in_no_callback(
+async def test_an_invalidation_cancelled_in_the_middle_raises_in_no_callback(
     watched: ResponseCache, complaints: list[dict[str, Any]], what: str
 ) -> None:
     await watched.remember(["a"], 60, value, tags=["t"])

@@ -151,7 +151,7 @@ def test_a_turn_whose_end_was_lost_is_still_its_threads(turns: Turns, line: Line
     assert line.served == [0]
 
 
-def test_reads_and_purges_of_threads_wait_for_their_own_kind_alone(
+def test_reads_and_invalidations_of_threads_wait_for_their_own_kind_alone(
     new_cache: Callable[..., ResponseCache], valkey_url: str, raw_valkey: Any
 ) -> None:
     cache = new_cache(valkey_url)

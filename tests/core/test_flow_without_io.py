@@ -1,8 +1,8 @@
-"""The algorithm itself, driven by hand; then every interleaving of two callers and a purge.
+"""The algorithm itself, driven by hand; then every interleaving of two callers and an invalidation.
 
 No store, no loop and no threads: a caller is a Python generator that says what it needs done. The
 exhaustive part keeps a tiny model of the store beside it and proves that no caller gets a value
-older than a purge that was acknowledged before the caller began, and that mutants do not pass.
+older than an invalidation that was acknowledged before the caller began, and that mutants do not pass.
 """
 
 import itertools
@@ -280,7 +280,7 @@ def test_an_unreadable_stale_entry_is_rejected_too() -> None:
     assert (type(again), again.rejected) == (Lookup, "wid")
 
 
-def test_an_entry_that_moved_is_looked_up_once_more_and_purges_nothing() -> None:
+def test_an_entry_that_moved_is_looked_up_once_more_and_invalidates_nothing() -> None:
     caller = Script()
     again = caller.answer(Moved())
     assert (type(again), again.rejected) == (Lookup, "")
@@ -314,7 +314,9 @@ def test_what_was_not_stored_is_for_the_leader_and_for_who_came_before_its_run(
 
     assert leader.outcome == (8, CacheStatus.MISS, detail)
     assert early.outcome == (8, CacheStatus.BYPASS, CacheDetail.JOINED)
-    assert isinstance(late.answer(), Lookup), "a purge may lie between the run and its coming"
+    assert isinstance(late.answer(), Lookup), (
+        "an invalidation may lie between the run and its coming"
+    )
 
 
 def test_who_comes_during_a_run_without_a_lease_shares_the_next_run() -> None:
@@ -443,10 +445,10 @@ class Store:
         self.entry: Entry | None = None
         self.holder: str | None = None
         self.clock = 0
-        self.purged_at = 0
+        self.invalidated_at = 0
 
     def lookup(self, effect: Lookup) -> Judgement:
-        if self.entry and self.entry.clock >= self.purged_at:
+        if self.entry and self.entry.clock >= self.invalidated_at:
             return Fresh(self.entry)
         if self.holder not in {None, effect.token}:
             return Held()
@@ -457,7 +459,7 @@ class Store:
         if self.holder != effect.lease.token:
             return Refused()
         self.holder = None
-        if self.purged_at > effect.lease.clock:
+        if self.invalidated_at > effect.lease.clock:
             return Refused()
         return self.store(effect)
 
@@ -472,7 +474,7 @@ class Store:
 
     def invalidate(self) -> None:
         self.clock += 1
-        self.purged_at = self.clock
+        self.invalidated_at = self.clock
 
     def forget(self) -> None:
         self.entry = self.holder = None
@@ -526,32 +528,32 @@ class Caller:
 
 @dataclass
 class World:
-    """Two callers, a source of truth that is written and purged once, and a store."""
+    """Two callers, a source of truth that is written and invalidated once, and a store."""
 
     store: Store
     callers: list[Caller]
     forget: bool = False
     fault: Judgement | None = None
     version: int = 0
-    purged: bool = False
+    invalidated: bool = False
     trace: list[str] = field(default_factory=list)
 
     def enabled(self) -> list[int]:
-        """Who can make a step: the callers by number, and the purge as -1."""
+        """Who can make a step: the callers by number, and the invalidation as -1."""
         able = [
             number
             for number, caller in enumerate(self.callers)
             if caller.returned is None
             and not (isinstance(caller.request, Join) and caller.request.waiter.outcome is None)
         ]
-        return able if self.purged else [*able, -1]
+        return able if self.invalidated else [*able, -1]
 
     def step(self, who: int) -> None:
         if who == -1:
             self.version += 1
-            self.purged = True
+            self.invalidated = True
             self.store.forget() if self.forget else self.store.invalidate()
-            self.trace.append("purge")
+            self.trace.append("invalidate")
             return
         caller = self.callers[who]
         self.trace.append(f"{who}: {type(caller.request).__name__}")
@@ -654,7 +656,7 @@ def worlds(
 
 @pytest.mark.parametrize("processes", [1, 2])
 @pytest.mark.parametrize("forget", [False, True], ids=["invalidate", "forget"])
-def test_no_interleaving_returns_what_was_purged_before_its_caller_began(
+def test_no_interleaving_returns_what_was_invalidated_before_its_caller_began(
     processes: int, forget: bool
 ) -> None:
     runs, wrong = explore(worlds(processes=processes, forget=forget))
@@ -690,7 +692,7 @@ def test_no_interleaving_does_so_when_the_first_lookup_goes_wrong(
     ],
     ids=str,
 )
-def test_a_mutant_returns_what_was_purged(mutant: dict[str, Any], processes: int) -> None:
+def test_a_mutant_returns_what_was_invalidated(mutant: dict[str, Any], processes: int) -> None:
     _, wrong = explore(worlds(processes=processes, **mutant))
 
     assert wrong is not None

@@ -1,4 +1,4 @@
-"""A purge that was acknowledged is never lost, whatever was under way when it came."""
+"""An invalidation that was acknowledged is never lost, whatever was under way when it came."""
 
 import asyncio
 import threading
@@ -41,7 +41,7 @@ class ConnectionFactory:
         return self.content
 
 
-PURGES = ["invalidate", "forget", "clear"]
+INVALIDATIONS = ["invalidate", "forget", "clear"]
 
 
 def waiting(cache: ResponseCache, *, synchronous: bool = False) -> int:
@@ -50,19 +50,21 @@ def waiting(cache: ResponseCache, *, synchronous: bool = False) -> int:
     return sum(len(flight.waiters) for flight in driver.flights._open.values())
 
 
-@pytest.mark.parametrize("what", PURGES)
-async def test_a_purge_removes_what_was_stored(cache: ResponseCache, face: Any, what: str) -> None:
+@pytest.mark.parametrize("what", INVALIDATIONS)
+async def test_an_invalidation_removes_what_was_stored(
+    cache: ResponseCache, face: Any, what: str
+) -> None:
     await face.remember(cache, ["a"], 60, lambda: "old", tags=["t"])
 
-    await face.purge(cache, what)
+    await face.invalidate_by(cache, what)
 
     again = await face.remember(cache, ["a"], 60, lambda: "new", tags=["t"])
     assert (again.value, again.status) == ("new", CacheStatus.MISS)
     assert (await face.remember(cache, ["a"], 60, lambda: "no", tags=["t"])).value == "new"
 
 
-@pytest.mark.parametrize("what", PURGES)
-async def test_a_purge_removes_a_stale_value_too(
+@pytest.mark.parametrize("what", INVALIDATIONS)
+async def test_an_invalidation_removes_a_stale_value_too(
     cache: ResponseCache, face: Any, raw: Any, what: str
 ) -> None:
     def fail() -> object:
@@ -71,14 +73,14 @@ async def test_a_purge_removes_a_stale_value_too(
     await face.remember(cache, ["a"], 1000, lambda: "old", tags=["t"], stale=1000)
     raw.pexpire(cache._keyspace.keys(["a"]).entry, 900_000)
 
-    await face.purge(cache, what)
+    await face.invalidate_by(cache, what)
 
     with pytest.raises(LookupError):
         await face.remember(cache, ["a"], 1000, fail, tags=["t"], stale=1000)
 
 
-@pytest.mark.parametrize("what", PURGES)
-async def test_a_purge_while_the_generator_runs_is_not_lost(
+@pytest.mark.parametrize("what", INVALIDATIONS)
+async def test_an_invalidation_while_the_generator_runs_is_not_lost(
     cache: ResponseCache, face: Any, what: str
 ) -> None:
     source = ConnectionFactory()
@@ -86,7 +88,7 @@ async def test_a_purge_while_the_generator_runs_is_not_lost(
     await source.read.wait()
 
     source.content = "new"
-    await face.purge(cache, what)
+    await face.invalidate_by(cache, what)
     source.go.set()
 
     response = await leader
@@ -99,8 +101,8 @@ async def test_a_purge_while_the_generator_runs_is_not_lost(
     assert (await cache.remember(["a"], 60, source.quick, tags=["t"])).value == "new"
 
 
-@pytest.mark.parametrize("what", PURGES)
-def test_a_purge_while_the_generator_runs_in_a_thread_is_not_lost(
+@pytest.mark.parametrize("what", INVALIDATIONS)
+def test_an_invalidation_while_the_generator_runs_in_a_thread_is_not_lost(
     cache: ResponseCache, what: str
 ) -> None:
     def generate() -> str:
@@ -118,8 +120,8 @@ def test_a_purge_while_the_generator_runs_in_a_thread_is_not_lost(
     assert (again.value, again.status) == ("new", CacheStatus.MISS)
 
 
-@pytest.mark.parametrize("what", PURGES)
-async def test_whoever_asks_after_a_purge_gets_what_was_generated_after_it(
+@pytest.mark.parametrize("what", INVALIDATIONS)
+async def test_whoever_asks_after_an_invalidation_gets_what_was_generated_after_it(
     cache: ResponseCache, face: Any, eventually: Eventually, what: str
 ) -> None:
     source = ConnectionFactory()
@@ -127,7 +129,7 @@ async def test_whoever_asks_after_a_purge_gets_what_was_generated_after_it(
     await source.read.wait()
 
     source.content = "new"
-    await face.purge(cache, what)
+    await face.invalidate_by(cache, what)
     later = [
         asyncio.create_task(cache.remember(["a"], 60, source.quick, tags=["t"])) for _ in range(10)
     ]
@@ -139,8 +141,8 @@ async def test_whoever_asks_after_a_purge_gets_what_was_generated_after_it(
     assert source.reads == 2, "those who looked again cost one run, not ten"
 
 
-@pytest.mark.parametrize("what", PURGES)
-async def test_a_thread_that_asks_after_a_purge_gets_what_was_generated_after_it(
+@pytest.mark.parametrize("what", INVALIDATIONS)
+async def test_a_thread_that_asks_after_an_invalidation_gets_what_was_generated_after_it(
     cache: ResponseCache, eventually: Eventually, what: str
 ) -> None:
     content = "old"
@@ -176,7 +178,7 @@ async def test_a_thread_that_asks_after_a_purge_gets_what_was_generated_after_it
         assert {task.result(60).value for task in later} == {"new"}
 
 
-async def test_a_purge_holds_for_tags_found_while_generating(cache: ResponseCache) -> None:
+async def test_an_invalidation_holds_for_tags_found_while_generating(cache: ResponseCache) -> None:
     source = ConnectionFactory()
     leader = asyncio.create_task(
         cache.remember(["a"], 60, source.slow, tags=lambda value: [f"found in {value}"])
@@ -191,8 +193,10 @@ async def test_a_purge_holds_for_tags_found_while_generating(cache: ResponseCach
     assert (await cache.remember(["a"], 60, source.quick)).value == "new"
 
 
-async def test_a_purge_before_a_first_entry_is_not_lost_either(cache: ResponseCache) -> None:
-    """Nothing is stored, not even a tag table, when the purge arrives."""
+async def test_an_invalidation_before_a_first_entry_is_not_lost_either(
+    cache: ResponseCache,
+) -> None:
+    """Nothing is stored, not even a tag table, when the invalidation arrives."""
     source = ConnectionFactory()
     await cache.invalidate("t")
     leader = asyncio.create_task(cache.remember(["a"], 60, source.slow, tags=["t"]))
@@ -206,7 +210,9 @@ async def test_a_purge_before_a_first_entry_is_not_lost_either(cache: ResponseCa
     assert (await cache.remember(["a"], 60, source.quick, tags=["t"])).value == "new"
 
 
-async def test_a_purge_of_another_tag_purges_nothing_else(cache: ResponseCache, face: Any) -> None:
+async def test_an_invalidation_of_another_tag_invalidates_nothing_else(
+    cache: ResponseCache, face: Any
+) -> None:
     await face.remember(cache, ["a"], 60, lambda: "kept", tags=["Book:1", "Book"])
 
     await face.invalidate(cache, "Book:11", "Boo", "book", "", "Book,Book:1", "BookBook:1")
@@ -216,7 +222,7 @@ async def test_a_purge_of_another_tag_purges_nothing_else(cache: ResponseCache, 
     assert (await face.remember(cache, ["a"], 60, lambda: "no")).value == "kept"
 
 
-async def test_a_purge_of_another_tag_while_the_generator_runs_refuses_nothing(
+async def test_an_invalidation_of_another_tag_while_the_generator_runs_refuses_nothing(
     cache: ResponseCache, face: Any
 ) -> None:
     source = ConnectionFactory()
@@ -230,7 +236,7 @@ async def test_a_purge_of_another_tag_while_the_generator_runs_refuses_nothing(
     assert (await cache.remember(["a"], 60, source.quick)).status is CacheStatus.HIT
 
 
-async def test_an_entry_made_after_a_purge_is_not_purged_by_it(
+async def test_an_entry_made_after_an_invalidation_is_not_invalidated_by_it(
     cache: ResponseCache, face: Any
 ) -> None:
     for value in ("first", "second", "third"):
@@ -239,8 +245,10 @@ async def test_an_entry_made_after_a_purge_is_not_purged_by_it(
         assert (await face.remember(cache, ["a"], 60, lambda: "no")).value == value
 
 
-@pytest.mark.parametrize("what", PURGES)
-async def test_a_purge_stays_within_its_tenant(cache: ResponseCache, face: Any, what: str) -> None:
+@pytest.mark.parametrize("what", INVALIDATIONS)
+async def test_an_invalidation_stays_within_its_tenant(
+    cache: ResponseCache, face: Any, what: str
+) -> None:
     tenants = [
         cache,
         cache.for_tenant("a"),
@@ -250,14 +258,14 @@ async def test_a_purge_stays_within_its_tenant(cache: ResponseCache, face: Any, 
     for tenant in tenants:
         await face.remember(tenant, ["a"], 60, lambda: "kept", tags=["t"])
 
-    await face.purge(tenants[1], what)
+    await face.invalidate_by(tenants[1], what)
 
     values = [(await face.remember(each, ["a"], 60, lambda: "new")).value for each in tenants]
     assert values == ["kept", "new", "kept", "kept"]
 
 
-@pytest.mark.parametrize("what", PURGES)
-async def test_a_purge_works_across_caches_and_faces(
+@pytest.mark.parametrize("what", INVALIDATIONS)
+async def test_an_invalidation_works_across_caches_and_faces(
     new_cache: Callable[..., ResponseCache], valkey_url: str, face: Any, what: str
 ) -> None:
     one, other = new_cache(valkey_url), new_cache(valkey_url)
@@ -265,17 +273,17 @@ async def test_a_purge_works_across_caches_and_faces(
     leader = asyncio.create_task(one.remember(["a"], 60, source.slow, tags=["t"]))
     await source.read.wait()
     source.content = "new"
-    await face.purge(other, what)
+    await face.invalidate_by(other, what)
     source.go.set()
     await leader
 
     assert (await other.remember(["a"], 60, source.quick, tags=["t"])).value == "new"
 
 
-async def test_a_purge_is_not_lost_on_joiners_of_a_run_that_found_no_store(
+async def test_an_invalidation_is_not_lost_on_joiners_of_a_run_that_found_no_store(
     valkey_cache: ResponseCache, eventually: Eventually
 ) -> None:
-    """The store is away when the run begins, and back when the purge is acknowledged."""
+    """The store is away when the run begins, and back when the invalidation is acknowledged."""
     source = ConnectionFactory()
     driver: Any = valkey_cache._engine.async_driver()
     link = driver.transport._link
@@ -300,14 +308,14 @@ async def test_a_purge_is_not_lost_on_joiners_of_a_run_that_found_no_store(
     source.go.set()
 
     assert (await leader).value == "old"
-    assert (await later).value == "new", "it asked after the purge was acknowledged"
+    assert (await later).value == "new", "it asked after the invalidation was acknowledged"
 
 
 async def test_bytes_that_were_not_judged_do_not_count(cache: ResponseCache, raw: Any) -> None:
     """As when the entry is replaced between its judgement and its reading."""
     source = ConnectionFactory()
     await cache.remember(["a"], 60, source.quick, tags=["t"])
-    purged = raw.get(cache._keyspace.keys(["a"]).entry)
+    invalidated = raw.get(cache._keyspace.keys(["a"]).entry)
     source.content = "new"
     await cache.invalidate("t")
     await cache.remember(["a"], 60, source.quick, tags=["t"])
@@ -322,7 +330,7 @@ async def test_bytes_that_were_not_judged_do_not_count(cache: ResponseCache, raw
             nonlocal times
             if times and len(share) == 2:
                 times -= 1
-                share = (share[0], purged)
+                share = (share[0], invalidated)
             then(share)
 
         ask(calls, told, **options)
@@ -334,14 +342,14 @@ async def test_bytes_that_were_not_judged_do_not_count(cache: ResponseCache, raw
     assert (response.value, response.status) == ("new", CacheStatus.HIT)
 
 
-# -- Purges that fail, and bounds ----------------------------------------------------------------------
+# -- Invalidations that fail, and bounds ----------------------------------------------------------------------
 
 
 SECRETS = ("hunter2", "Book", "ledger", "acme")
 
 
-@pytest.mark.parametrize("what", [*PURGES, "ping"])
-async def test_a_purge_that_was_not_taken_is_an_error_without_secrets(
+@pytest.mark.parametrize("what", [*INVALIDATIONS, "ping"])
+async def test_an_invalidation_that_was_not_taken_is_an_error_without_secrets(
     new_cache: Callable[..., ResponseCache], unused_port: int, face: Any, what: str
 ) -> None:
     cache = new_cache(
@@ -365,7 +373,7 @@ async def test_a_purge_that_was_not_taken_is_an_error_without_secrets(
         error = error.__cause__ or error.__context__
 
 
-async def test_a_full_server_still_takes_a_purge(
+async def test_a_full_server_still_takes_an_invalidation(
     new_server: Callable[..., Any], new_cache: Callable[..., ResponseCache], face: Any
 ) -> None:
     server = new_server()
@@ -382,7 +390,7 @@ async def test_a_full_server_still_takes_a_purge(
     assert (response.value, response.detail) == ("new", CacheDetail.NO_LEASE)
 
 
-async def test_a_server_that_refuses_a_purge_is_an_error_too(
+async def test_a_server_that_refuses_an_invalidation_is_an_error_too(
     new_server: Callable[..., Any],
     new_cache: Callable[..., ResponseCache],
     face: Any,
@@ -408,13 +416,13 @@ async def test_the_tag_table_is_bounded_and_its_bound_fails_closed(
     raw = raw_of(cache)
     await face.remember(cache, ["a"], 60, lambda: "old", tags=["t"])
 
-    async def purge(number: int) -> int:
+    async def invalidate(number: int) -> int:
         await face.invalidate(cache, *(f"{number}:{each}" for each in range(50)))
         return int(raw.hlen(cache._keyspace.tag_tables[0]))
 
-    assert max([await purge(number) for number in range(19)]) <= 1000
+    assert max([await invalidate(number) for number in range(19)]) <= 1000
     assert (await face.remember(cache, ["a"], 60, lambda: "no")).value == "old"
-    assert max([await purge(number) for number in range(19, 120)]) <= 1300
+    assert max([await invalidate(number) for number in range(19, 120)]) <= 1300
     assert (await face.remember(cache, ["a"], 60, lambda: "new", tags=["t"])).value == "new"
     assert (await face.remember(cache, ["a"], 60, lambda: "no")).value == "new"
 
@@ -475,7 +483,7 @@ async def test_the_tag_table_outlives_the_longest_entry(
     assert raw.pttl(keys.entry) < raw.pttl(keys.tags)
 
 
-async def test_a_client_of_the_caller_purges_as_well(valkey_url: str) -> None:
+async def test_a_client_of_the_caller_invalidates_as_well(valkey_url: str) -> None:
     async with redis.asyncio.Redis.from_url(valkey_url) as client:
         handle = RedisHandle(client)
         settings = CacheSettings(read_deadline=20)

@@ -101,7 +101,7 @@ async def test_nothing_that_a_user_typed_stands_in_the_store(
 
     everything: list[bytes] = []
     await face.remember(tenant, ["hunter2-key"], 60, generate, tags=["hunter2-tag"])
-    await face.invalidate(tenant, "hunter2-purged")
+    await face.invalidate(tenant, "hunter2-invalidated")
     everything.extend(raw.keys())
     for key in list(raw.scan_iter()):
         everything.append(raw.dump(key) if raw.type(key) == b"string" else b"")

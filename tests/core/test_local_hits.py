@@ -110,7 +110,7 @@ async def test_what_cannot_be_rebuilt_is_generated_again(
     assert (response.value, response.status) == (1, CacheStatus.MISS)
 
 
-async def test_a_part_from_local_memory_purges_the_whole(
+async def test_a_part_from_local_memory_invalidates_the_whole(
     local_cache: ResponseCache, face: Any
 ) -> None:
     await local(local_cache, face, ["part"], tags=["t"])
@@ -132,7 +132,7 @@ async def test_a_part_from_local_memory_purges_the_whole(
     assert (await face.remember(local_cache, ["whole"], 60, lambda: "new")).value == "new"
 
 
-async def test_while_redis_owes_a_purge_nothing_local_is_read(
+async def test_while_redis_owes_an_invalidation_nothing_local_is_read(
     local_cache: ResponseCache, face: Any
 ) -> None:
     await local(local_cache, face, ["a"])
@@ -141,7 +141,7 @@ async def test_while_redis_owes_a_purge_nothing_local_is_read(
     queue._is_replaying = True  # as another caller would, who waits for Redis
 
     response = await face.remember(local_cache, ["a"], 60, lambda: "new")
-    assert (response.value, response.detail) == ("new", CacheDetail.PURGE_PENDING)
+    assert (response.value, response.detail) == ("new", CacheDetail.INVALIDATION_PENDING)
 
 
 async def test_it_stays_trusted_for_as_long_as_the_server_answers(

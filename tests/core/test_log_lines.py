@@ -48,7 +48,7 @@ def test_every_line_of_the_core_puts_something_in_its_text_and_in_extra(where: s
     text = line.args[0]
     assert isinstance(text, ast.Constant)
     assert "%s" in str(text.value)
-    assert "purge" not in str(text.value)
+    assert "invalidate" not in str(text.value)
     assert "extra" in {keyword.arg for keyword in line.keywords}
     assert "exc_info" not in {keyword.arg for keyword in line.keywords}  # it holds the error's text
 
@@ -222,8 +222,8 @@ async def test_an_invalidation_that_failed_unseen_names_the_error_behind_it(
         await asyncio.sleep(0)
         raise RuntimeError(SECRET)
 
-    purging = memory_cache._engine.async_driver().purging
-    caller = asyncio.create_task(purging.hold(fail()))
+    invalidating = memory_cache._engine.async_driver().invalidating
+    caller = asyncio.create_task(invalidating.hold(fail()))
     await begun.wait()
     caller.cancel()
     await asyncio.wait({caller})

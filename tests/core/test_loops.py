@@ -47,7 +47,7 @@ async def big() -> str:
 
 
 async def misses_and_hits(url: str) -> None:
-    """Store, read and purge what does not fit into one read of a socket."""
+    """Store, read and invalidate what does not fit into one read of a socket."""
     async with ResponseCache.from_url(url, prefix="loops", read_deadline=20) as cache:
         for status in (CacheStatus.MISS, CacheStatus.HIT, CacheStatus.HIT):
             response = await cache.remember(["a"], 60, big, tags=["t"])

@@ -111,7 +111,7 @@ async def test_a_ttl_of_zero_loads_everything_each_time(cache: ResponseCache, fa
     assert load.asked == [[2, 3], [2]]
 
 
-async def test_tags_purge_single_values(cache: ResponseCache, face: Any) -> None:
+async def test_tags_invalidate_single_values(cache: ResponseCache, face: Any) -> None:
     load = Loader()
     options: dict[str, Any] = {"tags": lambda value: [f"square:{value}"]}
     await many(cache, face, [2, 3], load, **options)

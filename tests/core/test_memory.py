@@ -1,4 +1,4 @@
-"""Local memory: bounded, coherent with purges, and empty whenever it cannot be trusted."""
+"""Local memory: bounded, coherent with invalidations, and empty whenever it cannot be trusted."""
 
 import asyncio
 from collections.abc import Callable
@@ -75,7 +75,7 @@ def test_an_entry_ages_while_it_is_kept(world: World) -> None:
     "message",
     [b"t table x,y", b"k e:a", b"c table", b"something that is not understood", b"\xff"],
 )
-def test_news_of_a_purge_drops_what_it_concerns(world: World, message: bytes) -> None:
+def test_news_of_an_invalidation_drops_what_it_concerns(world: World, message: bytes) -> None:
     world.keep("a", tags=("y",))
     hear(message, world.memory, lambda _: None)
 
@@ -91,7 +91,7 @@ def test_and_nothing_else(world: World, message: bytes) -> None:
 
 
 @pytest.mark.parametrize("message", [b"t table x,y", b"k e:a", b"c table", b"?"])
-def test_a_fill_that_raced_a_purge_is_not_kept(world: World, message: bytes) -> None:
+def test_a_fill_that_raced_an_invalidation_is_not_kept(world: World, message: bytes) -> None:
     ticket = world.memory.ticket()
     hear(message, world.memory, lambda _: None)
     entry = Entry(Recording(b"old", 10_000, 0, ("y",)), "wid", "epoch", 1, 10_000)
@@ -103,7 +103,7 @@ def test_a_fill_that_raced_a_purge_is_not_kept(world: World, message: bytes) -> 
 def test_a_fill_after_more_news_than_are_remembered_is_not_kept(world: World) -> None:
     ticket = world.memory.ticket()
     for _ in range(2000):
-        world.memory.purge("other", ["z"])
+        world.memory.invalidate("other", ["z"])
     entry = Entry(Recording(b"old", 10_000), "wid", "epoch", 1, 10_000)
     world.memory.keep(keys("a"), entry, ticket)
 
@@ -149,7 +149,7 @@ def test_100_000_entries_leave_no_more_than_the_bound() -> None:
     st.lists(
         st.one_of(
             st.tuples(st.just("keep"), st.sampled_from("abc"), st.sampled_from("xyz")),
-            st.tuples(st.just("purge"), st.sampled_from("xyz"), st.just("")),
+            st.tuples(st.just("invalidate"), st.sampled_from("xyz"), st.just("")),
             st.tuples(st.just("forget"), st.sampled_from("abc"), st.just("")),
             st.tuples(st.just("clear"), st.just(""), st.just("")),
         )
@@ -162,8 +162,8 @@ def test_it_is_a_dictionary_with_losses(steps: list[tuple[str, str, str]]) -> No
             case "keep":
                 world.keep(name, tags=(tag,))
                 model[name] = tag
-            case "purge":
-                world.memory.purge("table", [name])
+            case "invalidate":
+                world.memory.invalidate("table", [name])
                 model = {key: value for key, value in model.items() if value != name}
             case "forget":
                 world.memory.forget(f"e:{name}")
@@ -201,9 +201,9 @@ async def local(cache: ResponseCache, face: Any, parts: list[str], **more: Any) 
     raise AssertionError
 
 
-@pytest.mark.parametrize("purge", ["invalidate", "forget", "clear"])
-async def test_a_purge_by_this_process_is_seen_at_once(
-    new_cache: Callable[..., ResponseCache], url: str, face: Any, purge: str
+@pytest.mark.parametrize("invalidate", ["invalidate", "forget", "clear"])
+async def test_an_invalidation_by_this_process_is_seen_at_once(
+    new_cache: Callable[..., ResponseCache], url: str, face: Any, invalidate: str
 ) -> None:
     cache = new_cache(url, local_bytes=1_000_000, local_max_lag=60)
     await local(cache, face, ["a"], tags=["t"])
@@ -212,18 +212,18 @@ async def test_a_purge_by_this_process_is_seen_at_once(
         "invalidate": lambda: face.invalidate(cache, "t"),
         "forget": lambda: face.forget(cache, ["a"]),
         "clear": lambda: face.clear(cache),
-    }[purge]()
+    }[invalidate]()
 
     assert (await face.remember(cache, ["a"], 60, lambda: "new")).value == "new"
 
 
-@pytest.mark.parametrize("purge", ["invalidate", "forget", "clear"])
-async def test_a_purge_by_another_process_is_heard(
+@pytest.mark.parametrize("invalidate", ["invalidate", "forget", "clear"])
+async def test_an_invalidation_by_another_process_is_heard(
     new_cache: Callable[..., ResponseCache],
     valkey_url: str,
     face: Any,
     eventually: Eventually,
-    purge: str,
+    invalidate: str,
 ) -> None:
     cache = new_cache(valkey_url, local_bytes=1_000_000, local_max_lag=60)
     other = new_cache(valkey_url)
@@ -233,7 +233,7 @@ async def test_a_purge_by_another_process_is_heard(
         "invalidate": lambda: face.invalidate(other, "t"),
         "forget": lambda: face.forget(other, ["a"]),
         "clear": lambda: face.clear(other),
-    }[purge]()
+    }[invalidate]()
 
     driver = face.driver(cache)
     memory = driver.memory

@@ -1,4 +1,4 @@
-"""What an outage leaves behind: no lease that nobody holds, no purge that is forgotten, no one who waits."""
+"""What an outage leaves behind: no lease that nobody holds, no invalidation that is forgotten, no one who waits."""
 
 import asyncio
 import logging
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
-from strawberry_response_cache.core._drivers import async_purging, sync_purging
+from strawberry_response_cache.core._drivers import async_invalidation, sync_invalidation
 from strawberry_response_cache.core._port import RUN_ID, Commit, Effect, Lookup, Release
 from tests.conftest import Eventually
 from tests.core.logs import facts_of, ours
@@ -209,10 +209,10 @@ def test_where_no_thread_can_be_started_the_generator_still_answers(
     assert cache.remember_sync(["a"], 60, lambda: 2).status is not CacheStatus.BYPASS
 
 
-# -- Purges ------------------------------------------------------------------------------------------
+# -- Invalidations ------------------------------------------------------------------------------------------
 
 
-async def test_a_purge_whose_caller_is_cancelled_goes_through_every_slot(
+async def test_an_invalidation_whose_caller_is_cancelled_goes_through_every_slot(
     new_cache: Callable[..., ResponseCache], url: str
 ) -> None:
     cache = new_cache(url, slots_per_tenant=8)
@@ -225,33 +225,33 @@ async def test_a_purge_whose_caller_is_cancelled_goes_through_every_slot(
 
     for number in range(16):
         await cache.remember([str(number)], 60, old, tags=["t"])
-    purge = asyncio.create_task(cache.invalidate("t"))
+    invalidate = asyncio.create_task(cache.invalidate("t"))
     await asyncio.sleep(0)  # it has begun
-    purge.cancel()
-    await asyncio.wait({purge})
-    assert purge.cancelled()
-    trying = cache._engine.async_driver().purging._trying
+    invalidate.cancel()
+    await asyncio.wait({invalidate})
+    assert invalidate.cancelled()
+    trying = cache._engine.async_driver().invalidating._trying
     while trying:
         await asyncio.wait(set(trying))
     values = [(await cache.remember([str(n)], 60, new, tags=["t"])).value for n in range(16)]
     assert set(values) == {"new"}
 
 
-async def test_a_queued_purge_whose_caller_is_cancelled_is_queued(
+async def test_a_queued_invalidation_whose_caller_is_cancelled_is_queued(
     new_cache: Callable[..., ResponseCache], unused_port: int, eventually: Eventually
 ) -> None:
     cache = new_cache(
         f"redis://127.0.0.1:{unused_port}", invalidate_deadline=0.3, connect_deadline=0.3
     )
-    purge = asyncio.create_task(cache.invalidate("t", queued=True))
-    await eventually(lambda: cache._engine.async_driver().purging._trying)
-    purge.cancel()
-    await asyncio.wait({purge})
-    assert purge.cancelled()
+    invalidate = asyncio.create_task(cache.invalidate("t", queued=True))
+    await eventually(lambda: cache._engine.async_driver().invalidating._trying)
+    invalidate.cancel()
+    await asyncio.wait({invalidate})
+    assert invalidate.cancelled()
     await eventually(lambda: cache._engine.queue.owes(cache._keyspace))
 
 
-async def test_a_purge_that_fails_after_its_caller_was_cancelled_is_logged(
+async def test_an_invalidation_that_fails_after_its_caller_was_cancelled_is_logged(
     new_cache: Callable[..., ResponseCache],
     unused_port: int,
     eventually: Eventually,
@@ -260,10 +260,10 @@ async def test_a_purge_that_fails_after_its_caller_was_cancelled_is_logged(
     cache = new_cache(
         f"redis://127.0.0.1:{unused_port}", invalidate_deadline=0.3, connect_deadline=0.3
     )
-    purge = asyncio.create_task(cache.invalidate("t"))
-    await eventually(lambda: cache._engine.async_driver().purging._trying)
-    purge.cancel()
-    await asyncio.wait({purge})
+    invalidate = asyncio.create_task(cache.invalidate("t"))
+    await eventually(lambda: cache._engine.async_driver().invalidating._trying)
+    invalidate.cancel()
+    await asyncio.wait({invalidate})
     await eventually(lambda: "after its caller was cancelled" in caplog.text)
     for record in ours(caplog.records):
         facts = facts_of(record)
@@ -281,7 +281,7 @@ async def test_closing_replays_what_is_owed_or_says_so(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    for module in (async_purging, sync_purging):
+    for module in (async_invalidation, sync_invalidation):
         monkeypatch.setattr(module, "REPLAY_INTERVAL", NEVER)
     server = new_server()
     port = server.port
@@ -504,24 +504,24 @@ async def test_closing_takes_no_lease_from_a_generation_that_is_under_way(
     assert (await generating).detail is CacheDetail.GENERATED
 
 
-async def test_closing_does_not_wait_for_purges_that_begin_meanwhile(
+async def test_closing_does_not_wait_for_invalidations_that_begin_meanwhile(
     new_cache: Callable[..., ResponseCache], valkey_url: str, raw_valkey: Any
 ) -> None:
     cache = new_cache(valkey_url)
     over = False
 
-    async def purge() -> None:
+    async def invalidate() -> None:
         while not over:
             await cache.invalidate("t")
 
-    purging = [asyncio.create_task(purge()) for _ in range(8)]
+    invalidating = [asyncio.create_task(invalidate()) for _ in range(8)]
     await asyncio.sleep(0)
     try:
         async with asyncio.timeout(60):
             await cache.aclose()
     finally:
         over = True
-        await asyncio.gather(*purging)
+        await asyncio.gather(*invalidating)
 
 
 async def test_closing_a_cluster_closes_what_a_redirect_led_to_meanwhile(

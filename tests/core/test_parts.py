@@ -18,7 +18,9 @@ def remember(cache: ResponseCache) -> Callable[..., Any]:
     return call
 
 
-def test_a_purge_of_a_part_purges_the_whole(remember: Any, cache: ResponseCache) -> None:
+def test_an_invalidation_of_a_part_invalidates_the_whole(
+    remember: Any, cache: ResponseCache
+) -> None:
     content = "old"
 
     def whole() -> str:
@@ -31,7 +33,9 @@ def test_a_purge_of_a_part_purges_the_whole(remember: Any, cache: ResponseCache)
     assert remember(["whole"], whole).value == "made of new"
 
 
-def test_so_does_a_purge_of_a_part_that_was_a_hit(remember: Any, cache: ResponseCache) -> None:
+def test_so_does_an_invalidation_of_a_part_that_was_a_hit(
+    remember: Any, cache: ResponseCache
+) -> None:
     content = "old"
 
     def whole() -> str:
@@ -76,7 +80,7 @@ def test_a_part_that_is_forgotten_takes_the_whole_along(
     assert remember(["whole"], whole).value == "new"
 
 
-def test_a_whole_made_of_a_part_from_before_a_purge_is_refused(
+def test_a_whole_made_of_a_part_from_before_an_invalidation_is_refused(
     remember: Any, cache: ResponseCache
 ) -> None:
     content = "old"
@@ -192,7 +196,7 @@ def test_it_holds_across_slots(
     assert cache.remember_sync(["whole"], 60, whole).value == ["newer"] * 8
 
 
-async def test_what_is_recorded_while_a_purge_goes_from_slot_to_slot_does_not_outlive_it(
+async def test_what_is_recorded_while_an_invalidation_goes_from_slot_to_slot_does_not_outlive_it(
     new_cache: Callable[..., ResponseCache], url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = new_cache(url, slots_per_tenant=2)
@@ -206,19 +210,19 @@ async def test_what_is_recorded_while_a_purge_goes_from_slot_to_slot_does_not_ou
     async def whole() -> str:
         return (await cache.remember(part_key, 60, part, tags=["t"])).value
 
-    purging = cache._engine.async_driver().purging
-    purge = purging.purge
+    invalidating = cache._engine.async_driver().invalidating
+    invalidate = invalidating.invalidate
     recorded = []
 
-    async def purge_and_record(effect: Any) -> Any:
-        result = await purge(effect)
+    async def invalidate_and_record(effect: Any) -> Any:
+        result = await invalidate(effect)
         recorded.append((await cache.remember(whole_key, 60, whole)).value)
         return result
 
     await whole()
     content = "new"
-    monkeypatch.setattr(purging, "purge", purge_and_record)
+    monkeypatch.setattr(invalidating, "invalidate", invalidate_and_record)
     await cache.invalidate("t")
 
-    assert recorded[0] == "old", "its part stands in a slot that the purge has not reached"
+    assert recorded[0] == "old", "its part stands in a slot that the invalidation has not reached"
     assert (await cache.remember(whole_key, 60, whole)).value == "new"

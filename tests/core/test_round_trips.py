@@ -75,7 +75,7 @@ async def test_a_miss_is_two_round_trips(warm: ResponseCache, face: Any, raw_val
 
 
 @pytest.mark.parametrize("what", ["invalidate", "forget", "clear"])
-async def test_a_purge_is_one_round_trip(
+async def test_an_invalidation_is_one_round_trip(
     warm: ResponseCache, face: Any, raw_valkey: Any, what: str
 ) -> None:
     tags = [f"Book:{number}" for number in range(100)]
@@ -195,7 +195,7 @@ async def test_each_of_them_has_a_value_of_its_own(
 async def test_a_reading_that_was_sent_is_not_shared_with_who_comes_later(
     warm: ResponseCache, eventually: Callable[..., Any]
 ) -> None:
-    """The server may have read before a purge that the one who comes later knows of."""
+    """The server may have read before an invalidation that the one who comes later knows of."""
     values = iter(["old", "new"])
 
     async def generate() -> str:
@@ -223,7 +223,7 @@ async def test_a_reading_that_was_sent_is_not_shared_with_who_comes_later(
     assert later.value == "new"
 
 
-async def test_the_cost_of_a_purge_does_not_grow_with_its_entries(
+async def test_the_cost_of_an_invalidation_does_not_grow_with_its_entries(
     warm: ResponseCache, face: Any, raw_valkey: Any
 ) -> None:
     async def cost() -> int:

@@ -174,7 +174,7 @@ async def test_a_server_that_misbehaves_costs_the_run(
 
 
 @pytest.mark.parametrize("kind", ["silent", "garbage", "errors", "half a reply", "hanging up"])
-async def test_a_purge_that_a_server_did_not_confirm_is_an_error(
+async def test_an_invalidation_that_a_server_did_not_confirm_is_an_error(
     new_cache: Callable[..., ResponseCache],
     bad_server: Callable[..., BadServer],
     face: Any,

@@ -50,9 +50,9 @@ class Callers:
         call = cache.remember(parts, ttl, generate, **more)
         return await asyncio.wait_for(call, GIVEN_UP)
 
-    async def purge(self, cache: ResponseCache, what: str) -> None:
-        """Purge as `Face.purge` does."""
-        call = self._face.purge(cache, what)
+    async def invalidate_by(self, cache: ResponseCache, what: str) -> None:
+        """Invalidate as `Face.invalidate` does."""
+        call = self._face.invalidate(cache, what)
         if self._face.synchronous:
             await self._in_a_thread(call)
         else:

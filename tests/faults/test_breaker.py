@@ -189,7 +189,7 @@ async def test_behind_an_open_breaker_callers_share_runs_one_at_a_time(
 
 
 @pytest.mark.parametrize("what", ["invalidate", "forget", "clear"])
-async def test_a_purge_is_never_silent_about_an_open_breaker(
+async def test_an_invalidation_is_never_silent_about_an_open_breaker(
     proxy: Proxy,
     direct: ResponseCache,
     new_cache: Callable[..., ResponseCache],
@@ -202,11 +202,11 @@ async def test_a_purge_is_never_silent_about_an_open_breaker(
     proxy.hang_up()
     await opened(cache, proxy, ask, callers)
     with pytest.raises(CacheStoreError):
-        await callers.purge(cache, what)
+        await callers.invalidate_by(cache, what)
     proxy.heal()
 
     try:
-        await callers.purge(cache, what)
+        await callers.invalidate_by(cache, what)
     except CacheStoreError:
         return
     new = await callers.remember(direct, ["a"], 600, lambda: "new", tags=["t"])

@@ -153,7 +153,7 @@ async def test_callers_cancelled_at_all_times_of_a_slow_lookup_leave_nothing(
 
 
 @pytest.mark.parametrize("what", ["invalidate", "forget", "clear"])
-async def test_a_purge_whose_caller_was_cancelled_takes_place(
+async def test_an_invalidation_whose_caller_was_cancelled_takes_place(
     proxy: Proxy, warm: ResponseCache, direct: ResponseCache, eventually: Eventually, what: str
 ) -> None:
     accepted = proxy.accepted
@@ -161,12 +161,12 @@ async def test_a_purge_whose_caller_was_cancelled_takes_place(
         await direct.remember(["a"], 600, value, tags=["t"])
         received = proxy.received
         proxy.replies(Hold())
-        purge: Any = {
+        invalidate: Any = {
             "invalidate": lambda: warm.invalidate("t"),
             "forget": lambda: warm.forget(["a"]),
             "clear": lambda: warm.clear(),  # noqa: PLW0108 - as the others
         }[what]()
-        caller = asyncio.create_task(purge)
+        caller = asyncio.create_task(invalidate)
         await eventually(functools.partial(has_sent_more, proxy, received))
         await cancelled(caller)
         proxy.heal()

@@ -91,7 +91,7 @@ async def test_a_commit_whose_answer_was_cut_off_once_is_repeated_and_stored_onc
 
 
 @pytest.mark.parametrize("what", ["invalidate", "forget", "clear"])
-async def test_a_commit_that_arrives_after_its_caller_gave_up_and_after_a_purge_stores_nothing(
+async def test_a_commit_that_arrives_after_its_caller_gave_up_and_after_an_invalidation_stores_nothing(
     proxy: Proxy,
     direct: ResponseCache,
     new_hurried: Callable[..., ResponseCache],
@@ -117,7 +117,7 @@ async def test_a_commit_that_arrives_after_its_caller_gave_up_and_after_a_purge_
         proxy.heal()
     assert (response.value, response.detail) == ("old", CacheDetail.STORE_FAILURE)
     assert proxy.seen["EVALSHA"] > sent, "the commit is on its way"
-    await callers.purge(direct, what)
+    await callers.invalidate_by(direct, what)
     run = raw_valkey.info("commandstats")["cmdstat_evalsha"]["calls"]
     proxy.heal()
     await eventually(lambda: raw_valkey.info("commandstats")["cmdstat_evalsha"]["calls"] > run)

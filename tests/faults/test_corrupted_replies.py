@@ -87,7 +87,7 @@ async def test_a_miss_with_a_flipped_byte_returns_what_was_generated_and_leaves_
 
 @pytest.mark.parametrize("mask", MASKS)
 @pytest.mark.parametrize("what", ["invalidate", "forget", "clear"])
-async def test_a_purge_with_a_flipped_byte_works_or_raises(
+async def test_an_invalidation_with_a_flipped_byte_works_or_raises(
     proxy: Proxy,
     direct: ResponseCache,
     new_hurried: Callable[..., ResponseCache],
@@ -101,13 +101,13 @@ async def test_a_purge_with_a_flipped_byte_works_or_raises(
         await callers.warm_up(cache, ["warm"], 600, "stored")
         proxy.replies(Corrupt(offset, mask, once=True))
         try:
-            await callers.purge(cache, what)
+            await callers.invalidate_by(cache, what)
         except CacheStoreError:
             proxy.heal()
-            await callers.purge(direct, what)
+            await callers.invalidate_by(direct, what)
         else:
             proxy.heal()
 
         response = await callers.remember(direct, ["a"], 600, lambda: "new", tags=["t"])
         assert response.value == "new"
-        await callers.purge(direct, what)
+        await callers.invalidate_by(direct, what)

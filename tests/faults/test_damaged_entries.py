@@ -1,4 +1,4 @@
-"""A damaged entry is purged only if it still is that entry, and is generated again once."""
+"""A damaged entry is invalidated only if it still is that entry, and is generated again once."""
 
 import asyncio
 import threading
@@ -96,7 +96,7 @@ async def test_a_damaged_entry_is_generated_once_for_all(
     assert len(runs) == 1
 
 
-async def test_an_entry_that_took_the_place_of_a_damaged_one_is_not_purged(
+async def test_an_entry_that_took_the_place_of_a_damaged_one_is_not_invalidated(
     proxy: Proxy,
     direct: ResponseCache,
     unhurried: ResponseCache,

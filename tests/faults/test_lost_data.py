@@ -1,4 +1,4 @@
-"""Data that a server loses, at whatever moment, costs misses; what was purged never comes back."""
+"""Data that a server loses, at whatever moment, costs misses; what was invalidated never comes back."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -45,7 +45,7 @@ async def test_data_lost_during_a_lookup_costs_a_miss_at_most(
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-async def test_a_purge_and_then_a_loss_while_the_generator_runs_store_nothing_old(
+async def test_an_invalidation_and_then_a_loss_while_the_generator_runs_store_nothing_old(
     direct: ResponseCache, unhurried: ResponseCache, callers: Callers, raw_valkey: Any, loss: str
 ) -> None:
     keys = direct._keyspace.keys(["a"])
@@ -65,12 +65,12 @@ async def test_a_purge_and_then_a_loss_while_the_generator_runs_store_nothing_ol
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-async def test_what_was_purged_before_a_loss_does_not_come_back_after_it(
+async def test_what_was_invalidated_before_a_loss_does_not_come_back_after_it(
     direct: ResponseCache, callers: Callers, raw_valkey: Any, loss: str
 ) -> None:
     keys = direct._keyspace.keys(["a"])
     await callers.remember(direct, ["a"], 600, lambda: "old", tags=["t"])
-    await callers.purge(direct, "invalidate")
+    await callers.invalidate_by(direct, "invalidate")
     LOSSES[loss](raw_valkey, keys)
     await callers.remember(direct, ["other"], 600, lambda: "other", tags=["t"])
 

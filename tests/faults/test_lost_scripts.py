@@ -24,7 +24,7 @@ async def test_every_call_is_repeated_once_and_no_more(
         value = f"value {round_of_calls}"
         miss = await callers.remember(unhurried, ["a"], 600, giving(value), tags=["t"])
         hit = await callers.remember(unhurried, ["a"], 600, lambda: "no", tags=["t"])
-        await callers.purge(unhurried, "invalidate")
+        await callers.invalidate_by(unhurried, "invalidate")
 
         assert (miss.value, miss.detail) == (value, CacheDetail.GENERATED)
         assert (hit.value, hit.detail) == (value, CacheDetail.FRESH)
@@ -60,7 +60,7 @@ async def test_many_callers_at_once_are_all_served(
     assert {(await call(number)).status for number in range(5)} == {CacheStatus.HIT}
 
 
-async def test_scripts_that_are_forgotten_all_the_time_lose_no_purge(
+async def test_scripts_that_are_forgotten_all_the_time_lose_no_invalidation(
     forgetful: Proxy, unhurried: ResponseCache, callers: Callers
 ) -> None:
     content = "old"
@@ -70,7 +70,7 @@ async def test_scripts_that_are_forgotten_all_the_time_lose_no_purge(
 
     for number in range(10):
         content = f"content {number}"
-        await callers.purge(unhurried, "invalidate")
+        await callers.invalidate_by(unhurried, "invalidate")
         responses = await asyncio.gather(
             *(callers.remember(unhurried, ["a"], 600, generate, tags=["t"]) for _ in range(10))
         )

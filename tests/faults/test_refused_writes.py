@@ -1,4 +1,4 @@
-"""A server that takes no writes: hits stay hits, misses run unstored, purges work or raise."""
+"""A server that takes no writes: hits stay hits, misses run unstored, invalidates work or raise."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -67,9 +67,9 @@ async def test_hits_stay_hits_whatever_else_is_refused(
         miss = await callers.remember(spare, [str(number)], 600, lambda: "generated")
         assert (miss.value, miss.status) == ("generated", CacheStatus.BYPASS)
         assert miss.detail is CacheDetail.NO_LEASE
-        if refusal == "read-only":  # a full server takes a purge, of everything
+        if refusal == "read-only":  # a full server takes an invalidation, of everything
             with pytest.raises(CacheStoreError):
-                await callers.purge(spare, "invalidate")
+                await callers.invalidate_by(spare, "invalidate")
 
         hit = await callers.remember(spare, ["kept"], 600, lambda: "generated")
         assert (hit.value, hit.status) == ("stored", CacheStatus.HIT)
@@ -77,7 +77,7 @@ async def test_hits_stay_hits_whatever_else_is_refused(
 
 @pytest.mark.parametrize("what", ["invalidate", "forget", "clear"])
 @pytest.mark.parametrize("refusal", REFUSALS)
-async def test_a_purge_works_or_raises(
+async def test_an_invalidation_works_or_raises(
     spare: ResponseCache, raw: Any, callers: Callers, refusal: str, what: str
 ) -> None:
     await callers.remember(spare, ["a"], 600, lambda: "old", tags=["t"])
@@ -85,7 +85,7 @@ async def test_a_purge_works_or_raises(
 
     raised = False
     try:
-        await callers.purge(spare, what)
+        await callers.invalidate_by(spare, what)
     except CacheStoreError:
         raised = True
 

@@ -4,7 +4,7 @@ It has two faces: callers who use `ResponseCache` itself, and, in `graphql`, cal
 of a schema with the extension.
 
 `truth` is what the cached values are made of, outside the cache and shared by all processes; every
-write to it is followed by a purge. `checker` holds each answer against the purges that had been
+write to it is followed by an invalidation. `checker` holds each answer against the invalidations that had been
 acknowledged before the caller asked. `mutants` are damages that the fuzz has to catch.
 
 The short run is `test_fuzz.py`, the long one ``python -m tests.fuzz --minutes 30``.

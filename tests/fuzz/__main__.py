@@ -115,7 +115,7 @@ def _round(chosen: argparse.Namespace, number: int) -> Options:
 def _print_round(number: int, report: Report) -> None:
     faults = ", ".join(report.options.faults) or "no faults"
     counted = report.counted
-    writes = counted["purges"] + sum(
+    writes = counted["invalidates"] + sum(
         count for name, count in counted.items() if name.startswith("writes")
     )
     print(

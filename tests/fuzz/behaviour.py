@@ -1,4 +1,4 @@
-"""What a caller does next, drawn from its seed: questions with their generators, and purges."""
+"""What a caller does next, drawn from its seed: questions with their generators, and invalidates."""
 
 import random
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from tests.fuzz.options import Options
 from tests.fuzz.world import Key, all_keys, tag_datum, tenant_datum
 
 _PACES: Final = (0.002, 5)
-"""Seconds between two purges of the key that is purged most often, and of the one that is least."""
+"""Seconds between two invalidations of the key that is invalidated most often, and of the one that is least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,8 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Purge:
-    """One write to the truth, and the purge that follows it."""
+class Invalidate:
+    """One write to the truth, and the invalidation that follows it."""
 
     kind: Literal["tags", "key", "clear"]
     key: Key
@@ -66,7 +66,7 @@ class Purge:
 class Behaviour(Protocol):
     """Draws what one caller does."""
 
-    def next(self) -> Question | Batch | Purge:
+    def next(self) -> Question | Batch | Invalidate:
         """Draw what to do next."""
         ...
 
@@ -88,11 +88,11 @@ class Asking:
         self._draw = _Draw(options, caller)
         self._keys = _shuffled(options, "asked")
 
-    def next(self) -> Question | Batch | Purge:
+    def next(self) -> Question | Batch | Invalidate:
         """Draw what to do next."""
         key = self._key()
-        if self._draw.chance(self._options.purge_share):
-            return self._draw.purge(key)
+        if self._draw.chance(self._options.invalidation_share):
+            return self._draw.invalidate(key)
         if self._draw.chance(self._options.batch_share):
             drawn = {each.number: each for each in (key, self._key(), self._key())}
             alike = [each for each in drawn.values() if each.tenant == key.tenant]
@@ -109,34 +109,38 @@ class Asking:
         return self._draw.up_to(0.01)
 
 
-class Purging:
-    """The behaviour of a caller who purges one key, at a pace of its own, and asks for it at once.
+class Invalidating:
+    """The behaviour of a caller who invalidates one key, at a pace of its own, and asks for it at once.
 
-    Some keys are purged all the time and some hardly ever. So at whatever speed a machine runs,
-    there are keys whose purges just now and then fall into a commit.
+    Some keys are invalidated all the time and some hardly ever. So at whatever speed a machine runs,
+    there are keys whose invalidates just now and then fall into a commit.
 
     Args:
         options: The run.
         caller: Who it is; each draws from a seed of its own.
-        number: Which of the keys it purges.
+        number: Which of the keys it invalidates.
     """
 
     def __init__(self, options: Options, caller: str, number: int) -> None:
         self._draw = _Draw(options, caller)
-        keys = _shuffled(options, "purged")
+        keys = _shuffled(options, "invalidated")
         self._key = keys[number]
         shortest, longest = _PACES
         self._pace = shortest * (longest / shortest) ** (number / (len(keys) - 1))
-        self._purged = False
+        self._invalidated = False
 
-    def next(self) -> Question | Purge:
+    def next(self) -> Question | Invalidate:
         """Draw what to do next."""
-        self._purged = not self._purged
-        return self._draw.purge(self._key) if self._purged else self._draw.question(self._key)
+        self._invalidated = not self._invalidated
+        return (
+            self._draw.invalidate(self._key)
+            if self._invalidated
+            else self._draw.question(self._key)
+        )
 
     def idle(self) -> float:
         """Draw how long to do nothing before."""
-        return 0 if self._purged else self._draw.about(self._pace)
+        return 0 if self._invalidated else self._draw.about(self._pace)
 
 
 class _Draw:
@@ -176,10 +180,10 @@ class _Draw:
             parts=tuple(self.question(part, is_part=True) for part in key.parts),
         )
 
-    def purge(self, key: Key) -> Purge:
+    def invalidate(self, key: Key) -> Invalidate:
         tags = sorted(key.all_tags)
-        return Purge(
-            kind=self._random.choice(self._options.purge_kinds),
+        return Invalidate(
+            kind=self._random.choice(self._options.invalidation_kinds),
             key=key,
             tags=tuple(self._random.sample(tags, min(len(tags), self._random.choice((1, 1, 2))))),
             delay=self._random.choice((0, 0, self.up_to(0.005))),

@@ -1,11 +1,11 @@
-"""A caller: it asks and purges as it was drawn to, and has its answers judged."""
+"""A caller: it asks and invalidates as it was drawn to, and has its answers judged."""
 
 import time
 from collections.abc import Coroutine
 from typing import Any
 
 from strawberry_response_cache.core import CacheStoreError, ResponseCache
-from tests.fuzz.behaviour import Asking, Batch, Behaviour, Purge, Purging, Question
+from tests.fuzz.behaviour import Asking, Batch, Behaviour, Invalidate, Invalidating, Question
 from tests.fuzz.checker import Asked, Checker
 from tests.fuzz.faces import Callers, Face, TaskFace, ThreadFace, Value
 from tests.fuzz.options import Options
@@ -57,8 +57,8 @@ class Caller:
                     await self._call(question)
                 case Batch() as batch:
                     await self._call_for_many(batch)
-                case Purge() as purge:
-                    await self._purge(purge)
+                case Invalidate() as invalidate:
+                    await self._invalidate(invalidate)
 
     async def _call(self, question: Question) -> None:
         asked = self._checker.asked(question, self._name)
@@ -168,27 +168,27 @@ class Caller:
             "padding": "x" * question.padding,
         }
 
-    async def _purge(self, purge: Purge) -> None:
-        written = self._truth.write(purge.data)
-        await self._face.pause(purge.delay)
-        self._checker.purges(purge, written, self._name)
+    async def _invalidate(self, invalidate: Invalidate) -> None:
+        written = self._truth.write(invalidate.data)
+        await self._face.pause(invalidate.delay)
+        self._checker.invalidates(invalidate, written, self._name)
         try:
-            async with self._face.patience(purge.patience):
-                await self._ask_to_purge(purge)
+            async with self._face.patience(invalidate.patience):
+                await self._ask_to_invalidate(invalidate)
         except (TimeoutError, CacheStoreError):
             taken = False
         else:
             self._truth.acknowledge(written)
             taken = True
-        self._checker.purged(purge, written, self._name, taken=taken)
+        self._checker.invalidated(invalidate, written, self._name, taken=taken)
 
-    async def _ask_to_purge(self, purge: Purge) -> None:
-        cache = self._caches[purge.key.tenant]
-        match purge.kind:
+    async def _ask_to_invalidate(self, invalidate: Invalidate) -> None:
+        cache = self._caches[invalidate.key.tenant]
+        match invalidate.kind:
             case "tags":
-                await self._face.invalidate(cache, *map(tag_name, purge.tags))
+                await self._face.invalidate(cache, *map(tag_name, invalidate.tags))
             case "key":
-                await self._face.forget(cache, purge.key.name)
+                await self._face.forget(cache, invalidate.key.name)
             case "clear":
                 await self._face.clear(cache)
 
@@ -196,21 +196,21 @@ class Caller:
 def callers(
     options: Options, process: int, cache: ResponseCache, truth: Truth, checker: Checker
 ) -> Callers:
-    """Return what a process does: callers who mostly ask, and one who purges each key."""
+    """Return what a process does: callers who mostly ask, and one who invalidates each key."""
 
     def asking(face: Face, number: int) -> Coroutine[Any, Any, None]:
         name = f"{process} {face.name} {number}"
         behaviour = Asking(options, name)
         return Caller(name, behaviour, face, options, cache, truth, checker).run()
 
-    def purging(face: Face, number: int) -> Coroutine[Any, Any, None]:
-        name = f"{process} purger {number}"
-        behaviour = Purging(options, name, number)
+    def invalidating(face: Face, number: int) -> Coroutine[Any, Any, None]:
+        name = f"{process} invalidator {number}"
+        behaviour = Invalidating(options, name, number)
         return Caller(name, behaviour, face, options, cache, truth, checker).run()
 
-    purgers = len(all_keys(nesting=options.nesting))
+    invalidators = len(all_keys(nesting=options.nesting))
     return Callers(
         [asking(TaskFace(), number) for number in range(options.callers)]
-        + [purging(TaskFace(), number) for number in range(purgers)],
+        + [invalidating(TaskFace(), number) for number in range(invalidators)],
         [asking(ThreadFace(), number) for number in range(options.threads)],
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from strawberry_response_cache.core import CacheDetail, CachedResponse
-from tests.fuzz.behaviour import Purge, Question
+from tests.fuzz.behaviour import Invalidate, Question
 from tests.fuzz.faces import Value
 from tests.fuzz.floors import Floors
 from tests.fuzz.options import Options
@@ -169,7 +169,7 @@ class Checker(Judge):
                 self._violation(
                     STALE,
                     f"{asked.caller} got datum {datum} in version {got.get(datum)} ({detail}), "
-                    f"when the purge of version {floor} had been acknowledged",
+                    f"when the invalidation of version {floor} had been acknowledged",
                     key,
                 )
         return True
@@ -205,15 +205,19 @@ class Checker(Judge):
         """Judge an error that nobody was to be given."""
         self._violation(ERROR, f"{caller}: {type(error).__name__}: {error}", key)
 
-    def purges(self, purge: Purge, written: dict[int, int], caller: str) -> None:
-        """Note that a purge begins."""
-        self._note_purge(purge, f"{caller} purges {_short(written)} ({purge.kind})")
+    def invalidates(self, invalidate: Invalidate, written: dict[int, int], caller: str) -> None:
+        """Note that an invalidation begins."""
+        self._note_invalidate(
+            invalidate, f"{caller} invalidates {_short(written)} ({invalidate.kind})"
+        )
 
-    def purged(self, purge: Purge, written: dict[int, int], caller: str, *, taken: bool) -> None:
-        """Note how a purge ended."""
-        self.counted["purges" if taken else "purges unacknowledged"] += 1
+    def invalidated(
+        self, invalidate: Invalidate, written: dict[int, int], caller: str, *, taken: bool
+    ) -> None:
+        """Note how an invalidation ended."""
+        self.counted["invalidates" if taken else "invalidates unacknowledged"] += 1
         word = "acknowledged" if taken else "failed"
-        self._note_purge(purge, f"{caller}'s purge of {_short(written)} is {word}")
+        self._note_invalidate(invalidate, f"{caller}'s invalidate of {_short(written)} is {word}")
 
     def _violation(self, kind: str, what: str, key: Key) -> None:
         self.violation(kind, f"{key.name} of {key.tenant or 'the cache'}: {what}", key.number)
@@ -221,8 +225,8 @@ class Checker(Judge):
     def _note(self, key: Key, what: str) -> None:
         self.note(key.number, what)
 
-    def _note_purge(self, purge: Purge, what: str) -> None:
-        self.note(purge.key.number if purge.kind == "key" else -1, what)
+    def _note_invalidate(self, invalidate: Invalidate, what: str) -> None:
+        self.note(invalidate.key.number if invalidate.kind == "key" else -1, what)
 
 
 def _short(data: dict[int, int]) -> str:

@@ -40,7 +40,7 @@ from tests.fuzz.options import Fault
 
 
 def unconditional_commit(struck: Struck) -> None:
-    """Store whatever was generated, whatever was purged meanwhile."""
+    """Store whatever was generated, whatever was invalidated meanwhile."""
     calls = Commit.calls
 
     def damaged(self: Commit) -> Sequence[_port.Call]:
@@ -71,7 +71,7 @@ def joiners_keep_a_refused_value(struck: Struck) -> None:
 
 
 def no_seal_before_the_commit(struck: Struck) -> None:
-    """Let callers join while the commit is under way, when a purge can no longer refuse it."""
+    """Let callers join while the commit is under way, when an invalidation can no longer refuse it."""
     seal, settle = Flights.seal, Flights.settle
 
     def not_yet(self: Flights, flight: Flight) -> None:
@@ -106,7 +106,7 @@ def clock_read_after_the_generation(struck: Struck) -> None:
     patch(Generating, "_commit", damaged)
 
 
-# -- Purges ------------------------------------------------------------------------------------------
+# -- Invalidations ------------------------------------------------------------------------------------------
 
 
 def epoch_not_compared(struck: Struck) -> None:
@@ -117,7 +117,7 @@ def epoch_not_compared(struck: Struck) -> None:
 
 
 def forget_leaves_the_lease(struck: Struck) -> None:
-    """Purge a key's entry, but let what is being generated for it be stored."""
+    """Invalidate a key's entry, but let what is being generated for it be stored."""
     calls = Forget.calls
 
     def damaged(self: Forget) -> Sequence[_port.Call]:
@@ -127,13 +127,13 @@ def forget_leaves_the_lease(struck: Struck) -> None:
     patch(Forget, "calls", damaged)
 
 
-def stale_entries_outlive_purges(struck: Struck) -> None:
-    """Judge tags of fresh entries only, as if the stale window were made for purged data."""
+def stale_entries_outlive_invalidations(struck: Struck) -> None:
+    """Judge tags of fresh entries only, as if the stale window were made for invalidated data."""
     _rewrite(
         "LOOKUP",
-        "or purged(KEYS[3], found.tags, found.clock)",
+        "or invalidated(KEYS[3], found.tags, found.clock)",
         "or (redis.call('PTTL', KEYS[1]) > found.stale"
-        " and purged(KEYS[3], found.tags, found.clock))",
+        " and invalidated(KEYS[3], found.tags, found.clock))",
     )
     struck()
 
@@ -178,7 +178,7 @@ def lookups_shared_after_they_were_sent(struck: Struck) -> None:
 
 
 def tags_of_parts_left_out(struck: Struck) -> None:
-    """Let what is made of other entries outlive the purge of these."""
+    """Let what is made of other entries outlive the invalidation of these."""
 
     fold = Parts.fold
 
@@ -196,7 +196,7 @@ def tags_of_parts_left_out(struck: Struck) -> None:
 
 
 def forget_leaves_the_wholes(struck: Struck) -> None:
-    """Purge a key's entry, but not what was made of it."""
+    """Invalidate a key's entry, but not what was made of it."""
     calls = Forget.calls
 
     def damaged(self: Forget) -> Sequence[_port.Call]:
@@ -207,7 +207,7 @@ def forget_leaves_the_wholes(struck: Struck) -> None:
 
 
 def clock_of_parts_left_out(struck: Struck) -> None:
-    """Let a part out of local memory, purged elsewhere just now, go into a younger entry."""
+    """Let a part out of local memory, invalidated elsewhere just now, go into a younger entry."""
     fold = Parts.fold
 
     def damaged(
@@ -227,7 +227,7 @@ def clock_of_parts_left_out(struck: Struck) -> None:
 
 
 def local_memory_filled_unchecked(struck: Struck) -> None:
-    """Keep what was read from Redis, though news of its purge came while it was read."""
+    """Keep what was read from Redis, though news of its invalidation came while it was read."""
     keep = Memory.keep
 
     def damaged(self: Memory, keys: EntryKeys, entry: Entry, ticket: Ticket) -> None:
@@ -239,7 +239,7 @@ def local_memory_filled_unchecked(struck: Struck) -> None:
 
 
 def deaf_to_news(struck: Struck) -> None:
-    """Keep in local memory what other processes purge."""
+    """Keep in local memory what other processes invalidate."""
 
     def damaged(message: bytes, memory: Memory | None, wake: Callable[[str], None]) -> None:
         struck()
@@ -268,18 +268,18 @@ MUTANTS: Final[dict[str, Mutant]] = {
         Mutant(joiners_keep_a_refused_value),
         Mutant(no_seal_before_the_commit),
         Mutant(clock_read_after_the_generation),
-        Mutant(epoch_not_compared, {"purge_kinds": ("clear",)}),
-        Mutant(forget_leaves_the_lease, {"purge_kinds": ("key",)}),
-        Mutant(stale_entries_outlive_purges, {"ttls": (0.03,), "stales": (5,)}),
-        # Only a purge of tags has several slots to go through, and only single values are made of others.
+        Mutant(epoch_not_compared, {"invalidation_kinds": ("clear",)}),
+        Mutant(forget_leaves_the_lease, {"invalidation_kinds": ("key",)}),
+        Mutant(stale_entries_outlive_invalidations, {"ttls": (0.03,), "stales": (5,)}),
+        # Only an invalidation of tags has several slots to go through, and only single values are made of others.
         Mutant(
             second_pass_left_out,
-            {"slots_per_tenant": 4, "purge_kinds": ("tags",), "batch_share": 0.0},
+            {"slots_per_tenant": 4, "invalidation_kinds": ("tags",), "batch_share": 0.0},
         ),
         Mutant(run_id_ignored, {"faults": (Fault.RESTART,)}),
         Mutant(lookups_shared_after_they_were_sent),
         Mutant(tags_of_parts_left_out),
-        Mutant(forget_leaves_the_wholes, {"purge_kinds": ("key",)}),
+        Mutant(forget_leaves_the_wholes, {"invalidation_kinds": ("key",)}),
         Mutant(clock_of_parts_left_out, {**LOCALLY, "batch_share": 0.0}),
         Mutant(local_memory_filled_unchecked, LOCALLY),
         Mutant(deaf_to_news, LOCALLY),

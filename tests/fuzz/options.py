@@ -15,7 +15,7 @@ class Fault(StrEnum):
     """What can be done to the server, to the network and to a worker while callers are at work."""
 
     RESTART = "restart"
-    """The server is killed and comes back with its last snapshot, which is older than many purges."""
+    """The server is killed and comes back with its last snapshot, which is older than many invalidations."""
     WIPE = "wipe"
     """The server is killed and comes back empty."""
     FREEZE = "freeze"
@@ -45,12 +45,12 @@ class Options:
     """Asyncio tasks that ask, in each process."""
     threads: int = 2
     """Threads that ask, in each process; they use the sync face."""
-    purge_share: float = 0.03
-    """Of everything that these callers do, how much is a purge or a mutation; others do nothing else."""
+    invalidation_share: float = 0.03
+    """Of everything that these callers do, how much is an invalidation or a mutation; others do nothing else."""
     batch_share: float = 0.1
     """Of their questions, how much asks for several keys, or executes several operations, at once."""
-    purge_kinds: tuple[Literal["tags", "key", "clear"], ...] = (*_TAGS, *_KEY, "clear")
-    """From which each purge is drawn; the core's only."""
+    invalidation_kinds: tuple[Literal["tags", "key", "clear"], ...] = (*_TAGS, *_KEY, "clear")
+    """From which each invalidation is drawn; the core's only."""
     written: tuple[str, ...] = ()
     """Which data the mutations of GraphQL write, by name; any, if empty."""
     ttls: tuple[float, ...] = (0.03, 0.1, 1, 5, 5, 5)
@@ -100,7 +100,7 @@ class Options:
     def most_connections(self) -> int:
         """Return how many connections the caches may open, where nothing cuts them.
 
-        Tasks and threads have their own, those of tasks two more for purges; and the news are heard
+        Tasks and threads have their own, those of tasks two more for invalidations; and the news are heard
         by each once.
         """
         return self.processes * (2 * self.max_connections + 2 + 2)

@@ -31,7 +31,7 @@ ROUNDS = 6
 
 
 async def test_no_promise_is_broken_while_everything_collides() -> None:
-    wanted = [f"answer {what}" for what in ANSWERS] + ["purges", "cancellations", "errors"]
+    wanted = [f"answer {what}" for what in ANSWERS] + ["invalidates", "cancellations", "errors"]
     counted: Counter[str] = Counter()
     for seed in range(ROUNDS):
         report = await run(Options(seed=seed, seconds=5))

@@ -1,6 +1,6 @@
 """What the cached values are made of: versions of data, in memory that all processes share.
 
-A write raises a datum's version and purges afterwards. When the purge was acknowledged, the datum's
+A write raises a datum's version and invalidates afterwards. When the invalidation was acknowledged, the datum's
 floor rises to that version: whoever asks from then on must be given at least that.
 """
 
@@ -79,7 +79,7 @@ class Truth:
             return written
 
     def acknowledge(self, written: Mapping[int, int]) -> None:
-        """Note that the purges which followed a write were acknowledged."""
+        """Note that the invalidations which followed a write were acknowledged."""
         with self._alone():
             for datum, version in written.items():
                 floor = self._floors + datum

@@ -1,6 +1,6 @@
 """The keys and tags that everything collides on, and the data that each value is made of.
 
-There are three kinds of data, one for each kind of purge: a tag's, which goes into every value that
+There are three kinds of data, one for each kind of invalidation: a tag's, which goes into every value that
 carries the tag, a key's, which goes into that key's own value, and a tenant's, which goes into all.
 """
 
@@ -55,7 +55,7 @@ class Key:
     def name(self) -> str:
         """What the key is called within its tenant.
 
-        The word is chosen so that, of several slots, a purge comes to a whole before its parts.
+        The word is chosen so that, of several slots, an invalidation comes to a whole before its parts.
         """
         return f"value {self.number % KEYS_EACH}"
 
@@ -72,14 +72,14 @@ class Key:
 
     @property
     def all_tags(self) -> frozenset[int]:
-        """The tags whose purge has to purge it: its own, and those of its parts."""
+        """The tags whose invalidate has to invalidate it: its own, and those of its parts."""
         return frozenset(self.tags).union(*(part.all_tags for part in self.parts))
 
     @property
     def all_data(self) -> frozenset[int]:
-        """The data that has to be in its value, as new as the last purge that was acknowledged.
+        """The data that has to be in its value, as new as the last invalidation that was acknowledged.
 
-        What is purged of a part is purged of the whole.
+        What is invalidated of a part is invalidated of the whole.
         """
         return frozenset(self.own_data).union(*(part.all_data for part in self.parts))
 

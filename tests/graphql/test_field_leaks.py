@@ -101,10 +101,10 @@ class Accounts:
         return [Account(id=strawberry.ID("1"), amount=data["amount"])]
 
 
-async def test_what_a_parent_held_before_a_purge_is_not_stored_after_it(
+async def test_what_a_parent_held_before_an_invalidation_is_not_stored_after_it(
     cache: ResponseCache,
 ) -> None:
-    """The field's own lease is younger than the purge; its parent is older."""
+    """The field's own lease is younger than the invalidation; its parent is older."""
     schema = schema_of(Accounts, cache)
     data: dict[str, Any] = {"amount": 1}
     gate = asyncio.Event()
@@ -139,13 +139,13 @@ def test_nor_in_a_thread(cache: ResponseCache) -> None:
         @strawberry.field
         def rows(self, info: strawberry.Info) -> list[Doubled]:
             read = [Doubled(id=strawberry.ID("1"), number=info.context["number"])]
-            if info.context["purges"]:
+            if info.context["invalidates"]:
                 cache.invalidate_sync("Doubled:1")  # as another process would, meanwhile
             return read
 
     schema = schema_of(Query, cache)
-    for number, purges in ((1, True), (2, False)):
-        context = {"number": number, "purges": purges}
+    for number, invalidates in ((1, True), (2, False)):
+        context = {"number": number, "invalidates": invalidates}
         result = schema.execute_sync("{ rows { twice } }", context_value=context)
         assert result.data == {"rows": [{"twice": number * 2}]}
 

@@ -450,11 +450,11 @@ async def test_a_field_that_is_not_stored_keeps_what_holds_it_from_being_stored(
         assert reason(result) == "uncacheable_part"
 
 
-# -- Purges -------------------------------------------------------------------------------------------
+# -- Invalidations -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("tag", ["Book", "Book:1", "[Book]", "Author", "Author:2"])
-async def test_a_purge_of_what_is_in_a_field_takes_it(
+async def test_an_invalidation_of_what_is_in_a_field_takes_it(
     library: Library, cache: ResponseCache, tag: str
 ) -> None:
     query = "{ fresh shelf(count: 1) { id author { id } } }"
@@ -465,7 +465,7 @@ async def test_a_purge_of_what_is_in_a_field_takes_it(
 
 
 @pytest.mark.parametrize(("tag", "ran"), [("Book", 3), ("Book:1", 1), ("Book:7", 0), ("[Book]", 0)])
-async def test_a_purge_of_the_object_that_a_field_is_of_takes_the_field(
+async def test_an_invalidation_of_the_object_that_a_field_is_of_takes_the_field(
     library: Library, cache: ResponseCache, tag: str, ran: int
 ) -> None:
     query = "{ fresh listed { pages } }"
@@ -475,7 +475,7 @@ async def test_a_purge_of_the_object_that_a_field_is_of_takes_the_field(
     assert library.calls["pages"] == ran
 
 
-async def test_a_purge_of_a_part_takes_the_whole(
+async def test_an_invalidation_of_a_part_takes_the_whole(
     inside: Library, memory_cache: ResponseCache
 ) -> None:
     await inside.ask("{ fresh listed(count: 1) { pages } }")
@@ -494,7 +494,7 @@ async def test_tags_with_holes_are_filled_from_arguments_and_parent(
         '{ fresh listed { copies(shelfMark: "A") } }',
         '{ shelf { id copies(shelfMark: "A") } }',
     ):
-        for tag, purged in (
+        for tag, invalidated in (
             ("shelf:A", True),
             ("shelf:B", False),
             ("book-of-1", True),
@@ -503,10 +503,12 @@ async def test_tags_with_holes_are_filled_from_arguments_and_parent(
             await library.ask(query)
             await acme.invalidate(tag)
             _, ran = await answered(library, query)
-            assert ("copies" in ran) is purged, (query, tag)
+            assert ("copies" in ran) is invalidated, (query, tag)
 
 
-async def test_a_mutation_neither_reads_nor_writes_fields_and_purges_them(inside: Library) -> None:
+async def test_a_mutation_neither_reads_nor_writes_fields_and_invalidates_them(
+    inside: Library,
+) -> None:
     change = "mutation { rename { id pages author { name } } }"
     for _ in range(2):
         _, ran = await answered(inside, change)

@@ -104,7 +104,7 @@ async def test_a_rule_added_in_on_validate_refuses_before_the_execution(
     ours = ResponseCacheExtension(memory_cache, tenant=None)
     cached = strawberry.Schema(Query, extensions=[ours, AddsRuleLate])
     plain = strawberry.Schema(Query, extensions=[AddsRuleLate])
-    seen = []
+    seen: list[tuple[object, dict[str, Any]]] = []
     for schema in (plain, cached):
         context: dict[str, Any] = {}
         if streamed:

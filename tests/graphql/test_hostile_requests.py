@@ -124,7 +124,7 @@ SCALARS: Any = StrawberryConfig(
 class Filtered:
     @cache_control(ttl=60)
     @strawberry.field
-    def found(self, by: Filter) -> str:  # type: ignore[valid-type]
+    def found(self, by: Filter) -> str:
         return repr(by)
 
     @strawberry.field

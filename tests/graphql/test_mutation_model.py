@@ -110,7 +110,7 @@ def _assert_no_older(cached: Any, fresh: Any) -> None:
         assert cached == fresh
 
 
-def test_the_model_sees_a_purge_that_is_left_out() -> None:
+def test_the_model_sees_an_invalidation_that_is_left_out() -> None:
     async def run() -> None:
         async with ResponseCache.from_url("memory://", prefix="test", telemetry=False) as cache:
             bank = Bank(cache, invalidate_on_mutation=None)

@@ -43,7 +43,7 @@ def ask(request: pytest.FixtureRequest) -> Callable[..., Awaitable[Any]]:
     return asked
 
 
-async def purged(bank: Bank, mutation: str, ask: Callable[..., Awaitable[Any]]) -> set[str]:
+async def invalidated(bank: Bank, mutation: str, ask: Callable[..., Awaitable[Any]]) -> set[str]:
     """Warm the cache, run a mutation, and return which queries are executed again."""
     for query in ALL:
         await ask(bank, query)
@@ -72,7 +72,7 @@ POST = "mutation { post(id: 1, amount: 5) { ... on Posted { account { balance } 
 async def test_what_a_mutation_changed_is_gone_and_the_rest_stays(
     new_cache: Callable[..., ResponseCache], mutation: str, expected: set[str], ask: Any
 ) -> None:
-    assert await purged(Bank(new_cache("memory://")), mutation, ask) == expected
+    assert await invalidated(Bank(new_cache("memory://")), mutation, ask) == expected
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ async def test_what_a_mutation_changed_is_gone_and_the_rest_stays(
 async def test_a_list_in_a_template_gives_one_tag_each_and_none_gives_none(
     new_cache: Callable[..., ResponseCache], mutation: str, expected: set[str]
 ) -> None:
-    assert await purged(Bank(new_cache("memory://")), mutation, Bank.ask) == expected
+    assert await invalidated(Bank(new_cache("memory://")), mutation, Bank.ask) == expected
 
 
 @pytest.mark.parametrize(
@@ -101,14 +101,14 @@ async def test_how_far_a_mutation_reaches_is_a_setting(
     cache: ResponseCache, reach: Any, expected: set[str], ask: Any
 ) -> None:
     bank = Bank(cache, invalidate_on_mutation=reach)
-    assert await purged(bank, POST, ask) == expected
+    assert await invalidated(bank, POST, ask) == expected
 
 
 async def test_entities_leaves_lists_without_the_object_alone(
     cache: ResponseCache, ask: Any
 ) -> None:
     bank = Bank(cache, invalidate_on_mutation="entities")
-    assert await purged(bank, 'mutation { open(name: "new") { id } }', ask) == set()
+    assert await invalidated(bank, 'mutation { open(name: "new") { id } }', ask) == set()
 
 
 async def test_an_empty_list_knows_what_could_have_been_in_it(cache: ResponseCache) -> None:
@@ -128,7 +128,7 @@ async def test_tenants_are_kept_apart(cache: ResponseCache, ask: Any) -> None:
     assert (await ask(bank, ONE, "a")).data == {"account": {"name": "a 1", "balance": 5}}
 
 
-async def test_a_background_job_purges_the_same_tags(cache: ResponseCache) -> None:
+async def test_a_background_job_invalidates_the_same_tags(cache: ResponseCache) -> None:
     bank = Bank(cache)
     for tags, expected in (
         (["Account:1"], {LIST, ONE}),
@@ -141,7 +141,9 @@ async def test_a_background_job_purges_the_same_tags(cache: ResponseCache) -> No
         assert {q for q in ALL if status(await bank.ask(q)) == "miss"} == expected
 
 
-async def test_a_resolver_purges_at_once_and_again_when_it_is_over(cache: ResponseCache) -> None:
+async def test_a_resolver_invalidates_at_once_and_again_when_it_is_over(
+    cache: ResponseCache,
+) -> None:
     bank = Bank(cache)
     for mutation in ("mutation { bulk }", "mutation { bulkSync }"):
         for query in ALL:
@@ -151,7 +153,7 @@ async def test_a_resolver_purges_at_once_and_again_when_it_is_over(cache: Respon
         assert gone == {LIST, ONE, OTHER, NONE, TOTAL}
 
 
-async def test_several_mutations_of_one_operation_are_all_purged(cache: ResponseCache) -> None:
+async def test_several_mutations_of_one_operation_are_all_invalidated(cache: ResponseCache) -> None:
     bank = Bank(cache)
     for query in ALL:
         await bank.ask(query)
@@ -162,7 +164,9 @@ async def test_several_mutations_of_one_operation_are_all_purged(cache: Response
     assert {q for q in ALL if status(await bank.ask(q)) == "miss"} == {LIST, OTHER, RATE}
 
 
-async def test_a_mutation_that_fails_in_part_purges_what_it_holds(cache: ResponseCache) -> None:
+async def test_a_mutation_that_fails_in_part_invalidates_what_it_holds(
+    cache: ResponseCache,
+) -> None:
     bank = Bank(cache)
     for query in ALL:
         await bank.ask(query)
@@ -202,7 +206,7 @@ class Staged:
 
 
 @pytest.mark.parametrize("ours_first", [True, False])
-async def test_a_purge_comes_after_what_other_extensions_commit(
+async def test_an_invalidation_comes_after_what_other_extensions_commit(
     cache: ResponseCache, ours_first: bool
 ) -> None:
     bank = Bank(cache)
@@ -224,7 +228,7 @@ class Fails(SchemaExtension):
 
 
 @pytest.mark.parametrize("synchronous", [True, False])
-async def test_an_answer_that_another_extension_loses_takes_no_purge_with_it(
+async def test_an_answer_that_another_extension_loses_takes_no_invalidation_with_it(
     cache: ResponseCache, synchronous: bool
 ) -> None:
     bank = Bank(cache)
@@ -273,7 +277,7 @@ async def test_a_query_that_began_before_a_mutation_leaves_nothing_behind(
     assert (status(again), again.data) == ("miss", {"account": {"name": "a 1", "balance": 5}})
 
 
-async def test_a_caller_who_leaves_takes_no_purge_with_him(
+async def test_a_caller_who_leaves_takes_no_invalidation_with_him(
     cache: ResponseCache, eventually: Any
 ) -> None:
     bank = Bank(cache)
@@ -303,7 +307,7 @@ async def test_a_caller_who_leaves_takes_no_purge_with_him(
     assert (await bank.ask(ONE)).data == {"account": {"name": "a 1", "balance": 7}}
 
 
-async def test_a_mutation_over_a_stream_purges_too(cache: ResponseCache) -> None:
+async def test_a_mutation_over_a_stream_invalidates_too(cache: ResponseCache) -> None:
     bank = Bank(cache, Commits)
     await bank.ask(ONE)
     stream = await bank.schema.stream(POST, context_value=bank.context())
@@ -312,7 +316,9 @@ async def test_a_mutation_over_a_stream_purges_too(cache: ResponseCache) -> None
     assert (await bank.ask(ONE)).data == {"account": {"name": "a 1", "balance": 5}}
 
 
-async def test_a_purge_waits_for_the_users_transaction(cache: ResponseCache, ask: Any) -> None:
+async def test_an_invalidation_waits_for_the_users_transaction(
+    cache: ResponseCache, ask: Any
+) -> None:
     hooks: list[Callable[[], None]] = []
     bank = Bank(cache, on_commit=hooks.append)
     await ask(bank, ONE)
@@ -338,12 +344,16 @@ async def test_a_transaction_hook_that_fails_defers_nothing(
     assert "secret" not in caplog.text
 
 
-async def test_a_purge_is_repeated_for_replicas_that_lag(cache: ResponseCache, ask: Any) -> None:
+async def test_an_invalidation_is_repeated_for_replicas_that_lag(
+    cache: ResponseCache, ask: Any
+) -> None:
     lag = 0.5
-    bank = Bank(cache, purge_again=lag)
+    bank = Bank(cache, invalidate_again=lag)
     row = bank.data["a"].rows[1]
     took = lag
-    while took >= lag:  # else the purge may have been repeated before anybody read what was before
+    while (
+        took >= lag
+    ):  # else the invalidation may have been repeated before anybody read what was before
         began = time.monotonic()
         row.balance = 0
         await ask(bank, POST)
@@ -357,7 +367,7 @@ async def test_a_purge_is_repeated_for_replicas_that_lag(cache: ResponseCache, a
             await asyncio.sleep(0.05)
 
 
-async def test_a_purge_that_redis_does_not_take_is_queued_and_never_fails_the_mutation(
+async def test_an_invalidation_that_redis_does_not_take_is_queued_and_never_fails_the_mutation(
     new_cache: Callable[..., ResponseCache], new_server: Any
 ) -> None:
     server = new_server()
@@ -373,7 +383,7 @@ async def test_a_purge_that_redis_does_not_take_is_queued_and_never_fails_the_mu
     assert (await bank.ask(ONE)).data == {"account": {"name": "a 1", "balance": 5}}
 
 
-async def test_without_a_tenant_the_purge_is_logged_and_the_mutation_answers(
+async def test_without_a_tenant_the_invalidation_is_logged_and_the_mutation_answers(
     cache: ResponseCache, caplog: pytest.LogCaptureFixture
 ) -> None:
     def tenant(context: Any) -> Any:
@@ -391,7 +401,7 @@ async def test_without_a_tenant_the_purge_is_logged_and_the_mutation_answers(
 # -- How much is named ---------------------------------------------------------------------------------
 
 
-async def test_a_response_with_too_many_objects_to_name_is_still_purged(
+async def test_a_response_with_too_many_objects_to_name_is_still_invalidated(
     cache: ResponseCache,
 ) -> None:
     bank = Bank(cache, invalidate_on_mutation="entities")
@@ -407,7 +417,7 @@ async def test_a_response_with_too_many_objects_to_name_is_still_purged(
     assert (status(result), result.data["accounts"][-1]["balance"]) == ("miss", 1)
 
 
-async def test_a_mutation_that_returns_too_many_objects_to_name_purges_their_type(
+async def test_a_mutation_that_returns_too_many_objects_to_name_invalidates_their_type(
     cache: ResponseCache,
 ) -> None:
     bank = Bank(cache, invalidate_on_mutation="entities")
@@ -425,7 +435,7 @@ async def test_a_mutation_that_returns_too_many_objects_to_name_purges_their_typ
     assert [status(await bank.ask(query)) for query in (NONE, RATE)] == ["miss", "hit"]
 
 
-async def test_a_response_of_too_many_types_is_still_purged(cache: ResponseCache) -> None:
+async def test_a_response_of_too_many_types_is_still_invalidated(cache: ResponseCache) -> None:
     kinds = [
         strawberry.type(type(f"Kind{n}", (), {"__annotations__": {"id": int, "name": str}}))
         for n in range(_entities._MOST_TYPES + 1)
@@ -445,14 +455,14 @@ async def test_a_response_of_too_many_types_is_still_purged(cache: ResponseCache
         wide, extensions=[ResponseCacheExtension(cache, tenant=None, debug=True)]
     )
     query = "{" + " ".join(f"k{n} {{ name }}" for n in range(len(kinds))) + "}"
-    for purge in ("Kind7", "Kind3:1", "anything"):
+    for each in ("Kind7", "Kind3:1", "anything"):
         await schema.execute(query)
         assert status(await schema.execute(query)) == "hit"
-        await cache.invalidate(purge)
+        await cache.invalidate(each)
         assert status(await schema.execute(query)) == "miss"
 
 
-async def test_an_object_whose_identity_is_a_secret_of_its_resolver_is_purged_with_its_type(
+async def test_an_object_whose_identity_is_a_secret_of_its_resolver_is_invalidated_with_its_type(
     cache: ResponseCache,
 ) -> None:
     @strawberry.type
@@ -565,7 +575,7 @@ def test_invalidates_above_a_query_is_a_mistake(memory_cache: ResponseCache) -> 
         extension.check(schema)
 
 
-async def test_a_template_that_cannot_be_filled_purges_the_tenant(
+async def test_a_template_that_cannot_be_filled_invalidates_the_tenant(
     cache: ResponseCache, caplog: pytest.LogCaptureFixture
 ) -> None:
     bank = Bank(cache)
@@ -593,7 +603,7 @@ async def test_invalidate_says_what_is_missing(cache: ResponseCache) -> None:
     @strawberry.type
     class Query:
         @strawberry.field
-        async def purge(self, info: strawberry.Info) -> bool:
+        async def invalidate(self, info: strawberry.Info) -> bool:
             for tags in (("a",), (1,)):
                 try:
                     await invalidate(info, *tags)
@@ -601,7 +611,7 @@ async def test_invalidate_says_what_is_missing(cache: ResponseCache) -> None:
                     seen.append(str(error))
             return True
 
-    await strawberry.Schema(Query).execute("{ purge }")
+    await strawberry.Schema(Query).execute("{ invalidate }")
     assert "no ResponseCacheExtension" in seen[0]
     assert "every part is a string" in seen[1]
 

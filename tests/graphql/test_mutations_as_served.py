@@ -1,4 +1,4 @@
-"""Purges after mutations that come over websockets and in batches, as Strawberry serves them."""
+"""Invalidations after mutations that come over websockets and in batches, as Strawberry serves them."""
 
 import asyncio
 import json
@@ -65,19 +65,19 @@ class Socket:
         return answer["payload"]["data"]
 
 
-async def test_a_mutation_over_a_websocket_purges_before_it_answers(
+async def test_a_mutation_over_a_websocket_invalidates_before_it_answers(
     memory_cache: ResponseCache,
 ) -> None:
     bank = Bank(memory_cache)
     async with asyncio.timeout(60), Socket(Served(bank)) as socket:
         assert (await socket.ask("1", ONE))["account"]["balance"] == 0
-        bank.data["a"].rows[1].balance = 1  # what nobody purges is not seen
+        bank.data["a"].rows[1].balance = 1  # what nobody invalidates is not seen
         assert (await socket.ask("2", ONE))["account"]["balance"] == 0
         assert await socket.ask("3", POST) == {"post": {"account": {"id": "1"}}}
         assert (await socket.ask("4", ONE))["account"]["balance"] == 6
 
 
-async def test_mutations_of_a_batch_purge_what_each_of_them_changed(
+async def test_mutations_of_a_batch_invalidate_what_each_of_them_changed(
     memory_cache: ResponseCache,
 ) -> None:
     """Operations of a batch run together, over one context."""

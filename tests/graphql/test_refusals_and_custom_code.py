@@ -60,12 +60,12 @@ class Document:
     id: strawberry.ID
 
     @cache_control(inherit=True)
-    @strawberry.field(permission_classes=[Staff])
+    @strawberry.field(permission_classes=[Staff])  # type: ignore[untyped-decorator] # Strawberry's
     def secret(self) -> str:
         return "secret"
 
     @cache_control(inherit=True)
-    @strawberry.field(extensions=[Retrying(), PermissionExtension([Anybody()])])
+    @strawberry.field(extensions=[Retrying(), PermissionExtension([Anybody()])])  # type: ignore[untyped-decorator] # Strawberry's
     def flaky(self) -> str:
         return "flaky"
 

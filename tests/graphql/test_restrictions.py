@@ -106,7 +106,7 @@ async def test_a_later_run_that_restricts_nothing_does_not_make_it_public(desk: 
     assert desk.runs == {"alice": 1, "carol": 1, "dave": 1}
 
 
-async def test_a_purge_takes_the_answers_and_not_the_knowledge_for_whom_they_are(
+async def test_an_invalidation_takes_the_answers_and_not_the_knowledge_for_whom_they_are(
     desk: Desk, cache: ResponseCache
 ) -> None:
     await desk.ask("alice", premium=("alice",))

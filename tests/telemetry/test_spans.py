@@ -129,7 +129,7 @@ async def test_ttl_zero_leaves_no_span(traced: ResponseCache, recorder: Recorder
     assert [span.name for span in recorder.spans()] == ["request"]
 
 
-async def test_a_purge_is_a_span(traced: ResponseCache, recorder: Recorder) -> None:
+async def test_an_invalidation_is_a_span(traced: ResponseCache, recorder: Recorder) -> None:
     with recorder.tracer.start_as_current_span("request"):
         await traced.invalidate("a", "b")
         await traced.forget(["a"])

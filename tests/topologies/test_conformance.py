@@ -19,7 +19,7 @@ from tests.topologies.conftest import ON_SERVERS, Store
 from tests.topologies.sources import Database
 
 HIT, MISS, BYPASS = CacheStatus.HIT, CacheStatus.MISS, CacheStatus.BYPASS
-PURGES = ["invalidate", "forget", "clear"]
+INVALIDATIONS = ["invalidate", "forget", "clear"]
 
 on_servers = pytest.mark.parametrize("store", ON_SERVERS, indirect=True)
 
@@ -189,23 +189,23 @@ async def test_a_stale_value_is_served_while_another_refreshes_it_and_if_refresh
         assert (response.value, response.status, response.detail) == ("old", HIT, CacheDetail.STALE)
 
 
-# -- Purges -----------------------------------------------------------------------------------------
+# -- Invalidations -----------------------------------------------------------------------------------------
 
 
-async def test_a_purge_holds_for_every_process(
+async def test_an_invalidation_holds_for_every_process(
     cache: ResponseCache, neighbour: ResponseCache, face: Any
 ) -> None:
-    for what in (*PURGES, *PURGES):
+    for what in (*INVALIDATIONS, *INVALIDATIONS):
         await face.remember(cache, ["a"], 60, lambda w=what: w, tags=["t"])
         assert (await face.remember(neighbour, ["a"], 60, never)).value == what
 
-        await face.purge(neighbour, what)
+        await face.invalidate_by(neighbour, what)
 
     assert (await face.remember(cache, ["a"], 60, lambda: "new")).status is MISS
 
 
-@pytest.mark.parametrize("what", PURGES)
-async def test_a_purge_while_the_generator_runs_refuses_its_commit(
+@pytest.mark.parametrize("what", INVALIDATIONS)
+async def test_an_invalidation_while_the_generator_runs_refuses_its_commit(
     cache: ResponseCache,
     neighbour: ResponseCache,
     face: Any,
@@ -217,7 +217,7 @@ async def test_a_purge_while_the_generator_runs_refuses_its_commit(
     await eventually(database.is_being_read)
 
     database.content = "new"
-    await face.purge(neighbour, what)
+    await face.invalidate_by(neighbour, what)
     database.let_go()
 
     response = await leader
@@ -225,14 +225,18 @@ async def test_a_purge_while_the_generator_runs_refuses_its_commit(
     assert (await face.remember(neighbour, ["a"], 60, database.read)).value == "new"
 
 
-async def test_tenants_share_neither_entries_nor_purges(cache: ResponseCache, face: Any) -> None:
-    purged, *others = tenants = [cache.for_tenant(name) for name in "abcdef"] + [cache]
+async def test_tenants_share_neither_entries_nor_invalidations(
+    cache: ResponseCache, face: Any
+) -> None:
+    invalidated, *others = tenants = [cache.for_tenant(name) for name in "abcdef"] + [cache]
     for number, tenant in enumerate(tenants):
         await face.remember(tenant, ["a"], 60, lambda n=number: n, tags=["t"])
 
-    for what in PURGES:
-        await face.purge(purged, what)
-        assert (await face.remember(purged, ["a"], 60, lambda w=what: w, tags=["t"])).value == what
+    for what in INVALIDATIONS:
+        await face.invalidate_by(invalidated, what)
+        assert (
+            await face.remember(invalidated, ["a"], 60, lambda w=what: w, tags=["t"])
+        ).value == what
 
     for number, tenant in enumerate(others, 1):
         assert (await face.remember(tenant, ["a"], 60, never)).value == number

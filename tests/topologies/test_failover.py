@@ -1,7 +1,7 @@
-"""A sentinel replaces the primary: requests go on, and no acknowledged purge comes undone.
+"""A sentinel replaces the primary: requests go on, and no acknowledged invalidate comes undone.
 
 Of one process: another, whose connections still lead to an old primary that takes writes until it is
-told of the new one, reads and purges there. Nothing but the servers could prevent that.
+told of the new one, reads and invalidates there. Nothing but the servers could prevent that.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ async def cache(sentinels: Sentinels, store: Store, face: Any) -> ResponseCache:
     return await store.new_cache(face, **HURRIED)
 
 
-async def test_requests_go_on_over_a_failover_and_no_read_is_older_than_a_purge(
+async def test_requests_go_on_over_a_failover_and_no_read_is_older_than_an_invalidation(
     cache: ResponseCache, face: Any, sentinels: Sentinels
 ) -> None:
     async with Traffic(cache, face) as traffic:
@@ -41,7 +41,7 @@ async def test_requests_go_on_over_a_failover_and_no_read_is_older_than_a_purge(
     assert traffic.outdated == []
 
 
-async def test_requests_go_on_over_the_death_of_the_primary_and_no_read_is_older_than_a_purge(
+async def test_requests_go_on_over_the_death_of_the_primary_and_no_read_is_older_than_an_invalidation(
     cache: ResponseCache, face: Any, sentinels: Sentinels
 ) -> None:
     lost = sentinels.primary
@@ -58,7 +58,7 @@ async def test_requests_go_on_over_the_death_of_the_primary_and_no_read_is_older
 
 
 @pytest.mark.parametrize("what", ["invalidate", "forget", "clear"])
-async def test_a_replica_that_never_heard_of_a_purge_brings_nothing_back(
+async def test_a_replica_that_never_heard_of_an_invalidation_brings_nothing_back(
     cache: ResponseCache, face: Any, sentinels: Sentinels, what: str
 ) -> None:
     primary, replica = sentinels.primary, sentinels.replica
@@ -69,7 +69,7 @@ async def test_a_replica_that_never_heard_of_a_purge_brings_nothing_back(
     replica.pause()
     with primary.client() as client:
         client.client_kill_filter(_type="replica")
-    await face.purge(cache, what)
+    await face.invalidate_by(cache, what)
     primary.kill()
     try:
         replica.resume()

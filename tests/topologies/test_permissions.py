@@ -27,7 +27,7 @@ from tests.topologies.conftest import PREFIX
 README = Path(__file__).parents[2] / "README.md"
 PASSWORD = "hunter2"
 PERSISTENT = UNHURRIED | {
-    "invalidate_deadline": 0.5,  # a purge that is refused is tried for as long as this
+    "invalidate_deadline": 0.5,  # an invalidation that is refused is tried for as long as this
     "breaker_failures": 1_000_000,
     "max_tags": 1000,
     "local_bytes": 1000,

@@ -31,7 +31,7 @@ async def migration_of(cluster: Cluster, key: str) -> SlotMigration:
     return cluster.migration(slot, next(node for node in cluster.nodes if node is not owner))
 
 
-async def test_requests_go_on_over_a_migration_and_no_read_is_older_than_a_purge(
+async def test_requests_go_on_over_a_migration_and_no_read_is_older_than_an_invalidation(
     cache: ResponseCache, face: Any, cluster: Cluster, store: Store
 ) -> None:
     await face.remember(cache, ["a"], 60, lambda: "value")
@@ -55,7 +55,7 @@ MOVES: dict[str, Callable[[SlotMigration, Store], None]] = {
 
 @pytest.mark.parametrize("moved", MOVES)
 @pytest.mark.parametrize("what", ["invalidate", "forget", "clear"])
-async def test_a_purge_in_the_middle_of_a_migration_holds_from_then_on(
+async def test_an_invalidation_in_the_middle_of_a_migration_holds_from_then_on(
     cache: ResponseCache,
     face: Any,
     cluster: Cluster,
@@ -69,22 +69,22 @@ async def test_a_purge_in_the_middle_of_a_migration_holds_from_then_on(
     try:
         MOVES[moved](migration, store)
         try:
-            await face.purge(cache, what)
+            await face.invalidate_by(cache, what)
         except CacheStoreError:
-            purged = False  # its keys are on both sides: the cluster takes it from nobody
+            invalidated = False  # its keys are on both sides: the cluster takes it from nobody
         else:
-            purged = True
+            invalidated = True
         middle = await face.remember(cache, ["a"], 600, lambda: "new", tags=["t"])
     finally:
         migration.move_all()
         migration.finish()
     after = await face.remember(cache, ["a"], 600, lambda: "new", tags=["t"])
 
-    if purged:
+    if invalidated:
         assert (middle.value, after.value) == ("new", "new")
     else:
         assert moved in {"the entry", "the tag table"}
-    await face.purge(cache, what)
+    await face.invalidate_by(cache, what)
     assert (await face.remember(cache, ["a"], 600, lambda: "newer")).value == "newer"
 
 

@@ -1,4 +1,4 @@
-"""A server is killed and comes back with an older snapshot: what was purged since stays purged."""
+"""A server is killed and comes back with an older snapshot: what was invalidated since stays invalidated."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,7 +11,7 @@ from tests.servers import standalone
 from tests.servers.standalone import Standalone
 from tests.topologies.sources import Database
 
-PURGES = ["invalidate", "forget", "clear"]
+INVALIDATIONS = ["invalidate", "forget", "clear"]
 
 NewCache = Callable[..., ResponseCache]
 
@@ -33,14 +33,14 @@ def restart_from_snapshot(server: Standalone) -> None:
     server.node.start()
 
 
-@pytest.mark.parametrize("what", PURGES)
-async def test_a_purge_that_the_snapshot_lacks_is_not_undone(
+@pytest.mark.parametrize("what", INVALIDATIONS)
+async def test_an_invalidation_that_the_snapshot_lacks_is_not_undone(
     new_cache: NewCache, server: Standalone, face: Any, what: str
 ) -> None:
     cache, fresh = new_cache(server.url), new_cache(server.url)
     await face.remember(cache, ["a"], 600, lambda: "old", tags=["t"])
     save(server)
-    await face.purge(cache, what)
+    await face.invalidate_by(cache, what)
 
     restart_from_snapshot(server)
 
@@ -48,8 +48,8 @@ async def test_a_purge_that_the_snapshot_lacks_is_not_undone(
     assert (await face.remember(cache, ["a"], 600, lambda: "no", tags=["t"])).value == "new"
 
 
-@pytest.mark.parametrize("what", PURGES)
-async def test_a_commit_after_the_restart_is_judged_by_the_purge_that_the_snapshot_lacks(
+@pytest.mark.parametrize("what", INVALIDATIONS)
+async def test_a_commit_after_the_restart_is_judged_by_the_invalidation_that_the_snapshot_lacks(
     new_cache: NewCache,
     server: Standalone,
     face: Any,
@@ -61,7 +61,7 @@ async def test_a_commit_after_the_restart_is_judged_by_the_purge_that_the_snapsh
     await eventually(database.is_being_read)
     save(server)
     database.content = "new"
-    await face.purge(cache, what)
+    await face.invalidate_by(cache, what)
 
     restart_from_snapshot(server)
     database.let_go()

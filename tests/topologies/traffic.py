@@ -1,4 +1,4 @@
-"""Traffic on one entry, which notices every read that is older than an acknowledged purge."""
+"""Traffic on one entry, which notices every read that is older than an acknowledged invalidate."""
 
 import asyncio
 import time
@@ -18,9 +18,9 @@ _PATIENCE: Final = 60
 class Traffic:
     """A writer and some readers of one row, from `async with` to its end.
 
-    The row holds a number that only grows. The writer raises it and purges; once the purge is
+    The row holds a number that only grows. The writer raises it and invalidates; once the invalidation is
     acknowledged, no read that begins later may return a smaller number. An error of a read ends the
-    traffic and fails the test; a purge that raises is not acknowledged, and is counted.
+    traffic and fails the test; an invalidation that raises is not acknowledged, and is counted.
 
     Args:
         cache: The cache.
@@ -28,8 +28,8 @@ class Traffic:
 
     Attributes:
         statuses: How often reads came to each status.
-        acknowledged: The number of the last purge that was acknowledged.
-        unacknowledged: How many purges raised.
+        acknowledged: The number of the last invalidation that was acknowledged.
+        unacknowledged: How many invalidations raised.
         outdated: What was promised and what was read, for each read that was too old.
     """
 
@@ -60,34 +60,34 @@ class Traffic:
             self._row += 1
             written = self._row
             try:
-                await self._purge()
+                await self._invalidate()
             except CacheStoreError:
                 self.unacknowledged += 1
             else:
                 self.acknowledged = written
             await asyncio.sleep(_THINKING * 10)  # so that most reads are hits
 
-    async def _purge(self) -> None:
+    async def _invalidate(self) -> None:
         if self._face.synchronous:
             await asyncio.to_thread(self._cache.invalidate_sync, TAG)
         else:
             await self._cache.invalidate(TAG)
 
     async def flows(self) -> None:
-        """Wait until more reads have hit and more purges were acknowledged than by now."""
-        hits, purges = self.statuses[CacheStatus.HIT] + 10, self.acknowledged + 3
+        """Wait until more reads have hit and more invalidations were acknowledged than by now."""
+        hits, invalidates = self.statuses[CacheStatus.HIT] + 10, self.acknowledged + 3
         deadline = time.monotonic() + _PATIENCE
-        while self.statuses[CacheStatus.HIT] < hits or self.acknowledged < purges:
+        while self.statuses[CacheStatus.HIT] < hits or self.acknowledged < invalidates:
             for task in self._tasks:
                 if task.done():
                     task.result()
-            assert time.monotonic() < deadline, f"no more hits or purges: {self!r}"
+            assert time.monotonic() < deadline, f"no more hits or invalidates: {self!r}"
             await asyncio.sleep(_THINKING)
 
     def __repr__(self) -> str:
         """Sum it up as a failed assertion shows it."""
         return (
-            f"<Traffic {dict(self.statuses)}, {self.acknowledged} purges, "
+            f"<Traffic {dict(self.statuses)}, {self.acknowledged} invalidates, "
             f"{self.unacknowledged} refused, {self.outdated[:3]} outdated>"
         )
 

@@ -17,11 +17,11 @@ from strawberry_response_cache.core._engine import Engine
 from strawberry_response_cache.core._errors import CacheConfigurationError
 from strawberry_response_cache.core._flights import note_unfit_part
 from strawberry_response_cache.core._handle import RedisHandle
+from strawberry_response_cache.core._invalidations import Invalidations
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace
 from strawberry_response_cache.core._local import are_plain, keys_of, local_hit
 from strawberry_response_cache.core._observer import Guarded, Observer, Silence, Subject
 from strawberry_response_cache.core._port import Ping
-from strawberry_response_cache.core._purges import Purges
 from strawberry_response_cache.core._response import CacheDetail, CachedResponse, CacheStatus
 from strawberry_response_cache.core._runs import Runs
 from strawberry_response_cache.core._settings import CacheSettings
@@ -80,8 +80,8 @@ class ResponseCache:
         self._keyspace = Keyspace(prefix, slots_per_tenant=chosen.slots_per_tenant)
         self._engine = Engine(redis, self._keyspace, chosen, Guarded(_observer_for(telemetry)))
         self._subject = Subject(prefix)
-        self._purges = Purges(self._engine, self._keyspace, self._subject)
-        self._runs = Runs(self._engine, self._keyspace, self._purges)
+        self._invalidations = Invalidations(self._engine, self._keyspace, self._subject)
+        self._runs = Runs(self._engine, self._keyspace, self._invalidations)
 
     @classmethod
     def from_url(
@@ -136,7 +136,7 @@ class ResponseCache:
                 Without it, only values that JSON gives back unchanged are accepted.
             stale: How much longer, in seconds, the old value may be served while one caller
                 refreshes it, or if refreshing fails; None for the cache's setting.
-            tags: By which `invalidate` purges the value; a function of the value is asked after the
+            tags: By which `invalidate` invalidates the value; a function of the value is asked after the
                 generation.
             cacheable: Says of a generated value whether it may be stored.
             background: Whether a refresh runs beside the caller, who gets the old value at once;
@@ -449,7 +449,7 @@ class ResponseCache:
     def _keys(self, key_parts: Sequence[str]) -> EntryKeys:
         return keys_of(self._keyspace, key_parts)
 
-    # -- Tenants and purges ------------------------------------------------------------------------
+    # -- Tenants and invalidations ------------------------------------------------------------------------
 
     def for_tenant(self, tenant: str | int | UUID) -> Self:
         """Return this cache narrowed to one tenant: own keys, own tags, own `clear`.
@@ -469,12 +469,12 @@ class ResponseCache:
         narrowed._keyspace = self._keyspace.narrowed(tenant)
         narrowed._engine = self._engine
         narrowed._subject = self._subject
-        narrowed._purges = Purges(self._engine, narrowed._keyspace, self._subject)
-        narrowed._runs = Runs(self._engine, narrowed._keyspace, narrowed._purges)
+        narrowed._invalidations = Invalidations(self._engine, narrowed._keyspace, self._subject)
+        narrowed._runs = Runs(self._engine, narrowed._keyspace, narrowed._invalidations)
         return narrowed
 
     async def invalidate(self, *tags: str, queued: bool = False) -> None:
-        """Purge every entry that carries one of these tags, at a cost independent of their number.
+        """Invalidate every entry that carries one of these tags, at a cost independent of their number.
 
         What is being generated from older data meanwhile will not be stored, and what was made of
         such an entry inside another generator goes with it.
@@ -490,19 +490,19 @@ class ResponseCache:
             CacheStoreError: If Redis did not take it; the old entries then live on until their ttl
                 and stale window end. With ``queued``, only if the queue is full.
         """
-        await self._purges.invalidate(tags, queued=queued)
+        await self._invalidations.invalidate(tags, queued=queued)
 
     def invalidate_sync(self, *tags: str, queued: bool = False) -> None:
-        """Purge every entry that carries one of these tags; the twin of `invalidate`.
+        """Invalidate every entry that carries one of these tags; the twin of `invalidate`.
 
         Raises:
             TypeError: If a tag is not a string.
             CacheStoreError: As `invalidate` does.
         """
-        self._purges.invalidate_sync(tags, queued=queued)
+        self._invalidations.invalidate_sync(tags, queued=queued)
 
     async def forget(self, key_parts: Sequence[str]) -> None:
-        """Purge one entry, and what was made of it inside another generator.
+        """Invalidate one entry, and what was made of it inside another generator.
 
         What is being generated for it meanwhile will not be stored.
 
@@ -510,19 +510,19 @@ class ResponseCache:
             TypeError: As `remember` does.
             CacheStoreError: If Redis did not take it.
         """
-        await self._purges.forget(self._keys(key_parts))
+        await self._invalidations.forget(self._keys(key_parts))
 
     def forget_sync(self, key_parts: Sequence[str]) -> None:
-        """Purge one entry; the twin of `forget`.
+        """Invalidate one entry; the twin of `forget`.
 
         Raises:
             TypeError: As `remember` does.
             CacheStoreError: If Redis did not take it.
         """
-        self._purges.forget_sync(self._keys(key_parts))
+        self._invalidations.forget_sync(self._keys(key_parts))
 
     async def clear(self, *, queued: bool = False) -> None:
-        """Purge all entries of this cache or tenant, at once; tenants inside it are left alone.
+        """Invalidate all entries of this cache or tenant, at once; tenants inside it are left alone.
 
         Args:
             queued: As in `invalidate`.
@@ -530,15 +530,15 @@ class ResponseCache:
         Raises:
             CacheStoreError: If Redis did not take it. With ``queued``, only if the queue is full.
         """
-        await self._purges.clear(queued=queued)
+        await self._invalidations.clear(queued=queued)
 
     def clear_sync(self, *, queued: bool = False) -> None:
-        """Purge all entries of this cache or tenant; the twin of `clear`.
+        """Invalidate all entries of this cache or tenant; the twin of `clear`.
 
         Raises:
             CacheStoreError: As `clear` does.
         """
-        self._purges.clear_sync(queued=queued)
+        self._invalidations.clear_sync(queued=queued)
 
     async def ping(self) -> None:
         """Ask whether the server answers, such as once at start.
@@ -546,7 +546,7 @@ class ResponseCache:
         Raises:
             CacheStoreError: If it does not; requests would be answered all the same, uncached.
         """
-        self._engine.check(await self._engine.async_driver().purging.perform(Ping()))
+        self._engine.check(await self._engine.async_driver().invalidating.perform(Ping()))
 
     def ping_sync(self) -> None:
         """Ask whether the server answers; the twin of `ping`.
@@ -554,7 +554,7 @@ class ResponseCache:
         Raises:
             CacheStoreError: If it does not.
         """
-        self._engine.check(self._engine.sync_driver().purging.perform(Ping()))
+        self._engine.check(self._engine.sync_driver().invalidating.perform(Ping()))
 
     # -- The end -----------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from strawberry_response_cache.core._interval import Interval
 from strawberry_response_cache.core._keys import Keyspace
 from strawberry_response_cache.core._observer import Observer
 from strawberry_response_cache.core._port import Unavailable
-from strawberry_response_cache.core._queue import PurgeQueue
+from strawberry_response_cache.core._queue import InvalidationQueue
 from strawberry_response_cache.core._remember import Limits
 from strawberry_response_cache.core._settings import CacheSettings
 
@@ -58,7 +58,9 @@ class Engine:
             early_refresh=settings.early_refresh,
             jitter=settings.jitter,
         )
-        self.queue = PurgeQueue(max_queued=settings.max_queued_purges, max_tags=settings.max_tags)
+        self.queue = InvalidationQueue(
+            max_queued=settings.max_queued_invalidations, max_tags=settings.max_tags
+        )
         self._failures = _FailureLog(keyspace.prefix, handle)
         self._driver_settings = DriverSettings(
             lease=settings.lease,

@@ -64,7 +64,7 @@ class Entry:
         recording: What was stored.
         write_id: The id of that write; two writes never share one.
         epoch: The tenant's epoch when its generation began.
-        clock: The tenant's clock when its generation began; a tag purged later is above it.
+        clock: The tenant's clock when its generation began; a tag invalidated later is above it.
         remaining_ms: How long it is still fresh; negative within the stale window.
     """
 

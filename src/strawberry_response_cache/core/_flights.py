@@ -1,7 +1,7 @@
 """Flights: the generations under way in one event loop, or in the threads of one process.
 
 A caller who finds a flight for its key joins it instead of generating. Joiners get the value only
-after its commit, and only if they joined before the seal: a purge that was acknowledged before a
+after its commit, and only if they joined before the seal: an invalidation that was acknowledged before a
 caller asked has therefore refused the commit, and the joiner looks again. Without a commit the value
 is for those alone who came before its generation began.
 
@@ -108,7 +108,7 @@ class Flight:
 
     Attributes:
         key: What it is found by.
-        leased: Whether its recording can be committed. Only a commit proves that no purge was
+        leased: Whether its recording can be committed. Only a commit proves that no invalidation was
             missed.
         waiters: Who joined.
         waits_for: The flights that this one's generator is waiting for, to see circles before they
@@ -265,13 +265,13 @@ class Flights:
         return False
 
     def seal_leaseless(self) -> None:
-        """Close all leaseless flights to joiners: there is a purge that they could have missed."""
+        """Close all leaseless flights to joiners: there is an invalidation that they could have missed."""
         with self._lock:
             for key in [key for key, flight in self._open.items() if not flight.leased]:
                 del self._open[key]
 
     def seal_all(self) -> None:
-        """Close all flights to joiners: there is a purge that Redis does not know of yet."""
+        """Close all flights to joiners: there is an invalidation that Redis does not know of yet."""
         with self._lock:
             self._open.clear()
 
@@ -287,7 +287,7 @@ class Flights:
     def settle(self, flight: Flight, outcome: Outcome, *, early: Outcome | None = None) -> None:
         """Give the joiners the outcome.
 
-        Without a commit nothing proves that no purge was missed, by whatever process. So what is not
+        Without a commit nothing proves that no invalidation was missed, by whatever process. So what is not
         stored is for those alone who came before its generation began. Where there was no lease, one
         of the others leads the next run, and the rest wait for that.
 

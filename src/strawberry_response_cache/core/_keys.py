@@ -102,13 +102,13 @@ def checked_key_parts(values: object) -> tuple[str, ...]:
 def tag_digests(tags: Iterable[str]) -> tuple[str, ...]:
     """Hash tags for the header of an entry and the tag table, in a stable order without repeats.
 
-    A collision of two tags purges too much, never too little, so 96 bits are plenty.
+    A collision of two tags invalidates too much, never too little, so 96 bits are plenty.
     """
     return tuple(sorted({digest((tag,), size=12) for tag in tags}))
 
 
 EVERYTHING_TAGGED: Final = "*"
-"""The tag of a response that holds too much to name: every purge of a tag reaches it."""
+"""The tag of a response that holds too much to name: every invalidation of a tag reaches it."""
 EVERYTHING: Final = tag_digests((EVERYTHING_TAGGED,))
 
 
@@ -124,7 +124,7 @@ def family_of(tag: str) -> str | None:
 
 
 def with_families(tags: Iterable[str]) -> tuple[str, ...]:
-    """Return tags to purge together with those that stand for whatever may hold them unnamed."""
+    """Return tags to invalidate together with those that stand for whatever may hold them unnamed."""
     named = dict.fromkeys(tags)
     families = (family_of(tag) for tag in (*named,))
     return tuple({*named, *filter(None, families), EVERYTHING_TAGGED}) if named else ()
@@ -138,7 +138,7 @@ class EntryKeys:
         entry: The entry itself.
         lease: The right to store it.
         tags: The tag table that judges it.
-        channel: Where purges and ended leases of the whole cache are told.
+        channel: Where invalidations and ended leases of the whole cache are told.
         tenant: Which tenant's it is, whatever the slot.
     """
 
@@ -183,7 +183,7 @@ class Keyspace:
 
     @property
     def channel(self) -> str:
-        """Where purges and ended leases of the whole cache are told."""
+        """Where invalidations and ended leases of the whole cache are told."""
         return f"{self.prefix}:{FORMAT_VERSION}:news"
 
     @property
@@ -193,7 +193,7 @@ class Keyspace:
 
     @property
     def passes(self) -> int:
-        """How often a purge stamps every slot.
+        """How often an invalidation stamps every slot.
 
         After the first pass no part that is read anywhere is old; whatever was recorded from parts
         that were read before it is caught by the second.

@@ -1,7 +1,7 @@
-"""Local memory: entries in this process, in front of Redis, told of purges by news of the cache.
+"""Local memory: entries in this process, in front of Redis, told of invalidations by news of the cache.
 
 It is bounded by bytes, holds immutable bytes only, keeps nothing longer than Redis grants, and is
-empty whenever the news cannot be trusted. A fill races a purge: a reader takes a ticket before it
+empty whenever the news cannot be trusted. A fill races an invalidation: a reader takes a ticket before it
 asks Redis, and what it brings is kept only if no news since then concerns it.
 """
 
@@ -50,7 +50,7 @@ class _Kept:
 
 @dataclass(frozen=True, slots=True)
 class _News:
-    """What a purge concerns: a tag table's tags, a whole tag table, one entry, or everything."""
+    """What an invalidation concerns: a tag table's tags, a whole tag table, one entry, or everything."""
 
     table: str = ""
     tags: frozenset[str] = frozenset()
@@ -168,22 +168,22 @@ class Memory:
             self._remove(keys.entry)
 
     def forget(self, entry_key: str) -> None:
-        """Take note that an entry was purged."""
+        """Take note that an entry was invalidated."""
         with self._lock:
             self._note(_News(entry=entry_key))
             self._remove(entry_key)
 
-    def purge(self, table: str, tags: Iterable[str]) -> None:
-        """Take note that tags were purged."""
-        purged = frozenset(tags)
+    def invalidate(self, table: str, tags: Iterable[str]) -> None:
+        """Take note that tags were invalidated."""
+        invalidated = frozenset(tags)
         with self._lock:
-            self._note(_News(table, purged))
-            for tag in purged:
+            self._note(_News(table, invalidated))
+            for tag in invalidated:
                 for entry_key in list(self._tagged.get((table, tag), ())):
                     self._remove(entry_key)
 
     def clear(self, table: str) -> None:
-        """Take note that all entries of a tag table were purged."""
+        """Take note that all entries of a tag table were invalidated."""
         with self._lock:
             self._note(_News(table))
             for entry_key in [k for k, kept in self._kept.items() if kept.keys.tags == table]:

@@ -76,7 +76,7 @@ class PutIn:
 
 
 @dataclass(frozen=True, slots=True)
-class Purged:
+class Invalidated:
     """An invalidation left the process and is over; times in nanoseconds since 1970."""
 
     subject: Subject
@@ -110,7 +110,7 @@ class Observer(Protocol):
         """A commit is over."""
         ...
 
-    def purged(self, event: Purged) -> None:
+    def invalidated(self, event: Invalidated) -> None:
         """An invalidation is over."""
         ...
 
@@ -145,9 +145,9 @@ class Guarded:
         """A commit is over."""
         self._tell(self._observer.put_in, event)
 
-    def purged(self, event: Purged) -> None:
+    def invalidated(self, event: Invalidated) -> None:
         """An invalidation is over."""
-        self._tell(self._observer.purged, event)
+        self._tell(self._observer.invalidated, event)
 
     def concluded(self, event: Concluded) -> None:
         """A GraphQL operation has its outcome."""
@@ -187,7 +187,7 @@ class Silence:
     def put_in(self, event: PutIn) -> None:
         """Ignore it."""
 
-    def purged(self, event: Purged) -> None:
+    def invalidated(self, event: Invalidated) -> None:
         """Ignore it."""
 
     def concluded(self, event: Concluded) -> None:

@@ -1,6 +1,6 @@
 """Answers made of answers: what a generator took from the cache counts as part of its value.
 
-Without this, purged data would outlive its purge inside a younger entry. A whole carries the tags
+Without this, invalidated data would outlive its invalidation inside a younger entry. A whole carries the tags
 of its parts, ends with the first of them, and is judged by the lowest clock among its lease and
 theirs; a part that may not be stored keeps the whole from being stored.
 """
@@ -86,7 +86,7 @@ class Parts:
 
         Returns:
             None if a part keeps the whole from being stored: it is stale, was not stored itself,
-            or belongs to another tenant, whose purges do not reach here.
+            or belongs to another tenant, whose invalidates do not reach here.
         """
         clock = None if lease is None else lease.clock
         # Another cache is another matter: it has tags of its own, and nobody expects ours to reach.
@@ -99,14 +99,14 @@ class Parts:
             return None
         if clock is not None and lease is not None:
             for part in parts:
-                # Clocks of two slots do not compare; there a purge stamps every slot twice.
+                # Clocks of two slots do not compare; there an invalidation stamps every slot twice.
                 if part.keys.tags == keys.tags and part.clock is not None:
                     same = part.epoch == lease.epoch
                     clock = min(clock, part.clock if same else BEFORE_EVERYTHING)
         tags = {tag for part in parts for tag in part.tags}
         tags.update(part.keys.own_tag for part in parts if part.keys.entry)
         if len(tags) > _MOST_TAGS:
-            # Each is compared on every look-up; this one is stamped by every purge.
+            # Each is compared on every look-up; this one is stamped by every invalidation.
             tags = set(EVERYTHING)
         folded = replace(
             recording,

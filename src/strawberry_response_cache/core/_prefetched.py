@@ -3,7 +3,7 @@
 Its parts are cached by themselves, yet they are not made by themselves alone: they are made of objects
 that others loaded before, and a loader that several of them share reads once for all. So each is
 judged by the clock as it was before anything was loaded, and carries what was read from the cache
-anywhere in the run. Too much is safe; too little would outlive a purge.
+anywhere in the run. Too much is safe; too little would outlive an invalidation.
 """
 
 import time

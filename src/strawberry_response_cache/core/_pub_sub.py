@@ -1,9 +1,9 @@
 """News of a cache: what the scripts publish on its channel, and who is told of it.
 
 ========================  =============================================
-``t <table> <tag>,...``   tags were purged
-``k <entry>``             an entry was purged
-``c <table>``             all entries of a tag table were purged
+``t <table> <tag>,...``   tags were invalidated
+``k <entry>``             an entry was invalidated
+``c <table>``             all entries of a tag table were invalidated
 ``w <lease>``             a lease that others wait for has ended
 ========================  =============================================
 """
@@ -14,7 +14,7 @@ from strawberry_response_cache.core._memory import Memory
 
 
 def hear(message: bytes, memory: Memory | None, wake: Callable[[str], None]) -> None:
-    """Pass a message on; one that is not understood may be a purge, so all memory goes.
+    """Pass a message on; one that is not understood may be an invalidation, so all memory goes.
 
     Args:
         message: What was published.
@@ -28,7 +28,7 @@ def hear(message: bytes, memory: Memory | None, wake: Callable[[str], None]) -> 
         return
     elif kind == "t":
         table, _, tags = rest.partition(" ")
-        memory.purge(table, tags.split(","))
+        memory.invalidate(table, tags.split(","))
     elif kind == "k":
         memory.forget(rest)
     elif kind == "c":

@@ -1,6 +1,6 @@
-"""Purges that Redis has not taken yet, for those who asked that none be lost.
+"""Invalidations that Redis has not taken yet, for those who asked that none be lost.
 
-As long as a tenant is owed a purge, this process reads nothing of that tenant from Redis. A crash
+As long as a tenant is owed an invalidation, this process reads nothing of that tenant from Redis. A crash
 before it is taken leaves ttl and stale window as the bound.
 """
 
@@ -33,8 +33,8 @@ class _Debt:
     paying: tuple[frozenset[str], bool] = (frozenset(), False)
 
 
-class PurgeQueue:
-    """The purges that a process owes, by tenant; every method is atomic.
+class InvalidationQueue:
+    """The invalidations that a process owes, by tenant; every method is atomic.
 
     Args:
         max_queued: Tags that it remembers in all. A tenant beyond it is owed a `clear`.
@@ -54,11 +54,11 @@ class PurgeQueue:
         return self._count
 
     def owes(self, keyspace: Keyspace) -> bool:
-        """Whether a tenant is owed a purge."""
+        """Whether a tenant is owed an invalidation."""
         return bool(self._debts) and keyspace.tenant_digest in self._debts
 
     def add(self, keyspace: Keyspace, tags: tuple[str, ...] | None) -> bool:
-        """Remember a purge.
+        """Remember an invalidation.
 
         Args:
             keyspace: The tenant's.

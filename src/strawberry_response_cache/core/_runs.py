@@ -12,11 +12,11 @@ from strawberry_response_cache.core._drivers.driving import running_loop
 from strawberry_response_cache.core._drivers.sync_driver import SyncDriver
 from strawberry_response_cache.core._engine import Engine
 from strawberry_response_cache.core._flights import leading
+from strawberry_response_cache.core._invalidations import Invalidations
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._prefetched import Prefetched
-from strawberry_response_cache.core._purges import Purges
 from strawberry_response_cache.core._remember import Limits, Remember
 from strawberry_response_cache.core._response import CachedResponse
 from strawberry_response_cache.core._serializer import Serializer
@@ -30,13 +30,13 @@ class Runs:
     Args:
         engine: What the cache shares with its tenants.
         keyspace: The keys of the cache or tenant.
-        purges: What Redis may still owe it, before which nothing is read.
+        invalidates: What Redis may still owe it, before which nothing is read.
     """
 
-    def __init__(self, engine: Engine, keyspace: Keyspace, purges: Purges) -> None:
+    def __init__(self, engine: Engine, keyspace: Keyspace, invalidates: Invalidations) -> None:
         self._engine = engine
         self._keyspace = keyspace
-        self._purges = purges
+        self._invalidations = invalidates
 
     def memory(self) -> Memory | None:
         """Return the running loop's local memory, where all that it holds may be served as it is."""
@@ -47,7 +47,7 @@ class Runs:
         return self._engine.sync_driver().memory if self._may_serve_locally() else None
 
     def _may_serve_locally(self) -> bool:
-        """Whether no purge is owed, and nothing is being made of what is served."""
+        """Whether no invalidation is owed, and nothing is being made of what is served."""
         return not leading.get() and not self._engine.queue.owes(self._keyspace)
 
     # -- One value, or many --------------------------------------------------------------------------
@@ -73,7 +73,7 @@ class Runs:
             prefetched: What was looked up ahead for the run that this is a part of.
         """
         driver = self._engine.async_driver()
-        is_pending = await self._purges.are_pending()
+        is_pending = await self._invalidations.are_pending()
         remember = self._remember(
             keys,
             serializer,
@@ -104,7 +104,7 @@ class Runs:
             driver,
             self._limits_of_threads(),
             in_background=in_background,
-            is_pending=self._purges.are_pending_sync(),
+            is_pending=self._invalidations.are_pending_sync(),
             prefetched=prefetched,
             subject=subject,
         )
@@ -126,7 +126,7 @@ class Runs:
             subject: On whose behalf.
         """
         driver = self._engine.async_driver()
-        is_pending = await self._purges.are_pending()
+        is_pending = await self._invalidations.are_pending()
         flows = [
             self._remember(
                 each,
@@ -150,7 +150,7 @@ class Runs:
         """Obtain many values; the twin of `run_many`."""
         driver = self._engine.sync_driver()
         limits = self._limits_of_threads()
-        is_pending = self._purges.are_pending_sync()
+        is_pending = self._invalidations.are_pending_sync()
         flows = [
             self._remember(
                 each, serializer, driver, limits, is_pending=is_pending, subject=subject
@@ -172,7 +172,7 @@ class Runs:
             subject: On whose behalf.
             first: Whether this is the moment before anything is read; its clock is noted as well.
         """
-        if prefetched.is_down or await self._purges.are_pending():
+        if prefetched.is_down or await self._invalidations.are_pending():
             if first:
                 prefetched.begin_blindly(self._keyspace)
         else:
@@ -186,7 +186,7 @@ class Runs:
         self, prefetched: Prefetched, keys: Sequence[EntryKeys], subject: Subject, *, first: bool
     ) -> None:
         """Find fresh entries for what will come for them; the twin of `prefetch`."""
-        if prefetched.is_down or self._purges.are_pending_sync():
+        if prefetched.is_down or self._invalidations.are_pending_sync():
             if first:
                 prefetched.begin_blindly(self._keyspace)
         else:

@@ -1,9 +1,9 @@
 """The server's side of the protocol: small scripts, each atomic, each over the keys of one slot.
 
 The tag table ``{ns}:t`` holds the tenant's epoch ``e`` (random), the run id of its server ``r``, the
-clock ``c`` (an integer that each purge raises), the floor ``f`` and, under ``t:<tag>``, the clock of
-that tag's last purge. An entry remembers epoch and clock of the moment its lease was granted. It is
-good while the epoch is the same, its clock is not below the floor and none of its tags was purged
+clock ``c`` (an integer that each invalidation raises), the floor ``f`` and, under ``t:<tag>``, the clock of
+that tag's last invalidation. An entry remembers epoch and clock of the moment its lease was granted. It is
+good while the epoch is the same, its clock is not below the floor and none of its tags was invalidated
 at a later clock. If the table is lost, or was written under another run of the server, every entry
 of the tenant is a miss: the cache fails closed. No clock of a client takes part.
 
@@ -59,8 +59,8 @@ end
 """
 
 _PURGED: Final = """
--- Whether one of the tags, separated by commas, was purged after the clock.
-local function purged(table_key, tags, clock)
+-- Whether one of the tags, separated by commas, was invalidated after the clock.
+local function invalidated(table_key, tags, clock)
   local fields = {}
   local function later()
     if #fields == 0 then return false end
@@ -120,7 +120,7 @@ if redis.call('EXISTS', KEYS[1]) == 1 then
     redis.pcall('DEL', KEYS[1])
     found = nil
   elseif not epoch or found.epoch ~= epoch or found.clock < floor
-      or purged(KEYS[3], found.tags, found.clock) then
+      or invalidated(KEYS[3], found.tags, found.clock) then
     found = nil
   end
 end
@@ -218,7 +218,7 @@ if not holder then
 end
 local epoch, _, floor = now(KEYS[3], ARGV[7])
 local clock = tonumber(ARGV[3])
-if epoch ~= ARGV[2] or clock < floor or purged(KEYS[3], ARGV[4], clock) then
+if epoch ~= ARGV[2] or clock < floor or invalidated(KEYS[3], ARGV[4], clock) then
   done()
   return token .. ' refused'
 end
@@ -284,7 +284,7 @@ end
 redis.pcall('PUBLISH', ARGV[4], 't ' .. KEYS[1] .. ' ' .. table.concat(tags, ','))
 
 -- Too many tags: the floor rises to the middle of the last `bound` ticks, and the older ones are
--- swept out in steps, so that no purge waits for a walk through the whole table.
+-- swept out in steps, so that no invalidation waits for a walk through the whole table.
 local bound = tonumber(ARGV[3])
 local cursor = redis.call('HGET', KEYS[1], 's')
 if not cursor and redis.call('HLEN', KEYS[1]) > bound then

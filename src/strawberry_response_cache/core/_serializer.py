@@ -49,6 +49,6 @@ class Serializer(Protocol[T]):
         """Rebuild a value.
 
         Raises:
-            UnreadableEntryError: If these bytes do not make one; the entry is purged.
+            UnreadableEntryError: If these bytes do not make one; the entry is deleted.
         """
         ...

@@ -41,7 +41,7 @@ class CacheSettings(BaseModel):
     """How long connecting may take, the TLS handshake included."""
 
     invalidate_deadline: float = Field(default=2.0, gt=0, le=60)
-    """How long a purge is tried before it raises. Longer than a read: a purge that was lost is wrong
+    """How long an invalidation is tried before it raises. Longer than a read: an invalidation that was lost is wrong
     for minutes, a hit that was lost costs milliseconds."""
 
     max_connections: int = Field(default=8, ge=1, le=1024)
@@ -54,7 +54,7 @@ class CacheSettings(BaseModel):
     """How long a server that failed is left alone, before one call at a time tries it again."""
 
     detect_restarts: bool = True
-    """Whether entries from before a restart or a failover of the server are misses. Purges may be
+    """Whether entries from before a restart or a failover of the server are misses. Invalidations may be
     lost in either. Off only behind a proxy that leads one connection to several servers."""
 
     early_refresh: float = Field(default=1.0, ge=0, le=100)
@@ -81,8 +81,8 @@ class CacheSettings(BaseModel):
     more than generating it again."""
 
     max_tags: int = Field(default=200_000, ge=1_000, le=10_000_000)
-    """Purged tags that a tenant's tag table remembers. Beyond it the oldest are dropped, and entries
-    from before they were purged are misses. 58 bytes a tag: about 12 MB."""
+    """Invalidated tags that a tenant's tag table remembers. Beyond it the oldest are dropped, and entries
+    from before they were invalidated are misses. 58 bytes a tag: about 12 MB."""
 
     max_background: int = Field(default=16, ge=0, le=100_000)
     """Refreshes in the background at once, per event loop or for all threads. Beyond it the next
@@ -96,15 +96,15 @@ class CacheSettings(BaseModel):
     """Callers that wait for another's run at once, per event loop or for all threads. Beyond it they
     generate for themselves, unstored. 0 lets nobody wait."""
 
-    max_queued_purges: int = Field(default=10_000, ge=0, le=10_000_000)
-    """Tags of queued purges that are remembered while Redis is away; beyond it, all entries go."""
+    max_queued_invalidations: int = Field(default=10_000, ge=0, le=10_000_000)
+    """Tags of queued invalidations that are remembered while Redis is away; beyond it, all entries go."""
 
     slots_per_tenant: int = Field(default=1, ge=1, le=64)
-    """Slots of a cluster over which one tenant's entries go. A purge costs two scripts a slot. Every
+    """Slots of a cluster over which one tenant's entries go. An invalidation costs two scripts a slot. Every
     process says the same: the number is part of each key."""
 
     local_bytes: int = Field(default=0, ge=0)
-    """Bytes of entries kept in this process's memory; 0 is off, since a purge by another process
+    """Bytes of entries kept in this process's memory; 0 is off, since an invalidation by another process
     then takes up to `local_max_lag` to be seen here."""
 
     local_ttl: float = Field(default=60.0, gt=0, le=MAX_SECONDS)
@@ -112,7 +112,7 @@ class CacheSettings(BaseModel):
 
     local_max_lag: float = Field(default=1.0, ge=0.1, le=60)
     """How long local memory is trusted after the server was last heard. The bound for how late a
-    purge by another process is seen."""
+    invalidation by another process is seen."""
 
     def __init__(self, **values: object) -> None:
         """Check the values; unknown names are refused."""

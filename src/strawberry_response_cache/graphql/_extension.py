@@ -65,13 +65,13 @@ class ResponseCacheExtension:
             and of executors that hand on what resolvers return, for every request alike.
         root_value: ``"shared"`` if the ``root_value`` is the same for every request; with
             ``"uncached"``, requests that bring one are not cached.
-        invalidate_on_mutation: What a mutation purges of the objects that its result holds:
-            ``"entities"`` purges responses that hold these objects, ``"lists"``, the default, also
+        invalidate_on_mutation: What a mutation invalidates of the objects that its result holds:
+            ``"entities"`` invalidates responses that hold these objects, ``"lists"``, the default, also
             those with a list of their types, so that a created object appears, ``"types"``
             everything with an object of their types, and None nothing.
-        on_commit: Takes a function that purges, and calls it when the transaction of a mutation is
-            over, such as Django's ``transaction.on_commit``; None purges before the mutation answers.
-        purge_again: Seconds after which a mutation's purge is done once more, for database replicas
+        on_commit: Takes a function that invalidates, and calls it when the transaction of a mutation is
+            over, such as Django's ``transaction.on_commit``; None invalidates before the mutation answers.
+        invalidate_again: Seconds after which a mutation's invalidation is done once more, for database replicas
             that lag.
 
     Raises:
@@ -122,7 +122,7 @@ class ResponseCacheExtension:
         root_value: Literal["uncached", "shared"] = "uncached",
         invalidate_on_mutation: Reach = "lists",
         on_commit: OnCommit | None = None,
-        purge_again: Duration | None = None,
+        invalidate_again: Duration | None = None,
     ) -> None:
         _require(isinstance(cache, ResponseCache), "cache", cache, "a ResponseCache")
         _require(
@@ -187,7 +187,9 @@ class ResponseCacheExtension:
             invalidation=InvalidationOptions(
                 reach=invalidate_on_mutation,
                 on_commit=on_commit,
-                again_after=None if purge_again is None else seconds(purge_again, "purge_again"),
+                again_after=None
+                if invalidate_again is None
+                else seconds(invalidate_again, "invalidate_again"),
             ),
         )
         self._lock = threading.Lock()

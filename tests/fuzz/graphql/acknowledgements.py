@@ -4,11 +4,11 @@ import threading
 from collections.abc import Mapping
 
 from strawberry_response_cache.core import ResponseCache
-from strawberry_response_cache.core._queue import PurgeQueue
+from strawberry_response_cache.core._queue import InvalidationQueue
 from tests.fuzz.graphql.world import TENANTS
 from tests.fuzz.truth import Truth
 
-_owes = PurgeQueue.owes
+_owes = InvalidationQueue.owes
 """As it was imported: a mutant may damage it."""
 
 

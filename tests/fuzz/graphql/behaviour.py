@@ -109,7 +109,7 @@ class Asking:
     def next(self) -> Request | Job:
         """Draw what to do next."""
         draw = self._draw
-        if draw.chance(self._options.purge_share):
+        if draw.chance(self._options.invalidation_share):
             return draw.writing(draw.tenant(), draw.name())
         if draw.chance(self._options.batch_share):
             operations = [self._query() for _ in range(draw.random.randint(2, 4))]

@@ -7,7 +7,7 @@ from typing import Any, Final
 from graphql import ExecutionResult, OperationType
 
 from strawberry_response_cache.core import CacheDetail
-from strawberry_response_cache.core._queue import PurgeQueue
+from strawberry_response_cache.core._queue import InvalidationQueue
 from strawberry_response_cache.graphql import _request
 from strawberry_response_cache.graphql._guard import Execution
 from strawberry_response_cache.graphql.annotations.run_notes import RunNotes
@@ -194,7 +194,7 @@ def cancelled_mutations_invalidate_nothing(struck: Struck) -> None:
     def damaged(self: Mutation) -> None:
         struck()
 
-    patch(Mutation, "purge_beside", damaged)
+    patch(Mutation, "invalidate_beside", damaged)
 
 
 def mutations_leave_lists(struck: Struck) -> None:
@@ -224,14 +224,14 @@ def mutations_run_twice(struck: Struck) -> None:
 
 def reads_before_queued_invalidations(struck: Struck) -> None:
     """Read from Redis although it has not taken an invalidation yet."""
-    owes = PurgeQueue.owes
+    owes = InvalidationQueue.owes
 
-    def damaged(self: PurgeQueue, keyspace: Any) -> bool:
+    def damaged(self: InvalidationQueue, keyspace: Any) -> bool:
         if owes(self, keyspace):
             struck()
         return False
 
-    patch(PurgeQueue, "owes", damaged)
+    patch(InvalidationQueue, "owes", damaged)
 
 
 _OUTAGES: Final = {

@@ -13,9 +13,9 @@ from functools import partial
 from typing import Any, TypeVar, cast
 
 from strawberry_response_cache.core._drivers.async_housekeeping import AsyncHousekeeping
+from strawberry_response_cache.core._drivers.async_invalidation import AsyncInvalidation
 from strawberry_response_cache.core._drivers.async_lookups import SharedLookups
 from strawberry_response_cache.core._drivers.async_news import AsyncNews
-from strawberry_response_cache.core._drivers.async_purging import AsyncPurging
 from strawberry_response_cache.core._drivers.driving import (
     DriverSettings,
     renewals,
@@ -84,7 +84,7 @@ class AsyncDriver:
         transport: Where effects go.
         news: What is heard from others.
         memory: The local memory, if it is on.
-        purging: What is asked outside of any flow.
+        invalidating: What is asked outside of any flow.
     """
 
     def __init__(self, transport: AsyncTransport, settings: DriverSettings) -> None:
@@ -94,7 +94,7 @@ class AsyncDriver:
         self.transport = transport
         self.news = AsyncNews(transport, settings)
         self.memory = self.news.memory
-        self.purging = AsyncPurging(transport, settings)
+        self.invalidating = AsyncInvalidation(transport, settings)
         self._settings = settings
         self._background: set[asyncio.Future[Any]] = set()
         self._refreshes: set[asyncio.Task[Any]] = set()
@@ -350,7 +350,7 @@ class AsyncDriver:
         if self._background:
             await asyncio.wait(set(self._background))
         await self._housekeeping.drain()
-        await self.purging.drain()
+        await self.invalidating.drain()
         await self.news.aclose()
 
 

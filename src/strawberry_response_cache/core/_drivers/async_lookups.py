@@ -28,7 +28,7 @@ class SharedLookups:
     """The lookups of one event loop.
 
     A hundred callers of a hot key in one tick of the loop cost one reading of it. What was sent is not
-    shared any more: the server may have answered it before a purge that a later caller knows of.
+    shared any more: the server may have answered it before an invalidation that a later caller knows of.
 
     Args:
         submit: Sends a lookup, and tells what became of it.
@@ -46,7 +46,7 @@ class SharedLookups:
             then: Told the judgement, for this caller.
             subject: On whose behalf.
         """
-        if lookup.rejected:  # it is to purge what it names
+        if lookup.rejected:  # it is to delete what it names
             self._submit(lookup, then, subject)
             return
         key = lookup.keys.entry

@@ -1,4 +1,4 @@
-"""What an event loop hears from others: that something was purged, that a lease has ended."""
+"""What an event loop hears from others: that something was invalidated, that a lease has ended."""
 
 import asyncio
 import time

@@ -37,10 +37,10 @@ IDLE_LISTENING: Final = 5.0
 """Seconds between PINGs to a server whose news only wake those who wait."""
 
 OWN_LAG: Final = 0.25
-"""Seconds by which a purge is waited for longer than the server has: our loop may be busy."""
+"""Seconds by which an invalidation is waited for longer than the server has: our loop may be busy."""
 
 REPLAY_INTERVAL: Final = 0.25
-"""Seconds between two tries of purges that Redis did not take."""
+"""Seconds between two tries of invalidations that Redis did not take."""
 
 _DOUBT: Final = 0.25
 """The shortest pause, in seconds, before it is asked again whether a late lookup took a lease."""
@@ -59,12 +59,12 @@ class DriverSettings:
 
     Attributes:
         lease: The life of a lease, renewed at a third of it.
-        invalidate_deadline: How long a purge is tried.
+        invalidate_deadline: How long an invalidation is tried.
         connect_deadline: For a connection of the listener to news.
         max_background: Refreshes in the background at once.
         max_flights: Runs that others may join at once.
         max_waiting: Callers that wait for them at once.
-        channel: Where news of purges and ended leases are told.
+        channel: Where news of invalidations and ended leases are told.
         name: The cache's, for the log.
         server: The server, for the log.
         local_bytes: The bound of local memory; 0 is off.
@@ -103,7 +103,7 @@ def new_memory(settings: DriverSettings, is_trusted: Callable[[], bool]) -> Memo
 
     Args:
         settings: Its bounds.
-        is_trusted: Whether every purge was heard of.
+        is_trusted: Whether every invalidation was heard of.
     """
     if not settings.local_bytes:
         return None
@@ -180,7 +180,7 @@ def log_owed(settings: DriverSettings, failure: Unavailable | None) -> None:
 
 
 class Tries:
-    """The tries of one purge, with growing pauses between them, until its deadline.
+    """The tries of one invalidation, with growing pauses between them, until its deadline.
 
     Args:
         seconds: The deadline for all of them together.

@@ -19,8 +19,8 @@ from strawberry_response_cache.core._drivers.driving import (
     report,
 )
 from strawberry_response_cache.core._drivers.sync_housekeeping import SyncHousekeeping
+from strawberry_response_cache.core._drivers.sync_invalidation import SyncInvalidation
 from strawberry_response_cache.core._drivers.sync_news import SyncNews
-from strawberry_response_cache.core._drivers.sync_purging import SyncPurging
 from strawberry_response_cache.core._flights import Flights, Outcome, leading, leading_flights
 from strawberry_response_cache.core._many import AT_ONCE, ON_THE_STORE, Many
 from strawberry_response_cache.core._observer import Subject
@@ -80,7 +80,7 @@ class SyncDriver:
         transport: Where effects go.
         news: What is heard from others.
         memory: The local memory, if it is on.
-        purging: What is asked outside of any flow.
+        invalidating: What is asked outside of any flow.
     """
 
     def __init__(self, transport: SyncTransport, settings: DriverSettings) -> None:
@@ -90,7 +90,7 @@ class SyncDriver:
         self.transport = transport
         self.news = SyncNews(transport, settings)
         self.memory = self.news.memory
-        self.purging = SyncPurging(transport, settings)
+        self.invalidating = SyncInvalidation(transport, settings)
         self._settings = settings
         self._housekeeping = SyncHousekeeping(transport, settings.lease)
         self._room = threading.BoundedSemaphore(max(1, settings.max_background))
@@ -278,7 +278,7 @@ class SyncDriver:
         self._background.shutdown(wait=True)
         self._background = self._new_background()
         self._housekeeping.drain()
-        self.purging.drain()
+        self.invalidating.drain()
         self.news.close()
 
 

@@ -1,4 +1,4 @@
-"""What the threads hear from others: that something was purged, that a lease has ended."""
+"""What the threads hear from others: that something was invalidated, that a lease has ended."""
 
 import threading
 import time

@@ -5,6 +5,7 @@ turns the replies into a judgement. Neither does I/O, so one protocol serves bot
 """
 
 from strawberry_response_cache.core._port.effects import RUN_ID, Call, Effect, Ping
+from strawberry_response_cache.core._port.invalidations import Clear, Forget, Invalidate
 from strawberry_response_cache.core._port.judgements import (
     Committed,
     Fresh,
@@ -28,7 +29,6 @@ from strawberry_response_cache.core._port.judgements import (
 )
 from strawberry_response_cache.core._port.leases import Commit, Release, Renew
 from strawberry_response_cache.core._port.lookups import Lookup, ReadClock
-from strawberry_response_cache.core._port.purges import Clear, Forget, Invalidate
 from strawberry_response_cache.core._port.tokens import new_token
 from strawberry_response_cache.core._port.troubles import Trouble
 

@@ -53,7 +53,7 @@ class NoLease:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """The judged entry's bytes are damaged; looking up again with this write id purges it."""
+    """The judged entry's bytes are damaged; looking up again with this write id deletes it."""
 
     write_id: str
 
@@ -127,7 +127,7 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The commit was refused: the lease was lost, the tenant cleared, or a tag purged meanwhile."""
+    """The commit was refused: the lease was lost, the tenant cleared, or a tag invalidated meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ from strawberry_response_cache.core._redis.wire import split, unknown_scripts
 logger = logging.getLogger("strawberry_response_cache")
 
 _URGENT_BATCHES: Final = 2
-"""Batches of purges in flight at once; what comes meanwhile shares the next."""
+"""Batches of invalidations in flight at once; what comes meanwhile shares the next."""
 
 Then = Callable[[Sequence[Any] | BaseException], None]
 """Told the replies to one asker's calls, or why there are none. It raises nothing."""

@@ -38,7 +38,7 @@ def run_id_of(info: Any) -> str:  # noqa: ANN401 - whatever a server says
     """Return the run id in a server's answer to ``INFO server``.
 
     Raises:
-        NoRunIdError: If there is none, since a restart could then bring purged data back.
+        NoRunIdError: If there is none, since a restart could then bring invalidated data back.
     """
     if isinstance(info, bytes):
         for line in info.splitlines():

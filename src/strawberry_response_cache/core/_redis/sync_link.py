@@ -23,11 +23,11 @@ from strawberry_response_cache.core._redis.watchdog import Watchdog
 from strawberry_response_cache.core._redis.wire import unknown_scripts
 
 _URGENT_TURNS: Final = 2
-"""Purges in flight at once."""
+"""Invalidations in flight at once."""
 _LONGEST_WAIT: Final = 10.0
 """Seconds after which a read goes without a turn: only if turns were lost, or far too many wait."""
 _SHORTEST: Final = 0.01
-"""Seconds that a purge has at least, whose turn came late."""
+"""Seconds that an invalidation has at least, whose turn came late."""
 
 
 class SyncLink:
@@ -46,7 +46,7 @@ class SyncLink:
         )
         self._learns = settings.detect_restarts and not source.is_fake
         self._turns = Turns(settings.max_batches)
-        # Purges wait for answers twenty times as long; reads do not wait for them.
+        # Invalidations wait for answers twenty times as long; reads do not wait for them.
         self._urgent_turns = Turns(_URGENT_TURNS)
         self._idle: list[SyncConnection] = []
         self._watchdog = Watchdog()

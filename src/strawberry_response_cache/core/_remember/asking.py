@@ -52,7 +52,7 @@ class Asking(Generic[T]):
         within: The flights whose generators the caller runs in.
         memory: The local memory, if it is on.
         in_background: Whether the generator may run beside the caller, for a refresh.
-        purge_pending: Whether Redis owes this tenant a purge, so that nothing may be read.
+        invalidation_pending: Whether Redis owes this tenant an invalidation, so that nothing may be read.
         found: What a look-up for several callers found already; it stands for the first.
         collected: What else may have become part of the value, though it was read elsewhere.
         subject: On whose behalf, for the log.
@@ -67,7 +67,7 @@ class Asking(Generic[T]):
     within: Leading = ()
     memory: Memory | None = None
     in_background: bool = False
-    purge_pending: bool = False
+    invalidation_pending: bool = False
     found: Fresh | None = None
     collected: Parts | None = None
     subject: Subject | None = None

@@ -28,8 +28,8 @@ class Remember(Sharing[T]):
     def flow(self) -> Flow[T]:
         """Obtain the value: from memory, a flight, the store, or the generator."""
         self.came = self.clock()
-        if self.purge_pending:
-            return (yield from self._without_lease(CacheDetail.PURGE_PENDING))
+        if self.invalidation_pending:
+            return (yield from self._without_lease(CacheDetail.INVALIDATION_PENDING))
         watch = Watch(self.flights)
         try:
             return (yield from self._obtain(watch))

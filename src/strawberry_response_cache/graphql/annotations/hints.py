@@ -200,7 +200,7 @@ def cache_control(
         scope: PRIVATE if the data belongs to the session; the strictest scope of an operation counts.
         inherit: Take the ttl of the parent, for a field with a resolver of its own.
         stale: Seconds past the ttl for which the old response may be served while it is refreshed.
-        tags: By which `ResponseCache.invalidate` purges responses that hold this field. In a
+        tags: By which `ResponseCache.invalidate` invalidates responses that hold this field. In a
             field's tags ``{args.name}`` stands for an argument, by its Python name, and
             ``{parent.attr}`` for an attribute of the object that the field belongs to; a list gives one
             tag each, and None gives none.

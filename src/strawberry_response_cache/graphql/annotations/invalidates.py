@@ -1,4 +1,4 @@
-"""`@invalidates`: which tags a mutation purges beside what its result holds."""
+"""`@invalidates`: which tags a mutation invalidates beside what its result holds."""
 
 import inspect
 import logging
@@ -25,13 +25,13 @@ logger = logging.getLogger("strawberry_response_cache")
 
 
 def invalidates(*tags: str) -> Callable[[T], T]:
-    """Purge tags after a mutation, before it answers; put it above ``@strawberry.mutation``.
+    """Invalidate tags after a mutation, before it answers; put it above ``@strawberry.mutation``.
 
     Args:
         *tags: Tags such as ``Account``, ``[Account]``, ``Account:42`` or names of your own. In them
             ``{args.name}`` stands for an argument, by its Python name, and ``{result.attr}`` for an
             attribute of what the mutation returned; a list gives one tag each, and None gives none.
-            A mutation that fails purges those without ``{result...}``.
+            A mutation that fails invalidates those without ``{result...}``.
 
     Raises:
         CacheConfigurationError: If a tag is empty or has another hole, or there is none.
@@ -76,7 +76,7 @@ def invalidates(*tags: str) -> Callable[[T], T]:
 
 
 class Invalidates(FieldExtension):
-    """Notes what a mutation is to purge, whether it succeeds or fails."""
+    """Notes what a mutation is to invalidate, whether it succeeds or fails."""
 
     def __init__(self, templates: tuple[Template, ...]) -> None:
         self._templates = templates
@@ -115,7 +115,7 @@ class Invalidates(FieldExtension):
             if any(hole[0] not in values for hole in template.holes):
                 continue  # it failed, and there is no result
             try:
-                notes.purges.update(template.fill(values))
+                notes.invalidated.update(template.fill(values))
             except UnfilledError as error:
                 raw = info._raw_info  # noqa: SLF001 - Strawberry's name for it
                 field = f"{raw.parent_type.name}.{raw.field_name}"
@@ -126,4 +126,4 @@ class Invalidates(FieldExtension):
                     error,
                     extra={"response_cache.field": field} | error.facts,
                 )
-                notes.purges_everything = True
+                notes.invalidates_everything = True

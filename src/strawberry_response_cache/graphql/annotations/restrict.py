@@ -35,7 +35,7 @@ def restrict_cache(
         info: What Strawberry gave the resolver.
         ttl: Seconds, or a timedelta; the lowest counts, and 0 keeps the response from being stored.
         scope: `CacheScope.PRIVATE`, or None.
-        tags: Further tags to purge it by.
+        tags: Further tags to invalidate it by.
 
     Raises:
         CacheConfigurationError: If the ttl is no duration, or the scope is PUBLIC, which would raise

@@ -19,19 +19,19 @@ class RunNotes:
         tags: The tags that resolvers added.
         held_back: The `info` of each execution of a field whose permission classes have not let it
             through to the resolver, by identity.
-        purges: The tags that are to be purged when it is over.
-        purges_everything: Whether the whole tenant is.
+        invalidates: The tags that are to be invalidated when it is over.
+        invalidates_everything: Whether the whole tenant is.
         cache: The tenant's, where it is known before anything runs.
     """
 
     __slots__ = (
         "cache",
         "held_back",
+        "invalidated",
+        "invalidates_everything",
         "is_skipped",
         "limited_by",
         "private",
-        "purges",
-        "purges_everything",
         "tags",
         "ttl",
     )
@@ -43,8 +43,8 @@ class RunNotes:
         self.is_skipped = False
         self.tags: set[str] = set()
         self.held_back: dict[int, object] = {}
-        self.purges: set[str] = set()
-        self.purges_everything = False
+        self.invalidated: set[str] = set()
+        self.invalidates_everything = False
         self.cache = cache
 
     def restrict(

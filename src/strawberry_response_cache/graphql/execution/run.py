@@ -222,7 +222,7 @@ class Run:
     def settle_early(self) -> None:
         """Invalidate already, should another extension keep the answer, and with it `settle`, from coming."""
         if self._mutation is not None:
-            self._mutation.purge_early(in_loop=self.is_async)
+            self._mutation.invalidate_early(in_loop=self.is_async)
 
     # -- Deciding ------------------------------------------------------------------------------------
 

@@ -29,7 +29,7 @@ class TurnedPrivate:
     """What stands under a public key after a run that a resolver made PRIVATE."""
 
 
-# Without tags: a purge changes what the response holds, and not for whom it is.
+# Without tags: an invalidation changes what the response holds, and not for whom it is.
 _MARKER: Final = Recording(b"{}", _MARKER_MS, meta=PRIVATE)
 
 
@@ -131,7 +131,7 @@ class ResponseSerializer:
         return None if self._request.is_unchanged() else Reason.CONTEXT_CHANGED
 
     def _tags(self, recorder: Recorder) -> set[str]:
-        """Return what purges reach the response by: its types, its objects, and what was written."""
+        """Return what invalidations reach the response by: its types, its objects, and what was written."""
         policy = self._policy
         return (
             policy.tags

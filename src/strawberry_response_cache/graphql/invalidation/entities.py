@@ -1,4 +1,4 @@
-"""Which objects a result holds: by these a purge of one object reaches it."""
+"""Which objects a result holds: by these an invalidation of one object reaches it."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -12,7 +12,7 @@ MOST_NAMED: Final = 100
 """Objects that a response names one by one: each is compared on every lookup, by the server."""
 _MOST_TYPES: Final = 100
 MOST_PURGED: Final = 1_000
-"""Objects that a mutation purges one by one."""
+"""Objects that a mutation invalidates one by one."""
 
 
 class Entities:
@@ -68,7 +68,7 @@ class Entities:
         tags = {f"{name}:*" for name in families}
         return tags if self._left < 0 else tags | set(self._named())
 
-    def tags_to_purge(self) -> set[str]:
+    def tags_to_invalidate(self) -> set[str]:
         """Return what a mutation changed: ``Type:id``, and the whole ``Type`` where none is known.
 
         Where they are too many for one command, it is the whole types as well.

@@ -13,9 +13,9 @@ from strawberry_response_cache.graphql.invalidation.mutation import log_without_
 
 
 async def invalidate(info: Info, *tags: str) -> None:
-    """Purge tags in the tenant of this request, from any resolver: now, and again after a mutation.
+    """Invalidate tags in the tenant of this request, from any resolver: now, and again after a mutation.
 
-    It does not raise because Redis is away: the purge is queued, and until it is replayed nothing of the
+    It does not raise because Redis is away: the invalidation is queued, and until it is replayed nothing of the
     tenant is read from the cache in this process.
 
     Args:
@@ -54,7 +54,7 @@ async def invalidate(info: Info, *tags: str) -> None:
 
 
 def invalidate_sync(info: Info, *tags: str) -> None:
-    """Purge tags in the tenant of this request; the twin of `invalidate`.
+    """Invalidate tags in the tenant of this request; the twin of `invalidate`.
 
     Raises:
         TypeError: As `invalidate` does.
@@ -79,7 +79,7 @@ def _noted(info: Info, tags: tuple[str, ...]) -> ResponseCache | None:
     notes = notes_of(raw_info(info))
     if notes is None:
         return None
-    notes.purges.update(tags)
+    notes.invalidated.update(tags)
     return notes.cache
 
 

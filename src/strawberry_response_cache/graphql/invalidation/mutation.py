@@ -1,4 +1,4 @@
-"""One mutation: it always runs, and what it changed is purged before it answers."""
+"""One mutation: it always runs, and what it changed is invalidated before it answers."""
 
 import asyncio
 import logging
@@ -32,7 +32,7 @@ Owed: TypeAlias = tuple[ResponseCache, set[str]]
 
 
 class Mutation:
-    """The purges that one mutation owes.
+    """The invalidations that one mutation owes.
 
     Args:
         request: The request's context.
@@ -72,28 +72,30 @@ class Mutation:
         self._notes.cache = self._request.tenant_cache()
 
     def cut_short(self, executor: Executor[Any]) -> None:
-        """Purge everything that may have changed: how far it came is not known."""
+        """Invalidate everything that may have changed: how far it came is not known."""
         if self._setting.mistakes:
-            self._notes.purges_everything = True  # what it may have changed is not known
+            self._notes.invalidates_everything = True  # what it may have changed is not known
         else:
             self._cut_off = _types_of(executor, self._setting)
         if running_loop() is not None:
-            self.purge_beside()
+            self.invalidate_beside()
         elif (owed := self._owed()) is not None:
-            self._purge_sync(owed)
+            self._invalidate_sync(owed)
 
-    # -- Purging -------------------------------------------------------------------------------------
+    # -- Invalidating -------------------------------------------------------------------------------------
 
     def _tags(self) -> set[str]:
         reached = _reached(self._entities, self._options.reach)
-        return self._notes.purges | self._cut_off | reached
+        return self._notes.invalidated | self._cut_off | reached
 
     def _owed(self) -> Owed | None:
-        """Return what is to be purged where; None if there is nothing, or no telling where."""
+        """Return what is to be invalidated where; None if there is nothing, or no telling where."""
         if faults.elsewhere != self._faults:
-            self._notes.purges_everything = True  # a resolver may have named tags that were lost
+            self._notes.invalidates_everything = (
+                True  # a resolver may have named tags that were lost
+            )
         tags = self._tags()
-        if not tags and not self._notes.purges_everything:
+        if not tags and not self._notes.invalidates_everything:
             return None
         cache = self._notes.cache
         if cache is None:
@@ -102,41 +104,41 @@ class Mutation:
         return cache, tags
 
     async def settle(self) -> None:
-        """Purge what it changed, now or when the user's transaction is over."""
+        """Invalidate what it changed, now or when the user's transaction is over."""
         if (owed := self._owed()) is None:
             return
         loop = asyncio.get_running_loop()
         self._is_settling = True
         try:
-            is_deferred = self._is_deferred(partial(self._purge_in, loop, owed))
+            is_deferred = self._is_deferred(partial(self._invalidate_in, loop, owed))
         finally:
             self._is_settling = False
         if not is_deferred or self._is_due:
-            await self._purge(owed)
+            await self._invalidate(owed)
         if self._options.again_after is not None:
-            loop.call_later(self._options.again_after, self.purge_beside)
+            loop.call_later(self._options.again_after, self.invalidate_beside)
 
     def settle_sync(self) -> None:
-        """Purge what it changed; the twin of `settle`."""
+        """Invalidate what it changed; the twin of `settle`."""
         if (owed := self._owed()) is None:
             return
         guard = self._request.guard
-        if not self._is_deferred(partial(guard.step, self._purge_sync, owed)):
-            self._purge_sync(owed)
+        if not self._is_deferred(partial(guard.step, self._invalidate_sync, owed)):
+            self._invalidate_sync(owed)
         if self._options.again_after is not None:
-            timer = threading.Timer(self._options.again_after, self._purge_sync, [owed])
+            timer = threading.Timer(self._options.again_after, self._invalidate_sync, [owed])
             timer.daemon = True
             timer.start()
 
-    def _is_deferred(self, purge: Callable[[], None]) -> bool:
-        """Hand the purge to the user's transaction hook, if there is one that takes it."""
+    def _is_deferred(self, invalidate: Callable[[], None]) -> bool:
+        """Hand the invalidation to the user's transaction hook, if there is one that takes it."""
         if self._options.on_commit is None:
             return False
         try:
-            self._options.on_commit(purge)
+            self._options.on_commit(invalidate)
         except Exception as error:  # noqa: BLE001 - the user's own function; the mutation took place
             logger.error(  # noqa: TRY400 - its text can hold what the request brought
-                "The extension's on_commit failed (%s); the purge is not deferred.",
+                "The extension's on_commit failed (%s); the invalidation is not deferred.",
                 type(error).__qualname__,
                 extra={"error.type": type(error).__qualname__},
             )
@@ -144,52 +146,52 @@ class Mutation:
         return True
 
     def _beside(self, owed: Owed) -> Coroutine[Any, Any, None]:
-        """Return what purges in a task of its own, and clears the tenant after a fault."""
+        """Return what invalidates in a task of its own, and clears the tenant after a fault."""
         guard = self._request.guard
-        return guard.either(partial(self._purge, owed), partial(owed[0].clear, queued=True))
+        return guard.either(partial(self._invalidate, owed), partial(owed[0].clear, queued=True))
 
-    async def _purge(self, owed: Owed) -> None:
-        """Purge; what Redis does not take is queued, and nothing is raised."""
+    async def _invalidate(self, owed: Owed) -> None:
+        """Invalidate; what Redis does not take is queued, and nothing is raised."""
         cache, tags = owed
         try:
             if tags:
                 await cache.invalidate(*sorted(tags), queued=True)
-            if self._notes.purges_everything:
+            if self._notes.invalidates_everything:
                 await cache.clear(queued=True)
         except CacheError as error:
             _lost(error)
 
-    def _purge_sync(self, owed: Owed) -> None:
-        """Purge; the twin of `_purge`."""
+    def _invalidate_sync(self, owed: Owed) -> None:
+        """Invalidate; the twin of `_invalidate`."""
         cache, tags = owed
         try:
             if tags:
                 cache.invalidate_sync(*sorted(tags), queued=True)
-            if self._notes.purges_everything:
+            if self._notes.invalidates_everything:
                 cache.clear_sync(queued=True)
         except CacheError as error:
             _lost(error)
 
-    def _purge_in(self, loop: asyncio.AbstractEventLoop, owed: Owed) -> None:
-        """Purge from wherever a transaction ended: in the loop of the request while it runs.
+    def _invalidate_in(self, loop: asyncio.AbstractEventLoop, owed: Owed) -> None:
+        """Invalidate from wherever a transaction ended: in the loop of the request while it runs.
 
         A thread of its own waits for it; a thread that runs a loop cannot.
         """
-        if self._is_settling:  # there was no transaction: `settle` purges before the answer
+        if self._is_settling:  # there was no transaction: `settle` invalidates before the answer
             self._is_due = True
         elif (here := running_loop()) is loop:
             _keep(loop.create_task(self._beside(owed)))
         elif not loop.is_running():
-            self._request.guard.step(self._purge_sync, owed)
+            self._request.guard.step(self._invalidate_sync, owed)
         else:
-            purging = asyncio.run_coroutine_threadsafe(self._beside(owed), loop)
+            invalidating = asyncio.run_coroutine_threadsafe(self._beside(owed), loop)
             if here is None:
-                self._wait(purging)
+                self._wait(invalidating)
 
-    def _wait(self, purging: "concurrent.futures.Future[None]") -> None:
-        """Wait for a purge, but not for ever: its loop may be waiting for this very thread."""
+    def _wait(self, invalidating: "concurrent.futures.Future[None]") -> None:
+        """Wait for an invalidation, but not for ever: its loop may be waiting for this very thread."""
         try:
-            purging.result(_LONGEST_WAIT)
+            invalidating.result(_LONGEST_WAIT)
         except TimeoutError:
             logger.warning(
                 "The invalidation of a mutation is not done after %s seconds: its event loop is busy. It "
@@ -197,17 +199,17 @@ class Mutation:
                 _LONGEST_WAIT,
             )
 
-    def purge_early(self, *, in_loop: bool) -> None:
-        """Purge what it changed, without waiting for it in an event loop."""
+    def invalidate_early(self, *, in_loop: bool) -> None:
+        """Invalidate what it changed, without waiting for it in an event loop."""
         if self._options.on_commit is not None:
             return
         if in_loop:
-            self.purge_beside()
+            self.invalidate_beside()
         elif (owed := self._owed()) is not None:
-            self._purge_sync(owed)
+            self._invalidate_sync(owed)
 
-    def purge_beside(self) -> None:
-        """Purge what it changed in a task of its own, which outlives its caller."""
+    def invalidate_beside(self) -> None:
+        """Invalidate what it changed in a task of its own, which outlives its caller."""
         if (owed := self._owed()) is None:
             return
         _keep(asyncio.get_running_loop().create_task(self._beside(owed)))
@@ -272,9 +274,9 @@ def _reached(entities: Entities, reach: Reach) -> set[str]:
         case "types":
             return set(entities.types)
         case "entities":
-            return entities.tags_to_purge()
+            return entities.tags_to_invalidate()
         case "lists":
-            return entities.tags_to_purge() | {f"[{name}]" for name in entities.types}
+            return entities.tags_to_invalidate() | {f"[{name}]" for name in entities.types}
         case _:
             return set()
 

@@ -137,7 +137,7 @@ class Policy:
             self.stale = demand.stale if self.stale is None else min(self.stale, demand.stale)
 
     def fold_parent(self, rule: FieldRule) -> None:
-        """Take in what the object says that a field is of: part of the answer, and purged with it."""
+        """Take in what the object says that a field is of: part of the answer, and invalidated with it."""
         parent, of = rule.coordinate.partition(".")[0], rule.of
         self.type_tags.add(parent)
         self.tags.update(of.tags)

@@ -78,8 +78,8 @@ class Reason(StrEnum):
     """A resolver executed the operation that it was resolving."""
     UNCACHEABLE_PART = "uncacheable_part"
     """A resolver took a value from the cache that keeps the whole from being stored."""
-    PURGE_PENDING = "purge_pending"
-    """Redis has not taken a queued purge of this tenant yet."""
+    INVALIDATION_PENDING = "invalidation_pending"
+    """Redis has not taken a queued invalidation of this tenant yet."""
     NOT_SHARED = "not_shared"
     """The response of the concurrent run that was joined could not be shared."""
 
@@ -156,7 +156,7 @@ _ADVICE: Final[Mapping[Reason, str]] = {
         "names, or a value that a resolver remembers and that was stale, was not stored, or is of another "
         "tenant; remember it through cache.for_tenant() of the same tenant."
     ),
-    Reason.PURGE_PENDING: (
+    Reason.INVALIDATION_PENDING: (
         "Redis did not take an invalidation yet; the log names the server and the error."
     ),
     Reason.NOT_SHARED: (
@@ -176,7 +176,7 @@ _OF_DETAIL: Final[Mapping[CacheDetail, Reason | None]] = {
     CacheDetail.UNCACHEABLE: Reason.NOT_SHARED,
     CacheDetail.UNCACHEABLE_PART: Reason.UNCACHEABLE_PART,
     CacheDetail.TOO_LARGE: Reason.TOO_LARGE,
-    CacheDetail.PURGE_PENDING: Reason.PURGE_PENDING,
+    CacheDetail.INVALIDATION_PENDING: Reason.INVALIDATION_PENDING,
     CacheDetail.NO_LEASE: Reason.NO_LEASE,
     CacheDetail.WAITED_OUT: Reason.WAITED_OUT,
     CacheDetail.REENTRANT: Reason.REENTRANT,

@@ -307,7 +307,7 @@ def _type_tags(
     graphql_field: GraphQLField,
     types: Iterable[GraphQLObjectType],
 ) -> tuple[str, ...]:
-    """Return the tags by which a purge of a type reaches a field, empty lists and nulls included."""
+    """Return the tags by which an invalidation of a type reaches a field, empty lists and nulls included."""
     names = [each.name for each in types]
     # An edge of a connection stands between a list and what it lists:
     # https://relay.dev/graphql/connections.htm#sec-Edge-Types

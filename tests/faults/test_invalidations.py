@@ -1,4 +1,4 @@
-"""A purge that a failing server did not confirm is an error, after the purge's own deadline."""
+"""An invalidation that a failing server did not confirm is an error, after the invalidation's own deadline."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,19 +13,19 @@ from tests.faults.stopwatch import Stopwatch
 from tests.faults.ways import AWAY
 from tests.faults.wire import Cut, Delay
 
-PURGES = ["invalidate", "forget", "clear"]
+INVALIDATIONS = ["invalidate", "forget", "clear"]
 
 
 @pytest.fixture
 async def stocked(direct: ResponseCache, callers: Callers) -> ResponseCache:
-    """A cache that is in nobody's way, and holds what the purges purge."""
+    """A cache that is in nobody's way, and holds what the invalidations invalidate."""
     await callers.remember(direct, ["a"], 600, lambda: "old", tags=["t"])
     return direct
 
 
 @pytest.mark.parametrize("connected", [True, False], ids=["connected", "not connected"])
 @pytest.mark.parametrize("way", AWAY)
-async def test_a_purge_that_was_not_confirmed_is_an_error_within_its_deadline(
+async def test_an_invalidation_that_was_not_confirmed_is_an_error_within_its_deadline(
     proxy: Proxy,
     new_hurried: Callable[..., ResponseCache],
     callers: Callers,
@@ -39,14 +39,14 @@ async def test_a_purge_that_was_not_confirmed_is_an_error_within_its_deadline(
     AWAY[way](proxy)
 
     with stopwatch, pytest.raises(CacheStoreError):
-        await callers.purge(cache, "invalidate")
+        await callers.invalidate_by(cache, "invalidate")
 
     assert stopwatch.seconds < 1.5
 
 
-@pytest.mark.parametrize("what", PURGES)
+@pytest.mark.parametrize("what", INVALIDATIONS)
 @pytest.mark.parametrize("way", ["silent", "cut off"])
-async def test_a_purge_whose_answer_alone_was_lost_took_place(
+async def test_an_invalidation_whose_answer_alone_was_lost_took_place(
     proxy: Proxy,
     stocked: ResponseCache,
     new_cache: Callable[..., ResponseCache],
@@ -56,12 +56,12 @@ async def test_a_purge_whose_answer_alone_was_lost_took_place(
     what: str,
 ) -> None:
     cache = new_cache(proxy.url, invalidate_deadline=2, connect_deadline=2)
-    await callers.purge(cache, what)  # so that the server knows the script
+    await callers.invalidate_by(cache, what)  # so that the server knows the script
     await callers.remember(stocked, ["a"], 600, lambda: "old", tags=["t"])
     AWAY[way](proxy)
 
     with stopwatch, pytest.raises(CacheStoreError):
-        await callers.purge(cache, what)
+        await callers.invalidate_by(cache, what)
     assert stopwatch.seconds < 8
 
     proxy.heal()
@@ -69,8 +69,8 @@ async def test_a_purge_whose_answer_alone_was_lost_took_place(
     assert (new.value, new.status) == ("new", CacheStatus.MISS)
 
 
-@pytest.mark.parametrize("what", PURGES)
-async def test_a_purge_whose_answer_was_cut_off_once_is_repeated(
+@pytest.mark.parametrize("what", INVALIDATIONS)
+async def test_an_invalidation_whose_answer_was_cut_off_once_is_repeated(
     proxy: Proxy,
     stocked: ResponseCache,
     unhurried: ResponseCache,
@@ -80,14 +80,14 @@ async def test_a_purge_whose_answer_was_cut_off_once_is_repeated(
     await callers.warm_up(unhurried, ["warm"], 600, "stored")
     proxy.replies(Cut(once=True))
 
-    await callers.purge(unhurried, what)
+    await callers.invalidate_by(unhurried, what)
 
     new = await callers.remember(stocked, ["a"], 600, lambda: "new", tags=["t"])
     assert (new.value, new.status) == ("new", CacheStatus.MISS)
 
 
-@pytest.mark.parametrize("what", PURGES)
-async def test_a_purge_is_tried_again_until_its_deadline(
+@pytest.mark.parametrize("what", INVALIDATIONS)
+async def test_an_invalidation_is_tried_again_until_its_deadline(
     proxy: Proxy,
     stocked: ResponseCache,
     new_hurried: Callable[..., ResponseCache],
@@ -98,18 +98,18 @@ async def test_a_purge_is_tried_again_until_its_deadline(
     cache = new_hurried(invalidate_deadline=30, connect_deadline=30)
     proxy.hang_up()
 
-    purge = asyncio.create_task(callers.purge(cache, what))
-    await eventually(lambda: proxy.accepted >= 3 or purge.done())
-    assert not purge.done(), purge.exception()
+    invalidate = asyncio.create_task(callers.invalidate_by(cache, what))
+    await eventually(lambda: proxy.accepted >= 3 or invalidate.done())
+    assert not invalidate.done(), invalidate.exception()
     proxy.heal()
-    await purge
+    await invalidate
 
     new = await callers.remember(stocked, ["a"], 600, lambda: "new", tags=["t"])
     assert (new.value, new.status) == ("new", CacheStatus.MISS)
 
 
-@pytest.mark.parametrize("what", PURGES)
-async def test_a_purge_waits_longer_for_its_answer_than_a_read(
+@pytest.mark.parametrize("what", INVALIDATIONS)
+async def test_an_invalidation_waits_longer_for_its_answer_than_a_read(
     proxy: Proxy,
     stocked: ResponseCache,
     new_hurried: Callable[..., ResponseCache],
@@ -119,14 +119,14 @@ async def test_a_purge_waits_longer_for_its_answer_than_a_read(
     cache = new_hurried(invalidate_deadline=30, connect_deadline=30)
     proxy.replies(Delay(0.5))
 
-    await callers.purge(cache, what)
+    await callers.invalidate_by(cache, what)
 
     new = await callers.remember(stocked, ["a"], 600, lambda: "new", tags=["t"])
     assert (new.value, new.status) == ("new", CacheStatus.MISS)
 
 
-@pytest.mark.parametrize("what", PURGES)
-async def test_after_a_purge_that_failed_the_next_one_works(
+@pytest.mark.parametrize("what", INVALIDATIONS)
+async def test_after_an_invalidation_that_failed_the_next_one_works(
     proxy: Proxy,
     stocked: ResponseCache,
     new_cache: Callable[..., ResponseCache],
@@ -136,12 +136,12 @@ async def test_after_a_purge_that_failed_the_next_one_works(
     cache = new_cache(proxy.url, invalidate_deadline=0.2)
     proxy.hang_up()
     with pytest.raises(CacheStoreError):
-        await callers.purge(cache, what)
+        await callers.invalidate_by(cache, what)
     proxy.heal()
 
     for _ in range(20):
         try:
-            await callers.purge(cache, what)
+            await callers.invalidate_by(cache, what)
         except CacheStoreError:
             continue  # 0.2 s can be too short for this machine
         break
