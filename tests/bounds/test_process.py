@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from strawberry_response_cache.core import CacheDetail, ResponseCache
-from strawberry_response_cache.core._drivers.sync_driver import ThreadWaiter
 from strawberry_response_cache.core._flights import Failed, Flights, NotShared
+from strawberry_response_cache.core.drivers.sync_driver import ThreadWaiter
 from tests.bounds.conftest import blocks
 from tests.conftest import Eventually
 from tests.faults.callers import until_idle

@@ -11,7 +11,7 @@ from strawberry_response_cache.core import (
     CacheStatus,
     ResponseCache,
 )
-from strawberry_response_cache.core._redis.breaker import Breaker, BreakerOpenError
+from strawberry_response_cache.core.redis.breaker import Breaker, BreakerOpenError
 
 
 class Clock:

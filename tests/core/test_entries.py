@@ -7,14 +7,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from strawberry_response_cache.core import CacheStatus, ResponseCache
-from strawberry_response_cache.core._entry import (
+from strawberry_response_cache.core._keys import tag_digests
+from strawberry_response_cache.core.protocol.entry import (
     Entry,
     Recording,
     UnreadableEntryError,
     decode,
     encode,
 )
-from strawberry_response_cache.core._keys import tag_digests
 from tests.damages import ENTRY_DAMAGES, gone, into_hash, into_list, into_set, name_of, stored_bytes
 
 WORD = st.text("abcXYZ019_-", min_size=1, max_size=20)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from strawberry_response_cache.core import CacheDetail, ResponseCache
-from strawberry_response_cache.core._redis.fair_semaphore import Turns
+from strawberry_response_cache.core.redis.fair_semaphore import Turns
 from tests.conftest import Eventually
 
 

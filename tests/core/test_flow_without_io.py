@@ -14,11 +14,19 @@ from typing import Any
 import pytest
 
 from strawberry_response_cache.core import CacheDetail, CachedResponse, CacheStatus
-from strawberry_response_cache.core._drivers.sync_driver import ThreadWaiter
-from strawberry_response_cache.core._entry import Entry, Recording, UnreadableEntryError
 from strawberry_response_cache.core._flights import Flight, Flights, Landed, Outcome
 from strawberry_response_cache.core._keys import EntryKeys
-from strawberry_response_cache.core._port import (
+from strawberry_response_cache.core._requests import (
+    CallerGoneError,
+    Detach,
+    Flow,
+    Generate,
+    Join,
+    Pause,
+)
+from strawberry_response_cache.core.algorithm import Limits, Remember
+from strawberry_response_cache.core.drivers.sync_driver import ThreadWaiter
+from strawberry_response_cache.core.protocol import (
     Commit,
     Fresh,
     Granted,
@@ -36,16 +44,8 @@ from strawberry_response_cache.core._port import (
     Unavailable,
     Unreadable,
 )
-from strawberry_response_cache.core._remember import Limits, Remember
-from strawberry_response_cache.core._requests import (
-    CallerGoneError,
-    Detach,
-    Flow,
-    Generate,
-    Join,
-    Pause,
-)
-from strawberry_response_cache.core._serializer import NotStored
+from strawberry_response_cache.core.protocol.entry import Entry, Recording, UnreadableEntryError
+from strawberry_response_cache.core.serialization.serializer import NotStored
 
 KEYS = EntryKeys("{n}:e:k", "{n}:l:k", "{n}:t")
 LEASE = Lease("token", "epoch", 3)

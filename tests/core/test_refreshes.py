@@ -18,7 +18,7 @@ from tests.conftest import Eventually
 
 def make_dear(raw: Any, cache: ResponseCache, parts: list[str], cost_ms: int) -> None:
     """Store an entry again as if it had cost that much."""
-    from strawberry_response_cache.core._entry import Recording, decode, encode
+    from strawberry_response_cache.core.protocol.entry import Recording, decode, encode
 
     key = cache._keyspace.keys(parts).entry
     entry = decode(raw.get(key), pttl_ms=60_000)

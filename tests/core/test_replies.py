@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis import exceptions
 
-from strawberry_response_cache.core._redis.replies import NonsenseError, Replies
+from strawberry_response_cache.core.redis.replies import NonsenseError, Replies
 
 
 def said(reply: Any) -> bytes:

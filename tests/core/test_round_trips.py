@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from strawberry_response_cache.core import CacheStatus, ResponseCache
-from strawberry_response_cache.core._scripts import LOOKUP
+from strawberry_response_cache.core.protocol.scripts import LOOKUP
 
 OURS = ("evalsha", "eval", "set", "setex", "psetex", "mget", "script|load", "script|exists")
 

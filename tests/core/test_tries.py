@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from strawberry_response_cache.core._drivers import driving
-from strawberry_response_cache.core._drivers.driving import LeaseTries
 from strawberry_response_cache.core._keys import Keyspace
-from strawberry_response_cache.core._port import Lease, NotYet, Release, Renew, Unavailable
+from strawberry_response_cache.core.drivers import driving
+from strawberry_response_cache.core.drivers.driving import LeaseTries
+from strawberry_response_cache.core.protocol import Lease, NotYet, Release, Renew, Unavailable
 
 KEYS = Keyspace("test").keys(["a"])
 LEASE = Lease("token", "epoch", 1)

@@ -11,12 +11,12 @@ import redis.exceptions
 from redis.sentinel import MasterNotFoundError
 
 from strawberry_response_cache.core import CacheDetail, CacheStoreError, ResponseCache
-from strawberry_response_cache.core._drivers.driving import will_never_do
-from strawberry_response_cache.core._port import NotAskedError, Trouble, failure
-from strawberry_response_cache.core._redis.breaker import BreakerOpenError
-from strawberry_response_cache.core._redis.link import NoRunIdError, not_sent
-from strawberry_response_cache.core._redis.replies import NonsenseError, Replies
-from strawberry_response_cache.core._redis.wire import ForeignReplyError
+from strawberry_response_cache.core.drivers.driving import will_never_do
+from strawberry_response_cache.core.protocol import NotAskedError, Trouble, failure
+from strawberry_response_cache.core.redis.breaker import BreakerOpenError
+from strawberry_response_cache.core.redis.link import NoRunIdError, not_sent
+from strawberry_response_cache.core.redis.replies import NonsenseError, Replies
+from strawberry_response_cache.core.redis.wire import ForeignReplyError
 from tests.core.answering import answering
 from tests.core.logs import facts_of, ours
 

@@ -10,16 +10,16 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from strawberry_response_cache.core import _port, _scripts
-from strawberry_response_cache.core._drivers import driving
-from strawberry_response_cache.core._drivers.async_lookups import SharedLookups
-from strawberry_response_cache.core._entry import Entry, Recording
+from strawberry_response_cache.core import protocol as _port
 from strawberry_response_cache.core._flights import Flight, Flights, Landed
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace
 from strawberry_response_cache.core._memory import Memory, Ticket
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._parts import Parts
-from strawberry_response_cache.core._port import (
+from strawberry_response_cache.core.algorithm import Remember
+from strawberry_response_cache.core.drivers import driving
+from strawberry_response_cache.core.drivers.async_lookups import SharedLookups
+from strawberry_response_cache.core.protocol import (
     Commit,
     Forget,
     Granted,
@@ -29,9 +29,10 @@ from strawberry_response_cache.core._port import (
     Stale,
     Stored,
 )
-from strawberry_response_cache.core._redis import async_link, sync_link
-from strawberry_response_cache.core._redis.subscriber import Heartbeat
-from strawberry_response_cache.core._remember.generating import Generating
+from strawberry_response_cache.core.protocol import scripts as _scripts
+from strawberry_response_cache.core.protocol.entry import Entry, Recording
+from strawberry_response_cache.core.redis import async_link, sync_link
+from strawberry_response_cache.core.redis.subscriber import Heartbeat
 from tests.fuzz.graphql.mutants import GRAPHQL_MUTANTS
 from tests.fuzz.mutant import LOCALLY, Mutant, Struck, patch
 from tests.fuzz.options import Fault
@@ -59,15 +60,15 @@ def unconditional_commit(struck: Struck) -> None:
 
 def joiners_keep_a_refused_value(struck: Struck) -> None:
     """Share with joiners what the commit refused."""
-    settle = Generating._settle
+    settle = Remember._settle
 
-    def damaged(self: Generating[Any], flight: Flight, committed: object, landed: Landed) -> None:
+    def damaged(self: Remember[Any], flight: Flight, committed: object, landed: Landed) -> None:
         if isinstance(committed, Refused):
             struck()
             committed = Stored()
         settle(self, flight, committed, landed)
 
-    patch(Generating, "_settle", damaged)
+    patch(Remember, "_settle", damaged)
 
 
 def no_seal_before_the_commit(struck: Struck) -> None:
@@ -87,10 +88,10 @@ def no_seal_before_the_commit(struck: Struck) -> None:
 
 def clock_read_after_the_generation(struck: Struck) -> None:
     """Judge the commit by the clock at its end rather than at the start of the generation."""
-    commit = Generating._commit
+    commit = Remember._commit
 
     def damaged(
-        self: Generating[Any],
+        self: Remember[Any],
         flight: Flight,
         lease: Lease,
         value: Any,
@@ -103,7 +104,7 @@ def clock_read_after_the_generation(struck: Struck) -> None:
             lease, recorded = seen.lease, replace(recorded, clock=None)
         return (yield from commit(self, flight, lease, value, recorded))
 
-    patch(Generating, "_commit", damaged)
+    patch(Remember, "_commit", damaged)
 
 
 # -- Invalidations ------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from strawberry_response_cache.core import ResponseCache
-from strawberry_response_cache.core._redis.subscriber import Heartbeat
+from strawberry_response_cache.core.redis.subscriber import Heartbeat
 from tests.fuzz import checker as kinds
 from tests.fuzz.checker import Judge, Moment
 from tests.fuzz.faces import at_once

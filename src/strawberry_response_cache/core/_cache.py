@@ -21,11 +21,16 @@ from strawberry_response_cache.core._invalidations import Invalidations
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace
 from strawberry_response_cache.core._local import are_plain, keys_of, local_hit
 from strawberry_response_cache.core._observer import Guarded, Observer, Silence, Subject
-from strawberry_response_cache.core._port import Ping
 from strawberry_response_cache.core._response import CacheDetail, CachedResponse, CacheStatus
 from strawberry_response_cache.core._runs import Runs
 from strawberry_response_cache.core._settings import CacheSettings
-from strawberry_response_cache.core._value import ValueRecipe, awaited, not_callable, plain
+from strawberry_response_cache.core.protocol import Ping
+from strawberry_response_cache.core.serialization.value import (
+    ValueRecipe,
+    awaited,
+    not_callable,
+    plain,
+)
 
 T = TypeVar("T")
 K = TypeVar("K")

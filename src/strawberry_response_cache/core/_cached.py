@@ -23,7 +23,11 @@ from strawberry_response_cache.core._arguments import UnkeyableError, text
 from strawberry_response_cache.core._duration import Duration, milliseconds
 from strawberry_response_cache.core._errors import CacheConfigurationError
 from strawberry_response_cache.core._keys import checked_key_parts, checked_strings, is_function
-from strawberry_response_cache.core._value import TAGS_EXAMPLE, check_cacheable, refuse_async
+from strawberry_response_cache.core.serialization.value import (
+    TAGS_EXAMPLE,
+    check_cacheable,
+    refuse_async,
+)
 
 if TYPE_CHECKING:
     from strawberry_response_cache.core._cache import ResponseCache

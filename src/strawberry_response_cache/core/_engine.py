@@ -7,18 +7,18 @@ import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 
-from strawberry_response_cache.core._drivers.async_driver import AsyncDriver
-from strawberry_response_cache.core._drivers.driving import DriverSettings
-from strawberry_response_cache.core._drivers.sync_driver import SyncDriver
 from strawberry_response_cache.core._errors import CacheStoreError
 from strawberry_response_cache.core._handle import RedisHandle
 from strawberry_response_cache.core._interval import Interval
 from strawberry_response_cache.core._keys import Keyspace
 from strawberry_response_cache.core._observer import Observer
-from strawberry_response_cache.core._port import Unavailable
 from strawberry_response_cache.core._queue import InvalidationQueue
-from strawberry_response_cache.core._remember import Limits
 from strawberry_response_cache.core._settings import CacheSettings
+from strawberry_response_cache.core.algorithm import Limits
+from strawberry_response_cache.core.drivers.async_driver import AsyncDriver
+from strawberry_response_cache.core.drivers.driving import DriverSettings
+from strawberry_response_cache.core.drivers.sync_driver import SyncDriver
+from strawberry_response_cache.core.protocol import Unavailable
 
 logger = logging.getLogger("strawberry_response_cache")
 

@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, NoReturn, Protocol, TypeAlias
 
-from strawberry_response_cache.core._entry import Recording
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._parts import Part, Parts
-from strawberry_response_cache.core._port import Lease
+from strawberry_response_cache.core.protocol import Lease
+from strawberry_response_cache.core.protocol.entry import Recording
 
 _MOST_MARKS: Final = 1024
 

@@ -6,24 +6,24 @@ import threading
 import weakref
 from typing import TYPE_CHECKING
 
-from strawberry_response_cache.core._redis.addresses import (
+from strawberry_response_cache.core._settings import CacheSettings
+from strawberry_response_cache.core.redis.addresses import (
     Address,
     address_of_client,
     address_of_url,
 )
-from strawberry_response_cache.core._redis.async_transport import (
+from strawberry_response_cache.core.redis.async_transport import (
     AsyncCluster,
     AsyncServer,
     AsyncTransport,
 )
-from strawberry_response_cache.core._redis.connection_factory import ClusterSource
-from strawberry_response_cache.core._redis.link import LinkSettings
-from strawberry_response_cache.core._redis.sync_transport import (
+from strawberry_response_cache.core.redis.connection_factory import ClusterSource
+from strawberry_response_cache.core.redis.link import LinkSettings
+from strawberry_response_cache.core.redis.sync_transport import (
     SyncCluster,
     SyncServer,
     SyncTransport,
 )
-from strawberry_response_cache.core._settings import CacheSettings
 
 if TYPE_CHECKING:
     import redis

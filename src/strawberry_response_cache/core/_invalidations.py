@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from strawberry_response_cache.core._drivers.async_driver import AsyncDriver
 from strawberry_response_cache.core._engine import Engine
 from strawberry_response_cache.core._keys import (
     EVERYTHING,
@@ -18,7 +17,8 @@ from strawberry_response_cache.core._keys import (
 )
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._observer import Invalidated, Subject
-from strawberry_response_cache.core._port import Clear, Effect, Forget, Invalidate, Unavailable
+from strawberry_response_cache.core.drivers.async_driver import AsyncDriver
+from strawberry_response_cache.core.protocol import Clear, Effect, Forget, Invalidate, Unavailable
 
 logger = logging.getLogger("strawberry_response_cache")
 

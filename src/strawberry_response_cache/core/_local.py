@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-from strawberry_response_cache.core._codec import codec_for
 from strawberry_response_cache.core._duration import MAX_SECONDS
-from strawberry_response_cache.core._entry import UnreadableEntryError
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace, checked_key_parts
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._response import CacheDetail, CachedResponse, CacheStatus
+from strawberry_response_cache.core.protocol.entry import UnreadableEntryError
+from strawberry_response_cache.core.serialization.codec import codec_for
 
 _HIT: Final = CacheStatus.HIT
 _LOCAL: Final = CacheDetail.LOCAL

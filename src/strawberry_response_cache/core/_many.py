@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast
 
-from strawberry_response_cache.core._port import Commit, Lookup, Release, Renew
 from strawberry_response_cache.core._requests import (
     Detach,
     Flow,
@@ -22,6 +21,7 @@ from strawberry_response_cache.core._requests import (
     owed,
     own_error,
 )
+from strawberry_response_cache.core.protocol import Commit, Lookup, Release, Renew
 
 if TYPE_CHECKING:
     from strawberry_response_cache.core._response import CachedResponse

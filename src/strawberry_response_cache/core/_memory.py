@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from strawberry_response_cache.core._entry import Entry
 from strawberry_response_cache.core._keys import EntryKeys
+from strawberry_response_cache.core.protocol.entry import Entry
 
 Ticket: TypeAlias = int
 """How much news there had been when a reader asked Redis."""

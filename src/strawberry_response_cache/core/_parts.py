@@ -9,9 +9,9 @@ import time
 from dataclasses import dataclass, replace
 from typing import Final
 
-from strawberry_response_cache.core._entry import NO_META, Recording
 from strawberry_response_cache.core._keys import EVERYTHING, EntryKeys
-from strawberry_response_cache.core._port import Lease
+from strawberry_response_cache.core.protocol import Lease
+from strawberry_response_cache.core.protocol.entry import NO_META, Recording
 
 FOR_EVER: Final = 1 << 62
 """Longer than anything is stored, in milliseconds."""

@@ -14,7 +14,8 @@ from typing import Any
 from strawberry_response_cache.core._flights import Flight
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace
 from strawberry_response_cache.core._parts import FOR_EVER, Part
-from strawberry_response_cache.core._port import (
+from strawberry_response_cache.core.algorithm import Limits
+from strawberry_response_cache.core.protocol import (
     Effect,
     Fresh,
     Lookup,
@@ -22,7 +23,6 @@ from strawberry_response_cache.core._port import (
     ReadClock,
     Unavailable,
 )
-from strawberry_response_cache.core._remember import Limits
 
 
 @dataclass(slots=True, eq=False)

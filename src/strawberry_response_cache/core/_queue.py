@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from strawberry_response_cache.core._keys import Keyspace
-from strawberry_response_cache.core._port import Clear, Effect, Invalidate, Unavailable
+from strawberry_response_cache.core.protocol import Clear, Effect, Invalidate, Unavailable
 
 Replay: TypeAlias = Generator[Effect[Unavailable | None], Unavailable | None, bool]
 """Yields what to ask of Redis, is told what came of it, and returns whether nothing is owed."""

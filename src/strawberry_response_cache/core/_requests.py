@@ -7,8 +7,8 @@ from typing import Any, TypeAlias, TypeVar
 
 from strawberry_response_cache.core._flights import Flight, Waiter
 from strawberry_response_cache.core._keys import EntryKeys
-from strawberry_response_cache.core._port import Commit, Lease, Lookup, Release, Renew
 from strawberry_response_cache.core._response import CachedResponse
+from strawberry_response_cache.core.protocol import Commit, Lease, Lookup, Release, Renew
 
 T = TypeVar("T")
 

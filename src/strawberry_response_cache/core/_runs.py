@@ -7,9 +7,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from strawberry_response_cache.core._drivers.async_driver import AsyncDriver
-from strawberry_response_cache.core._drivers.driving import running_loop
-from strawberry_response_cache.core._drivers.sync_driver import SyncDriver
 from strawberry_response_cache.core._engine import Engine
 from strawberry_response_cache.core._flights import leading
 from strawberry_response_cache.core._invalidations import Invalidations
@@ -17,9 +14,12 @@ from strawberry_response_cache.core._keys import EntryKeys, Keyspace
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._prefetched import Prefetched
-from strawberry_response_cache.core._remember import Limits, Remember
 from strawberry_response_cache.core._response import CachedResponse
-from strawberry_response_cache.core._serializer import Serializer
+from strawberry_response_cache.core.algorithm import Limits, Remember
+from strawberry_response_cache.core.drivers.async_driver import AsyncDriver
+from strawberry_response_cache.core.drivers.driving import running_loop
+from strawberry_response_cache.core.drivers.sync_driver import SyncDriver
+from strawberry_response_cache.core.serialization.serializer import Serializer
 
 T = TypeVar("T")
 

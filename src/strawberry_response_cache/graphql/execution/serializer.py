@@ -9,11 +9,16 @@ from graphql import ExecutionResult
 from pydantic_core import from_json
 
 from strawberry_response_cache.core import CacheDetail, CacheSerializationError
-from strawberry_response_cache.core._codec import dump, find_inexact
 from strawberry_response_cache.core._duration import milliseconds
-from strawberry_response_cache.core._entry import NO_META, PRIVATE, Recording, UnreadableEntryError
 from strawberry_response_cache.core._keys import EntryKeys, tag_digests
-from strawberry_response_cache.core._serializer import Diverted, NotStored
+from strawberry_response_cache.core.protocol.entry import (
+    NO_META,
+    PRIVATE,
+    Recording,
+    UnreadableEntryError,
+)
+from strawberry_response_cache.core.serialization.codec import dump, find_inexact
+from strawberry_response_cache.core.serialization.serializer import Diverted, NotStored
 from strawberry_response_cache.graphql._guard import faults
 from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql.execution.recorder import Recorder

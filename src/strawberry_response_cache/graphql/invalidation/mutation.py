@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from graphql.execution import Executor
 
 from strawberry_response_cache.core import CacheError, ResponseCache
-from strawberry_response_cache.core._drivers.driving import running_loop
+from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.graphql._guard import Guard, faults
 from strawberry_response_cache.graphql._options import Options, Reach
 from strawberry_response_cache.graphql._request import RequestContext, at_once

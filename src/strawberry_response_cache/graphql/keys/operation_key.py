@@ -7,8 +7,8 @@ from uuid import UUID
 
 from graphql import OperationDefinitionNode, Undefined, value_from_ast_untyped
 
-from strawberry_response_cache.core._codec import find_inexact
 from strawberry_response_cache.core._keys import unwrapped
+from strawberry_response_cache.core.serialization.codec import find_inexact
 
 _SCALARS: Final = frozenset({str, bool, type(None)})
 """What needs no second look; an int may be too large, and a float NaN."""

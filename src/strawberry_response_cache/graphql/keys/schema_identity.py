@@ -19,8 +19,8 @@ from graphql import (
     is_input_object_type,
 )
 
-from strawberry_response_cache.core._codec import find_inexact
 from strawberry_response_cache.core._keys import digest
+from strawberry_response_cache.core.serialization.codec import find_inexact
 from strawberry_response_cache.graphql._compat.definitions import definition_of
 from strawberry_response_cache.graphql.annotations.hints import Hint
 from strawberry_response_cache.graphql.keys.operation_key import print_json

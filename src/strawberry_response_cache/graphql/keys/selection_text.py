@@ -29,8 +29,8 @@ from graphql import (
     value_from_ast_untyped,
 )
 
-from strawberry_response_cache.core._codec import find_inexact
 from strawberry_response_cache.core._keys import digest
+from strawberry_response_cache.core.serialization.codec import find_inexact
 from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError, print_json
 from strawberry_response_cache.graphql.policy.selection import Selected
 

@@ -1,0 +1,585 @@
+"""The algorithm of `remember`, once, without I/O: a generator that yields what it needs done.
+
+The drivers run it with asyncio or with threads. It is written for any client of the protocol: what is
+generated, how it becomes bytes, and how bytes become a value again, is the client's `Serializer`.
+
+The steps: local memory; join a flight of this process; else look up, judged by the server; else, holding
+the lease, generate in the caller's own task, seal the flight, commit. If the store fails, the generator
+runs, and the request goes on.
+"""
+
+import logging
+import math
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Final, Generic, TypeVar, cast
+
+from strawberry_response_cache.core._flights import (
+    CrowdedError,
+    Failed,
+    Flight,
+    Flights,
+    Landed,
+    Leading,
+    LookAgain,
+    NotShared,
+    Promoted,
+    ReentrantError,
+)
+from strawberry_response_cache.core._keys import EntryKeys
+from strawberry_response_cache.core._memory import Memory, Ticket
+from strawberry_response_cache.core._observer import Subject
+from strawberry_response_cache.core._parts import Part, Parts
+from strawberry_response_cache.core._requests import (
+    CallerGoneError,
+    Detach,
+    Flow,
+    Generate,
+    Join,
+    Pause,
+    RefreshInBackground,
+    Step,
+)
+from strawberry_response_cache.core._response import CacheDetail, CachedResponse, CacheStatus
+from strawberry_response_cache.core._waiting import Backoff, Watch
+from strawberry_response_cache.core.protocol import (
+    Commit,
+    Fresh,
+    Granted,
+    Held,
+    Judgement,
+    Lease,
+    Lookup,
+    Moved,
+    NoLease,
+    Release,
+    Renew,
+    Stale,
+    Stored,
+    Unavailable,
+    Unreadable,
+    failure,
+    new_token,
+)
+from strawberry_response_cache.core.protocol.entry import Entry, Recording, UnreadableEntryError
+from strawberry_response_cache.core.serialization.serializer import (
+    Diverted,
+    NotStored,
+    Serializer,
+)
+
+T = TypeVar("T")
+
+logger = logging.getLogger("strawberry_response_cache")
+
+_MARK_SECONDS: Final = 5.0
+"""How long callers of a value that was not stored generate side by side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The numbers that the algorithm decides by.
+
+    Attributes:
+        lease_ms: The life of a lease.
+        wait_budget: Seconds to wait for another process.
+        max_bytes: The largest payload to unpack; None for any.
+        compress_above: Payloads of more bytes are compressed; None for none.
+        early_refresh: See `CacheSettings`.
+        jitter: See `CacheSettings`.
+    """
+
+    lease_ms: int
+    wait_budget: float
+    max_bytes: int | None = None
+    compress_above: int | None = None
+    early_refresh: float = 0.0
+    jitter: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh(Generic[T]):
+    """A response that is still good enough, its entry, and the lease to refresh it."""
+
+    served: CachedResponse[T]
+    entry: Entry
+    lease: Lease
+
+    def left_ms(self, seconds: float) -> int:
+        """Return how long it is still good enough, this many seconds after it was read."""
+        return self.entry.remaining_ms + self.entry.recording.stale_ms - round(seconds * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    """A generated value as it is to be stored.
+
+    Attributes:
+        recording: The value.
+        clock: The lowest clock among the lease and its parts.
+        shared: What is stored under the keys that were asked for, and handed to joiners.
+        diverted_to: Where the value goes instead, if that is a marker.
+    """
+
+    recording: Recording
+    clock: int | None
+    shared: Recording
+    diverted_to: EntryKeys | None = None
+
+
+@dataclass(slots=True)
+class Remember(Generic[T]):
+    """One caller asking for one value.
+
+    Attributes:
+        keys: The entry's keys.
+        serializer: Both directions between value and bytes.
+        flights: The flights to join or to open.
+        limits: Lease, waiting and sizes.
+        within: The flights whose generators the caller runs in.
+        memory: The local memory, if it is on.
+        in_background: Whether the generator may run beside the caller, for a refresh.
+        invalidation_pending: Whether Redis owes this tenant an invalidation, so that nothing may be read.
+        found: What a look-up for several callers found already; it stands for the first.
+        collected: What else may have become part of the value, though it was read elsewhere.
+        subject: On whose behalf, for the log.
+        jitter: Returns a number from 0 to below 1.
+        clock: Tells the time in seconds; it never goes back.
+    """
+
+    keys: EntryKeys
+    serializer: Serializer[T]
+    flights: Flights
+    limits: Limits
+    within: Leading = ()
+    memory: Memory | None = None
+    in_background: bool = False
+    invalidation_pending: bool = False
+    found: Fresh | None = None
+    collected: Parts | None = None
+    subject: Subject | None = None
+    jitter: Callable[[], float] = random.random
+    clock: Callable[[], float] = time.monotonic
+    token: str = field(default_factory=new_token, repr=False)
+    came: float = field(init=False, default=0.0)
+
+    # -- The steps ---------------------------------------------------------------------------------
+
+    def flow(self) -> Flow[T]:
+        """Obtain the value: from memory, a flight, the store, or the generator."""
+        self.came = self.clock()
+        if self.invalidation_pending:
+            return (yield from self._without_lease(CacheDetail.INVALIDATION_PENDING))
+        watch = Watch(self.flights)
+        try:
+            return (yield from self._obtain(watch))
+        finally:
+            watch.end()
+
+    def _obtain(self, watch: Watch) -> Flow[T]:  # noqa: C901, PLR0912 - one loop, one case for each thing that can be found
+        backoff = Backoff(self.limits.wait_budget, self.jitter)
+        alone = self.flights.is_marked(self.keys.entry, self.clock())
+        rejected: str | None = None
+        while True:
+            if (remembered := self._from_memory()) is not None:
+                return remembered
+            if not alone and self.flights.is_open(self.keys.entry):
+                watch.end()
+                if (joined := (yield from self._join(leaseless=False))) is not None:
+                    return joined
+            found = yield from self._look_up(rejected or "")
+            if not isinstance(found, Held):
+                watch.end()
+            match found:
+                case CachedResponse() as hit:
+                    return hit
+                case Refresh() as refresh:
+                    return (yield from self._refresh(refresh))
+                case Granted(lease):
+                    return (yield from self._lead(lease, is_open=not alone))
+                case Held() if any(flight.key == self.keys.entry for flight in self.within):
+                    return (yield from self._generate_alone(CacheDetail.REENTRANT))
+                case Held() if alone:
+                    return (yield from self._generate_alone(CacheDetail.UNCACHEABLE))
+                case Held() if self.flights.is_open(self.keys.entry):
+                    continue  # it is a caller of this process
+                case Held() if backoff.is_spent:
+                    watch.end()  # whoever waits for this caller is not to wait for its generator
+                    return (yield from self._generate_alone(CacheDetail.WAITED_OUT))
+                case Held():
+                    yield from self._wait_for_release(backoff, watch)
+                case NoLease():
+                    return (yield from self._without_lease(CacheDetail.NO_LEASE))
+                case Unavailable() as failed:
+                    # An answer that never came may have been a lease, which would block others.
+                    if failed.sent:
+                        yield Detach(Release(self.keys, self._any_lease(), in_doubt=True))
+                    return (yield from self._without_lease(CacheDetail.STORE_FAILURE))
+                case Unreadable(write_id) if rejected is None:
+                    rejected = write_id
+                case Moved() if rejected is None:
+                    rejected = ""
+                case _:
+                    # Twice not what was judged: this key is not to be trusted now.
+                    yield Release(self.keys, self._any_lease())
+                    return (yield from self._generate_alone(CacheDetail.STORE_FAILURE))
+
+    # -- From others: callers of this process who generate it, or another process that does ---------
+
+    def _join(self, *, leaseless: bool) -> Step[CachedResponse[T] | None]:
+        """Wait for another caller's generation; None if there is none, or it came to nothing."""
+        try:
+            joined = self.flights.join(
+                self.keys.entry, self.within, leaseless=leaseless, came=self.came
+            )
+        except ReentrantError:
+            return (yield from self._generate_alone(CacheDetail.REENTRANT))
+        except CrowdedError:
+            return (yield from self._generate_alone(CacheDetail.WAITED_OUT))
+        if joined is None:
+            return None
+        flight, waiter = joined
+        try:
+            yield Join(waiter, self.limits.wait_budget)
+        except BaseException as gone:
+            yield from self._release(self.flights.leave(flight, waiter, self.within), gone)
+            raise
+        if waiter.outcome is None:
+            yield from self._release(self.flights.leave(flight, waiter, self.within))
+            return (yield from self._generate_alone(CacheDetail.WAITED_OUT))
+        self.flights.arrived(flight, self.within)
+        match waiter.outcome:
+            case Landed() as landed:
+                return (yield from self._share(landed))
+            case Failed() as failed:
+                failed.raise_again()
+            case NotShared():
+                return (yield from self._generate_alone(CacheDetail.UNCACHEABLE))
+            case Promoted(lease):
+                return (yield from self._lead(lease, flight=flight))
+            case _:
+                return None
+
+    def _share(self, landed: Landed) -> Flow[T]:
+        recording = landed.recording
+        try:
+            value = self.serializer.read(recording)
+        except UnreadableEntryError:
+            # Its leader gave another type for the same key.
+            return (yield from self._generate_alone(CacheDetail.UNCACHEABLE))
+        # Without a commit nothing proves that it is younger than the lease of a whole around it.
+        fit = landed.clock is not None
+        self._is_part(recording, landed.epoch, landed.clock, recording.ttl_ms, fit=fit)
+        if not fit:
+            return CachedResponse(value, CacheStatus.BYPASS, CacheDetail.JOINED)
+        ttl = recording.ttl_ms / 1000
+        return CachedResponse(value, CacheStatus.MISS, CacheDetail.JOINED, ttl=ttl)
+
+    def _wait_for_release(self, backoff: Backoff, watch: Watch) -> Step[None]:
+        """Wait until it is time to look again, as the one who watches, or for that one."""
+        if not watch.is_held:
+            try:
+                joined = self.flights.join(self.keys.lease, (), leaseless=True)
+            except CrowdedError:
+                backoff.spend(backoff.left)
+                return
+            if joined is not None:
+                flight, waiter = joined
+                try:
+                    backoff.spend((yield Join(waiter, backoff.left)))
+                finally:
+                    self.flights.leave(flight, waiter, ())
+                return
+            watch.begin(self.keys.lease)
+        pause = backoff.next_pause()
+        waited = yield Pause(pause, self.keys.lease)
+        backoff.spend(pause if waited is None else waited)
+
+    def _without_lease(self, detail: CacheDetail) -> Flow[T]:
+        """Generate without storing, once for all callers of this process that came before.
+
+        Those who come later wait for it and share the next.
+        """
+        while self.flights.has(self.keys.entry):
+            if (joined := (yield from self._join(leaseless=True))) is not None:
+                return joined
+        return (yield from self._lead(None, detail=detail))
+
+    # -- From what there is: local memory, or the store, judged by the server ------------------------
+
+    def _from_memory(self) -> CachedResponse[T] | None:
+        if self.memory is None or (entry := self.memory.get(self.keys)) is None:
+            return None
+        try:
+            return self._hit(entry, CacheDetail.LOCAL)
+        except UnreadableEntryError:
+            self.memory.drop(self.keys)
+            return None
+
+    def _look_up(self, rejected: str) -> Step[CachedResponse[T] | Refresh[T] | Judgement]:
+        """Ask the store; an entry is rebuilt here, and is unreadable if that fails."""
+        if self.found is not None:
+            found, self.found = self.found, None
+            try:
+                return self._hit(found.entry, CacheDetail.FRESH)
+            except UnreadableEntryError:
+                return Unreadable(found.entry.write_id)
+        limits = self.limits
+        draw = -limits.early_refresh * math.log(1 - self.jitter()) if limits.early_refresh else 0.0
+        ticket = self.memory.ticket() if self.memory is not None else None
+        try:
+            judgement = yield Lookup(
+                self.keys, limits.lease_ms, rejected, self.token, draw, limits.max_bytes
+            )
+        except BaseException as gone:
+            result = gone.result if isinstance(gone, CallerGoneError) else None
+            if isinstance(result, Unavailable):
+                if result.sent:  # as where the caller is still there: else it was granted nothing
+                    yield Release(self.keys, self._any_lease(), in_doubt=True)
+            elif not isinstance(result, Fresh | Held | NoLease):
+                yield from self._release(self._any_lease(), gone)
+            raise
+        try:
+            match judgement:
+                case Fresh(entry):
+                    hit = self._hit(entry, CacheDetail.FRESH)
+                    self._keep(entry, ticket)
+                    return hit
+                case Stale(entry, lease):
+                    is_stale = entry.remaining_ms <= 0
+                    served = self._read(entry, CacheDetail.STALE if is_stale else CacheDetail.FRESH)
+                    return (
+                        self._serve(served, entry)
+                        if lease is None
+                        else Refresh(served, entry, lease)
+                    )
+                case _:
+                    return cast("Judgement", judgement)
+        except UnreadableEntryError:
+            return Unreadable(cast("Fresh | Stale", judgement).entry.write_id)
+
+    def _hit(self, entry: Entry, detail: CacheDetail) -> CachedResponse[T]:
+        return self._serve(self._read(entry, detail), entry)
+
+    def _read(self, entry: Entry, detail: CacheDetail) -> CachedResponse[T]:
+        value = self.serializer.read(entry.recording)
+        return CachedResponse(value, CacheStatus.HIT, detail, entry.age, entry.ttl)
+
+    def _serve(self, served: CachedResponse[T], entry: Entry) -> CachedResponse[T]:
+        """Return what there is; that makes it a part of what the caller generates."""
+        fit = served.detail is not CacheDetail.STALE
+        self._is_part(entry.recording, entry.epoch, entry.clock, entry.remaining_ms, fit=fit)
+        return served
+
+    def _keep(self, entry: Entry, ticket: Ticket | None) -> None:
+        if self.memory is not None and ticket is not None:
+            self.memory.keep(self.keys, entry, ticket)
+
+    # -- By making it: in the caller's own task, for whoever joins, sealed before it is committed ------
+
+    def _refresh(self, refresh: Refresh[T]) -> Flow[T]:
+        """Make a value again while there is one to serve, here or in the background."""
+        leading = self._lead(refresh.lease, refresh=refresh, is_open=False)
+        if not self.in_background:
+            return (yield from leading)
+        if not (yield RefreshInBackground(leading)):
+            yield Detach(Release(self.keys, refresh.lease))
+        return self._serve(refresh.served, refresh.entry)
+
+    def _lead(
+        self,
+        lease: Lease | None,
+        *,
+        refresh: Refresh[T] | None = None,
+        flight: Flight | None = None,
+        is_open: bool = True,
+        detail: CacheDetail = CacheDetail.STORE_FAILURE,
+    ) -> Flow[T]:
+        """Generate for oneself and for whoever joins, and commit.
+
+        Args:
+            lease: The right to store; None where the store gave none.
+            refresh: What to serve if this is a refresh and fails.
+            flight: The flight to lead on, after a promotion.
+            is_open: Whether others may join. Nobody joins a refresh: they take what there is.
+            detail: Why there is no lease.
+        """
+        if flight is None:
+            leased = lease is not None
+            flight = (
+                self.flights.open(self.keys.entry, leased=leased)
+                if is_open
+                else Flight(self.keys.entry, leased)
+            )
+        flight.parts = Parts()
+        flight.began = began = self.clock()
+        try:
+            try:
+                value = yield Generate(flight, self.keys, lease)
+                recorded = self._record(value, flight, lease, self.clock() - began)
+            finally:
+                flight.parts.end()
+        except Exception as error:
+            self.flights.settle(flight, Failed(error))
+            if refresh is None:
+                yield from self._release(lease)
+                raise
+            self._log_refresh(failure(error))
+            # The lease stays: one try per lease, not one per request. But it ends with the value, since
+            # nobody is to wait for a lease behind which nobody generates.
+            left_ms = refresh.left_ms(self.clock() - began)
+            if left_ms < self.limits.lease_ms:
+                yield Detach(Renew(self.keys, refresh.lease, max(1, left_ms)))
+            return self._serve(refresh.served, refresh.entry)
+        except BaseException as gone:
+            yield from self._release(self.flights.abandon(flight, lease), gone)
+            raise
+        if isinstance(recorded, NotStored):
+            self.flights.mark(self.keys.entry, self.clock() + _MARK_SECONDS)
+            self.flights.settle(flight, NotShared())
+            self._is_unfit_part()
+            yield from self._release(lease)
+            return CachedResponse(value, CacheStatus.BYPASS, recorded.detail)
+        if lease is None:
+            self.flights.settle(flight, Landed(recorded.shared))
+            self._is_part(recorded.recording, None, None, recorded.recording.ttl_ms)
+            return CachedResponse(value, CacheStatus.BYPASS, detail)
+        if recorded.diverted_to is not None:
+            yield from self._commit_beside(flight, lease, recorded)
+        return (yield from self._commit(flight, lease, value, recorded))
+
+    def _log_refresh(self, fault: Unavailable) -> None:
+        subject = self.subject
+        logger.warning(
+            "A refresh failed (%s%s); the value that there is goes on being served.",
+            fault.error_name,
+            "" if subject is None else f", {subject.shown}",
+            extra={"error.type": fault.error_type} | ({} if subject is None else subject.facts),
+        )
+
+    def _record(
+        self, value: T, flight: Flight, lease: Lease | None, seconds: float
+    ) -> _Recorded | NotStored:
+        """Turn a value into a recording, with the parts that it was made of."""
+        if self.collected is not None:
+            flight.parts.add_all(self.collected)
+        answer = self.serializer.record(value, flight.parts.metas)
+        if isinstance(answer, NotStored):
+            return answer
+        recording = answer.recording if isinstance(answer, Diverted) else answer
+        ttl_ms = recording.ttl_ms
+        if self.limits.jitter:
+            ttl_ms = math.ceil(ttl_ms * (1 - self.limits.jitter * self.jitter()))
+        recording = replace(recording, ttl_ms=ttl_ms, cost_ms=round(seconds * 1000))
+        folded = flight.parts.fold(recording, self.keys, lease)
+        if folded is None:
+            return NotStored(CacheDetail.UNCACHEABLE_PART)
+        recording, clock = folded
+        if isinstance(answer, Diverted):
+            return _Recorded(recording, clock, answer.marker, answer.keys)
+        return _Recorded(recording, clock, recording)
+
+    def _commit_beside(self, flight: Flight, lease: Lease, recorded: _Recorded) -> Step[None]:
+        """Store a diverted value under its own keys; whether that succeeds, its marker says nothing of."""
+        try:
+            yield Commit(
+                self.keys,
+                lease,
+                recorded.recording,
+                recorded.clock,
+                self.limits.compress_above,
+                recorded.diverted_to,
+            )
+        except BaseException as gone:
+            yield from self._release(self.flights.abandon(flight, lease), gone)
+            raise
+
+    def _commit(self, flight: Flight, lease: Lease, value: T, recorded: _Recorded) -> Flow[T]:
+        recording, clock = recorded.shared, recorded.clock
+        self.flights.seal(flight)
+        ticket = self.memory.ticket() if self.memory is not None else None
+        landed = Landed(recording, lease.epoch, lease.clock if clock is None else clock)
+        try:
+            committed = yield Commit(self.keys, lease, recording, clock, self.limits.compress_above)
+        except BaseException as gone:
+            result = gone.result if isinstance(gone, CallerGoneError) else None
+            self._settle(flight, result, landed)
+            if result is None:  # it may never have been sent
+                yield from self._release(lease, gone)
+            raise
+        self._settle(flight, committed, landed)
+        # Refused or unknown, it still counts: what refused it will refuse the whole as well.
+        whole = recorded.recording
+        self._is_part(whole, lease.epoch, landed.clock, whole.ttl_ms, keys=recorded.diverted_to)
+        if isinstance(committed, Unavailable):
+            yield Detach(Release(self.keys, lease))
+        if isinstance(committed, Stored):
+            self._keep_own(lease, landed, ticket)
+            ttl = whole.ttl_ms / 1000
+            return CachedResponse(value, CacheStatus.MISS, CacheDetail.GENERATED, ttl=ttl)
+        failed = isinstance(committed, Unavailable)
+        detail = CacheDetail.STORE_FAILURE if failed else CacheDetail.REFUSED
+        return CachedResponse(value, CacheStatus.MISS, detail)
+
+    def _settle(self, flight: Flight, committed: object, landed: Landed) -> None:
+        """Share the recording if it was stored; unknown or refused, who joined late looks again."""
+        if isinstance(committed, Stored):
+            self.flights.unmark(self.keys.entry)
+            self.flights.settle(flight, landed)
+        else:
+            self.flights.settle(flight, LookAgain(), early=Landed(landed.recording))
+
+    def _keep_own(self, lease: Lease, landed: Landed, ticket: Ticket | None) -> None:
+        if landed.clock is not None:
+            recording = landed.recording
+            entry = Entry(recording, lease.token, lease.epoch, landed.clock, recording.ttl_ms)
+            self._keep(entry, ticket)
+
+    def _generate_alone(self, detail: CacheDetail) -> Flow[T]:
+        """Generate without a lease and without a flight, and store nothing."""
+        value = yield Generate(None, self.keys, None)
+        if self.within:
+            answer = self.serializer.record(value, frozenset())
+            if isinstance(answer, NotStored):
+                self._is_unfit_part()
+            else:
+                recording = answer.recording if isinstance(answer, Diverted) else answer
+                self._is_part(recording, None, None, recording.ttl_ms)
+        return CachedResponse(value, CacheStatus.BYPASS, detail)
+
+    # -- Being a part -----------------------------------------------------------------------------
+
+    def _is_part(
+        self,
+        recording: Recording,
+        epoch: str | None,
+        clock: int | None,
+        remaining_ms: int,
+        *,
+        fit: bool = True,
+        keys: EntryKeys | None = None,
+    ) -> None:
+        """Tell the generators that the caller runs in what they were given."""
+        if self.within:
+            part = Part(
+                keys or self.keys, recording.tags, remaining_ms, epoch, clock, fit, recording.meta
+            )
+            for whole in self.within:
+                whole.parts.add(part)
+
+    def _is_unfit_part(self) -> None:
+        for whole in self.within:
+            whole.parts.add(Part(self.keys, (), 0, is_fit=False))
+
+    # -- Leases -----------------------------------------------------------------------------------
+
+    def _any_lease(self) -> Lease:
+        """Return what this caller was granted, if it was; giving back anything else does nothing."""
+        return Lease(self.token, "", 0)
+
+    def _release(self, lease: Lease | None, gone: BaseException | None = None) -> Step[None]:
+        # A flow that is dropped unfinished can ask for nothing more; its lease will end by itself.
+        if lease is not None and not isinstance(gone, GeneratorExit):
+            yield Release(self.keys, lease)

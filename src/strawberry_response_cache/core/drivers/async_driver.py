@@ -1,0 +1,358 @@
+"""Runs the algorithm with asyncio, in the caller's own task, for one event loop.
+
+All rules are in `_remember`. A driver only performs what the algorithm asks for, sees that an effect
+on the store ends even if its caller is cancelled, and reports to the observer.
+"""
+
+import asyncio
+import contextvars
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, TypeVar, cast
+
+from strawberry_response_cache.core._flights import Flights, Outcome, leading, leading_flights
+from strawberry_response_cache.core._many import AT_ONCE, ON_THE_STORE, Many
+from strawberry_response_cache.core._observer import Subject
+from strawberry_response_cache.core._requests import (
+    CallerGoneError,
+    Detach,
+    Flow,
+    Generate,
+    Join,
+    Pause,
+    RefreshInBackground,
+    Request,
+    finish,
+    owed,
+    own_error,
+)
+from strawberry_response_cache.core._response import CachedResponse
+from strawberry_response_cache.core.drivers.async_housekeeping import AsyncHousekeeping
+from strawberry_response_cache.core.drivers.async_invalidation import AsyncInvalidation
+from strawberry_response_cache.core.drivers.async_lookups import SharedLookups
+from strawberry_response_cache.core.drivers.async_news import AsyncNews
+from strawberry_response_cache.core.drivers.driving import (
+    DriverSettings,
+    renewals,
+    report,
+    set_once,
+)
+from strawberry_response_cache.core.protocol import (
+    Commit,
+    Effect,
+    Judgement,
+    Lookup,
+    Release,
+    Unavailable,
+)
+from strawberry_response_cache.core.redis.async_link import Ask
+from strawberry_response_cache.core.redis.async_transport import AsyncTransport
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+Generator = Callable[[], Awaitable[Any]]
+
+
+class AsyncWaiter:
+    """Wakes one caller of an event loop."""
+
+    __slots__ = ("came", "future", "outcome")
+
+    def __init__(self) -> None:
+        self.outcome: Outcome | None = None
+        self.came = 0.0
+        self.future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def wake(self) -> None:
+        """Wake the caller, unless it was cancelled."""
+        if not self.future.done():
+            self.future.set_result(None)
+
+
+class AsyncDriver:
+    """Runs flows in the caller's own task, for one event loop.
+
+    Args:
+        transport: Where effects go.
+        settings: The numbers to decide by.
+
+    Attributes:
+        flights: What runs now.
+        transport: Where effects go.
+        news: What is heard from others.
+        memory: The local memory, if it is on.
+        invalidating: What is asked outside of any flow.
+    """
+
+    def __init__(self, transport: AsyncTransport, settings: DriverSettings) -> None:
+        self.flights = Flights(
+            AsyncWaiter, max_flights=settings.max_flights, max_waiting=settings.max_waiting
+        )
+        self.transport = transport
+        self.news = AsyncNews(transport, settings)
+        self.memory = self.news.memory
+        self.invalidating = AsyncInvalidation(transport, settings)
+        self._settings = settings
+        self._background: set[asyncio.Future[Any]] = set()
+        self._refreshes: set[asyncio.Task[Any]] = set()
+        self._housekeeping = AsyncHousekeeping(transport, settings.lease, self.news.wake)
+        self._lookups = SharedLookups(self._submit)
+
+    async def run(self, flow: Flow[T], generator: Generator, subject: Subject) -> CachedResponse[T]:
+        """Drive a flow to its end, and return or raise what it does."""
+        answer: Callable[[], Request] = partial(flow.send, None)
+        while True:
+            try:
+                request = answer()
+            except StopIteration as end:
+                return cast("CachedResponse[T]", end.value)
+            except RuntimeError as error:
+                if (own := own_error(error)) is error:
+                    raise
+                raise own from own.__cause__
+            if isinstance(request, Lookup | Commit | Release):
+                answer = partial(flow.send, await self._ask(flow, request, subject))
+                continue
+            try:
+                result = await self._perform(request, generator, subject)
+            except (asyncio.CancelledError, GeneratorExit):
+                self._close(flow, CallerGoneError(None))
+                raise
+            except BaseException as error:  # noqa: BLE001 - the flow decides, and raises it again
+                answer = partial(flow.throw, error)
+            else:
+                answer = partial(flow.send, result)
+
+    async def run_many(
+        self,
+        flows: Sequence[Flow[T]],
+        load: Callable[[list[int]], Awaitable[Sequence[T | Exception]]],
+        subject: Subject,
+    ) -> dict[int, T | Exception]:
+        """Drive flows to their ends together.
+
+        Args:
+            flows: One for each key.
+            load: Generates the values of the keys at these positions.
+            subject: On whose behalf.
+        """
+        many = Many(flows)
+        try:
+            while many.requests:
+                await self._next_of(many, load, subject)
+        except BaseException:
+            for flow, request in many.given_up(list(many.requests)):
+                if (effect := owed(request)) is not None:
+                    self._housekeeping.ask(effect)
+                self._close(flow, CallerGoneError(None))
+            raise
+        return many.results
+
+    async def _next_of(
+        self,
+        many: Many[T],
+        load: Callable[[list[int]], Awaitable[Sequence[T | Exception]]],
+        subject: Subject,
+    ) -> None:
+        if positions := many.asking(ON_THE_STORE):
+            answers = [
+                self._begin(many.flow(at), cast("Effect[Any]", many.requests[at]), subject)
+                for at in positions
+            ]
+            try:
+                results = [await answer for answer in answers]
+            except (asyncio.CancelledError, GeneratorExit):
+                gone = many.given_up(positions)
+                for (flow, _), answer in zip(gone, answers, strict=True):
+                    self._leave(flow, answer)
+                raise
+            for at, result in zip(positions, results, strict=True):
+                many.answer(at, result)
+        elif positions := many.asking(AT_ONCE):
+            for at in positions:
+                many.answer(at, await self._perform(many.requests[at], _nothing, subject))
+        elif generating := many.generating():
+            positions = [at for at, _ in generating]
+            requests = [request for _, request in generating]
+            with leading_flights(*(r.flight for r in requests if r.flight is not None)):
+                async with self._renewed(requests):
+                    try:
+                        values = await load(positions)
+                    except Exception as error:
+                        if many.any_failed(positions, error, self._housekeeping.ask):
+                            raise
+                        return
+            many.loaded(positions, values)
+        else:
+            await self._wait_for_any(many)
+
+    async def _wait_for_any(self, many: Many[T]) -> None:
+        """Wait until one of the flows need not wait any longer; those that only paused look again with it."""
+        waiting = many.waiting()
+        pauses: dict[int, asyncio.Future[Any]] = {}
+        joins: dict[int, asyncio.Future[None]] = {}
+        for at, request in waiting.items():
+            match request:
+                case Join(waiter):
+                    joins[at] = cast("AsyncWaiter", waiter).future
+                case Pause(seconds, lease_key):
+                    pauses[at] = asyncio.ensure_future(self.news.sleep(seconds, lease_key))
+        try:
+            await asyncio.wait(
+                {*joins.values(), *pauses.values()}, return_when=asyncio.FIRST_COMPLETED
+            )
+        finally:
+            for pause in pauses.values():
+                pause.cancel()
+        many.waited([*pauses, *(at for at, join in joins.items() if join.done())])
+
+    async def ask_all(self, effects: Sequence[Effect[Any]], subject: Subject) -> list[Any]:
+        """Ask the store for effects in one round trip, outside of any flow."""
+        loop = asyncio.get_running_loop()
+        answers: list[asyncio.Future[Any]] = [loop.create_future() for _ in effects]
+        for effect, answer in zip(effects, answers, strict=True):
+            self._submit(effect, partial(set_once, answer), subject)
+        return [await answer for answer in answers]
+
+    async def _ask(self, flow: Flow[Any], effect: Effect[R], subject: Subject) -> R:
+        """Ask the store and wait, unless the caller goes.
+
+        It goes at once then. The effect is on its way and cannot be called back: when it ends the
+        flow hears of it, so that no lease and no joiner is left behind.
+        """
+        answer = self._begin(flow, effect, subject)
+        try:
+            return await answer
+        except (asyncio.CancelledError, GeneratorExit):
+            self._leave(flow, answer)
+            raise
+
+    def _begin(self, flow: Flow[Any], effect: Effect[R], subject: Subject) -> "asyncio.Future[R]":
+        """Ask the store on behalf of a flow; its caller waits for the answer, or leaves it."""
+        answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+
+        def arrived(result: R) -> None:
+            if answer.done():
+                self._close(flow, CallerGoneError(result))
+            else:
+                answer.set_result(result)
+
+        if isinstance(effect, Lookup):
+            self._lookups.ask(effect, cast("Callable[[Judgement], None]", arrived), subject)
+        else:
+            self._submit(effect, arrived, subject)
+        return answer
+
+    def _leave(self, flow: Flow[Any], answer: "asyncio.Future[Any]") -> None:
+        """Wait for an answer no longer."""
+        if not answer.cancel() and not answer.cancelled():
+            self._close(flow, CallerGoneError(answer.result()))
+
+    def _submit(self, effect: Effect[R], then: Callable[[R], None], subject: Subject) -> Ask | None:
+        """Ask the store for an effect, and report on it when it is over."""
+        settings = self._settings
+        started_ns = time.time_ns() if settings.observer.listening() else 0
+        context = contextvars.copy_context() if started_ns else None
+
+        def arrived(result: R) -> None:
+            try:
+                if isinstance(result, Unavailable):
+                    settings.on_failure(result)
+                if context is not None:
+                    context.run(report, settings.observer, subject, effect, started_ns, result)
+            finally:
+                then(result)
+                if isinstance(effect, Commit | Release):
+                    # The server wakes only those of whom it knows, and who shared a lookup is not known.
+                    self.news.wake(effect.keys.lease)
+
+        return self.transport.submit(effect, arrived)
+
+    async def _perform(self, request: Request, generator: Generator, subject: Subject) -> object:
+        match request:
+            case Generate(flight):
+                with leading_flights(*(() if flight is None else (flight,))):
+                    return await self._generate(request, generator)
+            case Join(waiter):
+                began = time.monotonic()
+                await cast("AsyncWaiter", waiter).future
+                return time.monotonic() - began
+            case Pause(seconds, lease_key):
+                return await self.news.sleep(seconds, lease_key)
+            case RefreshInBackground(flow):
+                return self._refresh_beside(flow, generator, subject)
+            case Detach(effect):
+                self._housekeeping.ask(effect)
+        return None
+
+    async def _generate(self, request: Generate, generator: Generator) -> object:
+        async with self._renewed([request]):
+            return await generator()
+
+    @asynccontextmanager
+    async def _renewed(self, requests: Sequence[Generate]) -> AsyncIterator[None]:
+        """Renew leases while the code inside generates."""
+        effects = renewals(requests, self._settings.lease_ms)
+        if not effects:
+            yield
+            return
+        interval = self._settings.lease / 3
+        loop = asyncio.get_running_loop()
+
+        timer: asyncio.TimerHandle
+
+        def renew() -> None:
+            nonlocal timer
+            for effect in effects:
+                self._housekeeping.ask(effect)
+            timer = loop.call_later(interval, renew)
+
+        timer = loop.call_later(interval, renew)
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _refresh_beside(self, flow: Flow[Any], generator: Generator, subject: Subject) -> bool:
+        """Run a refresh in a task of its own, if there is room; its errors are the flow's to log."""
+        if len(self._refreshes) >= self._settings.max_background:
+            return False
+        context = contextvars.copy_context()
+        context.run(leading.set, ())  # it is nobody's part
+        task = asyncio.get_running_loop().create_task(
+            self.run(flow, generator, subject), context=context
+        )
+        self._refreshes.add(task)
+        task.add_done_callback(self._refreshes.discard)
+        self._hold(task)
+        return True
+
+    # -- Ends --------------------------------------------------------------------------------------
+
+    def _close(self, flow: Flow[Any], error: BaseException) -> None:
+        """See a flow to its end without its caller."""
+        finish(flow, error, self._housekeeping.ask)
+
+    def _hold(self, future: "asyncio.Future[Any]") -> None:
+        """Hold strongly what nobody waits for, until it is done."""
+        self._background.add(future)
+        future.add_done_callback(self._background.discard)
+
+    async def retire(self) -> None:
+        """Listen no longer: calls that are still under way are the last."""
+        await self.news.retire()
+
+    async def drain(self) -> None:
+        """Wait until what is in the background now has ended; what begins meanwhile is not waited for."""
+        if self._background:
+            await asyncio.wait(set(self._background))
+        await self._housekeeping.drain()
+        await self.invalidating.drain()
+        await self.news.aclose()
+
+
+async def _nothing() -> None:
+    """Stand in for a generator where none is asked for."""

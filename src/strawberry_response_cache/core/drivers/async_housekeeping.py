@@ -1,0 +1,67 @@
+"""What an event loop asks of the store and nobody waits for: leases given back, made shorter or longer."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from strawberry_response_cache.core.drivers.driving import LeaseTries, running_loop
+from strawberry_response_cache.core.protocol import Effect, Release
+from strawberry_response_cache.core.redis.async_transport import AsyncTransport
+
+
+class AsyncHousekeeping:
+    """Sees that nobody waits for a lease behind which nobody generates.
+
+    A lease that was not given back is tried again for as long as it may live.
+
+    Args:
+        transport: Where effects go.
+        lease: Seconds that a lease lives.
+        released: Told the key of each lease that was given back, or tried to be.
+    """
+
+    def __init__(
+        self, transport: AsyncTransport, lease: float, released: Callable[[str], None]
+    ) -> None:
+        self._transport = transport
+        self._lease = lease
+        self._released = released
+        self._loop = asyncio.get_running_loop()
+        self._asked: set[asyncio.Future[None]] = set()
+        self._late: dict[LeaseTries, asyncio.TimerHandle] = {}
+        self._is_draining = False
+
+    def ask(self, effect: Effect[Any]) -> None:
+        """Ask for an effect; not where a flow is dropped after its loop has ended, in whatever other one."""
+        if running_loop() is self._loop:
+            self._try(effect, LeaseTries(effect, self._lease))
+
+    def _try(self, effect: Effect[Any], tries: LeaseTries) -> None:
+        over: asyncio.Future[None] = self._loop.create_future()
+        self._asked.add(over)
+        over.add_done_callback(self._asked.discard)
+
+        def arrived(result: object) -> None:
+            over.set_result(None)
+            if isinstance(effect, Release):
+                self._released(effect.keys.lease)
+            pause = tries.pause_after(result)
+            if pause is not None and not self._is_draining:
+                self._late[tries] = self._loop.call_later(pause, try_again)
+
+        def try_again() -> None:
+            del self._late[tries]
+            self._try(effect, tries)
+
+        self._transport.submit(effect, arrived)
+
+    async def drain(self) -> None:
+        """Wait until everything was asked for once, and try nothing again."""
+        self._is_draining = True
+        try:
+            while self._late:
+                self._late.popitem()[1].cancel()
+            if self._asked:
+                await asyncio.wait(set(self._asked))
+        finally:
+            self._is_draining = False

@@ -1,0 +1,141 @@
+"""Invalidations and pings of an event loop: asked outside of any flow, with deadlines of their own."""
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Coroutine
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from typing import Any, TypeVar
+
+from strawberry_response_cache.core._errors import CacheStoreError
+from strawberry_response_cache.core._queue import InvalidationQueue
+from strawberry_response_cache.core.drivers.driving import (
+    OWN_LAG,
+    REPLAY_INTERVAL,
+    DriverSettings,
+    Tries,
+    log_owed,
+    set_once,
+    will_never_do,
+)
+from strawberry_response_cache.core.protocol import Effect, Unavailable, failure
+from strawberry_response_cache.core.redis.async_transport import AsyncTransport
+
+R = TypeVar("R")
+
+logger = logging.getLogger("strawberry_response_cache")
+
+
+class AsyncInvalidation:
+    """Sees that invalidations are done, or known to have failed.
+
+    Args:
+        transport: Where effects go.
+        settings: The numbers to decide by.
+    """
+
+    def __init__(self, transport: AsyncTransport, settings: DriverSettings) -> None:
+        self._transport = transport
+        self._settings = settings
+        self._trying: set[asyncio.Task[Any]] = set()
+        self._replaying: asyncio.Task[None] | None = None
+        self._queue: InvalidationQueue | None = None
+        self._latest: Unavailable | None = None
+
+    async def hold(self, invalidate: Coroutine[Any, Any, None]) -> None:
+        """See a whole invalidation to its end, also if the caller is cancelled; its failure is logged then."""
+        task = asyncio.get_running_loop().create_task(invalidate)
+        self._trying.add(task)
+        task.add_done_callback(self._trying.discard)
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.add_done_callback(self._log_failure)
+            raise
+
+    def _log_failure(self, task: "asyncio.Task[None]") -> None:
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        fault, server = failure(error), self._settings.server
+        if isinstance(error, CacheStoreError):  # what raised it is logged already, with advice
+            fault = replace(fault, error_type=error.error_type)
+        logger.error(
+            "An invalidation on Redis at %s failed after its caller was cancelled (%s); what it was "
+            "to invalidate can be read until its ttl and stale window end.",
+            server,
+            fault.error_name,
+            extra={
+                "response_cache.name": self._settings.name,
+                "server.address": server,
+                "error.type": fault.error_type,
+            },
+        )
+
+    async def invalidate(self, effect: Effect[Unavailable | None]) -> Unavailable | None:
+        """Try one effect of an invalidation until it is done or its deadline ends."""
+        tries = Tries(self._settings.invalidate_deadline)
+        while True:
+            result = await self.perform(effect, tries.left)
+            if result is None or will_never_do(result) or (pause := tries.pause()) is None:
+                return result
+            await asyncio.sleep(pause)
+
+    async def perform(self, effect: Effect[R], deadline: float | None = None) -> R:
+        """Ask the store once, with a deadline of its own, and wait for the answer no longer.
+
+        Args:
+            effect: What to ask.
+            deadline: Seconds, connecting included; None for that of an invalidation.
+        """
+        seconds = self._settings.invalidate_deadline if deadline is None else deadline
+        try:
+            async with asyncio.timeout(seconds + OWN_LAG):
+                result = await self._ask(effect, seconds)
+        except TimeoutError as error:
+            result = effect.unavailable(error)
+        if isinstance(result, Unavailable):
+            self._settings.on_failure(result)
+            self._latest = result
+        return result
+
+    async def _ask(self, effect: Effect[R], deadline: float | None = None) -> R:
+        answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self._transport.submit(effect, partial(set_once, answer), deadline=deadline)
+        return await answer
+
+    async def replay(self, queue: InvalidationQueue) -> bool:
+        """Try once what is owed; return whether nothing is owed any more."""
+        with closing(queue.replay()) as steps:
+            result: Unavailable | None = None
+            while True:
+                try:
+                    effect = steps.send(result)
+                except StopIteration as end:
+                    return bool(end.value)
+                result = await self._ask(effect)
+                if result is not None and result.asked:
+                    self._latest = result
+
+    def keep_replaying(self, queue: InvalidationQueue) -> None:
+        """Try again and again, beside everything else, until nothing is owed."""
+        if self._replaying is None or self._replaying.done():
+            self._queue = queue
+            self._replaying = asyncio.get_running_loop().create_task(
+                self._keep_replaying(queue), context=contextvars.Context()
+            )
+
+    async def _keep_replaying(self, queue: InvalidationQueue) -> None:
+        while not await self.replay(queue):  # noqa: ASYNC110 - a server tells nobody that it is back
+            await asyncio.sleep(REPLAY_INTERVAL)
+
+    async def drain(self) -> None:
+        """Wait for the invalidations that are being tried, replay what is owed once more, and no longer."""
+        if self._trying:
+            await asyncio.wait(set(self._trying))
+        if self._replaying is not None and not self._replaying.done():
+            self._replaying.cancel()
+            await asyncio.wait({self._replaying})
+            if self._queue is not None and not await self.replay(self._queue):
+                log_owed(self._settings, self._latest)

@@ -1,0 +1,65 @@
+"""What an event loop hears from others: that something was invalidated, that a lease has ended."""
+
+import asyncio
+import time
+
+from strawberry_response_cache.core.drivers.driving import DriverSettings, listening, new_memory
+from strawberry_response_cache.core.redis.async_backplane import AsyncBackplane
+from strawberry_response_cache.core.redis.async_transport import AsyncTransport
+
+
+class AsyncNews:
+    """Wakes those who wait for leases, and keeps local memory right.
+
+    Args:
+        transport: Whose servers to listen to.
+        settings: The numbers to decide by.
+
+    Attributes:
+        memory: The local memory of the event loop, if it is on.
+    """
+
+    def __init__(self, transport: AsyncTransport, settings: DriverSettings) -> None:
+        self._sleepers: dict[str, list[asyncio.Future[None]]] = {}
+        self.memory = new_memory(settings, self._is_trusted)
+        self._backplane = AsyncBackplane(
+            transport.sources, listening(settings, self.memory, self.wake)
+        )
+        if self.memory is not None:
+            self._backplane.start()
+
+    async def sleep(self, seconds: float, lease_key: str) -> float:
+        """Wait until a lease is said to have ended, but no longer than this; return how long."""
+        self._backplane.start()
+        loop = asyncio.get_running_loop()
+        sleeper: asyncio.Future[None] = loop.create_future()
+        self._sleepers.setdefault(lease_key, []).append(sleeper)
+        began = time.monotonic()
+        timer = loop.call_later(seconds, self.wake, lease_key)
+        try:
+            await sleeper
+        finally:
+            timer.cancel()
+            sleepers = self._sleepers.get(lease_key)
+            if sleepers is not None and sleeper in sleepers:
+                sleepers.remove(sleeper)
+                if not sleepers:
+                    del self._sleepers[lease_key]
+        return time.monotonic() - began
+
+    async def aclose(self) -> None:
+        """Listen no longer."""
+        await self._backplane.aclose()
+
+    async def retire(self) -> None:
+        """Listen never again: whoever still waits looks from time to time."""
+        await self._backplane.retire()
+
+    def wake(self, lease_key: str) -> None:
+        """Let those look again who wait for a lease."""
+        for sleeper in self._sleepers.pop(lease_key, ()):
+            if not sleeper.done():
+                sleeper.set_result(None)
+
+    def _is_trusted(self) -> bool:
+        return self._backplane.is_live()

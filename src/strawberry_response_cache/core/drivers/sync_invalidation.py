@@ -1,0 +1,105 @@
+"""Invalidations and pings of the threads: asked outside of any flow, with deadlines of their own."""
+
+import threading
+import time
+from contextlib import closing, suppress
+from typing import TypeVar
+
+from strawberry_response_cache.core._queue import InvalidationQueue
+from strawberry_response_cache.core.drivers.driving import (
+    REPLAY_INTERVAL,
+    DriverSettings,
+    Tries,
+    log_owed,
+    will_never_do,
+)
+from strawberry_response_cache.core.protocol import Effect, Unavailable
+from strawberry_response_cache.core.redis.sync_transport import SyncTransport
+
+R = TypeVar("R")
+
+
+class SyncInvalidation:
+    """Sees that invalidations are done, or known to have failed; the twin of `AsyncInvalidation`.
+
+    Args:
+        transport: Where effects go.
+        settings: The numbers to decide by.
+    """
+
+    def __init__(self, transport: SyncTransport, settings: DriverSettings) -> None:
+        self._transport = transport
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._replaying: threading.Thread | None = None
+        self._stopping = threading.Event()
+        self._queue: InvalidationQueue | None = None
+        self._latest: Unavailable | None = None
+
+    def invalidate(self, effect: Effect[Unavailable | None]) -> Unavailable | None:
+        """Try an invalidation until it is done or its deadline ends."""
+        tries = Tries(self._settings.invalidate_deadline)
+        while True:
+            result = self.perform(effect, tries.left)
+            if result is None or will_never_do(result) or (pause := tries.pause()) is None:
+                return result
+            time.sleep(pause)
+
+    def perform(self, effect: Effect[R], deadline: float | None = None) -> R:
+        """Ask the store once, with a deadline of its own.
+
+        Args:
+            effect: What to ask.
+            deadline: Seconds for the answer, without connecting; None for that of an invalidation.
+        """
+        seconds = self._settings.invalidate_deadline if deadline is None else deadline
+        result = self._transport.perform(effect, deadline=seconds)
+        if isinstance(result, Unavailable):
+            self._settings.on_failure(result)
+            self._latest = result
+        return result
+
+    def replay(self, queue: InvalidationQueue) -> bool:
+        """Try once what is owed; return whether nothing is owed any more."""
+        with closing(queue.replay()) as steps:
+            result: Unavailable | None = None
+            while True:
+                try:
+                    effect = steps.send(result)
+                except StopIteration as end:
+                    return bool(end.value)
+                result = self._transport.perform(effect)
+                if result is not None and result.asked:
+                    self._latest = result
+
+    def keep_replaying(self, queue: InvalidationQueue) -> None:
+        """Try again and again, beside everything else, until nothing is owed."""
+        with self._lock:
+            if self._replaying is not None and self._replaying.is_alive():
+                return
+            self._stopping.clear()
+            self._queue = queue
+            thread = threading.Thread(
+                target=self._keep_replaying,
+                args=(queue,),
+                name="response-cache-replay",
+                daemon=True,
+            )
+            # Without a thread of its own, each caller that asks for what is owed tries once.
+            with suppress(RuntimeError):
+                thread.start()
+                self._replaying = thread
+
+    def _keep_replaying(self, queue: InvalidationQueue) -> None:
+        while not self._stopping.is_set() and not self.replay(queue):
+            self._stopping.wait(REPLAY_INTERVAL)
+
+    def drain(self) -> None:
+        """Replay what is owed once more, and no longer."""
+        with self._lock:
+            replaying, self._replaying = self._replaying, None
+        if replaying is not None and replaying.is_alive():
+            self._stopping.set()
+            replaying.join()
+            if self._queue is not None and not self.replay(self._queue):
+                log_owed(self._settings, self._latest)

@@ -1,0 +1,75 @@
+"""What the threads hear from others: that something was invalidated, that a lease has ended."""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from strawberry_response_cache.core.drivers.driving import DriverSettings, listening, new_memory
+from strawberry_response_cache.core.redis.sync_backplane import SyncBackplane
+from strawberry_response_cache.core.redis.sync_transport import SyncTransport
+
+
+class SyncNews:
+    """Wakes those who wait for leases, and keeps local memory right; the twin of `AsyncNews`.
+
+    Args:
+        transport: Whose servers to listen to.
+        settings: The numbers to decide by.
+
+    Attributes:
+        memory: The local memory of the threads, if it is on.
+    """
+
+    def __init__(self, transport: SyncTransport, settings: DriverSettings) -> None:
+        self._lock = threading.Lock()
+        self._sleepers: dict[str, list[threading.Event]] = {}
+        self.memory = new_memory(settings, self._is_trusted)
+        self._backplane = SyncBackplane(
+            transport.sources, listening(settings, self.memory, self._wake)
+        )
+        if self.memory is not None:
+            self._backplane.start()
+
+    def sleep(self, seconds: float, lease_key: str) -> float:
+        """Wait until a lease is said to have ended, but no longer than this; return how long."""
+        bell, began = threading.Event(), time.monotonic()
+        with self.ringing(bell, [lease_key]):
+            bell.wait(seconds)
+        return time.monotonic() - began
+
+    @contextmanager
+    def ringing(self, bell: threading.Event, lease_keys: Sequence[str]) -> Iterator[None]:
+        """Ring a bell whenever one of these leases is said to have ended."""
+        if lease_keys:
+            self._backplane.start()
+        with self._lock:
+            for key in lease_keys:
+                self._sleepers.setdefault(key, []).append(bell)
+        try:
+            yield
+        finally:
+            with self._lock:
+                for key in lease_keys:
+                    sleepers = self._sleepers.get(key)
+                    if sleepers is not None and bell in sleepers:
+                        sleepers.remove(bell)
+                        if not sleepers:
+                            del self._sleepers[key]
+
+    def close(self) -> None:
+        """Listen no longer."""
+        self._backplane.close()
+
+    def retire(self) -> None:
+        """Listen never again: whoever still waits looks from time to time."""
+        self._backplane.retire()
+
+    def _wake(self, lease_key: str) -> None:
+        with self._lock:
+            sleepers = self._sleepers.pop(lease_key, [])
+        for sleeper in sleepers:
+            sleeper.set()
+
+    def _is_trusted(self) -> bool:
+        return self._backplane.is_live()

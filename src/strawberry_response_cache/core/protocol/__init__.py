@@ -1,0 +1,69 @@
+"""The port: bytes in, judged entries and leases out. Everything above it is a client of it.
+
+An effect says what to ask of the store; `calls` turns it into commands of one slot and `interpret`
+turns the replies into a judgement. Neither does I/O, so one protocol serves both drivers.
+"""
+
+from strawberry_response_cache.core.protocol.effects import RUN_ID, Call, Effect, Ping
+from strawberry_response_cache.core.protocol.invalidations import Clear, Forget, Invalidate
+from strawberry_response_cache.core.protocol.judgements import (
+    Committed,
+    Fresh,
+    Granted,
+    Held,
+    Judgement,
+    Lease,
+    Moment,
+    Moved,
+    NoLease,
+    NotAskedError,
+    NotSentError,
+    NotYet,
+    Refused,
+    Stale,
+    Stored,
+    Unavailable,
+    Unreadable,
+    failure,
+    for_another,
+)
+from strawberry_response_cache.core.protocol.leases import Commit, Release, Renew
+from strawberry_response_cache.core.protocol.lookups import Lookup, ReadClock
+from strawberry_response_cache.core.protocol.tokens import new_token
+from strawberry_response_cache.core.protocol.troubles import Trouble
+
+__all__ = [
+    "RUN_ID",
+    "Call",
+    "Clear",
+    "Commit",
+    "Committed",
+    "Effect",
+    "Forget",
+    "Fresh",
+    "Granted",
+    "Held",
+    "Invalidate",
+    "Judgement",
+    "Lease",
+    "Lookup",
+    "Moment",
+    "Moved",
+    "NoLease",
+    "NotAskedError",
+    "NotSentError",
+    "NotYet",
+    "Ping",
+    "ReadClock",
+    "Refused",
+    "Release",
+    "Renew",
+    "Stale",
+    "Stored",
+    "Trouble",
+    "Unavailable",
+    "Unreadable",
+    "failure",
+    "for_another",
+    "new_token",
+]

@@ -1,0 +1,57 @@
+"""Invalidating: by tags, one key, or everything of a tenant; never at a cost that grows with the entries."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from strawberry_response_cache.core._keys import EVERYTHING, EntryKeys
+from strawberry_response_cache.core.protocol import scripts
+from strawberry_response_cache.core.protocol.effects import RUN_ID, Call, Housekeeping
+from strawberry_response_cache.core.protocol.tokens import new_token
+
+
+@dataclass(frozen=True, slots=True)
+class Invalidate(Housekeeping):
+    """Invalidate every entry that carries one of the tags; its cost does not depend on their number."""
+
+    tag_table: str
+    channel: str
+    tags: tuple[str, ...]
+    max_tags: int
+
+    def calls(self) -> Sequence[Call]:
+        """One script."""
+        arguments = (new_token(), RUN_ID, self.max_tags, self.channel, *self.tags)
+        return ((scripts.INVALIDATE, (self.tag_table,), arguments),)
+
+
+@dataclass(frozen=True, slots=True)
+class Forget(Housekeeping):
+    """Invalidate one entry and what was made of it, and refuse whatever is being generated for it."""
+
+    keys: EntryKeys
+    max_tags: int
+
+    def calls(self) -> Sequence[Call]:
+        """Three scripts: for the lease, for the entry, and for what carries the entry's own tag.
+
+        The lease goes first: without it, what is being generated cannot commit.
+        """
+        keys, channel = self.keys, self.keys.channel
+        invalidate = Invalidate(keys.tags, channel, (keys.own_tag, *EVERYTHING), self.max_tags)
+        return (
+            (scripts.FORGET, (keys.lease,), (new_token(), channel, "w")),
+            (scripts.FORGET, (keys.entry,), (new_token(), channel, "k")),
+            *invalidate.calls(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Clear(Housekeeping):
+    """Invalidate every entry of a tenant in one slot."""
+
+    tag_table: str
+    channel: str
+
+    def calls(self) -> Sequence[Call]:
+        """One script."""
+        return ((scripts.CLEAR, (self.tag_table,), (new_token(), self.channel)),)

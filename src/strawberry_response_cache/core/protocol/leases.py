@@ -1,0 +1,124 @@
+"""What can be done with a lease: store by it, keep it, give it back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from strawberry_response_cache.core._keys import EntryKeys
+from strawberry_response_cache.core.protocol import scripts
+from strawberry_response_cache.core.protocol.effects import RUN_ID, Call, Effect, Housekeeping
+from strawberry_response_cache.core.protocol.entry import Recording, encode
+from strawberry_response_cache.core.protocol.judgements import (
+    Committed,
+    Lease,
+    NotYet,
+    Refused,
+    Stored,
+    Unavailable,
+    failure,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Commit(Effect[Committed]):
+    """Store a recording, if nothing that bears on it happened since the lease was granted.
+
+    Attributes:
+        keys: The entry's keys.
+        lease: The right to store it.
+        recording: What to store.
+        clock: The lowest clock among the lease and the parts that the value was made of.
+        compress_above: See `encode`.
+        beside: The keys to store under instead, in the same slot; the lease stays for a commit of
+            its own.
+    """
+
+    keys: EntryKeys
+    lease: Lease
+    recording: Recording = field(repr=False)
+    clock: int | None = None
+    compress_above: int | None = None
+    beside: EntryKeys | None = None
+
+    def calls(self) -> Sequence[Call]:
+        """One script: compare, write, release."""
+        recording, lease = self.recording, self.lease
+        clock = lease.clock if self.clock is None else self.clock
+        life = recording.ttl_ms + recording.stale_ms
+        # The token is the write id: a lease stores at most once.
+        entry = encode(
+            recording,
+            write_id=lease.token,
+            epoch=lease.epoch,
+            clock=clock,
+            compress_above=self.compress_above,
+        )
+        arguments = (
+            lease.token,
+            lease.epoch,
+            clock,
+            ",".join(recording.tags),
+            life,
+            life + scripts.TAG_TABLE_LIFE_MS,
+            RUN_ID,
+            self.keys.channel,
+            entry,
+            "drop" if self.beside is None else "keep",
+        )
+        where = self.keys if self.beside is None else self.beside
+        return ((scripts.COMMIT, (where.entry, self.keys.lease, self.keys.tags), arguments),)
+
+    def interpret(self, replies: Sequence[Any]) -> Committed:
+        """Return whether it was stored."""
+        (reply,) = replies
+        if isinstance(reply, Exception):
+            return failure(reply)
+        return Stored() if reply == ["stored"] else Refused()
+
+    def unavailable(self, error: BaseException) -> Committed:
+        """It may or may not have been stored."""
+        return failure(error)
+
+
+@dataclass(frozen=True, slots=True)
+class Renew(Housekeeping):
+    """Extend a lease whose generation is still running."""
+
+    keys: EntryKeys
+    lease: Lease
+    lease_ms: int
+
+    def calls(self) -> Sequence[Call]:
+        """One script, which touches only the caller's own lease."""
+        return ((scripts.RENEW, (self.keys.lease,), (self.lease.token, self.lease_ms)),)
+
+
+@dataclass(frozen=True, slots=True)
+class Release(Effect[Unavailable | NotYet | None]):
+    """Give a lease back without storing.
+
+    Attributes:
+        keys: The entry's keys.
+        lease: The lease.
+        in_doubt: Whether the lookup that asked for it may arrive only after this.
+    """
+
+    keys: EntryKeys
+    lease: Lease
+    in_doubt: bool = False
+
+    def calls(self) -> Sequence[Call]:
+        """One script, which touches only the caller's own lease."""
+        arguments = (self.lease.token, self.keys.channel)
+        return ((scripts.RELEASE, (self.keys.lease,), arguments),)
+
+    def interpret(self, replies: Sequence[Any]) -> Unavailable | NotYet | None:
+        """Return None if that is over."""
+        (reply,) = replies
+        if isinstance(reply, Exception):
+            return failure(reply)
+        return NotYet() if self.in_doubt and reply == ["nothing"] else None
+
+    def unavailable(self, error: BaseException) -> Unavailable | NotYet | None:
+        """Return the failure."""
+        return failure(error)

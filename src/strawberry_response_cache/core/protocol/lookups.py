@@ -1,0 +1,161 @@
+"""Reading: an entry, judged, and the lease where there is none."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from strawberry_response_cache.core._keys import EntryKeys
+from strawberry_response_cache.core.protocol import scripts
+from strawberry_response_cache.core.protocol.effects import RUN_ID, Call, Effect
+from strawberry_response_cache.core.protocol.entry import Entry, UnreadableEntryError, decode
+from strawberry_response_cache.core.protocol.judgements import (
+    Fresh,
+    Granted,
+    Held,
+    Judgement,
+    Lease,
+    Moment,
+    Moved,
+    NoLease,
+    Stale,
+    Unavailable,
+    Unreadable,
+    failure,
+)
+from strawberry_response_cache.core.protocol.tokens import new_token
+from strawberry_response_cache.core.protocol.troubles import Trouble
+
+
+def _judging(
+    keys: tuple[str, str, str], token: str, lease_ms: int, rejected: str = "", draw: float = 0.0
+) -> Call:
+    """Return the call that judges an entry and, if there is none, asks for the lease."""
+    seed = token[::-1]
+    life = scripts.TAG_TABLE_LIFE_MS
+    return (scripts.LOOKUP, keys, (token, lease_ms, seed, life, rejected, RUN_ID, draw))
+
+
+def _is_word(epoch: object) -> bool:
+    """Whether an epoch can stand in the header of an entry; a damaged reply holds anything."""
+    return (
+        isinstance(epoch, str)
+        and bool(epoch)
+        and epoch.isascii()
+        and epoch.isprintable()
+        and " " not in epoch
+    )
+
+
+@dataclass(slots=True)  # not frozen, as each hit makes one; see `Entry`
+class Lookup(Effect[Judgement]):
+    """Read an entry, judged; where there is none, ask for the lease.
+
+    Attributes:
+        keys: The entry's keys.
+        lease_ms: The life of the lease.
+        rejected: The write id of an entry that could not be rebuilt, and is to go.
+        draw: How many times its cost before its end an entry is refreshed early.
+        max_bytes: The largest payload to unpack.
+    """
+
+    keys: EntryKeys
+    lease_ms: int
+    rejected: str = ""
+    token: str = field(default_factory=new_token, repr=False)
+    draw: float = 0.0
+    max_bytes: int | None = None
+
+    def calls(self) -> Sequence[Call]:
+        """A script that judges the entry, and a native GET that fetches it."""
+        keys = (self.keys.entry, self.keys.lease, self.keys.tags)
+        judge = _judging(keys, self.token, self.lease_ms, self.rejected, self.draw)
+        return (judge, ("GET", keys[:1], ()))
+
+    def interpret(self, replies: Sequence[Any]) -> Judgement:
+        """Join the judgement with the bytes; they count only if they are the judged write."""
+        judged, stored = replies
+        if isinstance(judged, Exception):
+            return failure(judged)
+        try:
+            verdict, write_id, remaining, epoch, ticks = judged
+            pttl, clock = int(remaining), int(ticks)
+        except (TypeError, ValueError) as error:
+            return failure(error)
+        match verdict:
+            case "fresh" | "stale" | "refresh":
+                return self._found(verdict, self._entry(stored, write_id, pttl), epoch, clock)
+            case "granted":
+                lease = self._lease(epoch, clock)
+                return lease if isinstance(lease, Unavailable) else Granted(lease)
+            case "held":
+                return Held()
+            case "refused":
+                return NoLease()
+            case _:
+                return Unavailable("unknown_verdict", trouble=Trouble.NONSENSE)
+
+    def _found(
+        self, verdict: str, entry: Entry | Unreadable | Moved, epoch: str, clock: int
+    ) -> Judgement:
+        if not isinstance(entry, Entry):
+            return entry
+        if verdict == "fresh":
+            return Fresh(entry)
+        if verdict == "stale":
+            return Stale(entry, None)
+        lease = self._lease(epoch, clock)
+        return lease if isinstance(lease, Unavailable) else Stale(entry, lease)
+
+    def _lease(self, epoch: str, clock: int) -> Lease | Unavailable:
+        if not _is_word(epoch):
+            return Unavailable("malformed_epoch", trouble=Trouble.NONSENSE)
+        return Lease(self.token, epoch, clock)
+
+    def _entry(self, stored: object, write_id: str, pttl: int) -> Entry | Unreadable | Moved:
+        if not isinstance(stored, bytes):
+            return Moved()
+        try:
+            entry = decode(stored, pttl_ms=pttl, max_bytes=self.max_bytes)
+        except UnreadableEntryError:
+            return Unreadable(write_id)
+        return entry if entry.write_id == write_id else Moved()
+
+    def unavailable(self, error: BaseException) -> Judgement:
+        """Nothing is known of the entry."""
+        return failure(error)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadClock(Effect["Moment | Unavailable | None"]):
+    """Read a tenant's clock in one slot.
+
+    Attributes:
+        tag_table: The slot's.
+        begin: Whether to begin an epoch if there is none.
+    """
+
+    tag_table: str
+    begin: bool = False
+    token: str = field(default_factory=new_token, repr=False)
+
+    def calls(self) -> Sequence[Call]:
+        """A lookup of an entry that never is."""
+        nowhere = f"{self.tag_table}:-"
+        keys = (nowhere, f"{nowhere}:l", self.tag_table)
+        # A lease of a moment, which nobody waits for, begins the epoch.
+        return (_judging(keys, self.token, lease_ms=int(self.begin)),)
+
+    def interpret(self, replies: Sequence[Any]) -> "Moment | Unavailable | None":
+        """Return the moment; None where there is no epoch."""
+        (judged,) = replies
+        if isinstance(judged, Exception):
+            return failure(judged)
+        try:
+            _, _, _, epoch, ticks = judged
+            return None if epoch == "-" else Moment(epoch, int(ticks))
+        except (TypeError, ValueError) as error:
+            return failure(error)
+
+    def unavailable(self, error: BaseException) -> "Moment | Unavailable | None":
+        """Nothing is known of the clock."""
+        return failure(error)

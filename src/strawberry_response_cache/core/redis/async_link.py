@@ -1,0 +1,303 @@
+"""One server, as an event loop sees it: what is asked in one tick is one batch on one connection."""
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
+
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from strawberry_response_cache.core.protocol import Call, failure
+from strawberry_response_cache.core.redis.async_connection import (
+    AsyncConnection,
+    hang_up,
+    taken_over,
+)
+from strawberry_response_cache.core.redis.breaker import Breaker, BreakerOpenError
+from strawberry_response_cache.core.redis.connection_factory import ConnectionFactory
+from strawberry_response_cache.core.redis.link import (
+    LinkSettings,
+    has_errors,
+    has_lost_its_way,
+    not_sent,
+    run_id_of,
+)
+from strawberry_response_cache.core.redis.tasks import started
+from strawberry_response_cache.core.redis.wire import split, unknown_scripts
+
+logger = logging.getLogger("strawberry_response_cache")
+
+_URGENT_BATCHES: Final = 2
+"""Batches of invalidations in flight at once; what comes meanwhile shares the next."""
+
+Then = Callable[[Sequence[Any] | BaseException], None]
+"""Told the replies to one asker's calls, or why there are none. It raises nothing."""
+
+
+@dataclass(eq=False, slots=True)
+class Ask:
+    """What one asker wants of the server.
+
+    Attributes:
+        calls: What to send.
+        then: Told the outcome.
+        deadline: Seconds for an answer of its own, if it has one.
+        is_sent: Whether the server may have heard of it.
+    """
+
+    calls: Sequence[Call] = field(repr=False)
+    then: Then
+    deadline: float = 0.0
+    is_sent: bool = False
+
+
+@dataclass(eq=False, slots=True)
+class _Batch:
+    """What goes out together.
+
+    Attributes:
+        asks: Who is told.
+        deadline: Seconds for an answer.
+        urgent: Whether no breaker turns it away.
+        began: When, for the breaker.
+        is_sent: Whether the server may have heard of it.
+        shares: The replies that each was told.
+        unknown: Whose scripts the server did not know, and are sent once more, by their text.
+    """
+
+    asks: Sequence[Ask]
+    deadline: float
+    urgent: bool
+    began: float = 0.0
+    is_sent: bool = False
+    shares: list[Sequence[Any]] = field(default_factory=list, repr=False)
+    unknown: Sequence[int] = ()
+
+    def calls(self) -> list[Call]:
+        """Return what is to be sent next."""
+        asks = [self.asks[at] for at in self.unknown] if self.unknown else self.asks
+        return [call for ask in asks for call in ask.calls]
+
+    def take(self, replies: Sequence[Any]) -> None:
+        """Take the replies to what was sent."""
+        if not self.unknown:
+            self.shares = split(replies, [ask.calls for ask in self.asks])
+            self.unknown = unknown_scripts(self.shares) if has_errors(replies) else ()
+            return
+        repeated = split(replies, [self.asks[at].calls for at in self.unknown])
+        for at, share in zip(self.unknown, repeated, strict=True):
+            self.shares[at] = share
+        self.unknown = ()
+
+
+class AsyncLink:
+    """The connections of one event loop to one server.
+
+    Args:
+        source: How to open a connection.
+        settings: Deadlines and limits.
+    """
+
+    def __init__(self, source: ConnectionFactory, settings: LinkSettings) -> None:
+        self._source = source
+        self._settings = settings
+        self._breaker = Breaker(
+            failures=settings.breaker_failures, seconds=settings.breaker_seconds
+        )
+        self._learns = settings.detect_restarts and not source.is_fake
+        self._read_deadline = source.deadline(settings.read_deadline)
+        self._idle: list[AsyncConnection] = []
+        self._waiting: list[Ask] = []
+        # A batch is nobody's own: it keeps no request's context variables alive.
+        self._context = contextvars.Context()
+        self._urgent: list[Ask] = []
+        self._urgent_batches = 0
+        self._batches: set[_Batch] = set()
+        self._connecting: set[asyncio.Task[None]] = set()
+        self._flush_is_due = False
+        self._quiet: asyncio.Future[None] | None = None
+        self._is_closed = False
+
+    def ask(self, calls: Sequence[Call], then: Then, *, deadline: float | None = None) -> Ask:
+        """Send calls to the server.
+
+        Args:
+            calls: What to send; it shares a batch with all that is asked in the same tick.
+            then: Told the outcome, exactly once.
+            deadline: Seconds for an answer of its own, apart from the others, which no breaker
+                turns away; None for the read deadline of everyone.
+        """
+        ask = Ask(calls, then, deadline or 0.0)
+        if deadline is not None:
+            self._urgent.append(ask)
+            self._start_urgent()
+        elif self._breaker.turns_away():
+            then(BreakerOpenError())
+        else:
+            self._waiting.append(ask)
+            if (
+                not self._flush_is_due
+                and len(self._batches) - self._urgent_batches < self._settings.max_batches
+            ):
+                self._flush_is_due = True
+                asyncio.get_running_loop().call_soon(self._flush, context=self._context)
+        return ask
+
+    # -- Batches -----------------------------------------------------------------------------------
+
+    def _flush(self) -> None:
+        self._flush_is_due = False
+        asks, self._waiting = self._waiting, []
+        if asks:
+            self._begin(_Batch(asks, self._read_deadline, urgent=False))
+
+    def _start_urgent(self) -> None:
+        if self._urgent and self._urgent_batches < _URGENT_BATCHES:
+            asks, self._urgent = self._urgent, []
+            self._urgent_batches += 1
+            longest = max(ask.deadline for ask in asks)
+            self._begin(_Batch(asks, self._source.deadline(longest), urgent=True))
+
+    def _begin(self, batch: _Batch) -> None:
+        self._batches.add(batch)
+        try:
+            batch.began = self._breaker.admit(urgent=batch.urgent)
+        except BreakerOpenError as error:
+            self._end(batch, error)
+            return
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_open:
+                self._send(batch, connection)
+                return
+        self._send_on_a_new_connection(batch)
+
+    def _send(self, batch: _Batch, connection: AsyncConnection) -> None:
+        batch.is_sent = True
+        for ask in batch.asks:
+            ask.is_sent = True
+        try:
+            connection.exchange(
+                batch.calls(),
+                batch.deadline,
+                partial(self._answered, batch, connection),
+                by_text=bool(batch.unknown),
+            )
+        except Exception as error:  # noqa: BLE001 - whatever it is, those who asked are told
+            connection.close()
+            self._fail(batch, error)
+
+    def _answered(
+        self, batch: _Batch, connection: AsyncConnection, outcome: Sequence[Any] | BaseException
+    ) -> None:
+        """Take what became of an exchange: the replies, a repeat, or the store's failure."""
+        if isinstance(outcome, RedisConnectionError) and connection.is_used:
+            # A server that restarted or dropped an idle connection; every call can be repeated.
+            self._send_on_a_new_connection(batch)
+            return
+        if isinstance(outcome, BaseException):
+            self._fail(batch, outcome)
+            return
+        is_lost = has_errors(outcome) and has_lost_its_way(outcome)
+        if is_lost and connection.is_used:
+            connection.close()
+            self._send_on_a_new_connection(batch)
+            return
+        batch.take(outcome)
+        if batch.unknown:
+            self._send(batch, connection)
+            return
+        connection.is_used = True
+        if is_lost or self._is_closed:
+            connection.close()
+        else:
+            self._idle.append(connection)
+        self._breaker.succeeded()
+        self._end(batch)
+
+    def _fail(self, batch: _Batch, error: BaseException) -> None:
+        """Take note that the server did not answer; whatever it was is the store's failure."""
+        self._breaker.failed(batch.began)
+        # Who waited behind this batch would meet the same server.
+        waiting, self._waiting = self._waiting, []
+        self._end(batch, error)
+        for ask in waiting:
+            self._tell(ask, not_sent(error))
+
+    def _end(self, batch: _Batch, error: BaseException | None = None) -> None:
+        self._batches.discard(batch)
+        if batch.urgent:
+            self._urgent_batches -= 1
+            self._start_urgent()
+        elif self._waiting and not self._flush_is_due:
+            self._flush()
+        if error is None:
+            for ask, share in zip(batch.asks, batch.shares, strict=True):
+                self._tell(ask, share)
+        else:
+            for ask in batch.asks:
+                self._tell(ask, error)
+        if self._quiet is not None and not (self._batches or self._waiting or self._urgent):
+            self._quiet.set_result(None)
+            self._quiet = None
+
+    def _tell(self, ask: Ask, outcome: Sequence[Any] | BaseException) -> None:
+        """Tell one asker; what goes wrong with it is not to concern the others."""
+        try:
+            ask.then(outcome)
+        except Exception as error:  # noqa: BLE001 - observers and log handlers are somebody else's code
+            fault, server = failure(error), self._source.shown
+            logger.error(  # noqa: TRY400 - its text may hold what it was about
+                "Taking an answer of Redis at %s failed (%s), in an observer or a handler of logs.",
+                server,
+                fault.error_name,
+                extra={"server.address": server, "error.type": fault.error_type},
+            )
+
+    # -- Connections -------------------------------------------------------------------------------
+
+    def _send_on_a_new_connection(self, batch: _Batch) -> None:
+        task = started(self._connect_and_send(batch), self._context)
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
+
+    async def _connect_and_send(self, batch: _Batch) -> None:
+        try:
+            connection = await self._connect()
+        except (Exception, asyncio.CancelledError) as error:
+            # redis-py raises many things on a server that is gone, slow or talks nonsense. The
+            # error goes on to be judged and logged by its type, and never becomes the request's.
+            self._fail(batch, error if batch.is_sent else not_sent(error))
+            if isinstance(error, asyncio.CancelledError):
+                raise
+        else:
+            self._send(batch, connection)
+
+    async def _connect(self) -> AsyncConnection:
+        """Open a connection and learn which run of the server it leads to."""
+        deadline = self._source.deadline(self._settings.connect_deadline)
+        raw = self._source.open(asynchronous=True, timeout=None, connect_timeout=deadline)
+        run_id = ""
+        try:
+            async with asyncio.timeout(deadline):
+                await raw.connect()
+                if self._learns:
+                    await raw.send_command("INFO", "server", check_health=False)
+                    run_id = run_id_of(await raw.read_response())
+        except BaseException:
+            await hang_up(raw)
+            raise
+        return taken_over(raw, run_id, self._context)
+
+    async def aclose(self) -> None:
+        """Let the batches in flight end, then disconnect, and keep no connection any more."""
+        self._is_closed = True
+        while self._waiting or self._urgent or self._batches:
+            if self._quiet is None:
+                self._quiet = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._quiet)
+        while self._idle:
+            await self._idle.pop().aclose()

@@ -1,0 +1,238 @@
+"""Effects to their servers and back, for one event loop: one server, or the nodes of a cluster."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final, Protocol, TypeVar
+
+from redis.exceptions import ClusterDownError
+
+from strawberry_response_cache.core.protocol import Call, Effect
+from strawberry_response_cache.core.redis.async_link import Ask, AsyncLink, Then
+from strawberry_response_cache.core.redis.connection_factory import (
+    ClusterSource,
+    ConnectionFactory,
+)
+from strawberry_response_cache.core.redis.link import LinkSettings
+from strawberry_response_cache.core.redis.routes import (
+    asking,
+    redirect_in,
+    slot_of_calls,
+    without_asking,
+)
+from strawberry_response_cache.core.redis.slots import CLUSTER_SLOTS, Node, SlotMap, candidates
+
+R = TypeVar("R")
+
+_LEARN_INTERVAL: Final = 0.1
+"""Seconds between two looks at a cluster's slots, while there is a map to go by."""
+
+
+class AsyncTransport(Protocol):
+    """Where the effects of one event loop go."""
+
+    users: int
+
+    def submit(
+        self, effect: Effect[R], then: Callable[[R], None], *, deadline: float | None = None
+    ) -> Ask | None:
+        """Ask for an effect; what is asked in one tick of the loop shares a round trip.
+
+        Args:
+            effect: What to ask.
+            then: Told once what the replies mean, also if there are none. It raises nothing.
+            deadline: Seconds for an answer, for what must be tried even while the breaker is open;
+                None for the read deadline of everyone.
+
+        Returns:
+            By what it is known whether it was sent; None where that is not known.
+        """
+        ...
+
+    def sources(self) -> Iterable[ConnectionFactory]:
+        """Return how to reach each server in use."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let what is under way end, then disconnect."""
+        ...
+
+
+def _tell(effect: Effect[R], then: Callable[[R], None], outcome: Any) -> None:  # noqa: ANN401 - replies or an error
+    """Say what an outcome means."""
+    if isinstance(outcome, BaseException):
+        then(effect.unavailable(outcome))
+    else:
+        then(effect.interpret(outcome))
+
+
+class AsyncServer:
+    """One server.
+
+    Args:
+        source: How to reach it.
+        settings: Deadlines and limits.
+    """
+
+    def __init__(self, source: ConnectionFactory, settings: LinkSettings) -> None:
+        self._source = source
+        self._link = AsyncLink(source, settings)
+        self.users = 0
+
+    def submit(
+        self, effect: Effect[R], then: Callable[[R], None], *, deadline: float | None = None
+    ) -> Ask | None:
+        """Ask for an effect; see `AsyncTransport`."""
+        return self._link.ask(effect.calls(), partial(_tell, effect, then), deadline=deadline)
+
+    def sources(self) -> Iterable[ConnectionFactory]:
+        """Return how to reach the server."""
+        return (self._source,)
+
+    async def aclose(self) -> None:
+        """Let what is under way end, then disconnect."""
+        await self._link.aclose()
+        for guide in self._source.guides:
+            await guide.aclose()
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Parcel:
+    """Calls on their way to the node of their slot."""
+
+    calls: Sequence[Call] = field(repr=False)
+    slot: int | None
+    then: Then
+    deadline: float | None
+    may_move: bool = True
+
+    def moved(self) -> "_Parcel":
+        return _Parcel(self.calls, self.slot, self.then, self.deadline, may_move=False)
+
+
+class AsyncCluster:
+    """The primaries of a cluster.
+
+    Args:
+        source: How to reach its nodes.
+        settings: Deadlines and limits.
+    """
+
+    def __init__(self, source: ClusterSource, settings: LinkSettings) -> None:
+        self._source = source
+        self._settings = settings
+        self._slots = SlotMap()
+        self._links: dict[Node, AsyncLink] = {}
+        self._unrouted: list[_Parcel] = []
+        self._learning: asyncio.Task[None] | None = None
+        self._learnt_at = float("-inf")
+        self.users = 0
+
+    def submit(
+        self, effect: Effect[R], then: Callable[[R], None], *, deadline: float | None = None
+    ) -> Ask | None:
+        """Ask for an effect; see `AsyncTransport`."""
+        calls = effect.calls()
+        told = partial(_tell, effect, then)
+        return self._send(_Parcel(calls, slot_of_calls(calls), told, deadline))
+
+    def _send(self, parcel: _Parcel) -> Ask | None:
+        if self._slots.is_stale:
+            self._learn_soon()
+        if parcel.slot is None:
+            node = next(iter(self._slots.primaries()), None)
+        else:
+            node = self._slots.node(parcel.slot)
+        if node is None:
+            self._unrouted.append(parcel)
+            self._learn_soon()
+            return None
+        answered = partial(self._answered, parcel, node)
+        return self._link(node).ask(parcel.calls, answered, deadline=parcel.deadline)
+
+    def _answered(
+        self, parcel: _Parcel, node: Node, outcome: Sequence[Any] | BaseException
+    ) -> None:
+        if isinstance(outcome, BaseException):
+            # Its slots may be served by another node by now.
+            self._slots.is_stale = True
+        elif parcel.may_move and (redirect := redirect_in(outcome, node)) is not None:
+            self._slots.is_stale = True
+            if not redirect.once:
+                self._slots.moved(redirect.slot, self._reached(redirect.node))
+                self._send(parcel.moved())
+                return
+            self._link(self._reached(redirect.node)).ask(
+                asking(parcel.calls), partial(_asked, parcel), deadline=parcel.deadline
+            )
+            return
+        parcel.then(outcome)
+
+    def _reached(self, node: Node) -> Node:
+        return self._source.remap(*node)
+
+    def _link(self, node: Node) -> AsyncLink:
+        link = self._links.get(node)
+        if link is None:
+            link = self._links[node] = AsyncLink(self._source.template.at(*node), self._settings)
+        return link
+
+    def _learn_soon(self) -> None:
+        loop = asyncio.get_running_loop()
+        known = bool(self._slots.primaries())
+        if self._learning is None and (
+            not known or loop.time() - self._learnt_at >= _LEARN_INTERVAL
+        ):
+            self._learning = loop.create_task(self._learn())
+
+    async def _learn(self) -> None:
+        """Ask one node after the other for the map, and send what waited for it."""
+        outcome: Sequence[Any] | BaseException = ConnectionError("no node of the cluster answers")
+        try:
+            for node in candidates(self._slots, self._source.seeds):
+                answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+                self._link(node).ask(
+                    (CLUSTER_SLOTS,), answer.set_result, deadline=self._settings.read_deadline
+                )
+                outcome = await asyncio.shield(answer)
+                if isinstance(outcome, BaseException):
+                    continue
+                if isinstance(outcome[0], Exception):  # such as a server that is no cluster
+                    outcome = outcome[0]
+                    continue
+                try:
+                    self._slots.learn(outcome[0], node, self._source.remap)
+                except ValueError as error:
+                    outcome = error
+                    continue
+                break
+        finally:
+            self._learning = None
+            self._learnt_at = asyncio.get_running_loop().time()
+            unrouted, self._unrouted = self._unrouted, []
+            for parcel in unrouted:
+                if isinstance(outcome, BaseException):
+                    parcel.then(outcome)
+                elif parcel.slot is not None and self._slots.node(parcel.slot) is None:
+                    parcel.then(ClusterDownError("no node serves the slot"))
+                else:
+                    self._send(parcel)
+
+    def sources(self) -> Iterable[ConnectionFactory]:
+        """Return how to reach each primary that is known."""
+        return [self._source.template.at(*node) for node in self._slots.primaries()]
+
+    async def aclose(self) -> None:
+        """Let what is under way end, then disconnect."""
+        while self._learning is not None:
+            await asyncio.wait([self._learning])
+        closed: set[AsyncLink] = set()
+        while rest := set(self._links.values()) - closed:  # a redirect may lead to another yet
+            for link in rest:
+                await link.aclose()
+            closed |= rest
+
+
+def _asked(parcel: _Parcel, outcome: Sequence[Any] | BaseException) -> None:
+    parcel.then(outcome if isinstance(outcome, BaseException) else without_asking(outcome))

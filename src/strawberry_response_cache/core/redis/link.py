@@ -1,0 +1,71 @@
+"""What the two kinds of links to a server have in common."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from redis.exceptions import AuthenticationError, ReadOnlyError, ResponseError
+
+from strawberry_response_cache.core.protocol import NotSentError
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSettings:
+    """The numbers that a link decides by; durations in seconds.
+
+    Attributes:
+        read_deadline: For an answer, from the moment of sending.
+        connect_deadline: For a connection, with TLS, authentication and the server's run id.
+        max_batches: Batches in flight at once.
+        detect_restarts: Whether to learn the server's run id.
+        breaker_failures: Failures in a row after which it is not asked any more.
+        breaker_seconds: How long then, until a probe.
+    """
+
+    read_deadline: float
+    connect_deadline: float
+    max_batches: int
+    detect_restarts: bool
+    breaker_failures: int
+    breaker_seconds: float
+
+
+class NoRunIdError(ResponseError):
+    """``INFO server`` tells no run id."""
+
+
+def run_id_of(info: Any) -> str:  # noqa: ANN401 - whatever a server says
+    """Return the run id in a server's answer to ``INFO server``.
+
+    Raises:
+        NoRunIdError: If there is none, since a restart could then bring invalidated data back.
+    """
+    if isinstance(info, bytes):
+        for line in info.splitlines():
+            name, _, value = line.partition(b":")
+            if name == b"run_id" and value:
+                return value.decode("ascii", "replace")
+    raise NoRunIdError
+
+
+def not_sent(error: BaseException) -> NotSentError:
+    """Return the error for what was never sent, since connecting failed with this one."""
+    wrapped = NotSentError()
+    wrapped.__cause__ = error
+    return wrapped
+
+
+def has_errors(replies: Iterable[object]) -> bool:
+    """Whether any of the replies is an error: mostly none is, and nothing more is to be asked."""
+    for reply in replies:  # noqa: SIM110 - each hit asks: `any` with a generator takes thrice as long
+        if isinstance(reply, Exception):
+            return True
+    return False
+
+
+def has_lost_its_way(replies: Iterable[object]) -> bool:
+    """Whether a connection that gave these replies is of no use any more.
+
+    A primary that was demoted, or a login that has ended: connecting again finds the right one.
+    """
+    return any(isinstance(reply, ReadOnlyError | AuthenticationError) for reply in replies)

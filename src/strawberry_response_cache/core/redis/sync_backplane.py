@@ -1,0 +1,126 @@
+"""Hears the news of a cache for threads: a thread of its own with one subscription for each server."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any
+
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from strawberry_response_cache.core.redis.connection_factory import ConnectionFactory
+from strawberry_response_cache.core.redis.subscriber import Heartbeat, Subscription
+
+
+class SyncBackplane:
+    """The subscriptions of all threads of a process.
+
+    Args:
+        sources: Returns how to reach each server in use; they change with a cluster.
+        listening: What to listen to, and who is told.
+    """
+
+    def __init__(
+        self, sources: Callable[[], Iterable[ConnectionFactory]], listening: Subscription
+    ) -> None:
+        self._sources = sources
+        self._listening = listening
+        self._lock = threading.Lock()
+        self._pulses: dict[str, Heartbeat] = {}
+        self._ends: dict[str, threading.Event] = {}
+        self._end: threading.Event | None = None
+        self._is_retired = False
+
+    def start(self) -> None:
+        """Begin to listen, if that has not begun and is not over for good."""
+        if self._end is None:
+            with self._lock:
+                if self._end is None and not self._is_retired:
+                    end = threading.Event()
+                    # Where no thread can be had, nobody is woken early, and local memory stays off.
+                    with suppress(RuntimeError):
+                        self._run(self._keep, end)
+                        self._end = end
+
+    @staticmethod
+    def _run(target: Callable[..., None], *arguments: object) -> None:
+        threading.Thread(
+            target=target, args=arguments, name="response-cache-news", daemon=True
+        ).start()
+
+    def is_live(self) -> bool:
+        """Whether every server in use was heard lately."""
+        pulses = list(self._pulses.values())
+        for pulse in pulses:  # each hit asks: `all` with a generator takes thrice as long
+            if not pulse.is_live():
+                return False
+        return bool(pulses)
+
+    def _keep(self, end: threading.Event) -> None:
+        """Have one subscription for each server in use."""
+        while not end.is_set():
+            sources = {source.place: source for source in self._sources()}
+            for place in self._ends.keys() - sources.keys():
+                self._ends.pop(place).set()
+                del self._pulses[place]
+            for place in sources.keys() - self._ends.keys():
+                pulse = self._pulses[place] = Heartbeat(self._listening, sources[place].shown)
+                self._ends[place] = threading.Event()
+                self._run(self._listen, sources[place], pulse, self._ends[place])
+            end.wait(self._listening.interval)
+        for listener in self._ends.values():
+            listener.set()
+        self._pulses.clear()
+
+    def _listen(self, source: ConnectionFactory, pulse: Heartbeat, end: threading.Event) -> None:
+        while not end.is_set():
+            try:
+                self._subscribe(source, pulse, end)
+            except Exception as error:  # noqa: BLE001 - whatever redis-py raises; it is logged and tried again
+                if not end.is_set():
+                    pulse.ends(error)
+            end.wait(self._listening.interval)
+
+    def _subscribe(self, source: ConnectionFactory, pulse: Heartbeat, end: threading.Event) -> None:
+        settings = self._listening
+        raw = source.open(
+            asynchronous=False, timeout=settings.interval, connect_timeout=settings.connect_deadline
+        )
+        try:
+            raw.connect()
+            raw.send_command("SUBSCRIBE", settings.channel, check_health=False)
+            raw.read_response(disable_decoding=True)
+            pulse.begins()
+            ping_at = time.monotonic()
+            while not end.is_set():
+                if time.monotonic() >= ping_at:
+                    pulse.sends_ping()
+                    raw.send_command("PING", check_health=False)
+                    ping_at = time.monotonic() + settings.interval
+                self._take(raw, pulse)
+        finally:
+            raw.disconnect()
+
+    def _take(self, raw: Any, pulse: Heartbeat) -> None:  # noqa: ANN401 - a connection of redis-py
+        """Take the next message, if one comes within an interval."""
+        # The timeout of the socket would not do: that of fakeredis has none.
+        if not raw.can_read(timeout=self._listening.interval):
+            return
+        try:
+            reply = raw.read_response(disable_decoding=True, disconnect_on_error=False)
+        except RedisTimeoutError:
+            return
+        pulse.takes(reply)
+
+    def close(self) -> None:
+        """Stop listening; the threads end within an interval."""
+        with self._lock:
+            end, self._end = self._end, None
+        if end is not None:
+            end.set()
+
+    def retire(self) -> None:
+        """Stop listening for good."""
+        with self._lock:
+            self._is_retired = True
+        self.close()

@@ -1,0 +1,208 @@
+"""Effects to their servers and back, for threads: one server, or the nodes of a cluster."""
+
+import threading
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol, TypeVar
+
+from redis.exceptions import ClusterDownError
+
+from strawberry_response_cache.core.protocol import Call, Effect
+from strawberry_response_cache.core.redis.connection_factory import (
+    ClusterSource,
+    ConnectionFactory,
+)
+from strawberry_response_cache.core.redis.link import LinkSettings, not_sent
+from strawberry_response_cache.core.redis.routes import (
+    asking,
+    redirect_in,
+    slot_of_calls,
+    without_asking,
+)
+from strawberry_response_cache.core.redis.slots import CLUSTER_SLOTS, Node, SlotMap, candidates
+from strawberry_response_cache.core.redis.sync_link import SyncLink
+from strawberry_response_cache.core.redis.wire import split
+
+R = TypeVar("R")
+
+
+class SyncTransport(Protocol):
+    """Where the effects of threads go."""
+
+    users: int
+
+    def perform(self, effect: Effect[R], *, deadline: float | None = None) -> R:
+        """Perform an effect and return what its replies mean; it never raises.
+
+        Args:
+            effect: What to ask.
+            deadline: Seconds for an answer, for what must be tried even while the breaker is open;
+                None for the read deadline of everyone.
+        """
+        ...
+
+    def perform_all(self, effects: Sequence[Effect[Any]]) -> list[Any]:
+        """Perform effects in one round trip, one to each server; it never raises."""
+        ...
+
+    def sources(self) -> Iterable[ConnectionFactory]:
+        """Return how to reach each server in use."""
+        ...
+
+    def close(self) -> None:
+        """Disconnect."""
+        ...
+
+
+class SyncServer:
+    """One server.
+
+    Args:
+        source: How to reach it.
+        settings: Deadlines and limits.
+    """
+
+    def __init__(self, source: ConnectionFactory, settings: LinkSettings) -> None:
+        self._source = source
+        self._link = SyncLink(source, settings)
+        self.users = 0
+
+    def perform(self, effect: Effect[R], *, deadline: float | None = None) -> R:
+        """Perform an effect; see `SyncTransport`."""
+        try:
+            return effect.interpret(self._link.exchange(effect.calls(), deadline=deadline))
+        except Exception as error:  # noqa: BLE001 - the store's failure, judged and logged by type
+            return effect.unavailable(error)
+
+    def perform_all(self, effects: Sequence[Effect[Any]]) -> list[Any]:
+        """Perform effects in one round trip; see `SyncTransport`."""
+        calls = [effect.calls() for effect in effects]
+        try:
+            shares = split(self._link.exchange([c for share in calls for c in share]), calls)
+            return [each.interpret(share) for each, share in zip(effects, shares, strict=True)]
+        except Exception as error:  # noqa: BLE001 - as in perform
+            return [effect.unavailable(error) for effect in effects]
+
+    def sources(self) -> Iterable[ConnectionFactory]:
+        """Return how to reach the server."""
+        return (self._source,)
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._link.close()
+        for guide in self._source.guides:
+            guide.close()
+
+
+class SyncCluster:
+    """The primaries of a cluster.
+
+    Args:
+        source: How to reach its nodes.
+        settings: Deadlines and limits.
+    """
+
+    def __init__(self, source: ClusterSource, settings: LinkSettings) -> None:
+        self._source = source
+        self._settings = settings
+        self._slots = SlotMap()
+        self._links: dict[Node, SyncLink] = {}
+        self._lock = threading.Lock()
+        # Why no node told the map, when it was last asked for.
+        self._unlearnt: Exception | None = None
+        self.users = 0
+
+    def perform(self, effect: Effect[R], *, deadline: float | None = None) -> R:
+        """Perform an effect; see `SyncTransport`."""
+        try:
+            return effect.interpret(self._exchange(effect.calls(), deadline))
+        except Exception as error:  # noqa: BLE001 - as in SyncServer
+            return effect.unavailable(error)
+
+    def perform_all(self, effects: Sequence[Effect[Any]]) -> list[Any]:
+        """Perform effects in one round trip for each slot; see `SyncTransport`."""
+        results: list[Any] = [None] * len(effects)
+        calls = [effect.calls() for effect in effects]
+        by_slot: dict[int | None, list[int]] = {}
+        for at, share in enumerate(calls):
+            by_slot.setdefault(slot_of_calls(share), []).append(at)
+        for positions in by_slot.values():
+            together = [calls[at] for at in positions]
+            try:
+                replies = self._exchange([c for share in together for c in share], None)
+                for at, share in zip(positions, split(replies, together), strict=True):
+                    results[at] = effects[at].interpret(share)
+            except Exception as error:  # noqa: BLE001 - as in perform
+                for at in positions:
+                    results[at] = effects[at].unavailable(error)
+        return results
+
+    def _exchange(self, calls: Sequence[Call], deadline: float | None) -> Sequence[Any]:
+        node = self._node(slot_of_calls(calls))
+        try:
+            replies = self._link(node).exchange(calls, deadline=deadline)
+        except Exception:
+            # Its slots may be served by another node by now.
+            self._slots.is_stale = True
+            raise
+        redirect = redirect_in(replies, node)
+        if redirect is None:
+            return replies
+        target = self._source.remap(*redirect.node)
+        if redirect.once:
+            self._slots.is_stale = True
+            moved = self._link(target).exchange(asking(calls), deadline=deadline)
+            return without_asking(moved)
+        self._slots.moved(redirect.slot, target)
+        return self._link(target).exchange(calls, deadline=deadline)
+
+    def _node(self, slot: int | None) -> Node:
+        if self._slots.is_stale:
+            self._learn()
+        known = self._slots.primaries()[:1] if slot is None else (self._slots.node(slot),)
+        if not known or known[0] is None:
+            if self._unlearnt is not None:
+                raise not_sent(self._unlearnt)
+            msg = "no node serves the slot"
+            raise ClusterDownError(msg)
+        return known[0]
+
+    def _learn(self) -> None:
+        """Ask one node after the other for the map; without an answer the old one is gone by."""
+        if not self._lock.acquire(blocking=not self._slots.primaries()):
+            return  # another thread is at it
+        try:
+            if not self._slots.is_stale:
+                return
+            for node in candidates(self._slots, self._source.seeds):
+                try:
+                    link = self._link(node)
+                    (reply,) = link.exchange(
+                        (CLUSTER_SLOTS,), deadline=self._settings.read_deadline
+                    )
+                    if isinstance(reply, Exception):  # such as a server that is no cluster
+                        self._unlearnt = reply
+                        continue
+                    self._slots.learn(reply, node, self._source.remap)
+                except Exception as error:  # noqa: BLE001 - the next node is asked; see SyncServer
+                    self._unlearnt = error.with_traceback(None)
+                    continue
+                self._unlearnt = None
+                return
+        finally:
+            self._lock.release()
+
+    def _link(self, node: Node) -> SyncLink:
+        link = self._links.get(node)
+        if link is None:
+            made = SyncLink(self._source.template.at(*node), self._settings)
+            link = self._links.setdefault(node, made)
+        return link
+
+    def sources(self) -> Iterable[ConnectionFactory]:
+        """Return how to reach each primary that is known."""
+        return [self._source.template.at(*node) for node in self._slots.primaries()]
+
+    def close(self) -> None:
+        """Disconnect."""
+        for link in list(self._links.values()):
+            link.close()

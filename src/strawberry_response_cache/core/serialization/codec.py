@@ -1,0 +1,233 @@
+"""Values to JSON and back, so that reading gives what was written, or storing is refused."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from functools import lru_cache
+from typing import Any, Final, cast, get_origin
+
+from pydantic import BaseModel, TypeAdapter
+from pydantic_core import PydanticSerializationError, from_json, to_json
+
+from strawberry_response_cache.core._errors import (
+    CacheConfigurationError,
+    CacheSerializationError,
+)
+from strawberry_response_cache.core.protocol.entry import UnreadableEntryError
+
+_DEEPEST: Final = 200
+_LARGEST_INT_BITS: Final = 14_284
+"""As large as the readers of JSON take: 4,300 digits."""
+_PLAIN: Final = frozenset({bool, type(None)})
+
+
+def find_inexact(value: object) -> str | None:
+    """Return why JSON would not give a value back unchanged, or None if it would.
+
+    Only the exact types count: a tuple comes back as a list, an enum as its value, an int key as a
+    string, and NaN not at all.
+
+    Example:
+        >>> find_inexact({"a": [1, 2.5, None]})
+        >>> find_inexact({"a": (1, 2)})
+        'a tuple'
+    """
+    pending: list[tuple[Iterable[object], int]] = [((value,), -1)]
+    while pending:
+        items, depth = pending.pop()
+        if depth > _DEEPEST:
+            return f"something nested deeper than {_DEEPEST} levels"
+        if type(items) is dict:
+            for key in items:
+                if type(key) is not str:
+                    return f"a dict key of type {type(key).__name__}"
+            items = items.values()
+        for item in items:
+            kind = type(item)
+            if kind is str:
+                continue  # what most things are
+            if kind is list or kind is dict:
+                pending.append((cast("Iterable[object]", item), depth + 1))
+            elif kind not in _PLAIN and (inexact := _inexact_scalar(item)) is not None:
+                return inexact
+    return None
+
+
+def _inexact_scalar(value: object) -> str | None:
+    kind = type(value)
+    if kind is int:
+        is_long = cast("int", value).bit_length() > _LARGEST_INT_BITS
+        return "an int of more than 4,300 digits" if is_long else None
+    if kind is float:
+        is_number = math.isfinite(cast("float", value))
+        return None if is_number else "a float that is NaN or infinite"
+    article = "an" if kind.__name__[0].lower() in "aeiou" else "a"
+    return f"{article} {kind.__name__}"
+
+
+class ExactJson:
+    """The codec of values that are JSON already; anything else is refused."""
+
+    def encode(self, value: object) -> bytes:
+        """Return the value as JSON.
+
+        Raises:
+            CacheSerializationError: If reading would give something else back.
+        """
+        if (inexact := find_inexact(value)) is not None:
+            msg = (
+                f"The value holds {inexact}, which JSON does not give back unchanged. "
+                "Name its type, as in remember(..., as_type=list[Account]), or return plain JSON."
+            )
+            raise CacheSerializationError(msg)
+        return dump(value)
+
+    def decode(self, payload: bytes) -> object:
+        """Return the value.
+
+        Raises:
+            UnreadableEntryError: If the payload is not JSON.
+        """
+        try:
+            return from_json(payload, cache_strings="keys")
+        except ValueError:
+            raise UnreadableEntryError from None
+
+
+class TypedJson:
+    """The codec of values whose type is named.
+
+    Args:
+        as_type: Anything that pydantic's ``TypeAdapter`` takes.
+
+    Raises:
+        CacheConfigurationError: If pydantic cannot serialise such a type.
+    """
+
+    def __init__(self, as_type: object) -> None:
+        try:
+            self._adapter: TypeAdapter[Any] = TypeAdapter(cast("Any", as_type))
+            self._adapter.rebuild(raise_errors=True)  # resolve names now, not at the first value
+        except Exception as error:  # noqa: BLE001 - of many kinds, and of the user's own code
+            # A value that was passed instead of a type is not shown, nor is what pydantic says of it.
+            is_type = isinstance(as_type, type) or get_origin(as_type) is not None
+            named = (
+                as_type.__qualname__ if isinstance(as_type, type) else f"a {type(as_type).__name__}"
+            )
+            msg = (
+                f"as_type is {named}, which pydantic cannot serialise ({type(error).__name__}); "
+                "use a model, a dataclass, a TypedDict, or a type made of such."
+            )
+            raise CacheConfigurationError(msg) from (error if is_type else None)
+
+    def encode(self, value: object) -> bytes:
+        """Return the value as JSON.
+
+        Raises:
+            CacheSerializationError: If it is not of the named type.
+        """
+        if isinstance(value, Iterator):
+            msg = (
+                f"The generator returned a {type(value).__qualname__}, which can be read only once. "
+                "Return a list."
+            )
+            raise CacheSerializationError(msg)
+        try:
+            # By field names: aliases may differ between reading and writing.
+            payload = self._adapter.dump_json(
+                value, warnings="error", by_alias=False, round_trip=True
+            )
+            restored = self._validate(payload)
+            plain = self._adapter.dump_python(value, round_trip=True)
+            same = self._adapter.dump_python(restored, round_trip=True) == plain
+            if same and _is_alike(restored, value):
+                return payload
+        except Exception:  # noqa: BLE001, S110 - serializers and validators are the user's own code
+            pass  # Its text can hold the value.
+        msg = (
+            f"The generator returned a {type(value).__qualname__} that as_type does not give back "
+            "unchanged. Return what as_type names, or name another type."
+        )
+        raise CacheSerializationError(msg)
+
+    def decode(self, payload: bytes) -> object:
+        """Return the value.
+
+        Raises:
+            UnreadableEntryError: If the payload does not make the named type, perhaps because it
+                was written by another release.
+        """
+        try:
+            return self._validate(payload)
+        except Exception:  # noqa: BLE001 - validators are the user's own code
+            raise UnreadableEntryError from None
+
+    def _validate(self, payload: bytes) -> object:
+        restored: object = self._adapter.validate_json(payload, by_alias=False, by_name=True)
+        return restored
+
+
+def _is_alike(restored: object, value: object) -> bool:
+    """Whether models and dataclasses, however deep, came back as what they were.
+
+    Two of different types can be dumped alike: a subclass, a member of a union, one with fields that
+    are left out.
+    """
+    if (names := _field_names(value)) is not None:
+        return type(restored) is type(value) and all(
+            _is_alike(getattr(restored, name), getattr(value, name)) for name in names
+        )
+    if isinstance(value, Mapping) and isinstance(restored, Mapping):
+        return value.keys() == restored.keys() and all(
+            _is_alike(restored[key], each) for key, each in value.items()
+        )
+    if isinstance(value, list | tuple) and isinstance(restored, list | tuple):
+        return len(value) == len(restored) and all(map(_is_alike, restored, value))
+    if isinstance(value, bool | Enum):  # equal to plain numbers and texts, and yet none
+        return type(restored) is type(value) and restored == value
+    return type(value).__eq__ is object.__eq__ or restored == value
+
+
+def _field_names(value: object) -> list[str] | None:
+    if isinstance(value, BaseModel):
+        return [*type(value).model_fields, *(value.model_extra or ())]
+    if is_dataclass(value):
+        return [each.name for each in fields(value)]
+    return None
+
+
+def dump(value: object) -> bytes:
+    """Return a value that `find_inexact` passed as JSON.
+
+    Raises:
+        CacheSerializationError: If it holds text that is not Unicode, such as a lone surrogate.
+    """
+    try:
+        return to_json(value)
+    except (PydanticSerializationError, UnicodeEncodeError, RecursionError):
+        msg = "The value holds a string that is not valid Unicode, which JSON cannot hold."
+        raise CacheSerializationError(msg) from None
+
+
+_EXACT: Final = ExactJson()
+
+
+@lru_cache(maxsize=512)
+def _known(as_type: object, _written: str) -> TypedJson:
+    return TypedJson(as_type)
+
+
+def codec_for(as_type: object) -> ExactJson | TypedJson:
+    """Return the codec for a type, or the exact one for None.
+
+    Raises:
+        CacheConfigurationError: If pydantic cannot serialise such a type.
+    """
+    if as_type is None:
+        return _EXACT
+    try:
+        # Unions of the same members are equal in any order, but not to pydantic.
+        return _known(as_type, "" if type(as_type) is type else repr(as_type))
+    except TypeError:  # not hashable, such as Annotated[int, {}]
+        return TypedJson(as_type)

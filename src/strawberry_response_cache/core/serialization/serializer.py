@@ -1,0 +1,54 @@
+"""What a client of the algorithm brings: both directions between its values and bytes."""
+
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from strawberry_response_cache.core._keys import EntryKeys
+from strawberry_response_cache.core._response import CacheDetail
+from strawberry_response_cache.core.protocol.entry import Recording
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class NotStored:
+    """A serializer's answer that a value is not to be stored, and why."""
+
+    detail: CacheDetail
+
+
+@dataclass(frozen=True, slots=True)
+class Diverted:
+    """A serializer's answer that a value belongs under other keys, and what stands under its own.
+
+    Attributes:
+        marker: What to store under the keys that were asked for; joiners get it too.
+        keys: Where the value goes, in the slot of those keys; None for nowhere.
+        recording: The value.
+    """
+
+    marker: Recording
+    keys: EntryKeys | None
+    recording: Recording
+
+
+class Serializer(Protocol[T]):
+    """How values become bytes and come back."""
+
+    def record(self, value: T, metas: AbstractSet[str]) -> Recording | Diverted | NotStored:
+        """Turn a generated value into a recording; what it raises is raised to the caller.
+
+        Args:
+            value: What was generated.
+            metas: The words that the recordings of its parts carry, such as `PRIVATE`.
+        """
+        ...
+
+    def read(self, recording: Recording) -> T:
+        """Rebuild a value.
+
+        Raises:
+            UnreadableEntryError: If these bytes do not make one; the entry is deleted.
+        """
+        ...

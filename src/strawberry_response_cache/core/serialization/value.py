@@ -1,0 +1,189 @@
+"""How `remember` turns a caller's values into recordings and back, and how it runs generators."""
+
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Set as AbstractSet
+from types import CoroutineType
+from typing import Final, Generic, TypeVar, cast
+
+from strawberry_response_cache.core._duration import Duration, milliseconds
+from strawberry_response_cache.core._errors import CacheSerializationError
+from strawberry_response_cache.core._keys import checked_strings, is_function, tag_digests
+from strawberry_response_cache.core._response import CacheDetail
+from strawberry_response_cache.core.protocol.entry import NO_META, PRIVATE, Recording
+from strawberry_response_cache.core.serialization.codec import codec_for
+from strawberry_response_cache.core.serialization.serializer import NotStored
+
+T = TypeVar("T")
+
+logger = logging.getLogger("strawberry_response_cache")
+
+_CACHEABLE: Final = (
+    "cacheable is a plain function of the value that returns True or False, such as "
+    "cacheable=lambda page: page.is_complete."
+)
+
+TAGS_EXAMPLE = '["Book", "Book:42"]'
+
+
+class ValueRecipe(Generic[T]):
+    """The serializer of `remember`; its arguments, checked before anything runs.
+
+    Attributes:
+        ttl_ms: The ttl; None if it is a function of the value.
+    """
+
+    __slots__ = (
+        "_cacheable",
+        "_codec",
+        "_max_bytes",
+        "_stale_ms",
+        "_strict",
+        "_tags",
+        "_ttl",
+        "ttl_ms",
+    )
+
+    def __init__(
+        self,
+        *,
+        ttl: "Duration | Callable[[T], Duration]",
+        stale: Duration,
+        as_type: object,
+        tags: "Iterable[str] | Callable[[T], Iterable[str]]",
+        cacheable: Callable[[T], bool] | None,
+        max_bytes: int,
+        strict: bool,
+    ) -> None:
+        refuse_async("ttl", ttl)
+        refuse_async("tags", tags)
+        self._ttl = ttl
+        self.ttl_ms = None if is_function(ttl) else milliseconds(ttl, "ttl")
+        self._stale_ms = milliseconds(stale, "stale")
+        self._codec = codec_for(as_type)
+        self._tags: Callable[[T], Iterable[str]] | tuple[str, ...]
+        self._tags = tags if is_function(tags) else checked_strings(tags, "tags", TAGS_EXAMPLE)
+        check_cacheable(cacheable)
+        self._cacheable = cacheable
+        self._max_bytes = max_bytes
+        self._strict = strict
+
+    def record(self, value: T, metas: AbstractSet[str] = frozenset()) -> Recording | NotStored:
+        """Apply the rules that need the value, and serialise it."""
+        if not self._may_be_stored(value):
+            return NotStored(CacheDetail.UNCACHEABLE)
+        ttl_ms = self.ttl_ms
+        if ttl_ms is None:
+            ttl_ms = milliseconds(cast("Callable[[T], Duration]", self._ttl)(value), "ttl(value)")
+            if ttl_ms == 0:
+                return NotStored(CacheDetail.TTL_ZERO)
+        try:
+            payload = self._codec.encode(value)
+        except CacheSerializationError as error:
+            if self._strict:
+                raise
+            # Its text is ours, and names types alone.
+            logger.warning(
+                "A value cannot be stored and is returned unstored (%s): %s",
+                type(error).__qualname__,
+                error,
+                extra={"error.type": type(error).__qualname__},
+            )
+            return NotStored(CacheDetail.UNCACHEABLE)
+        if len(payload) > self._max_bytes:
+            return NotStored(CacheDetail.TOO_LARGE)
+        tags = self._tags
+        if callable(tags):
+            tags = checked_strings(tags(value), "tags(value)", TAGS_EXAMPLE)
+        meta = PRIVATE if PRIVATE in metas else NO_META
+        return Recording(payload, ttl_ms, self._stale_ms, tag_digests(tags), meta)
+
+    def _may_be_stored(self, value: T) -> bool:
+        if self._cacheable is None:
+            return True
+        answer: object = self._cacheable(value)
+        if not isinstance(answer, bool) and inspect.isawaitable(answer):
+            if inspect.iscoroutine(answer):
+                answer.close()
+            raise TypeError(_CACHEABLE)
+        return bool(answer)
+
+    def read(self, recording: Recording) -> T:
+        """Rebuild a value."""
+        return cast("T", self._codec.decode(recording.payload))
+
+
+def check_cacheable(cacheable: object) -> None:
+    """See that ``cacheable`` is a plain function, or None.
+
+    Raises:
+        TypeError: If it is not.
+    """
+    if cacheable is not None and (
+        not is_function(cacheable) or inspect.iscoroutinefunction(cacheable)
+    ):
+        raise TypeError(_CACHEABLE)
+
+
+def refuse_async(name: str, function: object) -> None:
+    """See that what is asked for each value is no async function.
+
+    Raises:
+        TypeError: If it is one.
+        CacheConfigurationError: If a lazy object raises when it is evaluated.
+    """
+    if is_function(function) and inspect.iscoroutinefunction(function):
+        msg = (
+            f"{name} is an async function; it is asked after the generation and is a plain one: take "
+            "what it needs from the value."
+        )
+        raise TypeError(msg)
+
+
+def not_callable(generator: object, example: str, name: str = "The generator") -> TypeError:
+    """Return the error for what was passed as a generator and is none, such as a coroutine.
+
+    Args:
+        generator: What the caller passed.
+        example: What to write.
+        name: What the message calls it.
+    """
+    if type(generator) is CoroutineType:
+        generator.close()
+    return TypeError(
+        f"{name} is a {type(generator).__name__}; pass the function itself, without calling "
+        f"it: {example}."
+    )
+
+
+async def awaited(generator: Callable[[], Awaitable[T]]) -> T:
+    """Run an async generator.
+
+    Raises:
+        TypeError: If it is not async.
+    """
+    result = generator()
+    if not inspect.isawaitable(result):
+        msg = (
+            f"The generator of remember() is an async function without arguments that returns the "
+            f"value ('async def', no 'yield'); this one gave {type(result).__name__} without being "
+            f"awaited. For a plain function call remember_sync()."
+        )
+        raise TypeError(msg)
+    return await result
+
+
+def plain(generator: Callable[[], T]) -> T:
+    """Run a plain generator.
+
+    Raises:
+        TypeError: If it is async.
+    """
+    result = generator()
+    if inspect.isawaitable(result):
+        if inspect.iscoroutine(result):
+            result.close()
+        msg = "The generator of remember_sync() is a plain function; for an async one await remember()."
+        raise TypeError(msg)
+    return result
