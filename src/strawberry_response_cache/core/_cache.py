@@ -22,8 +22,8 @@ from strawberry_response_cache.core._keys import EntryKeys, Keyspace
 from strawberry_response_cache.core._local import are_plain, keys_of, local_hit
 from strawberry_response_cache.core._observer import Guarded, Observer, Silence, Subject
 from strawberry_response_cache.core._response import CacheDetail, CachedResponse, CacheStatus
-from strawberry_response_cache.core._runs import Runs
 from strawberry_response_cache.core._settings import CacheSettings
+from strawberry_response_cache.core._tenant import Tenant
 from strawberry_response_cache.core.protocol import Ping
 from strawberry_response_cache.core.serialization.value import (
     ValueRecipe,
@@ -86,7 +86,7 @@ class ResponseCache:
         self._engine = Engine(redis, self._keyspace, chosen, Guarded(_observer_for(telemetry)))
         self._subject = Subject(prefix)
         self._invalidations = Invalidations(self._engine, self._keyspace, self._subject)
-        self._runs = Runs(self._engine, self._keyspace, self._invalidations)
+        self._tenant = Tenant(self._engine, self._keyspace, self._invalidations)
 
     @classmethod
     def from_url(
@@ -171,7 +171,7 @@ class ResponseCache:
         if not callable(generator):
             raise not_callable(generator, "remember(key_parts, ttl, load)")
         if self._engine.has_memory and are_plain(ttl, stale, tags):
-            memory = self._runs.memory()
+            memory = self._tenant.memory()
             if memory is not None and (hit := local_hit(memory, keys, as_type)) is not None:
                 return hit
         serializer = self._serializer(ttl, as_type, stale, tags, cacheable)
@@ -179,7 +179,7 @@ class ResponseCache:
             value = await awaited(generator)
             note_unfit_part(keys)
             return CachedResponse(value, CacheStatus.BYPASS, CacheDetail.TTL_ZERO)
-        return await self._runs.run(
+        return await self._tenant.run(
             keys, serializer, lambda: awaited(generator), self._subject, in_background=background
         )
 
@@ -223,7 +223,7 @@ class ResponseCache:
         if not callable(generator):
             raise not_callable(generator, "remember_sync(key_parts, ttl, load)")
         if self._engine.has_memory and are_plain(ttl, stale, tags):
-            memory = self._runs.memory_sync()
+            memory = self._tenant.memory_sync()
             if memory is not None and (hit := local_hit(memory, keys, as_type)) is not None:
                 return hit
         serializer = self._serializer(ttl, as_type, stale, tags, cacheable)
@@ -231,7 +231,7 @@ class ResponseCache:
             value = plain(generator)
             note_unfit_part(keys)
             return CachedResponse(value, CacheStatus.BYPASS, CacheDetail.TTL_ZERO)
-        return self._runs.run_sync(
+        return self._tenant.run_sync(
             keys, serializer, lambda: plain(generator), self._subject, in_background=background
         )
 
@@ -295,7 +295,7 @@ class ResponseCache:
         if serializer.ttl_ms == 0:
             note_unfit_part(*wanted.entries)
             return wanted.in_order(await wanted.load(load_many, range(len(wanted.entries))))
-        results = await self._runs.run_many(
+        results = await self._tenant.run_many(
             wanted.entries,
             serializer,
             lambda positions: wanted.load(load_many, positions),
@@ -339,7 +339,7 @@ class ResponseCache:
         if serializer.ttl_ms == 0:
             note_unfit_part(*wanted.entries)
             return wanted.in_order(wanted.load_sync(load_many, range(len(wanted.entries))))
-        results = self._runs.run_many_sync(
+        results = self._tenant.run_many_sync(
             wanted.entries,
             serializer,
             lambda positions: wanted.load_sync(load_many, positions),
@@ -475,7 +475,7 @@ class ResponseCache:
         narrowed._engine = self._engine
         narrowed._subject = self._subject
         narrowed._invalidations = Invalidations(self._engine, narrowed._keyspace, self._subject)
-        narrowed._runs = Runs(self._engine, narrowed._keyspace, narrowed._invalidations)
+        narrowed._tenant = Tenant(self._engine, narrowed._keyspace, narrowed._invalidations)
         return narrowed
 
     async def invalidate(self, *tags: str, queued: bool = False) -> None:
@@ -612,3 +612,8 @@ def _observer_for(telemetry: bool | Observer) -> Observer:  # noqa: FBT001 - the
         )
         raise CacheConfigurationError(msg)
     return telemetry
+
+
+def tenant_of(cache: ResponseCache) -> Tenant:
+    """Return a cache's entries, for clients that bring a serializer of their own."""
+    return cache._tenant  # noqa: SLF001 - the one way to it from outside

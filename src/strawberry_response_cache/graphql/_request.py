@@ -14,6 +14,7 @@ from uuid import UUID
 from graphql import OperationDefinitionNode
 
 from strawberry_response_cache.core import CacheConfigurationError, ResponseCache
+from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._keys import checked_tenant, plain_identity, unwrapped
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.graphql._guard import Guard
@@ -62,7 +63,6 @@ class RequestContext:
     Attributes:
         cache_name: The cache's prefix.
         guard: As given.
-        observer: Told of what happens.
         options: As given.
     """
 
@@ -73,7 +73,6 @@ class RequestContext:
         "_was_async",
         "cache_name",
         "guard",
-        "observer",
         "options",
     )
 
@@ -87,8 +86,7 @@ class RequestContext:
         # What each function answered, as it stands in keys; a problem where that was not usable.
         self._answers: dict[str, str | Problem | None] = {}
         self._was_async: set[str] = set()
-        self.cache_name = options.cache._keyspace.prefix  # noqa: SLF001 - a client of the port
-        self.observer = options.cache._engine.observer  # noqa: SLF001 - a client of the port
+        self.cache_name = tenant_of(options.cache).name
 
     def subject(
         self,

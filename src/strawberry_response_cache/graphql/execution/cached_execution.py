@@ -13,6 +13,7 @@ from strawberry_response_cache.core import (
     CacheStatus,
     ResponseCache,
 )
+from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._prefetched import Prefetched
@@ -64,7 +65,7 @@ class CacheRequest:
 
     def private_keys(self, session: str) -> EntryKeys:
         """Return the keys for a session, in the slot of the public ones."""
-        return self.cache._keyspace.keys_beside(self.parts(session), self.keys)  # noqa: SLF001 - a client of the port
+        return tenant_of(self.cache).keys_beside(self.parts(session), self.keys)
 
 
 class CacheResult(NamedTuple):
@@ -102,7 +103,7 @@ async def execute_cached(
             await request.ask_session()
             return attempt.made(await execute(attempt.begin()))
 
-        response = await cache_request.cache._runs.run(  # noqa: SLF001 - a client of the port
+        response = await tenant_of(cache_request.cache).run(
             cache_request.keys,
             attempt.serializer,
             generate,
@@ -139,7 +140,7 @@ def execute_cached_sync(
             at_once(request.ask_session)
             return attempt.made(execute(attempt.begin()))
 
-        response = cache_request.cache._runs.run_sync(  # noqa: SLF001 - a client of the port
+        response = tenant_of(cache_request.cache).run_sync(
             cache_request.keys,
             attempt.serializer,
             generate,
@@ -179,7 +180,7 @@ class _Attempt:
             whole=cache_request.whole,
             private=cache_request.session is not None,
             private_keys=self._private_keys,
-            max_bytes=cache_request.cache._engine.settings.max_entry_bytes,  # noqa: SLF001 - a client of the port
+            max_bytes=tenant_of(cache_request.cache).max_entry_bytes,
         )
 
     def begin(self) -> Recorder:
@@ -231,6 +232,7 @@ class _Attempt:
 
     def _limited_by(self, life: float) -> str | None:
         """Return the field that set a lifetime; None if something shorter did while it was generated."""
-        policy, settings = self._cache_request.policy, self._cache_request.cache._engine.settings  # noqa: SLF001 - a client of the port
-        shortest = (policy.ttl or 0.0) * (1 - settings.jitter) - _ROUNDING
+        policy = self._cache_request.policy
+        jitter = tenant_of(self._cache_request.cache).jitter
+        shortest = (policy.ttl or 0.0) * (1 - jitter) - _ROUNDING
         return policy.limited_by if life >= shortest else None

@@ -17,7 +17,7 @@ from graphql import (
 from graphql.execution import Executor
 from strawberry.types import ExecutionContext
 
-from strawberry_response_cache.core._flights import note_unfit_part
+from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._observer import Concluded
 from strawberry_response_cache.graphql._compat.sync_or_async import is_synchronous
 from strawberry_response_cache.graphql._guard import Execution, Guard, Later
@@ -291,7 +291,7 @@ class Run:
 
         return CacheRequest(
             cache=identity.cache,
-            keys=identity.cache._keyspace.keys(parts(identity.session)),  # noqa: SLF001 - a client of the port
+            keys=tenant_of(identity.cache).keys(parts(identity.session)),
             policy=variant.policy,
             parts=parts,
             session=identity.session,
@@ -329,7 +329,7 @@ class Run:
 
         What it is nested in is not stored: neither its scope nor its tags were recorded.
         """
-        note_unfit_part(self._options.cache._keyspace.keys(()))  # noqa: SLF001 - a client of the port
+        tenant_of(self._options.cache).note_unfit_part()
         self._conclude(Outcome.of(problem))
 
     def _conclude(self, outcome: Outcome) -> None:
@@ -340,7 +340,7 @@ class Run:
                 outcome.reason.value,
                 extra={"response_cache.reason": outcome.reason.value},
             )
-        observer = self._options.cache._engine.observer  # noqa: SLF001 - a client of the port
+        observer = tenant_of(self._options.cache).observer
         observer.concluded(Concluded(outcome.status, outcome.reason))
 
     def as_extension(self) -> dict[str, object] | None:

@@ -12,6 +12,7 @@ from graphql.execution import Executor
 from graphql.pyutils import Path
 from strawberry.schema import Schema
 
+from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._prefetched import Prefetched
 from strawberry_response_cache.graphql._compat.resolving import Resolving
@@ -174,7 +175,7 @@ class CachedField:
 
         return CacheRequest(
             cache=cache,
-            keys=cache._keyspace.keys(parts(who.session)),  # noqa: SLF001 - a client of the port
+            keys=tenant_of(cache).keys(parts(who.session)),
             policy=self.plan.policy,
             parts=parts,
             session=who.session,

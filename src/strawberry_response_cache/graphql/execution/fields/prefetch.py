@@ -15,6 +15,7 @@ from graphql.execution import Executor
 from graphql.pyutils import Path
 
 from strawberry_response_cache.core import ResponseCache
+from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._flights import leading_flights
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._prefetched import Prefetched
@@ -86,7 +87,7 @@ class Prefetch:
         grouped: Any,  # noqa: ANN401 - graphql-core's
     ) -> None:
         keys = [each.keys for each in self._of(parent, source, grouped, None)]
-        await cache._runs.prefetch(self._prefetched, keys, self._subject, first=True)  # noqa: SLF001 - a client of the port
+        await tenant_of(cache).prefetch(self._prefetched, keys, self._subject, first=True)
 
     async def _begin(
         self, look_up: Callable[[], Coroutine[Any, Any, None]], execution: Execution
@@ -164,4 +165,4 @@ class Prefetch:
         if self._cache is None or (len(cache_request) <= 1 and not first):
             return
         keys = list({each.keys.entry: each.keys for each in cache_request}.values())
-        self._cache._runs.prefetch_sync(self._prefetched, keys, self._subject, first=first)  # noqa: SLF001 - a client of the port
+        tenant_of(self._cache).prefetch_sync(self._prefetched, keys, self._subject, first=first)

@@ -1,4 +1,4 @@
-"""Runs of one cache or tenant: any client's serializer through memory, flights and the store.
+"""One tenant: any client's serializer through memory, flights and the store.
 
 `ResponseCache.remember` is one such client; operations and fields of GraphQL are others.
 """
@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from strawberry_response_cache.core._engine import Engine
-from strawberry_response_cache.core._flights import leading
+from strawberry_response_cache.core._flights import leading, note_unfit_part
 from strawberry_response_cache.core._invalidations import Invalidations
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace
 from strawberry_response_cache.core._memory import Memory
@@ -24,19 +24,41 @@ from strawberry_response_cache.core.serialization.serializer import Serializer
 T = TypeVar("T")
 
 
-class Runs:
-    """The runs of one cache or tenant.
+class Tenant:
+    """The entries of one cache or tenant, for clients that bring a serializer of their own.
 
     Args:
         engine: What the cache shares with its tenants.
         keyspace: The keys of the cache or tenant.
-        invalidates: What Redis may still owe it, before which nothing is read.
+        invalidations: What Redis may still owe it, before which nothing is read.
+
+    Attributes:
+        name: The cache's prefix.
+        observer: Told of what happens.
+        jitter: By which share a ttl may be shortened.
+        max_entry_bytes: The largest payload that is stored.
     """
 
-    def __init__(self, engine: Engine, keyspace: Keyspace, invalidates: Invalidations) -> None:
+    def __init__(self, engine: Engine, keyspace: Keyspace, invalidations: Invalidations) -> None:
         self._engine = engine
         self._keyspace = keyspace
-        self._invalidations = invalidates
+        self._invalidations = invalidations
+        self.name = keyspace.prefix
+        self.observer = engine.observer
+        self.jitter = engine.settings.jitter
+        self.max_entry_bytes = engine.settings.max_entry_bytes
+
+    def keys(self, key_parts: Sequence[str]) -> EntryKeys:
+        """Return the keys of the entry that these parts name."""
+        return self._keyspace.keys(key_parts)
+
+    def keys_beside(self, key_parts: Sequence[str], other: EntryKeys) -> EntryKeys:
+        """Return the keys of the entry that these parts name, in the slot of another entry."""
+        return self._keyspace.keys_beside(key_parts, other)
+
+    def note_unfit_part(self) -> None:
+        """Keep what the current code is a part of from being stored."""
+        note_unfit_part(self._keyspace.keys(()))
 
     def memory(self) -> Memory | None:
         """Return the running loop's local memory, where all that it holds may be served as it is."""
