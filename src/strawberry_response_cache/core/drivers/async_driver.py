@@ -32,7 +32,7 @@ from strawberry_response_cache.core._response import CachedResponse
 from strawberry_response_cache.core.drivers.async_housekeeping import AsyncHousekeeping
 from strawberry_response_cache.core.drivers.async_invalidation import AsyncInvalidation
 from strawberry_response_cache.core.drivers.async_lookups import SharedLookups
-from strawberry_response_cache.core.drivers.async_news import AsyncNews
+from strawberry_response_cache.core.drivers.async_pub_sub import AsyncNews
 from strawberry_response_cache.core.drivers.driving import (
     DriverSettings,
     renewals,

@@ -37,7 +37,7 @@ from strawberry_response_cache.core.drivers.driving import (
 )
 from strawberry_response_cache.core.drivers.sync_housekeeping import SyncHousekeeping
 from strawberry_response_cache.core.drivers.sync_invalidation import SyncInvalidation
-from strawberry_response_cache.core.drivers.sync_news import SyncNews
+from strawberry_response_cache.core.drivers.sync_pub_sub import SyncNews
 from strawberry_response_cache.core.protocol import (
     Commit,
     Effect,
