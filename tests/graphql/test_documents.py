@@ -93,10 +93,10 @@ async def test_a_rule_added_for_some_requests_judges_them_and_not_the_others(
         ledger.schema.extensions = tuple(reversed(ledger.schema.extensions))
     query = "{ __schema { description } accounts { id } }"
     for user in ("admin", "alice", "admin", "alice"):
-        result = await ledger.ask(query, user=user)
-        assert bool(result.errors) is (user != "admin"), user
-        sync = ledger.ask_sync(query, user=user)
-        assert bool(sync.errors) is (user != "admin"), user
+        for result in (await ledger.ask(query, user=user), ledger.ask_sync(query, user=user)):
+            assert bool(result.errors) is (user != "admin"), user
+            for error in result.errors or ():
+                assert "introspection" in error.message
 
 
 async def test_a_rule_made_for_one_request_is_asked_every_time_and_dies_with_it(
@@ -149,6 +149,104 @@ async def test_a_rule_that_refuses_refuses_a_known_text_too(
     ledger = make_ledger(ForSome)
     for user, is_refused in (("alice", False), ("mallory", True), ("alice", False)):
         assert bool((await ledger.ask(QUERY, user=user)).errors) is is_refused
+
+
+class Exchange(SchemaExtension):
+    """Exchanges the document of one user, in the phase that the context names."""
+
+    def _exchange(self, phase: str) -> None:
+        context = self.execution_context.context
+        if context["user"] == "mallory" and context["phase"] == phase:
+            self.execution_context.graphql_document = parse(context["instead"])
+
+    def on_parse(self) -> Iterator[None]:
+        yield
+        self._exchange("parsed")
+
+    def on_validate(self) -> Iterator[None]:
+        self._exchange("before validation")
+        yield
+        self._exchange("validated")
+
+    def on_execute(self) -> Iterator[None]:
+        self._exchange("before execution")
+        yield
+
+
+VALID, OTHER, INVALID = "{ unannotated }", "{ accounts { id } }", "{ nothing }"
+
+
+@pytest.mark.parametrize("ours_first", [True, False], ids=["ours first", "ours last"])
+@pytest.mark.parametrize("phase", ["parsed", "before validation", "validated", "before execution"])
+@pytest.mark.parametrize("url", ["memory://"])
+async def test_a_document_that_is_exchanged_once_is_judged_once_and_for_itself(
+    make_ledger: Callable[..., Ledger], phase: str, ours_first: bool
+) -> None:
+    """What was found of it is not found of the text that it stands for, nor the other way round."""
+    for text, instead in ((VALID, OTHER), (VALID, INVALID), (INVALID, VALID)):
+        for users in (("mallory", "alice"), ("alice", "mallory", "alice")):
+            ledger = make_ledger(Exchange)
+            if not ours_first:
+                ledger.schema.extensions = tuple(reversed(ledger.schema.extensions))
+            plain = Ledger(strawberry.Schema(ledger.schema.query, extensions=[Exchange]))
+            for user in (*users, *users):
+                request = {"user": user, "context": {"phase": phase, "instead": instead}}
+                result = await ledger.ask(text, **request)
+                bare = await plain.ask(text, **request)
+                if result.errors:
+                    assert result.data is None
+                    assert user == "mallory" or text == INVALID
+                else:
+                    assert (result.data, bare.errors) == (bare.data, None)
+
+
+@pytest.mark.parametrize("phase", ["parsed", "before validation"])
+@pytest.mark.parametrize("url", ["memory://"])
+async def test_a_document_that_was_exchanged_and_never_executed_vouches_for_no_text(
+    make_ledger: Callable[..., Ledger], phase: str
+) -> None:
+    """What is found at the execution cannot make up for it: it does not come to that."""
+
+    class Stops(Exchange):
+        def on_execute(self) -> Iterator[None]:
+            if self.execution_context.context["user"] == "mallory":
+                raise GraphQLError("no further")
+            yield
+
+    for ours_first in (True, False):
+        ledger = make_ledger(Stops)
+        if not ours_first:
+            ledger.schema.extensions = tuple(reversed(ledger.schema.extensions))
+        for user in ("mallory", "alice", "mallory", "alice"):
+            context = {"phase": phase, "instead": VALID}
+            result = await ledger.ask(INVALID, user=user, context=context)
+            (error,) = result.errors or ()
+            assert result.data is None
+            if user == "alice":
+                assert "Cannot query field 'nothing'" in error.message
+
+
+class Refused(SchemaExtension):
+    """Finds fault with one user's requests by itself, in place of validation."""
+
+    def on_validate(self) -> Iterator[None]:
+        if self.execution_context.context["user"] == "mallory":
+            self.execution_context.pre_execution_errors = [GraphQLError("refused by hand")]
+        yield
+
+
+@pytest.mark.parametrize("ours_first", [True, False], ids=["ours first", "ours last"])
+@pytest.mark.parametrize("url", ["memory://"])
+async def test_what_another_extension_found_wrong_stays_wrong(
+    make_ledger: Callable[..., Ledger], ours_first: bool
+) -> None:
+    ledger = make_ledger(Refused)
+    if not ours_first:
+        ledger.schema.extensions = tuple(reversed(ledger.schema.extensions))
+    for user in ("alice", "mallory", "alice", "mallory"):
+        result = await ledger.ask(QUERY, user=user)
+        messages = [error.message for error in result.errors or ()]
+        assert messages == (["refused by hand"] if user == "mallory" else [])
 
 
 @strawberry.type
