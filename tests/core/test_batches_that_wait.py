@@ -14,6 +14,7 @@ from strawberry_response_cache.core import (
     ResponseCache,
 )
 from strawberry_response_cache.core._flights import Flights
+from strawberry_response_cache.core._port import Release
 from tests.conftest import Eventually
 
 PATIENCE = 60.0
@@ -156,6 +157,47 @@ async def test_an_unserialisable_value_leaves_no_lease_of_the_others(
     with pytest.raises(CacheSerializationError):
         await ask()
     await eventually(lambda: not raw_valkey.keys("*:l:*"))
+
+
+def test_a_batch_of_threads_interrupted_as_it_gives_its_leases_back_leaves_none(
+    valkey_cache: ResponseCache, raw_valkey: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Ctrl-C does, or a worker's own time limit."""
+    transport = valkey_cache._engine.sync_driver().transport
+    perform_all = transport.perform_all
+    keys = [["a"], ["b"]]
+    interrupted = threading.Event()
+
+    def interrupt(effects: Any) -> Any:
+        if not interrupted.is_set() and any(isinstance(each, Release) for each in effects):
+            interrupted.set()
+            raise KeyboardInterrupt
+        return perform_all(effects)
+
+    monkeypatch.setattr(transport, "perform_all", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        valkey_cache.remember_many_sync(keys, 60, lambda _: [LookupError(), LookupError()])
+    assert interrupted.is_set()
+    valkey_cache._engine.sync_driver().drain()
+    assert not raw_valkey.keys("*:l:*")
+    assert len(valkey_cache._engine.sync_driver().flights) == 0
+    assert valkey_cache.remember_many_sync(keys, 60, lambda _: ["x", "y"]) == ["x", "y"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_a_batch_of_threads_interrupted_while_it_loads_leaves_nothing(
+    valkey_cache: ResponseCache, raw_valkey: Any, error: type[BaseException]
+) -> None:
+    def load(_: list[list[str]]) -> list[str]:
+        raise error
+
+    keys = [["a"], ["b"]]
+    with pytest.raises(error):
+        valkey_cache.remember_many_sync(keys, 60, load)
+    valkey_cache._engine.sync_driver().drain()
+    assert not raw_valkey.keys("*:l:*")
+    assert len(valkey_cache._engine.sync_driver().flights) == 0
+    assert valkey_cache.remember_many_sync(keys, 60, lambda _: ["x", "y"]) == ["x", "y"]
 
 
 def test_a_thread_hears_whichever_flight_ends_first(memory_cache: ResponseCache) -> None:

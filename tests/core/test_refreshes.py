@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,13 +19,17 @@ from tests.conftest import Eventually
 
 def make_dear(raw: Any, cache: ResponseCache, parts: list[str], cost_ms: int) -> None:
     """Store an entry again as if it had cost that much."""
-    from strawberry_response_cache.core.protocol.entry import Recording, decode, encode
+    make_dear_at(raw, cache._keyspace.keys(parts).entry, cost_ms)
 
-    key = cache._keyspace.keys(parts).entry
+
+def make_dear_at(raw: Any, key: Any, cost_ms: int) -> None:
+    """Store the entry of a key again as if it had cost that much."""
+    from strawberry_response_cache.core._entry import decode, encode
+
     entry = decode(raw.get(key), pttl_ms=60_000)
-    recording = Recording(entry.recording.payload, 60_000, cost_ms=cost_ms)
+    recording = replace(entry.recording, cost_ms=cost_ms)
     stored = encode(recording, write_id=entry.write_id, epoch=entry.epoch, clock=entry.clock)
-    raw.set(key, stored, px=60_000)
+    raw.set(key, stored, keepttl=True)
 
 
 async def test_what_was_dear_to_make_is_made_again_before_its_end(
@@ -182,6 +187,114 @@ async def test_a_background_refresh_that_fails_is_logged_and_harms_nobody(
     assert "hunter2" not in f"{vars(record)}"
 
 
+@pytest.mark.parametrize("fails", [False, True], ids=["it succeeds", "it fails"])
+async def test_the_room_of_a_refresh_is_free_again_when_it_is_over(
+    new_cache: Callable[..., ResponseCache],
+    url: str,
+    face: Any,
+    raw_of: Callable[..., Any],
+    eventually: Eventually,
+    fails: bool,
+) -> None:
+    cache = new_cache(url, max_background=1)
+    raw, runs = raw_of(cache), 0
+
+    def generate() -> str:
+        nonlocal runs
+        runs += 1
+        if fails:
+            raise LookupError
+        return f"run {runs}"
+
+    for number in (1, 2, 3):
+        parts = [f"key {number}"]
+        await face.remember(cache, parts, 60, lambda: "old", stale=600)
+        make_stale(cache, raw, parts)
+        # The room of the one before is given back a moment after its value is there.
+        refreshed = f"run {number}"
+
+        async def ask(parts: list[str] = parts) -> Any:
+            return await face.remember(cache, parts, 60, generate, stale=600, background=True)
+
+        async with asyncio.timeout(60):
+            while runs < number:
+                assert (await ask()).value in {"old", refreshed}
+                await asyncio.sleep(0.002)
+    assert runs == 3
+
+
+async def test_a_refresh_for_which_no_thread_can_be_had_takes_no_room(
+    new_cache: Callable[..., ResponseCache], url: str, raw_of: Callable[..., Any]
+) -> None:
+    cache = new_cache(url, max_background=1)
+    cache.remember_sync(["a"], 60, lambda: "old", stale=600)
+    make_stale(cache, raw_of(cache), ["a"])
+
+    def ask() -> Any:
+        return cache.remember_sync(["a"], 60, lambda: "new", stale=600, background=True)
+
+    cache._engine.sync_driver()._background.shutdown()  # as where the interpreter ends
+    assert ask().value == "old"
+    cache._engine.sync_driver().drain()
+    async with asyncio.timeout(60):
+        while ask().value == "old":
+            await asyncio.sleep(0.002)
+
+
+async def test_a_refresh_in_the_background_is_no_part_of_what_its_caller_generates(
+    new_cache: Callable[..., ResponseCache], url: str, raw_of: Callable[..., Any]
+) -> None:
+    """What it takes from the cache meanwhile is its own, and not its caller's."""
+    cache = new_cache(url, early_refresh=100)
+    taken, leave = asyncio.Event(), asyncio.Event()
+
+    async def value() -> str:
+        return "value"
+
+    async def refresh() -> str:
+        await cache.remember(["unfit"], 60, value, cacheable=lambda _: False)
+        taken.set()
+        await leave.wait()
+        return "refreshed"
+
+    async def whole() -> str:
+        part = await cache.remember(["part"], 60, refresh, background=True)
+        await taken.wait()
+        return f"made of {part.value}"
+
+    await cache.remember(["part"], 60, value)
+    make_dear(raw_of(cache), cache, ["part"], cost_ms=10**9)
+    response = await cache.remember(["whole"], 60, whole)
+    leave.set()
+    assert (response.value, response.detail) == ("made of value", CacheDetail.GENERATED)
+
+
+def test_a_refresh_of_threads_is_no_part_of_what_its_caller_generates(
+    new_cache: Callable[..., ResponseCache], url: str, raw_of: Callable[..., Any]
+) -> None:
+    cache = new_cache(url, early_refresh=100)
+    taken, leave = threading.Event(), threading.Event()
+
+    def refresh() -> str:
+        cache.remember_sync(["unfit"], 60, lambda: "value", cacheable=lambda _: False)
+        taken.set()
+        assert leave.wait(60)
+        return "refreshed"
+
+    def whole() -> str:
+        part = cache.remember_sync(["part"], 60, refresh, background=True)
+        assert taken.wait(60)
+        return f"made of {part.value}"
+
+    cache.remember_sync(["part"], 60, lambda: "value")
+    make_dear(raw_of(cache), cache, ["part"], cost_ms=10**9)
+    try:
+        response = cache.remember_sync(["whole"], 60, whole)
+    finally:
+        leave.set()
+    assert (response.value, response.detail) == ("made of value", CacheDetail.GENERATED)
+
+
 # -- What cannot be stored ---------------------------------------------------------------------------
 
 
@@ -256,11 +369,14 @@ async def test_large_values_come_back_whole_compressed_or_not(
     assert (size < 2_000) == (compress_above == 0)
 
 
+@pytest.mark.parametrize(
+    "large", ["x" * 10**6, int("1" * 4000)], ids=["a text", "digits, of which fewer are a number too"]
+)
 async def test_what_unpacks_to_more_than_the_bound_is_a_miss_and_goes(
-    new_cache: Callable[..., ResponseCache], url: str, face: Any
+    new_cache: Callable[..., ResponseCache], url: str, face: Any, large: object
 ) -> None:
     generous = new_cache(url, compress_above=0, max_entry_bytes=10**8)
-    await face.remember(generous, ["a"], 60, lambda: "x" * 10**6)
+    await face.remember(generous, ["a"], 60, lambda: large)
     careful = ResponseCache(
         generous._engine.handle,
         prefix="test",

@@ -15,12 +15,15 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from strawberry_response_cache import (
     CacheScope,
+    CacheStoreError,
     ResponseCache,
     ResponseCacheExtension,
     cache_control,
+    restrict_cache,
     telemetry,
 )
 from strawberry_response_cache.telemetry import OpenTelemetry
+from tests.core.test_refreshes import make_dear_at
 
 SECRET = "s3cret-0f-a-user"
 
@@ -220,6 +223,144 @@ async def test_an_operation_says_what_it_is_and_how_it_ended(
         ("third", {telemetry.STATUS: "bypass", telemetry.REASON: "root_without_hint"}),
     ]
     assert SECRET not in "".join(span.to_json() for span in recorder.spans())
+
+
+@strawberry.type
+class Turning:
+    @cache_control(ttl=60)
+    @strawberry.field
+    def draft(self, info: strawberry.Info) -> str:
+        restrict_cache(info, scope=CacheScope.PRIVATE)
+        return str(info.context)
+
+    @cache_control(ttl=600, scope=CacheScope.PRIVATE)
+    @strawberry.field
+    def mine(self, info: strawberry.Info) -> str:
+        return str(info.context)
+
+    @cache_control(ttl=600)
+    @strawberry.field
+    def open(self) -> str:
+        return "open"
+
+    @strawberry.field
+    def plain(self) -> int:
+        return 1
+
+
+def visibilities(recorder: Recorder) -> list[tuple[str, str | None, str | None]]:
+    """What the spans say: the call, of which field, and for whom."""
+    said = [
+        (name, about.get(telemetry.FIELD), about.get(telemetry.VISIBILITY))
+        for name, about in recorder.attributes()
+        if name.startswith(telemetry.NAMESPACE)
+    ]
+    recorder.exporter.clear()
+    return said
+
+
+GET, PUT = telemetry.GET, telemetry.PUT
+
+
+@pytest.mark.parametrize("way", ["execute", "execute_sync"])
+async def test_what_is_kept_for_a_session_is_reported_private(
+    traced: ResponseCache, recorder: Recorder, way: str
+) -> None:
+    extension = ResponseCacheExtension(traced, tenant=None, session=lambda user: user)
+    schema = strawberry.Schema(Turning, extensions=[extension])
+
+    async def ask(query: str, user: str) -> list[tuple[str, str | None, str | None]]:
+        with recorder.tracer.start_as_current_span("request"):
+            if way == "execute":
+                result = await schema.execute(query, context_value=user)
+            else:
+                result = schema.execute_sync(query, context_value=user)
+        assert result.errors is None
+        return visibilities(recorder)
+
+    for query, field in (("{ draft }", None), ("{ plain draft }", "Turning.draft")):
+        await ask(query, "alice")  # it turns PRIVATE while it runs
+        said = await ask(query, "bob")
+        assert (PUT, field, "private") in said
+        assert (PUT, field, "public") not in said
+        assert said[-2:] == [(GET, field, "private"), (PUT, field, "private")]
+        assert (await ask(query, "bob"))[-1] == (GET, field, "private")
+    for query, field in (("{ mine }", None), ("{ plain mine }", "Turning.mine")):
+        said = [each for each in await ask(query, "alice") if each[1] == field]
+        assert said[-2:] == [(GET, field, "private"), (PUT, field, "private")]
+    for query, field in (("{ open }", None), ("{ plain open }", "Turning.open")):
+        said = [each for each in await ask(query, "alice") if each[1] == field]
+        assert said[-2:] == [(GET, field, "public"), (PUT, field, "public")]
+
+
+@pytest.mark.parametrize("synchronous", [False, True], ids=["async", "sync"])
+async def test_a_lookup_that_finds_what_is_to_be_refreshed_early_is_a_hit_and_past_its_end_stale(
+    url: str, recorder: Recorder, raw_of: Any, synchronous: bool
+) -> None:
+    async with ResponseCache.from_url(
+        url,
+        prefix="test",
+        telemetry=OpenTelemetry(tracer_provider=recorder.provider),
+        read_deadline=20,
+        connect_deadline=20,
+        early_refresh=100,
+    ) as cache:
+
+        async def ask() -> None:
+            if synchronous:
+                cache.remember_sync(["a"], 600, lambda: 1, stale=600)
+            else:
+                await cache.remember(["a"], 600, one, stale=600)
+
+        for expected in ("hit", "stale"):
+            await cache.clear()
+            await ask()
+            raw = raw_of(cache)
+            (key,) = raw.keys("*:e:*")
+            make_dear_at(raw, key, cost_ms=10**9)
+            if expected == "stale":
+                raw.pexpire(key, 300_000)
+            recorder.exporter.clear()
+            with recorder.tracer.start_as_current_span("request"):
+                await ask()
+            about = dict(recorder.attributes())
+            assert about[telemetry.GET][telemetry.RESULT] == expected
+            assert telemetry.PUT in about, "it was refreshed"
+
+
+@pytest.mark.parametrize("synchronous", [False, True], ids=["async", "sync"])
+async def test_what_redis_did_not_take_is_a_failed_span(
+    valkey_url: str, raw_valkey: Any, recorder: Recorder, synchronous: bool
+) -> None:
+    async with ResponseCache.from_url(
+        valkey_url,
+        prefix="test",
+        telemetry=OpenTelemetry(tracer_provider=recorder.provider),
+        read_deadline=20,
+        invalidate_deadline=0.05,
+    ) as cache:
+
+        def refuse() -> int:
+            raw_valkey.execute_command("REPLICAOF", "127.0.0.1", "1")
+            return 1
+
+        async def refuse_later() -> int:
+            return refuse()
+
+        try:
+            with recorder.tracer.start_as_current_span("request"):
+                if synchronous:
+                    cache.remember_sync(["a"], 60, refuse)
+                else:
+                    await cache.remember(["a"], 60, refuse_later)
+                with pytest.raises(CacheStoreError):
+                    await cache.invalidate("t")
+        finally:
+            raw_valkey.execute_command("REPLICAOF", "NO", "ONE")
+        said = dict(recorder.attributes())
+        assert telemetry.ERROR_TYPE not in said[telemetry.GET]
+        for name in (telemetry.PUT, telemetry.INVALIDATE):
+            assert said[name][telemetry.ERROR_TYPE] == "redis.exceptions.ReadOnlyError"
 
 
 def test_one_module_imports_opentelemetry_and_only_its_api() -> None:
