@@ -1,0 +1,121 @@
+"""Several guards on one field: each is asked on every request, and no refusal of any is stored."""
+
+from typing import Any
+
+import pytest
+import strawberry
+from strawberry.permission import BasePermission, PermissionExtension
+
+from strawberry_response_cache import CacheScope, ResponseCache, cache_control
+from tests.graphql.both_ways import WAYS, BothWays
+from tests.graphql.ledger import outcome
+
+pytestmark = pytest.mark.parametrize("url", ["memory://"])
+
+
+class _Needs(BasePermission):
+    right = ""
+
+    def has_permission(self, source: Any, info: Any, **_: Any) -> bool:
+        info.context["asked"].append(self.right)
+        return self.right in info.context["rights"]
+
+
+class Reads(_Needs):
+    message = "may not read"
+    right = "read"
+
+
+class Audits(_Needs):
+    message = "may not audit"
+    right = "audit"
+
+
+class Signs(_Needs):
+    message = "may not sign"
+    right = "sign"
+
+
+def guarded(*extensions: PermissionExtension, returns: Any = list[str] | None) -> Any:
+    def resolve(info: strawberry.Info) -> Any:
+        info.context["asked"].append("run")
+        return ["secret"]
+
+    resolve.__annotations__["return"] = returns
+    hint = cache_control(ttl=60, scope=CacheScope.PUBLIC)
+    return hint(strawberry.field(resolver=resolve, extensions=list(extensions)))
+
+
+def loud(*classes: type[BasePermission]) -> PermissionExtension:
+    return PermissionExtension([each() for each in classes])
+
+
+def silent(*classes: type[BasePermission]) -> PermissionExtension:
+    return PermissionExtension([each() for each in classes], fail_silently=True)
+
+
+@strawberry.type
+class Query:
+    @strawberry.field
+    def fresh(self) -> int:
+        return 0
+
+    in_one = guarded(loud(Reads, Audits))
+    in_two = guarded(loud(Reads), loud(Audits))
+    in_three = guarded(loud(Reads), loud(Audits), loud(Signs))
+    silent_first = guarded(silent(Reads), loud(Audits))
+    silent_last = guarded(loud(Reads), silent(Audits))
+    silent_between = guarded(loud(Reads), silent(Audits), loud(Signs))
+
+
+RIGHTS = ("read", "audit", "sign")
+FIELDS = ("inOne", "inTwo", "inThree", "silentFirst", "silentLast", "silentBetween")
+
+
+async def asked(
+    schema: Any, query: str, way: str, rights: tuple[str, ...]
+) -> tuple[Any, list[str], list[str], Any]:
+    """Return data, messages and what was asked and run, and the result."""
+    context: dict[str, Any] = {"rights": rights, "asked": [], "user": "alice"}
+    if way == "execute":
+        result = await schema.execute(query, context_value=context)
+    else:
+        result = schema.execute_sync(query, context_value=context)
+    messages = [error.message for error in result.errors or ()]
+    return result.data, messages, context["asked"], result
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("field", FIELDS)
+async def test_each_of_several_guards_refuses_what_is_stored(
+    cache: ResponseCache, way: str, field: str
+) -> None:
+    """Whoever asked before, and whatever that one was told."""
+    schema = BothWays(Query, cache)
+    query = f"{{ {field} }}"
+    everything = RIGHTS
+    lacking = [tuple(each for each in RIGHTS if each != left) for left in RIGHTS]
+    for rights in (*lacking, everything, *lacking, (), everything):
+        data, messages, _, _ = await asked(schema.schema, query, way, rights)
+        plain, expected, _, _ = await asked(schema.plain, query, way, rights)
+        assert (data, messages) == (plain, expected), rights
+    *_, ran, result = await asked(schema.schema, query, way, everything)
+    assert "run" not in ran
+    assert [each["status"] for each in outcome(result)["fields"]] == ["hit"]
+    plainly = (await asked(schema.plain, query, way, everything))[2]
+    assert sorted(ran) == sorted(each for each in plainly if each != "run"), "each was asked, once"
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("field", ["silentFirst", "silentLast", "silentBetween"])
+async def test_what_a_silent_guard_says_is_stored_for_nobody(
+    cache: ResponseCache, way: str, field: str
+) -> None:
+    schema = BothWays(Query, cache)
+    without = tuple(each for each in RIGHTS if each != ("read" if field == "silentFirst" else "audit"))
+    data, messages, _, _ = await asked(schema.schema, f"{{ {field} }}", way, without)
+    assert not messages
+    assert data in ({field: None}, {field: []})
+    data, messages, ran, _ = await asked(schema.schema, f"{{ {field} }}", way, RIGHTS)
+    assert (data, messages) == ({field: ["secret"]}, [])
+    assert "run" in ran
