@@ -28,7 +28,7 @@ class Crowd:
 
     def __init__(self, cache: ResponseCache, runs: Path) -> None:
         self._cache = cache
-        self._runs = runs
+        self._tenant = runs
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="crowd")
         self._loops = [asyncio.new_event_loop() for _ in range(LOOPS)]
         self._threads = [threading.Thread(target=loop.run_forever) for loop in self._loops]
@@ -77,7 +77,7 @@ class Crowd:
         def generate() -> str:
             for _ in range(EVERYONE):
                 assert begun.acquire(timeout=PATIENCE)
-            with self._runs.open("a") as runs:
+            with self._tenant.open("a") as runs:
                 runs.write(f"{value}\n")
             return value
 

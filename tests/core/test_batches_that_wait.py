@@ -14,7 +14,7 @@ from strawberry_response_cache.core import (
     ResponseCache,
 )
 from strawberry_response_cache.core._flights import Flights
-from strawberry_response_cache.core._port import Release
+from strawberry_response_cache.core.protocol import Release
 from tests.conftest import Eventually
 
 PATIENCE = 60.0

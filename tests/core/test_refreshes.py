@@ -24,7 +24,7 @@ def make_dear(raw: Any, cache: ResponseCache, parts: list[str], cost_ms: int) ->
 
 def make_dear_at(raw: Any, key: Any, cost_ms: int) -> None:
     """Store the entry of a key again as if it had cost that much."""
-    from strawberry_response_cache.core._entry import decode, encode
+    from strawberry_response_cache.core.protocol.entry import decode, encode
 
     entry = decode(raw.get(key), pttl_ms=60_000)
     recording = replace(entry.recording, cost_ms=cost_ms)
@@ -370,7 +370,9 @@ async def test_large_values_come_back_whole_compressed_or_not(
 
 
 @pytest.mark.parametrize(
-    "large", ["x" * 10**6, int("1" * 4000)], ids=["a text", "digits, of which fewer are a number too"]
+    "large",
+    ["x" * 10**6, int("1" * 4000)],
+    ids=["a text", "digits, of which fewer are a number too"],
 )
 async def test_what_unpacks_to_more_than_the_bound_is_a_miss_and_goes(
     new_cache: Callable[..., ResponseCache], url: str, face: Any, large: object

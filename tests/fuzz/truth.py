@@ -36,7 +36,7 @@ class Truth:
         self._threads = threading.Lock()
         self.data = self._cells[_DATA]
         self._floors = _VERSIONS + self.data
-        self._runs = self._floors + self.data
+        self._tenant = self._floors + self.data
 
     @classmethod
     def create(cls, path: Path, *, data: int, keys: int) -> "Truth":
@@ -101,7 +101,7 @@ class Truth:
         Whoever stores has held the lease throughout, so two such runs never overlap.
         """
         with self._alone():
-            first = self._runs + key * 2 * _RUNS_REMEMBERED
+            first = self._tenant + key * 2 * _RUNS_REMEMBERED
             runs = self._cells[first : first + 2 * _RUNS_REMEMBERED]
             starts, ends = runs[0::2].tolist(), runs[1::2].tolist()
             oldest = ends.index(min(ends))

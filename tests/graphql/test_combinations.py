@@ -119,7 +119,7 @@ async def test_answers_are_kept_apart_by_session_and_by_every_varied_value(
 ) -> None:
     """Values may be exchanged between names: what is `a` of one may be `b` of the other."""
     shop = BothWays(Shop, cache)
-    requesters = [
+    requesters: list[dict[str, Any]] = [
         {"user": user, "locale": locale, "currency": currency}
         for user, locale, currency in itertools.product(("a", "b"), ("a", "b"), ("a", "b"))
     ]
@@ -206,11 +206,15 @@ CONDITIONAL = [
     "query ($a: Boolean!, $b: Boolean!) { open CHOICE_ROOT }",
     "query ($a: Boolean!, $b: Boolean!) { ...F } fragment F on People { open CHOICE_ROOT }",
     "query ($a: Boolean!, $b: Boolean!) { open ... on People IF_A { me motto } now IF_B }",
-    "query ($a: Boolean!, $b: Boolean!) { open ...F IF_A now IF_B } "
-    "fragment F on People { me motto }",
+    (
+        "query ($a: Boolean!, $b: Boolean!) { open ...F IF_A now IF_B } "
+        "fragment F on People { me motto }"
+    ),
     "query ($a: Boolean!, $b: Boolean!) { person { name CHOICE } }",
-    "query ($a: Boolean!, $b: Boolean!) { person { name ...F } } "
-    "fragment F on Person { ...G } fragment G on Person { CHOICE }",
+    (
+        "query ($a: Boolean!, $b: Boolean!) { person { name ...F } } "
+        "fragment F on Person { ...G } fragment G on Person { CHOICE }"
+    ),
     "query ($a: Boolean!, $b: Boolean!) { person { name ... IF_A { secret label } now IF_B } }",
     "query ($a: Boolean!, $b: Boolean!) { open person IF_A { secret label } now IF_B }",
     "query ($a: Boolean!, $b: Boolean!) { person { name unannotated IF_A secret IF_B } }",
@@ -448,7 +452,7 @@ async def test_a_restriction_after_a_field_that_was_stored_by_itself_counts(
     """The operation lives for a minute, and `lasting` for longer: it is stored beside it, before."""
     schema = BothWays(Neighbours, cache)
     text = query.replace("RESTRICTED", "restricted" if way == "execute_sync" else "restrictedLater")
-    context = {"say": restriction, "is_stored": lambda: raw.keys("*:e:*")}
+    context: dict[str, Any] = {"say": restriction, "is_stored": lambda: raw.keys("*:e:*")}
     first = await schema.ask(text, way=way, user="alice", **context)
     assert (
         first.data == (await schema.ask_plain(text, form="operation", user="alice", **context)).data
@@ -478,7 +482,7 @@ async def test_what_a_field_restricts_is_of_all_that_holds_it(
     """Three levels: the operation holds a field that holds a field that says PRIVATE."""
     schema = BothWays(Neighbours, cache)
     query = f"{{ one {{ lasting {name} }} }}"
-    context = {"say": SAYS["private"], "is_stored": lambda: raw.keys("*:e:*")}
+    context: dict[str, Any] = {"say": SAYS["private"], "is_stored": lambda: raw.keys("*:e:*")}
     for form in FORMS:
         for user in ("alice", "bob", "alice"):
             result = await schema.ask(query, way=way, form=form, user=user, **context)

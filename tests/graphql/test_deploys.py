@@ -132,10 +132,11 @@ def with_a_default_two_inputs_below(number: int) -> type:
 
 def with_a_member_of_an_enum(number: int) -> type:
     members = {"RED": 0, "BLUE": 1} | ({"NONE": 2} if number else {})
-    colours: Any = strawberry.enum(Enum("Colour", members))  # type: ignore[misc] # they change
+    made: Any = Enum("Colour", members)  # type: ignore[misc] # they change
+    colours: Any = strawberry.enum(made)
 
     def total(colour: Any) -> int:
-        return len(type(colour))
+        return len(list(type(colour)))
 
     total.__annotations__["colour"] = colours
     return release(total)

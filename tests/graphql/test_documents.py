@@ -220,7 +220,8 @@ async def test_a_document_that_was_exchanged_and_never_executed_vouches_for_no_t
         for user in ("mallory", "alice", "mallory", "alice"):
             context = {"phase": phase, "instead": VALID}
             result = await ledger.ask(INVALID, user=user, context=context)
-            (error,) = result.errors or ()
+            assert result.errors is not None
+            (error,) = result.errors
             assert result.data is None
             if user == "alice":
                 assert "Cannot query field 'nothing'" in error.message

@@ -277,7 +277,7 @@ class Inexact:
     @cache_control(ttl=60)
     @strawberry.field
     def pair(self) -> JSON:
-        return (1, 2)  # a hit would be a list
+        return JSON((1, 2))  # a hit would be a list
 
     @cache_control(ttl=60)
     @strawberry.field
@@ -287,7 +287,7 @@ class Inexact:
     @cache_control(ttl=60)
     @strawberry.field
     def amounts(self) -> Amounts:
-        return Amounts(id=strawberry.ID("1"), pair=(1, 2))
+        return Amounts(id=strawberry.ID("1"), pair=JSON((1, 2)))
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,9 @@ async def test_what_a_silent_guard_says_is_stored_for_nobody(
     cache: ResponseCache, way: str, field: str
 ) -> None:
     schema = BothWays(Query, cache)
-    without = tuple(each for each in RIGHTS if each != ("read" if field == "silentFirst" else "audit"))
+    without = tuple(
+        each for each in RIGHTS if each != ("read" if field == "silentFirst" else "audit")
+    )
     data, messages, _, _ = await asked(schema.schema, f"{{ {field} }}", way, without)
     assert not messages
     assert data in ({field: None}, {field: []})

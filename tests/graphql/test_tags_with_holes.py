@@ -75,7 +75,7 @@ async def test_what_has_a_tag_that_cannot_be_filled_is_not_stored(
     cache: ResponseCache, way: str, form: str, query: str, attributes: dict[str, Any]
 ) -> None:
     schema = BothWays(Query, cache)
-    context = {"attributes": attributes, "clock": itertools.count()}
+    context: dict[str, Any] = {"attributes": attributes, "clock": itertools.count()}
     answers = []
     for _ in range(2):
         result = await schema.ask(query, way=way, form=form, **context)
@@ -107,7 +107,7 @@ async def test_what_has_filled_tags_is_reached_by_each_of_them(
     others: list[str],
 ) -> None:
     schema = BothWays(Query, cache)
-    context = {"attributes": attributes, "clock": itertools.count()}
+    context: dict[str, Any] = {"attributes": attributes, "clock": itertools.count()}
 
     async def ask() -> Any:
         return (await schema.ask(query, way=way, form=form, **context)).data
