@@ -136,7 +136,7 @@ def with_a_member_of_an_enum(number: int) -> type:
     colours: Any = strawberry.enum(made)
 
     def total(colour: Any) -> int:
-        return len(list(type(colour)))
+        return len(type(colour).__members__)
 
     total.__annotations__["colour"] = colours
     return release(total)

@@ -210,7 +210,8 @@ async def test_a_document_that_was_exchanged_and_never_executed_vouches_for_no_t
     class Stops(Exchange):
         def on_execute(self) -> Iterator[None]:
             if self.execution_context.context["user"] == "mallory":
-                raise GraphQLError("no further")
+                msg = "no further"
+                raise GraphQLError(msg)
             yield
 
     for ours_first in (True, False):
