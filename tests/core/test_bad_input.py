@@ -276,7 +276,7 @@ async def test_as_type_is_a_type(memory_cache: ResponseCache, face: Any, as_type
 
 def test_an_unknown_setting_is_refused() -> None:
     with pytest.raises(CacheConfigurationError, match="leese: Extra inputs are not permitted"):
-        ResponseCache.from_url("memory://", prefix="test", leese=5)
+        ResponseCache.from_url("memory://", prefix="test", leese=5)  # type: ignore[call-arg] # what is tested
 
 
 @pytest.mark.parametrize("settings", [{"lease": 5}, "lease", 5], ids=repr)

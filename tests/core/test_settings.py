@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from strawberry_response_cache.core import CacheConfigurationError, CacheSettings, ResponseCache
+from strawberry_response_cache.core._settings import SettingsByName
 
 
 def test_the_defaults_are_the_documented_ones() -> None:
@@ -81,3 +82,14 @@ def test_a_cache_takes_settings_by_name() -> None:
         "memory://", prefix="test", telemetry=False, lease=5, max_tags=2000
     ) as cache:
         assert cache._engine.settings == CacheSettings(lease=5, max_tags=2000)
+
+
+def test_the_settings_by_name_are_those_of_the_model() -> None:
+    assert {*SettingsByName.__annotations__} == {*CacheSettings.model_fields}
+
+
+@pytest.mark.parametrize("name", CacheSettings.model_fields)
+def test_every_setting_is_described(name: str) -> None:
+    described = CacheSettings.model_fields[name].description
+    assert described is not None
+    assert described.rstrip().endswith((".", "MB."))

@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, Self, TypeVar, cast, overload
+from typing import Any, Self, TypeVar, Unpack, cast, overload
 from uuid import UUID
 
 from strawberry_response_cache.core._batch_keys import Wanted
@@ -22,7 +22,7 @@ from strawberry_response_cache.core._keys import EntryKeys, Keyspace
 from strawberry_response_cache.core._local import are_plain, keys_of, local_hit
 from strawberry_response_cache.core._observer import Guarded, Observer, Silence, Subject
 from strawberry_response_cache.core._response import CacheDetail, CachedResponse, CacheStatus
-from strawberry_response_cache.core._settings import CacheSettings
+from strawberry_response_cache.core._settings import CacheSettings, SettingsByName
 from strawberry_response_cache.core._tenant import Tenant
 from strawberry_response_cache.core.protocol import Ping
 from strawberry_response_cache.core.serialization.value import (
@@ -90,7 +90,12 @@ class ResponseCache:
 
     @classmethod
     def from_url(
-        cls, url: str, *, prefix: str, telemetry: bool | Observer = True, **settings: object
+        cls,
+        url: str,
+        *,
+        prefix: str,
+        telemetry: bool | Observer = True,
+        **settings: Unpack[SettingsByName],
     ) -> Self:
         """Return a cache for a URL, without connecting.
 

@@ -1,6 +1,6 @@
 """`Cacheable`: a view-model that knows its key, its lifetime and how to make itself."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Generic, TypeVar
 
@@ -12,11 +12,7 @@ from strawberry_response_cache.core._response import CachedResponse
 T = TypeVar("T")
 
 
-def _missing(model: object, example: str) -> CacheConfigurationError:
-    return CacheConfigurationError(f"{type(model).__qualname__} lacks a line such as: {example}")
-
-
-class Cacheable(Generic[T]):
+class Cacheable(ABC, Generic[T]):
     """A base for view-models, also for dataclasses and pydantic models.
 
     A subclass gives ``cache_key_parts()``, ``generate()`` and, as an attribute or a property,
@@ -45,12 +41,10 @@ class Cacheable(Generic[T]):
     @abstractmethod
     def cache_key_parts(self) -> Sequence[str]:
         """Return what identifies the value; see `ResponseCache.remember`."""
-        raise _missing(self, 'def cache_key_parts(self) -> list[str]: return ["/v1/ledger"]')
 
     @abstractmethod
     async def generate(self) -> T:
         """Make the value."""
-        raise _missing(self, "async def generate(self) -> ...: ...")
 
     def as_type(self) -> object:
         """Return the type to rebuild on a hit; None for plain JSON."""
@@ -65,15 +59,15 @@ class Cacheable(Generic[T]):
 
         Raises:
             TypeError: If ``cache`` is no `ResponseCache`, and as `ResponseCache.remember` does.
-            CacheConfigurationError: If the class gives no ttl, key parts or generator, and as
-                `ResponseCache.remember` does.
+            CacheConfigurationError: If the class gives no ttl, and as `ResponseCache.remember` does.
         """
         if not isinstance(cache, ResponseCache):
             kind = type(cache).__name__
             msg = f"into_cached takes a ResponseCache, not a {kind}: ResponseCache.from_url(...)."
             raise TypeError(msg)
         if not hasattr(type(self), "ttl") and "ttl" not in getattr(self, "__dict__", {}):
-            raise _missing(self, "ttl = 30")
+            msg = f"{type(self).__qualname__} lacks a line such as: ttl = 30"
+            raise CacheConfigurationError(msg)
         return await cache.remember(
             self.cache_key_parts(),
             self.ttl,

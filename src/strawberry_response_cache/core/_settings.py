@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from typing import Self
+from typing import Self, TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -10,6 +10,35 @@ from strawberry_response_cache.core._duration import MAX_SECONDS
 from strawberry_response_cache.core._errors import CacheConfigurationError
 
 ENVIRONMENT_PREFIX = "RESPONSE_CACHE_"
+
+
+class SettingsByName(TypedDict, total=False):
+    """The settings as keyword arguments; see `CacheSettings`, where each is explained."""
+
+    lease: float
+    wait_budget: float
+    read_deadline: float
+    connect_deadline: float
+    invalidate_deadline: float
+    max_connections: int
+    breaker_failures: int
+    breaker_seconds: float
+    detect_restarts: bool
+    early_refresh: float
+    jitter: float
+    stale: float
+    strict: bool
+    compress_above: int
+    max_entry_bytes: int
+    max_tags: int
+    max_background: int
+    max_flights: int
+    max_waiting: int
+    max_queued_invalidations: int
+    slots_per_tenant: int
+    local_bytes: int
+    local_ttl: float
+    local_max_lag: float
 
 
 class CacheSettings(BaseModel):
@@ -23,7 +52,9 @@ class CacheSettings(BaseModel):
         10.0
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
     lease: float = Field(default=10.0, ge=0.1, le=3600)
     """How long a crashed process can keep others from generating its key. The holder renews it at a
@@ -111,7 +142,7 @@ class CacheSettings(BaseModel):
     """How long an entry stays in local memory at most; never longer than Redis grants."""
 
     local_max_lag: float = Field(default=1.0, ge=0.1, le=60)
-    """How long local memory is trusted after the server was last heard. The bound for how late a
+    """How long local memory is trusted after the server was last heard. The bound for how late an
     invalidation by another process is seen."""
 
     def __init__(self, **values: object) -> None:
