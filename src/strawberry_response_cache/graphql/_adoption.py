@@ -10,6 +10,7 @@ from strawberry.schema import BaseSchema, Schema
 
 from strawberry_response_cache.core import CacheConfigurationError
 from strawberry_response_cache.core._duration import seconds
+from strawberry_response_cache.graphql._compat.endings import watch_ends
 from strawberry_response_cache.graphql._compat.executor import install
 from strawberry_response_cache.graphql._compat.resolving import watch_guarded_resolvers
 from strawberry_response_cache.graphql._options import Options
@@ -65,6 +66,7 @@ def adopt(
     documents = Documents(may_parse=not may_rewrite(cast("Schema", schema), ours))
     watch_guarded_resolvers(setting.schema, entered=note_guarded, let_through=note_let_through)
     install(schema)
+    watch_ends(schema)
     return Adopted(plans=Plans(setting), documents=documents)
 
 

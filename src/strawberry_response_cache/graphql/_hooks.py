@@ -1,5 +1,6 @@
 """What Strawberry calls for one request: each hook is guarded, and only connects the others."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -36,6 +37,9 @@ class RequestHooks(SchemaExtension):
         self._adopted: Adopted | None = None
         self._preparation: Preparation | None = None
         self._run: Run | None = None
+        self._is_settled = False
+        self._task: asyncio.Task[Any] | None = None
+        self.is_streamed = False
 
     @property
     def execution_context(self) -> ExecutionContext:
@@ -94,46 +98,76 @@ class RequestHooks(SchemaExtension):
         return run
 
     def on_operation(self) -> Iterator[None]:
-        """Invalidate what a mutation changed when it is over, whatever becomes of its answer.
-
-        It is done once more when the answer is made: an extension around this one may commit
-        what the mutation left in a session, and of a stream the answer was made before this.
-        """
+        """Invalidate what a mutation changed if nobody is there to be answered; else see `settle`."""
         try:
             yield
-        finally:
-            if self._run is not None:
-                self._guard.step(self._run.settle_early)
-
-    def get_results(self) -> AwaitableOrValue[dict[str, Any]]:
-        """Invalidate what a mutation changed, and say what the cache did, if the extension is debugged.
-
-        Strawberry asks for this after the teardown of every extension, and before it answers.
-        """
+        except Exception:
+            raise
+        except BaseException:  # such as a cancellation, or a stream that is closed
+            self._settle_early()
+            raise
         if self._run is not None and self._run.is_async:
-            return self._settled(self._run)
+            # The teardown of another extension may still be cancelled.
+            self._task = asyncio.current_task()
+            if self._task is not None:
+                self._task.add_done_callback(self._settle_early)
+
+    def _settle_early(self, _: object = None) -> None:
+        """Invalidate what a mutation changed, beside everything else, unless that has begun."""
+        if self._run is not None and not self._is_settled:
+            self._is_settled = True
+            self._guard.step(self._run.settle_early)
+
+    def is_mutation(self) -> bool:
+        """Whether a mutation is executed."""
+        try:
+            return self._execution_context.operation_type is OperationType.MUTATION
+        except RuntimeError:  # there is no document
+            return False
+
+    async def settle(self) -> None:
+        """Invalidate what a mutation changed, once; after the teardown of every extension."""
+        if self._is_settled:
+            return
+        self._is_settled = True
+        if self._task is not None:
+            self._task.remove_done_callback(self._settle_early)
+        if self._run is not None:
+            await self._guard.step_async(self._run.settle)
+        if self._guard.step(self._is_lost) is not False:
+            context = self._execution_context.context
+            await self._guard.step_async(invalidate_everything, self._options, context, self._guard)
+
+    def settle_sync(self) -> None:
+        """Invalidate what a mutation changed; the twin of `settle`."""
+        if self._is_settled:
+            return
+        self._is_settled = True
         if self._run is not None:
             self._guard.step(self._run.settle_sync)
         if self._guard.step(self._is_lost) is not False:
             context = self._execution_context.context
             self._guard.step(invalidate_everything_sync, self._options, context, self._guard)
+
+    def get_results(self) -> AwaitableOrValue[dict[str, Any]]:
+        """Say what the cache did, if the extension is debugged."""
+        if self._is_settled or self.is_streamed:
+            return self._guard.step(self._said) or {}
+        # The ends of this schema could not be watched.
+        if self._run is not None and self._run.is_async:
+            return self._settled()
+        self.settle_sync()
         return self._guard.step(self._said) or {}
 
-    async def _settled(self, run: Run) -> dict[str, Any]:
-        await self._guard.step_async(run.settle)
-        if self._guard.step(self._is_lost) is not False:
-            context = self._execution_context.context
-            await self._guard.step_async(invalidate_everything, self._options, context, self._guard)
+    async def _settled(self) -> dict[str, Any]:
+        await self.settle()
         return self._guard.step(self._said) or {}
 
     def _is_lost(self) -> bool:
         """Whether a mutation ran of which a fault may have lost what it changed."""
         if self._adopted is not None and not self._guard.is_faulted:
             return False
-        try:
-            return self._execution_context.operation_type is OperationType.MUTATION
-        except RuntimeError:  # nothing was executed
-            return False
+        return self.is_mutation()
 
     def _said(self) -> dict[str, Any]:
         said = None if self._run is None else self._run.as_extension()

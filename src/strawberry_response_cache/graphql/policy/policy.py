@@ -192,8 +192,8 @@ def _guarded(rule: FieldRule, defaults: Defaults, *, is_root: bool) -> Problem |
         return None
     if is_root:
         advice = (
-            f"The permission classes of {rule.coordinate} run on every request, so an operation that "
-            "begins with it is not stored; query it apart from what is to be cached."
+            f"The permission classes of {rule.coordinate} run on every request, so the operation is not "
+            "stored as a whole; its root fields have entries of their own, see 'fields'."
         )
     elif defaults.guarded_is_private:
         return None

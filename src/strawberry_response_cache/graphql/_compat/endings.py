@@ -1,0 +1,113 @@
+"""When a mutation is over: after the teardown of every extension, and before its answer is sent.
+
+Strawberry asks for the results of extensions when every `on_operation` hook has ended, whatever was raised;
+only a stream yields its results inside of that. So what is to be done at the end is done just before
+the results are asked for, and of a stream the last frame of a mutation is held back until then.
+"""
+
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
+from contextvars import ContextVar
+from typing import Any, Final, Protocol, runtime_checkable
+
+from strawberry.extensions.runner import SchemaExtensionsRunner
+from strawberry.schema import BaseSchema, Schema
+from strawberry.types import ExecutionContext
+
+_WATCHED: Final = "_response_cache_ends"
+_NOTHING: Final = object()
+
+
+@runtime_checkable
+class Settling(Protocol):
+    """The part of a request that has something to do at its end; each of its methods may be called again.
+
+    Attributes:
+        is_streamed: Whether results are asked for before the end.
+    """
+
+    is_streamed: bool
+
+    def is_mutation(self) -> bool:
+        """Whether a mutation is executed."""
+        ...
+
+    async def settle(self) -> None:
+        """Do what is to be done at the end; it raises nothing."""
+        ...
+
+    def settle_sync(self) -> None:
+        """Do what is to be done at the end; the twin of `settle`."""
+        ...
+
+
+_streamed: ContextVar["list[Settling] | None"] = ContextVar("settling_of_a_stream", default=None)
+"""Where the request is noted that a stream is made for, in this task."""
+
+
+def watch_ends(schema: BaseSchema) -> None:
+    """Settle each request of a schema at its end."""
+    if not isinstance(schema, Schema) or _WATCHED in vars(schema):
+        return
+    create, stream = schema.create_extensions_runner, schema.stream
+
+    def create_runner(
+        execution_context: ExecutionContext, extensions: list[Any]
+    ) -> SchemaExtensionsRunner:
+        runner = create(execution_context, extensions)
+        settling = [each for each in extensions if isinstance(each, Settling)]
+        if (streamed := _streamed.get()) is not None:
+            streamed.extend(settling)
+        _settle_first(runner, settling)
+        return runner
+
+    async def stream_settled(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - Strawberry's
+        settling: list[Settling] = []
+        token = _streamed.set(settling)
+        try:
+            source: Any = await stream(*arguments, **named)
+        finally:
+            _streamed.reset(token)
+        for each in settling:
+            each.is_streamed = True
+        return _held_back(source, settling) if settling else source
+
+    vars(schema)["create_extensions_runner"] = create_runner
+    vars(schema)["stream"] = stream_settled
+    vars(schema)[_WATCHED] = True
+
+
+def _settle_first(runner: SchemaExtensionsRunner, settling: Iterable[Settling]) -> None:
+    results, results_sync = runner.get_extensions_results, runner.get_extensions_results_sync
+
+    async def settled(ctx: ExecutionContext) -> dict[str, Any]:
+        for each in settling:
+            if not each.is_streamed:
+                await each.settle()
+        return await results(ctx)
+
+    def settled_sync() -> dict[str, Any]:
+        for each in settling:
+            each.settle_sync()
+        return results_sync()
+
+    vars(runner).update(get_extensions_results=settled, get_extensions_results_sync=settled_sync)
+
+
+async def _held_back(
+    source: AsyncGenerator[Any, None], settling: Iterable[Settling]
+) -> AsyncGenerator[Any, None]:
+    """Hand on the frames of a stream; the last one of a mutation waits for its end."""
+    held: object = _NOTHING
+    async with aclosing(source):
+        async for frame in source:
+            if not any(each.is_mutation() for each in settling):
+                yield frame
+                continue
+            if held is not _NOTHING:
+                yield held
+            held = frame
+    for each in settling:
+        await each.settle()
+    if held is not _NOTHING:
+        yield held
