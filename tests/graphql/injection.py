@@ -34,8 +34,10 @@ import strawberry_response_cache
 
 _PACKAGE: Final = str(Path(strawberry_response_cache.__file__).parent)
 _GRAPHQL: Final = str(Path(_PACKAGE, "graphql")) + os.sep
-_TRUSTED: Final = frozenset({"graphql/_guard.py", "graphql/_compat/executor.py"})
-"""What catches the faults, and the executor that hands itself to it."""
+_TRUSTED: Final = frozenset(
+    {"graphql/_guard.py", "graphql/_compat/executor.py", "graphql/_compat/endings.py"}
+)
+"""What catches the faults, and what stands in the place of Strawberry's own and hands itself to it."""
 _CALLERS: Final = ("strawberry.", "graphql.", "tests.graphql.shop")
 """Whose calls are entrances. A fault in an entrance itself is in no guard: it holds the guard, and no more."""
 _ENTRANCES: Final = frozenset(

@@ -7,10 +7,10 @@ from typing import Any
 from strawberry.extensions import SchemaExtension
 from strawberry.schema import BaseSchema
 from strawberry.types import ExecutionContext
-from strawberry.types.graphql import OperationType
 from strawberry.utils.await_maybe import AwaitableOrValue
 
 from strawberry_response_cache.graphql._adoption import Adopted
+from strawberry_response_cache.graphql._compat.endings import runs_mutation
 from strawberry_response_cache.graphql._compat.executor import announced_run
 from strawberry_response_cache.graphql._guard import Guard
 from strawberry_response_cache.graphql._options import Options
@@ -118,13 +118,6 @@ class RequestHooks(SchemaExtension):
             self._is_settled = True
             self._guard.step(self._run.settle_early)
 
-    def is_mutation(self) -> bool:
-        """Whether a mutation is executed."""
-        try:
-            return self._execution_context.operation_type is OperationType.MUTATION
-        except RuntimeError:  # there is no document
-            return False
-
     async def settle(self) -> None:
         """Invalidate what a mutation changed, once; after the teardown of every extension."""
         if self._is_settled:
@@ -149,6 +142,11 @@ class RequestHooks(SchemaExtension):
             context = self._execution_context.context
             self._guard.step(invalidate_everything_sync, self._options, context, self._guard)
 
+    def note_fault(self, error: Exception) -> None:
+        """Count a fault, and invalidate what a mutation changed unless that has begun."""
+        self._guard.note(error)
+        self._settle_early()
+
     def get_results(self) -> AwaitableOrValue[dict[str, Any]]:
         """Say what the cache did, if the extension is debugged."""
         if self._is_settled or self.is_streamed:
@@ -167,7 +165,7 @@ class RequestHooks(SchemaExtension):
         """Whether a mutation ran of which a fault may have lost what it changed."""
         if self._adopted is not None and not self._guard.is_faulted:
             return False
-        return self.is_mutation()
+        return runs_mutation(self._execution_context)
 
     def _said(self) -> dict[str, Any]:
         said = None if self._run is None else self._run.as_extension()

@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 from strawberry.extensions.runner import SchemaExtensionsRunner
 from strawberry.schema import BaseSchema, Schema
 from strawberry.types import ExecutionContext
+from strawberry.types.graphql import OperationType
 
 _WATCHED: Final = "_response_cache_ends"
 _NOTHING: Final = object()
@@ -24,20 +25,22 @@ class Settling(Protocol):
 
     Attributes:
         is_streamed: Whether results are asked for before the end.
+        execution_context: Strawberry's execution context of the request.
     """
 
     is_streamed: bool
-
-    def is_mutation(self) -> bool:
-        """Whether a mutation is executed."""
-        ...
+    execution_context: ExecutionContext
 
     async def settle(self) -> None:
-        """Do what is to be done at the end; it raises nothing."""
+        """Do what is to be done at the end."""
         ...
 
     def settle_sync(self) -> None:
         """Do what is to be done at the end; the twin of `settle`."""
+        ...
+
+    def note_fault(self, error: Exception) -> None:
+        """Note that one of the others raised."""
         ...
 
 
@@ -83,15 +86,33 @@ def _settle_first(runner: SchemaExtensionsRunner, settling: Iterable[Settling]) 
     async def settled(ctx: ExecutionContext) -> dict[str, Any]:
         for each in settling:
             if not each.is_streamed:
-                await each.settle()
+                await _settle(each)
         return await results(ctx)
 
     def settled_sync() -> dict[str, Any]:
         for each in settling:
-            each.settle_sync()
+            try:
+                each.settle_sync()
+            except Exception as error:  # noqa: BLE001 - a fault of this package fails no request
+                each.note_fault(error)
         return results_sync()
 
     vars(runner).update(get_extensions_results=settled, get_extensions_results_sync=settled_sync)
+
+
+async def _settle(each: Settling) -> None:
+    try:
+        await each.settle()
+    except Exception as error:  # noqa: BLE001 - a fault of this package fails no request
+        each.note_fault(error)
+
+
+def runs_mutation(context: ExecutionContext) -> bool:
+    """Whether a request executes a mutation."""
+    try:
+        return context.operation_type is OperationType.MUTATION
+    except RuntimeError:  # there is no document
+        return False
 
 
 async def _held_back(
@@ -101,13 +122,13 @@ async def _held_back(
     held: object = _NOTHING
     async with aclosing(source):
         async for frame in source:
-            if not any(each.is_mutation() for each in settling):
+            if not any(runs_mutation(each.execution_context) for each in settling):
                 yield frame
                 continue
             if held is not _NOTHING:
                 yield held
             held = frame
     for each in settling:
-        await each.settle()
+        await _settle(each)
     if held is not _NOTHING:
         yield held
