@@ -10,7 +10,7 @@ from strawberry.types import ExecutionContext
 from strawberry.utils.await_maybe import AwaitableOrValue
 
 from strawberry_response_cache.graphql._adoption import Adopted
-from strawberry_response_cache.graphql._compat.endings import runs_mutation
+from strawberry_response_cache.graphql._compat.endings import Settling, runs_mutation
 from strawberry_response_cache.graphql._compat.executor import announced_run
 from strawberry_response_cache.graphql._guard import Guard
 from strawberry_response_cache.graphql._options import Options
@@ -22,7 +22,7 @@ from strawberry_response_cache.graphql.invalidation.mutation import (
 )
 
 
-class RequestHooks(SchemaExtension):
+class RequestHooks(Settling, SchemaExtension):
     """The extension as it lives for one request.
 
     Args:

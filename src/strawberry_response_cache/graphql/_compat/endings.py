@@ -5,10 +5,11 @@ only a stream yields its results inside of that. So what is to be done at the en
 the results are asked for, and of a stream the last frame of a mutation is held back until then.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from contextvars import ContextVar
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Any, Final
 
 from strawberry.extensions.runner import SchemaExtensionsRunner
 from strawberry.schema import BaseSchema, Schema
@@ -19,32 +20,45 @@ _WATCHED: Final = "_response_cache_ends"
 _NOTHING: Final = object()
 
 
-@runtime_checkable
-class Settling(Protocol):
+class Settling(ABC):
     """The part of a request that has something to do at its end; each of its methods may be called again.
 
     Attributes:
         is_streamed: Whether results are asked for before the end.
-        execution_context: Strawberry's execution context of the request.
     """
 
     is_streamed: bool
-    execution_context: ExecutionContext
 
+    @abstractmethod
     async def settle(self) -> None:
         """Do what is to be done at the end."""
-        ...
 
+    @abstractmethod
     def settle_sync(self) -> None:
         """Do what is to be done at the end; the twin of `settle`."""
-        ...
 
+    @abstractmethod
     def note_fault(self, error: Exception) -> None:
         """Note that one of the others raised."""
-        ...
 
 
-_streamed: ContextVar["list[Settling] | None"] = ContextVar("settling_of_a_stream", default=None)
+class _Stream:
+    """A stream that is being made.
+
+    Attributes:
+        context: Strawberry's execution context of its request; None before that is made.
+        settling: What settles at its end.
+    """
+
+    def __init__(self) -> None:
+        self.context: ExecutionContext | None = None
+        self.settling: list[Settling] = []
+
+    def runs_mutation(self) -> bool:
+        return self.context is not None and runs_mutation(self.context)
+
+
+_streamed: ContextVar[_Stream | None] = ContextVar("stream_that_is_being_made", default=None)
 """Where the request is noted that a stream is made for, in this task."""
 
 
@@ -60,20 +74,21 @@ def watch_ends(schema: BaseSchema) -> None:
         runner = create(execution_context, extensions)
         settling = [each for each in extensions if isinstance(each, Settling)]
         if (streamed := _streamed.get()) is not None:
-            streamed.extend(settling)
+            streamed.context = execution_context
+            streamed.settling.extend(settling)
         _settle_first(runner, settling)
         return runner
 
     async def stream_settled(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - Strawberry's
-        settling: list[Settling] = []
-        token = _streamed.set(settling)
+        made = _Stream()
+        token = _streamed.set(made)
         try:
             source: Any = await stream(*arguments, **named)
         finally:
             _streamed.reset(token)
-        for each in settling:
+        for each in made.settling:
             each.is_streamed = True
-        return _held_back(source, settling) if settling else source
+        return _held_back(source, made) if made.settling else source
 
     vars(schema)["create_extensions_runner"] = create_runner
     vars(schema)["stream"] = stream_settled
@@ -115,20 +130,18 @@ def runs_mutation(context: ExecutionContext) -> bool:
         return False
 
 
-async def _held_back(
-    source: AsyncGenerator[Any, None], settling: Iterable[Settling]
-) -> AsyncGenerator[Any, None]:
+async def _held_back(source: AsyncGenerator[Any, None], made: _Stream) -> AsyncGenerator[Any, None]:
     """Hand on the frames of a stream; the last one of a mutation waits for its end."""
     held: object = _NOTHING
     async with aclosing(source):
         async for frame in source:
-            if not any(runs_mutation(each.execution_context) for each in settling):
+            if not made.runs_mutation():
                 yield frame
                 continue
             if held is not _NOTHING:
                 yield held
             held = frame
-    for each in settling:
+    for each in made.settling:
         await _settle(each)
     if held is not _NOTHING:
         yield held
