@@ -1,0 +1,282 @@
+"""Data that depends on exactly what the annotations allow it to depend on.
+
+Every value says what it was made of: of which object, for which tenant, and only where the
+annotations let it, for which session, locale and zone, at which version of which tag, and in which
+request. An entry that serves somebody whom it must not serve then shows as a wrong value.
+
+A field with an entry of its own knows its object by what tells it apart, and nothing of the fields
+above it: there it does not inherit anything yet. Every other field knows all that they know.
+"""
+
+import zlib
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from strawberry_response_cache import CacheScope, restrict_cache, skip_cache
+from tests.graphql.generated.requesters import Requester
+from tests.graphql.generated.schemas import (
+    ANYTHING,
+    ARGUMENT,
+    OWNER,
+    PRIVATE,
+    PUBLIC,
+    ROOT,
+    Blueprint,
+    Hint,
+    Member,
+)
+from tests.graphql.generated.walk import Walk
+
+SERIAL = "serial"
+"""What is never cached may be of one request alone."""
+
+
+@dataclass(frozen=True)
+class Depends:
+    """On what a value may depend, beside its object and the tenant."""
+
+    private: bool = False
+    serial: bool = False
+    vary: frozenset[str] = frozenset()
+    tags: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the annotations allow of one field of one type.
+
+    Attributes:
+        field: On what it may depend.
+        of: On what its type says that it may depend, which an entry of its own knows.
+        alone: Whether it may have an entry of its own.
+    """
+
+    field: Depends
+    of: Depends
+    alone: bool
+
+
+class Rules:
+    """The facts of a schema."""
+
+    def __init__(self, blueprint: Blueprint, default_ttl: float | None, guarded: str) -> None:
+        self.blueprint = blueprint
+        self.guarded = guarded
+        self._walk = Walk(blueprint, default_ttl, guarded)
+        self._facts: dict[tuple[str, str], Facts] = {}
+
+    def of(self, parent: str, member: Member) -> Facts:
+        """Return the facts of a field."""
+        key = (parent, member.name)
+        if key not in self._facts:
+            self._facts[key] = self._work_out(parent, member)
+        return self._facts[key]
+
+    def poisons(self, member: Member, kind: str) -> bool:
+        """Whether an object keeps what holds it from being stored."""
+        return self._walk.poisons(member, kind)
+
+    def _work_out(self, parent: str, member: Member) -> Facts:
+        walk, blueprint = self._walk, self.blueprint
+        own = member.hint
+        alone = parent != ROOT and member.resolver and own is not None and not own.inherit
+        alone = alone and walk.type_ttl(parent) != 0  # then only what holds it may be stored
+        results = () if member.is_scalar else blueprint.possible(member.returns)
+        spoken = () if member.is_scalar else {member.returns, *results}
+        hints = walk.hints(parent, member.name, spoken)
+        counted: Any = (None,) if member.is_scalar else walk.counted(member)
+        lives = [walk.lifetime(parent, member, result) for result in counted]
+        guarded = bool(member.guards) and not (own is not None and own.scope is PUBLIC)
+        never = any(isinstance(life, str) or life == 0 for life in lives)
+        if member.guards and not alone and parent != ROOT and self.guarded == "uncacheable":
+            never = True
+        lineage = [blueprint.by_name[each].hint for each in blueprint.lineages[parent]]
+        return Facts(
+            _depends(hints, private=guarded, serial=never),
+            _depends([h for h in lineage if h]),
+            alone,
+        )
+
+
+def _depends(hints: list[Hint], *, private: bool = False, serial: bool = False) -> Depends:
+    return Depends(
+        private or any(hint.scope is PRIVATE for hint in hints),
+        serial,
+        frozenset(name for hint in hints for name in hint.vary),
+        frozenset(tag for hint in hints for tag in hint.tags),
+    )
+
+
+@dataclass
+class Versions:
+    """How often each tag of each tenant was invalidated since what it names had changed."""
+
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def change(self, tenant: str, *tags: str) -> None:
+        """Change what the tags name."""
+        self.counts.update((tenant, tag) for tag in tags)
+
+
+IDS = ["1", "2"]  # "0" is no id of one object: several may have it that are not saved
+
+
+class Unfillable:
+    """Nothing that could stand in a tag."""
+
+
+OWNERS: list[Any] = [None, "x", "y", ["x", "y"], Unfillable()]
+
+
+@dataclass
+class HonestWorld:
+    """The data as one requester sees it in one request.
+
+    Attributes:
+        serial: The number of the request.
+        restricted: What resolvers said of it at run time.
+        waits: Makes a value one that is awaited; None where it is not.
+    """
+
+    rules: Rules
+    classes: dict[str, Any]
+    versions: Versions
+    requester: Requester
+    serial: int
+    waits: Callable[[Any], Any] | None = None
+    restricted: list[str] = field(default_factory=list)
+
+    # - Permissions, and what tells objects apart
+
+    def allows(self, permission: str, source: Any) -> bool:
+        """Whether a check lets the requester through; `now` differs from request to request at the root."""
+        if permission == "now":
+            return self.requester.now if source is None else "pass" in self.requester.badges
+        return permission in self.requester.badges
+
+    def identity(self, source: Any) -> Any:
+        return source.identity
+
+    def token(self, source: Any) -> Any:
+        """What tells an object apart."""
+        return source.told
+
+    # - Values
+
+    def value(
+        self, source: Any, parent: str, member: Member, arguments: dict[str, Any], info: Any
+    ) -> Any:
+        """Resolve a field."""
+        facts = self.rules.of(parent, member)
+        told = "" if source is None else source.told
+        known: set[str] = set()
+        if source is not None:
+            known |= self._own(source, parent)
+            known |= self._seen(facts.of, source, {}) if facts.alone else source.known
+        known |= self._seen(facts.field, source, arguments)
+        known |= self._restricted(member, info)
+        called = f"{parent}.{member.name}{sorted(arguments.items())}"
+        if member.fails and _number(called, told) % 2:
+            msg = f"{called} fails, {self.serial}"
+            raise RuntimeError(msg)
+        if member.is_scalar:
+            made = self._scalar(member, f"{called} of {told!r}: {' '.join(sorted(known))}")
+        else:
+            made = self._objects(member, called, told, known)
+        return made if self.waits is None or info is None else self.waits(made)
+
+    def _own(self, source: Any, parent: str) -> set[str]:
+        """The versions of an object's type and of the object; one without an id may be any."""
+        ids = IDS if source.identity is None else [source.identity]
+        return {self._version(tag) for tag in (parent, *(f"{parent}:{each}" for each in ids))}
+
+    def _version(self, tag: str) -> str:
+        return f"{tag}@{self.versions.counts[self.requester.tenant, tag]}"
+
+    def _seen(self, depends: Depends, source: Any, arguments: dict[str, Any]) -> set[str]:
+        who = self.requester
+        seen = {f"tenant={who.tenant}"}
+        if depends.private:
+            seen.add(f"session={who.session!r}")
+        if depends.serial:
+            seen.add(f"{SERIAL}={self.serial}")
+        seen |= {f"{name}={who.varied[name]!r}" for name in depends.vary}
+        for tag in depends.tags:
+            if tag == ARGUMENT:
+                seen.add(self._version(f"n:{arguments['n']}"))
+            elif tag == OWNER:
+                owners = source.owner if isinstance(source.owner, list) else [source.owner]
+                if isinstance(source.owner, Unfillable):
+                    seen.add(f"{SERIAL}={self.serial}")
+                else:
+                    seen |= {self._version(f"of:{owner}") for owner in owners if owner}
+            else:
+                seen.add(self._version(tag))
+        return seen
+
+    def _restricted(self, member: Member, info: Any) -> set[str]:
+        """Say at run time what the member says, and what its value then depends on."""
+        known = set()
+        for each in member.restricts:
+            self.restricted.append(each)
+            word, _, rest = each.partition(" ")
+            if word == "private":
+                restrict_cache(info, scope=CacheScope.PRIVATE)
+                known.add(f"session={self.requester.session!r}")
+            elif word == "ttl":
+                restrict_cache(info, ttl=int(rest))
+            elif word == "tag":
+                restrict_cache(info, tags=[rest])
+                known.add(self._version(rest))
+            else:
+                skip_cache(info)
+                known.add(f"{SERIAL}={self.serial}")
+        return known
+
+    def _scalar(self, member: Member, text: str) -> Any:
+        made: Any = text
+        if member.returns == ANYTHING:
+            # Some of these are not JSON as they stand.
+            made = [{"is": text}, (text,), [text], text, 1][_number(text) % 5]
+        return [made, made] if member.listed else made
+
+    def _objects(self, member: Member, called: str, told: str, known: set[str]) -> Any:
+        kinds = sorted(self.rules.blueprint.possible(member.returns))
+        # Which types stand there, and how many of a list, is no secret before anybody changed it.
+        seen = {self._version(each) for each in kinds}
+        if member.listed:
+            seen |= {self._version(f"[{each}]") for each in kinds}
+        known |= seen
+        first = _number(called, told, *sorted(known))
+        made = []
+        for at in range(first % 3 if member.listed else 1):
+            kind = kinds[(first // 3 + at) % len(kinds)]
+            made.append(self._object(member, kind, f"{called}[{at}]", told, known))
+        if not member.listed and first % 8 == 0:
+            return None
+        return made if member.listed else made[0]
+
+    def _object(self, member: Member, kind: str, called: str, told: str, known: set[str]) -> Any:
+        cls = self.classes[kind]
+        made = cls.__new__(cls)
+        made.world = self
+        number = _number(called, told, *sorted(known))
+        has_id = self.rules.blueprint.has_id(kind) and number % 11
+        made.identity = IDS[number % len(IDS)] if has_id else None
+        if kind == ROOT:
+            made.told = f"{told}/{called}"
+        else:
+            made.told = (
+                f"{kind}:{made.identity}" if made.identity else f"{told}/{called}/{number % 9}"
+            )
+        made.owner = OWNERS[_number(made.told) % len(OWNERS)]
+        made.known = frozenset(known)
+        if self.rules.poisons(member, kind):
+            made.known |= {f"{SERIAL}={self.serial}"}
+        return made
+
+
+def _number(*texts: str) -> int:
+    return zlib.crc32("|".join(texts).encode())
