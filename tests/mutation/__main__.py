@@ -7,6 +7,7 @@ mistake is written into the functions of a fork of that process.
 """
 
 import argparse
+import subprocess
 import sys
 import tomllib
 from collections import Counter, defaultdict
@@ -20,7 +21,7 @@ from tests.mutation.mutants import KILLED, STAYS, SURVIVED, TIMEOUT, Judge
 from tests.mutation.operators import Mutation
 
 _FOLDER = Path(__file__).parent
-_OPTIONS = "-q -s -n0 --tb=no -p no:cacheprovider -k".split()
+_OPTIONS = ["-q", "-s", "-n0", "--tb=no", "-p", "no:cacheprovider", "-k"]
 _NO_VALKEY = "not valkey"
 """What is asked of a server in this process as well; starting one would take longest."""
 
@@ -31,12 +32,11 @@ class _Run:
     Args:
         name: The module's, such as ``graphql/keys/plan.py``.
         stays: Which survivors stay, each with its reason.
-        only: What the names of functions begin with.
-        processes: How many mutants are tried at once.
+        chosen: The options of the command.
     """
 
-    def __init__(self, name: str, stays: dict[str, str], only: str, processes: int) -> None:
-        self._name, self._stays, self._only, self._processes = name, stays, only, processes
+    def __init__(self, name: str, stays: dict[str, str], chosen: argparse.Namespace) -> None:
+        self._name, self._stays, self._chosen = name, stays, chosen
         self.holes = 0
 
     def pytest_configure(self) -> None:
@@ -53,8 +53,9 @@ class _Run:
         """Judge each mutant."""
         if session.testsfailed:
             raise session.Failed
-        judge = Judge(self._name, session.items)
-        self.holes = self._tell(judge.verdicts(self._only, self._processes))
+        chosen = self._chosen
+        judge = Judge(self._name, session.items, chosen.seconds)
+        self.holes = self._tell(judge.verdicts(chosen.only, chosen.processes))
         return True
 
     def _tell(self, verdicts: Iterator[tuple[Mutation, str]]) -> int:
@@ -73,7 +74,7 @@ class _Run:
         for function, counted in functions.items():
             total += counted
             print(f"  {function:50} " + ", ".join(f"{n} {v}" for v, n in sorted(counted.items())))
-        for said in () if self._only else sorted(unused):
+        for said in () if self._chosen.only else sorted(unused):
             print(f"  no survivor any more: {said}")
         caught = total[KILLED] + total[TIMEOUT]
         score = caught / max(1, total.total())
@@ -83,14 +84,26 @@ class _Run:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run over modules; return 1 if a mutant survived that has no reason to stay."""
-    concerns: dict[str, dict[str, Any]] = tomllib.loads((_FOLDER / "modules.toml").read_text("utf-8"))
+    concerns: dict[str, dict[str, Any]] = tomllib.loads(
+        (_FOLDER / "modules.toml").read_text("utf-8")
+    )
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
-    parser.add_argument("module", choices=list(concerns))
+    parser.add_argument(
+        "modules", nargs="*", help="such as graphql/keys/plan.py; all, if none is named"
+    )
     parser.add_argument("--only", default="", help="functions whose names begin with this")
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument(
+        "--seconds", type=float, default=600, help="of tests for one mutant, for a look"
+    )
     chosen = parser.parse_args(arguments)
-    concern = concerns[chosen.module]
-    run = _Run(chosen.module, concern.get("survivors", {}), chosen.only, chosen.processes)
+    names = chosen.modules or list(concerns)
+    if len(names) > 1:  # each in a process in which nothing was imported
+        options = ["--seconds", str(chosen.seconds), "--processes", str(chosen.processes)]
+        command = [sys.executable, "-m", "tests.mutation", *options]
+        return max([subprocess.call([*command, name]) for name in names])
+    concern = concerns[names[0]]
+    run = _Run(names[0], concern.get("survivors", {}), chosen)
     tests = [f"tests/{each}" for each in concern["tests"]]
     code = pytest.main([*_OPTIONS, _NO_VALKEY, *tests], [run])
     return int(code) or (1 if run.holes else 0)

@@ -14,9 +14,10 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import is_dataclass
+from itertools import accumulate
 from pathlib import Path
 from types import FunctionType, ModuleType
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import coverage
 import pytest
@@ -31,7 +32,7 @@ STAYS: Final = "stays"
 _SOURCE: Final = Path(__file__).parents[2] / "src"
 _PACKAGE: Final = "strawberry_response_cache"
 _VALUES: Final = int | float | str | bytes | frozenset | tuple | dict
-_GENERATED: Final = ("__init__", "__repr__", "__eq__", "__hash__")
+_GENERATED: Final = {"__init__", "__repr__", "__eq__", "__hash__"}
 """What a dataclass makes of its fields."""
 
 
@@ -50,14 +51,16 @@ class Judge:
     Args:
         name: The module's, such as ``graphql/keys/plan.py``.
         items: The tests that concern it.
+        patience: How many seconds of tests are given to one mutant.
     """
 
-    def __init__(self, name: str, items: list[pytest.Item]) -> None:
+    def __init__(self, name: str, items: list[pytest.Item], patience: float) -> None:
         self._path = _SOURCE / _PACKAGE / name
         dotted = ".".join([_PACKAGE, *Path(name).with_suffix("").parts])
         self._module = importlib.import_module(dotted)
         self._tree = ast.parse(self._path.read_text(encoding="utf-8"))
         self._items = items
+        self._patience = patience
         self._seconds: dict[str, float] = {}
         self._tests: dict[int, set[str]] = {}
         self._kills: Counter[str] = Counter()
@@ -87,7 +90,10 @@ class Judge:
             sys.exit(f"The tests fail without a mistake:\n{found.read_text('utf-8')[-2000:]}")
         self._seconds, lines = json.loads(found.read_text("utf-8").splitlines()[-1])
         self._tests = {int(line): set(tests) for line, tests in lines.items()}
-        print(f"{self._path.name}: {len(self._items)} tests, {time.monotonic() - began:.0f} s", flush=True)
+        print(
+            f"{self._path.name}: {len(self._items)} tests, {time.monotonic() - began:.0f} s",
+            flush=True,
+        )
 
     def _measure(self) -> int:
         measured = coverage.Coverage(data_file=None, include=[str(self._path)], config_file=False)
@@ -95,11 +101,11 @@ class Judge:
         seconds: dict[str, float] = {}
         for at, item in enumerate(self._items):
             measured.switch_context(item.nodeid)
-            began = time.monotonic()
+            began = time.process_time()
             if (failed := _failed(item, self._items[at + 1 :])) is not None:
                 print(failed)
                 return 1
-            seconds[item.nodeid] = time.monotonic() - began
+            seconds[item.nodeid] = time.process_time() - began
         measured.stop()
         lines = measured.get_data().contexts_by_lineno(str(self._path))
         print("\n" + json.dumps([seconds, lines]))
@@ -120,7 +126,8 @@ class Judge:
         tests = {test for tests in of_lines for test in tests} if mutation.lines else self._seconds
         items = [item for item in self._items if item.nodeid in tests]
         items.sort(key=self._cost)
-        return items
+        until = accumulate(self._seconds[item.nodeid] for item in items)
+        return [item for item, end in zip(items, until, strict=True) if end <= self._patience]
 
     def _cost(self, item: pytest.Item) -> float:
         """Return how long it takes with this test to find a mistake, as far as is known."""
@@ -137,7 +144,9 @@ class Judge:
 
     def _ended(self, process: _Process) -> str | None:
         ended, status = os.waitpid(process.pid, os.WNOHANG)
-        limit = 20 + 4 * sum(self._seconds[item.nodeid] for item in self._concerning(process.mutation))
+        limit = 60 + 10 * sum(
+            self._seconds[item.nodeid] for item in self._concerning(process.mutation)
+        )
         if not ended and time.monotonic() - process.began < limit:
             return None
         with suppress(ProcessLookupError):
@@ -182,20 +191,23 @@ def write(tree: ast.Module, module: ModuleType, path: Path) -> None:
     made = ModuleType(module.__name__)
     made.__file__ = str(path)
     exec(compile(ast.fix_missing_locations(tree), str(path), "exec"), made.__dict__)  # noqa: S102 - our own code
+    _write_functions(made, str(path))
+    for name, value in vars(made).items():
+        if isinstance(value, type) and is_dataclass(value) and value.__module__ == module.__name__:
+            for method in _GENERATED & vars(value).keys():
+                setattr(getattr(module, name), method, vars(value)[method])
+        elif isinstance(value, _VALUES) and not name.startswith("__"):
+            setattr(module, name, value)
+
+
+def _write_functions(made: ModuleType, path: str) -> None:
+    """Give the functions of a file what its changed copy makes of them."""
     functions: dict[tuple[str, int], list[FunctionType]] = defaultdict(list)
     for each in gc.get_objects():
-        if isinstance(each, FunctionType) and each.__code__.co_filename == str(path):
+        if isinstance(each, FunctionType) and each.__code__.co_filename == path:
             functions[each.__code__.co_qualname, each.__code__.co_firstlineno].append(each)
     for same in functions.values():
         for new in [each for each in same if each.__globals__ is made.__dict__][:1]:
             for old in same:
                 old.__code__ = new.__code__
                 old.__defaults__, old.__kwdefaults__ = new.__defaults__, new.__kwdefaults__
-    for name, value in vars(made).items():
-        old_value: Any = getattr(module, name, None)
-        if is_dataclass(value) and isinstance(value, type) and value.__module__ == module.__name__:
-            for method in _GENERATED:
-                if method in vars(value):
-                    setattr(old_value, method, vars(value)[method])
-        elif isinstance(value, _VALUES) and not name.startswith("__"):
-            setattr(module, name, value)

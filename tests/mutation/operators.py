@@ -4,7 +4,16 @@ import ast
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-_UNREAD = {"annotation", "returns", "decorator_list", "bases", "type_comment", "ctx", "pattern", "exc"}
+_UNREAD = {
+    "annotation",
+    "returns",
+    "decorator_list",
+    "bases",
+    "type_comment",
+    "ctx",
+    "pattern",
+    "exc",
+}
 """Fields of nodes in which nothing is changed: types, patterns, and the errors that are raised."""
 _TESTS = {"test", "guard", "ifs"}
 _SWAPPED = {"min": "max", "max": "min", "any": "all", "all": "any", "sorted": "list"}
@@ -88,23 +97,16 @@ def _instead_of(
 ) -> Iterator[ast.AST | None]:
     """Yield what can stand instead of a node; None for nothing."""
     if field in _TESTS:
-        if not isinstance(node, ast.BoolOp) and not isinstance(parent, ast.While):
-            yield ast.Constant(True)
         if not isinstance(node, ast.BoolOp):
-            yield ast.Constant(False)
-    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
-        yield node.operand
-    elif isinstance(node, ast.Compare) and type(node.ops[0]) in _NEGATED:
-        negated = _NEGATED[type(node.ops[0])]()
-        yield ast.Compare(node.left, [negated, *node.ops[1:]], node.comparators)
+            yield ast.Constant(value=False)
+            if not isinstance(parent, ast.While):
+                yield ast.Constant(value=True)
+    else:
+        yield from _negated(node)
+    if _can_be_missing(parent, field):
+        yield None
     if field == "iter" and not isinstance(parent, ast.AsyncFor):
         yield ast.Tuple([], ast.Load())
-    if field == "elts" and isinstance(getattr(parent, "ctx", ast.Load()), ast.Load):
-        yield None
-    if field == "cases" and len(parent.cases) > 1:  # type: ignore[attr-defined]
-        yield None
-    if field == "keywords" and isinstance(parent, ast.Call):
-        yield None
     match node:
         case ast.stmt():
             yield from _instead_of_statement(node, function)
@@ -112,6 +114,27 @@ def _instead_of(
             yield ast.ExceptHandler(node.type, node.name, [ast.Raise()])
         case ast.expr():
             yield from _instead_of_expression(node, field)
+
+
+def _negated(node: ast.AST) -> Iterator[ast.expr]:
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+        yield node.operand
+    elif isinstance(node, ast.Compare) and type(node.ops[0]) in _NEGATED:
+        negated = _NEGATED[type(node.ops[0])]()
+        yield ast.Compare(node.left, [negated, *node.ops[1:]], node.comparators)
+
+
+def _can_be_missing(parent: ast.AST, field: str) -> bool:
+    """Whether an element, a named argument or a case can be left out."""
+    match parent:
+        case ast.Match(cases=cases):
+            return field == "cases" and len(cases) > 1
+        case ast.Call():
+            return field == "keywords"
+        case ast.Tuple(ctx=context) | ast.List(ctx=context):
+            return field == "elts" and isinstance(context, ast.Load)
+        case _:
+            return isinstance(parent, ast.Set)
 
 
 def _instead_of_statement(node: ast.stmt, function: str) -> Iterator[ast.AST]:
@@ -131,19 +154,27 @@ def _instead_of_expression(node: ast.expr, field: str) -> Iterator[ast.expr]:
             for at in range(len(values)):
                 left = [*values[:at], *values[at + 1 :]]
                 yield left[0] if len(left) == 1 else ast.BoolOp(op, left)
-        case ast.BinOp(left=left, op=ast.Add() | ast.Sub() | ast.BitOr() | ast.BitAnd(), right=right):
+        case ast.BinOp(
+            left=left, op=ast.Add() | ast.Sub() | ast.BitOr() | ast.BitAnd(), right=right
+        ):
             yield left
             yield right
         case ast.Compare(left=left, ops=[op], comparators=comparators) if type(op) in _BOUNDS:
-            yield ast.Compare(left, [_BOUNDS[type(op)]()], comparators)  # type: ignore[index]
+            yield ast.Compare(left, [_BOUNDS[type(op)]()], comparators)
         case ast.Call(func=ast.Name(id=name)) if name in _SWAPPED:
             yield ast.Call(ast.Name(_SWAPPED[name], ast.Load()), node.args, node.keywords)
         case ast.Dict(keys=keys, values=values):
             for at in range(len(keys)):
                 yield ast.Dict([*keys[:at], *keys[at + 1 :]], [*values[:at], *values[at + 1 :]])
-        case ast.Constant(value=bool() as value) if field not in _TESTS:
+        case ast.Constant(value=value) if field not in _TESTS:
+            yield from _instead_of_constant(value)
+
+
+def _instead_of_constant(value: object) -> Iterator[ast.expr]:
+    match value:
+        case bool():
             yield ast.Constant(not value)
-        case ast.Constant(value=int() | float() as value):
+        case int() | float():
             yield ast.Constant(value + 1)
-        case ast.Constant(value=str() as value) if len(value) <= _LONGEST_WORD and " " not in value:
+        case str() if len(value) <= _LONGEST_WORD and " " not in value:
             yield ast.Constant(f"{value}~")
