@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -97,3 +98,12 @@ def test_there_are_no_circles_of_imports() -> None:
 
     for name in sorted(graph):
         visit(name, ())
+
+
+def test_the_mutation_run_names_modules_and_tests_that_exist() -> None:
+    tests = Path(__file__).parent
+    concerns = tomllib.loads((tests / "mutation" / "modules.toml").read_text("utf-8"))
+    assert concerns
+    for name, concern in concerns.items():
+        named = [PACKAGE / name, *(tests / each for each in concern["tests"])]
+        assert [path for path in named if not path.is_file()] == []

@@ -31,7 +31,6 @@ STAYS: Final = "stays"
 
 _SOURCE: Final = Path(__file__).parents[2] / "src"
 _PACKAGE: Final = "strawberry_response_cache"
-_VALUES: Final = int | float | str | bytes | frozenset | tuple | dict
 _GENERATED: Final = {"__init__", "__repr__", "__eq__", "__hash__"}
 """What a dataclass makes of its fields."""
 
@@ -196,7 +195,7 @@ def write(tree: ast.Module, module: ModuleType, path: Path) -> None:
         if isinstance(value, type) and is_dataclass(value) and value.__module__ == module.__name__:
             for method in _GENERATED & vars(value).keys():
                 setattr(getattr(module, name), method, vars(value)[method])
-        elif isinstance(value, _VALUES) and not name.startswith("__"):
+        elif not isinstance(value, type | FunctionType) and not name.startswith("__"):
             setattr(module, name, value)
 
 

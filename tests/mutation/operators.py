@@ -46,7 +46,7 @@ def mutations(
     Args:
         tree: It.
         function: The function or class that it is a part of.
-        lines: Those of the body of that function; none outside of functions.
+        lines: Those that a test runs if it can notice; none for what is run by importing.
     """
     for field, value in ast.iter_fields(tree):
         if field in _UNREAD:
@@ -55,19 +55,37 @@ def mutations(
         for at, child in enumerate(children):
             if not isinstance(child, ast.AST) or _is_left_out(child):
                 continue
+            here = _lines(child, lines)
             for new in _instead_of(child, tree, field, function):
                 others = [*children[:at], *([] if new is None else [new]), *children[at + 1 :]]
                 changed = others if isinstance(value, list) else new
                 told = "nothing" if new is None else _printed(new)
                 text = f"{_printed(child)} -> {told}"
                 line = getattr(child, "lineno", 0) or child.body[0].lineno  # type: ignore[attr-defined] # a case
-                yield Mutation(tree, field, changed, line, function, lines, text)
-            inner, body = function, lines
+                yield Mutation(tree, field, changed, line, function, here, text)
+            inner = function
             if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                 inner = child.name if function == "module" else f"{function}.{child.name}"
-                if not isinstance(child, ast.ClassDef):
-                    body = range(child.body[0].lineno, (child.end_lineno or 0) + 1)
-            yield from mutations(child, inner, body)
+            yield from mutations(child, inner, here)
+
+
+def _lines(node: ast.AST, around: range) -> range:
+    """Return the lines of a statement; of one that holds others, those before them."""
+    match node:
+        case ast.ClassDef():
+            return range(0)
+        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.match_case() | ast.ExceptHandler():
+            return range(node.body[0].lineno, (node.body[-1].end_lineno or 0) + 1)
+        case ast.stmt() if around:
+            inside = getattr(node, "body", None) or getattr(node, "cases", None)
+            if inside is None:
+                return range(node.lineno, (node.end_lineno or 0) + 1)
+            first = (
+                inside[0].lineno if isinstance(inside[0], ast.stmt) else inside[0].pattern.lineno
+            )
+            return range(node.lineno, max(first, node.lineno + 1))
+        case _:
+            return around
 
 
 def _printed(node: ast.AST) -> str:
