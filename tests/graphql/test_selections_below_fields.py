@@ -105,6 +105,10 @@ DIFFERENT: list[tuple[Request, Request]] = [
     (("{ shelf { a b ... { x: a } } }", None), ("{ shelf { a b ... { x: b } } }", None)),
     (("{ shelf { echo(of: [[1], 2]) } }", None), ("{ shelf { echo(of: [[1, 2]]) } }", None)),
     (
+        ("{ shelf { echo(of: {a: {b: 1}, c: 2}) } }", None),
+        ("{ shelf { echo(of: {a: {b: 1, c: 2}}) } }", None),
+    ),
+    (
         ("query ($v: JSON!) { shelf { echo(of: $v) } }", {"v": 1}),
         ("{ shelf { echo(of: [1]) } }", None),
     ),
