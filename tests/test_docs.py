@@ -1,13 +1,25 @@
-"""The documentation names tests that there are."""
+"""The documentation says what the code does: its tests, reasons, settings and arguments are the code's."""
 
+import inspect
 import re
 from pathlib import Path
+from typing import Any
+
+import pytest
+
+import strawberry_response_cache
+from strawberry_response_cache import (
+    CacheSettings,
+    Reason,
+    ResponseCacheExtension,
+    cache_control,
+)
 
 ROOT = Path(__file__).parents[1]
 
 
 def test_every_test_that_the_documentation_names_exists() -> None:
-    text = (ROOT / "docs" / "what-holds.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
     named = re.findall(r"`(?:(\w+)/)?(\w+\.py)::(\w+)`", text)
     assert len(named) == text.count("::") > 100
     missing = [
@@ -16,3 +28,50 @@ def test_every_test_that_the_documentation_names_exists() -> None:
         if f"def {test}(" not in (ROOT / "tests" / (folder or "graphql") / file).read_text("utf-8")
     ]
     assert missing == []
+
+
+def test_each_reason_has_a_section_with_its_cause_and_a_fix_of_one_line() -> None:
+    page = (ROOT / "docs" / "why-not-cached.md").read_text(encoding="utf-8")
+    sections = re.findall(
+        r"^### `(\w+)`\n\n\*\*Cause\.\*\* \S.*\n\n\*\*Fix\.\*\* \S.*\n(?=\n|\Z)", page, re.MULTILINE
+    )
+    assert sorted(sections) == sorted(reason.value for reason in Reason)
+    assert page.count("\n### ") == len(sections)
+
+
+def test_the_reference_shows_every_setting_with_its_default_and_reason() -> None:
+    """The page is made of the model; each field brings its own reason."""
+    page = (ROOT / "docs" / "reference" / "settings.md").read_text(encoding="utf-8")
+    assert ".. settings::" in page
+    assert [name for name, field in CacheSettings.model_fields.items() if not field.description] == []
+
+
+@pytest.mark.parametrize("what", [ResponseCacheExtension, cache_control])
+def test_the_reference_shows_every_argument_with_its_default(what: Any) -> None:
+    page = (ROOT / "docs" / "reference" / "extension.md").read_text(encoding="utf-8")
+    section = page.partition(f"## `{what.__name__}`")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (?:`(.*?)`|required) \| \S", section, re.MULTILINE)
+    parameters = inspect.signature(what.__init__ if isinstance(what, type) else what).parameters
+    assert rows == [
+        (name, "" if parameter.default is parameter.empty else repr(parameter.default).replace("'", '"'))
+        for name, parameter in parameters.items()
+        if name != "self"
+    ]
+
+
+def test_the_reference_shows_every_public_name() -> None:
+    pages = (ROOT / "docs" / "reference").glob("*.md")
+    shown = re.findall(
+        r"^\.\. auto\w+:: (\w+)$", "\n".join(page.read_text("utf-8") for page in pages), re.MULTILINE
+    )
+    assert sorted(shown) == sorted(strawberry_response_cache.__all__)
+
+
+def test_the_documentation_shows_the_numbers_of_the_settings() -> None:
+    """Pages that name a setting with its default, such as `lease`, 10 s."""
+    units = {"s": 1.0, "MiB": 1024.0**2, "": 1.0}
+    page = (ROOT / "docs" / "production" / "failures.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(\w+)`, ([\d.,]*\d) ?(s\b|MiB\b|)", page)
+    assert len(named) > 9
+    for name, number, unit in named:
+        assert float(number.replace(",", "")) * units[unit] == getattr(CacheSettings(), name), name

@@ -1,4 +1,4 @@
-"""The permissions that a cache needs are exactly those that the README names."""
+"""The permissions that a cache needs are exactly those that the documentation names."""
 
 import contextlib
 import re
@@ -24,7 +24,7 @@ from tests.servers.standalone import USER
 from tests.servers.waiting import wait_until
 from tests.topologies.conftest import PREFIX
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "production" / "servers.md"
 PASSWORD = "hunter2"
 PERSISTENT = UNHURRIED | {
     "invalidate_deadline": 0.5,  # an invalidation that is refused is tried for as long as this
@@ -196,8 +196,8 @@ def test_neither_of_the_two_is_too_many(login: str, cluster: Cluster, command: s
 # -- The documentation ------------------------------------------------------------------------------------
 
 
-def test_the_readme_names_them() -> None:
-    text = README.read_text("utf-8")
+def test_the_documentation_names_them() -> None:
+    text = PAGE.read_text("utf-8")
     (line,) = re.findall(r"^ACL SETUSER .+$", text, re.MULTILINE)
     assert line.split()[5:] == smallest_permissions("ledger")
     assert " and ".join(f"`+{name}`" for name in ON_A_CLUSTER) in " ".join(text.split())
