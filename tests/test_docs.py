@@ -43,7 +43,9 @@ def test_the_reference_shows_every_setting_with_its_default_and_reason() -> None
     """The page is made of the model; each field brings its own reason."""
     page = (ROOT / "docs" / "reference" / "settings.md").read_text(encoding="utf-8")
     assert ".. settings::" in page
-    assert [name for name, field in CacheSettings.model_fields.items() if not field.description] == []
+    assert [
+        name for name, field in CacheSettings.model_fields.items() if not field.description
+    ] == []
 
 
 @pytest.mark.parametrize("what", [ResponseCacheExtension, cache_control])
@@ -51,9 +53,14 @@ def test_the_reference_shows_every_argument_with_its_default(what: Any) -> None:
     page = (ROOT / "docs" / "reference" / "extension.md").read_text(encoding="utf-8")
     section = page.partition(f"## `{what.__name__}`")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| `(\w+)` \| (?:`(.*?)`|required) \| \S", section, re.MULTILINE)
-    parameters = inspect.signature(what.__init__ if isinstance(what, type) else what).parameters
+    parameters = inspect.signature(vars(what).get("__init__", what)).parameters
     assert rows == [
-        (name, "" if parameter.default is parameter.empty else repr(parameter.default).replace("'", '"'))
+        (
+            name,
+            ""
+            if parameter.default is parameter.empty
+            else repr(parameter.default).replace("'", '"'),
+        )
         for name, parameter in parameters.items()
         if name != "self"
     ]
@@ -62,7 +69,9 @@ def test_the_reference_shows_every_argument_with_its_default(what: Any) -> None:
 def test_the_reference_shows_every_public_name() -> None:
     pages = (ROOT / "docs" / "reference").glob("*.md")
     shown = re.findall(
-        r"^\.\. auto\w+:: (\w+)$", "\n".join(page.read_text("utf-8") for page in pages), re.MULTILINE
+        r"^\.\. auto\w+:: (\w+)$",
+        "\n".join(page.read_text("utf-8") for page in pages),
+        re.MULTILINE,
     )
     assert sorted(shown) == sorted(strawberry_response_cache.__all__)
 

@@ -12,7 +12,11 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
 
 
-def test_the_complete_example_prints_what_the_readme_says() -> None:
+def test_the_readme_has_at_most_150_lines() -> None:
+    assert len(README.read_text(encoding="utf-8").splitlines()) <= 150
+
+
+def test_the_example_prints_what_the_readme_says() -> None:
     finished = subprocess.run(
         [sys.executable, "-W", "error", "-c", blocks("python")[0]],
         capture_output=True,
@@ -21,4 +25,3 @@ def test_the_complete_example_prints_what_the_readme_says() -> None:
     )
     assert finished.stderr == ""
     assert finished.stdout == blocks("text")[0]
-
