@@ -53,10 +53,12 @@ def test_it_prints_the_verdict_and_the_tree() -> None:
     assert code == 0
     assert "Cached for 60 s, PUBLIC; limited by Query.motto." in said
     assert "motto: Query.motto, 60 s" in said
+    assert "See docs" not in said
 
     code, said = explained("its_schema", "query.graphql", "--variables", '{"n": 1, "w": true}')
     assert code == 0
     assert "Put @cache_control(ttl=...) above Query.bare." in said
+    assert "See docs/why-not-cached.md#root_without_hint\n" in said
 
 
 @pytest.mark.usefixtures("folder")

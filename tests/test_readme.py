@@ -5,7 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-README = Path(__file__).parents[1] / "README.md"
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
 
 
 def blocks(language: str) -> list[str]:
@@ -25,3 +28,19 @@ def test_the_example_prints_what_the_readme_says() -> None:
     )
     assert finished.stderr == ""
     assert finished.stdout == blocks("text")[0]
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "SECURITY.md"])
+def test_links_lead_to_files_and_headings(name: str) -> None:
+    """The build of the documentation checks the links of its own pages."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    for target, heading in re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", text):
+        page = ROOT / (target or name)
+        assert page.is_file(), target
+        if heading:
+            headings = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
+            assert heading in {_anchor(each) for each in headings}, heading
+
+
+def _anchor(heading: str) -> str:
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")

@@ -58,6 +58,8 @@ def explain_command(
     console = Console()
     style = "bold green" if explanation.cacheable else "bold red"
     console.print(Text(explanation.verdict, style=style), soft_wrap=True)
+    if explanation.reason is not None:
+        console.print(f"See docs/why-not-cached.md#{explanation.reason.value}", soft_wrap=True)
     tree = Tree("", hide_root=True)
     _grow(tree, explanation.fields)
     console.print(tree)

@@ -117,7 +117,8 @@ def explain(
     """Say whether, how long and for whom an operation would be cached, and why.
 
     Nothing runs: neither a resolver nor a function of the extension. What only shows while resolvers
-    run (``restrict_cache``, errors, a request without a session) is not known here.
+    run (``restrict_cache``, errors, a request without a session) is not known here. The page
+    ``docs/why-not-cached.md`` has a section for each reason, with its cause and its fix.
 
     Args:
         schema: A Strawberry schema, with or without a `ResponseCacheExtension`.
