@@ -263,16 +263,19 @@ def eventually() -> Eventually:
 def joined(
     cache: ResponseCache, parts: Sequence[str] | None = None, *, synchronous: bool = False
 ) -> int:
-    """How many callers of this process wait for a run of another: of one key, or of all.
+    """How many callers of this process wait for a run of another, or for one who watches a lease.
 
     Nothing public shows it; whoever needs to know asks here.
+
+    Args:
+        cache: Theirs.
+        parts: What they ask for; None for anything.
+        synchronous: Whether they are threads.
     """
-    driver = Face(synchronous=synchronous).driver(cache)
-    flights = dict(driver.flights._open)
-    if parts is not None:
-        entry = cache._keyspace.keys(parts).entry
-        flights = {key: flight for key, flight in flights.items() if key == entry}
-    return sum(len(flight.waiters) for flight in flights.values())
+    flights = dict(Face(synchronous=synchronous).driver(cache).flights._open)
+    keys = None if parts is None else cache._keyspace.keys(parts)
+    wanted = flights if keys is None else (keys.entry, keys.lease)
+    return sum(len(flights[key].waiters) for key in wanted if key in flights)
 
 
 UntilJoined = Callable[..., Awaitable[None]]

@@ -24,12 +24,10 @@ from strawberry_response_cache.core._flights import Flight, leading_flights
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._parts import Part, Parts
-from strawberry_response_cache.core._queue import InvalidationQueue
-from strawberry_response_cache.core.protocol import Clear, Invalidate, Lookup, Unavailable
-from strawberry_response_cache.core.protocol.entry import Entry, Recording
-from strawberry_response_cache.core.redis.watchdog import Watchdog
-from tests.conftest import Eventually
-from tests.core.logs import facts_of, ours
+from strawberry_response_cache.core._port import Clear, Invalidate, Lookup, Unavailable
+from strawberry_response_cache.core._queue import PurgeQueue
+from strawberry_response_cache.core._redis.watchdog import Watchdog
+from tests.conftest import Eventually, UntilJoined
 from tests.core.test_batches_that_wait import PATIENCE
 
 SECRET = "hunter2"
@@ -136,7 +134,7 @@ async def test_the_cause_of_a_generators_error_stays(
 
 
 async def test_a_shared_error_takes_nothing_along_from_one_caller_to_the_next(
-    memory_cache: ResponseCache, eventually: Eventually
+    memory_cache: ResponseCache, eventually: Eventually, until_joined: UntilJoined
 ) -> None:
     gate = asyncio.Event()
     flights = memory_cache._engine.async_driver().flights
@@ -160,7 +158,7 @@ async def test_a_shared_error_takes_nothing_along_from_one_caller_to_the_next(
     leader = asyncio.create_task(ask())
     await eventually(lambda: flights.is_open(key))
     joiners = [asyncio.create_task(ask_while_handling_something_else()) for _ in range(100)]
-    await eventually(lambda: (flight := flights._open.get(key)) and len(flight.waiters) == 100)
+    await until_joined(memory_cache, 100, ["k"])
     gate.set()
     errors = {id(error): error for error in [await leader, *await asyncio.gather(*joiners)]}
     (error,) = errors.values()

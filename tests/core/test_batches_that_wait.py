@@ -13,20 +13,14 @@ from strawberry_response_cache.core import (
     CacheStatus,
     ResponseCache,
 )
-from strawberry_response_cache.core._flights import Flights
-from strawberry_response_cache.core.protocol import Release
-from tests.conftest import Eventually
+from strawberry_response_cache.core._port import Release
+from tests.conftest import Eventually, UntilJoined, joined
 
 PATIENCE = 60.0
 
 
-def waiters(flights: Flights, key: str) -> int:
-    flight = flights._open.get(key)
-    return 0 if flight is None else len(flight.waiters)
-
-
 async def test_a_batch_notices_that_it_was_promoted_while_it_waits_for_another_key(
-    memory_cache: ResponseCache, eventually: Eventually
+    memory_cache: ResponseCache, eventually: Eventually, until_joined: UntilJoined
 ) -> None:
     cache, go = memory_cache, asyncio.Event()
     flights = cache._engine.async_driver().flights
@@ -46,7 +40,8 @@ async def test_a_batch_notices_that_it_was_promoted_while_it_waits_for_another_k
     part = asyncio.create_task(cache.remember(["y"], 60, never))
     await eventually(lambda: flights.is_open(x) and flights.is_open(y))
     batch = asyncio.create_task(cache.remember_many([["x"], ["y"]], 60, load))
-    await eventually(lambda: waiters(flights, x) and waiters(flights, y))
+    await until_joined(cache, 1, ["x"])
+    await until_joined(cache, 1, ["y"])
     part.cancel()
     go.set()
     async with asyncio.timeout(PATIENCE):
@@ -55,7 +50,10 @@ async def test_a_batch_notices_that_it_was_promoted_while_it_waits_for_another_k
 
 
 async def test_two_batches_that_watch_for_each_other_end(
-    new_cache: Callable[..., ResponseCache], valkey_url: str, eventually: Eventually
+    new_cache: Callable[..., ResponseCache],
+    valkey_url: str,
+    eventually: Eventually,
+    until_joined: UntilJoined,
 ) -> None:
     """Each could become the one that watches for what the other waits for."""
     other, cache = new_cache(valkey_url), new_cache(valkey_url)
@@ -84,7 +82,8 @@ async def test_two_batches_that_watch_for_each_other_end(
         asyncio.create_task(cache.remember_many([["a"], ["b"]], 60, load)),
         asyncio.create_task(cache.remember_many([["b"], ["a"]], 60, load)),
     ]
-    await eventually(lambda: waiters(flights, a) == waiters(flights, b) == 2)
+    await until_joined(cache, 2, ["a"])
+    await until_joined(cache, 2, ["b"])
     for watcher in watchers:
         watcher.cancel()
     await eventually(lambda: all(watcher.done() for watcher in watchers))
@@ -95,12 +94,11 @@ async def test_two_batches_that_watch_for_each_other_end(
 
 
 async def test_callers_of_a_failing_loader_share_its_error(
-    memory_cache: ResponseCache, eventually: Eventually
+    memory_cache: ResponseCache, until_joined: UntilJoined
 ) -> None:
     runs = 0
     gate = asyncio.Event()
     flights = memory_cache._engine.async_driver().flights
-    key = memory_cache._keyspace.keys(["k"]).entry
 
     async def load(keys: list[list[str]]) -> list[str]:
         nonlocal runs
@@ -111,7 +109,7 @@ async def test_callers_of_a_failing_loader_share_its_error(
     batches = [
         asyncio.create_task(memory_cache.remember_many([["k"]], 60, load)) for _ in range(20)
     ]
-    await eventually(lambda: waiters(flights, key) == 19)
+    await until_joined(memory_cache, 19, ["k"])
     gate.set()
     async with asyncio.timeout(PATIENCE):
         results = await asyncio.gather(*batches, return_exceptions=True)
@@ -233,7 +231,7 @@ def test_a_thread_hears_whichever_flight_ends_first(memory_cache: ResponseCache)
         thread.start()
     wait_for(lambda: flights.is_open(x) and flights.is_open(y))
     threads[2].start()
-    wait_for(lambda: waiters(flights, x) and waiters(flights, y))
+    wait_for(lambda: all(joined(cache, [name], synchronous=True) for name in "xy"))
     leave_y.set()
     wait_for(lambda: not flights.has(y))
     leave_x.set()

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
-from strawberry_response_cache.core.protocol.scripts import COMMIT
-from tests.conftest import Eventually
+from strawberry_response_cache.core._scripts import COMMIT
+from tests.conftest import UntilJoined
 
 STEPS = 60
 """Far more steps of the loop than any of these calls takes on a store inside this process."""
@@ -163,11 +163,10 @@ async def test_leaders_cancelled_one_after_the_other_lose_no_joiner(
 
 
 async def test_a_joiner_leads_on_where_its_leader_was_cancelled(
-    cache: ResponseCache, raw: Any, eventually: Eventually
+    cache: ResponseCache, raw: Any, until_joined: UntilJoined
 ) -> None:
     entered = asyncio.Event()
     forever = asyncio.Event()
-    flights = cache._engine.async_driver().flights
 
     async def stuck() -> str:
         entered.set()
@@ -177,7 +176,7 @@ async def test_a_joiner_leads_on_where_its_leader_was_cancelled(
     leader = asyncio.create_task(cache.remember(["a"], 60, stuck))
     await entered.wait()
     joiners = [asyncio.create_task(cache.remember(["a"], 60, value)) for _ in range(3)]
-    await eventually(lambda: sum(len(each.waiters) for each in flights._open.values()) == 3)
+    await until_joined(cache, 3, ["a"])
     lease = raw.get(cache._keyspace.keys(["a"]).lease)
     assert await cancelled(leader)
 
@@ -247,7 +246,7 @@ async def test_a_caller_cancelled_in_the_middle_of_a_command_keeps_the_connectio
 
 
 async def test_a_commit_whose_caller_is_gone_still_serves_the_joiners(
-    cache: ResponseCache, eventually: Eventually
+    cache: ResponseCache, until_joined: UntilJoined
 ) -> None:
     driver: Any = cache._engine.async_driver()
     link = driver.transport._link
@@ -270,11 +269,10 @@ async def test_a_commit_whose_caller_is_gone_still_serves_the_joiners(
         return "value"
 
     link.ask = held_at_commit  # the network, not our code
-    flights = cache._engine.async_driver().flights
     leader = asyncio.create_task(cache.remember(["a"], 60, generate))
     await entered.wait()
     joiner = asyncio.create_task(cache.remember(["a"], 60, generate))
-    await eventually(lambda: sum(len(each.waiters) for each in flights._open.values()) == 1)
+    await until_joined(cache, 1)
     finish.set()
     await committing.wait()
     assert await cancelled(leader)

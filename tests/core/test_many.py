@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from strawberry.dataloader import DataLoader
 
 from strawberry_response_cache.core import CacheConfigurationError, ResponseCache
-from tests.conftest import Eventually
+from tests.conftest import Eventually, joined
 
 
 class Loader:
@@ -169,13 +170,26 @@ async def test_two_batches_that_overlap_load_each_key_once(
 
 
 async def test_two_threads_with_the_same_keys_in_opposite_order_do_not_wait_for_ever(
-    cache: ResponseCache,
+    cache: ResponseCache, eventually: Eventually
 ) -> None:
+    entered, go = threading.Event(), threading.Event()
+
+    def load(numbers: list[int]) -> list[int]:
+        entered.set()
+        assert go.wait(60)
+        return numbers
+
     def run(numbers: list[int]) -> list[Any]:
-        return cache.remember_many_sync(numbers, 60, list, key=lambda n: [str(n)])
+        return cache.remember_many_sync(numbers, 60, load, key=lambda n: [str(n)])
 
     with ThreadPoolExecutor(2) as threads:
-        one, other = threads.submit(run, [1, 2, 3]), threads.submit(run, [3, 2, 1])
+        try:
+            one = threads.submit(run, [1, 2, 3])
+            await eventually(entered.is_set)
+            other = threads.submit(run, [3, 2, 1])
+            await eventually(lambda: joined(cache, synchronous=True))
+        finally:
+            go.set()
         assert one.result(60) == [1, 2, 3]
         assert other.result(60) == [3, 2, 1]
 

@@ -1,5 +1,6 @@
 """Answers made of answers: a whole has the tags of its parts and does not outlive them."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -139,6 +140,134 @@ def test_a_part_with_a_ttl_of_zero_is_not_stored_and_neither_is_the_whole(rememb
         return str(remember(["part"], lambda: "part", ttl=0).value)
 
     assert remember(["whole"], whole).detail is CacheDetail.UNCACHEABLE_PART
+
+
+# -- Several parts, in whatever order --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("changed", range(3))
+def test_a_purge_of_any_of_several_parts_purges_the_whole(
+    remember: Any, cache: ResponseCache, changed: int
+) -> None:
+    contents = ["old"] * 3
+
+    def whole() -> list[str]:
+        return [
+            str(remember([str(n)], lambda n=n: contents[n], tags=[f"t{n}"]).value) for n in range(3)
+        ]
+
+    remember(["1"], lambda: contents[1], tags=["t1"])  # one of them is a hit
+    remember(["whole"], whole)
+    contents[changed] = "new"
+    cache.invalidate_sync(f"t{changed}")
+    assert remember(["whole"], whole).value == contents
+
+
+@pytest.mark.parametrize("order", [(5, 50, 500), (500, 50, 5), (50, 5, 500)])
+def test_a_whole_lives_no_longer_than_the_first_of_several_parts_to_end(
+    remember: Any, order: tuple[int, ...]
+) -> None:
+    def whole() -> list[str]:
+        return [str(remember([str(ttl)], lambda: "part", ttl=ttl).value) for ttl in order]
+
+    assert remember(["whole"], whole, ttl=3600).ttl <= 5
+    assert remember(["whole"], lambda: "no", ttl=3600).ttl <= 5
+
+
+@pytest.mark.parametrize("later", [0, 1, 3])
+@pytest.mark.parametrize("was_a_hit", [False, True])
+def test_a_whole_of_one_part_from_before_a_purge_and_others_from_after_it_is_refused(
+    remember: Any, cache: ResponseCache, later: int, was_a_hit: bool
+) -> None:
+    content = "old"
+
+    def whole() -> str:
+        nonlocal content
+        value = str(remember(["part"], lambda: content, tags=["t"]).value)
+        content = "new"
+        cache.invalidate_sync("t")
+        others = [str(remember([str(n)], lambda: content, tags=["t"]).value) for n in range(later)]
+        return " ".join([value, *others])
+
+    if was_a_hit:
+        remember(["part"], lambda: content, tags=["t"])
+    response = remember(["whole"], whole)
+    assert response.detail is CacheDetail.REFUSED
+    assert remember(["whole"], lambda: "again").value == "again"
+
+
+def test_a_whole_whose_part_ended_meanwhile_is_not_stored(
+    remember: Any, cache: ResponseCache, raw: Any
+) -> None:
+    entry = cache._keyspace.keys(["part"]).entry
+
+    def whole() -> str:
+        value = str(remember(["part"], lambda: "part", ttl=0.1).value)
+        ended = threading.Event()
+        while raw.exists(entry):
+            ended.wait(0.005)
+        return value
+
+    assert remember(["whole"], whole).detail is CacheDetail.UNCACHEABLE_PART
+    assert remember(["whole"], lambda: "again").value == "again"
+
+
+@pytest.mark.parametrize("unfit", range(3))
+def test_one_part_of_several_that_may_not_be_stored_is_enough(remember: Any, unfit: int) -> None:
+    def whole() -> list[str]:
+        return [
+            str(remember([str(n)], lambda: "part", cacheable=lambda _, n=n: n != unfit).value)
+            for n in range(3)
+        ]
+
+    assert remember(["whole"], whole).detail is CacheDetail.UNCACHEABLE_PART
+
+
+def test_a_whole_with_the_tags_of_many_parts_stays_small_and_is_purged_by_each(
+    remember: Any, cache: ResponseCache, raw: Any
+) -> None:
+    content = "old"
+
+    def whole() -> str:
+        for number in range(30):
+            tags = [f"t{number}.{each}" for each in range(10)]
+            remember([str(number)], lambda: content, tags=tags)
+        return content
+
+    remember(["whole"], whole)
+    assert raw.strlen(cache._keyspace.keys(["whole"]).entry) < 1500
+    for purged in ("t0.0", "t29.9"):
+        content = f"after {purged}"
+        cache.invalidate_sync(purged)
+        assert remember(["whole"], whole).value == content
+
+
+async def test_what_a_loader_takes_from_the_cache_is_part_of_each_value_that_it_loads(
+    cache: ResponseCache, face: Any
+) -> None:
+    content = "old"
+    keys = [["a"], ["b"]]
+
+    def load(missing: list[list[str]]) -> list[str]:
+        part = cache.remember_sync(["part"], 60, lambda: content, tags=["t"]).value
+        return [f"{key[0]} of {part}" for key in missing]
+
+    async def part() -> str:
+        return content
+
+    async def load_later(missing: list[list[str]]) -> list[str]:
+        taken = (await cache.remember(["part"], 60, part, tags=["t"])).value
+        return [f"{key[0]} of {taken}" for key in missing]
+
+    async def ask() -> Any:
+        if face.synchronous:
+            return cache.remember_many_sync(keys, 60, load)
+        return await cache.remember_many(keys, 60, load_later)
+
+    assert await ask() == ["a of old", "b of old"]
+    content = "new"
+    await cache.invalidate("t")
+    assert await ask() == ["a of new", "b of new"]
 
 
 def test_another_cache_is_another_matter(

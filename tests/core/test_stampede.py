@@ -1,6 +1,7 @@
 """Many callers at once: one run of the generator, in a task, a thread, a cache or a process."""
 
 import asyncio
+import functools
 import json
 import subprocess
 import sys
@@ -13,14 +14,7 @@ from typing import Any
 import pytest
 
 from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache, _waiting
-from tests.conftest import Eventually
-
-
-def joiners(cache: ResponseCache, parts: list[str], *, synchronous: bool = False) -> int:
-    """How many callers wait for the flight of a key."""
-    driver = cache._engine.sync_driver() if synchronous else cache._engine.async_driver()
-    flight = driver.flights._open.get(cache._keyspace.keys(parts).entry)
-    return len(flight.waiters) if flight else 0
+from tests.conftest import Eventually, UntilJoined
 
 
 class Gate:
@@ -47,11 +41,11 @@ def cache(new_cache: Callable[..., ResponseCache], url: str) -> ResponseCache:
     return new_cache(url, lease=60, wait_budget=120)
 
 
-async def test_200_callers_cost_one_run(cache: ResponseCache, eventually: Eventually) -> None:
+async def test_200_callers_cost_one_run(cache: ResponseCache, until_joined: UntilJoined) -> None:
     gate = Gate()
     callers = [asyncio.create_task(cache.remember(["a"], 60, gate)) for _ in range(200)]
 
-    await eventually(lambda: joiners(cache, ["a"]) == 199)
+    await until_joined(cache, 199, ["a"])
     gate.go.set()
     responses = await asyncio.gather(*callers)
 
@@ -64,7 +58,7 @@ async def test_200_callers_cost_one_run(cache: ResponseCache, eventually: Eventu
     assert len(cache._engine.async_driver().flights) == 0
 
 
-async def test_32_threads_cost_one_run(cache: ResponseCache, eventually: Eventually) -> None:
+async def test_32_threads_cost_one_run(cache: ResponseCache, until_joined: UntilJoined) -> None:
     runs = 0
     go = threading.Event()
 
@@ -77,7 +71,7 @@ async def test_32_threads_cost_one_run(cache: ResponseCache, eventually: Eventua
     with ThreadPoolExecutor(32) as threads:
         futures = [threads.submit(cache.remember_sync, ["a"], 60, generate) for _ in range(32)]
         try:
-            await eventually(lambda: joiners(cache, ["a"], synchronous=True) == 31)
+            await until_joined(cache, 31, ["a"], synchronous=True)
         finally:
             go.set()
         responses = [future.result(60) for future in futures]
@@ -90,8 +84,11 @@ async def test_32_threads_cost_one_run(cache: ResponseCache, eventually: Eventua
     assert len(cache._engine.sync_driver().flights) == 0
 
 
-async def test_the_loop_and_the_threads_cost_one_run(cache: ResponseCache) -> None:
+async def test_the_loop_and_the_threads_cost_one_run(
+    cache: ResponseCache, raw: Any, eventually: Eventually
+) -> None:
     gate = Gate()
+    lease = cache._keyspace.keys(["a"]).lease
     leader = asyncio.create_task(cache.remember(["a"], 60, gate))
     await gate.entered.wait()
 
@@ -99,6 +96,7 @@ async def test_the_loop_and_the_threads_cost_one_run(cache: ResponseCache) -> No
         raise AssertionError
 
     thread = asyncio.create_task(asyncio.to_thread(cache.remember_sync, ["a"], 60, never))
+    await eventually(lambda: raw.get(lease).endswith(b"!"))  # the mark of who waits for it
     gate.go.set()
 
     assert (await leader).status is CacheStatus.MISS
@@ -201,11 +199,11 @@ def test_two_processes_cost_one_run(
 
 
 async def test_joiners_get_equal_values_and_never_the_same_object(
-    cache: ResponseCache, eventually: Eventually
+    cache: ResponseCache, until_joined: UntilJoined
 ) -> None:
     gate = Gate({"items": []})
     callers = [asyncio.create_task(cache.remember(["a"], 60, gate)) for _ in range(5)]
-    await eventually(lambda: joiners(cache, ["a"]) == 4)
+    await until_joined(cache, 4, ["a"])
     gate.go.set()
     values = [response.value for response in await asyncio.gather(*callers)]
 
@@ -216,12 +214,12 @@ async def test_joiners_get_equal_values_and_never_the_same_object(
 
 
 async def test_joiners_of_a_failing_generator_get_its_error_after_one_run(
-    cache: ResponseCache, eventually: Eventually, raw: Any
+    cache: ResponseCache, until_joined: UntilJoined, raw: Any
 ) -> None:
     error = LookupError("its own")
     gate = Gate(error)
     callers = [asyncio.create_task(cache.remember(["a"], 60, gate)) for _ in range(50)]
-    await eventually(lambda: joiners(cache, ["a"]) == 49)
+    await until_joined(cache, 49, ["a"])
     gate.go.set()
 
     results = await asyncio.gather(*callers, return_exceptions=True)
@@ -233,7 +231,7 @@ async def test_joiners_of_a_failing_generator_get_its_error_after_one_run(
 
 
 async def test_threads_that_joined_a_failing_generator_get_its_error_after_one_run(
-    cache: ResponseCache, eventually: Eventually
+    cache: ResponseCache, until_joined: UntilJoined
 ) -> None:
     error = LookupError("its own")
     runs = 0
@@ -248,7 +246,7 @@ async def test_threads_that_joined_a_failing_generator_get_its_error_after_one_r
     with ThreadPoolExecutor(8) as threads:
         futures = [threads.submit(cache.remember_sync, ["a"], 60, fail) for _ in range(8)]
         try:
-            await eventually(lambda: joiners(cache, ["a"], synchronous=True) == 7)
+            await until_joined(cache, 7, ["a"], synchronous=True)
         finally:
             go.set()
         assert [future.exception(60) for future in futures] == [error] * 8
@@ -257,7 +255,10 @@ async def test_threads_that_joined_a_failing_generator_get_its_error_after_one_r
 
 @pytest.mark.parametrize("rule", ["cacheable", "ttl", "too large"])
 async def test_joiners_of_a_value_that_is_not_shared_generate_for_themselves(
-    new_cache: Callable[..., ResponseCache], eventually: Eventually, rule: str
+    new_cache: Callable[..., ResponseCache],
+    eventually: Eventually,
+    until_joined: UntilJoined,
+    rule: str,
 ) -> None:
     cache = new_cache("memory://", max_entry_bytes=1 if rule == "too large" else 1000)
     gates = [Gate(f"private to {number}") for number in range(5)]
@@ -272,7 +273,7 @@ async def test_joiners_of_a_value_that_is_not_shared_generate_for_themselves(
     for gate in gates:
         callers.append(asyncio.create_task(cache.remember(["a"], ttl, gate, cacheable=never)))
         await eventually(gates[0].entered.is_set)
-    await eventually(lambda: joiners(cache, ["a"]) == 4)
+    await until_joined(cache, 4, ["a"])
     for gate in gates:
         gate.go.set()
     responses = await asyncio.gather(*callers)
@@ -283,13 +284,13 @@ async def test_joiners_of_a_value_that_is_not_shared_generate_for_themselves(
 
 
 async def test_a_joiner_of_another_type_generates_for_itself(
-    memory_cache: ResponseCache, eventually: Eventually
+    memory_cache: ResponseCache, until_joined: UntilJoined
 ) -> None:
     gate, other = Gate("text"), Gate(5)
     leader = asyncio.create_task(memory_cache.remember(["a"], 60, gate))
     await gate.entered.wait()
     joiner = asyncio.create_task(memory_cache.remember(["a"], 60, other, as_type=int))
-    await eventually(lambda: joiners(memory_cache, ["a"]) == 1)
+    await until_joined(memory_cache, 1, ["a"])
     gate.go.set()
     other.go.set()
 
@@ -377,6 +378,34 @@ async def test_a_slow_generator_keeps_its_lease(
 
     assert renewals >= 1
     assert response.detail is CacheDetail.GENERATED
+
+
+async def test_a_slow_loader_keeps_the_leases_of_all_its_keys(
+    new_cache: Callable[..., ResponseCache],
+    valkey_url: str,
+    eventually: Eventually,
+    raw_valkey: Any,
+    face: Any,
+) -> None:
+    cache = new_cache(valkey_url, lease=0.9, wait_budget=60)
+    keys = [["a"], ["b"]]
+    leases = [cache._keyspace.keys(key).lease for key in keys]
+
+    def are_renewed() -> bool:
+        return all(0 < raw_valkey.pttl(lease) <= 900 for lease in leases)
+
+    async def ask() -> Any:
+        for lease in leases:  # so that a slow machine does not lose them
+            raw_valkey.pexpire(lease, 60_000)
+        await eventually(are_renewed)
+        return ["x", "y"]
+
+    if face.synchronous:
+        run = functools.partial(cache.remember_many_sync, keys, 60, lambda _: asyncio.run(ask()))
+        assert await asyncio.to_thread(run) == ["x", "y"]
+    else:
+        assert await cache.remember_many(keys, 60, lambda _: ask()) == ["x", "y"]
+    assert len(raw_valkey.keys("*:e:*")) == 2, "they were stored"
 
 
 async def test_who_shared_a_lookup_is_woken_when_a_quick_generation_is_over(

@@ -1,5 +1,6 @@
 """What a resolver says while it runs: it can only lower what the annotations allow."""
 
+import asyncio
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -18,6 +19,7 @@ from strawberry_response_cache import (
     restrict_cache,
     skip_cache,
 )
+from tests.conftest import UntilJoined
 from tests.graphql.ledger import outcome, reason, status
 
 PRIVATE = CacheScope.PRIVATE
@@ -30,6 +32,8 @@ class Query:
     async def document(self, info: strawberry.Info, number: int = 1) -> str:
         context = info.context
         context["runs"][context["user"]] += 1
+        if context.get("gate") is not None:
+            await context["gate"].wait()
         if context["user"] in context["premium"]:
             restrict_cache(info, scope=PRIVATE)
             return f"{number} for {context['user']}"
@@ -67,8 +71,15 @@ class Desk:
         worker: int = 0,
         premium: tuple[str, ...] = ("alice", "bob"),
         say: Callable[[Any], None] = lambda _: None,
+        gate: asyncio.Event | None = None,
     ) -> ExecutionResult:
-        context = {"user": user, "runs": self.runs, "premium": premium, "say": say}
+        context = {
+            "user": user,
+            "runs": self.runs,
+            "premium": premium,
+            "say": say,
+            "gate": gate,
+        }
         return await self.schemas[worker].execute(query, context_value=context)
 
 
@@ -123,17 +134,19 @@ async def test_other_arguments_stay_public(desk: Desk) -> None:
 
 
 async def test_joiners_of_other_sessions_get_their_own_answer(
-    new_cache: Callable[..., ResponseCache], url: str, gathered: Callable[..., Awaitable[list[Any]]]
+    new_cache: Callable[..., ResponseCache], url: str, until_joined: UntilJoined
 ) -> None:
-    desk = Desk([new_cache(url)])
-    users = iter(["alice", "bob"] * 10)
-
-    async def ask() -> tuple[str, Any]:
-        user = next(users)
-        return user, (await desk.ask(user)).data
-
-    for user, data in await gathered(20, ask):
-        assert data == {"document": f"1 for {user}"}
+    cache, gate = new_cache(url), asyncio.Event()
+    desk = Desk([cache])
+    users = ["alice", "bob"] * 10
+    asked = [asyncio.create_task(desk.ask(user, gate=gate)) for user in users]
+    await until_joined(cache, 19)
+    assert desk.runs.total() == 1
+    gate.set()
+    for user, answer in zip(users, asked, strict=True):
+        assert (await answer).data == {"document": f"1 for {user}"}
+    assert desk.runs["alice"] <= 2
+    assert desk.runs["bob"] == 1
 
 
 async def test_spread_over_slots_the_answer_lies_beside_its_marker(

@@ -219,6 +219,48 @@ async def test_an_empty_list_of_an_interface_is_reached_by_each_that_implements_
     assert (await served.ask(query)).data == {"held": [{"place": "here"}]}
 
 
+# -- Beside members that are never stored --------------------------------------------------------------------
+
+
+@cache_control(ttl=0)
+@strawberry.type
+class Missing:
+    why: str = "gone"
+
+
+Looked = Annotated[Book | Missing, strawberry.union("Looked")]
+
+
+@strawberry.type
+class Look:
+    @cache_control(ttl=600)
+    @strawberry.field
+    def look(self, id: strawberry.ID) -> Looked:  # noqa: A002 - as schemas have it
+        return Book(id=id)
+
+    @cache_control(ttl=600)
+    @strawberry.field
+    def known(self) -> Missing:
+        return Missing(why="its field has a ttl of its own")
+
+
+async def test_an_object_is_reached_where_another_would_not_have_been_stored(
+    memory_cache: ResponseCache, way: str
+) -> None:
+    extension = ResponseCacheExtension(memory_cache, tenant=None, debug=True)
+    schema = strawberry.Schema(Look, extensions=[extension])
+
+    async def ask(number: int) -> str:
+        query = f'{{ look(id: "{number}") {{ ... on Book {{ title }} }} known {{ why }} }}'
+        if way == "execute":
+            return status(await schema.execute(query))
+        return status(schema.execute_sync(query))
+
+    assert [await ask(number) for number in (1, 2, 1, 2)] == ["miss", "miss", "hit", "hit"]
+    await memory_cache.invalidate("Book:1")
+    assert [await ask(number) for number in (1, 2)] == ["miss", "hit"]
+
+
 # -- Objects that are dictionaries -------------------------------------------------------------------------
 
 

@@ -1,0 +1,118 @@
+"""What is kept of documents, their conditions and their variables is bounded, whatever clients send."""
+
+import gc
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import strawberry
+from graphql import parse
+from strawberry.extensions import SchemaExtension
+
+from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
+from tests.graphql.ledger import Ledger
+
+pytestmark = pytest.mark.parametrize("url", ["memory://"])
+
+PLAN, VARIANT, FIELD_PLAN = "Plan", "Variant", "FieldPlan"
+
+
+def kept(kind: str) -> list[Any]:
+    """All objects of one of the package's classes."""
+    gc.collect()
+    package = "strawberry_response_cache."
+    return [
+        each
+        for each in gc.get_objects()
+        if type(each).__name__ == kind and type(each).__module__.startswith(package)
+    ]
+
+
+class KeepsEveryDocument(SchemaExtension):
+    """As a parser cache without a bound does."""
+
+    documents: dict[str, Any] = {}  # noqa: RUF012 - for all requests
+
+    def on_parse(self) -> Iterator[None]:
+        text = str(self.execution_context.query)
+        if text not in self.documents:
+            self.documents[text] = parse(text)
+        self.execution_context.graphql_document = self.documents[text]
+        yield
+
+
+async def test_of_documents_that_somebody_keeps_a_bounded_number_has_plans(
+    make_ledger: Callable[..., Ledger],
+) -> None:
+    before = len(kept(PLAN))
+    ledger = make_ledger(KeepsEveryDocument)
+    ledger.schema.extensions = tuple(reversed(ledger.schema.extensions))
+    try:
+        for number in range(530):
+            ledger.ask_sync(f"{{ a{number}: unannotated }}")
+        assert len(KeepsEveryDocument.documents) == 530
+        assert before < len(kept(PLAN)) <= before + 512
+    finally:
+        KeepsEveryDocument.documents.clear()
+
+
+async def test_the_plan_of_a_document_goes_with_it(make_ledger: Callable[..., Ledger]) -> None:
+    before = len(kept(PLAN))
+    ledger = make_ledger(KeepsEveryDocument)
+    ledger.schema.extensions = tuple(reversed(ledger.schema.extensions))
+    for number in range(30):
+        ledger.ask_sync(f"{{ a{number}: unannotated }}")
+    assert len(kept(PLAN)) == before + 30
+    KeepsEveryDocument.documents.clear()
+    assert len(kept(PLAN)) <= before + 1, "that of the latest request may be in somebody's hands"
+
+
+@strawberry.type
+class Query:
+    @strawberry.field
+    def fresh(self) -> int:
+        return 0
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def echo(self, number: int) -> int:
+        return number
+
+
+@pytest.fixture
+def ask(cache: ResponseCache) -> Callable[..., Any]:
+    extension = ResponseCacheExtension(cache, tenant=None, debug=True)
+    schema = strawberry.Schema(Query, extensions=[extension])
+
+    async def execute(query: str, **variables: Any) -> Any:
+        result = await schema.execute(query, variable_values=variables)
+        assert result.errors is None
+        return result
+
+    return execute
+
+
+async def test_of_one_documents_conditions_a_bounded_number_is_kept(
+    ask: Callable[..., Any],
+) -> None:
+    names = [f"c{number}" for number in range(7)]
+    declared = " ".join(f"${name}: Boolean!" for name in names)
+    fields = " ".join(f"{name}: __typename @include(if: ${name})" for name in names)
+    query = f"query ({declared}) {{ fresh {fields} }}"
+    before = len(kept(VARIANT))
+    for chosen in range(2 ** len(names)):
+        taken = {name: bool(chosen >> place & 1) for place, name in enumerate(names)}
+        result = await ask(query, **taken)
+        assert set(result.data) == {"fresh", *(name for name in names if taken[name])}
+    assert before < len(kept(VARIANT)) <= before + 64 + 1
+
+
+async def test_of_one_fields_variables_a_bounded_number_of_keys_is_kept(
+    ask: Callable[..., Any],
+) -> None:
+    for number in range(100):
+        result = await ask("query ($n: Int!) { fresh echo(number: $n) }", n=number)
+        assert result.data["echo"] == number
+    kept_here = [vars(plan).values() for plan in kept(FIELD_PLAN)]
+    sizes = [len(each) for values in kept_here for each in values if isinstance(each, dict)]
+    assert max(sizes) == 64
