@@ -24,10 +24,12 @@ from strawberry_response_cache.core._flights import Flight, leading_flights
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._parts import Part, Parts
-from strawberry_response_cache.core._port import Clear, Invalidate, Lookup, Unavailable
-from strawberry_response_cache.core._queue import PurgeQueue
-from strawberry_response_cache.core._redis.watchdog import Watchdog
+from strawberry_response_cache.core._queue import InvalidationQueue
+from strawberry_response_cache.core.protocol import Clear, Invalidate, Lookup, Unavailable
+from strawberry_response_cache.core.protocol.entry import Entry, Recording
+from strawberry_response_cache.core.redis.watchdog import Watchdog
 from tests.conftest import Eventually, UntilJoined
+from tests.core.logs import facts_of, ours
 from tests.core.test_batches_that_wait import PATIENCE
 
 SECRET = "hunter2"

@@ -13,7 +13,7 @@ from strawberry_response_cache.core import (
     CacheStatus,
     ResponseCache,
 )
-from strawberry_response_cache.core._port import Release
+from strawberry_response_cache.core.protocol import Release
 from tests.conftest import Eventually, UntilJoined, joined
 
 PATIENCE = 60.0

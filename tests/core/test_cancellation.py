@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
-from strawberry_response_cache.core._scripts import COMMIT
+from strawberry_response_cache.core.protocol.scripts import COMMIT
 from tests.conftest import UntilJoined
 
 STEPS = 60

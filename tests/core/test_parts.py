@@ -146,7 +146,7 @@ def test_a_part_with_a_ttl_of_zero_is_not_stored_and_neither_is_the_whole(rememb
 
 
 @pytest.mark.parametrize("changed", range(3))
-def test_a_purge_of_any_of_several_parts_purges_the_whole(
+def test_an_invalidation_of_any_of_several_parts_invalidates_the_whole(
     remember: Any, cache: ResponseCache, changed: int
 ) -> None:
     contents = ["old"] * 3
@@ -176,7 +176,7 @@ def test_a_whole_lives_no_longer_than_the_first_of_several_parts_to_end(
 
 @pytest.mark.parametrize("later", [0, 1, 3])
 @pytest.mark.parametrize("was_a_hit", [False, True])
-def test_a_whole_of_one_part_from_before_a_purge_and_others_from_after_it_is_refused(
+def test_a_whole_of_one_part_from_before_an_invalidation_and_others_from_after_it_is_refused(
     remember: Any, cache: ResponseCache, later: int, was_a_hit: bool
 ) -> None:
     content = "old"
@@ -223,7 +223,7 @@ def test_one_part_of_several_that_may_not_be_stored_is_enough(remember: Any, unf
     assert remember(["whole"], whole).detail is CacheDetail.UNCACHEABLE_PART
 
 
-def test_a_whole_with_the_tags_of_many_parts_stays_small_and_is_purged_by_each(
+def test_a_whole_with_the_tags_of_many_parts_stays_small_and_is_invalidated_by_each(
     remember: Any, cache: ResponseCache, raw: Any
 ) -> None:
     content = "old"
@@ -236,9 +236,9 @@ def test_a_whole_with_the_tags_of_many_parts_stays_small_and_is_purged_by_each(
 
     remember(["whole"], whole)
     assert raw.strlen(cache._keyspace.keys(["whole"]).entry) < 1500
-    for purged in ("t0.0", "t29.9"):
-        content = f"after {purged}"
-        cache.invalidate_sync(purged)
+    for invalidated in ("t0.0", "t29.9"):
+        content = f"after {invalidated}"
+        cache.invalidate_sync(invalidated)
         assert remember(["whole"], whole).value == content
 
 

@@ -106,10 +106,10 @@ class Accounts:
 
 
 @pytest.mark.parametrize("where", ["reading", "gate"], ids=["in the parent", "in the field"])
-async def test_what_a_parent_held_before_a_purge_is_not_stored_after_it(
+async def test_what_a_parent_held_before_an_invalidation_is_not_stored_after_it(
     cache: ResponseCache, raw: Any, eventually: Eventually, where: str
 ) -> None:
-    """The field's own lease may be younger than the purge; its parent is older."""
+    """The field's own lease may be younger than the invalidation; its parent is older."""
     schema = schema_of(Accounts, cache)
     data: dict[str, Any] = {"amount": 1}
     gate = asyncio.Event()
