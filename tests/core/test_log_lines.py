@@ -48,7 +48,7 @@ def test_every_line_of_the_core_puts_something_in_its_text_and_in_extra(where: s
     text = line.args[0]
     assert isinstance(text, ast.Constant)
     assert "%s" in str(text.value)
-    assert "invalidate" not in str(text.value)
+    assert "purge" not in str(text.value)
     assert "extra" in {keyword.arg for keyword in line.keywords}
     assert "exc_info" not in {keyword.arg for keyword in line.keywords}  # it holds the error's text
 

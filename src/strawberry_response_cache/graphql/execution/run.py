@@ -358,9 +358,13 @@ class Run:
         return said
 
 
-def _printed(variables: Mapping[str, Any] | None) -> str | None:
+def _printed(variables: object) -> str | None:
     """Print variables that hold others; None where there are none, or they are no JSON."""
-    nested = {n: v for n, v in (variables or {}).items() if isinstance(v, dict | list)}
+    if not isinstance(
+        variables, Mapping
+    ):  # a client sent something else, and Strawberry refuses it
+        return None
+    nested = {n: v for n, v in variables.items() if isinstance(v, dict | list)}
     try:
         return print_json(nested) if nested else None
     except (UnkeyableError, RecursionError):
