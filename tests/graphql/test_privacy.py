@@ -121,6 +121,13 @@ async def test_a_session_that_no_key_can_hold_is_not_cached(
     assert "alice" not in caplog.text
 
 
+async def test_the_log_says_that_a_tenant_is_an_empty_string(
+    ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
+    await ledger.ask("{ accounts { id } }", tenant="")
+    assert "gave nothing usable (empty str)" in caplog.text
+
+
 @pytest.mark.parametrize("unusable", [None, "", True, 1.5, object(), ["acme"]])
 async def test_a_tenant_that_is_not_one_is_not_cached(ledger: Ledger, unusable: object) -> None:
     for _ in range(2):

@@ -146,7 +146,7 @@ class RequestContext:
             try:
                 self._answers[name] = printed(value)
             except (CacheConfigurationError, UnkeyableError, _UnclearError):
-                kind = type(value).__qualname__
+                kind = "empty str" if type(value) is str and not value else type(value).__qualname__
             else:
                 return
         # What it would have answered decides who sees what.
