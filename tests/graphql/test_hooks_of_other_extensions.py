@@ -1,6 +1,8 @@
 """What other extensions do to rules and documents holds as without this package."""
 
-from collections.abc import Iterator
+import asyncio
+import contextvars
+from collections.abc import Coroutine, Iterator
 from contextvars import ContextVar
 from typing import Any
 
@@ -14,6 +16,7 @@ from strawberry_response_cache import (
     ResponseCacheExtension,
     cache_control,
 )
+from tests.graphql.ledger import status
 
 user: ContextVar[str] = ContextVar("user", default="guest")
 
@@ -153,3 +156,39 @@ def test_rules_added_after_validation_change_nothing(
     cached = strawberry.Schema(Query, extensions=[RulesLate, ours] if before else [ours, RulesLate])
     plain = strawberry.Schema(Query, extensions=[RulesLate])
     assert said(cached.execute_sync("{ secret }")) == said(plain.execute_sync("{ secret }"))
+
+
+async def test_a_request_that_is_closed_in_the_context_of_another_takes_nothing_from_it(
+    memory_cache: ResponseCache,
+) -> None:
+    """As where the interpreter collects the coroutine of a task that nobody finished."""
+    given_up: list[Coroutine[Any, Any, Any]] = []
+
+    class Collects(SchemaExtension):
+        def on_execute(self) -> Iterator[None]:
+            while given_up:
+                given_up.pop().close()
+            yield
+
+    @strawberry.type
+    class Waiting:
+        @cache_control(ttl=60)
+        @strawberry.field
+        async def never(self) -> int:
+            await asyncio.get_running_loop().create_future()
+            return 1
+
+        @cache_control(ttl=60)
+        @strawberry.field
+        def open(self) -> int:
+            return 1
+
+    schema = strawberry.Schema(
+        Waiting,
+        extensions=[ResponseCacheExtension(memory_cache, tenant=None, debug=True), Collects],
+    )
+    request: Any = schema.execute("{ never }")
+    contextvars.copy_context().run(request.send, None)
+    given_up.append(request)
+    assert status(await schema.execute("{ open }")) == "miss"
+    assert not given_up

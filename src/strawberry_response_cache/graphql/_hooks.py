@@ -85,8 +85,10 @@ class RequestHooks(Settling, SchemaExtension):
         try:
             yield
         finally:
-            # Not by token: a stream may be resumed in another context.
-            announced_run.set(before)
+            # Not by token: a stream may be resumed in another context. And a request that was given up is
+            # closed in whatever context it is collected in, where another run may be announced.
+            if announced_run.get() is self._run:
+                announced_run.set(before)
 
     def _new_run(self) -> Run | None:
         if self._adopted is None:

@@ -81,11 +81,13 @@ def watch_ends(schema: BaseSchema) -> None:
 
     async def stream_settled(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - Strawberry's
         made = _Stream()
-        token = _streamed.set(made)
+        before = _streamed.get()
+        _streamed.set(made)
         try:
             source: Any = await stream(*arguments, **named)
         finally:
-            _streamed.reset(token)
+            if _streamed.get() is made:  # not by token: it may be closed in another context
+                _streamed.set(before)
         for each in made.settling:
             each.is_streamed = True
         return _held_back(source, made) if made.settling else source
