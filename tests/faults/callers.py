@@ -51,8 +51,8 @@ class Callers:
         return await asyncio.wait_for(call, GIVEN_UP)
 
     async def invalidate_by(self, cache: ResponseCache, what: str) -> None:
-        """Invalidate as `Face.invalidate` does."""
-        call = self._face.invalidate(cache, what)
+        """Invalidate as `Face.invalidate_by` does."""
+        call = self._face.invalidate_by(cache, what)
         if self._face.synchronous:
             await self._in_a_thread(call)
         else:
