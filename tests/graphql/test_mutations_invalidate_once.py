@@ -1,5 +1,6 @@
 """A mutation invalidates once, after what other extensions commit, and before its answer is sent."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -162,3 +163,152 @@ async def test_the_frames_of_a_subscription_are_not_held_back(cache: ResponseCac
         assert (await anext(stream)).data == {"ticks": number}
     with pytest.raises(StopAsyncIteration):
         await anext(stream)
+
+
+# -- Where something raises at the end ---------------------------------------------------------------------
+
+
+class RaisesAtTheEnd(SchemaExtension):
+    def on_operation(self) -> Iterator[None]:
+        yield
+        if "sold" in self.execution_context.context:
+            raise ValueError
+
+
+class GivenUpAtTheEnd(BaseException):
+    """Such as a server's own time-out."""
+
+
+class GivesUpAtTheEnd(SchemaExtension):
+    def on_operation(self) -> Iterator[None]:
+        yield
+        if "sold" in self.execution_context.context:
+            raise GivenUpAtTheEnd
+
+
+class ErrorsCannotBeProcessed(strawberry.Schema):
+    def process_errors(self, errors: Any, execution_context: Any = None) -> None:
+        raise RuntimeError
+
+
+@strawberry.type
+class FailingMutation:
+    @strawberry.mutation
+    def sell_sync(self, info: strawberry.Info) -> Item:
+        info.context["sold"] = True
+        info.context["committed"]["stock"] -= 1
+        return Item(id=strawberry.ID("1"), stock=info.context["committed"]["stock"])
+
+    @strawberry.mutation
+    def fail(self) -> int:
+        raise ValueError
+
+
+def failing(cache: ResponseCache, *extensions: type[SchemaExtension]) -> strawberry.Schema:
+    ours = ResponseCacheExtension(cache, tenant=None, debug=True)
+    schema = ErrorsCannotBeProcessed if not extensions else strawberry.Schema
+    return schema(Query, mutation=FailingMutation, extensions=[*extensions, ours])
+
+
+@pytest.mark.parametrize("extensions", [(), (GivesUpAtTheEnd,)], ids=["errors", "given up"])
+def test_a_sync_mutation_invalidates_although_no_results_are_asked_for(
+    memory_cache: ResponseCache, extensions: tuple[type[SchemaExtension], ...]
+) -> None:
+    schema, committed = failing(memory_cache, *extensions), {"stock": 5}
+    schema.execute_sync("{ item { id stock } }", context_value={"committed": committed})
+    with pytest.raises((RuntimeError, GivenUpAtTheEnd)):
+        schema.execute_sync(
+            "mutation { sellSync { id } fail }", context_value={"committed": committed}
+        )
+    read = schema.execute_sync("{ item { id stock } }", context_value={"committed": committed})
+    assert (read.data, status(read)) == ({"item": {"id": "1", "stock": 4}}, "miss")
+
+
+@pytest.mark.parametrize("first", [True, False])
+async def test_the_frame_of_a_streamed_mutation_is_sent_although_something_raises_after_it(
+    memory_cache: ResponseCache, first: bool
+) -> None:
+    ours = ResponseCacheExtension(memory_cache, tenant=None, debug=True)
+    extensions: list[Any] = [RaisesAtTheEnd, ours] if first else [ours, RaisesAtTheEnd]
+    schema = strawberry.Schema(Query, mutation=FailingMutation, extensions=extensions)
+    plain = strawberry.Schema(Query, mutation=FailingMutation, extensions=[RaisesAtTheEnd])
+    committed = {"stock": 5}
+    await schema.execute("{ item { id stock } }", context_value={"committed": committed})
+    said = []
+    for each in (plain, schema):
+        frames: list[Any] = []
+        context: dict[str, Any] = {"committed": committed}
+        try:
+            source: Any = await each.stream("mutation { sellSync { id } }", None, context)
+            frames += [frame.data async for frame in source]
+        except ValueError as error:
+            frames.append(type(error))
+        said.append(frames)
+    assert said[0] == said[1]
+    read = await schema.execute("{ item { id stock } }", context_value={"committed": committed})
+    assert (read.data, status(read)) == ({"item": {"id": "1", "stock": 3}}, "miss")
+
+
+class AwaitsAtTheEnd(SchemaExtension):
+    """Is cancelled in its teardown."""
+
+    async def on_operation(self) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            if "sold" in self.execution_context.context:
+                self.execution_context.context["waits"].set()
+                await asyncio.get_running_loop().create_future()
+
+
+async def test_a_mutation_invalidates_where_one_teardown_raises_and_another_is_cancelled(
+    memory_cache: ResponseCache,
+) -> None:
+    ours = ResponseCacheExtension(memory_cache, tenant=None, debug=True)
+    schema = strawberry.Schema(
+        Query, mutation=FailingMutation, extensions=[AwaitsAtTheEnd, ours, RaisesAtTheEnd]
+    )
+    committed, waits = {"stock": 5}, asyncio.Event()
+    await schema.execute("{ item { id stock } }", context_value={"committed": committed})
+    mutation = asyncio.create_task(
+        schema.execute(
+            "mutation { sellSync { id } }", context_value={"committed": committed, "waits": waits}
+        )
+    )
+    await waits.wait()
+    mutation.cancel()
+    await asyncio.wait([mutation])
+
+    async def is_fresh() -> bool:
+        read = await schema.execute("{ item { stock } }", context_value={"committed": committed})
+        return read.data == {"item": {"stock": 4}}
+
+    async with asyncio.timeout(60):
+        while not await is_fresh():
+            await asyncio.sleep(0)
+
+
+def test_a_runner_of_ones_own_is_left_alone(memory_cache: ResponseCache) -> None:
+    class Runner:
+        """Takes no attributes, and is no subclass of Strawberry's."""
+
+        __slots__ = ("_runner",)
+
+        def __init__(self, runner: Any) -> None:
+            self._runner = runner
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._runner, name)
+
+    class WithItsOwn(strawberry.Schema):
+        def create_extensions_runner(self, *arguments: Any, **named: Any) -> Any:
+            return Runner(super().create_extensions_runner(*arguments, **named))
+
+    ours = ResponseCacheExtension(memory_cache, tenant=None, debug=True)
+    schema = WithItsOwn(Query, mutation=FailingMutation, extensions=[ours])
+    committed = {"stock": 5}
+    for query in ("{ item { id stock } }", "mutation { sellSync { id } }"):
+        result = schema.execute_sync(query, context_value={"committed": committed})
+        assert result.errors is None
+    read = schema.execute_sync("{ item { id stock } }", context_value={"committed": committed})
+    assert (read.data, status(read)) == ({"item": {"id": "1", "stock": 4}}, "miss")

@@ -104,10 +104,14 @@ class RequestHooks(Settling, SchemaExtension):
         try:
             yield
         except Exception:
+            self._guard.step(self._await_end)
             raise
         except BaseException:  # such as a cancellation, or a stream that is closed
             self._settle_early()
             raise
+        self._guard.step(self._await_end)
+
+    def _await_end(self) -> None:
         if self._run is not None and self._run.is_async:
             # The teardown of another extension may still be cancelled.
             self._task = asyncio.current_task()

@@ -42,11 +42,11 @@ class Settling(ABC):
         """Note that one of the others raised."""
 
 
-class _Stream:
-    """A stream that is being made.
+class _Request:
+    """A request whose runner is being made.
 
     Attributes:
-        context: Strawberry's execution context of its request; None before that is made.
+        context: Strawberry's execution context; None before that is made.
         settling: What settles at its end.
     """
 
@@ -58,41 +58,54 @@ class _Stream:
         return self.context is not None and runs_mutation(self.context)
 
 
-_streamed: ContextVar[_Stream | None] = ContextVar("stream_that_is_being_made", default=None)
-"""Where the request is noted that a stream is made for, in this task."""
+_requested: ContextVar[_Request | None] = ContextVar("request_that_is_being_made", default=None)
+"""Where a runner is noted that is made in this task or thread."""
 
 
 def watch_ends(schema: BaseSchema) -> None:
     """Settle each request of a schema at its end."""
     if not isinstance(schema, Schema) or _WATCHED in vars(schema):
         return
-    create, stream = schema.create_extensions_runner, schema.stream
+    create, stream, execute = (
+        schema.create_extensions_runner,
+        schema.stream,
+        schema.execute_sync,
+    )
 
     def create_runner(
         execution_context: ExecutionContext, extensions: list[Any]
     ) -> SchemaExtensionsRunner:
         runner = create(execution_context, extensions)
         settling = [each for each in extensions if isinstance(each, Settling)]
-        if (streamed := _streamed.get()) is not None:
-            streamed.context = execution_context
-            streamed.settling.extend(settling)
-        _settle_first(runner, settling)
+        if (requested := _requested.get()) is not None:
+            requested.context = execution_context
+            requested.settling.extend(settling)
+            _requested.set(None)  # what is nested in it has ends of its own
+        if isinstance(
+            runner, SchemaExtensionsRunner
+        ):  # else each settles when its own results are asked for
+            _settle_first(runner, settling)
         return runner
 
     async def stream_settled(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - Strawberry's
-        made = _Stream()
-        before = _streamed.get()
-        _streamed.set(made)
-        try:
-            source: Any = await stream(*arguments, **named)
-        finally:
-            if _streamed.get() is made:  # not by token: it may be closed in another context
-                _streamed.set(before)
+        made = _Request()
+        _requested.set(made)
+        source: Any = await stream(*arguments, **named)
         for each in made.settling:
             each.is_streamed = True
         return _held_back(source, made) if made.settling else source
 
+    def execute_settled(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - Strawberry's
+        made = _Request()
+        _requested.set(made)
+        try:
+            return execute(*arguments, **named)
+        except BaseException:  # results are not asked for then
+            _settle_sync(made.settling)
+            raise
+
     vars(schema)["create_extensions_runner"] = create_runner
+    vars(schema)["execute_sync"] = execute_settled
     vars(schema)["stream"] = stream_settled
     vars(schema)[_WATCHED] = True
 
@@ -107,11 +120,7 @@ def _settle_first(runner: SchemaExtensionsRunner, settling: Iterable[Settling]) 
         return await results(ctx)
 
     def settled_sync() -> dict[str, Any]:
-        for each in settling:
-            try:
-                each.settle_sync()
-            except Exception as error:  # noqa: BLE001 - a fault of this package fails no request
-                each.note_fault(error)
+        _settle_sync(settling)
         return results_sync()
 
     vars(runner).update(get_extensions_results=settled, get_extensions_results_sync=settled_sync)
@@ -124,6 +133,14 @@ async def _settle(each: Settling) -> None:
         each.note_fault(error)
 
 
+def _settle_sync(settling: Iterable[Settling]) -> None:
+    for each in settling:
+        try:
+            each.settle_sync()
+        except Exception as error:  # noqa: BLE001 - a fault of this package fails no request
+            each.note_fault(error)
+
+
 def runs_mutation(context: ExecutionContext) -> bool:
     """Whether a request executes a mutation."""
     try:
@@ -132,18 +149,26 @@ def runs_mutation(context: ExecutionContext) -> bool:
         return False
 
 
-async def _held_back(source: AsyncGenerator[Any, None], made: _Stream) -> AsyncGenerator[Any, None]:
+async def _held_back(
+    source: AsyncGenerator[Any, None], made: _Request
+) -> AsyncGenerator[Any, None]:
     """Hand on the frames of a stream; the last one of a mutation waits for its end."""
     held: object = _NOTHING
-    async with aclosing(source):
-        async for frame in source:
-            if not made.runs_mutation():
-                yield frame
-                continue
-            if held is not _NOTHING:
-                yield held
-            held = frame
+    raised: Exception | None = None
+    try:
+        async with aclosing(source):
+            async for frame in source:
+                if not made.runs_mutation() or getattr(frame, "has_next", False):
+                    yield frame
+                    continue
+                if held is not _NOTHING:
+                    yield held
+                held = frame
+    except Exception as error:  # noqa: BLE001 - raised again when the last frame was handed on
+        raised = error
     for each in made.settling:
         await _settle(each)
     if held is not _NOTHING:
         yield held
+    if raised is not None:
+        raise raised
