@@ -280,8 +280,8 @@ async def test_a_mutation_invalidates_where_one_teardown_raises_and_another_is_c
     await asyncio.wait([mutation])
 
     async def is_fresh() -> bool:
-        read = await schema.execute("{ item { stock } }", context_value={"committed": committed})
-        return read.data == {"item": {"stock": 4}}
+        read = await schema.execute("{ item { id stock } }", context_value={"committed": committed})
+        return read.data == {"item": {"id": "1", "stock": 4}}
 
     async with asyncio.timeout(60):
         while not await is_fresh():
