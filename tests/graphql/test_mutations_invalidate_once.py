@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import strawberry
 from strawberry.extensions import SchemaExtension
+from strawberry.schema.config import StrawberryConfig
 
 from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
 from tests.graphql.ledger import status
@@ -312,3 +313,39 @@ def test_a_runner_of_ones_own_is_left_alone(memory_cache: ResponseCache) -> None
         assert result.errors is None
     read = schema.execute_sync("{ item { id stock } }", context_value={"committed": committed})
     assert (read.data, status(read)) == ({"item": {"id": "1", "stock": 4}}, "miss")
+
+
+async def test_only_the_last_frame_of_a_deferred_mutation_waits(
+    memory_cache: ResponseCache,
+) -> None:
+    go = asyncio.Event()
+
+    @strawberry.type
+    class Slow:
+        id: strawberry.ID
+
+        @strawberry.field
+        async def slow(self) -> int:
+            await go.wait()
+            return 1
+
+    @strawberry.type
+    class Slowly:
+        @strawberry.mutation
+        def make(self) -> Slow:
+            return Slow(id=strawberry.ID("1"))
+
+    schema = strawberry.Schema(
+        Query,
+        mutation=Slowly,
+        extensions=[ResponseCacheExtension(memory_cache, tenant=None)],
+        config=StrawberryConfig(enable_experimental_incremental_execution=True),
+    )
+    for _ in range(2):  # the first request of a schema is its own way
+        go.clear()
+        source: Any = await schema.stream("mutation { make { id ... @defer { slow } } }")
+        async with asyncio.timeout(60):
+            initial = await anext(source)
+            assert initial.has_next
+            go.set()
+            assert not [frame async for frame in source][-1].has_next
