@@ -192,3 +192,27 @@ async def test_a_request_that_is_closed_in_the_context_of_another_takes_nothing_
     given_up.append(request)
     assert status(await schema.execute("{ open }")) == "miss"
     assert not given_up
+
+
+class ReadsTheVerdict(SchemaExtension):
+    """Reads, inside of its own hook, what every request without the cache has."""
+
+    def on_validate(self) -> Iterator[None]:
+        context = self.execution_context
+        rules = len(context.validation_rules)
+        yield
+        context.context.append((rules, context.pre_execution_errors))
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_an_extension_sees_the_rules_and_the_verdict_of_each_request(
+    memory_cache: ResponseCache, before: bool
+) -> None:
+    ours = ResponseCacheExtension(memory_cache, tenant=None, debug=True)
+    extensions: list[Any] = [ReadsTheVerdict, ours] if before else [ours, ReadsTheVerdict]
+    cached = strawberry.Schema(Query, extensions=extensions)
+    plain = strawberry.Schema(Query, extensions=[ReadsTheVerdict])
+    seen: list[Any] = []
+    for schema in (plain, cached, cached, cached):
+        assert schema.execute_sync("{ open }", context_value=seen).errors is None
+    assert seen == [seen[0]] * 4

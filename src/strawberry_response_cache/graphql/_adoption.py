@@ -17,7 +17,7 @@ from strawberry_response_cache.graphql._options import Options
 from strawberry_response_cache.graphql.annotations.run_notes import note_guarded, note_let_through
 from strawberry_response_cache.graphql.execution.documents import Documents
 from strawberry_response_cache.graphql.keys.plan import Plans, Setting
-from strawberry_response_cache.graphql.policy.custom_code import may_rewrite
+from strawberry_response_cache.graphql.policy.custom_code import has_later
 from strawberry_response_cache.graphql.policy.mistakes import mistakes_in
 from strawberry_response_cache.graphql.policy.policy import Defaults
 from strawberry_response_cache.graphql.policy.rules import SchemaRules
@@ -63,7 +63,11 @@ def adopt(
             "The cache is off for this schema, whose annotations have mistakes:\n%s",
             listed(setting.mistakes),
         )
-    documents = Documents(may_parse=not may_rewrite(cast("Schema", schema), ours))
+    of_schema = cast("Schema", schema)
+    documents = Documents(
+        may_parse=not has_later("on_parse", of_schema, ours),
+        may_skip=not has_later("on_validate", of_schema, ours),
+    )
     watch_guarded_resolvers(setting.schema, entered=note_guarded, let_through=note_let_through)
     install(schema)
     watch_ends(schema)

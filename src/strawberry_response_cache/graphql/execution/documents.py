@@ -45,13 +45,15 @@ class Documents:
 
     Args:
         may_parse: Whether what is parsed before other extensions do so is what will be executed.
+        may_skip: Whether no other extension sees that rules are left out.
     """
 
-    def __init__(self, *, may_parse: bool = True) -> None:
+    def __init__(self, *, may_parse: bool = True, may_skip: bool = True) -> None:
         self._lock = threading.Lock()
         self._known: OrderedDict[tuple[Any, ...], Document] = OrderedDict()
         self._characters = 0
         self.may_parse = may_parse
+        self.may_skip = may_skip
 
     def __len__(self) -> int:
         """Return their number."""
@@ -142,6 +144,7 @@ class Preparation:
         pure = _pure(rules)
         if (
             document is not None
+            and self._documents.may_skip
             and pure
             and document.valid_by == pure
             and context.graphql_document is document.node

@@ -89,10 +89,11 @@ def problem_of_middleware(
     )
 
 
-def may_rewrite(schema: Schema, ours: type[SchemaExtension]) -> bool:
-    """Whether an extension that is registered after this package's may rewrite what is parsed.
+def has_later(hook: str, schema: Schema, ours: type[SchemaExtension]) -> bool:
+    """Whether an extension that is registered after this package's has a hook that may do anything.
 
     Args:
+        hook: Its name, such as ``on_parse``.
         schema: The Strawberry schema.
         ours: The class of this package's extension, as it lives for one request.
     """
@@ -101,7 +102,8 @@ def may_rewrite(schema: Schema, ours: type[SchemaExtension]) -> bool:
     kinds = [type(extension) for extension in schema.get_extensions()]
     later = kinds[kinds.index(ours) + 1 :] if ours in kinds else kinds
     return any(
-        kind.on_parse is not SchemaExtension.on_parse and name_of(kind) not in _READING_HOOKS
+        getattr(kind, hook) is not getattr(SchemaExtension, hook)
+        and name_of(kind) not in _READING_HOOKS
         for kind in later
     )
 
