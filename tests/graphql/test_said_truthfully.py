@@ -1,5 +1,6 @@
 """What the cache says of an operation is what it did, and what it advises can be written."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -254,3 +255,21 @@ async def test_explain_and_debug_agree_on_the_own_entry_of_a_guarded_root_field(
         (told,) = outcome(result)["fields"]
         assert (told["field"], told["status"], told["scope"]) == ("Query.secret", said, "PRIVATE")
         assert told["ttl"] in {59, 60}
+
+
+async def test_a_request_that_waited_for_a_failing_run_and_fails_too_says_so(
+    memory_cache: ResponseCache,
+) -> None:
+    @strawberry.type
+    class Failing:
+        @cache_control(ttl=60)
+        @strawberry.field
+        async def fails(self) -> int:
+            await asyncio.sleep(0)
+            raise ValueError
+
+    schema = strawberry.Schema(
+        Failing, extensions=[ResponseCacheExtension(memory_cache, tenant=None, debug=True)]
+    )
+    results = await asyncio.gather(*(schema.execute("{ fails }") for _ in range(4)))
+    assert [reason(each) for each in results] == ["errors"] * 4

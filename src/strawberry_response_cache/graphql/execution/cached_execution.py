@@ -227,8 +227,14 @@ class _Attempt:
                 reason = Reason.of(response.detail) or Reason.CACHE_FAULT
                 return Outcome("miss", reason, reason.advice, age=0, ttl=0, scope=scope)
             case _:
-                reason = serializer.refusal or Reason.of(response.detail) or Reason.CACHE_FAULT
+                reason = serializer.refusal or self._not_shared_because_of(response.detail)
                 return Outcome("bypass", reason, reason.advice)
+
+    def _not_shared_because_of(self, detail: CacheDetail) -> Reason:
+        made = self._made
+        if detail is CacheDetail.UNCACHEABLE and isinstance(made, ExecutionResult) and made.errors:
+            return Reason.ERRORS  # it waited for a run that failed, and its own failed too
+        return Reason.of(detail) or Reason.CACHE_FAULT
 
     def _limited_by(self, life: float) -> str | None:
         """Return the field that set a lifetime; None if something shorter did while it was generated."""
