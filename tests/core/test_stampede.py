@@ -396,7 +396,7 @@ async def test_a_slow_loader_keeps_the_leases_of_all_its_keys(
 
     async def ask() -> Any:
         for lease in leases:  # so that a slow machine does not lose them
-            raw_valkey.pexpire(lease, 60_000)
+            raw_valkey.pexpire(lease, 600_000)
         await eventually(are_renewed)
         return ["x", "y"]
 

@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import httpx
 import pytest
+import redis
 
 from example_schema.__main__ import main
 
@@ -138,10 +139,17 @@ def started(
                 process.kill()
 
 
-def is_listening(address: tuple[str, int]) -> bool:
-    """Tell whether somebody listens there."""
-    with socket.socket() as client:
-        return client.connect_ex(address) == 0
+def run_of(address: tuple[str, int]) -> str | None:
+    """Return the run id of the Valkey that listens there, or None.
+
+    A port that one server gave back may belong to another test's server a moment later.
+    """
+    host, port = address
+    with redis.Redis(host=host, port=port, socket_timeout=60) as client:
+        try:
+            return str(client.info("server")["run_id"])
+        except redis.RedisError:
+            return None
 
 
 @pytest.fixture(scope="session")
@@ -149,11 +157,12 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
     """A service with its own Valkey, which must be gone when the service is."""
     database = tmp_path_factory.mktemp("service") / "ledger.sqlite3"
     with started(database) as running:
-        assert is_listening(running.valkey)
+        run = run_of(running.valkey)
+        assert run is not None
         yield running
         running.client.close()
         running.stop()
-        assert not is_listening(running.valkey)
+        assert run_of(running.valkey) != run
 
 
 StartService = Callable[..., AbstractContextManager[RunningService]]

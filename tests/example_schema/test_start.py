@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.example_schema.conftest import is_listening
+from tests.example_schema.conftest import run_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,9 +60,10 @@ def test_ctrl_c_ends_the_embedded_valkey_too_and_a_second_start_keeps_the_databa
     with start() as service:
         assert any(line.startswith("Filling ") for line in service.lines)
         entry_id = service.ask(post)["data"]["postEntry"]["id"]
-        assert is_listening(service.valkey)
+        run = run_of(service.valkey)
+        assert run is not None
         service.stop(signal.SIGINT)
-    assert not is_listening(service.valkey)
+    assert run_of(service.valkey) != run
 
     with start("--trace") as service:
         assert not any(line.startswith("Filling ") for line in service.lines)

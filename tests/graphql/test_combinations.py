@@ -4,6 +4,7 @@ import asyncio
 import itertools
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import pytest
 import strawberry
@@ -142,6 +143,32 @@ async def test_a_private_answer_that_varies_is_not_stored_for_nobody(
         assert statuses(result, form) == {"bypass"}
 
 
+@strawberry.type
+class Identified:
+    @cache_control(ttl=60, vary=["locale"])
+    @strawberry.field
+    def told(self, info: strawberry.Info) -> str:
+        return repr(info.context["locale"])
+
+    @strawberry.field
+    def fresh(self) -> int:
+        return 0
+
+
+async def test_varied_values_that_print_alike_are_told_apart(
+    cache: ResponseCache, way: str, form: str
+) -> None:
+    schema = BothWays(Identified, cache)
+    number = UUID(int=7)
+    values = [1, "1", True, None, "null", "None", number, str(number), [1], "[1]", ["1"], {}, "{}"]
+    for expected in ("miss", "hit"):
+        for value in values:
+            result = await schema.ask("{ told }", way=way, form=form, locale=value)
+            assert result.data is not None
+            assert result.data["told"] == repr(value)
+            assert statuses(result, form) == {expected}
+
+
 # -- Conditions ------------------------------------------------------------------------------------------
 
 
@@ -219,6 +246,8 @@ CONDITIONAL = [
     "query ($a: Boolean!, $b: Boolean!) { open person IF_A { secret label } now IF_B }",
     "query ($a: Boolean!, $b: Boolean!) { person { name unannotated IF_A secret IF_B } }",
     "query ($a: Boolean!, $b: Boolean!) { person { name label IF_A IF_NOT_B secret IF_B IF_NOT_A } }",
+    # One field selected twice is answered as one.
+    "query ($a: Boolean!, $b: Boolean!) { person { name } person { CHOICE } }",
 ]
 WRITTEN = {
     "include": {

@@ -334,6 +334,42 @@ async def test_a_directive_of_the_query_makes_it_uncacheable(memory_cache: Respo
     assert status(await schema.execute("{ thing { open } }")) == "miss"
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "query @shout { thing { open } }",
+        "{ thing @shout { open } }",
+        "{ thing { ... @shout { open } } }",
+        "{ ...F @shout } fragment F on GuardedQuery { thing { open } }",
+        "{ ...F } fragment F on GuardedQuery @shout { thing { open } }",
+        "{ thing { ...F } } fragment F on Guarded @shout { open }",
+    ],
+)
+@pytest.mark.parametrize("beside", ["", "fresh: __typename __schema { description } "])
+async def test_a_directive_anywhere_in_the_query_makes_all_of_it_uncacheable(
+    memory_cache: ResponseCache, query: str, beside: str
+) -> None:
+    @strawberry.directive(
+        locations=[
+            DirectiveLocation.QUERY,
+            DirectiveLocation.FIELD,
+            DirectiveLocation.INLINE_FRAGMENT,
+            DirectiveLocation.FRAGMENT_SPREAD,
+            DirectiveLocation.FRAGMENT_DEFINITION,
+        ]
+    )
+    def shout(value: DirectiveValue[Any]) -> Any:
+        return value  # of a field; elsewhere another extension may act on it
+
+    schema = guarded_schema(memory_cache, directives=[shout])
+    for _ in range(2):
+        result = await schema.execute(query.replace("{ ", f"{{ {beside}", 1))
+        assert result.data is not None
+        assert result.data["thing"] == {"open": "o"}
+        assert status(result) == "bypass"
+        assert "fields" not in outcome(result)
+
+
 async def test_an_exchanged_document_is_judged_and_keyed_as_what_it_is(
     memory_cache: ResponseCache,
 ) -> None:

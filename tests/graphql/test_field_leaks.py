@@ -181,6 +181,40 @@ async def test_what_a_parent_was_made_of_takes_the_fields_of_the_parent_along(
     assert (await ask(schema, "{ a { twice } }")).data == {"a": {"twice": 10}}
 
 
+@strawberry.type
+class Ledgers:
+    """A query type whose objects stand elsewhere as well, one for each owner."""
+
+    owner: strawberry.Private[str] = ""
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def who(self: "Ledgers | None") -> str:
+        return "nobody" if self is None else self.owner
+
+    @strawberry.field
+    def of(self, owner: str) -> "Ledgers":
+        return Ledgers(owner=owner)
+
+
+@pytest.mark.parametrize("way", ["execute", "execute_sync"])
+async def test_an_object_of_the_query_type_that_stands_elsewhere_is_not_the_root(
+    memory_cache: ResponseCache, way: str
+) -> None:
+    schema = schema_of(Ledgers, memory_cache)
+    query = '{ who a: of(owner: "a") { who of(owner: "b") { who } } c: of(owner: "c") { who } }'
+    for _ in range(2):
+        if way == "execute":
+            result = await schema.execute(query, context_value={})
+        else:
+            result = schema.execute_sync(query, context_value={})
+        assert result.data == {
+            "who": "nobody",
+            "a": {"who": "a", "of": {"who": "b"}},
+            "c": {"who": "c"},
+        }
+
+
 # -- Shared loaders ---------------------------------------------------------------------------------------
 
 
