@@ -344,10 +344,6 @@ async def test_what_a_mutation_says_later_is_reached_too(
     assert found == ["miss", "miss", "hit"]
 
 
-@pytest.mark.xfail(
-    reason="Objects of a later part are completed by the executor of the first, which leaves their "
-    "fields out."
-)
 async def test_what_a_mutation_says_later_is_what_it_says_without_a_cache(
     memory_cache: ResponseCache,
 ) -> None:

@@ -22,6 +22,15 @@ own_executors: Final[weakref.WeakSet[type[Executor[Any]]]] = weakref.WeakSet()
 """The executor classes that this package made; each stands on top of the one that a schema had."""
 
 
+_INSTALLED: Final = (
+    "complete_list_value",
+    "complete_object_value",
+    "execute_field",
+    "execute_fields",
+)
+"""The methods that this package replaces on single executors; a copy would call them for the original."""
+
+
 class Run(Protocol):
     """What answers an operation in place of its executor.
 
@@ -78,6 +87,12 @@ class CachingExecutor(Executor[Any]):
                 return (_judged(run) if errors is None else errors) or executor
         return executor
 
+    def create_sub_executor(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - handed on
+        """Make the executor of a later part of an answer, without what is installed on this one."""
+        made = super().create_sub_executor(*args, **kwargs)  # type: ignore[misc] # of IncrementalExecutor
+        uninstall(made)
+        return made
+
     def execute_operation(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - handed on
         """Answer from the cache, or execute."""
         run, self._run = self._run, None
@@ -102,6 +117,12 @@ def _judged(run: Run) -> list[GraphQLError]:
 
 
 own_executors.add(CachingExecutor)
+
+
+def uninstall(copied: Executor[Any]) -> None:
+    """Take from a copy of an executor what is installed on the original, and would act for that one."""
+    for name in _INSTALLED:
+        vars(copied).pop(name, None)
 
 
 def install(schema: BaseSchema) -> None:

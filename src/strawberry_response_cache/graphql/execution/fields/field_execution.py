@@ -18,6 +18,7 @@ from graphql.execution import Executor
 from graphql.execution.executor import CollectedErrors
 from graphql.pyutils import Path
 
+from strawberry_response_cache.graphql._compat.executor import uninstall
 from strawberry_response_cache.graphql._compat.resolving import is_allowed
 from strawberry_response_cache.graphql._compat.sync_or_async import is_synchronous
 from strawberry_response_cache.graphql._guard import Execution, ExecutionRaisedError, Later
@@ -35,13 +36,6 @@ from strawberry_response_cache.graphql.policy.policy import Life
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
 logger = logging.getLogger("strawberry_response_cache")
-
-_INSTALLED: Final = (
-    "complete_list_value",
-    "complete_object_value",
-    "execute_field",
-    "execute_fields",
-)
 
 _DEEPEST: Final = 8
 """Fields with entries of their own within each other. Each takes a dozen frames of the interpreter's stack; what
@@ -302,8 +296,7 @@ class _Execution:
     def _alone(self, cached_field: CachedField) -> "_Alone":
         """Return the execution of one field, which records what happens below it."""
         executor: Any = copy.copy(self._executor)
-        for name in _INSTALLED:
-            vars(executor).pop(name, None)
+        uninstall(executor)
         errors = executor.collected_errors = _Errors(self._executor.collected_errors)
         # Resolvers are told apart by the variables that their `info` brings.
         variables = self._executor.variable_values
