@@ -463,7 +463,7 @@ def test_an_id_that_is_made_by_code_tells_nothing_apart() -> None:
     assert "Made.text: it is cached by itself" in str(raised.value)
 
 
-@pytest.mark.parametrize("unsaved", ["", 0])
+@pytest.mark.parametrize("unsaved", ["", None])
 async def test_objects_that_are_not_saved_yet_share_no_entry(
     memory_cache: ResponseCache, unsaved: Any
 ) -> None:

@@ -21,6 +21,7 @@ from strawberry_response_cache.graphql._adoption import raise_mistakes, setting_
 from strawberry_response_cache.graphql._options import Options, options_of
 from strawberry_response_cache.graphql.annotations.hints import CacheScope
 from strawberry_response_cache.graphql.keys.plan import Setting
+from strawberry_response_cache.graphql.policy.above import NOTHING_ABOVE, Above
 from strawberry_response_cache.graphql.policy.custom_code import (
     problem_of_executor,
     problem_of_hooks,
@@ -246,10 +247,15 @@ class _Tree:
     def below(
         self, operation: ExecutableDefinitionNode, root: GraphQLObjectType
     ) -> tuple[ExplainedField, ...]:
-        return tuple(self._fields([operation.selection_set], root, is_root=True))
+        return tuple(self._fields([operation.selection_set], root, NOTHING_ABOVE, is_root=True))
 
     def _fields(
-        self, selection_sets: list[SelectionSetNode], parent: GraphQLObjectType, *, is_root: bool
+        self,
+        selection_sets: list[SelectionSetNode],
+        parent: GraphQLObjectType,
+        above: Above,
+        *,
+        is_root: bool,
     ) -> Iterator[ExplainedField]:
         merged: dict[tuple[str, str], list[FieldNode]] = {}
         pending = list(selection_sets)
@@ -268,7 +274,7 @@ class _Tree:
         for (shown, name), nodes in merged.items():
             self._count += 1
             if name != "__typename" and self._count <= _MOST_FIELDS:
-                yield self._field(shown, name, parent, nodes, is_root=is_root)
+                yield self._field(shown, name, parent, nodes, above, is_root=is_root)
 
     def _field(
         self,
@@ -276,6 +282,7 @@ class _Tree:
         name: str,
         parent: GraphQLObjectType,
         nodes: list[FieldNode],
+        above: Above,
         *,
         is_root: bool,
     ) -> ExplainedField:
@@ -292,12 +299,12 @@ class _Tree:
                 advice=problem.advice,
             )
         below = [node.selection_set for node in nodes if node.selection_set is not None]
-        own = self._own_policy(rule, nodes, is_root=is_root)
+        own = self._own_policy(rule, nodes, above, is_root=is_root)
         demand = demand_of(rule, self.setting.defaults, is_root=is_root)
         fields = [
             each
             for possible in (rule.possible_types if below else ())
-            for each in self._fields(below, possible, is_root=False)
+            for each in self._fields(below, possible, above.below(rule), is_root=False)
         ]
         return ExplainedField(
             name=shown,
@@ -313,7 +320,7 @@ class _Tree:
         )
 
     def _own_policy(
-        self, rule: FieldRule, nodes: list[FieldNode], *, is_root: bool
+        self, rule: FieldRule, nodes: list[FieldNode], above: Above, *, is_root: bool
     ) -> Policy | None:
         """Return the policy of the entry that a field has of its own in this operation."""
         if not rule.by_itself:
@@ -325,6 +332,7 @@ class _Tree:
             selected=self.selected,
             defaults=self.setting.defaults,
             is_root=is_root,
+            above=above,
         )
         outlives = self.around is None or policy.life.outlives(self.around)
         return policy if policy.problem is None and outlives else None

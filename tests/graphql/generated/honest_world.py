@@ -4,8 +4,9 @@ Every value says what it was made of: of which object, for which tenant, and onl
 annotations let it, for which session, locale and zone, at which version of which tag, and in which
 request. An entry that serves somebody whom it must not serve then shows as a wrong value.
 
-A field with an entry of its own knows its object by what tells it apart, and nothing of the fields
-above it: there it does not inherit anything yet. Every other field knows all that they know.
+A field with an entry of its own knows its object by what tells it apart, and of the fields above it
+only what it inherits: for whom they are, what they vary by, their tags, what their resolvers said, and
+which object owns one without an id. Every other field knows all that they know.
 """
 
 import zlib
@@ -50,12 +51,31 @@ class Facts:
     Attributes:
         field: On what it may depend.
         of: On what its type says that it may depend, which an entry of its own knows.
+        hands_down: On what entries below it may depend by what is said of the field itself.
         alone: Whether it may have an entry of its own.
+        is_public: Whether its own hint says so, which counts for more than PRIVATE above it.
     """
 
     field: Depends
     of: Depends
+    hands_down: Depends
     alone: bool
+    is_public: bool
+
+
+@dataclass(frozen=True)
+class HandedDown:
+    """What an entry below an object knows of the fields above it.
+
+    Attributes:
+        said: Of whatever scope it is.
+        of_session: What it knows of the session, unless its own hint says PUBLIC.
+        owner: The versions of the nearest object with an id.
+    """
+
+    said: frozenset[str] = frozenset()
+    of_session: frozenset[str] = frozenset()
+    owner: frozenset[str] = frozenset()
 
 
 class Rules:
@@ -92,11 +112,15 @@ class Rules:
         never = any(isinstance(life, str) or life == 0 for life in lives)
         if member.guards and not alone and parent != ROOT and self.guarded == "uncacheable":
             never = True
+        declared = blueprint.by_name[member.returns].abstract if spoken else False
+        own_hints = walk.hints(parent, member.name, [member.returns] if declared else [])
         lineage = [blueprint.by_name[each].hint for each in blueprint.lineages[parent]]
         return Facts(
             _depends(hints, private=guarded, serial=never),
-            _depends([h for h in lineage if h]),
+            _depends([h for h in lineage if h and parent != ROOT]),
+            _depends(own_hints, private=guarded),
             alone,
+            own is not None and own.scope is PUBLIC,
         )
 
 
@@ -120,7 +144,7 @@ class Versions:
         self.counts.update((tenant, tag) for tag in tags)
 
 
-IDS = ["1", "2"]  # "0" is no id of one object: several may have it that are not saved
+IDS = ["0", "1"]
 
 
 class Unfillable:
@@ -174,9 +198,13 @@ class HonestWorld:
         known: set[str] = set()
         if source is not None:
             known |= self._own(source, parent)
-            known |= self._seen(facts.of, source, {}) if facts.alone else source.known
+            if facts.alone:
+                known |= self._seen(facts.of, source, {}) | self._inherited(source, facts)
+            else:
+                known |= source.known
         known |= self._seen(facts.field, source, arguments)
-        known |= self._restricted(member, info)
+        restricted = self._restricted(member, info)
+        known |= restricted
         called = f"{parent}.{member.name}{sorted(arguments.items())}"
         if member.fails and _number(called, told) % 2:
             msg = f"{called} fails, {self.serial}"
@@ -184,8 +212,36 @@ class HonestWorld:
         if member.is_scalar:
             made = self._scalar(member, f"{called} of {told!r}: {' '.join(sorted(known))}")
         else:
-            made = self._objects(member, called, told, known)
+            handed = self._handed_down(source, parent, facts, arguments, restricted)
+            made = self._objects(member, called, told, known, handed)
         return made if self.waits is None or info is None else self.waits(made)
+
+    def _inherited(self, source: Any, facts: Facts) -> frozenset[str]:
+        """What an entry knows of the fields above it."""
+        handed: HandedDown = source.handed
+        owner = handed.owner if source.identity is None else frozenset()
+        of_session = frozenset() if facts.is_public else handed.of_session
+        return handed.said | of_session | owner
+
+    def _handed_down(
+        self,
+        source: Any,
+        parent: str,
+        facts: Facts,
+        arguments: dict[str, Any],
+        restricted: set[str],
+    ) -> HandedDown:
+        """What entries below a field's objects know of the field and of those above it."""
+        before = HandedDown() if source is None else source.handed
+        said = self._seen(facts.hands_down, source, arguments) | self._seen(facts.of, source, {})
+        of_session = {each for each in said if each.startswith("session=")}
+        owner = before.owner
+        if source is not None and source.identity is not None:
+            tags = (parent, f"{parent}:{source.identity}")
+            owner = frozenset(self._version(tag) for tag in tags)
+        return HandedDown(
+            before.said | (said - of_session) | restricted, before.of_session | of_session, owner
+        )
 
     def _own(self, source: Any, parent: str) -> set[str]:
         """The versions of an object's type and of the object; one without an id may be any."""
@@ -242,7 +298,9 @@ class HonestWorld:
             made = [{"is": text}, (text,), [text], text, 1][_number(text) % 5]
         return [made, made] if member.listed else made
 
-    def _objects(self, member: Member, called: str, told: str, known: set[str]) -> Any:
+    def _objects(
+        self, member: Member, called: str, told: str, known: set[str], handed: HandedDown
+    ) -> Any:
         kinds = sorted(self.rules.blueprint.possible(member.returns))
         # Which types stand there, and how many of a list, is no secret before anybody changed it.
         seen = {self._version(each) for each in kinds}
@@ -254,6 +312,7 @@ class HonestWorld:
         for at in range(first % 3 if member.listed else 1):
             kind = kinds[(first // 3 + at) % len(kinds)]
             made.append(self._object(member, kind, f"{called}[{at}]", told, known))
+            made[-1].handed = handed
         if not member.listed and first % 8 == 0:
             return None
         return made if member.listed else made[0]

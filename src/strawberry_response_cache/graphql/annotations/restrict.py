@@ -8,6 +8,7 @@ from strawberry.types import Info
 from strawberry_response_cache.core import CacheConfigurationError
 from strawberry_response_cache.core._duration import Duration, seconds
 from strawberry_response_cache.graphql._guard import beside_a_resolver
+from strawberry_response_cache.graphql.annotations.field_path import restrict_below
 from strawberry_response_cache.graphql.annotations.hints import CacheScope
 from strawberry_response_cache.graphql.annotations.run_notes import notes_of
 from strawberry_response_cache.graphql.annotations.tag_templates import checked_tags
@@ -66,9 +67,10 @@ def restrict_cache(
         checked_ttl = None if ttl is None else seconds(ttl, "ttl")
         named = checked_tags(tags)
         with beside_a_resolver():
+            private = scope is CacheScope.PRIVATE
+            restrict_below(raw.path, skip=checked_ttl == 0, private=private, tags=named)
             if (notes := notes_of(raw)) is not None:
                 coordinate = f"{raw.parent_type.name}.{raw.field_name}"
-                private = scope is CacheScope.PRIVATE
                 notes.restrict(checked_ttl, named, private=private, coordinate=coordinate)
 
 
@@ -95,6 +97,7 @@ def skip_cache(info: "Info | GraphQLResolveInfo[Any]") -> None:
     with beside_a_resolver(raises=MISUSE):
         raw = raw_info(info)
         with beside_a_resolver():
+            restrict_below(raw.path, skip=True, private=False, tags=())
             if (notes := notes_of(raw)) is not None:
                 notes.is_skipped = True
 

@@ -44,6 +44,7 @@ class CacheRequest:
         session: Whose it is; None for everyone's.
         subject: On whose behalf the store is called.
         whole: Whether it is an operation, whose data is an object; a field's may be anything.
+        inherited: Tags that resolvers and objects above it hand down; those of annotations are in the policy.
     """
 
     cache: ResponseCache
@@ -53,6 +54,14 @@ class CacheRequest:
     session: str | None = field(repr=False)
     subject: Subject
     whole: bool = True
+    inherited: frozenset[str] = field(default=frozenset(), repr=False)
+
+    def for_session(self, request: RequestContext) -> "CacheRequest | Problem":
+        """Return the same for the request's session, or why there is none."""
+        session = request.session()
+        if session is None:
+            return request.without_session(None)
+        return session if isinstance(session, Problem) else self.of(session)
 
     def of(self, session: str) -> "CacheRequest":
         """Return the same for one session, after it turned out to be PRIVATE."""
@@ -113,7 +122,7 @@ async def execute_cached(
         if not isinstance(response.value, TurnedPrivate):
             return attempt.cache_result(response)
         await request.ask_session()
-        found = _for_session(cache_request, request)
+        found = cache_request.for_session(request)
         if isinstance(found, Problem):
             return found
         cache_request = found
@@ -150,18 +159,10 @@ def execute_cached_sync(
         if not isinstance(response.value, TurnedPrivate):
             return attempt.cache_result(response)
         at_once(request.ask_session)
-        found = _for_session(cache_request, request)
+        found = cache_request.for_session(request)
         if isinstance(found, Problem):
             return found
         cache_request = found
-
-
-def _for_session(cache_request: CacheRequest, request: RequestContext) -> CacheRequest | Problem:
-    """Return the same for this request's session, after its public entry was a marker."""
-    session = request.session()
-    if session is None:
-        return request.without_session(None)
-    return session if isinstance(session, Problem) else cache_request.of(session)
 
 
 class _Attempt:
@@ -188,6 +189,7 @@ class _Attempt:
         recorder = self.serializer.recorder = Recorder(
             self._request.guard, cache=self._cache_request.cache
         )
+        recorder.tags.update(self._cache_request.inherited)
         session = self._request.session() if self._cache_request.session is None else None
         self._session = session if isinstance(session, str) else None
         return recorder

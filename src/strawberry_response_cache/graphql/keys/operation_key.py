@@ -55,20 +55,21 @@ def operation_key(
 
 
 def field_key(
-    stem: str, *, parent: str, session: str | None, varied: Mapping[str, str]
+    stem: str, *, parent: str, inherited: str, session: str | None, varied: Mapping[str, str]
 ) -> list[str]:
     """Return the parts of the key of a field that is cached by itself.
 
     Args:
         stem: What depends neither on the parent nor on who asks; see `FieldPlan`.
         parent: The identity of the object that it belongs to, as `canonical` prints it.
+        inherited: A digest of the tags that it inherits from the fields above it; empty without any.
         session: As in `operation_key`.
         varied: As in `operation_key`.
     """
     others = print_json(varied) if varied else ""
     if session is None:
-        return ["field", stem, parent, "public", others]
-    return ["field", stem, parent, "private", session, others]
+        return ["field", stem, parent, inherited, "public", others]
+    return ["field", stem, parent, inherited, "private", session, others]
 
 
 Declared: TypeAlias = tuple[tuple[str, Any], ...]

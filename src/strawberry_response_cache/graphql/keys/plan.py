@@ -34,6 +34,7 @@ from strawberry_response_cache.graphql.keys.operation_key import (
 )
 from strawberry_response_cache.graphql.keys.schema_identity import SchemaIdentity
 from strawberry_response_cache.graphql.keys.selection_text import SelectionText
+from strawberry_response_cache.graphql.policy.above import Above
 from strawberry_response_cache.graphql.policy.policy import (
     Defaults,
     Policy,
@@ -43,11 +44,12 @@ from strawberry_response_cache.graphql.policy.policy import (
 from strawberry_response_cache.graphql.policy.rules import FieldRule, SchemaRules
 from strawberry_response_cache.graphql.policy.selection import Selected
 
-KEY_VERSION: Final = "2"
+KEY_VERSION: Final = "3"
 """Raised when equal requests of two releases must not share an entry."""
 
 _MOST_DOCUMENTS: Final = 512
 _MOST_VARIANTS: Final = 64
+_MOST_FIELDS: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +87,9 @@ class Variant:
     policy: Policy
     stem: str
     watches_fields: bool = False
-    _fields: "dict[tuple[str, tuple[int, ...]], FieldPlan | None]" = field(default_factory=dict)
+    _fields: "dict[tuple[str, tuple[int, ...], Above], FieldPlan | None]" = field(
+        default_factory=dict
+    )
 
 
 class FieldPlan:
@@ -99,11 +103,14 @@ class FieldPlan:
         selected: The conditions that this variant stands for.
         policy: How long, and for whom.
         parent_key: Tells apart the objects that it belongs to; None for a root field.
+        inherited: The tags that it inherits from the annotations of the fields above it.
 
     Attributes:
         rule: The field's.
         policy: How long, and for whom.
         parent_key: As given.
+        inherited: As given.
+        inherited_digest: Stands for these tags in its keys.
     """
 
     def __init__(
@@ -116,10 +123,13 @@ class FieldPlan:
         selected: Selected,
         policy: Policy,
         parent_key: ParentIdentity | None,
+        inherited: frozenset[str],
     ) -> None:
         self.rule = rule
         self.policy = policy
         self.parent_key = parent_key
+        self.inherited = inherited
+        self.inherited_digest = digest_of_tags(inherited)
         self._definition = definition
         self._nodes = nodes
         self._selected = selected
@@ -151,6 +161,11 @@ class FieldPlan:
         if len(self._stems) < _MOST_VARIANTS:
             self._stems[print_json([sent.get(name, ()) for name in used])] = stem
         return stem
+
+
+def digest_of_tags(tags: frozenset[str]) -> str:
+    """Return what stands for inherited tags in a key; empty without any."""
+    return digest(sorted(tags)) if tags else ""
 
 
 @dataclass(slots=True)
@@ -201,6 +216,7 @@ class Plan:
         parent: GraphQLObjectType,
         nodes: Sequence[FieldNode],
         variables: Mapping[str, Any],
+        above: Above,
     ) -> FieldPlan | None:
         """Return the plan of a field, compiled now if need be; None if it has no entry of its own.
 
@@ -209,18 +225,23 @@ class Plan:
             parent: The type that it is a field of.
             nodes: Where it is selected.
             variables: The coerced variables; only those of conditions are read.
+            above: What the fields above it hand down: one fragment stands under several of them.
         """
         fields = variant._fields
-        key = (parent.name, tuple(map(id, nodes)))
-        if key not in fields:
-            fields[key] = self._compile_field(parent, nodes, variables)
-        return fields[key]
+        key = (parent.name, tuple(map(id, nodes)), above)
+        if key in fields:
+            return fields[key]
+        plan = self._compile_field(parent, nodes, variables, above)
+        if len(fields) < _MOST_FIELDS:
+            fields[key] = plan
+        return plan
 
     def _compile_field(
         self,
         parent: GraphQLObjectType,
         nodes: Sequence[FieldNode],
         variables: Mapping[str, Any],
+        above: Above,
     ) -> FieldPlan | None:
         setting = self.setting
         rule = setting.rules.field(parent, nodes[0].name.value)
@@ -235,11 +256,19 @@ class Plan:
             selected=selected,
             defaults=setting.defaults,
             is_root=parent is setting.schema.query_type,
+            above=above,
         )
         definition = parent.fields[nodes[0].name.value]
         key = parent_identity(parent, rule.key, has_plain_id=rule.is_identified)
         return FieldPlan(
-            setting, rule, definition, nodes, selected=selected, policy=policy, parent_key=key
+            setting,
+            rule,
+            definition,
+            nodes,
+            selected=selected,
+            policy=policy,
+            parent_key=key,
+            inherited=above.tags,
         )
 
     def _stem(self, identity: str) -> str:

@@ -18,6 +18,7 @@ from graphql import (
     SelectionSetNode,
 )
 
+from strawberry_response_cache.graphql.policy.above import NOTHING_ABOVE, Above
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 from strawberry_response_cache.graphql.policy.resolver_kind import ResolverKind
 from strawberry_response_cache.graphql.policy.rules import FieldRule, SchemaRules, WrittenAs
@@ -67,7 +68,12 @@ class Life(NamedTuple):
     private: bool
 
     def outlives(self, whole: "Life") -> bool:
-        """Whether an entry of its own serves somebody whom one of the whole does not."""
+        """Whether an entry of its own serves somebody whom one of the whole does not.
+
+        What is PRIVATE by the path alone is part of a PUBLIC whole: its own entry would make that PRIVATE.
+        """
+        if self.private and not whole.private:
+            return False
         return self.seconds > whole.seconds or (whole.private and not self.private)
 
 
@@ -146,6 +152,18 @@ class Policy:
             self.private_by = parent
         if of.ttl == 0:
             self.ttl, self.limited_by = 0.0, parent
+
+    def fold_above(self, above: Above, *, is_public: bool) -> None:
+        """Take in what the fields above a field hand down to an entry of its own.
+
+        Args:
+            above: What they hand down.
+            is_public: Whether the field's own hint says PUBLIC, which is stronger than PRIVATE above it.
+        """
+        self.tags.update(above.tags)
+        self.vary.update(above.vary)
+        if not is_public and self.private_by is None:
+            self.private_by = above.private_by
 
     def conclude(self) -> None:
         """Say what is wrong with a policy into which everything was folded."""
@@ -316,6 +334,7 @@ def work_out_field_policy(
     selected: Selected,
     defaults: Defaults,
     is_root: bool,
+    above: Above = NOTHING_ABOVE,
 ) -> Policy:
     """Return the policy of a field that has an entry of its own.
 
@@ -326,6 +345,7 @@ def work_out_field_policy(
         selected: The conditions of the request.
         defaults: What the extension's configuration says of every field.
         is_root: Whether it is a field of the query type.
+        above: What the fields above it hand down.
     """
     policy = Policy()
     policy.fold(rule, demand_of(rule, defaults, is_root=is_root, by_itself=True))
@@ -338,6 +358,7 @@ def work_out_field_policy(
                 walk.run(node.selection_set, possible, is_root=False)
     if policy.problem is None:
         policy.problem = selected.problem
+    policy.fold_above(above, is_public=rule.public)
     policy.conclude()
     return policy
 

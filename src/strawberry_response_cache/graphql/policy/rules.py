@@ -55,6 +55,21 @@ class TypeRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HandedDown:
+    """What a field says of entries of the fields below it, whatever object stands there.
+
+    Attributes:
+        private: Whether they are PRIVATE.
+        vary: Names of varied values.
+        tags: By which they are invalidated.
+    """
+
+    private: bool
+    vary: tuple[str, ...]
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FieldRule:
     """What the hints that speak of a field of an object type come to.
 
@@ -87,6 +102,7 @@ class FieldRule:
             ``ttl=0``: where one is completed, nothing around it is stored.
         by_itself: Whether it may have an entry of its own.
         of: What the hints on the type that it belongs to come to: an entry of its own is of that.
+        hands_down: What it says of entries of the fields below it.
         key: What its hint names to tell apart the objects that it belongs to.
         is_identified: Whether these objects are told apart without that, by their id.
     """
@@ -118,6 +134,7 @@ class FieldRule:
     never_stored: frozenset[str]
     by_itself: bool
     of: TypeRule
+    hands_down: HandedDown
     key: ParentKey | None
     is_identified: bool
 
@@ -234,6 +251,7 @@ class SchemaRules:
             own is not None and ttl is not None and not inherits and source is ResolverKind.RESOLVER
         )
         private = any(h.scope is CacheScope.PRIVATE for h in hints)
+        public = own is not None and own.scope is CacheScope.PUBLIC
         return FieldRule(
             coordinate=coordinate,
             source=source,
@@ -248,7 +266,7 @@ class SchemaRules:
             ttl=ttl,
             cap=cap,
             private=private or any(t.private for t in spoken),
-            public=own is not None and own.scope is CacheScope.PUBLIC,
+            public=public,
             stale=stale,
             tags=_union([*(h.tags for h in hints), *(t.tags for t in spoken)]),
             templates=tuple(template for hint in hints for template in hint.templates),
@@ -262,8 +280,34 @@ class SchemaRules:
             never_stored=never_stored,
             by_itself=by_itself,
             of=self._type_rule(parent),
+            hands_down=self._handed_down(
+                parent, declared, hints, guarded=bool(guards) and not public
+            ),
             key=None if own is None else own.key,
             is_identified=not is_root and self._kinds.has_plain_id(parent),
+        )
+
+    def _handed_down(
+        self,
+        parent: GraphQLObjectType,
+        declared: GraphQLNamedType,
+        hints: list[Hint],
+        *,
+        guarded: bool,
+    ) -> HandedDown:
+        """Return what a field says of entries below it: its hints, its parent's type and a declared union.
+
+        The type of the object that really stands there has a say where the fields of that object are.
+        """
+        around = [] if parent is self._schema.query_type else [self._type_rule(parent)]
+        if is_abstract_type(declared):
+            around.append(self._type_rule(declared))
+        return HandedDown(
+            private=guarded
+            or any(hint.scope is CacheScope.PRIVATE for hint in hints)
+            or any(rule.private for rule in around),
+            vary=_union([*(h.vary for h in hints), *(rule.vary for rule in around)]),
+            tags=_union([*(h.tags for h in hints), *(rule.tags for rule in around)]),
         )
 
 

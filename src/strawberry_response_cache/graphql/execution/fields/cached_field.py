@@ -1,10 +1,10 @@
 """Which fields of an operation have entries of their own, and under which keys.
 
-One uncacheable field does not stop other fields from being cached. `_field_execution` says how such a
+One uncacheable field does not stop other fields from being cached. `field_execution` says how such a
 field is executed.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from graphql import GraphQLObjectType
@@ -13,24 +13,27 @@ from graphql.pyutils import Path
 from strawberry.schema import Schema
 
 from strawberry_response_cache.core._cache import tenant_of
+from strawberry_response_cache.core._keys import unwrapped
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._prefetched import Prefetched
 from strawberry_response_cache.graphql._compat.resolving import Resolving
 from strawberry_response_cache.graphql._request import CacheIdentity, RequestContext
 from strawberry_response_cache.graphql.execution.cached_execution import CacheRequest
+from strawberry_response_cache.graphql.execution.fields.inherited import said_above, tags_of_owner
 from strawberry_response_cache.graphql.execution.fields.prefetch import Prefetch, RequestOf
 from strawberry_response_cache.graphql.keys.operation_key import (
     UnkeyableError,
     canonical,
     field_key,
 )
-from strawberry_response_cache.graphql.keys.plan import FieldPlan, Plan, Variant
+from strawberry_response_cache.graphql.keys.plan import FieldPlan, Plan, Variant, digest_of_tags
+from strawberry_response_cache.graphql.policy.above import Above
 from strawberry_response_cache.graphql.policy.outcome import FieldOutcomes, Outcome
 from strawberry_response_cache.graphql.policy.policy import Life
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 from strawberry_response_cache.graphql.policy.rules import FieldRule
 
-_UNSAVED: Final = (None, "", 0, "0")
+_UNSAVED: Final = (None, "")
 """What several objects may have for an id that are not saved yet."""
 
 
@@ -76,12 +79,22 @@ class Fields:
         executor: Executor[Any],
         parent: GraphQLObjectType,
         details: Any,  # noqa: ANN401 - graphql-core's own
+        above: Above,
     ) -> "CachedField | None":
-        """Return how a field is answered from entries of its own; None if it is not."""
+        """Return how a field is answered from entries of its own; None if it is not.
+
+        Args:
+            executor: The execution.
+            parent: The type that it is a field of.
+            details: graphql-core's, of where it is selected.
+            above: What the fields above it hand down.
+        """
         nodes = [each.node for each in details]
         if any(each.fragment_variable_values for each in details):
             return None
-        plan = self._plan.field(self._variant, parent, nodes, executor.variable_values.coerced)
+        plan = self._plan.field(
+            self._variant, parent, nodes, executor.variable_values.coerced, above
+        )
         if plan is None:
             return None
         coordinate = plan.rule.coordinate
@@ -94,8 +107,9 @@ class Fields:
             self.note(coordinate, who)
             return None
         subject = self._request.subject("field", executor.operation, who.visibility, coordinate)
-        warn = self._request.options.warnings.parent_key
-        return CachedField(plan, plan.stem(self._sent), who, subject, warn)
+        return CachedField(
+            plan, plan.stem(self._sent), who, parent=parent, subject=subject, request=self._request
+        )
 
     def note(self, coordinate: str, problem: Problem) -> None:
         """Note that a field was answered without the cache."""
@@ -136,44 +150,64 @@ class Fields:
 
 
 class CachedField:
-    """A field of one request: all of its keys but the parent.
+    """A field of one request: all of its keys but what differs from object to object.
 
     Args:
         plan: The field's.
         stem: What its keys begin with.
         who: For whom.
+        parent: The type of the objects that it belongs to.
         subject: On whose behalf the store is called.
-        warn: Told once of a field whose parent's key cannot be told, and why.
+        request: The context of the request.
     """
 
-    __slots__ = ("_stem", "_subject", "_warn", "_who", "plan")
+    __slots__ = ("_parent", "_request", "_stem", "_subject", "_who", "plan")
 
     def __init__(
         self,
         plan: FieldPlan,
         stem: str,
         who: CacheIdentity,
+        *,
+        parent: GraphQLObjectType,
         subject: Subject,
-        warn: Callable[[str, str], None],
+        request: RequestContext,
     ) -> None:
         self.plan = plan
-        self._warn = warn
         self._stem = stem
         self._who = who
+        self._parent = parent
         self._subject = subject
+        self._request = request
 
     def admit(self, source: object, path: Path) -> CacheRequest | Problem:
-        """Return the way through the cache for the field of one object."""
-        parent = self._parent(source, path)
+        """Return the way through the cache for the field of one object.
+
+        Args:
+            source: The object.
+            path: Where the field stands: it inherits what resolvers said above it.
+        """
+        parent = self._identity(source, path)
         if parent is None:
             return Problem(Reason.PARENT_WITHOUT_IDENTITY, self.plan.rule.coordinate)
+        said = said_above(path)
+        if said.reason is not None:
+            return Problem(said.reason, self.plan.rule.coordinate)
+        tags = said.tags
+        if self.plan.rule.key is not None:
+            tags |= tags_of_owner(self._parent, source, path)
         who = self._who
         cache = who.cache
+        inherited = (
+            digest_of_tags(self.plan.inherited | tags) if tags else self.plan.inherited_digest
+        )
 
         def parts(session: str | None) -> list[str]:
-            return field_key(self._stem, parent=parent, session=session, varied=who.varied)
+            return field_key(
+                self._stem, parent=parent, inherited=inherited, session=session, varied=who.varied
+            )
 
-        return CacheRequest(
+        found = CacheRequest(
             cache=cache,
             keys=tenant_of(cache).keys(parts(who.session)),
             policy=self.plan.policy,
@@ -181,11 +215,12 @@ class CachedField:
             session=who.session,
             subject=self._subject,
             whole=False,
+            inherited=tags,
         )
+        return found.for_session(self._request) if said.private and not who.session else found
 
-    def _parent(self, source: object, path: Path) -> str | None:
+    def _identity(self, source: object, path: Path) -> str | None:
         """Return the identity of the object; None if it has none."""
-        rule = self.plan.rule
         if self.plan.parent_key is None:
             # An object of the query type that stands elsewhere may be anything.
             return "root" if path.prev is None else None
@@ -193,11 +228,18 @@ class CachedField:
             identity = self.plan.parent_key(source)
             if isinstance(identity, tuple):
                 identity = list(identity)
-            if identity in _UNSAVED:
-                return None
-            return canonical(identity)
+            return None if _is_unsaved(identity) else canonical(identity)
         except Exception as error:  # noqa: BLE001 - the user's own function or object
             is_no_json = isinstance(error, UnkeyableError)
             kind = "its value is no JSON" if is_no_json else type(error).__qualname__
-            self._warn(rule.coordinate, kind)
+            self._request.options.warnings.parent_key(self.plan.rule.coordinate, kind)
             return None
+
+
+def _is_unsaved(identity: object) -> bool:
+    """Whether what should tell an object apart is, or holds, what several objects may have."""
+    if isinstance(identity, dict):
+        return any(map(_is_unsaved, identity.values()))
+    if isinstance(identity, list | tuple):
+        return any(map(_is_unsaved, identity))
+    return unwrapped(identity) in _UNSAVED

@@ -22,6 +22,7 @@ from strawberry_response_cache.graphql._compat.executor import uninstall
 from strawberry_response_cache.graphql._compat.resolving import is_allowed
 from strawberry_response_cache.graphql._compat.sync_or_async import is_synchronous
 from strawberry_response_cache.graphql._guard import Execution, ExecutionRaisedError, Later
+from strawberry_response_cache.graphql.annotations.field_path import FieldPath
 from strawberry_response_cache.graphql.annotations.tag_templates import Template, UnfilledError
 from strawberry_response_cache.graphql.execution.cached_execution import (
     CacheRequest,
@@ -30,8 +31,10 @@ from strawberry_response_cache.graphql.execution.cached_execution import (
     execute_cached_sync,
 )
 from strawberry_response_cache.graphql.execution.fields.cached_field import CachedField, Fields
+from strawberry_response_cache.graphql.execution.fields.inherited import known_above
 from strawberry_response_cache.graphql.execution.recorder import Recorder, recorder_in
 from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError
+from strawberry_response_cache.graphql.policy.above import Above
 from strawberry_response_cache.graphql.policy.policy import Life
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
@@ -83,15 +86,17 @@ class _Known:
     """What is known of a field of an execution.
 
     Attributes:
-        details: graphql-core's, kept alive.
+        details: graphql-core's, kept alive; there is one for each path, the places in lists left out.
         cached_field: How it is answered from entries of its own.
         templates: Its tags with holes, which are of what holds it.
+        hands_down: What its annotations and those above it say of entries below it.
         is_plain: Whether it is executed in place, and nothing is to be noted of it.
     """
 
     details: object
     cached_field: CachedField | None
     templates: Sequence[Template]
+    hands_down: Above | None
     is_plain: bool
 
 
@@ -156,14 +161,28 @@ class _Execution:
         path: Path,
     ) -> CacheRequest | None:
         """Return the way through the cache that a field will go, if it goes one."""
-        cached_field = self._of(parent, details).cached_field
+        cached_field = self._of(parent, details, path).cached_field
         cache_request = None if cached_field is None else cached_field.admit(source, path)
         return cache_request if isinstance(cache_request, CacheRequest) else None
 
-    def _answer_or_execute(self, *where: Any) -> Any:  # noqa: ANN401 - graphql-core calls it: see `Where`
-        known = self._known.get(id(where[2]))
+    def _answer_or_execute(
+        self,
+        parent: Any,  # noqa: ANN401 - graphql-core calls it: see `Where`
+        source: Any,  # noqa: ANN401 - graphql-core's
+        details: Any,  # noqa: ANN401 - graphql-core's
+        path: Any,  # noqa: ANN401 - graphql-core's
+        position: Any,  # noqa: ANN401 - graphql-core's
+    ) -> Any:  # noqa: ANN401 - graphql-core's
+        known = self._known.get(id(details))
+        if details[0].node.selection_set is not None:
+            try:
+                path = FieldPath.of(path, parent, source)
+                path.above = None if known is None else known.hands_down
+            except Exception as error:  # noqa: BLE001 - nothing of the request is stored then
+                self._guard.note(error)
         if known is not None and known.is_plain:
-            return self._execute(*where)
+            return self._execute(parent, source, details, path, position)
+        where: Where = (parent, source, details, path, position)
         # Begun at once, so that all the look-ups of a level leave together.
         execute = partial(self._execute, *where)
         return self._guard.around(execute, partial(self._answer, where), at_once=True)
@@ -171,7 +190,9 @@ class _Execution:
     def _answer(self, where: Where, execution: Execution) -> Any:  # noqa: ANN401 - a completed value, or one that comes later
         """Answer a field from its entry, or execute it."""
         parent, source, details, path, _ = where
-        known = self._of(parent, details)
+        known = self._of(parent, details, path)
+        if isinstance(path, FieldPath):
+            path.above = known.hands_down
         if known.templates:
             self.fill(known.templates, where)
         cached_field = known.cached_field
@@ -187,19 +208,21 @@ class _Execution:
             return self._answer_sync(cached_field, cache_request, where, execution)
         return Later(partial(self._answer_async, cached_field, cache_request, where, execution))
 
-    def _of(self, parent: GraphQLObjectType, details: Any) -> "_Known":  # noqa: ANN401 - graphql-core's own
+    def _of(self, parent: GraphQLObjectType, details: Any, path: Path) -> "_Known":  # noqa: ANN401 - graphql-core's own
         known = self._known.get(id(details))
         if known is None:
-            known = self._known[id(details)] = self._learn(parent, details)
+            known = self._known[id(details)] = self._learn(parent, details, path)
         return known
 
-    def _learn(self, parent: GraphQLObjectType, details: Any) -> "_Known":  # noqa: ANN401 - graphql-core's own
+    def _learn(self, parent: GraphQLObjectType, details: Any, path: Path) -> "_Known":  # noqa: ANN401 - graphql-core's own
         rule = self._fields.rule(parent, details)
         templates = () if rule is None else rule.templates
+        above = known_above(path)
         try:
-            is_too_deep = self._depth >= _DEEPEST
             cached_field = (
-                None if is_too_deep else self._fields.cached_field(self._executor, parent, details)
+                None
+                if above is None or self._depth >= _DEEPEST
+                else self._fields.cached_field(self._executor, parent, details, above)
             )
         except (RecursionError, UnkeyableError):
             cached_field = None  # nested too deeply to be told apart
@@ -211,23 +234,27 @@ class _Execution:
             details=details,
             cached_field=cached_field,
             templates=templates,
+            hands_down=above if above is None or rule is None else above.below(rule),
             is_plain=cached_field is None and not templates,
         )
 
     def fill(self, templates: Sequence[Template], where: Where) -> None:
         """Note the tags of what is executed here, filled from arguments and parent."""
         recorder = recorder_in(self._executor)
-        if recorder is None:
+        parent, source, details, path, _ = where
+        if recorder is None and not isinstance(path, FieldPath):
             return
-        parent, source, details, _, _ = where
         try:
             raw, coerced = self._call_of(where)
             values = {
                 "parent": source,
                 "args": self._fields.resolving().arguments(raw, source, coerced),
             }
-            for template in templates:
-                recorder.tags.update(template.fill(values))
+            tags = {tag for template in templates for tag in template.fill(values)}
+            if recorder is not None:
+                recorder.tags.update(tags)
+            if isinstance(path, FieldPath):
+                path.add_tags(tags)
         except Exception as error:  # noqa: BLE001 - arguments that do not fit raise again where they are used
             if isinstance(error, UnfilledError):
                 coordinate = f"{parent.name}.{details[0].node.name.value}"
@@ -237,7 +264,10 @@ class _Execution:
                     error,
                     extra={"response_cache.field": coordinate},
                 )
-            recorder.refuse(Reason.TAG_UNFILLED)
+            if recorder is not None:
+                recorder.refuse(Reason.TAG_UNFILLED)
+            if isinstance(path, FieldPath):
+                path.is_unfilled = True
 
     # -- Through the cache -------------------------------------------------------------------------------
 

@@ -1,0 +1,66 @@
+"""Where a field stands in a response, and what was said there of everything below it.
+
+A field that has an entry of its own inherits from the fields above it. They are found by the response
+path, which graphql-core hands from a field to the fields below it: a resolver, and thereby
+`restrict_cache`, finds it in its `info`.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from graphql import GraphQLObjectType
+from graphql.pyutils import Path
+
+
+class FieldPath(Path):
+    """The path of a field that selects fields below it.
+
+    It equals graphql-core's own path, and takes its place.
+
+    Attributes:
+        parent: The type of the object that the field belongs to.
+        source: That object.
+        above: What the annotations of this field and of those above it hand down; None where that is
+            not known, and nothing below has an entry of its own.
+        private: Whether its resolver restricted the response to one session.
+        is_skipped: Whether its resolver said that the response is not to be stored.
+        is_unfilled: Whether a tag of it could not be filled.
+        tags: The tags that its resolver named, and its tags with holes, filled.
+    """
+
+    # Not in `__init__`, since each object of a response takes one.
+    parent: GraphQLObjectType
+    source: object
+    above: Any = None
+    private: bool = False
+    is_skipped: bool = False
+    is_unfilled: bool = False
+    tags: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, path: Path, parent: GraphQLObjectType, source: object) -> "FieldPath":
+        """Return the same path, which can be noted on."""
+        made = cls(*path)
+        made.parent, made.source = parent, source
+        return made
+
+    def add_tags(self, tags: Iterable[str]) -> None:
+        """Note tags."""
+        self.tags |= frozenset(tags)
+
+
+def fields_above(path: Path) -> Iterator[FieldPath]:
+    """Yield the paths of the fields above a path, the nearest first."""
+    above = path.prev
+    while above is not None:
+        if isinstance(above, FieldPath):
+            yield above
+        above = above.prev
+
+
+def restrict_below(path: object, *, skip: bool, private: bool, tags: Iterable[str]) -> None:
+    """Note what a resolver said of the response; it counts for all that is below its field."""
+    if isinstance(path, FieldPath):
+        path.is_skipped = path.is_skipped or skip
+        path.private = path.private or private
+        path.add_tags(tags)
