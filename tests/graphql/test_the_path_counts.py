@@ -160,6 +160,11 @@ class Query:
     def shelved(self, info: strawberry.Info, shelf: int) -> Basket:
         return basket_of(info)
 
+    @cache_control(tags=["mood:{args.mood}"])
+    @strawberry.field
+    def unfillable(self, info: strawberry.Info, mood: float = 0.5) -> Basket:
+        return basket_of(info)
+
     @strawberry.field
     def restricted(self, info: strawberry.Info, private: bool = True) -> Basket:
         if private:
@@ -326,8 +331,15 @@ async def test_paths_with_equal_tags_share_an_entry(shop: BothWays, way: str) ->
     )
 
 
-@pytest.mark.parametrize("query", ["skipped { item { price } }", "forbidden { item { price } }"])
-async def test_what_is_below_a_resolver_that_skips_is_neither_read_nor_stored(
+NOT_STORED = {
+    "skipped { item { price } }": "restricted",
+    "forbidden { item { price } }": "restricted",
+    "unfillable { item { price } }": "tag_unfilled",
+}
+
+
+@pytest.mark.parametrize("query", NOT_STORED)
+async def test_what_is_below_something_that_is_not_stored_is_neither_read_nor_stored(
     shop: BothWays, memory_cache: ResponseCache, way: str, query: str
 ) -> None:
     assert await price(shop, way, query) == ("None None 1", "bypass")
@@ -336,7 +348,7 @@ async def test_what_is_below_a_resolver_that_skips_is_neither_read_nor_stored(
     result = await shop.ask("{ fresh " + query + " }", way=way)
     assert result.extensions is not None
     [said] = result.extensions["responseCache"]["fields"]
-    assert said["reason"] == "restricted"
+    assert said["reason"] == NOT_STORED[query]
 
 
 async def test_one_fragment_under_several_parents_is_planned_for_each(
