@@ -1,6 +1,7 @@
 """A schema asked in both ways, as whole operations and by field, and the same schema without a cache."""
 
 import asyncio
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,11 +23,18 @@ class BothWays:
             cached, so that its fields are.
         cache: Where it is cached.
         types: Further types.
+        federation: Whether it is a schema of Apollo Federation.
         options: Of the extension.
     """
 
     def __init__(
-        self, query: type, cache: ResponseCache, *, types: Sequence[type] = (), **options: Any
+        self,
+        query: type,
+        cache: ResponseCache,
+        *,
+        types: Sequence[type] = (),
+        federation: bool = False,
+        **options: Any,
     ) -> None:
         chosen: dict[str, Any] = {
             "tenant": None,
@@ -38,9 +46,15 @@ class BothWays:
             "debug": True,
         } | options
         self.extension = ResponseCacheExtension(cache, **chosen)
-        self.schema = strawberry.Schema(query, types=types, extensions=[self.extension])
-        self.plain = strawberry.Schema(query, types=types)
+        kind = strawberry.federation.Schema if federation else strawberry.Schema
+        self._make = functools.partial(kind, query, types=types)
+        self.schema = self._make(extensions=[self.extension])
         self.extension.check(self.schema)
+
+    @functools.cached_property
+    def plain(self) -> strawberry.Schema:
+        """The same schema without a cache."""
+        return self._make()
 
     async def ask(
         self,

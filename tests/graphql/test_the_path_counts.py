@@ -1,11 +1,13 @@
 """A field with an entry of its own inherits from the fields above it: scope, vary, tags, what resolvers said."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import pytest
 import strawberry
+from strawberry import relay
 from strawberry.permission import BasePermission
 
 from strawberry_response_cache import (
@@ -16,6 +18,7 @@ from strawberry_response_cache import (
     restrict_cache,
     skip_cache,
 )
+from tests.conftest import Eventually
 from tests.graphql.both_ways import WAYS, BothWays
 from tests.graphql.library import fields
 
@@ -200,9 +203,8 @@ async def price(shop: BothWays, way: str, query: str, **context: Any) -> tuple[s
     while not isinstance(found, str):
         found = next(iter(found.values())) if isinstance(found, dict) else found[-1]
     did = fields(result)
-    return found, next(
-        did[each] for each in ("Item.twin", "Item.price", "Item.weight") if each in did
-    )
+    kinds = ("Item.twin", "Item.price", "Item.weight", "Slow.price")
+    return found, next(did[each] for each in kinds if each in did)
 
 
 ALICE, BOB = {"user": "alice"}, {"user": "bob"}
@@ -347,8 +349,8 @@ async def test_what_is_below_something_that_is_not_stored_is_neither_read_nor_st
     assert await price(shop, way, query, version=3) == ("None None 3", "bypass")
     result = await shop.ask("{ fresh " + query + " }", way=way)
     assert result.extensions is not None
-    [said] = result.extensions["responseCache"]["fields"]
-    assert said["reason"] == NOT_STORED[query]
+    said = {each["field"]: each for each in result.extensions["responseCache"]["fields"]}
+    assert said["Item.price"]["reason"] == NOT_STORED[query]
 
 
 async def test_one_fragment_under_several_parents_is_planned_for_each(
@@ -375,6 +377,225 @@ async def test_a_siblings_restriction_is_not_inherited(shop: BothWays, way: str)
     data: Any = result.data
     assert data["item"]["price"] == "alice None 1"
     assert data["restricted"]["item"]["price"] == "bob None 1"
+
+
+# -- Concurrent requests, local memory, stale entries ------------------------------------------------------
+
+
+@strawberry.type
+class Slow:
+    id: strawberry.ID
+    computed_for: strawberry.Private[str]
+
+    @cache_control(ttl=60, stale=600)
+    @strawberry.field
+    async def price(self, info: strawberry.Info) -> str:
+        computed_for = self.computed_for
+        info.context["running"].append(computed_for)
+        if gate := info.context.get("gate"):
+            await gate.wait()
+        return computed_for
+
+
+@strawberry.type
+class Slowly:
+    @strawberry.field
+    def fresh(self) -> int:
+        return 1
+
+    @cache_control(scope=PRIVATE, tags=["ledger"], vary=["locale"])
+    @strawberry.field
+    def private(self, info: strawberry.Info) -> Slow:
+        return Slow(id=strawberry.ID("1"), computed_for=seen(info))
+
+    @strawberry.field
+    def restricted(self, info: strawberry.Info) -> Slow:
+        restrict_cache(info, scope=PRIVATE)
+        return Slow(id=strawberry.ID("1"), computed_for=seen(info))
+
+
+@pytest.mark.parametrize("query", ["private { price }", "restricted { price }"])
+@pytest.mark.parametrize("local_bytes", [0, 1_000_000])
+async def test_requests_that_join_each_other_are_of_one_session(
+    new_cache: Callable[..., ResponseCache],
+    way: str,
+    query: str,
+    local_bytes: int,
+    eventually: Eventually,
+) -> None:
+    if way == "execute_sync":
+        pytest.skip("execute_sync has no resolvers that wait for each other in one loop")
+    cache = new_cache("memory://", local_bytes=local_bytes)
+    shop = BothWays(Slowly, cache)
+    running: list[str] = []
+    gate = asyncio.Event()
+    users = ["alice", "bob"] * 3
+    text = "{ fresh " + query + " }"
+    asked = [
+        asyncio.create_task(shop.ask(text, user=user, running=running, gate=gate)) for user in users
+    ]
+    await eventually(lambda: len(running) == 2)
+    gate.set()
+    for user, result in zip(users, await asyncio.gather(*asked), strict=True):
+        data: Any = result.data
+        assert next(reversed(data.values()))["price"] == f"{user} None 1"
+    assert len(running) == 2, "each session ran once, and the others joined it"
+    for user in users:
+        found, did = await price(shop, way, query, user=user, version=2, running=running)
+        assert (found, did) == (f"{user} None 1", "hit")
+
+
+@pytest.mark.parametrize("query", ["private { price }", "restricted { price }"])
+async def test_a_refresh_is_of_the_session_whose_entry_is_stale(
+    memory_cache: ResponseCache, raw_of: Any, way: str, query: str, eventually: Eventually
+) -> None:
+    shop = BothWays(Slowly, memory_cache)
+    running: list[str] = []
+
+    async def ask(user: str, version: int) -> tuple[str, str]:
+        text = "{ fresh " + query + " }"
+        result = await shop.ask(text, user=user, version=version, running=running)
+        data: Any = result.data
+        return next(reversed(data.values()))["price"], fields(result)["Slow.price"]
+
+    for user in ("alice", "bob"):
+        assert await ask(user, 1) == (f"{user} None 1", "miss")
+    raw = raw_of(memory_cache)
+    keys = [key for key in raw.keys("*:e:*") if raw.pttl(key) < 700_000]
+    assert len(keys) == 2
+    for key in keys:
+        raw.pexpire(key, 300_000)  # past the ttl, within the stale window
+    assert await ask("alice", 2) == ("alice None 2", "miss"), "who refreshes gets what it made"
+    assert await ask("bob", 2) == ("bob None 2", "miss")
+    assert await ask("alice", 3) == ("alice None 2", "hit")
+
+
+# -- Other kinds of schemas --------------------------------------------------------------------------------
+
+T = TypeVar("T")
+
+
+@strawberry.type
+class Page(Generic[T]):
+    items: list[T]
+
+
+@strawberry.interface
+class Holder:
+    @cache_control(scope=PRIVATE, tags=["held"])
+    @strawberry.field
+    def held(self, info: strawberry.Info) -> Item:
+        return item_of(info)
+
+
+@strawberry.type
+class Box(Holder):
+    @strawberry.field
+    def held(self, info: strawberry.Info) -> Item:
+        return item_of(info)
+
+
+@strawberry.type
+class Book(relay.Node):
+    code: relay.NodeID[str]
+    computed_for: strawberry.Private[str]
+
+    @classmethod
+    def resolve_nodes(cls, *, info: strawberry.Info, node_ids: Any, required: bool = False) -> Any:
+        return [cls(code=each, computed_for=seen(info)) for each in node_ids]
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def price(self) -> str:
+        return self.computed_for
+
+
+@strawberry.federation.type(keys=["id"])
+class Product:
+    id: strawberry.ID
+    computed_for: strawberry.Private[str] = ""
+
+    @classmethod
+    def resolve_reference(cls, info: strawberry.Info, id: strawberry.ID) -> "Product":  # noqa: A002 - as in GraphQL
+        return cls(id=id, computed_for=seen(info))
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def price(self) -> str:
+        return self.computed_for
+
+    @cache_control(scope=PRIVATE)
+    @strawberry.field
+    def mine(self, info: strawberry.Info) -> "Product":
+        return Product(id=strawberry.ID("mine"), computed_for=seen(info))
+
+
+def kinds() -> type:
+    """Make the query type; Strawberry takes a field of `relay.node()` into one schema only."""
+
+    @strawberry.type
+    class Kinds:
+        @strawberry.field
+        def fresh(self) -> int:
+            return 1
+
+        @cache_control(scope=PRIVATE)
+        @strawberry.field
+        def page(self, info: strawberry.Info) -> Page[Item]:
+            return Page(items=[item_of(info)])
+
+        @strawberry.field
+        def holder(self) -> Holder:
+            return Box()
+
+        books: relay.Node = relay.node(directives=[cache_control(scope=PRIVATE)])
+
+        @cache_control(scope=PRIVATE)
+        @relay.connection(relay.ListConnection[Book])  # type: ignore[untyped-decorator] # Strawberry's
+        def shelf(self, info: strawberry.Info) -> list[Book]:
+            return [Book(code="1", computed_for=seen(info))]
+
+    return Kinds
+
+
+TYPES: dict[bool, list[type]] = {False: [Box, Book], True: [Box, Book, Product]}
+"""Whether a federated schema has them."""
+
+KINDS = {
+    "a generic": "page { items { price } }",
+    "an interface's hint": "holder { held { price } }",
+    "a node": f'books(id: "{relay.to_base64("Book", "1")}") {{ ... on Book {{ price }} }}',
+    "a connection": "shelf { edges { node { price } } }",
+    "an entity": '_entities(representations: [{__typename: "Product", id: "1"}]) {'
+    " ... on Product { mine { price } } }",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_is_below_something_private_is_of_one_session_in_schemas_of_each_kind(
+    memory_cache: ResponseCache, way: str, kind: str
+) -> None:
+    shop = BothWays(
+        kinds(), memory_cache, types=TYPES[kind == "an entity"], federation=kind == "an entity"
+    )
+    for _ in range(2):
+        for user in ("alice", "bob"):
+            result = await shop.ask("{ fresh " + KINDS[kind] + " }", way=way, user=user)
+            assert f"{user} None 1" in str(result.data)
+    [did] = {did for name, did in fields(result).items() if name.endswith(".price")}
+    assert did == "hit"
+
+
+async def test_an_entity_reached_by_its_representation_is_of_everyone(
+    memory_cache: ResponseCache, way: str
+) -> None:
+    shop = BothWays(kinds(), memory_cache, types=TYPES[True], federation=True)
+    query = """{ fresh _entities(representations: [{__typename: "Product", id: "1"}]) {
+        ... on Product { price } } }"""
+    for user, expected in (("alice", "miss"), ("bob", "hit")):
+        result = await shop.ask(query, way=way, user=user)
+        assert "alice None 1" in str(result.data)
+        assert fields(result) == {"Product.price": expected}
 
 
 # -- Inside an entry that is stored as a whole -----------------------------------------------------------
