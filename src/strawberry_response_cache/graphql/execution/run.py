@@ -1,7 +1,7 @@
 """One operation's way through the cache: decide, look up, execute, say what happened."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast
@@ -385,7 +385,7 @@ class _Considered:
     request: RequestContext
     plan: Plan
     variant: Variant
-    variables: list[list[Any]] = field(repr=False)
+    variables: list[Sequence[Any]] = field(repr=False)
 
     async def ask(self) -> None:
         """Ask who asks, before any resolver runs."""
@@ -393,7 +393,7 @@ class _Considered:
         await self.request.ask(policy.vary, session=watches or policy.private_by is not None)
 
     @property
-    def sent(self) -> dict[str, list[Any]]:
+    def sent(self) -> dict[str, Sequence[Any]]:
         """What was sent, by the variable's name."""
         names = (name for name, _ in self.plan.declared)
         return dict(zip(names, self.variables, strict=True))

@@ -5,7 +5,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
-from graphql import OperationDefinitionNode, Undefined, value_from_ast_untyped
+from graphql import (
+    GraphQLSchema,
+    OperationDefinitionNode,
+    Undefined,
+    VariableDefinitionNode,
+    get_named_type,
+    is_enum_type,
+    is_input_object_type,
+    is_scalar_type,
+    print_ast,
+    specified_scalar_types,
+    type_from_ast,
+    value_from_ast_untyped,
+)
 
 from strawberry_response_cache.core._keys import unwrapped
 from strawberry_response_cache.core.serialization.codec import find_inexact
@@ -72,27 +85,55 @@ def field_key(
     return ["field", stem, parent, inherited, "private", session, others]
 
 
-Declared: TypeAlias = tuple[tuple[str, Any], ...]
-"""The names of an operation's variables, and their defaults or `Undefined`, in order."""
+Declared: TypeAlias = tuple[tuple[str, Sequence[Any]], ...]
+"""The names of an operation's variables, and what stands for each that is left out, in order."""
 
 
-def declared_variables(operation: OperationDefinitionNode) -> Declared:
+def declared_variables(operation: OperationDefinitionNode, schema: GraphQLSchema) -> Declared:
     """Return the variables that an operation declares."""
     return tuple(
-        (
-            definition.variable.name.value,
-            Undefined
-            if definition.default_value is None
-            else value_from_ast_untyped(definition.default_value),
-        )
+        (definition.variable.name.value, _left_out(definition, schema))
         for definition in operation.variable_definitions or ()
     )
 
 
-def sent_variables(declared: Declared, sources: Mapping[str, Any]) -> list[list[Any]]:
-    """Return what was sent for each declared variable: ``[value]``, or ``[]`` where nothing was.
+def _left_out(definition: VariableDefinitionNode, schema: GraphQLSchema) -> list[Any]:
+    """Return what stands for a variable that is left out: its default counts as sent, where that is the same.
 
-    A default left out counts as sent. Undeclared variables are left out: they reach nobody.
+    A scalar of the user's own may take a literal such as ``1.50`` for something else than what is sent.
+    """
+    if definition.default_value is None:
+        return []
+    kind = type_from_ast(schema, definition.type)
+    value = value_from_ast_untyped(definition.default_value)
+    if find_inexact(value) is None and _is_coerced_alike(get_named_type(kind), set()):
+        return [value]
+    return ["default", print_ast(definition.default_value)]
+
+
+def _is_coerced_alike(named: object, seen: set[str]) -> bool:
+    """Whether a literal, and the JSON that means the same, are one value of an input type."""
+    if is_input_object_type(named):
+        if named.name in seen:
+            return True
+        seen.add(named.name)
+        kinds = [get_named_type(each.type) for each in named.fields.values()]
+        return all(_is_coerced_alike(each, seen) for each in kinds)
+    if is_scalar_type(named):
+        own = specified_scalar_types.get(named.name)
+        return (
+            own is not None
+            and named.coerce_input_value == own.coerce_input_value
+            and named.coerce_input_literal == own.coerce_input_literal
+        )
+    return is_enum_type(named)
+
+
+def sent_variables(declared: Declared, sources: Mapping[str, Any]) -> list[Sequence[Any]]:
+    """Return what was sent for each declared variable.
+
+    It is ``[value]``, or ``[]`` where nothing was. A default that is left out counts as sent; where that
+    may not be the same it is ``["default", text]``. Undeclared variables are left out: they reach nobody.
 
     Args:
         declared: The variables, see `declared_variables`.
@@ -101,19 +142,16 @@ def sent_variables(declared: Declared, sources: Mapping[str, Any]) -> list[list[
     Raises:
         UnkeyableError: If a value is not plain JSON, such as an upload.
     """
-    sent: list[list[Any]] = []
-    for name, default in declared:
+    sent: list[Sequence[Any]] = []
+    for name, left_out in declared:
         source = sources.get(name)
         value = Undefined if source is None else source.value
         if value is Undefined:
-            value = default
-        if (
-            type(value) not in _SCALARS
-            and value is not Undefined
-            and find_inexact(value) is not None
-        ):
+            sent.append(left_out)
+        elif type(value) not in _SCALARS and find_inexact(value) is not None:
             raise UnkeyableError
-        sent.append([] if value is Undefined else [value])
+        else:
+            sent.append([value])
     return sent
 
 

@@ -15,20 +15,24 @@ from graphql import (
     DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
+    GraphQLError,
     GraphQLField,
     GraphQLObjectType,
     GraphQLSchema,
     OperationDefinitionNode,
     VariableNode,
     Visitor,
+    get_argument_values,
     print_ast,
     visit,
 )
+from graphql.execution.values import VariableValues
 
 from strawberry_response_cache.core._keys import digest
 from strawberry_response_cache.graphql.keys.object_identity import ParentIdentity, parent_identity
 from strawberry_response_cache.graphql.keys.operation_key import (
     Declared,
+    UnkeyableError,
     declared_variables,
     print_json,
 )
@@ -101,6 +105,7 @@ class FieldPlan:
         definition: The field, as graphql-core has it.
         nodes: Where the operation selects it; they are answered as one.
         selected: The conditions that this variant stands for.
+        types: The declared types of the operation's variables.
         policy: How long, and for whom.
         parent_key: Tells apart the objects that it belongs to; None for a root field.
         inherited: The tags that it inherits from the annotations of the fields above it.
@@ -121,6 +126,7 @@ class FieldPlan:
         nodes: Sequence[FieldNode],
         *,
         selected: Selected,
+        types: Mapping[str, str],
         policy: Policy,
         parent_key: ParentIdentity | None,
         inherited: frozenset[str],
@@ -133,34 +139,47 @@ class FieldPlan:
         self._definition = definition
         self._nodes = nodes
         self._selected = selected
-        self._begin = [
-            KEY_VERSION,
-            setting.schema_name,
-            setting.identity.of(policy.touched.values()),
-        ]
+        self._types = types
+        self._begin = _begin(setting, policy)
         self._used: tuple[str, ...] | None = None
         self._stems: dict[str, str] = {}
 
-    def stem(self, sent: Mapping[str, Sequence[Any]]) -> str:
+    def stem(self, sent: Mapping[str, Sequence[Any]], variables: VariableValues) -> str:
         """Return a digest of all of its keys that does not depend on the parent and on who asks.
 
         Args:
-            sent: What was sent for each variable: ``[value]``, or ``[]`` where nothing was.
+            sent: What was sent for each variable, see `sent_variables`.
+            variables: The same as graphql-core coerced it.
 
         Raises:
-            UnkeyableError: If what is selected cannot be printed.
+            UnkeyableError: If what is selected cannot be printed, or an argument has no value.
         """
         if self._used is not None:
             known = self._stems.get(print_json([sent.get(name, ()) for name in self._used]))
             if known is not None:
                 return known
-        text = SelectionText(self._selected, sent)
-        stem = digest([*self._begin, self.rule.coordinate, text.of(self._definition, self._nodes)])
+        text = SelectionText(self._selected, sent, self._types)
+        try:
+            coerced = get_argument_values(self._definition, self._nodes[0], variables)
+        except GraphQLError:  # it is raised again where the field is executed
+            raise UnkeyableError from None
+        printed = text.of(self._definition, self._nodes, coerced)
+        stem = digest([*self._begin, self.rule.coordinate, printed])
         used = tuple(sorted(text.used))
         self._used = used
         if len(self._stems) < _MOST_VARIANTS:
             self._stems[print_json([sent.get(name, ()) for name in used])] = stem
         return stem
+
+
+def _begin(setting: Setting, policy: Policy) -> list[str]:
+    """Return what keys begin with: all of a deploy that decides what is stored, and for how long."""
+    return [
+        KEY_VERSION,
+        setting.schema_name,
+        setting.identity.of(policy.touched.values()),
+        print_json([policy.ttl, policy.stale]),
+    ]
 
 
 def digest_of_tags(tags: frozenset[str]) -> str:
@@ -177,6 +196,7 @@ class Plan:
             comments do not matter.
         conditions: The variables that decide an ``@skip`` or ``@include``, sorted.
         declared: Its variables and their defaults.
+        types: Their declared types.
     """
 
     setting: Setting
@@ -185,6 +205,7 @@ class Plan:
     canonical: str
     conditions: tuple[str, ...]
     declared: Declared = field(repr=False)
+    types: Mapping[str, str] = field(repr=False)
     _variants: dict[tuple[bool, ...], Variant] = field(default_factory=dict)
 
     def variant(self, variables: Mapping[str, Any]) -> Variant:
@@ -201,11 +222,10 @@ class Plan:
                 variables=variables,
                 defaults=setting.defaults,
             )
-            identity = setting.identity.of(policy.touched.values())
             is_uncached = policy.problem is not None
             has_fields = any(is_uncached or life.outlives(policy.life) for life in policy.lives)
             watches = has_fields or (policy.has_templates and not is_uncached)
-            variant = Variant(policy, self._stem(identity), watches)
+            variant = Variant(policy, self._stem(policy), watches)
             if len(self._variants) < _MOST_VARIANTS:
                 self._variants[values] = variant
         return variant
@@ -266,18 +286,17 @@ class Plan:
             definition,
             nodes,
             selected=selected,
+            types=self.types,
             policy=policy,
             parent_key=key,
             inherited=above.tags,
         )
 
-    def _stem(self, identity: str) -> str:
+    def _stem(self, policy: Policy) -> str:
         name = self.operation.name
         return digest(
             [
-                KEY_VERSION,
-                self.setting.schema_name,
-                identity,
+                *_begin(self.setting, policy),
                 self.canonical,
                 "" if name is None else name.value,
             ]
@@ -361,7 +380,11 @@ class Plans:
             used,
             digest(printed),
             tuple(sorted(reader.conditions)),
-            declared_variables(operation),
+            declared_variables(operation, self.setting.schema),
+            {
+                each.variable.name.value: print_ast(each.type)
+                for each in operation.variable_definitions or ()
+            },
         )
 
 

@@ -6,7 +6,7 @@ are resolved, fragments stand in place, and variables count by what was sent for
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from graphql import (
     FieldNode,
@@ -14,28 +14,20 @@ from graphql import (
     GraphQLField,
     InlineFragmentNode,
     ListValueNode,
-    NullValueNode,
     ObjectValueNode,
     SelectionSetNode,
     StringValueNode,
-    Undefined,
     ValueNode,
     VariableNode,
-    is_enum_type,
-    is_input_object_type,
-    is_list_type,
-    is_non_null_type,
     print_ast,
-    value_from_ast_untyped,
 )
 
+from strawberry_response_cache.core._arguments import UnkeyableError as NoTextError
+from strawberry_response_cache.core._arguments import text
+from strawberry_response_cache.core._errors import CacheConfigurationError
 from strawberry_response_cache.core._keys import digest
-from strawberry_response_cache.core.serialization.codec import find_inexact
 from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError, print_json
 from strawberry_response_cache.graphql.policy.selection import Selected
-
-_BUILT_IN: Final = frozenset({"Int", "Float", "String", "Boolean", "ID"})
-_ABSENT: Final = object()
 
 
 @dataclass(slots=True)
@@ -44,7 +36,8 @@ class SelectionText:
 
     Args:
         selected: The conditions of the request.
-        sent: What was sent for each variable: ``[value]``, or ``[]`` where nothing was.
+        sent: What was sent for each variable, see `sent_variables`.
+        types: The declared type of each variable, as the document has it.
 
     Attributes:
         used: The variables that were met on the way.
@@ -52,22 +45,26 @@ class SelectionText:
 
     selected: Selected
     sent: Mapping[str, Sequence[Any]]
+    types: Mapping[str, str]
     used: set[str] = field(default_factory=set)
     _known: dict[int, str] = field(default_factory=dict)
 
-    def of(self, definition: GraphQLField, nodes: Sequence[FieldNode]) -> str:
+    def of(
+        self, definition: GraphQLField, nodes: Sequence[FieldNode], coerced: Mapping[str, Any]
+    ) -> str:
         """Print the arguments of a field and the selections below it.
 
         Args:
             definition: The field.
             nodes: Where it stands; all have the same arguments.
+            coerced: Its arguments as graphql-core coerced them: what its resolver is called with.
 
         Raises:
             UnkeyableError: If it is nested too deeply, or selects what there is not.
         """
         try:
             below = [self._below(node.selection_set) for node in nodes if node.selection_set]
-            return digest([self._arguments(definition, nodes[0]), *below])
+            return digest([self._arguments(definition, nodes[0], coerced), *below])
         except RecursionError:
             raise UnkeyableError from None
 
@@ -89,7 +86,7 @@ class SelectionText:
     def _selection(self, node: object) -> str:
         match node:
             case FieldNode(name=name, alias=alias, arguments=arguments, selection_set=below):
-                given = {each.name.value: self._untyped(each.value) for each in arguments or ()}
+                given = {each.name.value: self._printed(each.value) for each in arguments or ()}
                 called = "" if alias is None else alias.value
                 return print_json(
                     [called, name.value, sorted(given.items()), below and self._below(below)]
@@ -108,104 +105,37 @@ class SelectionText:
     def _fragment(self, condition: str | None, below: SelectionSetNode) -> str:
         return print_json(["...", condition, self._below(below)])
 
-    def _untyped(self, value: ValueNode) -> str:
-        """Print an argument below the field, where literals of one text are one value."""
+    # -- Arguments ---------------------------------------------------------------------------------------
+
+    def _arguments(
+        self, definition: GraphQLField, node: FieldNode, coerced: Mapping[str, Any]
+    ) -> str:
+        """Print the field's own arguments as they were coerced; as they are written where that has no text."""
+        written = {each.name.value: self._printed(each.value) for each in node.arguments or ()}
+        printed: dict[str, list[str]] = {}
+        for name, argument in definition.args.items():
+            called = argument.out_name or name
+            if called in coerced:
+                try:
+                    printed[name] = ["coerced", text(coerced[called])]
+                except (NoTextError, CacheConfigurationError):
+                    # Where nothing is written, it is the schema's default, which its identity holds.
+                    printed[name] = ["written", written.get(name, "")]
+        return print_json(printed)
+
+    def _printed(self, value: ValueNode) -> str:
+        """Print an argument as it is written: a variable with its declared type, and by what was sent."""
         match value:
             case VariableNode(name=name):
-                return "$" + print_json(self._sent(name.value))
+                self.used.add(name.value)
+                sent = self.sent.get(name.value, ())
+                return print_json(["$", self.types.get(name.value), sent])
             case ListValueNode(values=values):
-                return "[" + ",".join(self._untyped(each) for each in values) + "]"
+                return "[" + ",".join(self._printed(each) for each in values) + "]"
             case ObjectValueNode(fields=fields):
-                inside = sorted(f"{each.name.value}:{self._untyped(each.value)}" for each in fields)
+                inside = sorted(f"{each.name.value}:{self._printed(each.value)}" for each in fields)
                 return "{" + ",".join(inside) + "}"
-            case StringValueNode(value=text):
-                return print_json(text)
+            case StringValueNode(value=string):
+                return print_json(string)
             case _:
                 return print_ast(value)
-
-    def _sent(self, name: str) -> Sequence[Any]:
-        self.used.add(name)
-        return self.sent.get(name, ())
-
-    # -- The field's own arguments, as its resolver will see them ------------------------------------------
-
-    def _arguments(self, definition: GraphQLField, node: FieldNode) -> str:
-        given = {each.name.value: each.value for each in node.arguments or ()}
-        return print_json(
-            {
-                name: self._argument(argument.type, argument.default_value, given.get(name))
-                for name, argument in definition.args.items()
-            }
-        )
-
-    def _argument(self, kind: Any, default: object, value: ValueNode | None) -> list[Any]:  # noqa: ANN401 - graphql-core's type
-        typed = _ABSENT if value is None else self._literal(kind, value)
-        return _default(kind, default) if typed is _ABSENT else [typed]
-
-    def _literal(self, kind: Any, value: ValueNode) -> Any:  # noqa: ANN401 - JSON, and one case for each kind of type
-        if isinstance(value, VariableNode):
-            sent = self._sent(value.name.value)
-            return _plain(kind, sent[0]) if sent else _ABSENT
-        if is_non_null_type(kind):
-            return self._literal(kind.of_type, value)
-        if isinstance(value, NullValueNode):
-            return None
-        if is_list_type(kind):
-            values = value.values if isinstance(value, ListValueNode) else [value]
-            typed = [self._literal(kind.of_type, each) for each in values]
-            return [None if each is _ABSENT else each for each in typed]
-        if is_input_object_type(kind) and isinstance(value, ObjectValueNode):
-            inside = {each.name.value: each.value for each in value.fields}
-            return {
-                name: self._argument(each.type, each.default_value, inside.get(name))
-                for name, each in kind.fields.items()
-            }
-        if is_enum_type(kind) or kind.name in _BUILT_IN:
-            return _plain(kind, value_from_ast_untyped(value))
-        return {"literal": self._untyped(value)}
-
-
-def _plain(kind: Any, value: Any) -> Any:  # noqa: ANN401 - JSON in, JSON out, and one case for each kind of type
-    """Return a value that came as JSON in the one form that its coercion makes equal."""
-    if is_non_null_type(kind):
-        return _plain(kind.of_type, value)
-    if value is None:
-        return None
-    if is_list_type(kind):
-        return [
-            _plain(kind.of_type, each) for each in (value if isinstance(value, list) else [value])
-        ]
-    if is_input_object_type(kind) and isinstance(value, dict):
-        return {
-            name: [_plain(each.type, value[name])]
-            if name in value
-            else _default(each.type, each.default_value)
-            for name, each in kind.fields.items()
-        }
-    if kind.name == "ID":
-        return str(value)
-    if kind.name == "Float" and isinstance(value, int) and not isinstance(value, bool):
-        # A float may be unable to tell large integers apart; so is the resolver.
-        return float(value) if abs(value) < 2**53 else value
-    if kind.name == "Int" and isinstance(value, float) and value.is_integer():
-        return int(value)
-    if is_enum_type(kind) or kind.name in _BUILT_IN:
-        return value
-    return {"value": value}
-
-
-def _default(kind: Any, default: object) -> list[Any]:  # noqa: ANN401 - graphql-core's type
-    """Return what stands for nothing: the default, where its form is that of a value that is sent."""
-    if default is Undefined:
-        return []
-    if default is None:
-        return [None]
-    if not _is_built_in(kind) or find_inexact(default) is not None:
-        return ["default", "of the schema"]
-    return [_plain(kind, default)]
-
-
-def _is_built_in(kind: Any) -> bool:  # noqa: ANN401 - graphql-core's type
-    while is_non_null_type(kind) or is_list_type(kind):
-        kind = kind.of_type
-    return kind.name in _BUILT_IN

@@ -102,6 +102,7 @@ class FieldRule:
             ``ttl=0``: where one is completed, nothing around it is stored.
         by_itself: Whether it may have an entry of its own.
         of: What the hints on the type that it belongs to come to: an entry of its own is of that.
+        returned: What the hints on the types come to that it can return.
         hands_down: What it says of entries of the fields below it.
         key: What its hint names to tell apart the objects that it belongs to.
         is_identified: Whether these objects are told apart without that, by their id.
@@ -134,6 +135,7 @@ class FieldRule:
     never_stored: frozenset[str]
     by_itself: bool
     of: TypeRule
+    returned: tuple[TypeRule, ...]
     hands_down: HandedDown
     key: ParentKey | None
     is_identified: bool
@@ -280,6 +282,7 @@ class SchemaRules:
             never_stored=never_stored,
             by_itself=by_itself,
             of=self._type_rule(parent),
+            returned=tuple(spoken),
             hands_down=self._handed_down(
                 parent, declared, hints, guarded=bool(guards) and not public
             ),

@@ -107,9 +107,8 @@ class Fields:
             self.note(coordinate, who)
             return None
         subject = self._request.subject("field", executor.operation, who.visibility, coordinate)
-        return CachedField(
-            plan, plan.stem(self._sent), who, parent=parent, subject=subject, request=self._request
-        )
+        stem = plan.stem(self._sent, executor.variable_values)
+        return CachedField(plan, stem, who, parent=parent, subject=subject, request=self._request)
 
     def note(self, coordinate: str, problem: Problem) -> None:
         """Note that a field was answered without the cache."""
