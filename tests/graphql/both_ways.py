@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import strawberry
+from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionResult
 
 from strawberry_response_cache import ResponseCache, ResponseCacheExtension
@@ -24,6 +25,7 @@ class BothWays:
         cache: Where it is cached.
         types: Further types.
         federation: Whether it is a schema of Apollo Federation.
+        config: Of the schema.
         options: Of the extension.
     """
 
@@ -34,6 +36,7 @@ class BothWays:
         *,
         types: Sequence[type] = (),
         federation: bool = False,
+        config: StrawberryConfig | None = None,
         **options: Any,
     ) -> None:
         chosen: dict[str, Any] = {
@@ -47,7 +50,7 @@ class BothWays:
         } | options
         self.extension = ResponseCacheExtension(cache, **chosen)
         kind = strawberry.federation.Schema if federation else strawberry.Schema
-        self._make = functools.partial(kind, query, types=types)
+        self._make = functools.partial(kind, query, types=types, config=config)
         self.schema = self._make(extensions=[self.extension])
         self.extension.check(self.schema)
 

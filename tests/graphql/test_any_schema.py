@@ -25,6 +25,7 @@ from tests.graphql.generated.mutations import Change, mutation_of, several_chang
 from tests.graphql.generated.operations import Request, alike, beside, requests, wrapped
 from tests.graphql.generated.requesters import Requester, several_requesters
 from tests.graphql.generated.schemas import ROOT, Blueprint, Hint, blueprints
+from tests.graphql.generated.towers import climbs, towers
 from tests.graphql.generated.walk import Policy, Walk
 
 
@@ -119,6 +120,20 @@ def examples(draw: st.DrawFn) -> Example:
         requesters,
         tuple(rounds),
     )
+
+
+@st.composite
+def climbed_towers(draw: st.DrawFn) -> Example:
+    blueprint = draw(towers())
+    asked = draw(climbs(blueprint))
+    requesters = draw(several_requesters())
+    everything = [(who, what) for who in range(len(requesters)) for what in range(len(asked))]
+    tenants = [requesters[0].tenant]
+    rounds = []
+    for number in range(3):
+        changed = draw(several_changes(blueprint, tenants)) if number else ()
+        rounds.append(Round(draw(FACES), tuple(draw(st.permutations(everything))), changed))
+    return Example(blueprint, None, "private", asked, requesters, tuple(rounds))
 
 
 class Quiet(strawberry.Schema):
@@ -285,6 +300,18 @@ def test_every_answer_is_the_one_of_the_schema_without_a_cache(
     store: ResponseCache, loop: asyncio.AbstractEventLoop, example: Example
 ) -> None:
     """Whoever asks, in whatever order, through whichever face, and whatever has changed."""
+    clear(store)
+    server = Server(example, store, loop)
+    for each in example.rounds:
+        ask_everything(server, example, each)
+
+
+@settings(max_examples=EXAMPLES * 5)
+@given(example=climbed_towers())
+def test_every_entry_inherits_from_all_that_is_above_it(
+    store: ResponseCache, loop: asyncio.AbstractEventLoop, example: Example
+) -> None:
+    """The same, of objects on top of each other with entries of their own."""
     clear(store)
     server = Server(example, store, loop)
     for each in example.rounds:

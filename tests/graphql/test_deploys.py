@@ -1,16 +1,30 @@
 """A deploy that changes what an answer depends on begins anew with that answer, and keeps every other."""
 
 from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
 from enum import Enum
-from typing import Any
+from typing import Annotated, Any, NewType, TypeAlias
 
 import pytest
 import strawberry
+from strawberry.schema.config import StrawberryConfig
 
 from strawberry_response_cache import CacheScope, ResponseCache, cache_control
 from tests.graphql.both_ways import FORMS, BothWays, statuses
 
 pytestmark = pytest.mark.parametrize("url", ["memory://"])
+
+
+Money = NewType("Money", float)
+
+Release: TypeAlias = tuple[type, dict[str, Any]]
+"""A query type, and how its schema is made."""
+
+
+def started(released: type | Release, cache: ResponseCache) -> BothWays:
+    query, options = released if isinstance(released, tuple) else (released, {})
+    return BothWays(query, cache, **options)
 
 
 def release(resolve: Callable[..., Any], **hint: Any) -> type:
@@ -152,9 +166,109 @@ def with_another_function(number: int) -> type:
     return release(total_1 if number else total)
 
 
+def with_a_default_of_a_decimal(number: int) -> type:
+    def total(top: Decimal = Decimal(number)) -> int:
+        return int(top)
+
+    return release(total)
+
+
+def with_a_default_of_a_date(number: int) -> type:
+    def total(on: date = date(2026, 1, 1 + number)) -> int:
+        return on.day
+
+    return release(total)
+
+
+def with_the_name_of_a_member_that_it_returns(number: int) -> type:
+    @strawberry.enum
+    class Colour(Enum):
+        RED = strawberry.enum_value("red", name="CRIMSON" if number else "RED")
+
+    def total() -> Colour:
+        return Colour.RED
+
+    return release(total)
+
+
+def with_the_form_of_a_scalar(number: int) -> Release:
+    def in_cents(value: float) -> int:
+        return round(value * 100)
+
+    money = strawberry.scalar(name="Money", serialize=in_cents if number else str)
+
+    def total() -> Any:
+        return 1.5
+
+    total.__annotations__["return"] = Money
+
+    return release(total), {"config": StrawberryConfig(scalar_map={Money: money})}
+
+
+def with_an_attribute(number: int) -> type:
+    attribute = "net" if number else "gross"
+    body = {
+        "__annotations__": {attribute: int},
+        attribute: strawberry.field(name="amount", default=number),
+    }
+    shown: Any = strawberry.type(type("Total", (), body))
+
+    def total() -> Any:
+        return shown()
+
+    total.__annotations__["return"] = shown
+    return release(total)
+
+
+def with_a_resolver_of_a_factory(number: int) -> type:
+    def made(top: int) -> Callable[[], int]:
+        def total() -> int:
+            return top
+
+        return total
+
+    return release(made(number))
+
+
+def with_a_resolver_of_a_factory_of_functions(number: int) -> type:
+    def one() -> int:
+        return 0
+
+    def other() -> int:
+        return 1
+
+    def made(inner: Callable[[], int]) -> Callable[[], int]:
+        def total() -> int:
+            return inner()
+
+        return total
+
+    return release(made(other if number else one))
+
+
+def with_a_hint_on_its_type(**hints: Any) -> Callable[[int], type]:
+    """Return what makes releases the type of whose field has the first hint, or the second."""
+
+    def make(number: int) -> type:
+        told = {name: values[number] for name, values in hints.items()}
+
+        @cache_control(**told)
+        @strawberry.type
+        class Total:
+            amount: int = 0
+
+        def total() -> Total:
+            return Total(amount=number)
+
+        # Also where the field's own hint has a ttl, and where the type's is the one that counts.
+        return release(total, **({"ttl": None} if "ttl" in hints else {}))
+
+    return make
+
+
 PRIVATE, PUBLIC = CacheScope.PRIVATE, CacheScope.PUBLIC
 
-CHANGES: list[tuple[Callable[[int], type], str]] = [
+CHANGES: list[tuple[Callable[[int], type | Release], str]] = [
     (hinted(ttl=(60, 61)), "total"),
     (hinted(scope=(PUBLIC, PRIVATE)), "total"),
     (hinted(tags=(["a"], ["b"])), "total"),
@@ -169,6 +283,18 @@ CHANGES: list[tuple[Callable[[int], type], str]] = [
     (with_a_default_two_inputs_below, "total(within: {page: {limits: [{}]}})"),
     (with_a_member_of_an_enum, "total(colour: RED)"),
     (with_another_function, "total"),
+    (with_a_default_of_a_decimal, "total"),
+    (with_a_default_of_a_date, "total"),
+    (with_the_name_of_a_member_that_it_returns, "total"),
+    (with_the_form_of_a_scalar, "total"),
+    (with_an_attribute, "total { amount }"),
+    (with_a_resolver_of_a_factory, "total"),
+    (with_a_resolver_of_a_factory_of_functions, "total"),
+    (with_a_hint_on_its_type(ttl=(60, 61)), "total { amount }"),
+    (with_a_hint_on_its_type(tags=([], ["a"])), "total { amount }"),
+    (with_a_hint_on_its_type(scope=(PUBLIC, PRIVATE)), "total { amount }"),
+    (with_a_hint_on_its_type(stale=(0, 5), ttl=(60, 60)), "total { amount }"),
+    (with_a_hint_on_its_type(vary=([], ["locale"])), "total { amount }"),
 ]
 QUERIES = ["{ TOTAL }", "{ reports { id TOTAL } }", "{ other TOTAL }"]
 
@@ -176,10 +302,10 @@ QUERIES = ["{ TOTAL }", "{ reports { id TOTAL } }", "{ other TOTAL }"]
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(("releases", "field"), CHANGES)
 async def test_an_answer_that_a_release_changes_is_not_taken_from_the_release_before(
-    cache: ResponseCache, releases: Callable[[int], type], field: str, form: str
+    cache: ResponseCache, releases: Callable[[int], type | Release], field: str, form: str
 ) -> None:
     """Both run side by side for a while, and the older is also the one to come back to."""
-    before, after = (BothWays(releases(number), cache) for number in (0, 1))
+    before, after = (started(releases(number), cache) for number in (0, 1))
     for query in QUERIES:
         text = query.replace("TOTAL", field)
         here = "field" if "reports" in text else form
@@ -206,3 +332,41 @@ async def test_schemas_of_different_names_share_nothing(cache: ResponseCache, fo
         here = "field" if "reports" in query else form
         for schema, expected in ((one, "miss"), (other, "miss"), (one, "hit")):
             assert statuses(await schema.ask(query, form=here, user="alice"), here) == {expected}
+
+
+async def test_a_lowered_default_ttl_leaves_nothing_that_lives_longer(cache: ResponseCache) -> None:
+    def total() -> int:
+        return 0
+
+    query = release(total, ttl=None)
+    before, after = (BothWays(query, cache, default_ttl=ttl) for ttl in (86_400, 60))
+    for schema, expected in ((before, "miss"), (after, "miss"), (before, "hit"), (after, "hit")):
+        result = await schema.ask("{ total }")
+        assert statuses(result, "operation") == {expected}
+
+
+async def test_a_new_member_of_a_union_is_no_hit_that_a_new_object_does_not_reach(
+    cache: ResponseCache,
+) -> None:
+    """What the release before stored has no tag of the new type, so no mutation would reach it."""
+
+    @strawberry.type
+    class Deposit:
+        id: strawberry.ID
+
+    @strawberry.type
+    class Fee:
+        id: strawberry.ID
+
+    def made(members: Any) -> BothWays:
+        def total() -> Any:
+            return []
+
+        total.__annotations__["return"] = list[Annotated[members, strawberry.union("Entry")]]
+        return BothWays(release(total), cache, types=[Deposit, Fee])
+
+    one = Annotated[Deposit, "alone"]
+    before, after = made(one), made(Deposit | Fee)
+    query = "{ total { __typename } }"
+    for schema, expected in ((before, "miss"), (after, "miss"), (before, "hit"), (after, "hit")):
+        assert statuses(await schema.ask(query), "operation") == {expected}
