@@ -17,6 +17,7 @@ from strawberry_response_cache.core._errors import (
 from strawberry_response_cache.core.protocol.entry import UnreadableEntryError
 
 _DEEPEST: Final = 200
+"""Lists and dicts within each other, as many as the reader of JSON takes."""
 _LARGEST_INT_BITS: Final = 14_284
 """As large as the readers of JSON take: 4,300 digits."""
 _PLAIN: Final = frozenset({bool, type(None)})
@@ -36,7 +37,7 @@ def find_inexact(value: object) -> str | None:
     pending: list[tuple[Iterable[object], int]] = [((value,), -1)]
     while pending:
         items, depth = pending.pop()
-        if depth > _DEEPEST:
+        if depth >= _DEEPEST:
             return f"something nested deeper than {_DEEPEST} levels"
         if type(items) is dict:
             for key in items:

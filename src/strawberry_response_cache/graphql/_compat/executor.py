@@ -6,11 +6,18 @@ validation hooks, with the variables coerced, and beside any executor of the use
 """
 
 import weakref
+from collections.abc import Callable
 from contextvars import ContextVar
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
-from graphql import DocumentNode, ExecutionResult, GraphQLError, GraphQLSchema, OperationType
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    GraphQLError,
+    GraphQLSchema,
+    OperationType,
+)
 from graphql.execution import Executor
 from strawberry.schema import BaseSchema, Schema
 from strawberry.schema.schema import validate_document
@@ -117,6 +124,55 @@ def _judged(run: Run) -> list[GraphQLError]:
 
 
 own_executors.add(CachingExecutor)
+
+
+Told: TypeAlias = Callable[[Any, Any, object], None]
+"""Told of an object: its type, the `info` of the field that returned it, and the object."""
+
+_OF_AN_OBJECT: Final = (
+    "return_type",
+    "field_details_list",
+    "info",
+    "path",
+    "result",
+    "position_context",
+)
+"""What graphql-core calls the parameters of `complete_object_value`."""
+
+
+def watch_objects(executor: Executor[Any], told: Told) -> Callable[[], None]:
+    """Tell of each object that an executor completes, until it is over.
+
+    Args:
+        executor: It; watched on the instance, so that others cost nothing.
+        told: Told of each. It must not raise.
+
+    Returns:
+        Stops it.
+    """
+    instance: Any = executor
+    complete: Callable[..., Any] = instance.complete_object_value
+    go_on: Callable[..., Any] = instance.collect_and_execute_subfields
+    is_plain = type(executor).complete_object_value is Executor.complete_object_value
+
+    # Written to be short, and to need no frame of the interpreter's stack more than what it stands
+    # for: objects stand within each other as deep as without it.
+    def watched(*given: Any, **named: Any) -> Any:  # noqa: ANN401 - graphql-core's
+        if named or len(given) != len(_OF_AN_OBJECT):  # an executor of the user's own
+            known = dict(zip(_OF_AN_OBJECT, given, strict=False)) | named
+            told(*(known.get(name) for name in ("return_type", "info", "result")))
+            return complete(*given, **named)
+        kind, details, info, path, source, position = given
+        told(kind, info, source)
+        if is_plain and kind.is_type_of is None:
+            return go_on(kind, details, path, source, position)
+        return complete(kind, details, info, path, source, position)
+
+    def stop() -> None:
+        instance.complete_object_value = complete
+
+    instance.complete_object_value = watched
+    return stop
 
 
 def uninstall(copied: Executor[Any]) -> None:

@@ -177,7 +177,7 @@ def _watch(
 
     # It keeps the attributes by which Strawberry and its extensions know a resolver.
     @wraps(resolve)
-    def told(source: Any, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:  # noqa: ANN401 - whatever resolvers take and return
+    def told(source: Any, info: GraphQLResolveInfo[Any], /, **arguments: Any) -> Any:  # noqa: ANN401 - whatever resolvers take and return
         with beside_a_resolver():
             entered(info)
         return resolve(source, info, **arguments)

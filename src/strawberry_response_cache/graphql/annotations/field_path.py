@@ -58,6 +58,14 @@ def fields_above(path: Path) -> Iterator[FieldPath]:
         above = above.prev
 
 
+def nearest_above(path: Path) -> Path | None:
+    """Return the path of the field right above a path, whether it can be noted on or not."""
+    above = path.prev
+    while above is not None and isinstance(above.key, int):  # a place in a list
+        above = above.prev
+    return above
+
+
 def restrict_below(path: object, *, skip: bool, private: bool, tags: Iterable[str]) -> None:
     """Note what a resolver said of the response; it counts for all that is below its field."""
     if isinstance(path, FieldPath):

@@ -81,7 +81,8 @@ class Invalidates(FieldExtension):
     def __init__(self, templates: tuple[Template, ...]) -> None:
         self._templates = templates
 
-    def resolve(self, next_: Callable[..., Any], source: Any, info: Info, **kwargs: Any) -> Any:  # noqa: ANN401 - as in Strawberry
+    # By position only: an argument of the mutation may have any of these names.
+    def resolve(self, next_: Callable[..., Any], source: Any, info: Info, /, **kwargs: Any) -> Any:  # type: ignore[override] # noqa: ANN401 - as in Strawberry
         """Run the mutation, then note its tags."""
         values: dict[str, Any] = {"args": kwargs}
         try:
@@ -91,11 +92,12 @@ class Invalidates(FieldExtension):
             with beside_a_resolver():
                 self._note(info, values)
 
-    async def resolve_async(
+    async def resolve_async(  # type: ignore[override]
         self,
         next_: Callable[..., Any],
         source: Any,  # noqa: ANN401 - as in Strawberry
         info: Info,
+        /,
         **kwargs: Any,
     ) -> Any:  # noqa: ANN401 - as in Strawberry
         """Run the mutation, then note its tags; the twin of `resolve`."""

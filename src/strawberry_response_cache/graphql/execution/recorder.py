@@ -1,14 +1,15 @@
 """What shows only while resolvers run, and can only lower what the annotations allow."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from graphql import get_named_type, is_abstract_type
+from graphql import GraphQLObjectType, GraphQLResolveInfo, get_named_type, is_abstract_type
 from graphql.execution import Executor
 
 from strawberry_response_cache.core import ResponseCache
+from strawberry_response_cache.graphql._compat.executor import watch_objects
 from strawberry_response_cache.graphql._guard import Guard
 from strawberry_response_cache.graphql.annotations.run_notes import (
     RunNotes,
@@ -88,36 +89,24 @@ class Recorder(RunNotes):
         never_stored: AbstractSet[str],
         possible: AbstractSet[str],
     ) -> None:
-        complete: Callable[..., Any] = executor.complete_object_value
         entities, guard = self.entities, self.guard
         note = entities.add
 
-        # One call more for each object: these are written to be short.
-        def watched(kind: Any, nodes: Any, info: Any, path: Any, source: Any, position: Any) -> Any:  # noqa: ANN401, PLR0917 - graphql-core's
+        def told(kind: GraphQLObjectType, info: GraphQLResolveInfo[Any], source: object) -> None:
             try:
                 note(kind, source)
-                if possible and entities.are_too_many:
+                if never_stored:
+                    if kind.name in never_stored and is_abstract_type(
+                        get_named_type(info.return_type)
+                    ):
+                        self.refuse(Reason.TTL_ZERO)
+                elif possible and entities.are_too_many:
                     entities.assume(possible)
-                    executor.complete_object_value = complete  # type: ignore[method-assign] # enough is known
+                    stop()  # enough is known
             except Exception as error:  # noqa: BLE001 - nothing of the request is stored then
                 guard.note(error)
-            return complete(kind, nodes, info, path, source, position)
 
-        def watched_closely(
-            kind: Any,  # noqa: ANN401 - graphql-core's
-            nodes: Any,  # noqa: ANN401 - graphql-core's
-            info: Any,  # noqa: ANN401 - graphql-core's
-            *more: Any,
-        ) -> Any:  # noqa: ANN401 - graphql-core's
-            try:
-                note(kind, more[1])
-                if kind.name in never_stored and is_abstract_type(get_named_type(info.return_type)):
-                    self.refuse(Reason.TTL_ZERO)
-            except Exception as error:  # noqa: BLE001 - nothing of the request is stored then
-                guard.note(error)
-            return complete(kind, nodes, info, *more)
-
-        executor.complete_object_value = watched_closely if never_stored else watched  # type: ignore[method-assign, assignment] # of this one executor
+        stop = watch_objects(executor, told)
 
 
 def recorder_in(executor: Executor[Any]) -> Recorder | None:

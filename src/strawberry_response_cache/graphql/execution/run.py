@@ -1,10 +1,12 @@
 """One operation's way through the cache: decide, look up, execute, say what happened."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from graphql import (
     DocumentNode,
@@ -50,6 +52,19 @@ from strawberry_response_cache.graphql.policy.outcome import FieldOutcomes, Outc
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
 logger = logging.getLogger("strawberry_response_cache")
+
+_within_mutation: Final[ContextVar[bool]] = ContextVar("within_mutation", default=False)
+"""Whether the current code runs in a mutation, which may see what is not committed yet."""
+
+
+@contextmanager
+def _mutating() -> Iterator[None]:
+    token = _within_mutation.set(True)
+    try:
+        yield
+    finally:
+        with suppress(ValueError):  # a coroutine that was dropped ends in whatever context
+            _within_mutation.reset(token)
 
 
 class Run:
@@ -185,7 +200,7 @@ class Run:
             return Later(partial(self._run_mutation, mutation, recorder, executor, execution))
         at_once(mutation.ask)
         try:
-            with recorder.recording(executor):
+            with recorder.recording(executor), _mutating():
                 return execution.start()
         except Exception:
             raise
@@ -198,7 +213,7 @@ class Run:
     ) -> Any:  # noqa: ANN401 - a result
         await mutation.ask()
         try:
-            with recorder.recording(executor):
+            with recorder.recording(executor), _mutating():
                 result = await execution.run()
         except Exception:
             raise
@@ -302,6 +317,8 @@ class Run:
         """Return a problem if the operation is no query, or the cache is off."""
         if executor.operation.operation is not OperationType.QUERY:
             return Problem(Reason.SUBSCRIPTION)
+        if _within_mutation.get():
+            return Problem(Reason.MUTATION)
         if self._plans.setting.mistakes:
             return Problem(Reason.MISCONFIGURED)
         return request.switched_off()

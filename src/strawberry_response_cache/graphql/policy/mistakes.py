@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from graphql import GraphQLField, GraphQLNamedType, GraphQLSchema, is_object_type
+from strawberry.federation.schema_directives import Requires
 
 from strawberry_response_cache.core import CacheConfigurationError
 from strawberry_response_cache.graphql._compat.definitions import definition_of
@@ -93,6 +94,12 @@ class _Mistakes:
                 "objects apart; write cache_control(..., key=...) with an attribute's name or a "
                 "function of the parent, or inherit=True to cache it only as part of its parent."
             )
+        if root is None and rule.by_itself and rule.key is None and _requires(rule.graphql_field):
+            yield (
+                f"{rule.coordinate}: it requires fields that come with the representation, and the id does "
+                "not say what they hold; write cache_control(..., key=...) with a function of the parent "
+                "that returns the id and these fields."
+            )
         yield from self._of_templates(rule)
         yield from self._of_vary(rule.coordinate, rule.vary)
 
@@ -121,6 +128,15 @@ class _Mistakes:
                     f"{coordinate}: vary names {name!r}, which the extension does not define "
                     f"(defined: {known}); write ResponseCacheExtension(..., vary={{{name!r}: ...}})."
                 )
+
+
+def _requires(graphql_field: GraphQLField) -> bool:
+    """Whether Apollo Federation brings a field values that other services know.
+
+    https://www.apollographql.com/docs/graphos/schema-design/federated-schemas/reference/directives#requires
+    """
+    directives = getattr(definition_of(graphql_field), "directives", ())
+    return any(isinstance(each, Requires) for each in directives)
 
 
 def _python_names(graphql_field: GraphQLField) -> set[str]:

@@ -16,7 +16,7 @@ class Reason(StrEnum):
     MISCONFIGURED = "misconfigured"
     """The schema's annotations have mistakes, so the cache is off for it; ``check()`` raises them."""
     MUTATION = "mutation"
-    """Mutations always run."""
+    """Mutations always run, and so do operations that their resolvers execute."""
     SUBSCRIPTION = "subscription"
     """Subscriptions always run."""
     INTROSPECTION = "introspection"
@@ -100,7 +100,7 @@ _ADVICE: Final[Mapping[Reason, str]] = {
         "The annotations of the schema have mistakes; the log lists them, and "
         "extension.check(schema) raises them at start."
     ),
-    Reason.MUTATION: "Mutations always run.",
+    Reason.MUTATION: "Mutations always run, and so do operations that their resolvers execute.",
     Reason.SUBSCRIPTION: "Subscriptions always run.",
     Reason.INTROSPECTION: "Introspection is never cached.",
     Reason.DIRECTIVE: "Use no directives but @skip and @include.",

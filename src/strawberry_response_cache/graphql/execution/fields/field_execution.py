@@ -44,6 +44,7 @@ _DEEPEST: Final = 8
 """Fields with entries of their own within each other. Each takes a dozen frames of the interpreter's stack; what
 is deeper is part of the last of them."""
 
+_PARAMETERS: Final = 5
 Where: TypeAlias = tuple[GraphQLObjectType, Any, Any, Path, Any]
 """What graphql-core says of a field: parent type, parent, details, path, position."""
 
@@ -165,14 +166,10 @@ class _Execution:
         cache_request = None if cached_field is None else cached_field.admit(source, path)
         return cache_request if isinstance(cache_request, CacheRequest) else None
 
-    def _answer_or_execute(
-        self,
-        parent: Any,  # noqa: ANN401 - graphql-core calls it: see `Where`
-        source: Any,  # noqa: ANN401 - graphql-core's
-        details: Any,  # noqa: ANN401 - graphql-core's
-        path: Any,  # noqa: ANN401 - graphql-core's
-        position: Any,  # noqa: ANN401 - graphql-core's
-    ) -> Any:  # noqa: ANN401 - graphql-core's
+    def _answer_or_execute(self, *given: Any, **named: Any) -> Any:  # noqa: ANN401 - graphql-core calls it: see `Where`
+        if named or len(given) != _PARAMETERS:  # an executor of the user's own
+            return self._execute(*given, **named)
+        parent, source, details, path, position = given
         known = self._known.get(id(details))
         if details[0].node.selection_set is not None:
             try:

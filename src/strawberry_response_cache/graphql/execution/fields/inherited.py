@@ -8,7 +8,11 @@ from typing import NamedTuple
 from graphql import GraphQLObjectType
 from graphql.pyutils import Path
 
-from strawberry_response_cache.graphql.annotations.field_path import fields_above
+from strawberry_response_cache.graphql.annotations.field_path import (
+    FieldPath,
+    fields_above,
+    nearest_above,
+)
 from strawberry_response_cache.graphql.keys.object_identity import identity_attribute, identity_of
 from strawberry_response_cache.graphql.policy.above import NOTHING_ABOVE, Above
 from strawberry_response_cache.graphql.policy.reasons import Reason
@@ -16,10 +20,10 @@ from strawberry_response_cache.graphql.policy.reasons import Reason
 
 def known_above(path: Path) -> Above | None:
     """Return what the annotations of the fields above a path hand down; None where that is not known."""
-    nearest = next(fields_above(path), None)
+    nearest = nearest_above(path)
     if nearest is None:
-        return NOTHING_ABOVE if path.prev is None else None
-    known: Above | None = nearest.above
+        return NOTHING_ABOVE
+    known: Above | None = nearest.above if isinstance(nearest, FieldPath) else None
     return known
 
 

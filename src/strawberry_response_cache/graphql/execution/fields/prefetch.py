@@ -8,7 +8,7 @@ an object or a list are read together here.
 
 from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from graphql import GraphQLNonNull, GraphQLObjectType, is_object_type
 from graphql.execution import Executor
@@ -21,6 +21,11 @@ from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._prefetched import Prefetched
 from strawberry_response_cache.graphql._guard import Execution, Guard, Later
 from strawberry_response_cache.graphql.execution.cached_execution import CacheRequest
+
+_OF_FIELDS: Final = 5
+"""The parameters of graphql-core's `execute_fields`; an executor of the user's own may take others."""
+_OF_ITEMS: Final = 6
+"""Those of its `complete_list_value`."""
 
 RequestOf: TypeAlias = Callable[[GraphQLObjectType, object, Any, Any], CacheRequest | None]
 
@@ -70,12 +75,13 @@ class Prefetch:
 
     # -- In an event loop: the root ------------------------------------------------------------------
 
-    def root_fields(self, parent: Any, source: Any, path: Any, grouped: Any, position: Any) -> Any:  # noqa: ANN401 - graphql-core's
+    def root_fields(self, *given: Any, **named: Any) -> Any:  # noqa: ANN401 - graphql-core's
         """Look the root fields up, then execute them; others are executed."""
         cache = self._cache
-        if path is not None or cache is None:
-            return self._execute_fields(parent, source, path, grouped, position)
-        execute = partial(self._execute_fields, parent, source, path, grouped, position)
+        if named or len(given) != _OF_FIELDS or given[2] is not None or cache is None:
+            return self._execute_fields(*given, **named)
+        parent, source, _, grouped, _ = given
+        execute = partial(self._execute_fields, *given)
         look_up = partial(self._look_up_root, cache, parent, source, grouped)
         return self._guard.around(execute, lambda run: Later(partial(self._begin, look_up, run)))
 
@@ -98,13 +104,16 @@ class Prefetch:
 
     # -- In a thread: the root, each object, each list -------------------------------------------------
 
-    def fields(self, parent: Any, source: Any, path: Any, grouped: Any, position: Any) -> Any:  # noqa: ANN401 - graphql-core's
+    def fields(self, *given: Any, **named: Any) -> Any:  # noqa: ANN401 - graphql-core's
         """Look the fields of one object up, then execute them."""
+        if named or len(given) != _OF_FIELDS:  # an executor of the user's own
+            return self._execute_fields(*given, **named)
+        parent, source, path, grouped, _ = given
         self._guard.step(self._look_up_fields, parent, source, path, grouped)
         if path is not None:
             # No frame more than that: an object may stand in many others.
-            return self._execute_fields(parent, source, path, grouped, position)
-        execute = partial(self._execute_fields, parent, source, path, grouped, position)
+            return self._execute_fields(*given)
+        execute = partial(self._execute_fields, *given)
         return self._guard.around(execute, self._execute_root)
 
     def _look_up_fields(self, parent: Any, source: Any, path: Any, grouped: Any) -> None:  # noqa: ANN401 - graphql-core's
@@ -114,18 +123,12 @@ class Prefetch:
         with leading_flights(self._prefetched.collector):
             return execution.start()
 
-    def items(  # noqa: PLR0917 - graphql-core's
-        self,
-        kind: Any,  # noqa: ANN401 - graphql-core's
-        details: Any,  # noqa: ANN401 - graphql-core's
-        info: Any,  # noqa: ANN401 - graphql-core's
-        path: Any,  # noqa: ANN401 - graphql-core's
-        result: Any,  # noqa: ANN401 - whatever resolvers return
-        position: Any,  # noqa: ANN401 - graphql-core's
-    ) -> Any:  # noqa: ANN401 - graphql-core's
+    def items(self, *given: Any, **named: Any) -> Any:  # noqa: ANN401 - graphql-core's
         """Look the fields of all objects of a list up, then complete them."""
-        self._guard.step(self._look_up_items, kind, details, path, result)
-        return self._complete_list(kind, details, info, path, result, position)
+        if not named and len(given) == _OF_ITEMS:
+            kind, details, _, path, result, _ = given
+            self._guard.step(self._look_up_items, kind, details, path, result)
+        return self._complete_list(*given, **named)
 
     def _look_up_items(
         self,
