@@ -432,6 +432,21 @@ async def test_a_value_that_json_does_not_give_back_is_refused(
     assert [name for name in INEXACT if not untouched(raw, cache, [name])] == []
 
 
+@pytest.mark.parametrize("levels", range(195, 205))
+async def test_what_is_stored_is_not_nested_deeper_than_can_be_read(
+    cache: ResponseCache, face: Any, levels: int
+) -> None:
+    values: tuple[Any, ...] = (_nested(levels), {"a": _nested(levels - 2)})
+    for number, value in enumerate(values):
+        key = [f"{number}"]
+        try:
+            await face.remember(cache, key, 60, lambda value=value: value)
+        except CacheSerializationError:
+            continue
+        again = await face.remember(cache, key, 60, lambda: None)
+        assert (again.status, again.value) == ("hit", value)
+
+
 async def test_the_refusal_says_what_to_write(cache: ResponseCache, face: Any) -> None:
     with pytest.raises(CacheSerializationError, match=r"holds a tuple.*as_type=list\[Account\]"):
         await face.remember(cache, ["a"], 60, lambda: ("secret",))

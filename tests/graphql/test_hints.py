@@ -335,6 +335,40 @@ def test_check_lists_every_mistake_at_once_each_with_its_coordinate(
     assert (result.errors, result.data) == (None, {"thing": {"varied": 2}})
 
 
+def test_a_federated_field_that_requires_others_names_them_in_its_key(
+    memory_cache: ResponseCache,
+) -> None:
+    def key(parent: Any) -> Any:
+        raise AssertionError
+
+    def made(**hint: Any) -> tuple[ResponseCacheExtension, strawberry.Schema]:
+        @strawberry.federation.type(keys=["id"])
+        class Product:
+            id: strawberry.ID
+            weight: int = strawberry.federation.field(external=True)
+
+            @cache_control(**hint)
+            @strawberry.federation.field(requires=["weight"])  # type: ignore[untyped-decorator] # Strawberry's
+            def shipping(self) -> int:
+                raise AssertionError
+
+        @strawberry.type
+        class Query:
+            @strawberry.field
+            def product(self) -> Product:
+                raise AssertionError
+
+        extension = ResponseCacheExtension(memory_cache, tenant=None)
+        return extension, strawberry.federation.Schema(Query, extensions=[extension])
+
+    extension, schema = made(ttl=60)
+    with pytest.raises(CacheConfigurationError, match=r"Product\.shipping: it requires fields"):
+        extension.check(schema)
+    for hint in ({"ttl": 60, "key": key}, {"inherit": True}):
+        extension, schema = made(**hint)
+        extension.check(schema)
+
+
 @pytest.fixture
 def memory_extension(memory_cache: ResponseCache) -> Callable[..., ResponseCacheExtension]:
     def make(**options: Any) -> ResponseCacheExtension:

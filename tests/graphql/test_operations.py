@@ -203,6 +203,60 @@ async def test_every_mutation_runs(ledger: Ledger, query: str) -> None:
     assert outcome(second)["reason"] == "mutation"
 
 
+@pytest.mark.parametrize("face", ["execute", "execute_sync"])
+async def test_what_a_mutation_executes_neither_reads_nor_stores(
+    cache: ResponseCache, face: str
+) -> None:
+    """It may see what is not committed yet, and must see what the mutation itself has changed."""
+    number = 1
+
+    @strawberry.type
+    class Query:
+        @cache_control(ttl=60)
+        @strawberry.field
+        def number(self) -> int:
+            return number
+
+        @strawberry.field
+        def fresh(self) -> int:
+            return 0
+
+    queries = ["{ number }", "{ fresh number }"]
+
+    @strawberry.type
+    class Mutation:
+        @strawberry.mutation
+        async def change(self, to: int) -> list[int]:
+            nonlocal number
+            number = to
+            results = [await schema.execute(query) for query in queries]
+            return [result.data["number"] for result in results if result.data]
+
+        @strawberry.mutation
+        def change_at_once(self, to: int) -> list[int]:
+            nonlocal number
+            number = to
+            results = [schema.execute_sync(query) for query in queries]
+            return [result.data["number"] for result in results if result.data]
+
+    extension = ResponseCacheExtension(
+        cache, tenant=None, debug=True, invalidate_on_mutation="entities"
+    )
+    schema = strawberry.Schema(Query, Mutation, extensions=[extension])
+    for query in queries:
+        await schema.execute(query)
+    if face == "execute":
+        changed = await schema.execute("mutation { changed: change(to: 2) }")
+    else:
+        text = "mutation { changed: changeAtOnce(to: 2) }"
+        changed = await asyncio.to_thread(schema.execute_sync, text)
+    assert changed.data == {"changed": [2, 2]}
+    for query in queries:  # it stored nothing: nothing was invalidated, and it is as before
+        result = await schema.execute(query)
+        assert result.data is not None
+        assert result.data["number"] == 1
+
+
 async def test_subscriptions_run_as_if_there_were_no_cache(cache: ResponseCache) -> None:
     @strawberry.type
     class Query:

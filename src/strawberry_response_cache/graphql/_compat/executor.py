@@ -5,6 +5,7 @@ The lookup happens here, in the execution phase: after every extension's operati
 validation hooks, with the variables coerced, and beside any executor of the user's own.
 """
 
+import copy
 import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -173,6 +174,40 @@ def watch_objects(executor: Executor[Any], told: Told) -> Callable[[], None]:
 
     instance.complete_object_value = watched
     return stop
+
+
+class _Instead:
+    """Stands where graphql-core looks for middleware, and exchanges the first resolver that it sees."""
+
+    def __init__(self, resolve: Callable[[], object], others: Any) -> None:  # noqa: ANN401 - graphql-core's manager
+        self._resolve: Callable[[], object] | None = resolve
+        self._others = others
+
+    def get_field_resolver(self, resolve: Callable[..., Any]) -> Callable[..., Any]:
+        """Return what is called in place of a resolver; the fields below have their own."""
+        instead, self._resolve = self._resolve, None
+        if instead is not None:
+            return lambda *_, **__: instead()
+        return resolve if self._others is None else self._others.get_field_resolver(resolve)
+
+
+def execute_with(
+    executor: Executor[Any],
+    execute: Callable[..., Any],
+    where: tuple[Any, ...],
+    resolve: Callable[[], object],
+) -> Any:  # noqa: ANN401 - a completed value, or an awaitable of one
+    """Execute a field as an executor does, with something else in place of its resolver.
+
+    Args:
+        executor: The executor.
+        execute: Its method `execute_field`.
+        where: What graphql-core calls that with.
+        resolve: Returns, or raises, what the resolver would.
+    """
+    once: Any = copy.copy(executor)
+    once.middleware_manager = _Instead(resolve, executor.middleware_manager)
+    return execute.__func__(once, *where)  # type: ignore[attr-defined] # it is bound to the executor
 
 
 def uninstall(copied: Executor[Any]) -> None:

@@ -11,18 +11,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, NoReturn, TypeAlias
 
 from graphql import ExecutionResult, GraphQLError, GraphQLObjectType, get_argument_values
 from graphql.execution import Executor
 from graphql.execution.executor import CollectedErrors
 from graphql.pyutils import Path
 
-from strawberry_response_cache.graphql._compat.executor import uninstall
+from strawberry_response_cache.graphql._compat.executor import execute_with, uninstall
 from strawberry_response_cache.graphql._compat.resolving import is_allowed
 from strawberry_response_cache.graphql._compat.sync_or_async import is_synchronous
 from strawberry_response_cache.graphql._guard import Execution, ExecutionRaisedError, Later
 from strawberry_response_cache.graphql.annotations.field_path import FieldPath
+from strawberry_response_cache.graphql.annotations.run_notes import note_guarded
 from strawberry_response_cache.graphql.annotations.tag_templates import Template, UnfilledError
 from strawberry_response_cache.graphql.execution.cached_execution import (
     CacheRequest,
@@ -287,8 +288,10 @@ class _Execution:
         cache_result = execute_cached_sync(
             cache_request, self._fields.request, execute, self._fields.prefetched
         )
-        if _is_to_be_checked(cached_field, cache_result) and not self._lets_pass_sync(where):
-            cache_result = _REFUSED
+        if _is_to_be_checked(cached_field, cache_result):
+            refusal = self._refusal_sync(where)
+            if refusal is not None:
+                return execution.start(self._refused(cached_field, where, refusal))
         if isinstance(cache_result, Problem):
             self._fields.note(cached_field.plan.rule.coordinate, cache_result)
             return execution.start()
@@ -313,8 +316,10 @@ class _Execution:
         cache_result = await execute_cached(
             cache_request, self._fields.request, execute, self._fields.prefetched
         )
-        if _is_to_be_checked(cached_field, cache_result) and not await self._lets_pass(where):
-            cache_result = _REFUSED
+        if _is_to_be_checked(cached_field, cache_result):
+            refusal = await self._refusal(where)
+            if refusal is not None:
+                return await execution.run(self._refused(cached_field, where, refusal))
         if isinstance(cache_result, Problem):
             self._fields.note(cached_field.plan.rule.coordinate, cache_result)
             return await execution.run()
@@ -371,20 +376,35 @@ class _Execution:
         variables = self._executor.variable_values
         return raw, get_argument_values(definition, details[0].node, variables)
 
-    def _lets_pass_sync(self, where: Where) -> bool:
-        """Whether the field's permission classes let this request have what is stored."""
-        try:
-            return is_allowed(self._check(where))
-        except Exception:  # noqa: BLE001 - the user's own check; executed in place, it raises to the request
-            return False
-
-    async def _lets_pass(self, where: Where) -> bool:
-        """Whether the field's permission classes let this request have what is stored."""
+    def _refusal_sync(self, where: Where) -> Callable[[], object] | None:
+        """Return what gives this request's refusal; None if it may have what is stored."""
         try:
             answer = self._check(where)
-            return is_allowed(await answer if self._executor.is_awaitable(answer) else answer)
-        except Exception:  # noqa: BLE001 - as above
-            return False
+        except Exception as error:  # noqa: BLE001 - the user's own check, which raises to the request
+            return partial(_raise, error)
+        return None if is_allowed(answer) else lambda: answer
+
+    async def _refusal(self, where: Where) -> Callable[[], object] | None:
+        """Return what gives this request's refusal; the twin of `_refusal_sync`."""
+        try:
+            answer = self._check(where)
+            if self._executor.is_awaitable(answer):
+                answer = await answer
+        except Exception as error:  # noqa: BLE001 - as above
+            return partial(_raise, error)
+        return None if is_allowed(answer) else lambda: answer
+
+    def _refused(
+        self, cached_field: CachedField, where: Where, refusal: Callable[[], object]
+    ) -> Callable[[], Any]:
+        """Return what answers with a refusal, which keeps what holds it from being stored."""
+        self._fields.note(cached_field.plan.rule.coordinate, _REFUSED)
+        note_guarded(self._call_of(where)[0])
+        return partial(execute_with, self._executor, self._execute, where, refusal)
+
+
+def _raise(error: Exception) -> NoReturn:
+    raise error
 
 
 def _note_parent(recorder: Recorder, where: Where) -> None:
