@@ -3,21 +3,19 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import cast
 
-from strawberry.extensions import SchemaExtension
-from strawberry.schema import BaseSchema, Schema
+from strawberry.schema import BaseSchema
 
 from strawberry_response_cache.core import CacheConfigurationError
 from strawberry_response_cache.core._duration import seconds
 from strawberry_response_cache.graphql._compat.endings import watch_ends
 from strawberry_response_cache.graphql._compat.executor import install
+from strawberry_response_cache.graphql._compat.extensions_beside import watch_extensions
 from strawberry_response_cache.graphql._compat.resolving import watch_guarded_resolvers
 from strawberry_response_cache.graphql._options import Options
 from strawberry_response_cache.graphql.annotations.run_notes import note_guarded, note_let_through
 from strawberry_response_cache.graphql.execution.documents import Documents
 from strawberry_response_cache.graphql.keys.plan import Plans, Setting
-from strawberry_response_cache.graphql.policy.custom_code import has_later
 from strawberry_response_cache.graphql.policy.mistakes import mistakes_in
 from strawberry_response_cache.graphql.policy.policy import Defaults
 from strawberry_response_cache.graphql.policy.rules import SchemaRules
@@ -43,15 +41,12 @@ class Adopted:
         return self.plans.setting.mistakes
 
 
-def adopt(
-    schema: BaseSchema, options: Options, ours: type[SchemaExtension], *, registered: int
-) -> Adopted:
+def adopt(schema: BaseSchema, options: Options, *, registered: int) -> Adopted:
     """Work out what is known of a schema, and exchange its executor.
 
     Args:
         schema: The Strawberry schema.
         options: The extension's configuration.
-        ours: The class of this package's extension, as it lives for one request.
         registered: How many of these the schema has.
     """
     setting = setting_of(schema, options)
@@ -63,15 +58,11 @@ def adopt(
             "The cache is off for this schema, whose annotations have mistakes:\n%s",
             listed(setting.mistakes),
         )
-    of_schema = cast("Schema", schema)
-    documents = Documents(
-        may_parse=not has_later("on_parse", of_schema, ours),
-        may_skip=not has_later("on_validate", of_schema, ours),
-    )
     watch_guarded_resolvers(setting.schema, entered=note_guarded, let_through=note_let_through)
     install(schema)
     watch_ends(schema)
-    return Adopted(plans=Plans(setting), documents=documents)
+    watch_extensions(schema)
+    return Adopted(plans=Plans(setting), documents=Documents(setting.schema))
 
 
 def setting_of(

@@ -253,7 +253,7 @@ class ResponseCacheExtension:
                     for each in getattr(schema, "extensions", ())
                     if isinstance(each, ResponseCacheExtension)
                 ]
-                adopted = adopt(schema, self._options, RequestHooks, registered=len(registered))
+                adopted = adopt(schema, self._options, registered=len(registered))
                 # On the schema, whose types they hold: they go when it goes.
                 vars(schema)[_ADOPTED] = adopted
         return adopted

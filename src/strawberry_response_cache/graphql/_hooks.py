@@ -12,6 +12,7 @@ from strawberry.utils.await_maybe import AwaitableOrValue
 from strawberry_response_cache.graphql._adoption import Adopted
 from strawberry_response_cache.graphql._compat.endings import Settling, runs_mutation
 from strawberry_response_cache.graphql._compat.executor import announced_run
+from strawberry_response_cache.graphql._compat.extensions_beside import Beside
 from strawberry_response_cache.graphql._guard import Guard
 from strawberry_response_cache.graphql._options import Options
 from strawberry_response_cache.graphql.execution.documents import Preparation
@@ -20,9 +21,10 @@ from strawberry_response_cache.graphql.invalidation.mutation import (
     invalidate_everything,
     invalidate_everything_sync,
 )
+from strawberry_response_cache.graphql.policy.custom_code import has_later
 
 
-class RequestHooks(Settling, SchemaExtension):
+class RequestHooks(Settling, Beside, SchemaExtension):
     """The extension as it lives for one request.
 
     Args:
@@ -61,21 +63,25 @@ class RequestHooks(Settling, SchemaExtension):
 
     def on_parse(self) -> Iterator[None]:
         """Bring the parsed document, if the text was seen before."""
-        if self._preparation is not None:
-            self._guard.step(self._preparation.parse)
+        self._guard.step(self._parse)
         yield
-        if self._preparation is not None:
-            error = self._guard.step(self._preparation.parse_rewritten)
-            if error is not None:
-                raise error
+
+    def _parse(self) -> None:
+        # A later extension may exchange the text: Strawberry parses when all of them had their turn.
+        if self._preparation is not None and not has_later("on_parse", self.beside, self):
+            self._preparation.parse()
 
     def on_validate(self) -> Iterator[None]:
-        """Spare Strawberry the rules by which the document was found valid before."""
-        if self._preparation is not None:
-            self._guard.step(self._preparation.skip_known_rules)
+        """Spare Strawberry the rules by which the document is known to be valid."""
+        self._guard.step(self._validate)
         yield
         if self._preparation is not None:
-            self._guard.step(self._preparation.note_verdict)
+            self._guard.step(self._preparation.restore_rules)
+
+    def _validate(self) -> None:
+        # A later extension sees the rules, and may exchange them.
+        if self._preparation is not None and not has_later("on_validate", self.beside, self):
+            self._preparation.validate()
 
     def on_execute(self) -> Iterator[None]:
         """Announce the run to the executor that Strawberry builds next."""

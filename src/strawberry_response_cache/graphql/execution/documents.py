@@ -1,8 +1,9 @@
 """Documents: each text parsed and validated once, for all requests that send it.
 
-Other extensions may exchange the text, the options, the document and the rules. Strawberry validates when
-all of them had their turn. What was saved spares it the rules of graphql-core by which this very document
-was found valid before; any other rule may read the request, so it runs every time.
+Other extensions may exchange the text, the options, the document and the rules, and say that a document
+was validated which was not. So nothing is concluded from what they leave behind: this package validates
+each document by graphql-core's own rules itself, once, and spares Strawberry these. Any other rule may read
+the request, so it runs every time; so does the rule that runs the parse functions of custom scalars.
 """
 
 import threading
@@ -14,12 +15,16 @@ from graphql import (
     ASTValidationRule,
     DocumentNode,
     GraphQLError,
+    GraphQLSchema,
     NoSchemaIntrospectionCustomRule,
+    ValuesOfCorrectTypeRule,
     parse,
     specified_rules,
 )
 from strawberry.schema.schema import validate_document
 from strawberry.types import ExecutionContext
+
+from strawberry_response_cache.graphql._compat.literals import Literals
 
 Rules: TypeAlias = tuple[type[ASTValidationRule], ...]
 
@@ -28,32 +33,43 @@ _MOST_CHARACTERS: Final = 400_000
 """Of all texts together: a parsed document takes about 200 bytes for each of its characters."""
 _LONGEST: Final = 50_000
 _PURE_RULES: Final = frozenset({*specified_rules, NoSchemaIntrospectionCustomRule})
-"""They read nothing but the schema and the document."""
+"""They read nothing but the schema and the document, apart from `_READS_LITERALS`."""
+_READS_LITERALS: Final = frozenset({ValuesOfCorrectTypeRule})
+"""The rule that runs the parse functions of custom scalars."""
 
 
 @dataclass(slots=True)
 class Document:
-    """A parsed document, and by which of graphql-core's rules it was last found valid."""
+    """A parsed document.
+
+    Attributes:
+        node: The document.
+        text: Its text.
+        runs_custom_code: Whether validating its literals runs code of the user's own; None if nobody asked yet.
+        valid_by: The rules of graphql-core by which this package found it valid.
+        invalid_by: Those by which it last found it invalid.
+    """
 
     node: DocumentNode
     text: str = field(repr=False)
-    valid_by: Rules | None = None
+    runs_custom_code: bool | None = None
+    valid_by: frozenset[type[ASTValidationRule]] = frozenset()
+    invalid_by: Rules = ()
 
 
 class Documents:
     """The documents of one schema: bounded in number and in size, the least recently used goes first.
 
     Args:
-        may_parse: Whether what is parsed before other extensions do so is what will be executed.
-        may_skip: Whether no other extension sees that rules are left out.
+        schema: The executable schema.
     """
 
-    def __init__(self, *, may_parse: bool = True, may_skip: bool = True) -> None:
+    def __init__(self, schema: GraphQLSchema) -> None:
+        self._schema = schema
+        self._literals = Literals(schema)
         self._lock = threading.Lock()
         self._known: OrderedDict[tuple[Any, ...], Document] = OrderedDict()
         self._characters = 0
-        self.may_parse = may_parse
-        self.may_skip = may_skip
 
     def __len__(self) -> int:
         """Return their number."""
@@ -80,6 +96,17 @@ class Documents:
                     self._characters -= len(self._known.popitem(last=False)[1].text)
         return document
 
+    def judged_for_all(self, document: Document, rules: Rules) -> Rules:
+        """Return those of the rules whose verdict on a document is the same for every request."""
+        if document.runs_custom_code is None:
+            document.runs_custom_code = self._literals.run_custom_code(document.node)
+        same = _PURE_RULES - _READS_LITERALS if document.runs_custom_code else _PURE_RULES
+        return tuple(rule for rule in rules if rule in same)
+
+    def errors(self, document: Document, rules: Rules) -> list[GraphQLError]:
+        """Validate a document."""
+        return validate_document(self._schema, document.node, rules)
+
 
 class Preparation:
     """The document of one request, on its way from the text to the execution.
@@ -89,92 +116,75 @@ class Preparation:
         context: Strawberry's execution context.
     """
 
-    __slots__ = ("_context", "_document", "_documents", "_options", "_skipped", "_validated")
+    __slots__ = ("_context", "_document", "_documents", "_rules", "_skipped", "_validated")
 
     def __init__(self, documents: Documents, context: ExecutionContext) -> None:
         self._documents = documents
         self._context = context
         self._document: Document | None = None
-        self._options: dict[str, Any] = {}
+        self._rules: Rules = ()
         self._skipped: Rules = ()
         self._validated: DocumentNode | None = None
 
     def parse(self) -> None:
         """Give the context its document, unless it has one or the text is none."""
         context = self._context
-        if (
-            context.graphql_document is not None
-            or type(context.query) is not str
-            or not self._documents.may_parse
-        ):
+        if context.graphql_document is not None or type(context.query) is not str:
             return
-        self._options = dict(context.parse_options)
         try:
-            document = self._documents.parsed(context.query, self._options)
+            document = self._documents.parsed(context.query, dict(context.parse_options))
         except (GraphQLError, TypeError, RecursionError):
             return  # Strawberry parses it again, and says what is wrong
         self._document = document
         context.graphql_document = document.node
 
-    def parse_rewritten(self) -> GraphQLError | None:
-        """Parse again, if another extension has changed the text or the options; from then on Strawberry does.
-
-        Returns:
-            What is wrong with the text.
-        """
+    def validate(self) -> None:
+        """Leave out the rules by which the document is known to be valid; Strawberry runs the others."""
         context, document = self._context, self._document
-        if document is None or context.graphql_document is not document.node:
-            return None
-        is_rewritten = context.query != document.text
-        if not is_rewritten and self._options == context.parse_options:
-            return None
-        if is_rewritten:
-            self._documents.may_parse = False
-        self._document = None
-        try:
-            context.graphql_document = parse(str(context.query), **context.parse_options)
-        except GraphQLError as error:
-            return error
-        return None
-
-    def skip_known_rules(self) -> None:
-        """Leave out the rules by which the document was found valid before; Strawberry runs the others."""
-        context, document = self._context, self._document
-        rules = tuple(context.validation_rules)
-        pure = _pure(rules)
         if (
-            document is not None
-            and self._documents.may_skip
-            and pure
-            and document.valid_by == pure
-            and context.graphql_document is document.node
-            and context.pre_execution_errors is None
+            document is None
+            or context.graphql_document is not document.node
+            or context.pre_execution_errors is not None
         ):
-            self._skipped = pure
-            context.validation_rules = tuple(rule for rule in rules if rule not in _PURE_RULES)
-
-    def note_verdict(self) -> None:
-        """Put back the rules that were left out, or remember the verdict of those that ran."""
-        context, document = self._context, self._document
-        if document is None:
             return
-        ran = tuple(context.validation_rules)
+        rules = tuple(context.validation_rules)
+        try:
+            known = self._documents.judged_for_all(document, rules)
+        except RecursionError:
+            return  # Strawberry meets it again, and says what is wrong
+        if unknown := tuple(rule for rule in known if rule not in document.valid_by):
+            if document.invalid_by == unknown != rules:
+                return
+            try:
+                errors = self._documents.errors(document, unknown)
+            except Exception:  # noqa: BLE001 - of a rule: Strawberry meets it again, and says what is wrong
+                return
+            if errors:
+                document.invalid_by = unknown
+                if unknown == rules:
+                    context.pre_execution_errors = errors  # what Strawberry would find next
+                return
+            document.valid_by |= frozenset(unknown)
+        if known:
+            self._rules, self._skipped = rules, known
+            context.validation_rules = tuple(rule for rule in rules if rule not in known)
+
+    def restore_rules(self) -> None:
+        """Put back the rules that were left out, and the verdict where no other rules were left."""
+        if not self._skipped:
+            return
+        context = self._context
         self._validated = context.graphql_document
-        if self._skipped:
-            context.validation_rules = (*self._skipped, *ran)
-            if context.pre_execution_errors is None:
-                context.pre_execution_errors = []
-        elif context.pre_execution_errors == [] and self._validated is document.node:
-            document.valid_by = _pure(ran)
+        ran = tuple(context.validation_rules)
+        left = tuple(rule for rule in self._rules if rule not in self._skipped)
+        context.validation_rules = self._rules if ran == left else (*self._skipped, *ran)
+        if context.pre_execution_errors is None:
+            context.pre_execution_errors = []
 
     def errors_now(self) -> list[GraphQLError]:
         """Return what is wrong with a document that was exchanged before it was validated."""
         document, exchanged = self._document, self._validated
-        if document is None or exchanged is None or exchanged is document.node or not self._skipped:
+        if document is None or exchanged is None or exchanged is document.node:
             return []
         schema = self._context.schema._schema  # noqa: SLF001 - Strawberry's name for it
         return list(validate_document(schema, exchanged, self._skipped))
-
-
-def _pure(rules: Rules) -> Rules:
-    return tuple(rule for rule in rules if rule in _PURE_RULES)

@@ -1,13 +1,12 @@
 """Code beside the resolvers that may change or refuse a value per request, and what is known to be harmless."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
 
 from graphql.execution import Executor, MiddlewareManager
 from graphql.execution.incremental import IncrementalExecutor
 from strawberry.extensions import SchemaExtension
-from strawberry.schema import Schema
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from strawberry_response_cache.graphql._compat.executor import own_executors
@@ -89,22 +88,24 @@ def problem_of_middleware(
     )
 
 
-def has_later(hook: str, schema: Schema, ours: type[SchemaExtension]) -> bool:
-    """Whether an extension that is registered after this package's has a hook that may do anything.
+def has_later(
+    hook: str, extensions: Sequence[SchemaExtension] | None, ours: SchemaExtension
+) -> bool:
+    """Whether an extension that stands after this package's has a hook that may do anything.
 
     Args:
         hook: Its name, such as ``on_parse``.
-        schema: The Strawberry schema.
-        ours: The class of this package's extension, as it lives for one request.
+        extensions: All of one request; None where they are not known.
+        ours: This package's.
     """
-    if type(schema).get_extensions is not Schema.get_extensions:
-        return True  # which ones there are shows only at each request
-    kinds = [type(extension) for extension in schema.get_extensions()]
-    later = kinds[kinds.index(ours) + 1 :] if ours in kinds else kinds
+    if extensions is None:
+        return True
+    kinds = [type(extension) for extension in extensions if extension is not ours]
+    position = next((n for n, each in enumerate(extensions) if each is ours), 0)
     return any(
         getattr(kind, hook) is not getattr(SchemaExtension, hook)
         and name_of(kind) not in _READING_HOOKS
-        for kind in later
+        for kind in kinds[position:]
     )
 
 

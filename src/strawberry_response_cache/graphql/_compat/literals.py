@@ -1,0 +1,108 @@
+"""Which literals of a document run code of the user's own where they are validated.
+
+graphql-core validates a literal by the parse function of its scalar. That of a custom scalar may read
+the request or the clock.
+"""
+
+from typing import Any, Final
+
+from graphql import (
+    DocumentNode,
+    GraphQLEnumType,
+    GraphQLNamedType,
+    GraphQLScalarType,
+    GraphQLSchema,
+    Node,
+    NullValueNode,
+    TypeInfo,
+    TypeInfoVisitor,
+    ValueNode,
+    VariableNode,
+    Visitor,
+    VisitorAction,
+    get_named_type,
+    is_enum_type,
+    is_scalar_type,
+    specified_scalar_types,
+    visit,
+)
+from graphql.language import BREAK
+from strawberry.schema import schema_converter
+from strawberry.schema.types.scalar import DEFAULT_SCALAR_REGISTRY
+
+_PARSING: Final = ("parse_value", "parse_literal", "coerce_input_value", "coerce_input_literal")
+_ENUMS: Final = frozenset({GraphQLEnumType, schema_converter.CustomGraphQLEnumType})
+
+
+def _functions(owner: object) -> list[object]:
+    """Return the functions by which a scalar reads what was sent."""
+    found = [getattr(owner, name, None) for name in _PARSING]
+    return [getattr(each, "__func__", each) for each in found]
+
+
+_OWN: Final = frozenset(
+    {
+        *_functions(GraphQLScalarType),
+        *(function for each in specified_scalar_types.values() for function in _functions(each)),
+        *(function for each in DEFAULT_SCALAR_REGISTRY.values() for function in _functions(each)),
+        None,
+    }
+)
+"""The functions that graphql-core and Strawberry ship: they read nothing but the literal."""
+
+
+class Literals:
+    """Tells which documents of one schema have literals that are read by code of the user's own.
+
+    Args:
+        schema: The executable schema.
+    """
+
+    def __init__(self, schema: GraphQLSchema) -> None:
+        self._schema = schema
+        self._custom = frozenset(
+            named.name for named in schema.type_map.values() if _reads_by_custom_code(named)
+        )
+
+    def run_custom_code(self, document: DocumentNode) -> bool:
+        """Whether validating the literals of a document runs code of the user's own."""
+        if not self._custom:
+            return False
+        types = TypeInfo(self._schema)
+        search = _Search(types, self._custom)
+        visit(document, TypeInfoVisitor(types, search))
+        return search.found
+
+
+class _Search(Visitor):
+    def __init__(self, types: TypeInfo, custom: frozenset[str]) -> None:
+        super().__init__()
+        self._types = types
+        self._custom = custom
+        self.found = False
+
+    def enter(self, node: Node, *_: Any) -> VisitorAction:
+        """Stop at the first literal that a custom scalar reads; a variable is none."""
+        if not isinstance(node, ValueNode) or isinstance(node, VariableNode | NullValueNode):
+            return None
+        # At a list literal graphql-core speaks of its items; the list itself may be what the scalar reads.
+        around = self._types.get_input_type(), self._types.get_parent_input_type()
+        if not any(getattr(get_named_type(each), "name", None) in self._custom for each in around):
+            return None
+        self.found = True
+        return BREAK
+
+
+def _reads_by_custom_code(named: GraphQLNamedType) -> bool:
+    if is_enum_type(named):
+        return type(named) not in _ENUMS
+    if not is_scalar_type(named):
+        return False
+    if type(named) is not GraphQLScalarType:
+        return True
+    return not all(each in _OWN or _is_of_converter(each) for each in _functions(named))
+
+
+def _is_of_converter(function: object) -> bool:
+    """Whether Strawberry makes a function for each schema, as for its relay ids."""
+    return getattr(function, "__globals__", None) is vars(schema_converter)
