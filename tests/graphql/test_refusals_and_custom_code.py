@@ -1,18 +1,28 @@
 """A refusal is seen, and code that may decide per request is found."""
 
 from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+import pytest
 import strawberry
 from graphql.execution import MiddlewareManager
 from strawberry.extensions import FieldExtension
 from strawberry.permission import BasePermission, PermissionExtension
+from strawberry.schema.config import StrawberryConfig
+from strawberry.types.field import StrawberryField
+from strawberry.types.fields.resolver import StrawberryResolver
 
 from strawberry_response_cache import (
     ResponseCache,
     ResponseCacheExtension,
     cache_control,
+    explain,
 )
+from strawberry_response_cache.graphql._adoption import setting_of
+from strawberry_response_cache.graphql.policy.reasons import Reason
+from strawberry_response_cache.graphql.policy.resolver_kind import ResolverKind
 
 user: ContextVar[str] = ContextVar("user", default="guest")
 
@@ -156,3 +166,257 @@ def test_get_result_of_one_field_stays_what_it_was(memory_cache: ResponseCache) 
     assert plain.execute_sync("{ x }", context_value=context).data == {"x": "alice"}
     assert cached.execute_sync("{ x }", context_value=context).data == {"x": "alice"}
     assert plain.execute_sync("{ x }", context_value=context).data == {"x": "alice"}
+
+
+# -- Code around a field that stands in no extension ---------------------------------------------------
+
+
+def guarded(who: str) -> None:
+    if who != "staff":
+        msg = "log in first"
+        raise PermissionError(msg)
+
+
+class InitInfo(strawberry.Info):
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        guarded(user.get())
+        super().__init__(*arguments, **named)
+
+
+class NewInfo(strawberry.Info):
+    def __new__(cls, *_: Any, **__: Any) -> Any:
+        guarded(user.get())
+        return super().__new__(cls)
+
+
+@dataclass
+class PostInitInfo(strawberry.Info):
+    def __post_init__(self) -> None:
+        guarded(user.get())
+
+
+class AssigningInfo(strawberry.Info):
+    def __setattr__(self, name: str, value: object) -> None:
+        guarded(user.get())
+        super().__setattr__(name, value)
+
+
+class PropertyInfo(strawberry.Info):
+    @property
+    def _field(self) -> Any:
+        return vars(self)["field"]
+
+    @_field.setter
+    def _field(self, value: Any) -> None:
+        guarded(user.get())
+        vars(self)["field"] = value
+
+
+class Making(type):
+    def __call__(cls, *arguments: Any, **named: Any) -> Any:
+        guarded(user.get())
+        return super().__call__(*arguments, **named)
+
+
+class MadeInfo(strawberry.Info, metaclass=Making):
+    pass
+
+
+class FurtherInfo(InitInfo):
+    """Inherits it."""
+
+
+@strawberry.type(name="Query")
+class Mottos:
+    @cache_control(ttl=60)
+    @strawberry.field
+    def motto(self) -> str:
+        return "for staff"
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def document(self) -> "Lettered":
+        return Lettered(plain="plain", secret="secret")
+
+
+@strawberry.type
+class Lettered:
+    plain: str
+    secret: str = strawberry.field(
+        permission_classes=[Anybody], directives=[cache_control(inherit=True)]
+    )
+
+
+def told(schema: strawberry.Schema, query: str, who: str) -> Any:
+    token = user.set(who)
+    try:
+        return said(schema.execute_sync(query, context_value={"user": who}))
+    finally:
+        user.reset(token)
+
+
+INFOS = [
+    InitInfo,
+    NewInfo,
+    PostInitInfo,
+    AssigningInfo,
+    PropertyInfo,
+    MadeInfo,
+    FurtherInfo,
+]
+
+
+@pytest.mark.parametrize(
+    "query", ["{ motto }", "{ document { plain } }", "{ document { secret } }"]
+)
+@pytest.mark.parametrize("info_class", INFOS)
+def test_an_info_class_whose_code_runs_when_it_is_made_is_custom_code(
+    memory_cache: ResponseCache, info_class: type[strawberry.Info], query: str
+) -> None:
+    config = StrawberryConfig(info_class=info_class)
+    ours = ResponseCacheExtension(
+        memory_cache, tenant=None, session=lambda context: context["user"], debug=True
+    )
+    cached = strawberry.Schema(Mottos, extensions=[ours], config=config)
+    plain = strawberry.Schema(Mottos, config=config)
+    for who in ("staff", "guest", "staff", "guest"):
+        assert told(cached, query, who) == told(plain, query, who), who
+    explained = explain(cached, query)
+    assert (explained.reason, explained.cacheable) == (Reason.CUSTOM_CODE, False)
+    assert info_class.__qualname__ in explained.advice
+
+
+def test_an_info_class_that_is_trusted_or_only_has_names_is_none(
+    memory_cache: ResponseCache,
+) -> None:
+    class TypedInfo(strawberry.Info[dict[str, str], None]):
+        label = "ours"
+
+        @property
+        def who(self) -> str:
+            return self.context["user"]
+
+        @cached_property
+        def upper(self) -> str:
+            return self.who.upper()
+
+        @classmethod
+        def of(cls) -> None:
+            raise AssertionError
+
+    def explained(info_class: type[strawberry.Info], **options: Any) -> Any:
+        ours = ResponseCacheExtension(memory_cache, tenant=None, **options)
+        config = StrawberryConfig(info_class=info_class)
+        return explain(strawberry.Schema(Mottos, extensions=[ours], config=config), "{ motto }")
+
+    assert explained(TypedInfo).cacheable
+    assert explained(InitInfo, trusted_extensions=[InitInfo]).cacheable
+    further = explained(FurtherInfo, trusted_extensions=[InitInfo])
+    assert further.reason is Reason.CUSTOM_CODE, "the exact class counts"
+
+
+def test_an_info_class_says_nothing_of_a_field_for_which_none_is_made(
+    memory_cache: ResponseCache,
+) -> None:
+    schema = strawberry.Schema(Mottos, config=StrawberryConfig(info_class=InitInfo))
+    rules = setting_of(schema, None).rules
+    kinds = {rule.coordinate: rule.source for rule in rules.fields()}
+    assert kinds["Lettered.plain"] is ResolverKind.ATTRIBUTE
+    assert kinds["Lettered.secret"] is ResolverKind.CUSTOM
+
+
+class StaffResolver(StrawberryResolver[Any]):
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        guarded(user.get())
+        return super().__call__(*arguments, **named)
+
+
+class FurtherResolver(StaffResolver):
+    pass
+
+
+def schema_of_field(field: Any, cache: ResponseCache | None, **options: Any) -> strawberry.Schema:
+    kind = strawberry.type(type("Query", (), {"motto": cache_control(ttl=60)(field)}))
+    ours = [] if cache is None else [ResponseCacheExtension(cache, tenant=None, **options)]
+    return strawberry.Schema(kind, extensions=ours)
+
+
+def motto() -> str:
+    return "for staff"
+
+
+def resolved_by(kind: type[StrawberryResolver[Any]]) -> StrawberryField:
+    return StrawberryField(python_name="motto", base_resolver=kind(motto))
+
+
+def test_a_resolver_class_of_ones_own_is_custom_code(memory_cache: ResponseCache) -> None:
+    cached = schema_of_field(resolved_by(StaffResolver), memory_cache)
+    plain = schema_of_field(resolved_by(StaffResolver), None)
+    for who in ("staff", "guest"):
+        assert told(cached, "{ motto }", who) == told(plain, "{ motto }", who)
+    explained = explain(cached, "{ motto }")
+    assert explained.reason is Reason.CUSTOM_CODE
+    assert "StaffResolver" in explained.advice
+    trusting = {"trusted_extensions": [StaffResolver]}
+    for kind, is_cacheable in (
+        (StrawberryResolver, True),
+        (StaffResolver, True),
+        (FurtherResolver, False),
+    ):
+        schema = schema_of_field(resolved_by(kind), memory_cache, **trusting)
+        assert explain(schema, "{ motto }").cacheable is is_cacheable
+
+
+class Picking(StrawberryField):
+    """Picks its resolver each time it is asked for it."""
+
+    @property
+    def base_resolver(self) -> Any:
+        return self._base_resolver
+
+    @base_resolver.setter
+    def base_resolver(self, resolver: Any) -> None:
+        self._base_resolver = resolver
+
+
+class Watching(StrawberryField):
+    def __getattribute__(self, name: str) -> Any:
+        return super().__getattribute__(name)
+
+
+@pytest.mark.parametrize("kind", [Picking, Watching])
+def test_a_field_class_with_code_where_a_value_is_fetched_counts_as_a_resolver(
+    kind: type[StrawberryField],
+) -> None:
+    @strawberry.type
+    class Below:
+        own: str = kind(python_name="own")  # type: ignore[assignment] # as strawberry.field does
+        plain: str = StrawberryField(python_name="plain")  # type: ignore[assignment] # as strawberry.field does
+
+    @strawberry.type(name="Query")
+    class Above:
+        below: Below
+
+    rules = setting_of(strawberry.Schema(Above), None).rules
+    kinds = {rule.coordinate: rule.source for rule in rules.fields()}
+    assert kinds["Below.own"] is ResolverKind.RESOLVER
+    assert kinds["Below.plain"] is ResolverKind.ATTRIBUTE
+
+
+def test_a_known_field_extension_with_a_hook_of_this_one_object_is_custom_code(
+    memory_cache: ResponseCache,
+) -> None:
+    extension = PermissionExtension([Anybody()])
+
+    def hidden(next_: Any, source: Any, info: Any, **named: Any) -> Any:
+        value = next_(source, info, **named)
+        return value if user.get() == "staff" else "hidden"
+
+    vars(extension)["resolve"] = hidden
+    field = strawberry.field(motto, extensions=[extension])
+    cached = schema_of_field(field, memory_cache, session=lambda _: "one")
+    for who in ("staff", "guest"):
+        value = "for staff" if who == "staff" else "hidden"
+        assert told(cached, "{ motto }", who) == ({"motto": value}, [])
+    (rule,) = setting_of(cached, None).rules.fields()
+    assert rule.custom_code == "the field extension strawberry.permission.PermissionExtension"

@@ -82,6 +82,7 @@ def setting_of(
     rules = SchemaRules(
         executable,
         trusted=frozenset() if options is None else options.trusted,
+        info_class=schema.config.info_class,
         converts_exceptions=bool(getattr(schema, "exception_handlers", ())),
     )
     defaults = Defaults() if options is None else options.defaults

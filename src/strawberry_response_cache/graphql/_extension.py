@@ -61,8 +61,8 @@ class ResponseCacheExtension:
         schema_name: Keeps apart two schemas that share a cache's prefix.
         guarded: ``"private"`` keeps what permission classes below a cached field let through for the
             session that they let through; ``"uncacheable"`` caches nothing that holds such a field.
-        trusted_extensions: Classes of field extensions, of schema extensions with a ``resolve`` hook
-            and of executors that hand on what resolvers return, for every request alike.
+        trusted_extensions: Classes of field extensions, of schema extensions with a ``resolve`` hook,
+            of executors, of resolvers and of ``info`` that treat every request alike.
         root_value: ``"shared"`` if the ``root_value`` is the same for every request; with
             ``"uncached"``, requests that bring one are not cached.
         invalidate_on_mutation: What a mutation invalidates of the objects that its result holds:

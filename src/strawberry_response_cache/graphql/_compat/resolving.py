@@ -1,7 +1,8 @@
 """What a field's resolver is called with, and whether the field's permission classes let it be called."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial, reduce, wraps
+from inspect import getattr_static
 from typing import Any, Final, TypeAlias
 
 from graphql import GraphQLField, GraphQLResolveInfo, GraphQLSchema, is_object_type
@@ -25,6 +26,12 @@ _MAKERS: Final = frozenset(
     }
 )
 """The modules of Strawberry that make resolvers of executable schemas."""
+_BASIC: Final = "_get_basic_result"
+"""Strawberry's name for the resolver of a plain attribute."""
+_FETCHING: Final = ("get_result", "base_resolver", "__getattribute__")
+"""What Strawberry asks a field for, whenever it fetches a value."""
+_MAKING: Final = ("__new__", "__init__", "__post_init__", "__setattr__", "_raw_info", "_field")
+"""What runs when an `info` is made: it is a dataclass with two fields."""
 
 
 class Resolving:
@@ -120,13 +127,31 @@ def is_allowed(answer: object) -> bool:
 
 
 def overrides_get_result(field: StrawberryField) -> bool:
-    """Whether a field, or its class, has a `get_result` of its own."""
+    """Whether a field, or its class, has code of its own where Strawberry fetches a value."""
     is_ours = _WATCHED in vars(field)
     own = vars(field).get("get_result")
     if is_ours:
         own = vars(own).get("__wrapped__")
         own = None if getattr(own, "__self__", None) is field else own
-    return own is not None or type(field).get_result is not StrawberryField.get_result
+    return own is not None or _differs(type(field), StrawberryField, _FETCHING)
+
+
+def builds_info(graphql_field: GraphQLField) -> bool:
+    """Whether Strawberry makes an `info` for each execution of a field, as for all but plain attributes."""
+    resolve = graphql_field.resolve
+    return resolve is not None and getattr(resolve, "__name__", "") != _BASIC
+
+
+def runs_when_made(info_class: type[Info]) -> bool:
+    """Whether code of the user's own runs when an `info` is made; properties and methods do not."""
+    return _differs(info_class, Info, _MAKING) or _differs(type(info_class), type, ("__call__",))
+
+
+def _differs(kind: type, base: type, names: Iterable[str]) -> bool:
+    """Whether a class has any of the attributes otherwise than its base."""
+    return any(
+        getattr_static(kind, each, None) is not getattr_static(base, each, None) for each in names
+    )
 
 
 def is_strawberrys(graphql_field: GraphQLField) -> bool:

@@ -34,7 +34,8 @@ class Reason(StrEnum):
     GUARDED = "guarded"
     """A field has permission classes, whose checks must run on every request, or they refused this one."""
     CUSTOM_CODE = "custom_code"
-    """A field extension, a ``resolve`` hook or an executor of your own may change values per request."""
+    """A field extension, a ``resolve`` hook, an executor, or a class of resolvers or of ``info`` of your own
+    may change values per request."""
     PARENT_WITHOUT_IDENTITY = "parent_without_identity"
     """Nothing tells the object apart that a field belongs to, which is to be cached by itself."""
     TAG_UNFILLED = "tag_unfilled"

@@ -13,21 +13,37 @@ from graphql import (
     is_abstract_type,
     is_union_type,
 )
-from strawberry.extensions.field_extension import SyncToAsyncExtension
+from strawberry.extensions.field_extension import FieldExtension, SyncToAsyncExtension
 from strawberry.field_extensions import InputMutationExtension
 from strawberry.permission import PermissionExtension
 from strawberry.relay import Node
 from strawberry.relay.fields import ConnectionExtension, NodeExtension
+from strawberry.types import Info
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
+from strawberry.types.fields.resolver import StrawberryResolver
 
 from strawberry_response_cache.graphql._compat.definitions import definition_of
-from strawberry_response_cache.graphql._compat.resolving import is_strawberrys, overrides_get_result
-
-# They hand on what the resolver returned, for everyone alike.
-_HARMLESS_EXTENSIONS: Final = frozenset(
-    {ConnectionExtension, InputMutationExtension, NodeExtension, SyncToAsyncExtension}
+from strawberry_response_cache.graphql._compat.resolving import (
+    builds_info,
+    is_strawberrys,
+    overrides_get_result,
+    runs_when_made,
 )
+from strawberry_response_cache.graphql.policy.custom_code import name_of
+
+# They hand on what the resolver returned, for everyone alike; permission classes are guards, and run each time.
+_KNOWN_EXTENSIONS: Final = frozenset(
+    {
+        ConnectionExtension,
+        InputMutationExtension,
+        NodeExtension,
+        PermissionExtension,
+        SyncToAsyncExtension,
+    }
+)
+_HOOKS: Final = frozenset({"resolve", "resolve_async"})
+"""What one extension object may have instead of its class."""
 _RELAY_TYPES: Final = "strawberry.relay.types"
 
 
@@ -47,7 +63,8 @@ class ResolverKinds:
 
     Args:
         possible_types: Returns the object types that can stand where a type is declared.
-        trusted: Classes of field extensions that the user vouches for.
+        trusted: Classes that the user vouches for.
+        info_class: The class of `info`.
         converts_exceptions: See `SchemaRules`.
     """
 
@@ -56,10 +73,14 @@ class ResolverKinds:
         possible_types: Callable[[GraphQLNamedType], Sequence[GraphQLObjectType]],
         *,
         trusted: AbstractSet[object],
+        info_class: type[Info],
         converts_exceptions: bool,
     ) -> None:
         self._possible_types = possible_types
-        self._harmless = _HARMLESS_EXTENSIONS | trusted
+        self._trusted = trusted
+        self._resolvers = {StrawberryResolver, *trusted}
+        is_plain = info_class in trusted or not runs_when_made(info_class)
+        self._info_class = None if is_plain else info_class
         self._converts_exceptions = converts_exceptions
 
     def of(
@@ -87,14 +108,26 @@ class ResolverKinds:
         """Return the name of the code that may decide per request; None if there is none."""
         if not isinstance(field, StrawberryField):
             return "code that is not Strawberry's"
-        for extension in map(type, field.extensions):
-            if extension not in self._harmless and extension is not PermissionExtension:
-                return f"the field extension {extension.__module__}.{extension.__qualname__}"
+        for extension in field.extensions:
+            if not self._hands_on(extension):
+                return f"the field extension {name_of(type(extension))}"
+        resolver = type(field.base_resolver)
+        if field.base_resolver is not None and resolver not in self._resolvers:
+            return f"the resolver class {name_of(resolver)}"
+        if self._info_class is not None and builds_info(graphql_field):
+            return f"the info class {name_of(self._info_class)}"
         if not is_strawberrys(graphql_field):
             return "a resolver of the executable schema"
         if is_union_type(get_named_type(graphql_field.type)) and self._converts_exceptions:
             return "an exception handler of the schema"
         return None
+
+    def _hands_on(self, extension: FieldExtension) -> bool:
+        """Whether a field extension hands on what the resolver returned, for everyone alike, or is a guard."""
+        kind = type(extension)
+        if kind in self._trusted:
+            return True
+        return kind in _KNOWN_EXTENSIONS and vars(extension).keys().isdisjoint(_HOOKS)
 
     def has_plain_id(self, parent: GraphQLObjectType) -> bool:
         """Whether an attribute tells the objects of a type apart as its ``id`` does."""

@@ -28,6 +28,7 @@ from graphql import (
     specified_scalar_types,
 )
 from strawberry.permission import PermissionExtension
+from strawberry.types import Info
 from strawberry.types.field import StrawberryField
 
 from strawberry_response_cache.core import CacheConfigurationError
@@ -146,7 +147,8 @@ class SchemaRules:
 
     Args:
         schema: The executable schema.
-        trusted: Classes of field extensions that the user vouches for.
+        trusted: Classes that the user vouches for.
+        info_class: The class of `info` that resolvers are called with.
         converts_exceptions: Whether the schema has handlers that turn exceptions into members of
             unions: an error that looks like data.
 
@@ -159,11 +161,15 @@ class SchemaRules:
         schema: GraphQLSchema,
         *,
         trusted: AbstractSet[object] = frozenset(),
+        info_class: type[Info] = Info,
         converts_exceptions: bool = False,
     ) -> None:
         self._schema = schema
         self._kinds = ResolverKinds(
-            self.possible_types, trusted=trusted, converts_exceptions=converts_exceptions
+            self.possible_types,
+            trusted=trusted,
+            info_class=info_class,
+            converts_exceptions=converts_exceptions,
         )
         self._fields: dict[tuple[str, str], FieldRule] = {}
         self._types: dict[str, TypeRule] = {}
