@@ -150,6 +150,11 @@ class Instrument:
     chain: tuple[Function, ...] = ()
     others: frozenset[str] = frozenset()
     _is_on: bool = False
+    _failing: str | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Note the name of the function that fails."""
+        self._failing = None if self.fault is None else self.fault.call.called.name
 
     @property
     def is_reached(self) -> bool:
@@ -171,8 +176,11 @@ class Instrument:
             threading.settrace(before_in_threads)
 
     def _on_call(self, frame: FrameType, _event: str, _arg: object) -> Any:
-        # It is asked at every call of a Python function; nearly all of them are not the package's.
+        # It is asked at every call of a Python function; nearly all of them are not the package's, or
+        # not of the function that fails.
         code = frame.f_code
+        if self._failing is not None and code.co_qualname != self._failing:
+            return None
         file = code.co_filename
         module = _modules[file] if file in _modules else _module_of(file)
         if module is None or not self._is_on or not self._is_watched(module, frame.f_back):
