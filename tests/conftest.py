@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import gc
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -165,6 +166,27 @@ def valkey_cache(new_cache: Callable[..., ResponseCache], valkey_url: str) -> Re
 def memory_cache(new_cache: Callable[..., ResponseCache]) -> ResponseCache:
     """A cache inside this process, for what does not depend on the store."""
     return new_cache("memory://")
+
+
+def living(package: str = "strawberry_response_cache") -> Iterator[object]:
+    """Every object of this package's classes that the collector knows."""
+    for each in gc.get_objects():
+        if str(getattr(type(each), "__module__", "")).startswith(package):
+            yield each
+
+
+@pytest.fixture(scope="module")
+def older() -> Iterator[list[object]]:
+    """The objects of this package's classes that live already.
+
+    From then on the collector knows the objects that are made later, and no others: to look through the
+    hundreds of thousands that all tests have in common takes longer than most tests.
+    """
+    gc.collect()
+    found = list(living())
+    gc.freeze()
+    yield found
+    gc.unfreeze()
 
 
 class Face:

@@ -457,6 +457,7 @@ async def test_a_cancelled_error_among_the_values_is_its_keys_alone(
 # -- What is kept ------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("older")  # the collector is asked many times
 async def test_what_listens_for_the_cache_keeps_no_context_of_a_request(
     new_cache: Callable[..., ResponseCache], valkey_url: str, eventually: Eventually
 ) -> None:

@@ -1,7 +1,6 @@
 """A secret, wherever it is put, shows up in no error, no log record and no repr of the core."""
 
 import asyncio
-import gc
 import logging
 import socket
 import string
@@ -15,7 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from strawberry_response_cache.core import CacheSettings, RedisHandle, ResponseCache
+from tests.conftest import living
 from tests.core.logs import LOGGER
+
+CORE = "strawberry_response_cache.core"
 
 SECRETS = st.builds(
     "{}{}{}".format,
@@ -193,15 +195,16 @@ def texts_of(error: BaseException | None) -> Iterator[str]:
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
-def reprs() -> Iterator[str]:
-    """The reprs of every object of this package that lives now."""
-    for each in gc.get_objects():
-        if str(getattr(type(each), "__module__", "")).startswith("strawberry_response_cache.core"):
-            yield repr(each)
+@pytest.fixture(scope="module")
+def older_core(older: list[object]) -> list[object]:
+    """The objects of the core that lived before these tests."""
+    return [each for each in older if type(each).__module__.startswith(CORE)]
 
 
-async def told_by(way: Way, cache: ResponseCache, secret: str, records: Records) -> list[str]:
-    """Return all that was told."""
+async def told_by(
+    way: Way, cache: ResponseCache, secret: str, records: Records, older_core: list[object]
+) -> list[str]:
+    """Return all that was told, and the reprs of every object of the core that lives now."""
     told: list[str] = []
     kept: object = None
     try:
@@ -211,7 +214,8 @@ async def told_by(way: Way, cache: ResponseCache, secret: str, records: Records)
     except Exception as error:  # noqa: BLE001 - whatever it is, it tells nothing
         told += texts_of(error)
     await asyncio.sleep(0)
-    told += [repr(kept) if not isinstance(kept, str | list) else "", *reprs(), *records.told]
+    told += [repr(kept) if not isinstance(kept, str | list) else ""]
+    told += [*map(repr, older_core), *map(repr, living(CORE)), *records.told]
     records.told.clear()
     return told
 
@@ -229,7 +233,7 @@ IN_THE_STORE = (
 @settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(SECRETS)
 def test_a_secret_is_told_by_no_error_no_log_and_no_repr(
-    records: Records, store: str, place: str, secret: str
+    records: Records, older_core: list[object], store: str, place: str, secret: str
 ) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -240,7 +244,7 @@ def test_a_secret_is_told_by_no_error_no_log_and_no_repr(
         cache = ResponseCache.from_url(
             "memory://" if store == "memory" else url, prefix="test", telemetry=False, **options
         )
-        told = await told_by(PLACES[place], cache, secret, records)
+        told = await told_by(PLACES[place], cache, secret, records, older_core)
         await cache.aclose()
         return [*told, *records.told]
 

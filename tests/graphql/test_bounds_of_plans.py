@@ -10,22 +10,18 @@ from graphql import parse
 from strawberry.extensions import SchemaExtension
 
 from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
+from tests.conftest import living
 from tests.graphql.ledger import Ledger
 
-pytestmark = pytest.mark.parametrize("url", ["memory://"])
+pytestmark = [pytest.mark.parametrize("url", ["memory://"]), pytest.mark.usefixtures("older")]
 
 PLAN, VARIANT, FIELD_PLAN = "Plan", "Variant", "FieldPlan"
 
 
 def kept(kind: str) -> list[Any]:
-    """All objects of one of the package's classes."""
+    """All objects of one of the package's classes that these tests have made."""
     gc.collect()
-    package = "strawberry_response_cache."
-    return [
-        each
-        for each in gc.get_objects()
-        if type(each).__name__ == kind and type(each).__module__.startswith(package)
-    ]
+    return [each for each in living() if type(each).__name__ == kind]
 
 
 class KeepsEveryDocument(SchemaExtension):

@@ -1,12 +1,12 @@
 """What a request brings shows in no repr of ours: reprs end in logs, and in reports of errors."""
 
-import gc
 from typing import Any
 
 import pytest
 import strawberry
 
 from strawberry_response_cache import ResponseCache
+from tests.conftest import living
 from tests.graphql.library import Library
 
 SECRETS = ("plugh1", "plugh2", "plugh3", "plugh4", "plugh5")
@@ -17,22 +17,15 @@ QUERY = """query ($mark: ID, $shelf: String!) {
 }"""
 
 
-def ours() -> list[object]:
-    """Every object that lives now and is of a class of this package."""
-    return [
-        each
-        for each in gc.get_objects()
-        if str(getattr(type(each), "__module__", "")).startswith("strawberry_response_cache")
-    ]
-
-
 @pytest.mark.parametrize("face", ["execute", "execute_sync"])
-async def test_no_repr_tells_a_secret(memory_cache: ResponseCache, face: str) -> None:
+async def test_no_repr_tells_a_secret(
+    memory_cache: ResponseCache, face: str, older: list[object]
+) -> None:
     library = Library(memory_cache)
     shown: list[str] = []
 
     def look(_: strawberry.Info) -> None:
-        shown.extend(map(repr, ours()))
+        shown.extend(map(repr, (*older, *living())))
 
     request: dict[str, Any] = {
         "variables": {"mark": "plugh1", "shelf": "plugh2"},
