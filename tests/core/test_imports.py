@@ -1,5 +1,6 @@
 """The core is light: it imports no Strawberry, no GraphQL and no telemetry SDK; names are held."""
 
+import functools
 import subprocess
 import sys
 
@@ -25,6 +26,13 @@ CORE = {
 }
 
 
+@functools.cache
+def printed(program: str) -> str:
+    """What a program prints that is run by an interpreter of its own."""
+    command = [sys.executable, "-c", program]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 @pytest.mark.parametrize(
     "program",
     [
@@ -41,12 +49,7 @@ with ResponseCache.from_url('memory://', prefix='p') as cache:
 )
 def test_the_core_imports_neither_strawberry_nor_graphql_nor_an_sdk(program: str) -> None:
     check = f"\nimport sys\nprint([name for name in {FOREIGN} if name in sys.modules])"
-    redis_alone, ours = (
-        subprocess.run(
-            [sys.executable, "-c", each + check], capture_output=True, text=True, check=True
-        ).stdout
-        for each in ("import redis.asyncio", program)
-    )
+    redis_alone, ours = (printed(each + check) for each in ("import redis.asyncio", program))
     # redis-py itself imports the SDK where it is installed, as it is for the example.
     assert ours in {"[]\n", redis_alone}
     assert "strawberry" not in ours
@@ -60,10 +63,7 @@ def test_telemetry_that_is_off_is_not_imported() -> None:
         "ResponseCache.from_url('redis://localhost', prefix='p', telemetry=False)\n"
         "print({'strawberry_response_cache.telemetry', 'fakeredis'} & set(sys.modules) or 'none')"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    assert done.stdout == "none\n"
+    assert printed(program) == "none\n"
 
 
 def test_the_core_exports_the_documented_names() -> None:

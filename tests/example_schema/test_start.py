@@ -88,7 +88,8 @@ def test_without_redis_requests_are_answered_and_nothing_is_cached(
     start: StartService, closed_port: int
 ) -> None:
     redis_url = f"redis://default:opensesame@127.0.0.1:{closed_port}/0"
-    with start(redis_url=redis_url) as service:
+    # Nothing can be stored late here, and a mutation waits for its invalidation as long as it may.
+    with start("--redis-deadline", "1", redis_url=redis_url) as service:
         answers = [service.ask("{ accounts { id } }") for _ in range(2)]
         posted = service.ask(
             'mutation { postEntry(input: {accountId: "1", amount: "1.00", '
