@@ -337,7 +337,7 @@ async def test_what_redis_did_not_take_is_a_failed_span(
         prefix="test",
         telemetry=OpenTelemetry(tracer_provider=recorder.provider),
         read_deadline=20,
-        invalidate_deadline=0.05,
+        invalidate_deadline=0.5,  # long enough that the server refuses before it ends
     ) as cache:
 
         def refuse() -> int:
