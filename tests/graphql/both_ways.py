@@ -50,16 +50,16 @@ class BothWays:
             "debug": True,
         } | options
         self.extension = ResponseCacheExtension(cache, **chosen)
-        kind = strawberry.federation.Schema if federation else strawberry.Schema
-        self._make = functools.partial(kind, query, types=types, config=config)
-        self.schema = self._make(extensions=[self.extension])
+        self._kind = strawberry.federation.Schema if federation else strawberry.Schema
+        self._made_of = query, tuple(types)
+        self._config = config
+        self.schema = self._kind(query, types=types, config=config, extensions=[self.extension])
         self.extension.check(self.schema)
 
-    @functools.cached_property
+    @property
     def plain(self) -> strawberry.Schema:
         """The same schema without a cache."""
-        parsed, valid = ParserCache(), ValidationCache()
-        return self._make(extensions=[lambda: parsed, lambda: valid])
+        return _plain(self._kind, *self._made_of, config=self._config and _ById(self._config))
 
     async def ask(
         self,
@@ -78,6 +78,30 @@ class BothWays:
     ) -> ExecutionResult:
         """Ask the schema without a cache."""
         return await _execute(self.plain, formed(query, form), variables, "execute", context)
+
+
+class _ById:
+    """A configuration, which has no hash of its own."""
+
+    def __init__(self, config: StrawberryConfig) -> None:
+        self.config = config
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _ById) and other.config is self.config
+
+    def __hash__(self) -> int:
+        return id(self.config)
+
+
+@functools.lru_cache(16)
+def _plain(
+    kind: type[strawberry.Schema], query: type, types: tuple[type, ...], *, config: _ById | None
+) -> strawberry.Schema:
+    """The schema without a cache, once for many tests; it parses and validates each document once."""
+    parsed, valid = ParserCache(), ValidationCache()
+    known = [lambda: parsed, lambda: valid]
+    chosen = None if config is None else config.config
+    return kind(query, types=types, config=chosen, extensions=known)
 
 
 async def _execute(

@@ -22,6 +22,7 @@ class FieldPath(Path):
         source: That object.
         above: What the annotations of this field and of those above it hand down; None where that is
             not known, and nothing below has an entry of its own.
+        is_noted: Whether anything of what follows was noted.
         private: Whether its resolver restricted the response to one session.
         is_skipped: Whether its resolver said that the response is not to be stored.
         is_unfilled: Whether a tag of it could not be filled.
@@ -32,6 +33,7 @@ class FieldPath(Path):
     parent: GraphQLObjectType
     source: object
     above: Any = None
+    is_noted: bool = False
     private: bool = False
     is_skipped: bool = False
     is_unfilled: bool = False
@@ -46,7 +48,12 @@ class FieldPath(Path):
 
     def add_tags(self, tags: Iterable[str]) -> None:
         """Note tags."""
+        self.is_noted = True
         self.tags |= frozenset(tags)
+
+    def note_unfilled(self) -> None:
+        """Note that a tag could not be filled."""
+        self.is_noted = self.is_unfilled = True
 
 
 def fields_above(path: Path) -> Iterator[FieldPath]:
@@ -69,6 +76,7 @@ def nearest_above(path: Path) -> Path | None:
 def restrict_below(path: object, *, skip: bool, private: bool, tags: Iterable[str]) -> None:
     """Note what a resolver said of the response; it counts for all that is below its field."""
     if isinstance(path, FieldPath):
+        path.is_noted = True
         path.is_skipped = path.is_skipped or skip
         path.private = path.private or private
-        path.add_tags(tags)
+        path.tags |= frozenset(tags)

@@ -237,6 +237,8 @@ class CachedField:
 
 def _is_unsaved(identity: object) -> bool:
     """Whether what should tell an object apart is, or holds, what several objects may have."""
+    if type(identity) is str:  # what most are
+        return not identity
     if isinstance(identity, dict):
         return any(map(_is_unsaved, identity.values()))
     if isinstance(identity, list | tuple):

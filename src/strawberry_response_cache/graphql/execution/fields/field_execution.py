@@ -265,7 +265,7 @@ class _Execution:
             if recorder is not None:
                 recorder.refuse(Reason.TAG_UNFILLED)
             if isinstance(path, FieldPath):
-                path.is_unfilled = True
+                path.note_unfilled()
 
     # -- Through the cache -------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 What their annotations say is part of its plan, see `Above`.
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from graphql import GraphQLObjectType
 from graphql.pyutils import Path
@@ -41,18 +41,25 @@ class SaidAbove(NamedTuple):
     tags: frozenset[str]
 
 
+_NOTHING_SAID: Final = SaidAbove(None, private=False, tags=frozenset())
+
+
 def said_above(path: Path) -> SaidAbove:
     """Return what resolvers said above a path, until now."""
-    reason, private, tags = None, False, frozenset[str]()
-    for above in fields_above(path):
-        if above.is_skipped:
-            reason = Reason.RESTRICTED
-        elif above.is_unfilled:
-            reason = reason or Reason.TAG_UNFILLED
-        private = private or above.private
-        if above.tags:
-            tags |= above.tags
-    return SaidAbove(reason, private, tags)
+    noted: list[FieldPath] | None = None
+    above = path.prev
+    while above is not None:  # for each entry of a level, so it is written to be short
+        if isinstance(above, FieldPath) and above.is_noted:
+            noted = [*(noted or ()), above]
+        above = above.prev
+    if noted is None:
+        return _NOTHING_SAID
+    unfilled = Reason.TAG_UNFILLED if any(each.is_unfilled for each in noted) else None
+    return SaidAbove(
+        Reason.RESTRICTED if any(each.is_skipped for each in noted) else unfilled,
+        any(each.private for each in noted),
+        frozenset().union(*(each.tags for each in noted)),
+    )
 
 
 def tags_of_owner(kind: GraphQLObjectType, source: object, path: Path) -> frozenset[str]:
