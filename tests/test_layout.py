@@ -100,6 +100,13 @@ def test_there_are_no_circles_of_imports() -> None:
         visit(name, ())
 
 
+def test_every_line_is_logged_where_it_cannot_raise() -> None:
+    """What handlers and filters raise is dropped in `core/_log.py`, and nowhere else."""
+    for name, path in modules().items():
+        if name != f"{NAME}.core._log":
+            assert "logging" not in imports(path, also_lazy=True), name
+
+
 def test_the_mutation_run_names_modules_and_tests_that_exist() -> None:
     tests = Path(__file__).parent
     concerns = tomllib.loads((tests / "mutation" / "modules.toml").read_text("utf-8"))

@@ -9,11 +9,14 @@ asks, not older than a mutation, and without waiting for what the fault left beh
 By default each call fails in the first scenario that makes it. `EXHAUSTIVE_FAULTS=graphql` makes it fail
 in all of them, and its second and third occurrence as well; `EXHAUSTIVE_FAULTS=core` does so with the
 calls inside the core that are made on behalf of a request.
+
+The log of this package raises as well, at each line that tells of a fault.
 """
 
 import asyncio
 import gc
 import itertools
+import logging
 import os
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
@@ -29,7 +32,8 @@ from strawberry.asgi import GraphQL
 from strawberry.types import ExecutionResult
 
 from strawberry_response_cache import ResponseCache
-from tests.graphql.injection import Depth, Fault, Instrument, When
+from strawberry_response_cache.core import _interval
+from tests.graphql.injection import Depth, Fault, InjectedFaultError, Instrument, When
 from tests.graphql.shop import Context, Store, cached_shop, plain_shop
 from tests.graphql.test_mutations_as_served import Socket
 
@@ -669,6 +673,23 @@ def url(request: pytest.FixtureRequest) -> str:
         return "memory://"
     found: str = request.getfixturevalue("valkey_url")
     return found
+
+
+class _FailingLog(logging.Handler):
+    """Raises at every record: what handlers raise is no part of an answer either."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        raise InjectedFaultError
+
+
+@pytest.fixture(autouse=True)
+def _failing_log(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Make the log of this package fail, at every fault and not at one per interval."""
+    monkeypatch.setattr(_interval, "SECONDS", 0.0)
+    handler, log = _FailingLog(), logging.getLogger("strawberry_response_cache")
+    log.addHandler(handler)
+    yield
+    log.removeHandler(handler)
 
 
 # A fault at the end of a call drops what it returned: a coroutine is then never awaited.

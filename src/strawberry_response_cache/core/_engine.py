@@ -1,7 +1,6 @@
 """What outlives a call: the drivers with their flights, one per event loop and one for threads."""
 
 import asyncio
-import logging
 import os
 import threading
 import weakref
@@ -11,6 +10,7 @@ from strawberry_response_cache.core._errors import CacheStoreError
 from strawberry_response_cache.core._handle import RedisHandle
 from strawberry_response_cache.core._interval import Interval
 from strawberry_response_cache.core._keys import Keyspace
+from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._observer import Observer
 from strawberry_response_cache.core._queue import InvalidationQueue
 from strawberry_response_cache.core._settings import CacheSettings
@@ -19,8 +19,6 @@ from strawberry_response_cache.core.drivers.async_driver import AsyncDriver
 from strawberry_response_cache.core.drivers.driving import DriverSettings
 from strawberry_response_cache.core.drivers.sync_driver import SyncDriver
 from strawberry_response_cache.core.protocol import Unavailable
-
-logger = logging.getLogger("strawberry_response_cache")
 
 _engines: "weakref.WeakSet[Engine]" = weakref.WeakSet()
 

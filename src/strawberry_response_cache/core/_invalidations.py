@@ -1,6 +1,5 @@
 """Invalidations of one cache or tenant: complete before they return, raised or queued if they fail."""
 
-import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,12 +14,11 @@ from strawberry_response_cache.core._keys import (
     tag_digests,
     with_families,
 )
+from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._observer import Invalidated, Subject
 from strawberry_response_cache.core.drivers.async_driver import AsyncDriver
 from strawberry_response_cache.core.protocol import Clear, Effect, Forget, Invalidate, Unavailable
-
-logger = logging.getLogger("strawberry_response_cache")
 
 _EXAMPLE: Final = 'invalidate("Book", "Book:42")'
 

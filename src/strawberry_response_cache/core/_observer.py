@@ -4,16 +4,14 @@ The core knows no telemetry library; `strawberry_response_cache.telemetry` turns
 spans. What is not in an event cannot leak.
 """
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar
 
 from strawberry_response_cache.core._interval import Interval
+from strawberry_response_cache.core._log import logger
 
 E = TypeVar("E")
-
-logger = logging.getLogger("strawberry_response_cache")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ the lease, generate in the caller's own task, seal the flight, commit. If the st
 runs, and the request goes on.
 """
 
-import logging
 import math
 import random
 import time
@@ -29,6 +28,7 @@ from strawberry_response_cache.core._flights import (
     ReentrantError,
 )
 from strawberry_response_cache.core._keys import EntryKeys
+from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._memory import Memory, Ticket
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._parts import Part, Parts
@@ -71,8 +71,6 @@ from strawberry_response_cache.core.serialization.serializer import (
 )
 
 T = TypeVar("T")
-
-logger = logging.getLogger("strawberry_response_cache")
 
 _MARK_SECONDS: Final = 5.0
 """How long callers of a value that was not stored generate side by side."""

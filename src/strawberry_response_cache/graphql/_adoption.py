@@ -1,6 +1,5 @@
 """What is known of one schema, worked out once for all of its requests."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -8,6 +7,7 @@ from strawberry.schema import BaseSchema
 
 from strawberry_response_cache.core import CacheConfigurationError
 from strawberry_response_cache.core._duration import seconds
+from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.graphql._compat.endings import watch_ends
 from strawberry_response_cache.graphql._compat.executor import install
 from strawberry_response_cache.graphql._compat.extensions_beside import watch_extensions
@@ -19,8 +19,6 @@ from strawberry_response_cache.graphql.keys.plan import Plans, Setting
 from strawberry_response_cache.graphql.policy.mistakes import mistakes_in
 from strawberry_response_cache.graphql.policy.policy import Defaults
 from strawberry_response_cache.graphql.policy.rules import SchemaRules
-
-logger = logging.getLogger("strawberry_response_cache")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

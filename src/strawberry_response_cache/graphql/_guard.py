@@ -7,7 +7,6 @@ answered as without this package: what had been executed already is not executed
 
 import asyncio
 import inspect
-import logging
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +14,9 @@ from types import TracebackType
 from typing import Any, Final, NamedTuple, TypeVar
 
 from strawberry_response_cache.core._interval import Interval
+from strawberry_response_cache.core._log import logger
 
 R = TypeVar("R")
-
-logger = logging.getLogger("strawberry_response_cache")
 
 _PACKAGE: Final = str(Path(__file__).parent.parent)
 

@@ -1,6 +1,5 @@
 """The configuration of the extension, checked once."""
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
@@ -8,9 +7,8 @@ from uuid import UUID
 
 from strawberry_response_cache.core import ResponseCache
 from strawberry_response_cache.core._interval import Interval
+from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.graphql.policy.policy import Defaults
-
-logger = logging.getLogger("strawberry_response_cache")
 
 Identity: TypeAlias = str | int | UUID | None
 Tenant: TypeAlias = Callable[[Any], Identity | Awaitable[Identity]]

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextvars
-import logging
 from collections.abc import Coroutine
 from contextlib import closing
 from dataclasses import replace
@@ -10,6 +9,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from strawberry_response_cache.core._errors import CacheStoreError
+from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._queue import InvalidationQueue
 from strawberry_response_cache.core.drivers.driving import (
     OWN_LAG,
@@ -24,8 +24,6 @@ from strawberry_response_cache.core.protocol import Effect, Unavailable, failure
 from strawberry_response_cache.core.redis.async_transport import AsyncTransport
 
 R = TypeVar("R")
-
-logger = logging.getLogger("strawberry_response_cache")
 
 
 class AsyncInvalidation:

@@ -1,7 +1,6 @@
 """What the two drivers of the algorithm have in common."""
 
 import asyncio
-import logging
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -9,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, TypeVar
 
+from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._observer import LookedUp, Observer, PutIn, Subject
 from strawberry_response_cache.core._pub_sub import hear
@@ -27,8 +27,6 @@ from strawberry_response_cache.core.protocol import (
 from strawberry_response_cache.core.redis.subscriber import Subscription
 
 R = TypeVar("R")
-
-logger = logging.getLogger("strawberry_response_cache")
 
 OnFailure = Callable[[Unavailable], None]
 """Told of every effect that the store did not perform."""

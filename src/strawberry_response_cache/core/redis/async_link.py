@@ -2,7 +2,6 @@
 
 import asyncio
 import contextvars
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,6 +9,7 @@ from typing import Any, Final
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core.protocol import Call, failure
 from strawberry_response_cache.core.redis.async_connection import (
     AsyncConnection,
@@ -27,8 +27,6 @@ from strawberry_response_cache.core.redis.link import (
 )
 from strawberry_response_cache.core.redis.tasks import started
 from strawberry_response_cache.core.redis.wire import split, unknown_scripts
-
-logger = logging.getLogger("strawberry_response_cache")
 
 _URGENT_BATCHES: Final = 2
 """Batches of invalidations in flight at once; what comes meanwhile shares the next."""
@@ -250,7 +248,7 @@ class AsyncLink:
             ask.then(outcome)
         except Exception as error:  # noqa: BLE001 - observers and log handlers are somebody else's code
             fault, server = failure(error), self._source.shown
-            logger.error(  # noqa: TRY400 - its text may hold what it was about
+            logger.error(
                 "Taking an answer of Redis at %s failed (%s), in an observer or a handler of logs.",
                 server,
                 fault.error_name,

@@ -5,16 +5,14 @@ is here, whatever that server published before it took the PING is here too: the
 PING was sent bounds how old news can be, and a connection that is half open shows by silence.
 """
 
-import logging
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core.protocol import failure
-
-logger = logging.getLogger("strawberry_response_cache")
 
 _UNANSWERED: Final = 8
 """PINGs without an answer after which a connection is given up."""

@@ -1,7 +1,6 @@
 """How `remember` turns a caller's values into recordings and back, and how it runs generators."""
 
 import inspect
-import logging
 from collections.abc import Awaitable, Callable, Iterable
 from collections.abc import Set as AbstractSet
 from types import CoroutineType
@@ -10,14 +9,13 @@ from typing import Final, Generic, TypeVar, cast
 from strawberry_response_cache.core._duration import Duration, milliseconds
 from strawberry_response_cache.core._errors import CacheSerializationError
 from strawberry_response_cache.core._keys import checked_strings, is_function, tag_digests
+from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._response import CacheDetail
 from strawberry_response_cache.core.protocol.entry import NO_META, PRIVATE, Recording
 from strawberry_response_cache.core.serialization.codec import codec_for
 from strawberry_response_cache.core.serialization.serializer import NotStored
 
 T = TypeVar("T")
-
-logger = logging.getLogger("strawberry_response_cache")
 
 _CACHEABLE: Final = (
     "cacheable is a plain function of the value that returns True or False, such as "

@@ -1,7 +1,6 @@
 """`@invalidates`: which tags a mutation invalidates beside what its result holds."""
 
 import inspect
-import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -10,6 +9,7 @@ from strawberry.types import Info
 from strawberry.types.field import StrawberryField
 
 from strawberry_response_cache.core import CacheConfigurationError
+from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.graphql._guard import beside_a_resolver
 from strawberry_response_cache.graphql.annotations.run_notes import notes_of
 from strawberry_response_cache.graphql.annotations.tag_templates import (
@@ -20,8 +20,6 @@ from strawberry_response_cache.graphql.annotations.tag_templates import (
 )
 
 T = TypeVar("T")
-
-logger = logging.getLogger("strawberry_response_cache")
 
 
 def invalidates(*tags: str) -> Callable[[T], T]:
@@ -121,7 +119,7 @@ class Invalidates(FieldExtension):
             except UnfilledError as error:
                 raw = info._raw_info  # noqa: SLF001 - Strawberry's name for it
                 field = f"{raw.parent_type.name}.{raw.field_name}"
-                logger.error(  # noqa: TRY400 - the error holds nothing more
+                logger.error(
                     "%s: a tag of @invalidates could not be filled (%s); the whole tenant is "
                     "invalidated.",
                     field,

@@ -1,6 +1,5 @@
 """One operation's way through the cache: decide, look up, execute, say what happened."""
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -20,6 +19,7 @@ from graphql.execution import Executor
 from strawberry.types import ExecutionContext
 
 from strawberry_response_cache.core._cache import tenant_of
+from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._observer import Concluded
 from strawberry_response_cache.graphql._compat.sync_or_async import is_synchronous
 from strawberry_response_cache.graphql._guard import Execution, Guard, Later
@@ -50,8 +50,6 @@ from strawberry_response_cache.graphql.policy.custom_code import (
 )
 from strawberry_response_cache.graphql.policy.outcome import FieldOutcomes, Outcome
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
-
-logger = logging.getLogger("strawberry_response_cache")
 
 _within_mutation: Final[ContextVar[bool]] = ContextVar("within_mutation", default=False)
 """Whether the current code runs in a mutation, which may see what is not committed yet."""

@@ -1,7 +1,6 @@
 """One mutation: it always runs, and what it changed is invalidated before it answers."""
 
 import asyncio
-import logging
 import threading
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from graphql.execution import Executor
 
 from strawberry_response_cache.core import CacheError, ResponseCache
+from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.graphql._guard import Guard, faults
 from strawberry_response_cache.graphql._options import Options, Reach
@@ -21,8 +21,6 @@ from strawberry_response_cache.graphql.policy.policy import work_out_policy
 
 if TYPE_CHECKING:
     import concurrent.futures
-
-logger = logging.getLogger("strawberry_response_cache")
 
 _LONGEST_WAIT: Final = 5.0
 """Seconds."""
@@ -137,7 +135,7 @@ class Mutation:
         try:
             self._options.on_commit(invalidate)
         except Exception as error:  # noqa: BLE001 - the user's own function; the mutation took place
-            logger.error(  # noqa: TRY400 - its text can hold what the request brought
+            logger.error(
                 "The extension's on_commit failed (%s); the invalidation is not deferred.",
                 type(error).__qualname__,
                 extra={"error.type": type(error).__qualname__},

@@ -6,7 +6,6 @@ the field's. Executions without such fields are left as they are.
 """
 
 import copy
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from graphql.execution import Executor
 from graphql.execution.executor import CollectedErrors
 from graphql.pyutils import Path
 
+from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.graphql._compat.executor import execute_with, uninstall
 from strawberry_response_cache.graphql._compat.resolving import is_allowed
 from strawberry_response_cache.graphql._compat.sync_or_async import is_synchronous
@@ -38,8 +38,6 @@ from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError
 from strawberry_response_cache.graphql.policy.above import Above
 from strawberry_response_cache.graphql.policy.policy import Life
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
-
-logger = logging.getLogger("strawberry_response_cache")
 
 _DEEPEST: Final = 8
 """Fields with entries of their own within each other. Each takes a dozen frames of the interpreter's stack; what
@@ -256,7 +254,7 @@ class _Execution:
         except Exception as error:  # noqa: BLE001 - arguments that do not fit raise again where they are used
             if isinstance(error, UnfilledError):
                 coordinate = f"{parent.name}.{details[0].node.name.value}"
-                logger.error(  # noqa: TRY400 - the error holds nothing more
+                logger.error(
                     "A tag of cache_control on %s could not be filled (%s); not cached.",
                     coordinate,
                     error,
