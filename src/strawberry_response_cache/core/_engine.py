@@ -7,6 +7,7 @@ import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 from strawberry_response_cache.core._errors import CacheStoreError
+from strawberry_response_cache.core._fork import renewed_in_child
 from strawberry_response_cache.core._handle import RedisHandle
 from strawberry_response_cache.core._interval import Interval
 from strawberry_response_cache.core._keys import Keyspace
@@ -76,12 +77,12 @@ class Engine:
             observer=observer,
             on_failure=self._failures.note,
         )
+        self._lock = renewed_in_child(self, "_lock", threading.Lock)
         self.forget_drivers()
         _engines.add(self)
 
     def forget_drivers(self) -> None:
         """Drop all drivers, and claims on the queue: after a fork, they are the parent's."""
-        self._lock = threading.Lock()
         self._async: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncDriver] = (
             weakref.WeakKeyDictionary()
         )

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, NoReturn, Protocol, TypeAlias
 
+from strawberry_response_cache.core._fork import renewed_in_child
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._parts import Part, Parts
 from strawberry_response_cache.core.protocol import Lease
@@ -154,7 +155,7 @@ class Flights:
         self._max_flights = max_flights
         self._max_waiting = max_waiting
         self._waiting = 0
-        self._lock = threading.Lock()
+        self._lock = renewed_in_child(self, "_lock", threading.Lock)
         self._open: dict[str, Flight] = {}
         self._marks: OrderedDict[str, float] = OrderedDict()
 

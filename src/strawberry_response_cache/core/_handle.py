@@ -6,6 +6,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING
 
+from strawberry_response_cache.core._fork import renewed_in_child
 from strawberry_response_cache.core._settings import CacheSettings
 from strawberry_response_cache.core.redis.addresses import (
     Address,
@@ -90,6 +91,7 @@ class RedisHandle:
 
     def _prepare(self, address: Address) -> None:
         self._address = address
+        self._lock = renewed_in_child(self, "_lock", threading.Lock)
         self.forget_connections()
         _handles.add(self)
 
@@ -103,7 +105,6 @@ class RedisHandle:
             asyncio.AbstractEventLoop, dict[CacheSettings, AsyncTransport]
         ] = weakref.WeakKeyDictionary()
         self._sync: dict[CacheSettings, SyncTransport] = {}
-        self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         """Name the server, never a password."""

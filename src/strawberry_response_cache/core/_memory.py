@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from strawberry_response_cache.core._fork import renewed_in_child
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core.protocol.entry import Entry
 
@@ -86,7 +87,7 @@ class Memory:
         self._ttl = ttl
         self._is_trusted = is_trusted
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = renewed_in_child(self, "_lock", threading.Lock)
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._tagged: dict[tuple[str, str], set[str]] = {}
         self._news: deque[_News] = deque(maxlen=_REMEMBERED_NEWS)

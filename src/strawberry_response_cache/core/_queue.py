@@ -9,6 +9,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from strawberry_response_cache.core._fork import renewed_in_child
 from strawberry_response_cache.core._keys import Keyspace
 from strawberry_response_cache.core.protocol import Clear, Effect, Invalidate, Unavailable
 
@@ -44,7 +45,7 @@ class InvalidationQueue:
     def __init__(self, *, max_queued: int, max_tags: int) -> None:
         self._max_queued = max_queued
         self._max_tags = max_tags
-        self._lock = threading.Lock()
+        self._lock = renewed_in_child(self, "_lock", threading.Lock)
         self._debts: dict[str, _Debt] = {}
         self._count = 0
         self._is_replaying = False
@@ -83,8 +84,7 @@ class InvalidationQueue:
             return True
 
     def after_fork(self) -> None:
-        """Begin anew in a child: whoever replayed or held the lock did so in the parent."""
-        self._lock = threading.Lock()
+        """Begin anew in a child: whoever replayed did so in the parent."""
         self._is_replaying = False
         for debt in self._debts.values():
             tags, everything = debt.paying

@@ -10,6 +10,7 @@ from strawberry.schema import BaseSchema
 
 from strawberry_response_cache.core import CacheConfigurationError, ResponseCache
 from strawberry_response_cache.core._duration import Duration, seconds
+from strawberry_response_cache.core._fork import renewed_in_child
 from strawberry_response_cache.graphql._adoption import Adopted, adopt, raise_mistakes
 from strawberry_response_cache.graphql._guard import faults
 from strawberry_response_cache.graphql._hooks import RequestHooks
@@ -192,7 +193,7 @@ class ResponseCacheExtension:
                 else seconds(invalidate_again, "invalidate_again"),
             ),
         )
-        self._lock = threading.Lock()
+        self._lock = renewed_in_child(self, "_lock", threading.Lock)
         self._tries = 0
 
     def __call__(self) -> SchemaExtension:

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, TypeVar, cast
 
 from strawberry_response_cache.core._flights import Flights, Outcome, leading, leading_flights
+from strawberry_response_cache.core._fork import renewed_in_child
 from strawberry_response_cache.core._many import AT_ONCE, ON_THE_STORE, Many
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._requests import (
@@ -93,7 +94,9 @@ class SyncDriver:
         self.invalidating = SyncInvalidation(transport, settings)
         self._settings = settings
         self._housekeeping = SyncHousekeeping(transport, settings.lease)
-        self._room = threading.BoundedSemaphore(max(1, settings.max_background))
+        self._room = renewed_in_child(
+            self, "_room", partial(threading.BoundedSemaphore, max(1, settings.max_background))
+        )
         self._background = self._new_background()
 
     def _new_background(self) -> ThreadPoolExecutor:

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
+from strawberry_response_cache.core._fork import renewed_in_child
 from strawberry_response_cache.core.drivers.driving import LeaseTries
 from strawberry_response_cache.core.protocol import Effect
 from strawberry_response_cache.core.redis.sync_transport import SyncTransport
@@ -46,7 +47,7 @@ class SyncHousekeeping:
     def __init__(self, transport: SyncTransport, lease: float) -> None:
         self._transport = transport
         self._lease = lease
-        self._changed = threading.Condition()
+        self._changed = renewed_in_child(self, "_changed", threading.Condition)
         self._waiting: set[_Errand] = set()
         self._wakes_at = 0.0
         self._is_running = False

@@ -5,6 +5,7 @@ import time
 from contextlib import closing, suppress
 from typing import TypeVar
 
+from strawberry_response_cache.core._fork import renewed_in_child
 from strawberry_response_cache.core._queue import InvalidationQueue
 from strawberry_response_cache.core.drivers.driving import (
     REPLAY_INTERVAL,
@@ -30,9 +31,9 @@ class SyncInvalidation:
     def __init__(self, transport: SyncTransport, settings: DriverSettings) -> None:
         self._transport = transport
         self._settings = settings
-        self._lock = threading.Lock()
+        self._lock = renewed_in_child(self, "_lock", threading.Lock)
         self._replaying: threading.Thread | None = None
-        self._stopping = threading.Event()
+        self._stopping = renewed_in_child(self, "_stopping", threading.Event)
         self._queue: InvalidationQueue | None = None
         self._latest: Unavailable | None = None
 

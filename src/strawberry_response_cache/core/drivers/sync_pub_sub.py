@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from strawberry_response_cache.core._fork import renewed_in_child
 from strawberry_response_cache.core.drivers.driving import DriverSettings, listening, new_memory
 from strawberry_response_cache.core.redis.sync_backplane import SyncBackplane
 from strawberry_response_cache.core.redis.sync_transport import SyncTransport
@@ -22,7 +23,7 @@ class SyncNews:
     """
 
     def __init__(self, transport: SyncTransport, settings: DriverSettings) -> None:
-        self._lock = threading.Lock()
+        self._lock = renewed_in_child(self, "_lock", threading.Lock)
         self._sleepers: dict[str, list[threading.Event]] = {}
         self.memory = new_memory(settings, self._is_trusted)
         self._backplane = SyncBackplane(

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from strawberry_response_cache.core._fork import renewed_in_child
 from strawberry_response_cache.core.protocol import NotAskedError
 
 
@@ -35,7 +36,7 @@ class Breaker:
         self._limit = failures
         self._seconds = seconds
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = renewed_in_child(self, "_lock", threading.Lock)
         self._count = 0
         self._last_failure = float("-inf")
         self._probe_at: float | None = None

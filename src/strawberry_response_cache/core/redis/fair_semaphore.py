@@ -3,6 +3,8 @@
 import threading
 from collections import deque
 
+from strawberry_response_cache.core._fork import renewed_in_child
+
 
 class Turns:
     """A semaphore of threads that is fair: a turn that ends goes to whoever has waited longest.
@@ -23,7 +25,7 @@ class Turns:
 
     def __init__(self, number: int) -> None:
         self._number = number
-        self._lock = threading.Lock()
+        self._lock = renewed_in_child(self, "_lock", threading.Lock)
         self._holders: set[int] = set()
         self._waiting: deque[tuple[int, threading.Lock]] = deque()
 

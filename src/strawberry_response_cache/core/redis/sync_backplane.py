@@ -8,6 +8,7 @@ from typing import Any
 
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from strawberry_response_cache.core._fork import renewed_in_child
 from strawberry_response_cache.core.redis.connection_factory import ConnectionFactory
 from strawberry_response_cache.core.redis.subscriber import Heartbeat, Subscription
 
@@ -25,7 +26,7 @@ class SyncBackplane:
     ) -> None:
         self._sources = sources
         self._listening = listening
-        self._lock = threading.Lock()
+        self._lock = renewed_in_child(self, "_lock", threading.Lock)
         self._pulses: dict[str, Heartbeat] = {}
         self._ends: dict[str, threading.Event] = {}
         self._end: threading.Event | None = None

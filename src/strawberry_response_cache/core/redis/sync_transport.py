@@ -6,6 +6,7 @@ from typing import Any, Protocol, TypeVar
 
 from redis.exceptions import ClusterDownError
 
+from strawberry_response_cache.core._fork import renewed_in_child
 from strawberry_response_cache.core.protocol import Call, Effect
 from strawberry_response_cache.core.redis.connection_factory import (
     ClusterSource,
@@ -106,7 +107,7 @@ class SyncCluster:
         self._settings = settings
         self._slots = SlotMap()
         self._links: dict[Node, SyncLink] = {}
-        self._lock = threading.Lock()
+        self._lock = renewed_in_child(self, "_lock", threading.Lock)
         # Why no node told the map, when it was last asked for.
         self._unlearnt: Exception | None = None
         self.users = 0

@@ -6,6 +6,8 @@ import threading
 import time
 from typing import Any, Final
 
+from strawberry_response_cache.core._fork import renewed_in_child
+
 _PRECISION: Final = 0.02
 """Seconds between two looks."""
 _PATIENCE: Final = 50
@@ -16,7 +18,7 @@ class Watchdog:
     """A thread, started when first needed, that shuts sockets whose time is up."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = renewed_in_child(self, "_lock", threading.Lock)
         self._watched: dict[Any, float] = {}
         self._is_running = False
 

@@ -1,11 +1,13 @@
 """What resolvers say of the execution that they are part of, until it is over."""
 
+import sys
 import threading
 from typing import Any, Final
 
 from graphql import GraphQLResolveInfo
 
 from strawberry_response_cache.core import ResponseCache
+from strawberry_response_cache.core._fork import renewed_in_child
 
 
 class RunNotes:
@@ -62,7 +64,7 @@ class RunNotes:
 # By the variables that `info` brings: each execution has its own, and they are kept alive beside, so that
 # no other object has the same id. A context variable would be lost in threads that resolvers start.
 _noted: Final[dict[int, tuple[object, RunNotes]]] = {}
-_lock: Final = threading.Lock()
+_lock = renewed_in_child(sys.modules[__name__], "_lock", threading.Lock)
 
 
 def take_notes(notes: RunNotes, *variables: object) -> None:

@@ -24,6 +24,7 @@ from graphql import (
 from strawberry.schema.schema import validate_document
 from strawberry.types import ExecutionContext
 
+from strawberry_response_cache.core._fork import renewed_in_child
 from strawberry_response_cache.graphql._compat.literals import Literals
 
 Rules: TypeAlias = tuple[type[ASTValidationRule], ...]
@@ -67,7 +68,7 @@ class Documents:
     def __init__(self, schema: GraphQLSchema) -> None:
         self._schema = schema
         self._literals = Literals(schema)
-        self._lock = threading.Lock()
+        self._lock = renewed_in_child(self, "_lock", threading.Lock)
         self._known: OrderedDict[tuple[Any, ...], Document] = OrderedDict()
         self._characters = 0
 

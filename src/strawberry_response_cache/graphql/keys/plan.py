@@ -28,6 +28,7 @@ from graphql import (
 )
 from graphql.execution.values import VariableValues
 
+from strawberry_response_cache.core._fork import renewed_in_child
 from strawberry_response_cache.core._keys import digest
 from strawberry_response_cache.graphql.keys.object_identity import ParentIdentity, parent_identity
 from strawberry_response_cache.graphql.keys.operation_key import (
@@ -321,7 +322,7 @@ class Plans:
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
-        self._lock = threading.Lock()
+        self._lock = renewed_in_child(self, "_lock", threading.Lock)
         self._plans: OrderedDict[int, _Planned] = OrderedDict()
 
     def __len__(self) -> int:

@@ -1,0 +1,55 @@
+"""What a forked child begins with anew: locks that other threads of its parent held at that moment.
+
+Those threads do not exist in the child, so nobody there would release the locks.
+"""
+
+import os
+import weakref
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, TypeVar
+
+L = TypeVar("L")
+
+_renewed: Final[dict[tuple[int, str], tuple[weakref.ref[Any], Callable[[], object]]]] = {}
+"""The owner of each lock and what makes the lock, by the owner's identity and the attribute's name."""
+
+
+def renewed_in_child(owner: object, name: str, make: Callable[[], L]) -> L:
+    """Return a new lock for an attribute; a forked child begins with another new one.
+
+    Args:
+        owner: The object, or module, that has the attribute.
+        name: The attribute's.
+        make: Makes the lock, such as `threading.Lock`.
+
+    Example:
+        >>> import threading
+        >>> class Counter:
+        ...     def __init__(self) -> None:
+        ...         self.lock = renewed_in_child(self, "lock", threading.Lock)
+        >>> Counter().lock.locked()
+        False
+    """
+    key = (id(owner), name)
+    _renewed[key] = weakref.ref(owner, partial(_forget, key)), make
+    return make()
+
+
+def _forget(key: tuple[int, str], _: object) -> None:
+    _renewed.pop(key, None)
+
+
+def renewed() -> list[tuple[object, str]]:
+    """Return the owner and the attribute of each such lock."""
+    found = [(known(), name) for (_, name), (known, _) in list(_renewed.items())]
+    return [(owner, name) for owner, name in found if owner is not None]
+
+
+def _renew() -> None:
+    for (_, name), (known, make) in list(_renewed.items()):
+        if (owner := known()) is not None:
+            setattr(owner, name, make())
+
+
+os.register_at_fork(after_in_child=_renew)
