@@ -11,6 +11,7 @@ from typing import Any, Final, TypeGuard, cast
 from uuid import UUID
 
 from strawberry_response_cache.core._errors import CacheConfigurationError
+from strawberry_response_cache.core._user_code import ERRORS, ends_the_caller
 
 FORMAT_VERSION = 1
 """Part of every key: releases whose entries differ in format stand side by side, unseen by each other."""
@@ -312,7 +313,9 @@ def unwrapped(value: object) -> object:
         return int.__index__(cast("int", value))
     try:
         return _behind(value)
-    except Exception as error:  # noqa: BLE001 - a lazy object runs its owner's code
+    except ERRORS as error:  # a lazy object runs its owner's code
+        if ends_the_caller(error):
+            raise
         msg = (
             f"A value is a {kind.__name__} that raised {type(error).__qualname__} when the cache "
             "read it; pass the value itself, or a lazy object that can be read there."

@@ -1,10 +1,11 @@
 """The log of this package: what handlers and filters of it raise does not reach whoever is served."""
 
-import asyncio
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
+
+from strawberry_response_cache.core._user_code import ERRORS
 
 
 class Log:
@@ -46,7 +47,7 @@ class Log:
         values: tuple[object, ...],
         extra: Mapping[str, object] | None,
     ) -> None:
-        with suppress(Exception, asyncio.CancelledError):
+        with suppress(*ERRORS):
             # The line is its caller's: not this method's, nor that of the three above.
             self._logger.log(level, text, *values, extra=extra, stacklevel=3)
 

@@ -10,6 +10,7 @@ from typing import Literal, Protocol, TypeVar
 
 from strawberry_response_cache.core._interval import Interval
 from strawberry_response_cache.core._log import logger
+from strawberry_response_cache.core._user_code import ERRORS, Raised, called, ends_the_caller
 
 E = TypeVar("E")
 
@@ -132,7 +133,9 @@ class Guarded:
         """Whether anyone wants events now."""
         try:
             return self._observer.listening()
-        except Exception:  # noqa: BLE001 - as below
+        except ERRORS as error:  # as below
+            if ends_the_caller(error):
+                raise
             return False
 
     def looked_up(self, event: LookedUp) -> None:
@@ -152,10 +155,9 @@ class Guarded:
         self._tell(self._observer.concluded, event)
 
     def _tell(self, tell: Callable[[E], None], event: E) -> None:
-        try:
-            tell(event)
-        except Exception as error:  # noqa: BLE001 - it never becomes the request's fault
-            self._log(type(error).__qualname__, getattr(event, "subject", None))
+        told = called(tell, event)
+        if type(told) is Raised:  # it never becomes the request's fault
+            self._log(told.kind, getattr(event, "subject", None))
 
     def _log(self, error: str, subject: Subject | None) -> None:
         count = self._interval.counted()

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from strawberry_response_cache.core._interval import Interval
 from strawberry_response_cache.core._log import logger
+from strawberry_response_cache.core._user_code import ERRORS, ends_the_caller
 
 R = TypeVar("R")
 
@@ -35,7 +36,7 @@ class Faults:
         self.elsewhere = 0
         self._log = Interval()
 
-    def note(self, error: Exception) -> None:
+    def note(self, error: BaseException) -> None:
         """Count a fault, and log its type and place; its text can hold what the request brought."""
         self.count += 1
         if (count := self._log.counted()) is None:
@@ -50,7 +51,7 @@ class Faults:
             extra={"error.type": kind, "response_cache.faults": count.number},
         )
 
-    def note_elsewhere(self, error: Exception) -> None:
+    def note_elsewhere(self, error: BaseException) -> None:
         """Note a fault in a call from a resolver."""
         self.elsewhere += 1
         self.note(error)
@@ -81,7 +82,9 @@ def beside_a_resolver(*, raises: tuple[type[Exception], ...] = ()) -> Iterator[N
         yield
     except raises:
         raise
-    except Exception as error:  # noqa: BLE001 - what the resolver said is lost, and the request goes on
+    except ERRORS as error:  # what the resolver said is lost, and the request goes on
+        if ends_the_caller(error):
+            raise
         faults.note_elsewhere(error)
 
 
@@ -106,7 +109,7 @@ class Execution:
         self._original = original
         self._has_begun = False
         self._is_done = False
-        self._raised: Exception | None = None
+        self._raised: BaseException | None = None
         self.value: Any = None
 
     def start(self, another: Callable[[], Any] | None = None) -> Any:  # noqa: ANN401 - whatever an executor returns
@@ -126,6 +129,9 @@ class Execution:
         except Exception as error:
             self._raised = error
             raise ExecutionRaisedError(error) from error
+        except BaseException as error:  # as it is: it may be the end of whoever executes
+            self._raised = error
+            raise
         return self.value
 
     async def run(self, another: Callable[[], Any] | None = None) -> Any:  # noqa: ANN401 - whatever an executor returns
@@ -142,8 +148,15 @@ class Execution:
             except Exception as error:
                 self._raised = error
                 raise ExecutionRaisedError(error) from error
+            except BaseException as error:  # as above
+                self._raised = error
+                raise
             self._is_done = True
         return self.value
+
+    def has_raised(self, error: BaseException) -> bool:
+        """Whether it raised this very error."""
+        return self._raised is error
 
     def rest(self) -> Any:  # noqa: ANN401 - whatever an executor returns
         """Return what it came to, and execute it only if that has not begun; or raise what it raised."""
@@ -185,7 +198,7 @@ class Guard:
     def __init__(self) -> None:
         self.is_faulted = False
 
-    def note(self, error: Exception) -> None:
+    def note(self, error: BaseException) -> None:
         """Note a fault that was caught."""
         self.is_faulted = True
         faults.note(error)
@@ -194,7 +207,9 @@ class Guard:
         """Do something that the request does not depend on; None if it fails."""
         try:
             return step(*arguments)
-        except Exception as error:  # noqa: BLE001 - this is the guard
+        except ERRORS as error:  # this is the guard
+            if ends_the_caller(error):
+                raise
             self.note(error)
             return None
 
@@ -204,7 +219,9 @@ class Guard:
         """Do something that the request does not depend on; the twin of `step`."""
         try:
             return await step(*arguments, **named)
-        except Exception as error:  # noqa: BLE001 - this is the guard
+        except ERRORS as error:  # this is the guard
+            if ends_the_caller(error):
+                raise
             self.note(error)
             return None
 
@@ -216,7 +233,9 @@ class Guard:
         """Do something that nobody waits for; if it fails, do something else."""
         try:
             await step()
-        except Exception as error:  # noqa: BLE001 - this is the guard
+        except ERRORS as error:  # this is the guard
+            if ends_the_caller(error):
+                raise
             self.note(error)
             await self.step_async(otherwise)
 
@@ -237,25 +256,29 @@ class Guard:
         execution = Execution(original)
         try:
             answered = answer(execution)
-        except Exception as error:  # noqa: BLE001 - this is the guard
+        except ERRORS as error:  # this is the guard
+            if ends_the_caller(error):
+                raise
             caught = error
         else:
             if not isinstance(answered, Later):
                 return answered
             finished = self._finished(answered, execution)
             return asyncio.ensure_future(finished) if at_once else finished
-        self._note_unless_raised(caught)
+        self._note_unless_raised(caught, execution)
         return execution.rest()
 
     async def _finished(self, answer: Later, execution: Execution) -> Any:  # noqa: ANN401 - what the execution returns
         try:
             return await answer.begin()
-        except Exception as error:  # noqa: BLE001 - this is the guard
+        except ERRORS as error:  # this is the guard
+            if ends_the_caller(error):
+                raise
             caught = error
-        self._note_unless_raised(caught)
+        self._note_unless_raised(caught, execution)
         return await execution.rest_async()
 
-    def _note_unless_raised(self, error: Exception) -> None:
+    def _note_unless_raised(self, error: BaseException, execution: Execution) -> None:
         # What an execution raised, this one or the one that it was to share, is nobody's fault here.
-        if not isinstance(error, ExecutionRaisedError):
+        if not (isinstance(error, ExecutionRaisedError) or execution.has_raised(error)):
             self.note(error)

@@ -4,7 +4,6 @@ Each function of the extension is called once per operation, before its first re
 where the operation is.
 """
 
-import asyncio
 import inspect
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from strawberry_response_cache.core import CacheConfigurationError, ResponseCach
 from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._keys import checked_tenant, plain_identity, unwrapped
 from strawberry_response_cache.core._observer import Subject
+from strawberry_response_cache.core._user_code import Raised, awaited, called
 from strawberry_response_cache.graphql._guard import Guard
 from strawberry_response_cache.graphql._options import Options, Switch
 from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError, canonical
@@ -128,29 +128,16 @@ class RequestContext:
     ) -> None:
         if name in self._answers:
             return
-        try:
-            value = function(self._context)
-            # A lazy object names another class as its own, and may have any method, `__await__` too.
-            is_lazy = value.__class__ is not type(value)
-            if is_async := not is_lazy and inspect.isawaitable(value):
-                value = await value if not self._synchronous else _refuse_to_wait(value)
-        except asyncio.CancelledError as error:
-            if (task := asyncio.current_task()) is None or task.cancelling():
-                raise
-            kind = type(error).__qualname__  # of something that the function waited for
-        except Exception as error:  # noqa: BLE001 - the user's own function, which may raise anything
-            kind = error.kind if isinstance(error, _UnclearError) else type(error).__qualname__
-        else:
-            if is_async:
-                self._was_async.add(name)
-            try:
-                self._answers[name] = printed(value)
-            except (CacheConfigurationError, UnkeyableError, _UnclearError):
-                kind = "empty str" if type(value) is str and not value else type(value).__qualname__
-            else:
-                return
+        value: Any = called(function, self._context)
+        if called(_is_awaitable, value) is True:
+            self._was_async.add(name)
+            value = called(_refuse_to_wait, value) if self._synchronous else await awaited(value)
+        answer = value if type(value) is Raised else called(printed, value)
+        if type(answer) is not Raised:
+            self._answers[name] = answer
+            return
         # What it would have answered decides who sees what.
-        self.options.warnings.unusable(name, function, kind)
+        self.options.warnings.unusable(name, function, _kind_of_refused(value, answer))
         self._answers[name] = _unusable(name)
 
     # -- What was answered ---------------------------------------------------------------------------
@@ -234,10 +221,8 @@ class RequestContext:
     def _answers_again(
         self, name: str, function: Callable[[Any], Any], printed: Callable[[Any], str | None]
     ) -> bool:
-        try:
-            return printed(function(self._context)) == self._answers[name]
-        except Exception:  # noqa: BLE001 - the user's own function and value, which may do anything
-            return False
+        value = called(function, self._context)
+        return type(value) is not Raised and called(printed, value) == self._answers[name]
 
     # -- Switches ------------------------------------------------------------------------------------
 
@@ -256,16 +241,12 @@ class RequestContext:
         """Return whether something is on; None if its function gave no bool."""
         if isinstance(switch, bool):
             return switch
-        try:
-            answer = switch(self._context)
-        except Exception as error:  # noqa: BLE001 - the user's own function, which may raise anything
-            kind = type(error).__qualname__
-        else:
-            if isinstance(answer, bool):
-                return answer
-            if inspect.iscoroutine(answer):
-                answer.close()
-            kind = type(answer).__qualname__
+        answer = called(switch, self._context)
+        if isinstance(answer, bool):
+            return answer
+        if inspect.iscoroutine(answer):
+            answer.close()
+        kind = answer.kind if type(answer) is Raised else type(answer).__qualname__
         self.options.warnings.unusable(name, switch, kind)
         return None
 
@@ -280,6 +261,20 @@ def at_once(function: Callable[..., Coroutine[Any, Any, R]], *arguments: Any, **
     coroutine.close()
     msg = "A coroutine was suspended where nothing can be awaited."
     raise RuntimeError(msg)
+
+
+def _is_awaitable(value: object) -> bool:
+    # A lazy object names another class as its own, and may have any method, `__await__` too.
+    return value.__class__ is type(value) and inspect.isawaitable(value)
+
+
+def _kind_of_refused(value: object, answer: Raised) -> str:
+    """Name what was not usable: the type of an error, or of a value."""
+    if isinstance(answer.error, _UnclearError):
+        return answer.error.kind
+    if answer is value or not isinstance(answer.error, CacheConfigurationError | UnkeyableError):
+        return answer.kind
+    return "empty str" if type(value) is str and not value else type(value).__qualname__
 
 
 def _refuse_to_wait(value: object) -> NoReturn:

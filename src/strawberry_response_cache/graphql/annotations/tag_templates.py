@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from strawberry_response_cache.core import CacheConfigurationError
 from strawberry_response_cache.core._keys import checked_strings, plain_identity, unwrapped
+from strawberry_response_cache.core._user_code import Raised, called
 
 TAGS_EXAMPLE: Final = 'tags=["ledger"]'
 _LONGEST: Final = 1_000
@@ -128,16 +129,13 @@ class Template:
             yield "".join(pieces)
 
     def _choices(self, hole: tuple[str, ...], values: Mapping[str, Any]) -> list[str]:
-        try:
-            found: list[Any] = [values[hole[0]]]
-            for name in hole[1:]:
-                found = [_step(each, name) for each in _flat(found)]
-            found = [*_flat(found)]
-        except Exception as error:  # noqa: BLE001 - attributes, lists and lazy objects are the user's own code
+        found = called(_found, hole, values)
+        if type(found) is Raised:
             # A lazy object's own error is behind the one that tells of it.
+            error = found.error
             told = isinstance(error, CacheConfigurationError) and error.__context__
             raised = type(told or error).__qualname__
-            raise UnfilledError(hole, f"raised {raised}", raised) from None
+            raise UnfilledError(hole, f"raised {raised}", raised)
         named = []
         for each in found:
             text = plain_identity(each)
@@ -157,6 +155,14 @@ def unknown_arguments(templates: Iterable[Template], known: AbstractSet[str]) ->
                     f"{template.place} names the argument {name!r}, which there is not "
                     f"(there are: {listed})."
                 )
+
+
+def _found(hole: tuple[str, ...], values: Mapping[str, Any]) -> list[Any]:
+    """Return what a hole names; attributes, lists and lazy objects are the user's own code."""
+    found: list[Any] = [values[hole[0]]]
+    for name in hole[1:]:
+        found = [_step(each, name) for each in _flat(found)]
+    return [*_flat(found)]
 
 
 def _flat(values: Iterable[Any]) -> Iterator[Any]:

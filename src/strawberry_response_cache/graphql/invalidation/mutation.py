@@ -10,6 +10,7 @@ from graphql.execution import Executor
 
 from strawberry_response_cache.core import CacheError, ResponseCache
 from strawberry_response_cache.core._log import logger
+from strawberry_response_cache.core._user_code import Raised, called
 from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.graphql._guard import Guard, faults
 from strawberry_response_cache.graphql._options import Options, Reach
@@ -132,13 +133,12 @@ class Mutation:
         """Hand the invalidation to the user's transaction hook, if there is one that takes it."""
         if self._options.on_commit is None:
             return False
-        try:
-            self._options.on_commit(invalidate)
-        except Exception as error:  # noqa: BLE001 - the user's own function; the mutation took place
+        answer = called(self._options.on_commit, invalidate)
+        if type(answer) is Raised:
             logger.error(
                 "The extension's on_commit failed (%s); the invalidation is not deferred.",
-                type(error).__qualname__,
-                extra={"error.type": type(error).__qualname__},
+                answer.kind,
+                extra={"error.type": answer.kind},
             )
             return False
         return True
