@@ -45,7 +45,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def adopted(ledger: Ledger) -> Any:
-    return vars(ledger.schema)["_response_cache"]
+    return vars(ledger.schema)["_response_cache"].adopted
 
 
 async def test_a_known_text_costs_no_parse_and_no_validation(

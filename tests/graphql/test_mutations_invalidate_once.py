@@ -1,13 +1,16 @@
 """A mutation invalidates once, after what other extensions commit, and before its answer is sent."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 import strawberry
-from strawberry.extensions import SchemaExtension
+from graphql import GraphQLError
+from strawberry.extensions import MaskErrors, SchemaExtension
 from strawberry.schema.config import StrawberryConfig
+from strawberry.types import ExecutionResult
 
 from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
 from tests.graphql.ledger import status
@@ -349,3 +352,107 @@ async def test_only_the_last_frame_of_a_deferred_mutation_waits(
             assert initial.has_next
             go.set()
             assert not [frame async for frame in source][-1].has_next
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("before", [True, False])
+async def test_the_first_request_of_a_schema_is_settled_at_its_end(
+    cache: ResponseCache, way: str, before: bool
+) -> None:
+    """Nothing of the schema is known to this process then, not even by `check()`."""
+    reader = shop(cache, before=before)
+    context: dict[str, Any] = {"committed": {"stock": 9}}
+    await reader.execute("{ item { stock } }", context_value=context)
+    ours = ResponseCacheExtension(cache, tenant=None, debug=True)
+    extensions: list[Any] = [UnitOfWork, ours] if before else [ours, UnitOfWork]
+    schema = strawberry.Schema(Query, Mutation, Subscription, extensions=extensions)
+    await sell(schema, way, context)
+    if way == "stream":
+        assert context["read"].data == {"item": {"stock": 8}}
+    result = await reader.execute("{ item { stock } }", context_value=context)
+    assert result.data == {"item": {"stock": 8}}
+
+
+class Editing(SchemaExtension):
+    """Takes the result apart when the operation is over."""
+
+    def on_operation(self) -> Iterator[None]:
+        yield
+        result: Any = self.execution_context.result
+        for error in result.errors or ():
+            error.message = "edited"
+            error.extensions["edited"] = True
+        if result.data:
+            for each in result.data.values():
+                if isinstance(each, dict):
+                    each.clear()
+            result.data["edited"] = True
+        if result.extensions is not None:
+            result.extensions.clear()
+        result.data = None
+        result.errors = None
+
+
+class Labels(SchemaExtension):
+    """Adds something to `extensions`."""
+
+    def get_results(self) -> dict[str, Any]:
+        return {"label": {"of": "this"}}
+
+
+@strawberry.type
+class Parted:
+    @strawberry.mutation
+    def sell(self) -> Item:
+        return Item(id=strawberry.ID("1"), stock=1)
+
+    @strawberry.mutation
+    def refused(self) -> int | None:
+        msg = "no"
+        raise GraphQLError(msg, extensions={"code": 1})
+
+    @strawberry.mutation
+    def failed(self) -> int | None:
+        msg = "secret"
+        raise ValueError(msg)
+
+
+@pytest.mark.parametrize("masked", [True, False])
+@pytest.mark.parametrize("before", [True, False])
+async def test_the_last_frame_of_a_stream_is_as_it_was_when_it_came(
+    cache: ResponseCache, before: bool, masked: bool
+) -> None:
+    """What a teardown changes of the result does not reach a client without the cache either."""
+    others: list[Any] = [Editing, Labels, *([MaskErrors] if masked else [])]
+    ours = ResponseCacheExtension(cache, tenant=None)
+    query = "mutation { sell { id stock } refused failed }"
+
+    async def frames(*extensions: Any) -> list[Any]:
+        schema = strawberry.Schema(Query, mutation=Parted, extensions=list(extensions))
+        told = []
+        for _ in range(2):
+            stream: Any = await schema.stream(query)
+            told += [
+                # As a transport sends it, at once.
+                json.dumps([f.data, [each.formatted for each in f.errors], f.extensions])
+                async for f in stream
+            ]
+        return told
+
+    assert await frames(*([*others, ours] if before else [ours, *others])) == await frames(*others)
+
+
+async def test_a_frame_that_cannot_be_copied_is_handed_on(memory_cache: ResponseCache) -> None:
+    class Uncopied(ExecutionResult):
+        def __copy__(self) -> Any:
+            raise asyncio.CancelledError
+
+    class Own(strawberry.Schema):
+        async def _handle_execution_result(self, *arguments: Any, **named: Any) -> Any:
+            result = await super()._handle_execution_result(*arguments, **named)
+            return Uncopied(result.data, result.errors, result.extensions)
+
+    ours = ResponseCacheExtension(memory_cache, tenant=None)
+    schema = Own(Query, mutation=Parted, extensions=[ours])
+    stream: Any = await schema.stream("mutation { sell { stock } }")
+    assert [frame.data async for frame in stream] == [{"sell": {"stock": 1}}]

@@ -47,6 +47,7 @@ def adopt(schema: BaseSchema, options: Options, *, registered: int) -> Adopted:
         options: The extension's configuration.
         registered: How many of these the schema has.
     """
+    watch_ends(schema)  # first: a mutation invalidates whatever comes of the rest
     setting = setting_of(schema, options)
     if registered > 1:
         two = "A schema takes one ResponseCacheExtension, and this one has two; keep one."
@@ -58,7 +59,6 @@ def adopt(schema: BaseSchema, options: Options, *, registered: int) -> Adopted:
         )
     watch_guarded_resolvers(setting.schema, entered=note_guarded, let_through=note_let_through)
     install(schema)
-    watch_ends(schema)
     watch_extensions(schema)
     return Adopted(plans=Plans(setting), documents=Documents(setting.schema))
 

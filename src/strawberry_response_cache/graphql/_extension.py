@@ -2,8 +2,9 @@
 
 import inspect
 import threading
+import weakref
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, Literal, NoReturn, Self
+from typing import Any, Final, Literal, NamedTuple, NoReturn, Self
 
 from strawberry.extensions import SchemaExtension
 from strawberry.schema import BaseSchema
@@ -237,7 +238,7 @@ class ResponseCacheExtension:
 
     def _adopt(self, schema: BaseSchema) -> Adopted | None:
         """Return what is known of a schema; None if it could not be worked out several times."""
-        adopted: Adopted | None = vars(schema).get(_ADOPTED)
+        adopted = _known(schema)
         if adopted is not None or self._tries >= _MOST_TRIES:
             return adopted
         self._tries += 1
@@ -247,7 +248,7 @@ class ResponseCacheExtension:
 
     def _adopted(self, schema: BaseSchema) -> Adopted:
         with self._lock:
-            adopted: Adopted | None = vars(schema).get(_ADOPTED)
+            adopted = _known(schema)
             if adopted is None:
                 registered = [
                     each
@@ -256,8 +257,20 @@ class ResponseCacheExtension:
                 ]
                 adopted = adopt(schema, self._options, registered=len(registered))
                 # On the schema, whose types they hold: they go when it goes.
-                vars(schema)[_ADOPTED] = adopted
+                vars(schema)[_ADOPTED] = _Known(weakref.ref(schema), adopted)
         return adopted
+
+
+class _Known(NamedTuple):
+    """What is known of a schema; a copy of the schema takes it along, and is another schema."""
+
+    schema: weakref.ref[BaseSchema]
+    adopted: Adopted
+
+
+def _known(schema: BaseSchema) -> Adopted | None:
+    known: _Known | None = vars(schema).get(_ADOPTED)
+    return known.adopted if known is not None and known.schema() is schema else None
 
 
 def _require(condition: bool, name: str, value: object, wanted: str) -> None:  # noqa: FBT001 - reads as a sentence

@@ -41,7 +41,7 @@ class RequestHooks(Settling, Beside, SchemaExtension):
         self._run: Run | None = None
         self._is_settled = False
         self._task: asyncio.Task[Any] | None = None
-        self.is_streamed = False
+        self.is_watched = False
 
     @property
     def execution_context(self) -> ExecutionContext:
@@ -161,7 +161,7 @@ class RequestHooks(Settling, Beside, SchemaExtension):
 
     def get_results(self) -> AwaitableOrValue[dict[str, Any]]:
         """Say what the cache did, if the extension is debugged."""
-        if self._is_settled or self.is_streamed:
+        if self._is_settled or self.is_watched:
             return self._guard.step(self._said) or {}
         # The ends of this schema could not be watched.
         if self._run is not None and self._run.is_async:

@@ -1,14 +1,17 @@
 """When a mutation is over: after the teardown of every extension, and before its answer is sent.
 
-Strawberry asks for the results of extensions when every `on_operation` hook has ended, whatever was raised;
-only a stream yields its results inside of that. So what is to be done at the end is done just before
-the results are asked for, and of a stream the last frame of a mutation is held back until then.
+Strawberry enters and leaves all `on_operation` hooks through one context manager of its runner. What is to
+be done at the end is done when that is left, whatever was raised. Only a stream yields its results
+inside of it, so the last frame of a mutation is held back until the stream is exhausted.
+
+What is exchanged hangs on the schema, and a copy of the schema takes it along. So each exchanged method
+finds the schema that it was called on through the execution context, and acts for that one.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
-from contextvars import ContextVar
+from types import TracebackType
 from typing import Any, Final
 
 from strawberry.extensions.runner import SchemaExtensionsRunner
@@ -16,7 +19,9 @@ from strawberry.schema import BaseSchema, Schema
 from strawberry.types import ExecutionContext
 from strawberry.types.graphql import OperationType
 
-_WATCHED: Final = "_response_cache_ends"
+from strawberry_response_cache.core._user_code import Raised, called
+from strawberry_response_cache.graphql._compat.frames import as_it_is_now
+
 _NOTHING: Final = object()
 
 
@@ -24,10 +29,10 @@ class Settling(ABC):
     """The part of a request that has something to do at its end; each of its methods may be called again.
 
     Attributes:
-        is_streamed: Whether results are asked for before the end.
+        is_watched: Whether it is known that `settle` or `settle_sync` is called at the end.
     """
 
-    is_streamed: bool
+    is_watched: bool
 
     @abstractmethod
     async def settle(self) -> None:
@@ -42,88 +47,114 @@ class Settling(ABC):
         """Note that one of the others raised."""
 
 
-class _Request:
-    """A request whose runner is being made.
-
-    Attributes:
-        context: Strawberry's execution context; None before that is made.
-        settling: What settles at its end.
-    """
-
-    def __init__(self) -> None:
-        self.context: ExecutionContext | None = None
-        self.settling: list[Settling] = []
-
-    def runs_mutation(self) -> bool:
-        return self.context is not None and runs_mutation(self.context)
-
-
-_requested: ContextVar[_Request | None] = ContextVar("request_that_is_being_made", default=None)
-"""Where a runner is noted that is made in this task or thread."""
-
-
 def watch_ends(schema: BaseSchema) -> None:
     """Settle each request of a schema at its end."""
-    if not isinstance(schema, Schema) or _WATCHED in vars(schema):
+    if not isinstance(schema, Schema):
         return
-    create, stream, execute = (
-        schema.create_extensions_runner,
-        schema.stream,
-        schema.execute_sync,
-    )
+    # `stream` looks for `_stream` after the extensions were made: a first request is in time.
+    for name, made in (("create_extensions_runner", _CreateRunner), ("_stream", _Stream)):
+        replaced = vars(schema).get(name)
+        if hasattr(schema, name) and not isinstance(replaced, _Exchanged):
+            vars(schema)[name] = made(name, replaced)
 
-    def create_runner(
-        execution_context: ExecutionContext, extensions: list[Any]
+
+class _Exchanged:
+    """Stands for a method of a schema, and of its copies.
+
+    Args:
+        name: The method's.
+        replaced: What stood in its place on the schema itself; None for the method of its class.
+    """
+
+    def __init__(self, name: str, replaced: Callable[..., Any] | None) -> None:
+        self._name = name
+        self._replaced = replaced
+
+    def original(self, context: ExecutionContext) -> Callable[..., Any]:
+        """Return the method of the schema that it was called on."""
+        if self._replaced is not None:
+            return self._replaced
+        schema = context.schema
+        found = next(vars(c)[self._name] for c in type(schema).__mro__ if self._name in vars(c))
+        bind = getattr(found, "__get__", None)
+        return found if bind is None else bind(schema, type(schema))  # type: ignore[no-any-return]
+
+
+class _CreateRunner(_Exchanged):
+    def __call__(
+        self, execution_context: ExecutionContext, extensions: list[Any]
     ) -> SchemaExtensionsRunner:
-        runner = create(execution_context, extensions)
+        create = self.original(execution_context)
+        runner: SchemaExtensionsRunner = create(execution_context, extensions)
         settling = [each for each in extensions if isinstance(each, Settling)]
-        if (requested := _requested.get()) is not None:
-            requested.context = execution_context
-            requested.settling.extend(settling)
-            _requested.set(None)  # what is nested in it has ends of its own
-        if isinstance(
-            runner, SchemaExtensionsRunner
-        ):  # else each settles when its own results are asked for
-            _settle_first(runner, settling)
+        # Else each settles when its own results are asked for.
+        if settling and isinstance(runner, SchemaExtensionsRunner):
+            operation: Callable[[], Any] = runner.operation
+            vars(runner)["operation"] = lambda: _Operation(operation(), settling)
         return runner
 
-    async def stream_settled(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - Strawberry's
-        made = _Request()
-        _requested.set(made)
-        source: Any = await stream(*arguments, **named)
-        for each in made.settling:
-            each.is_streamed = True
-        return _held_back(source, made) if made.settling else source
 
-    def execute_settled(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - Strawberry's
-        made = _Request()
-        _requested.set(made)
-        try:
-            return execute(*arguments, **named)
-        except BaseException:  # results are not asked for then
-            _settle_sync(made.settling)
-            raise
-
-    vars(schema)["create_extensions_runner"] = create_runner
-    vars(schema)["execute_sync"] = execute_settled
-    vars(schema)["stream"] = stream_settled
-    vars(schema)[_WATCHED] = True
-
-
-def _settle_first(runner: SchemaExtensionsRunner, settling: Iterable[Settling]) -> None:
-    results, results_sync = runner.get_extensions_results, runner.get_extensions_results_sync
-
-    async def settled(ctx: ExecutionContext) -> dict[str, Any]:
+class _Stream(_Exchanged):
+    def __call__(self, execution_context: ExecutionContext, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - Strawberry's
+        source = self.original(execution_context)(execution_context, *arguments, **named)
+        runner = named.get("extensions_runner", arguments[0] if arguments else None)
+        extensions = getattr(runner, "extensions", ())
+        settling = [each for each in extensions if isinstance(each, Settling)]
         for each in settling:
-            if not each.is_streamed:
-                await _settle(each)
-        return await results(ctx)
+            each.is_watched = True
+        return _held_back(source, execution_context, settling) if settling else source
 
-    def settled_sync() -> dict[str, Any]:
-        _settle_sync(settling)
-        return results_sync()
 
-    vars(runner).update(get_extensions_results=settled, get_extensions_results_sync=settled_sync)
+class _Operation:
+    """Strawberry's context manager of all `on_operation` hooks; what settles does so behind it.
+
+    Args:
+        hooks: Strawberry's.
+        settling: What settles.
+    """
+
+    def __init__(self, hooks: Any, settling: Iterable[Settling]) -> None:  # noqa: ANN401 - for either way
+        self._hooks = hooks
+        self._settling = settling
+        for each in settling:
+            each.is_watched = True
+
+    def __enter__(self) -> Any:  # noqa: ANN401 - Strawberry's
+        return self._hooks.__enter__()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> Any:  # noqa: ANN401 - as above
+        try:
+            return self._hooks.__exit__(kind, error, trace)
+        finally:
+            _settle_sync(self._settling)
+
+    async def __aenter__(self) -> Any:  # noqa: ANN401 - Strawberry's
+        return await self._hooks.__aenter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> Any:  # noqa: ANN401 - as above
+        # Nobody is left to wait where the request was cancelled, or its stream was closed.
+        is_awaited = error is None or isinstance(error, Exception)
+        try:
+            return await self._hooks.__aexit__(kind, error, trace)
+        except Exception:
+            raise
+        except BaseException:
+            is_awaited = False
+            raise
+        finally:
+            if is_awaited:
+                for each in self._settling:
+                    await _settle(each)
 
 
 async def _settle(each: Settling) -> None:
@@ -150,23 +181,30 @@ def runs_mutation(context: ExecutionContext) -> bool:
 
 
 async def _held_back(
-    source: AsyncGenerator[Any, None], made: _Request
+    source: AsyncGenerator[Any, None], context: ExecutionContext, settling: Iterable[Settling]
 ) -> AsyncGenerator[Any, None]:
-    """Hand on the frames of a stream; the last one of a mutation waits for its end."""
+    """Hand on the frames of a stream; the last one of a mutation waits for the end of the operation.
+
+    It is handed on as it was when it came: a client without the cache is sent it then, and what a
+    teardown changes of the result does not reach that client.
+    """
     held: object = _NOTHING
     raised: Exception | None = None
     try:
         async with aclosing(source):
             async for frame in source:
-                if not made.runs_mutation() or getattr(frame, "has_next", False):
+                if not runs_mutation(context) or getattr(frame, "has_next", False):
                     yield frame
                     continue
                 if held is not _NOTHING:
                     yield held
-                held = frame
+                copied = called(as_it_is_now, frame)
+                held = frame if type(copied) is Raised else copied
     except Exception as error:  # noqa: BLE001 - raised again when the last frame was handed on
         raised = error
-    for each in made.settling:
+    for (
+        each
+    ) in settling:  # a runner of the user's own may have another way to the end of an operation
         await _settle(each)
     if held is not _NOTHING:
         yield held

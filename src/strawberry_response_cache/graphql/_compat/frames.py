@@ -1,0 +1,50 @@
+"""A frame of a stream as it is at one moment, whatever becomes of the result afterwards."""
+
+import copy
+from typing import Any, Final
+
+from graphql import GraphQLError
+
+_PARTS: Final = ("data", "errors", "extensions", "items", "incremental", "completed")
+"""What transports send of a frame."""
+
+
+def as_it_is_now(frame: object) -> object:
+    """Return a copy of a frame, or of a part of one, that does not change with it.
+
+    Raises:
+        Exception: If it cannot be copied: it may be of the user's own class.
+    """
+    made: Any = copy.copy(frame)
+    for name in _PARTS:
+        if hasattr(made, name):
+            setattr(made, name, _value(getattr(made, name)))
+    return made
+
+
+def _value(value: Any) -> Any:  # noqa: ANN401 - whatever a result holds
+    kind = type(value)
+    if kind is dict:
+        return {name: _value(each) for name, each in value.items()}
+    if kind is list:
+        return [_value(each) for each in value]
+    if kind is tuple:
+        return tuple(map(_value, value))
+    if kind is GraphQLError:
+        return _error(value)
+    # A part of incremental delivery.
+    return as_it_is_now(value) if kind.__module__ == "graphql.execution.types" else value
+
+
+def _error(error: GraphQLError) -> GraphQLError:
+    made = GraphQLError(
+        error.message,
+        error.nodes,
+        error.source,
+        error.positions,
+        error.path,
+        error.original_error,
+        _value(error.extensions),
+    )
+    made.locations = error.locations
+    return made.with_traceback(error.__traceback__)
