@@ -36,10 +36,10 @@ _PACKAGE: Final = str(Path(strawberry_response_cache.__file__).parent)
 _GRAPHQL: Final = str(Path(_PACKAGE, "graphql")) + os.sep
 _TRUSTED: Final = frozenset(
     {
+        "core/_user_code.py",
         "graphql/_guard.py",
         "graphql/_compat/executor.py",
         "graphql/_compat/endings.py",
-        "graphql/_compat/extensions_beside.py",
     }
 )
 """What catches the faults, and what stands in the place of Strawberry's own and hands itself to it."""

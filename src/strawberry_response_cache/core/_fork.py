@@ -32,12 +32,9 @@ def renewed_in_child(owner: object, name: str, make: Callable[[], L]) -> L:
         False
     """
     key = (id(owner), name)
-    _renewed[key] = weakref.ref(owner, partial(_forget, key)), make
+    # When the owner goes, `pop` is called with the reference as what it returns where there is no such key.
+    _renewed[key] = weakref.ref(owner, partial(_renewed.pop, key)), make
     return make()
-
-
-def _forget(key: tuple[int, str], _: object) -> None:
-    _renewed.pop(key, None)
 
 
 def renewed() -> list[tuple[object, str]]:
