@@ -10,7 +10,6 @@ from strawberry_response_cache.core._duration import seconds
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.graphql._compat.endings import watch_ends
 from strawberry_response_cache.graphql._compat.executor import install
-from strawberry_response_cache.graphql._compat.extensions_beside import watch_extensions
 from strawberry_response_cache.graphql._compat.resolving import watch_guarded_resolvers
 from strawberry_response_cache.graphql._options import Options
 from strawberry_response_cache.graphql.annotations.run_notes import note_guarded, note_let_through
@@ -59,7 +58,6 @@ def adopt(schema: BaseSchema, options: Options, *, registered: int) -> Adopted:
         )
     watch_guarded_resolvers(setting.schema, entered=note_guarded, let_through=note_let_through)
     install(schema)
-    watch_extensions(schema)
     return Adopted(plans=Plans(setting), documents=Documents(setting.schema))
 
 

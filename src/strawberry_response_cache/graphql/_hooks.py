@@ -12,7 +12,6 @@ from strawberry.utils.await_maybe import AwaitableOrValue
 from strawberry_response_cache.graphql._adoption import Adopted
 from strawberry_response_cache.graphql._compat.endings import Settling, runs_mutation
 from strawberry_response_cache.graphql._compat.executor import announced_run
-from strawberry_response_cache.graphql._compat.extensions_beside import Beside
 from strawberry_response_cache.graphql._guard import Guard
 from strawberry_response_cache.graphql._options import Options
 from strawberry_response_cache.graphql.execution.documents import Preparation
@@ -24,7 +23,7 @@ from strawberry_response_cache.graphql.invalidation.mutation import (
 from strawberry_response_cache.graphql.policy.custom_code import has_later
 
 
-class RequestHooks(Settling, Beside, SchemaExtension):
+class RequestHooks(Settling, SchemaExtension):
     """The extension as it lives for one request.
 
     Args:

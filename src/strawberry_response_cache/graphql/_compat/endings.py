@@ -9,11 +9,12 @@ finds the schema that it was called on through the execution context, and acts f
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Final
 
+from strawberry.extensions import SchemaExtension
 from strawberry.extensions.runner import SchemaExtensionsRunner
 from strawberry.schema import BaseSchema, Schema
 from strawberry.types import ExecutionContext
@@ -30,9 +31,12 @@ class Settling(ABC):
 
     Attributes:
         is_watched: Whether it is known that `settle` or `settle_sync` is called at the end.
+        beside: All extensions of its request, in the order of their hooks: a factory may return another
+            one for each request. None where that is not known.
     """
 
     is_watched: bool
+    beside: Sequence[SchemaExtension] | None = None
 
     @abstractmethod
     async def settle(self) -> None:
@@ -91,6 +95,9 @@ class _CreateRunner(_Exchanged):
         if settling and isinstance(runner, SchemaExtensionsRunner):
             operation: Callable[[], Any] = runner.operation
             vars(runner)["operation"] = lambda: _Operation(operation(), settling)
+        if type(runner) is SchemaExtensionsRunner:  # another one may have hooks of its own
+            for each in settling:
+                each.beside = runner.extensions
         return runner
 
 
@@ -202,9 +209,8 @@ async def _held_back(
                 held = frame if type(copied) is Raised else copied
     except Exception as error:  # noqa: BLE001 - raised again when the last frame was handed on
         raised = error
-    for (
-        each
-    ) in settling:  # a runner of the user's own may have another way to the end of an operation
+    # A runner of the user's own may have another way to the end of an operation.
+    for each in settling:
         await _settle(each)
     if held is not _NOTHING:
         yield held

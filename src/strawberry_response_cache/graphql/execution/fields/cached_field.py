@@ -16,6 +16,7 @@ from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._keys import unwrapped
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._prefetched import Prefetched
+from strawberry_response_cache.core._user_code import ERRORS, ends_the_caller
 from strawberry_response_cache.graphql._compat.resolving import Resolving
 from strawberry_response_cache.graphql._request import CacheIdentity, RequestContext
 from strawberry_response_cache.graphql.execution.cached_execution import CacheRequest
@@ -228,7 +229,9 @@ class CachedField:
             if isinstance(identity, tuple):
                 identity = list(identity)
             return None if _is_unsaved(identity) else canonical(identity)
-        except Exception as error:  # noqa: BLE001 - the user's own function or object
+        except ERRORS as error:  # the user's own function or object
+            if ends_the_caller(error):
+                raise
             is_no_json = isinstance(error, UnkeyableError)
             kind = "its value is no JSON" if is_no_json else type(error).__qualname__
             self._request.options.warnings.parent_key(self.plan.rule.coordinate, kind)
