@@ -5,6 +5,7 @@ else: see `tests.graphql.generated.honest_world`.
 """
 
 import asyncio
+import contextvars
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -256,7 +257,8 @@ class Server:
             "world": self.world(who, 0),
             "identity": change.identity,
             "change": lambda: self.versions.change(change.tenant, *change.tags),
-            "between": lambda: self.ask(*between, "sync"),
+            # Somebody else, and not the mutation itself.
+            "between": lambda: contextvars.Context().run(self.ask, *between, "sync"),
             "cached": True,
         }
         if face == "sync" or change.way == "early":

@@ -141,12 +141,13 @@ _OF_AN_OBJECT: Final = (
 """What graphql-core calls the parameters of `complete_object_value`."""
 
 
-def watch_objects(executor: Executor[Any], told: Told) -> Callable[[], None]:
+def watch_objects(executor: Executor[Any], told: Told, guard: Guard) -> Callable[[], None]:
     """Tell of each object that an executor completes, until it is over.
 
     Args:
         executor: It; watched on the instance, so that others cost nothing.
-        told: Told of each. It must not raise.
+        told: Told of each.
+        guard: The guard of the request, which notes what that raises.
 
     Returns:
         Stops it.
@@ -159,15 +160,19 @@ def watch_objects(executor: Executor[Any], told: Told) -> Callable[[], None]:
     # Written to be short, and to need no frame of the interpreter's stack more than what it stands
     # for: objects stand within each other as deep as without it.
     def watched(*given: Any, **named: Any) -> Any:  # noqa: ANN401 - graphql-core's
-        if named or len(given) != len(_OF_AN_OBJECT):  # an executor of the user's own
-            known = dict(zip(_OF_AN_OBJECT, given, strict=False)) | named
-            told(*(known.get(name) for name in ("return_type", "info", "result")))
-            return complete(*given, **named)
-        kind, details, info, path, source, position = given
-        told(kind, info, source)
-        if is_plain and kind.is_type_of is None:
+        is_usual = not named and len(given) == len(_OF_AN_OBJECT)
+        try:
+            if is_usual:
+                kind, details, info, path, source, position = given
+                told(kind, info, source)
+            else:  # an executor of the user's own
+                known = dict(zip(_OF_AN_OBJECT, given, strict=False)) | named
+                told(*(known.get(name) for name in ("return_type", "info", "result")))
+        except Exception as error:  # noqa: BLE001 - nothing of the request is stored then
+            guard.note(error)
+        if is_usual and is_plain and kind.is_type_of is None:
             return go_on(kind, details, path, source, position)
-        return complete(kind, details, info, path, source, position)
+        return complete(*given, **named)
 
     def stop() -> None:
         instance.complete_object_value = complete

@@ -63,16 +63,15 @@ class Resolving:
         raw: GraphQLResolveInfo[Any],
         source: object,
         coerced: dict[str, Any],
-    ) -> Any:  # noqa: ANN401 - an answer for `is_allowed`, or an awaitable of one
-        """Run a field's permission classes, and the extensions around them, as its resolver would be.
+    ) -> Callable[[], Any]:
+        """Return what runs a field's permission classes, and the extensions around them, as its resolver would be.
+
+        It returns an answer for `is_allowed`, or an awaitable of one, and raises what they raise.
 
         Args:
             raw: The field's.
             source: The object that it belongs to.
             coerced: Its arguments as graphql-core has them.
-
-        Raises:
-            Exception: What the permission classes raise.
         """
         field = _field_of(raw)
         info = self._info(field, raw)
@@ -84,7 +83,7 @@ class Resolving:
         is_async = getattr(chain[first], "__name__", "") == "resolve_async"
         innermost = _allow_async if is_async else _allow
         called: Any = reduce(lambda inner, outer: partial(outer, inner), chain[first:], innermost)
-        return called(source, info, **self._keywords(field, info, source, coerced))
+        return partial(called, source, info, **self._keywords(field, info, source, coerced))
 
     def _info(self, field: StrawberryField, raw: GraphQLResolveInfo[Any]) -> Info:
         return self._config.info_class(_raw_info=raw, _field=field)

@@ -89,24 +89,18 @@ class Recorder(RunNotes):
         never_stored: AbstractSet[str],
         possible: AbstractSet[str],
     ) -> None:
-        entities, guard = self.entities, self.guard
-        note = entities.add
+        entities, note = self.entities, self.entities.add
 
         def told(kind: GraphQLObjectType, info: GraphQLResolveInfo[Any], source: object) -> None:
-            try:
-                note(kind, source)
-                if never_stored:
-                    if kind.name in never_stored and is_abstract_type(
-                        get_named_type(info.return_type)
-                    ):
-                        self.refuse(Reason.TTL_ZERO)
-                elif possible and entities.are_too_many:
-                    entities.assume(possible)
-                    stop()  # enough is known
-            except Exception as error:  # noqa: BLE001 - nothing of the request is stored then
-                guard.note(error)
+            note(kind, source)
+            if never_stored:
+                if kind.name in never_stored and is_abstract_type(get_named_type(info.return_type)):
+                    self.refuse(Reason.TTL_ZERO)
+            elif possible and entities.are_too_many:
+                entities.assume(possible)
+                stop()  # enough is known
 
-        stop = watch_objects(executor, told)
+        stop = watch_objects(executor, told, self.guard)
 
 
 def recorder_in(executor: Executor[Any]) -> Recorder | None:

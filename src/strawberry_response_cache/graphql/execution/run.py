@@ -51,16 +51,29 @@ from strawberry_response_cache.graphql.policy.custom_code import (
 from strawberry_response_cache.graphql.policy.outcome import FieldOutcomes, Outcome
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
-_within_mutation: Final[ContextVar[bool]] = ContextVar("within_mutation", default=False)
-"""Whether the current code runs in a mutation, which may see what is not committed yet."""
+
+class _Mutating:
+    """A mutation whose resolvers run.
+
+    Attributes:
+        is_over: Whether they have ended; tasks that they started may go on.
+    """
+
+    is_over = False
+
+
+_within_mutation: Final[ContextVar[_Mutating | None]] = ContextVar("within_mutation", default=None)
+"""The mutation that the current code runs in, which may see what is not committed yet."""
 
 
 @contextmanager
 def _mutating() -> Iterator[None]:
-    token = _within_mutation.set(True)
+    mutating = _Mutating()
+    token = _within_mutation.set(mutating)
     try:
         yield
     finally:
+        mutating.is_over = True
         with suppress(ValueError):  # a coroutine that was dropped ends in whatever context
             _within_mutation.reset(token)
 
@@ -315,7 +328,7 @@ class Run:
         """Return a problem if the operation is no query, or the cache is off."""
         if executor.operation.operation is not OperationType.QUERY:
             return Problem(Reason.SUBSCRIPTION)
-        if _within_mutation.get():
+        if (mutating := _within_mutation.get()) is not None and not mutating.is_over:
             return Problem(Reason.MUTATION)
         if self._plans.setting.mistakes:
             return Problem(Reason.MISCONFIGURED)

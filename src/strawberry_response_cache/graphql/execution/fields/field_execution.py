@@ -18,6 +18,7 @@ from graphql.execution.executor import CollectedErrors
 from graphql.pyutils import Path
 
 from strawberry_response_cache.core._log import logger
+from strawberry_response_cache.core._user_code import ERRORS, ends_the_caller
 from strawberry_response_cache.graphql._compat.executor import execute_with, uninstall
 from strawberry_response_cache.graphql._compat.resolving import is_allowed
 from strawberry_response_cache.graphql._compat.sync_or_async import is_synchronous
@@ -360,7 +361,7 @@ class _Execution:
 
     # -- Guards ------------------------------------------------------------------------------------------
 
-    def _check(self, where: Where) -> Any:  # noqa: ANN401 - see `Resolving`
+    def _check(self, where: Where) -> Callable[[], Any]:
         raw, coerced = self._call_of(where)
         return self._fields.resolving().check(raw, where[1], coerced)
 
@@ -376,19 +377,23 @@ class _Execution:
 
     def _refusal_sync(self, where: Where) -> Callable[[], object] | None:
         """Return what gives this request's refusal; None if it may have what is stored."""
+        check = self._check(where)
         try:
-            answer = self._check(where)
-        except Exception as error:  # noqa: BLE001 - the user's own check, which raises to the request
+            answer = check()
+        except ERRORS as error:  # of the user's own check, which raises to the request
             return partial(_raise, error)
         return None if is_allowed(answer) else lambda: answer
 
     async def _refusal(self, where: Where) -> Callable[[], object] | None:
         """Return what gives this request's refusal; the twin of `_refusal_sync`."""
+        check = self._check(where)
         try:
-            answer = self._check(where)
+            answer = check()
             if self._executor.is_awaitable(answer):
                 answer = await answer
-        except Exception as error:  # noqa: BLE001 - as above
+        except ERRORS as error:  # as above
+            if ends_the_caller(error):
+                raise
             return partial(_raise, error)
         return None if is_allowed(answer) else lambda: answer
 
@@ -401,7 +406,7 @@ class _Execution:
         return partial(execute_with, self._executor, self._execute, where, refusal)
 
 
-def _raise(error: Exception) -> NoReturn:
+def _raise(error: BaseException) -> NoReturn:
     raise error
 
 
