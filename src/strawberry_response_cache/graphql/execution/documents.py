@@ -9,7 +9,7 @@ the request, so it runs every time; so does the rule that runs the parse functio
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from graphql import (
     ASTValidationRule,
@@ -49,6 +49,7 @@ class Document:
         runs_custom_code: Whether validating its literals runs code of the user's own; None if nobody asked yet.
         valid_by: The rules of graphql-core by which this package found it valid.
         invalid_by: Those by which it last found it invalid.
+        sparing: What was spared the last request for which it was known to be valid.
     """
 
     node: DocumentNode
@@ -56,6 +57,24 @@ class Document:
     runs_custom_code: bool | None = None
     valid_by: frozenset[type[ASTValidationRule]] = frozenset()
     invalid_by: Rules = ()
+    sparing: "Sparing | None" = None
+
+
+class Sparing(NamedTuple):
+    """Which rules one request is spared, or many with the same rules.
+
+    Attributes:
+        rules: All.
+        skipped: Those that are left out.
+        left: Those that Strawberry runs.
+    """
+
+    rules: Rules
+    skipped: Rules
+    left: Rules
+
+
+_NOTHING_SPARED: Final = Sparing((), (), ())
 
 
 class Documents:
@@ -117,14 +136,13 @@ class Preparation:
         context: Strawberry's execution context.
     """
 
-    __slots__ = ("_context", "_document", "_documents", "_rules", "_skipped", "_validated")
+    __slots__ = ("_context", "_document", "_documents", "_spared", "_validated")
 
     def __init__(self, documents: Documents, context: ExecutionContext) -> None:
         self._documents = documents
         self._context = context
         self._document: Document | None = None
-        self._rules: Rules = ()
-        self._skipped: Rules = ()
+        self._spared = _NOTHING_SPARED
         self._validated: DocumentNode | None = None
 
     def parse(self) -> None:
@@ -149,6 +167,10 @@ class Preparation:
         ):
             return
         rules = tuple(context.validation_rules)
+        sparing = document.sparing
+        if sparing is not None and sparing.rules == rules:  # as in most requests
+            self._spare(sparing)
+            return
         try:
             known = self._documents.judged_for_all(document, rules)
         except RecursionError:
@@ -167,18 +189,23 @@ class Preparation:
                 return
             document.valid_by |= frozenset(unknown)
         if known:
-            self._rules, self._skipped = rules, known
-            context.validation_rules = tuple(rule for rule in rules if rule not in known)
+            left = tuple(rule for rule in rules if rule not in known)
+            document.sparing = Sparing(rules, known, left)
+            self._spare(document.sparing)
+
+    def _spare(self, sparing: Sparing) -> None:
+        self._spared = sparing
+        self._context.validation_rules = sparing.left
 
     def restore_rules(self) -> None:
         """Put back the rules that were left out, and the verdict where no other rules were left."""
-        if not self._skipped:
+        rules, skipped, left = self._spared
+        if not skipped:
             return
         context = self._context
         self._validated = context.graphql_document
         ran = tuple(context.validation_rules)
-        left = tuple(rule for rule in self._rules if rule not in self._skipped)
-        context.validation_rules = self._rules if ran == left else (*self._skipped, *ran)
+        context.validation_rules = rules if ran == left else (*skipped, *ran)
         if context.pre_execution_errors is None:
             context.pre_execution_errors = []
 
@@ -188,4 +215,4 @@ class Preparation:
         if document is None or exchanged is None or exchanged is document.node:
             return []
         schema = self._context.schema._schema  # noqa: SLF001 - Strawberry's name for it
-        return list(validate_document(schema, exchanged, self._skipped))
+        return list(validate_document(schema, exchanged, self._spared.skipped))

@@ -1,5 +1,6 @@
 """Code beside the resolvers that may change or refuse a value per request, and what is known to be harmless."""
 
+import functools
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
@@ -100,13 +101,17 @@ def has_later(
     """
     if extensions is None:
         return True
-    kinds = [type(extension) for extension in extensions if extension is not ours]
-    position = next((n for n, each in enumerate(extensions) if each is ours), 0)
-    return any(
-        getattr(kind, hook) is not getattr(SchemaExtension, hook)
-        and name_of(kind) not in _READING_HOOKS
-        for kind in kinds[position:]
-    )
+    later: list[type[SchemaExtension]] = []
+    for each in extensions:
+        later = [] if each is ours else [*later, type(each)]
+    return any(_may_act(hook, kind) for kind in later)
+
+
+@functools.lru_cache(512)
+def _may_act(hook: str, kind: type[Any]) -> bool:
+    """Whether a class of extensions has a hook that may do anything."""
+    is_own = getattr(kind, hook) is not getattr(SchemaExtension, hook)
+    return is_own and name_of(kind) not in _READING_HOOKS
 
 
 def name_of(kind: type) -> str:
