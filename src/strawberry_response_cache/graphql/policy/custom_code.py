@@ -101,7 +101,7 @@ def has_later(
     """
     if extensions is None:
         return True
-    later: list[type[SchemaExtension]] = []
+    later: list[type[Any]] = []
     for each in extensions:
         later = [] if each is ours else [*later, type(each)]
     return any(_may_act(hook, kind) for kind in later)
