@@ -160,19 +160,18 @@ def watch_objects(executor: Executor[Any], told: Told, guard: Guard) -> Callable
     # Written to be short, and to need no frame of the interpreter's stack more than what it stands
     # for: objects stand within each other as deep as without it.
     def watched(*given: Any, **named: Any) -> Any:  # noqa: ANN401 - graphql-core's
-        is_usual = not named and len(given) == len(_OF_AN_OBJECT)
+        if named or len(given) != len(_OF_AN_OBJECT):  # an executor of the user's own
+            known = dict(zip(_OF_AN_OBJECT, given, strict=False)) | named
+            guard.step(told, *(known.get(name) for name in ("return_type", "info", "result")))
+            return complete(*given, **named)
+        kind, details, info, path, source, position = given
         try:
-            if is_usual:
-                kind, details, info, path, source, position = given
-                told(kind, info, source)
-            else:  # an executor of the user's own
-                known = dict(zip(_OF_AN_OBJECT, given, strict=False)) | named
-                told(*(known.get(name) for name in ("return_type", "info", "result")))
+            told(kind, info, source)
         except Exception as error:  # noqa: BLE001 - nothing of the request is stored then
             guard.note(error)
-        if is_usual and is_plain and kind.is_type_of is None:
+        if is_plain and kind.is_type_of is None:
             return go_on(kind, details, path, source, position)
-        return complete(*given, **named)
+        return complete(kind, details, info, path, source, position)
 
     def stop() -> None:
         instance.complete_object_value = complete

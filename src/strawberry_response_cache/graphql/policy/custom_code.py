@@ -101,14 +101,14 @@ def has_later(
     """
     if extensions is None:
         return True
-    later: list[type[Any]] = []
+    later: list[type[SchemaExtension]] = []
     for each in extensions:
         later = [] if each is ours else [*later, type(each)]
-    return any(_may_act(hook, kind) for kind in later)
+    return any(_may_act(hook, kind) for kind in later)  # type: ignore[arg-type] # classes are hashable
 
 
 @functools.lru_cache(512)
-def _may_act(hook: str, kind: type[Any]) -> bool:
+def _may_act(hook: str, kind: type[SchemaExtension]) -> bool:
     """Whether a class of extensions has a hook that may do anything."""
     is_own = getattr(kind, hook) is not getattr(SchemaExtension, hook)
     return is_own and name_of(kind) not in _READING_HOOKS
