@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 import functools
 import gc
+import os
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 import fakeredis
 import hypothesis
@@ -96,6 +97,19 @@ def raw_valkey(valkey: ValkeyServer) -> Iterator[Any]:
         client.flushall()
         client.config_resetstat()
         yield client
+
+
+IN_PROCESS: Final = "MUTATION_RUN" in os.environ
+"""Whether no server is started: a mutation run forks this process for each mistake."""
+
+
+@pytest.fixture(scope="session")
+def quick_url(request: pytest.FixtureRequest) -> str:
+    """The address of the store that answers fastest, for tests that ask it very often; not empty."""
+    if IN_PROCESS:
+        return "memory://"
+    server: ValkeyServer = request.getfixturevalue("valkey")
+    return f"redis://127.0.0.1:{server.port}"
 
 
 @pytest.fixture

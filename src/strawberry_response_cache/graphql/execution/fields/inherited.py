@@ -83,4 +83,4 @@ def tags_of_owner(kind: GraphQLObjectType, source: object, path: Path) -> frozen
 
 
 def _identity(kind: GraphQLObjectType, source: object) -> str | None:
-    return identity_of(source, identity_attribute(kind)) or None
+    return identity_of(source, identity_attribute(kind))
