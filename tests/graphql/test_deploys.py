@@ -1,5 +1,6 @@
 """A deploy that changes what an answer depends on begins anew with that answer, and keeps every other."""
 
+import functools
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
@@ -59,12 +60,24 @@ def release(resolve: Callable[..., Any], **hint: Any) -> type:
     return Query
 
 
+class Code:
+    """Stands for what is written in a resolver: no key holds it.
+
+    A number that a resolver takes from the function around it is part of the key.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
 def hinted(**hints: Any) -> Callable[[int], type]:
     """Return what makes releases whose hint is the first, or the second."""
 
     def make(number: int) -> type:
+        stands_for = Code(number)
+
         def total() -> int:
-            return number
+            return stands_for.number
 
         return release(total, **{name: values[number] for name, values in hints.items()})
 
@@ -72,8 +85,10 @@ def hinted(**hints: Any) -> Callable[[int], type]:
 
 
 def with_a_type(number: int) -> type:
+    stands_for = Code(number)
+
     def total() -> Any:
-        return ["1"] if number else "0"
+        return ["1"] if stands_for.number else "0"
 
     total.__annotations__["return"] = list[str] if number else str
     return release(total)
@@ -230,6 +245,69 @@ def with_a_resolver_of_a_factory(number: int) -> type:
     return release(made(number))
 
 
+def with_a_partial(number: int) -> type:
+    def made(function: Callable[[], int]) -> Callable[[], int]:
+        def total() -> int:
+            return function()
+
+        return total
+
+    return release(made(functools.partial(int, str(number), base=10)))
+
+
+def with_a_partial_of_other_keywords(number: int) -> type:
+    def made(function: Callable[[], int]) -> Callable[[], int]:
+        def total() -> int:
+            return function()
+
+        return total
+
+    return release(made(functools.partial(int, "10", base=10 + number)))
+
+
+def with_a_class_that_a_resolver_takes(number: int) -> type:
+    def made(kind: type) -> Callable[[], int]:
+        def total() -> int:
+            return int(kind is Code)
+
+        return total
+
+    return release(made(Code if number else BothWays))
+
+
+def with_a_parse_function(number: int) -> Release:
+    def from_cents(value: Any) -> float:
+        return float(value) / 100
+
+    parse: Any = from_cents if number else float
+    money = strawberry.scalar(name="Money", serialize=float, parse_value=parse)
+
+    def total(top: Money) -> float:
+        return top
+
+    return release(total), {"config": StrawberryConfig(scalar_map={Money: money})}
+
+
+def with_a_parse_function_of_literals(number: int) -> Release:
+    def one(node: Any, variables: Any = None) -> float:
+        return 1.0
+
+    def other(node: Any, variables: Any = None) -> float:
+        return 2.0
+
+    parse: Any = other if number else one
+    money = strawberry.scalar(name="Money", serialize=float, parse_value=float, parse_literal=parse)
+
+    @strawberry.input
+    class Filter:
+        top: Money
+
+    def total(within: Filter) -> float:
+        return within.top
+
+    return release(total), {"config": StrawberryConfig(scalar_map={Money: money})}
+
+
 def with_a_resolver_of_a_factory_of_functions(number: int) -> type:
     def one() -> int:
         return 0
@@ -251,6 +329,7 @@ def with_a_hint_on_its_type(**hints: Any) -> Callable[[int], type]:
 
     def make(number: int) -> type:
         told = {name: values[number] for name, values in hints.items()}
+        stands_for = Code(number)
 
         @cache_control(**told)
         @strawberry.type
@@ -258,7 +337,7 @@ def with_a_hint_on_its_type(**hints: Any) -> Callable[[int], type]:
             amount: int = 0
 
         def total() -> Total:
-            return Total(amount=number)
+            return Total(amount=stands_for.number)
 
         # Also where the field's own hint has a ttl, and where the type's is the one that counts.
         return release(total, **({"ttl": None} if "ttl" in hints else {}))
@@ -289,6 +368,11 @@ CHANGES: list[tuple[Callable[[int], type | Release], str]] = [
     (with_the_form_of_a_scalar, "total"),
     (with_an_attribute, "total { amount }"),
     (with_a_resolver_of_a_factory, "total"),
+    (with_a_partial, "total"),
+    (with_a_partial_of_other_keywords, "total"),
+    (with_a_class_that_a_resolver_takes, "total"),
+    (with_a_parse_function, "total(top: 100)"),
+    (with_a_parse_function_of_literals, "total(within: {top: 1})"),
     (with_a_resolver_of_a_factory_of_functions, "total"),
     (with_a_hint_on_its_type(ttl=(60, 61)), "total { amount }"),
     (with_a_hint_on_its_type(tags=([], ["a"])), "total { amount }"),

@@ -25,7 +25,7 @@ class UnkeyableError(Exception):
 def text(value: object, depth: int = 0) -> str:
     """Return a text that stands for a value and for no other.
 
-    Takes None, booleans, numbers, strings, bytes, `Decimal`, `UUID`, dates and datetimes, members of
+    Takes None, booleans, numbers, strings, bytes, `Decimal`, `UUID`, dates, datetimes and timedeltas, times without a zone, members of
     an `Enum`, and lists, tuples and dicts with string keys of these; and lazy objects behind which
     a string, an int, a boolean, None or a `UUID` stands. The order of a dict's keys does
     not count, as it does not for ``==``.
@@ -42,6 +42,8 @@ def text(value: object, depth: int = 0) -> str:
     if depth > _DEEPEST:
         msg = f"something nested deeper than {_DEEPEST} levels"
         raise UnkeyableError(msg)
+    if kind is datetime.time and cast("datetime.time", value).tzinfo is None:
+        return _tagged("time", cast("datetime.time", value).isoformat())
     if (scalar := _SCALARS.get(kind)) is not None:
         return _tagged(kind.__name__, scalar(value))
     if kind is list or kind is tuple:
@@ -107,4 +109,5 @@ _SCALARS: Final[dict[type, Callable[[Any], str]]] = {
     Decimal: str,  # one to one: 1.0 is not 1.00
     datetime.date: datetime.date.isoformat,
     datetime.datetime: _moment,
+    datetime.timedelta: lambda span: f"{span.days} {span.seconds} {span.microseconds}",
 }

@@ -353,6 +353,8 @@ def line_of(explained: ExplainedField) -> str:
         said.append("as its parent" if explained.ttl is None else _seconds(explained.ttl))
     if explained.scope is CacheScope.PRIVATE:
         said.append("PRIVATE")
+    elif explained.own_scope is CacheScope.PRIVATE and explained.reason is None:
+        said.append("PRIVATE by what is above it")
     said.extend(f"never stored with a {name}" for name in explained.never_stored)
     if explained.reason is not None and explained.own_ttl is not None:
         scope = ", PRIVATE" if explained.own_scope is CacheScope.PRIVATE else ""

@@ -26,6 +26,7 @@ class FieldPath(Path):
         private: Whether its resolver restricted the response to one session.
         is_skipped: Whether its resolver said that the response is not to be stored.
         is_unfilled: Whether a tag of it could not be filled.
+        is_open: Whether its resolver goes on while what it yielded is completed.
         tags: The tags that its resolver named, and its tags with holes, filled.
     """
 
@@ -37,6 +38,7 @@ class FieldPath(Path):
     private: bool = False
     is_skipped: bool = False
     is_unfilled: bool = False
+    is_open: bool = False
     tags: frozenset[str] = frozenset()
 
     @classmethod
@@ -54,6 +56,12 @@ class FieldPath(Path):
     def note_unfilled(self) -> None:
         """Note that a tag could not be filled."""
         self.is_noted = self.is_unfilled = True
+
+
+def note_open(path: object) -> None:
+    """Note that the resolver of a field goes on, and may still restrict what it has yielded."""
+    if isinstance(path, FieldPath):
+        path.is_noted = path.is_open = True
 
 
 def fields_above(path: Path) -> Iterator[FieldPath]:

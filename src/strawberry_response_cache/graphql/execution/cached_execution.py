@@ -44,6 +44,7 @@ class CacheRequest:
         session: Whose it is; None for everyone's.
         subject: On whose behalf the store is called.
         whole: Whether it is an operation, whose data is an object; a field's may be anything.
+        is_as_admitted: Whether resolvers said nothing more above it since it was admitted.
         inherited: Tags that resolvers and objects above it hand down; those of annotations are in the policy.
     """
 
@@ -55,6 +56,7 @@ class CacheRequest:
     subject: Subject
     whole: bool = True
     inherited: frozenset[str] = field(default=frozenset(), repr=False)
+    is_as_admitted: Callable[[], bool] = field(default=lambda: True, repr=False)
 
     def for_session(self, request: RequestContext) -> "CacheRequest | Problem":
         """Return the same for the request's session, or why there is none."""

@@ -7,6 +7,7 @@ names, and by the values that they take from the function around them.
 
 import functools
 import inspect
+import operator
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -27,6 +28,7 @@ from strawberry_response_cache.core._arguments import UnkeyableError, text
 from strawberry_response_cache.core._keys import digest
 from strawberry_response_cache.graphql._compat.definitions import definition_of
 from strawberry_response_cache.graphql.annotations.hints import Hint
+from strawberry_response_cache.graphql.keys.object_identity import identity_attribute
 from strawberry_response_cache.graphql.keys.operation_key import print_json
 from strawberry_response_cache.graphql.policy.rules import FieldRule, TypeRule
 
@@ -58,7 +60,13 @@ class SchemaIdentity:
                     str(rule.graphql_field.type),
                     self._type(get_named_type(rule.graphql_field.type)),
                     rule.type_tags,
+                    [
+                        [each.name, [i.name for i in each.interfaces]]
+                        for each in rule.possible_types
+                    ],
+                    identity_attribute(rule.parent),
                     _resolver(rule.graphql_field),
+                    _extensions(rule.graphql_field),
                     [_hint(each) for each in rule.hints],
                     [_type_hints(each) for each in (rule.of, *rule.returned)],
                 ]
@@ -66,24 +74,30 @@ class SchemaIdentity:
         return known
 
     def _type(self, named: GraphQLNamedType) -> list[Any]:
-        """Describe an enum, a scalar, or an input type with everything below it; others by their names."""
+        """Describe an enum, a scalar, or an input type with all that is below it; others by their names."""
         known = self._types.get(named.name)
         if known is None:
-            known = self._types[named.name] = [named.name]  # ends a circle
-            if is_enum_type(named):
-                members = named.values.items()
-                known = [named.name, sorted([name, _value(each.value)] for name, each in members)]
-            elif is_scalar_type(named) and named is not specified_scalar_types.get(named.name):
-                known = [named.name, *map(_function, _functions_of(named))]
-            elif is_input_object_type(named):
-                fields = named.fields
-                known = [
-                    named.name,
-                    [_signature(name, each) for name, each in fields.items()],
-                    [self._type(get_named_type(each.type)) for each in fields.values()],
-                ]
-            self._types[named.name] = known
+            below: dict[str, list[Any]] = {}
+            pending = [named]
+            while pending:
+                each = pending.pop()
+                if each.name not in below:
+                    below[each.name] = _type_alone(each)
+                    if is_input_object_type(each):
+                        pending += [get_named_type(field.type) for field in each.fields.values()]
+            known = self._types[named.name] = [below[name] for name in sorted(below)]
         return known
+
+
+def _type_alone(named: GraphQLNamedType) -> list[Any]:
+    if is_enum_type(named):
+        members = named.values.items()
+        return [named.name, sorted([name, _value(each.value)] for name, each in members)]
+    if is_scalar_type(named) and named is not specified_scalar_types.get(named.name):
+        return [named.name, *map(_function, _functions_of(named))]
+    if is_input_object_type(named):
+        return [named.name, [_signature(name, each) for name, each in named.fields.items()]]
+    return [named.name]
 
 
 def _signature(name: str, argument: GraphQLArgument | GraphQLInputField) -> list[str]:
@@ -107,19 +121,41 @@ def _resolver(graphql_field: GraphQLField) -> list[Any]:
     return [field.python_name, *_function(field.default_resolver)]
 
 
-def _function(function: Any, depth: int = 0) -> list[Any]:  # noqa: ANN401 - anything that can be called
-    """Name a function, and describe what it takes from the function around it.
+def _extensions(graphql_field: GraphQLField) -> list[Any]:
+    """Name what stands around a field's resolver: permission classes, and extensions that are trusted."""
+    extensions = getattr(definition_of(graphql_field), "extensions", ())
+    return [
+        [_value(type(each)), *(_value(type(p)) for p in getattr(each, "permissions", ()))]
+        for each in extensions
+    ]
 
-    Two functions that one factory makes have one name.
+
+def _function(function: Any, depth: int = 0) -> list[Any]:  # noqa: ANN401 - anything that can be called
+    """Name a function, and describe what it takes from the functions around it.
+
+    Two functions that one factory makes have one name. Of an object that can be called, or whose method it
+    is, only the type counts: its state may differ from process to process.
     """
     if isinstance(function, functools.partial):
         given = [*function.args, *sorted(function.keywords.items())]
         return ["partial", _function(function.func, depth), [_value(each, depth) for each in given]]
-    name = [getattr(function, "__module__", None), getattr(function, "__qualname__", None)]
-    inmost = inspect.unwrap(function) if callable(function) else function
-    cells = getattr(inmost, "__closure__", None) or ()
-    captured = [_cell(each, depth) for each in cells] if depth < _DEEPEST else []
-    return [*name, captured] if captured else name
+    if isinstance(function, _GETTERS):
+        return [repr(function)]
+    here = function if hasattr(function, "__qualname__") else type(function)
+    name = [getattr(here, "__module__", None), getattr(here, "__qualname__", None)]
+    taken: list[str] = []
+    layer = function
+    while depth < _DEEPEST and layer is not None:
+        inner = getattr(layer, "__wrapped__", None)
+        taken += [_cell(each, depth) for each in getattr(layer, "__closure__", None) or ()]
+        defaults = getattr(layer, "__defaults__", None), getattr(layer, "__kwdefaults__", None)
+        taken += [_value(each, depth) for each in defaults if each]
+        layer, depth = inner, depth + 1
+    return [*name, taken] if taken else name
+
+
+_GETTERS: Final = (operator.attrgetter, operator.itemgetter, operator.methodcaller)
+"""Their text says what they get, the same in every process."""
 
 
 def _cell(cell: Any, depth: int) -> str:  # noqa: ANN401 - of a function
@@ -134,16 +170,28 @@ def _value(value: object, depth: int = 0) -> str:
     try:
         return text(value)
     except UnkeyableError:
-        if isinstance(value, type) or inspect.isroutine(value) or hasattr(value, "__wrapped__"):
-            return print_json(_function(value, depth + 1))
-        return f"{type(value).__module__}:{type(value).__qualname__}"
+        pass
+    kind = f"{type(value).__module__}:{type(value).__qualname__}"
+    if depth > _DEEPEST:
+        return kind
+    if isinstance(value, list | tuple):
+        return print_json([kind, [_value(each, depth + 1) for each in value]])
+    if isinstance(value, set | frozenset):
+        return print_json([kind, sorted(_value(each, depth + 1) for each in value)])
+    if isinstance(value, dict):
+        items = [[_value(n, depth + 1), _value(v, depth + 1)] for n, v in value.items()]
+        return print_json([kind, sorted(items)])
+    if isinstance(value, (type, functools.partial, *_GETTERS)) or inspect.isroutine(value):
+        return print_json(_function(value, depth + 1))
+    return kind
 
 
 def _hint(hint: Hint) -> list[Any]:
     scope = None if hint.scope is None else hint.scope.value
     templates = [template.text for template in hint.templates]
     written = [hint.ttl, scope, hint.inherit, hint.stale]
-    return [*written, hint.tags, hint.vary, templates, hint.key_name]
+    key = hint.key if hint.key is None or isinstance(hint.key, str) else _function(hint.key)
+    return [*written, hint.tags, hint.vary, templates, key]
 
 
 def _type_hints(rule: TypeRule) -> list[Any]:

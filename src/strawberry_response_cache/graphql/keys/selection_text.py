@@ -129,7 +129,8 @@ class SelectionText:
             case VariableNode(name=name):
                 self.used.add(name.value)
                 sent = self.sent.get(name.value, ())
-                return print_json(["$", self.types.get(name.value), sent])
+                # No literal begins so: a list of the same parts is another value.
+                return "$" + print_json([self.types.get(name.value), sent])
             case ListValueNode(values=values):
                 return "[" + ",".join(self._printed(each) for each in values) + "]"
             case ObjectValueNode(fields=fields):

@@ -148,7 +148,7 @@ class Policy:
         self.type_tags.add(parent)
         self.tags.update(of.tags)
         self.vary.update(of.vary)
-        if of.private and self.private_by is None:
+        if of.private and not rule.public and self.private_by is None:
             self.private_by = parent
         if of.ttl == 0:
             self.ttl, self.limited_by = 0.0, parent
@@ -404,7 +404,7 @@ class _Walk:
         if rule.by_itself:
             own = demand_of(rule, self.defaults, is_root=is_root, by_itself=True)
             if own.problem is None and own.ttl:
-                private = own.private or (rule.of.private and not is_root)
+                private = own.private or (rule.of.private and not is_root and not rule.public)
                 self.policy.lives.append(Life(own.ttl + own.stale, private))
         if node.selection_set is not None:
             for possible in rule.possible_types:

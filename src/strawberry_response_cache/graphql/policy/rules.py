@@ -103,6 +103,7 @@ class FieldRule:
             ``ttl=0``: where one is completed, nothing around it is stored.
         by_itself: Whether it may have an entry of its own.
         of: What the hints on the type that it belongs to come to: an entry of its own is of that.
+        parent: The type that it is a field of.
         returned: What the hints on the types come to that it can return.
         hands_down: What it says of entries of the fields below it.
         key: What its hint names to tell apart the objects that it belongs to.
@@ -136,6 +137,7 @@ class FieldRule:
     never_stored: frozenset[str]
     by_itself: bool
     of: TypeRule
+    parent: GraphQLObjectType
     returned: tuple[TypeRule, ...]
     hands_down: HandedDown
     key: ParentKey | None
@@ -288,6 +290,7 @@ class SchemaRules:
             never_stored=never_stored,
             by_itself=by_itself,
             of=self._type_rule(parent),
+            parent=parent,
             returned=tuple(spoken),
             hands_down=self._handed_down(
                 parent, declared, hints, guarded=bool(guards) and not public

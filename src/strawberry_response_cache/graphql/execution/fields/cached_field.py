@@ -105,7 +105,9 @@ class Fields:
             return None
         who = self._request.identify(plan.policy)
         if isinstance(who, Problem):
-            self.note(coordinate, who)
+            # Below an object of a type with ttl=0, nobody asked for what such a field varies by.
+            if who.reason is not Reason.CONTEXT_FAILED or self._request.problem is not None:
+                self.note(coordinate, who)
             return None
         subject = self._request.subject("field", executor.operation, who.visibility, coordinate)
         stem = plan.stem(self._sent, executor.variable_values)
@@ -216,6 +218,7 @@ class CachedField:
             subject=self._subject,
             whole=False,
             inherited=tags,
+            is_as_admitted=lambda: said_above(path) == said,
         )
         return found.for_session(self._request) if said.private and not who.session else found
 

@@ -151,7 +151,9 @@ class _Execution:
         if self._is_sync:
             executor.execute_fields = prefetch.fields
             executor.complete_list_value = prefetch.items
-        elif is_whole:
+            return
+        executor.complete_list_value = prefetch.items_later
+        if is_whole:
             executor.execute_fields = prefetch.root_fields
 
     def _cache_request(
@@ -277,7 +279,7 @@ class _Execution:
     ) -> Any:  # noqa: ANN401 - a completed value
         def execute(recorder: Recorder) -> CompletedField:
             alone = self._alone(cached_field)
-            with self._recording(recorder, cached_field, alone, where):
+            with self._recording(recorder, cached_field, alone, where, cache_request):
                 try:
                     value = execution.start(partial(alone.execute, *where))
                 except ExecutionRaisedError as raised:
@@ -305,7 +307,7 @@ class _Execution:
     ) -> Any:  # noqa: ANN401 - a completed value
         async def execute(recorder: Recorder) -> CompletedField:
             alone = self._alone(cached_field)
-            with self._recording(recorder, cached_field, alone, where):
+            with self._recording(recorder, cached_field, alone, where, cache_request):
                 try:
                     value = await execution.run(partial(alone.execute, *where))
                 except ExecutionRaisedError as raised:
@@ -340,7 +342,12 @@ class _Execution:
 
     @contextmanager
     def _recording(
-        self, recorder: Recorder, cached_field: CachedField, alone: "_Alone", where: Where
+        self,
+        recorder: Recorder,
+        cached_field: CachedField,
+        alone: "_Alone",
+        where: Where,
+        cache_request: CacheRequest,
     ) -> Iterator[None]:
         """Record the execution of one field, the object that it belongs to, and its tags."""
         _note_parent(recorder, where)
@@ -349,6 +356,8 @@ class _Execution:
             if cached_field.plan.rule.templates:
                 alone.within.fill(cached_field.plan.rule.templates, where)
             yield
+        if not cache_request.is_as_admitted():
+            recorder.refuse(Reason.RESTRICTED)
 
     def _deliver(self, cached_field: CachedField, cache_result: CacheResult) -> Any:  # noqa: ANN401 - a completed value
         """Hand a field's value on, or raise as it would have raised in place."""

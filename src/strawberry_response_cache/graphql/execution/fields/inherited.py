@@ -56,16 +56,17 @@ def said_above(path: Path) -> SaidAbove:
         return _NOTHING_SAID
     unfilled = Reason.TAG_UNFILLED if any(each.is_unfilled for each in noted) else None
     return SaidAbove(
-        Reason.RESTRICTED if any(each.is_skipped for each in noted) else unfilled,
+        Reason.RESTRICTED if any(each.is_skipped or each.is_open for each in noted) else unfilled,
         any(each.private for each in noted),
         frozenset().union(*(each.tags for each in noted)),
     )
 
 
 def tags_of_owner(kind: GraphQLObjectType, source: object, path: Path) -> frozenset[str]:
-    """Return the tags of the nearest object above a field that has an identity of its own.
+    """Return the tags of the objects above a field, up to the nearest that has an identity of its own.
 
-    An object that only `key=` tells apart changes with the object that owns it.
+    An object that only `key=` tells apart changes with the objects that own it. Their types are among the
+    tags: a mutation that cannot say which object changed invalidates its type.
 
     Args:
         kind: The type of the object that the field belongs to.
@@ -74,13 +75,18 @@ def tags_of_owner(kind: GraphQLObjectType, source: object, path: Path) -> frozen
     """
     if _identity(kind, source) is not None:
         return frozenset()
+    tags: set[str] = set()
     for above in fields_above(path):
-        if above.prev is not None and (identity := _identity(above.parent, above.source)):
-            # The type alone is invalidated by what cannot say which of its objects changed.
-            name = above.parent.name
-            return frozenset({f"{name}:{identity}", name})
-    return frozenset()
+        if above.prev is None:  # what stands there is the root
+            break
+        name = above.parent.name
+        tags.add(name)
+        if (identity := _identity(above.parent, above.source)) is not None:
+            tags.add(f"{name}:{identity}")
+            break
+    return frozenset(tags)
 
 
 def _identity(kind: GraphQLObjectType, source: object) -> str | None:
-    return identity_of(source, identity_attribute(kind))
+    """Return the identity that a type shows; a row may have an id that is not that of the object."""
+    return identity_of(source, identity_attribute(kind)) if "id" in kind.fields else None

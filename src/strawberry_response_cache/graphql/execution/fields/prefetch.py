@@ -6,8 +6,9 @@ batch by themselves in an event loop; in a thread, where one field is executed a
 an object or a list are read together here.
 """
 
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import AsyncIterable, Callable, Coroutine, Iterator
 from functools import partial
+from types import CoroutineType
 from typing import Any, Final, TypeAlias
 
 from graphql import GraphQLNonNull, GraphQLObjectType, is_object_type
@@ -20,6 +21,7 @@ from strawberry_response_cache.core._flights import leading_flights
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._prefetched import Prefetched
 from strawberry_response_cache.graphql._guard import Execution, Guard, Later
+from strawberry_response_cache.graphql.annotations.field_path import note_open
 from strawberry_response_cache.graphql.execution.cached_execution import CacheRequest
 
 _OF_FIELDS: Final = 5
@@ -28,6 +30,15 @@ _OF_ITEMS: Final = 6
 """Those of its `complete_list_value`."""
 
 RequestOf: TypeAlias = Callable[[GraphQLObjectType, object, Any, Any], CacheRequest | None]
+
+
+def _note_if_open(path: object, result: object) -> None:
+    """Note a list whose items come one by one: what yields them may restrict what it has yielded."""
+    is_open = isinstance(result, AsyncIterable | Iterator)
+    if isinstance(result, list | tuple):
+        is_open = any(type(each) is CoroutineType for each in result)
+    if is_open:
+        note_open(path)
 
 
 class Prefetch:
@@ -127,7 +138,16 @@ class Prefetch:
         """Look the fields of all objects of a list up, then complete them."""
         if not named and len(given) == _OF_ITEMS:
             kind, details, _, path, result, _ = given
+            self._guard.step(_note_if_open, path, result)
             self._guard.step(self._look_up_items, kind, details, path, result)
+        return self._complete_list(*given, **named)
+
+    # -- In an event loop: each list -------------------------------------------------------------------
+
+    def items_later(self, *given: Any, **named: Any) -> Any:  # noqa: ANN401 - graphql-core's
+        """Complete a list; its fields look themselves up."""
+        if not named and len(given) == _OF_ITEMS:
+            self._guard.step(_note_if_open, given[3], given[4])
         return self._complete_list(*given, **named)
 
     def _look_up_items(
