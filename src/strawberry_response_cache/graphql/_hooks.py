@@ -105,25 +105,26 @@ class RequestHooks(Settling, SchemaExtension):
         return run
 
     def on_operation(self) -> Iterator[None]:
-        """Invalidate what a mutation changed if nobody is there to be answered; else see `settle`."""
+        """Invalidate what a mutation changed, where the end of the operation is not watched; see `settle`."""
         try:
             yield
         except Exception:
             self._guard.step(self._await_end)
             raise
         except BaseException:  # such as a cancellation, or a stream that is closed
-            self._settle_early()
+            if not self.is_watched:
+                self.settle_early()
             raise
         self._guard.step(self._await_end)
 
     def _await_end(self) -> None:
-        if self._run is not None and self._run.is_async:
+        if self._run is not None and self._run.is_async and not self.is_watched:
             # The teardown of another extension may still be cancelled.
             self._task = asyncio.current_task()
             if self._task is not None:
-                self._task.add_done_callback(self._settle_early)
+                self._task.add_done_callback(self.settle_early)
 
-    def _settle_early(self, _: object = None) -> None:
+    def settle_early(self, _: object = None) -> None:
         """Invalidate what a mutation changed, beside everything else, unless that has begun."""
         if self._run is not None and not self._is_settled:
             self._is_settled = True
@@ -135,7 +136,7 @@ class RequestHooks(Settling, SchemaExtension):
             return
         self._is_settled = True
         if self._task is not None:
-            self._task.remove_done_callback(self._settle_early)
+            self._task.remove_done_callback(self.settle_early)
         if self._run is not None:
             await self._guard.step_async(self._run.settle)
         if self._guard.step(self._is_lost) is not False:
@@ -156,7 +157,7 @@ class RequestHooks(Settling, SchemaExtension):
     def note_fault(self, error: Exception) -> None:
         """Count a fault, and invalidate what a mutation changed unless that has begun."""
         self._guard.note(error)
-        self._settle_early()
+        self.settle_early()
 
     def get_results(self) -> AwaitableOrValue[dict[str, Any]]:
         """Say what the cache did, if the extension is debugged."""

@@ -47,6 +47,10 @@ class Settling(ABC):
         """Do what is to be done at the end; the twin of `settle`."""
 
     @abstractmethod
+    def settle_early(self) -> None:
+        """Do what is to be done at the end where nobody is left to wait for it; the twin of `settle`."""
+
+    @abstractmethod
     def note_fault(self, error: Exception) -> None:
         """Note that one of the others raised."""
 
@@ -159,14 +163,23 @@ class _Operation:
             is_awaited = False
             raise
         finally:
-            if is_awaited:
-                for each in self._settling:
+            for each in self._settling:
+                if is_awaited:
                     await _settle(each)
+                else:
+                    _settle_early(each)
 
 
 async def _settle(each: Settling) -> None:
     try:
         await each.settle()
+    except Exception as error:  # noqa: BLE001 - a fault of this package fails no request
+        each.note_fault(error)
+
+
+def _settle_early(each: Settling) -> None:
+    try:
+        each.settle_early()
     except Exception as error:  # noqa: BLE001 - a fault of this package fails no request
         each.note_fault(error)
 

@@ -246,9 +246,9 @@ class Run:
             self._mutation.settle_sync()
 
     def settle_early(self) -> None:
-        """Invalidate already, should another extension keep the answer, and with it `settle`, from coming."""
+        """Do what `settle` does where nobody is left to wait for it, such as after a cancellation."""
         if self._mutation is not None:
-            self._mutation.invalidate_early(in_loop=self.is_async)
+            self._mutation.settle_early(in_loop=self.is_async)
 
     # -- Deciding ------------------------------------------------------------------------------------
 

@@ -71,15 +71,11 @@ class Mutation:
         self._notes.cache = self._request.tenant_cache()
 
     def cut_short(self, executor: Executor[Any]) -> None:
-        """Invalidate everything that may have changed: how far it came is not known."""
+        """Note everything that may have changed: how far it came is not known."""
         if self._setting.mistakes:
             self._notes.invalidates_everything = True  # what it may have changed is not known
         else:
             self._cut_off = _types_of(executor, self._setting)
-        if running_loop() is not None:
-            self.invalidate_beside()
-        elif (owed := self._owed()) is not None:
-            self._invalidate_sync(owed)
 
     # -- Invalidating -------------------------------------------------------------------------------------
 
@@ -197,14 +193,16 @@ class Mutation:
                 _LONGEST_WAIT,
             )
 
-    def invalidate_early(self, *, in_loop: bool) -> None:
-        """Invalidate what it changed, without waiting for it in an event loop."""
-        if self._options.on_commit is not None:
-            return
-        if in_loop:
-            self.invalidate_beside()
+    def settle_early(self, *, in_loop: bool) -> None:
+        """Do what `settle` does, without waiting for it in an event loop: nobody is left to wait."""
+        if not in_loop:
+            self.settle_sync()
         elif (owed := self._owed()) is not None:
-            self._invalidate_sync(owed)
+            loop = asyncio.get_running_loop()
+            if not self._is_deferred(partial(self._invalidate_in, loop, owed)):
+                _keep(loop.create_task(self._beside(owed)))
+            if self._options.again_after is not None:
+                loop.call_later(self._options.again_after, self.invalidate_beside)
 
     def invalidate_beside(self) -> None:
         """Invalidate what it changed in a task of its own, which outlives its caller."""
