@@ -63,6 +63,21 @@ class Echo:
             anything=anything, money=money, number=number, count=count, colour=colour, within=within
         )
 
+    @cache_control(inherit=True)
+    @strawberry.field
+    def said(
+        self,
+        anything: JSON | None = None,
+        money: Money | None = None,
+        number: float | None = 1,
+        count: int | None = 1,
+        colour: Colour | None = None,
+        within: Filter | None = None,
+    ) -> str:
+        return seen(
+            anything=anything, money=money, number=number, count=count, colour=colour, within=within
+        )
+
     @cache_control(ttl=60)
     @strawberry.field
     def below(self) -> "Echo":
@@ -170,6 +185,16 @@ ALIKE: dict[str, list[Written]] = {
         ("", "anything: null", {}),
         ("", "", {}),
     ],
+    "a list that looks like a variable": [
+        variable("JSON", "anything: $x", 1),
+        ("", 'anything: ["$", "JSON", [1]]', {}),
+        ("", 'anything: ["JSON", [1]]', {}),
+        ("", 'anything: ["default", "1"]', {}),
+        ("$x: JSON = 1", "anything: $x", {}),
+        variable("JSON", "anything: {a: $x}", 1),
+        ("", 'anything: {a: ["$", "JSON", [1]]}', {}),
+        ("", 'anything: {a: "$JSON"}', {}),
+    ],
     "members of an enum": [
         ("", "colour: RED", {}),
         ("", "colour: BLUE", {}),
@@ -184,6 +209,7 @@ SHAPES = {
     "at the root": "told{}",
     "below an entry": "echo {{ told{} }}",
     "two below": "echo {{ below {{ told{} }} }}",
+    "as part of an entry": "echo {{ below {{ said{} }} }}",
     "twice": "a: told{} b: told(number: 7)",
 }
 

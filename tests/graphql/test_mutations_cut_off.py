@@ -1,6 +1,7 @@
 """A mutation that is cut off, and a commit that happens elsewhere, leave no old data."""
 
 import asyncio
+import contextvars
 from collections.abc import AsyncIterator, Callable
 from contextvars import ContextVar
 from typing import Any
@@ -15,6 +16,7 @@ from strawberry_response_cache import (
     ResponseCacheExtension,
     cache_control,
 )
+from tests.conftest import Eventually
 
 user: ContextVar[str] = ContextVar("user", default="guest")
 
@@ -164,3 +166,117 @@ def test_an_async_on_commit_is_refused(memory_cache: ResponseCache) -> None:
         CacheConfigurationError, match="on_commit is a function; pass a plain function"
     ):
         ResponseCacheExtension(memory_cache, tenant=None, on_commit=on_commit)
+
+
+# -- Once, after the teardown of every extension, whatever ends it -------------------------------------------
+
+
+class CommitsInTheEnd(SchemaExtension):
+    """Commits whatever happened, shielded from cancellations; meanwhile somebody reads."""
+
+    async def on_operation(self) -> AsyncIterator[None]:
+        context = self.execution_context.context
+        committed = dict(context["rows"])
+        context["rows"] = dict(committed)
+        try:
+            yield
+        finally:
+            if context["rows"] != committed:
+                reading = asyncio.create_task(context["read"](), context=contextvars.Context())
+                await asyncio.shield(reading)
+                context["stored"].update(context["rows"])
+
+
+ENDS = ["it is cancelled", "its time is over", "a base exception", "another extension"]
+
+
+class CancelsItself(SchemaExtension):
+    """A later extension whose teardown raises what cancels nobody."""
+
+    async def on_operation(self) -> AsyncIterator[None]:
+        yield
+        if self.execution_context.context.get("end") == "another extension":
+            raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize("end", ENDS)
+async def test_what_ends_a_mutation_is_invalidated_once_and_after_what_others_commit(
+    valkey_cache: ResponseCache, raw_valkey: Any, eventually: Eventually, end: str
+) -> None:
+    """Its task goes on afterwards, as that of a consumer of a queue does."""
+    waiting = asyncio.Event()
+
+    @strawberry.type
+    class Mutation:
+        @strawberry.mutation
+        async def bump(self, info: strawberry.Info) -> Thing:
+            info.context["rows"]["number"] += 1
+            if end in {"it is cancelled", "its time is over"}:
+                waiting.set()
+                await asyncio.Event().wait()
+            if end == "a base exception":
+                raise CutOff
+            return Thing(id=strawberry.ID("1"), number=info.context["rows"]["number"])
+
+    ours = ResponseCacheExtension(valkey_cache, tenant=None)
+    schema = strawberry.Schema(Things, Mutation, extensions=[CommitsInTheEnd, ours, CancelsItself])
+    stored = {"number": 1}
+
+    async def read() -> Any:
+        context = {"rows": dict(stored), "stored": stored}
+        return (await schema.execute("{ thing { number } }", context_value=context)).data
+
+    assert await read() == {"thing": {"number": 1}}
+    raw_valkey.config_resetstat()
+
+    def published() -> int:
+        found: dict[str, dict[str, int]] = raw_valkey.info("commandstats")
+        return found.get("cmdstat_publish", {"calls": 0})["calls"]
+
+    context = {"rows": stored, "stored": stored, "read": read, "end": end}
+    running = schema.execute("mutation { bump { number } }", context_value=context)
+    try:
+        if end == "it is cancelled":
+            task = asyncio.create_task(running)
+            await waiting.wait()
+            task.cancel()
+            await task
+        elif end == "its time is over":
+            async with asyncio.timeout(0.01):
+                await running
+        else:
+            await running
+    except (asyncio.CancelledError, TimeoutError, CutOff):
+        pass
+    assert stored == {"number": 2}
+    await eventually(published)
+    assert await read() == {"thing": {"number": 2}}
+    assert published() == 1
+
+
+@pytest.mark.parametrize("face", ["sync", "async"])
+async def test_on_commit_is_told_of_a_mutation_that_is_cut_off(
+    memory_cache: ResponseCache, face: str
+) -> None:
+    """A transaction that is rolled back changed nothing, and nothing is invalidated."""
+    deferred: list[Callable[[], None]] = []
+    ours = ResponseCacheExtension(memory_cache, tenant=None, on_commit=deferred.append)
+    schema = strawberry.Schema(Things, Changes, extensions=[ours])
+    rows = {"number": 1}
+
+    async def read() -> Any:
+        return (await schema.execute("{ thing { number } }", context_value={"rows": rows})).data
+
+    await read()
+    context = {"rows": rows, "cut_off": True}
+    with pytest.raises(CutOff):  # noqa: PT012 - one call of two faces
+        if face == "sync":
+            schema.execute_sync("mutation { bumpSync { number } }", context_value=context)
+        else:
+            await schema.execute("mutation { bump { number } }", context_value=context)
+    assert await read() == {"thing": {"number": 1}}, "nothing is committed yet"
+    [commit] = deferred
+    commit()
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert await read() == {"thing": {"number": 2}}

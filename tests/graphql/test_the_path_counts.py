@@ -1,7 +1,7 @@
 """A field with an entry of its own inherits from the fields above it: scope, vary, tags, what resolvers said."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -300,6 +300,33 @@ async def test_a_field_whose_own_hint_says_public_is_of_everyone(shop: BothWays,
     assert await price(shop, way, query, **BOB) == ("alice None 1", "hit")
 
 
+async def test_a_field_whose_own_hint_says_public_is_of_everyone_on_a_private_type_too(
+    memory_cache: ResponseCache, way: str
+) -> None:
+    @cache_control(scope=PRIVATE)
+    @strawberry.type
+    class Mine(Item):
+        pass
+
+    @strawberry.type
+    class Query:
+        @strawberry.field
+        def fresh(self) -> int:
+            return 1
+
+        @strawberry.field
+        def mine(self, info: strawberry.Info) -> Mine:
+            return Mine(id=strawberry.ID("1"), computed_for=seen(info))
+
+    shop = BothWays(Query, memory_cache)
+    for user, expected in (("alice", "miss"), ("bob", "hit")):
+        result = await shop.ask("{ fresh mine { weight } }", way=way, user=user)
+        assert fields(result) == {"Mine.weight": expected}
+    for user in ("alice", "bob"):
+        result = await shop.ask("{ fresh mine { price } }", way=way, user=user)
+        assert result.data == {"fresh": 1, "mine": {"price": f"{user} None 1"}}
+
+
 async def test_what_a_resolver_restricts_counts_even_for_a_field_that_says_public(
     shop: BothWays, way: str
 ) -> None:
@@ -509,6 +536,83 @@ async def test_a_refresh_is_of_the_session_whose_entry_is_stale(
     assert await ask("alice", 2) == ("alice None 2", "miss"), "who refreshes gets what it made"
     assert await ask("bob", 2) == ("bob None 2", "miss")
     assert await ask("alice", 3) == ("alice None 2", "hit")
+
+
+# -- What resolvers say late ---------------------------------------------------------------------------------
+
+
+@strawberry.type
+class Lately:
+    @strawberry.field
+    def fresh(self) -> int:
+        return 1
+
+    @strawberry.field
+    def yields(self, info: strawberry.Info) -> list[Item]:
+        async def items() -> AsyncIterator[Item]:
+            yield item_of(info)
+            restrict_cache(info, scope=PRIVATE)
+
+        return items()  # type: ignore[return-value] # graphql-core takes any iterable
+
+    @strawberry.field
+    async def awaits(self, info: strawberry.Info) -> list[Item]:
+        async def later() -> Item:
+            await asyncio.sleep(0)
+            restrict_cache(info, scope=PRIVATE)
+            return item_of(info)
+
+        async def first() -> Item:
+            return item_of(info)
+
+        return [first(), later()]  # type: ignore[list-item] # graphql-core awaits them
+
+    @strawberry.field
+    def generates(self, info: strawberry.Info) -> list[Item]:
+        def items() -> Iterator[Item]:
+            yield item_of(info)
+            skip_cache(info)
+
+        return items()  # type: ignore[return-value] # graphql-core takes any iterable
+
+    @strawberry.field
+    async def goes_on(self, info: strawberry.Info) -> "Slow":
+        async def later() -> None:
+            await info.context["late"].wait()
+            restrict_cache(info, scope=PRIVATE)
+            info.context["gate"].set()
+
+        info.context["task"] = asyncio.create_task(later())
+        return Slow(id=strawberry.ID("1"), computed_for=seen(info))
+
+
+@pytest.mark.parametrize("field", ["yields", "awaits", "generates"])
+async def test_what_comes_one_by_one_may_still_be_restricted(
+    memory_cache: ResponseCache, way: str, field: str
+) -> None:
+    if way == "execute_sync" and field != "generates":
+        pytest.skip("execute_sync takes nothing that is awaited")
+    shop = BothWays(Lately, memory_cache)
+    for user in ("alice", "bob"):
+        result = await shop.ask("{ fresh " + field + " { price } }", way=way, user=user)
+        data: Any = result.data
+        assert {each["price"] for each in data[field]} == {f"{user} None 1"}
+
+
+async def test_a_restriction_that_comes_while_an_entry_is_made_keeps_it_from_being_stored(
+    memory_cache: ResponseCache, way: str
+) -> None:
+    if way == "execute_sync":
+        pytest.skip("execute_sync has no resolvers that wait")
+    shop = BothWays(Lately, memory_cache)
+    for user in ("alice", "bob"):
+        late = asyncio.Event()
+        late.set()
+        result = await shop.ask(
+            "{ fresh goesOn { price } }", user=user, running=[], late=late, gate=asyncio.Event()
+        )
+        data: Any = result.data
+        assert data["goesOn"]["price"] == f"{user} None 1"
 
 
 # -- Other kinds of schemas --------------------------------------------------------------------------------
@@ -836,6 +940,67 @@ async def test_an_owner_that_is_not_saved_yet_is_none(
     assert total_of((await accounts.ask(query, way=way, ledger=ledger)).data) == 2
 
 
+async def test_a_value_object_changes_with_owners_that_only_their_type_names(
+    memory_cache: ResponseCache, way: str
+) -> None:
+    """A mutation that returns such an owner invalidates its type, since it cannot say which one it was."""
+
+    @strawberry.type
+    class Made:
+        code: strawberry.Private[str]
+
+        @strawberry.field
+        def id(self) -> strawberry.ID:
+            return strawberry.ID(self.code)
+
+        @strawberry.field
+        def summary(self) -> Summary:
+            return Summary(account_id="1")
+
+    @strawberry.type
+    class Row:
+        """Its row has an id, and its type shows none."""
+
+        id: strawberry.Private[str]
+        account_id: strawberry.Private[str]
+
+        @cache_control(ttl=60, key="id")
+        @strawberry.field
+        def total(self, info: strawberry.Info) -> int:
+            total: int = info.context["ledger"].total
+            return total
+
+    @strawberry.type
+    class Owner:
+        id: strawberry.ID
+
+        @strawberry.field
+        def row(self) -> Row:
+            return Row(id=self.id, account_id=self.id)
+
+    @strawberry.type
+    class Query(Accounts):
+        @strawberry.field
+        def made(self) -> Made:
+            return Made(code="1")
+
+        @strawberry.field
+        def owner(self) -> Owner:
+            return Owner(id=strawberry.ID("1"))
+
+    accounts, ledger = BothWays(Query, memory_cache), Ledger()
+    for query, tag in (
+        ("made { summary { total } }", "Made"),
+        ("owner { row { total } }", "Owner:1"),
+    ):
+        text = "{ fresh " + query + " }"
+        before = total_of((await accounts.ask(text, way=way, ledger=ledger)).data)
+        ledger.total += 1
+        assert total_of((await accounts.ask(text, way=way, ledger=ledger)).data) == before
+        await memory_cache.invalidate(tag)
+        assert total_of((await accounts.ask(text, way=way, ledger=ledger)).data) == ledger.total
+
+
 async def test_an_object_with_an_identity_stands_for_itself(
     memory_cache: ResponseCache, way: str
 ) -> None:
@@ -937,3 +1102,6 @@ async def test_explain_and_debug_agree_on_what_is_inherited(shop: BothWays, way:
         cached = [f for f in result.extensions["responseCache"]["fields"] if "scope" in f]
         assert cached
         assert {f["field"]: f["scope"] for f in cached}.items() <= own.items(), query
+        explanation = str(explain(shop.schema, text))
+        is_inherited = query in OF_ONE_SESSION.values()
+        assert ("PRIVATE by what is above it" in explanation) is is_inherited, query

@@ -176,15 +176,19 @@ class Invalidations:
         if result is None or not was_queued:
             engine.check(result)
             return False
+        if (count := engine.queue.log.counted()) is None:
+            return True
         logger.error(
-            "Redis at %s did not take an invalidation (%s); it is queued and tried again, and until "
+            "Redis at %s did not take an invalidation (%s%s); it is queued and tried again, and until "
             "it is taken this process reads nothing of its tenant from Redis. %s",
             engine.handle.place,
             result.error_name,
+            count.words,
             result.trouble.advice,
             extra={
                 "response_cache.name": self._keyspace.prefix,
                 "response_cache.tag.count": invalidate.count,
+                "response_cache.failures": count.number,
                 "server.address": engine.handle.address,
                 "error.type": error,
             },

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from strawberry_response_cache.core._fork import renewed_in_child
+from strawberry_response_cache.core._interval import Interval
 from strawberry_response_cache.core._keys import Keyspace
 from strawberry_response_cache.core.protocol import Clear, Effect, Invalidate, Unavailable
 
@@ -40,6 +41,9 @@ class InvalidationQueue:
     Args:
         max_queued: Tags that it remembers in all. A tenant beyond it is owed a `clear`.
         max_tags: See `Invalidate`.
+
+    Attributes:
+        log: Says when a line about one that Redis did not take is due.
     """
 
     def __init__(self, *, max_queued: int, max_tags: int) -> None:
@@ -49,6 +53,7 @@ class InvalidationQueue:
         self._debts: dict[str, _Debt] = {}
         self._count = 0
         self._is_replaying = False
+        self.log = Interval()
 
     def __len__(self) -> int:
         """Return the number of tags that are remembered."""

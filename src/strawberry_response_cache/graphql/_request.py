@@ -241,7 +241,7 @@ class RequestContext:
         """Return whether something is on; None if its function gave no bool."""
         if isinstance(switch, bool):
             return switch
-        answer = called(switch, self._context)
+        answer = called(_as_it_is, switch, self._context)
         if isinstance(answer, bool):
             return answer
         if inspect.iscoroutine(answer):
@@ -249,6 +249,12 @@ class RequestContext:
         kind = answer.kind if type(answer) is Raised else type(answer).__qualname__
         self.options.warnings.unusable(name, switch, kind)
         return None
+
+
+def _as_it_is(switch: Callable[[Any], Any], context: object) -> object:
+    """Return what a switch says; what is behind a lazy object may raise here, as the switch may."""
+    answer = switch(context)
+    return bool(answer) if isinstance(answer, bool) else answer
 
 
 def at_once(function: Callable[..., Coroutine[Any, Any, R]], *arguments: Any, **named: Any) -> R:

@@ -12,7 +12,7 @@ which object owns one without an id. Every other field knows all that they know.
 import zlib
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from strawberry_response_cache import CacheScope, restrict_cache, skip_cache
@@ -199,7 +199,8 @@ class HonestWorld:
         if source is not None:
             known |= self._own(source, parent)
             if facts.alone:
-                known |= self._seen(facts.of, source, {}) | self._inherited(source, facts)
+                of = replace(facts.of, private=False) if facts.is_public else facts.of
+                known |= self._seen(of, source, {}) | self._inherited(source, facts)
             else:
                 known |= source.known
         known |= self._seen(facts.field, source, arguments)

@@ -10,7 +10,7 @@ finds the schema that it was called on through the execution context, and acts f
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from types import TracebackType
 from typing import Any, Final
 
@@ -200,6 +200,10 @@ def runs_mutation(context: ExecutionContext) -> bool:
         return False
 
 
+def _closing(source: Any) -> AbstractAsyncContextManager[Any]:  # noqa: ANN401 - a schema of the user's own may return any iterator
+    return aclosing(source) if hasattr(source, "aclose") else nullcontext(source)
+
+
 async def _held_back(
     source: AsyncGenerator[Any, None], context: ExecutionContext, settling: Iterable[Settling]
 ) -> AsyncGenerator[Any, None]:
@@ -211,7 +215,7 @@ async def _held_back(
     held: object = _NOTHING
     raised: Exception | None = None
     try:
-        async with aclosing(source):
+        async with _closing(source):
             async for frame in source:
                 if not runs_mutation(context) or getattr(frame, "has_next", False):
                     yield frame

@@ -9,6 +9,7 @@ from graphql import GraphQLObjectType, GraphQLResolveInfo, get_named_type, is_ab
 from graphql.execution import Executor
 
 from strawberry_response_cache.core import ResponseCache
+from strawberry_response_cache.core._user_code import Raised, called
 from strawberry_response_cache.graphql._compat.executor import watch_objects
 from strawberry_response_cache.graphql._guard import Guard
 from strawberry_response_cache.graphql.annotations.run_notes import (
@@ -121,10 +122,9 @@ class _ResponseState(NamedTuple):
 
     @classmethod
     def of(cls, context: object) -> "_ResponseState":
-        try:
-            return cls._read(context)
-        except Exception:  # noqa: BLE001 - the user's own context and response, which may do anything
-            return cls(object())  # like nothing else: what cannot be read counts as changed
+        state = called(cls._read, context)
+        # What cannot be read counts as changed: it is like nothing else.
+        return cls(object()) if type(state) is Raised else state
 
     @classmethod
     def _read(cls, context: object) -> "_ResponseState":
@@ -149,10 +149,7 @@ class _ResponseState(NamedTuple):
 
     def is_unchanged(self, context: object) -> bool:
         now = _ResponseState.of(context)
-        try:
-            return now.response is self.response and now[1:] == self[1:]
-        except Exception:  # noqa: BLE001 - the user's own headers, whose comparison may do anything
-            return False
+        return called(lambda: now.response is self.response and now[1:] == self[1:]) is True
 
 
 def _of_context(context: object, *names: str) -> tuple[Any, ...]:
