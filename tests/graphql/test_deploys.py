@@ -1,14 +1,17 @@
 """A deploy that changes what an answer depends on begins anew with that answer, and keeps every other."""
 
 import functools
+import operator
 from collections.abc import Callable
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, time
 from decimal import Decimal
 from enum import Enum
 from typing import Annotated, Any, NewType, TypeAlias
 
 import pytest
 import strawberry
+from strawberry.permission import BasePermission
 from strawberry.schema.config import StrawberryConfig
 
 from strawberry_response_cache import CacheScope, ResponseCache, cache_control
@@ -308,6 +311,87 @@ def with_a_parse_function_of_literals(number: int) -> Release:
     return release(total), {"config": StrawberryConfig(scalar_map={Money: money})}
 
 
+def with_a_decorator(number: int) -> type:
+    def plus(top: int) -> Callable[[Callable[[], int]], Callable[[], int]]:
+        def decorate(function: Callable[[], int]) -> Callable[[], int]:
+            @functools.wraps(function)
+            def total() -> int:
+                return function() + top
+
+            return total
+
+        return decorate
+
+    @plus(number)
+    def total() -> int:
+        return 0
+
+    return release(total)
+
+
+def with_a_default_of_a_time(number: int) -> type:
+    def total(at: time = time(9 + number)) -> int:
+        return at.hour
+
+    return release(total)
+
+
+def with_an_input_in_a_circle(number: int) -> type:
+    @strawberry.input
+    class Filter:
+        top: int = number
+        others: list[Annotated["Filter", strawberry.lazy("tests.graphql.test_deploys")]] = (
+            strawberry.field(default_factory=list)
+        )
+
+    globals()["Filter"] = Filter
+
+    def total(within: Filter) -> int:
+        return within.top
+
+    return release(total)
+
+
+def with_the_interfaces_of_its_type(number: int) -> Release:
+    @strawberry.interface
+    class Named:
+        name: str = ""
+
+    made: Any = strawberry.type(
+        type("Total", (Named,) if number else (), {"__annotations__": {"name": str}, "name": ""})
+    )
+
+    def total() -> Any:
+        return made()
+
+    total.__annotations__["return"] = made
+    return release(total), {"types": [Named]}
+
+
+def with_permission_classes(number: int) -> type:
+    class One(BasePermission):
+        def has_permission(self, source: Any, info: strawberry.Info, **_: Any) -> bool:
+            return True
+
+    class Other(One):
+        pass
+
+    def amount() -> int:
+        return 0
+
+    guards: list[type[BasePermission]] = [Other if number else One]
+    guarded: Any = cache_control(inherit=True)(
+        strawberry.field(resolver=amount, permission_classes=guards)
+    )
+    shown: Any = strawberry.type(type("Total", (), {"__annotations__": {}, "amount": guarded}))
+
+    def total() -> Any:
+        return shown()
+
+    total.__annotations__["return"] = shown
+    return release(total)
+
+
 def with_a_resolver_of_a_factory_of_functions(number: int) -> type:
     def one() -> int:
         return 0
@@ -369,6 +453,11 @@ CHANGES: list[tuple[Callable[[int], type | Release], str]] = [
     (with_an_attribute, "total { amount }"),
     (with_a_resolver_of_a_factory, "total"),
     (with_a_partial, "total"),
+    (with_a_decorator, "total"),
+    (with_a_default_of_a_time, "total"),
+    (with_an_input_in_a_circle, "total(within: {})"),
+    (with_the_interfaces_of_its_type, "total { __typename }"),
+    (with_permission_classes, "total { amount }"),
     (with_a_partial_of_other_keywords, "total"),
     (with_a_class_that_a_resolver_takes, "total"),
     (with_a_parse_function, "total(top: 100)"),
@@ -454,3 +543,51 @@ async def test_a_new_member_of_a_union_is_no_hit_that_a_new_object_does_not_reac
     query = "{ total { __typename } }"
     for schema, expected in ((before, "miss"), (after, "miss"), (before, "hit"), (after, "hit")):
         assert statuses(await schema.ask(query), "operation") == {expected}
+
+
+@pytest.mark.parametrize("what", ["id", "key"])
+async def test_what_tells_objects_apart_is_part_of_the_key(cache: ResponseCache, what: str) -> None:
+    """An object that is told apart by another attribute since a release is another object."""
+
+    @dataclass
+    class Row:
+        one: str
+        other: str
+
+    def made(attribute: str) -> BothWays:
+        getter = operator.attrgetter(attribute)
+
+        @strawberry.type
+        class Base:
+            row: strawberry.Private[Row]
+
+            @cache_control(ttl=60, key=None if what == "id" else lambda item: getter(item.row))
+            @strawberry.field
+            def shown(self) -> str:
+                return f"{self.row.one}/{self.row.other}"
+
+        name = f"{attribute}_id"
+        shown = {
+            "__annotations__": {name: strawberry.ID},
+            name: strawberry.field(name="id" if what == "id" else "code", default="1"),
+        }
+        item: Any = strawberry.type(type("Item", (Base,), shown))
+
+        def items() -> Any:
+            return [item(row=Row(one="1", other="2"))]
+
+        items.__annotations__["return"] = list[item]
+
+        @strawberry.type
+        class Query:
+            @strawberry.field
+            def fresh(self) -> int:
+                return 0
+
+            items = strawberry.field(resolver=items)
+
+        return BothWays(Query, cache)
+
+    query = "{ fresh items { shown } }"
+    for schema, expected in ((one := made("one"), "miss"), (made("other"), "miss"), (one, "hit")):
+        assert statuses(await schema.ask(query), "field") == {expected}
