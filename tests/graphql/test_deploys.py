@@ -573,10 +573,10 @@ async def test_what_tells_objects_apart_is_part_of_the_key(cache: ResponseCache,
         }
         item: Any = strawberry.type(type("Item", (Base,), shown))
 
-        def items() -> Any:
+        def rows() -> Any:
             return [item(row=Row(one="1", other="2"))]
 
-        items.__annotations__["return"] = list[item]
+        rows.__annotations__["return"] = list[item]
 
         @strawberry.type
         class Query:
@@ -584,7 +584,7 @@ async def test_what_tells_objects_apart_is_part_of_the_key(cache: ResponseCache,
             def fresh(self) -> int:
                 return 0
 
-            items = strawberry.field(resolver=items)
+            items = strawberry.field(resolver=rows)
 
         return BothWays(Query, cache)
 
