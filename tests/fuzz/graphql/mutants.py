@@ -191,10 +191,10 @@ def invalidates_before_the_mutation_ends(struck: Struck) -> None:
 def cancelled_mutations_invalidate_nothing(struck: Struck) -> None:
     """Forget what a mutation may have changed whose caller is gone."""
 
-    def damaged(self: Mutation) -> None:
+    def damaged(self: Mutation, *, in_loop: bool) -> None:
         struck()
 
-    patch(Mutation, "invalidate_beside", damaged)
+    patch(Mutation, "settle_early", damaged)
 
 
 def mutations_leave_lists(struck: Struck) -> None:
