@@ -296,16 +296,21 @@ def ask_everything(server: Server, example: Example, which: Round) -> None:
         server.ask(who, request, which.face)
 
 
+def play(store: ResponseCache, loop: asyncio.AbstractEventLoop, example: Example) -> None:
+    """Play all rounds of an example; every answer is compared."""
+    clear(store)
+    server = Server(example, store, loop)
+    for each in example.rounds:
+        ask_everything(server, example, each)
+
+
 @settings(max_examples=EXAMPLES * 5)
 @given(example=examples())
 def test_every_answer_is_the_one_of_the_schema_without_a_cache(
     store: ResponseCache, loop: asyncio.AbstractEventLoop, example: Example
 ) -> None:
     """Whoever asks, in whatever order, through whichever face, and whatever has changed."""
-    clear(store)
-    server = Server(example, store, loop)
-    for each in example.rounds:
-        ask_everything(server, example, each)
+    play(store, loop, example)
 
 
 @settings(max_examples=EXAMPLES * 5)
@@ -314,10 +319,7 @@ def test_every_entry_inherits_from_all_that_is_above_it(
     store: ResponseCache, loop: asyncio.AbstractEventLoop, example: Example
 ) -> None:
     """The same, of objects on top of each other with entries of their own."""
-    clear(store)
-    server = Server(example, store, loop)
-    for each in example.rounds:
-        ask_everything(server, example, each)
+    play(store, loop, example)
 
 
 def _with_hints(blueprint: Blueprint, change: Callable[[Hint], Hint]) -> Blueprint:

@@ -84,7 +84,6 @@ def nearest_above(path: Path) -> Path | None:
 def restrict_below(path: object, *, skip: bool, private: bool, tags: Iterable[str]) -> None:
     """Note what a resolver said of the response; it counts for all that is below its field."""
     if isinstance(path, FieldPath):
-        path.is_noted = True
         path.is_skipped = path.is_skipped or skip
         path.private = path.private or private
-        path.tags |= frozenset(tags)
+        path.add_tags(tags)
