@@ -27,6 +27,7 @@ GRAPHQL = [
     "annotations",
     "_compat",
     "_guard",
+    "_bounded",
 ]
 """What is in `graphql/`: each imports only what stands below it."""
 

@@ -1,5 +1,6 @@
 """Keys: two different requests never share one, and nothing that a user typed stands in one."""
 
+import functools
 import os
 import re
 import subprocess
@@ -77,8 +78,9 @@ def test_the_three_keys_share_one_hash_tag(tenants: list[str], parts: list[str])
     keyspace = Keyspace("ledger:v2", tuple(tenants))
     keys = keyspace.keys(parts)
 
+    path = functools.reduce(lambda within, tenant: digest((within, tenant)), tenants, digest(()))
     (slot,) = {re.findall(r"\{([^}]+)\}", key)[0] for key in (keys.entry, keys.lease, keys.tags)}
-    assert slot == f"ledger:v2:1:{digest(tenants)}"
+    assert slot == f"ledger:v2:1:{path}"
     assert (keys.tags,) == keyspace.tag_tables
     assert len({keys.entry, keys.lease, keys.tags}) == 3
     assert all(key.isascii() and " " not in key for key in (keys.entry, keys.lease, keys.tags))
@@ -88,6 +90,13 @@ def test_the_three_keys_share_one_hash_tag(tenants: list[str], parts: list[str])
 def test_different_tenants_have_different_namespaces(one: list[str], other: list[str]) -> None:
     namespaces = {Keyspace("p", tuple(one)).tag_tables, Keyspace("p", tuple(other)).tag_tables}
     assert (len(namespaces) == 1) == (one == other)
+
+
+@given(st.lists(ANY_TEXT.filter(bool), max_size=3), ANY_TEXT.filter(bool))
+def test_a_tenant_within_another_is_the_end_of_a_path(tenants: list[str], last: str) -> None:
+    narrowed = Keyspace("p", tenants).narrowed(last)
+    assert narrowed == Keyspace("p", [*tenants, last])
+    assert repr(last) not in repr(narrowed)
 
 
 async def test_nothing_that_a_user_typed_stands_in_the_store(

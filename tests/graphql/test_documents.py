@@ -337,19 +337,18 @@ async def test_strawberrys_own_caches_may_stand_beside(
 
 
 @pytest.mark.parametrize("url", ["memory://"])
-async def test_documents_are_bounded_in_number_and_in_size(ledger: Ledger) -> None:
+async def test_documents_are_bounded_in_bytes(make_ledger: Callable[..., Ledger]) -> None:
+    ledger = make_ledger(plan_bytes=400_000)
     documents = adopted(ledger).documents
-    for number in range(_documents._MOST_DOCUMENTS + 50):
+    sizes = []
+    for number in range(100):
         await ledger.ask(f"{{ a{number}: unannotated }}")
-    assert len(documents) == _documents._MOST_DOCUMENTS
-    padding = "#" + "x" * (_documents._LONGEST - 100)
-    for number in range(20):
-        await ledger.ask(f"{{ b{number}: unannotated }} {padding}")
-    assert documents._characters <= _documents._MOST_CHARACTERS
-    assert len(documents) < 20
+        sizes.append(documents.size)
+    assert max(sizes) <= 200_000
+    assert 10 < len(documents) < 100
     before = len(documents)
-    await ledger.ask("{ c: unannotated } " + padding * 2)
-    assert len(documents) == before, "one that is too long is not kept"
+    await ledger.ask("{ " + " ".join(f"a{number}: unannotated" for number in range(100)) + " }")
+    assert len(documents) == before, "one that takes more than its share is not kept"
 
 
 def documents_alive() -> int:
@@ -359,12 +358,12 @@ def documents_alive() -> int:
 
 @pytest.mark.parametrize("url", ["memory://"])
 def test_distinct_documents_leave_nothing_but_the_bound(make_ledger: Callable[..., Ledger]) -> None:
-    ledger = make_ledger()
+    ledger = make_ledger(plan_bytes=2_000_000)
     documents, plans = adopted(ledger).documents, adopted(ledger).plans
     before = documents_alive()
     for number in range(1_000):
         document = documents.parsed(f"{{ a{number}: accounts {{ id }} }}", {})
         plans.plan(document.node, document.node.definitions[0], {}).variant({})
     del document
-    assert len(documents) == len(plans) == _documents._MOST_DOCUMENTS
-    assert documents_alive() - before <= _documents._MOST_DOCUMENTS + 50
+    assert 10 < len(plans) <= len(documents) < 1_000
+    assert documents_alive() - before <= len(documents) + 50

@@ -18,7 +18,7 @@ from strawberry_response_cache.core._errors import CacheConfigurationError
 from strawberry_response_cache.core._flights import note_unfit_part
 from strawberry_response_cache.core._handle import RedisHandle
 from strawberry_response_cache.core._invalidations import Invalidations
-from strawberry_response_cache.core._keys import EntryKeys, Keyspace
+from strawberry_response_cache.core._keys import NO_TENANT, EntryKeys, Keyspace
 from strawberry_response_cache.core._local import are_plain, keys_of, local_hit
 from strawberry_response_cache.core._observer import Guarded, Observer, Silence, Subject
 from strawberry_response_cache.core._response import CacheDetail, CachedResponse, CacheStatus
@@ -114,7 +114,7 @@ class ResponseCache:
 
     def __repr__(self) -> str:
         """Name the cache and its server; never a tenant or a password."""
-        tenants = ", for one tenant" if self._keyspace.tenants else ""
+        tenants = ", for one tenant" if self._keyspace.tenant_digest != NO_TENANT else ""
         return f"<ResponseCache {self._keyspace.prefix!r} on {self._engine.handle!r}{tenants}>"
 
     # -- Remembering ------------------------------------------------------------------------------

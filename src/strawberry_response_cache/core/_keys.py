@@ -4,7 +4,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from functools import lru_cache
 from types import FunctionType, NoneType
 from typing import Any, Final, TypeGuard, cast
@@ -131,6 +131,10 @@ def with_families(tags: Iterable[str]) -> tuple[str, ...]:
     return tuple({*named, *filter(None, families), EVERYTHING_TAGGED}) if named else ()
 
 
+NO_TENANT: Final = digest(())
+"""Stands for the cache itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class EntryKeys:
     """The three Redis keys of one entry, all in one cluster slot, and the channel of its cache.
@@ -161,16 +165,22 @@ class Keyspace:
 
     Args:
         prefix: The cache's name: letters, digits and ``_ . : -``.
-        tenants: The path of tenants; empty for the cache itself.
+        tenants: The path of tenants; empty for the cache itself. They are not kept: a client may name one of
+            60 kB.
         slots_per_tenant: Over how many cluster slots the tenant's entries go.
+        within: The digest of the tenant that the path begins in.
+
+    Attributes:
+        tenant_digest: Stands for the path.
     """
 
     prefix: str
-    tenants: tuple[str, ...] = field(default=(), repr=False)
+    tenants: InitVar[Sequence[str]] = ()
     slots_per_tenant: int = 1
+    within: InitVar[str] = NO_TENANT
     tenant_digest: str = field(init=False)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, tenants: Sequence[str], within: str) -> None:
         """Check the prefix and derive the tenant's digest."""
         prefix = unwrapped(self.prefix)
         if type(prefix) is not str or _PREFIX.fullmatch(prefix) is None:
@@ -180,7 +190,9 @@ class Keyspace:
             )
             raise CacheConfigurationError(msg)
         object.__setattr__(self, "prefix", prefix)
-        object.__setattr__(self, "tenant_digest", digest(self.tenants))
+        for tenant in tenants:
+            within = digest((within, tenant))
+        object.__setattr__(self, "tenant_digest", within)
 
     @property
     def channel(self) -> str:
@@ -239,7 +251,9 @@ class Keyspace:
         Raises:
             CacheConfigurationError: If the tenant is neither a string, an int nor a UUID, or empty.
         """
-        return _narrowed(self.prefix, self.tenants, checked_tenant(tenant), self.slots_per_tenant)
+        text = checked_tenant(tenant)
+        narrow = _narrowed if len(text) <= _LONGEST_TENANT else _narrowed.__wrapped__
+        return narrow(self.prefix, self.tenant_digest, text, self.slots_per_tenant)
 
 
 def checked_tenant(tenant: object) -> str:
@@ -356,8 +370,10 @@ def _behind(value: Any) -> object:  # noqa: ANN401 - whatever a caller passed
     return None if issubclass(stands_for, NoneType) else value
 
 
+_LONGEST_TENANT: Final = 256
+"""What is remembered of tenants has a bound in bytes: longer ones are hashed each time."""
+
+
 @lru_cache(maxsize=4096)
-def _narrowed(
-    prefix: str, tenants: tuple[str, ...], tenant: str, slots_per_tenant: int
-) -> Keyspace:
-    return Keyspace(prefix, (*tenants, tenant), slots_per_tenant)
+def _narrowed(prefix: str, within: str, tenant: str, slots_per_tenant: int) -> Keyspace:
+    return Keyspace(prefix, (tenant,), slots_per_tenant, within)

@@ -25,9 +25,9 @@ _LONGEST_PART: Final = 128
 
 @lru_cache(maxsize=_MOST_KEYS)
 def _known_keys(
-    prefix: str, tenants: tuple[str, ...], slots_per_tenant: int, key_parts: tuple[str, ...]
+    prefix: str, tenant_digest: str, slots_per_tenant: int, key_parts: tuple[str, ...]
 ) -> EntryKeys:
-    return Keyspace(prefix, tenants, slots_per_tenant).keys(key_parts)
+    return Keyspace(prefix, (), slots_per_tenant, tenant_digest).keys(key_parts)
 
 
 def keys_of(keyspace: Keyspace, key_parts: Sequence[str]) -> EntryKeys:
@@ -49,7 +49,7 @@ def keys_of(keyspace: Keyspace, key_parts: Sequence[str]) -> EntryKeys:
         else:
             if len(parts) <= _MOST_PARTS:
                 return _known_keys(
-                    keyspace.prefix, keyspace.tenants, keyspace.slots_per_tenant, parts
+                    keyspace.prefix, keyspace.tenant_digest, keyspace.slots_per_tenant, parts
                 )
     return keyspace.keys(checked_key_parts(key_parts))
 

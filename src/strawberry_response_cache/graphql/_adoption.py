@@ -58,7 +58,10 @@ def adopt(schema: BaseSchema, options: Options, *, registered: int) -> Adopted:
         )
     watch_guarded_resolvers(setting.schema, entered=note_guarded, let_through=note_let_through)
     install(schema)
-    return Adopted(plans=Plans(setting), documents=Documents(setting.schema))
+    half = options.plan_bytes // 2
+    return Adopted(
+        plans=Plans(setting, max_bytes=half), documents=Documents(setting.schema, max_bytes=half)
+    )
 
 
 def setting_of(

@@ -75,6 +75,9 @@ class ResponseCacheExtension:
             over, such as Django's ``transaction.on_commit``; None invalidates before the mutation answers.
         invalidate_again: Seconds after which a mutation's invalidation is done once more, for database replicas
             that lag.
+        plan_bytes: About how many bytes of this process's memory parsed documents and what is known of them
+            may take, 64 MiB by default; the least recently used go first. 0 parses and plans each request
+            anew.
 
     Raises:
         CacheConfigurationError: If an argument is of a wrong kind.
@@ -125,6 +128,7 @@ class ResponseCacheExtension:
         invalidate_on_mutation: Reach = "lists",
         on_commit: OnCommit | None = None,
         invalidate_again: Duration | None = None,
+        plan_bytes: int = 64 * 1024 * 1024,
     ) -> None:
         _require(isinstance(cache, ResponseCache), "cache", cache, "a ResponseCache")
         _require(
@@ -174,6 +178,12 @@ class ResponseCacheExtension:
             on_commit,
             "a plain function that takes a function, such as transaction.on_commit",
         )
+        _require(
+            isinstance(plan_bytes, int) and not isinstance(plan_bytes, bool) and plan_bytes >= 0,
+            "plan_bytes",
+            plan_bytes,
+            "a number of bytes, such as 64 * 1024 * 1024, or 0",
+        )
         default = None if default_ttl is None else seconds(default_ttl, "default_ttl")
         self._options = Options(
             cache=cache,
@@ -186,6 +196,7 @@ class ResponseCacheExtension:
             schema_name=schema_name,
             trusted=_trusted(trusted_extensions),
             shares_root_value=root_value == "shared",
+            plan_bytes=plan_bytes,
             invalidation=InvalidationOptions(
                 reach=invalidate_on_mutation,
                 on_commit=on_commit,

@@ -43,9 +43,11 @@ from strawberry_response_cache.core.protocol import (
     Commit,
     Effect,
     Lookup,
+    NotAskedError,
     Release,
     Unavailable,
 )
+from strawberry_response_cache.core.redis.link import MOST_TOGETHER
 from strawberry_response_cache.core.redis.sync_transport import SyncTransport
 
 T = TypeVar("T")
@@ -225,9 +227,15 @@ class SyncDriver:
         return result
 
     def ask_all(self, effects: Sequence[Effect[Any]], subject: Subject) -> list[Any]:
-        """Ask the store for effects in one round trip, and report on them."""
+        """Ask the store for effects in as few round trips as their number allows, and report on them."""
         started_ns = time.time_ns() if self._settings.observer.listening() else 0
-        results = self.transport.perform_all(effects)
+        results: list[Any] = []
+        for at in range(0, len(effects), MOST_TOGETHER):
+            part = effects[at : at + MOST_TOGETHER]
+            if results and isinstance(results[-1], Unavailable):
+                results += [effect.unavailable(NotAskedError()) for effect in part]
+            else:
+                results += self.transport.perform_all(part)
         for effect, result in zip(effects, results, strict=True):
             self._over(effect, result, subject, started_ns)
         return results

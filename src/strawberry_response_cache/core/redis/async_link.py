@@ -19,6 +19,7 @@ from strawberry_response_cache.core.redis.async_connection import (
 from strawberry_response_cache.core.redis.breaker import Breaker, BreakerOpenError
 from strawberry_response_cache.core.redis.connection_factory import ConnectionFactory
 from strawberry_response_cache.core.redis.link import (
+    MOST_TOGETHER,
     LinkSettings,
     has_errors,
     has_lost_its_way,
@@ -148,7 +149,7 @@ class AsyncLink:
 
     def _flush(self) -> None:
         self._flush_is_due = False
-        asks, self._waiting = self._waiting, []
+        asks, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
         if asks:
             self._begin(_Batch(asks, self._read_deadline, urgent=False))
 

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from redis.exceptions import AuthenticationError, ReadOnlyError, ResponseError
 
 from strawberry_response_cache.core.protocol import NotSentError
+
+MOST_TOGETHER: Final = 250
+"""Askers that share a batch: each batch has the deadline to itself, and those of others come between."""
 
 
 @dataclass(frozen=True, slots=True)

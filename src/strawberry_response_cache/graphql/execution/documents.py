@@ -6,8 +6,6 @@ each document by graphql-core's own rules itself, once, and spares Strawberry th
 the request, so it runs every time; so does the rule that runs the parse functions of custom scalars.
 """
 
-import threading
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -24,15 +22,14 @@ from graphql import (
 from strawberry.schema.schema import validate_document
 from strawberry.types import ExecutionContext
 
-from strawberry_response_cache.core._fork import renewed_in_child
+from strawberry_response_cache.graphql._bounded import Bounded
 from strawberry_response_cache.graphql._compat.literals import Literals
 
 Rules: TypeAlias = tuple[type[ASTValidationRule], ...]
 
-_MOST_DOCUMENTS: Final = 512
-_MOST_CHARACTERS: Final = 400_000
-"""Of all texts together: a parsed document takes about 200 bytes for each of its characters."""
-_LONGEST: Final = 50_000
+_SIZE: Final = 2_000
+_SIZE_OF_TOKEN: Final = 500
+"""About what a parsed document takes in bytes for each of its tokens; 250 to 560 were measured."""
 _PURE_RULES: Final = frozenset({*specified_rules, NoSchemaIntrospectionCustomRule})
 """They read nothing but the schema and the document, apart from `_READS_LITERALS`."""
 _READS_LITERALS: Final = frozenset({ValuesOfCorrectTypeRule})
@@ -78,22 +75,26 @@ _NOTHING_SPARED: Final = Sparing((), (), ())
 
 
 class Documents:
-    """The documents of one schema: bounded in number and in size, the least recently used goes first.
+    """The documents of one schema: a bounded memory, the least recently used goes first.
 
     Args:
         schema: The executable schema.
+        max_bytes: About what they may take.
     """
 
-    def __init__(self, schema: GraphQLSchema) -> None:
+    def __init__(self, schema: GraphQLSchema, *, max_bytes: int) -> None:
         self._schema = schema
         self._literals = Literals(schema)
-        self._lock = renewed_in_child(self, "_lock", threading.Lock)
-        self._known: OrderedDict[tuple[Any, ...], Document] = OrderedDict()
-        self._characters = 0
+        self._known: Bounded[tuple[Any, ...], Document] = Bounded(max_bytes)
 
     def __len__(self) -> int:
         """Return their number."""
         return len(self._known)
+
+    @property
+    def size(self) -> int:
+        """About what they take, in bytes."""
+        return self._known.size
 
     def parsed(self, text: str, options: dict[str, Any]) -> Document:
         """Return a document, parsed now if need be.
@@ -102,18 +103,10 @@ class Documents:
             GraphQLError: If it is no document.
         """
         key = (text, *sorted(options.items()))
-        with self._lock:
-            if (known := self._known.get(key)) is not None:
-                self._known.move_to_end(key)
-                return known
-        document = Document(parse(text, **options), text)
-        if len(text) <= _LONGEST:
-            with self._lock:
-                if key not in self._known:
-                    self._known[key] = document
-                    self._characters += len(text)
-                while len(self._known) > _MOST_DOCUMENTS or self._characters > _MOST_CHARACTERS:
-                    self._characters -= len(self._known.popitem(last=False)[1].text)
+        document = self._known.get(key)
+        if document is None:
+            document = Document(parse(text, **options), text)
+            self._known.put(key, document, size=_size_of(document))
         return document
 
     def judged_for_all(self, document: Document, rules: Rules) -> Rules:
@@ -126,6 +119,17 @@ class Documents:
     def errors(self, document: Document, rules: Rules) -> list[GraphQLError]:
         """Validate a document."""
         return validate_document(self._schema, document.node, rules)
+
+
+def _size_of(document: Document) -> int:
+    """Return about what a document takes, in bytes."""
+    text, location = document.text, document.node.loc
+    tokens = len(text) // 2  # where its parser was told to leave them out: there are hardly more
+    if location is not None:
+        tokens, token = 0, location.start_token.next
+        while token is not None:
+            tokens, token = tokens + 1, token.next
+    return _SIZE + _SIZE_OF_TOKEN * tokens + 4 * len(text)
 
 
 class Preparation:

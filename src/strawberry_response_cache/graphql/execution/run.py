@@ -295,7 +295,8 @@ class Run:
                 around=variant.policy.life if isinstance(cache_request, CacheRequest) else None,
                 schema=self.context.schema,
             )
-            install(fields, executor)
+            if not install(fields, executor):
+                return Problem(Reason.SELECTION_TOO_LARGE)
             self._fields = fields.outcomes
         return cache_request
 

@@ -6,7 +6,7 @@ are resolved, fragments stand in place, and variables count by what was sent for
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from graphql import (
     FieldNode,
@@ -30,28 +30,37 @@ from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError,
 from strawberry_response_cache.graphql.policy.selection import Selected
 
 
+class Printed(NamedTuple):
+    """What is selected.
+
+    Attributes:
+        text: A digest of it.
+        used: The variables that were met on the way.
+    """
+
+    text: str
+    used: frozenset[str]
+
+
 @dataclass(slots=True)
 class SelectionText:
-    """Prints what is selected.
+    """Prints what one request selects: a selection set that many fields share is printed once.
 
     Args:
         selected: The conditions of the request.
         sent: What was sent for each variable, see `sent_variables`.
         types: The declared type of each variable, as the document has it.
-
-    Attributes:
-        used: The variables that were met on the way.
     """
 
     selected: Selected
-    sent: Mapping[str, Sequence[Any]]
+    sent: Mapping[str, Sequence[Any]] = field(repr=False)
     types: Mapping[str, str]
-    used: set[str] = field(default_factory=set)
-    _known: dict[int, str] = field(default_factory=dict)
+    _used: set[str] = field(default_factory=set, repr=False)
+    _known: dict[int, Printed] = field(default_factory=dict, repr=False)
 
     def of(
         self, definition: GraphQLField, nodes: Sequence[FieldNode], coerced: Mapping[str, Any]
-    ) -> str:
+    ) -> Printed:
         """Print the arguments of a field and the selections below it.
 
         Args:
@@ -62,11 +71,13 @@ class SelectionText:
         Raises:
             UnkeyableError: If it is nested too deeply, or selects what there is not.
         """
+        self._used = set()
         try:
             below = [self._below(node.selection_set) for node in nodes if node.selection_set]
-            return digest([self._arguments(definition, nodes[0], coerced), *below])
+            text = digest([self._arguments(definition, nodes[0], coerced), *below])
         except RecursionError:
             raise UnkeyableError from None
+        return Printed(text, frozenset(self._used))
 
     # -- What is selected below ------------------------------------------------------------------------
 
@@ -74,9 +85,12 @@ class SelectionText:
         """Return a digest of a selection set: a fragment that is spread often is printed once."""
         known = self._known.get(id(selections))
         if known is None:
-            known = digest([self._selection(each) for each in self._included(selections)])
-            self._known[id(selections)] = known
-        return known
+            around, self._used = self._used, set()
+            text = digest([self._selection(each) for each in self._included(selections)])
+            known = self._known[id(selections)] = Printed(text, frozenset(self._used))
+            self._used = around
+        self._used.update(known.used)
+        return known.text
 
     def _included(self, selections: SelectionSetNode) -> list[Any]:
         return [
@@ -127,7 +141,7 @@ class SelectionText:
         """Print an argument as it is written: a variable with its declared type, and by what was sent."""
         match value:
             case VariableNode(name=name):
-                self.used.add(name.value)
+                self._used.add(name.value)
                 sent = self.sent.get(name.value, ())
                 # No literal begins so: a list of the same parts is another value.
                 return "$" + print_json([self.types.get(name.value), sent])

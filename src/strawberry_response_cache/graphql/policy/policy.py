@@ -7,7 +7,7 @@ set and type once, and a document of any depth costs its size.
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from graphql import (
     FieldNode,
@@ -23,6 +23,10 @@ from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 from strawberry_response_cache.graphql.policy.resolver_kind import ResolverKind
 from strawberry_response_cache.graphql.policy.rules import FieldRule, SchemaRules, WrittenAs
 from strawberry_response_cache.graphql.policy.selection import Selected
+
+_SIZE: Final = 2_000
+_SIZE_OF_NAME: Final = 100
+_SIZE_OF_LIFE: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,12 @@ class Policy:
     def types(self) -> frozenset[str]:
         """The names of the types that can stand in it."""
         return frozenset(tag for tag in self.type_tags if not tag.startswith("["))
+
+    @property
+    def size(self) -> int:
+        """About what it takes in bytes, where it is remembered."""
+        names = len(self.tags) + len(self.type_tags) + len(self.vary) + len(self.never_stored)
+        return _SIZE + _SIZE_OF_NAME * (names + len(self.touched)) + _SIZE_OF_LIFE * len(self.lives)
 
     @property
     def life(self) -> "Life":
@@ -322,6 +332,10 @@ def work_out_policy(
     _Walk(rules, selected, defaults, policy).run(operation.selection_set, root)
     if selected.problem is not None:
         policy.lives.clear()  # a directive may act on more than what it stands at
+    if (
+        selected.allowance.is_spent
+    ):  # a mutation that is cut off may have changed what was not looked at
+        policy.type_tags.update(*(each.type_tags for each in rules.fields()))
     policy.conclude()
     return policy
 
@@ -371,6 +385,7 @@ class _Walk:
     policy: Policy
     _pending: deque[tuple[SelectionSetNode, GraphQLObjectType]] = field(default_factory=deque)
     _seen: set[tuple[int, str]] = field(default_factory=set)
+    _folded: set[tuple[str, bool]] = field(default_factory=set)
 
     def run(
         self, selection_set: SelectionSetNode, root: GraphQLObjectType, *, is_root: bool = True
@@ -378,16 +393,18 @@ class _Walk:
         """Visit everything below a selection set."""
         query = root if is_root else None
         self._add(selection_set, root)
-        while self._pending:
+        while self._pending and not self.selected.allowance.is_spent:
             current, parent = self._pending.popleft()
             for node in self.selected.fields(current, parent, self._add):
                 self._visit(node, parent, is_root=parent is query)
-            if self.policy.problem is None:
-                self.policy.problem = self.selected.problem
+        if self.selected.allowance.is_spent:
+            self.selected.refuse_as_too_large()
+        if self.policy.problem is None:
+            self.policy.problem = self.selected.problem
 
     def _add(self, selection_set: SelectionSetNode, parent: GraphQLObjectType) -> None:
         visit = (id(selection_set), parent.name)
-        if visit not in self._seen:
+        if visit not in self._seen and self.selected.allowance.spend():
             self._seen.add(visit)
             self._pending.append((selection_set, parent))
 
@@ -400,15 +417,21 @@ class _Walk:
             if self.policy.problem is None:
                 self.policy.problem = problem_of_unknown(parent, name)
             return
+        folded = (rule.coordinate, is_root)
+        if folded not in self._folded:  # it demands the same wherever it is met
+            self._folded.add(folded)
+            self._fold(rule, is_root=is_root)
+        if node.selection_set is not None:
+            for possible in rule.possible_types:
+                self._add(node.selection_set, possible)
+
+    def _fold(self, rule: FieldRule, *, is_root: bool) -> None:
         self.policy.fold(rule, demand_of(rule, self.defaults, is_root=is_root))
         if rule.by_itself:
             own = demand_of(rule, self.defaults, is_root=is_root, by_itself=True)
             if own.problem is None and own.ttl:
                 private = own.private or (rule.of.private and not is_root and not rule.public)
                 self.policy.lives.append(Life(own.ttl + own.stale, private))
-        if node.selection_set is not None:
-            for possible in rule.possible_types:
-                self._add(node.selection_set, possible)
 
 
 def problem_of_unknown(parent: GraphQLObjectType, name: str) -> Problem:

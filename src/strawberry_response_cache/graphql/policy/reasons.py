@@ -23,6 +23,11 @@ class Reason(StrEnum):
     """The operation asks for ``__schema`` or ``__type``."""
     DIRECTIVE = "directive"
     """The operation uses a directive other than ``@skip`` and ``@include``."""
+    SELECTION_TOO_LARGE = "selection_too_large"
+    """The operation selects more than is looked at, counted for each type that can stand there, or is nested
+    too deeply for fields with entries of their own."""
+    TOO_MANY_FIELDS = "too_many_fields"
+    """The operation comes to more fields with entries of their own than are looked up for one request."""
     ROOT_WITHOUT_HINT = "root_without_hint"
     """A root field has no ``cache_control`` with a ttl."""
     RESOLVER_WITHOUT_HINT = "resolver_without_hint"
@@ -105,6 +110,12 @@ _ADVICE: Final[Mapping[Reason, str]] = {
     Reason.SUBSCRIPTION: "Subscriptions always run.",
     Reason.INTROSPECTION: "Introspection is never cached.",
     Reason.DIRECTIVE: "Use no directives but @skip and @include.",
+    Reason.SELECTION_TOO_LARGE: (
+        "Select less in one operation; fields below interfaces and unions count for each of their types."
+    ),
+    Reason.TOO_MANY_FIELDS: (
+        "Ask for fewer objects at once, or put cache_control(ttl=...) on the field that holds them all."
+    ),
     Reason.ROOT_WITHOUT_HINT: "Put @cache_control(ttl=...) above the root field.",
     Reason.RESOLVER_WITHOUT_HINT: "Put @cache_control(inherit=True) or a ttl above the field.",
     Reason.WITHOUT_TTL: "No selected field has a ttl; give one cache_control(ttl=...).",

@@ -5,7 +5,7 @@ field is executed.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from graphql import GraphQLObjectType
 from graphql.execution import Executor
@@ -22,18 +22,25 @@ from strawberry_response_cache.graphql._request import CacheIdentity, RequestCon
 from strawberry_response_cache.graphql.execution.cached_execution import CacheRequest
 from strawberry_response_cache.graphql.execution.fields.inherited import said_above, tags_of_owner
 from strawberry_response_cache.graphql.execution.fields.prefetch import Prefetch, RequestOf
+from strawberry_response_cache.graphql.keys.field_plan import FieldPlan, digest_of_tags
 from strawberry_response_cache.graphql.keys.operation_key import (
     UnkeyableError,
     canonical,
     field_key,
 )
-from strawberry_response_cache.graphql.keys.plan import FieldPlan, Plan, Variant, digest_of_tags
+from strawberry_response_cache.graphql.keys.plan import Plan, Variant
 from strawberry_response_cache.graphql.policy.above import Above
 from strawberry_response_cache.graphql.policy.outcome import FieldOutcomes, Outcome
 from strawberry_response_cache.graphql.policy.policy import Life
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 from strawberry_response_cache.graphql.policy.rules import FieldRule
 
+if TYPE_CHECKING:
+    from strawberry_response_cache.graphql.keys.selection_text import SelectionText
+
+_MOST_LOOKED_UP: Final = 1_000
+"""Fields of one operation that are looked up. Each takes as long as executing dozens of plain fields, so a list
+of 10,000 objects would take seconds."""
 _UNSAVED: Final = (None, "")
 """What several objects may have for an id that are not saved yet."""
 
@@ -52,6 +59,7 @@ class Fields:
     Attributes:
         around: As given.
         outcomes: What the cache did for each; None where nobody will be told.
+        left: How many may still be looked up.
         prefetched: What was looked up ahead.
     """
 
@@ -69,9 +77,11 @@ class Fields:
         self._variant = variant
         self._request = request
         self._sent = sent
+        self._text: SelectionText | None = None
         self.around = around
         self._schema = schema
         self.outcomes = FieldOutcomes() if request.options.debug is not False else None
+        self.left = _MOST_LOOKED_UP
         self.prefetched = Prefetched()
         self._cache = request.tenant_cache()
 
@@ -110,8 +120,27 @@ class Fields:
                 self.note(coordinate, who)
             return None
         subject = self._request.subject("field", executor.operation, who.visibility, coordinate)
-        stem = plan.stem(self._sent, executor.variable_values)
+        if self._text is None:
+            self._text = self._plan.text(self._sent, executor.variable_values.coerced)
+        stem = plan.stem(self._text, executor.variable_values)
         return CachedField(plan, stem, who, parent=parent, subject=subject, request=self._request)
+
+    def admit(
+        self, cached_field: "CachedField", source: object, path: Path
+    ) -> CacheRequest | Problem:
+        """Return the way through the cache for the field of one object, unless there are too many.
+
+        Args:
+            cached_field: The field.
+            source: The object.
+            path: Where the field stands.
+        """
+        if self.prefetched.is_down:
+            return Problem(Reason.STORE_FAILURE)
+        if self.left <= 0:
+            return Problem(Reason.TOO_MANY_FIELDS)
+        self.left -= 1
+        return cached_field.admit(source, path)
 
     def note(self, coordinate: str, problem: Problem) -> None:
         """Note that a field was answered without the cache."""
@@ -121,6 +150,11 @@ class Fields:
     def rule(self, parent: GraphQLObjectType, details: Any) -> FieldRule | None:  # noqa: ANN401 - graphql-core's own
         """Return the rule of a field."""
         return self._plan.setting.rules.field(parent, details[0].node.name.value)
+
+    @property
+    def depth(self) -> int:
+        """How many fields of the operation stand within each other."""
+        return self._plan.depth
 
     @property
     def has_templates(self) -> bool:
@@ -140,6 +174,7 @@ class Fields:
         return Prefetch(
             executor,
             cache_request,
+            left=lambda: self.left,
             prefetched=self.prefetched,
             cache=self._cache,
             subject=subject,

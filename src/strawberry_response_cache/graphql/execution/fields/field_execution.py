@@ -34,29 +34,32 @@ from strawberry_response_cache.graphql.execution.cached_execution import (
 )
 from strawberry_response_cache.graphql.execution.fields.cached_field import CachedField, Fields
 from strawberry_response_cache.graphql.execution.fields.inherited import known_above
+from strawberry_response_cache.graphql.execution.fields.room import deepest_entry
 from strawberry_response_cache.graphql.execution.recorder import Recorder, recorder_in
 from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError
 from strawberry_response_cache.graphql.policy.above import Above
 from strawberry_response_cache.graphql.policy.policy import Life
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
-_DEEPEST: Final = 8
-"""Fields with entries of their own within each other. Each takes a dozen frames of the interpreter's stack; what
-is deeper is part of the last of them."""
-
 _PARAMETERS: Final = 5
 Where: TypeAlias = tuple[GraphQLObjectType, Any, Any, Path, Any]
 """What graphql-core says of a field: parent type, parent, details, path, position."""
 
 
-def install(fields: Fields, executor: Executor[Any]) -> None:
+def install(fields: Fields, executor: Executor[Any]) -> bool:
     """Answer fields of an execution.
 
     Args:
         fields: Those of the operation.
         executor: The execution.
+
+    Returns:
+        Whether they are: an operation may be nested so deeply that it would not be answered then.
     """
-    _Execution(fields, executor, fields.around).install(is_whole=True)
+    deepest = deepest_entry(fields.depth)
+    if deepest:
+        _Execution(fields, executor, fields.around, deepest).install(is_whole=True)
+    return deepest > 0
 
 
 class CompletedField(ExecutionResult):
@@ -108,24 +111,25 @@ class _Execution:
         fields: Those of the operation.
         executor: It.
         around: How long what it executes lives; None where that is not stored.
-        depth: In how many fields with entries of their own it is.
+        left: How many fields with entries of their own may stand within each other in it; what is deeper is
+            part of the last of them.
     """
 
     __slots__ = (
         "_around",
-        "_depth",
         "_execute",
         "_executor",
         "_fields",
         "_guard",
         "_is_sync",
         "_known",
+        "_left",
     )
 
     def __init__(
-        self, fields: Fields, executor: Executor[Any], around: Life | None, depth: int = 0
+        self, fields: Fields, executor: Executor[Any], around: Life | None, left: int
     ) -> None:
-        self._depth = depth
+        self._left = left
         self._fields = fields
         self._guard = fields.request.guard
         self._executor = executor
@@ -141,11 +145,11 @@ class _Execution:
         Args:
             is_whole: Whether it executes the operation, and not one field.
         """
-        if self._depth >= _DEEPEST and not self._fields.has_templates:
+        if not self._left and not self._fields.has_templates:
             return
         executor: Any = self._executor
         executor.execute_field = self._answer_or_execute
-        if self._depth >= _DEEPEST:
+        if not self._left:
             return
         prefetch = self._fields.prefetch(executor, self._cache_request)
         if self._is_sync:
@@ -179,12 +183,19 @@ class _Execution:
                 path.above = None if known is None else known.hands_down
             except Exception as error:  # noqa: BLE001 - nothing of the request is stored then
                 self._guard.note(error)
-        if known is not None and known.is_plain:
+        if known is not None and (known.is_plain or self._is_left_out(known)):
             return self._execute(parent, source, details, path, position)
         where: Where = (parent, source, details, path, position)
         # Begun at once, so that all the look-ups of a level leave together.
         execute = partial(self._execute, *where)
         return self._guard.around(execute, partial(self._answer, where), at_once=True)
+
+    def _is_left_out(self, known: "_Known") -> bool:
+        """Whether a field is executed in place, since so many others were looked up."""
+        if self._fields.left > 0 or known.templates or known.cached_field is None:
+            return False
+        self._fields.note(known.cached_field.plan.rule.coordinate, _TOO_MANY)
+        return True
 
     def _answer(self, where: Where, execution: Execution) -> Any:  # noqa: ANN401 - a completed value, or one that comes later
         """Answer a field from its entry, or execute it."""
@@ -197,9 +208,7 @@ class _Execution:
         cached_field = known.cached_field
         if cached_field is None:
             return execution.start()
-        cache_request = (
-            _DOWN if self._fields.prefetched.is_down else cached_field.admit(source, path)
-        )
+        cache_request = self._fields.admit(cached_field, source, path)
         if isinstance(cache_request, Problem):
             self._fields.note(cached_field.plan.rule.coordinate, cache_request)
             return execution.start()
@@ -220,7 +229,7 @@ class _Execution:
         try:
             cached_field = (
                 None
-                if above is None or self._depth >= _DEEPEST
+                if above is None or not self._left
                 else self._fields.cached_field(self._executor, parent, details, above)
             )
         except (RecursionError, UnkeyableError):
@@ -335,7 +344,7 @@ class _Execution:
         variables = self._executor.variable_values
         executor.variable_values = variables._replace(coerced=dict(variables.coerced))
         life = cached_field.plan.policy.life
-        within = _Execution(self._fields, executor, life, self._depth + 1)
+        within = _Execution(self._fields, executor, life, self._left - 1)
         alone = _Alone(within, executor, executor.execute_field, errors)
         within.install(is_whole=False)
         return alone
@@ -479,7 +488,7 @@ class _Errors(CollectedErrors):
         self._operation.add(error, path)
 
 
-_DOWN = Problem(Reason.STORE_FAILURE)
+_TOO_MANY = Problem(Reason.TOO_MANY_FIELDS)
 _REFUSED = Problem(
     Reason.GUARDED, None, "The field's permission classes refused what is stored to this request."
 )

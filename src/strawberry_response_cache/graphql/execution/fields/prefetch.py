@@ -8,6 +8,7 @@ an object or a list are read together here.
 
 from collections.abc import AsyncIterable, Callable, Coroutine, Iterator
 from functools import partial
+from itertools import islice
 from types import CoroutineType
 from typing import Any, Final, TypeAlias
 
@@ -48,6 +49,7 @@ class Prefetch:
         executor: The execution.
         cache_request: Returns the way through the cache that a field will go: of a parent's type, the
             parent, graphql-core's details and the path.
+        left: Returns how many fields may still be looked up.
         prefetched: Where to leave what is found.
         cache: The tenant's; None if it cannot be told, and nothing is looked up.
         subject: On whose behalf.
@@ -61,6 +63,7 @@ class Prefetch:
         "_execute_fields",
         "_executor",
         "_guard",
+        "_left",
         "_prefetched",
         "_subject",
     )
@@ -70,6 +73,7 @@ class Prefetch:
         executor: Executor[Any],
         cache_request: RequestOf,
         *,
+        left: Callable[[], int],
         prefetched: Prefetched,
         cache: ResponseCache | None,
         subject: Subject,
@@ -77,6 +81,7 @@ class Prefetch:
     ) -> None:
         self._executor = executor
         self._cache_request = cache_request
+        self._left = left
         self._prefetched = prefetched
         self._cache = cache
         self._subject = subject
@@ -103,7 +108,8 @@ class Prefetch:
         source: Any,  # noqa: ANN401 - graphql-core's
         grouped: Any,  # noqa: ANN401 - graphql-core's
     ) -> None:
-        keys = [each.keys for each in self._of(parent, source, grouped, None)]
+        found = islice(self._of(parent, source, grouped, None), self._left())
+        keys = [each.keys for each in found]
         await tenant_of(cache).prefetch(self._prefetched, keys, self._subject, first=True)
 
     async def _begin(
@@ -128,7 +134,7 @@ class Prefetch:
         return self._guard.around(execute, self._execute_root)
 
     def _look_up_fields(self, parent: Any, source: Any, path: Any, grouped: Any) -> None:  # noqa: ANN401 - graphql-core's
-        self._look_up(list(self._of(parent, source, grouped, path)), first=path is None)
+        self._look_up(self._of(parent, source, grouped, path), first=path is None)
 
     def _execute_root(self, execution: Execution) -> Any:  # noqa: ANN401 - graphql-core's
         with leading_flights(self._prefetched.collector):
@@ -164,10 +170,8 @@ class Prefetch:
         if isinstance(result, list | tuple) and is_object_type(item):
             grouped = self._executor.collect_subfields(item, details)[0]
             objects = (source for source in result if source is not None)
-            self._look_up(
-                [each for source in objects for each in self._of(item, source, grouped, path)],
-                first=False,
-            )
+            found = (each for source in objects for each in self._of(item, source, grouped, path))
+            self._look_up(found, first=False)
 
     def _of(
         self,
@@ -183,9 +187,10 @@ class Prefetch:
             if cache_request is not None and not self._prefetched.has(cache_request.keys):
                 yield cache_request
 
-    def _look_up(self, cache_request: list[CacheRequest], *, first: bool) -> None:
+    def _look_up(self, found: Iterator[CacheRequest], *, first: bool) -> None:
         """Ask for several entries at once; a single one is as well asked for when it is come to."""
-        if self._cache is None or (len(cache_request) <= 1 and not first):
+        admitted = list(islice(found, self._left()))
+        if self._cache is None or (len(admitted) <= 1 and not first):
             return
-        keys = list({each.keys.entry: each.keys for each in cache_request}.values())
+        keys = list({each.keys.entry: each.keys for each in admitted}.values())
         tenant_of(self._cache).prefetch_sync(self._prefetched, keys, self._subject, first=first)

@@ -1,0 +1,115 @@
+"""What is kept from request to request: bounded in bytes, the least recently used goes first."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+from strawberry_response_cache.core._fork import renewed_in_child
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+_LARGEST_SHARE: Final = 8
+"""One value takes at most this part of the whole: what one client sends does not push out everything else."""
+
+
+@dataclass(slots=True)
+class _Kept(Generic[V]):
+    value: V
+    size: int
+
+
+class Bounded(Generic[K, V]):
+    """A memory that is bounded in bytes; every method is atomic.
+
+    Sizes are estimates that their callers make: Python does not tell what an object keeps alive.
+
+    Args:
+        max_bytes: The bound on the sum of all sizes; 0 keeps nothing.
+
+    Example:
+        >>> texts: Bounded[str, str] = Bounded(80)
+        >>> texts.put("a", "text", size=10), texts.put("b", "a longer text", size=11)
+        (True, False)
+        >>> texts.get("a"), texts.get("b"), texts.size
+        ('text', None, 10)
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._largest = max_bytes // _LARGEST_SHARE
+        self._lock = renewed_in_child(self, "_lock", threading.Lock)
+        self._kept: OrderedDict[K, _Kept[V]] = OrderedDict()
+        self.size = 0
+
+    def __len__(self) -> int:
+        """Return the number of values."""
+        return len(self._kept)
+
+    def get(self, key: K) -> V | None:
+        """Return a value; it counts as used now."""
+        with self._lock:
+            kept = self._kept.get(key)
+            if kept is None:
+                return None
+            self._kept.move_to_end(key)
+            return kept.value
+
+    def put(self, key: K, value: V, *, size: int) -> bool:
+        """Keep a value, unless it is too large; the longest unused go.
+
+        Args:
+            key: Its key; what was kept under it goes.
+            value: The value.
+            size: What it takes, in bytes.
+
+        Returns:
+            Whether it is kept.
+        """
+        with self._lock:
+            self._remove(key)
+            if size > self._largest:
+                return False
+            self._kept[key] = _Kept(value, size)
+            self.size += size
+            self._make_room()
+        return True
+
+    def grow(self, key: K, value: V, by: int) -> bool:
+        """Take note that a value is to hold more.
+
+        Args:
+            key: Its key.
+            value: The value.
+            by: The bytes that it is to hold more.
+
+        Returns:
+            Whether it may: it is still kept, and would not be too large.
+        """
+        with self._lock:
+            kept = self._kept.get(key)
+            if kept is None or kept.value is not value or kept.size + by > self._largest:
+                return False
+            kept.size += by
+            self.size += by
+            self._kept.move_to_end(key)
+            self._make_room()
+            return True
+
+    def drop(self, key: K, value: V) -> None:
+        """Drop a value, if it is still kept under this key."""
+        with self._lock:
+            kept = self._kept.get(key)
+            if kept is not None and kept.value is value:
+                self._remove(key)
+
+    def _make_room(self) -> None:
+        while self.size > self._max_bytes:
+            self._remove(next(iter(self._kept)))
+
+    def _remove(self, key: K) -> None:
+        kept = self._kept.pop(key, None)
+        if kept is not None:
+            self.size -= kept.size

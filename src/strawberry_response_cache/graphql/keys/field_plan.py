@@ -1,0 +1,102 @@
+"""The plan of a field that has an entry of its own."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
+
+from graphql import FieldNode, GraphQLError, GraphQLField, get_argument_values
+from graphql.execution.values import VariableValues
+
+from strawberry_response_cache.core._keys import digest
+from strawberry_response_cache.graphql.keys.object_identity import ParentIdentity
+from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError, print_json
+from strawberry_response_cache.graphql.keys.selection_text import SelectionText
+from strawberry_response_cache.graphql.policy.policy import Policy
+from strawberry_response_cache.graphql.policy.rules import FieldRule
+
+_MOST_STEMS: Final = 64
+_SIZE_OF_STEM: Final = 200
+"""About what one takes, in bytes."""
+
+Grow: TypeAlias = Callable[[int], bool]
+"""Asks whether something may be remembered that takes so many more bytes."""
+
+
+class FieldPlan:
+    """A field that has an entry of its own, where one operation selects it.
+
+    Args:
+        rule: The field's.
+        definition: The field, as graphql-core has it.
+        nodes: Where the operation selects it; they are answered as one.
+        policy: How long, and for whom.
+        begin: What its keys begin with: all of a deploy that decides what is stored, and for how long.
+        parent_key: Tells apart the objects that it belongs to; None for a root field.
+        inherited: The tags that it inherits from the annotations of the fields above it.
+        grow: Asks whether its keys may be remembered.
+
+    Attributes:
+        rule: The field's.
+        policy: How long, and for whom.
+        parent_key: As given.
+        inherited: As given.
+        inherited_digest: Stands for these tags in its keys.
+    """
+
+    def __init__(
+        self,
+        rule: FieldRule,
+        definition: GraphQLField,
+        nodes: Sequence[FieldNode],
+        *,
+        policy: Policy,
+        begin: Sequence[str],
+        parent_key: ParentIdentity | None,
+        inherited: frozenset[str],
+        grow: Grow,
+    ) -> None:
+        self.rule = rule
+        self.policy = policy
+        self.parent_key = parent_key
+        self.inherited = inherited
+        self.inherited_digest = digest_of_tags(inherited)
+        self._definition = definition
+        self._nodes = nodes
+        self._begin = begin
+        self._grow = grow
+        self._used: tuple[str, ...] | None = None
+        self._stems: dict[str, str] = {}
+
+    def stem(self, text: SelectionText, variables: VariableValues) -> str:
+        """Return a digest of all of its keys that does not depend on the parent and on who asks.
+
+        Args:
+            text: Prints what the request selects, see `Plan.text`.
+            variables: What was sent for the variables, as graphql-core coerced it.
+
+        Raises:
+            UnkeyableError: If what is selected cannot be printed, or an argument has no value.
+        """
+        if self._used is not None:
+            known = self._stems.get(_digest_of(text.sent, self._used))
+            if known is not None:
+                return known
+        try:
+            coerced = get_argument_values(self._definition, self._nodes[0], variables)
+        except GraphQLError:  # it is raised again where the field is executed
+            raise UnkeyableError from None
+        printed = text.of(self._definition, self._nodes, coerced)
+        stem = digest([*self._begin, self.rule.coordinate, printed.text])
+        used = self._used = tuple(sorted(printed.used))
+        if len(self._stems) < _MOST_STEMS and self._grow(_SIZE_OF_STEM):
+            self._stems[_digest_of(text.sent, used)] = stem
+        return stem
+
+
+def _digest_of(sent: Mapping[str, Sequence[Any]], used: Sequence[str]) -> str:
+    """Return what stands for these variables: a client may send half a megabyte of them."""
+    return digest((print_json([sent.get(name, ()) for name in used]),)) if used else ""
+
+
+def digest_of_tags(tags: frozenset[str]) -> str:
+    """Return what stands for inherited tags in a key; empty without any."""
+    return digest(sorted(tags)) if tags else ""

@@ -1,0 +1,401 @@
+"""No request makes the service slow: what one may ask of the cache is bounded, and it is told."""
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+import strawberry
+from strawberry.dataloader import DataLoader
+
+from strawberry_response_cache import (
+    ResponseCache,
+    ResponseCacheExtension,
+    cache_control,
+    explain,
+)
+from strawberry_response_cache.core.redis.async_connection import StreamConnection
+from strawberry_response_cache.core.redis.sync_connection import SocketConnection
+
+LOOKED_UP = 1_000
+TOGETHER = 250
+
+
+def told(result: Any) -> dict[str, Any]:
+    assert result.errors is None
+    return dict(result.extensions["responseCache"])
+
+
+async def execute(schema: strawberry.Schema, face: str, query: str, **more: Any) -> Any:
+    if face == "sync":
+        return await asyncio.to_thread(schema.execute_sync, query, **more)
+    return await schema.execute(query, **more)
+
+
+both = pytest.mark.parametrize("face", ["sync", "async"])
+
+# -- Selections that are too large -----------------------------------------------------------------------
+
+
+@strawberry.interface
+class Thing:
+    id: strawberry.ID
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def next(self) -> "Thing":
+        return first()
+
+
+def first() -> Thing:
+    made: Thing = KINDS[0](id="0")
+    return made
+
+
+KINDS: list[Any] = [strawberry.type(type(f"Kind{number}", (Thing,), {})) for number in range(100)]
+
+
+@strawberry.type(name="Query")
+class Things:
+    @cache_control(ttl=60)
+    @strawberry.field
+    def thing(self) -> Thing:
+        return first()
+
+    @strawberry.field
+    def fresh(self) -> int:
+        return 1
+
+
+@strawberry.type(name="Mutation")
+class Changes:
+    @strawberry.mutation
+    async def change(self, info: strawberry.Info) -> Thing:
+        info.context["begun"].set()
+        await asyncio.Event().wait()
+        return first()
+
+
+def selecting(much: int) -> str:
+    return " ".join(f"a{number}: next {{ next {{ id }} }}" for number in range(much))
+
+
+@pytest.fixture
+def things(memory_cache: ResponseCache) -> strawberry.Schema:
+    extension = ResponseCacheExtension(memory_cache, tenant=None, debug=True)
+    return strawberry.Schema(Things, mutation=Changes, types=KINDS, extensions=[extension])
+
+
+@both
+async def test_a_selection_that_is_too_large_is_answered_and_not_cached(
+    things: strawberry.Schema, face: str
+) -> None:
+    plain = strawberry.Schema(Things, mutation=Changes, types=KINDS)
+    query = f"{{ thing {{ {selecting(300)} }} }}"
+    for _ in range(2):
+        result = await execute(things, face, query)
+        assert result.data == plain.execute_sync(query).data
+        assert (told(result)["status"], told(result)["reason"]) == ("bypass", "selection_too_large")
+    explained = explain(things, query)
+    assert explained.reason == "selection_too_large"
+    assert "interfaces" in str(explained.advice)
+
+
+async def test_a_selection_that_is_large_and_not_too_large_is_cached(
+    things: strawberry.Schema,
+) -> None:
+    query = f"{{ thing {{ {selecting(10)} }} }}"
+    assert [told(await things.execute(query))["status"] for _ in range(2)] == ["miss", "hit"]
+
+
+@both
+async def test_own_fields_of_a_selection_that_is_too_large_are_executed_in_place(
+    things: strawberry.Schema, face: str
+) -> None:
+    query = f"{{ fresh thing {{ {selecting(300)} }} }}"
+    result = await execute(things, face, query)
+    assert "fields" not in told(result)
+
+
+async def test_fields_that_share_a_large_fragment_are_looked_at_together_up_to_the_bound(
+    things: strawberry.Schema,
+) -> None:
+    fields = " ".join(f"b{number}: thing {{ ...F }}" for number in range(10))
+    query = f"{{ fresh {fields} }} fragment F on Thing {{ {selecting(20)} }}"
+    result = await things.execute(query)
+    reasons = {each.get("reason") for each in told(result)["fields"]}
+    assert "selection_too_large" in reasons
+
+
+async def test_a_mutation_that_is_cut_off_invalidates_what_was_not_looked_at(
+    things: strawberry.Schema,
+) -> None:
+    query = "{ thing { id } }"
+    assert [told(await things.execute(query))["status"] for _ in range(2)] == ["miss", "hit"]
+    context = {"begun": asyncio.Event()}
+    mutation = f"mutation {{ change {{ {selecting(300)} }} }}"
+    running = asyncio.create_task(things.execute(mutation, context_value=context))
+    await context["begun"].wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert told(await things.execute(query))["status"] == "miss"
+
+
+# -- Operations that are nested too deeply ---------------------------------------------------------------
+
+
+@strawberry.type
+class Node:
+    id: int
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def child(self) -> "Node":
+        return Node(id=self.id + 1)
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def children(self) -> list["Node"]:
+        return [Node(id=self.id + 1)]
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    async def later(self) -> "Node":
+        return Node(id=self.id + 1)
+
+
+@strawberry.type(name="Query")
+class Tree:
+    @strawberry.field
+    def root(self) -> Node:
+        return Node(id=0)
+
+
+def nested(name: str, depth: int) -> str:
+    return "{ root {" + f" {name} {{" * depth + " id " + "}" * depth + "} }"
+
+
+async def deepest(schema: strawberry.Schema, face: str, name: str) -> int:
+    """The depth of the deepest query that is answered, in steps of four."""
+    lowest, highest = 5, 40
+    while lowest < highest:
+        middle = (lowest + highest + 1) // 2
+        if (await execute(schema, face, nested(name, 4 * middle))).errors:
+            highest = middle - 1
+        else:
+            lowest = middle
+    return 4 * lowest
+
+
+@pytest.mark.parametrize(
+    ("face", "name"),
+    [
+        ("sync", "child"),
+        ("sync", "children"),
+        ("async", "child"),
+        ("async", "children"),
+        ("async", "later"),
+    ],
+)
+async def test_a_query_is_answered_as_deeply_nested_as_without_the_cache(
+    memory_cache: ResponseCache, caplog: pytest.LogCaptureFixture, face: str, name: str
+) -> None:
+    caplog.set_level(logging.CRITICAL, "strawberry.execution")
+    extension = ResponseCacheExtension(memory_cache, tenant=None)
+    cached = strawberry.Schema(Tree, extensions=[extension])
+    depth = await deepest(strawberry.Schema(Tree), face, name)
+    for below in range(0, depth, 8):
+        for _ in range(2):
+            result = await execute(cached, face, nested(name, depth - below))
+            assert result.errors is None
+
+
+def test_a_query_that_is_nested_very_deeply_says_why_it_is_not_cached(
+    memory_cache: ResponseCache,
+) -> None:
+    extension = ResponseCacheExtension(memory_cache, tenant=None, debug=True)
+    schema = strawberry.Schema(Tree, extensions=[extension])
+    shallow = told(schema.execute_sync(nested("child", 10)))
+    assert [each["field"] for each in shallow["fields"]] == ["Node.child"]
+    assert told(schema.execute_sync(nested("child", 100)))["reason"] == "selection_too_large"
+
+
+def test_fragments_count_for_the_depth(memory_cache: ResponseCache) -> None:
+    extension = ResponseCacheExtension(memory_cache, tenant=None, debug=True)
+    schema = strawberry.Schema(Tree, extensions=[extension])
+    parts = [
+        f"fragment F{number} on Node {{ child {{ child {{ ...F{number + 1} }} }} }}"
+        for number in range(50)
+    ]
+    query = f"{{ root {{ ...F0 }} }} {' '.join(parts)} fragment F50 on Node {{ id }}"
+    assert told(schema.execute_sync(query))["reason"] == "selection_too_large"
+
+
+# -- Operations with too many fields that have entries of their own --------------------------------------
+
+
+@strawberry.type
+class Item:
+    id: int
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def name(self, info: strawberry.Info) -> str:
+        info.context["resolved"].append(self.id)
+        return f"item {self.id}"
+
+
+@strawberry.type(name="Query")
+class Items:
+    @strawberry.field
+    def items(self, count: int) -> list[Item]:
+        return [Item(id=number) for number in range(count)]
+
+
+ITEMS = "query ($count: Int!) { items(count: $count) { name } }"
+
+
+async def ask(schema: strawberry.Schema, face: str, count: int) -> tuple[Any, list[int]]:
+    context: dict[str, Any] = {"resolved": []}
+    result = await execute(
+        schema, face, ITEMS, variable_values={"count": count}, context_value=context
+    )
+    names = [f"item {number}" for number in range(count)]
+    assert [each["name"] for each in result.data["items"]] == names
+    return result, context["resolved"]
+
+
+@both
+async def test_so_many_fields_are_looked_up_and_the_rest_is_executed_and_told(
+    valkey_cache: ResponseCache, face: str
+) -> None:
+    extension = ResponseCacheExtension(valkey_cache, tenant=None, debug=True)
+    schema = strawberry.Schema(Items, extensions=[extension])
+    count = LOOKED_UP + 200
+    _, resolved = await ask(schema, face, count)
+    assert sorted(resolved) == list(range(count))
+    result, resolved = await ask(schema, face, count)
+    assert resolved == list(range(LOOKED_UP, count))
+    (field,) = told(result)["fields"]
+    assert (field["count"], field["reason"]) == (count, "too_many_fields")
+    result, resolved = await ask(schema, face, LOOKED_UP)
+    assert resolved == []
+    assert told(result)["fields"][0]["status"] == "hit"
+
+
+@pytest.fixture
+def batches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many commands went out together, each time."""
+    sent: list[int] = []
+
+    def watch(kind: type) -> None:
+        exchange: Any = vars(kind)["exchange"]
+
+        def watched(self: Any, calls: Any, *args: Any, **kwargs: Any) -> Any:
+            sent.append(len(calls))
+            return exchange(self, calls, *args, **kwargs)
+
+        monkeypatch.setattr(kind, "exchange", watched)
+
+    watch(StreamConnection)
+    watch(SocketConnection)
+    return sent
+
+
+@both
+async def test_a_level_is_looked_up_in_batches_that_others_come_between(
+    valkey_cache: ResponseCache, batches: list[int], face: str
+) -> None:
+    extension = ResponseCacheExtension(valkey_cache, tenant=None, debug=True)
+    schema = strawberry.Schema(Items, extensions=[extension])
+    await ask(schema, face, 600)
+    batches.clear()
+    result, resolved = await ask(schema, face, 600)
+    assert resolved == []
+    assert told(result)["fields"][0]["status"] == "hit"
+    # A look-up is a script and a GET; the clock is one more.
+    assert max(batches) <= 2 * TOGETHER + 1
+    assert sum(batches) >= 2 * 600
+
+
+@both
+async def test_many_values_are_looked_up_in_batches_that_others_come_between(
+    valkey_cache: ResponseCache, batches: list[int], face: str
+) -> None:
+    keys = [[f"key {number}"] for number in range(600)]
+
+    async def load(missing: Any) -> list[str]:
+        return [key for (key,) in missing]
+
+    def load_sync(missing: Any) -> list[str]:
+        return [key for (key,) in missing]
+
+    for _ in range(2):
+        if face == "sync":
+            found = await asyncio.to_thread(
+                valkey_cache.remember_many_sync, keys, 60, load_sync, as_type=str
+            )
+        else:
+            found = await valkey_cache.remember_many(keys, 60, load, as_type=str)
+        assert found == [key for (key,) in keys]
+    assert max(batches) <= 2 * TOGETHER
+
+
+# -- Loaders beside and below fields that have entries of their own --------------------------------------
+
+
+@strawberry.type
+class Loaded:
+    id: int
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    async def cached(self, info: strawberry.Info) -> str:
+        return str(await info.context["cached"].load(self.id))
+
+    @strawberry.field
+    async def plain(self, info: strawberry.Info) -> str:
+        return str(await info.context["plain"].load(self.id))
+
+
+@strawberry.type(name="Query")
+class Loading:
+    @strawberry.field
+    def items(self, count: int) -> list[Loaded]:
+        return [Loaded(id=number) for number in range(count)]
+
+    @strawberry.field
+    async def later(self, count: int) -> list[Loaded]:
+        return [Loaded(id=number) for number in range(count)]
+
+
+@pytest.mark.parametrize("fields", ["cached plain", "plain cached"])
+@pytest.mark.parametrize("name", ["items", "later"])
+async def test_loaders_of_one_level_are_asked_once_each(
+    cache: ResponseCache, name: str, fields: str
+) -> None:
+    extension = ResponseCacheExtension(cache, tenant=None, debug=True)
+    schema = strawberry.Schema(Loading, extensions=[extension])
+
+    async def batches(count: int) -> dict[str, list[int]]:
+        asked: dict[str, list[int]] = {"cached": [], "plain": []}
+
+        def loader(kind: str) -> Any:
+            async def load(keys: list[int]) -> list[str]:
+                asked[kind].append(len(keys))
+                return [f"{kind} {key}" for key in keys]
+
+            return DataLoader(load_fn=load)
+
+        result = await schema.execute(
+            f"query ($count: Int!) {{ {name}(count: $count) {{ {fields} }} }}",
+            variable_values={"count": count},
+            context_value={"cached": loader("cached"), "plain": loader("plain")},
+        )
+        assert result.errors is None
+        return asked
+
+    assert await batches(10) == {"cached": [10], "plain": [10]}
+    assert await batches(10) == {"cached": [], "plain": [10]}
+    assert await batches(15) == {"cached": [5], "plain": [15]}
