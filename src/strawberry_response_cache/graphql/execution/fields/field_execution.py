@@ -95,6 +95,7 @@ class _Known:
         templates: Its tags with holes, which are of what holds it.
         hands_down: What its annotations and those above it say of entries below it.
         is_plain: Whether it is executed in place, and nothing is to be noted of it.
+        can_be_left_out: Whether it may be executed in place although it has an entry of its own.
     """
 
     details: object
@@ -102,6 +103,7 @@ class _Known:
     templates: Sequence[Template]
     hands_down: Above | None
     is_plain: bool
+    can_be_left_out: bool
 
 
 class _Execution:
@@ -183,19 +185,20 @@ class _Execution:
                 path.above = None if known is None else known.hands_down
             except Exception as error:  # noqa: BLE001 - nothing of the request is stored then
                 self._guard.note(error)
-        if known is not None and (known.is_plain or self._is_left_out(known)):
+        if known is not None and known.is_plain:
+            return self._execute(parent, source, details, path, position)
+        if known is not None and known.can_be_left_out and self._fields.left <= 0:
+            self._guard.step(self._note_left_out, known)
             return self._execute(parent, source, details, path, position)
         where: Where = (parent, source, details, path, position)
         # Begun at once, so that all the look-ups of a level leave together.
         execute = partial(self._execute, *where)
         return self._guard.around(execute, partial(self._answer, where), at_once=True)
 
-    def _is_left_out(self, known: "_Known") -> bool:
-        """Whether a field is executed in place, since so many others were looked up."""
-        if self._fields.left > 0 or known.templates or known.cached_field is None:
-            return False
-        self._fields.note(known.cached_field.plan.rule.coordinate, _TOO_MANY)
-        return True
+    def _note_left_out(self, known: "_Known") -> None:
+        """Note a field that is executed in place, since so many others were looked up."""
+        if known.cached_field is not None:
+            self._fields.note(known.cached_field.plan.rule.coordinate, _TOO_MANY)
 
     def _answer(self, where: Where, execution: Execution) -> Any:  # noqa: ANN401 - a completed value, or one that comes later
         """Answer a field from its entry, or execute it."""
@@ -244,6 +247,7 @@ class _Execution:
             templates=templates,
             hands_down=above if above is None or rule is None else above.below(rule),
             is_plain=cached_field is None and not templates,
+            can_be_left_out=cached_field is not None and not templates,
         )
 
     def fill(self, templates: Sequence[Template], where: Where) -> None:
