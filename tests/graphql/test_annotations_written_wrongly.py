@@ -151,20 +151,20 @@ def test_a_wrong_tag_is_told_by_its_position(name: str) -> None:
 @pytest.mark.parametrize(
     "tag", [f"{SECRET}{{", f"{SECRET}{{args}}", f"{SECRET}:{{other.name}}", f"{{{SECRET}}}"]
 )
-def test_a_wrong_hole_is_told_by_its_position(tag: str) -> None:
+def test_a_wrong_placeholder_is_named_by_its_tag_and_position(tag: str) -> None:
     calls: list[tuple[Callable[[], object], str]] = [
         (lambda: cache_control(tags=["fine", tag]), r"\{args.name\} and \{parent.name\}"),
         (lambda: invalidates("fine", tag), r"\{args.name\} and \{result.name\}"),
     ]
     for call, roots in calls:
         with pytest.raises(
-            CacheConfigurationError, match=rf"^tags\[1\] has a hole that is none of {roots}"
+            CacheConfigurationError, match=rf"^tags\[1\] has a placeholder that is none of {roots}"
         ) as caught:
             call()
         assert SECRET not in str(caught.value)
 
 
-def test_a_hole_that_names_no_argument_is_told_by_its_position() -> None:
+def test_a_placeholder_for_an_unknown_argument_is_named_by_its_tag_and_position() -> None:
     with pytest.raises(
         CacheConfigurationError, match=r"^resolver: tags\[1\] names the argument 'other'"
     ) as caught:

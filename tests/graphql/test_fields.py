@@ -487,7 +487,7 @@ async def test_an_invalidation_of_a_part_takes_the_whole(
     assert status(await inside.ask(whole)) == "miss"
 
 
-async def test_tags_with_holes_are_filled_from_arguments_and_parent(
+async def test_tags_with_placeholders_are_filled_from_arguments_and_parent(
     library: Library, cache: ResponseCache
 ) -> None:
     acme = cache.for_tenant("acme")

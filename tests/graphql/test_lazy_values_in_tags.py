@@ -1,4 +1,4 @@
-"""Holes of tags that lazy objects fill: they name the value behind them, and never fail a mutation."""
+"""Placeholders of tags that lazy objects fill: they name the value behind them, and never fail a mutation."""
 
 from collections.abc import Callable
 from typing import Any
@@ -43,7 +43,7 @@ def filled(value: object) -> list[str]:
     [("a", ["a"]), (7, ["7"]), (None, []), ([1, None, "b"], ["1", "b"])],
     ids=repr,
 )
-def test_a_hole_names_the_value_behind_a_lazy_object(
+def test_a_placeholder_takes_the_value_behind_a_lazy_object(
     lazy: Any, value: object, expected: list[str]
 ) -> None:
     assert filled(lazy(lambda: value)) == [f"Account:{each}" for each in expected]
@@ -52,7 +52,7 @@ def test_a_hole_names_the_value_behind_a_lazy_object(
 @pytest.mark.parametrize(
     "value", [True, 1.5, object(), FailsToIterate([1]), 10**5000], ids=lambda v: type(v).__name__
 )
-def test_a_hole_without_an_identity_is_unfilled(lazy: Any, value: object) -> None:
+def test_a_placeholder_without_an_identity_is_unfilled(lazy: Any, value: object) -> None:
     for each in (value, lazy(lambda: value), lazy(fails)):
         with pytest.raises(UnfilledError, match=r"^\{result\.account\} (raised LookupError|is a )"):
             filled(each)

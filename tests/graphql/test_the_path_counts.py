@@ -352,7 +352,7 @@ TAGGED = {
     "a hint": ("tagged { item { price } }", "ledger"),
     "a list below it": ("tagged { items { price } }", "ledger"),
     "a hint on a union": ("anyBasket { ... on Basket { item { price } } }", "baskets"),
-    "a tag with a hole": ("shelved(shelf: 7) { item { price } }", "shelf:7"),
+    "a tag with a placeholder": ("shelved(shelf: 7) { item { price } }", "shelf:7"),
     "a restriction": ("restrictedByTag { item { price } }", "spot"),
     "a restriction below another one": ("outer { basket { item { price } } }", "inner"),
     "a restriction above another one": ("outer { basket { item { price } } }", "outer"),

@@ -1,4 +1,4 @@
-"""A tag of `@invalidates` that cannot be filled: the log names the field, the hole and the error's type."""
+"""A tag of `@invalidates` that cannot be filled: the log names the field, the placeholder and the error's type."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ class Done:
     ],
     ids=["raises", "lacks it", "of another type", "too many"],
 )
-async def test_the_log_names_the_field_the_hole_and_the_type_of_the_error(
+async def test_the_log_names_the_field_the_placeholder_and_the_type_of_the_error(
     memory_cache: ResponseCache,
     caplog: pytest.LogCaptureFixture,
     account: object,

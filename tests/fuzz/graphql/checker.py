@@ -93,7 +93,7 @@ class ResponseChecker(Judge):
             if not response.failed:
                 self._report(WRONG, response, (), "there is no data")
             return
-        holes = {
+        placeholders = {
             "locale": asked.request.locale,
             "session": asked.user,
             **sent.variables,
@@ -105,7 +105,7 @@ class ResponseChecker(Judge):
                 number: max(version, written.get(number, 0))
                 for number, version in asked.floors.items()
             }
-            self._judge(response, selected, result.data.get(key), (key,), holes)
+            self._judge(response, selected, result.data.get(key), (key,), placeholders)
         if len(result.data) != len(sent.operation.fields):
             self._report(WRONG, response, (), f"there are the fields {[*result.data]}")
         self._judge_runs(response, context)
@@ -145,7 +145,12 @@ class ResponseChecker(Judge):
     # -- Data ----------------------------------------------------------------------------------------
 
     def _judge(
-        self, response: _Response, field: Field, value: Any, path: Path, holes: Mapping[str, str]
+        self,
+        response: _Response,
+        field: Field,
+        value: Any,
+        path: Path,
+        placeholders: Mapping[str, str],
     ) -> None:
         promise = PROMISES[field.coordinate]
         request = response.asked.request
@@ -159,26 +164,31 @@ class ResponseChecker(Judge):
                 self._report(UNGUARDED, response, path, f"it is {value!r}")
             return
         if promise.shape == "stamp":
-            self._judge_stamp(response, field, value, path, holes)
+            self._judge_stamp(response, field, value, path, placeholders)
         elif promise.shape == "stamps" and isinstance(value, list) and value:
             for each in value:
-                self._judge_stamp(response, field, each, path, holes)
-        elif not _is_plain(promise, value, holes):
-            self._judge_objects(response, field, value, path, holes)
+                self._judge_stamp(response, field, each, path, placeholders)
+        elif not _is_plain(promise, value, placeholders):
+            self._judge_objects(response, field, value, path, placeholders)
 
     def _judge_objects(
-        self, response: _Response, field: Field, value: Any, path: Path, holes: Mapping[str, str]
+        self,
+        response: _Response,
+        field: Field,
+        value: Any,
+        path: Path,
+        placeholders: Mapping[str, str],
     ) -> None:
         objects: Sequence[tuple[Any, Path, Mapping[str, str]]]
         match PROMISES[field.coordinate].shape:
             case "object" if isinstance(value, dict):
                 opened = {"id": OPENED} if field.name == "open" else {}
-                objects = [(value, path, {**holes, **opened})]
+                objects = [(value, path, {**placeholders, **opened})]
             case "objects" if isinstance(value, list) and value:
-                objects = [(each, (*path, place), holes) for place, each in enumerate(value)]
+                objects = [(each, (*path, place), placeholders) for place, each in enumerate(value)]
             case "accounts" if isinstance(value, list) and len(value) == len(ACCOUNTS):
                 objects = [
-                    (each, (*path, place), {**holes, "id": number})
+                    (each, (*path, place), {**placeholders, "id": number})
                     for (place, each), number in zip(enumerate(value), ACCOUNTS, strict=True)
                 ]
             case _:
@@ -190,7 +200,12 @@ class ResponseChecker(Judge):
                 self._judge(response, selected, each.get(key), (*where, key), inside)
 
     def _judge_stamp(
-        self, response: _Response, field: Field, value: Any, path: Path, holes: Mapping[str, str]
+        self,
+        response: _Response,
+        field: Field,
+        value: Any,
+        path: Path,
+        placeholders: Mapping[str, str],
     ) -> None:
         promise = PROMISES[field.coordinate]
         request = response.asked.request
@@ -200,12 +215,12 @@ class ResponseChecker(Judge):
             "session": response.asked.user,
             "request": request.name,
         }[promise.whose]
-        number = datum(request.tenant, promise.datum.format_map(holes))
+        number = datum(request.tenant, promise.datum.format_map(placeholders))
         if stamp is None:
             self._report(WRONG, response, path, f"it is {value!r}", number)
         elif (stamp.tenant, stamp.whose) != (request.tenant, whose):
             self._report(LEAKED, response, path, f"it is {value!r}", number)
-        elif (stamp.what, stamp.datum) != (promise.what(field.coordinate, holes), number):
+        elif (stamp.what, stamp.datum) != (promise.what(field.coordinate, placeholders), number):
             self._report(MIXED, response, path, f"it is {value!r}", number)
         else:
             place = ".".join(map(str, path))
@@ -281,11 +296,11 @@ class ResponseChecker(Judge):
         )
 
 
-def _is_plain(promise: Promise, value: Any, holes: Mapping[str, str]) -> bool:
+def _is_plain(promise: Promise, value: Any, placeholders: Mapping[str, str]) -> bool:
     """Whether an answer is the plain value that it has to be."""
     match promise.shape:
         case "id":
-            return bool(value == promise.holes.format_map(holes))
+            return bool(value == promise.placeholders.format_map(placeholders))
         case "true":
             return value is True
         case _:

@@ -89,8 +89,8 @@ class Promise:
 
     Attributes:
         shape: What kind of thing.
-        datum: The name of the datum that a stamp is made of, with holes such as ``{id}``.
-        holes: What tells it apart from other answers of the same field, with holes.
+        datum: The name of the datum that a stamp is made of, with placeholders such as ``{id}``.
+        placeholders: What tells it apart from other answers of the same field, with placeholders.
         whose: For whom an answer is.
         guard: By what its permission class decides: something of the request, or the session; empty
             if it has none.
@@ -100,15 +100,15 @@ class Promise:
 
     shape: Shape = "stamp"
     datum: str = "memo"
-    holes: str = ""
+    placeholders: str = ""
     whose: Whose = "everyone"
     guard: Guard = ""
     refusal: Any = None
     users_only: bool = False
 
-    def what(self, coordinate: str, holes: Mapping[str, str]) -> str:
+    def what(self, coordinate: str, placeholders: Mapping[str, str]) -> str:
         """Return the `Stamp.what` of the field."""
-        return f"{coordinate}/{self.holes.format_map(holes)}"
+        return f"{coordinate}/{self.placeholders.format_map(placeholders)}"
 
 
 PROMISES: Final[Mapping[str, Promise]] = {
@@ -116,9 +116,9 @@ PROMISES: Final[Mapping[str, Promise]] = {
     "Query.accounts": Promise(shape="accounts"),
     "Query.me": Promise(shape="object", users_only=True),
     "Query.rate": Promise(shape="object"),
-    "Query.notice": Promise(datum="topic {topic}", holes="{topic}"),
+    "Query.notice": Promise(datum="topic {topic}", placeholders="{topic}"),
     "Query.memo": Promise(),
-    "Query.greeting": Promise(holes="{locale}"),
+    "Query.greeting": Promise(placeholders="{locale}"),
     "Query.drafts": Promise(datum="drafts", whose="session"),
     "Query.limited": Promise(),
     "Query.skipped": Promise(whose="request"),
@@ -126,17 +126,17 @@ PROMISES: Final[Mapping[str, Promise]] = {
     "Query.vault": Promise(guard="request"),
     "Query.safe": Promise(guard="request", refusal=REDACTED),
     "Query.desk": Promise(shape="stamps", guard="request", refusal=[]),
-    "Account.id": Promise(shape="id", holes="{id}"),
-    "Account.name": Promise(datum="account {id}", holes="{id}"),
-    "Account.listed": Promise(datum="accounts", holes="{id}"),
-    "Account.balance": Promise(datum="account {id}", holes="{id}"),
-    "Account.remark": Promise(datum="account {id}", holes="{id}", whose="session"),
-    "Account.secret": Promise(datum="account {id}", holes="{id}", guard="session"),
+    "Account.id": Promise(shape="id", placeholders="{id}"),
+    "Account.name": Promise(datum="account {id}", placeholders="{id}"),
+    "Account.listed": Promise(datum="accounts", placeholders="{id}"),
+    "Account.balance": Promise(datum="account {id}", placeholders="{id}"),
+    "Account.remark": Promise(datum="account {id}", placeholders="{id}", whose="session"),
+    "Account.secret": Promise(datum="account {id}", placeholders="{id}", guard="session"),
     "Account.history": Promise(shape="objects"),
-    "Line.text": Promise(datum="account {id}", holes="{id}"),
-    "User.id": Promise(shape="id", holes="{session}"),
-    "User.name": Promise(datum="user {session}", holes="{session}", whose="session"),
-    "User.inbox": Promise(datum="user {session}", holes="{session}", whose="session"),
+    "Line.text": Promise(datum="account {id}", placeholders="{id}"),
+    "User.id": Promise(shape="id", placeholders="{session}"),
+    "User.name": Promise(datum="user {session}", placeholders="{session}", whose="session"),
+    "User.inbox": Promise(datum="user {session}", placeholders="{session}", whose="session"),
     "Rate.percent": Promise(datum="rate"),
     "Mutation.deposit": Promise(shape="object"),
     "Mutation.withdraw": Promise(shape="true"),

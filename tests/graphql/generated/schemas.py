@@ -189,7 +189,7 @@ class Blueprint:
 
     @cached_property
     def tags(self) -> list[str]:
-        """The tags of its own that anything in it names, with holes filled."""
+        """The tags of its own that anything in it names, with placeholders filled."""
         members = [member for each in self.types for member in each.declares]
         hints = [each.hint for each in members if each.hint] + [
             each.hint for each in self.types if each.hint
@@ -240,7 +240,7 @@ MORE = weighted(
     (1, [{"stale": 4000, "vary": ("locale",)}]),
     (3, [{"tags": ("t0",)}, {"tags": ("t1",)}]),
 )
-HOLES = weighted((5, [None]), (1, [ARGUMENT]), (1, [OWNER]))
+PLACEHOLDERS = weighted((5, [None]), (1, [ARGUMENT]), (1, [OWNER]))
 
 
 def _hinted(
@@ -250,9 +250,9 @@ def _hinted(
     if hint is None:
         return None
     hint = replace(hint, **draw(MORE))
-    hole = draw(HOLES) if argued or of_object else None
-    if (hole == ARGUMENT and argued) or (hole == OWNER and of_object):
-        hint = replace(hint, tags=(*hint.tags, hole))
+    placeholder = draw(PLACEHOLDERS) if argued or of_object else None
+    if (placeholder == ARGUMENT and argued) or (placeholder == OWNER and of_object):
+        hint = replace(hint, tags=(*hint.tags, placeholder))
     return hint
 
 

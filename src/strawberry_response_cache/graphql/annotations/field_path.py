@@ -27,7 +27,7 @@ class FieldPath(Path):
         is_skipped: Whether its resolver said that the response is not to be stored.
         is_unfilled: Whether a tag of it could not be filled.
         is_open: Whether its resolver goes on while what it yielded is completed.
-        tags: The tags that its resolver named, and its tags with holes, filled.
+        tags: The tags that its resolver named, and its tags with placeholders, filled.
     """
 
     # Not in `__init__`, since each object of a response takes one.

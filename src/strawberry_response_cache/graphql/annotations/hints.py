@@ -213,7 +213,8 @@ def cache_control(
 
     Raises:
         CacheConfigurationError: If a duration is not one, ``ttl`` or ``key`` stands beside
-            ``inherit``, ``scope`` is not a `CacheScope`, or a tag is empty, too long or has another hole.
+            ``inherit``, ``scope`` is not a `CacheScope`, or a tag is empty, too long or has a placeholder
+            of another kind.
         TypeError: If ``tags`` or ``vary`` is a bare string, or if the decorator stands below
             ``@strawberry.field`` or ``@strawberry.type``, without parentheses, or in place of a default.
 
@@ -247,9 +248,9 @@ def cache_control(
         scope,
         bool(inherit),
         checked_stale,
-        tuple(each.text for each in templates if not each.holes),
+        tuple(each.text for each in templates if not each.placeholders),
         checked_strings(vary, "vary", VARY_EXAMPLE),
-        tuple(each for each in templates if each.holes),
+        tuple(each for each in templates if each.placeholders),
         key,
         None if key is None else _name_of(key),
     )

@@ -32,7 +32,7 @@ def invalidates(*tags: str) -> Callable[[T], T]:
             A mutation that fails invalidates those without ``{result...}``.
 
     Raises:
-        CacheConfigurationError: If a tag is empty or has another hole, or there is none.
+        CacheConfigurationError: If there is no tag, or a tag is empty or has a placeholder of another kind.
         TypeError: If a tag is no string, or it stands below ``@strawberry.mutation``.
 
     Example:
@@ -112,7 +112,7 @@ class Invalidates(FieldExtension):
         if notes is None:
             return
         for template in self._templates:
-            if any(hole[0] not in values for hole in template.holes):
+            if any(placeholder[0] not in values for placeholder in template.placeholders):
                 continue  # it failed, and there is no result
             try:
                 notes.invalidated.update(template.fill(values))

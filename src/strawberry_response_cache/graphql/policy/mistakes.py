@@ -72,7 +72,7 @@ class _Mistakes:
         if hint.key is not None:
             yield f"{named.name}: key is for fields; remove it."
         for template in hint.templates:
-            yield f"{named.name}: {template.place} has holes, which are for fields."
+            yield f"{named.name}: {template.place} has placeholders, which only a field's tags may have."
         yield from self._of_vary(named.name, hint.vary)
 
     def _of_field(self, rule: FieldRule, root: str | None) -> Iterator[str]:
@@ -114,7 +114,7 @@ class _Mistakes:
             yield f"{rule.coordinate}: {mistake}"
         if kind is self._schema.query_type:
             for template in rule.templates:
-                if any(hole[0] == "parent" for hole in template.holes):
+                if any(placeholder[0] == "parent" for placeholder in template.placeholders):
                     yield (
                         f"{rule.coordinate}: {template.place} names the parent, which a root "
                         "field has not."

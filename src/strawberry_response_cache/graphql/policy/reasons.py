@@ -128,7 +128,7 @@ _ADVICE: Final[Mapping[Reason, str]] = {
     Reason.PARENT_WITHOUT_IDENTITY: (
         "Name cache_control(key=...), which tells the objects of the parent apart."
     ),
-    Reason.TAG_UNFILLED: "A hole of a tag needs a string, an int or a UUID; the log names it.",
+    Reason.TAG_UNFILLED: "A tag's placeholder needs a string, an int or a UUID; the log names it.",
     Reason.RESTRICTED: "A resolver called skip_cache, or restrict_cache with ttl=0.",
     Reason.RESPONSE_MODIFIED: (
         "A resolver set a cookie, a header or the status of the response, or added a background task; "

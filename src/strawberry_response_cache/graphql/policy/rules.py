@@ -91,7 +91,7 @@ class FieldRule:
         public: Whether its own hint says PUBLIC.
         stale: Seconds.
         tags: Of the field and of its types.
-        templates: Tags with holes, filled when the field is executed.
+        templates: Tags with placeholders, filled when the field is executed.
         type_tags: ``Type`` for each object type that it can return, and ``[Type]`` where in a list.
         vary: Names of varied values.
         graphql_field: The field, as graphql-core has it.

@@ -158,7 +158,7 @@ class Fields:
 
     @property
     def has_templates(self) -> bool:
-        """Whether tags with holes are to be filled where fields are executed."""
+        """Whether tags with placeholders are to be filled where fields are executed."""
         return self._variant.policy.has_templates
 
     # -- For executions ------------------------------------------------------------------------------

@@ -92,7 +92,7 @@ class _Known:
     Attributes:
         details: graphql-core's, kept alive; there is one for each path, the places in lists left out.
         cached_field: How it is answered from entries of its own.
-        templates: Its tags with holes, which are of what holds it.
+        templates: Its tags with placeholders, which are of what holds it.
         hands_down: What its annotations and those above it say of entries below it.
         is_plain: Whether it is executed in place, and nothing is to be noted of it.
         can_be_left_out: Whether it may be executed in place although it has an entry of its own.

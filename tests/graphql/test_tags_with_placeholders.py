@@ -1,4 +1,4 @@
-"""A tag whose hole cannot be filled keeps the answer from being stored: no invalidation would reach it."""
+"""A tag whose placeholder cannot be filled keeps the answer from being stored: no invalidation would reach it."""
 
 import itertools
 from typing import Any
