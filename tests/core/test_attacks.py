@@ -510,6 +510,6 @@ async def test_what_goes_wrong_with_one_answer_does_not_concern_the_others(
         assert await told == (b"PONG",)
     (record,) = ours(caplog.records)
     address = valkey_cache._engine.handle.place
-    assert f"Taking an answer of Redis at {address} failed (RuntimeError)" in record.getMessage()
+    assert f"Handling an answer of Redis at {address} failed (RuntimeError)" in record.getMessage()
     facts_of(record)
     assert SECRET not in caplog.text

@@ -97,7 +97,7 @@ def test_a_handle_of_a_client_names_its_server(kind: Any) -> None:
 @pytest.mark.parametrize(
     ("local_bytes", "meanwhile"), [(0, "look again"), (10**6, "memory is off")]
 )
-async def test_news_that_cannot_be_heard_are_told_with_their_server(
+async def test_a_missing_subscription_is_logged_with_its_server(
     new_cache: Callable[..., ResponseCache],
     unused_port: int,
     face: Any,
@@ -110,9 +110,9 @@ async def test_news_that_cannot_be_heard_are_told_with_their_server(
     backplane = face.driver(cache).news._backplane
 
     backplane.start()
-    await eventually(lambda: "cannot be heard" in caplog.text)
+    await eventually(lambda: "no subscription" in caplog.text)
 
-    (record,) = [record for record in ours(caplog.records) if "heard" in record.message]
+    (record,) = [record for record in ours(caplog.records) if "subscription" in record.message]
     facts = facts_of(record)
     assert facts == {
         "response_cache.name": "test",

@@ -1,12 +1,12 @@
-"""Flights: the generations under way in one event loop, or in the threads of one process.
+"""Flights: the generations that run in one event loop, or in the threads of one process.
 
-A caller who finds a flight for its key joins it instead of generating. Joiners get the value only
-after its commit, and only if they joined before the seal: an invalidation that was acknowledged before a
-caller asked has therefore refused the commit, and the joiner looks again. Without a commit the value
-is for those alone who came before its generation began.
+A caller that finds a flight for its key joins it instead of generating. Joiners get the value after its
+commit, and only if they joined before the seal. If an invalidation was acknowledged before a caller
+asked, Redis refuses the commit, and the joiner looks the key up again. Without a commit, the value goes
+only to callers that came before its generation began.
 
-A watch is the same for a generation of another process: one caller looks for its end from time to
-time, and the others wait for that one.
+A watch does the same for a generation of another process: one caller checks from time to time whether it
+has ended, and the other callers of this process wait for that caller.
 """
 
 import contextvars
@@ -30,12 +30,12 @@ _MOST_MARKS: Final = 1024
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """The flight's recording, for its joiners to read.
+    """The flight's recording, which its joiners read.
 
     Attributes:
-        recording: What was generated.
-        epoch: The epoch that it was stored in; None if it could not be stored.
-        clock: The clock that it was stored at; None likewise.
+        recording: The generated value.
+        epoch: The epoch in which it was stored; None if it was not stored.
+        clock: The clock at which it was stored; None if it was not stored.
     """
 
     recording: Recording = field(repr=False)
@@ -45,7 +45,7 @@ class Landed:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The generator raised; its joiners raise the same."""
+    """The generator raised; its joiners raise the same exception."""
 
     error: Exception = field(repr=False)
     _raised_at: TracebackType | None = field(init=False, repr=False)
@@ -57,8 +57,7 @@ class Failed:
     def raise_again(self) -> NoReturn:
         """Raise it in a joiner.
 
-        It is one object for all: the frames of one are not for the next, nor is what one of them was
-        handling when it asked.
+        All joiners raise the same object, so each starts with the original traceback and context.
         """
         context = self.error.__context__
         try:
@@ -69,17 +68,20 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class LookAgain:
-    """The recording was not stored; who came during its generation starts over."""
+    """The recording was not stored; callers that came during its generation look the key up again."""
 
 
 @dataclass(frozen=True, slots=True)
 class NotShared:
-    """The value is not for sharing; joiners generate for themselves."""
+    """The value may not be shared; joiners generate their own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Promoted:
-    """This joiner leads on, with the leader's lease: the leader is gone, or its run began too early."""
+    """This joiner becomes the leader, with the lease if there is one.
+
+    The leader was cancelled, or its generation began before this joiner asked.
+    """
 
     lease: Lease | None
 
@@ -88,11 +90,11 @@ Outcome: TypeAlias = Landed | Failed | LookAgain | NotShared | Promoted
 
 
 class Waiter(Protocol):
-    """How one caller is woken: an asyncio future or a thread's event behind one face.
+    """Wakes one caller; implemented with an asyncio future and with a thread's event.
 
     Attributes:
-        outcome: What it was woken with.
-        came: When its caller began to ask.
+        outcome: The outcome to wake the caller with; None until it is known.
+        came: When the caller arrived, in seconds of a monotonic clock.
     """
 
     outcome: Outcome | None
@@ -105,17 +107,16 @@ class Waiter(Protocol):
 
 @dataclass(eq=False, slots=True)
 class Flight:
-    """One generation under way.
+    """One running generation.
 
     Attributes:
-        key: What it is found by.
+        key: The key by which callers find it.
         leased: Whether its recording can be committed. Only a commit proves that no invalidation was
             missed.
-        waiters: Who joined.
-        waits_for: The flights that this one's generator is waiting for, to see circles before they
-            close.
-        parts: What its generator took from the cache.
-        began: When the run began that it stands for now.
+        waiters: The callers that joined.
+        waits_for: The flights that its generator waits for; used to detect a circle before it closes.
+        parts: The values that its generator read from the cache.
+        began: When the current generation began, in seconds of a monotonic clock.
     """
 
     key: str
@@ -133,7 +134,7 @@ leading: contextvars.ContextVar[Leading] = contextvars.ContextVar("leading", def
 
 
 def note_unfit_part(*keys: EntryKeys) -> None:
-    """Note that the generators which the current code runs in took something that is not stored."""
+    """Note an unstored part in each generator that the current code runs in."""
     for whole in leading.get():
         for each in keys:
             whole.parts.add(Part(each, (), 0, is_fit=False))
@@ -144,8 +145,8 @@ class Flights:
 
     Args:
         new_waiter: Makes the waiter of one caller.
-        max_flights: Flights to join at once; beyond it, new ones are not joined.
-        max_waiting: Callers that wait for flights at once.
+        max_flights: How many flights can be joined at once; above that, new flights cannot be joined.
+        max_waiting: How many callers can wait for flights at once.
     """
 
     def __init__(
@@ -160,26 +161,26 @@ class Flights:
         self._marks: OrderedDict[str, float] = OrderedDict()
 
     def __len__(self) -> int:
-        """Return the number of flights under way."""
+        """Return the number of flights that can be joined."""
         return len(self._open)
 
     def join(
         self, key: str, within: Leading, *, leaseless: bool, came: float = 0.0
     ) -> tuple[Flight, Waiter] | None:
-        """Join the flight for a key, if there is one and waiting for it can end.
+        """Join the flight for a key, if there is one.
 
         Args:
             key: The key of the entry, or of the lease that is watched.
             within: The flights whose generators the caller runs in.
-            leaseless: Whether a flight without a lease will do, since the caller got none either.
-            came: When the caller began to ask.
+            leaseless: Whether to join a flight without a lease: the caller has none either.
+            came: When the caller arrived.
 
         Returns:
             The flight and the caller's waiter, or None where no flight is open.
 
         Raises:
             ReentrantError: If the flight waits, directly or through others, for the caller itself.
-            CrowdedError: If as many wait as may.
+            CrowdedError: If ``max_waiting`` callers are waiting.
         """
         with self._lock:
             flight = self._open.get(key)
@@ -202,15 +203,15 @@ class Flights:
         return key in self._open
 
     def is_open(self, key: str) -> bool:
-        """Whether there is a flight for a key that anyone may join."""
+        """Whether there is a flight for a key that every caller may join."""
         flight = self._open.get(key)
         return flight is not None and flight.leased
 
     def leave(self, flight: Flight, waiter: Waiter, within: Leading) -> Lease | None:
-        """Take back a join, woken or not.
+        """Leave a flight, whether the waiter was woken or not.
 
         Returns:
-            A lease to release, if the waiter had been promoted and nobody is left to lead.
+            A lease to release, if the waiter had been promoted and no joiner can take over.
         """
         with self._lock:
             self._no_longer_waits(flight, within)
@@ -221,7 +222,7 @@ class Flights:
         return None
 
     def arrived(self, flight: Flight, within: Leading) -> None:
-        """Note that a joiner has its outcome."""
+        """Note that a joiner received its outcome."""
         with self._lock:
             self._no_longer_waits(flight, within)
 
@@ -231,7 +232,7 @@ class Flights:
             outer.waits_for.remove(flight)
 
     def open(self, key: str, *, leased: bool) -> Flight:
-        """Open a flight; a leaseless one that stands in its place is no longer joined."""
+        """Open a flight; it replaces one without a lease, which then gets no more joiners."""
         flight = Flight(key, leased)
         with self._lock:
             if len(self._open) < self._max_flights or key in self._open:
@@ -239,9 +240,9 @@ class Flights:
         return flight
 
     def mark(self, key: str, until: float) -> None:
-        """Note that a key's value turned out not to be shared (hit-for-miss).
+        """Note that a key's value cannot be shared (hit-for-miss).
 
-        Until then its callers generate side by side, rather than wait for each other in vain.
+        Until ``until``, its callers generate concurrently instead of waiting for each other in vain.
         """
         with self._lock:
             self._marks[key] = until
@@ -250,13 +251,13 @@ class Flights:
                 self._marks.popitem(last=False)
 
     def unmark(self, key: str) -> None:
-        """Forget a mark, since a value was stored."""
+        """Remove a mark, because a value was stored."""
         if key in self._marks:
             with self._lock:
                 self._marks.pop(key, None)
 
     def is_marked(self, key: str, now: float) -> bool:
-        """Whether a key's callers should not wait for each other."""
+        """Whether the callers of a key generate concurrently; see `mark`."""
         until = self._marks.get(key)
         if until is None:
             return False
@@ -266,18 +267,18 @@ class Flights:
         return False
 
     def seal_leaseless(self) -> None:
-        """Close all leaseless flights to joiners: there is an invalidation that they could have missed."""
+        """Close flights without a lease to joiners: they may have missed an invalidation."""
         with self._lock:
             for key in [key for key, flight in self._open.items() if not flight.leased]:
                 del self._open[key]
 
     def seal_all(self) -> None:
-        """Close all flights to joiners: there is an invalidation that Redis does not know of yet."""
+        """Close all flights to joiners: Redis has not taken an invalidation yet."""
         with self._lock:
             self._open.clear()
 
     def seal(self, flight: Flight) -> None:
-        """Close a flight to joiners, before its commit."""
+        """Close a flight to joiners before its commit."""
         with self._lock:
             self._close(flight)
 
@@ -288,14 +289,14 @@ class Flights:
     def settle(self, flight: Flight, outcome: Outcome, *, early: Outcome | None = None) -> None:
         """Give the joiners the outcome.
 
-        Without a commit nothing proves that no invalidation was missed, by whatever process. So what is not
-        stored is for those alone who came before its generation began. Where there was no lease, one
-        of the others leads the next run, and the rest wait for that.
+        Only a commit proves that no process invalidated the value meanwhile. So a value that is not stored
+        goes only to callers that came before its generation began. If the flight had no lease, one of
+        the later callers leads the next generation and the others wait for it.
 
         Args:
             flight: The flight.
-            outcome: What became of it.
-            early: What it is for those who came before its run began; None for the same.
+            outcome: What joiners receive.
+            early: What joiners receive that came before the generation began; None for ``outcome``.
         """
         with self._lock:
             self._close(flight)
@@ -315,10 +316,10 @@ class Flights:
             waiter.wake()
 
     def abandon(self, flight: Flight, lease: Lease | None) -> Lease | None:
-        """Hand a flight whose leader is gone to its first joiner.
+        """Hand a flight to its first joiner, because its leader was cancelled.
 
         Returns:
-            The lease, to be released, if there is no joiner.
+            The lease to release, if there is no joiner.
         """
         with self._lock:
             heir = flight.waiters.pop(0) if flight.waiters else None
@@ -331,15 +332,15 @@ class Flights:
 
 
 class ReentrantError(Exception):
-    """Waiting for this flight would never end, since it waits for the caller."""
+    """This flight waits for the caller, so waiting for it would never end."""
 
 
 class CrowdedError(Exception):
-    """As many callers wait as may."""
+    """The limit of waiting callers is reached."""
 
 
 def _reaches(flight: Flight, targets: Leading) -> bool:
-    """Whether a flight is one of the targets or waits for one, however indirectly."""
+    """Whether a flight is one of the targets, or waits for one directly or through others."""
     seen: set[int] = set()
     pending = [flight]
     while pending:
@@ -362,6 +363,6 @@ def leading_flights(*flights: Flight) -> Iterator[None]:
     try:
         yield
     finally:
-        # Not where a coroutine that was dropped is collected, which is in whatever context.
+        # A dropped coroutine may be collected in another context, which raises ValueError.
         with suppress(ValueError):
             leading.reset(token)

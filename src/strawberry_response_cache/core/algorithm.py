@@ -1,11 +1,16 @@
-"""The algorithm of `remember`, once, without I/O: a generator that yields what it needs done.
+"""The algorithm of `remember`, without I/O: a generator that yields the effects it needs.
 
-The drivers run it with asyncio or with threads. It is written for any client of the protocol: what is
-generated, how it becomes bytes, and how bytes become a value again, is the client's `Serializer`.
+The drivers perform these effects with asyncio or with threads. The client's `Serializer` turns a generated
+value into bytes and bytes into a value.
 
-The steps: local memory; join a flight of this process; else look up, judged by the server; else, holding
-the lease, generate in the caller's own task, seal the flight, commit. If the store fails, the generator
-runs, and the request goes on.
+The steps, in order:
+
+1. Read local memory.
+2. Join a flight of this process.
+3. Look the key up in Redis, which judges the entry.
+4. With the lease: generate in the caller's own task, seal the flight, and commit.
+
+If the store fails, the generator runs and the caller gets its value.
 """
 
 import math
@@ -73,18 +78,18 @@ from strawberry_response_cache.core.serialization.serializer import (
 T = TypeVar("T")
 
 _MARK_SECONDS: Final = 5.0
-"""How long callers of a value that was not stored generate side by side."""
+"""Seconds for which callers of a key generate concurrently, after its value could not be stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The numbers that the algorithm decides by.
+    """The numbers that the algorithm uses.
 
     Attributes:
-        lease_ms: The life of a lease.
+        lease_ms: How long a lease lives, in milliseconds.
         wait_budget: Seconds to wait for another process.
-        max_bytes: The largest payload to unpack; None for any.
-        compress_above: Payloads of more bytes are compressed; None for none.
+        max_bytes: The largest payload to unpack; None for no limit.
+        compress_above: Payloads of more bytes are compressed; None compresses none.
         early_refresh: See `CacheSettings`.
         jitter: See `CacheSettings`.
     """
@@ -99,14 +104,14 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Refresh(Generic[T]):
-    """A response that is still good enough, its entry, and the lease to refresh it."""
+    """A response that can still be served, its entry, and the lease to refresh it."""
 
     served: CachedResponse[T]
     entry: Entry
     lease: Lease
 
     def left_ms(self, seconds: float) -> int:
-        """Return how long it is still good enough, this many seconds after it was read."""
+        """Return the milliseconds for which it can still be served, ``seconds`` after it was read."""
         return self.entry.remaining_ms + self.entry.recording.stale_ms - round(seconds * 1000)
 
 
@@ -116,9 +121,9 @@ class _Recorded:
 
     Attributes:
         recording: The value.
-        clock: The lowest clock among the lease and its parts.
-        shared: What is stored under the keys that were asked for, and handed to joiners.
-        diverted_to: Where the value goes instead, if that is a marker.
+        clock: The lowest clock among the lease and the value's parts.
+        shared: The recording for the requested keys and for joiners: the value, or a marker.
+        diverted_to: The keys of the value, if ``shared`` is a marker.
     """
 
     recording: Recording
@@ -133,16 +138,16 @@ class Remember(Generic[T]):
 
     Attributes:
         keys: The entry's keys.
-        serializer: Both directions between value and bytes.
-        flights: The flights to join or to open.
-        limits: Lease, waiting and sizes.
+        serializer: Turns values into bytes and back.
+        flights: The flights of this event loop, or of all threads.
+        limits: The numbers that the algorithm uses.
         within: The flights whose generators the caller runs in.
         memory: The local memory, if it is on.
         in_background: Whether the generator may run beside the caller, for a refresh.
-        invalidation_pending: Whether Redis owes this tenant an invalidation, so that nothing may be read.
-        found: What a look-up for several callers found already; it stands for the first.
-        collected: What else may have become part of the value, though it was read elsewhere.
-        subject: On whose behalf, for the log.
+        invalidation_pending: Whether an invalidation of this tenant is still queued; then nothing is read.
+        found: The entry that a batch lookup has found already; it replaces the first lookup.
+        collected: Parts that were read outside the generator and may have become part of the value.
+        subject: The cache and field, for the log.
         jitter: Returns a number from 0 to below 1.
         clock: Tells the time in seconds; it never goes back.
     """
@@ -166,7 +171,7 @@ class Remember(Generic[T]):
     # -- The steps ---------------------------------------------------------------------------------
 
     def flow(self) -> Flow[T]:
-        """Obtain the value: from memory, a flight, the store, or the generator."""
+        """Return the value from memory, a flight, the store or the generator."""
         self.came = self.clock()
         if self.invalidation_pending:
             return (yield from self._without_lease(CacheDetail.INVALIDATION_PENDING))
@@ -204,14 +209,14 @@ class Remember(Generic[T]):
                 case Held() if self.flights.is_open(self.keys.entry):
                     continue  # it is a caller of this process
                 case Held() if backoff.is_spent:
-                    watch.end()  # whoever waits for this caller is not to wait for its generator
+                    watch.end()  # callers that wait on this watch must not wait for the generator too
                     return (yield from self._generate_alone(CacheDetail.WAITED_OUT))
                 case Held():
                     yield from self._wait_for_release(backoff, watch)
                 case NoLease():
                     return (yield from self._without_lease(CacheDetail.NO_LEASE))
                 case Unavailable() as failed:
-                    # An answer that never came may have been a lease, which would block others.
+                    # The lost answer may have granted a lease, which would block other callers.
                     if failed.sent:
                         yield Detach(Release(self.keys, self._any_lease(), in_doubt=True))
                     return (yield from self._without_lease(CacheDetail.STORE_FAILURE))
@@ -220,14 +225,14 @@ class Remember(Generic[T]):
                 case Moved() if rejected is None:
                     rejected = ""
                 case _:
-                    # Twice not what was judged: this key is not to be trusted now.
+                    # The judged entry was not usable twice in a row: do not trust this key now.
                     yield Release(self.keys, self._any_lease())
                     return (yield from self._generate_alone(CacheDetail.STORE_FAILURE))
 
-    # -- From others: callers of this process who generate it, or another process that does ---------
+    # -- From other callers: of this process, or of another process --------------------------------
 
     def _join(self, *, leaseless: bool) -> Step[CachedResponse[T] | None]:
-        """Wait for another caller's generation; None if there is none, or it came to nothing."""
+        """Wait for another caller's generation; return None if there is none or it gave no value."""
         try:
             joined = self.flights.join(
                 self.keys.entry, self.within, leaseless=leaseless, came=self.came
@@ -265,9 +270,9 @@ class Remember(Generic[T]):
         try:
             value = self.serializer.read(recording)
         except UnreadableEntryError:
-            # Its leader gave another type for the same key.
+            # The leader passed another type for the same key.
             return (yield from self._generate_alone(CacheDetail.UNCACHEABLE))
-        # Without a commit nothing proves that it is younger than the lease of a whole around it.
+        # Only a commit proves that the value is newer than the lease of a generator around it.
         fit = landed.clock is not None
         self._is_part(recording, landed.epoch, landed.clock, recording.ttl_ms, fit=fit)
         if not fit:
@@ -276,7 +281,7 @@ class Remember(Generic[T]):
         return CachedResponse(value, CacheStatus.MISS, CacheDetail.JOINED, ttl=ttl)
 
     def _wait_for_release(self, backoff: Backoff, watch: Watch) -> Step[None]:
-        """Wait until it is time to look again, as the one who watches, or for that one."""
+        """Wait until the next lookup is due: as the watching caller, or for that caller."""
         if not watch.is_held:
             try:
                 joined = self.flights.join(self.keys.lease, (), leaseless=True)
@@ -296,16 +301,16 @@ class Remember(Generic[T]):
         backoff.spend(pause if waited is None else waited)
 
     def _without_lease(self, detail: CacheDetail) -> Flow[T]:
-        """Generate without storing, once for all callers of this process that came before.
+        """Generate without storing, once for all callers of this process that are waiting already.
 
-        Those who come later wait for it and share the next.
+        Callers that arrive during the generation wait for it to end and share the next one.
         """
         while self.flights.has(self.keys.entry):
             if (joined := (yield from self._join(leaseless=True))) is not None:
                 return joined
         return (yield from self._lead(None, detail=detail))
 
-    # -- From what there is: local memory, or the store, judged by the server ------------------------
+    # -- From an existing entry: in local memory, or in the store ------------------------------------
 
     def _from_memory(self) -> CachedResponse[T] | None:
         if self.memory is None or (entry := self.memory.get(self.keys)) is None:
@@ -317,7 +322,7 @@ class Remember(Generic[T]):
             return None
 
     def _look_up(self, rejected: str) -> Step[CachedResponse[T] | Refresh[T] | Judgement]:
-        """Ask the store; an entry is rebuilt here, and is unreadable if that fails."""
+        """Look the key up and rebuild the value; an entry that cannot be rebuilt counts as unreadable."""
         if self.found is not None:
             found, self.found = self.found, None
             try:
@@ -334,7 +339,7 @@ class Remember(Generic[T]):
         except BaseException as gone:
             result = gone.result if isinstance(gone, CallerGoneError) else None
             if isinstance(result, Unavailable):
-                if result.sent:  # as where the caller is still there: else it was granted nothing
+                if result.sent:  # an unsent lookup granted no lease
                     yield Release(self.keys, self._any_lease(), in_doubt=True)
             elif not isinstance(result, Fresh | Held | NoLease):
                 yield from self._release(self._any_lease(), gone)
@@ -366,7 +371,7 @@ class Remember(Generic[T]):
         return CachedResponse(value, CacheStatus.HIT, detail, entry.age, entry.ttl)
 
     def _serve(self, served: CachedResponse[T], entry: Entry) -> CachedResponse[T]:
-        """Return what there is; that makes it a part of what the caller generates."""
+        """Return an existing value, and note it as a part of what the caller generates."""
         fit = served.detail is not CacheDetail.STALE
         self._is_part(entry.recording, entry.epoch, entry.clock, entry.remaining_ms, fit=fit)
         return served
@@ -375,10 +380,10 @@ class Remember(Generic[T]):
         if self.memory is not None and ticket is not None:
             self.memory.keep(self.keys, entry, ticket)
 
-    # -- By making it: in the caller's own task, for whoever joins, sealed before it is committed ------
+    # -- By generating: in the caller's own task; the flight is sealed before the commit ---------------
 
     def _refresh(self, refresh: Refresh[T]) -> Flow[T]:
-        """Make a value again while there is one to serve, here or in the background."""
+        """Generate a value again while the old one can be served, here or in the background."""
         leading = self._lead(refresh.lease, refresh=refresh, is_open=False)
         if not self.in_background:
             return (yield from leading)
@@ -395,14 +400,14 @@ class Remember(Generic[T]):
         is_open: bool = True,
         detail: CacheDetail = CacheDetail.STORE_FAILURE,
     ) -> Flow[T]:
-        """Generate for oneself and for whoever joins, and commit.
+        """Generate the value for the caller and its joiners, and commit it.
 
         Args:
             lease: The right to store; None where the store gave none.
             refresh: What to serve if this is a refresh and fails.
-            flight: The flight to lead on, after a promotion.
-            is_open: Whether others may join. Nobody joins a refresh: they take what there is.
-            detail: Why there is no lease.
+            flight: The flight to take over, after a promotion; None opens a new one.
+            is_open: Whether others may join. A refresh has no joiners: other callers get the old value.
+            detail: The detail to return if there is no lease.
         """
         if flight is None:
             leased = lease is not None
@@ -425,8 +430,8 @@ class Remember(Generic[T]):
                 yield from self._release(lease)
                 raise
             self._log_refresh(failure(error))
-            # The lease stays: one try per lease, not one per request. But it ends with the value, since
-            # nobody is to wait for a lease behind which nobody generates.
+            # Keep the lease, so that one caller per lease retries and not every request. Shorten it to
+            # the life of the old value, so that no caller waits for an abandoned lease.
             left_ms = refresh.left_ms(self.clock() - began)
             if left_ms < self.limits.lease_ms:
                 yield Detach(Renew(self.keys, refresh.lease, max(1, left_ms)))
@@ -451,7 +456,7 @@ class Remember(Generic[T]):
     def _log_refresh(self, fault: Unavailable) -> None:
         subject = self.subject
         logger.warning(
-            "A refresh failed (%s%s); the value that there is goes on being served.",
+            "A refresh failed (%s%s); the old value is still served.",
             fault.error_name,
             "" if subject is None else f", {subject.shown}",
             extra={"error.type": fault.error_type} | ({} if subject is None else subject.facts),
@@ -460,7 +465,7 @@ class Remember(Generic[T]):
     def _record(
         self, value: T, flight: Flight, lease: Lease | None, seconds: float
     ) -> _Recorded | NotStored:
-        """Turn a value into a recording, with the parts that it was made of."""
+        """Turn a value into a recording that includes its parts."""
         if self.collected is not None:
             flight.parts.add_all(self.collected)
         answer = self.serializer.record(value, flight.parts.metas)
@@ -480,7 +485,7 @@ class Remember(Generic[T]):
         return _Recorded(recording, clock, recording)
 
     def _commit_beside(self, flight: Flight, lease: Lease, recorded: _Recorded) -> Step[None]:
-        """Store a diverted value under its own keys; whether that succeeds, its marker says nothing of."""
+        """Store a diverted value under its own keys. Its marker is stored even if this fails."""
         try:
             yield Commit(
                 self.keys,
@@ -504,11 +509,11 @@ class Remember(Generic[T]):
         except BaseException as gone:
             result = gone.result if isinstance(gone, CallerGoneError) else None
             self._settle(flight, result, landed)
-            if result is None:  # it may never have been sent
+            if result is None:  # the commit may never have been sent
                 yield from self._release(lease, gone)
             raise
         self._settle(flight, committed, landed)
-        # Refused or unknown, it still counts: what refused it will refuse the whole as well.
+        # Also if it was refused or the outcome is unknown: the same will refuse the whole.
         whole = recorded.recording
         self._is_part(whole, lease.epoch, landed.clock, whole.ttl_ms, keys=recorded.diverted_to)
         if isinstance(committed, Unavailable):
@@ -522,7 +527,7 @@ class Remember(Generic[T]):
         return CachedResponse(value, CacheStatus.MISS, detail)
 
     def _settle(self, flight: Flight, committed: object, landed: Landed) -> None:
-        """Share the recording if it was stored; unknown or refused, who joined late looks again."""
+        """Share the recording if it was stored. If not, callers that joined late look the key up again."""
         if isinstance(committed, Stored):
             self.flights.unmark(self.keys.entry)
             self.flights.settle(flight, landed)
@@ -536,7 +541,7 @@ class Remember(Generic[T]):
             self._keep(entry, ticket)
 
     def _generate_alone(self, detail: CacheDetail) -> Flow[T]:
-        """Generate without a lease and without a flight, and store nothing."""
+        """Generate without a lease or a flight, and store nothing."""
         value = yield Generate(None, self.keys, None)
         if self.within:
             answer = self.serializer.record(value, frozenset())
@@ -547,7 +552,7 @@ class Remember(Generic[T]):
                 self._is_part(recording, None, None, recording.ttl_ms)
         return CachedResponse(value, CacheStatus.BYPASS, detail)
 
-    # -- Being a part -----------------------------------------------------------------------------
+    # -- Parts -----------------------------------------------------------------------------
 
     def _is_part(
         self,
@@ -559,7 +564,7 @@ class Remember(Generic[T]):
         fit: bool = True,
         keys: EntryKeys | None = None,
     ) -> None:
-        """Tell the generators that the caller runs in what they were given."""
+        """Note the value as a part, in each generator that the caller runs in."""
         if self.within:
             part = Part(
                 keys or self.keys, recording.tags, remaining_ms, epoch, clock, fit, recording.meta
@@ -574,10 +579,10 @@ class Remember(Generic[T]):
     # -- Leases -----------------------------------------------------------------------------------
 
     def _any_lease(self) -> Lease:
-        """Return what this caller was granted, if it was; giving back anything else does nothing."""
+        """Return the lease that this caller may hold; releasing it has no effect if it was not granted."""
         return Lease(self.token, "", 0)
 
     def _release(self, lease: Lease | None, gone: BaseException | None = None) -> Step[None]:
-        # A flow that is dropped unfinished can ask for nothing more; its lease will end by itself.
+        # A dropped flow (GeneratorExit) cannot yield any more; its lease expires by itself.
         if lease is not None and not isinstance(gone, GeneratorExit):
             yield Release(self.keys, lease)

@@ -1,1 +1,1 @@
-"""Where Redis is entered: connections, batches and routes. redis-py connects; the rest is here."""
+"""All I/O with Redis: connections, batches, deadlines and routes. redis-py opens the connections."""

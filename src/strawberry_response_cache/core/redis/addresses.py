@@ -1,4 +1,4 @@
-"""Where the server is: a URL, or a client of the caller's, and the sources of connections to it."""
+"""Server addresses: from a URL or a client to a factory of connections."""
 
 import importlib
 from collections.abc import Callable, Iterable
@@ -36,18 +36,18 @@ SCHEMES: Final = (
 )
 _DEFAULT_PORT: Final = {"sentinel": 26379, "cluster": 6379}
 _OF_NODES: Final = ("host", "port", "max_connections", "response_callbacks", "event_dispatcher")
-"""Arguments of a cluster's nodes that their connections do not take."""
+"""Arguments of cluster nodes that their connections do not accept."""
 _FALSE: Final = frozenset({"false", "0", "no", ""})
 
 
 @dataclass(frozen=True, eq=False)
 class Address:
-    """A server, or the servers of one deployment.
+    """The address of a server, of a Sentinel service or of a cluster.
 
     Attributes:
-        shown: What may be said of it: scheme, hosts and ports, never a credential.
-        place: The same for a sentence that says "Redis at".
-        source: Makes the source of sync or of async connections.
+        shown: Scheme, hosts and ports, without credentials.
+        place: Hosts and ports, for messages that begin "Redis at".
+        source: Returns the factory of sync or async connections.
     """
 
     shown: str
@@ -59,15 +59,15 @@ def address_of_url(url: object) -> Address:
     """Return the address that a URL names, without connecting.
 
     Raises:
-        CacheConfigurationError: If it is no URL of a scheme that is known, or has something wrong
-            with it that can be seen without connecting.
+        CacheConfigurationError: If the scheme is not supported, or the URL has a mistake that is visible
+            without connecting.
     """
     text = unwrapped(url)
     if type(text) is not str or "://" not in text:
         msg = f"The server's address is a URL, such as redis://localhost:6379/0: {', '.join(SCHEMES)}."
         raise CacheConfigurationError(msg)
     scheme, rest = text.split("://", 1)
-    scheme = scheme.lower()  # schemes have no case, but redis-py knows only one
+    scheme = scheme.lower()  # schemes are case-insensitive, but redis-py accepts only lower case
     if f"{scheme}://" not in SCHEMES:
         msg = f"The URL's scheme is not known; use one of {', '.join(SCHEMES)}."
         raise CacheConfigurationError(msg)
@@ -100,7 +100,7 @@ def address_of_url(url: object) -> Address:
         raise CacheConfigurationError(msg)
     _check_database(database, f"{scheme}://host:26379/service-name/0")
     leading_to = f"{plain}://{login}sentinel/{database or 0}{query}"
-    _of_one_server(plain, leading_to)  # its options, before anything runs
+    _of_one_server(plain, leading_to)  # checks the options now
     return Address(
         f"{shown}/{service}",
         f"{service} (through Sentinels at {places})",
@@ -109,12 +109,12 @@ def address_of_url(url: object) -> Address:
 
 
 def address_of_client(client: object) -> Address:
-    """Return the address that a client of the caller's leads to.
+    """Return the address of the server that the caller's client connects to.
 
     Raises:
-        CacheConfigurationError: If it is no client of redis-py, decodes responses, or is a sync one
-            without a ``socket_timeout``. Asked for the other kind of source, the address raises
-            it, too.
+        CacheConfigurationError: If it is not a client of redis-py, decodes responses, or is a sync
+            client without a ``socket_timeout``. The returned address raises it when asked for
+            connections of the other kind, sync or async.
     """
     kinds = (redis.Redis, redis.cluster.RedisCluster)
     async_kinds = (redis.asyncio.Redis, redis.asyncio.cluster.RedisCluster)
@@ -141,8 +141,8 @@ def address_of_client(client: object) -> Address:
     name = f"{type(client).__module__}.{type(client).__qualname__}"
     if not is_async and options.get("socket_timeout") is None:
         msg = (
-            "The sync client has no socket_timeout, so a silent server would hang a request "
-            f"for ever. Write redis.{type(client).__qualname__}(..., socket_timeout=0.1)."
+            "The sync client has no socket_timeout, so a request would wait for a silent server "
+            f"forever. Write redis.{type(client).__qualname__}(..., socket_timeout=0.1)."
         )
         raise CacheConfigurationError(msg)
 
@@ -154,8 +154,8 @@ def address_of_client(client: object) -> Address:
         )
         has, lacks = ("sync", "async") if asynchronous else ("async", "sync")
         msg = (
-            f"This RedisHandle is made around a {name}, which serves the {has} methods. "
-            f"For the {lacks} ones pass RedisHandle({wanted}), "
+            f"This RedisHandle wraps a {name}, which serves only the {has} methods. "
+            f"For the {lacks} methods pass RedisHandle({wanted}), "
             "or RedisHandle.from_url(url), which serves both."
         )
         raise CacheConfigurationError(msg)
@@ -166,7 +166,7 @@ def address_of_client(client: object) -> Address:
 
 def _of_one_server(scheme: str, url: str) -> Address:
     try:
-        # An option that is no option would only show at the first request.
+        # redis-py would report an unknown option only at the first request.
         redis.ConnectionPool.from_url(url).make_connection()
     except (TypeError, ValueError, RedisError):
         msg = f"The URL has an option that redis-py does not take; see its documentation of {scheme}://."
@@ -207,7 +207,7 @@ def _through_sentinel(
 
 
 def _source_of(client: Any, is_async: bool) -> AnySource:  # noqa: ANN401, FBT001 - of any kind
-    """Return how a client of the caller's reaches its server, or the nodes of its cluster."""
+    """Return a factory of connections to the server or cluster of the caller's client."""
     if isinstance(client, redis.Redis | redis.asyncio.Redis):
         return ConnectionFactory.of_pool(client.connection_pool)
     options = dict(client.get_connection_kwargs())
@@ -228,7 +228,7 @@ def _source_of(client: Any, is_async: bool) -> AnySource:  # noqa: ANN401, FBT00
 
 
 def _in_memory() -> Address:
-    """Return a server inside this process."""
+    """Return a factory of connections to a server inside this process."""
     try:
         fakeredis: Any = importlib.import_module("fakeredis")
         importlib.import_module("lupa")
@@ -245,13 +245,13 @@ def _in_memory() -> Address:
 
 
 def _check_options(scheme: str, rest: str) -> None:
-    """Refuse what would damage entries, and a password that was not encoded."""
+    """Refuse options that damage entries, and a password that is not percent-encoded."""
     try:
         parts = urlsplit(f"{scheme}://{rest}")
     except ValueError:
         raise _no_place(scheme) from None
     if "@" in f"{parts.path}{parts.query}{parts.fragment}" and scheme != "unix":
-        msg = "The URL has an '@' after its host: write '/', '?' and '#' of a password as %2F, %3F, %23."
+        msg = "The URL has an '@' after its host: percent-encode '/', '?' and '#' in the password as %2F, %3F, %23."
         raise CacheConfigurationError(msg)
     if parse_qs(parts.query).get("decode_responses", ["false"])[-1].lower() not in _FALSE:
         msg = "The URL asks for decode_responses, which damages the bytes of entries; leave it out."
@@ -261,11 +261,11 @@ def _check_options(scheme: str, rest: str) -> None:
 
 
 def _check_place(scheme: str, rest: str) -> None:
-    """Refuse what redis-py would read as something else: it takes whatever is no number for 0."""
+    """Refuse what redis-py would misread: it takes a database that is not a number for 0."""
     parts = urlsplit(f"{scheme}://{rest}")
     if scheme == "unix":
         if parts.hostname or not parts.path.strip("/"):
-            msg = "A socket's URL has three slashes and a path: write unix:///run/redis.sock."
+            msg = "The URL of a socket has three slashes and a path: write unix:///run/redis.sock."
             raise CacheConfigurationError(msg)
     else:
         if "," in (parts.hostname or ""):
@@ -284,7 +284,7 @@ def _database_option(query: str) -> str:
 
 def _check_database(database: str, example: str) -> None:
     if database and not (database.isascii() and database.isdigit()):
-        msg = f"The URL's database is no number; write {example}."
+        msg = f"The URL's database is not a number; write {example}."
         raise CacheConfigurationError(msg)
 
 
@@ -302,7 +302,7 @@ def _no_place(scheme: str) -> CacheConfigurationError:
 
 
 def _parts(scheme: str, rest: str) -> tuple[tuple[tuple[str, int], ...], str, str, str]:
-    """Return the hosts, the path, the query and the login of a URL that names several hosts."""
+    """Return the hosts, path, query and login of a URL with several hosts."""
     parts = urlsplit(f"{scheme}://{rest}")
     login, at, places = parts.netloc.rpartition("@")
     default = _DEFAULT_PORT[scheme.partition("+")[2]]

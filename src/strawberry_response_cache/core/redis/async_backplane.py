@@ -1,4 +1,4 @@
-"""Hears the news of a cache in an event loop: one subscription for each server in use."""
+"""Subscribes an event loop to the messages of a cache: one subscription for each server in use."""
 
 import asyncio
 import contextvars
@@ -13,8 +13,8 @@ class AsyncBackplane:
     """The subscriptions of one event loop.
 
     Args:
-        sources: Returns how to reach each server in use; they change with a cluster.
-        listening: What to listen to, and who is told.
+        sources: Returns a connection factory for each server in use; a cluster changes them.
+        listening: The channel and the callbacks.
     """
 
     def __init__(
@@ -28,23 +28,24 @@ class AsyncBackplane:
         self._is_retired = False
 
     def start(self) -> None:
-        """Begin to listen, if that has not begun and is not over for good."""
+        """Start to listen, unless it has started or is stopped for good."""
         if self._keeper is None and not self._is_retired:
-            # Not in the context of the caller, which would be kept for as long as this listens.
+            # In a context of its own: the caller's would stay alive for as long as this listens.
             self._keeper = asyncio.get_running_loop().create_task(
                 self._keep(), context=contextvars.Context()
             )
 
     def is_live(self) -> bool:
-        """Whether every server in use was heard lately."""
+        """Whether every server in use was heard within ``max_lag``."""
         pulses = self._pulses.values()
-        for pulse in pulses:  # each hit asks: `all` with a generator takes thrice as long
+        # Called for each hit: `all` with a generator takes three times as long.
+        for pulse in pulses:
             if not pulse.is_live():
                 return False
         return bool(pulses)
 
     async def _keep(self) -> None:
-        """Have one subscription for each server in use."""
+        """Keep one subscription for each server in use."""
         try:
             while True:
                 sources = {source.place: source for source in self._sources()}

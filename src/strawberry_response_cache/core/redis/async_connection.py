@@ -1,8 +1,8 @@
-"""One connection of an event loop: a batch of calls goes out, and its replies come back.
+"""One connection of an event loop: it sends a batch of calls and reads the replies.
 
-redis-py opens it, with credentials, TLS and Sentinel. Then its stream is taken over, since reading
-replies ourselves, as they arrive, costs a fraction of what a reader for every kind of client does.
-Where there is no stream, inside this process, redis-py reads.
+redis-py opens the connection, with credentials, TLS and Sentinel. Then this module takes its stream over
+and reads the replies as they arrive, which costs a fraction of redis-py's general reader. A server
+inside this process has no stream; there redis-py reads.
 """
 
 import asyncio
@@ -21,22 +21,22 @@ from strawberry_response_cache.core.redis.tasks import started
 from strawberry_response_cache.core.redis.wire import ForeignReplyError, checked, pack
 
 Outcome = list[Any] | BaseException
-"""The replies to a batch of calls, or why there are none."""
+"""The replies to a batch of calls, or the error."""
 
 _PASSES: Final = 3
-"""Passes of the loop without anything to read after which an answer that is due is late."""
+"""Passes of the event loop with nothing to read, after the deadline, that make an answer late."""
 
 _MOST_PASSES: Final = 10_000
-"""Passes in which bytes that have arrived are read, whatever is read: 2 GB, or about a second."""
+"""The most passes of the event loop, after the deadline, that read bytes: 2 GB, or about a second."""
 
 
 class AsyncConnection(Protocol):
     """A connection to a server; one batch at a time.
 
     Attributes:
-        run_id: Which run of the server it leads to; empty if that is not asked.
+        run_id: The run id of the server; empty if restarts are not detected.
         is_used: Whether a batch was answered on it before.
-        is_open: Whether it can take a batch.
+        is_open: Whether it can send a batch.
     """
 
     run_id: str
@@ -51,32 +51,32 @@ class AsyncConnection(Protocol):
         *,
         by_text: bool = False,
     ) -> None:
-        """Send calls; a connection that does not answer is closed.
+        """Send calls; close the connection if it does not answer.
 
         Args:
             calls: What to send.
             deadline: Seconds for all the replies.
-            then: Told the outcome, exactly once.
-            by_text: Whether to send scripts themselves, to a server that does not know them yet.
+            then: Called with the outcome, exactly once.
+            by_text: Whether to send the text of scripts, for a server that does not have them.
         """
         ...
 
     def close(self) -> None:
-        """Let go of it; no exchange is under way."""
+        """Close the connection; no exchange is running."""
         ...
 
     async def aclose(self) -> None:
-        """Let go of it, and wait until it is gone."""
+        """Close the connection and wait until it is closed."""
         ...
 
 
 def taken_over(raw: Any, run_id: str, context: contextvars.Context) -> AsyncConnection:  # noqa: ANN401 - a connection of redis-py
-    """Return an open connection of redis-py as one of ours.
+    """Wrap an open connection of redis-py.
 
     Args:
-        raw: The connection, which answers nobody else from now on.
-        run_id: Which run of the server it leads to.
-        context: What its callbacks run in.
+        raw: The connection; nothing else may use it from now on.
+        run_id: The run id of the server.
+        context: The context in which its callbacks run.
     """
     writer = getattr(raw, "_writer", None)
     if isinstance(writer, asyncio.StreamWriter):
@@ -86,9 +86,9 @@ def taken_over(raw: Any, run_id: str, context: contextvars.Context) -> AsyncConn
 
 
 async def hang_up(raw: Any) -> None:  # noqa: ANN401 - a connection of redis-py
-    """Let go of a connection of redis-py's, and wait until it is gone.
+    """Close a connection of redis-py and wait until it is closed.
 
-    Nothing is said any more: closing TLS in the usual way waits for an answer of the server.
+    It is aborted: a regular close of TLS waits for an answer of the server.
     """
     writer = getattr(raw, "_writer", None)
     if isinstance(writer, asyncio.StreamWriter):
@@ -98,16 +98,16 @@ async def hang_up(raw: Any) -> None:  # noqa: ANN401 - a connection of redis-py
 
 async def _gone(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
-    with contextlib.suppress(OSError):  # how it ended before
+    with contextlib.suppress(OSError):  # it had ended with this error
         await writer.wait_closed()
 
 
 class StreamConnection(asyncio.Protocol):
-    """A connection whose bytes we read.
+    """A connection whose bytes this module reads.
 
-    The deadline is for the server, not for us. When the time is up, the answer may well have come
-    while this loop was busy: only passes of the loop that found nothing to read end the exchange, or
-    so many that nobody can be reading.
+    The deadline limits the server, not a busy event loop. The answer may have arrived while the loop was
+    busy. So after the deadline the exchange ends only when passes of the loop found nothing to read, or
+    after the largest number of passes.
     """
 
     def __init__(
@@ -146,15 +146,15 @@ class StreamConnection(asyncio.Protocol):
         self._transport.write(pack(calls, self.run_id, by_text=by_text))
         self._until = self._loop.time() + deadline
         self._passes, self._passes_left = _PASSES, _MOST_PASSES
-        # A timer for each exchange would be cancelled thousands of times for each time it rings: one
-        # that is running already rings early, and is set again.
+        # A timer for each exchange would almost always be cancelled. A running timer is kept: it
+        # fires early and is set again.
         if self._timer is None or self._rings_at > self._until:
             self._set_timer(self._until)
 
     def data_received(self, data: bytes) -> None:
-        """Take what the server says."""
+        """Read bytes from the server."""
         if self._then is None:
-            self.close()  # nobody asked: whatever comes on this connection answers something else
+            self.close()  # no exchange is running: later replies on this connection would be misattributed
             return
         try:
             if self._replies.feed(data):
@@ -167,11 +167,11 @@ class StreamConnection(asyncio.Protocol):
             self._fail(error)
 
     def eof_received(self) -> bool:
-        """Close the connection with the server, which has closed it."""
+        """Close the connection, because the server closed it."""
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Take note that the connection is gone."""
+        """Note that the connection is closed."""
         self._streams.connection_lost(exc)
         self._fail(RedisConnectionError())
 
@@ -197,7 +197,7 @@ class StreamConnection(asyncio.Protocol):
             self._fail(TimeoutError())
 
     def _has_unread(self) -> bool:
-        """Whether bytes have arrived at the socket that nobody has read."""
+        """Whether the socket holds unread bytes."""
         sock = self._transport.get_extra_info("socket")
         try:
             if hasattr(select, "poll"):
@@ -205,7 +205,7 @@ class StreamConnection(asyncio.Protocol):
                 poll.register(sock.fileno(), select.POLLIN)
                 return bool(poll.poll(0))
             return bool(select.select([sock.fileno()], [], [], 0)[0])
-        except (OSError, ValueError):  # closed just now, or a descriptor too large to ask about
+        except (OSError, ValueError):  # just closed, or a descriptor too large for select
             return False
 
     def _fail(self, error: BaseException) -> None:
@@ -218,7 +218,7 @@ class StreamConnection(asyncio.Protocol):
             then(outcome)
 
     def close(self) -> None:
-        """Let go of it; what is not sent yet is not waited for."""
+        """Close the connection without waiting for unsent bytes."""
         self.is_open = False
         if self._timer is not None:
             self._timer.cancel()
@@ -226,7 +226,7 @@ class StreamConnection(asyncio.Protocol):
         self._transport.abort()
 
     async def aclose(self) -> None:
-        """Let go of it, and wait until it is gone."""
+        """Close the connection and wait until it is closed."""
         self.close()
         await _gone(self._writer)
 
@@ -275,7 +275,7 @@ class ClientConnection:
                         reply = error
                     replies.append(checked(call, reply))
         except (Exception, asyncio.CancelledError) as error:
-            # redis-py raises many things; whatever it is, it is judged and logged by its type.
+            # redis-py raises many types; the error is judged and logged by its type.
             self.is_open = False
             then(error)
             await self._raw.disconnect(nowait=True)
@@ -285,12 +285,12 @@ class ClientConnection:
             then(replies)
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the connection."""
         if self.is_open:
             self.is_open = False
             self._start(self._raw.disconnect(nowait=True))
 
     async def aclose(self) -> None:
-        """Let go of it, and wait until it is gone."""
+        """Close the connection and wait until it is closed."""
         self.is_open = False
         await self._raw.disconnect()

@@ -1,4 +1,4 @@
-"""One server, as an event loop sees it: what is asked in one tick is one batch on one connection."""
+"""The connections of one event loop to one server: all calls of one tick go out as one batch."""
 
 import asyncio
 import contextvars
@@ -30,21 +30,21 @@ from strawberry_response_cache.core.redis.tasks import started
 from strawberry_response_cache.core.redis.wire import split, unknown_scripts
 
 _URGENT_BATCHES: Final = 2
-"""Batches of invalidations in flight at once; what comes meanwhile shares the next."""
+"""Batches of invalidations in flight at once; later calls share the next batch."""
 
 Then = Callable[[Sequence[Any] | BaseException], None]
-"""Told the replies to one asker's calls, or why there are none. It raises nothing."""
+"""Receives the replies to one ask's calls, or the error. It must not raise."""
 
 
 @dataclass(eq=False, slots=True)
 class Ask:
-    """What one asker wants of the server.
+    """The calls of one caller.
 
     Attributes:
-        calls: What to send.
-        then: Told the outcome.
-        deadline: Seconds for an answer of its own, if it has one.
-        is_sent: Whether the server may have heard of it.
+        calls: The calls to send.
+        then: Called with the outcome.
+        deadline: Seconds for an answer, if it has a deadline of its own.
+        is_sent: Whether the server may have received it.
     """
 
     calls: Sequence[Call] = field(repr=False)
@@ -55,16 +55,16 @@ class Ask:
 
 @dataclass(eq=False, slots=True)
 class _Batch:
-    """What goes out together.
+    """The calls that go out together.
 
     Attributes:
-        asks: Who is told.
+        asks: The callers.
         deadline: Seconds for an answer.
-        urgent: Whether no breaker turns it away.
-        began: When, for the breaker.
-        is_sent: Whether the server may have heard of it.
-        shares: The replies that each was told.
-        unknown: Whose scripts the server did not know, and are sent once more, by their text.
+        urgent: Whether it is sent even while the breaker is open.
+        began: When the breaker let it through.
+        is_sent: Whether the server may have received it.
+        shares: The replies of each caller.
+        unknown: The callers whose scripts the server did not have; they are sent again as text.
     """
 
     asks: Sequence[Ask]
@@ -76,12 +76,12 @@ class _Batch:
     unknown: Sequence[int] = ()
 
     def calls(self) -> list[Call]:
-        """Return what is to be sent next."""
+        """Return the calls to send next."""
         asks = [self.asks[at] for at in self.unknown] if self.unknown else self.asks
         return [call for ask in asks for call in ask.calls]
 
     def take(self, replies: Sequence[Any]) -> None:
-        """Take the replies to what was sent."""
+        """Assign the replies to the callers."""
         if not self.unknown:
             self.shares = split(replies, [ask.calls for ask in self.asks])
             self.unknown = unknown_scripts(self.shares) if has_errors(replies) else ()
@@ -110,7 +110,7 @@ class AsyncLink:
         self._read_deadline = source.deadline(settings.read_deadline)
         self._idle: list[AsyncConnection] = []
         self._waiting: list[Ask] = []
-        # A batch is nobody's own: it keeps no request's context variables alive.
+        # A context of its own: a batch must not keep the context variables of a request alive.
         self._context = contextvars.Context()
         self._urgent: list[Ask] = []
         self._urgent_batches = 0
@@ -124,10 +124,10 @@ class AsyncLink:
         """Send calls to the server.
 
         Args:
-            calls: What to send; it shares a batch with all that is asked in the same tick.
-            then: Told the outcome, exactly once.
-            deadline: Seconds for an answer of its own, apart from the others, which no breaker
-                turns away; None for the read deadline of everyone.
+            calls: The calls; they share a batch with all other calls of the same tick.
+            then: Called with the outcome, exactly once.
+            deadline: Seconds for an answer. Such calls go out apart from the others and even while
+                the breaker is open. None for ``read_deadline``.
         """
         ask = Ask(calls, then, deadline or 0.0)
         if deadline is not None:
@@ -185,16 +185,16 @@ class AsyncLink:
                 partial(self._answered, batch, connection),
                 by_text=bool(batch.unknown),
             )
-        except Exception as error:  # noqa: BLE001 - whatever it is, those who asked are told
+        except Exception as error:  # noqa: BLE001 - every error is reported to the callers
             connection.close()
             self._fail(batch, error)
 
     def _answered(
         self, batch: _Batch, connection: AsyncConnection, outcome: Sequence[Any] | BaseException
     ) -> None:
-        """Take what became of an exchange: the replies, a repeat, or the store's failure."""
+        """Handle the outcome of an exchange: replies, a repeat, or a failure of the store."""
         if isinstance(outcome, RedisConnectionError) and connection.is_used:
-            # A server that restarted or dropped an idle connection; every call can be repeated.
+            # The server restarted or dropped an idle connection. Every call can be repeated.
             self._send_on_a_new_connection(batch)
             return
         if isinstance(outcome, BaseException):
@@ -218,9 +218,9 @@ class AsyncLink:
         self._end(batch)
 
     def _fail(self, batch: _Batch, error: BaseException) -> None:
-        """Take note that the server did not answer; whatever it was is the store's failure."""
+        """Report a failure of the store, whatever the error was."""
         self._breaker.failed(batch.began)
-        # Who waited behind this batch would meet the same server.
+        # The calls that wait behind this batch would fail in the same way.
         waiting, self._waiting = self._waiting, []
         self._end(batch, error)
         for ask in waiting:
@@ -244,13 +244,13 @@ class AsyncLink:
             self._quiet = None
 
     def _tell(self, ask: Ask, outcome: Sequence[Any] | BaseException) -> None:
-        """Tell one asker; what goes wrong with it is not to concern the others."""
+        """Report the outcome to one caller; an error in it does not affect the others."""
         try:
             ask.then(outcome)
         except Exception as error:  # noqa: BLE001 - observers and log handlers are somebody else's code
             fault, server = failure(error), self._source.shown
             logger.error(
-                "Taking an answer of Redis at %s failed (%s), in an observer or a handler of logs.",
+                "Handling an answer of Redis at %s failed (%s), in an observer or a log handler.",
                 server,
                 fault.error_name,
                 extra={"server.address": server, "error.type": fault.error_type},
@@ -267,8 +267,8 @@ class AsyncLink:
         try:
             connection = await self._connect()
         except (Exception, asyncio.CancelledError) as error:
-            # redis-py raises many things on a server that is gone, slow or talks nonsense. The
-            # error goes on to be judged and logged by its type, and never becomes the request's.
+            # redis-py raises many types for a server that is down, slow or broken. The error is judged
+            # and logged by its type, and never reaches the request.
             self._fail(batch, error if batch.is_sent else not_sent(error))
             if isinstance(error, asyncio.CancelledError):
                 raise
@@ -276,7 +276,7 @@ class AsyncLink:
             self._send(batch, connection)
 
     async def _connect(self) -> AsyncConnection:
-        """Open a connection and learn which run of the server it leads to."""
+        """Open a connection and read the server's run id."""
         deadline = self._source.deadline(self._settings.connect_deadline)
         raw = self._source.open(asynchronous=True, timeout=None, connect_timeout=deadline)
         run_id = ""
@@ -292,7 +292,7 @@ class AsyncLink:
         return taken_over(raw, run_id, self._context)
 
     async def aclose(self) -> None:
-        """Let the batches in flight end, then disconnect, and keep no connection any more."""
+        """Wait for the batches in flight, then disconnect for good."""
         self._is_closed = True
         while self._waiting or self._urgent or self._batches:
             if self._quiet is None:

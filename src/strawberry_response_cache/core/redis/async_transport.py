@@ -1,4 +1,4 @@
-"""Effects to their servers and back, for one event loop: one server, or the nodes of a cluster."""
+"""Sends the effects of one event loop to one server, or to the nodes of a cluster."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
@@ -26,41 +26,41 @@ from strawberry_response_cache.core.redis.slots import CLUSTER_SLOTS, Node, Slot
 R = TypeVar("R")
 
 _LEARN_INTERVAL: Final = 0.1
-"""Seconds between two looks at a cluster's slots, while there is a map to go by."""
+"""Seconds between two requests for a cluster's slots, while a map is known."""
 
 
 class AsyncTransport(Protocol):
-    """Where the effects of one event loop go."""
+    """Sends the effects of one event loop."""
 
     users: int
 
     def submit(
         self, effect: Effect[R], then: Callable[[R], None], *, deadline: float | None = None
     ) -> Ask | None:
-        """Ask for an effect; what is asked in one tick of the loop shares a round trip.
+        """Send an effect; all effects of one tick of the loop share a round trip.
 
         Args:
-            effect: What to ask.
-            then: Told once what the replies mean, also if there are none. It raises nothing.
-            deadline: Seconds for an answer, for what must be tried even while the breaker is open;
-                None for the read deadline of everyone.
+            effect: The effect.
+            then: Called once with the result, also after a failure. It must not raise.
+            deadline: Seconds for an answer; such an effect is sent even while the breaker is open.
+                None for ``read_deadline``.
 
         Returns:
-            By what it is known whether it was sent; None where that is not known.
+            The `Ask`, which tells whether it was sent; None where that is not known.
         """
         ...
 
     def sources(self) -> Iterable[ConnectionFactory]:
-        """Return how to reach each server in use."""
+        """Return the connection factory of each server in use."""
         ...
 
     async def aclose(self) -> None:
-        """Let what is under way end, then disconnect."""
+        """Wait for running exchanges, then disconnect."""
         ...
 
 
 def _tell(effect: Effect[R], then: Callable[[R], None], outcome: Any) -> None:  # noqa: ANN401 - replies or an error
-    """Say what an outcome means."""
+    """Turn an outcome into the effect's result."""
     if isinstance(outcome, BaseException):
         then(effect.unavailable(outcome))
     else:
@@ -71,7 +71,7 @@ class AsyncServer:
     """One server.
 
     Args:
-        source: How to reach it.
+        source: Its connection factory.
         settings: Deadlines and limits.
     """
 
@@ -83,15 +83,15 @@ class AsyncServer:
     def submit(
         self, effect: Effect[R], then: Callable[[R], None], *, deadline: float | None = None
     ) -> Ask | None:
-        """Ask for an effect; see `AsyncTransport`."""
+        """Send an effect; see `AsyncTransport`."""
         return self._link.ask(effect.calls(), partial(_tell, effect, then), deadline=deadline)
 
     def sources(self) -> Iterable[ConnectionFactory]:
-        """Return how to reach the server."""
+        """Return the connection factory of the server."""
         return (self._source,)
 
     async def aclose(self) -> None:
-        """Let what is under way end, then disconnect."""
+        """Wait for running exchanges, then disconnect."""
         await self._link.aclose()
         for guide in self._source.guides:
             await guide.aclose()
@@ -99,7 +99,7 @@ class AsyncServer:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Parcel:
-    """Calls on their way to the node of their slot."""
+    """The calls of an effect, on their way to the node of their slot."""
 
     calls: Sequence[Call] = field(repr=False)
     slot: int | None
@@ -115,7 +115,7 @@ class AsyncCluster:
     """The primaries of a cluster.
 
     Args:
-        source: How to reach its nodes.
+        source: The connection factory of its nodes.
         settings: Deadlines and limits.
     """
 
@@ -132,7 +132,7 @@ class AsyncCluster:
     def submit(
         self, effect: Effect[R], then: Callable[[R], None], *, deadline: float | None = None
     ) -> Ask | None:
-        """Ask for an effect; see `AsyncTransport`."""
+        """Send an effect; see `AsyncTransport`."""
         calls = effect.calls()
         told = partial(_tell, effect, then)
         return self._send(_Parcel(calls, slot_of_calls(calls), told, deadline))
@@ -155,7 +155,7 @@ class AsyncCluster:
         self, parcel: _Parcel, node: Node, outcome: Sequence[Any] | BaseException
     ) -> None:
         if isinstance(outcome, BaseException):
-            # Its slots may be served by another node by now.
+            # Another node may serve its slots by now.
             self._slots.is_stale = True
         elif parcel.may_move and (redirect := redirect_in(outcome, node)) is not None:
             self._slots.is_stale = True
@@ -187,7 +187,7 @@ class AsyncCluster:
             self._learning = loop.create_task(self._learn())
 
     async def _learn(self) -> None:
-        """Ask one node after the other for the map, and send what waited for it."""
+        """Ask one node after the other for the map, then send the calls that waited for it."""
         outcome: Sequence[Any] | BaseException = ConnectionError("no node of the cluster answers")
         try:
             for node in candidates(self._slots, self._source.seeds):
@@ -198,7 +198,7 @@ class AsyncCluster:
                 outcome = await asyncio.shield(answer)
                 if isinstance(outcome, BaseException):
                     continue
-                if isinstance(outcome[0], Exception):  # such as a server that is no cluster
+                if isinstance(outcome[0], Exception):  # for example, a server that is not a cluster
                     outcome = outcome[0]
                     continue
                 try:
@@ -220,15 +220,15 @@ class AsyncCluster:
                     self._send(parcel)
 
     def sources(self) -> Iterable[ConnectionFactory]:
-        """Return how to reach each primary that is known."""
+        """Return the connection factory of each known primary."""
         return [self._source.template.at(*node) for node in self._slots.primaries()]
 
     async def aclose(self) -> None:
-        """Let what is under way end, then disconnect."""
+        """Wait for running exchanges, then disconnect."""
         while self._learning is not None:
             await asyncio.wait([self._learning])
         closed: set[AsyncLink] = set()
-        while rest := set(self._links.values()) - closed:  # a redirect may lead to another yet
+        while rest := set(self._links.values()) - closed:  # a redirect may add another link
             for link in rest:
                 await link.aclose()
             closed |= rest

@@ -1,4 +1,7 @@
-"""The breaker: after failures in a row, no I/O at all, but for one probe at a time."""
+"""The circuit breaker: after several failures in a row, only one probe at a time goes out.
+
+The pattern: https://martinfowler.com/bliki/CircuitBreaker.html
+"""
 
 import threading
 import time
@@ -9,19 +12,19 @@ from strawberry_response_cache.core.protocol import NotAskedError
 
 
 class BreakerOpenError(NotAskedError):
-    """The server failed again and again just now; it was not asked."""
+    """The server failed several times in a row just now, so it was not asked."""
 
 
 class Breaker:
-    """Counts failures in a row of one server, from any thread.
+    """Counts the failures in a row of one server; it can be used from any thread.
 
-    Failures of what was sent at the same time are one failure: a hundred callers who meet the same
-    pause of a server say no more about it than one does.
+    Calls that were sent at the same time and failed count as one failure: one pause of the server fails
+    all of them.
 
     Args:
-        failures: How many in a row open it.
-        seconds: How long it stays open before a probe is let through.
-        clock: Tells the time in seconds; it never goes back.
+        failures: How many failures in a row open it.
+        seconds: How long it stays open before it lets a probe through.
+        clock: Returns a monotonic time in seconds.
 
     Example:
         >>> breaker = Breaker(failures=1, seconds=60)
@@ -48,7 +51,7 @@ class Breaker:
         return self._probe_at is not None
 
     def turns_away(self) -> bool:
-        """Whether `admit` would raise now; it takes no place of a probe."""
+        """Whether `admit` would raise now; asking does not use up the probe."""
         probe_at = self._probe_at
         return probe_at is not None and (self._probe is not None or self._clock() < probe_at)
 
@@ -56,10 +59,10 @@ class Breaker:
         """Let a call through.
 
         Args:
-            urgent: Whether it has to be tried even while the breaker is open.
+            urgent: Whether to let it through even while the breaker is open.
 
         Returns:
-            When it began, for `failed`.
+            The time of its start, for `failed`.
 
         Raises:
             BreakerOpenError: If it is open and no probe is due.

@@ -1,4 +1,4 @@
-"""How connections are opened: by redis-py, with credentials, TLS and Sentinel, under our deadlines."""
+"""Opens connections with redis-py: credentials, TLS and Sentinel, with the cache's deadlines."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,37 +8,37 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-# redis-py's own notices of maintenance need RESP3 and a pool of its kind.
+# redis-py's maintenance notifications need RESP3 and its own pool.
 _ONLY_FOR_POOLS = ("maint_", "oss_", "orig_")
 
 _ONLY_A_BUG: Final = 60.0
-"""Seconds that an exchange inside this process takes only if it would never end."""
+"""Seconds for an exchange with a server inside this process; it takes longer only if it hangs."""
 
 Remap = Callable[[str, int], tuple[str, int]]
-"""Where a node of a cluster is reached that announces itself under another address."""
+"""Maps the address that a cluster's node announces to the address at which it is reached."""
 
 
 def never_again(*, asynchronous: bool) -> Any:  # noqa: ANN401 - of either kind
-    """Return the rule that nothing is tried again.
+    """Return a retry policy without retries.
 
-    redis-py would do so with pauses for seconds; a cache has to give up in milliseconds.
+    redis-py would retry with pauses of seconds; a cache has to give up within milliseconds.
     """
     return (AsyncRetry if asynchronous else Retry)(NoBackoff(), 0)
 
 
 @dataclass(frozen=True, eq=False)
 class ConnectionFactory:
-    """How to open a connection to one server.
+    """Opens connections to one server.
 
-    The cache opens connections of its own, also beside a client that its caller owns: only so can
-    it tell which server's run each of them leads to, and count deadlines by the server's answers.
+    The cache opens connections of its own, also if the caller passed a client. It has to read the run
+    id of the server on each of them, and to count deadlines by the server's answers.
 
     Attributes:
         connection_class: A connection class of redis-py, sync or async.
         arguments: Its arguments.
-        keep: What the connections refer to weakly, such as a Sentinel's pool.
-        guides: Clients of our own that the connections ask for their way, such as those of
-            Sentinels; whoever closes the connections closes them as well.
+        keep: Objects that the connections refer to weakly, such as a Sentinel's pool.
+        guides: The cache's own clients that the connections use to find the server, such as those of
+            Sentinels. They are closed together with the connections.
     """
 
     connection_class: type[Any]
@@ -48,7 +48,7 @@ class ConnectionFactory:
 
     @classmethod
     def of_pool(cls, pool: Any) -> "ConnectionFactory":  # noqa: ANN401 - of either kind
-        """Return the source that a pool of redis-py's has."""
+        """Return the factory for the connections that a pool of redis-py opens."""
         return cls(pool.connection_class, pool.connection_kwargs, pool)
 
     @property
@@ -57,22 +57,22 @@ class ConnectionFactory:
         return self.connection_class.__module__.startswith("fakeredis")
 
     def deadline(self, wanted: float) -> float:
-        """Return the deadline that suits the server, where this many seconds suit one on a network.
+        """Return the deadline for this server; ``wanted`` is the deadline for a server on a network.
 
-        A server inside this process has answered as soon as the process has run: a deadline of
-        milliseconds would tell of a busy machine, and never of the server.
+        A server inside this process answers as soon as the process runs. A deadline of milliseconds would
+        report a busy machine there, never the server.
         """
         return max(wanted, _ONLY_A_BUG) if self.is_fake else wanted
 
     @property
     def place(self) -> str:
-        """What tells this server from others of the same deployment."""
+        """Identifies this server among those of one deployment."""
         arguments = self.arguments
         return f"{arguments.get('host')}:{arguments.get('port')}:{arguments.get('path')}"
 
     @property
     def shown(self) -> str:
-        """What a message may call the server: host and port, or what leads to them; no credential."""
+        """The name of the server in messages: host and port, or the Sentinel service; no credentials."""
         arguments, service = self.arguments, getattr(self.keep, "service_name", None)
         if self.is_fake:
             return "memory://"
@@ -84,15 +84,15 @@ class ConnectionFactory:
         return f"{f'[{host}]' if ':' in host else host}:{arguments.get('port', 6379)}"
 
     def at(self, host: str, port: int) -> "ConnectionFactory":
-        """Return the source of another node of the same cluster."""
+        """Return the factory for another node of the same cluster."""
         return replace(self, arguments={**self.arguments, "host": host, "port": port})
 
     def open(self, *, asynchronous: bool, timeout: float | None, connect_timeout: float) -> Any:  # noqa: ANN401 - a connection of redis-py, sync or async
         """Return a connection that is not connected yet.
 
         Args:
-            asynchronous: Whether it is one for asyncio.
-            timeout: Seconds for a read or a write; None where they are counted elsewhere.
+            asynchronous: Whether it is for asyncio.
+            timeout: Seconds for a read or a write; None where a deadline is counted elsewhere.
             connect_timeout: Seconds for connecting.
         """
         arguments = {
@@ -109,11 +109,11 @@ class ConnectionFactory:
 
 @dataclass(frozen=True, eq=False)
 class ClusterSource:
-    """How to open connections to the nodes of a cluster.
+    """Opens connections to the nodes of a cluster.
 
     Attributes:
-        template: The source of any node.
-        seeds: Nodes to ask for the others.
+        template: The factory of any node.
+        seeds: The nodes to ask for the other nodes.
         remap: See `Remap`.
     """
 

@@ -1,4 +1,4 @@
-"""Turns of threads: so many at once, and whoever waits goes in the order of coming."""
+"""A fair semaphore for threads: waiting threads get their turn in the order of their arrival."""
 
 import threading
 from collections import deque
@@ -7,14 +7,14 @@ from strawberry_response_cache.core._fork import renewed_in_child
 
 
 class Turns:
-    """A semaphore of threads that is fair: a turn that ends goes to whoever has waited longest.
+    """A fair semaphore: a turn that ends goes to the thread that has waited longest.
 
-    One that is not fair starves those who wait, since the thread that just ended its turn is awake
-    already, and takes it again. Turns are noted by thread: one whose end was lost to a signal, in whose
-    handler something was raised, is still that thread's when it comes again.
+    With an unfair semaphore, threads starve: the thread that just ended its turn is awake and takes the
+    next turn as well. Turns belong to threads. If a signal handler raises and the end of a turn is lost,
+    the thread still has that turn when it asks again.
 
     Args:
-        number: How many there are.
+        number: How many turns there are at once.
 
     Example:
         >>> turns = Turns(1)
@@ -33,10 +33,10 @@ class Turns:
         """Wait for a turn.
 
         Args:
-            timeout: Seconds to wait at most; None for as long as it takes.
+            timeout: The most seconds to wait; None waits without a limit.
 
         Returns:
-            Whether it came.
+            Whether this thread has a turn.
         """
         me = threading.get_ident()
         with self._lock:
@@ -50,13 +50,13 @@ class Turns:
             self._waiting.append((me, called))
         try:
             return called.acquire(timeout=-1 if timeout is None else timeout) or self._leave(me)
-        except BaseException:  # a signal's handler raised: a turn that came meanwhile is not lost
+        except BaseException:  # a signal handler raised: pass on a turn that came meanwhile
             if self._leave(me):
                 self.end()
             raise
 
     def _leave(self, me: int) -> bool:
-        """Wait no longer, and return whether the turn has come after all."""
+        """Stop waiting, and return whether the turn has come meanwhile."""
         with self._lock:
             self._waiting = deque(each for each in self._waiting if each[0] != me)
             return me in self._holders

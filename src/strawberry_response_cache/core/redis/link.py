@@ -1,4 +1,4 @@
-"""What the two kinds of links to a server have in common."""
+"""The parts that the async and the sync link to a server share."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ MOST_TOGETHER: Final = 250
 
 @dataclass(frozen=True, slots=True)
 class LinkSettings:
-    """The numbers that a link decides by; durations in seconds.
+    """The numbers that a link uses; durations in seconds.
 
     Attributes:
         read_deadline: For an answer, from the moment of sending.
-        connect_deadline: For a connection, with TLS, authentication and the server's run id.
+        connect_deadline: For connecting: TLS, authentication and the server's run id included.
         max_batches: Batches in flight at once.
-        detect_restarts: Whether to learn the server's run id.
-        breaker_failures: Failures in a row after which it is not asked any more.
-        breaker_seconds: How long then, until a probe.
+        detect_restarts: Whether to read the server's run id.
+        breaker_failures: Failures in a row that open the breaker.
+        breaker_seconds: How long the breaker stays open before a probe.
     """
 
     read_deadline: float
@@ -34,14 +34,14 @@ class LinkSettings:
 
 
 class NoRunIdError(ResponseError):
-    """``INFO server`` tells no run id."""
+    """The answer to ``INFO server`` has no run id."""
 
 
 def run_id_of(info: Any) -> str:  # noqa: ANN401 - whatever a server says
     """Return the run id in a server's answer to ``INFO server``.
 
     Raises:
-        NoRunIdError: If there is none, since a restart could then bring invalidated data back.
+        NoRunIdError: If there is none. Without it, a restart could bring invalidated data back.
     """
     if isinstance(info, bytes):
         for line in info.splitlines():
@@ -52,23 +52,23 @@ def run_id_of(info: Any) -> str:  # noqa: ANN401 - whatever a server says
 
 
 def not_sent(error: BaseException) -> NotSentError:
-    """Return the error for what was never sent, since connecting failed with this one."""
+    """Return the error for calls that were never sent because connecting failed with this error."""
     wrapped = NotSentError()
     wrapped.__cause__ = error
     return wrapped
 
 
 def has_errors(replies: Iterable[object]) -> bool:
-    """Whether any of the replies is an error: mostly none is, and nothing more is to be asked."""
-    for reply in replies:  # noqa: SIM110 - each hit asks: `any` with a generator takes thrice as long
+    """Whether any of the replies is an error."""
+    for reply in replies:  # noqa: SIM110 - called for each hit: `any` with a generator takes three times as long
         if isinstance(reply, Exception):
             return True
     return False
 
 
 def has_lost_its_way(replies: Iterable[object]) -> bool:
-    """Whether a connection that gave these replies is of no use any more.
+    """Whether a connection that gave these replies has to be closed.
 
-    A primary that was demoted, or a login that has ended: connecting again finds the right one.
+    The primary was demoted or the login has expired; a new connection finds the right server.
     """
     return any(isinstance(reply, ReadOnlyError | AuthenticationError) for reply in replies)

@@ -1,4 +1,4 @@
-"""Bytes to replies: the server's protocol (RESP2), read as it arrives."""
+"""Parses the server's protocol (RESP2) as the bytes arrive."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -20,34 +20,34 @@ _ERRORS: Final[Mapping[bytes, type[exceptions.RedisError]]] = {
     b"TRYAGAIN": exceptions.TryAgainError,
     b"WRONGPASS": exceptions.AuthenticationError,
 }
-"""The errors that somebody tells apart; all others are a ``ResponseError``."""
+"""The errors that the cache handles differently; all others become a ``ResponseError``."""
 
 _WHOLE: Final = 1
-"""A part of a reply that is not here yet is looked for when at least a byte has come."""
+"""Bytes to wait for before parsing an incomplete line again."""
 _LONGEST_LINE: Final = 64 * 1024
 _LARGEST_BULK: Final = 512 * 1024 * 1024
-"""What a server holds in one string at most."""
+"""The largest string that a server stores, in bytes."""
 _MOST_ITEMS: Final = 32 * 1024
-"""Twice the slots of a cluster, of which the longest answer tells."""
+"""The most elements of an array: twice the slots of a cluster, which has the longest answer."""
 _DEEPEST: Final = 8
 
 
 class NonsenseError(exceptions.ConnectionError):
-    """What came is not the server's protocol: nothing that follows on this connection means anything."""
+    """The bytes are not of the protocol; whatever follows on this connection is unusable too."""
 
 
 class _IncompleteError(Exception):
-    """The rest of a reply has not come yet; so many bytes are needed in all, as far as is known."""
+    """The reply is not complete; at least ``needed`` bytes are needed in all."""
 
     def __init__(self, needed: int) -> None:
         self.needed = needed
 
 
 class Replies:
-    r"""The replies to one batch of calls, of whose bytes any number may come at a time.
+    r"""Collects the replies to one batch of calls; bytes may arrive in chunks of any size.
 
     Args:
-        count: How many there are.
+        count: How many replies there are.
 
     Source: the protocol's specification, https://redis.io/docs/latest/develop/reference/protocol-spec/
 
@@ -76,15 +76,15 @@ class Replies:
         """Take the next bytes.
 
         Returns:
-            Whether all replies are here.
+            Whether all replies are complete.
 
         Raises:
-            NonsenseError: If they are not of the protocol, or more than was asked for.
+            NonsenseError: If the bytes are not of the protocol, or there are more replies than calls.
         """
         self._here += len(chunk)
         self._chunks.append(chunk)
         if self._here < self._needed:
-            return False  # joined once they suffice, so that a large reply is not copied for each of its chunks
+            return False  # joined only when there are enough, so that a large reply is not copied for each chunk
         if self._at:
             self._chunks.insert(0, self._bytes[self._at :])
             self._at = 0
@@ -108,11 +108,11 @@ class Replies:
 
 
 def _reply(data: bytes, at: int, depth: int) -> tuple[Any, int]:  # noqa: C901 - one branch for each kind of reply
-    """Return the reply that begins at a position, and where the next begins.
+    """Return the reply that begins at a position, and the position of the next.
 
     Raises:
-        _IncompleteError: If its end is not here yet.
-        ValueError: If it is none.
+        _IncompleteError: If its end has not arrived.
+        ValueError: If it is not a reply.
     """
     end = data.find(b"\r\n", at)
     if end < 0:
@@ -159,7 +159,7 @@ def _number(digits: bytes, most: int) -> int:
 
 
 def _error(line: bytes) -> Exception:
-    """Return the error that a server tells of, as redis-py would."""
+    """Return a server's error as redis-py would."""
     code, _, rest = line.partition(b" ")
     kind = _ERRORS.get(code)
     if kind is None:

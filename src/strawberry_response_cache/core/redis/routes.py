@@ -1,4 +1,4 @@
-"""How an effect finds its server, and finds it again when a cluster has moved its slot."""
+"""Routes an effect to its node, also after a cluster has moved its slot."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ _ASKING: Final[Call] = ("ASKING", (), ())
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
-    """Where a node says that a slot is served.
+    """A node's redirect to another node.
 
     Attributes:
         slot: The slot.
         node: Its primary.
-        once: Whether only this effect goes there, since the slot is on its way.
+        once: Whether it is for this effect only, because the slot is being moved (``ASK``).
     """
 
     slot: int
@@ -28,18 +28,20 @@ class Redirect:
 
 
 def slot_of_calls(calls: Sequence[Call]) -> int | None:
-    """Return the slot of an effect, whose keys all lie in one; None if it has no key."""
+    """Return the slot of an effect; all its keys are in one slot. None if it has no key."""
     keys = calls[0][1]
     return slot_of(keys[0]) if keys else None
 
 
 def redirect_in(replies: Sequence[Any], asked: Node) -> Redirect | None:
-    """Return where replies send the effect, if they do; a node without a host is the one asked.
+    """Return the redirect in the replies, if there is one; an empty host means the node that was asked.
 
-    An effect of which something failed here is not over by being done there.
+    An effect with another error beside a redirect failed, and is not redirected.
     """
     errors = [reply for reply in replies if isinstance(reply, Exception)]
-    redirects = [error for error in errors if isinstance(error, AskError)]  # MovedError is one, too
+    redirects = [
+        error for error in errors if isinstance(error, AskError)
+    ]  # MovedError is a subclass
     if not redirects or len(redirects) < len(errors):
         return None
     host, port = redirects[0].node_addr
@@ -48,10 +50,10 @@ def redirect_in(replies: Sequence[Any], asked: Node) -> Redirect | None:
 
 
 def asking(calls: Sequence[Call]) -> list[Call]:
-    """Return calls for a node that a slot is on its way to."""
+    """Return the calls, with ``ASKING``, for a node to which a slot is being moved."""
     return [step for call in calls for step in (_ASKING, call)]
 
 
 def without_asking(replies: Sequence[Any]) -> Sequence[Any]:
-    """Return the replies to the calls that `asking` was given."""
+    """Return the replies without those to ``ASKING``."""
     return replies[1::2]

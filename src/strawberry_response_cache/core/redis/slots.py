@@ -1,4 +1,7 @@
-"""Which node of a cluster serves which keys, learnt from the cluster and corrected by its redirects."""
+"""The map of a cluster's slots: read from the cluster and corrected by its redirects.
+
+Source: https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/
+"""
 
 from collections.abc import Callable, Iterable
 from typing import Any, Final
@@ -6,7 +9,7 @@ from typing import Any, Final
 from redis.crc import key_slot
 
 Node = tuple[str, int]
-"""Host and port of a primary."""
+"""The host and port of a primary."""
 
 CLUSTER_SLOTS: Final = ("CLUSTER", (), ("SLOTS",))
 
@@ -28,11 +31,11 @@ class SlotMap:
         return self._nodes.get(slot)
 
     def primaries(self) -> tuple[Node, ...]:
-        """Return every primary that serves a slot."""
+        """Return all primaries that serve a slot."""
         return tuple(sorted(set(self._nodes.values())))
 
     def moved(self, slot: int, node: Node) -> None:
-        """Note a redirect; others are likely, so the map is to be learnt again."""
+        """Note a redirect. More are likely, so the map has to be read again."""
         self._nodes[slot] = node
         self.is_stale = True
 
@@ -42,15 +45,15 @@ class SlotMap:
         asked: Node,
         remap: Callable[[str, int], Node] = lambda host, port: (host, port),
     ) -> None:
-        """Take over an answer to ``CLUSTER SLOTS``.
+        """Replace the map by an answer to ``CLUSTER SLOTS``.
 
         Args:
-            reply: The answer; replicas in it are left out, since entries are read from primaries.
-            asked: Who gave it: a node that announces no host is at the same.
-            remap: Where a node is reached that announces itself under another address.
+            reply: The answer. Replicas are ignored: entries are read from primaries.
+            asked: The node that gave it; a node without a host has the same host.
+            remap: See `Remap`.
 
         Raises:
-            ValueError: If it is no such answer.
+            ValueError: If the answer is malformed.
         """
         nodes: dict[int, Node] = {}
         try:
@@ -65,6 +68,6 @@ class SlotMap:
 
 
 def candidates(slots: SlotMap, seeds: Iterable[Node]) -> list[Node]:
-    """Return the nodes to ask for the map, those that serve first."""
+    """Return the nodes to ask for the map: first the known primaries."""
     known = slots.primaries()
     return [*known, *(seed for seed in seeds if seed not in known)]

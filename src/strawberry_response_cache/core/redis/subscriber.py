@@ -1,8 +1,8 @@
-"""What the two kinds of listeners to a cache's news have in common.
+"""The parts that the async and the sync subscriber share.
 
-A message and the answer to a PING come over one connection, in order. So once the answer to a PING
-is here, whatever that server published before it took the PING is here too: the moment at which the
-PING was sent bounds how old news can be, and a connection that is half open shows by silence.
+Messages and the answers to PINGs come over one connection, in order. So the answer to a PING proves that
+every message has arrived that the server published before the PING. A half-open connection is detected
+because no answers come.
 """
 
 import time
@@ -15,22 +15,22 @@ from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core.protocol import failure
 
 _UNANSWERED: Final = 8
-"""PINGs without an answer after which a connection is given up."""
+"""PINGs without an answer after which a connection is closed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """What listeners need to know.
+    """The configuration of a subscriber.
 
     Attributes:
-        channel: Where the news are told.
+        channel: The channel of the messages.
         interval: Seconds between two PINGs.
-        max_lag: Seconds for which what was heard is trusted.
+        max_lag: Seconds after an answer for which local memory may be used.
         connect_deadline: Seconds for connecting and subscribing.
-        name: The cache's, for the log.
-        meanwhile: What is not done while nothing can be heard, for the log.
-        hear: Told each message.
-        lost: Told that messages may have been missed.
+        name: The cache's name, for the log.
+        meanwhile: What does not work while there is no subscription, for the log.
+        hear: Called with each message.
+        lost: Called when messages may have been missed.
     """
 
     channel: str
@@ -44,10 +44,10 @@ class Subscription:
 
 
 class Heartbeat:
-    """How lately one server was heard.
+    """Tracks when one server was last heard.
 
     Args:
-        listening: What listeners need to know.
+        listening: The configuration.
         server: The server, for the log.
     """
 
@@ -59,14 +59,14 @@ class Heartbeat:
         self._is_complaining = False
 
     def is_live(self) -> bool:
-        """Whether everything is known that the server said up to `max_lag` ago."""
+        """Whether all messages have arrived that the server published up to `max_lag` ago."""
         return time.monotonic() - self._heard_at <= self._listening.max_lag
 
     def sends_ping(self) -> None:
-        """Note that a PING goes out.
+        """Note that a PING is sent.
 
         Raises:
-            ConnectionError: If the server has not answered many of them.
+            ConnectionError: If too many PINGs have no answer.
         """
         if len(self._pings) >= _UNANSWERED:
             msg = "no answer to PING"
@@ -74,7 +74,7 @@ class Heartbeat:
         self._pings.append(time.monotonic())
 
     def takes(self, reply: Any) -> None:  # noqa: ANN401 - whatever a server says
-        """Take what came over the connection."""
+        """Handle a message or an answer."""
         if not isinstance(reply, list) or not reply:
             return
         if reply[0] == b"message":
@@ -84,20 +84,19 @@ class Heartbeat:
             self._is_complaining = False
 
     def begins(self) -> None:
-        """Note a new connection: what was said before it was missed."""
+        """Note a new connection: earlier messages may have been missed."""
         self._pings.clear()
         self._listening.lost()
 
     def ends(self, error: BaseException) -> None:
-        """Note that the connection is gone."""
+        """Note that the connection is closed."""
         self._heard_at = float("-inf")
         self._listening.lost()
         if not self._is_complaining:
             self._is_complaining = True
             fault = failure(error)
             logger.warning(
-                "What other processes tell through Redis at %s cannot be heard (%s); until it can, "
-                "%s. %s",
+                "There is no subscription to Redis at %s (%s); until there is, %s. %s",
                 self._server,
                 fault.error_name,
                 self._listening.meanwhile,

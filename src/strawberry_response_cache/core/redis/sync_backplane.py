@@ -1,4 +1,4 @@
-"""Hears the news of a cache for threads: a thread of its own with one subscription for each server."""
+"""Subscribes threads to the messages of a cache: one thread and subscription for each server."""
 
 import threading
 import time
@@ -17,8 +17,8 @@ class SyncBackplane:
     """The subscriptions of all threads of a process.
 
     Args:
-        sources: Returns how to reach each server in use; they change with a cluster.
-        listening: What to listen to, and who is told.
+        sources: Returns a connection factory for each server in use; a cluster changes them.
+        listening: The channel and the callbacks.
     """
 
     def __init__(
@@ -33,12 +33,12 @@ class SyncBackplane:
         self._is_retired = False
 
     def start(self) -> None:
-        """Begin to listen, if that has not begun and is not over for good."""
+        """Start to listen, unless it has started or is stopped for good."""
         if self._end is None:
             with self._lock:
                 if self._end is None and not self._is_retired:
                     end = threading.Event()
-                    # Where no thread can be had, nobody is woken early, and local memory stays off.
+                    # If no thread can be started, callers wait for their timers and local memory stays off.
                     with suppress(RuntimeError):
                         self._run(self._keep, end)
                         self._end = end
@@ -50,15 +50,16 @@ class SyncBackplane:
         ).start()
 
     def is_live(self) -> bool:
-        """Whether every server in use was heard lately."""
+        """Whether every server in use was heard within ``max_lag``."""
         pulses = list(self._pulses.values())
-        for pulse in pulses:  # each hit asks: `all` with a generator takes thrice as long
+        # Called for each hit: `all` with a generator takes three times as long.
+        for pulse in pulses:
             if not pulse.is_live():
                 return False
         return bool(pulses)
 
     def _keep(self, end: threading.Event) -> None:
-        """Have one subscription for each server in use."""
+        """Keep one subscription for each server in use."""
         while not end.is_set():
             sources = {source.place: source for source in self._sources()}
             for place in self._ends.keys() - sources.keys():
@@ -103,8 +104,8 @@ class SyncBackplane:
             raw.disconnect()
 
     def _take(self, raw: Any, pulse: Heartbeat) -> None:  # noqa: ANN401 - a connection of redis-py
-        """Take the next message, if one comes within an interval."""
-        # The timeout of the socket would not do: that of fakeredis has none.
+        """Handle the next message, if one comes within an interval."""
+        # Not with the socket's timeout: fakeredis has no socket.
         if not raw.can_read(timeout=self._listening.interval):
             return
         try:

@@ -1,7 +1,8 @@
-"""One connection of a thread at a time: a batch of calls goes out, and its replies come back.
+"""One connection, used by one thread at a time: it sends a batch of calls and reads the replies.
 
-redis-py opens and closes it, with credentials, TLS and Sentinel. What goes over its socket in between is
-ours; see `async_connection`. Where there is no socket, inside this process, redis-py reads.
+redis-py opens and closes the connection, with credentials, TLS and Sentinel. This module writes to its
+socket and reads the replies; see `async_connection`. A server inside this process has no socket; there
+redis-py reads.
 """
 
 import socket
@@ -18,16 +19,16 @@ from strawberry_response_cache.core.redis.wire import checked, pack
 
 _CHUNK: Final = 64 * 1024
 _LOOK: Final = 0.001
-"""Seconds for a look at whether an answer that is due has come while this thread could not run."""
+"""Seconds for a check, after the deadline, whether the answer arrived while this thread could not run."""
 _MOST_LOOKS: Final = 1000
-"""Looks that find something, whatever is found."""
+"""The most checks, after the deadline, that find bytes to read."""
 
 
 class SyncConnection(Protocol):
     """A connection to a server; one batch at a time.
 
     Attributes:
-        run_id: Which run of the server it leads to; empty if that is not asked.
+        run_id: The run id of the server; empty if restarts are not detected.
         is_used: Whether a batch was answered on it before.
     """
 
@@ -37,31 +38,31 @@ class SyncConnection(Protocol):
     def exchange(
         self, calls: Sequence[Call], deadline: float, *, by_text: bool = False
     ) -> list[Any]:
-        """Send calls and return the replies; a connection that does not answer is closed.
+        """Send calls and return the replies; close the connection if it does not answer.
 
         Args:
             calls: What to send.
             deadline: Seconds for all the replies.
-            by_text: Whether to send scripts themselves, to a server that does not know them yet.
+            by_text: Whether to send the text of scripts, for a server that does not have them.
 
         Raises:
-            TimeoutError: If they have not come by then.
-            RedisConnectionError: If the connection ended, or means nothing any more.
-            ForeignReplyError: If it answers something else.
+            TimeoutError: If the replies have not arrived by the deadline.
+            RedisConnectionError: If the connection was closed, or its bytes are not of the protocol.
+            ForeignReplyError: If a reply belongs to another call.
         """
         ...
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the connection."""
         ...
 
 
 def taken_over(raw: Any, run_id: str) -> SyncConnection:  # noqa: ANN401 - a connection of redis-py
-    """Return an open connection of redis-py as one of ours.
+    """Wrap an open connection of redis-py.
 
     Args:
-        raw: The connection, which answers nobody else from now on.
-        run_id: Which run of the server it leads to.
+        raw: The connection; nothing else may use it from now on.
+        run_id: The run id of the server.
     """
     sock = getattr(raw, "_sock", None)
     if isinstance(sock, socket.socket):
@@ -70,9 +71,10 @@ def taken_over(raw: Any, run_id: str) -> SyncConnection:  # noqa: ANN401 - a con
 
 
 class SocketConnection:
-    """A connection whose bytes we read.
+    """A connection whose bytes this module reads.
 
-    The deadline is for the server, not for us: it ends with a look that found nothing to read.
+    The deadline limits the server, not a busy process: after it, the exchange ends with a check that finds
+    nothing to read.
     """
 
     def __init__(self, raw: Any, sock: socket.socket, run_id: str) -> None:  # noqa: ANN401 - a connection of redis-py
@@ -121,7 +123,7 @@ class SocketConnection:
                 return replies.all
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the connection."""
         self._raw.disconnect()
 
 
@@ -136,7 +138,7 @@ class ClientConnection:
     def exchange(
         self,
         calls: Sequence[Call],
-        deadline: float,  # noqa: ARG002 - what is inside this process does not hang
+        deadline: float,  # noqa: ARG002 - a server inside this process does not hang
         *,
         by_text: bool = False,
     ) -> list[Any]:
@@ -157,5 +159,5 @@ class ClientConnection:
         return replies
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the connection."""
         self._raw.disconnect()

@@ -1,4 +1,4 @@
-"""One server, as threads see it: each exchange is one batch on one connection."""
+"""The connections of all threads to one server: each exchange is one batch on one connection."""
 
 import time
 from collections.abc import Sequence
@@ -25,9 +25,9 @@ from strawberry_response_cache.core.redis.wire import unknown_scripts
 _URGENT_TURNS: Final = 2
 """Invalidations in flight at once."""
 _LONGEST_WAIT: Final = 10.0
-"""Seconds after which a read goes without a turn: only if turns were lost, or far too many wait."""
+"""Seconds after which a read gives up waiting for a turn: turns were lost, or too many threads wait."""
 _SHORTEST: Final = 0.01
-"""Seconds that an invalidation has at least, whose turn came late."""
+"""The least seconds for an invalidation whose turn came late."""
 
 
 class SyncLink:
@@ -46,7 +46,7 @@ class SyncLink:
         )
         self._learns = settings.detect_restarts and not source.is_fake
         self._turns = Turns(settings.max_batches)
-        # Invalidations wait for answers twenty times as long; reads do not wait for them.
+        # Invalidations may wait twenty times as long for an answer; reads must not wait for them.
         self._urgent_turns = Turns(_URGENT_TURNS)
         self._idle: list[SyncConnection] = []
         self._watchdog = Watchdog()
@@ -54,18 +54,17 @@ class SyncLink:
         self._is_closed = False
 
     def exchange(self, calls: Sequence[Call], *, deadline: float | None = None) -> Sequence[Any]:
-        """Send calls to the server and return the replies, when one of the connections is free.
+        """Send calls to the server as soon as a connection is free, and return the replies.
 
-        Every exchange has a deadline, and an open breaker ends those that wait: so there is always
-        one that will be.
+        The wait for a connection ends: every exchange has a deadline, and an open breaker ends all waits.
 
         Args:
-            calls: What to send.
-            deadline: Seconds for an answer of its own, which no breaker turns away; None for the
-                read deadline of everyone.
+            calls: The calls.
+            deadline: Seconds for an answer. Such calls are sent even while the breaker is open. None for
+                ``read_deadline``.
 
         Raises:
-            Exception: Whatever redis-py raises on a server that is gone, slow or talks nonsense.
+            Exception: Whatever redis-py raises for a server that is down, slow or broken.
         """
         is_urgent = deadline is not None
         if not is_urgent and self._breaker.turns_away():
@@ -78,7 +77,7 @@ class SyncLink:
                 raise TimeoutError if is_urgent else NotAskedError
             if is_urgent:
                 seconds = max(_SHORTEST, seconds - (time.monotonic() - came))
-            # Whoever waited for a turn while the server failed others has waited long enough.
+            # The server failed other threads while this one waited for its turn.
             elif self._failed_at > came:
                 raise NotAskedError
             return self._cache_request(calls, seconds, urgent=is_urgent)
@@ -88,7 +87,7 @@ class SyncLink:
     def _cache_request(
         self, calls: Sequence[Call], deadline: float, *, urgent: bool
     ) -> Sequence[Any]:
-        """Exchange, if the breaker lets it, which is told what comes of it."""
+        """Exchange if the breaker lets it, and report the outcome to the breaker."""
         began = self._breaker.admit(urgent=urgent)
         try:
             replies = self._exchange(calls, deadline)
@@ -100,7 +99,7 @@ class SyncLink:
         return replies
 
     def _exchange(self, calls: Sequence[Call], deadline: float) -> Sequence[Any]:
-        """Exchange on the connection that was used last, or on a new one if it is of no use any more."""
+        """Exchange on the connection that was used last, or on a new one if that is closed."""
         try:
             connection = self._idle.pop()
         except IndexError:
@@ -113,7 +112,7 @@ class SyncLink:
         except RedisConnectionError:
             if not connection.is_used:
                 raise
-            # A server that restarted or dropped an idle connection; every call can be repeated.
+            # The server restarted or dropped an idle connection. Every call can be repeated.
             connection = self._connect()
             replies = connection.exchange(calls, deadline)
         if has_errors(replies):
@@ -127,17 +126,17 @@ class SyncLink:
         return replies
 
     def _keep(self, connection: SyncConnection, *, is_lost: bool) -> None:
-        """Keep a connection for the next exchange, if it is of use and there may be one."""
+        """Keep a connection for the next exchange, if it is usable and the link is not closed."""
         if is_lost or self._is_closed:
             connection.close()
             return
         connection.is_used = True
         self._idle.append(connection)
-        if self._is_closed:  # since a moment ago, and nobody else would close it
+        if self._is_closed:  # closed meanwhile, and nothing else would close this connection
             self.close()
 
     def _connect(self) -> SyncConnection:
-        """Open a connection and learn which run of the server it leads to."""
+        """Open a connection and read the server's run id."""
         deadline = self._source.deadline(self._settings.connect_deadline)
         raw = self._source.open(asynchronous=False, timeout=deadline, connect_timeout=deadline)
         run_id = ""
@@ -157,7 +156,7 @@ class SyncLink:
         return taken_over(raw, run_id)
 
     def close(self) -> None:
-        """Disconnect what is not in use, and keep nothing any more."""
+        """Disconnect idle connections for good; those in use are closed after their exchange."""
         self._is_closed = True
         while self._idle:
             with suppress(IndexError):  # another thread took it, and closes it

@@ -1,4 +1,4 @@
-"""Effects to their servers and back, for threads: one server, or the nodes of a cluster."""
+"""Sends the effects of threads to one server, or to the nodes of a cluster."""
 
 import threading
 from collections.abc import Iterable, Sequence
@@ -27,26 +27,26 @@ R = TypeVar("R")
 
 
 class SyncTransport(Protocol):
-    """Where the effects of threads go."""
+    """Sends the effects of threads."""
 
     users: int
 
     def perform(self, effect: Effect[R], *, deadline: float | None = None) -> R:
-        """Perform an effect and return what its replies mean; it never raises.
+        """Perform an effect and return its result; it never raises.
 
         Args:
-            effect: What to ask.
-            deadline: Seconds for an answer, for what must be tried even while the breaker is open;
-                None for the read deadline of everyone.
+            effect: The effect.
+            deadline: Seconds for an answer; such an effect is sent even while the breaker is open.
+                None for ``read_deadline``.
         """
         ...
 
     def perform_all(self, effects: Sequence[Effect[Any]]) -> list[Any]:
-        """Perform effects in one round trip, one to each server; it never raises."""
+        """Perform effects with one round trip to each server; it never raises."""
         ...
 
     def sources(self) -> Iterable[ConnectionFactory]:
-        """Return how to reach each server in use."""
+        """Return the connection factory of each server in use."""
         ...
 
     def close(self) -> None:
@@ -58,7 +58,7 @@ class SyncServer:
     """One server.
 
     Args:
-        source: How to reach it.
+        source: Its connection factory.
         settings: Deadlines and limits.
     """
 
@@ -84,7 +84,7 @@ class SyncServer:
             return [effect.unavailable(error) for effect in effects]
 
     def sources(self) -> Iterable[ConnectionFactory]:
-        """Return how to reach the server."""
+        """Return the connection factory of the server."""
         return (self._source,)
 
     def close(self) -> None:
@@ -98,7 +98,7 @@ class SyncCluster:
     """The primaries of a cluster.
 
     Args:
-        source: How to reach its nodes.
+        source: The connection factory of its nodes.
         settings: Deadlines and limits.
     """
 
@@ -108,7 +108,7 @@ class SyncCluster:
         self._slots = SlotMap()
         self._links: dict[Node, SyncLink] = {}
         self._lock = renewed_in_child(self, "_lock", threading.Lock)
-        # Why no node told the map, when it was last asked for.
+        # Why the last request for the map failed.
         self._unlearnt: Exception | None = None
         self.users = 0
 
@@ -142,7 +142,7 @@ class SyncCluster:
         try:
             replies = self._link(node).exchange(calls, deadline=deadline)
         except Exception:
-            # Its slots may be served by another node by now.
+            # Another node may serve its slots by now.
             self._slots.is_stale = True
             raise
         redirect = redirect_in(replies, node)
@@ -168,9 +168,9 @@ class SyncCluster:
         return known[0]
 
     def _learn(self) -> None:
-        """Ask one node after the other for the map; without an answer the old one is gone by."""
+        """Ask one node after the other for the map; without an answer the old map is kept."""
         if not self._lock.acquire(blocking=not self._slots.primaries()):
-            return  # another thread is at it
+            return  # another thread reads the map
         try:
             if not self._slots.is_stale:
                 return
@@ -180,7 +180,7 @@ class SyncCluster:
                     (reply,) = link.exchange(
                         (CLUSTER_SLOTS,), deadline=self._settings.read_deadline
                     )
-                    if isinstance(reply, Exception):  # such as a server that is no cluster
+                    if isinstance(reply, Exception):  # for example, a server that is not a cluster
                         self._unlearnt = reply
                         continue
                     self._slots.learn(reply, node, self._source.remap)
@@ -200,7 +200,7 @@ class SyncCluster:
         return link
 
     def sources(self) -> Iterable[ConnectionFactory]:
-        """Return how to reach each primary that is known."""
+        """Return the connection factory of each known primary."""
         return [self._source.template.at(*node) for node in self._slots.primaries()]
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Tasks that nobody's request is waiting in."""
+"""Starts background tasks."""
 
 import asyncio
 import contextvars
@@ -7,13 +7,13 @@ from typing import Any
 
 
 def started(work: Coroutine[Any, Any, None], context: contextvars.Context) -> "asyncio.Task[None]":
-    """Start a task in a context, not before its creator goes on.
+    """Start a task in a context, on the next pass of the event loop.
 
-    A loop with an eager task factory (Python 3.12) would begin it at once, in a context that its creator
-    may be in, and a context cannot be entered twice.
+    An eager task factory (Python 3.12) would start it at once. The caller may be running in the same
+    context, and a context cannot be entered twice.
 
     Args:
-        work: What it does.
-        context: What it runs in.
+        work: The coroutine.
+        context: The context in which it runs.
     """
     return asyncio.Task(work, loop=asyncio.get_running_loop(), context=context)

@@ -1,4 +1,4 @@
-"""Ends connecting that lasts too long: a socket's own timeout starts anew with each byte."""
+"""Ends a connection attempt that takes too long: the timeout of a socket restarts with each byte."""
 
 import contextlib
 import socket
@@ -9,13 +9,13 @@ from typing import Any, Final
 from strawberry_response_cache.core._fork import renewed_in_child
 
 _PRECISION: Final = 0.02
-"""Seconds between two looks."""
+"""Seconds between two checks."""
 _PATIENCE: Final = 50
-"""Looks at nothing after which the thread ends."""
+"""Checks without a watched connection after which the thread ends."""
 
 
 class Watchdog:
-    """A thread, started when first needed, that shuts sockets whose time is up."""
+    """A thread, started on demand, that shuts sockets whose deadline has passed."""
 
     def __init__(self) -> None:
         self._lock = renewed_in_child(self, "_lock", threading.Lock)
@@ -23,11 +23,11 @@ class Watchdog:
         self._is_running = False
 
     def watch(self, connection: Any, deadline: float) -> None:  # noqa: ANN401 - a connection of redis-py
-        """Shut a connection's socket after this many seconds, unless `unwatch` comes first."""
+        """Shut a connection's socket after ``deadline`` seconds, unless `unwatch` is called before."""
         with self._lock:
             self._watched[connection] = time.monotonic() + deadline
             if not self._is_running:
-                # Only then: where a thread cannot be started, the next exchange tries again.
+                # Set after the start: if no thread can be started, the next call tries again.
                 threading.Thread(
                     target=self._patrol, name="response-cache-watchdog", daemon=True
                 ).start()
@@ -37,7 +37,7 @@ class Watchdog:
         """Stop watching a connection.
 
         Returns:
-            Whether its socket is still as it was.
+            Whether its socket was not shut.
         """
         with self._lock:
             return self._watched.pop(connection, None) is not None
@@ -54,7 +54,7 @@ class Watchdog:
                     return
                 for connection in [c for c, until in self._watched.items() if until < now]:
                     del self._watched[connection]
-                    # Whoever reads from it is woken by the end of the stream.
+                    # A thread that reads from it is woken by the end of the stream.
                     sock = getattr(connection, "_sock", None)
                     if sock is not None:
                         with contextlib.suppress(OSError):

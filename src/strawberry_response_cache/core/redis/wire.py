@@ -1,4 +1,4 @@
-"""Calls to bytes, and replies back to the calls that they answer."""
+"""Encodes calls, and assigns replies to calls."""
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
@@ -11,7 +11,7 @@ from strawberry_response_cache.core.protocol.scripts import Script
 
 
 class ForeignReplyError(Exception):
-    """A reply is not the one to this call: the connection is out of step and must go."""
+    """The reply belongs to another call: the connection is out of step and has to be closed."""
 
 
 def pack(calls: Iterable[Call], run_id: str, *, by_text: bool = False) -> bytes:
@@ -19,8 +19,10 @@ def pack(calls: Iterable[Call], run_id: str, *, by_text: bool = False) -> bytes:
 
     Args:
         calls: The calls, in order.
-        run_id: What takes the place of `RUN_ID`: the id of the server at the other end.
-        by_text: Whether to send scripts themselves, to a server that does not know them yet.
+        run_id: The server's run id, which replaces `RUN_ID`.
+        by_text: Whether to send the text of scripts, for a server that does not have them.
+
+    Source: https://redis.io/docs/latest/develop/reference/protocol-spec/
     """
     pieces: list[bytes] = []
     text: list[str] = []
@@ -44,24 +46,24 @@ def pack(calls: Iterable[Call], run_id: str, *, by_text: bool = False) -> bytes:
 
 
 def _encoded(text: list[str]) -> bytes:
-    """Return text as bytes, one for each character, as it was counted.
+    """Return text as bytes, one for each character, because the lengths count characters.
 
-    Everything that is said is ASCII, but for what a damaged reply brought and means nothing anyway.
+    All texts are ASCII, except those from a damaged reply, which are unusable anyway.
     """
     return "".join(text).encode("ascii", "replace")
 
 
 def checked(call: Call, reply: Any) -> Any:  # noqa: ANN401 - whatever a server says
-    """Return a reply, if it is the one to this call.
+    """Return a reply, if it is the reply to this call.
 
-    Every script answers with its first argument, a random word of the caller, before all else. A
-    connection that lost or gained a reply would otherwise hand one key's answer to another.
+    Every script begins its answer with its first argument, a random word of the caller. Without this
+    check, a connection that lost or gained a reply would return one key's answer for another key.
 
     Returns:
-        The words after the first; what is no script's answer as it is.
+        The words after the first; the reply itself if the call is not a script.
 
     Raises:
-        ForeignReplyError: If it is the reply to something else.
+        ForeignReplyError: If it is the reply to another call.
     """
     what, _, arguments = call
     if not isinstance(what, Script) or isinstance(reply, Exception):
@@ -73,13 +75,13 @@ def checked(call: Call, reply: Any) -> Any:  # noqa: ANN401 - whatever a server 
 
 
 def split(replies: Iterable[Any], calls: Sequence[Sequence[Call]]) -> list[Sequence[Any]]:
-    """Give each list of calls its own replies."""
+    """Split the replies into those of each list of calls."""
     stream = iter(replies)
     return [tuple(islice(stream, len(share))) for share in calls]
 
 
 def unknown_scripts(shares: Sequence[Sequence[Any]]) -> list[int]:
-    """Return which shares of the replies say that the server does not know a script."""
+    """Return the indexes of the shares in which the server does not have a script."""
     return [
         index
         for index, share in enumerate(shares)
