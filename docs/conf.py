@@ -1,11 +1,6 @@
 """How Sphinx builds this documentation; CONTRIBUTING.md names the command."""
 
-import sys
-from pathlib import Path
-
 import strawberry_response_cache
-
-sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
 
 project = "strawberry-response-cache"
 author = "The strawberry-response-cache authors"
@@ -15,7 +10,6 @@ extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
-    "from_code",
 ]
 exclude_patterns = ["examples"]
 

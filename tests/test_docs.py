@@ -39,15 +39,6 @@ def test_each_reason_has_a_section_with_its_cause_and_a_fix_of_one_line() -> Non
     assert page.count("\n### ") == len(sections)
 
 
-def test_the_reference_shows_every_setting_with_its_default_and_reason() -> None:
-    """The page is made of the model; each field brings its own reason."""
-    page = (ROOT / "docs" / "reference" / "settings.md").read_text(encoding="utf-8")
-    assert ".. settings::" in page
-    assert [
-        name for name, field in CacheSettings.model_fields.items() if not field.description
-    ] == []
-
-
 @pytest.mark.parametrize("what", [ResponseCacheExtension, cache_control])
 def test_the_reference_shows_every_argument_with_its_default(what: Any) -> None:
     page = (ROOT / "docs" / "reference" / "extension.md").read_text(encoding="utf-8")

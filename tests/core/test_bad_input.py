@@ -286,7 +286,7 @@ def test_settings_are_cache_settings(settings: Any) -> None:
 
 
 def test_a_wait_budget_below_the_lease_is_refused() -> None:
-    with pytest.raises(CacheConfigurationError, match="a waiter must outlast the lease"):
+    with pytest.raises(CacheConfigurationError, match="callers must wait at least until the lease"):
         CacheSettings(lease=5, wait_budget=4)
 
 

@@ -91,7 +91,7 @@ def test_cache_control_is_no_default(decorate: Any) -> None:
 
     with pytest.raises(
         TypeError,
-        match=r"Account\.name: cache_control is no default\. Write:\n\n"
+        match=r"Account\.name: cache_control is not a default\. Write:\n\n"
         r"    name: \.\.\. = strawberry\.field\(directives=\[cache_control\(ttl=60\)\]\)",
     ):
         decorate(Account)
@@ -101,7 +101,7 @@ def test_cache_control_is_no_default_where_the_annotation_names_nothing_yet() ->
     class Account:
         owner: "Unknown" = bare(ttl=60)  # type: ignore[name-defined] # noqa: F821 - on purpose
 
-    with pytest.raises(TypeError, match=r"Account\.owner: cache_control is no default"):
+    with pytest.raises(TypeError, match=r"Account\.owner: cache_control is not a default"):
         strawberry.type(Account)
 
 

@@ -670,8 +670,8 @@ def test_a_parent_without_identity_is_refused_by_the_name_of_the_field() -> None
 @pytest.mark.parametrize(
     ("hint", "message"),
     [
-        (lambda: cache_control(ttl=60, key=""), "names no attribute"),
-        (lambda: cache_control(ttl=60, key="a b"), "names no attribute"),
+        (lambda: cache_control(ttl=60, key=""), "not the name of an attribute"),
+        (lambda: cache_control(ttl=60, key="a b"), "not the name of an attribute"),
         (lambda: cache_control(ttl=60, key=5), "key is a int"),  # type: ignore[arg-type] # what is tested
         (lambda: cache_control(inherit=True, key="id"), "inherit=True"),
         (lambda: cache_control(ttl=60, tags=[""]), "is empty"),
@@ -714,7 +714,7 @@ def test_every_mistake_is_listed_by_its_field() -> None:
     with pytest.raises(CacheConfigurationError) as raised:
         checked(Root)
     said = str(raised.value)
-    assert "Kind: key is for fields" in said
+    assert "Kind: key is only for fields" in said
     assert "Kind.named: tags[0] names the argument 'other'" in said
     assert "(there are: one)" in said
     assert "Query.kind: a root field has no parent; remove its key" not in said

@@ -518,7 +518,7 @@ async def test_a_hit_answers_as_the_schema_does_without_a_cache(
         ),
         (generic, "{ numbers { unannotated } }", "resolver_without_hint", "above Page.unannotated"),
         (generic, "{ fruits { unannotated } }", "resolver_without_hint", "above Page.unannotated"),
-        (scalar, "{ opaque }", "unserializable", "Let scalars serialise to JSON"),
+        (scalar, "{ opaque }", "unserializable", "Make scalars serialise to JSON"),
         (named, "{ somePerson { hidden } }", "resolver_without_hint", "Named.hidden"),
         (snake, "{ some_person { hidden } }", "resolver_without_hint", "Named.hidden"),
         (shouting, "{ SOMEPERSON { HIDDEN } }", "resolver_without_hint", "Named.HIDDEN"),

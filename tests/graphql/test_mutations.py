@@ -570,7 +570,7 @@ def test_invalidates_above_a_query_is_a_mistake(memory_cache: ResponseCache) -> 
     extension = ResponseCacheExtension(memory_cache, tenant=None)
     schema = strawberry.Schema(Query, extensions=[extension])
     with pytest.raises(
-        CacheConfigurationError, match=r"Query\.touch: invalidates is for mutations"
+        CacheConfigurationError, match=r"Query\.touch: @invalidates is only for mutations"
     ):
         extension.check(schema)
 

@@ -66,7 +66,7 @@ async def test_debug_and_enabled_may_depend_on_the_context(
     assert outcome(await ledger.ask(ACCOUNTS, tenant="globex")) == {
         "status": "bypass",
         "reason": "disabled",
-        "advice": "The extension's enabled= says no.",
+        "advice": "The extension is off: see its argument enabled.",
     }
 
 

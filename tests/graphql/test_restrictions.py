@@ -205,7 +205,7 @@ async def test_concurrent_operations_on_one_context_are_told_apart(desk: Desk) -
 
 async def test_what_raises_what_the_annotations_allow_is_refused(desk: Desk) -> None:
     def say(info: Any) -> None:
-        with pytest.raises(CacheConfigurationError, match="only lowers"):
+        with pytest.raises(CacheConfigurationError, match="cannot allow more"):
             restrict_cache(info, scope=CacheScope.PUBLIC)
         with pytest.raises(CacheConfigurationError, match="ttl"):
             restrict_cache(info, ttl=-1)

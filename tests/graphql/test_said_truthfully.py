@@ -210,7 +210,7 @@ class Advised:
         ("{ stamped }", f"{__name__}.Stamping"),
         (
             '{ _entities(representations: [{__typename: "Thing", id: "1"}]) { ... on Thing { id } } }',
-            "cannot carry a hint",
+            "cannot have a hint",
         ),
     ],
 )

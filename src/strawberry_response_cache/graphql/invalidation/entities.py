@@ -1,4 +1,4 @@
-"""Which objects a result holds: by these an invalidation of one object reaches it."""
+"""Collects the objects that a result holds; a response carries their tags."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -9,17 +9,17 @@ from strawberry_response_cache.core._keys import EVERYTHING_TAGGED
 from strawberry_response_cache.graphql.keys.object_identity import identity_attribute, identity_of
 
 MOST_NAMED: Final = 100
-"""Objects that a response names one by one: each is compared on every lookup, by the server."""
+"""The most objects whose tags a response carries one by one: each lookup compares every tag."""
 _MOST_TYPES: Final = 100
 MOST_PURGED: Final = 1_000
-"""Objects that a mutation invalidates one by one."""
+"""The most objects that a mutation invalidates one by one."""
 
 
 class Entities:
-    """The objects that were completed in one execution, by type.
+    """The objects that one execution completed, by type.
 
     Args:
-        most: How many are named one by one; beyond that only their types are noted.
+        most: How many objects are noted one by one; above that, only their types are noted.
     """
 
     __slots__ = ("_attributes", "_identities", "_left", "_nameless")
@@ -31,7 +31,7 @@ class Entities:
         self._attributes: dict[str, str] = {}
 
     def add(self, kind: GraphQLObjectType, source: object) -> None:
-        """Note an object that is completed as a type."""
+        """Note an object that was completed as an object of a type."""
         name = kind.name
         attribute = self._attributes.get(name)
         if attribute is None:
@@ -50,11 +50,11 @@ class Entities:
 
     @property
     def are_too_many(self) -> bool:
-        """Whether there are more than are named one by one."""
+        """Whether there are more objects than are noted one by one."""
         return self._left < 0
 
     def assume(self, types: Iterable[str]) -> None:
-        """Take it that there are objects of all these types, instead of noting each."""
+        """Note that there are objects of all these types, instead of each object."""
         self._attributes.update(dict.fromkeys(types, ""))
 
     @property
@@ -63,15 +63,15 @@ class Entities:
         return frozenset(self._attributes)
 
     def tags_to_find(self) -> set[str]:
-        """Return the tags of a response: ``Type:id``, or ``Type:*`` where they are too many to name."""
+        """Return the tags of a response: ``Type:id``, or ``Type:*`` if there are too many objects."""
         families = self._attributes if self._left < 0 else self._nameless
         tags = {f"{name}:*" for name in families}
         return tags if self._left < 0 else tags | set(self._named())
 
     def tags_to_invalidate(self) -> set[str]:
-        """Return what a mutation changed: ``Type:id``, and the whole ``Type`` where none is known.
+        """Return the tags that a mutation invalidates: ``Type:id``, or ``Type`` for objects without an id.
 
-        Where they are too many for one command, it is the whole types as well.
+        If there are too many for one command, the tags of their types are returned.
         """
         return {*self.types} if self._left < 0 else set(self._named()) | self._nameless
 
@@ -82,5 +82,5 @@ class Entities:
 
 
 def tags_of_types(type_tags: set[str]) -> set[str]:
-    """Return the tags of the types that can stand in a response, or the one that stands for all."""
+    """Return the tags of the types that a response can hold, or one tag for all types."""
     return type_tags if len(type_tags) <= _MOST_TYPES else {EVERYTHING_TAGGED}

@@ -1,4 +1,4 @@
-"""Invalidation from any resolver."""
+"""`invalidate` and `invalidate_sync`: invalidation from a resolver."""
 
 from strawberry.types import Info
 
@@ -13,19 +13,18 @@ from strawberry_response_cache.graphql.invalidation.mutation import log_without_
 
 
 async def invalidate(info: Info, *tags: str) -> None:
-    """Invalidate tags in the tenant of this request, from any resolver: now, and again after a mutation.
+    """Invalidate tags of this request's tenant, from a resolver: now, and again at the end of a mutation.
 
-    It does not raise because Redis is away: the invalidation is queued, and until it is replayed nothing of the
-    tenant is read from the cache in this process.
+    It does not raise if Redis is down. The invalidation is queued then, and until it is replayed this process
+    reads nothing of the tenant from the cache. If the extension's ``tenant`` returns nothing usable, an ERROR
+    is logged and nothing is invalidated.
 
     Args:
-        info: What Strawberry gave the resolver.
-        *tags: As in `ResponseCache.invalidate`.
-
-    If the extension's ``tenant`` gives nothing usable, an ERROR is logged and nothing is invalidated.
+        info: The ``info`` that Strawberry passes to the resolver.
+        *tags: The tags, as in `ResponseCache.invalidate`.
 
     Raises:
-        TypeError: If ``info`` is something else, or a tag is not a string.
+        TypeError: If ``info`` is not the ``info`` of a resolver, or a tag is not a string.
         CacheConfigurationError: If the schema has no `ResponseCacheExtension`, or a tag is empty, too
             long or has control characters.
 
@@ -54,11 +53,25 @@ async def invalidate(info: Info, *tags: str) -> None:
 
 
 def invalidate_sync(info: Info, *tags: str) -> None:
-    """Invalidate tags in the tenant of this request; the twin of `invalidate`.
+    """Invalidate tags of this request's tenant, from a resolver; the sync form of `invalidate`.
+
+    Args:
+        info: The ``info`` that Strawberry passes to the resolver.
+        *tags: The tags, as in `ResponseCache.invalidate`.
 
     Raises:
         TypeError: As `invalidate` does.
         CacheConfigurationError: As `invalidate` does.
+
+    Example:
+        >>> import strawberry
+        >>> from strawberry_response_cache import invalidate_sync
+        >>> @strawberry.type
+        ... class Mutation:
+        ...     @strawberry.mutation
+        ...     def import_entries(self, info: strawberry.Info) -> bool:
+        ...         invalidate_sync(info, "Entry", "Account")
+        ...         return True
     """
     with beside_a_resolver(raises=MISUSE):
         named, options = checked_tags(tags), _options_of(info)
@@ -75,7 +88,7 @@ def invalidate_sync(info: Info, *tags: str) -> None:
 
 
 def _noted(info: Info, tags: tuple[str, ...]) -> ResponseCache | None:
-    """Note what is invalidated again after a mutation; return the tenant's cache, where it is known."""
+    """Note the tags for the end of the mutation; return the tenant's cache if it is known."""
     notes = notes_of(raw_info(info))
     if notes is None:
         return None
@@ -87,8 +100,8 @@ def _options_of(info: Info) -> Options:
     """Return the configuration of the schema's extension.
 
     Raises:
-        CacheConfigurationError: If the schema has none.
-        TypeError: If ``info`` is something else.
+        CacheConfigurationError: If the schema has no extension.
+        TypeError: If ``info`` is not the ``info`` of a resolver.
     """
     raw_info(info)
     if (options := options_of(info.schema)) is None:

@@ -1,4 +1,4 @@
-"""One mutation: it always runs, and what it changed is invalidated before it answers."""
+"""The invalidations of one mutation, which happen before it answers."""
 
 import asyncio
 import threading
@@ -27,16 +27,16 @@ _LONGEST_WAIT: Final = 5.0
 """Seconds."""
 
 Owed: TypeAlias = tuple[ResponseCache, set[str]]
-"""Which tags, where."""
+"""A tenant's cache, and the tags to invalidate in it."""
 
 
 class Mutation:
-    """The invalidations that one mutation owes.
+    """The invalidations that one mutation causes.
 
     Args:
         request: The request's context.
         setting: The schema and its rules.
-        notes: What its resolvers say.
+        notes: What its resolvers noted.
         entities: The objects that its result holds.
     """
 
@@ -66,14 +66,16 @@ class Mutation:
         self._is_due = False
 
     async def ask(self) -> None:
-        """Ask for the tenant, before anything runs."""
+        """Ask for the tenant before any resolver runs."""
         await self._request.ask(session=False)
         self._notes.cache = self._request.tenant_cache()
 
     def cut_short(self, executor: Executor[Any]) -> None:
-        """Note everything that may have changed: how far it came is not known."""
+        """Note all types that the mutation may have changed, because it was cancelled midway."""
         if self._setting.mistakes:
-            self._notes.invalidates_everything = True  # what it may have changed is not known
+            self._notes.invalidates_everything = (
+                True  # the rules have mistakes, so its types are not known
+            )
         else:
             self._cut_off = _types_of(executor, self._setting)
 
@@ -84,7 +86,7 @@ class Mutation:
         return self._notes.invalidated | self._cut_off | reached
 
     def _owed(self) -> Owed | None:
-        """Return what is to be invalidated where; None if there is nothing, or no telling where."""
+        """Return the cache and the tags to invalidate; None if there are none or the tenant is not known."""
         if faults.elsewhere != self._faults:
             self._notes.invalidates_everything = (
                 True  # a resolver may have named tags that were lost
@@ -99,7 +101,7 @@ class Mutation:
         return cache, tags
 
     async def settle(self) -> None:
-        """Invalidate what it changed, now or when the user's transaction is over."""
+        """Invalidate what the mutation changed: now, or when the user's transaction has ended."""
         if (owed := self._owed()) is None:
             return
         loop = asyncio.get_running_loop()
@@ -114,7 +116,7 @@ class Mutation:
             loop.call_later(self._options.again_after, self.invalidate_beside)
 
     def settle_sync(self) -> None:
-        """Invalidate what it changed; the twin of `settle`."""
+        """Invalidate what the mutation changed; the sync form of `settle`."""
         if (owed := self._owed()) is None:
             return
         guard = self._request.guard
@@ -126,7 +128,7 @@ class Mutation:
             timer.start()
 
     def _is_deferred(self, invalidate: Callable[[], None]) -> bool:
-        """Hand the invalidation to the user's transaction hook, if there is one that takes it."""
+        """Pass the invalidation to ``on_commit``; return whether it took it."""
         if self._options.on_commit is None:
             return False
         answer = called(self._options.on_commit, invalidate)
@@ -140,12 +142,12 @@ class Mutation:
         return True
 
     def _beside(self, owed: Owed) -> Coroutine[Any, Any, None]:
-        """Return what invalidates in a task of its own, and clears the tenant after a fault."""
+        """Return a coroutine that invalidates, and that clears the tenant after a fault."""
         guard = self._request.guard
         return guard.either(partial(self._invalidate, owed), partial(owed[0].clear, queued=True))
 
     async def _invalidate(self, owed: Owed) -> None:
-        """Invalidate; what Redis does not take is queued, and nothing is raised."""
+        """Invalidate; what Redis does not take is queued. Nothing is raised."""
         cache, tags = owed
         try:
             if tags:
@@ -156,7 +158,7 @@ class Mutation:
             _lost(error)
 
     def _invalidate_sync(self, owed: Owed) -> None:
-        """Invalidate; the twin of `_invalidate`."""
+        """Invalidate; the sync form of `_invalidate`."""
         cache, tags = owed
         try:
             if tags:
@@ -167,9 +169,9 @@ class Mutation:
             _lost(error)
 
     def _invalidate_in(self, loop: asyncio.AbstractEventLoop, owed: Owed) -> None:
-        """Invalidate from wherever a transaction ended: in the loop of the request while it runs.
+        """Invalidate after a transaction, from any thread: in the loop of the request, while it runs.
 
-        A thread of its own waits for it; a thread that runs a loop cannot.
+        The calling thread waits for it, unless it runs an event loop itself.
         """
         if self._is_settling:  # there was no transaction: `settle` invalidates before the answer
             self._is_due = True
@@ -183,18 +185,18 @@ class Mutation:
                 self._wait(invalidating)
 
     def _wait(self, invalidating: "concurrent.futures.Future[None]") -> None:
-        """Wait for an invalidation, but not for ever: its loop may be waiting for this very thread."""
+        """Wait for an invalidation, but not forever: its loop may be waiting for this thread."""
         try:
             invalidating.result(_LONGEST_WAIT)
         except TimeoutError:
             logger.warning(
-                "The invalidation of a mutation is not done after %s seconds: its event loop is busy. It "
-                "goes on.",
+                "The invalidation of a mutation has not ended after %s seconds, because its event loop is "
+                "busy. It continues.",
                 _LONGEST_WAIT,
             )
 
     def settle_early(self, *, in_loop: bool) -> None:
-        """Do what `settle` does, without waiting for it in an event loop: nobody is left to wait."""
+        """Do what `settle` does, but do not wait for it in an event loop: the request has ended."""
         if not in_loop:
             self.settle_sync()
         elif (owed := self._owed()) is not None:
@@ -205,14 +207,14 @@ class Mutation:
                 loop.call_later(self._options.again_after, self.invalidate_beside)
 
     def invalidate_beside(self) -> None:
-        """Invalidate what it changed in a task of its own, which outlives its caller."""
+        """Invalidate what the mutation changed, in a task that outlives its caller."""
         if (owed := self._owed()) is None:
             return
         _keep(asyncio.get_running_loop().create_task(self._beside(owed)))
 
 
 _tasks: set[asyncio.Task[None]] = set()
-"""Loops hold their tasks weakly."""
+"""The running tasks: event loops refer to tasks only weakly."""
 
 
 def _keep(task: "asyncio.Task[None]") -> None:
@@ -223,23 +225,22 @@ def _keep(task: "asyncio.Task[None]") -> None:
 def _lost(error: CacheError) -> None:
     kind = type(error).__qualname__
     logger.error(
-        "The invalidation of a mutation was lost (%s); what the mutation changed is served until its "
-        "ttl ends.",
+        "The invalidation of a mutation was lost (%s); old responses are served until their ttl ends.",
         kind,
         extra={"error.type": kind},
     )
 
 
 def log_without_tenant() -> None:
-    """Say that nothing could be invalidated."""
+    """Log that nothing could be invalidated."""
     logger.error(
-        "A mutation ran whose tenant is not known, so nothing was invalidated; what the mutation changed "
-        "is served until its ttl ends."
+        "Nothing was invalidated after a mutation, because its tenant is not known; old responses are "
+        "served until their ttl ends."
     )
 
 
 async def invalidate_everything(options: Options, context: object, guard: Guard) -> None:
-    """Clear the tenant after a mutation of which a fault lost what it had changed.
+    """Clear the tenant after a mutation, because a fault lost the list of what it changed.
 
     Args:
         options: The extension's configuration.
@@ -255,7 +256,7 @@ async def invalidate_everything(options: Options, context: object, guard: Guard)
 
 
 def invalidate_everything_sync(options: Options, context: object, guard: Guard) -> None:
-    """Clear the tenant; the twin of `invalidate_everything`."""
+    """Clear the tenant; the sync form of `invalidate_everything`."""
     request = RequestContext(options, context, guard, synchronous=True)
     at_once(request.ask, session=False)
     if (cache := request.tenant_cache()) is None:
@@ -265,7 +266,7 @@ def invalidate_everything_sync(options: Options, context: object, guard: Guard) 
 
 
 def _reached(entities: Entities, reach: Reach) -> set[str]:
-    """Return the tags of what a result holds."""
+    """Return the tags of the objects that a result holds, as ``invalidate_on_mutation`` says."""
     match reach:
         case "types":
             return set(entities.types)
@@ -278,7 +279,7 @@ def _reached(entities: Entities, reach: Reach) -> set[str]:
 
 
 def _types_of(executor: Executor[Any], setting: Setting) -> set[str]:
-    """Return the tags of every type that a mutation's result may hold."""
+    """Return the tags of every type that the result of a mutation can hold."""
     schema = setting.schema
     if schema.mutation_type is None:
         return set()

@@ -1,1 +1,1 @@
-"""Under which key something is stored."""
+"""Keys: under which key a response is stored."""

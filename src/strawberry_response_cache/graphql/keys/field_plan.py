@@ -22,24 +22,24 @@ Grow: TypeAlias = Callable[[int], bool]
 
 
 class FieldPlan:
-    """A field that has an entry of its own, where one operation selects it.
+    """A field with an entry of its own, at one place of an operation.
 
     Args:
-        rule: The field's.
-        definition: The field, as graphql-core has it.
-        nodes: Where the operation selects it; they are answered as one.
-        policy: How long, and for whom.
-        begin: What its keys begin with: all of a deploy that decides what is stored, and for how long.
-        parent_key: Tells apart the objects that it belongs to; None for a root field.
+        rule: The field's rule.
+        definition: The field's definition of graphql-core.
+        nodes: The nodes that select it; graphql-core merges them.
+        policy: How long it is cached, and for whom.
+        begin: The first part of its keys: everything in a deployed schema that decides what is stored.
+        parent_key: Identifies the parent object; None for a root field.
         inherited: The tags that it inherits from the annotations of the fields above it.
         grow: Asks whether its keys may be remembered.
 
     Attributes:
-        rule: The field's.
-        policy: How long, and for whom.
+        rule: The field's rule.
+        policy: How long it is cached, and for whom.
         parent_key: As given.
         inherited: As given.
-        inherited_digest: Stands for these tags in its keys.
+        inherited_digest: The digest of these tags in its keys.
     """
 
     def __init__(
@@ -67,14 +67,14 @@ class FieldPlan:
         self._stems: dict[str, str] = {}
 
     def stem(self, text: SelectionText, variables: VariableValues) -> str:
-        """Return a digest of all of its keys that does not depend on the parent and on who asks.
+        """Return a digest of the part of its keys that depends neither on the parent nor on the session.
 
         Args:
             text: Prints what the request selects, see `Plan.text`.
-            variables: What was sent for the variables, as graphql-core coerced it.
+            variables: The values that were sent, coerced by graphql-core.
 
         Raises:
-            UnkeyableError: If what is selected cannot be printed, or an argument has no value.
+            UnkeyableError: If the selection cannot be printed, or an argument has no value.
         """
         if self._used is not None:
             known = self._stems.get(_digest_of(text.sent, self._used))
@@ -82,7 +82,7 @@ class FieldPlan:
                 return known
         try:
             coerced = get_argument_values(self._definition, self._nodes[0], variables)
-        except GraphQLError:  # it is raised again where the field is executed
+        except GraphQLError:  # graphql-core raises it again when it executes the field
             raise UnkeyableError from None
         printed = text.of(self._definition, self._nodes, coerced)
         stem = digest([*self._begin, self.rule.coordinate, printed.text])
@@ -93,10 +93,10 @@ class FieldPlan:
 
 
 def _digest_of(sent: Mapping[str, Sequence[Any]], used: Sequence[str]) -> str:
-    """Return what stands for these variables: a client may send half a megabyte of them."""
+    """Return a digest of these variables, since a client may send half a megabyte of them."""
     return digest((print_json([sent.get(name, ()) for name in used]),)) if used else ""
 
 
 def digest_of_tags(tags: frozenset[str]) -> str:
-    """Return what stands for inherited tags in a key; empty without any."""
+    """Return the digest of inherited tags in a key; empty if there are none."""
     return digest(sorted(tags)) if tags else ""

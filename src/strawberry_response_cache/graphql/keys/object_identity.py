@@ -1,4 +1,4 @@
-"""What tells the objects of a type apart: Relay's id, ``id``, or what ``key=`` names."""
+"""The identity of an object: Relay's id, its ``id``, or the ``key=`` of a hint."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -13,18 +13,18 @@ from strawberry_response_cache.graphql._compat.definitions import definition_of
 from strawberry_response_cache.graphql.annotations.hints import ParentKey
 
 ParentIdentity: TypeAlias = Callable[[Any], object]
-"""Returns what tells an object apart, as JSON or a UUID; None if nothing does. It may raise."""
+"""Returns the identity of an object as JSON or a UUID; None if it has none. It may raise."""
 
 
 def parent_identity(
     parent: GraphQLObjectType, key: ParentKey | None, *, has_plain_id: bool
 ) -> ParentIdentity | None:
-    """Return what tells the objects of a type apart.
+    """Return the function that identifies the objects of a type.
 
     Args:
         parent: The type.
-        key: What ``cache_control(key=...)`` says.
-        has_plain_id: Whether an attribute tells them apart as their ``id`` does.
+        key: The ``key`` of ``cache_control``.
+        has_plain_id: Whether the ``id`` of the objects is an attribute.
     """
     if callable(key):
         return key
@@ -37,7 +37,7 @@ def parent_identity(
 
 
 class _Attribute:
-    """Reads an attribute of an object, or an item of a mapping."""
+    """Reads an attribute of an object or an item of a mapping."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -47,7 +47,7 @@ class _Attribute:
 
 
 def identity_attribute(kind: GraphQLObjectType) -> str:
-    """Return the name of the attribute that identifies an object of a type: Relay's, or ``id``."""
+    """Return the name of the attribute that identifies objects of a type: Relay's, or ``id``."""
     definition = definition_of(kind)
     if not isinstance(definition, StrawberryObjectDefinition):
         return "id"
@@ -56,7 +56,7 @@ def identity_attribute(kind: GraphQLObjectType) -> str:
         try:
             return origin.resolve_id_attr()
         except NodeIDAnnotationError:
-            return "id"  # it makes its id by code of its own
+            return "id"  # it computes its id with its own code
     for each in definition.fields:
         if (each.graphql_name or each.python_name) == "id":
             return each.python_name
@@ -64,7 +64,7 @@ def identity_attribute(kind: GraphQLObjectType) -> str:
 
 
 def identity_of(source: object, attribute: str) -> str | None:
-    """Return what identifies an object, as text; None if nothing does, as where it is not saved yet."""
+    """Return the identity of an object as text; None if it has none, for example before it is saved."""
     try:
         value: Any = getattr(source, attribute, None)
         if value is None and isinstance(source, dict):

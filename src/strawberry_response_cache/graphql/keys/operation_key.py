@@ -1,4 +1,4 @@
-"""The key of an operation: one key implies equal responses."""
+"""The key of an operation: equal keys imply equal responses."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -24,19 +24,19 @@ from strawberry_response_cache.core._keys import unwrapped
 from strawberry_response_cache.core.serialization.codec import find_inexact
 
 _SCALARS: Final = frozenset({str, bool, type(None)})
-"""What needs no second look; an int may be too large, and a float NaN."""
+"""Types whose values are always JSON; an int may be too large, and a float may be NaN."""
 _encode: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 
 
 class UnkeyableError(Exception):
-    """A value that decides the response cannot be told apart from others in a key."""
+    """A value that decides the response cannot be part of a key."""
 
 
 def print_json(value: object) -> str:
-    """Print JSON as it stands in keys: equal values alike.
+    """Print JSON for a key; equal values give equal text.
 
     Raises:
-        UnkeyableError: If it is no JSON, such as an infinite number.
+        UnkeyableError: If the value is not JSON, such as an infinite number.
     """
     try:
         return _encode(value)
@@ -54,7 +54,7 @@ def operation_key(
     """Return the parts of an operation's key; the tenant is in the keyspace.
 
     Args:
-        stem: What does not depend on the request; see `Variant`.
+        stem: The part that does not depend on the request; see `Variant`.
         variables: What the request sent for each variable; see `sent_variables`.
         session: The session as `RequestContext` prints it, for a PRIVATE response; None for a
             PUBLIC one.
@@ -70,10 +70,10 @@ def operation_key(
 def field_key(
     stem: str, *, parent: str, inherited: str, session: str | None, varied: Mapping[str, str]
 ) -> list[str]:
-    """Return the parts of the key of a field that is cached by itself.
+    """Return the parts of the key of a field with an entry of its own.
 
     Args:
-        stem: What depends neither on the parent nor on who asks; see `FieldPlan`.
+        stem: The part that depends neither on the parent nor on tenant and session; see `FieldPlan`.
         parent: The identity of the object that it belongs to, as `canonical` prints it.
         inherited: A digest of the tags that it inherits from the fields above it; empty without any.
         session: As in `operation_key`.
@@ -86,7 +86,7 @@ def field_key(
 
 
 Declared: TypeAlias = tuple[tuple[str, Sequence[Any]], ...]
-"""The names of an operation's variables, and what stands for each that is left out, in order."""
+"""The names of an operation's variables, each with the value used if it is left out, in order."""
 
 
 def declared_variables(operation: OperationDefinitionNode, schema: GraphQLSchema) -> Declared:
@@ -98,9 +98,10 @@ def declared_variables(operation: OperationDefinitionNode, schema: GraphQLSchema
 
 
 def _left_out(definition: VariableDefinitionNode, schema: GraphQLSchema) -> list[Any]:
-    """Return what stands for a variable that is left out: its default counts as sent, where that is the same.
+    """Return the key's text for a variable that is left out.
 
-    A scalar of the user's own may take a literal such as ``1.50`` for something else than what is sent.
+    A default gives the same text as the same value sent, if both are coerced to the same value. A custom
+    scalar may treat the literal ``1.50`` differently from the number 1.5.
     """
     if definition.default_value is None:
         return []
@@ -112,7 +113,7 @@ def _left_out(definition: VariableDefinitionNode, schema: GraphQLSchema) -> list
 
 
 def _is_coerced_alike(named: object, seen: set[str]) -> bool:
-    """Whether a literal, and the JSON that means the same, are one value of an input type."""
+    """Whether an input type coerces a literal and the same JSON to the same value."""
     if is_input_object_type(named):
         if named.name in seen:
             return True
@@ -130,10 +131,11 @@ def _is_coerced_alike(named: object, seen: set[str]) -> bool:
 
 
 def sent_variables(declared: Declared, sources: Mapping[str, Any]) -> list[Sequence[Any]]:
-    """Return what was sent for each declared variable.
+    """Return the values that were sent for the declared variables.
 
-    It is ``[value]``, or ``[]`` where nothing was. A default that is left out counts as sent; where that
-    may not be the same it is ``["default", text]``. Undeclared variables are left out: they reach nobody.
+    For each variable it is ``[value]``, or ``[]`` if it was not sent. A default counts as sent; where it
+    may be coerced differently it is ``["default", text]``. Undeclared variables are ignored, because
+    resolvers do not receive them.
 
     Args:
         declared: The variables, see `declared_variables`.
@@ -156,7 +158,7 @@ def sent_variables(declared: Declared, sources: Mapping[str, Any]) -> list[Seque
 
 
 def canonical(value: object) -> str:
-    """Print what a ``session`` or ``vary`` function returned, so that different values differ.
+    """Print the return value of a ``session`` or ``vary`` function; different values give different text.
 
     Raises:
         UnkeyableError: If it is neither JSON nor a UUID.
@@ -165,7 +167,7 @@ def canonical(value: object) -> str:
         >>> canonical(1), canonical("1")
         ('1', '"1"')
     """
-    value = unwrapped(value)  # a subclass's own text could be the same for different values
+    value = unwrapped(value)  # a subclass may print different values alike
     if isinstance(value, UUID):
         return f"uuid:{value}"
     if find_inexact(value) is not None:

@@ -1,7 +1,7 @@
-"""Plans: what is known of an operation before its request's variables, worked out once.
+"""Plans: everything about an operation that does not depend on the request, computed once.
 
-A plan belongs to the very document that is executed, by identity: an extension may have exchanged
-the document that the query's text stood for.
+A plan belongs to one document object. The query's text would not do: another extension may have replaced
+the document that was parsed from it.
 """
 
 import weakref
@@ -45,7 +45,7 @@ from strawberry_response_cache.graphql.policy.rules import SchemaRules
 from strawberry_response_cache.graphql.policy.selection import Allowance, Selected
 
 KEY_VERSION: Final = "3"
-"""Raised when equal requests of two releases must not share an entry."""
+"""The version of the keys; increase it when two releases must not share entries."""
 
 _MOST_VARIANTS: Final = 64
 """Of one document: a client that tries all combinations does not push out the rest."""
@@ -55,15 +55,15 @@ _SIZE: Final = 2_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """What the plans of one schema have in common.
+    """What all plans of one schema share.
 
     Attributes:
         schema: The executable schema.
         rules: Its rules.
-        defaults: What the extension's configuration says of every field.
+        defaults: The defaults from the extension's configuration.
         schema_name: The extension's ``schema_name``.
-        mistakes: What is wrong with the annotations; nothing is cached then.
-        identity: Describes its fields in keys.
+        mistakes: The mistakes in the annotations; if there are any, nothing is cached.
+        identity: Describes the fields for keys.
     """
 
     schema: GraphQLSchema
@@ -76,14 +76,15 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """An operation as its conditions turn out.
+    """An operation with its ``@skip`` and ``@include`` decided.
 
     Attributes:
-        policy: How long, and for whom.
-        stem: Digest of all of its key that does not depend on the request.
-        watches_fields: Whether fields of it may have entries of their own, where the operation cannot
-            be cached or an entry of theirs would outlive it; or have tags to fill.
-        allowance: How much of the document is looked at for all of these fields together.
+        policy: How long it is cached, and for whom.
+        stem: A digest of the part of its key that does not depend on the request.
+        watches_fields: Whether its fields are watched during execution. They are if fields may have
+            entries of their own, because the operation cannot be cached or such an entry would outlive
+            it, or if tags have placeholders.
+        allowance: How much of the document is read for the plans of all these fields together.
     """
 
     policy: Policy
@@ -96,7 +97,7 @@ class Variant:
 
 
 def _begin(setting: Setting, policy: Policy) -> list[str]:
-    """Return what keys begin with: all of a deploy that decides what is stored, and for how long."""
+    """Return the first part of keys: everything in a deployed schema that decides what is stored."""
     return [
         KEY_VERSION,
         setting.schema_name,
@@ -110,7 +111,7 @@ class Plan:
     """One operation of one document against one schema.
 
     Attributes:
-        canonical: Digest of the operation and its fragments as printed: whitespace, commas and
+        canonical: A digest of the printed operation and its fragments, so that whitespace, commas and
             comments do not matter.
         conditions: The variables that decide an ``@skip`` or ``@include``, sorted.
         depth: How many fields stand within each other.
@@ -131,7 +132,7 @@ class Plan:
     _variants: dict[tuple[bool, ...], Variant] = field(default_factory=dict)
 
     def variant(self, variables: Mapping[str, Any]) -> Variant:
-        """Return the operation as its conditions turn out with these coerced variables."""
+        """Return the operation with its conditions decided by these coerced variables."""
         values = tuple(bool(variables.get(name)) for name in self.conditions)
         variant = self._variants.get(values)
         if variant is None:
@@ -160,14 +161,14 @@ class Plan:
         variables: Mapping[str, Any],
         above: Above,
     ) -> FieldPlan | None:
-        """Return the plan of a field, compiled now if need be; None if it has no entry of its own.
+        """Return the plan of a field, compiled on demand; None if it has no entry of its own.
 
         Args:
-            variant: The operation as its conditions turn out.
-            parent: The type that it is a field of.
-            nodes: Where it is selected.
+            variant: The operation with its conditions decided.
+            parent: The parent type.
+            nodes: The nodes that select it.
             variables: The coerced variables; only those of conditions are read.
-            above: What the fields above it hand down: one fragment stands under several of them.
+            above: What it inherits from the fields above it; a fragment can have several parents.
         """
         fields = variant._fields
         key = (parent.name, tuple(map(id, nodes)), above)
@@ -239,20 +240,20 @@ class Plan:
 
 
 class _Planned(NamedTuple):
-    """The plans of a document's operations, which hold its parts but do not keep it alive."""
+    """The plans of a document's operations; they refer to its nodes but do not keep it alive."""
 
     document: "weakref.ref[DocumentNode]"
     plans: dict[int, Plan]
 
 
 class Plans:
-    """The plans of one schema: a bounded memory, the least recently used goes first.
+    """The plans of one schema, in a bounded cache that drops the least recently used.
 
-    A plan lives as long as its document: with a parser cache, as that keeps it; else for a request.
+    A plan lives as long as its document: as long as a parser cache keeps it, else for one request.
 
     Args:
-        setting: What they have in common.
-        max_bytes: About what they may take.
+        setting: What the plans share.
+        max_bytes: The memory that they may take, about.
     """
 
     def __init__(self, setting: Setting, *, max_bytes: int) -> None:
@@ -276,7 +277,7 @@ class Plans:
         operation: OperationDefinitionNode,
         fragments: Mapping[str, FragmentDefinitionNode],
     ) -> Plan:
-        """Return the plan of an operation, compiled now if need be."""
+        """Return the plan of an operation, compiled on demand."""
         self._drop_gone()
         key = id(document)
         planned = self._known.get(key)
@@ -295,11 +296,11 @@ class Plans:
     def _note_gone(
         self, key: int, plans: dict[int, Plan]
     ) -> Callable[["weakref.ref[DocumentNode]"], None]:
-        """Return what drops a document's plans when the document is gone.
+        """Return the callback that drops a document's plans after the document was freed.
 
-        It may run wherever an object is freed, so it takes no lock.
+        It runs wherever an object is freed, so it takes no lock.
         """
-        gone = self._gone  # and not these plans, which the document would keep alive
+        gone = self._gone  # not `self`, which the document would keep alive
 
         def forget(_: "weakref.ref[DocumentNode]") -> None:
             plans.clear()

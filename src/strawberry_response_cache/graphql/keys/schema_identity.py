@@ -1,8 +1,8 @@
-"""The identity of a field: all of a deployed schema that a stored response of it depends on.
+"""The identity of a field: every part of a deployed schema on which its stored responses depend.
 
-A deploy that changes a field, its arguments, its types or its resolver changes the keys of what touches
-it, and of nothing else, so that a deploy is no cold start. Code is not compared: functions count by their
-names, and by the values that they take from the function around them.
+A deploy that changes a field, its arguments, its types or its resolver changes the keys of the operations
+that select it. All other keys stay, so the cache is not empty after a deploy. Code is not compared: a
+function counts by its name and by the values that it captures from the function around it.
 """
 
 import functools
@@ -33,11 +33,11 @@ from strawberry_response_cache.graphql.keys.operation_key import print_json
 from strawberry_response_cache.graphql.policy.rules import FieldRule, TypeRule
 
 _DEEPEST: Final = 5
-"""Functions within each other that are named."""
+"""The most functions that are followed from one to the next that it captures or wraps."""
 
 
 class SchemaIdentity:
-    """Describes the fields of one schema, the same in every process."""
+    """Describes the fields of one schema; the text is the same in every process."""
 
     def __init__(self) -> None:
         self._fields: dict[str, str] = {}
@@ -48,7 +48,7 @@ class SchemaIdentity:
         return digest([self._field(rule) for rule in rules])
 
     def _field(self, rule: FieldRule) -> str:
-        """Describe a field: coordinate, arguments, types, resolver and hints, those on its types too."""
+        """Describe a field: coordinate, arguments, types, resolver, and the hints on it and its types."""
         known = self._fields.get(rule.coordinate)
         if known is None:
             arguments = rule.graphql_field.args
@@ -74,7 +74,7 @@ class SchemaIdentity:
         return known
 
     def _type(self, named: GraphQLNamedType) -> list[Any]:
-        """Describe an enum, a scalar, or an input type with all that is below it; others by their names."""
+        """Describe an enum, a scalar, or an input type with its fields; other types by their names."""
         known = self._types.get(named.name)
         if known is None:
             below: dict[str, list[Any]] = {}
@@ -105,7 +105,7 @@ def _signature(name: str, argument: GraphQLArgument | GraphQLInputField) -> list
 
 
 def _functions_of(scalar: Any) -> list[object]:  # noqa: ANN401 - graphql-core's, whose names differ from version to version
-    """Return what gives a scalar its form: Strawberry's functions, or graphql-core's."""
+    """Return the functions that serialise and parse a scalar: Strawberry's, or graphql-core's."""
     definition = definition_of(scalar)
     here = scalar if definition is None else definition
     names = ("serialize", "parse_value", "parse_literal")
@@ -122,7 +122,7 @@ def _resolver(graphql_field: GraphQLField) -> list[Any]:
 
 
 def _extensions(graphql_field: GraphQLField) -> list[Any]:
-    """Name what stands around a field's resolver: permission classes, and extensions that are trusted."""
+    """Name the permission classes and trusted extensions around a field's resolver."""
     extensions = getattr(definition_of(graphql_field), "extensions", ())
     return [
         [_value(type(each)), *(_value(type(p)) for p in getattr(each, "permissions", ()))]
@@ -131,10 +131,10 @@ def _extensions(graphql_field: GraphQLField) -> list[Any]:
 
 
 def _function(function: Any, depth: int = 0) -> list[Any]:  # noqa: ANN401 - anything that can be called
-    """Name a function, and describe what it takes from the functions around it.
+    """Name a function, and describe the values that it captures.
 
-    Two functions that one factory makes have one name. Of an object that can be called, or whose method it
-    is, only the type counts: its state may differ from process to process.
+    Functions made by one factory have the same name and differ in the captured values. For a callable
+    object and for a bound method only the type counts, because its state may differ between processes.
     """
     if isinstance(function, functools.partial):
         given = [*function.args, *sorted(function.keywords.items())]
@@ -155,18 +155,18 @@ def _function(function: Any, depth: int = 0) -> list[Any]:  # noqa: ANN401 - any
 
 
 _GETTERS: Final = (operator.attrgetter, operator.itemgetter, operator.methodcaller)
-"""Their text says what they get, the same in every process."""
+"""Types whose text identifies the value and is the same in every process."""
 
 
 def _cell(cell: Any, depth: int) -> str:  # noqa: ANN401 - of a function
     try:
         return _value(cell.cell_contents, depth)
-    except ValueError:  # empty: what it is for is not there yet
+    except ValueError:  # an empty cell: the variable is not assigned yet
         return ""
 
 
 def _value(value: object, depth: int = 0) -> str:
-    """Describe a value so that different ones differ, where it is of a kind that has such a text."""
+    """Describe a value, so that different values differ; other types only by their name."""
     try:
         return text(value)
     except UnkeyableError:

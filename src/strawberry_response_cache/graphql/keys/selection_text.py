@@ -1,7 +1,7 @@
-"""What a request selects of one field, as text: its arguments, and everything below it.
+"""Prints what a request selects of one field: its arguments and the selections below it.
 
-Two requests with one text get one answer of the field, whatever the field is called there. Conditions
-are resolved, fragments stand in place, and variables count by what was sent for them.
+Equal text implies equal answers of the field, whatever its alias is. Conditions are decided, fragments are
+printed in place, and variables are printed as the values that were sent.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,11 +31,11 @@ from strawberry_response_cache.graphql.policy.selection import Selected
 
 
 class Printed(NamedTuple):
-    """What is selected.
+    """A printed selection.
 
     Attributes:
-        text: A digest of it.
-        used: The variables that were met on the way.
+        text: Its digest.
+        used: The variables that the selection uses.
     """
 
     text: str
@@ -44,12 +44,12 @@ class Printed(NamedTuple):
 
 @dataclass(slots=True)
 class SelectionText:
-    """Prints what one request selects: a selection set that many fields share is printed once.
+    """Prints the selections of one request; a selection set that many fields share is printed once.
 
     Args:
-        selected: The conditions of the request.
-        sent: What was sent for each variable, see `sent_variables`.
-        types: The declared type of each variable, as the document has it.
+        selected: The decided conditions.
+        sent: The values that were sent, see `sent_variables`.
+        types: The declared type of each variable.
     """
 
     selected: Selected
@@ -65,11 +65,11 @@ class SelectionText:
 
         Args:
             definition: The field.
-            nodes: Where it stands; all have the same arguments.
-            coerced: Its arguments as graphql-core coerced them: what its resolver is called with.
+            nodes: The nodes that select it; all have the same arguments.
+            coerced: Its arguments as graphql-core coerced them for the resolver.
 
         Raises:
-            UnkeyableError: If it is nested too deeply, or selects what there is not.
+            UnkeyableError: If it is nested too deeply, or selects a field that does not exist.
         """
         self._used = set()
         try:
@@ -79,10 +79,10 @@ class SelectionText:
             raise UnkeyableError from None
         return Printed(text, frozenset(self._used))
 
-    # -- What is selected below ------------------------------------------------------------------------
+    # -- The selections below --------------------------------------------------------------------------
 
     def _below(self, selections: SelectionSetNode) -> str:
-        """Return a digest of a selection set: a fragment that is spread often is printed once."""
+        """Return a digest of a selection set, so that a fragment with many spreads is printed once."""
         known = self._known.get(id(selections))
         if known is None:
             around, self._used = self._used, set()
@@ -124,7 +124,7 @@ class SelectionText:
     def _arguments(
         self, definition: GraphQLField, node: FieldNode, coerced: Mapping[str, Any]
     ) -> str:
-        """Print the field's own arguments as they were coerced; as they are written where that has no text."""
+        """Print the field's arguments as coerced, or as written if a coerced value is not JSON."""
         written = {each.name.value: self._printed(each.value) for each in node.arguments or ()}
         printed: dict[str, list[str]] = {}
         for name, argument in definition.args.items():
@@ -133,17 +133,17 @@ class SelectionText:
                 try:
                     printed[name] = ["coerced", text(coerced[called])]
                 except (NoTextError, CacheConfigurationError):
-                    # Where nothing is written, it is the schema's default, which its identity holds.
+                    # An argument that is not written has the schema's default, which is in the identity.
                     printed[name] = ["written", written.get(name, "")]
         return print_json(printed)
 
     def _printed(self, value: ValueNode) -> str:
-        """Print an argument as it is written: a variable with its declared type, and by what was sent."""
+        """Print an argument as written; a variable by its declared type and the value that was sent."""
         match value:
             case VariableNode(name=name):
                 self._used.add(name.value)
                 sent = self.sent.get(name.value, ())
-                # No literal begins so: a list of the same parts is another value.
+                # No literal begins like this, so a list of the same parts prints differently.
                 return "$" + print_json([self.types.get(name.value), sent])
             case ListValueNode(values=values):
                 return "[" + ",".join(self._printed(each) for each in values) + "]"

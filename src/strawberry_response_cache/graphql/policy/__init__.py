@@ -1,1 +1,1 @@
-"""Whether something may be cached, for how long and for whom."""
+"""The policy: what may be cached, for how long and for whom."""

@@ -1,4 +1,4 @@
-"""The path counts: what a field with an entry of its own inherits from the fields above it."""
+"""What a field with an entry of its own inherits from the annotations of the fields above it."""
 
 from dataclasses import dataclass, replace
 
@@ -7,14 +7,14 @@ from strawberry_response_cache.graphql.policy.rules import FieldRule
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Above:
-    """What the annotations of the fields above a field come to.
+    """The annotations that a field inherits from the fields above it.
 
-    A ttl is not handed down, and neither are the names of types.
+    It inherits neither a ttl nor the tags of types.
 
     Attributes:
-        private_by: The coordinate of the field that makes what is below it PRIVATE; None if nothing does.
-        vary: The union of what they vary by.
-        tags: The union of their tags.
+        private_by: The coordinate of the field above that is PRIVATE; None if there is none.
+        vary: The ``vary`` names of all fields above.
+        tags: The tags of all fields above.
     """
 
     private_by: str | None = None
@@ -25,7 +25,8 @@ class Above:
         """Return what the fields below a field inherit.
 
         Args:
-            rule: The field's. What the type of the object it returns says, that object's fields know.
+            rule: The field's rule. Annotations of the type that it returns are in the rules of that
+                type's fields.
         """
         said = rule.hands_down
         if not (said.private or said.vary or said.tags):
@@ -40,4 +41,4 @@ class Above:
 
 
 NOTHING_ABOVE = Above()
-"""What a root field inherits."""
+"""What a root field inherits: nothing."""

@@ -1,4 +1,4 @@
-"""Code beside the resolvers that may change or refuse a value per request, and what is known to be harmless."""
+"""Custom code around resolvers that may change or refuse values per request, and the known harmless kinds."""
 
 import functools
 from collections.abc import Iterable, Sequence
@@ -16,9 +16,9 @@ from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 _PLAIN_EXECUTORS: Final = frozenset(
     {Executor, IncrementalExecutor, StrawberryGraphQLCoreExecutionContext}
 )
-# The `resolve` hooks that Strawberry ships hand on what the resolver returned. The directives
-# extension acts only on directives, and an operation that uses any beside @skip and @include is not
-# cached. By name, since some import what is not installed.
+# Strawberry's own `resolve` hooks return the resolver's value. The directives extension acts only on
+# directives, and an operation with directives other than @skip and @include is not cached. They are
+# listed by name, because some import packages that may not be installed.
 _HARMLESS_HOOKS: Final = frozenset(
     f"strawberry.extensions.{name}"
     for name in (
@@ -34,7 +34,7 @@ _HARMLESS_HOOKS: Final = frozenset(
         "tracing.opentelemetry.OpenTelemetryExtensionSync",
     )
 )
-# Their `on_parse` hooks leave the text as it is.
+# Their `on_parse` hooks do not change the document.
 _READING_HOOKS: Final = _HARMLESS_HOOKS | {
     "strawberry.extensions.parser_cache.ParserCache",
     "sentry_sdk.integrations.strawberry.SentryAsyncExtension",
@@ -43,7 +43,7 @@ _READING_HOOKS: Final = _HARMLESS_HOOKS | {
 
 
 def problem_of_executor(kind: type[Executor[Any]], trusted: AbstractSet[object]) -> Problem | None:
-    """Return a problem if the class below ours is neither Strawberry's nor trusted."""
+    """Return a problem if the executor class is neither Strawberry's nor trusted."""
     base = next(each for each in kind.__mro__ if each not in own_executors)
     if base in _PLAIN_EXECUTORS or base in trusted:
         return None
@@ -56,7 +56,7 @@ def problem_of_executor(kind: type[Executor[Any]], trusted: AbstractSet[object])
 
 
 def problem_of_hooks(hooks: Iterable[object], trusted: AbstractSet[object]) -> Problem | None:
-    """Return a problem if one of the `resolve` hooks is neither Strawberry's nor trusted."""
+    """Return a problem if a `resolve` hook is neither Strawberry's nor trusted."""
     for hook in hooks:
         kind = type(hook)
         if name_of(kind) in _HARMLESS_HOOKS or kind in trusted:
@@ -75,7 +75,7 @@ def problem_of_hooks(hooks: Iterable[object], trusted: AbstractSet[object]) -> P
 def problem_of_middleware(
     manager: MiddlewareManager | None, trusted: AbstractSet[object]
 ) -> Problem | None:
-    """Return a problem if what stands around the resolvers is neither known nor trusted."""
+    """Return a problem if the middleware manager is neither known nor trusted."""
     if manager is None:
         return None
     kind = type(manager)
@@ -92,12 +92,12 @@ def problem_of_middleware(
 def has_later(
     hook: str, extensions: Sequence[SchemaExtension] | None, ours: SchemaExtension
 ) -> bool:
-    """Whether an extension that stands after this package's has a hook that may do anything.
+    """Whether an extension registered after this package's has an unknown hook.
 
     Args:
-        hook: Its name, such as ``on_parse``.
-        extensions: All of one request; None where they are not known.
-        ours: This package's.
+        hook: The hook's name, such as ``on_parse``.
+        extensions: All extensions of one request; None if they are not known.
+        ours: This package's extension.
     """
     if extensions is None:
         return True
@@ -109,11 +109,11 @@ def has_later(
 
 @functools.lru_cache(512)
 def _may_act(hook: str, kind: type[SchemaExtension]) -> bool:
-    """Whether a class of extensions has a hook that may do anything."""
+    """Whether a class of extensions has an unknown hook."""
     is_own = getattr(kind, hook) is not getattr(SchemaExtension, hook)
     return is_own and name_of(kind) not in _READING_HOOKS
 
 
 def name_of(kind: type) -> str:
-    """Return the name by which a class is known, whoever imported it."""
+    """Return the module and qualified name of a class."""
     return f"{kind.__module__}.{kind.__qualname__}"

@@ -1,4 +1,4 @@
-"""Hints that a type or a field inherits: of its Python bases, and of its GraphQL interfaces."""
+"""The hints that types and fields inherit from Python bases and GraphQL interfaces."""
 
 from collections.abc import Iterable, Iterator
 
@@ -12,7 +12,7 @@ from strawberry_response_cache.graphql.annotations.hints import Hint, hint_of
 
 
 def directives_of(named: GraphQLNamedType) -> Iterable[object]:
-    """Return the schema directives of a type, as Strawberry has them."""
+    """Return the schema directives of a type, from Strawberry's definition."""
     definition = definition_of(named)
     if isinstance(definition, StrawberryObjectDefinition | StrawberryUnion):
         return definition.directives or ()
@@ -20,7 +20,7 @@ def directives_of(named: GraphQLNamedType) -> Iterable[object]:
 
 
 def inherited_type_hints(named: GraphQLNamedType) -> Iterator[Hint]:
-    """Yield the hints on a type's Python bases and GraphQL interfaces."""
+    """Yield the hints on the Python bases and GraphQL interfaces of a type."""
     definition = definition_of(named)
     if isinstance(definition, StrawberryObjectDefinition):
         for base in _definitions_of_bases(definition):

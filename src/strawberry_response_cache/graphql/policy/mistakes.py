@@ -1,4 +1,4 @@
-"""Mistakes: what is wrong with the annotations of a schema, each with its coordinate."""
+"""Finds mistakes in the annotations of a schema, each with its coordinate."""
 
 from collections.abc import Iterable, Iterator
 
@@ -16,7 +16,7 @@ from strawberry_response_cache.graphql.policy.rules import FieldRule, SchemaRule
 def mistakes_in(
     schema: GraphQLSchema, rules: SchemaRules, known_vary: Iterable[str] | None
 ) -> tuple[str, ...]:
-    """Return what is wrong with the annotations of a schema.
+    """Return the mistakes in the annotations of a schema.
 
     Args:
         schema: The executable schema.
@@ -68,9 +68,9 @@ class _Mistakes:
                 "its fields."
             )
         if hint.inherit:
-            yield f"{named.name}: inherit=True is for fields; give the type a ttl."
+            yield f"{named.name}: inherit=True is only for fields; give the type a ttl."
         if hint.key is not None:
-            yield f"{named.name}: key is for fields; remove it."
+            yield f"{named.name}: key is only for fields; remove it."
         for template in hint.templates:
             yield f"{named.name}: {template.place} has placeholders, which only a field's tags may have."
         yield from self._of_vary(named.name, hint.vary)
@@ -80,7 +80,7 @@ class _Mistakes:
             yield f"{rule.coordinate}: a {root} is never cached; remove its cache_control."
         if root in {"query", "subscription"} and rule.invalidates:
             yield (
-                f"{rule.coordinate}: invalidates is for mutations; in a {root} call "
+                f"{rule.coordinate}: @invalidates is only for mutations; in a {root} call "
                 "invalidate(info, ...)."
             )
         if root == "query" and rule.inherit:
@@ -104,7 +104,7 @@ class _Mistakes:
         yield from self._of_vary(rule.coordinate, rule.vary)
 
     def _of_templates(self, rule: FieldRule) -> Iterator[str]:
-        """Yield what templates name that there is not; what objects bring shows only later."""
+        """Yield the placeholders that name nothing known; attributes of objects are checked when they run."""
         parent, _, name = rule.coordinate.partition(".")
         kind = self._schema.get_type(parent)
         if not rule.templates or not is_object_type(kind):
@@ -116,8 +116,8 @@ class _Mistakes:
             for template in rule.templates:
                 if any(placeholder[0] == "parent" for placeholder in template.placeholders):
                     yield (
-                        f"{rule.coordinate}: {template.place} names the parent, which a root "
-                        "field has not."
+                        f"{rule.coordinate}: {template.place} names the parent, and a root "
+                        "field has none."
                     )
 
     def _of_vary(self, coordinate: str, names: tuple[str, ...]) -> Iterator[str]:
@@ -131,7 +131,7 @@ class _Mistakes:
 
 
 def _requires(graphql_field: GraphQLField) -> bool:
-    """Whether Apollo Federation brings a field values that other services know.
+    """Whether Apollo Federation passes the field values from other services (``@requires``).
 
     https://www.apollographql.com/docs/graphos/schema-design/federated-schemas/reference/directives#requires
     """
@@ -140,7 +140,7 @@ def _requires(graphql_field: GraphQLField) -> bool:
 
 
 def _python_names(graphql_field: GraphQLField) -> set[str]:
-    """Return the names that Python gives a field's arguments."""
+    """Return the Python names of a field's arguments."""
     return {
         getattr(definition_of(argument), "python_name", name)
         for name, argument in graphql_field.args.items()

@@ -1,4 +1,4 @@
-"""What the cache did, in the words of ``extensions.responseCache``."""
+"""What the cache did, as ``extensions.responseCache`` shows it."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -15,11 +15,11 @@ class Outcome:
     """What the cache did for one operation, or for one field.
 
     Attributes:
-        status: In one word.
-        reason: Why not.
-        advice: What to write to change that.
-        age: Seconds.
-        ttl: Seconds that are left.
+        status: ``hit``, ``stale``, ``miss`` or ``bypass``.
+        reason: Why it was not cached; None if it was.
+        advice: What to change; empty if there is nothing to change.
+        age: Seconds since it was stored.
+        ttl: Seconds until it expires.
         scope: ``PUBLIC`` or ``PRIVATE``.
         limited_by: The coordinate of the field that set the ttl.
     """
@@ -34,11 +34,11 @@ class Outcome:
 
     @classmethod
     def of(cls, problem: Problem) -> "Outcome":
-        """Return that something was answered without the cache."""
+        """Return the outcome of something that was answered without the cache."""
         return cls("bypass", problem.reason, problem.advice)
 
     def as_extension(self) -> dict[str, object]:
-        """Return it as it stands in a response: ages and ttls in full seconds."""
+        """Return it as it is shown in a response: ages and ttls in whole seconds."""
         shown: dict[str, object] = {
             "status": self.status,
             "age": None if self.age is None else int(self.age),
@@ -52,10 +52,9 @@ class Outcome:
 
 
 class FieldOutcomes:
-    """What the cache did for each field that is cached by itself, one line for each coordinate.
+    """What the cache did for each field with an entry of its own, one line for each coordinate.
 
-    A list can hold a field five hundred times: its line tells the least that is true of all, and
-    how many there were.
+    A list can hold a field five hundred times. Its line shows the worst outcome, and the number of fields.
     """
 
     __slots__ = ("_counts", "_outcomes")
@@ -71,7 +70,7 @@ class FieldOutcomes:
         self._outcomes[coordinate] = outcome if known is None else _lesser(known, outcome)
 
     def as_extension(self) -> list[dict[str, object]]:
-        """Return them as they stand in a response."""
+        """Return them as they are shown in a response."""
         return [
             {"field": coordinate, **outcome.as_extension(), "count": self._counts[coordinate]}
             for coordinate, outcome in self._outcomes.items()
@@ -79,7 +78,7 @@ class FieldOutcomes:
 
 
 def _lesser(one: Outcome, other: Outcome) -> Outcome:
-    """Return the one of two outcomes that promises less."""
+    """Return the worse of two outcomes: the worse status, then the lower ttl."""
 
     def promise(outcome: Outcome) -> tuple[int, float]:
         ttl = float("inf") if outcome.ttl is None else outcome.ttl

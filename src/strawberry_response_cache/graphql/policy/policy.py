@@ -1,7 +1,7 @@
-"""The policy of an operation: how long, for whom, and if not at all, why and what to write.
+"""The policy of an operation: how long it is cached, for whom, and if not, why and what to change.
 
-What a field demands does not depend on where it was met, so the walk visits each pair of selection
-set and type once, and a document of any depth costs its size.
+The demand of a field does not depend on its position. So the walk visits each pair of selection set and
+type once, and its cost is linear in the size of the document.
 """
 
 from collections import deque
@@ -31,12 +31,12 @@ _SIZE_OF_LIFE: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What the extension's configuration says of every field.
+    """The defaults for every field, from the extension's configuration.
 
     Attributes:
         ttl: The extension's ``default_ttl``, in seconds.
-        guarded_is_private: Whether what a guarded field below another one says may be stored for
-            the session that it was said to.
+        guarded_is_private: Whether a guarded field below a cached one is stored as PRIVATE; otherwise
+            it makes the operation uncacheable.
     """
 
     ttl: float | None = None
@@ -45,13 +45,13 @@ class Defaults:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What one selected field demands of whatever holds it.
+    """What one selected field demands of every response that holds it.
 
     Attributes:
         ttl: Seconds; None if it follows its parent.
-        stale: Seconds; counts where there is a ttl.
-        private: Whether it is of one session.
-        problem: Why nothing that holds it can be cached.
+        stale: Seconds; used only if there is a ttl.
+        private: Whether it belongs to one session.
+        problem: Why no response that holds it can be cached; None if it can.
     """
 
     ttl: float | None
@@ -61,20 +61,21 @@ class Demand:
 
 
 class Life(NamedTuple):
-    """How long something is kept, its stale window included, and for whom.
+    """How long an entry is kept, stale window included, and for whom.
 
     Attributes:
-        seconds: How long.
-        private: Whether for one session only.
+        seconds: How long it is kept.
+        private: Whether it is for one session only.
     """
 
     seconds: float
     private: bool
 
     def outlives(self, whole: "Life") -> bool:
-        """Whether an entry of its own serves somebody whom one of the whole does not.
+        """Whether a field's own entry would serve requests that the operation's entry does not.
 
-        What is PRIVATE by the path alone is part of a PUBLIC whole: its own entry would make that PRIVATE.
+        A field that is PRIVATE only because of the fields above it is part of a PUBLIC operation. It gets no
+        entry of its own there, because that would make the operation PRIVATE.
         """
         if self.private and not whole.private:
             return False
@@ -83,25 +84,24 @@ class Life(NamedTuple):
 
 @dataclass(slots=True)
 class Policy:
-    """What the selected fields come to.
+    """The combined demands of the selected fields.
 
     Attributes:
         ttl: Seconds; None if no field names one.
         limited_by: The coordinate that set the ttl.
         private_by: The coordinate that made the operation PRIVATE; None if it is PUBLIC.
-        stale: Seconds; the lowest.
-        tags: The union.
-        type_tags: Those of the types that can stand in it, and of lists of them.
-        vary: The union.
-        touched: The rule of each field that is selected, in order.
-        never_stored: Names of the object types which, where one is completed in a position that
-            could have held another, keep the response from being stored.
-        lives: How long each field that may have an entry of its own would live, and whether it is
-            PRIVATE.
-        has_templates: Whether tags with placeholders are to be filled when it is executed.
-        exact: Whether all selected leaves are of GraphQL's own scalars and of enums, whose results are
-            JSON as they stand.
-        problem: Why it cannot be cached, the first that was met.
+        stale: The lowest stale window, in seconds.
+        tags: All tags of the fields.
+        type_tags: The tags of the types that it can hold, and of lists of these types.
+        vary: All ``vary`` names of the fields.
+        touched: The rules of the selected fields, in order.
+        never_stored: Names of object types with ``ttl=0`` in positions that can hold other types. An
+            object of such a type keeps the response from being stored.
+        lives: The `Life` of each field that may have an entry of its own.
+        has_templates: Whether there are tags with placeholders to fill during execution.
+        exact: Whether all selected leaves are GraphQL's built-in scalars and enums, whose results are
+            JSON already.
+        problem: Why it cannot be cached: the first problem that was found.
     """
 
     ttl: float | None = None
@@ -120,7 +120,7 @@ class Policy:
 
     @property
     def types(self) -> frozenset[str]:
-        """The names of the types that can stand in it."""
+        """The names of the types that it can hold."""
         return frozenset(tag for tag in self.type_tags if not tag.startswith("["))
 
     @property
@@ -131,11 +131,11 @@ class Policy:
 
     @property
     def life(self) -> "Life":
-        """How long it lives, its stale window included, and for whom."""
+        """How long its entry is kept, stale window included, and for whom."""
         return Life((self.ttl or 0.0) + (self.stale or 0.0), self.private_by is not None)
 
     def fold(self, rule: FieldRule, demand: Demand) -> None:
-        """Take in what one selected field demands: the lowest ttl, the strictest scope."""
+        """Add the demand of one selected field: the lowest ttl and the strictest scope count."""
         self.touched[rule.coordinate] = rule
         self.tags.update(rule.tags)
         self.exact = self.exact and rule.exact
@@ -153,7 +153,7 @@ class Policy:
             self.stale = demand.stale if self.stale is None else min(self.stale, demand.stale)
 
     def fold_parent(self, rule: FieldRule) -> None:
-        """Take in what the object says that a field is of: part of the answer, and invalidated with it."""
+        """Add the annotations of the parent's type to the policy of a field's own entry."""
         parent, of = rule.coordinate.partition(".")[0], rule.of
         self.type_tags.add(parent)
         self.tags.update(of.tags)
@@ -164,11 +164,11 @@ class Policy:
             self.ttl, self.limited_by = 0.0, parent
 
     def fold_above(self, above: Above, *, is_public: bool) -> None:
-        """Take in what the fields above a field hand down to an entry of its own.
+        """Add what a field's own entry inherits from the fields above it.
 
         Args:
-            above: What they hand down.
-            is_public: Whether the field's own hint says PUBLIC, which is stronger than PRIVATE above it.
+            above: What it inherits.
+            is_public: Whether the field's own hint says PUBLIC, which overrides PRIVATE above it.
         """
         self.tags.update(above.tags)
         self.vary.update(above.vary)
@@ -176,7 +176,7 @@ class Policy:
             self.private_by = above.private_by
 
     def conclude(self) -> None:
-        """Say what is wrong with a policy into which everything was folded."""
+        """Set the problem of a complete policy that has no ttl, or a ttl of 0."""
         if self.problem is not None:
             return
         if self.ttl is None:
@@ -191,25 +191,25 @@ class Policy:
             )
 
 
-# -- What one field demands ------------------------------------------------------------------------
+# -- The demand of one field ------------------------------------------------------------------------
 
 
 def demand_of(
     rule: FieldRule, defaults: Defaults, *, is_root: bool, by_itself: bool = False
 ) -> Demand:
-    """Return what a selected field demands of what holds it, or of an entry of its own.
+    """Return what a selected field demands of the response that holds it, or of its own entry.
 
     Args:
-        rule: The field's.
-        defaults: What the extension's configuration says of every field.
+        rule: The field's rule.
+        defaults: The defaults from the extension's configuration.
         is_root: Whether it is a field of the query type.
-        by_itself: Whether it is an entry of its own, which its guards check on every request.
+        by_itself: Whether this is for its own entry, which its guards check on every request.
     """
     ttl, silent = _ttl(rule, defaults.ttl, is_root=is_root)
     if by_itself:
         private = rule.private or (rule.guarded and not rule.public)
         return Demand(ttl, rule.stale or 0.0, private, _custom_code(rule) or silent)
-    # A decision of a guard below holds for the session that it was made for.
+    # The decision of a guard below holds only for the session for which it was made.
     private = rule.private or (rule.guarded and not is_root)
     guarded = _guarded(rule, defaults, is_root=is_root)
     return Demand(ttl, rule.stale or 0.0, private, guarded or _custom_code(rule) or silent)
@@ -228,7 +228,7 @@ def _guarded(rule: FieldRule, defaults: Defaults, *, is_root: bool) -> Problem |
     else:
         advice = (
             f"{rule.coordinate} has permission classes, and the extension says "
-            "guarded='uncacheable'; query it apart from what is to be cached, or say 'private'."
+            "guarded='uncacheable'; select it in a query of its own, or write guarded='private'."
         )
     return Problem(Reason.GUARDED, rule.coordinate, advice)
 
@@ -240,21 +240,21 @@ def _custom_code(rule: FieldRule) -> Problem | None:
         Reason.CUSTOM_CODE,
         rule.coordinate,
         f"{rule.coordinate} runs {rule.custom_code}, which may decide per request; name its class in "
-        "trusted_extensions if it does not, or query the field apart.",
+        "trusted_extensions if it does not, or select the field in a query of its own.",
     )
 
 
 def _ttl(
     rule: FieldRule, default_ttl: float | None, *, is_root: bool
 ) -> tuple[float | None, Problem | None]:
-    """Return the ttl that a field demands, None if it follows its parent; and why it has none."""
+    """Return the ttl that a field demands, None if it follows its parent; and the problem, if any."""
     if rule.inherit and rule.ttl is None and not is_root:
         return None, None
     if default_ttl is not None:
         return _ttl_by_default(rule, default_ttl, is_root=is_root), None
     opens = rule.hinted or (rule.source is ResolverKind.ATTRIBUTE and not is_root)
     if not opens:
-        # ttl=0 on the type is the stronger word, but this advice is the one that comes first.
+        # ttl=0 on the type forbids caching anyway, but this advice has to be followed first.
         reason = Reason.ROOT_WITHOUT_HINT if is_root else Reason.RESOLVER_WITHOUT_HINT
         return rule.ttl, Problem(reason, rule.coordinate, _hint_to_write(rule, is_root=is_root))
     if rule.ttl is None and rule.hinted and (is_root or rule.source is not ResolverKind.ATTRIBUTE):
@@ -268,12 +268,12 @@ def _ttl(
 
 
 def _hint_to_write(rule: FieldRule, *, is_root: bool) -> str:
-    """Return what to write so that a field has a hint, at a place where it can be written."""
+    """Return the advice that says which hint to write, and where it can be written."""
     match rule.written:
         case WrittenAs.NOWHERE:
             return (
-                f"{rule.coordinate} is not written by you, so it cannot carry a hint; query it apart from "
-                "what is to be cached."
+                f"{rule.coordinate} is not defined in your code, so it cannot have a hint; select it in a "
+                "query of its own."
             )
         case WrittenAs.ANNOTATION:
             hint = "cache_control(ttl=...)" if is_root else "cache_control(inherit=True)"
@@ -287,7 +287,10 @@ def _hint_to_write(rule: FieldRule, *, is_root: bool) -> str:
 
 
 def _ttl_by_default(rule: FieldRule, default_ttl: float, *, is_root: bool) -> float | None:
-    """Return the ttl by Apollo's rule; scalars below the root follow their parent."""
+    """Return the ttl by Apollo's rule: scalars below the root follow their parent.
+
+    Source: https://www.apollographql.com/docs/apollo-server/performance/caching#default-maxage
+    """
     if rule.ttl is not None:
         return rule.ttl
     if rule.leaf and not is_root:
@@ -295,7 +298,7 @@ def _ttl_by_default(rule: FieldRule, default_ttl: float, *, is_root: bool) -> fl
     return default_ttl if rule.cap is None else min(rule.cap, default_ttl)
 
 
-# -- What an operation comes to --------------------------------------------------------------------
+# -- The policy of an operation --------------------------------------------------------------------
 
 
 def work_out_policy(
@@ -308,16 +311,16 @@ def work_out_policy(
     defaults: Defaults,
     root: GraphQLObjectType | None = None,
 ) -> Policy:
-    """Return the policy of an operation, as its ``@skip`` and ``@include`` turn out.
+    """Return the policy of an operation, with its ``@skip`` and ``@include`` decided.
 
     Args:
-        schema: The schema that it was validated against.
+        schema: The schema against which it was validated.
         rules: The rules of that schema.
         operation: The operation.
         fragments: The fragments of its document.
         variables: The coerced variables; only those of conditions are read.
-        defaults: What the extension's configuration says of every field.
-        root: The type that it begins with; None for the schema's query type.
+        defaults: The defaults from the extension's configuration.
+        root: The type of its root; None for the schema's query type.
     """
     policy = Policy()
     root = root or schema.query_type
@@ -331,10 +334,8 @@ def work_out_policy(
         )
     _Walk(rules, selected, defaults, policy).run(operation.selection_set, root)
     if selected.problem is not None:
-        policy.lives.clear()  # a directive may act on more than what it stands at
-    if (
-        selected.allowance.is_spent
-    ):  # a mutation that is cut off may have changed what was not looked at
+        policy.lives.clear()  # a directive may change more than the place where it is written
+    if selected.allowance.is_spent:  # the part that was not read may hold any type
         policy.type_tags.update(*(each.type_tags for each in rules.fields()))
     policy.conclude()
     return policy
@@ -354,12 +355,12 @@ def work_out_field_policy(
 
     Args:
         rules: The rules of the schema.
-        rule: The field's.
-        nodes: Where the operation selects it; they are answered as one.
-        selected: The conditions of the request.
-        defaults: What the extension's configuration says of every field.
+        rule: The field's rule.
+        nodes: The nodes that select it; graphql-core merges them.
+        selected: The decided conditions.
+        defaults: The defaults from the extension's configuration.
         is_root: Whether it is a field of the query type.
-        above: What the fields above it hand down.
+        above: What it inherits from the fields above it.
     """
     policy = Policy()
     policy.fold(rule, demand_of(rule, defaults, is_root=is_root, by_itself=True))
@@ -435,8 +436,8 @@ class _Walk:
 
 
 def problem_of_unknown(parent: GraphQLObjectType, name: str) -> Problem:
-    """Return what is wrong with a field that has no rule."""
+    """Return the problem with a field that has no rule."""
     if name.startswith("__"):
         return Problem(Reason.INTROSPECTION, None, "Introspection is never cached.")
-    # Only in a document that was never validated.
+    # Only in a document that was not validated.
     return Problem(Reason.CUSTOM_CODE, f"{parent.name}.{name}", "The field does not exist.")

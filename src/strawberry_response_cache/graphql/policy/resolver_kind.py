@@ -1,4 +1,4 @@
-"""Where the value of a field comes from: what a hint above it opens depends on that."""
+"""The resolver kind of a field: an attribute, a resolver, or custom code. Its policy depends on it."""
 
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
@@ -32,7 +32,7 @@ from strawberry_response_cache.graphql._compat.resolving import (
 )
 from strawberry_response_cache.graphql.policy.custom_code import name_of
 
-# They hand on what the resolver returned, for everyone alike; permission classes are guards, and run each time.
+# They return the resolver's value for every request. Permission classes are guards and run each time.
 _KNOWN_EXTENSIONS: Final = frozenset(
     {
         ConnectionExtension,
@@ -43,7 +43,7 @@ _KNOWN_EXTENSIONS: Final = frozenset(
     }
 )
 _HOOKS: Final = frozenset({"resolve", "resolve_async"})
-"""What one extension object may have instead of its class."""
+"""Attributes that an extension object may have instead of its class."""
 _RELAY_TYPES: Final = "strawberry.relay.types"
 
 
@@ -51,20 +51,20 @@ class ResolverKind(Enum):
     """Where the value of a field comes from."""
 
     ATTRIBUTE = auto()
-    """An attribute of its parent."""
+    """An attribute of the parent."""
     RESOLVER = auto()
-    """A resolver of its own."""
+    """A resolver of the field's own."""
     CUSTOM = auto()
-    """Through code that may decide per request, or that is not Strawberry's at all."""
+    """Custom code that may decide per request, or code that is not Strawberry's."""
 
 
 class ResolverKinds:
-    """Where the values of one schema's fields come from.
+    """Finds the resolver kind of a schema's fields.
 
     Args:
-        possible_types: Returns the object types that can stand where a type is declared.
-        trusted: Classes that the user vouches for.
-        info_class: The class of `info`.
+        possible_types: Returns the object types that a declared type allows.
+        trusted: The ``trusted_extensions``.
+        info_class: The class of ``info``.
         converts_exceptions: See `SchemaRules`.
     """
 
@@ -86,7 +86,7 @@ class ResolverKinds:
     def of(
         self, parent: GraphQLObjectType, graphql_field: GraphQLField, field: object
     ) -> ResolverKind:
-        """Return where a field's value comes from; what is not recognised is foreign."""
+        """Return the resolver kind of a field; unknown code counts as custom code."""
         named = get_named_type(graphql_field.type)
         if not isinstance(field, StrawberryField) or self.custom_code(graphql_field, field):
             return ResolverKind.CUSTOM
@@ -105,7 +105,7 @@ class ResolverKinds:
         return ResolverKind.RESOLVER
 
     def custom_code(self, graphql_field: GraphQLField, field: object) -> str | None:
-        """Return the name of the code that may decide per request; None if there is none."""
+        """Describe the custom code of a field; None if it has none."""
         if not isinstance(field, StrawberryField):
             return "code that is not Strawberry's"
         for extension in field.extensions:
@@ -123,14 +123,14 @@ class ResolverKinds:
         return None
 
     def _hands_on(self, extension: FieldExtension) -> bool:
-        """Whether a field extension hands on what the resolver returned, for everyone alike, or is a guard."""
+        """Whether a field extension returns the resolver's value for every request, or is a guard."""
         kind = type(extension)
         if kind in self._trusted:
             return True
         return kind in _KNOWN_EXTENSIONS and vars(extension).keys().isdisjoint(_HOOKS)
 
     def has_plain_id(self, parent: GraphQLObjectType) -> bool:
-        """Whether an attribute tells the objects of a type apart as its ``id`` does."""
+        """Whether the ``id`` of a type is a plain attribute that identifies its objects."""
         definition = definition_of(parent)
         origin = getattr(definition, "origin", None)
         if isinstance(origin, type) and issubclass(origin, Node):
@@ -142,7 +142,7 @@ class ResolverKinds:
 
 
 def _picks_its_type(named: GraphQLNamedType) -> bool:
-    """Whether code of the user's own picks the concrete type: as good as a resolver of its own."""
+    """Whether the user's code picks the concrete type; the field then counts as one with a resolver."""
     definition = definition_of(named)
     return isinstance(definition, StrawberryObjectDefinition) and (
         definition.is_type_of is not None or definition.resolve_type is not None
@@ -150,7 +150,7 @@ def _picks_its_type(named: GraphQLNamedType) -> bool:
 
 
 def _overrides_node_id(parent: GraphQLObjectType) -> bool:
-    """Whether a Relay node resolves its id by code of the user's own."""
+    """Whether a Relay node resolves its id with the user's code."""
     definition = definition_of(parent)
     origin = getattr(definition, "origin", None)
     own = getattr(getattr(origin, "resolve_id", None), "__func__", None)

@@ -1,11 +1,11 @@
-"""Rules: what a schema's hints come to, for each type and each field, whatever the operation.
+"""Rules: the combined hints of each type and field of a schema, independent of the operation.
 
-The scope of a field is the strictest over everything that speaks of it: the field, the same field
-on interfaces and Python bases, its type, that type's interfaces and bases, and every concrete type
-that can stand there. PRIVATE and ``ttl=0`` are inherited; longer ttls are not.
+The scope of a field is the strictest of all hints that apply to it: on the field, on the same field of
+interfaces and Python bases, on its type, on that type's interfaces and bases, and on every concrete type
+that it can return. PRIVATE and ``ttl=0`` are inherited; longer ttls are not.
 
-An object type with ``ttl=0`` that is one of several which can stand somewhere forbids nothing
-beforehand: an object of it that is really completed does.
+A field can return several object types, and one of them has ``ttl=0``: the field can be cached, but a
+response that really holds an object of that type is not stored.
 """
 
 from collections.abc import Iterable, Iterator
@@ -46,7 +46,7 @@ from strawberry_response_cache.graphql.policy.resolver_kind import ResolverKind,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TypeRule:
-    """What the hints on a type, its bases and interfaces come to."""
+    """The combined hints of a type, its bases and interfaces."""
 
     ttl: float | None
     private: bool
@@ -57,12 +57,12 @@ class TypeRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandedDown:
-    """What a field says of entries of the fields below it, whatever object stands there.
+    """What the fields below a field inherit from it, whatever type it returns.
 
     Attributes:
-        private: Whether they are PRIVATE.
-        vary: Names of varied values.
-        tags: By which they are invalidated.
+        private: Whether their entries are PRIVATE.
+        vary: Their ``vary`` names.
+        tags: Their tags.
     """
 
     private: bool
@@ -72,42 +72,42 @@ class HandedDown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldRule:
-    """What the hints that speak of a field of an object type come to.
+    """The combined hints that apply to a field of an object type.
 
     Attributes:
         coordinate: Such as ``Query.accounts``.
-        source: Where its value comes from.
-        custom_code: The code that may decide per request, where its value comes through such code.
-        written: How its author wrote it, for advice; see `written_as`.
-        python_name: What its author called it.
-        place: Where its author wrote it: the coordinate, or the class and name of a generic type.
-        guarded: Whether it stands behind permission classes.
-        invalidates: Whether it carries ``@invalidates``.
-        hinted: Whether it carries a hint of its own.
-        inherit: Whether that hint says to take the parent's ttl.
-        ttl: Seconds, from the field or the types that it can return; None if any is silent.
-        cap: Where the ttl is None, the lowest that a type did name: no default goes beyond it.
-        private: Whether anything that speaks of it is PRIVATE.
+        source: Its resolver kind.
+        custom_code: Describes its custom code; None if it has none.
+        written: How it is defined, for advice; see `written_as`.
+        python_name: Its Python name.
+        place: Where it is defined: the coordinate, or the class and name of a generic type.
+        guarded: Whether it has permission classes.
+        invalidates: Whether it has ``@invalidates``.
+        hinted: Whether it has a hint of its own.
+        inherit: Whether that hint has ``inherit=True``.
+        ttl: Seconds, from the field or the types that it can return; None if one of them has none.
+        cap: If ``ttl`` is None, the lowest ttl of its types; a default ttl is not higher.
+        private: Whether a hint that applies to it is PRIVATE.
         public: Whether its own hint says PUBLIC.
-        stale: Seconds.
-        tags: Of the field and of its types.
+        stale: The stale window, in seconds.
+        tags: The tags of the field and of its types.
         templates: Tags with placeholders, filled when the field is executed.
-        type_tags: ``Type`` for each object type that it can return, and ``[Type]`` where in a list.
-        vary: Names of varied values.
-        graphql_field: The field, as graphql-core has it.
-        hints: Everything that hints say of the field itself, its own first.
+        type_tags: ``Type`` for each object type that it can return, and ``[Type]`` for each in a list.
+        vary: Its ``vary`` names.
+        graphql_field: The field's definition of graphql-core.
+        hints: All hints on the field itself and on the same field of bases; its own comes first.
         leaf: Whether it returns a scalar or an enum.
-        exact: Whether, if so, GraphQL's own make it JSON.
-        possible_types: The object types that it can return, those of `never_stored` left out.
-        never_stored: Names of the object types among several that it can return which have
-            ``ttl=0``: where one is completed, nothing around it is stored.
+        exact: Whether it returns a built-in scalar or an enum, whose results are JSON already.
+        possible_types: The object types that it can return, without those in `never_stored`.
+        never_stored: Names of the object types with ``ttl=0`` that it can return beside others. A
+            response with such an object is not stored.
         by_itself: Whether it may have an entry of its own.
-        of: What the hints on the type that it belongs to come to: an entry of its own is of that.
-        parent: The type that it is a field of.
-        returned: What the hints on the types come to that it can return.
-        hands_down: What it says of entries of the fields below it.
-        key: What its hint names to tell apart the objects that it belongs to.
-        is_identified: Whether these objects are told apart without that, by their id.
+        of: The combined hints of the type to which it belongs; they apply to an entry of its own.
+        parent: The type to which it belongs.
+        returned: The combined hints of the types that it can return.
+        hands_down: What the fields below inherit from it.
+        key: The ``key`` of its hint.
+        is_identified: Whether the parent objects have an id that identifies them without ``key``.
     """
 
     coordinate: str
@@ -145,17 +145,17 @@ class FieldRule:
 
 
 class SchemaRules:
-    """The rules of one schema, worked out once and read by every plan.
+    """The rules of one schema, built once and read by every plan.
 
     Args:
         schema: The executable schema.
-        trusted: Classes that the user vouches for.
-        info_class: The class of `info` that resolvers are called with.
+        trusted: The ``trusted_extensions``.
+        info_class: The class of ``info`` that resolvers receive.
         converts_exceptions: Whether the schema has handlers that turn exceptions into members of
-            unions: an error that looks like data.
+            unions. Their results are errors that look like data.
 
     Attributes:
-        unbuilt: Why some rules could not be built, each with its coordinate.
+        unbuilt: The errors that kept rules from being built, each with its coordinate.
     """
 
     def __init__(
@@ -186,7 +186,7 @@ class SchemaRules:
         return self._fields.values()
 
     def possible_types(self, named: GraphQLNamedType) -> tuple[GraphQLObjectType, ...]:
-        """Return the object types that can stand where a type is declared."""
+        """Return the object types that a declared type allows."""
         if is_abstract_type(named):
             return tuple(self._schema.get_possible_types(named))
         return (named,) if is_object_type(named) else ()
@@ -194,7 +194,7 @@ class SchemaRules:
     # -- Building, once ------------------------------------------------------------------------------
 
     def _build(self) -> Iterator[str]:
-        """Build every rule; yield what keeps one from being built."""
+        """Build every rule; yield the errors that keep one from being built."""
         for named in self._schema.type_map.values():
             if not is_object_type(named) or named.name.startswith("__"):
                 continue
@@ -248,7 +248,7 @@ class SchemaRules:
         stale = own.stale if own else None
         cap = None
         if ttl is None:
-            # Where nothing else can stand, ttl=0 is said of the field.
+            # If the field can return only this type, ttl=0 applies to the field.
             counted = [types[t] for t in ordinary or concrete]
             ttl, cap, stale = _of_types(counted, self._type_rule(declared), stale)
         extensions = getattr(field, "extensions", ())
@@ -256,7 +256,7 @@ class SchemaRules:
         source = self._kinds.of(parent, graphql_field, field)
         is_root = parent is self._schema.query_type
         inherits = own is not None and own.inherit
-        # A look-up would cost more than an attribute does.
+        # An attribute costs less than a lookup.
         by_itself = is_root or (
             own is not None and ttl is not None and not inherits and source is ResolverKind.RESOLVER
         )
@@ -307,9 +307,9 @@ class SchemaRules:
         *,
         guarded: bool,
     ) -> HandedDown:
-        """Return what a field says of entries below it: its hints, its parent's type and a declared union.
+        """Return what the fields below inherit: the field's hints, its parent type's and a declared union's.
 
-        The type of the object that really stands there has a say where the fields of that object are.
+        Hints on the concrete type that it returns are in the rules of that type's fields.
         """
         around = [] if parent is self._schema.query_type else [self._type_rule(parent)]
         if is_abstract_type(declared):
@@ -324,18 +324,18 @@ class SchemaRules:
 
 
 class WrittenAs(Enum):
-    """How a field's author wrote it: advice names what can really be written there."""
+    """How a field is defined; the advice names a form that can be written there."""
 
     RESOLVER = auto()
-    """A function below ``@strawberry.field``."""
+    """A function with ``@strawberry.field``."""
     ANNOTATION = auto()
-    """An annotation of a class, above which nothing can stand."""
+    """An annotation of a class, which cannot have a decorator."""
     NOWHERE = auto()
-    """Nowhere: Strawberry or another library makes it."""
+    """Not in the user's code: Strawberry or another library adds it."""
 
 
 def written_as(name: str, field: object) -> WrittenAs:
-    """Return how the author of a field wrote it."""
+    """Return how a field is defined."""
     if name == "_entities" or not isinstance(field, StrawberryField):
         return WrittenAs.NOWHERE
     return WrittenAs.ANNOTATION if field.base_resolver is None else WrittenAs.RESOLVER
@@ -344,12 +344,12 @@ def written_as(name: str, field: object) -> WrittenAs:
 def _of_types(
     types: list[TypeRule], declared: TypeRule, stale: float | None
 ) -> tuple[float | None, float | None, float | None]:
-    """Return ttl, cap and stale window of the types, each type's own or the declared one's."""
+    """Return the ttl, cap and stale window of types; a type without its own takes the declared type's."""
     ttls = [declared.ttl if rule.ttl is None else rule.ttl for rule in types]
     stales = [declared.stale if rule.stale is None else rule.stale for rule in types]
     known = [ttl for ttl in ttls if ttl is not None]
     if not ttls or len(known) < len(ttls):
-        # ttl=0 on one of them counts even where the others are silent.
+        # ttl=0 on one of them counts even if the others have no ttl.
         cap = min(known, default=None)
         return (0.0 if cap == 0 else None), cap, stale
     if stale is None:
@@ -363,9 +363,9 @@ def _type_tags(
     graphql_field: GraphQLField,
     types: Iterable[GraphQLObjectType],
 ) -> tuple[str, ...]:
-    """Return the tags by which an invalidation of a type reaches a field, empty lists and nulls included."""
+    """Return the tags of the types that a field can return; they also cover empty lists and nulls."""
     names = [each.name for each in types]
-    # An edge of a connection stands between a list and what it lists:
+    # In a connection, an edge is between the list and its objects:
     # https://relay.dev/graphql/connections.htm#sec-Edge-Types
     is_edge = name == "node" and "cursor" in parent.fields
     listed = is_edge or _holds_a_list(graphql_field.type)
@@ -388,7 +388,7 @@ def _place(parent: GraphQLObjectType, coordinate: str, field: object) -> str:
 
 
 def _is_exact(named: GraphQLNamedType) -> bool:
-    """Whether results of a type are JSON as they stand: GraphQL's own scalars see to it themselves.
+    """Whether the results of a type are JSON already: the built-in scalars serialise to JSON.
 
     https://spec.graphql.org/September2025/#sec-Scalars.Built-in-Scalars
     """

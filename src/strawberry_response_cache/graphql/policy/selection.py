@@ -1,4 +1,4 @@
-"""Which fields an operation selects, as its ``@skip`` and ``@include`` turn out."""
+"""The fields that an operation selects, with its ``@skip`` and ``@include`` decided."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -56,7 +56,7 @@ class Selected:
     """The fields that one request of an operation selects.
 
     Args:
-        schema: The schema that the document was validated against.
+        schema: The schema against which the document was validated.
         fragments: The fragments of the document.
         variables: The coerced variables; only those of conditions are read.
         allowance: How much of it is looked at.
@@ -107,7 +107,7 @@ class Selected:
             self.problem = Problem(reason, None, advice)
 
     def is_included(self, directives: "tuple[DirectiveNode, ...] | None") -> bool:
-        """Whether conditions let something stand; another directive is a problem."""
+        """Whether the conditions select something; any other directive is a problem."""
         included = True
         names = [directive.name.value for directive in directives or ()]
         if len(set(names)) < len(names):  # only in a document that was never validated
