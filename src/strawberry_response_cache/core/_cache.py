@@ -1,4 +1,4 @@
-"""`ResponseCache`: the core that REST handlers use as it is and that GraphQL stands on."""
+"""`ResponseCache`: the public class of the core, for REST handlers and for the GraphQL extension."""
 
 import importlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -39,16 +39,20 @@ K = TypeVar("K")
 class ResponseCache:
     """A cache of responses on Redis or Valkey, for asyncio and for threads.
 
+    It connects when it is first used. It is an async and a sync context manager; leaving it closes the
+    connections.
+
     Args:
         redis: The server. Several caches can share one handle.
-        prefix: The name of this cache: letters, digits and ``_ . : -``. Caches of different
-            prefixes share nothing.
-        settings: Deadlines, lease and limits.
-        telemetry: True for OpenTelemetry's global providers, False for none, or an
-            `strawberry_response_cache.telemetry.OpenTelemetry` of your own.
+        prefix: The name of this cache: letters, digits and ``_ . : -``. Caches with different prefixes
+            share nothing.
+        settings: Deadlines, lease and limits; None, the default, takes the default of each setting.
+        telemetry: True, the default, for OpenTelemetry's global tracer provider, False for no telemetry,
+            or an `strawberry_response_cache.telemetry.OpenTelemetry` of your own.
 
     Raises:
-        CacheConfigurationError: If ``redis`` is no `RedisHandle` or ``prefix`` is not such a name.
+        CacheConfigurationError: If ``redis`` is not a `RedisHandle`, ``prefix`` is not such a name,
+            ``settings`` is not a `CacheSettings`, or ``telemetry`` is none of these.
 
     Example:
         >>> import asyncio
@@ -100,20 +104,27 @@ class ResponseCache:
         """Return a cache for a URL, without connecting.
 
         Args:
-            url: See `RedisHandle.from_url`.
-            prefix: The name of this cache.
-            telemetry: See `ResponseCache`.
-            **settings: Fields of `CacheSettings`.
+            url: The server's URL, such as ``redis://localhost:6379/0``; see `RedisHandle.from_url`.
+            prefix: The name of this cache; see `ResponseCache`.
+            telemetry: True, the default, False or an ``OpenTelemetry``; see `ResponseCache`.
+            **settings: Fields of `CacheSettings`; a field that is left out has its default.
+
+        Returns:
+            The cache. Close it with `aclose` or `close`, or use it as a context manager.
 
         Raises:
-            CacheConfigurationError: If any of them is not right.
+            CacheConfigurationError: If the URL, the prefix, a setting or ``telemetry`` is not valid.
+
+        Example:
+            >>> ResponseCache.from_url("redis://localhost:6379/0", prefix="ledger", read_deadline=0.05)
+            <ResponseCache 'ledger' on RedisHandle('redis://localhost:6379')>
         """
         handle = RedisHandle.from_url(url)
         chosen = CacheSettings(**settings)
         return cls(handle, prefix=prefix, settings=chosen, telemetry=telemetry)
 
     def __repr__(self) -> str:
-        """Name the cache and its server; never a tenant or a password."""
+        """Return the cache's name and server, without tenant and password."""
         tenants = ", for one tenant" if self._keyspace.tenant_digest != NO_TENANT else ""
         return f"<ResponseCache {self._keyspace.prefix!r} on {self._engine.handle!r}{tenants}>"
 
@@ -133,33 +144,44 @@ class ResponseCache:
     ) -> CachedResponse[T]:
         """Return the cached value of a key, or generate and store it.
 
-        Concurrent callers for one key share one run of the generator: in this process by joining
-        it, across processes by a lease. A generator's own error passes through untouched, to all
-        who had joined. A failure of Redis costs a run of the generator, never the request.
+        Concurrent callers of one key share one run of the generator: in this process they join it, and
+        other processes wait for its lease. An exception of the generator is raised unchanged in all callers
+        that joined. If Redis fails, the generator runs and its value is returned.
+
+        Values that the generator reads from this cache are parts of its value: the value has the tags of its
+        parts and lives no longer than they do.
 
         Args:
-            key_parts: What identifies the value, as strings: everything that the generator depends on.
-            ttl: How long the value is fresh, in seconds or as a timedelta; 0 runs the generator and
-                touches nothing. A function of the value is asked after the generation.
-            generator: An async function without arguments; it runs in the caller's own task.
-            as_type: The type to rebuild on a hit: anything that pydantic's ``TypeAdapter`` takes.
-                Without it, only values that JSON gives back unchanged are accepted.
-            stale: How much longer, in seconds, the old value may be served while one caller
-                refreshes it, or if refreshing fails; None for the cache's setting.
-            tags: By which `invalidate` invalidates the value; a function of the value is asked after the
-                generation.
-            cacheable: Says of a generated value whether it may be stored.
-            background: Whether a refresh runs beside the caller, who gets the old value at once;
-                for generators that own what they need, such as a session of the database.
+            key_parts: Strings that identify the value: everything that the generator depends on.
+            ttl: How long the value is fresh, in seconds or as a timedelta, or a function that receives the
+                generated value and returns that. 0 runs the generator and stores nothing.
+            generator: An async function without arguments. It runs in the caller's own task.
+            as_type: The type to rebuild on a hit: anything that pydantic's ``TypeAdapter`` accepts. None,
+                the default, accepts only values that JSON gives back unchanged.
+            stale: How long after the ttl the old value may be served, in seconds or as a timedelta, while
+                one caller refreshes it or if refreshing fails. None, the default, takes the setting
+                ``stale``.
+            tags: The tags by which `invalidate` invalidates the value, or a function that receives the
+                generated value and returns them. By default there are none.
+            cacheable: A function that receives the generated value and returns whether to store it. None,
+                the default, stores every value.
+            background: Whether a refresh runs in the background while its caller gets the old value at
+                once. Use it for generators that open what they need, such as a database session. False,
+                the default, lets the caller that refreshes wait.
 
-        What the generator reads from this cache counts as part of the value: the whole carries
-        the tags of its parts and lives no longer than they do.
+        Returns:
+            The value, with the status and the detail that say where it came from.
 
         Raises:
-            TypeError: If ``key_parts`` or ``tags`` is a bare string or holds anything but strings,
-                or if ``generator`` is not an async function.
-            CacheConfigurationError: If a duration is not one, or the handle has no async client.
-            CacheSerializationError: If the value cannot be stored so that reading gives it back.
+            TypeError: If ``key_parts`` or ``tags`` is a bare string or holds anything but strings, or if
+                ``generator`` is not an async function.
+            CacheConfigurationError: If a duration is not valid, or the handle has no async client.
+            CacheSerializationError: If the value would not come back from the cache as it was; see the
+                setting ``strict``.
+
+        Source: early refresh is XFetch, from "Optimal Probabilistic Cache Stampede Prevention" (Vattani,
+        Chierichetti, Lowenstein; VLDB 2015), https://www.vldb.org/pvldb/vol8/p886-vattani.pdf; ``stale`` is
+        ``stale-while-revalidate`` and ``stale-if-error`` of RFC 5861.
 
         Example:
             >>> import asyncio, datetime
@@ -200,21 +222,24 @@ class ResponseCache:
         cacheable: Callable[[T], bool] | None = None,
         background: bool = False,
     ) -> CachedResponse[T]:
-        """Return the cached value of a key, or generate and store it; the twin of `remember`.
+        """Return the cached value of a key, or generate and store it; the sync form of `remember`.
 
         Args:
-            key_parts: As in `remember`, and it names the same entry.
-            ttl: As in `remember`.
-            generator: A function without arguments; it runs in the caller's own thread.
-            as_type: As in `remember`.
-            stale: As in `remember`.
-            tags: As in `remember`.
-            cacheable: As in `remember`.
-            background: As in `remember`; the refresh runs in a thread of its own.
+            key_parts: As in `remember`; equal parts name the same entry in both forms.
+            ttl: As in `remember`: seconds, a timedelta, or a function of the value.
+            generator: A function without arguments. It runs in the caller's own thread.
+            as_type: As in `remember`; None, the default, for plain JSON.
+            stale: As in `remember`: seconds or a timedelta; None, the default, takes the setting.
+            tags: As in `remember`; none by default.
+            cacheable: As in `remember`; None, the default, stores every value.
+            background: As in `remember`; the refresh runs in a thread of its own. False by default.
+
+        Returns:
+            The value, with the status and the detail that say where it came from.
 
         Raises:
             TypeError: As `remember` does, and if ``generator`` is an async function.
-            CacheConfigurationError: If a duration is not one, or the handle has no sync client.
+            CacheConfigurationError: If a duration is not valid, or the handle has no sync client.
             CacheSerializationError: As `remember` does.
 
         Example:
@@ -254,27 +279,32 @@ class ResponseCache:
     ) -> list[T | Exception]:
         """Return the values of many keys in their order, with one round trip for all.
 
-        It fits ``strawberry.dataloader.DataLoader(load_fn=...)``. Such a loader runs for whoever asked
-        it first: what it loads for several generators at once is a part of the first one's value alone.
+        It can be the ``load_fn`` of a ``strawberry.dataloader.DataLoader``. A loader runs in the context of
+        the caller that asked it first. So values that it loads for several generators at once become parts of
+        the first generator's value only.
 
         Args:
-            keys: What identifies each value: sequences of strings, or anything that ``key`` turns
-                into one. The same key twice is loaded once.
-            ttl: As in `remember`.
-            load_many: An async function from the keys that are missing to their values, in their
-                order. It is called once; a second time only for keys whose generation elsewhere,
-                waited for after the first, came to nothing. An exception among the values is its
-                key's alone: it is returned in its place and not stored.
-            key: Turns an element of ``keys`` into key parts.
-            as_type: As in `remember`, of one value.
-            stale: As in `remember`.
-            tags: As in `remember`, of one value.
-            cacheable: As in `remember`, of one value.
+            keys: One element for each value: a sequence of strings, or anything that ``key`` turns into
+                one. A key that is given twice is loaded once.
+            ttl: As in `remember`: seconds, a timedelta, or a function of one value.
+            load_many: An async function that receives the list of missing keys and returns their values in
+                the same order. It is called once. It is called a second time only for keys that another
+                process was generating without success. An exception in the list is returned in place of
+                its key's value and is not stored.
+            key: A function that turns an element of ``keys`` into key parts. None, the default, takes the
+                elements as they are.
+            as_type: As in `remember`, for one value; None, the default, for plain JSON.
+            stale: As in `remember`: seconds or a timedelta; None, the default, takes the setting.
+            tags: As in `remember`, for one value; none by default.
+            cacheable: As in `remember`, for one value; None, the default, stores every value.
+
+        Returns:
+            One value, or exception, for each element of ``keys``.
 
         Raises:
             TypeError: If a key is not a sequence of strings.
-            CacheConfigurationError: As `remember` does, and if ``load_many`` does not return one
-                value for each key.
+            CacheConfigurationError: As `remember` does, and if ``load_many`` does not return one value for
+                each key.
             CacheSerializationError: As `remember` does.
 
         Example:
@@ -320,22 +350,32 @@ class ResponseCache:
         tags: "Iterable[str] | Callable[[T], Iterable[str]]" = (),
         cacheable: Callable[[T], bool] | None = None,
     ) -> list[T | Exception]:
-        """Return the values of many keys in their order; the twin of `remember_many`.
+        """Return the values of many keys in their order; the sync form of `remember_many`.
 
         Args:
             keys: As in `remember_many`.
-            ttl: As in `remember`.
-            load_many: A function, as in `remember_many`.
-            key: As in `remember_many`.
-            as_type: As in `remember`, of one value.
-            stale: As in `remember`.
-            tags: As in `remember`, of one value.
-            cacheable: As in `remember`, of one value.
+            ttl: As in `remember`: seconds, a timedelta, or a function of one value.
+            load_many: As in `remember_many`, but a plain function.
+            key: As in `remember_many`; None, the default, takes the elements as they are.
+            as_type: As in `remember`, for one value; None, the default, for plain JSON.
+            stale: As in `remember`: seconds or a timedelta; None, the default, takes the setting.
+            tags: As in `remember`, for one value; none by default.
+            cacheable: As in `remember`, for one value; None, the default, stores every value.
+
+        Returns:
+            One value, or exception, for each element of ``keys``.
 
         Raises:
             TypeError: As `remember_many` does.
             CacheConfigurationError: As `remember_many` does.
             CacheSerializationError: As `remember` does.
+
+        Example:
+            >>> with ResponseCache.from_url("memory://", prefix="ledger") as cache:
+            ...     cache.remember_many_sync(
+            ...         [2, 3], 60, lambda numbers: [number**2 for number in numbers],
+            ...         key=lambda number: ["square", str(number)])
+            [4, 9]
         """
         if not callable(load_many):
             raise not_callable(load_many, "remember_many(keys, ttl, load_many)", "load_many")
@@ -371,7 +411,7 @@ class ResponseCache:
             strict=settings.strict,
         )
 
-    # Two forms, so that type checkers ask for the ttl; what is written wrongly is told in words.
+    # Two overloads, so that type checkers require the ttl. `misplaced` catches wrong calls at run time.
     @overload
     def cached(
         self,
@@ -406,28 +446,32 @@ class ResponseCache:
         as_type: object = FROM_ANNOTATION,
         cacheable: Callable[[Any], bool] | None = None,
     ) -> Cached:
-        """Return a decorator that remembers what a function returns, by its arguments.
+        """Return a decorator that caches the return value of a function, by its arguments.
 
-        It stands above an async function (which then runs in `remember`) or a plain one (in
-        `remember_sync`). The function returns its value as before, and has ``key_parts(...)``, which
-        gives the key of a call to `forget`. The key is made of the function's module and name and of
-        all its arguments, defaults included. A function that takes variables from the function
-        around it needs a ``key``; global variables count for nothing.
+        Put it above an async function, which then runs in `remember`, or above a plain function, which runs
+        in `remember_sync`. The function returns its value as before. It gets a method ``key_parts(...)``,
+        which returns the key of a call, for `forget`. The key holds the function's module and name and all its
+        arguments, defaults included. A function that uses variables of the function around it needs a
+        ``key``. Global variables are not part of the key.
 
         Args:
-            misplaced: Nothing; it is there to tell what was written wrongly.
-            ttl: As in `remember`.
-            tags: As in `remember`.
-            key: A function of the same arguments that returns the whole key; for arguments such as
-                sessions, of which no key can be made, and for methods, whose ``self`` is one.
-            stale: As in `remember`.
-            as_type: As in `remember`; by default what the function's annotation says it returns.
-            cacheable: As in `remember`.
+            misplaced: Do not use it; it catches a call without parentheses or keywords.
+            ttl: As in `remember`: seconds, a timedelta, or a function of the value. It is required.
+            tags: As in `remember`; none by default.
+            key: A function with the same arguments that returns the whole key. Use it if an argument cannot
+                be part of a key, such as a database session or the ``self`` of a method. None, the default,
+                takes all arguments.
+            stale: As in `remember`: seconds or a timedelta; None, the default, takes the setting.
+            as_type: As in `remember`; by default the return annotation of the function.
+            cacheable: As in `remember`; None, the default, stores every value.
+
+        Returns:
+            The decorator.
 
         Raises:
-            CacheConfigurationError: If it stands above anything but a function that returns a value,
-                or a duration is not one; and at a call, if no key can be made of an argument.
-            TypeError: If it is written without its parentheses or without a ttl.
+            CacheConfigurationError: If the decorated object is not a function that returns a value, or a
+                duration is not valid; and, at a call, if an argument cannot be part of a key.
+            TypeError: If it is written without parentheses or without a ttl.
 
         Example:
             >>> import asyncio, datetime
@@ -462,18 +506,26 @@ class ResponseCache:
     # -- Tenants and invalidations ------------------------------------------------------------------------
 
     def for_tenant(self, tenant: str | int | UUID) -> Self:
-        """Return this cache narrowed to one tenant: own keys, own tags, own `clear`.
+        """Return this cache for one tenant, with keys, tags and a `clear` of its own.
 
         Args:
-            tenant: What identifies the tenant; an int or a UUID counts as its ``str``. Calls compose.
+            tenant: The identity of the tenant; an int or a UUID counts as its ``str``. A second call on the
+                result narrows it to a tenant inside the tenant.
+
+        Returns:
+            A cache that shares the connections of this one.
 
         Raises:
             CacheConfigurationError: If the tenant is of another type or empty.
 
         Example:
-            >>> cache = ResponseCache.from_url("memory://", prefix="ledger")
-            >>> cache.for_tenant("acme")
-            <ResponseCache 'ledger' on RedisHandle('memory://'), for one tenant>
+            >>> with ResponseCache.from_url("memory://", prefix="ledger") as cache:
+            ...     for tenant in ("acme", "globex", "acme"):
+            ...         name = cache.for_tenant(tenant).remember_sync(["name"], 60, lambda: tenant)
+            ...         print(name.value, name.status)
+            acme miss
+            globex miss
+            acme hit
         """
         narrowed = object.__new__(type(self))
         narrowed._keyspace = self._keyspace.narrowed(tenant)
@@ -484,100 +536,186 @@ class ResponseCache:
         return narrowed
 
     async def invalidate(self, *tags: str, queued: bool = False) -> None:
-        """Invalidate every entry that carries one of these tags, at a cost independent of their number.
+        """Invalidate every entry that has one of these tags; the cost does not depend on their number.
 
-        What is being generated from older data meanwhile will not be stored, and what was made of
-        such an entry inside another generator goes with it.
+        A value that is being generated from older data will not be stored. Values that a generator built
+        from such an entry are invalidated too.
 
         Args:
             *tags: The tags, as strings.
-            queued: What to do if Redis does not take it within ``invalidate_deadline``. False
-                raises. True logs it, lets this cache read nothing of this tenant from Redis, and
-                tries again until it is taken.
+            queued: What happens if Redis does not take it within ``invalidate_deadline``. False, the
+                default, raises. True logs it and tries again until Redis takes it; until then this process
+                reads nothing of this tenant from Redis.
 
         Raises:
             TypeError: If a tag is not a string.
-            CacheStoreError: If Redis did not take it; the old entries then live on until their ttl
-                and stale window end. With ``queued``, only if the queue is full.
+            CacheStoreError: If Redis did not take it; the old entries then remain until their ttl and
+                stale window end. With ``queued``, only if the queue is full.
+
+        Example:
+            >>> import asyncio
+            >>> async def read() -> int:
+            ...     print("reading the balance")
+            ...     return 12
+            >>> async def main() -> None:
+            ...     async with ResponseCache.from_url("memory://", prefix="ledger") as cache:
+            ...         await cache.remember(["balance"], 60, read, tags=["Account:1"])
+            ...         await cache.invalidate("Account:1")
+            ...         await cache.remember(["balance"], 60, read, tags=["Account:1"])
+            >>> asyncio.run(main())
+            reading the balance
+            reading the balance
         """
         await self._invalidations.invalidate(tags, queued=queued)
 
     def invalidate_sync(self, *tags: str, queued: bool = False) -> None:
-        """Invalidate every entry that carries one of these tags; the twin of `invalidate`.
+        """Invalidate every entry that has one of these tags; the sync form of `invalidate`.
+
+        Args:
+            *tags: The tags, as strings.
+            queued: As in `invalidate`; False by default.
 
         Raises:
             TypeError: If a tag is not a string.
             CacheStoreError: As `invalidate` does.
+
+        Example:
+            >>> with ResponseCache.from_url("memory://", prefix="ledger") as cache:
+            ...     cache.remember_sync(["balance"], 60, lambda: 12, tags=["Account:1"]).value
+            ...     cache.invalidate_sync("Account:1")
+            ...     cache.remember_sync(["balance"], 60, lambda: 10, tags=["Account:1"]).value
+            12
+            10
         """
         self._invalidations.invalidate_sync(tags, queued=queued)
 
     async def forget(self, key_parts: Sequence[str]) -> None:
-        """Invalidate one entry, and what was made of it inside another generator.
+        """Invalidate one entry, and the values that a generator built from it.
 
-        What is being generated for it meanwhile will not be stored.
+        A value that is being generated for this key will not be stored.
+
+        Args:
+            key_parts: As in `remember`.
 
         Raises:
             TypeError: As `remember` does.
-            CacheStoreError: If Redis did not take it.
+            CacheStoreError: If Redis did not take it within ``invalidate_deadline``.
+
+        Example:
+            >>> import asyncio
+            >>> async def main() -> None:
+            ...     async with ResponseCache.from_url("memory://", prefix="ledger") as cache:
+            ...         await cache.forget(["/v1/ledger", "page=2"])
+            >>> asyncio.run(main())
         """
         await self._invalidations.forget(self._keys(key_parts))
 
     def forget_sync(self, key_parts: Sequence[str]) -> None:
-        """Invalidate one entry; the twin of `forget`.
+        """Invalidate one entry; the sync form of `forget`.
+
+        Args:
+            key_parts: As in `remember`.
 
         Raises:
             TypeError: As `remember` does.
-            CacheStoreError: If Redis did not take it.
+            CacheStoreError: As `forget` does.
+
+        Example:
+            >>> with ResponseCache.from_url("memory://", prefix="ledger") as cache:
+            ...     cache.remember_sync(["balance"], 60, lambda: 12).value
+            ...     cache.forget_sync(["balance"])
+            ...     cache.remember_sync(["balance"], 60, lambda: 10).value
+            12
+            10
         """
         self._invalidations.forget_sync(self._keys(key_parts))
 
     async def clear(self, *, queued: bool = False) -> None:
-        """Invalidate all entries of this cache or tenant, at once; tenants inside it are left alone.
+        """Invalidate all entries of this cache or tenant at once; entries of its tenants stay.
 
         Args:
-            queued: As in `invalidate`.
+            queued: As in `invalidate`; False by default.
 
         Raises:
-            CacheStoreError: If Redis did not take it. With ``queued``, only if the queue is full.
+            CacheStoreError: If Redis did not take it within ``invalidate_deadline``. With ``queued``, only
+                if the queue is full.
+
+        Example:
+            >>> import asyncio
+            >>> async def main() -> None:
+            ...     async with ResponseCache.from_url("memory://", prefix="ledger") as cache:
+            ...         await cache.for_tenant("acme").clear()
+            >>> asyncio.run(main())
         """
         await self._invalidations.clear(queued=queued)
 
     def clear_sync(self, *, queued: bool = False) -> None:
-        """Invalidate all entries of this cache or tenant; the twin of `clear`.
+        """Invalidate all entries of this cache or tenant; the sync form of `clear`.
+
+        Args:
+            queued: As in `invalidate`; False by default.
 
         Raises:
             CacheStoreError: As `clear` does.
+
+        Example:
+            >>> with ResponseCache.from_url("memory://", prefix="ledger") as cache:
+            ...     cache.remember_sync(["balance"], 60, lambda: 12).value
+            ...     cache.clear_sync()
+            ...     cache.remember_sync(["balance"], 60, lambda: 10).value
+            12
+            10
         """
         self._invalidations.clear_sync(queued=queued)
 
     async def ping(self) -> None:
-        """Ask whether the server answers, such as once at start.
+        """Check that the server answers, for example at start.
 
         Raises:
-            CacheStoreError: If it does not; requests would be answered all the same, uncached.
+            CacheStoreError: If it does not. Requests are answered uncached then.
+
+        Example:
+            >>> import asyncio
+            >>> async def main() -> None:
+            ...     async with ResponseCache.from_url("memory://", prefix="ledger") as cache:
+            ...         await cache.ping()
+            >>> asyncio.run(main())
         """
         self._engine.check(await self._engine.async_driver().invalidating.perform(Ping()))
 
     def ping_sync(self) -> None:
-        """Ask whether the server answers; the twin of `ping`.
+        """Check that the server answers; the sync form of `ping`.
 
         Raises:
             CacheStoreError: If it does not.
+
+        Example:
+            >>> with ResponseCache.from_url("memory://", prefix="ledger") as cache:
+            ...     cache.ping_sync()
         """
         self._engine.check(self._engine.sync_driver().invalidating.perform(Ping()))
 
     # -- The end -----------------------------------------------------------------------------------
 
     async def aclose(self) -> None:
-        """Let background work end and close this loop's connections and those of the threads."""
+        """Wait for background work, then close the connections of this event loop and of the threads.
+
+        Example:
+            >>> import asyncio
+            >>> asyncio.run(ResponseCache.from_url("memory://", prefix="ledger").aclose())
+        """
         await self._engine.aclose()
 
     def close(self) -> None:
-        """Let background work of the threads end and close their connections."""
+        """Wait for background work of the threads, then close their connections.
+
+        Example:
+            >>> ResponseCache.from_url("memory://", prefix="ledger").close()
+        """
         self._engine.close()
 
     async def __aenter__(self) -> Self:
-        """Return the cache; it connects when it is first used."""
+        """Return the cache, which connects when it is first used."""
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -594,7 +732,7 @@ class ResponseCache:
 
 
 def _named(value: object) -> str:
-    """Name what was passed in place of an object of ours, without showing it."""
+    """Name the type of a wrong argument, without showing the argument."""
     return (
         f"the class {value.__qualname__} itself"
         if isinstance(value, type)
@@ -604,8 +742,8 @@ def _named(value: object) -> str:
 
 def _observer_for(telemetry: bool | Observer) -> Observer:  # noqa: FBT001 - the contract's argument
     if telemetry is True:
-        # The only place where the core meets telemetry; it is loaded by name so that the core's
-        # imports point nowhere but down.
+        # The only place where the core uses telemetry. It is loaded by name, so that the core does not
+        # import a module above it.
         module: Any = importlib.import_module("strawberry_response_cache.telemetry")
         return cast("Observer", module.OpenTelemetry())
     if telemetry is False:
@@ -620,5 +758,5 @@ def _observer_for(telemetry: bool | Observer) -> Observer:  # noqa: FBT001 - the
 
 
 def tenant_of(cache: ResponseCache) -> Tenant:
-    """Return a cache's entries, for clients that bring a serializer of their own."""
+    """Return a cache's tenant, for clients with a serializer of their own."""
     return cache._tenant  # noqa: SLF001 - the one way to it from outside

@@ -1,4 +1,4 @@
-"""`Cacheable`: a view-model that knows its key, its lifetime and how to make itself."""
+"""`Cacheable`: a base class for values that know their own key, ttl and generator."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
@@ -13,10 +13,13 @@ T = TypeVar("T")
 
 
 class Cacheable(ABC, Generic[T]):
-    """A base for view-models, also for dataclasses and pydantic models.
+    """A base class for view-models, which can also be dataclasses and pydantic models.
 
-    A subclass gives ``cache_key_parts()``, ``generate()`` and, as an attribute or a property,
-    ``ttl``; where its value is more than JSON, ``as_type()`` names the type to rebuild.
+    A subclass defines ``cache_key_parts()``, ``generate()`` and ``ttl``. If its value is more than JSON, it
+    also defines ``as_type()``.
+
+    Attributes:
+        ttl: How long the value is fresh, in seconds or as a timedelta; an attribute or a property.
 
     Example:
         >>> import asyncio
@@ -40,26 +43,37 @@ class Cacheable(ABC, Generic[T]):
 
     @abstractmethod
     def cache_key_parts(self) -> Sequence[str]:
-        """Return what identifies the value; see `ResponseCache.remember`."""
+        """Return the strings that identify the value; see ``key_parts`` of `ResponseCache.remember`."""
 
     @abstractmethod
     async def generate(self) -> T:
-        """Make the value."""
+        """Return a new value."""
 
     def as_type(self) -> object:
-        """Return the type to rebuild on a hit; None for plain JSON."""
+        """Return the type to rebuild on a hit; None, the default, for plain JSON."""
         return None
 
     def cache_tags(self, value: T) -> Iterable[str]:  # noqa: ARG002 - for subclasses to use
-        """Return the tags of a value."""
+        """Return the tags of a value; none by default.
+
+        Args:
+            value: The generated value.
+        """
         return ()
 
     async def into_cached(self, cache: ResponseCache) -> CachedResponse[T]:
         """Return the value from a cache, or generate and store it; see `ResponseCache.remember`.
 
+        Args:
+            cache: The cache; pass ``cache.for_tenant(...)`` for the data of one tenant.
+
+        Returns:
+            The value, with the status and the detail that say where it came from.
+
         Raises:
-            TypeError: If ``cache`` is no `ResponseCache`, and as `ResponseCache.remember` does.
-            CacheConfigurationError: If the class gives no ttl, and as `ResponseCache.remember` does.
+            TypeError: If ``cache`` is not a `ResponseCache`, and as `ResponseCache.remember` does.
+            CacheConfigurationError: If the class has no ttl, and as `ResponseCache.remember` does.
+            CacheSerializationError: As `ResponseCache.remember` does.
         """
         if not isinstance(cache, ResponseCache):
             kind = type(cache).__name__

@@ -1,4 +1,4 @@
-"""`RedisHandle`: where the server is, and what talks to it from each event loop and from threads."""
+"""`RedisHandle`: a server, and the connections to it of each event loop and of all threads."""
 
 import asyncio
 import os
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 _handles: "weakref.WeakSet[RedisHandle]" = weakref.WeakSet()
 _inherited: list[object] = []
-"""What a child has of its parent's connections, held for ever. A stream that ends takes its socket out
-of its loop's epoll, which a child shares with its parent: the parent would wait for answers in vain."""
+"""A child's copies of its parent's connections, which are never freed. A stream that is freed removes its
+socket from its loop's epoll, which the child shares with the parent; the parent would get no answers."""
 
 
 def _leave_connections_to_the_parent() -> None:
@@ -46,20 +46,20 @@ os.register_at_fork(after_in_child=_leave_connections_to_the_parent)
 
 
 class RedisHandle:
-    """A cheap, shareable handle on a Redis or Valkey server.
+    """A handle on a Redis or Valkey server, which several caches can share.
 
-    It connects when first used, once per event loop and once for all threads, reconnects by itself
-    and survives ``fork``. Several caches can share one.
+    It connects when it is first used, once for each event loop and once for all threads. It reconnects by
+    itself and survives ``fork``.
 
     Args:
-        client: A client that stays the caller's to close: a `redis.asyncio.Redis` or
-            `redis.asyncio.RedisCluster` serves the async methods, a `redis.Redis` or
-            `redis.RedisCluster` the sync ones. The cache opens connections of its own to where the
-            client leads, with the same credentials.
+        client: A client of redis-py. A `redis.asyncio.Redis` or `redis.asyncio.RedisCluster` serves the
+            async methods of caches, a `redis.Redis` or `redis.RedisCluster` the sync methods. The cache
+            does not use or close the client. It opens connections of its own to the same server, with the
+            same credentials.
 
     Raises:
-        CacheConfigurationError: If it is no such client, decodes responses, or is a sync client
-            without a ``socket_timeout``.
+        CacheConfigurationError: If it is not such a client, decodes responses, or is a sync client without a
+            ``socket_timeout``.
 
     Example:
         >>> RedisHandle.from_url("redis://:secret@localhost:6379/0")
@@ -79,11 +79,18 @@ class RedisHandle:
         Args:
             url: ``redis://user:password@host:6379/0``, ``rediss://...`` (TLS), ``unix:///path``,
                 ``redis+sentinel://host:26379,host:26379/service/0``,
-                ``redis+cluster://host:6379,host:6379``, or ``memory://`` (inside this process;
+                ``redis+cluster://host:6379,host:6379``, or ``memory://`` (a server inside this process;
                 needs the extra ``memory``).
 
+        Returns:
+            The handle, for the async and the sync methods of caches.
+
         Raises:
-            CacheConfigurationError: If the URL is none of these.
+            CacheConfigurationError: If the URL is none of these, or ``memory://`` lacks its extra.
+
+        Example:
+            >>> RedisHandle.from_url("redis+cluster://one:6379,two:6379").address
+            'redis+cluster://one:6379,two:6379'
         """
         handle = cls.__new__(cls)
         handle._prepare(address_of_url(url))  # noqa: SLF001 - its own constructor
@@ -96,18 +103,18 @@ class RedisHandle:
         _handles.add(self)
 
     def connections(self) -> object:
-        """Return what holds all connections, for whoever has to keep them from ending."""
+        """Return the objects that hold all connections; the cache keeps them alive after a fork."""
         return dict(self._async), self._sync
 
     def forget_connections(self) -> None:
-        """Drop all connections without closing them: after a fork, their sockets are the parent's."""
+        """Drop all connections without closing them: after a fork, they belong to the parent."""
         self._async: weakref.WeakKeyDictionary[
             asyncio.AbstractEventLoop, dict[CacheSettings, AsyncTransport]
         ] = weakref.WeakKeyDictionary()
         self._sync: dict[CacheSettings, SyncTransport] = {}
 
     def __repr__(self) -> str:
-        """Name the server, never a password."""
+        """Return the server's address, without a password."""
         return f"RedisHandle({self.address!r})"
 
     @property
@@ -117,11 +124,14 @@ class RedisHandle:
 
     @property
     def place(self) -> str:
-        """The server's host and port, for a sentence that says "Redis at"."""
+        """The server's host and port, as log lines show it after "Redis at"."""
         return self._address.place
 
     def async_transport(self, settings: CacheSettings) -> AsyncTransport:
-        """Return the transport of the running event loop.
+        """Return the transport of the running event loop; caches call it.
+
+        Args:
+            settings: The settings of the cache.
 
         Raises:
             CacheConfigurationError: If the handle was made around a sync client.
@@ -147,7 +157,11 @@ class RedisHandle:
         return transport
 
     async def release_async(self, transport: AsyncTransport) -> None:
-        """Give a transport of the running loop back; its last user closes it."""
+        """Give back a transport of the running loop, which closes with its last user.
+
+        Args:
+            transport: What `async_transport` returned.
+        """
         transport.users -= 1
         if transport.users == 0:
             transports = self._async.get(asyncio.get_running_loop(), {})
@@ -156,7 +170,10 @@ class RedisHandle:
             await transport.aclose()
 
     def sync_transport(self, settings: CacheSettings) -> SyncTransport:
-        """Return the transport of all threads.
+        """Return the transport of all threads; caches call it.
+
+        Args:
+            settings: The settings of the cache.
 
         Raises:
             CacheConfigurationError: If the handle was made around an async client.
@@ -176,7 +193,11 @@ class RedisHandle:
         return transport
 
     def release_sync(self, transport: SyncTransport) -> None:
-        """Give the threads' transport back; its last user closes it."""
+        """Give back the transport of all threads, which closes with its last user.
+
+        Args:
+            transport: What `sync_transport` returned.
+        """
         with self._lock:
             transport.users -= 1
             if transport.users:
@@ -186,13 +207,13 @@ class RedisHandle:
         transport.close()
 
     async def aclose(self) -> None:
-        """Close the running loop's connections and those of the threads."""
+        """Close the connections of the running event loop and of the threads."""
         for transport in self._async.pop(asyncio.get_running_loop(), {}).values():
             await transport.aclose()
         self.close()
 
     def close(self) -> None:
-        """Close the threads' connections."""
+        """Close the connections of the threads."""
         with self._lock:
             transports, self._sync = self._sync, {}
         for transport in transports.values():

@@ -1,5 +1,6 @@
-"""Every number that the core decides by, with its default and the reason for it."""
+"""The settings of the core, each with its unit, its default and the reason for it."""
 
+import inspect
 import os
 from collections.abc import Mapping
 from typing import Self, TypedDict
@@ -13,7 +14,7 @@ ENVIRONMENT_PREFIX = "RESPONSE_CACHE_"
 
 
 class SettingsByName(TypedDict, total=False):
-    """The settings as keyword arguments; see `CacheSettings`, where each is explained."""
+    """The settings as keyword arguments; `CacheSettings` documents each."""
 
     lease: float
     wait_budget: float
@@ -42,14 +43,16 @@ class SettingsByName(TypedDict, total=False):
 
 
 class CacheSettings(BaseModel):
-    """The settings of a `ResponseCache`; all durations are in seconds.
+    """The settings of a `ResponseCache`; all durations are in seconds. Every setting has a default.
 
     Raises:
-        CacheConfigurationError: If a value is out of range or a name is unknown.
+        CacheConfigurationError: If a value is out of range, a name is unknown, or ``wait_budget`` is shorter
+            than ``lease``.
 
     Example:
-        >>> CacheSettings(lease=5).wait_budget
-        10.0
+        >>> settings = CacheSettings(lease=5)
+        >>> settings.lease, settings.wait_budget
+        (5.0, 10.0)
     """
 
     model_config = ConfigDict(
@@ -57,93 +60,98 @@ class CacheSettings(BaseModel):
     )
 
     lease: float = Field(default=10.0, ge=0.1, le=3600)
-    """How long a crashed process can keep others from generating its key. The holder renews it at a
-    third of its life, so a slow generator does not lose it."""
+    """How long a crashed process keeps others from generating its key. A running generator renews its lease
+    after a third of this time, so a slow one does not lose it."""
 
     wait_budget: float = Field(default=10.0, ge=0.1, le=7200)
-    """How long a caller waits for another process to generate, before it generates for itself without
-    storing. At least the lease, so that a waiter outlasts a leader that crashed."""
+    """How long a caller waits for another process to generate. After that it generates without storing. It
+    must be at least ``lease``, so that callers wait until the lease of a crashed process has expired."""
 
     read_deadline: float = Field(default=0.1, gt=0, le=60)
-    """How long an answer of Redis may take, counted from sending and without connecting. Ten times a
-    slow round trip inside a data centre, and a delay that a user does not notice when Redis hangs."""
+    """How long an answer of Redis may take, from sending on and without connecting. After that the generator
+    runs. The default is ten times a slow round trip inside a data centre, and users do not notice it."""
 
     connect_deadline: float = Field(default=1.0, gt=0, le=60)
-    """How long connecting may take, the TLS handshake included."""
+    """How long connecting may take, with the TLS handshake. After that the generator runs."""
 
     invalidate_deadline: float = Field(default=2.0, gt=0, le=60)
-    """How long an invalidation is tried before it raises. Longer than a read: an invalidation that was lost is wrong
-    for minutes, a hit that was lost costs milliseconds."""
+    """How long an invalidation may take before it raises or is queued. It is longer than ``read_deadline``,
+    because a lost invalidation serves old data for minutes and a lost hit costs milliseconds."""
 
     max_connections: int = Field(default=8, ge=1, le=1024)
-    """Batches in flight to Redis at once, per event loop. What arrives meanwhile shares the next batch."""
+    """Batches in flight to Redis at once, for each event loop and for all threads. Calls that arrive meanwhile
+    share the next batch of the event loop; threads wait for a connection."""
 
     breaker_failures: int = Field(default=5, ge=1, le=1_000_000)
-    """Failures of a server in a row after which it is not asked any more."""
+    """Failures of a server in a row after which the cache stops asking it (a circuit breaker). Generators run
+    then."""
 
     breaker_seconds: float = Field(default=1.0, gt=0, le=3600)
-    """How long a server that failed is left alone, before one call at a time tries it again."""
+    """How long the cache does not ask a failed server, before it tries one call at a time."""
 
     detect_restarts: bool = True
-    """Whether entries from before a restart or a failover of the server are misses. Invalidations may be
-    lost in either. Off only behind a proxy that leads one connection to several servers."""
+    """Whether entries from before a restart or a failover of the server are misses. Both can lose
+    invalidations. Turn it off only behind a proxy that sends one connection to several servers."""
 
     early_refresh: float = Field(default=1.0, ge=0, le=100)
-    """How eagerly an entry is made again before its end (the beta of XFetch): at 1, about as long
-    before as generating it took, by one caller at a time. 0 waits for the end."""
+    """How early an entry is refreshed before it expires (the beta of XFetch,
+    https://www.vldb.org/pvldb/vol8/p886-vattani.pdf). At 1, one caller refreshes it about as long before as
+    generating it took. 0 waits until it expires."""
 
     jitter: float = Field(default=0.0, ge=0, le=1)
-    """The share of a ttl that may be cut off at random, so that what was stored together does not
-    end together. Early refresh does the same for what is asked often; so 0."""
+    """The largest share of a ttl, from 0 to 1, that is cut off at random, so that values that were stored
+    together do not expire together. The default is 0, because early refresh spreads busy keys already."""
 
     stale: float = Field(default=0.0, ge=0, le=MAX_SECONDS)
-    """How long past its ttl a value may be served while it is refreshed, where a call does not say."""
+    """How long after its ttl a value may be served while it is refreshed, for calls without ``stale``. RFC 5861
+    calls this ``stale-while-revalidate`` and ``stale-if-error``."""
 
     strict: bool = True
-    """Whether a value that cannot be stored raises `CacheSerializationError`. Without, it is returned
-    unstored and logged: for a service that would rather be slow than fail."""
+    """Whether a value that cannot be stored raises `CacheSerializationError`. If False, the value is returned
+    without being stored, and a line is logged."""
 
     compress_above: int = Field(default=64 * 1024, ge=0)
-    """Payloads of more bytes are stored compressed, if that makes them smaller. Below, the time costs
-    more than the network saves."""
+    """Payloads with more bytes are compressed, if that makes them smaller. For smaller payloads, compressing
+    takes more time than the network saves."""
 
     max_entry_bytes: int = Field(default=4 * 1024 * 1024, ge=1, le=512 * 1024 * 1024)
-    """The largest payload that is stored, and the largest that is unpacked. A larger one costs Redis
-    more than generating it again."""
+    """The largest payload, in bytes, that is stored or unpacked. A larger value is generated each time, which
+    costs less than keeping it in Redis."""
 
     max_tags: int = Field(default=200_000, ge=1_000, le=10_000_000)
-    """Invalidated tags that a tenant's tag table remembers. Beyond it the oldest are dropped, and entries
-    from before they were invalidated are misses. 58 bytes a tag: about 12 MB."""
+    """How many invalidated tags Redis keeps for each tenant. Above that, the oldest are dropped, and entries
+    from before their invalidation become misses. A tag takes 58 bytes; the default about 12 MB."""
 
     max_background: int = Field(default=16, ge=0, le=100_000)
-    """Refreshes in the background at once, per event loop or for all threads. Beyond it the next
-    caller is asked."""
+    """Background refreshes at once, for each event loop and for all threads. Above that, the old value is
+    served and a later caller refreshes it."""
 
     max_flights: int = Field(default=100_000, ge=1)
-    """Runs of generators that others may join, per event loop or for all threads. Beyond it, a new run
-    is not joined. More than a process can have under way: a bound for one that went wrong."""
+    """Runs of generators that others can join, for each event loop and for all threads. Above that, new runs
+    cannot be joined. The default is more than a healthy process reaches."""
 
     max_waiting: int = Field(default=100_000, ge=0)
-    """Callers that wait for another's run at once, per event loop or for all threads. Beyond it they
-    generate for themselves, unstored. 0 lets nobody wait."""
+    """Callers that wait for another caller's run at once, for each event loop and for all threads. Above that,
+    they generate without storing. With 0 no caller waits."""
 
     max_queued_invalidations: int = Field(default=10_000, ge=0, le=10_000_000)
-    """Tags of queued invalidations that are remembered while Redis is away; beyond it, all entries go."""
+    """Queued tags that are kept while Redis is down. Above that, the queue becomes one invalidation of all
+    entries."""
 
     slots_per_tenant: int = Field(default=1, ge=1, le=64)
-    """Slots of a cluster over which one tenant's entries go. An invalidation costs two scripts a slot. Every
-    process says the same: the number is part of each key."""
+    """Over how many slots of a cluster the entries of one tenant are spread. An invalidation runs two scripts
+    for each slot. All processes must have the same number, because it is part of each key."""
 
     local_bytes: int = Field(default=0, ge=0)
-    """Bytes of entries kept in this process's memory; 0 is off, since an invalidation by another process
-    then takes up to `local_max_lag` to be seen here."""
+    """Bytes of entries to keep in this process's memory. 0, the default, keeps none: with local memory, an
+    invalidation by another process takes up to `local_max_lag` to arrive."""
 
     local_ttl: float = Field(default=60.0, gt=0, le=MAX_SECONDS)
-    """How long an entry stays in local memory at most; never longer than Redis grants."""
+    """The longest time that an entry stays in local memory; never longer than its ttl."""
 
     local_max_lag: float = Field(default=1.0, ge=0.1, le=60)
-    """How long local memory is trusted after the server was last heard. The bound for how late an
-    invalidation by another process is seen."""
+    """How long local memory is used after the last message from the server. This is the longest delay of an
+    invalidation by another process."""
 
     def __init__(self, **values: object) -> None:
         """Check the values; unknown names are refused."""
@@ -162,21 +170,25 @@ class CacheSettings(BaseModel):
         if self.wait_budget < self.lease:
             msg = (
                 f"wait_budget ({self.wait_budget}) is shorter than lease ({self.lease}); "
-                "a waiter must outlast the lease of a leader that crashed"
+                "callers must wait at least until the lease of a crashed process has expired"
             )
             raise ValueError(msg)
         return self
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Self:
-        """Read the settings from variables such as ``RESPONSE_CACHE_LEASE``.
+        """Read the settings from environment variables such as ``RESPONSE_CACHE_LEASE``.
 
         Args:
-            environ: Where to read; the process's environment if None.
+            environ: The variables; None, the default, takes ``os.environ``. A setting without a variable
+                has its default.
+
+        Returns:
+            The settings.
 
         Raises:
-            CacheConfigurationError: If a value is out of range or a variable with the prefix names
-                no setting.
+            CacheConfigurationError: If a value is out of range, or a variable with the prefix
+                ``RESPONSE_CACHE_`` is not a setting.
 
         Example:
             >>> CacheSettings.from_environment({"RESPONSE_CACHE_LEASE": "5"}).lease
@@ -190,3 +202,19 @@ class CacheSettings(BaseModel):
                 if name.startswith(ENVIRONMENT_PREFIX)
             }
         )
+
+
+def _with_each_setting(doc: str | None) -> str | None:
+    """Return the docstring of `CacheSettings` with each setting, so that `help()` shows them."""
+    if doc is None:  # python -OO
+        return None
+    text = inspect.cleandoc(doc)
+    lines = [
+        f"    {name}: {' '.join((field.description or '').split())} The default is {field.default!r}."
+        for name, field in CacheSettings.model_fields.items()
+    ]
+    before, after = text.split("\n\nRaises:")
+    return "\n".join([before, "", "Attributes:", *lines, "", f"Raises:{after}"])
+
+
+CacheSettings.__doc__ = _with_each_setting(CacheSettings.__doc__)

@@ -1,4 +1,4 @@
-"""Why an operation is cached or not, field by field, without running anything."""
+"""`explain`: why an operation is cached or not, field by field, without running anything."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -46,18 +46,31 @@ class ExplainedField:
     """What one selected field demands of the operation.
 
     Attributes:
-        name: As it stands in the response.
-        coordinate: Such as ``Account.balance``; for an abstract parent there is one for each object
-            type that can stand there.
-        ttl: Seconds that it demands; None if it follows its parent.
+        name: Its name in the response.
+        coordinate: Its coordinate, such as ``Account.balance``. A field of an abstract type has one line for
+            each object type that can be returned there.
+        ttl: The ttl that it demands, in seconds; None if it follows its parent.
         scope: Its own scope.
-        reason: Why nothing that holds it can be cached; None if it can.
-        advice: What to write to change that.
-        never_stored: Types with ``ttl=0`` that it can return among others: a response that really
-            holds such an object is not stored.
-        own_ttl: Seconds for which it is kept in an entry of its own; None if it has none here.
-        own_scope: The scope of that entry.
-        fields: What is selected below it.
+        reason: Why no response that holds it can be cached; None if it can.
+        advice: What to write to change that; empty if there is nothing to change.
+        never_stored: Types with ``ttl=0`` that it can return beside others. A response with such an object
+            is not stored.
+        own_ttl: The ttl of its own entry, in seconds; None if it has no entry of its own here.
+        own_scope: The scope of that entry; None if it has none.
+        fields: The fields that are selected below it.
+
+    Example:
+        >>> import strawberry
+        >>> from strawberry_response_cache import cache_control, explain
+        >>> @strawberry.type
+        ... class Query:
+        ...     @cache_control(ttl=60)
+        ...     @strawberry.field
+        ...     def motto(self) -> str:
+        ...         return "once"
+        >>> (field,) = explain(strawberry.Schema(Query), "{ motto }").fields
+        >>> field.coordinate, field.ttl, field.reason
+        ('Query.motto', 60.0, None)
     """
 
     name: str
@@ -74,16 +87,31 @@ class ExplainedField:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """What the annotations of a schema come to for one operation; printed, it is a readable tree.
+    """Whether and how an operation is cached; ``str()`` and ``print`` show a tree of its fields.
 
     Attributes:
         cacheable: Whether a response may be stored.
-        ttl: Seconds; None if it is not cacheable.
+        ttl: How long, in seconds; None if it is not cacheable.
         scope: For whom; None if it is not cacheable.
         reason: Why it is not cacheable; None if it is.
-        limited_by: The coordinate that sets the ttl, or that is the reason.
-        advice: What to write to change that; empty if there is nothing to say.
-        fields: What is selected at the root.
+        limited_by: The coordinate of the field that sets the ttl, or that is the reason; None if it is no
+            single field.
+        advice: What to write to change that; empty if there is nothing to change.
+        fields: The fields that are selected at the root.
+
+    Example:
+        >>> import strawberry
+        >>> from strawberry_response_cache import explain
+        >>> @strawberry.type
+        ... class Query:
+        ...     @strawberry.field
+        ...     def motto(self) -> str:
+        ...         return "once"
+        >>> explanation = explain(strawberry.Schema(Query), "{ motto }")
+        >>> explanation.cacheable, explanation.reason.value
+        (False, 'root_without_hint')
+        >>> print(explanation.verdict)
+        Not cached: root_without_hint by Query.motto. Put @cache_control(ttl=...) above Query.motto.
     """
 
     cacheable: bool
@@ -95,12 +123,12 @@ class Explanation:
     fields: tuple[ExplainedField, ...] = field(repr=False)
 
     def __str__(self) -> str:
-        """Return the verdict and the tree as text."""
+        """Return the verdict and the tree of fields as text."""
         return "\n".join([self.verdict, *_lines(self.fields, "  ")])
 
     @property
     def verdict(self) -> str:
-        """What it comes to, in one sentence, and what to write to change that."""
+        """The result in one sentence, and what to write to change it."""
         by = f" by {self.limited_by}" if self.limited_by else ""
         if self.reason is None:
             scope = "" if self.scope is None else self.scope.value
@@ -115,22 +143,26 @@ def explain(
     operation_name: str | None = None,
     default_ttl: float | None = None,
 ) -> Explanation:
-    """Say whether, how long and for whom an operation would be cached, and why.
+    """Explain whether, how long and for whom an operation would be cached, and why.
 
-    Nothing runs: neither a resolver nor a function of the extension. What only shows while resolvers
-    run (``restrict_cache``, errors, a request without a session) is not known here. The page
+    It runs neither resolvers nor functions of the extension. So it does not know what only happens while
+    resolvers run: ``restrict_cache``, errors, a request without a session. The page
     ``docs/why-not-cached.md`` has a section for each reason, with its cause and its fix.
 
     Args:
         schema: A Strawberry schema, with or without a `ResponseCacheExtension`.
-        query: The document.
-        variables: Those of the request; ``@skip`` and ``@include`` count as they decide.
-        operation_name: Which operation, if there are several.
-        default_ttl: Instead of the extension's, in seconds.
+        query: The text of the document.
+        variables: The variables of the request, which decide ``@skip`` and ``@include``; None, the default,
+            for no variables.
+        operation_name: The name of the operation; None, the default, if the document has only one.
+        default_ttl: A ``default_ttl`` in seconds; None, the default, takes the extension's.
+
+    Returns:
+        The explanation; print it, or read its attributes.
 
     Raises:
         GraphQLError: If the document, the operation's name or the variables are not valid.
-        CacheConfigurationError: If the schema's annotations are wrong.
+        CacheConfigurationError: If the annotations of the schema have mistakes.
 
     Example:
         >>> import strawberry

@@ -1,4 +1,4 @@
-"""`ResponseCacheExtension`: the configured object that is registered with a schema as it is."""
+"""`ResponseCacheExtension`: the object that users configure and register with a schema."""
 
 import inspect
 import threading
@@ -40,72 +40,109 @@ _AS_IT_IS: Final = (
 class ResponseCacheExtension:
     """Caches the responses of a Strawberry schema's queries.
 
-    Registering it is the only step. Nothing is cached until `cache_control` says so; PRIVATE data
-    is kept per session, and all data per tenant.
+    Register it with the schema: ``strawberry.Schema(Query, extensions=[extension])``. Nothing is cached until
+    a `cache_control` says so. Each tenant has entries of its own, and PRIVATE data has entries of its own for
+    each session. A mutation invalidates the objects that its result holds. Nothing that goes wrong in the
+    cache fails a request.
+
+    Functions of the context can be async where the operation is. Each is called once per operation, before
+    its first resolver. If one raises, the request runs uncached.
 
     Args:
-        cache: Where responses are kept.
-        tenant: Returns the tenant of a request's context (a string, an int or a UUID); None for a
-            service without tenants. It may be async, as ``session`` and ``vary`` may be, where the
-            operation is. Each is called once per operation, before its first resolver.
-        session: Returns what identifies the user of a request's context and whatever else decides
-            what that user may see (the scopes of a token, an impersonation), for PRIVATE data. None,
-            an empty and a false value are no session, and such a request's PRIVATE responses are not
-            cached.
-        vary: Names and functions of the context; a field names in ``cache_control(vary=[...])``
-            which of these values it depends on.
-        default_ttl: Seconds for objects without a hint, as in Apollo's server; None, the default,
-            caches only what carries a hint.
-        enabled: Whether the cache is on: a bool, or a function of the context. Off means that nothing
-            is read or stored; mutations still invalidate, since other processes may be on.
-        debug: Whether responses carry ``extensions.responseCache``, which says what the cache did
-            and why: a bool, or a function of the context.
-        schema_name: Keeps apart two schemas that share a cache's prefix.
-        guarded: ``"private"`` keeps what permission classes below a cached field let through for the
-            session that they let through; ``"uncacheable"`` caches nothing that holds such a field.
-        trusted_extensions: Classes of field extensions, of schema extensions with a ``resolve`` hook,
-            of executors, of resolvers and of ``info`` that treat every request alike.
-        root_value: ``"shared"`` if the ``root_value`` is the same for every request; with
-            ``"uncached"``, requests that bring one are not cached.
-        invalidate_on_mutation: What a mutation invalidates of the objects that its result holds:
-            ``"entities"`` invalidates responses that hold these objects, ``"lists"``, the default, also
-            those with a list of their types, so that a created object appears, ``"types"``
-            everything with an object of their types, and None nothing.
-        on_commit: Takes a function that invalidates, and calls it when the transaction of a mutation is
-            over, such as Django's ``transaction.on_commit``; None invalidates before the mutation answers.
-        invalidate_again: Seconds after which a mutation's invalidation is done once more, for database replicas
-            that lag.
-        plan_bytes: About how many bytes of this process's memory parsed documents and what is known of them
-            may take, 64 MiB by default; the least recently used go first. 0 parses and plans each request
-            anew.
+        cache: The cache that stores the responses.
+        tenant: A function of the request's context that returns the tenant: a string, an int or a UUID. None
+            for a service without tenants. It is required. If it returns nothing usable, the request runs
+            uncached.
+        session: A function of the request's context that returns the user and everything else that decides
+            what the user may see, such as the scopes of a token or an impersonation. It is needed for
+            PRIVATE data. Without it, or where it returns None, an empty or a false value, PRIVATE responses
+            are not cached.
+        vary: Names with functions of the request's context. A field names in ``cache_control(vary=[...])``
+            the values on which it depends. There are none by default.
+        default_ttl: The ttl of objects without a hint, in seconds or as a timedelta, by the rule of Apollo
+            Server. None, the default, caches only what has a hint.
+        enabled: Whether the cache is on: a bool, or a function of the request's context. True by default.
+            While it is off, nothing is read or stored, but mutations still invalidate, because other
+            processes may be on.
+        debug: Whether responses have ``extensions.responseCache``, which says what the cache did and why: a
+            bool, or a function of the request's context. False by default.
+        schema_name: A name that keeps apart the entries of two schemas with one cache. Empty by default.
+        guarded: ``"private"``, the default, stores a response with permission classes below a cached field
+            for the session that they let through. ``"uncacheable"`` does not store such a response.
+        trusted_extensions: Your classes of field extensions, of schema extensions with a ``resolve`` hook,
+            of executors, of resolvers and of ``info`` that treat every request alike. By default there are
+            none, and what such classes touch is not cached.
+        root_value: ``"uncached"``, the default, does not cache requests that have a ``root_value``.
+            ``"shared"`` says that it is the same for every request.
+        invalidate_on_mutation: Which responses a mutation invalidates, by the objects in its result:
+            ``"entities"`` those that hold one of these objects; ``"lists"``, the default, also those with
+            a list of their types, so that a created object appears; ``"types"`` those with any object of
+            their types; None none.
+        on_commit: A function that receives a function and calls it after the transaction of a mutation, such
+            as Django's ``transaction.on_commit``. None, the default, invalidates before the mutation
+            answers.
+        invalidate_again: Seconds, or a timedelta, after which the invalidation of a mutation is repeated, for
+            database replicas that lag. None, the default, does not repeat it.
+        plan_bytes: About how many bytes of this process's memory parsed documents and their plans may take. The
+            default is 64 MiB. The least recently used are dropped first. 0 parses and plans every request.
 
     Raises:
-        CacheConfigurationError: If an argument is of a wrong kind.
+        CacheConfigurationError: If an argument has a wrong type or value, or if the class itself is
+            registered.
 
     Example:
+        Bob's query is a miss after Alice's, because ``Query.notes`` is PRIVATE. The mutation invalidates the
+        list of notes of its tenant.
+
         >>> import strawberry
-        >>> from strawberry_response_cache import ResponseCache, cache_control
+        >>> from strawberry_response_cache import CacheScope, ResponseCache, cache_control
+        >>> @strawberry.type
+        ... class Note:
+        ...     id: strawberry.ID
+        >>> notes = {"alice": ["1"], "bob": []}
         >>> @strawberry.type
         ... class Query:
-        ...     @cache_control(ttl=60)
+        ...     @cache_control(ttl=60, scope=CacheScope.PRIVATE)
         ...     @strawberry.field
-        ...     def motto(self) -> str:
-        ...         return "once"
+        ...     def notes(self, info: strawberry.Info) -> list[Note]:
+        ...         return [Note(id=each) for each in notes[info.context["user"]]]
+        >>> @strawberry.type
+        ... class Mutation:
+        ...     @strawberry.mutation
+        ...     def add(self, info: strawberry.Info, id: strawberry.ID) -> Note:
+        ...         notes[info.context["user"]].append(id)
+        ...         return Note(id=id)
         >>> cache = ResponseCache.from_url("memory://", prefix="doc")
-        >>> extension = ResponseCacheExtension(cache, tenant=None, debug=True)
-        >>> schema = strawberry.Schema(Query, extensions=[extension])
-        >>> for _ in range(2):
-        ...     result = schema.execute_sync("{ motto }")
-        ...     print(result.data, result.extensions["responseCache"]["status"])
-        {'motto': 'once'} miss
-        {'motto': 'once'} hit
+        >>> extension = ResponseCacheExtension(
+        ...     cache,
+        ...     tenant=lambda context: context["tenant"],
+        ...     session=lambda context: context["user"],
+        ...     debug=True,
+        ... )
+        >>> schema = strawberry.Schema(Query, Mutation, extensions=[extension])
+        >>> extension.check(schema)
+        >>> def ask(user: str, document: str) -> None:
+        ...     result = schema.execute_sync(
+        ...         document, context_value={"tenant": "acme", "user": user})
+        ...     print(user, result.data, result.extensions["responseCache"]["status"])
+        >>> ask("alice", "{ notes { id } }")
+        alice {'notes': [{'id': '1'}]} miss
+        >>> ask("alice", "{ notes { id } }")
+        alice {'notes': [{'id': '1'}]} hit
+        >>> ask("bob", "{ notes { id } }")
+        bob {'notes': []} miss
+        >>> ask("bob", 'mutation { add(id: "2") { id } }')
+        bob {'add': {'id': '2'}} bypass
+        >>> ask("bob", "{ notes { id } }")
+        bob {'notes': [{'id': '2'}]} miss
+        >>> cache.close()
     """
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """See that this is not Strawberry, which calls what is registered without arguments.
+        """Refuse a call without arguments, which Strawberry makes if the class is registered.
 
         Raises:
-            CacheConfigurationError: If it is: the class was registered, and not an extension.
+            CacheConfigurationError: If there are no arguments.
         """
         if not args and not kwargs:
             raise CacheConfigurationError(_AS_IT_IS)
@@ -213,34 +250,52 @@ class ResponseCacheExtension:
         return RequestHooks(self._options, self._adopt)
 
     def __repr__(self) -> str:
-        """Name the cache, and nothing that a request brought."""
+        """Return the cache, and nothing of a request."""
         return f"ResponseCacheExtension({self._options.cache!r})"
 
     @property
     def execution_context(self) -> NoReturn:
-        """There is none: this object outlives requests."""
+        """Raise: this object outlives requests, so it has no execution context."""
         raise CacheConfigurationError(_AS_IT_IS)
 
     @execution_context.setter
     def execution_context(self, _: object) -> None:
-        # Strawberry sets it on what a factory returned: this object came out of a lambda.
+        # Strawberry sets it on the return value of a factory: a lambda returned this object.
         raise CacheConfigurationError(_AS_IT_IS)
 
     @property
     def faults(self) -> int:
-        """How many faults of this package were caught in this process; each request was answered."""
+        """How many faults of this package were caught in this process; each request was answered.
+
+        A fault is an error in the cache's own code. Each is also logged.
+        """
         return faults.count
 
     def check(self, schema: BaseSchema) -> None:
-        """Check every annotation of a schema, such as once at start.
+        """Check every annotation of a schema. Call it once at start.
+
+        Without this call, mistakes are logged as one ERROR when the schema is first used, and its requests
+        are answered without the cache.
 
         Args:
             schema: A schema with which this extension is registered.
 
         Raises:
-            CacheConfigurationError: If annotations are wrong; it lists all of them, each with its
-                coordinate. Without this call they are logged as one ERROR when the schema is first
-                used, and its requests are answered without the cache.
+            CacheConfigurationError: If there are mistakes. The message lists all of them, each with its
+                coordinate.
+
+        Example:
+            >>> import strawberry
+            >>> from strawberry_response_cache import ResponseCache, cache_control
+            >>> @strawberry.type
+            ... class Query:
+            ...     @cache_control(ttl=60, vary=["locale"])
+            ...     @strawberry.field
+            ...     def motto(self) -> str:
+            ...         return "once"
+            >>> cache = ResponseCache.from_url("memory://", prefix="doc")
+            >>> extension = ResponseCacheExtension(cache, tenant=None, vary={"locale": lambda _: "en"})
+            >>> extension.check(strawberry.Schema(Query, extensions=[extension]))
         """
         if self not in getattr(schema, "extensions", ()):
             msg = f"This extension is not registered with the schema. {_AS_IT_IS}"
@@ -248,7 +303,7 @@ class ResponseCacheExtension:
         raise_mistakes(self._adopted(schema).mistakes)
 
     def _adopt(self, schema: BaseSchema) -> Adopted | None:
-        """Return what is known of a schema; None if it could not be worked out several times."""
+        """Return the adopted schema; None if adopting it failed several times."""
         adopted = _known(schema)
         if adopted is not None or self._tries >= _MOST_TRIES:
             return adopted
@@ -267,13 +322,13 @@ class ResponseCacheExtension:
                     if isinstance(each, ResponseCacheExtension)
                 ]
                 adopted = adopt(schema, self._options, registered=len(registered))
-                # On the schema, whose types they hold: they go when it goes.
+                # Stored on the schema, because it refers to the schema's types; both are freed together.
                 vars(schema)[_ADOPTED] = _Known(weakref.ref(schema), adopted)
         return adopted
 
 
 class _Known(NamedTuple):
-    """What is known of a schema; a copy of the schema takes it along, and is another schema."""
+    """An adopted schema. A copy of the schema gets this object too, but is another schema."""
 
     schema: weakref.ref[BaseSchema]
     adopted: Adopted

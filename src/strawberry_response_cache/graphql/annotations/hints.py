@@ -1,4 +1,4 @@
-"""Hints: what `cache_control` says of a field or a type, in Python and in the SDL."""
+"""Hints: `cache_control` for fields and types, in Python and in the SDL."""
 
 import inspect
 import sys
@@ -23,19 +23,27 @@ ParentKey: TypeAlias = str | Callable[[Any], Any]
 
 
 _NOT_A_FIELD: Final = ("CacheControl", "ClassVar", "Final", "Any")
-"""Words of annotations whose attribute is meant to hold a hint."""
+"""Words in annotations of attributes that hold a hint on purpose."""
 
 VARY_EXAMPLE = 'vary=["locale"]'
 
 
 @strawberry.enum(name="CacheControlScope")
 class CacheScope(Enum):
-    """Who may share a response."""
+    """Who shares a response.
+
+    Attributes:
+        PUBLIC: All requests of one tenant.
+        PRIVATE: The requests of one session.
+
+    Example:
+        >>> hint = cache_control(ttl=60, scope=CacheScope.PRIVATE)
+        >>> print(hint.scope.value)
+        PRIVATE
+    """
 
     PUBLIC = "PUBLIC"
-    """Everyone of one tenant."""
     PRIVATE = "PRIVATE"
-    """Requests of one session only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +57,7 @@ class Hint:
     tags: tuple[str, ...] = ()
     vary: tuple[str, ...] = ()
     templates: tuple[Template, ...] = ()
-    # A function's own text names an address, which another process does not share.
+    # The repr of a function holds an address, which differs between processes.
     key: ParentKey | None = field(default=None, repr=False)
     key_name: str | None = None
 
@@ -64,10 +72,11 @@ class Hint:
     ],
 )
 class CacheControl:
-    """A hint, usable above a field, above a type and in ``directives=[...]``.
+    """A hint above a field, above a type or in ``directives=[...]``.
 
-    It prints exactly as Apollo's directive does, so that gateways and tools understand it:
-    https://www.apollographql.com/docs/apollo-server/performance/caching
+    It prints like Apollo's directive, so that gateways and tools understand it.
+
+    Source: https://www.apollographql.com/docs/apollo-server/performance/caching
     """
 
     max_age: int | None = directive_field(name="maxAge")
@@ -76,16 +85,16 @@ class CacheControl:
     hint: strawberry.Private[Hint]
 
     def __get__(self, _: object, owner: type | None = None) -> "CacheControl":
-        """Refuse to be the default of an annotated attribute, which would carry no hint.
+        """Refuse to be the default of an annotated attribute, which would have no hint.
 
         Raises:
-            TypeError: If it stands in place of a field: ``name: str = cache_control(ttl=60)``.
+            TypeError: If it is the default of an attribute: ``name: str = cache_control(ttl=60)``.
         """
         for name, annotation in _annotations_of(owner):
             is_meant = any(word in annotation for word in _NOT_A_FIELD)
             if vars(owner).get(name) is self and not is_meant:
                 msg = (
-                    f"{getattr(owner, '__qualname__', '')}.{name}: cache_control is no default. "
+                    f"{getattr(owner, '__qualname__', '')}.{name}: cache_control is not a default. "
                     f"Write:\n\n    {name}: ... = strawberry.field("
                     "directives=[cache_control(ttl=60)])"
                 )
@@ -93,10 +102,10 @@ class CacheControl:
         return self
 
     def __call__(self, target: T) -> T:
-        """Attach the hint to what `strawberry.field` or `strawberry.type` made.
+        """Attach the hint to a field or a type of Strawberry.
 
         Raises:
-            TypeError: If it stands below that decorator, or above something else.
+            TypeError: If it is below Strawberry's decorator, or above something else.
             CacheConfigurationError: If there is a hint already.
         """
         if isinstance(target, StrawberryField):
@@ -109,7 +118,7 @@ class CacheControl:
         )
         if isinstance(definition, StrawberryObjectDefinition):
             if definition.is_input:
-                msg = f"{definition.name}: cache_control stands above an input type; it is for output."
+                msg = f"{definition.name}: cache_control is above an input type; it is only for output types."
                 raise TypeError(msg)
             refuse_second_hint(definition.directives or (), f"the type {definition.name}")
             definition.directives = [*(definition.directives or ()), self]
@@ -118,18 +127,18 @@ class CacheControl:
 
 
 def refuse_second_hint(directives: Iterable[object], name: str) -> None:
-    """See that there is no hint yet.
+    """Refuse a second hint.
 
     Raises:
-        CacheConfigurationError: If there is one.
+        CacheConfigurationError: If there is a hint already.
     """
     if any(isinstance(directive, CacheControl) for directive in directives):
-        msg = f"cache_control stands twice on {name}; merge the two into one."
+        msg = f"cache_control is used twice on {name}; merge the two into one."
         raise CacheConfigurationError(msg)
 
 
 def _annotations_of(owner: type | None) -> list[tuple[str, str]]:
-    """Return the annotations that stand in a class itself, as text, whether their names exist or not."""
+    """Return the annotations of a class itself, as text, whether their names exist or not."""
     if owner is None:
         return []
     if sys.version_info >= (3, 14):
@@ -142,7 +151,7 @@ def _annotations_of(owner: type | None) -> list[tuple[str, str]]:
 
 
 def _without_parentheses(target: object) -> str | None:
-    """Return what to write where ``@cache_control`` stands without parentheses; None where it does not."""
+    """Return the advice for ``@cache_control`` without parentheses; None if it has them."""
     above = (
         "class"
         if isinstance(target, type)
@@ -174,7 +183,7 @@ def _wrong_place(target: object) -> str:
             f"    @cache_control(ttl=60)\n    @strawberry.field\n    def {name}(self): ..."
         )
     return (
-        f"cache_control cannot stand on a {type(target).__name__}; put it above @strawberry.field, "
+        f"cache_control cannot be used on a {type(target).__name__}; put it above @strawberry.field, "
         "above @strawberry.type, or into directives=[...]."
     )
 
@@ -189,34 +198,44 @@ def cache_control(
     vary: Iterable[str] = (),
     key: ParentKey | None = None,
 ) -> CacheControl:
-    """Say how long, and for whom, a field or a type may be cached.
+    """Say how long, and for whom, a field or a type is cached.
 
-    Put it above ``@strawberry.field``, above ``@strawberry.type`` or ``@strawberry.interface``, or
-    into ``directives=[...]`` of a field, type, interface or union. Without arguments, a field takes
-    the ttl of the type that it returns.
+    Put it above ``@strawberry.field``, above ``@strawberry.type`` or ``@strawberry.interface``, or into
+    ``directives=[...]`` of a field, type, interface or union. The lowest ttl and the strictest scope of the
+    selected fields count for an operation.
 
     Args:
-        ttl: Seconds, or a timedelta; 0 forbids caching. Fractions count; the SDL shows whole seconds.
-        scope: PRIVATE if the data belongs to the session; the strictest scope of an operation counts.
-        inherit: Take the ttl of the parent, for a field with a resolver of its own.
-        stale: Seconds past the ttl for which the old response may be served while it is refreshed.
-        tags: By which `ResponseCache.invalidate` invalidates responses that hold this field. In a
-            field's tags ``{args.name}`` stands for an argument, by its Python name, and
-            ``{parent.attr}`` for an attribute of the object that the field belongs to; a list gives one
-            tag each, and None gives none.
-        vary: Names of the extension's ``vary`` functions that this field depends on.
-        key: What tells the objects of the parent's type apart, for a field that is cached by itself:
-            an attribute's name, or a function of the parent that returns JSON or a UUID; by default
-            its id. Name everything that the field depends on: in
-            ``ledger(asOf: ...) { account { balance } }`` the account's id alone does not say which
-            balance it is.
+        ttl: How long it is fresh, in seconds or as a timedelta. 0 forbids caching. None, the default, takes
+            the ttl of the type that the field returns. Fractions count; the SDL shows whole seconds.
+        scope: `CacheScope.PRIVATE` if the data belongs to the session. `CacheScope.PUBLIC` lets all sessions
+            of a tenant share a field with permission classes, or below a PRIVATE field. None, the default,
+            follows the other hints, and is PUBLIC without any.
+        inherit: Whether a field with a resolver of its own takes the ttl of its parent. False by default.
+        stale: How long after the ttl the old response may be served while one request refreshes it, in
+            seconds or as a timedelta. None, the default, is 0.
+        tags: Tags by which `ResponseCache.invalidate` invalidates responses with this field. In a field's
+            tags, ``{args.name}`` is replaced by an argument, by its Python name, and ``{parent.attr}`` by
+            an attribute of the parent object. A list gives one tag for each element; None gives no tag.
+            There are none by default.
+        vary: Names of the extension's ``vary`` functions on which this field depends. None by default.
+        key: What identifies the parent object of a field with an entry of its own: the name of an attribute,
+            or a function of the parent that returns JSON or a UUID. None, the default, takes its id. The key
+            must cover everything that the field depends on. In ``ledger(asOf: ...) { account { balance } }``
+            the id of the account is not enough, because the balance also depends on ``asOf``.
+
+    Returns:
+        The decorator, which is also a schema directive.
 
     Raises:
-        CacheConfigurationError: If a duration is not one, ``ttl`` or ``key`` stands beside
-            ``inherit``, ``scope`` is not a `CacheScope`, or a tag is empty, too long or has a placeholder
-            of another kind.
-        TypeError: If ``tags`` or ``vary`` is a bare string, or if the decorator stands below
-            ``@strawberry.field`` or ``@strawberry.type``, without parentheses, or in place of a default.
+        CacheConfigurationError: If a duration is not valid, ``ttl`` or ``key`` is given with ``inherit``,
+            ``scope`` is not a `CacheScope`, or a tag is empty, too long or has a placeholder of another
+            kind.
+        TypeError: If ``tags`` or ``vary`` is a bare string, or if the decorator is below
+            ``@strawberry.field`` or ``@strawberry.type``, has no parentheses, or is used as a default.
+
+    Source: the hints follow Apollo Server's ``@cacheControl``,
+    https://www.apollographql.com/docs/apollo-server/performance/caching; ``stale`` is
+    ``stale-while-revalidate`` of RFC 5861.
 
     Example:
         >>> import strawberry
@@ -232,7 +251,7 @@ def cache_control(
     if (advice := _without_parentheses(ttl)) is not None:
         raise TypeError(advice)
     if inherit and ttl is not None:
-        msg = "cache_control takes either ttl or inherit=True; inherit means the parent's ttl."
+        msg = "cache_control takes either ttl or inherit=True, which takes the parent's ttl."
         raise CacheConfigurationError(msg)
     if scope is not None and not isinstance(scope, CacheScope):
         msg = f"scope is a {type(scope).__name__}; write CacheScope.PUBLIC or CacheScope.PRIVATE."
@@ -240,7 +259,7 @@ def cache_control(
     checked_ttl = None if ttl is None else seconds(ttl, "ttl")
     checked_stale = None if stale is None else seconds(stale, "stale")
     if key is not None and inherit:
-        msg = "key is for a field that is cached by itself; with inherit=True it is part of its parent."
+        msg = "key is for a field with an entry of its own; with inherit=True it is part of its parent."
         raise CacheConfigurationError(msg)
     templates = Template.all(checked_tags(tags), ("args", "parent"))
     hint = Hint(
@@ -265,21 +284,21 @@ def cache_control(
 
 
 def _name_of(key: ParentKey) -> str:
-    """Describe a parent's key, the same in every process.
+    """Return the name of a key, which is the same in every process.
 
     Raises:
-        CacheConfigurationError: If it is neither an attribute's name nor a function.
+        CacheConfigurationError: If it is neither the name of an attribute nor a plain function.
     """
     if isinstance(key, str) and key.isidentifier():
         return key
     if isinstance(key, str) or not callable(key):
         msg = (
-            f"key is a {type(key).__name__} that names no attribute; write the name of one, such as "
+            f"key is a {type(key).__name__} that is not the name of an attribute; write a name, such as "
             'key="id", or a function of the parent.'
         )
         raise CacheConfigurationError(msg)
     if inspect.iscoroutinefunction(key):
-        msg = "key is an async function; name what the parent holds already, with a plain one."
+        msg = "key is an async function; pass a plain function, which reads what the parent holds already."
         raise CacheConfigurationError(msg)
     return f"{getattr(key, '__module__', '')}:{getattr(key, '__qualname__', '')}"
 
@@ -288,14 +307,13 @@ def hint_of(directives: Iterable[object] | None, name: str) -> Hint | None:
     """Return the hint among schema directives.
 
     Raises:
-        CacheConfigurationError: If there are two, or ``cache_control`` stands there without
-            parentheses.
+        CacheConfigurationError: If there are two, or ``cache_control`` has no parentheses.
     """
     if any(d is cache_control or d is CacheControl for d in directives or ()):
         msg = f"{name}: cache_control is written with parentheses: directives=[cache_control(ttl=60)]."
         raise CacheConfigurationError(msg)
     hints = [d.hint for d in directives or () if isinstance(d, CacheControl)]
     if len(hints) > 1:
-        msg = f"cache_control stands twice on {name}; merge the two into one."
+        msg = f"cache_control is used twice on {name}; merge the two into one."
         raise CacheConfigurationError(msg)
     return hints[0] if hints else None

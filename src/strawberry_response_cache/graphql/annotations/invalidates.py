@@ -1,4 +1,4 @@
-"""`@invalidates`: which tags a mutation invalidates beside what its result holds."""
+"""`@invalidates`: tags that a mutation invalidates beside the objects in its result."""
 
 import inspect
 from collections.abc import Callable
@@ -25,15 +25,20 @@ T = TypeVar("T")
 def invalidates(*tags: str) -> Callable[[T], T]:
     """Invalidate tags after a mutation, before it answers; put it above ``@strawberry.mutation``.
 
+    Use it for anything that the mutation's result does not include, such as a deleted object.
+
     Args:
-        *tags: Tags such as ``Account``, ``[Account]``, ``Account:42`` or names of your own. In them
-            ``{args.name}`` stands for an argument, by its Python name, and ``{result.attr}`` for an
-            attribute of what the mutation returned; a list gives one tag each, and None gives none.
-            A mutation that fails invalidates those without ``{result...}``.
+        *tags: Tags such as ``Account``, ``[Account]``, ``Account:42``, or names of your own. In them,
+            ``{args.name}`` is replaced by an argument, by its Python name, and ``{result.attr}`` by an
+            attribute of the mutation's return value. A list gives one tag for each element; None gives no
+            tag. A mutation that raises invalidates the tags without ``{result...}``.
+
+    Returns:
+        The decorator.
 
     Raises:
         CacheConfigurationError: If there is no tag, or a tag is empty or has a placeholder of another kind.
-        TypeError: If a tag is no string, or it stands below ``@strawberry.mutation``.
+        TypeError: If a tag is not a string, or the decorator is below ``@strawberry.mutation``.
 
     Example:
         >>> import strawberry
@@ -66,7 +71,7 @@ def invalidates(*tags: str) -> Callable[[T], T]:
         for mistake in unknown_arguments(templates, known):
             msg = f"{field.python_name}: {mistake}"
             raise CacheConfigurationError(msg)
-        # The first of a field's extensions stands innermost: what a permission refuses never ran.
+        # The first extension is the innermost: after a refused permission check it has not run.
         field.extensions = [Invalidates(templates), *field.extensions]
         return field
 
@@ -74,7 +79,7 @@ def invalidates(*tags: str) -> Callable[[T], T]:
 
 
 class Invalidates(FieldExtension):
-    """Notes what a mutation is to invalidate, whether it succeeds or fails."""
+    """Notes the tags that a mutation invalidates, whether it succeeds or raises."""
 
     def __init__(self, templates: tuple[Template, ...]) -> None:
         self._templates = templates
@@ -98,7 +103,7 @@ class Invalidates(FieldExtension):
         /,
         **kwargs: Any,
     ) -> Any:  # noqa: ANN401 - as in Strawberry
-        """Run the mutation, then note its tags; the twin of `resolve`."""
+        """Run the mutation, then note its tags; the async form of `resolve`."""
         values: dict[str, Any] = {"args": kwargs}
         try:
             values["result"] = await next_(source, info, **kwargs)
@@ -113,7 +118,7 @@ class Invalidates(FieldExtension):
             return
         for template in self._templates:
             if any(placeholder[0] not in values for placeholder in template.placeholders):
-                continue  # it failed, and there is no result
+                continue  # it raised, so there is no result
             try:
                 notes.invalidated.update(template.fill(values))
             except UnfilledError as error:

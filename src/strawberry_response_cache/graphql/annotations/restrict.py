@@ -1,4 +1,4 @@
-"""What resolvers may say of the response that they are part of."""
+"""`restrict_cache` and `skip_cache`, with which resolvers restrict the caching of their response."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from graphql import GraphQLResolveInfo
 
 MISUSE: Final = (CacheConfigurationError, TypeError)
-"""What tells a resolver's author of a wrong call."""
+"""The errors that report a wrong call to its author."""
 
 
 def restrict_cache(
@@ -27,21 +27,22 @@ def restrict_cache(
     scope: CacheScope | None = None,
     tags: Iterable[str] = (),
 ) -> None:
-    """Lower, from a resolver, what the annotations allow for the response that it is part of.
+    """Restrict, from a resolver, how the response with this field is cached.
 
-    A response that turns PRIVATE is kept for its session alone, and so is every later one of the same
-    operation, for every session: so say PRIVATE wherever the answer depends on who asks.
+    A response that becomes PRIVATE is stored for its session only, and so is every later response of the same
+    operation. Call it with PRIVATE whenever the answer depends on the user.
 
     Args:
-        info: What Strawberry gave the resolver.
-        ttl: Seconds, or a timedelta; the lowest counts, and 0 keeps the response from being stored.
-        scope: `CacheScope.PRIVATE`, or None.
-        tags: Further tags to invalidate it by.
+        info: The ``info`` that Strawberry passes to the resolver.
+        ttl: The longest time to cache the response, in seconds or as a timedelta; the lowest counts. 0 keeps
+            the response from being stored. None, the default, changes nothing.
+        scope: `CacheScope.PRIVATE`, or None, the default, which changes nothing.
+        tags: Further tags by which the response is invalidated. None by default.
 
     Raises:
-        CacheConfigurationError: If the ttl is no duration, or the scope is PUBLIC, which would raise
-            what the annotations allow.
-        TypeError: If ``info`` is something else, or ``tags`` is a bare string.
+        CacheConfigurationError: If the ttl is not a duration, or the scope is PUBLIC, which would allow more
+            than the annotations do.
+        TypeError: If ``info`` is not the ``info`` of a resolver, or ``tags`` is a bare string.
 
     Example:
         >>> import strawberry
@@ -55,9 +56,7 @@ def restrict_cache(
         ...         return "not for everyone yet"
     """
     if scope is CacheScope.PUBLIC:
-        msg = (
-            "restrict_cache only lowers what the annotations allow; remove scope=CacheScope.PUBLIC."
-        )
+        msg = "restrict_cache cannot allow more than the annotations do; remove scope=CacheScope.PUBLIC."
         raise CacheConfigurationError(msg)
     if scope is not None and not isinstance(scope, CacheScope):
         msg = f"scope is a {type(scope).__name__}; write CacheScope.PRIVATE."
@@ -75,13 +74,13 @@ def restrict_cache(
 
 
 def skip_cache(info: "Info | GraphQLResolveInfo[Any]") -> None:
-    """Keep, from a resolver, the response that it is part of from being stored.
+    """Do not store the response with this field; call it from a resolver.
 
     Args:
-        info: What Strawberry gave the resolver.
+        info: The ``info`` that Strawberry passes to the resolver.
 
     Raises:
-        TypeError: If ``info`` is something else.
+        TypeError: If ``info`` is not the ``info`` of a resolver.
 
     Example:
         >>> import strawberry
@@ -106,7 +105,7 @@ def raw_info(info: "Info | GraphQLResolveInfo[Any]") -> "GraphQLResolveInfo[Any]
     """Return graphql-core's info.
 
     Raises:
-        TypeError: If it is something else.
+        TypeError: If ``info`` is not the ``info`` of a resolver.
     """
     raw = info._raw_info if isinstance(info, Info) else info  # noqa: SLF001 - Strawberry's name for it
     if not hasattr(raw, "variable_values"):
