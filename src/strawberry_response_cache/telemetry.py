@@ -1,7 +1,7 @@
 """OpenTelemetry: the only module that imports it, and only its API.
 
-Every name that the package puts into telemetry stands in this file. Spans are made when a call is
-over, with its times, so none can be left open; they are made only under a recording parent.
+All names of the package in telemetry are defined in this module. A span is created when its call has ended,
+with the times of the call, so no span stays open. Spans are created only under a recording parent.
 """
 
 from typing import Final
@@ -42,10 +42,10 @@ ERROR_TYPE: Final = "error.type"
 
 
 class OpenTelemetry:
-    """Turns what the cache does into spans.
+    """Turns what the cache does into OpenTelemetry spans.
 
     Args:
-        tracer_provider: Where the spans go; the global provider if None.
+        tracer_provider: The provider that receives the spans; None, the default, takes the global provider.
 
     Example:
         >>> from strawberry_response_cache import ResponseCache
@@ -62,7 +62,7 @@ class OpenTelemetry:
         return trace.get_current_span().is_recording()
 
     def looked_up(self, event: LookedUp) -> None:
-        """Make a span of a lookup."""
+        """Create a span for a lookup."""
         attributes = _about(event.subject)
         attributes[RESULT] = event.result
         if event.result != "miss":
@@ -73,7 +73,7 @@ class OpenTelemetry:
         self._span(GET, event.started_ns, event.ended_ns, attributes, event.error_type)
 
     def put_in(self, event: PutIn) -> None:
-        """Make a span of a commit."""
+        """Create a span for a commit."""
         attributes = _about(event.subject)
         attributes[TTL] = event.ttl
         attributes[ITEM_SIZE] = event.size
@@ -81,14 +81,14 @@ class OpenTelemetry:
         self._span(PUT, event.started_ns, event.ended_ns, attributes, event.error_type)
 
     def invalidated(self, event: Invalidated) -> None:
-        """Make a span of an invalidation."""
+        """Create a span for an invalidation."""
         attributes = _about(event.subject)
         attributes[INVALIDATE_KIND] = event.kind
         attributes[TAG_COUNT] = event.tag_count
         self._span(INVALIDATE, event.started_ns, event.ended_ns, attributes, event.error_type)
 
     def concluded(self, event: Concluded) -> None:
-        """Write an operation's outcome on the span that is current."""
+        """Set the attributes of an operation's outcome on the current span."""
         span = trace.get_current_span()
         if span.is_recording():
             span.set_attribute(STATUS, event.status)

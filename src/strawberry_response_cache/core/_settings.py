@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import textwrap
 from collections.abc import Mapping
 from typing import Self, TypedDict
 
@@ -209,10 +210,10 @@ def _with_each_setting(doc: str | None) -> str | None:
     if doc is None:  # python -OO
         return None
     text = inspect.cleandoc(doc)
-    lines = [
-        f"    {name}: {' '.join((field.description or '').split())} The default is {field.default!r}."
-        for name, field in CacheSettings.model_fields.items()
-    ]
+    lines = []
+    for name, field in CacheSettings.model_fields.items():
+        said = f"    {name}: {field.description or ''} The default is {field.default!r}."
+        lines += textwrap.wrap(said, 100, subsequent_indent=" " * 8)
     before, after = text.split("\n\nRaises:")
     return "\n".join([before, "", "Attributes:", *lines, "", f"Raises:{after}"])
 

@@ -4,7 +4,7 @@ import inspect
 import threading
 import weakref
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, Literal, NamedTuple, NoReturn, Self
+from typing import Any, ClassVar, Final, Literal, NamedTuple, NoReturn, Self
 
 from strawberry.extensions import SchemaExtension
 from strawberry.schema import BaseSchema
@@ -55,8 +55,8 @@ class ResponseCacheExtension:
             uncached.
         session: A function of the request's context that returns the user and everything else that decides
             what the user may see, such as the scopes of a token or an impersonation. It is needed for
-            PRIVATE data. Without it, or where it returns None, an empty or a false value, PRIVATE responses
-            are not cached.
+            PRIVATE data. With None, the default, or where it returns None, an empty or a false value,
+            PRIVATE responses are not cached.
         vary: Names with functions of the request's context. A field names in ``cache_control(vary=[...])``
             the values on which it depends. There are none by default.
         default_ttl: The ttl of objects without a hint, in seconds or as a timedelta, by the rule of Apollo
@@ -137,6 +137,8 @@ class ResponseCacheExtension:
         bob {'notes': [{'id': '2'}]} miss
         >>> cache.close()
     """
+
+    __signature__: ClassVar[inspect.Signature]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Refuse a call without arguments, which Strawberry makes if the class is registered.
@@ -325,6 +327,11 @@ class ResponseCacheExtension:
                 # Stored on the schema, because it refers to the schema's types; both are freed together.
                 vars(schema)[_ADOPTED] = _Known(weakref.ref(schema), adopted)
         return adopted
+
+
+# `help()` would show the arguments of `__new__`.
+_parameters = [*inspect.signature(ResponseCacheExtension.__init__).parameters.values()][1:]
+ResponseCacheExtension.__signature__ = inspect.Signature(_parameters)
 
 
 class _Known(NamedTuple):

@@ -118,6 +118,10 @@ class Reason(StrEnum):
 
         Returns:
             The reason; None if the value was cached.
+
+        Example:
+            >>> Reason.of(CacheDetail.TOO_LARGE).value
+            'too_large'
         """
         return _OF_DETAIL[detail]
 
