@@ -126,7 +126,7 @@ def test_help_names_every_error_that_the_function_itself_raises(name: str) -> No
     assert raised <= set(items(sections(CALLED[name]).get("Raises", "")))
 
 
-@pytest.mark.parametrize("name", {**NAMES, **methods()})
+@pytest.mark.parametrize("name", [*NAMES, *methods()])
 def test_help_has_an_example_which_the_doctests_run(name: str) -> None:
     documented = {**NAMES, **methods()}[name]
     if inspect.isfunction(documented) and documented.__qualname__.split(".")[0] == "Cacheable":

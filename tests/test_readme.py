@@ -30,6 +30,20 @@ def test_the_example_prints_what_the_readme_says() -> None:
     assert finished.stdout == blocks("text")[0]
 
 
+@pytest.mark.parametrize("checker", [["mypy", "--strict"], ["pyright"]], ids=lambda each: each[0])
+def test_the_example_passes_a_strict_type_checker(checker: list[str], tmp_path: Path) -> None:
+    example = tmp_path / "example.py"
+    example.write_text(blocks("python")[0], encoding="utf-8")
+    finished = subprocess.run(
+        [sys.executable, "-m", *checker, str(example)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert finished.returncode == 0, finished.stdout
+
+
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "SECURITY.md"])
 def test_links_lead_to_files_and_headings(name: str) -> None:
     """The build of the documentation checks the links of its own pages."""

@@ -1,22 +1,49 @@
-"""What two type checkers say of the public names; the functions are checked, and run once."""
+"""The types of all public names, which two type checkers check; the tests run the same code once."""
 
+import ast
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import assert_type
 
+import pytest
 import strawberry
 
+import strawberry_response_cache
 from strawberry_response_cache import (
     Cacheable,
+    CacheConfigurationError,
     CacheDetail,
     CachedResponse,
+    CacheError,
     CacheScope,
+    CacheSerializationError,
+    CacheSettings,
     CacheStatus,
+    CacheStoreError,
+    ExplainedField,
+    Explanation,
+    Reason,
     RedisHandle,
     ResponseCache,
     ResponseCacheExtension,
     cache_control,
+    explain,
+    invalidate,
+    invalidate_sync,
+    invalidates,
+    restrict_cache,
+    skip_cache,
 )
+from strawberry_response_cache.telemetry import OpenTelemetry
+
+
+def test_every_public_name_is_here() -> None:
+    """Its import is not enough: each is used below."""
+    tree = ast.parse(Path(__file__).read_text("utf-8"))
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    assert set(strawberry_response_cache.__all__) - used == set()
 
 
 @dataclass
@@ -46,6 +73,23 @@ class Query:
     @strawberry.field
     async def account(self) -> Account:
         return Account(name="x")
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def today(self, info: strawberry.Info) -> str:
+        assert_type(restrict_cache(info, ttl=5, scope=CacheScope.PRIVATE, tags=["a"]), None)
+        assert_type(skip_cache(info), None)
+        assert_type(invalidate_sync(info, "Account", "[Account]"), None)
+        return "today"
+
+
+@strawberry.type
+class Mutation:
+    @invalidates("Account", "[Account]")
+    @strawberry.mutation
+    async def rename(self, info: strawberry.Info, name: str) -> Account:
+        assert_type(await invalidate(info, "Account"), None)
+        return Account(name=name)
 
 
 async def numbers() -> list[int]:
@@ -79,11 +123,75 @@ async def test_the_extension_is_what_a_schema_takes() -> None:
         session=lambda context: None,
         vary={"locale": lambda context: "en"},
         enabled=lambda context: True,
+        default_ttl=timedelta(seconds=5),
+        invalidate_on_mutation="types",
     )
-    schema = strawberry.Schema(Query, extensions=[extension])
+    assert_type(extension, ResponseCacheExtension)
+    assert_type(extension.faults, int)
+    schema = strawberry.Schema(Query, Mutation, extensions=[extension])
     assert_type(extension.check(schema), None)
-    assert (await schema.execute("{ account { name } }", context_value="t")).errors is None
+    for document in ("{ account { name } today }", 'mutation { rename(name: "y") { name } }'):
+        assert (await schema.execute(document, context_value="t")).errors is None
     await cache.aclose()
+
+
+def test_an_explanation_is_typed() -> None:
+    explanation = explain(strawberry.Schema(Query), "{ today }", variables={}, default_ttl=1.5)
+    assert_type(explanation, Explanation)
+    assert_type(explanation.cacheable, bool)
+    assert_type(explanation.ttl, float | None)
+    assert_type(explanation.scope, CacheScope | None)
+    assert_type(explanation.reason, Reason | None)
+    assert_type(explanation.verdict, str)
+    assert_type(explanation.fields, tuple[ExplainedField, ...])
+    assert_type(explanation.fields[0].own_ttl, float | None)
+    assert_type(Reason.ROOT_WITHOUT_HINT.advice, str)
+    assert_type(Reason.of(CacheDetail.FRESH), Reason | None)
+
+
+async def test_settings_are_typed_by_name() -> None:
+    settings = CacheSettings(lease=5, read_deadline=0.05)
+    assert_type(settings.lease, float)
+    assert_type(settings.max_connections, int)
+    assert_type(CacheSettings.from_environment({}), CacheSettings)
+    handle = RedisHandle.from_url("memory://")
+    assert_type(handle, RedisHandle)
+    assert_type(handle.address, str)
+    observed = ResponseCache(
+        handle, prefix="typing", settings=settings, telemetry=OpenTelemetry(tracer_provider=None)
+    )
+    assert_type(observed, ResponseCache)
+    await observed.aclose()
+
+
+async def test_many_values_and_invalidations_are_typed() -> None:
+    async def squares(of: list[int]) -> Sequence[int | Exception]:
+        return [each * each for each in of]
+
+    async with ResponseCache.from_url("memory://", prefix="typing") as cache:
+        many = await cache.remember_many([1, 2], 30, squares, key=lambda each: [str(each)])
+        assert_type(many, list[int | Exception])
+        again = cache.remember_many_sync(
+            [["a"], ["b"]], 30, lambda of: [each[0] for each in of], tags=["t"]
+        )
+        assert_type(again, list[str | Exception])
+        assert_type(await cache.invalidate("a", "b", queued=True), None)
+        assert_type(cache.invalidate_sync("a"), None)
+        assert_type(await cache.forget(["a"]), None)
+        assert_type(cache.forget_sync(("a",)), None)
+        assert_type(await cache.clear(queued=True), None)
+        assert_type(cache.clear_sync(), None)
+        assert_type(await cache.ping(), None)
+        assert_type(cache.ping_sync(), None)
+
+
+@pytest.mark.parametrize(
+    "kind", [CacheConfigurationError, CacheSerializationError, CacheStoreError]
+)
+def test_every_error_is_a_cache_error(kind: type[CacheError]) -> None:
+    error: CacheError = kind("what, why, what to write")
+    assert isinstance(error, CacheError)
+    assert_type(CacheStoreError("", error_type="TimeoutError").error_type, str)
 
 
 ledger_cache = ResponseCache.from_url("memory://", prefix="typing")
