@@ -6,6 +6,8 @@ from functools import partial
 from typing import Any
 
 import pytest
+import redis.asyncio.connection
+import redis.connection
 
 from strawberry_response_cache.core import CacheStatus, ResponseCache
 from strawberry_response_cache.core.protocol.scripts import LOOKUP
@@ -239,3 +241,42 @@ async def test_the_cost_of_an_invalidation_does_not_grow_with_its_entries(
         await face.remember(warm, [str(number)], 60, lambda: "value", tags=["Book"])
 
     assert await cost() == before
+
+
+@pytest.fixture
+def read_by_redis_py(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The calls of redis-py's own reader of replies."""
+    calls: list[str] = []
+
+    def watch(connection: type[Any], name: str) -> None:
+        original = getattr(connection, name)
+
+        def watched(self: Any, *args: Any, **kwargs: Any) -> Any:
+            calls.append(name)
+            return original(self, *args, **kwargs)
+
+        monkeypatch.setattr(connection, name, watched)
+
+    for module in (redis.connection, redis.asyncio.connection):
+        watch(module.AbstractConnection, "read_response")
+        watch(module.AbstractConnection, "send_packed_command")
+    return calls
+
+
+async def test_redis_py_opens_a_connection_and_does_not_read_or_write_on_it_afterwards(
+    new_cache: Callable[..., ResponseCache],
+    valkey_url: str,
+    face: Any,
+    read_by_redis_py: list[str],
+) -> None:
+    """Another name of its stream or socket would make every call slow, and nothing else would fail."""
+    cache = new_cache(valkey_url, detect_restarts=True)
+    await face.remember(cache, ["a"], 60, lambda: "a")
+    assert {"read_response", "send_packed_command"} == set(read_by_redis_py), "it connected"
+    read_by_redis_py.clear()
+
+    assert (await face.remember(cache, ["a"], 60, lambda: "no")).status is CacheStatus.HIT
+    await face.remember(cache, ["b"], 60, lambda: "b", tags=["t"])
+    await face.invalidate(cache, "t")
+
+    assert read_by_redis_py == []
