@@ -1,5 +1,6 @@
 """What cannot work is refused where it is written, with the right type and what to write instead."""
 
+import asyncio
 import datetime
 import importlib
 import math
@@ -299,3 +300,47 @@ def test_a_bad_variable_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, t
 
     with pytest.raises(CacheConfigurationError, match=name.lower()):
         CacheSettings.from_environment()
+
+
+async def _never_true(_: object) -> bool:
+    return False
+
+
+@pytest.mark.parametrize("cacheable", [_never_true, True, "yes"])
+async def test_cacheable_must_be_a_plain_function(
+    memory_cache: ResponseCache, face: Any, cacheable: Any
+) -> None:
+    with pytest.raises(TypeError, match=r"cacheable is a plain function of the value"):
+        await face.remember(memory_cache, ["a"], 60, lambda: 1, cacheable=cacheable)
+
+
+def _called(function: Callable[[object], object]) -> Any:
+    """Return a function that looks plain, and returns what another gives."""
+
+    def plain(value: object) -> object:
+        return function(value)
+
+    return plain
+
+
+@pytest.mark.parametrize("answer", [_never_true, lambda value: asyncio.sleep(0, value)])
+async def test_an_awaitable_answer_of_cacheable_is_refused(
+    memory_cache: ResponseCache, face: Any, answer: Any
+) -> None:
+    with pytest.raises(TypeError, match=r"cacheable is a plain function of the value"):
+        await face.remember(memory_cache, ["a"], 60, lambda: 1, cacheable=_called(answer))
+
+
+async def test_a_generator_that_was_called_is_refused(memory_cache: ResponseCache) -> None:
+    generator: Any = _never_true(1)
+    with pytest.raises(TypeError, match=r"is a coroutine; pass the function itself"):
+        await memory_cache.remember(["a"], 60, generator)
+    value: Any = 3
+    with pytest.raises(TypeError, match=r"is a int; pass the function itself"):
+        memory_cache.remember_sync(["a"], 60, value)
+
+
+def test_telemetry_must_be_a_bool_or_an_observer() -> None:
+    telemetry: Any = "yes"
+    with pytest.raises(CacheConfigurationError, match=r"telemetry is a str; pass True, False or"):
+        ResponseCache.from_url("memory://", prefix="test", telemetry=telemetry)

@@ -1,6 +1,7 @@
 """A caller that is cancelled, at whatever step, leaves nothing behind: no lease, no flight, no waiter."""
 
 import asyncio
+import contextvars
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
+from strawberry_response_cache.core._flights import Flight, leading_flights
 from strawberry_response_cache.core.protocol.scripts import COMMIT
 from tests.conftest import UntilJoined
 
@@ -359,3 +361,10 @@ async def test_a_call_that_is_closed_instead_of_cancelled_closes_quietly(
     call.close()
 
     assert len(memory_cache._engine.async_driver().flights) == 0
+
+
+def test_a_generation_that_is_dropped_in_another_context_ends_without_an_error() -> None:
+    """As when a loop is closed with calls under way, and they are collected later."""
+    block = leading_flights(Flight("a", leased=True))
+    contextvars.copy_context().run(block.__enter__)
+    contextvars.copy_context().run(block.__exit__, None, None, None)

@@ -1,6 +1,10 @@
 """A hit in local memory takes a short way, and nobody can tell by its answers."""
 
+import asyncio
+import contextvars
 import datetime
+import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -189,3 +193,28 @@ def test_remembered_keys_are_those_that_the_parts_name(
     ):
         for _ in range(2):
             assert keys_of(keyspace, kind(parts)) == keyspace.keys(parts)
+
+
+@pytest.mark.usefixtures("older")  # the collector is asked many times
+async def test_a_subscription_keeps_no_context_of_a_request(
+    new_cache: Callable[..., ResponseCache], valkey_url: str, eventually: Eventually
+) -> None:
+    hurried = {"read_deadline": 1, "connect_deadline": 1}  # until then, timers keep it as well
+
+    class User:
+        pass
+
+    current: contextvars.ContextVar[User] = contextvars.ContextVar("current")
+
+    async def value() -> int:
+        return 1
+
+    async def request() -> weakref.ref[User]:
+        user = User()
+        current.set(user)
+        cache = new_cache(valkey_url, local_bytes=1_000_000, **hurried)
+        await cache.remember(["a"], 60, value)
+        return weakref.ref(user)
+
+    user = await asyncio.create_task(request())
+    await eventually(lambda: gc.collect() >= 0 and user() is None)

@@ -233,3 +233,29 @@ async def test_an_invalidation_that_failed_unseen_names_the_error_behind_it(
     assert facts_of(record)["error.type"] == "RuntimeError"
     assert "An invalidation on Redis at memory:// failed after its caller" in record.getMessage()
     assert SECRET not in caplog.text
+
+
+async def test_an_error_in_handling_one_answer_does_not_affect_the_others(
+    valkey_cache: ResponseCache, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def generate() -> str:
+        return "v"
+
+    await valkey_cache.remember(["a"], 60, generate)
+    driver: Any = valkey_cache._engine.async_driver()
+    link = driver.transport._link
+    told: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    def raises(_: object) -> None:
+        raise RuntimeError(SECRET)
+
+    link.ask((("PING", (), ()),), raises)
+    link.ask((("PING", (), ()),), told.set_result)
+
+    async with asyncio.timeout(60):
+        assert await told == (b"PONG",)
+    (record,) = ours(caplog.records)
+    address = valkey_cache._engine.handle.place
+    assert f"Handling an answer of Redis at {address} failed (RuntimeError)" in record.getMessage()
+    facts_of(record)
+    assert SECRET not in caplog.text

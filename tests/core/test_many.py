@@ -264,3 +264,34 @@ async def test_the_wrong_kind_of_loader_says_what_to_call(cache: ResponseCache) 
         cache.remember_many_sync([1], 60, load, **key)  # type: ignore[arg-type] # what is tested
     with pytest.raises(TypeError, match=r"call remember_many_sync\(\)"):
         await cache.remember_many([1], 60, list, **key)  # type: ignore[arg-type] # as above
+
+
+async def test_a_batch_whose_loader_fails_serves_stale_values(
+    valkey_cache: ResponseCache, raw_valkey: Any, face: Any
+) -> None:
+    await many(valkey_cache, face, [1, 2], lambda keys: ["old"] * len(keys), stale=1000)
+    for number in "12":
+        key = valkey_cache._keyspace.keys(["square", number]).entry
+        raw_valkey.pexpire(key, raw_valkey.pttl(key) - 70_000)
+
+    def fail(_keys: object) -> list[str]:
+        raise LookupError
+
+    assert await many(valkey_cache, face, [1, 2], fail, stale=1000) == ["old", "old"]
+    with pytest.raises(LookupError):
+        await many(valkey_cache, face, [1, 3], fail, stale=1000)
+    driver: Any = (
+        valkey_cache._engine.sync_driver()
+        if face.synchronous
+        else valkey_cache._engine.async_driver()
+    )
+    assert len(driver.flights) == 0
+
+
+async def test_a_cancelled_error_among_the_values_affects_only_its_key(
+    memory_cache: ResponseCache, face: Any
+) -> None:
+    values: Any = ["x", asyncio.CancelledError()]
+    found = await many(memory_cache, face, [1, 2], lambda _: values)
+    assert found[0] == "x"
+    assert found[1] is values[1]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strawberry_response_cache.core import CacheDetail, ResponseCache
-from strawberry_response_cache.core._keys import EntryKeys
+from strawberry_response_cache.core._keys import EntryKeys, Keyspace
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._pub_sub import hear
 from strawberry_response_cache.core.protocol.entry import Entry, Recording
@@ -263,3 +263,14 @@ async def test_a_subscription_that_is_cut_empties_it(
 async def test_it_is_off_by_default(cache: ResponseCache) -> None:
     assert cache._engine.async_driver().memory is None
     assert cache._engine.sync_driver().memory is None
+
+
+def test_tags_count_towards_the_size_of_local_memory() -> None:
+    space = Keyspace("test")
+    memory = Memory(max_bytes=1_000_000, ttl=60, is_trusted=lambda: True)
+    for number in range(300):
+        tags = tuple(f"{number}:{tag}" for tag in range(300))
+        entry = Entry(Recording(b"1", 60_000, tags=tags), "w", "e", 1, 60_000)
+        memory.keep(space.keys([str(number)]), entry, memory.ticket())
+    assert memory.size <= 1_000_000
+    assert len(memory._tagged) < 3000

@@ -13,8 +13,10 @@ import pytest
 from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
 from strawberry_response_cache.core.drivers import async_invalidation, sync_invalidation
 from strawberry_response_cache.core.protocol import RUN_ID, Commit, Effect, Lookup, Release
+from strawberry_response_cache.core.redis.watchdog import Watchdog
 from tests.conftest import Eventually
 from tests.core.logs import facts_of, ours
+from tests.core.test_batches_that_wait import PATIENCE
 
 NEVER = 600.0
 """Longer than any test."""
@@ -541,3 +543,56 @@ async def test_closing_a_cluster_closes_what_a_redirect_led_to_meanwhile(
 
     assert len(cluster._links) == 3
     assert all(link._is_closed for link in cluster._links.values())
+
+
+def test_threads_are_served_after_the_thread_pool_was_shut_down(
+    valkey_cache: ResponseCache,
+) -> None:
+    driver = valkey_cache._engine.sync_driver()
+    driver._background.shutdown()
+    flow = valkey_cache.remember_sync(["a"], 60, lambda: "value", stale=60, background=True)
+    assert flow.value == "value"
+    raised = threading.Event()
+
+    def fail() -> str:
+        raised.set()
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        valkey_cache.remember_sync(["b"], 60, fail)
+    assert raised.is_set()
+
+
+async def test_closing_waits_for_a_thread_that_needs_the_loop(
+    memory_cache: ResponseCache, eventually: Eventually
+) -> None:
+    loop, began = asyncio.get_running_loop(), threading.Event()
+
+    def through_the_loop() -> str:
+        began.set()
+        return asyncio.run_coroutine_threadsafe(asyncio.sleep(0, "value"), loop).result(PATIENCE)
+
+    pool = memory_cache._engine.sync_driver()._background
+    refresh = pool.submit(through_the_loop)
+    await eventually(began.is_set)
+    async with asyncio.timeout(PATIENCE):
+        await memory_cache.aclose()
+    assert refresh.result(0) == "value"
+
+
+def test_a_watchdog_whose_thread_could_not_start_starts_with_the_next_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    dog = Watchdog()
+    with monkeypatch.context() as patched:
+
+        def refuse(_: threading.Thread) -> None:
+            raise RuntimeError
+
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError):
+            dog.watch(object(), 60)
+    connection = object()
+    dog.watch(connection, 60)
+    assert any(thread.name == "response-cache-watchdog" for thread in threading.enumerate())
+    assert dog.unwatch(connection)

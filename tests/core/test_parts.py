@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
+from strawberry_response_cache.core._keys import Keyspace
+from strawberry_response_cache.core._parts import Part, Parts
 
 
 @pytest.fixture
@@ -352,3 +354,36 @@ async def test_what_is_recorded_while_an_invalidation_goes_from_slot_to_slot_doe
 
     assert recorded[0] == "old", "its part stands in a slot that the invalidation has not reached"
     assert (await cache.remember(whole_key, 60, whole)).value == "new"
+
+
+async def test_a_whole_whose_generator_refreshed_its_part_is_stored(
+    cache: ResponseCache, raw_of: Callable[..., Any]
+) -> None:
+    runs = {"part": 0, "whole": 0}
+
+    async def part() -> int:
+        runs["part"] += 1
+        return runs["part"]
+
+    async def whole() -> int:
+        runs["whole"] += 1
+        return (await cache.remember(["part"], 30, part, stale=1000)).value
+
+    await cache.remember(["part"], 30, part, stale=1000)
+    raw, key = raw_of(cache), cache._keyspace.keys(["part"]).entry
+    raw.pexpire(key, raw.pttl(key) - 40_000)
+    assert (await cache.remember(["whole"], 30, whole)).detail is CacheDetail.GENERATED
+    again = await cache.remember(["whole"], 30, whole)
+    assert (again.value, again.status) == (2, CacheStatus.HIT)
+    assert runs == {"part": 2, "whole": 1}
+
+
+def test_a_generator_that_has_ended_gets_no_more_parts() -> None:
+    """A task that it started may go on for ever."""
+    keys = Keyspace("test").keys(["a"])
+    parts = Parts()
+    parts.add(Part(keys, (), 1000, meta="seen"))
+    assert parts.metas == {"seen"}
+    parts.end()
+    parts.add(Part(keys, (), 1000, meta="late"))
+    assert parts.metas == frozenset()

@@ -15,6 +15,7 @@ from strawberry_response_cache.core._queue import InvalidationQueue
 from strawberry_response_cache.core.protocol import Clear, Invalidate, Unavailable
 from tests.conftest import Eventually
 from tests.core.logs import facts_of
+from tests.core.test_batches_that_wait import PATIENCE
 
 ACME, OTHER = Keyspace("p", ("acme",)), Keyspace("p", ("other",))
 
@@ -225,3 +226,48 @@ async def test_closing_does_not_wait_for_a_server_that_is_gone(
     await invalidate(cache, face, "t")
 
     await cache.aclose()
+
+
+async def test_a_caller_after_a_queued_invalidation_joins_no_earlier_run(
+    new_cache: Callable[..., ResponseCache], new_server: Callable[..., Any], eventually: Eventually
+) -> None:
+    server = new_server()
+    cache = new_cache(
+        f"redis://127.0.0.1:{server.port}", invalidate_deadline=0.2, connect_deadline=5
+    )
+    flights = cache._engine.async_driver().flights
+    truth, read = "old", asyncio.Event()
+
+    async def slow() -> str:
+        found = truth
+        await read.wait()
+        return found
+
+    async def quick() -> str:
+        return truth
+
+    leader = asyncio.create_task(cache.remember(["k"], 60, slow, tags=["t"]))
+    await eventually(lambda: flights.is_open(cache._keyspace.keys(["k"]).entry))
+    server.terminate()
+    truth = "new"
+    await cache.invalidate("t", queued=True)
+    async with asyncio.timeout(PATIENCE):
+        later = await cache.remember(["k"], 60, quick, tags=["t"])
+    assert (later.value, later.detail) == ("new", CacheDetail.INVALIDATION_PENDING)
+    read.set()
+    assert (await leader).value == "old"
+
+
+def test_a_forked_child_replays_what_its_parent_was_replaying() -> None:
+    queue, tenant = InvalidationQueue(max_queued=100, max_tags=10), Keyspace("test")
+    queue.add(tenant, ("a", "b"))
+    parent = queue.replay()
+    next(parent)
+    queue.after_fork()
+    assert len(queue) == 2
+    effect = next(queue.replay())
+    assert isinstance(effect, Invalidate)
+    assert effect.tags == ("a", "b")
+    queue.after_fork()
+    queue.add(tenant, None)
+    assert isinstance(next(queue.replay()), Clear)

@@ -649,3 +649,15 @@ async def test_different_parts_are_different_keys(
 
     assert (await face.remember(cache, other, 60, lambda: "other")).value == "other"
     assert (await face.remember(cache, one, 60, Counter())).value == "one"
+
+
+async def test_a_generators_error_keeps_its_cause(memory_cache: ResponseCache, face: Any) -> None:
+    def fail() -> object:
+        try:
+            return str({"here": 1}["missing"])
+        except KeyError as error:
+            raise NotImplementedError from error
+
+    with pytest.raises(NotImplementedError) as caught:
+        await face.remember(memory_cache, ["a"], 60, fail)
+    assert isinstance(caught.value.__cause__, KeyError)

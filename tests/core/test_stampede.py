@@ -435,3 +435,39 @@ async def test_who_shared_the_lookup_of_a_caller_that_is_gone_goes_on(
         await asyncio.sleep(0)
         first.cancel()
         assert [(await other).value for other in others] == ["v"] * 4
+
+
+async def test_a_shared_error_keeps_no_context_and_no_frames_of_its_callers(
+    memory_cache: ResponseCache, eventually: Eventually, until_joined: UntilJoined
+) -> None:
+    gate = asyncio.Event()
+    flights = memory_cache._engine.async_driver().flights
+    key = memory_cache._keyspace.keys(["k"]).entry
+
+    async def fail() -> object:
+        await gate.wait()
+        raise LookupError
+
+    async def ask() -> BaseException:
+        with pytest.raises(LookupError) as caught:
+            await memory_cache.remember(["k"], 60, fail)
+        return caught.value
+
+    async def ask_while_handling_something_else() -> BaseException:
+        try:
+            return BaseException(int("no number"))
+        except ValueError:
+            return await ask()
+
+    leader = asyncio.create_task(ask())
+    await eventually(lambda: flights.is_open(key))
+    joiners = [asyncio.create_task(ask_while_handling_something_else()) for _ in range(100)]
+    await until_joined(memory_cache, 100, ["k"])
+    gate.set()
+    errors = {id(error): error for error in [await leader, *await asyncio.gather(*joiners)]}
+    (error,) = errors.values()
+    assert error.__context__ is None
+    frames, trace = 0, error.__traceback__
+    while trace is not None:
+        frames, trace = frames + 1, trace.tb_next
+    assert frames < 40

