@@ -743,8 +743,8 @@ NO_FUNCTIONS: dict[str, tuple[Any, str]] = {
     "staticmethod": (staticmethod(total), "write @staticmethod above cached(), not below"),
     "classmethod": (classmethod(anything), "write @classmethod above cached(), not below"),
     "property": (property(total), "write @property above cached(), not below"),
-    "generator": (items, "items() yields, and a cache keeps one value: collect the items"),
-    "async generator": (async_items, "async_items() yields, and a cache keeps one value"),
+    "generator": (items, "items() yields, and a cache stores one value: collect the items"),
+    "async generator": (async_items, "async_items() yields, and a cache stores one value"),
     "lambda": (lambda: 1, "Write a 'def', or pass key="),
 }
 
@@ -881,7 +881,7 @@ def test_what_a_function_takes_from_around_it_needs_a_key(memory_cache: Response
 
         return memory_cache.cached(ttl=60, **options)(balance)
 
-    with pytest.raises(CacheConfigurationError, match=r"takes tenant from .* key="):
+    with pytest.raises(CacheConfigurationError, match=r"uses tenant of .* key="):
         of("acme")
     acme = of("acme", key=lambda year: ["acme", str(year)])
     globex = of("globex", key=lambda year: ["globex", str(year)])

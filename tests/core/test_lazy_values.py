@@ -285,6 +285,6 @@ def test_a_lazy_argument_that_is_more_than_a_built_in_value_is_refused(
 ) -> None:
     """Two enums may have members of one name: their lazy members would share a key."""
     function = memory_cache.cached(ttl=60)(argument_of)
-    with pytest.raises(CacheConfigurationError, match=r"can make no key\. Pass key="):
+    with pytest.raises(CacheConfigurationError, match=r"cannot be part of a key\. Pass key="):
         function.key_parts(lazy(value))
     assert function.key_parts(Fruit.RED) != function.key_parts(Paint.RED)

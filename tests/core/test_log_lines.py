@@ -152,7 +152,7 @@ def test_an_observer_that_fails_is_logged_once_per_interval(
         "response_cache.name": "test",
         "response_cache.field": "Query.accounts",
     }
-    assert "in Failing or an exporter" in record.getMessage()
+    assert "in Failing or in its exporter" in record.getMessage()
     assert SECRET not in caplog.text
     cache.close()
 

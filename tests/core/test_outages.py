@@ -250,7 +250,7 @@ async def test_a_queued_invalidation_whose_caller_is_cancelled_is_queued(
     invalidate.cancel()
     await asyncio.wait({invalidate})
     assert invalidate.cancelled()
-    await eventually(lambda: cache._engine.queue.owes(cache._keyspace))
+    await eventually(lambda: cache._engine.queue.has_pending(cache._keyspace))
 
 
 async def test_an_invalidation_that_fails_after_its_caller_was_cancelled_is_logged(
@@ -294,14 +294,14 @@ async def test_closing_replays_what_is_owed_or_says_so(
         cache.invalidate_sync("t", queued=True)
     else:
         await cache.invalidate("t", queued=True)
-    assert cache._engine.queue.owes(cache._keyspace)
+    assert cache._engine.queue.has_pending(cache._keyspace)
     if back:
         new_server(port=port)
         await asyncio.sleep(0.05)  # longer than the breaker is open
     with caplog.at_level(logging.ERROR):
         caplog.clear()
         await cache.aclose()
-    assert cache._engine.queue.owes(cache._keyspace) is not back
+    assert cache._engine.queue.has_pending(cache._keyspace) is not back
     told = [
         r for r in ours(caplog.records) if "has not taken all queued invalidations" in r.message
     ]

@@ -46,7 +46,7 @@ def test_what_is_owed_is_replayed_for_each_tenant_and_then_owed_no_more() -> Non
 
     assert [type(effect) for effect in asked] == [Invalidate, Invalidate]
     assert [effect.tags for effect in asked] == [("a", "b", "c"), ("a",)]
-    assert (len(queue), queue.owes(ACME), queue.owes(OTHER)) == (0, False, False)
+    assert (len(queue), queue.has_pending(ACME), queue.has_pending(OTHER)) == (0, False, False)
     assert replayed(queue) == []
 
 
@@ -60,13 +60,13 @@ def test_what_is_owed_again_while_it_is_replayed_is_replayed_again(
     steps = queue.replay()
     next(steps)
     queue.add(ACME, tags)
-    assert queue.owes(ACME)
+    assert queue.has_pending(ACME)
     with pytest.raises(StopIteration) as ended:
         steps.send(None)
     assert ended.value.value is False
     assert len(queue) == (0 if tags is None else 1)
     assert len(replayed(queue)) == 1
-    assert not queue.owes(ACME)
+    assert not queue.has_pending(ACME)
 
 
 def test_a_replay_that_is_given_up_leaves_everything_owed() -> None:
@@ -75,9 +75,9 @@ def test_a_replay_that_is_given_up_leaves_everything_owed() -> None:
     steps = queue.replay()
     next(steps)
     steps.close()
-    assert (len(queue), queue.owes(ACME)) == (1, True)
+    assert (len(queue), queue.has_pending(ACME)) == (1, True)
     assert len(replayed(queue)) == 1
-    assert (len(queue), queue.owes(ACME)) == (0, False)
+    assert (len(queue), queue.has_pending(ACME)) == (0, False)
 
 
 def test_a_clear_is_owed_whole() -> None:
@@ -85,7 +85,7 @@ def test_a_clear_is_owed_whole() -> None:
     queue.add(ACME, ("a",))
     queue.add(ACME, None)
     assert [type(effect) for effect in replayed(queue)] == [Clear]
-    assert (len(queue), queue.owes(ACME)) == (0, False)
+    assert (len(queue), queue.has_pending(ACME)) == (0, False)
 
 
 def test_what_is_not_taken_is_owed_still() -> None:
@@ -93,9 +93,9 @@ def test_what_is_not_taken_is_owed_still() -> None:
     queue.add(ACME, ("a",))
 
     assert len(replayed(queue, fails=True)) == 1
-    assert queue.owes(ACME)
+    assert queue.has_pending(ACME)
     assert len(replayed(queue)) == 1
-    assert not queue.owes(ACME)
+    assert not queue.has_pending(ACME)
 
 
 def test_what_is_added_during_a_replay_is_owed_still() -> None:
@@ -107,7 +107,7 @@ def test_what_is_added_during_a_replay_is_owed_still() -> None:
     with pytest.raises(StopIteration):
         steps.send(None)
 
-    assert queue.owes(ACME)
+    assert queue.has_pending(ACME)
     assert [effect.tags for effect in replayed(queue)] == [("b",)]
 
 
@@ -118,7 +118,7 @@ def test_a_queue_that_is_full_becomes_a_clear() -> None:
 
     assert len(queue) == 1
     assert [type(effect) for effect in replayed(queue)] == [Invalidate, Clear]
-    assert not queue.owes(ACME)
+    assert not queue.has_pending(ACME)
 
 
 def test_it_is_bounded_also_by_tenants() -> None:
@@ -216,7 +216,7 @@ async def test_without_being_asked_for_nothing_is_queued(
     with pytest.raises(CacheStoreError):
         await face.invalidate(cache, "t")
 
-    assert not cache._engine.queue.owes(cache._keyspace)
+    assert not cache._engine.queue.has_pending(cache._keyspace)
 
 
 async def test_closing_does_not_wait_for_a_server_that_is_gone(

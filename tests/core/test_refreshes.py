@@ -308,7 +308,7 @@ async def test_strictness_is_a_setting(
     response = await face.remember(lenient, ["a"], 60, lambda: (1, 2))
 
     assert (response.value, response.detail) == ((1, 2), CacheDetail.UNCACHEABLE)
-    assert "returned unstored" in caplog.text
+    assert "returned without being stored" in caplog.text
 
 
 # -- Values that turned out not to be shared ---------------------------------------------------------

@@ -393,7 +393,7 @@ def test_two_extensions_on_one_schema_are_refused(
 ) -> None:
     first, second = memory_extension(), memory_extension()
     schema = strawberry.Schema(Query, types=[Book], extensions=[first, second])
-    with pytest.raises(CacheConfigurationError, match="takes one ResponseCacheExtension"):
+    with pytest.raises(CacheConfigurationError, match="two ResponseCacheExtensions; keep one"):
         first.check(schema)
 
 

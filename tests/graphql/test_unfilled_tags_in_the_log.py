@@ -30,7 +30,7 @@ class Done:
         (Raises(), "{result.account.id} raised LookupError", "LookupError"),
         (object(), "{result.account.id} raised AttributeError", "AttributeError"),
         ({"id": 1.5}, "{result.account.id} is a float", None),
-        ([{"id": n} for n in range(1001)], "comes to more than 1000 tags", None),
+        ([{"id": n} for n in range(1001)], "gives more than 1000 tags", None),
     ],
     ids=["raises", "lacks it", "of another type", "too many"],
 )

@@ -1,4 +1,4 @@
-"""The cache core: `ResponseCache` and what belongs to it, free of Strawberry and GraphQL."""
+"""The cache core: `ResponseCache` and its types. It does not import Strawberry or GraphQL."""
 
 from strawberry_response_cache.core._cache import ResponseCache
 from strawberry_response_cache.core._cacheable import Cacheable

@@ -1,7 +1,7 @@
-"""Arguments of a call as text for a key: different values never have the same text.
+"""Turns the arguments of a call into text for a key: different values have different text.
 
-Equal is not enough to be the same: ``1``, ``True``, ``1.0`` and ``"1"`` are four keys. Only exact
-types count, since a subclass can hold more than its base shows, such as a `str` that is safe HTML.
+Equal values of different types differ: ``1``, ``True``, ``1.0`` and ``"1"`` give four keys. Subclasses are
+refused, because they can hold more than their base class shows, such as a `str` that is safe HTML.
 """
 
 import datetime
@@ -19,16 +19,15 @@ _BEHIND_LAZY_OBJECTS: Final = frozenset({str, int, bool, type(None), UUID})
 
 
 class UnkeyableError(Exception):
-    """A value has no text that stands for it alone; the message says what it is, never its value."""
+    """A value cannot be part of a key; the message names its type and never its value."""
 
 
 def text(value: object, depth: int = 0) -> str:
-    """Return a text that stands for a value and for no other.
+    """Return the text of a value; no other value has the same text.
 
-    Takes None, booleans, numbers, strings, bytes, `Decimal`, `UUID`, dates, datetimes and timedeltas, times without a zone, members of
-    an `Enum`, and lists, tuples and dicts with string keys of these; and lazy objects behind which
-    a string, an int, a boolean, None or a `UUID` stands. The order of a dict's keys does
-    not count, as it does not for ``==``.
+    It accepts None, booleans, numbers, strings, bytes, `Decimal`, `UUID`, dates, datetimes and timedeltas, times without a zone, members of
+    an `Enum`, and lists, tuples and dicts with string keys of these; and lazy objects for
+    a string, an int, a boolean, None or a `UUID`. The order of a dict's keys does not count, as for ``==``.
 
     Raises:
         UnkeyableError: If the value is, or holds, anything else.
@@ -51,7 +50,7 @@ def text(value: object, depth: int = 0) -> str:
         return _tagged(kind.__name__, "".join(text(item, depth + 1) for item in items))
     if kind is dict:
         return _tagged("dict", _items(cast("dict[object, object]", value), depth + 1))
-    # By the type and never by `isinstance`, for which a lazy object is what stands behind it.
+    # By the exact type: `isinstance` takes a lazy object for the value behind it.
     if issubclass(kind, Enum):
         return _tagged("enum", _member(cast("Enum", value)))
     if issubclass(kind, UUID):  # subclasses too: database drivers have their own
@@ -64,7 +63,7 @@ def text(value: object, depth: int = 0) -> str:
 
 
 def _tagged(kind: str, body: str) -> str:
-    """Say what a text is and where it ends, so that texts in a row can be told apart."""
+    """Prefix a text with its type and length, so that the parts of a sequence stay distinct."""
     return f"{kind} {len(body)}:{body}"
 
 
@@ -78,14 +77,14 @@ def _items(mapping: dict[object, object], depth: int) -> str:
 
 
 def _member(member: Enum) -> str:
-    """Name a member; a combination of flags may have no name, and has its bits."""
+    """Return the name of a member; a combination of flags without a name is its bits."""
     kind = type(member)
     name = hex(member._value_) if isinstance(member, Flag) else member._name_
     return f"{kind.__module__}:{kind.__qualname__}:{name}"
 
 
 def _moment(moment: datetime.datetime) -> str:
-    """Write a datetime with its zone: equal moments of two zones differ a month later."""
+    """Return a datetime with its zone, because equal moments in two zones differ in calculations."""
     zone = moment.tzinfo
     if zone is None:
         name = ""
@@ -103,10 +102,10 @@ _SCALARS: Final[dict[type, Callable[[Any], str]]] = {
     type(None): str,
     bool: str,
     int: hex,  # as decimals, large numbers are refused
-    float: str,  # one to one, and -0.0 is not 0.0
+    float: str,  # unique for each float, also for -0.0
     str: str,
     bytes: bytes.hex,
-    Decimal: str,  # one to one: 1.0 is not 1.00
+    Decimal: str,  # unique: 1.0 and 1.00 differ
     datetime.date: datetime.date.isoformat,
     datetime.datetime: _moment,
     datetime.timedelta: lambda span: f"{span.days} {span.seconds} {span.microseconds}",

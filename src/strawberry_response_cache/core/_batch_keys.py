@@ -1,4 +1,4 @@
-"""The keys of `remember_many`: each once for the store, all in order for the caller."""
+"""The keys of `remember_many`: each key once for the store, and all in order for the caller."""
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -18,11 +18,11 @@ T = TypeVar("T")
 
 
 class Wanted(Generic[K]):
-    """What a caller of `remember_many` wants.
+    """The requested keys of one call of `remember_many`.
 
     Args:
         keys: The caller's keys, in its order.
-        key: Turns one into key parts; None if they are key parts.
+        key: Turns a key into key parts; None if the keys are key parts.
         keyspace: The keys of the cache or tenant.
 
     Attributes:
@@ -86,7 +86,7 @@ class Wanted(Generic[K]):
         load_many: Callable[[list[K]], Sequence[T | Exception]],
         positions: Iterable[int],
     ) -> Sequence[T | Exception]:
-        """Load the values of the entries at these positions; the twin of `load`.
+        """Load the values of the entries at these positions; the sync form of `load`.
 
         Raises:
             TypeError: If ``load_many`` is async.
@@ -104,7 +104,7 @@ class Wanted(Generic[K]):
     def in_order(
         self, results: Mapping[int, T | Exception] | Sequence[T | Exception]
     ) -> list[T | Exception]:
-        """Return results by position in the order that the caller asked in."""
+        """Return the results in the order of the caller's keys."""
         return [results[position] for position in self._positions]
 
 

@@ -39,7 +39,7 @@ R_co = TypeVar("R_co", covariant=True)
 Instance = TypeVar("Instance")
 
 FROM_ANNOTATION: Final = object()
-"""The default of ``as_type``: what the function's annotation says it returns."""
+"""The default of ``as_type``: the return annotation of the function."""
 
 NOT_GIVEN: Final = object()
 """The default of ``ttl``, which has none."""
@@ -48,7 +48,7 @@ _KEY_EXAMPLE: Final = 'key=lambda session, year: ["totals", str(year)]'
 
 
 def checked_ttl_of(misplaced: tuple[object, ...], ttl: object) -> Any:  # noqa: ANN401 - checked by `Cached`
-    """Return the ttl of ``cached(...)``, if it was written as it is to be.
+    """Return the ttl of ``cached(...)``, if the call is valid.
 
     Raises:
         TypeError: If there are positional arguments, such as the function below a decorator without
@@ -66,7 +66,7 @@ def checked_ttl_of(misplaced: tuple[object, ...], ttl: object) -> Any:  # noqa: 
 
 
 class CachedFunction(Protocol[P, R_co]):
-    """A function behind a cache; it takes and gives what the function takes and gives."""
+    """A cached function, with the same arguments and result as the function."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Return the cached value, or run the function and store what it returns."""
@@ -88,7 +88,7 @@ class CachedFunction(Protocol[P, R_co]):
 
 
 class Cached:
-    """What stands above a function: ``cache.cached(...)``; see `ResponseCache.cached`."""
+    """The decorator ``cache.cached(...)``; see `ResponseCache.cached`."""
 
     def __init__(
         self,
@@ -120,17 +120,17 @@ class Cached:
         self._ttl = ttl
         self._options: dict[str, Any] = {
             "stale": stale,
-            # Kept as a tuple: an iterator would be used up by the first call.
+            # A tuple, because the first call would exhaust an iterator.
             "tags": tags if is_function(tags) else checked_strings(tags, "tags", TAGS_EXAMPLE),
             "cacheable": cacheable,
         }
 
     def __call__(self, function: Callable[P, R]) -> CachedFunction[P, R]:
-        """Return the function behind the cache.
+        """Return the cached function.
 
         Raises:
-            CacheConfigurationError: If it is no function, or one that yields; or, without a
-                ``key``, a lambda or a function that takes variables from the function around it.
+            CacheConfigurationError: If it is not a function, or yields; or if it has no ``key`` and is a
+                lambda or uses variables of the function around it.
         """
         _check(function, keyed=self._key is not None)
         call = _Call(function, self._key, self._as_type)
@@ -167,7 +167,7 @@ class Cached:
 
 
 class _Call:
-    """What a call of one function comes to: its key, and the type that it returns."""
+    """The key and the return type of a function's calls."""
 
     def __init__(
         self,
@@ -186,7 +186,7 @@ class _Call:
 
         Raises:
             TypeError: If the function does not take these arguments.
-            CacheConfigurationError: If an argument has no text that stands for it alone.
+            CacheConfigurationError: If an argument cannot be part of a key.
         """
         call = self._signature.bind(*args, **kwargs)
         call.apply_defaults()
@@ -199,7 +199,7 @@ class _Call:
             except UnkeyableError as error:
                 msg = (
                     f"The argument {name!r} of {self._function.__qualname__}() is or holds "
-                    f"{error}, of which cached() can make no key. Pass key=, a function of the "
+                    f"{error}, which cannot be part of a key. Pass key=, a function of the "
                     f"same arguments that returns the parts of the key: {_KEY_EXAMPLE}."
                 )
                 raise CacheConfigurationError(msg) from None
@@ -207,7 +207,7 @@ class _Call:
 
     @functools.cached_property
     def as_type(self) -> object:
-        """The type to rebuild; asked for at the first call, when all names of a module are there."""
+        """The type to rebuild; resolved at the first call, when all names of the module are defined."""
         if self._as_type is not FROM_ANNOTATION:
             return self._as_type
         return _returned(self._function, self._signature.return_annotation)
@@ -217,18 +217,18 @@ def _signature(function: Callable[..., object]) -> inspect.Signature:
     if sys.version_info >= (3, 14):
         from annotationlib import Format  # noqa: PLC0415 - new in 3.14
 
-        # Annotations are evaluated here, and some names are there for type checkers alone.
+        # Annotations are evaluated here, and some names are defined only for type checkers.
         return inspect.signature(function, annotation_format=Format.FORWARDREF)
     return inspect.signature(function)
 
 
 def _returned(function: Callable[..., object], annotation: object) -> object:
-    """Return an annotation as a type; None where it says nothing or its names are not there."""
+    """Return an annotation as a type; None if it says nothing or its names are not defined."""
     if annotation is inspect.Signature.empty:
         return None
 
     def bearer() -> None:
-        """Bear the one annotation that counts: those of the parameters need not resolve."""
+        """Carry only the return annotation, because those of the parameters need not resolve."""
 
     bearer.__annotations__ = {"return": annotation}
     names: dict[str, Any] = getattr(inspect.unwrap(function), "__globals__", {})
@@ -241,23 +241,23 @@ def _returned(function: Callable[..., object], annotation: object) -> object:
 
 
 def _check(function: object, *, keyed: bool) -> None:
-    """Refuse what cannot be cached, and say what to write instead."""
+    """Refuse objects that cannot be cached, and say what to write instead."""
     name = getattr(function, "__qualname__", type(function).__qualname__)
     if isinstance(function, type):
         msg = (
-            f"cached() stands above a function, and {name} is a class. "
+            f"cached() is for functions, and {name} is a class. "
             "Write it above the method whose result is to be cached."
         )
     elif isinstance(function, staticmethod | classmethod | property):
         decorator = type(function).__name__
-        msg = f"cached() stands next to the 'def': write @{decorator} above cached(), not below."
+        msg = f"cached() must be directly above the 'def': write @{decorator} above cached(), not below."
     elif not inspect.isfunction(function):
         msg = (
-            f"cached() stands above a function, and this is a {type(function).__qualname__}. "
+            f"cached() is for functions, and this is a {type(function).__qualname__}. "
             "Write a 'def' or an 'async def' that calls it, and cached() above that."
         )
     elif inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        msg = f"{name}() yields, and a cache keeps one value: collect the items and return a list."
+        msg = f"{name}() yields, and a cache stores one value: collect the items and return a list."
     elif name.endswith("<lambda>") and not keyed:
         msg = (
             "All lambdas of a module have the same name, so cached() cannot tell them apart. "
@@ -266,8 +266,8 @@ def _check(function: object, *, keyed: bool) -> None:
         )
     elif not keyed and (captured := _captured(function)):
         msg = (
-            f"{name}() takes {', '.join(captured)} from the function around it, which is in no key: "
-            "two of its kind would share their entries. Make it an argument, or pass key=, a "
+            f"{name}() uses {', '.join(captured)} of the function around it, which is not in the key: "
+            "two such functions would share their entries. Make it an argument, or pass key=, a "
             f"function of the same arguments that returns the parts of the key: {_KEY_EXAMPLE}."
         )
     else:
@@ -276,9 +276,9 @@ def _check(function: object, *, keyed: bool) -> None:
 
 
 def _captured(function: FunctionType) -> list[str]:
-    """Name the variables that a function takes from the function around it.
+    """Name the variables of the function around it that a function uses.
 
-    Itself and its class are none; nor is what a decorator below holds, if it names what it wraps.
+    The function itself, its class, and the variables of a decorator with ``__wrapped__`` do not count.
     """
     inmost: Any = inspect.unwrap(function)
     code = (inmost if inspect.isfunction(inmost) else function).__code__

@@ -1,4 +1,4 @@
-"""Durations as users write them, checked and turned into whole milliseconds."""
+"""Checks durations and converts them to milliseconds."""
 
 import math
 from datetime import timedelta
@@ -11,7 +11,7 @@ Duration: TypeAlias = int | float | timedelta
 """Seconds, or a `datetime.timedelta`."""
 
 MAX_SECONDS = 10 * 365 * 24 * 3600
-"""Ten years: far beyond any cache, far below the point where Redis overflows a deadline."""
+"""Ten years: longer than any cache needs, and short enough for Redis."""
 
 
 def seconds(duration: object, name: str) -> float:
@@ -25,7 +25,7 @@ def seconds(duration: object, name: str) -> float:
         CacheConfigurationError: If it is not a number, is NaN, negative or too long.
     """
     number: float | None = None
-    # By the type, since for `isinstance` a lazy object is what stands behind it.
+    # By the exact type: `isinstance` takes a lazy object for the value behind it.
     if issubclass(type(duration := unwrapped(duration)), timedelta):
         number = cast("timedelta", duration).total_seconds()
     elif issubclass(type(duration), int | float) and type(duration) is not bool:
@@ -39,7 +39,7 @@ def seconds(duration: object, name: str) -> float:
     if number > MAX_SECONDS:
         msg = f"{name} is too long; the longest is {MAX_SECONDS} seconds (ten years)."
         raise CacheConfigurationError(msg)
-    if not number >= 0:  # NaN is not, either
+    if not number >= 0:  # also refuses NaN
         shown = number if abs(number) < MAX_SECONDS else "negative"
         msg = f"{name} is {shown}; write 0 (do not cache) or a positive number of seconds."
         raise CacheConfigurationError(msg)
@@ -57,5 +57,5 @@ def milliseconds(duration: object, name: str) -> int:
         (1500, 1, 0)
     """
     if type(duration) is int and 0 <= duration <= MAX_SECONDS:
-        return duration * 1000  # what most callers write, at a fifth of the time
+        return duration * 1000  # the common case, in a fifth of the time
     return math.ceil(seconds(duration, name) * 1000)

@@ -1,4 +1,4 @@
-"""What outlives a call: the drivers with their flights, one per event loop and one for threads."""
+"""The state that outlives a call: a driver, with its flights, for each event loop and one for threads."""
 
 import asyncio
 import os
@@ -38,8 +38,8 @@ class Engine:
     Args:
         handle: The server.
         keyspace: The keys of the cache itself.
-        settings: The numbers to decide by.
-        observer: Told of what happens.
+        settings: The settings.
+        observer: Receives the events.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Engine:
         _engines.add(self)
 
     def forget_drivers(self) -> None:
-        """Drop all drivers, and claims on the queue: after a fork, they are the parent's."""
+        """Drop all drivers and running replays: after a fork, they belong to the parent."""
         self._async: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncDriver] = (
             weakref.WeakKeyDictionary()
         )
@@ -122,9 +122,9 @@ class Engine:
             return self._sync
 
     async def aclose(self) -> None:
-        """Let background work end and close what the running loop and the threads opened."""
+        """Wait for background work, then close the connections of the running loop and of the threads."""
         loop = asyncio.get_running_loop()
-        # What ends in the background still asks this driver, and must not make another.
+        # Background work that is ending still uses this driver and must not create another.
         if (driver := self._async.get(loop)) is not None:
             await driver.drain()
             with self._lock:
@@ -136,7 +136,7 @@ class Engine:
                 await driver.drain()  # what began before it was nobody's any more
                 await self.handle.release_async(driver.transport)
         if self._sync is not None:
-            # What the threads have in the background may need this loop to end.
+            # Background work of the threads may need this event loop to end.
             beside = ThreadPoolExecutor(1, thread_name_prefix="response-cache-close")
             try:
                 await asyncio.get_running_loop().run_in_executor(beside, self.close)
@@ -144,7 +144,7 @@ class Engine:
                 beside.shutdown(wait=False)
 
     def close(self) -> None:
-        """Let background work of the threads end and close what they opened."""
+        """Wait for background work of the threads, then close their connections."""
         if (driver := self._sync) is not None:
             driver.drain()
             with self._lock:
@@ -157,10 +157,10 @@ class Engine:
                 self.handle.release_sync(driver.transport)
 
     def check(self, result: Unavailable | None) -> None:
-        """Raise what the store did not take.
+        """Raise if the store did not take an effect.
 
         Raises:
-            CacheStoreError: If it was not taken.
+            CacheStoreError: If it failed.
         """
         if result is not None:
             msg = (

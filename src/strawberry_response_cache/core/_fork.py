@@ -1,6 +1,6 @@
-"""What a forked child begins with anew: locks that other threads of its parent held at that moment.
+"""Locks that a forked child replaces, because other threads of its parent may have held them.
 
-Those threads do not exist in the child, so nobody there would release the locks.
+Those threads do not exist in the child, so the locks would never be released there.
 """
 
 import os
@@ -12,16 +12,16 @@ from typing import Any, Final, TypeVar
 L = TypeVar("L")
 
 _renewed: Final[dict[tuple[int, str], tuple[weakref.ref[Any], Callable[[], object]]]] = {}
-"""The owner of each lock and what makes the lock, by the owner's identity and the attribute's name."""
+"""The owner and the factory of each lock, by the owner's identity and the attribute's name."""
 
 
 def renewed_in_child(owner: object, name: str, make: Callable[[], L]) -> L:
-    """Return a new lock for an attribute; a forked child begins with another new one.
+    """Return a new lock for an attribute; a forked child gets another new lock there.
 
     Args:
         owner: The object, or module, that has the attribute.
-        name: The attribute's.
-        make: Makes the lock, such as `threading.Lock`.
+        name: The name of the attribute.
+        make: Creates the lock, such as `threading.Lock`.
 
     Example:
         >>> import threading

@@ -10,10 +10,10 @@ SECONDS: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """What happened since the line before.
+    """The number of failures since the previous line.
 
     Attributes:
-        number: How often.
+        number: How many failures there were.
         seconds: In how many seconds, rounded up.
     """
 
@@ -22,14 +22,14 @@ class Count:
 
     @property
     def words(self) -> str:
-        """What the line says of it, such as ``, 3 failures in the last 10 seconds``."""
+        """The text for the line, such as ``, 3 failures in the last 10 seconds``."""
         if self.number <= 1:
             return ""
         return f", {self.number} failures in the last {self.seconds} seconds"
 
 
 class Interval:
-    """Counts failures, and says when the next line is due."""
+    """Counts failures and tells when the next line is due."""
 
     def __init__(self) -> None:
         self._number = 0

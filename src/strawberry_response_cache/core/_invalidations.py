@@ -1,4 +1,4 @@
-"""Invalidations of one cache or tenant: complete before they return, raised or queued if they fail."""
+"""The invalidations of one cache or tenant: complete when they return; a failure raises or is queued."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -28,12 +28,12 @@ class _Invalidation:
     """One invalidation.
 
     Attributes:
-        effects: What to ask of Redis: one effect for each slot.
+        effects: The effects to perform: one for each slot.
         kind: What is invalidated, for the observer.
-        locally: What to do to local memory.
+        locally: Invalidates the same in local memory.
         count: The number of tags.
-        owed: What to queue if Redis does not take it; None for everything.
-        queued: Whether to queue that, and not to raise.
+        to_queue: The tags to queue if Redis does not take it; None for everything.
+        queued: Whether to queue them instead of raising.
         started_ns: When it began, in nanoseconds since 1970.
     """
 
@@ -41,7 +41,7 @@ class _Invalidation:
     kind: Literal["tags", "key", "clear"]
     locally: Callable[[Memory], None]
     count: int = 0
-    owed: tuple[str, ...] | None = None
+    to_queue: tuple[str, ...] | None = None
     queued: bool = False
     started_ns: int = field(default_factory=time.time_ns)
 
@@ -50,9 +50,9 @@ class Invalidations:
     """The invalidations of one cache or tenant.
 
     Args:
-        engine: What the cache shares with its tenants.
+        engine: The state that the cache shares with its tenants.
         keyspace: The keys of the cache or tenant.
-        subject: On whose behalf, for the observer.
+        subject: The cache, for the observer.
     """
 
     def __init__(self, engine: Engine, keyspace: Keyspace, subject: Subject) -> None:
@@ -65,7 +65,7 @@ class Invalidations:
         await self._perform(self._of_tags(tags, queued=queued))
 
     def invalidate_sync(self, tags: Sequence[str], *, queued: bool) -> None:
-        """Invalidate tags; the twin of `invalidate`."""
+        """Invalidate tags; the sync form of `invalidate`."""
         self._perform_sync(self._of_tags(tags, queued=queued))
 
     async def forget(self, keys: EntryKeys) -> None:
@@ -73,7 +73,7 @@ class Invalidations:
         await self._perform(self._of_entry(keys))
 
     def forget_sync(self, keys: EntryKeys) -> None:
-        """Invalidate one entry; the twin of `forget`."""
+        """Invalidate one entry; the sync form of `forget`."""
         self._perform_sync(self._of_entry(keys))
 
     async def clear(self, *, queued: bool) -> None:
@@ -81,10 +81,10 @@ class Invalidations:
         await self._perform(self._of_everything(queued=queued))
 
     def clear_sync(self, *, queued: bool) -> None:
-        """Invalidate everything; the twin of `clear`."""
+        """Invalidate everything; the sync form of `clear`."""
         self._perform_sync(self._of_everything(queued=queued))
 
-    # -- What there is to do -----------------------------------------------------------------------
+    # -- The effects of an invalidation -----------------------------------------------------------------------
 
     def _of_tags(self, tags: Sequence[str], *, queued: bool) -> _Invalidation:
         named = checked_strings(tags, "tags", _EXAMPLE)
@@ -122,7 +122,7 @@ class Invalidations:
         effects = [Clear(table, channel) for table in tables]
         return _Invalidation(effects, "clear", locally, queued=queued)
 
-    # -- Doing it: every slot, and where there are several, every slot once more ---------------------
+    # -- Performing them: in every slot, and with several slots in every slot twice ---------------------
 
     async def _perform(self, invalidate: _Invalidation) -> None:
         driver = self._engine.async_driver()
@@ -146,7 +146,7 @@ class Invalidations:
             driver.invalidating.keep_replaying(self._engine.queue)
 
     def _conclude(self, invalidate: _Invalidation, result: Unavailable | None) -> bool:
-        """Tell this process and the observer of an invalidation that is over, and raise if it failed.
+        """Apply an invalidation in this process, notify the observer, and raise if it failed.
 
         Returns:
             Whether it failed and was queued.
@@ -154,7 +154,7 @@ class Invalidations:
         engine = self._engine
         was_queued = False
         if result is not None and invalidate.queued:
-            was_queued = engine.queue.add(self._keyspace, invalidate.owed)
+            was_queued = engine.queue.add(self._keyspace, invalidate.to_queue)
         for driver in engine.drivers():
             if was_queued:
                 driver.flights.seal_all()
@@ -195,20 +195,20 @@ class Invalidations:
         )
         return True
 
-    # -- Invalidations that Redis did not take yet --------------------------------------------------------
+    # -- Pending invalidations --------------------------------------------------------
 
     async def are_pending(self) -> bool:
-        """Whether Redis owes this tenant an invalidation, after trying once more."""
+        """Whether Redis has_pending this tenant an invalidation, after trying once more."""
         queue = self._engine.queue
-        if not queue.owes(self._keyspace):
+        if not queue.has_pending(self._keyspace):
             return False
         await self._engine.async_driver().invalidating.replay(queue)
-        return queue.owes(self._keyspace)
+        return queue.has_pending(self._keyspace)
 
     def are_pending_sync(self) -> bool:
-        """Whether Redis owes this tenant an invalidation, after trying once more."""
+        """Whether Redis has_pending this tenant an invalidation, after trying once more."""
         queue = self._engine.queue
-        if not queue.owes(self._keyspace):
+        if not queue.has_pending(self._keyspace):
             return False
         self._engine.sync_driver().invalidating.replay(queue)
-        return queue.owes(self._keyspace)
+        return queue.has_pending(self._keyspace)

@@ -1,4 +1,4 @@
-"""Injective keys: two different requests never share one, and nothing a user typed stands in one."""
+"""Keys are injective: two different requests never share a key. Keys hold no text from users."""
 
 import base64
 import hashlib
@@ -14,7 +14,7 @@ from strawberry_response_cache.core._errors import CacheConfigurationError
 from strawberry_response_cache.core._user_code import ERRORS, ends_the_caller
 
 FORMAT_VERSION = 1
-"""Part of every key: releases whose entries differ in format stand side by side, unseen by each other."""
+"""Part of every key, so that releases with different entry formats do not read each other's entries."""
 
 KEY_PARTS_EXAMPLE = '["/v1/ledger", "page=2"]'
 
@@ -30,7 +30,7 @@ def digest(parts: Sequence[str], *, size: int = 20) -> str:
 
     Args:
         parts: The strings, of any content, in order.
-        size: Bytes of the digest; 20 (160 bits) unless a collision would only cost a miss.
+        size: Bytes of the digest: 20 (160 bits), or fewer where a collision only causes a miss.
 
     Returns:
         The digest in letters, digits, ``-`` and ``_``, stable across processes and machines.
@@ -51,9 +51,9 @@ def checked_strings(values: object, name: str, example: str) -> tuple[str, ...]:
     """Return an iterable of strings as a tuple of plain strings.
 
     Args:
-        values: What the caller passed; a string may be lazy, see `unwrapped`.
-        name: What the message calls it, such as ``key_parts``.
-        example: What the message tells the caller to write.
+        values: The argument; its strings may be lazy objects, see `unwrapped`.
+        name: The name of the argument for the message, such as ``key_parts``.
+        example: What the message says to write.
 
     Raises:
         TypeError: If it is a bare string (whose characters would be taken one by one), or holds
@@ -86,7 +86,7 @@ def checked_key_parts(values: object) -> tuple[str, ...]:
     """Return the parts of a key as a tuple.
 
     Raises:
-        TypeError: As `checked_strings` does, and if they have no order, as in a set.
+        TypeError: As `checked_strings` does, and if they have no order, such as a set.
         CacheConfigurationError: As `checked_strings` does.
     """
     if type(values) is not list and type(values) is not tuple:
@@ -101,20 +101,20 @@ def checked_key_parts(values: object) -> tuple[str, ...]:
 
 
 def tag_digests(tags: Iterable[str]) -> tuple[str, ...]:
-    """Hash tags for the header of an entry and the tag table, in a stable order without repeats.
+    """Hash tags for the header of an entry and for the tag table, sorted and without duplicates.
 
-    A collision of two tags invalidates too much, never too little, so 96 bits are plenty.
+    A collision of two tags only invalidates too much, so 96 bits are enough.
     """
     return tuple(sorted({digest((tag,), size=12) for tag in tags}))
 
 
 EVERYTHING_TAGGED: Final = "*"
-"""The tag of a response that holds too much to name: every invalidation of a tag reaches it."""
+"""The tag of a response with too many tags to list: every invalidation by tag reaches it."""
 EVERYTHING: Final = tag_digests((EVERYTHING_TAGGED,))
 
 
 def family_of(tag: str) -> str | None:
-    """Return the tag of a response that holds too many of a kind to name each; None for a kind itself.
+    """Return the tag for responses with too many tags of one kind to list; None for the kind itself.
 
     Example:
         >>> family_of("Account:42"), family_of("Account")
@@ -125,7 +125,7 @@ def family_of(tag: str) -> str | None:
 
 
 def with_families(tags: Iterable[str]) -> tuple[str, ...]:
-    """Return tags to invalidate together with those that stand for whatever may hold them unnamed."""
+    """Return the tags to invalidate, with the tags of responses that do not list them."""
     named = dict.fromkeys(tags)
     families = (family_of(tag) for tag in (*named,))
     return tuple({*named, *filter(None, families), EVERYTHING_TAGGED}) if named else ()
@@ -141,10 +141,10 @@ class EntryKeys:
 
     Attributes:
         entry: The entry itself.
-        lease: The right to store it.
+        lease: The lease, which is the right to store it.
         tags: The tag table that judges it.
-        channel: Where invalidations and ended leases of the whole cache are told.
-        tenant: Which tenant's it is, whatever the slot.
+        channel: The channel for invalidations and ended leases of the whole cache.
+        tenant: The digest of its tenant, the same for all slots.
     """
 
     entry: str
@@ -155,7 +155,7 @@ class EntryKeys:
 
     @property
     def own_tag(self) -> str:
-        """The tag that stands for this entry in whatever is made of it."""
+        """The tag for this entry in values that a generator builds from it."""
         return self.entry.rpartition(":")[2]
 
 
@@ -165,13 +165,13 @@ class Keyspace:
 
     Args:
         prefix: The cache's name: letters, digits and ``_ . : -``.
-        tenants: The path of tenants; empty for the cache itself. They are not kept: a client may name one of
-            60 kB.
-        slots_per_tenant: Over how many cluster slots the tenant's entries go.
-        within: The digest of the tenant that the path begins in.
+        tenants: The path of tenants; empty for the cache itself. They are not kept, because a client may
+            choose one of 60 kB.
+        slots_per_tenant: Over how many slots of a cluster a tenant's entries are spread.
+        within: The digest of the tenant in which the path begins.
 
     Attributes:
-        tenant_digest: Stands for the path.
+        tenant_digest: The digest of the path.
     """
 
     prefix: str
@@ -196,20 +196,20 @@ class Keyspace:
 
     @property
     def channel(self) -> str:
-        """Where invalidations and ended leases of the whole cache are told."""
+        """The channel for invalidations and ended leases of the whole cache."""
         return f"{self.prefix}:{FORMAT_VERSION}:news"
 
     @property
     def tag_tables(self) -> tuple[str, ...]:
-        """The hashes that hold epoch, clock and tags of this tenant: one for each slot."""
+        """The tag tables of this tenant, which hold epoch, clock and tags: one for each slot."""
         return tuple(f"{self._namespace(slot)}:t" for slot in range(self.slots_per_tenant))
 
     @property
     def passes(self) -> int:
-        """How often an invalidation stamps every slot.
+        """How often an invalidation runs in every slot: twice with several slots.
 
-        After the first pass no part that is read anywhere is old; whatever was recorded from parts
-        that were read before it is caught by the second.
+        After the first pass, no slot returns an old part. The second pass invalidates values that were built
+        from parts read before that.
         """
         return 1 if self.slots_per_tenant == 1 else 2
 
@@ -220,7 +220,7 @@ class Keyspace:
         return f"{{{self.prefix}:{FORMAT_VERSION}:{slots_per_tenant}:{self.tenant_digest}}}"
 
     def keys(self, key_parts: Sequence[str]) -> EntryKeys:
-        """Return the keys of the entry that these parts name."""
+        """Return the keys of the entry with these key parts."""
         name = digest(key_parts)
         slot = (
             0
@@ -230,9 +230,9 @@ class Keyspace:
         return self._named(name, self._namespace(slot))
 
     def keys_beside(self, key_parts: Sequence[str], other: EntryKeys) -> EntryKeys:
-        """Return the keys of the entry that these parts name, in the slot of another entry.
+        """Return the keys of the entry with these key parts, in the slot of another entry.
 
-        Both can then be stored by one lease, as of one moment of the tenant's clock.
+        One lease can then store both, as of one moment of the tenant's clock.
         """
         return self._named(digest(key_parts), other.tags.rpartition(":")[0])
 
@@ -249,7 +249,7 @@ class Keyspace:
         """Return the keys of a tenant inside this keyspace.
 
         Raises:
-            CacheConfigurationError: If the tenant is neither a string, an int nor a UUID, or empty.
+            CacheConfigurationError: If the tenant is empty or not a string, an int or a UUID.
         """
         text = checked_tenant(tenant)
         narrow = _narrowed if len(text) <= _LONGEST_TENANT else _narrowed.__wrapped__
@@ -260,7 +260,7 @@ def checked_tenant(tenant: object) -> str:
     """Return a tenant as a string.
 
     Raises:
-        CacheConfigurationError: If it is neither a string, an int nor a UUID, or empty.
+        CacheConfigurationError: If it is empty or not a string, an int or a UUID.
     """
     value = unwrapped(tenant)
     text = plain_identity(value)
@@ -268,18 +268,16 @@ def checked_tenant(tenant: object) -> str:
         msg = f"a tenant is a {type(value).__name__}; pass a string, an int or a UUID."
         raise CacheConfigurationError(msg)
     if not text:
-        msg = (
-            "a tenant is an empty string; pass what identifies the tenant, or None for none at all."
-        )
+        msg = "a tenant is an empty string; pass what identifies the tenant, or None for no tenant."
         raise CacheConfigurationError(msg)
     return text
 
 
 def plain_identity(value: object) -> str | None:
-    """Return a string, an int or a UUID as text; None for anything else, booleans among it.
+    """Return a string, an int or a UUID as text; None for anything else, also for booleans.
 
-    A subclass counts by its value: its own text could be the same for different values. A lazy
-    object counts by the value behind it, see `unwrapped`.
+    The value of a subclass counts, because its own text could be the same for different values. For a lazy
+    object the value behind it counts, see `unwrapped`.
 
     Raises:
         CacheConfigurationError: If a lazy object raises when it is evaluated.
@@ -296,20 +294,19 @@ def plain_identity(value: object) -> str | None:
 
 
 def unwrapped(value: object) -> object:
-    """Return the built-in value behind a lazy object or a subclass; anything else as it is.
+    """Return the built-in value of a lazy object or of a subclass; other objects unchanged.
 
-    A lazy object, such as Django's ``SimpleLazyObject`` or werkzeug's ``LocalProxy``, names the class of
-    the value behind it as its own: ``isinstance(lazy, str)`` is true, although no method of `str`
-    takes it. A subclass counts by its value, and its own ``__str__`` is never asked: that could be the
-    same for different values.
+    A lazy object, such as Django's ``SimpleLazyObject`` or werkzeug's ``LocalProxy``, claims the class of the
+    value behind it: ``isinstance(lazy, str)`` is true, although the methods of `str` refuse it. The
+    ``__str__`` of a subclass is never called, because it could be the same for different values.
 
     Returns:
-        A value whose type is exactly `str`, `int`, `bool`, ``NoneType`` or `UUID` where it is, or
-        stands for, one of these; else the same object.
+        A value of the exact type `str`, `int`, `bool`, ``NoneType`` or `UUID`, if the object is or
+        wraps one; otherwise the same object.
 
     Raises:
-        CacheConfigurationError: If a lazy object raises when it is evaluated. The message names
-            the types, and neither the value nor the error's text.
+        CacheConfigurationError: If a lazy object raises when it is evaluated. The message names only
+            the types.
 
     Example:
         >>> import weakref
@@ -327,7 +324,7 @@ def unwrapped(value: object) -> object:
         return int.__index__(cast("int", value))
     try:
         return _behind(value)
-    except ERRORS as error:  # a lazy object runs its owner's code
+    except ERRORS as error:  # a lazy object runs the user's code
         if ends_the_caller(error):
             raise
         msg = (
@@ -338,7 +335,7 @@ def unwrapped(value: object) -> object:
 
 
 def is_function(value: object) -> TypeGuard[Callable[..., Any]]:
-    """Whether an object can be called; of a lazy object, whether the value behind it can be.
+    """Whether an object can be called; for a lazy object, whether the value behind it can be.
 
     Raises:
         CacheConfigurationError: As `unwrapped` does.
@@ -348,12 +345,12 @@ def is_function(value: object) -> TypeGuard[Callable[..., Any]]:
     if not callable(value):
         return False
     unwrapped(value)
-    # All of werkzeug's proxies can be called, whatever stands behind them.
+    # werkzeug's proxies can always be called, whatever value they wrap.
     return any("__call__" in vars(kind) for kind in value.__class__.__mro__)
 
 
 def _behind(value: Any) -> object:  # noqa: ANN401 - whatever a caller passed
-    """Return the built-in value that an object stands for, through the object's own attributes.
+    """Return the built-in value that an object wraps, read through the object's own attributes.
 
     Raises:
         Exception: Whatever the object raises.

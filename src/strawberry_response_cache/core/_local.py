@@ -1,7 +1,7 @@
-"""Hits in local memory, answered before anything of the algorithm is set up: microseconds count there.
+"""The fast path for hits in local memory, before the algorithm is set up: microseconds count here.
 
-Only what is asked for in the plainest way is answered here. Everything else goes the whole way, which
-comes to the same answer, or says what is wrong with the question.
+Only calls with plain arguments take it. All other calls run the algorithm, which gives the same answer or
+reports wrong arguments.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ _LOCAL: Final = CacheDetail.LOCAL
 _MOST_KEYS: Final = 1024
 _MOST_PARTS: Final = 16
 _LONGEST_PART: Final = 128
-"""Longer keys, or of more parts, are made anew each time: what is remembered has a bound in bytes."""
+"""Longer keys, or keys with more parts, are not memoised, so that the memo is bounded in bytes."""
 
 
 @lru_cache(maxsize=_MOST_KEYS)
@@ -31,19 +31,19 @@ def _known_keys(
 
 
 def keys_of(keyspace: Keyspace, key_parts: Sequence[str]) -> EntryKeys:
-    """Return the keys of the entry that these parts name, remembering the latest.
+    """Return the keys of the entry with these key parts; the latest are memoised.
 
     Args:
-        keyspace: Where the entry is.
-        key_parts: As the caller passed them.
+        keyspace: The keys of the cache or tenant.
+        key_parts: The caller's argument.
 
     Raises:
-        TypeError: If they are no parts of a key, see `checked_key_parts`.
+        TypeError: If it is not valid, see `checked_key_parts`.
     """
     if type(key_parts) is list or type(key_parts) is tuple:
         parts = tuple(key_parts)
         for part in parts:
-            # A subclass may call itself equal to something else, and would then get its keys.
+            # A subclass may compare equal to another value, and would get that value's keys.
             if type(part) is not str or len(part) > _LONGEST_PART:
                 break
         else:
@@ -55,13 +55,13 @@ def keys_of(keyspace: Keyspace, key_parts: Sequence[str]) -> EntryKeys:
 
 
 def are_plain(ttl: object, stale: object, tags: object) -> bool:
-    """Whether there is nothing about these arguments that a hit would have to refuse or to ask."""
+    """Whether these arguments are valid without further checks."""
     if not _is_plain_duration(ttl) or ttl == 0:
         return False
     if stale is not None and not _is_plain_duration(stale):
         return False
     if type(tags) is list or type(tags) is tuple:
-        for tag in tags:  # noqa: SIM110 - `all` with a generator takes thrice as long
+        for tag in tags:  # noqa: SIM110 - `all` with a generator takes three times as long
             if type(tag) is not str:
                 return False
         return True
@@ -74,7 +74,7 @@ def _is_plain_duration(duration: Any) -> bool:  # noqa: ANN401 - whatever a call
 
 
 def local_hit(memory: Memory, keys: EntryKeys, as_type: object) -> CachedResponse[Any] | None:
-    """Return what local memory holds.
+    """Return a hit from local memory.
 
     Args:
         memory: The local memory.
@@ -82,7 +82,7 @@ def local_hit(memory: Memory, keys: EntryKeys, as_type: object) -> CachedRespons
         as_type: The type to rebuild.
 
     Returns:
-        None if it is not there, or cannot be rebuilt.
+        None if there is no entry, or it cannot be rebuilt.
 
     Raises:
         CacheConfigurationError: If there is no such type.

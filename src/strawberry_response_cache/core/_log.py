@@ -1,4 +1,4 @@
-"""The log of this package: what handlers and filters of it raise does not reach whoever is served."""
+"""The log of this package: an exception in a log handler or filter never reaches a caller."""
 
 import logging
 from collections.abc import Mapping
@@ -11,11 +11,11 @@ from strawberry_response_cache.core._user_code import ERRORS
 class Log:
     """A logger that raises nothing.
 
-    Handlers, filters, formatters and a logger class of the user's own are somebody else's code. What they
-    raise is dropped: there is nowhere to log it. A signal such as `KeyboardInterrupt` goes through.
+    Exceptions in the user's handlers, filters, formatters and logger classes are dropped, because they cannot
+    be logged. A `KeyboardInterrupt` or `SystemExit` is raised.
 
     Args:
-        name: The logger's.
+        name: The name of the logger.
 
     Example:
         >>> Log("strawberry_response_cache.example").warning("Redis at %s failed.", "localhost:6379")
@@ -48,7 +48,7 @@ class Log:
         extra: Mapping[str, object] | None,
     ) -> None:
         with suppress(*ERRORS):
-            # The line is its caller's: not this method's, nor that of the three above.
+            # Report the caller's line, not a line of this class.
             self._logger.log(level, text, *values, extra=extra, stacklevel=3)
 
 

@@ -1,8 +1,8 @@
-"""Many flows at once, in step: what they ask of the store goes out together.
+"""Runs many flows in step, so that their requests to the store go out together.
 
-No flow waits for another caller before all that have a lease have generated, and all that wait do so at
-once, since each of them may be woken to lead: two batches that wait for each other's keys would
-otherwise wait for ever.
+No flow waits for another caller until all flows with a lease have generated. Then all waiting flows wait at
+the same time, because each may be woken as a leader. Otherwise two batches that wait for each other's keys
+would wait forever.
 """
 
 import time
@@ -18,7 +18,7 @@ from strawberry_response_cache.core._requests import (
     Pause,
     RefreshInBackground,
     Request,
-    owed,
+    detached_effect,
     own_error,
 )
 from strawberry_response_cache.core.protocol import Commit, Lookup, Release, Renew
@@ -39,9 +39,9 @@ class Many(Generic[T]):
         flows: One for each key.
 
     Attributes:
-        requests: What each flow that has not ended asks for, by its position.
-        results: What each flow that has ended returned, or the error of its key.
-        since: When each flow asked for what it asks for.
+        requests: The current request of each running flow, by position.
+        results: The result, or the error, of each flow that has ended.
+        since: When each flow made its current request.
     """
 
     def __init__(self, flows: Sequence[Flow[T]]) -> None:
@@ -54,63 +54,63 @@ class Many(Generic[T]):
             self._step(position, partial(flow.send, None))
 
     def asking(self, kinds: tuple[type, ...]) -> list[int]:
-        """Return the positions of the flows that ask for something of these kinds."""
+        """Return the positions of the flows whose request is of these kinds."""
         return [at for at, request in self.requests.items() if isinstance(request, kinds)]
 
     def generating(self) -> list[tuple[int, Generate]]:
-        """Return the flows that ask for their generator, by position."""
+        """Return the requests to generate, by position."""
         return [
             (at, request) for at, request in self.requests.items() if isinstance(request, Generate)
         ]
 
     def waiting(self) -> dict[int, Join | Pause]:
-        """Return what the flows wait for, by position."""
+        """Return the requests to wait, by position."""
         return {at: each for at, each in self.requests.items() if isinstance(each, Join | Pause)}
 
     def waited(self, positions: Iterable[int]) -> None:
-        """Answer flows that have waited, with the seconds that it took."""
+        """Resume the flows that waited, with the seconds for which they waited."""
         now = time.monotonic()
         for position in positions:
             self.answer(position, now - self.since[position])
 
     def given_up(self, positions: Iterable[int]) -> Iterator[tuple[Flow[T], Request]]:
-        """Take flows out that will get no answer; return them, and what they asked for."""
+        """Remove flows that get no answer; return them with their requests."""
         for position in positions:
             yield self._flows[position], self.requests.pop(position)
 
     def flow(self, position: int) -> Flow[T]:
-        """Return a flow."""
+        """Return the flow at a position."""
         return self._flows[position]
 
     def answer(self, position: int, result: object) -> None:
-        """Answer what a flow asked for."""
+        """Resume a flow with an answer."""
         self._step(position, partial(self._flows[position].send, result))
 
     def fail(self, position: int, error: BaseException) -> None:
-        """Raise in a flow what it waits for; an error of the flow's own is its key's."""
+        """Raise an error in a flow; an error that the flow raises is the result of its key."""
         self._thrown[position] = error
         self._step(position, partial(self._flows[position].throw, error))
 
     def any_failed(
         self, positions: Sequence[int], error: Exception, forget: Callable[[Release | Renew], None]
     ) -> bool:
-        """Raise in flows what their loader raised; return whether it is what became of any of them.
+        """Raise the loader's error in flows; return whether it is the result of any of them.
 
         Args:
-            positions: Theirs.
-            error: What it raised.
-            forget: Told what they owe the store.
+            positions: The positions of the flows.
+            error: The error of the loader.
+            forget: Called with effects that are still to be sent to the store.
         """
         for position in positions:
             self.fail(position, error)
             while (request := self.requests.get(position)) is not None:
-                if (effect := owed(request)) is not None:
+                if (effect := detached_effect(request)) is not None:
                     forget(effect)
                 self.answer(position, None)
         return any(self.results[position] is error for position in positions)
 
     def loaded(self, positions: Sequence[int], values: Sequence[T | Exception]) -> None:
-        """Give flows their generated values; an exception among them is its key's alone."""
+        """Resume flows with their generated values; an exception among them is the result of its key only."""
         for position, value in zip(positions, values, strict=True):
             if isinstance(value, BaseException):
                 self.fail(position, value)

@@ -1,8 +1,8 @@
-"""Local memory: entries in this process, in front of Redis, told of invalidations by news of the cache.
+"""Local memory: entries in this process in front of Redis, invalidated by the messages of the cache.
 
-It is bounded by bytes, holds immutable bytes only, keeps nothing longer than Redis grants, and is
-empty whenever the news cannot be trusted. A fill races an invalidation: a reader takes a ticket before it
-asks Redis, and what it brings is kept only if no news since then concerns it.
+It is bounded in bytes, holds immutable bytes only, keeps no entry longer than its ttl, and is empty while
+messages may be missing. A read can race with an invalidation. So a reader takes a ticket before it asks
+Redis, and its entry is kept only if no invalidation since then concerns it.
 """
 
 import threading
@@ -17,15 +17,15 @@ from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core.protocol.entry import Entry
 
 Ticket: TypeAlias = int
-"""How much news there had been when a reader asked Redis."""
+"""The number of messages received before a reader asked Redis."""
 
 _REMEMBERED_NEWS: Final = 1024
 _OVERHEAD: Final = 1000
-"""About what an entry costs beside its payload, in bytes."""
+"""The approximate size of an entry without its payload, in bytes."""
 _TOUCH_INTERVAL: Final = 0.05
-"""Seconds within which nobody notes twice that an entry is wanted: that takes a lock."""
+"""Seconds after which a use of an entry is noted again; noting it takes a lock."""
 _PER_TAG: Final = 350
-"""About what each of its tags costs, in bytes."""
+"""The approximate size of a tag, in bytes."""
 
 
 @dataclass(eq=False, slots=True)
@@ -33,12 +33,12 @@ class _Kept:
     """An entry that is kept.
 
     Attributes:
-        entry: As it was when it was kept.
+        entry: The entry as it was read.
         keys: Its keys.
         fresh_until: When its ttl ends.
-        until: When it goes, at the latest.
-        size: What it counts for, in bytes.
-        touched: When it was last noted that somebody wanted it.
+        until: When it is dropped, at the latest.
+        size: Its size, in bytes.
+        touched: When its last use was noted.
     """
 
     entry: Entry
@@ -51,7 +51,7 @@ class _Kept:
 
 @dataclass(frozen=True, slots=True)
 class _News:
-    """What an invalidation concerns: a tag table's tags, a whole tag table, one entry, or everything."""
+    """What a message invalidates: tags of a tag table, a whole tag table, one entry, or everything."""
 
     table: str = ""
     tags: frozenset[str] = frozenset()
@@ -69,10 +69,10 @@ class Memory:
     """Entries in this process; every method is atomic.
 
     Args:
-        max_bytes: The bound on what it holds.
-        ttl: The longest that an entry stays, in seconds.
-        is_trusted: Whether news have been heard lately.
-        clock: Tells the time in seconds; it never goes back.
+        max_bytes: The most bytes that it holds.
+        ttl: The longest time that an entry stays, in seconds.
+        is_trusted: Whether messages arrive.
+        clock: Returns a monotonic time in seconds.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Memory:
         return len(self._kept)
 
     def get(self, keys: EntryKeys) -> Entry | None:
-        """Return an entry as it is now, if it is here and can be trusted."""
+        """Return an entry with its current age; None if it is not here, or messages may be missing."""
         found = self.find(keys)
         if found is None:
             return None
@@ -108,10 +108,10 @@ class Memory:
         return Entry(entry.recording, entry.write_id, entry.epoch, entry.clock, remaining_ms)
 
     def find(self, keys: EntryKeys) -> tuple[Entry, float] | None:
-        """Return an entry as it was when it was kept, and for how many seconds it stays fresh.
+        """Return an entry as it was read, and for how many seconds it stays fresh.
 
         Returns:
-            None if it is not here, or cannot be trusted.
+            None if it is not here, or messages may be missing.
         """
         kept = self._kept.get(keys.entry)
         if kept is None:
@@ -128,18 +128,18 @@ class Memory:
         return kept.entry, kept.fresh_until - now
 
     def _touch(self, entry_key: str, kept: _Kept, now: float) -> None:
-        """Note that an entry is wanted: of those that are not, the longest unwanted goes first."""
+        """Note the use of an entry: the least recently used is dropped first."""
         with self._lock:
             kept.touched = now
             if self._kept.get(entry_key) is kept:
                 self._kept.move_to_end(entry_key)
 
     def ticket(self) -> Ticket:
-        """Return what `keep` asks for; to be taken before Redis is asked."""
+        """Return a ticket for `keep`; take it before asking Redis."""
         return self._sequence
 
     def keep(self, keys: EntryKeys, entry: Entry, ticket: Ticket) -> None:
-        """Keep an entry that was read from Redis, unless news since the ticket concern it."""
+        """Keep an entry from Redis, unless a message since the ticket invalidates it."""
         recording = entry.recording
         size = len(recording.payload) + _OVERHEAD + _PER_TAG * len(recording.tags)
         if size > self._max_bytes or not self._is_trusted():
@@ -169,13 +169,13 @@ class Memory:
             self._remove(keys.entry)
 
     def forget(self, entry_key: str) -> None:
-        """Take note that an entry was invalidated."""
+        """Invalidate one entry."""
         with self._lock:
             self._note(_News(entry=entry_key))
             self._remove(entry_key)
 
     def invalidate(self, table: str, tags: Iterable[str]) -> None:
-        """Take note that tags were invalidated."""
+        """Invalidate tags."""
         invalidated = frozenset(tags)
         with self._lock:
             self._note(_News(table, invalidated))
@@ -184,14 +184,14 @@ class Memory:
                     self._remove(entry_key)
 
     def clear(self, table: str) -> None:
-        """Take note that all entries of a tag table were invalidated."""
+        """Invalidate all entries of a tag table."""
         with self._lock:
             self._note(_News(table))
             for entry_key in [k for k, kept in self._kept.items() if kept.keys.tags == table]:
                 self._remove(entry_key)
 
     def forget_everything(self) -> None:
-        """Take note that news may have been missed."""
+        """Drop all entries, because messages may be missing."""
         with self._lock:
             self._note(_News())
             self._kept.clear()

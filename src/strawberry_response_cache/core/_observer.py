@@ -1,7 +1,7 @@
-"""What the core tells an observer: frozen events without any key, variable or value.
+"""The events for an observer. They are frozen and hold no key, variable or value.
 
-The core knows no telemetry library; `strawberry_response_cache.telemetry` turns these events into
-spans. What is not in an event cannot leak.
+The core imports no telemetry library; `strawberry_response_cache.telemetry` turns the events into spans.
+Spans cannot leak what is not in an event.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ E = TypeVar("E")
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """On whose behalf the store is called.
+    """The cache, operation or field for which the store is called.
 
     Attributes:
         name: The cache's prefix.
@@ -37,19 +37,19 @@ class Subject:
 
     @property
     def shown(self) -> str:
-        """What a log line calls it: the cache, and the field where there is one."""
+        """Its name in log lines: the cache, and the field if there is one."""
         return f"cache {self.name!r}" + ("" if self.field is None else f", field {self.field}")
 
     @property
     def facts(self) -> dict[str, str]:
-        """The same for a log line's ``extra``."""
+        """The same for the ``extra`` of log lines."""
         field = {} if self.field is None else {"response_cache.field": self.field}
         return {"response_cache.name": self.name, **field}
 
 
 @dataclass(frozen=True, slots=True)
 class LookedUp:
-    """A lookup left the process and is over; times in nanoseconds since 1970."""
+    """A lookup in Redis has ended; times in nanoseconds since 1970."""
 
     subject: Subject
     started_ns: int
@@ -63,7 +63,7 @@ class LookedUp:
 
 @dataclass(frozen=True, slots=True)
 class PutIn:
-    """A commit left the process and is over; times in nanoseconds since 1970."""
+    """A commit in Redis has ended; times in nanoseconds since 1970."""
 
     subject: Subject
     started_ns: int
@@ -76,7 +76,7 @@ class PutIn:
 
 @dataclass(frozen=True, slots=True)
 class Invalidated:
-    """An invalidation left the process and is over; times in nanoseconds since 1970."""
+    """An invalidation in Redis has ended; times in nanoseconds since 1970."""
 
     subject: Subject
     started_ns: int
@@ -95,22 +95,22 @@ class Concluded:
 
 
 class Observer(Protocol):
-    """Listens to the core. Its methods are quick, do no I/O and raise nothing."""
+    """Receives the events of the core. Its methods are quick, do no I/O and do not raise."""
 
     def listening(self) -> bool:
-        """Whether anyone wants events now; where not, none is made."""
+        """Whether events are wanted now; otherwise none are created."""
         ...
 
     def looked_up(self, event: LookedUp) -> None:
-        """A lookup is over."""
+        """A lookup has ended."""
         ...
 
     def put_in(self, event: PutIn) -> None:
-        """A commit is over."""
+        """A commit has ended."""
         ...
 
     def invalidated(self, event: Invalidated) -> None:
-        """An invalidation is over."""
+        """An invalidation has ended."""
         ...
 
     def concluded(self, event: Concluded) -> None:
@@ -119,10 +119,10 @@ class Observer(Protocol):
 
 
 class Guarded:
-    """An observer that may be anything, behind one that raises nothing.
+    """Wraps an observer so that its exceptions reach no request.
 
     Args:
-        observer: The observer; exporters and processors of spans are somebody else's code.
+        observer: The observer; it may call exporters and span processors of the user.
     """
 
     def __init__(self, observer: Observer) -> None:
@@ -130,7 +130,7 @@ class Guarded:
         self._interval = Interval()
 
     def listening(self) -> bool:
-        """Whether anyone wants events now."""
+        """Whether events are wanted now."""
         try:
             return self._observer.listening()
         except ERRORS as error:  # as below
@@ -139,15 +139,15 @@ class Guarded:
             return False
 
     def looked_up(self, event: LookedUp) -> None:
-        """A lookup is over."""
+        """A lookup has ended."""
         self._tell(self._observer.looked_up, event)
 
     def put_in(self, event: PutIn) -> None:
-        """A commit is over."""
+        """A commit has ended."""
         self._tell(self._observer.put_in, event)
 
     def invalidated(self, event: Invalidated) -> None:
-        """An invalidation is over."""
+        """An invalidation has ended."""
         self._tell(self._observer.invalidated, event)
 
     def concluded(self, event: Concluded) -> None:
@@ -156,7 +156,7 @@ class Guarded:
 
     def _tell(self, tell: Callable[[E], None], event: E) -> None:
         told = called(tell, event)
-        if type(told) is Raised:  # it never becomes the request's fault
+        if type(told) is Raised:  # an error of telemetry never fails a request
             self._log(told.kind, getattr(event, "subject", None))
 
     def _log(self, error: str, subject: Subject | None) -> None:
@@ -165,7 +165,7 @@ class Guarded:
             return
         named = "" if subject is None else f", {subject.shown}"
         logger.warning(
-            "Telemetry failed (%s%s%s), in %s or an exporter of it; requests are answered as ever.",
+            "Telemetry failed (%s%s%s), in %s or in its exporter; requests are not affected.",
             error,
             named,
             count.words,
@@ -178,7 +178,7 @@ class Silence:
     """The observer of a cache whose telemetry is off."""
 
     def listening(self) -> bool:
-        """Nobody listens."""
+        """Return False: no events are wanted."""
         return False
 
     def looked_up(self, event: LookedUp) -> None:

@@ -1,8 +1,8 @@
-"""Answers made of answers: what a generator took from the cache counts as part of its value.
+"""Parts: the values that a generator reads from the cache, which count as parts of its own value.
 
-Without this, invalidated data would outlive its invalidation inside a younger entry. A whole carries the tags
-of its parts, ends with the first of them, and is judged by the lowest clock among its lease and
-theirs; a part that may not be stored keeps the whole from being stored.
+Without this, invalidated data would survive inside a newer entry. The whole has the tags of its parts,
+expires with the first of them, and is judged by the lowest clock among its lease and its parts. A part that
+may not be stored keeps the whole from being stored.
 """
 
 import time
@@ -14,27 +14,27 @@ from strawberry_response_cache.core.protocol import Lease
 from strawberry_response_cache.core.protocol.entry import NO_META, Recording
 
 FOR_EVER: Final = 1 << 62
-"""Longer than anything is stored, in milliseconds."""
+"""Longer than any ttl, in milliseconds."""
 
 _MOST_TAGS: Final = 200
 
 BEFORE_EVERYTHING: Final = -1
-"""A clock below every floor: what carries it is refused."""
+"""A clock below every floor, so that a commit with it is refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A value that a generator took from the cache.
+    """A value that a generator read from the cache.
 
     Attributes:
-        keys: Its keys; without an entry, it stands for whatever was read since one moment.
-        tags: Its tags, those of its own parts among them.
+        keys: Its keys; with an empty entry key, it is everything that was read since one moment.
+        tags: Its tags, with the tags of its own parts.
         remaining_ms: How long it stays fresh.
-        epoch: The epoch that it was recorded in; None for a value just generated, which is no
-            older than the whole's own lease.
-        clock: The clock that it was recorded at; None as above.
-        is_fit: Whether what is made of it may be stored.
-        meta: The word that its recording carries.
+        epoch: The epoch in which it was recorded; None for a value that was just generated, which is
+            not older than the whole's own lease.
+        clock: The clock at which it was recorded; None as for ``epoch``.
+        is_fit: Whether values built from it may be stored.
+        meta: The meta word of its recording.
     """
 
     keys: EntryKeys
@@ -47,7 +47,7 @@ class Part:
 
 
 class Parts:
-    """What one run of a generator took from the cache; filled from any task or thread of it."""
+    """The parts of one run of a generator; any of its tasks and threads may add to it."""
 
     __slots__ = ("_is_over", "_noted")
 
@@ -56,22 +56,22 @@ class Parts:
         self._is_over = False
 
     def add(self, part: Part) -> None:
-        """Note a part, and when it was taken."""
+        """Note a part and the current time."""
         if not self._is_over:
             self._noted.append((part, time.monotonic()))
 
     def end(self) -> None:
-        """Note nothing more: the run is over, though tasks that it started may go on."""
+        """Ignore further parts: the run has ended, although tasks that it started may still run."""
         self._is_over = True
         self._noted = []
 
     def add_all(self, others: "Parts") -> None:
-        """Note the parts of something else that may have become part of this as well."""
+        """Note the parts of another run, which may have become parts of this one."""
         self._noted += others._noted  # noqa: SLF001 - of its own class
 
     @property
     def metas(self) -> frozenset[str]:
-        """The words that the recordings of the parts carry, of whichever cache."""
+        """The meta words of the parts, from all caches."""
         return frozenset(part.meta for part, _ in self._noted if part.meta != NO_META)
 
     def fold(
@@ -80,16 +80,16 @@ class Parts:
         """Return the recording and the clock of the whole.
 
         Args:
-            recording: What the whole would be without parts.
+            recording: The whole without its parts.
             keys: The whole's keys.
             lease: The whole's lease, if it has one.
 
         Returns:
             None if a part keeps the whole from being stored: it is stale, was not stored itself,
-            or belongs to another tenant, whose invalidates do not reach here.
+            or belongs to another tenant, whose invalidations do not reach this one.
         """
         clock = None if lease is None else lease.clock
-        # Another cache is another matter: it has tags of its own, and nobody expects ours to reach.
+        # Parts from another cache are ignored: its tags are not those of this cache.
         noted = [(part, at) for part, at in self._noted if part.keys.channel == keys.channel]
         if not noted:
             return recording, clock
@@ -99,14 +99,14 @@ class Parts:
             return None
         if clock is not None and lease is not None:
             for part in parts:
-                # Clocks of two slots do not compare; there an invalidation stamps every slot twice.
+                # Clocks of two slots cannot be compared; an invalidation runs in every slot twice instead.
                 if part.keys.tags == keys.tags and part.clock is not None:
                     same = part.epoch == lease.epoch
                     clock = min(clock, part.clock if same else BEFORE_EVERYTHING)
         tags = {tag for part in parts for tag in part.tags}
         tags.update(part.keys.own_tag for part in parts if part.keys.entry)
         if len(tags) > _MOST_TAGS:
-            # Each is compared on every look-up; this one is stamped by every invalidation.
+            # Every lookup compares each tag; this one tag is invalidated by every invalidation.
             tags = set(EVERYTHING)
         folded = replace(
             recording,

@@ -1,9 +1,9 @@
-"""What one run of many parts has looked up ahead, and what its parts may have had from each other.
+"""The prefetched entries of one execution with several entries, and the parts that they share.
 
-Its parts are cached by themselves, yet they are not made by themselves alone: they are made of objects
-that others loaded before, and a loader that several of them share reads once for all. So each is
-judged by the clock as it was before anything was loaded, and carries what was read from the cache
-anywhere in the run. Too much is safe; too little would outlive an invalidation.
+Several fields of one execution have entries of their own, but their values are built from shared objects:
+a field above them loaded these, and one loader reads for several of them. So each entry is judged by the
+clock before anything was loaded, and its parts are all values that the execution read from the cache. Too
+many parts are safe; a missing part would survive its invalidation.
 """
 
 import time
@@ -27,12 +27,12 @@ from strawberry_response_cache.core.protocol import (
 
 @dataclass(slots=True, eq=False)
 class Prefetched:
-    """One run.
+    """The prefetched entries of one execution.
 
     Attributes:
-        collector: Stands around everything in the run, and collects what is read from the cache.
+        collector: The flight around the whole execution, which collects the parts.
         is_down: Whether the store did not answer.
-        clock: Tells the time in seconds; it never goes back.
+        clock: Returns a monotonic time in seconds.
     """
 
     collector: Flight = field(default_factory=lambda: Flight("", leased=False))
@@ -45,7 +45,7 @@ class Prefetched:
         return keys.entry in self._found
 
     def pop(self, keys: EntryKeys) -> Fresh | None:
-        """Return an entry that was found, once, as old as it is by now, and while it is fresh."""
+        """Return a found entry with its current age, once; None if there is none or it has expired."""
         found, ends = self._found.pop(keys.entry, (None, 0.0))
         left_ms = int((ends - self.clock()) * 1000)
         if found is None or left_ms <= 0:
@@ -55,14 +55,14 @@ class Prefetched:
     def effects(
         self, keys: Sequence[EntryKeys], limits: Limits, keyspace: Keyspace, *, first: bool
     ) -> list[Effect[Any]]:
-        """Return what to ask."""
+        """Return the effects to perform."""
         clocks = [ReadClock(table) for table in keyspace.tag_tables] if first else []
         return [*clocks, *(Lookup(each, 0, max_bytes=limits.max_bytes) for each in keys)]
 
     def take(
         self, effects: Sequence[Effect[Any]], answers: Sequence[Any], keyspace: Keyspace
     ) -> list[Effect[Any]]:
-        """Note what was answered; return what is to be asked further."""
+        """Note the answers; return further effects to perform."""
         further: list[Effect[Any]] = []
         for effect, answer in zip(effects, answers, strict=True):
             if isinstance(answer, Unavailable):
@@ -78,11 +78,11 @@ class Prefetched:
         return further
 
     def begin_blindly(self, keyspace: Keyspace) -> None:
-        """Note that nobody knows when this run began: nothing of it is stored."""
+        """Note that the clock before this execution is not known, so nothing of it is stored."""
         self._note(keyspace.tag_tables[0], None, keyspace)
 
     def _note(self, table: str, moment: object, keyspace: Keyspace) -> None:
-        """Note the moment before which nothing in the run was read."""
+        """Note the clock before anything in the execution was read."""
         where = EntryKeys("", "", table, keyspace.channel, keyspace.tenant_digest)
         part = (
             Part(where, (), FOR_EVER, moment.epoch, moment.clock)

@@ -1,10 +1,10 @@
-"""News of a cache: what the scripts publish on its channel, and who is told of it.
+"""The messages that scripts publish on the channel of a cache, and their handling.
 
 ========================  =============================================
 ``t <table> <tag>,...``   tags were invalidated
 ``k <entry>``             an entry was invalidated
 ``c <table>``             all entries of a tag table were invalidated
-``w <lease>``             a lease that others wait for has ended
+``w <lease>``             a lease for which others wait has ended
 ========================  =============================================
 """
 
@@ -14,12 +14,12 @@ from strawberry_response_cache.core._memory import Memory
 
 
 def hear(message: bytes, memory: Memory | None, wake: Callable[[str], None]) -> None:
-    """Pass a message on; one that is not understood may be an invalidation, so all memory goes.
+    """Handle a message. An unknown message may be an invalidation, so it empties local memory.
 
     Args:
-        message: What was published.
+        message: The published bytes.
         memory: The local memory, if it is on.
-        wake: Told the key of a lease that has ended.
+        wake: Called with the key of a lease that has ended.
     """
     kind, _, rest = message.decode("ascii", "replace").partition(" ")
     if kind == "w":

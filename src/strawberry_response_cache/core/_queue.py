@@ -1,7 +1,7 @@
-"""Invalidations that Redis has not taken yet, for those who asked that none be lost.
+"""The queue of invalidations that Redis has not taken yet.
 
-As long as a tenant is owed an invalidation, this process reads nothing of that tenant from Redis. A crash
-before it is taken leaves ttl and stale window as the bound.
+While an invalidation of a tenant is pending, this process reads nothing of that tenant from Redis. If the
+process crashes before Redis takes it, old entries remain until their ttl and stale window end.
 """
 
 import threading
@@ -15,124 +15,124 @@ from strawberry_response_cache.core._keys import Keyspace
 from strawberry_response_cache.core.protocol import Clear, Effect, Invalidate, Unavailable
 
 Replay: TypeAlias = Generator[Effect[Unavailable | None], Unavailable | None, bool]
-"""Yields what to ask of Redis, is told what came of it, and returns whether nothing is owed."""
+"""Yields effects, receives their failures, and returns whether nothing is pending any more."""
 
 
 @dataclass(eq=False, slots=True)
-class _Debt:
-    """What one tenant is owed; no tags means everything.
+class _Pending:
+    """The pending invalidations of one tenant.
 
     Attributes:
-        keyspace: The tenant's.
-        tags: Digests.
-        everything: Whether it is owed a `clear`.
-        paying: The tags, and whether it is everything, that are being replayed.
+        keyspace: The keys of the tenant.
+        tags: Digests of the tags.
+        everything: Whether a `clear` is pending.
+        replaying: The tags, and whether it is a `clear`, that are being replayed.
     """
 
     keyspace: Keyspace
     tags: set[str] = field(default_factory=set)
     everything: bool = False
-    paying: tuple[frozenset[str], bool] = (frozenset(), False)
+    replaying: tuple[frozenset[str], bool] = (frozenset(), False)
 
 
 class InvalidationQueue:
-    """The invalidations that a process owes, by tenant; every method is atomic.
+    """The pending invalidations of a process, by tenant; every method is atomic.
 
     Args:
-        max_queued: Tags that it remembers in all. A tenant beyond it is owed a `clear`.
+        max_queued: How many tags it keeps in all. Above that, a tenant's tags become a `clear`.
         max_tags: See `Invalidate`.
 
     Attributes:
-        log: Says when a line about one that Redis did not take is due.
+        log: Limits the log lines about invalidations that Redis did not take.
     """
 
     def __init__(self, *, max_queued: int, max_tags: int) -> None:
         self._max_queued = max_queued
         self._max_tags = max_tags
         self._lock = renewed_in_child(self, "_lock", threading.Lock)
-        self._debts: dict[str, _Debt] = {}
+        self._pending: dict[str, _Pending] = {}
         self._count = 0
         self._is_replaying = False
         self.log = Interval()
 
     def __len__(self) -> int:
-        """Return the number of tags that are remembered."""
+        """Return the number of queued tags."""
         return self._count
 
-    def owes(self, keyspace: Keyspace) -> bool:
-        """Whether a tenant is owed an invalidation."""
-        return bool(self._debts) and keyspace.tenant_digest in self._debts
+    def has_pending(self, keyspace: Keyspace) -> bool:
+        """Whether an invalidation of a tenant is pending."""
+        return bool(self._pending) and keyspace.tenant_digest in self._pending
 
     def add(self, keyspace: Keyspace, tags: tuple[str, ...] | None) -> bool:
-        """Remember an invalidation.
+        """Queue an invalidation.
 
         Args:
-            keyspace: The tenant's.
+            keyspace: The keys of the tenant.
             tags: Digests of the tags; None for everything.
 
         Returns:
-            Whether there was room; there always is for a tenant that is owed something already.
+            Whether it was queued; it always is if the tenant has a pending invalidation already.
         """
         with self._lock:
-            debt = self._debts.get(keyspace.tenant_digest)
-            if debt is None:
-                if len(self._debts) >= self._max_queued:
+            pending = self._pending.get(keyspace.tenant_digest)
+            if pending is None:
+                if len(self._pending) >= self._max_queued:
                     return False
-                debt = self._debts[keyspace.tenant_digest] = _Debt(keyspace)
-            before = len(debt.tags)
-            debt.tags.update(tags or ())
-            self._count += len(debt.tags) - before
+                pending = self._pending[keyspace.tenant_digest] = _Pending(keyspace)
+            before = len(pending.tags)
+            pending.tags.update(tags or ())
+            self._count += len(pending.tags) - before
             if tags is None or self._count > self._max_queued:
-                self._count -= len(debt.tags)
-                debt.tags.clear()
-                debt.everything = True
+                self._count -= len(pending.tags)
+                pending.tags.clear()
+                pending.everything = True
             return True
 
     def after_fork(self) -> None:
-        """Begin anew in a child: whoever replayed did so in the parent."""
+        """Queue running replays again in a forked child, because they run in the parent."""
         self._is_replaying = False
-        for debt in self._debts.values():
-            tags, everything = debt.paying
-            debt.paying = frozenset(), False
-            debt.tags |= tags
-            debt.everything = debt.everything or everything
-        self._count = sum(len(debt.tags) for debt in self._debts.values())
+        for pending in self._pending.values():
+            tags, everything = pending.replaying
+            pending.replaying = frozenset(), False
+            pending.tags |= tags
+            pending.everything = pending.everything or everything
+        self._count = sum(len(pending.tags) for pending in self._pending.values())
 
     def replay(self) -> Replay:
-        """Pay what is owed, tenant by tenant, until Redis does not take something."""
+        """Replay the pending invalidations, tenant by tenant, until Redis does not take one."""
         if self._is_replaying:
-            return not self._debts
+            return not self._pending
         self._is_replaying = True
         try:
-            for tenant, debt in list(self._debts.items()):
-                if not (yield from self._pay(tenant, debt)):
+            for tenant, pending in list(self._pending.items()):
+                if not (yield from self._replay_tenant(tenant, pending)):
                     return False
         finally:
             self._is_replaying = False
-        return not self._debts
+        return not self._pending
 
-    def _pay(self, tenant: str, debt: _Debt) -> Replay:
-        """Pay what one tenant is owed now; what is added meanwhile is owed still."""
+    def _replay_tenant(self, tenant: str, pending: _Pending) -> Replay:
+        """Replay the pending invalidations of one tenant; later ones stay pending."""
         with self._lock:
-            debt.paying = tags, everything = frozenset(debt.tags), debt.everything
-            debt.tags, debt.everything = set(), False
-        is_paid = False
+            pending.replaying = tags, everything = frozenset(pending.tags), pending.everything
+            pending.tags, pending.everything = set(), False
+        is_done = False
         try:
-            owed = None if everything else tuple(sorted(tags))
-            for effect in self._effects(debt.keyspace, owed):
+            tags_left = None if everything else tuple(sorted(tags))
+            for effect in self._effects(pending.keyspace, tags_left):
                 if (yield effect) is not None:
                     return False
-            is_paid = True
+            is_done = True
         finally:
             with self._lock:
-                self._count -= len(tags) + len(debt.tags)
-                debt.paying = frozenset(), False
-                if not is_paid:
-                    debt.tags |= tags
-                    debt.everything = debt.everything or everything
-                self._count += len(debt.tags)
-                if not debt.tags and not debt.everything:
-                    self._debts.pop(tenant, None)
+                self._count -= len(tags) + len(pending.tags)
+                pending.replaying = frozenset(), False
+                if not is_done:
+                    pending.tags |= tags
+                    pending.everything = pending.everything or everything
+                self._count += len(pending.tags)
+                if not pending.tags and not pending.everything:
+                    self._pending.pop(tenant, None)
         return True
 
     def _effects(

@@ -1,4 +1,4 @@
-"""What the algorithm asks of its driver, beside effects on the store."""
+"""The requests of the algorithm to its driver, beside effects on the store."""
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Generate:
-    """Run the caller's generator in the caller's own task, renewing the lease meanwhile."""
+    """Run the caller's generator in the caller's own task, and renew the lease meanwhile."""
 
     flight: Flight | None
     keys: EntryKeys
@@ -24,10 +24,10 @@ class Generate:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """Wait until the waiter is woken; answered with the seconds that it took.
+    """Wait until the waiter is woken; the answer is the seconds that it took.
 
-    A thread waits no longer than the budget: its re-entry cannot be seen from a thread that it
-    started, so its wait must end.
+    A thread waits no longer than the budget: a circle through a thread that it started cannot be detected, so
+    its wait must end.
     """
 
     waiter: Waiter
@@ -36,7 +36,7 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Wait this many seconds, or until a lease is said to have ended; answered as `Join`."""
+    """Wait some seconds, or until a message says that a lease has ended; the answer is as for `Join`."""
 
     seconds: float
     lease_key: str
@@ -44,20 +44,20 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class Detach:
-    """Perform an effect without making the caller wait for it."""
+    """Perform an effect in the background."""
 
     effect: Release | Renew
 
 
 @dataclass(frozen=True, slots=True)
 class RefreshInBackground:
-    """Run a flow beside the caller; answered with whether there was room for it."""
+    """Run a flow in the background; the answer is whether there was room for it."""
 
     flow: "Flow[Any]"
 
 
 class CallerGoneError(BaseException):
-    """Thrown in at an effect on the store: it ended with this result, but the caller was cancelled."""
+    """Raised in a flow after an effect: the effect had this result, but the caller was cancelled."""
 
     def __init__(self, result: object) -> None:
         super().__init__()
@@ -69,11 +69,11 @@ Request: TypeAlias = (
 )
 Flow: TypeAlias = Generator[Request, Any, CachedResponse[T]]
 Step: TypeAlias = Generator[Request, Any, T]
-"""A part of a flow, which returns something else."""
+"""A part of a flow that returns another type."""
 
 
-def owed(request: Request) -> Release | Renew | None:
-    """Return what a flow asked for that has to be asked of the store although nobody waits for it."""
+def detached_effect(request: Request) -> Release | Renew | None:
+    """Return the effect of a request that is performed although no caller waits for it."""
     match request:
         case Release():
             return request
@@ -86,12 +86,12 @@ def owed(request: Request) -> Release | Renew | None:
 def finish(
     flow: "Flow[Any]", error: BaseException, forget: Callable[[Release | Renew], None]
 ) -> None:
-    """See a flow to its end without its caller; all it still asks for is to give leases back.
+    """Run a flow to its end without its caller; it only releases and shortens leases then.
 
     Args:
         flow: The flow.
-        error: What is raised in it first.
-        forget: Told what it owes the store, and nobody waits for.
+        error: The error to raise in it first.
+        forget: Called with each effect, which is performed in the background.
     """
     answer: Callable[[], Request] = partial(flow.throw, error)
     while True:
@@ -103,7 +103,7 @@ def finish(
             if own_error(raised) is error:
                 return
             raise
-        if (effect := owed(request)) is not None:
+        if (effect := detached_effect(request)) is not None:
             forget(effect)
         answer = partial(flow.send, None)
 

@@ -1,6 +1,6 @@
-"""One tenant: any client's serializer through memory, flights and the store.
+"""The entries of one tenant, for clients with a serializer of their own.
 
-`ResponseCache.remember` is one such client; operations and fields of GraphQL are others.
+`ResponseCache.remember` is such a client; operations and fields of GraphQL are others.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -25,17 +25,17 @@ T = TypeVar("T")
 
 
 class Tenant:
-    """The entries of one cache or tenant, for clients that bring a serializer of their own.
+    """The entries of one cache or tenant, for clients with a serializer of their own.
 
     Args:
-        engine: What the cache shares with its tenants.
+        engine: The state that the cache shares with its tenants.
         keyspace: The keys of the cache or tenant.
-        invalidations: What Redis may still owe it, before which nothing is read.
+        invalidations: Its invalidations; while one is pending, nothing is read.
 
     Attributes:
         name: The cache's prefix.
-        observer: Told of what happens.
-        jitter: By which share a ttl may be shortened.
+        observer: Receives the events.
+        jitter: The largest share by which a ttl is shortened.
         max_entry_bytes: The largest payload that is stored.
     """
 
@@ -49,28 +49,28 @@ class Tenant:
         self.max_entry_bytes = engine.settings.max_entry_bytes
 
     def keys(self, key_parts: Sequence[str]) -> EntryKeys:
-        """Return the keys of the entry that these parts name."""
+        """Return the keys of the entry with these key parts."""
         return self._keyspace.keys(key_parts)
 
     def keys_beside(self, key_parts: Sequence[str], other: EntryKeys) -> EntryKeys:
-        """Return the keys of the entry that these parts name, in the slot of another entry."""
+        """Return the keys of the entry with these key parts, in the slot of another entry."""
         return self._keyspace.keys_beside(key_parts, other)
 
     def note_unfit_part(self) -> None:
-        """Keep what the current code is a part of from being stored."""
+        """Keep the values whose generators the current code runs in from being stored."""
         note_unfit_part(self._keyspace.keys(()))
 
     def memory(self) -> Memory | None:
-        """Return the running loop's local memory, where all that it holds may be served as it is."""
+        """Return the running loop's local memory; None if its entries cannot be served directly."""
         return self._engine.async_driver().memory if self._may_serve_locally() else None
 
     def memory_sync(self) -> Memory | None:
-        """Return the local memory of the threads; the twin of `memory`."""
+        """Return the local memory of the threads; the sync form of `memory`."""
         return self._engine.sync_driver().memory if self._may_serve_locally() else None
 
     def _may_serve_locally(self) -> bool:
-        """Whether no invalidation is owed, and nothing is being made of what is served."""
-        return not leading.get() and not self._engine.queue.owes(self._keyspace)
+        """Whether no invalidation is pending, and the caller runs in no generator."""
+        return not leading.get() and not self._engine.queue.has_pending(self._keyspace)
 
     # -- One value, or many --------------------------------------------------------------------------
 
@@ -84,15 +84,15 @@ class Tenant:
         in_background: bool = False,
         prefetched: Prefetched | None = None,
     ) -> CachedResponse[T]:
-        """Obtain a value.
+        """Return a value from the cache, or generate and store it.
 
         Args:
-            keys: Of its entry.
-            serializer: Both directions between value and bytes.
-            generator: Makes the value, in the caller's own task.
-            subject: On whose behalf.
-            in_background: Whether a refresh may run beside the caller.
-            prefetched: What was looked up ahead for the run that this is a part of.
+            keys: The keys of its entry.
+            serializer: Turns the value into bytes and back.
+            generator: Generates the value, in the caller's own task.
+            subject: The cache and field, for the log and the observer.
+            in_background: Whether a refresh runs in the background.
+            prefetched: The prefetched entries of the execution.
         """
         driver = self._engine.async_driver()
         is_pending = await self._invalidations.are_pending()
@@ -118,7 +118,7 @@ class Tenant:
         in_background: bool = False,
         prefetched: Prefetched | None = None,
     ) -> CachedResponse[T]:
-        """Obtain a value; the twin of `run`."""
+        """Return a value; the sync form of `run`."""
         driver = self._engine.sync_driver()
         remember = self._remember(
             keys,
@@ -139,13 +139,13 @@ class Tenant:
         load: Callable[[list[int]], Awaitable[Sequence[T | Exception]]],
         subject: Subject,
     ) -> Mapping[int, T | Exception]:
-        """Obtain many values, with one round trip for all.
+        """Return many values, with one round trip for all.
 
         Args:
-            keys: Of their entries, each once.
-            serializer: Both directions between one value and bytes.
-            load: Makes the values at these positions of ``keys``.
-            subject: On whose behalf.
+            keys: The keys of their entries, each once.
+            serializer: Turns one value into bytes and back.
+            load: Generates the values at some positions of ``keys``.
+            subject: The cache and field, for the log and the observer.
         """
         driver = self._engine.async_driver()
         is_pending = await self._invalidations.are_pending()
@@ -169,7 +169,7 @@ class Tenant:
         load: Callable[[list[int]], Sequence[T | Exception]],
         subject: Subject,
     ) -> Mapping[int, T | Exception]:
-        """Obtain many values; the twin of `run_many`."""
+        """Return many values; the sync form of `run_many`."""
         driver = self._engine.sync_driver()
         limits = self._limits_of_threads()
         is_pending = self._invalidations.are_pending_sync()
@@ -181,18 +181,18 @@ class Tenant:
         ]
         return driver.run_many(flows, load, subject)
 
-    # -- Looking ahead ---------------------------------------------------------------------------------
+    # -- Prefetching ---------------------------------------------------------------------------------
 
     async def prefetch(
         self, prefetched: Prefetched, keys: Sequence[EntryKeys], subject: Subject, *, first: bool
     ) -> None:
-        """Find fresh entries for what will come for them, in one round trip.
+        """Read fresh entries ahead of the fields that use them, in one round trip.
 
         Args:
-            prefetched: Where to leave them.
-            keys: Theirs. Their leases are not asked for: some would be held while waiting for others.
-            subject: On whose behalf.
-            first: Whether this is the moment before anything is read; its clock is noted as well.
+            prefetched: Receives the entries.
+            keys: Their keys. No leases are requested: some would be held while waiting for others.
+            subject: The cache and field, for the log and the observer.
+            first: Whether nothing was read before; then the clock is noted as well.
         """
         if prefetched.is_down or await self._invalidations.are_pending():
             if first:
@@ -207,7 +207,7 @@ class Tenant:
     def prefetch_sync(
         self, prefetched: Prefetched, keys: Sequence[EntryKeys], subject: Subject, *, first: bool
     ) -> None:
-        """Find fresh entries for what will come for them; the twin of `prefetch`."""
+        """Read fresh entries ahead of the fields that use them; the sync form of `prefetch`."""
         if prefetched.is_down or self._invalidations.are_pending_sync():
             if first:
                 prefetched.begin_blindly(self._keyspace)
@@ -218,11 +218,11 @@ class Tenant:
                 answers = driver.ask_all(effects, subject)
                 effects = prefetched.take(effects, answers, self._keyspace)
 
-    # -- The algorithm, told what it needs --------------------------------------------------------------
+    # -- The arguments of the algorithm --------------------------------------------------------------
 
     def _limits_of_threads(self) -> Limits:
         limits = self._engine.limits
-        # Whoever generates may need the loop of this thread to go on: waiting here would stop it.
+        # The generator may need the event loop of this thread, and waiting here would block it.
         return replace(limits, wait_budget=0) if running_loop() is not None else limits
 
     def _remember(
@@ -239,9 +239,9 @@ class Tenant:
     ) -> Remember[T]:
         within = leading.get()
         if prefetched is not None:
-            # What it collects is what others read, and not what is answered from here.
+            # It collects what other fields read, not the values returned here.
             within = tuple(flight for flight in within if flight is not prefetched.collector)
-        # Clocks of two slots do not compare: there, what is made of parts takes them from Redis.
+        # Clocks of two slots cannot be compared, so parts are then read from Redis.
         memory = None if within and self._keyspace.slots_per_tenant > 1 else driver.memory
         return Remember(
             keys,

@@ -1,7 +1,7 @@
-"""Calls of the user's own functions and objects, which may raise anything.
+"""Calls the user's functions and objects, which may raise anything.
 
-What they raise is told to whoever calls. Only what ends the caller goes on: the cancellation of the task
-that runs now, and interrupts such as `KeyboardInterrupt` and `SystemExit`.
+Their errors are returned to the caller. Only errors that end the caller are raised: the cancellation of the
+running task, `KeyboardInterrupt` and `SystemExit`.
 """
 
 import asyncio
@@ -12,13 +12,13 @@ from typing import Any, Final, TypeVar, final
 R = TypeVar("R")
 
 ERRORS: Final = (Exception, asyncio.CancelledError)
-"""What code may raise without ending its caller; see `ends_the_caller`."""
+"""The errors that may not end the caller; see `ends_the_caller`."""
 
 
 @final
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """What a function of the user's raised; to be told by `type`, since a lazy object's `isinstance` may raise.
+    """The error of a user's function. Compare by `type`: `isinstance` of a lazy object may raise.
 
     Attributes:
         error: The error.
@@ -33,9 +33,10 @@ class Raised:
 
 
 def ends_the_caller(error: BaseException) -> bool:
-    """Whether an error cancels the task that runs now; else a `CancelledError` is that of something else.
+    """Whether an error ends the caller: an interrupt, or the cancellation of the running task.
 
-    A function may wait for a task or a future of its own that is cancelled, or raise the error itself.
+    Other `CancelledError`s come from a task or future that the user's function waited for, or from the
+    function itself.
     """
     if not isinstance(error, asyncio.CancelledError):
         return False
@@ -47,7 +48,7 @@ def ends_the_caller(error: BaseException) -> bool:
 
 
 def called(function: Callable[..., R], *arguments: Any) -> R | Raised:
-    """Call a function of the user's; return what it returns, or what it raised.
+    """Call a user's function; return its result or its error.
 
     Example:
         >>> called(int, "1"), called(int, "one").kind
@@ -55,14 +56,14 @@ def called(function: Callable[..., R], *arguments: Any) -> R | Raised:
     """
     try:
         return function(*arguments)
-    except (*ERRORS, GeneratorExit) as error:  # a call is closed by nobody
+    except (*ERRORS, GeneratorExit) as error:  # nothing closes a call
         if ends_the_caller(error):
             raise
         return Raised(error)
 
 
 async def awaited(value: Awaitable[R]) -> R | Raised:
-    """Await what a function of the user's returned; return what it comes to, or what it raised."""
+    """Await the result of a user's function; return its result or its error."""
     try:
         return await value
     except ERRORS as error:

@@ -1,4 +1,4 @@
-"""Waiting for a generation in another process: how long, and by whom."""
+"""Waiting for a generation in another process."""
 
 from collections.abc import Callable
 from typing import Final
@@ -10,7 +10,7 @@ _LONGEST_PAUSE: Final = 0.1
 
 
 class Watch:
-    """One caller's watch over a lease of another process, for all callers of this one."""
+    """One caller's watch over a lease of another process, for all callers of this process."""
 
     __slots__ = ("_flight", "_flights")
 
@@ -20,22 +20,22 @@ class Watch:
 
     @property
     def is_held(self) -> bool:
-        """Whether this caller is the one who watches."""
+        """Whether this caller watches the lease."""
         return self._flight is not None
 
     def begin(self, lease_key: str) -> None:
-        """Become the one who watches: others wait for this caller."""
+        """Start to watch; other callers wait for this one."""
         self._flight = self._flights.open(lease_key, leased=False)
 
     def end(self) -> None:
-        """Let those who waited for this caller look for themselves."""
+        """Stop watching, and wake the callers that waited for this one."""
         if self._flight is not None:
             self._flights.settle(self._flight, LookAgain())
             self._flight = None
 
 
 class Backoff:
-    """Growing pauses, each shortened by up to a half, until the budget is spent."""
+    """Growing pauses, each shortened at random by up to a half, until the budget is spent."""
 
     __slots__ = ("_jitter", "_pause", "left")
 
@@ -50,11 +50,11 @@ class Backoff:
         return self.left <= 0
 
     def next_pause(self) -> float:
-        """Return for how many seconds to wait next."""
+        """Return the seconds of the next pause."""
         pause = min(self._pause * (1 - self._jitter() / 2), self.left)
         self._pause = min(self._pause * 2, _LONGEST_PAUSE)
         return pause
 
     def spend(self, seconds: float | None) -> None:
-        """Count what was waited."""
+        """Subtract a wait from the budget."""
         self.left -= seconds or 0.0

@@ -1,4 +1,4 @@
-"""What is known of one schema, worked out once for all of its requests."""
+"""Adopts a schema: everything that is computed once for all its requests."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ from strawberry_response_cache.graphql.policy.rules import SchemaRules
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adopted:
-    """What is known of one schema.
+    """An adopted schema.
 
     Attributes:
         plans: The plans of its operations.
@@ -34,22 +34,22 @@ class Adopted:
 
     @property
     def mistakes(self) -> tuple[str, ...]:
-        """What is wrong with its annotations, each with its coordinate; the cache is off for it then."""
+        """The mistakes in its annotations, each with its coordinate; the cache is off if there are any."""
         return self.plans.setting.mistakes
 
 
 def adopt(schema: BaseSchema, options: Options, *, registered: int) -> Adopted:
-    """Work out what is known of a schema, and exchange its executor.
+    """Adopt a schema: build its rules and replace its executor.
 
     Args:
         schema: The Strawberry schema.
         options: The extension's configuration.
-        registered: How many of these the schema has.
+        registered: How many `ResponseCacheExtension`s the schema has.
     """
-    watch_ends(schema)  # first: a mutation invalidates whatever comes of the rest
+    watch_ends(schema)  # first, so that mutations invalidate even if the rest fails
     setting = setting_of(schema, options)
     if registered > 1:
-        two = "A schema takes one ResponseCacheExtension, and this one has two; keep one."
+        two = "This schema has two ResponseCacheExtensions; keep one."
         setting = replace(setting, mistakes=(two, *setting.mistakes))
     if setting.mistakes:
         logger.error(
@@ -67,15 +67,15 @@ def adopt(schema: BaseSchema, options: Options, *, registered: int) -> Adopted:
 def setting_of(
     schema: BaseSchema, options: Options | None, *, default_ttl: float | None = None
 ) -> Setting:
-    """Work out the rules of a schema; its mistakes stand beside them.
+    """Build the rules of a schema, and list its mistakes.
 
     Args:
         schema: A Strawberry schema.
-        options: Those of its extension; None where it has none.
-        default_ttl: Instead of the extension's, in seconds.
+        options: The configuration of its extension; None if it has none.
+        default_ttl: A ``default_ttl`` in seconds; None takes the extension's.
 
     Raises:
-        CacheConfigurationError: If the ttl is no duration.
+        CacheConfigurationError: If the ttl is not a duration.
     """
     executable = schema._schema  # type: ignore[attr-defined] # noqa: SLF001 - Strawberry's name for it
     rules = SchemaRules(
@@ -97,10 +97,10 @@ def setting_of(
 
 
 def raise_mistakes(mistakes: Sequence[str]) -> None:
-    """Raise what is wrong with annotations, all at once.
+    """Raise all mistakes at once.
 
     Raises:
-        CacheConfigurationError: If there is anything.
+        CacheConfigurationError: If there are mistakes.
     """
     if mistakes:
         msg = f"cache_control is used wrongly in this schema:\n{listed(mistakes)}"

@@ -1,8 +1,8 @@
 """The guard: no fault of this package fails a request.
 
-Strawberry and graphql-core call this package at a few places, and each of these calls goes through a
-`Guard`. What it catches is counted and logged, nothing of the request is stored, and the request is
-answered as without this package: what had been executed already is not executed again.
+Strawberry and graphql-core call this package in a few places, and each of these calls goes through a `Guard`.
+A fault that it catches is counted and logged. Nothing of the request is stored then, and the request is
+answered as without this package. What has been executed already is not executed again.
 """
 
 import asyncio
@@ -26,9 +26,9 @@ class Faults:
     """The faults of this package in this process: counted, and logged once per interval.
 
     Attributes:
-        count: How many were caught. Whatever was generated while it grew is not stored.
-        elsewhere: How many of them were caught in calls from resolvers, such as `restrict_cache`: what
-            was said there is lost.
+        count: How many were caught. Responses that were generated while it grew are not stored.
+        elsewhere: How many were caught in calls from resolvers, such as `restrict_cache`; the effect of
+            these calls is lost.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Faults:
         self._log = Interval()
 
     def note(self, error: BaseException) -> None:
-        """Count a fault, and log its type and place; its text can hold what the request brought."""
+        """Count a fault, and log its type and place. Its text may hold data of the request."""
         self.count += 1
         if (count := self._log.counted()) is None:
             return
@@ -58,7 +58,7 @@ class Faults:
 
 
 def _place(trace: TracebackType | None) -> str:
-    """Return the innermost place in this package: a function and a line, no path and no value."""
+    """Return the innermost place in this package: a function and a line, without path and values."""
     place = "an unknown place"
     while trace is not None:
         code = trace.tb_frame.f_code
@@ -73,23 +73,23 @@ faults: Final = Faults()
 
 @contextmanager
 def beside_a_resolver(*, raises: tuple[type[Exception], ...] = ()) -> Iterator[None]:
-    """Keep faults of this package from the resolver that calls it; nothing is stored then.
+    """Keep faults of this package from a resolver that calls it; nothing is stored then.
 
     Args:
-        raises: What tells the resolver's author of a wrong call.
+        raises: The errors that report a wrong call to the resolver's author.
     """
     try:
         yield
     except raises:
         raise
-    except ERRORS as error:  # what the resolver said is lost, and the request goes on
+    except ERRORS as error:  # the effect of the call is lost, and the request continues
         if ends_the_caller(error):
             raise
         faults.note_elsewhere(error)
 
 
 class ExecutionRaisedError(Exception):
-    """Carries what an execution raised past the code of this package, which did not cause it."""
+    """Wraps an error of an execution, so that it passes this package without counting as a fault."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__()
@@ -97,10 +97,10 @@ class ExecutionRaisedError(Exception):
 
 
 class Execution:
-    """Executes what a request asks for, once at most.
+    """Executes an operation or a field, at most once.
 
     Args:
-        original: Executes it as without this package; returns a value or an awaitable of one.
+        original: Executes it as without this package; returns a value or an awaitable.
     """
 
     __slots__ = ("_has_begun", "_is_done", "_original", "_raised", "value")
@@ -113,10 +113,10 @@ class Execution:
         self.value: Any = None
 
     def start(self, another: Callable[[], Any] | None = None) -> Any:  # noqa: ANN401 - whatever an executor returns
-        """Execute it, or begin to; return what it came to if that has been done.
+        """Execute it or start to; if that was done before, return its result.
 
         Args:
-            another: Executes it in place of the original.
+            another: Executes it instead of the original.
 
         Raises:
             ExecutionRaisedError: If the execution raises.
@@ -129,7 +129,7 @@ class Execution:
         except Exception as error:
             self._raised = error
             raise ExecutionRaisedError(error) from error
-        except BaseException as error:  # as it is: it may be the end of whoever executes
+        except BaseException as error:  # unchanged, because it may end the caller
             self._raised = error
             raise
         return self.value
@@ -159,13 +159,13 @@ class Execution:
         return self._raised is error
 
     def rest(self) -> Any:  # noqa: ANN401 - whatever an executor returns
-        """Return what it came to, and execute it only if that has not begun; or raise what it raised."""
+        """Return its result or raise its error; execute it only if that has not started."""
         if self._raised is not None:
             raise self._raised
         return self.value if self._has_begun else self._original()
 
     async def rest_async(self) -> Any:  # noqa: ANN401 - whatever an executor returns
-        """Return what it came to; the twin of `rest`."""
+        """Return its result; the async form of `rest`."""
         value = self.rest()
         if self._has_begun and inspect.isawaitable(value) and not self._is_done:
             try:
@@ -177,17 +177,17 @@ class Execution:
 
 
 class Later(NamedTuple):
-    """An answer that is awaited.
+    """An answer that has to be awaited.
 
     Attributes:
-        begin: Begins to answer; it is called where nothing can come between it and its awaiting.
+        begin: Starts to answer; it is called directly before the result is awaited.
     """
 
     begin: Callable[[], Coroutine[Any, Any, Any]]
 
 
 class Guard:
-    """Stands between one request and the faults of this package.
+    """Keeps the faults of this package from one request.
 
     Attributes:
         is_faulted: Whether a fault was caught in this request.
@@ -199,12 +199,12 @@ class Guard:
         self.is_faulted = False
 
     def note(self, error: BaseException) -> None:
-        """Note a fault that was caught."""
+        """Note a caught fault."""
         self.is_faulted = True
         faults.note(error)
 
     def step(self, step: Callable[..., R], *arguments: Any) -> R | None:
-        """Do something that the request does not depend on; None if it fails."""
+        """Call a function on which the request does not depend; return None if it fails."""
         try:
             return step(*arguments)
         except ERRORS as error:  # this is the guard
@@ -216,7 +216,7 @@ class Guard:
     async def step_async(
         self, step: Callable[..., Coroutine[Any, Any, R]], *arguments: Any, **named: Any
     ) -> R | None:
-        """Do something that the request does not depend on; the twin of `step`."""
+        """Call a function on which the request does not depend; the async form of `step`."""
         try:
             return await step(*arguments, **named)
         except ERRORS as error:  # this is the guard
@@ -230,7 +230,7 @@ class Guard:
         step: Callable[[], Coroutine[Any, Any, object]],
         otherwise: Callable[[], Coroutine[Any, Any, object]],
     ) -> None:
-        """Do something that nobody waits for; if it fails, do something else."""
+        """Run something in the background; if it fails, run something else."""
         try:
             await step()
         except ERRORS as error:  # this is the guard
@@ -246,12 +246,12 @@ class Guard:
         *,
         at_once: bool = False,
     ) -> Any:  # noqa: ANN401 - what `original` returns
-        """Answer in place of an execution; if that fails, answer as the execution does.
+        """Answer instead of an execution; if that fails, answer with the execution.
 
         Args:
             original: Executes it as without this package.
-            answer: Answers, with or without the execution; returns a value or `Later`.
-            at_once: Whether what comes later begins now, and not when it is awaited.
+            answer: Answers, with or without the execution; returns a value or a `Later`.
+            at_once: Whether a `Later` starts now and not when it is awaited.
         """
         execution = Execution(original)
         try:
@@ -279,6 +279,6 @@ class Guard:
         return await execution.rest_async()
 
     def _note_unless_raised(self, error: BaseException, execution: Execution) -> None:
-        # What an execution raised, this one or the one that it was to share, is nobody's fault here.
+        # An error of an execution, also of one that was shared, is not a fault of this package.
         if not (isinstance(error, ExecutionRaisedError) or execution.has_raised(error)):
             self.note(error)

@@ -1,4 +1,4 @@
-"""What Strawberry calls for one request: each hook is guarded, and only connects the others."""
+"""The hooks that Strawberry calls for one request. Each is guarded."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -24,11 +24,11 @@ from strawberry_response_cache.graphql.policy.custom_code import has_later
 
 
 class RequestHooks(Settling, SchemaExtension):
-    """The extension as it lives for one request.
+    """The extension object of one request.
 
     Args:
         options: The extension's configuration.
-        adopted: Returns what is known of a schema; None where that could not be worked out.
+        adopted: Returns an adopted schema; None if adopting it failed.
     """
 
     def __init__(self, options: Options, adopted: Callable[[BaseSchema], Adopted | None]) -> None:
@@ -49,7 +49,7 @@ class RequestHooks(Settling, SchemaExtension):
 
     @execution_context.setter
     def execution_context(self, context: ExecutionContext) -> None:  # pyright: ignore[reportIncompatibleVariableOverride] # Strawberry only assigns and reads it
-        # Set before anything of the request runs: early enough to exchange the schema's executor.
+        # Set before anything of the request runs, which is early enough to replace the schema's executor.
         self._execution_context = context
         self._guard.step(self._begin)
 
@@ -61,24 +61,24 @@ class RequestHooks(Settling, SchemaExtension):
             self._preparation = Preparation(adopted.documents, context)
 
     def on_parse(self) -> Iterator[None]:
-        """Bring the parsed document, if the text was seen before."""
+        """Reuse the parsed document of a known text."""
         self._guard.step(self._parse)
         yield
 
     def _parse(self) -> None:
-        # A later extension may exchange the text: Strawberry parses when all of them had their turn.
+        # A later extension may change the text: Strawberry parses after all of them.
         if self._preparation is not None and not has_later("on_parse", self.beside, self):
             self._preparation.parse()
 
     def on_validate(self) -> Iterator[None]:
-        """Spare Strawberry the rules by which the document is known to be valid."""
+        """Reuse a cached validation result: leave out rules by which the document is known to be valid."""
         self._guard.step(self._validate)
         yield
         if self._preparation is not None:
             self._guard.step(self._preparation.restore_rules)
 
     def _validate(self) -> None:
-        # A later extension sees the rules, and may exchange them.
+        # A later extension sees the rules and may change them.
         if self._preparation is not None and not has_later("on_validate", self.beside, self):
             self._preparation.validate()
 
@@ -90,8 +90,8 @@ class RequestHooks(Settling, SchemaExtension):
         try:
             yield
         finally:
-            # Not by token: a stream may be resumed in another context. And a request that was given up is
-            # closed in whatever context it is collected in, where another run may be announced.
+            # Not with a token: a stream may be resumed in another context. An abandoned request is closed
+            # in the context in which it is collected, where another run may be announced.
             if announced_run.get() is self._run:
                 announced_run.set(before)
 
@@ -105,13 +105,13 @@ class RequestHooks(Settling, SchemaExtension):
         return run
 
     def on_operation(self) -> Iterator[None]:
-        """Invalidate what a mutation changed, where the end of the operation is not watched; see `settle`."""
+        """Invalidate what a mutation changed, if the end of the operation is not watched; see `settle`."""
         try:
             yield
         except Exception:
             self._guard.step(self._await_end)
             raise
-        except BaseException:  # such as a cancellation, or a stream that is closed
+        except BaseException:  # for example, a cancellation or a closed stream
             if not self.is_watched:
                 self.settle_early()
             raise
@@ -125,13 +125,13 @@ class RequestHooks(Settling, SchemaExtension):
                 self._task.add_done_callback(self.settle_early)
 
     def settle_early(self, _: object = None) -> None:
-        """Invalidate what a mutation changed, beside everything else, unless that has begun."""
+        """Invalidate what a mutation changed in the background, unless that has started."""
         if self._run is not None and not self._is_settled:
             self._is_settled = True
             self._guard.step(self._run.settle_early)
 
     async def settle(self) -> None:
-        """Invalidate what a mutation changed, once; after the teardown of every extension."""
+        """Invalidate what a mutation changed, once, after the teardown of every extension."""
         if self._is_settled:
             return
         self._is_settled = True
@@ -144,7 +144,7 @@ class RequestHooks(Settling, SchemaExtension):
             await self._guard.step_async(invalidate_everything, self._options, context, self._guard)
 
     def settle_sync(self) -> None:
-        """Invalidate what a mutation changed; the twin of `settle`."""
+        """Invalidate what a mutation changed; the sync form of `settle`."""
         if self._is_settled:
             return
         self._is_settled = True
@@ -155,12 +155,12 @@ class RequestHooks(Settling, SchemaExtension):
             self._guard.step(invalidate_everything_sync, self._options, context, self._guard)
 
     def note_fault(self, error: Exception) -> None:
-        """Count a fault, and invalidate what a mutation changed unless that has begun."""
+        """Count a fault, and invalidate what a mutation changed unless that has started."""
         self._guard.note(error)
         self.settle_early()
 
     def get_results(self) -> AwaitableOrValue[dict[str, Any]]:
-        """Say what the cache did, if the extension is debugged."""
+        """Return ``responseCache``, if ``debug`` is on."""
         if self._is_settled or self.is_watched:
             return self._guard.step(self._said) or {}
         # The ends of this schema could not be watched.
@@ -174,7 +174,7 @@ class RequestHooks(Settling, SchemaExtension):
         return self._guard.step(self._said) or {}
 
     def _is_lost(self) -> bool:
-        """Whether a mutation ran of which a fault may have lost what it changed."""
+        """Whether a fault may have lost what a mutation changed."""
         if self._adopted is not None and not self._guard.is_faulted:
             return False
         return runs_mutation(self._execution_context)

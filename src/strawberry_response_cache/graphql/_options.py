@@ -27,9 +27,9 @@ class InvalidationOptions:
     """How mutations invalidate; see `ResponseCacheExtension`.
 
     Attributes:
-        reach: What of the objects that a result holds.
-        on_commit: Takes what invalidates, to be called when the user's transaction is over.
-        again_after: Seconds after which it is done once more; None for never.
+        reach: ``invalidate_on_mutation``.
+        on_commit: Receives a function that invalidates, and calls it after the transaction.
+        again_after: Seconds after which the invalidation is repeated; None for never.
     """
 
     reach: Reach = "lists"
@@ -66,19 +66,19 @@ def options_of(schema: object) -> Options | None:
 
 
 class Warnings:
-    """What is logged about one extension: once per field, or once per interval for each function."""
+    """The log lines of one extension: once per field, or once per interval for each function."""
 
     def __init__(self) -> None:
         self._fields: set[str] = set()
         self._functions: dict[str, Interval] = {}
 
     def unusable(self, name: str, function: object, kind: str) -> None:
-        """Log that a function of the context gave nothing usable.
+        """Log that a function of the context raised or returned nothing usable.
 
         Args:
-            name: The function's argument, such as ``tenant``.
+            name: The argument of the extension, such as ``tenant``.
             function: The function.
-            kind: The type of what it raised or returned.
+            kind: The type of its error or return value.
         """
         count = self._functions.setdefault(name, Interval()).counted()
         if count is None:
@@ -97,17 +97,17 @@ class Warnings:
         )
 
     def parent_key(self, coordinate: str, kind: str) -> None:
-        """Log once per field that the key of its parent could not be told."""
+        """Log, once per field, that the key of its parent failed."""
         if self._is_first(f"parent of {coordinate}"):
             logger.error(
-                "The key of the parent of %s could not be told (%s); the field has no entry of its own.",
+                "The key of the parent of %s failed (%s); the field has no entry of its own.",
                 coordinate,
                 kind,
                 extra={"response_cache.field": coordinate},
             )
 
     def missing_session(self, coordinate: str) -> None:
-        """Log once per field that PRIVATE data met a request without a session."""
+        """Log, once per field, that it is PRIVATE and a request had no session."""
         if self._is_first(coordinate):
             logger.warning(
                 "%s is PRIVATE and the request has no session; the response is not cached.",
@@ -122,7 +122,7 @@ class Warnings:
 
 
 def _place_of(function: object) -> str:
-    """Return where a function is written: module, name and line."""
+    """Return where a function is defined: module, name and line."""
     function = getattr(function, "func", function)  # of a functools.partial
     module = getattr(function, "__module__", type(function).__module__)
     name = getattr(function, "__qualname__", type(function).__qualname__)

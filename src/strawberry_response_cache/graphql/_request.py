@@ -1,4 +1,4 @@
-"""Who asks: tenant, session and varied values of one request. Whatever is unclear fails closed.
+"""The tenant, session and varied values of one request. If one is unclear, nothing is cached.
 
 Each function of the extension is called once per operation, before its first resolver. It may be async
 where the operation is.
@@ -31,7 +31,7 @@ _SESSION: Final = "session"
 
 @dataclass(frozen=True, slots=True)
 class CacheIdentity:
-    """For whom something is answered: the tenant's cache, the session, the varied values."""
+    """The cache identity of a request: the tenant's cache, the session and the varied values."""
 
     cache: ResponseCache
     session: str | None = field(repr=False)
@@ -39,7 +39,7 @@ class CacheIdentity:
 
     @property
     def visibility(self) -> Literal["public", "private"]:
-        """Whether it is for everyone of the tenant, or for one session."""
+        """``public`` for all sessions of the tenant, or ``private`` for one session."""
         return "public" if self.session is None else "private"
 
 
@@ -56,7 +56,7 @@ class RequestContext:
 
     Args:
         options: The extension's configuration.
-        context: The context that the request brought, of any kind.
+        context: The request's context, of any type.
         guard: The guard of the request.
         synchronous: Whether the request is executed without an event loop.
 
@@ -83,7 +83,7 @@ class RequestContext:
         self.guard = guard
         self._context = context
         self._synchronous = synchronous
-        # What each function answered, as it stands in keys; a problem where that was not usable.
+        # The key text of each function's return value, or a problem if it was not usable.
         self._answers: dict[str, str | Problem | None] = {}
         self._was_async: set[str] = set()
         self.cache_name = tenant_of(options.cache).name
@@ -95,19 +95,19 @@ class RequestContext:
         visibility: Literal["public", "private"] | None = None,
         field: str | None = None,
     ) -> Subject:
-        """Return on whose behalf the store is called."""
+        """Return the subject for the log and the observer."""
         name = None if operation.name is None else operation.name.value
         kind = operation.operation.value
         return Subject(self.cache_name, scope, visibility, kind, name, field)
 
-    # -- Asking, before anything runs ----------------------------------------------------------------
+    # -- Calling the functions, before any resolver runs ----------------------------------------------------------------
 
     async def ask(self, varied: Iterable[str] = (), *, session: bool) -> None:
-        """Ask for the tenant, for these varied values and perhaps for the session; each once.
+        """Call ``tenant``, ``vary`` functions and, if wanted, ``session``; each once.
 
         Args:
             varied: Names of the extension's ``vary`` functions.
-            session: Whether the session is asked for.
+            session: Whether to call ``session``.
         """
         options = self.options
         if options.tenant is not None:
@@ -119,7 +119,7 @@ class RequestContext:
             await self.ask_session()
 
     async def ask_session(self) -> None:
-        """Ask for the session, unless that was done."""
+        """Call ``session``, unless it was called."""
         if self.options.session is not None:
             await self._ask(_SESSION, self.options.session, printed_session)
 
@@ -136,15 +136,15 @@ class RequestContext:
         if type(answer) is not Raised:
             self._answers[name] = answer
             return
-        # What it would have answered decides who sees what.
+        # Its return value would decide who sees the response.
         self.options.warnings.unusable(name, function, _kind_of_refused(value, answer))
         self._answers[name] = _unusable(name)
 
-    # -- What was answered ---------------------------------------------------------------------------
+    # -- Their results ---------------------------------------------------------------------------
 
     @property
     def problem(self) -> Problem | None:
-        """Why nothing of the request is cached, if ``tenant`` or ``vary`` gave nothing usable."""
+        """Why nothing of the request is cached, if ``tenant`` or ``vary`` returned nothing usable."""
         return next(
             (
                 answer
@@ -155,21 +155,21 @@ class RequestContext:
         )
 
     def tenant_cache(self) -> ResponseCache | None:
-        """Return the cache of this request's tenant; None if that cannot be told."""
+        """Return the cache of this request's tenant; None if the tenant is not known."""
         if self.options.tenant is None:
             return self.options.cache
         tenant = self._answers.get(_TENANT)
         return self.options.cache.for_tenant(tenant) if isinstance(tenant, str) else None
 
     def session(self) -> str | Problem | None:
-        """Return the session as it stands in keys; None without one, and where it was not asked for."""
+        """Return the session's text for keys; None without a session, or if it was not called."""
         return self._answers.get(_SESSION)
 
     def identify(self, policy: Policy) -> CacheIdentity | Problem:
-        """Return for whom something of this policy is answered, or why that is unclear.
+        """Return the cache identity for a policy, or the problem if it is unclear.
 
         Args:
-            policy: The policy; all that it depends on was asked for.
+            policy: The policy; the functions on which it depends were called.
         """
         cache, problem = self.tenant_cache(), self.problem
         if problem is not None:
@@ -186,7 +186,7 @@ class RequestContext:
         return CacheIdentity(cache, session, known)
 
     def without_session(self, coordinate: str | None) -> Problem:
-        """Return that a response is PRIVATE and there is nobody to keep it for."""
+        """Return the problem of a PRIVATE response without a session."""
         self.options.warnings.missing_session(coordinate or "")
         return Problem(
             Reason.PRIVATE_WITHOUT_SESSION,
@@ -201,7 +201,7 @@ class RequestContext:
         )
 
     def is_unchanged(self) -> bool:
-        """Whether the functions that were called answer the same now; those that are async are not asked."""
+        """Whether the called functions return the same values now; async ones are not called again."""
         return all(
             self._answers_again(name, function, printed)
             for name, function, printed in self._asked()
@@ -227,18 +227,18 @@ class RequestContext:
     # -- Switches ------------------------------------------------------------------------------------
 
     def switched_off(self) -> Problem | None:
-        """Return a problem unless the cache is on."""
+        """Return a problem if the cache is off."""
         is_on = self._switch("enabled", self.options.enabled)
         if is_on is None:
             return _unusable("enabled")
         return None if is_on else Problem(Reason.DISABLED)
 
     def is_debugged(self) -> bool:
-        """Whether the response says what the cache did; not where that cannot be told."""
+        """Whether ``debug`` is on; False if its function fails."""
         return self._switch("debug", self.options.debug) is True
 
     def _switch(self, name: str, switch: Switch) -> bool | None:
-        """Return whether something is on; None if its function gave no bool."""
+        """Return whether a switch is on; None if its function returned no bool."""
         if isinstance(switch, bool):
             return switch
         answer = called(_as_it_is, switch, self._context)
@@ -252,7 +252,7 @@ class RequestContext:
 
 
 def _as_it_is(switch: Callable[[Any], Any], context: object) -> object:
-    """Return what a switch says; what is behind a lazy object may raise here, as the switch may."""
+    """Return the value of a switch. The switch may raise, and so may a lazy object that it returns."""
     answer = switch(context)
     return bool(answer) if isinstance(answer, bool) else answer
 
@@ -270,12 +270,12 @@ def at_once(function: Callable[..., Coroutine[Any, Any, R]], *arguments: Any, **
 
 
 def _is_awaitable(value: object) -> bool:
-    # A lazy object names another class as its own, and may have any method, `__await__` too.
+    # A lazy object claims another class and may have any method, `__await__` included.
     return value.__class__ is type(value) and inspect.isawaitable(value)
 
 
 def _kind_of_refused(value: object, answer: Raised) -> str:
-    """Name what was not usable: the type of an error, or of a value."""
+    """Return the type of an error, or of a value that was not usable."""
     if isinstance(answer.error, _UnclearError):
         return answer.error.kind
     if answer is value or not isinstance(answer.error, CacheConfigurationError | UnkeyableError):
@@ -284,7 +284,7 @@ def _kind_of_refused(value: object, answer: Raised) -> str:
 
 
 def _refuse_to_wait(value: object) -> NoReturn:
-    """Refuse what would have to be awaited.
+    """Refuse an awaitable in a sync execution.
 
     Raises:
         _UnclearError: In any case.
@@ -295,10 +295,10 @@ def _refuse_to_wait(value: object) -> NoReturn:
 
 
 def printed_session(session: object) -> str | None:
-    """Print a session as it stands in keys; None, empty and false values are no session.
+    """Return the session's text for keys; None, empty and false values are no session.
 
     Raises:
-        _UnclearError: If it is neither a string, an int nor a UUID.
+        _UnclearError: If it is not a string, an int or a UUID.
     """
     session = unwrapped(session)
     if session is None or session is False:
@@ -316,6 +316,6 @@ def _unusable(name: str) -> Problem:
     return Problem(
         Reason.CONTEXT_FAILED,
         None,
-        f"The extension's function {name} gave nothing usable for this request; the log names its "
-        "place and the error's type.",
+        f"The extension's function {name} raised or returned nothing usable; the log names its place and "
+        "the type of the error.",
     )

@@ -8,7 +8,7 @@ from strawberry_response_cache.core._queue import InvalidationQueue
 from tests.fuzz.graphql.world import TENANTS
 from tests.fuzz.truth import Truth
 
-_owes = InvalidationQueue.owes
+_has_pending = InvalidationQueue.has_pending
 """As it was imported: a mutant may damage it."""
 
 
@@ -45,7 +45,7 @@ class Acknowledgements:
         if not settled:
             return True
         # Asked after the writes were noted: what is queued on their behalf was queued before that.
-        if self._owes(tenant):
+        if self._has_pending(tenant):
             return False
         self._truth.acknowledge(settled)
         with self._lock:
@@ -60,6 +60,6 @@ class Acknowledgements:
         with self._lock:
             return dict(self._pending[tenant])
 
-    def _owes(self, tenant: str) -> bool:
+    def _has_pending(self, tenant: str) -> bool:
         cache = self._caches[tenant]
-        return _owes(cache._engine.queue, cache._keyspace)
+        return _has_pending(cache._engine.queue, cache._keyspace)

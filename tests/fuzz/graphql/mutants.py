@@ -224,14 +224,14 @@ def mutations_run_twice(struck: Struck) -> None:
 
 def reads_before_queued_invalidations(struck: Struck) -> None:
     """Read from Redis although it has not taken an invalidation yet."""
-    owes = InvalidationQueue.owes
+    has_pending = InvalidationQueue.has_pending
 
     def damaged(self: InvalidationQueue, keyspace: Any) -> bool:
-        if owes(self, keyspace):
+        if has_pending(self, keyspace):
             struck()
         return False
 
-    patch(InvalidationQueue, "owes", damaged)
+    patch(InvalidationQueue, "has_pending", damaged)
 
 
 _OUTAGES: Final = {

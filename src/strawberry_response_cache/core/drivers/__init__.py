@@ -1,5 +1,5 @@
-"""Where the algorithm meets the world: its requests performed with asyncio, and with threads.
+"""The drivers, which perform the requests of the algorithm with asyncio and with threads.
 
-``driving`` is what both have in common. Of each there is a driver, which runs flows, the news that
-it is woken by, the invalidations that it tries outside of any flow, and the housekeeping that nobody waits for.
+``driving`` holds the parts that both share. Each has a driver, which runs flows; a subscription, which wakes
+waiting callers; the invalidations, which run outside of flows; and the housekeeping in the background.
 """

@@ -1,7 +1,7 @@
 """Runs the algorithm with asyncio, in the caller's own task, for one event loop.
 
-All rules are in `_remember`. A driver only performs what the algorithm asks for, sees that an effect
-on the store ends even if its caller is cancelled, and reports to the observer.
+All rules are in `algorithm`. A driver performs the requests of the algorithm, completes effects on the store
+even if their caller is cancelled, and reports to the observer.
 """
 
 import asyncio
@@ -24,8 +24,8 @@ from strawberry_response_cache.core._requests import (
     Pause,
     RefreshInBackground,
     Request,
+    detached_effect,
     finish,
-    owed,
     own_error,
 )
 from strawberry_response_cache.core._response import CachedResponse
@@ -76,15 +76,15 @@ class AsyncDriver:
     """Runs flows in the caller's own task, for one event loop.
 
     Args:
-        transport: Where effects go.
-        settings: The numbers to decide by.
+        transport: Sends the effects.
+        settings: The numbers that a driver uses.
 
     Attributes:
-        flights: What runs now.
-        transport: Where effects go.
-        news: What is heard from others.
+        flights: The running generations.
+        transport: Sends the effects.
+        news: The subscription to messages of other processes.
         memory: The local memory, if it is on.
-        invalidating: What is asked outside of any flow.
+        invalidating: Invalidations and pings, which run outside of flows.
     """
 
     def __init__(self, transport: AsyncTransport, settings: DriverSettings) -> None:
@@ -102,7 +102,7 @@ class AsyncDriver:
         self._lookups = SharedLookups(self._submit)
 
     async def run(self, flow: Flow[T], generator: Generator, subject: Subject) -> CachedResponse[T]:
-        """Drive a flow to its end, and return or raise what it does."""
+        """Run a flow to its end; return its result or raise its error."""
         answer: Callable[[], Request] = partial(flow.send, None)
         while True:
             try:
@@ -121,7 +121,7 @@ class AsyncDriver:
             except (asyncio.CancelledError, GeneratorExit):
                 self._close(flow, CallerGoneError(None))
                 raise
-            except BaseException as error:  # noqa: BLE001 - the flow decides, and raises it again
+            except BaseException as error:  # noqa: BLE001 - the flow handles it and raises it again
                 answer = partial(flow.throw, error)
             else:
                 answer = partial(flow.send, result)
@@ -132,12 +132,12 @@ class AsyncDriver:
         load: Callable[[list[int]], Awaitable[Sequence[T | Exception]]],
         subject: Subject,
     ) -> dict[int, T | Exception]:
-        """Drive flows to their ends together.
+        """Run flows to their ends together.
 
         Args:
-            flows: One for each key.
-            load: Generates the values of the keys at these positions.
-            subject: On whose behalf.
+            flows: One flow for each key.
+            load: Generates the values of the keys at some positions.
+            subject: The cache and field, for the observer.
         """
         many = Many(flows)
         try:
@@ -145,7 +145,7 @@ class AsyncDriver:
                 await self._next_of(many, load, subject)
         except BaseException:
             for flow, request in many.given_up(list(many.requests)):
-                if (effect := owed(request)) is not None:
+                if (effect := detached_effect(request)) is not None:
                     self._housekeeping.ask(effect)
                 self._close(flow, CallerGoneError(None))
             raise
@@ -190,7 +190,7 @@ class AsyncDriver:
             await self._wait_for_any(many)
 
     async def _wait_for_any(self, many: Many[T]) -> None:
-        """Wait until one of the flows need not wait any longer; those that only paused look again with it."""
+        """Wait until the first flow can go on; flows that only paused then look again too."""
         waiting = many.waiting()
         pauses: dict[int, asyncio.Future[Any]] = {}
         joins: dict[int, asyncio.Future[None]] = {}
@@ -210,7 +210,7 @@ class AsyncDriver:
         many.waited([*pauses, *(at for at, join in joins.items() if join.done())])
 
     async def ask_all(self, effects: Sequence[Effect[Any]], subject: Subject) -> list[Any]:
-        """Ask the store for effects in one round trip, outside of any flow."""
+        """Perform effects in one round trip, outside of any flow."""
         loop = asyncio.get_running_loop()
         answers: list[asyncio.Future[Any]] = [loop.create_future() for _ in effects]
         for effect, answer in zip(effects, answers, strict=True):
@@ -218,10 +218,10 @@ class AsyncDriver:
         return [await answer for answer in answers]
 
     async def _ask(self, flow: Flow[Any], effect: Effect[R], subject: Subject) -> R:
-        """Ask the store and wait, unless the caller goes.
+        """Perform an effect and wait, unless the caller is cancelled.
 
-        It goes at once then. The effect is on its way and cannot be called back: when it ends the
-        flow hears of it, so that no lease and no joiner is left behind.
+        A cancelled caller returns at once. The effect cannot be cancelled: when it ends, the flow receives
+        its result, so that no lease and no joiner is left behind.
         """
         answer = self._begin(flow, effect, subject)
         try:
@@ -231,7 +231,7 @@ class AsyncDriver:
             raise
 
     def _begin(self, flow: Flow[Any], effect: Effect[R], subject: Subject) -> "asyncio.Future[R]":
-        """Ask the store on behalf of a flow; its caller waits for the answer, or leaves it."""
+        """Perform an effect of a flow; its caller waits for the answer or is cancelled."""
         answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
 
         def arrived(result: R) -> None:
@@ -247,12 +247,12 @@ class AsyncDriver:
         return answer
 
     def _leave(self, flow: Flow[Any], answer: "asyncio.Future[Any]") -> None:
-        """Wait for an answer no longer."""
+        """Stop waiting for the answer."""
         if not answer.cancel() and not answer.cancelled():
             self._close(flow, CallerGoneError(answer.result()))
 
     def _submit(self, effect: Effect[R], then: Callable[[R], None], subject: Subject) -> Ask | None:
-        """Ask the store for an effect, and report on it when it is over."""
+        """Perform an effect, and report it to the observer when it has ended."""
         settings = self._settings
         started_ns = time.time_ns() if settings.observer.listening() else 0
         context = contextvars.copy_context() if started_ns else None
@@ -266,7 +266,7 @@ class AsyncDriver:
             finally:
                 then(result)
                 if isinstance(effect, Commit | Release):
-                    # The server wakes only those of whom it knows, and who shared a lookup is not known.
+                    # The server does not know callers that shared a lookup, so it does not wake them.
                     self.news.wake(effect.keys.lease)
 
         return self.transport.submit(effect, arrived)
@@ -294,7 +294,7 @@ class AsyncDriver:
 
     @asynccontextmanager
     async def _renewed(self, requests: Sequence[Generate]) -> AsyncIterator[None]:
-        """Renew leases while the code inside generates."""
+        """Renew leases while the generator runs."""
         effects = renewals(requests, self._settings.lease_ms)
         if not effects:
             yield
@@ -317,11 +317,11 @@ class AsyncDriver:
             timer.cancel()
 
     def _refresh_beside(self, flow: Flow[Any], generator: Generator, subject: Subject) -> bool:
-        """Run a refresh in a task of its own, if there is room; its errors are the flow's to log."""
+        """Run a refresh in a task of its own, if there is room; the flow logs its errors."""
         if len(self._refreshes) >= self._settings.max_background:
             return False
         context = contextvars.copy_context()
-        context.run(leading.set, ())  # it is nobody's part
+        context.run(leading.set, ())  # it is not a part of another value
         task = asyncio.get_running_loop().create_task(
             self.run(flow, generator, subject), context=context
         )
@@ -330,23 +330,23 @@ class AsyncDriver:
         self._hold(task)
         return True
 
-    # -- Ends --------------------------------------------------------------------------------------
+    # -- Closing --------------------------------------------------------------------------------------
 
     def _close(self, flow: Flow[Any], error: BaseException) -> None:
-        """See a flow to its end without its caller."""
+        """Run a flow to its end without its caller."""
         finish(flow, error, self._housekeeping.ask)
 
     def _hold(self, future: "asyncio.Future[Any]") -> None:
-        """Hold strongly what nobody waits for, until it is done."""
+        """Keep a reference to a background task until it is done."""
         self._background.add(future)
         future.add_done_callback(self._background.discard)
 
     async def retire(self) -> None:
-        """Listen no longer: calls that are still under way are the last."""
+        """Stop the subscription for good: running calls are the last."""
         await self.news.retire()
 
     async def drain(self) -> None:
-        """Wait until what is in the background now has ended; what begins meanwhile is not waited for."""
+        """Wait for the background work that runs now, not for work that starts meanwhile."""
         if self._background:
             await asyncio.wait(set(self._background))
         await self._housekeeping.drain()
@@ -355,4 +355,4 @@ class AsyncDriver:
 
 
 async def _nothing() -> None:
-    """Stand in for a generator where none is asked for."""
+    """The generator of calls that never generate."""

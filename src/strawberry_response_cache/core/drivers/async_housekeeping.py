@@ -1,4 +1,4 @@
-"""What an event loop asks of the store and nobody waits for: leases given back, made shorter or longer."""
+"""Background effects of an event loop: releasing, shortening and renewing leases."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,14 +10,14 @@ from strawberry_response_cache.core.redis.async_transport import AsyncTransport
 
 
 class AsyncHousekeeping:
-    """Sees that nobody waits for a lease behind which nobody generates.
+    """Releases abandoned leases, so that no caller waits on them.
 
-    A lease that was not given back is tried again for as long as it may live.
+    A failed release is tried again for as long as the lease may live.
 
     Args:
-        transport: Where effects go.
-        lease: Seconds that a lease lives.
-        released: Told the key of each lease that was given back, or tried to be.
+        transport: Sends the effects.
+        lease: The life of a lease, in seconds.
+        released: Called with the key of each lease for which a release was tried.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class AsyncHousekeeping:
         self._is_draining = False
 
     def ask(self, effect: Effect[Any]) -> None:
-        """Ask for an effect; not where a flow is dropped after its loop has ended, in whatever other one."""
+        """Perform an effect, unless a flow is dropped after its event loop has ended."""
         if running_loop() is self._loop:
             self._try(effect, LeaseTries(effect, self._lease))
 
@@ -56,7 +56,7 @@ class AsyncHousekeeping:
         self._transport.submit(effect, arrived)
 
     async def drain(self) -> None:
-        """Wait until everything was asked for once, and try nothing again."""
+        """Wait until every effect was tried once, without further tries."""
         self._is_draining = True
         try:
             while self._late:

@@ -1,4 +1,4 @@
-"""Invalidations and pings of an event loop: asked outside of any flow, with deadlines of their own."""
+"""Invalidations and pings of an event loop, outside of flows and with deadlines of their own."""
 
 import asyncio
 import contextvars
@@ -16,7 +16,7 @@ from strawberry_response_cache.core.drivers.driving import (
     REPLAY_INTERVAL,
     DriverSettings,
     Tries,
-    log_owed,
+    log_lost_invalidations,
     set_once,
     will_never_do,
 )
@@ -27,11 +27,11 @@ R = TypeVar("R")
 
 
 class AsyncInvalidation:
-    """Sees that invalidations are done, or known to have failed.
+    """Performs invalidations until they succeed or have failed for good.
 
     Args:
-        transport: Where effects go.
-        settings: The numbers to decide by.
+        transport: Sends the effects.
+        settings: The numbers that a driver uses.
     """
 
     def __init__(self, transport: AsyncTransport, settings: DriverSettings) -> None:
@@ -43,7 +43,7 @@ class AsyncInvalidation:
         self._latest: Unavailable | None = None
 
     async def hold(self, invalidate: Coroutine[Any, Any, None]) -> None:
-        """See a whole invalidation to its end, also if the caller is cancelled; its failure is logged then."""
+        """Complete an invalidation even if the caller is cancelled; its failure is logged then."""
         task = asyncio.get_running_loop().create_task(invalidate)
         self._trying.add(task)
         task.add_done_callback(self._trying.discard)
@@ -57,11 +57,11 @@ class AsyncInvalidation:
         if task.cancelled() or (error := task.exception()) is None:
             return
         fault, server = failure(error), self._settings.server
-        if isinstance(error, CacheStoreError):  # what raised it is logged already, with advice
+        if isinstance(error, CacheStoreError):  # already logged, with advice
             fault = replace(fault, error_type=error.error_type)
         logger.error(
-            "An invalidation on Redis at %s failed after its caller was cancelled (%s); what it was "
-            "to invalidate can be read until its ttl and stale window end.",
+            "An invalidation on Redis at %s failed after its caller was cancelled (%s); the old entries "
+            "can be read until their ttl and stale window end.",
             server,
             fault.error_name,
             extra={
@@ -72,7 +72,7 @@ class AsyncInvalidation:
         )
 
     async def invalidate(self, effect: Effect[Unavailable | None]) -> Unavailable | None:
-        """Try one effect of an invalidation until it is done or its deadline ends."""
+        """Try one effect of an invalidation until it succeeds or its deadline ends."""
         tries = Tries(self._settings.invalidate_deadline)
         while True:
             result = await self.perform(effect, tries.left)
@@ -81,11 +81,11 @@ class AsyncInvalidation:
             await asyncio.sleep(pause)
 
     async def perform(self, effect: Effect[R], deadline: float | None = None) -> R:
-        """Ask the store once, with a deadline of its own, and wait for the answer no longer.
+        """Perform an effect once, with a deadline of its own.
 
         Args:
-            effect: What to ask.
-            deadline: Seconds, connecting included; None for that of an invalidation.
+            effect: The effect.
+            deadline: Seconds, with connecting; None for ``invalidate_deadline``.
         """
         seconds = self._settings.invalidate_deadline if deadline is None else deadline
         try:
@@ -104,7 +104,7 @@ class AsyncInvalidation:
         return await answer
 
     async def replay(self, queue: InvalidationQueue) -> bool:
-        """Try once what is owed; return whether nothing is owed any more."""
+        """Replay the queue once; return whether nothing is pending any more."""
         with closing(queue.replay()) as steps:
             result: Unavailable | None = None
             while True:
@@ -117,7 +117,7 @@ class AsyncInvalidation:
                     self._latest = result
 
     def keep_replaying(self, queue: InvalidationQueue) -> None:
-        """Try again and again, beside everything else, until nothing is owed."""
+        """Replay the queue in the background until nothing is pending."""
         if self._replaying is None or self._replaying.done():
             self._queue = queue
             self._replaying = asyncio.get_running_loop().create_task(
@@ -125,15 +125,15 @@ class AsyncInvalidation:
             )
 
     async def _keep_replaying(self, queue: InvalidationQueue) -> None:
-        while not await self.replay(queue):  # noqa: ASYNC110 - a server tells nobody that it is back
+        while not await self.replay(queue):  # noqa: ASYNC110 - a server does not announce that it is back
             await asyncio.sleep(REPLAY_INTERVAL)
 
     async def drain(self) -> None:
-        """Wait for the invalidations that are being tried, replay what is owed once more, and no longer."""
+        """Wait for running invalidations, then replay the queue a last time."""
         if self._trying:
             await asyncio.wait(set(self._trying))
         if self._replaying is not None and not self._replaying.done():
             self._replaying.cancel()
             await asyncio.wait({self._replaying})
             if self._queue is not None and not await self.replay(self._queue):
-                log_owed(self._settings, self._latest)
+                log_lost_invalidations(self._settings, self._latest)

@@ -1,4 +1,4 @@
-"""Lookups of one key that are asked for before the first of them is sent are sent once."""
+"""Merges lookups of one key: those requested before the first is sent are sent once."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,11 +13,11 @@ Then: TypeAlias = Callable[[Judgement], None]
 
 @dataclass(eq=False, slots=True)
 class _Shared:
-    """A lookup that is not over.
+    """A running lookup.
 
     Attributes:
-        ask: By which it is known whether it was sent.
-        others: Who else is told.
+        ask: Tells whether it was sent.
+        others: The other callers to notify.
     """
 
     ask: Ask | None = None
@@ -27,11 +27,11 @@ class _Shared:
 class SharedLookups:
     """The lookups of one event loop.
 
-    A hundred callers of a hot key in one tick of the loop cost one reading of it. What was sent is not
-    shared any more: the server may have answered it before an invalidation that a later caller knows of.
+    A hundred callers of a hot key in one tick of the loop cost one lookup. A lookup that was sent is not
+    shared: the server may have answered it before an invalidation that a later caller knows of.
 
     Args:
-        submit: Sends a lookup, and tells what became of it.
+        submit: Sends a lookup, and passes on its result.
     """
 
     def __init__(self, submit: Callable[[Lookup, Then, Subject], Ask | None]) -> None:
@@ -39,14 +39,14 @@ class SharedLookups:
         self._under_way: dict[str, _Shared] = {}
 
     def ask(self, lookup: Lookup, then: Then, subject: Subject) -> None:
-        """Look up, or take a share in a lookup that is to be sent.
+        """Look up, or share a lookup that is not sent yet.
 
         Args:
-            lookup: What to look up.
-            then: Told the judgement, for this caller.
-            subject: On whose behalf.
+            lookup: The lookup.
+            then: Called with the judgement for this caller.
+            subject: The cache and field, for the observer.
         """
-        if lookup.rejected:  # it is to delete what it names
+        if lookup.rejected:  # it has to delete the entry that it rejects
             self._submit(lookup, then, subject)
             return
         key = lookup.keys.entry

@@ -1,4 +1,4 @@
-"""What an event loop hears from others: that something was invalidated, that a lease has ended."""
+"""The subscription of an event loop to messages: invalidations, and leases that have ended."""
 
 import asyncio
 import time
@@ -9,11 +9,11 @@ from strawberry_response_cache.core.redis.async_transport import AsyncTransport
 
 
 class AsyncNews:
-    """Wakes those who wait for leases, and keeps local memory right.
+    """Wakes callers that wait for leases, and invalidates local memory.
 
     Args:
-        transport: Whose servers to listen to.
-        settings: The numbers to decide by.
+        transport: Names the servers to subscribe to.
+        settings: The numbers that a driver uses.
 
     Attributes:
         memory: The local memory of the event loop, if it is on.
@@ -29,7 +29,7 @@ class AsyncNews:
             self._backplane.start()
 
     async def sleep(self, seconds: float, lease_key: str) -> float:
-        """Wait until a lease is said to have ended, but no longer than this; return how long."""
+        """Wait until a message says that a lease has ended, at most ``seconds``; return how long."""
         self._backplane.start()
         loop = asyncio.get_running_loop()
         sleeper: asyncio.Future[None] = loop.create_future()
@@ -48,15 +48,15 @@ class AsyncNews:
         return time.monotonic() - began
 
     async def aclose(self) -> None:
-        """Listen no longer."""
+        """Stop the subscription."""
         await self._backplane.aclose()
 
     async def retire(self) -> None:
-        """Listen never again: whoever still waits looks from time to time."""
+        """Stop the subscription for good: waiting callers use timers."""
         await self._backplane.retire()
 
     def wake(self, lease_key: str) -> None:
-        """Let those look again who wait for a lease."""
+        """Wake the callers that wait for a lease."""
         for sleeper in self._sleepers.pop(lease_key, ()):
             if not sleeper.done():
                 sleeper.set_result(None)

@@ -1,4 +1,4 @@
-"""What the two drivers of the algorithm have in common."""
+"""The parts that the async and the sync driver share."""
 
 import asyncio
 import random
@@ -29,23 +29,23 @@ from strawberry_response_cache.core.redis.subscriber import Subscription
 R = TypeVar("R")
 
 OnFailure = Callable[[Unavailable], None]
-"""Told of every effect that the store did not perform."""
+"""Called with every failure of the store."""
 
 IDLE_LISTENING: Final = 5.0
-"""Seconds between PINGs to a server whose news only wake those who wait."""
+"""Seconds between PINGs to a server whose messages only wake waiting callers."""
 
 OWN_LAG: Final = 0.25
-"""Seconds by which an invalidation is waited for longer than the server has: our loop may be busy."""
+"""Seconds to wait for an invalidation beyond the server's deadline, because the event loop may be busy."""
 
 REPLAY_INTERVAL: Final = 0.25
 """Seconds between two tries of invalidations that Redis did not take."""
 
 _DOUBT: Final = 0.25
-"""The shortest pause, in seconds, before it is asked again whether a late lookup took a lease."""
+"""The shortest pause, in seconds, before checking again whether a late lookup took a lease."""
 _LONGEST_PAUSE: Final = 2.0
-"""The longest pause, in seconds, between two tries of giving a lease back."""
+"""The longest pause, in seconds, between two tries to release a lease."""
 _STALLS: Final = 3
-"""For how many lives of a lease a server may stall that has a lookup in its buffers."""
+"""For how many lives of a lease a server may stall with a lookup in its buffers."""
 
 _WITHOUT_NEWS: Final = "local memory is off"
 _WITHOUT_MEMORY: Final = "callers that wait for another process look again after a pause"
@@ -53,21 +53,21 @@ _WITHOUT_MEMORY: Final = "callers that wait for another process look again after
 
 @dataclass(frozen=True, slots=True)
 class DriverSettings:
-    """The numbers that a driver decides by; durations in seconds.
+    """The numbers that a driver uses; durations in seconds.
 
     Attributes:
         lease: The life of a lease, renewed at a third of it.
         invalidate_deadline: How long an invalidation is tried.
-        connect_deadline: For a connection of the listener to news.
+        connect_deadline: For connecting the subscription.
         max_background: Refreshes in the background at once.
-        max_flights: Runs that others may join at once.
+        max_flights: Runs that others can join at once.
         max_waiting: Callers that wait for them at once.
-        channel: Where news of invalidations and ended leases are told.
-        name: The cache's, for the log.
+        channel: The channel for invalidations and ended leases.
+        name: The cache's name, for the log.
         server: The server, for the log.
-        local_bytes: The bound of local memory; 0 is off.
-        local_ttl: The longest that an entry stays in local memory.
-        local_max_lag: For how long it is trusted after the server was last heard.
+        local_bytes: The size of local memory; 0 is off.
+        local_ttl: The longest time that an entry stays in local memory.
+        local_max_lag: How long local memory is used after the last message from the server.
     """
 
     lease: float
@@ -92,7 +92,7 @@ class DriverSettings:
 
     @property
     def listening_interval(self) -> float:
-        """Seconds between two PINGs to a server whose news are listened to."""
+        """Seconds between two PINGs of the subscription."""
         return self.local_max_lag / 4 if self.local_bytes else IDLE_LISTENING
 
 
@@ -100,8 +100,8 @@ def new_memory(settings: DriverSettings, is_trusted: Callable[[], bool]) -> Memo
     """Return a local memory, if it is on.
 
     Args:
-        settings: Its bounds.
-        is_trusted: Whether every invalidation was heard of.
+        settings: Its limits.
+        is_trusted: Whether all messages arrive.
     """
     if not settings.local_bytes:
         return None
@@ -111,12 +111,12 @@ def new_memory(settings: DriverSettings, is_trusted: Callable[[], bool]) -> Memo
 def listening(
     settings: DriverSettings, memory: Memory | None, wake: Callable[[str], None]
 ) -> Subscription:
-    """Return what to listen to, and who is told.
+    """Return the configuration of the subscription.
 
     Args:
-        settings: The numbers to decide by.
+        settings: The numbers that a driver uses.
         memory: The local memory, if it is on.
-        wake: Told the key of a lease that has ended.
+        wake: Called with the key of a lease that has ended.
     """
 
     def were_lost() -> None:
@@ -136,7 +136,7 @@ def listening(
 
 
 def renewals(requests: Sequence[Generate], lease_ms: int) -> list[Renew]:
-    """Return what keeps the leases of these generations alive."""
+    """Return the effects that renew the leases of these generations."""
     return [
         Renew(request.keys, request.lease, lease_ms)
         for request in requests
@@ -145,27 +145,27 @@ def renewals(requests: Sequence[Generate], lease_ms: int) -> list[Renew]:
 
 
 def set_once(future: "asyncio.Future[R]", result: R) -> None:
-    """Give a future its result, unless its caller is gone."""
+    """Set the result of a future, unless its caller was cancelled."""
     if not future.done():
         future.set_result(result)
 
 
 def will_never_do(failure: Unavailable) -> bool:
-    """Whether trying again is in vain: the server does not know us or does not let us."""
+    """Whether trying again is useless, such as after a wrong password."""
     return failure.trouble.is_lasting
 
 
-def log_owed(settings: DriverSettings, failure: Unavailable | None) -> None:
-    """Say that invalidations were queued and will not be replayed any more.
+def log_lost_invalidations(settings: DriverSettings, failure: Unavailable | None) -> None:
+    """Log that queued invalidations are lost, because the cache is closed.
 
     Args:
-        settings: Whose server did not take them.
-        failure: Why it did not take the latest.
+        settings: The settings, which name the server.
+        failure: The latest failure.
     """
     fault = failure or Unavailable("not_replayed", trouble=Trouble.NOT_ASKED)
     logger.error(
-        "The cache is closed, and Redis at %s has not taken all queued invalidations (%s): what they "
-        "were to invalidate can be read until its ttl and stale window end. %s",
+        "The cache is closed, and Redis at %s has not taken all queued invalidations (%s): the old entries "
+        "can be read until their ttl and stale window end. %s",
         settings.server,
         fault.error_name,
         fault.trouble.advice,
@@ -178,10 +178,10 @@ def log_owed(settings: DriverSettings, failure: Unavailable | None) -> None:
 
 
 class Tries:
-    """The tries of one invalidation, with growing pauses between them, until its deadline.
+    """The tries of one invalidation, with growing pauses, until its deadline.
 
     Args:
-        seconds: The deadline for all of them together.
+        seconds: The deadline for all tries together.
     """
 
     __slots__ = ("_ends", "_pause")
@@ -202,14 +202,14 @@ class Tries:
 
 
 class LeaseTries:
-    """The tries of giving one lease back, with growing pauses, for as long as it may live.
+    """The tries to release one lease, with growing pauses, for as long as it may live.
 
-    Where it is in doubt whether the lookup has arrived, its life may begin later than the tries: they go on
-    through stalls of a server, and their time begins anew with its first answer.
+    If the lookup may still be on its way, the lease may be granted after the first try. Then the tries continue
+    while the server stalls, and their time starts again with its first answer.
 
     Args:
-        effect: What is tried; anything but a release is tried once.
-        lease: Seconds that a lease lives.
+        effect: The effect; anything but a release is tried once.
+        lease: The life of a lease, in seconds.
         jitter: Returns a number from 0 to below 1.
     """
 
@@ -230,7 +230,7 @@ class LeaseTries:
         """Return the seconds to wait before the next try, or None if that was the last.
 
         Args:
-            result: What came of the latest try.
+            result: The result of the latest try.
         """
         if not self._is_release or not isinstance(result, Unavailable | NotYet):
             return None
@@ -248,7 +248,7 @@ class LeaseTries:
 def report(
     observer: Observer, subject: Subject, effect: object, started_ns: int, result: object
 ) -> None:
-    """Tell the observer of a lookup or a commit that is over."""
+    """Report a lookup or a commit to the observer."""
     error = result.error_type if isinstance(result, Unavailable) else None
     if isinstance(effect, Lookup):
         entry = result.entry if isinstance(result, Fresh | Stale) else None
@@ -272,7 +272,7 @@ def report(
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:
-    """Return the event loop that runs in this thread, if one does."""
+    """Return the running event loop of this thread, if there is one."""
     try:
         return asyncio.get_running_loop()
     except RuntimeError:

@@ -1,7 +1,6 @@
 """Runs the algorithm with threads, in the caller's own thread, for all threads of a process.
 
-All rules are in `_remember`. A driver only performs what the algorithm asks for, and reports to the
-observer.
+All rules are in `algorithm`. A driver performs the requests of the algorithm and reports to the observer.
 """
 
 import contextvars
@@ -26,8 +25,8 @@ from strawberry_response_cache.core._requests import (
     Pause,
     RefreshInBackground,
     Request,
+    detached_effect,
     finish,
-    owed,
     own_error,
 )
 from strawberry_response_cache.core._response import CachedResponse
@@ -75,15 +74,15 @@ class SyncDriver:
     """Runs flows in the caller's own thread, for all threads of a process.
 
     Args:
-        transport: Where effects go.
-        settings: The numbers to decide by.
+        transport: Sends the effects.
+        settings: The numbers that a driver uses.
 
     Attributes:
-        flights: What runs now.
-        transport: Where effects go.
-        news: What is heard from others.
+        flights: The running generations.
+        transport: Sends the effects.
+        news: The subscription to messages of other processes.
         memory: The local memory, if it is on.
-        invalidating: What is asked outside of any flow.
+        invalidating: Invalidations and pings, which run outside of flows.
     """
 
     def __init__(self, transport: SyncTransport, settings: DriverSettings) -> None:
@@ -106,7 +105,7 @@ class SyncDriver:
         return ThreadPoolExecutor(workers, thread_name_prefix="response-cache")
 
     def run(self, flow: Flow[T], generator: Generator, subject: Subject) -> CachedResponse[T]:
-        """Drive a flow to its end, and return or raise what it does."""
+        """Run a flow to its end; return its result or raise its error."""
         answer: Callable[[], Request] = partial(flow.send, None)
         while True:
             try:
@@ -119,7 +118,7 @@ class SyncDriver:
                 raise own from own.__cause__
             try:
                 result = self._perform(request, generator, subject)
-            except BaseException as error:  # noqa: BLE001 - the flow decides, and raises it again
+            except BaseException as error:  # noqa: BLE001 - the flow handles it and raises it again
                 answer = partial(flow.throw, error)
             else:
                 answer = partial(flow.send, result)
@@ -130,12 +129,12 @@ class SyncDriver:
         load: Callable[[list[int]], Sequence[T | Exception]],
         subject: Subject,
     ) -> dict[int, T | Exception]:
-        """Drive flows to their ends together.
+        """Run flows to their ends together.
 
         Args:
-            flows: One for each key.
-            load: Generates the values of the keys at these positions.
-            subject: On whose behalf.
+            flows: One flow for each key.
+            load: Generates the values of the keys at some positions.
+            subject: The cache and field, for the observer.
         """
         many = Many(flows)
         try:
@@ -143,7 +142,7 @@ class SyncDriver:
                 self._next_of(many, load, subject)
         except BaseException:
             for flow, request in many.given_up(list(many.requests)):
-                if (effect := owed(request)) is not None:
+                if (effect := detached_effect(request)) is not None:
                     self._housekeeping.ask(effect)
                 finish(flow, CallerGoneError(None), self._housekeeping.ask)
             raise
@@ -178,7 +177,7 @@ class SyncDriver:
             self._wait_for_any(many)
 
     def _wait_for_any(self, many: Many[T]) -> None:
-        """Wait until one of the flows need not wait any longer; those that only paused look again with it."""
+        """Wait until the first flow can go on; flows that only paused then look again too."""
         waiting = many.waiting()
         bell, now = threading.Event(), time.monotonic()
         pauses: dict[int, Pause] = {}
@@ -192,7 +191,7 @@ class SyncDriver:
                 case Pause() as pause:
                     pauses[at] = pause
         ends = [*(ends for _, ends in joins.values()), *(now + p.seconds for p in pauses.values())]
-        # One that was woken before it had this bell rings no more.
+        # A waiter that was woken before does not set this event.
         if all(thread.outcome is None for thread, _ in joins.values()):
             with self.news.ringing(bell, [pause.lease_key for pause in pauses.values()]):
                 bell.wait(max(0.0, min(ends) - now))
@@ -220,14 +219,14 @@ class SyncDriver:
         return None
 
     def _ask(self, effect: Effect[R], subject: Subject) -> R:
-        """Ask the store for an effect, wait for it and report on it."""
+        """Perform an effect, wait for it and report it to the observer."""
         started_ns = time.time_ns() if self._settings.observer.listening() else 0
         result = self.transport.perform(effect)
         self._over(effect, result, subject, started_ns)
         return result
 
     def ask_all(self, effects: Sequence[Effect[Any]], subject: Subject) -> list[Any]:
-        """Ask the store for effects in as few round trips as their number allows, and report on them."""
+        """Perform effects in as few round trips as their number allows, and report them to the observer."""
         started_ns = time.time_ns() if self._settings.observer.listening() else 0
         results: list[Any] = []
         for at in range(0, len(effects), MOST_TOGETHER):
@@ -241,7 +240,7 @@ class SyncDriver:
         return results
 
     def _over(self, effect: Effect[Any], result: object, subject: Subject, started_ns: int) -> None:
-        """Report on an effect that is over; one that began at 0 is not observed."""
+        """Report an effect to the observer; one that started at 0 is not observed."""
         if isinstance(result, Unavailable):
             self._settings.on_failure(result)
         if started_ns:
@@ -252,18 +251,18 @@ class SyncDriver:
             return generator()
 
     def _renewed(self, requests: Sequence[Generate]) -> AbstractContextManager[None]:
-        """Renew leases while the code inside generates."""
+        """Renew leases while the generator runs."""
         effects = renewals(requests, self._settings.lease_ms)
         if not effects:
             return nullcontext()
         return self._housekeeping.repeating(effects, self._settings.lease / 3)
 
     def _refresh_beside(self, flow: Flow[Any], generator: Generator, subject: Subject) -> bool:
-        """Run a refresh in a thread of its own, if there is room; its errors are the flow's to log."""
+        """Run a refresh in a thread of its own, if there is room; the flow logs its errors."""
         if not self._settings.max_background or not self._room.acquire(blocking=False):
             return False
         context = contextvars.copy_context()
-        context.run(leading.set, ())  # it is nobody's part
+        context.run(leading.set, ())  # it is not a part of another value
 
         def refresh() -> None:
             try:
@@ -273,19 +272,21 @@ class SyncDriver:
 
         try:
             self._background.submit(refresh)
-        except RuntimeError:  # it is being drained, the interpreter ends, or no thread can be had
+        except (
+            RuntimeError
+        ):  # the cache is closing, the interpreter ends, or no thread can be started
             self._room.release()
             return False
         return True
 
-    # -- Ends --------------------------------------------------------------------------------------
+    # -- Closing --------------------------------------------------------------------------------------
 
     def retire(self) -> None:
-        """Listen no longer: calls that are still under way are the last."""
+        """Stop the subscription for good: running calls are the last."""
         self.news.retire()
 
     def drain(self) -> None:
-        """Wait until nothing is left in the background."""
+        """Wait for all background work."""
         self._background.shutdown(wait=True)
         self._background = self._new_background()
         self._housekeeping.drain()
@@ -294,4 +295,4 @@ class SyncDriver:
 
 
 def _nothing() -> None:
-    """Stand in for a generator where none is asked for."""
+    """The generator of calls that never generate."""

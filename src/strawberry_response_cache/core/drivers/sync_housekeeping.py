@@ -1,4 +1,4 @@
-"""What the threads ask of the store and nobody waits for: leases given back, and made shorter or longer."""
+"""Background effects of the threads: releasing, shortening and renewing leases."""
 
 import threading
 import time
@@ -18,13 +18,13 @@ _IDLE: Final = 1.0
 
 @dataclass(eq=False, slots=True)
 class _Errand:
-    """Something to ask of the store.
+    """A background effect.
 
     Attributes:
-        effect: What.
-        tries: For how long it is tried again after it failed.
-        not_before: When.
-        every: Seconds after which it is asked again, whatever came of it; 0 for once.
+        effect: The effect.
+        tries: The tries after a failure.
+        not_before: When it is due.
+        every: Seconds after which it is repeated, whatever its result; 0 for once.
     """
 
     effect: Effect[Any]
@@ -34,14 +34,14 @@ class _Errand:
 
 
 class SyncHousekeeping:
-    """One thread, started when first needed, apart from those of refreshes, which may all be taken.
+    """A thread, started on demand, that performs background effects; refreshes have threads of their own.
 
-    A lease is renewed while its generation runs. One that was not given back is tried again for as long
-    as it may live: nobody is to wait for a lease behind which nobody generates.
+    A lease is renewed while its generation runs. A failed release is tried again for as long as the lease may
+    live, so that no caller waits on an abandoned lease.
 
     Args:
-        transport: Where effects go.
-        lease: Seconds that a lease lives.
+        transport: Sends the effects.
+        lease: The life of a lease, in seconds.
     """
 
     def __init__(self, transport: SyncTransport, lease: float) -> None:
@@ -55,20 +55,20 @@ class SyncHousekeeping:
         self._is_asking = False
 
     def ask(self, effect: Effect[Any]) -> None:
-        """Ask for an effect soon; where no thread can be had, at once."""
+        """Perform an effect soon, or at once if no thread can be started."""
         if not self._take([_Errand(effect, LeaseTries(effect, self._lease))]):
             self._transport.perform(effect)
 
     @contextmanager
     def repeating(self, effects: Sequence[Effect[Any]], every: float) -> Iterator[None]:
-        """Ask for effects again and again while the code inside runs.
+        """Repeat effects while the code inside runs.
 
-        Where no thread can be had they are not: a long generation loses its lease, and its value is not
-        stored.
+        If no thread can be started they are not performed: a long generation then loses its lease, and its
+        value is not stored.
 
         Args:
-            effects: What.
-            every: Seconds between two times, and before the first.
+            effects: The effects.
+            every: Seconds before the first time and between two times.
         """
         first = time.monotonic() + every
         errands = [
@@ -84,7 +84,7 @@ class SyncHousekeeping:
                 self._waiting.difference_update(errands)
 
     def _take(self, errands: Sequence[_Errand]) -> bool:
-        """Take errands on, if there is a thread for them."""
+        """Add errands, if there is a thread for them."""
         with self._changed:
             if not self._is_running:
                 with suppress(RuntimeError):
@@ -95,15 +95,15 @@ class SyncHousekeeping:
                     self._is_running = True
             if self._is_running:
                 self._waiting.update(errands)
-                # What is due later than it wakes is no reason to wake it: most generations end before.
+                # Do not wake the thread for an errand that is due later: most generations end before.
                 if any(errand.not_before < self._wakes_at for errand in errands):
                     self._changed.notify_all()
             return self._is_running
 
     def drain(self) -> None:
-        """Wait until everything was asked for once, and try nothing again.
+        """Wait until every effect was tried once, without further tries.
 
-        What is repeated while a generation runs goes on: its caller is not done.
+        Repeated effects of running generations continue.
         """
         with self._changed:
             self._is_draining = True
@@ -127,11 +127,11 @@ class SyncHousekeeping:
 
     @staticmethod
     def _pause_after(errand: _Errand, result: object) -> float | None:
-        """Return in how many seconds an errand is due again; None if it is over."""
+        """Return in how many seconds an errand is due again; None if it is done."""
         return errand.every or errand.tries.pause_after(result)
 
     def _next(self) -> Sequence[_Errand]:
-        """Wait for something to do; nothing if there was nothing for a while."""
+        """Wait for a due errand; return None if there was none for a while."""
         with self._changed:
             self._is_asking = False
             idle_until = time.monotonic() + _IDLE

@@ -1,4 +1,4 @@
-"""Invalidations and pings of the threads: asked outside of any flow, with deadlines of their own."""
+"""Invalidations and pings of the threads, outside of flows and with deadlines of their own."""
 
 import threading
 import time
@@ -11,7 +11,7 @@ from strawberry_response_cache.core.drivers.driving import (
     REPLAY_INTERVAL,
     DriverSettings,
     Tries,
-    log_owed,
+    log_lost_invalidations,
     will_never_do,
 )
 from strawberry_response_cache.core.protocol import Effect, Unavailable
@@ -21,11 +21,11 @@ R = TypeVar("R")
 
 
 class SyncInvalidation:
-    """Sees that invalidations are done, or known to have failed; the twin of `AsyncInvalidation`.
+    """Performs invalidations until they succeed or have failed for good; see `AsyncInvalidation`.
 
     Args:
-        transport: Where effects go.
-        settings: The numbers to decide by.
+        transport: Sends the effects.
+        settings: The numbers that a driver uses.
     """
 
     def __init__(self, transport: SyncTransport, settings: DriverSettings) -> None:
@@ -38,7 +38,7 @@ class SyncInvalidation:
         self._latest: Unavailable | None = None
 
     def invalidate(self, effect: Effect[Unavailable | None]) -> Unavailable | None:
-        """Try an invalidation until it is done or its deadline ends."""
+        """Try one effect of an invalidation until it succeeds or its deadline ends."""
         tries = Tries(self._settings.invalidate_deadline)
         while True:
             result = self.perform(effect, tries.left)
@@ -47,11 +47,11 @@ class SyncInvalidation:
             time.sleep(pause)
 
     def perform(self, effect: Effect[R], deadline: float | None = None) -> R:
-        """Ask the store once, with a deadline of its own.
+        """Perform an effect once, with a deadline of its own.
 
         Args:
-            effect: What to ask.
-            deadline: Seconds for the answer, without connecting; None for that of an invalidation.
+            effect: The effect.
+            deadline: Seconds for the answer, without connecting; None for ``invalidate_deadline``.
         """
         seconds = self._settings.invalidate_deadline if deadline is None else deadline
         result = self._transport.perform(effect, deadline=seconds)
@@ -61,7 +61,7 @@ class SyncInvalidation:
         return result
 
     def replay(self, queue: InvalidationQueue) -> bool:
-        """Try once what is owed; return whether nothing is owed any more."""
+        """Replay the queue once; return whether nothing is pending any more."""
         with closing(queue.replay()) as steps:
             result: Unavailable | None = None
             while True:
@@ -74,7 +74,7 @@ class SyncInvalidation:
                     self._latest = result
 
     def keep_replaying(self, queue: InvalidationQueue) -> None:
-        """Try again and again, beside everything else, until nothing is owed."""
+        """Replay the queue in the background until nothing is pending."""
         with self._lock:
             if self._replaying is not None and self._replaying.is_alive():
                 return
@@ -86,7 +86,7 @@ class SyncInvalidation:
                 name="response-cache-replay",
                 daemon=True,
             )
-            # Without a thread of its own, each caller that asks for what is owed tries once.
+            # Without a thread of its own, each caller tries once.
             with suppress(RuntimeError):
                 thread.start()
                 self._replaying = thread
@@ -96,11 +96,11 @@ class SyncInvalidation:
             self._stopping.wait(REPLAY_INTERVAL)
 
     def drain(self) -> None:
-        """Replay what is owed once more, and no longer."""
+        """Replay the queue a last time."""
         with self._lock:
             replaying, self._replaying = self._replaying, None
         if replaying is not None and replaying.is_alive():
             self._stopping.set()
             replaying.join()
             if self._queue is not None and not self.replay(self._queue):
-                log_owed(self._settings, self._latest)
+                log_lost_invalidations(self._settings, self._latest)

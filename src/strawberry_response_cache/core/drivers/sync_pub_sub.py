@@ -1,4 +1,4 @@
-"""What the threads hear from others: that something was invalidated, that a lease has ended."""
+"""The subscription of the threads to messages: invalidations, and leases that have ended."""
 
 import threading
 import time
@@ -12,11 +12,11 @@ from strawberry_response_cache.core.redis.sync_transport import SyncTransport
 
 
 class SyncNews:
-    """Wakes those who wait for leases, and keeps local memory right; the twin of `AsyncNews`.
+    """Wakes callers that wait for leases, and invalidates local memory; the sync form of `AsyncNews`.
 
     Args:
-        transport: Whose servers to listen to.
-        settings: The numbers to decide by.
+        transport: Names the servers to subscribe to.
+        settings: The numbers that a driver uses.
 
     Attributes:
         memory: The local memory of the threads, if it is on.
@@ -33,7 +33,7 @@ class SyncNews:
             self._backplane.start()
 
     def sleep(self, seconds: float, lease_key: str) -> float:
-        """Wait until a lease is said to have ended, but no longer than this; return how long."""
+        """Wait until a message says that a lease has ended, at most ``seconds``; return how long."""
         bell, began = threading.Event(), time.monotonic()
         with self.ringing(bell, [lease_key]):
             bell.wait(seconds)
@@ -41,7 +41,7 @@ class SyncNews:
 
     @contextmanager
     def ringing(self, bell: threading.Event, lease_keys: Sequence[str]) -> Iterator[None]:
-        """Ring a bell whenever one of these leases is said to have ended."""
+        """Set an event whenever a message says that one of these leases has ended."""
         if lease_keys:
             self._backplane.start()
         with self._lock:
@@ -59,11 +59,11 @@ class SyncNews:
                             del self._sleepers[key]
 
     def close(self) -> None:
-        """Listen no longer."""
+        """Stop the subscription."""
         self._backplane.close()
 
     def retire(self) -> None:
-        """Listen never again: whoever still waits looks from time to time."""
+        """Stop the subscription for good: waiting callers use timers."""
         self._backplane.retire()
 
     def _wake(self, lease_key: str) -> None:

@@ -1,7 +1,7 @@
-"""The port: bytes in, judged entries and leases out. Everything above it is a client of it.
+"""The protocol with Redis: effects, scripts, the entry format and judgements. It does no I/O.
 
-An effect says what to ask of the store; `calls` turns it into commands of one slot and `interpret`
-turns the replies into a judgement. Neither does I/O, so one protocol serves both drivers.
+An effect is a request to the store. `calls` turns it into commands for one slot, and `interpret` turns the
+replies into a judgement. Both drivers use the same protocol.
 """
 
 from strawberry_response_cache.core.protocol.effects import RUN_ID, Call, Effect, Ping

@@ -1,4 +1,4 @@
-"""What can be asked of the store, and how it is said: calls of one slot, in one batch."""
+"""Effects: requests to the store, each a batch of calls for one slot."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from strawberry_response_cache.core.protocol.scripts import Script
 R_co = TypeVar("R_co", covariant=True)
 
 Call: TypeAlias = tuple[Script | str, tuple[str, ...], tuple[Any, ...]]
-"""A script or a command's name, its keys, its arguments. A script's first argument comes back."""
+"""A script or the name of a command, its keys and its arguments. A script returns its first argument."""
 
 
 class _RunId:
@@ -21,27 +21,27 @@ class _RunId:
 
 
 RUN_ID: Final = _RunId()
-"""Stands among a call's arguments for the run id of whichever server the call is sent to."""
+"""A placeholder in a call's arguments for the run id of the server to which the call is sent."""
 
 
 class Effect(Protocol[R_co]):
-    """Something to ask of the store, in one batch of calls on one connection."""
+    """A request to the store, as one batch of calls on one connection."""
 
     def calls(self) -> Sequence[Call]:
         """Return the calls to send, in order."""
         ...
 
     def interpret(self, replies: Sequence[Any]) -> R_co:
-        """Return what the replies mean. A reply may be an exception."""
+        """Return the result for the replies. A reply may be an exception."""
         ...
 
     def unavailable(self, error: BaseException) -> R_co:
-        """Return what it means that the store did not answer."""
+        """Return the result if the store did not answer."""
         ...
 
 
 class Housekeeping(Effect[Unavailable | None]):
-    """An effect whose answer matters to nobody but the log."""
+    """An effect that returns nothing; only its failure matters."""
 
     __slots__ = ()
 
@@ -56,7 +56,7 @@ class Housekeeping(Effect[Unavailable | None]):
 
 @dataclass(frozen=True, slots=True)
 class Ping(Housekeeping):
-    """Ask whether the server answers."""
+    """Checks that the server answers."""
 
     def calls(self) -> Sequence[Call]:
         """One command."""

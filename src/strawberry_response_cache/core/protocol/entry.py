@@ -1,7 +1,7 @@
 r"""The bytes of an entry: one header line, then the payload.
 
-The server's script reads the header line only; the payload never enters Lua. The checksum covers
-everything that follows it, so a truncated or flipped entry is a miss and never a wrong answer.
+The server's script reads the header line only; the payload never enters Lua. The checksum covers everything
+after it, so a truncated or damaged entry is a miss.
 
 ```
 rc1 <checksum> <header length> <write id> <epoch> <clock> <ttl ms> <stale ms> <cost ms> <codec> <meta> <tags>\n<payload>
@@ -15,37 +15,37 @@ from typing import Final
 MAGIC: Final = b"rc1"
 _MAGIC_WORD: Final = MAGIC.decode()
 PLAIN: Final = "j"
-"""The codec flag of a payload that is stored as it is."""
+"""The codec flag of an uncompressed payload."""
 DEFLATED: Final = "z"
-"""The codec flag of a payload that is compressed (RFC 1950)."""
+"""The codec flag of a compressed payload (zlib, RFC 1950)."""
 
 NO_META: Final = "-"
 PRIVATE: Final = "private"
-"""The word that a recording carries if it belongs to one session; what is made of it carries it on."""
+"""The meta word of a recording that belongs to one session; values built from it have it too."""
 
 _CHECKED_FROM: Final = len(MAGIC) + 1 + 8
 _QUICKLY: Final = 1
-"""The level of compression: most of the gain for a tenth of the time."""
+"""The level of compression: most of the gain in a tenth of the time."""
 
 
 class UnreadableEntryError(Exception):
-    """Bytes under an entry's key are not an entry, or not one that this caller can rebuild."""
+    """The bytes under an entry's key are not an entry, or not one that this caller can rebuild."""
 
 
-# Neither is frozen, though nobody changes one: each hit makes both, and frozen that takes four times as long.
+# Not frozen, although they are never changed: each hit creates both, and a frozen one takes four times as long.
 
 
 @dataclass(slots=True)
 class Recording:
-    """What a caller wants stored: made after the generation, never before.
+    """A value to store, created after the generation.
 
     Attributes:
         payload: The bytes to store.
-        ttl_ms: How long it is fresh; above 0.
-        stale_ms: How long after that it may be served while it is refreshed.
+        ttl_ms: How long it is fresh, in milliseconds; above 0.
+        stale_ms: How long after that it may be served while it is refreshed, in milliseconds.
         tags: Digests of its tags, see `tag_digests`.
-        meta: A short word of the caller's own, such as a scope: letters, digits, ``_`` and ``-``.
-        cost_ms: How long it took to generate.
+        meta: A short word of the client, such as a scope: letters, digits, ``_`` and ``-``.
+        cost_ms: How long generating it took, in milliseconds.
     """
 
     payload: bytes = field(repr=False)
@@ -58,14 +58,15 @@ class Recording:
 
 @dataclass(slots=True)
 class Entry:
-    """An entry as it was read, and what the server said of its age.
+    """An entry as it was read, with its age.
 
     Attributes:
-        recording: What was stored.
-        write_id: The id of that write; two writes never share one.
+        recording: The stored value.
+        write_id: The id of the write; it is unique.
         epoch: The tenant's epoch when its generation began.
-        clock: The tenant's clock when its generation began; a tag invalidated later is above it.
-        remaining_ms: How long it is still fresh; negative within the stale window.
+        clock: The tenant's clock when its generation began; a tag that is invalidated later has a higher
+            clock.
+        remaining_ms: How long it stays fresh, in milliseconds; negative within the stale window.
     """
 
     recording: Recording
@@ -98,8 +99,8 @@ def encode(
     Args:
         recording: What to store.
         write_id: The id of this write.
-        epoch: The tenant's epoch, as the lease told it.
-        clock: The tenant's clock, as the lease or an older part of the value told it.
+        epoch: The tenant's epoch, from the lease.
+        clock: The tenant's clock, from the lease or from an older part of the value.
         compress_above: Compress a payload of more bytes, if it becomes smaller; None never does.
     """
     codec, payload = PLAIN, recording.payload
@@ -134,7 +135,7 @@ def decode(stored: bytes, *, pttl_ms: int, max_bytes: int | None = None) -> Entr
         max_bytes: The largest payload to unpack; None unpacks any.
 
     Raises:
-        UnreadableEntryError: If they are not an entry of this format, whole and unchanged.
+        UnreadableEntryError: If they are not a complete and undamaged entry of this format.
     """
     head, newline, payload = stored.partition(b"\n")
     try:
@@ -157,10 +158,10 @@ def decode(stored: bytes, *, pttl_ms: int, max_bytes: int | None = None) -> Entr
 
 
 def _inflated(payload: bytes, max_bytes: int | None) -> bytes:
-    """Unpack a payload, and no more of it than is allowed.
+    """Unpack a payload, up to the allowed size.
 
     Raises:
-        UnreadableEntryError: If it is not compressed, not whole, or too large.
+        UnreadableEntryError: If it is not compressed, incomplete or too large.
     """
     unpacking = zlib.decompressobj()
     try:

@@ -1,4 +1,4 @@
-"""Invalidating: by tags, one key, or everything of a tenant; never at a cost that grows with the entries."""
+"""Invalidations: by tags, of one key, or of a tenant. Their cost does not depend on the number of entries."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from strawberry_response_cache.core.protocol.tokens import new_token
 
 @dataclass(frozen=True, slots=True)
 class Invalidate(Housekeeping):
-    """Invalidate every entry that carries one of the tags; its cost does not depend on their number."""
+    """Invalidate every entry that has one of the tags; the cost does not depend on their number."""
 
     tag_table: str
     channel: str
@@ -26,15 +26,15 @@ class Invalidate(Housekeeping):
 
 @dataclass(frozen=True, slots=True)
 class Forget(Housekeeping):
-    """Invalidate one entry and what was made of it, and refuse whatever is being generated for it."""
+    """Invalidate one entry and values built from it, and refuse values that are being generated for it."""
 
     keys: EntryKeys
     max_tags: int
 
     def calls(self) -> Sequence[Call]:
-        """Three scripts: for the lease, for the entry, and for what carries the entry's own tag.
+        """Three scripts: for the lease, for the entry, and for the tag of the entry.
 
-        The lease goes first: without it, what is being generated cannot commit.
+        The lease is deleted first: without it, a running generation cannot commit.
         """
         keys, channel = self.keys, self.keys.channel
         invalidate = Invalidate(keys.tags, channel, (keys.own_tag, *EVERYTHING), self.max_tags)

@@ -1,4 +1,4 @@
-"""What the store can answer: judged entries and leases, commits, or nothing."""
+"""The answers of the store: judged entries, leases, commits and failures."""
 
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
@@ -16,7 +16,7 @@ class Lease:
     clock: int
 
 
-# -- What a lookup can find -----------------------------------------------------------------------
+# -- Answers to a lookup -----------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Fresh:
 
 @dataclass(frozen=True, slots=True)
 class Stale:
-    """An entry within its stale window; with a lease, the caller is the one to refresh it."""
+    """An entry within its stale window; with a lease, this caller refreshes it."""
 
     entry: Entry
     lease: Lease | None
@@ -36,68 +36,68 @@ class Stale:
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """Nothing usable, and the lease is the caller's."""
+    """No usable entry; this caller has the lease."""
 
     lease: Lease
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Nothing usable, and another caller holds the lease."""
+    """No usable entry; another caller has the lease."""
 
 
 @dataclass(frozen=True, slots=True)
 class NoLease:
-    """Nothing usable, and the server takes no writes."""
+    """No usable entry; the server takes no writes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """The judged entry's bytes are damaged; looking up again with this write id deletes it."""
+    """The bytes of the judged entry are damaged; a lookup that rejects this write id deletes it."""
 
     write_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """The entry was replaced between its judgement and its reading."""
+    """The entry was replaced between the judgement and the read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
-    """The store did not answer; its type and what it comes to are all that is kept of the error.
+    """The store did not answer. Only the type of the error and its meaning are kept.
 
-    The error's own text can hold the command's arguments, so it is never passed on.
+    The text of the error can hold the arguments of the command, so it is never passed on.
     """
 
     error_type: str
     """The error's qualified name."""
     asked: bool = True
-    """Whether the server was to be asked at all."""
+    """Whether the server was asked at all."""
     sent: bool = True
-    """Whether it may have heard of it."""
+    """Whether the server may have received it."""
     trouble: Trouble = field(default=Trouble.OTHER, compare=False)
     """What is wrong with the server."""
 
     @property
     def error_name(self) -> str:
-        """The error's name without its module, for people."""
+        """The name of the error without its module, for messages."""
         return self.error_type.rpartition(".")[2]
 
 
 class NotAskedError(Exception):
-    """The server was not asked, since asking it now would only cost time."""
+    """The server was not asked, because it would not answer in time."""
 
 
 class NotSentError(Exception):
-    """There was no connection on which to ask; its cause says why."""
+    """There was no connection; the cause of this error says why."""
 
 
 Judgement: TypeAlias = Fresh | Stale | Granted | Held | NoLease | Unreadable | Moved | Unavailable
 
 
 def for_another(judgement: Judgement) -> Judgement:
-    """Return what a judgement is for another caller of the same key: a lease is one caller's alone."""
+    """Return the judgement for another caller of the same key: a lease belongs to one caller."""
     match judgement:
         case Granted():
             return Held()
@@ -109,7 +109,7 @@ def for_another(judgement: Judgement) -> Judgement:
             return judgement
 
 
-# -- What else there is to know -------------------------------------------------------------------
+# -- Other answers -------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,19 +127,19 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The commit was refused: the lease was lost, the tenant cleared, or a tag invalidated meanwhile."""
+    """The commit was refused: the lease was lost, or the tenant or a tag was invalidated meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
 class NotYet:
-    """There was no such lease; the lookup that asked for it may still be on its way."""
+    """There was no such lease; the lookup that requested it may still be on its way."""
 
 
 Committed: TypeAlias = Stored | Refused | Unavailable
 
 
 def failure(error: BaseException) -> Unavailable:
-    """Return what may be said of an error: its qualified type name, never its text."""
+    """Return the failure for an error: its qualified type name, never its text."""
     if isinstance(error, NotSentError) and error.__cause__ is not None:
         return replace(failure(error.__cause__), sent=False)
     kind = type(error)

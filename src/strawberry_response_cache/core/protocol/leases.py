@@ -1,4 +1,4 @@
-"""What can be done with a lease: store by it, keep it, give it back."""
+"""Effects on a lease: commit, renew and release."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,16 +21,16 @@ from strawberry_response_cache.core.protocol.judgements import (
 
 @dataclass(frozen=True, slots=True)
 class Commit(Effect[Committed]):
-    """Store a recording, if nothing that bears on it happened since the lease was granted.
+    """Store a recording, if nothing was invalidated since the lease was granted that concerns it.
 
     Attributes:
         keys: The entry's keys.
         lease: The right to store it.
-        recording: What to store.
-        clock: The lowest clock among the lease and the parts that the value was made of.
+        recording: The value to store.
+        clock: The lowest clock among the lease and the parts of the value.
         compress_above: See `encode`.
-        beside: The keys to store under instead, in the same slot; the lease stays for a commit of
-            its own.
+        beside: Other keys in the same slot under which to store it; the lease is kept for another
+            commit.
     """
 
     keys: EntryKeys
@@ -45,7 +45,7 @@ class Commit(Effect[Committed]):
         recording, lease = self.recording, self.lease
         clock = lease.clock if self.clock is None else self.clock
         life = recording.ttl_ms + recording.stale_ms
-        # The token is the write id: a lease stores at most once.
+        # The token is the write id, because a lease stores at most once.
         entry = encode(
             recording,
             write_id=lease.token,
@@ -76,13 +76,13 @@ class Commit(Effect[Committed]):
         return Stored() if reply == ["stored"] else Refused()
 
     def unavailable(self, error: BaseException) -> Committed:
-        """It may or may not have been stored."""
+        """Return the failure; the recording may have been stored."""
         return failure(error)
 
 
 @dataclass(frozen=True, slots=True)
 class Renew(Housekeeping):
-    """Extend a lease whose generation is still running."""
+    """Extend or shorten a lease."""
 
     keys: EntryKeys
     lease: Lease
@@ -95,12 +95,12 @@ class Renew(Housekeeping):
 
 @dataclass(frozen=True, slots=True)
 class Release(Effect[Unavailable | NotYet | None]):
-    """Give a lease back without storing.
+    """Release a lease without storing.
 
     Attributes:
         keys: The entry's keys.
         lease: The lease.
-        in_doubt: Whether the lookup that asked for it may arrive only after this.
+        in_doubt: Whether the lookup that requested it may arrive after this effect.
     """
 
     keys: EntryKeys
@@ -113,7 +113,7 @@ class Release(Effect[Unavailable | NotYet | None]):
         return ((scripts.RELEASE, (self.keys.lease,), arguments),)
 
     def interpret(self, replies: Sequence[Any]) -> Unavailable | NotYet | None:
-        """Return None if that is over."""
+        """Return None if the lease was released."""
         (reply,) = replies
         if isinstance(reply, Exception):
             return failure(reply)

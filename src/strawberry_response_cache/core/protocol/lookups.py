@@ -1,4 +1,4 @@
-"""Reading: an entry, judged, and the lease where there is none."""
+"""Lookups: a judged entry, or the lease if there is no entry."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -29,14 +29,14 @@ from strawberry_response_cache.core.protocol.troubles import Trouble
 def _judging(
     keys: tuple[str, str, str], token: str, lease_ms: int, rejected: str = "", draw: float = 0.0
 ) -> Call:
-    """Return the call that judges an entry and, if there is none, asks for the lease."""
+    """Return the call that judges an entry and, if there is none, requests the lease."""
     seed = token[::-1]
     life = scripts.TAG_TABLE_LIFE_MS
     return (scripts.LOOKUP, keys, (token, lease_ms, seed, life, rejected, RUN_ID, draw))
 
 
 def _is_word(epoch: object) -> bool:
-    """Whether an epoch can stand in the header of an entry; a damaged reply holds anything."""
+    """Whether an epoch is valid in the header of an entry; a damaged reply may hold anything."""
     return (
         isinstance(epoch, str)
         and bool(epoch)
@@ -46,15 +46,15 @@ def _is_word(epoch: object) -> bool:
     )
 
 
-@dataclass(slots=True)  # not frozen, as each hit makes one; see `Entry`
+@dataclass(slots=True)  # not frozen, because each hit creates one; see `Entry`
 class Lookup(Effect[Judgement]):
-    """Read an entry, judged; where there is none, ask for the lease.
+    """Read a judged entry; if there is none, request the lease.
 
     Attributes:
         keys: The entry's keys.
-        lease_ms: The life of the lease.
-        rejected: The write id of an entry that could not be rebuilt, and is to go.
-        draw: How many times its cost before its end an entry is refreshed early.
+        lease_ms: The life of the lease, in milliseconds; 0 requests none.
+        rejected: The write id of an entry that could not be rebuilt; it is deleted.
+        draw: How early the entry is refreshed before it expires, in multiples of its cost.
         max_bytes: The largest payload to unpack.
     """
 
@@ -72,7 +72,7 @@ class Lookup(Effect[Judgement]):
         return (judge, ("GET", keys[:1], ()))
 
     def interpret(self, replies: Sequence[Any]) -> Judgement:
-        """Join the judgement with the bytes; they count only if they are the judged write."""
+        """Combine the judgement with the bytes, which count only if they are of the judged write."""
         judged, stored = replies
         if isinstance(judged, Exception):
             return failure(judged)
@@ -121,7 +121,7 @@ class Lookup(Effect[Judgement]):
         return entry if entry.write_id == write_id else Moved()
 
     def unavailable(self, error: BaseException) -> Judgement:
-        """Nothing is known of the entry."""
+        """Return the failure: nothing is known of the entry."""
         return failure(error)
 
 
@@ -130,8 +130,8 @@ class ReadClock(Effect["Moment | Unavailable | None"]):
     """Read a tenant's clock in one slot.
 
     Attributes:
-        tag_table: The slot's.
-        begin: Whether to begin an epoch if there is none.
+        tag_table: The tag table of the slot.
+        begin: Whether to start an epoch if there is none.
     """
 
     tag_table: str
@@ -139,14 +139,14 @@ class ReadClock(Effect["Moment | Unavailable | None"]):
     token: str = field(default_factory=new_token, repr=False)
 
     def calls(self) -> Sequence[Call]:
-        """A lookup of an entry that never is."""
+        """A lookup of an entry that never exists."""
         nowhere = f"{self.tag_table}:-"
         keys = (nowhere, f"{nowhere}:l", self.tag_table)
-        # A lease of a moment, which nobody waits for, begins the epoch.
+        # A very short lease, for which no caller waits, starts the epoch.
         return (_judging(keys, self.token, lease_ms=int(self.begin)),)
 
     def interpret(self, replies: Sequence[Any]) -> "Moment | Unavailable | None":
-        """Return the moment; None where there is no epoch."""
+        """Return the moment; None if there is no epoch."""
         (judged,) = replies
         if isinstance(judged, Exception):
             return failure(judged)
@@ -157,5 +157,5 @@ class ReadClock(Effect["Moment | Unavailable | None"]):
             return failure(error)
 
     def unavailable(self, error: BaseException) -> "Moment | Unavailable | None":
-        """Nothing is known of the clock."""
+        """Return the failure: nothing is known of the clock."""
         return failure(error)

@@ -1,15 +1,14 @@
-"""The server's side of the protocol: small scripts, each atomic, each over the keys of one slot.
+"""The Lua scripts: each is atomic and uses the keys of one slot.
 
 The tag table ``{ns}:t`` holds the tenant's epoch ``e`` (random), the run id of its server ``r``, the
 clock ``c`` (an integer that each invalidation raises), the floor ``f`` and, under ``t:<tag>``, the clock of
 that tag's last invalidation. An entry remembers epoch and clock of the moment its lease was granted. It is
 good while the epoch is the same, its clock is not below the floor and none of its tags was invalidated
 at a later clock. If the table is lost, or was written under another run of the server, every entry
-of the tenant is a miss: the cache fails closed. No clock of a client takes part.
+of the tenant is a miss: the cache fails closed. The clocks of clients are not used.
 
-Every script answers with one string of words, the first of which is its own first argument, a random
-word of the caller: a connection that is out of step is seen, and one key's answer never passes for
-another's.
+Every script answers with a string of words. The first word is its own first argument, a random word of the
+caller. It reveals a connection that is out of step, so that one key never gets the answer of another.
 """
 
 import hashlib
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 TAG_TABLE_LIFE_MS: Final = 24 * 3600 * 1000
-"""How long a tag table outlives its last use; each commit extends it beyond its entry's life."""
+"""How long a tag table is kept after its last use; each commit extends it beyond the life of its entry."""
 
 
 @dataclass(frozen=True, slots=True)

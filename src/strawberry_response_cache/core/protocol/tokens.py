@@ -1,4 +1,4 @@
-"""Words that nobody else has: for leases, write ids and epochs."""
+"""Unique words for leases, write ids and epochs."""
 
 import itertools
 import os
@@ -7,18 +7,18 @@ from typing import Final
 
 
 class _Tokens:
-    """Tokens of this process: random once, then counted, which takes a tenth of the time."""
+    """The tokens of this process: a random prefix and a counter, which takes a tenth of the time."""
 
     def __init__(self) -> None:
         self.begin()
 
     def begin(self) -> None:
-        """Begin anew: a forked child would go on with the tokens of its parent."""
+        """Take a new prefix, because a forked child would repeat the tokens of its parent."""
         self._begins_with = secrets.token_urlsafe(12)
         self._numbers = itertools.count()
 
     def next(self) -> str:
-        # All are of one length: none begins like another.
+        # All have the same length, so that none is the prefix of another.
         return f"{self._begins_with}{next(self._numbers):010x}"
 
 
@@ -27,5 +27,5 @@ os.register_at_fork(after_in_child=_tokens.begin)
 
 
 def new_token() -> str:
-    """Return a token that nobody else has: for leases, write ids and epochs."""
+    """Return a unique token, for leases, write ids and epochs."""
     return _tokens.next()

@@ -1,7 +1,7 @@
-"""What is wrong with a server, in plain words: from an error's type and code, never its text.
+"""Advice on a failing server, derived from the type and code of an error and never from its text.
 
-The text of a server's error may hold the arguments of the command, so none of it is ever shown. It is
-only compared, with the first word that servers send before it and with texts that hold no argument.
+The text of a server's error may hold the arguments of the command, so it is never shown. It is only compared:
+its first word, and texts without arguments.
 """
 
 import ssl
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 
 class Trouble(Enum):
-    """What a failure of the store comes to for whoever runs it; each has one `advice`."""
+    """The kinds of failures of the store; each has one `advice`."""
 
     SLOW = "slow"
     UNREACHABLE = "unreachable"
@@ -40,12 +40,12 @@ class Trouble(Enum):
 
     @property
     def advice(self) -> str:
-        """One sentence on what it is and what to check."""
+        """One sentence that says what is wrong and what to check."""
         return _ADVICE[self]
 
     @property
     def is_lasting(self) -> bool:
-        """Whether trying again is in vain until somebody changes the configuration."""
+        """Whether trying again is useless until the configuration is changed."""
         return self in _LASTING
 
 
@@ -79,7 +79,7 @@ _ADVICE: Final[Mapping[Trouble, str]] = {
         "redis+cluster://host:port; if the URL is one already, the cluster is moving its slots."
     ),
     Trouble.NO_CLUSTER: (
-        "It is no node of a cluster: write redis://host:port/0 instead of redis+cluster://."
+        "It is not a node of a cluster: write redis://host:port/0 instead of redis+cluster://."
     ),
     Trouble.CLUSTER_DOWN: (
         "Its cluster does not serve all slots, or is in the middle of a failover: check the state "
@@ -97,26 +97,26 @@ _ADVICE: Final[Mapping[Trouble, str]] = {
         "allkeys-lru."
     ),
     Trouble.NOT_SAVING: (
-        "It takes no writes since it cannot save to disk: check its disk and its own log."
+        "It takes no writes, because it cannot save to disk: check its disk and its own log."
     ),
-    Trouble.NO_REPLICAS: "It takes no writes since too few of its replicas are connected.",
+    Trouble.NO_REPLICAS: "It takes no writes, because too few of its replicas are connected.",
     Trouble.LOADING: "It has just started and is still loading its data.",
-    Trouble.BUSY: "It is busy with somebody's script: check for scripts that run for seconds.",
+    Trouble.BUSY: "It is busy with a script: check for scripts that run for seconds.",
     Trouble.TOO_MANY_CLIENTS: (
-        "It has as many connections as it takes: raise its maxclients, or lower max_connections."
+        "It accepts no more connections: raise its maxclients, or lower max_connections."
     ),
     Trouble.UNKNOWN_COMMAND: (
         "It does not know a command that the cache needs, such as EVALSHA or INFO: check for a "
         "proxy in front of it and for renamed commands."
     ),
     Trouble.WITHOUT_RUN_ID: (
-        "It does not tell which run of the server answers: check for a proxy in front of it, or set "
+        "It does not report its run id: check for a proxy in front of it, or set "
         "detect_restarts=False."
     ),
     Trouble.NONSENSE: (
-        "What it answered is not what Redis answers: check that the port is that of a Redis."
+        "Its answers are not those of Redis: check that the port is that of a Redis server."
     ),
-    Trouble.NOT_ASKED: "It was not asked, since it failed just before.",
+    Trouble.NOT_ASKED: "It was not asked, because it failed just before.",
     Trouble.OTHER: "Check the server's own log.",
 }
 
@@ -124,7 +124,7 @@ _LASTING: Final = frozenset(
     {Trouble.LOGIN, Trouble.PERMISSION, Trouble.DATABASE, Trouble.NO_CLUSTER}
 )
 
-# By name, since redis-py is known to `core/redis` alone; the closest base class counts.
+# By name, because only `core/redis` imports redis-py. The closest base class counts.
 _OF_TYPE: Final[Mapping[str, Trouble]] = {
     "builtins.TimeoutError": Trouble.SLOW,
     "redis.exceptions.TimeoutError": Trouble.SLOW,
@@ -181,7 +181,7 @@ _OF_TEXT: Final[Mapping[str, Trouble]] = {
     "unknown command": Trouble.UNKNOWN_COMMAND,
     "invalid password": Trouble.LOGIN,
 }
-"""How errors begin whose first word is ``ERR``; redis-py leaves that word out."""
+"""The beginnings of errors with the code ``ERR``, which redis-py removes."""
 
 _TOLD_BY_SERVERS: Final = frozenset(
     {"redis.exceptions.ConnectionError", "redis.exceptions.ResponseError"}
@@ -190,14 +190,14 @@ _MOST_CAUSES: Final = 8
 
 
 def trouble_of(error: BaseException) -> Trouble:
-    """Return what is wrong with a server that was met with an error."""
+    """Return the kind of failure for an error."""
     kind: Any = type(error)
     names = _names_of(kind)
     if names[0] in _TOLD_BY_SERVERS and (told := _told_by(error)) is not None:
         return told
     found = next((_OF_TYPE[name] for name in names if name in _OF_TYPE), Trouble.OTHER)
     if found is Trouble.UNREACHABLE and any(isinstance(e, ssl.SSLError) for e in _causes(error)):
-        return Trouble.TLS  # redis-py turns every fault of connecting into one error
+        return Trouble.TLS  # redis-py raises one error for every failure to connect
     return found
 
 
@@ -207,7 +207,7 @@ def _names_of(kind: type[BaseException]) -> tuple[str, ...]:
 
 
 def _told_by(error: BaseException) -> Trouble | None:
-    """Return what a server's error says that has no type of its own."""
+    """Return the kind of failure for a server's error without a type of its own."""
     text = error.args[0] if error.args else None
     if type(text) is not str:
         return None

@@ -1,1 +1,1 @@
-"""How values become bytes and come back."""
+"""Serialization: values to bytes and back."""

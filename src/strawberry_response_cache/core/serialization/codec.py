@@ -1,4 +1,4 @@
-"""Values to JSON and back, so that reading gives what was written, or storing is refused."""
+"""Codecs: values to JSON and back. A value that would not come back unchanged is refused."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,16 +17,16 @@ from strawberry_response_cache.core._errors import (
 from strawberry_response_cache.core.protocol.entry import UnreadableEntryError
 
 _DEEPEST: Final = 200
-"""Lists and dicts within each other, as many as the reader of JSON takes."""
+"""The deepest nesting of lists and dicts that the JSON parser accepts."""
 _LARGEST_INT_BITS: Final = 14_284
-"""As large as the readers of JSON take: 4,300 digits."""
+"""The largest int that the JSON parser accepts: 4,300 digits."""
 _PLAIN: Final = frozenset({bool, type(None)})
 
 
 def find_inexact(value: object) -> str | None:
     """Return why JSON would not give a value back unchanged, or None if it would.
 
-    Only the exact types count: a tuple comes back as a list, an enum as its value, an int key as a
+    Only exact types are accepted: a tuple would come back as a list, an enum as its value, an int key as a
     string, and NaN not at all.
 
     Example:
@@ -47,7 +47,7 @@ def find_inexact(value: object) -> str | None:
         for item in items:
             kind = type(item)
             if kind is str:
-                continue  # what most things are
+                continue  # the most common types
             if kind is list or kind is dict:
                 pending.append((cast("Iterable[object]", item), depth + 1))
             elif kind not in _PLAIN and (inexact := _inexact_scalar(item)) is not None:
@@ -68,13 +68,13 @@ def _inexact_scalar(value: object) -> str | None:
 
 
 class ExactJson:
-    """The codec of values that are JSON already; anything else is refused."""
+    """The codec of values that are plain JSON; anything else is refused."""
 
     def encode(self, value: object) -> bytes:
         """Return the value as JSON.
 
         Raises:
-            CacheSerializationError: If reading would give something else back.
+            CacheSerializationError: If the value would not come back unchanged.
         """
         if (inexact := find_inexact(value)) is not None:
             msg = (
@@ -97,10 +97,10 @@ class ExactJson:
 
 
 class TypedJson:
-    """The codec of values whose type is named.
+    """The codec of values with a declared type.
 
     Args:
-        as_type: Anything that pydantic's ``TypeAdapter`` takes.
+        as_type: Anything that pydantic's ``TypeAdapter`` accepts.
 
     Raises:
         CacheConfigurationError: If pydantic cannot serialise such a type.
@@ -110,15 +110,15 @@ class TypedJson:
         try:
             self._adapter: TypeAdapter[Any] = TypeAdapter(cast("Any", as_type))
             self._adapter.rebuild(raise_errors=True)  # resolve names now, not at the first value
-        except Exception as error:  # noqa: BLE001 - of many kinds, and of the user's own code
-            # A value that was passed instead of a type is not shown, nor is what pydantic says of it.
+        except Exception as error:  # noqa: BLE001 - pydantic and the user's code raise many types
+            # A value that was passed instead of a type is not shown, and neither is pydantic's message.
             is_type = isinstance(as_type, type) or get_origin(as_type) is not None
             named = (
                 as_type.__qualname__ if isinstance(as_type, type) else f"a {type(as_type).__name__}"
             )
             msg = (
                 f"as_type is {named}, which pydantic cannot serialise ({type(error).__name__}); "
-                "use a model, a dataclass, a TypedDict, or a type made of such."
+                "use a model, a dataclass, a TypedDict, or a type built from these."
             )
             raise CacheConfigurationError(msg) from (error if is_type else None)
 
@@ -126,7 +126,7 @@ class TypedJson:
         """Return the value as JSON.
 
         Raises:
-            CacheSerializationError: If it is not of the named type.
+            CacheSerializationError: If it is not of the declared type.
         """
         if isinstance(value, Iterator):
             msg = (
@@ -144,8 +144,8 @@ class TypedJson:
             same = self._adapter.dump_python(restored, round_trip=True) == plain
             if same and _is_alike(restored, value):
                 return payload
-        except Exception:  # noqa: BLE001, S110 - serializers and validators are the user's own code
-            pass  # Its text can hold the value.
+        except Exception:  # noqa: BLE001, S110 - serializers and validators are the user's code
+            pass  # The text of the error can hold the value.
         msg = (
             f"The generator returned a {type(value).__qualname__} that as_type does not give back "
             "unchanged. Return what as_type names, or name another type."
@@ -156,12 +156,12 @@ class TypedJson:
         """Return the value.
 
         Raises:
-            UnreadableEntryError: If the payload does not make the named type, perhaps because it
-                was written by another release.
+            UnreadableEntryError: If the payload is not of the declared type, for example because another
+                release wrote it.
         """
         try:
             return self._validate(payload)
-        except Exception:  # noqa: BLE001 - validators are the user's own code
+        except Exception:  # noqa: BLE001 - validators are the user's code
             raise UnreadableEntryError from None
 
     def _validate(self, payload: bytes) -> object:
@@ -170,10 +170,10 @@ class TypedJson:
 
 
 def _is_alike(restored: object, value: object) -> bool:
-    """Whether models and dataclasses, however deep, came back as what they were.
+    """Whether models and dataclasses came back with the same types, at every depth.
 
-    Two of different types can be dumped alike: a subclass, a member of a union, one with fields that
-    are left out.
+    Objects of different types can have the same JSON: a subclass, another member of a union, or a model with
+    excluded fields.
     """
     if (names := _field_names(value)) is not None:
         return type(restored) is type(value) and all(
@@ -185,7 +185,9 @@ def _is_alike(restored: object, value: object) -> bool:
         )
     if isinstance(value, list | tuple) and isinstance(restored, list | tuple):
         return len(value) == len(restored) and all(map(_is_alike, restored, value))
-    if isinstance(value, bool | Enum):  # equal to plain numbers and texts, and yet none
+    if isinstance(
+        value, bool | Enum
+    ):  # they equal plain numbers and strings, but have another type
         return type(restored) is type(value) and restored == value
     return type(value).__eq__ is object.__eq__ or restored == value
 
@@ -199,7 +201,7 @@ def _field_names(value: object) -> list[str] | None:
 
 
 def dump(value: object) -> bytes:
-    """Return a value that `find_inexact` passed as JSON.
+    """Return a value that `find_inexact` accepts as JSON.
 
     Raises:
         CacheSerializationError: If it holds text that is not Unicode, such as a lone surrogate.
@@ -220,7 +222,7 @@ def _known(as_type: object, _written: str) -> TypedJson:
 
 
 def codec_for(as_type: object) -> ExactJson | TypedJson:
-    """Return the codec for a type, or the exact one for None.
+    """Return the codec for a type, or the codec for plain JSON for None.
 
     Raises:
         CacheConfigurationError: If pydantic cannot serialise such a type.
@@ -228,7 +230,7 @@ def codec_for(as_type: object) -> ExactJson | TypedJson:
     if as_type is None:
         return _EXACT
     try:
-        # Unions of the same members are equal in any order, but not to pydantic.
+        # Unions with the same members compare equal in any order, but pydantic treats them differently.
         return _known(as_type, "" if type(as_type) is type else repr(as_type))
     except TypeError:  # not hashable, such as Annotated[int, {}]
         return TypedJson(as_type)

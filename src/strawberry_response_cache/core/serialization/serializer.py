@@ -1,4 +1,4 @@
-"""What a client of the algorithm brings: both directions between its values and bytes."""
+"""The serializer, with which a client of the algorithm turns its values into bytes and back."""
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class NotStored:
-    """A serializer's answer that a value is not to be stored, and why."""
+    """A serializer's answer that a value must not be stored, and why."""
 
     detail: CacheDetail
 
 
 @dataclass(frozen=True, slots=True)
 class Diverted:
-    """A serializer's answer that a value belongs under other keys, and what stands under its own.
+    """A serializer's answer that a value is stored under other keys, with a marker under its own keys.
 
     Attributes:
-        marker: What to store under the keys that were asked for; joiners get it too.
-        keys: Where the value goes, in the slot of those keys; None for nowhere.
+        marker: The recording for the requested keys; joiners receive it too.
+        keys: The keys for the value, in the same slot; None if the value is not stored.
         recording: The value.
     """
 
@@ -34,14 +34,14 @@ class Diverted:
 
 
 class Serializer(Protocol[T]):
-    """How values become bytes and come back."""
+    """Turns values into recordings and back."""
 
     def record(self, value: T, metas: AbstractSet[str]) -> Recording | Diverted | NotStored:
-        """Turn a generated value into a recording; what it raises is raised to the caller.
+        """Turn a generated value into a recording; its exceptions reach the caller.
 
         Args:
-            value: What was generated.
-            metas: The words that the recordings of its parts carry, such as `PRIVATE`.
+            value: The generated value.
+            metas: The meta words of its parts, such as `PRIVATE`.
         """
         ...
 
@@ -49,6 +49,6 @@ class Serializer(Protocol[T]):
         """Rebuild a value.
 
         Raises:
-            UnreadableEntryError: If these bytes do not make one; the entry is deleted.
+            UnreadableEntryError: If the bytes are not such a value; the entry is deleted then.
         """
         ...

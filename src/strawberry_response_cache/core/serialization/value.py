@@ -1,4 +1,4 @@
-"""How `remember` turns a caller's values into recordings and back, and how it runs generators."""
+"""The serializer of `remember`, and the calls of its generators."""
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
@@ -68,7 +68,7 @@ class ValueRecipe(Generic[T]):
         self._strict = strict
 
     def record(self, value: T, metas: AbstractSet[str] = frozenset()) -> Recording | NotStored:
-        """Apply the rules that need the value, and serialise it."""
+        """Apply the rules that depend on the value, and serialise it."""
         if not self._may_be_stored(value):
             return NotStored(CacheDetail.UNCACHEABLE)
         ttl_ms = self.ttl_ms
@@ -81,9 +81,9 @@ class ValueRecipe(Generic[T]):
         except CacheSerializationError as error:
             if self._strict:
                 raise
-            # Its text is ours, and names types alone.
+            # The text is this package's own and names only types.
             logger.warning(
-                "A value cannot be stored and is returned unstored (%s): %s",
+                "A value cannot be stored, so it is returned without being stored (%s): %s",
                 type(error).__qualname__,
                 error,
                 extra={"error.type": type(error).__qualname__},
@@ -113,7 +113,7 @@ class ValueRecipe(Generic[T]):
 
 
 def check_cacheable(cacheable: object) -> None:
-    """See that ``cacheable`` is a plain function, or None.
+    """Check that ``cacheable`` is a plain function or None.
 
     Raises:
         TypeError: If it is not.
@@ -125,7 +125,7 @@ def check_cacheable(cacheable: object) -> None:
 
 
 def refuse_async(name: str, function: object) -> None:
-    """See that what is asked for each value is no async function.
+    """Check that a function of the value is not async.
 
     Raises:
         TypeError: If it is one.
@@ -133,19 +133,19 @@ def refuse_async(name: str, function: object) -> None:
     """
     if is_function(function) and inspect.iscoroutinefunction(function):
         msg = (
-            f"{name} is an async function; it is asked after the generation and is a plain one: take "
-            "what it needs from the value."
+            f"{name} is an async function; pass a plain function, which reads what it needs from the "
+            "generated value."
         )
         raise TypeError(msg)
 
 
 def not_callable(generator: object, example: str, name: str = "The generator") -> TypeError:
-    """Return the error for what was passed as a generator and is none, such as a coroutine.
+    """Return the error for a generator that is not a function, such as a coroutine.
 
     Args:
-        generator: What the caller passed.
-        example: What to write.
-        name: What the message calls it.
+        generator: The wrong argument.
+        example: The correct call, for the message.
+        name: The name of the argument, for the message.
     """
     if type(generator) is CoroutineType:
         generator.close()

@@ -1,11 +1,11 @@
-"""When a mutation is over: after the teardown of every extension, and before its answer is sent.
+"""The end of a mutation: after the teardown of every extension, and before its answer is sent.
 
-Strawberry enters and leaves all `on_operation` hooks through one context manager of its runner. What is to
-be done at the end is done when that is left, whatever was raised. Only a stream yields its results
-inside of it, so the last frame of a mutation is held back until the stream is exhausted.
+Strawberry enters and leaves all `on_operation` hooks through one context manager of its runner. The
+invalidation happens when that is left, whatever was raised. A stream yields its results inside of it, so the
+last frame of a mutation is held back until the stream is exhausted.
 
-What is exchanged hangs on the schema, and a copy of the schema takes it along. So each exchanged method
-finds the schema that it was called on through the execution context, and acts for that one.
+Methods of the schema are replaced, and a copy of the schema gets the replaced methods too. So each replaced
+method finds the schema on which it was called through the execution context.
 """
 
 from abc import ABC, abstractmethod
@@ -27,12 +27,12 @@ _NOTHING: Final = object()
 
 
 class Settling(ABC):
-    """The part of a request that has something to do at its end; each of its methods may be called again.
+    """The part of a request that acts at its end; each of its methods may be called repeatedly.
 
     Attributes:
-        is_watched: Whether it is known that `settle` or `settle_sync` is called at the end.
-        beside: All extensions of its request, in the order of their hooks: a factory may return another
-            one for each request. None where that is not known.
+        is_watched: Whether `settle` or `settle_sync` will be called at the end.
+        beside: All extensions of its request, in the order of their hooks, because a factory may return
+            another one for each request. None if they are not known.
     """
 
     is_watched: bool
@@ -40,26 +40,26 @@ class Settling(ABC):
 
     @abstractmethod
     async def settle(self) -> None:
-        """Do what is to be done at the end."""
+        """Act at the end of the request."""
 
     @abstractmethod
     def settle_sync(self) -> None:
-        """Do what is to be done at the end; the twin of `settle`."""
+        """Act at the end of the request; the sync form of `settle`."""
 
     @abstractmethod
     def settle_early(self) -> None:
-        """Do what is to be done at the end where nobody is left to wait for it; the twin of `settle`."""
+        """Act at the end of a request that has no caller any more, such as after a cancellation."""
 
     @abstractmethod
     def note_fault(self, error: Exception) -> None:
-        """Note that one of the others raised."""
+        """Note a fault in one of the other methods."""
 
 
 def watch_ends(schema: BaseSchema) -> None:
-    """Settle each request of a schema at its end."""
+    """Make a schema settle each request at its end."""
     if not isinstance(schema, Schema):
         return
-    # `stream` looks for `_stream` after the extensions were made: a first request is in time.
+    # `stream` reads `_stream` after the extensions were created, so the first request is included.
     for name, made in (("create_extensions_runner", _CreateRunner), ("_stream", _Stream)):
         replaced = vars(schema).get(name)
         if hasattr(schema, name) and not isinstance(replaced, _Exchanged):
@@ -67,11 +67,11 @@ def watch_ends(schema: BaseSchema) -> None:
 
 
 class _Exchanged:
-    """Stands for a method of a schema, and of its copies.
+    """Replaces a method of a schema and of its copies.
 
     Args:
-        name: The method's.
-        replaced: What stood in its place on the schema itself; None for the method of its class.
+        name: The name of the method.
+        replaced: The replaced attribute of the schema object; None for the method of its class.
     """
 
     def __init__(self, name: str, replaced: Callable[..., Any] | None) -> None:
@@ -79,7 +79,7 @@ class _Exchanged:
         self._replaced = replaced
 
     def original(self, context: ExecutionContext) -> Callable[..., Any]:
-        """Return the method of the schema that it was called on."""
+        """Return the original method of the schema on which it was called."""
         if self._replaced is not None:
             return self._replaced
         schema = context.schema
@@ -95,7 +95,7 @@ class _CreateRunner(_Exchanged):
         create = self.original(execution_context)
         runner: SchemaExtensionsRunner = create(execution_context, extensions)
         settling = [each for each in extensions if isinstance(each, Settling)]
-        # Else each settles when its own results are asked for.
+        # Otherwise each settles when its own results are requested.
         if settling and isinstance(runner, SchemaExtensionsRunner):
             operation: Callable[[], Any] = runner.operation
             vars(runner)["operation"] = lambda: _Operation(operation(), settling)
@@ -117,11 +117,11 @@ class _Stream(_Exchanged):
 
 
 class _Operation:
-    """Strawberry's context manager of all `on_operation` hooks; what settles does so behind it.
+    """Wraps Strawberry's context manager of all `on_operation` hooks, and settles after it.
 
     Args:
-        hooks: Strawberry's.
-        settling: What settles.
+        hooks: Strawberry's context manager.
+        settling: The request's part that settles.
     """
 
     def __init__(self, hooks: Any, settling: Iterable[Settling]) -> None:  # noqa: ANN401 - for either way
@@ -153,7 +153,7 @@ class _Operation:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> Any:  # noqa: ANN401 - as above
-        # Nobody is left to wait where the request was cancelled, or its stream was closed.
+        # The request was cancelled or its stream was closed, so no caller waits.
         is_awaited = error is None or isinstance(error, Exception)
         try:
             return await self._hooks.__aexit__(kind, error, trace)
@@ -207,10 +207,10 @@ def _closing(source: Any) -> AbstractAsyncContextManager[Any]:  # noqa: ANN401 -
 async def _held_back(
     source: AsyncGenerator[Any, None], context: ExecutionContext, settling: Iterable[Settling]
 ) -> AsyncGenerator[Any, None]:
-    """Hand on the frames of a stream; the last one of a mutation waits for the end of the operation.
+    """Yield the frames of a stream; the last frame of a mutation waits for the end of the operation.
 
-    It is handed on as it was when it came: a client without the cache is sent it then, and what a
-    teardown changes of the result does not reach that client.
+    It is yielded as it was when it arrived: without the cache it would be sent then, before a teardown
+    changes the result.
     """
     held: object = _NOTHING
     raised: Exception | None = None
@@ -224,9 +224,9 @@ async def _held_back(
                     yield held
                 copied = called(as_it_is_now, frame)
                 held = frame if type(copied) is Raised else copied
-    except Exception as error:  # noqa: BLE001 - raised again when the last frame was handed on
+    except Exception as error:  # noqa: BLE001 - raised again after the last frame
         raised = error
-    # A runner of the user's own may have another way to the end of an operation.
+    # A runner of the user may end an operation in another way.
     for each in settling:
         await _settle(each)
     if held is not _NOTHING:

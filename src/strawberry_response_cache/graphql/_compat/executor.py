@@ -1,8 +1,8 @@
-"""The executor that asks the run before it executes an operation.
+"""The executor that answers an operation from the cache or executes it.
 
-graphql-core lets an executor be exchanged, and Strawberry takes one as `execution_context_class`.
-The lookup happens here, in the execution phase: after every extension's operation, parse and
-validation hooks, with the variables coerced, and beside any executor of the user's own.
+graphql-core accepts a custom executor, and Strawberry takes one as `execution_context_class`. The lookup
+happens here, in the execution phase: after the operation, parse and validation hooks of every extension,
+with coerced variables, and on top of an executor of the user.
 """
 
 import copy
@@ -27,7 +27,7 @@ from strawberry.types import ExecutionContext
 from strawberry_response_cache.graphql._guard import Execution, Guard
 
 own_executors: Final[weakref.WeakSet[type[Executor[Any]]]] = weakref.WeakSet()
-"""The executor classes that this package made; each stands on top of the one that a schema had."""
+"""The executor classes that this package created; each inherits from the class that a schema had."""
 
 
 _INSTALLED: Final = (
@@ -36,16 +36,16 @@ _INSTALLED: Final = (
     "execute_field",
     "execute_fields",
 )
-"""The methods that this package replaces on single executors; a copy would call them for the original."""
+"""The methods that this package replaces on executor objects; a copy must not keep them."""
 
 
 class Run(Protocol):
-    """What answers an operation in place of its executor.
+    """Answers an operation instead of its executor.
 
     Attributes:
         context: Strawberry's execution context.
         guard: The guard of the request.
-        is_judged: Whether what is executed is known to be valid.
+        is_judged: Whether the executed document is known to be valid.
     """
 
     context: ExecutionContext
@@ -53,11 +53,11 @@ class Run(Protocol):
     is_judged: bool
 
     def belongs_to(self, schema: GraphQLSchema, document: DocumentNode) -> bool:
-        """Whether an executor that was built just now executes this run's document."""
+        """Whether a new executor executes this run's document."""
         ...
 
     def errors_now(self) -> list[GraphQLError]:
-        """Return what is wrong with what is executed, where it is not what was judged."""
+        """Return the validation errors of the executed document, if it is not the validated one."""
         ...
 
     def answer(self, executor: Executor[Any], execution: Execution) -> Any:  # noqa: ANN401 - a result, or one that comes later
@@ -66,11 +66,11 @@ class Run(Protocol):
 
 
 announced_run: Final[ContextVar[Run | None]] = ContextVar("announced_run", default=None)
-"""The run that the executor belongs to that is built next, in this task or thread."""
+"""The run of the next executor that is built in this task or thread."""
 
 
 class CachingExecutor(Executor[Any]):
-    """Asks the announced run for an answer; without one it executes as its base does."""
+    """Lets the announced run answer; without a run it executes like its base class."""
 
     _run: Run | None = None
 
@@ -82,7 +82,7 @@ class CachingExecutor(Executor[Any]):
         *args: Any,
         **kwargs: Any,
     ) -> "list[GraphQLError] | Executor[Any]":
-        """Build the executor, and take the run if it was announced for this very document."""
+        """Build the executor, and take the run if it was announced for the same document."""
         executor = super().build(schema, document, *args, **kwargs)
         run = announced_run.get()
         if not isinstance(executor, cls) or run is None:
@@ -90,13 +90,13 @@ class CachingExecutor(Executor[Any]):
         if run.guard.step(run.belongs_to, schema, document):
             executor._run = run  # noqa: SLF001 - its own constructor
             is_stream = executor.operation.operation is OperationType.SUBSCRIPTION
-            if is_stream:  # its source would run before `execute_operation` is asked
+            if is_stream:  # its source would run before `execute_operation` is called
                 errors = run.guard.step(run.errors_now)
                 return (_judged(run) if errors is None else errors) or executor
         return executor
 
     def create_sub_executor(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - handed on
-        """Make the executor of a later part of an answer, without what is installed on this one."""
+        """Create the executor of a later part of an answer, without the methods replaced on this one."""
         made = super().create_sub_executor(*args, **kwargs)  # type: ignore[misc] # of IncrementalExecutor
         uninstall(made)
         return made
@@ -116,7 +116,7 @@ class CachingExecutor(Executor[Any]):
 
 
 def _judged(run: Run) -> list[GraphQLError]:
-    """Validate what is executed, where a fault kept this package from saying whether it was."""
+    """Validate the executed document, because a fault left unknown whether it was validated."""
     context = run.context
     if context.graphql_document is None or not context.validation_rules:
         return []
@@ -128,7 +128,7 @@ own_executors.add(CachingExecutor)
 
 
 Told: TypeAlias = Callable[[Any, Any, object], None]
-"""Told of an object: its type, the `info` of the field that returned it, and the object."""
+"""Called with each object: its type, the `info` of the field that returned it, and the object."""
 
 _OF_AN_OBJECT: Final = (
     "return_type",
@@ -138,27 +138,27 @@ _OF_AN_OBJECT: Final = (
     "result",
     "position_context",
 )
-"""What graphql-core calls the parameters of `complete_object_value`."""
+"""The parameters of graphql-core's `complete_object_value`."""
 
 
 def watch_objects(executor: Executor[Any], told: Told, guard: Guard) -> Callable[[], None]:
-    """Tell of each object that an executor completes, until it is over.
+    """Call a function with each object that an executor completes.
 
     Args:
-        executor: It; watched on the instance, so that others cost nothing.
-        told: Told of each.
-        guard: The guard of the request, which notes what that raises.
+        executor: The executor; only this object is watched, so that others cost nothing.
+        told: The function.
+        guard: The guard of the request, which notes its errors.
 
     Returns:
-        Stops it.
+        A function that stops it.
     """
     instance: Any = executor
     complete: Callable[..., Any] = instance.complete_object_value
     go_on: Callable[..., Any] = instance.collect_and_execute_subfields
     is_plain = type(executor).complete_object_value is Executor.complete_object_value
 
-    # Written to be short, and to need no frame of the interpreter's stack more than what it stands
-    # for: objects stand within each other as deep as without it.
+    # Short, and without a stack frame more than the replaced method, so that objects can be nested as
+    # deep as without it.
     def watched(*given: Any, **named: Any) -> Any:  # noqa: ANN401 - graphql-core's
         if named or len(given) != len(_OF_AN_OBJECT):  # an executor of the user's own
             known = dict(zip(_OF_AN_OBJECT, given, strict=False)) | named
@@ -181,14 +181,14 @@ def watch_objects(executor: Executor[Any], told: Told, guard: Guard) -> Callable
 
 
 class _Instead:
-    """Stands where graphql-core looks for middleware, and exchanges the first resolver that it sees."""
+    """A middleware manager that replaces the resolver of one field."""
 
     def __init__(self, resolve: Callable[[], object], others: Any) -> None:  # noqa: ANN401 - graphql-core's manager
         self._resolve: Callable[[], object] | None = resolve
         self._others = others
 
     def get_field_resolver(self, resolve: Callable[..., Any]) -> Callable[..., Any]:
-        """Return what is called in place of a resolver; the fields below have their own."""
+        """Return the replacement of the first resolver; the fields below keep their own."""
         instead, self._resolve = self._resolve, None
         if instead is not None:
             return lambda *_, **__: instead()
@@ -201,13 +201,13 @@ def execute_with(
     where: tuple[Any, ...],
     resolve: Callable[[], object],
 ) -> Any:  # noqa: ANN401 - a completed value, or an awaitable of one
-    """Execute a field as an executor does, with something else in place of its resolver.
+    """Execute a field with a replaced resolver.
 
     Args:
         executor: The executor.
         execute: Its method `execute_field`.
-        where: What graphql-core calls that with.
-        resolve: Returns, or raises, what the resolver would.
+        where: The arguments of that method.
+        resolve: The replacement: returns or raises what the resolver would.
     """
     once: Any = copy.copy(executor)
     once.middleware_manager = _Instead(resolve, executor.middleware_manager)
@@ -215,13 +215,13 @@ def execute_with(
 
 
 def uninstall(copied: Executor[Any]) -> None:
-    """Take from a copy of an executor what is installed on the original, and would act for that one."""
+    """Remove the replaced methods from a copy of an executor; they would act for the original."""
     for name in _INSTALLED:
         vars(copied).pop(name, None)
 
 
 def install(schema: BaseSchema) -> None:
-    """Make a schema execute through `CachingExecutor`, on top of the executor that it has."""
+    """Make a schema execute through `CachingExecutor`, on top of its own executor class."""
     if not isinstance(schema, Schema):
         return
     base = schema.execution_context_class

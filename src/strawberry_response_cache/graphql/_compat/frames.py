@@ -1,4 +1,4 @@
-"""A frame of a stream as it is at one moment, whatever becomes of the result afterwards."""
+"""A copy of a stream's frame, which does not change when the result changes afterwards."""
 
 import copy
 from typing import Any, Final
@@ -6,14 +6,14 @@ from typing import Any, Final
 from graphql import GraphQLError
 
 _PARTS: Final = ("data", "errors", "extensions", "items", "incremental", "completed")
-"""What transports send of a frame."""
+"""The attributes of a frame that transports send."""
 
 
 def as_it_is_now(frame: object) -> object:
     """Return a copy of a frame, or of a part of one, that does not change with it.
 
     Raises:
-        Exception: If it cannot be copied: it may be of the user's own class.
+        Exception: If it cannot be copied; it may be of a class of the user.
     """
     made: Any = copy.copy(frame)
     for name in _PARTS:

@@ -1,7 +1,7 @@
-"""Which literals of a document run code of the user's own where they are validated.
+"""Finds literals whose validation runs the user's code.
 
-graphql-core validates a literal by the parse function of its scalar. That of a custom scalar may read
-the request or the clock.
+graphql-core validates a literal with the parse function of its scalar. The function of a custom scalar may
+read the request or the clock.
 """
 
 from typing import Any, Final
@@ -35,7 +35,7 @@ _ENUMS: Final = frozenset({GraphQLEnumType, schema_converter.CustomGraphQLEnumTy
 
 
 def _functions(owner: object) -> list[object]:
-    """Return the functions by which a scalar reads what was sent."""
+    """Return the functions with which a scalar parses input."""
     found = [getattr(owner, name, None) for name in _PARSING]
     return [getattr(each, "__func__", each) for each in found]
 
@@ -48,11 +48,11 @@ _OWN: Final = frozenset(
         None,
     }
 )
-"""The functions that graphql-core and Strawberry ship: they read nothing but the literal."""
+"""The parse functions of graphql-core and Strawberry, which read only the literal."""
 
 
 class Literals:
-    """Tells which documents of one schema have literals that are read by code of the user's own.
+    """Tells which documents of one schema have literals that the user's code parses.
 
     Args:
         schema: The executable schema.
@@ -65,7 +65,7 @@ class Literals:
         )
 
     def run_custom_code(self, document: DocumentNode) -> bool:
-        """Whether validating the literals of a document runs code of the user's own."""
+        """Whether validating the literals of a document runs the user's code."""
         if not self._custom:
             return False
         types = TypeInfo(self._schema)
@@ -82,10 +82,10 @@ class _Search(Visitor):
         self.found = False
 
     def enter(self, node: Node, *_: Any) -> VisitorAction:
-        """Stop at the first literal that a custom scalar reads; a variable is none."""
+        """Stop at the first literal that a custom scalar parses; variables do not count."""
         if not isinstance(node, ValueNode) or isinstance(node, VariableNode | NullValueNode):
             return None
-        # At a list literal graphql-core speaks of its items; the list itself may be what the scalar reads.
+        # For a list literal graphql-core reports the items, but the scalar may parse the list itself.
         around = self._types.get_input_type(), self._types.get_parent_input_type()
         if not any(getattr(get_named_type(each), "name", None) in self._custom for each in around):
             return None
@@ -104,5 +104,5 @@ def _reads_by_custom_code(named: GraphQLNamedType) -> bool:
 
 
 def _is_of_converter(function: object) -> bool:
-    """Whether Strawberry makes a function for each schema, as for its relay ids."""
+    """Whether Strawberry creates such a function for each schema, as for its Relay ids."""
     return getattr(function, "__globals__", None) is vars(schema_converter)

@@ -1,4 +1,4 @@
-"""What a field's resolver is called with, and whether the field's permission classes let it be called."""
+"""The arguments of a field's resolver, and the decision of the field's permission classes."""
 
 from collections.abc import Callable, Iterable
 from functools import partial, reduce, wraps
@@ -25,17 +25,17 @@ _MAKERS: Final = frozenset(
         "strawberry.schema.schema",
     }
 )
-"""The modules of Strawberry that make resolvers of executable schemas."""
+"""The modules of Strawberry that create resolvers of executable schemas."""
 _BASIC: Final = "_get_basic_result"
 """Strawberry's name for the resolver of a plain attribute."""
 _FETCHING: Final = ("get_result", "base_resolver", "__getattribute__")
-"""What Strawberry asks a field for, whenever it fetches a value."""
+"""The attributes of a field that Strawberry uses to fetch a value."""
 _MAKING: Final = ("__new__", "__init__", "__post_init__", "__setattr__", "_raw_info", "_field")
-"""What runs when an `info` is made: it is a dataclass with two fields."""
+"""The methods that run when an `info` is created: it is a dataclass with two fields."""
 
 
 class Resolving:
-    """Calls what Strawberry calls around a resolver, without the resolver.
+    """Runs the code around a resolver, without the resolver.
 
     Args:
         schema: The Strawberry schema.
@@ -48,12 +48,12 @@ class Resolving:
     def arguments(
         self, raw: GraphQLResolveInfo[Any], source: object, coerced: dict[str, Any]
     ) -> dict[str, Any]:
-        """Return a field's arguments as its resolver sees them, by Python's names.
+        """Return a field's arguments as its resolver receives them, by their Python names.
 
         Args:
-            raw: The field's.
-            source: The object that it belongs to.
-            coerced: Its arguments as graphql-core has them.
+            raw: The field's ``info`` of graphql-core.
+            source: The parent object.
+            coerced: Its arguments as graphql-core coerced them.
         """
         field = _field_of(raw)
         return self._keywords(field, self._info(field, raw), source, coerced)
@@ -64,14 +64,14 @@ class Resolving:
         source: object,
         coerced: dict[str, Any],
     ) -> Callable[[], Any]:
-        """Return what runs a field's permission classes, and the extensions around them, as its resolver would be.
+        """Return a function that runs a field's permission classes and the extensions around them.
 
-        It returns an answer for `is_allowed`, or an awaitable of one, and raises what they raise.
+        It returns an answer for `is_allowed`, or an awaitable of one, and raises their errors.
 
         Args:
-            raw: The field's.
-            source: The object that it belongs to.
-            coerced: Its arguments as graphql-core has them.
+            raw: The field's ``info`` of graphql-core.
+            source: The parent object.
+            coerced: Its arguments as graphql-core coerced them.
         """
         field = _field_of(raw)
         info = self._info(field, raw)
@@ -111,22 +111,22 @@ def _field_of(raw: GraphQLResolveInfo[Any]) -> StrawberryField:
 
 
 def _allow(*_: object, **__: object) -> object:
-    """Stand where the resolver would."""
+    """Replace a resolver."""
     return _ALLOWED
 
 
 async def _allow_async(*_: object, **__: object) -> object:
-    """Stand where an async resolver would."""
+    """Replace an async resolver."""
     return _ALLOWED
 
 
 def is_allowed(answer: object) -> bool:
-    """Whether what `Resolving.check` answered means that the resolver would have been called."""
+    """Whether an answer of `Resolving.check` means that the resolver would have been called."""
     return answer is _ALLOWED
 
 
 def overrides_get_result(field: StrawberryField) -> bool:
-    """Whether a field, or its class, has code of its own where Strawberry fetches a value."""
+    """Whether a field or its class overrides how Strawberry fetches a value."""
     is_ours = _WATCHED in vars(field)
     own = vars(field).get("get_result")
     if is_ours:
@@ -136,25 +136,25 @@ def overrides_get_result(field: StrawberryField) -> bool:
 
 
 def builds_info(graphql_field: GraphQLField) -> bool:
-    """Whether Strawberry makes an `info` for each execution of a field, as for all but plain attributes."""
+    """Whether Strawberry creates an `info` for each execution of a field; not for plain attributes."""
     resolve = graphql_field.resolve
     return resolve is not None and getattr(resolve, "__name__", "") != _BASIC
 
 
 def runs_when_made(info_class: type[Info]) -> bool:
-    """Whether code of the user's own runs when an `info` is made; properties and methods do not."""
+    """Whether the user's code runs when an `info` is created; properties and methods do not count."""
     return _differs(info_class, Info, _MAKING) or _differs(type(info_class), type, ("__call__",))
 
 
 def _differs(kind: type, base: type, names: Iterable[str]) -> bool:
-    """Whether a class has any of the attributes otherwise than its base."""
+    """Whether a class overrides any of the attributes of its base."""
     return any(
         getattr_static(kind, each, None) is not getattr_static(base, each, None) for each in names
     )
 
 
 def is_strawberrys(graphql_field: GraphQLField) -> bool:
-    """Whether Strawberry made a field's resolver, and nobody exchanged or wrapped it."""
+    """Whether a field's resolver is Strawberry's, neither replaced nor wrapped."""
     resolve: Any = graphql_field.resolve
     if hasattr(resolve, _WATCHED):
         resolve = resolve.__wrapped__
@@ -164,23 +164,23 @@ def is_strawberrys(graphql_field: GraphQLField) -> bool:
     return not is_wrapped and getattr(resolve, "__module__", None) in _MAKERS
 
 
-# -- Whether permission classes let a resolver be called ------------------------------------------------
+# -- The decisions of permission classes ------------------------------------------------
 
 
 Note: TypeAlias = Callable[[GraphQLResolveInfo[Any]], None]
-"""Told of one execution of a field, by its resolver's `info`."""
+"""Called for one execution of a field, with its resolver's `info`."""
 
 
 def watch_guarded_resolvers(schema: GraphQLSchema, *, entered: Note, let_through: Note) -> None:
-    """Tell, for each field with permission classes, its executions and the calls of its resolver.
+    """Watch the executions of fields with permission classes, and the calls of their resolvers.
 
-    A refusal that returns a value looks like any other value. So each execution is told before the
-    permission classes run, and once more where they let the resolver be called.
+    A refusal that returns a value looks like any other value. So one function is called before the permission
+    classes run, and another when they let the resolver be called.
 
     Args:
         schema: The executable schema.
-        entered: Told of an execution before the permission classes run.
-        let_through: Told of an execution whose resolver is called.
+        entered: Called before the permission classes run.
+        let_through: Called when the resolver is called.
     """
     for named in schema.type_map.values():
         if not is_object_type(named):
@@ -199,7 +199,7 @@ def _watch(
     if resolve is None or hasattr(resolve, _WATCHED):
         return
 
-    # It keeps the attributes by which Strawberry and its extensions know a resolver.
+    # It keeps the attributes that Strawberry and its extensions read from a resolver.
     @wraps(resolve)
     def told(source: Any, info: GraphQLResolveInfo[Any], /, **arguments: Any) -> Any:  # noqa: ANN401 - whatever resolvers take and return
         with beside_a_resolver():
@@ -209,14 +209,14 @@ def _watch(
     setattr(told, _WATCHED, True)
     graphql_field.resolve = told
     if _WATCHED not in vars(field):
-        # Of this one field: Strawberry makes copies of a field anew, without it.
+        # On this field object: Strawberry's copies of a field do not have it.
         get_result = field.get_result
         vars(field)["get_result"] = _telling(get_result, let_through)
         vars(field)[_WATCHED] = True
 
 
 def _telling(get_result: Callable[..., Any], let_through: Note) -> Callable[..., Any]:
-    """Return a field's `get_result`, which tells that the permission classes let the call through."""
+    """Return a field's `get_result` that reports that the permission classes let the call through."""
 
     @wraps(get_result)
     def told(source: Any, info: Info | None, *more: Any, **how: Any) -> Any:  # noqa: ANN401 - as in Strawberry

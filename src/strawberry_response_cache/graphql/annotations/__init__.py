@@ -1,1 +1,1 @@
-"""What users write: hints, tags with placeholders, and what resolvers say."""
+"""What users write: hints, tags with placeholders, and restrictions in resolvers."""

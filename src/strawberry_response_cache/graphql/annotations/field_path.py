@@ -1,8 +1,8 @@
-"""Where a field stands in a response, and what was said there of everything below it.
+"""The path of a field in the response, with what the fields below it inherit.
 
-A field that has an entry of its own inherits from the fields above it. They are found by the response
-path, which graphql-core hands from a field to the fields below it: a resolver, and thereby
-`restrict_cache`, finds it in its `info`.
+A field with an entry of its own inherits from the fields above it. They are found through the response path,
+which graphql-core passes from a field to the fields below it. Resolvers, and so `restrict_cache`, find it in
+their `info`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,24 +13,22 @@ from graphql.pyutils import Path
 
 
 class FieldPath(Path):
-    """The path of a field that selects fields below it.
-
-    It equals graphql-core's own path, and takes its place.
+    """The path of a field with fields below it. It equals graphql-core's own path and replaces it.
 
     Attributes:
-        parent: The type of the object that the field belongs to.
-        source: That object.
-        above: What the annotations of this field and of those above it hand down; None where that is
-            not known, and nothing below has an entry of its own.
-        is_noted: Whether anything of what follows was noted.
-        private: Whether its resolver restricted the response to one session.
-        is_skipped: Whether its resolver said that the response is not to be stored.
-        is_unfilled: Whether a tag of it could not be filled.
-        is_open: Whether its resolver goes on while what it yielded is completed.
-        tags: The tags that its resolver named, and its tags with placeholders, filled.
+        parent: The parent type of the field.
+        source: The parent object.
+        above: What the fields below inherit from the annotations of this field and of those above it; None
+            if that is not known, and then no field below has an entry of its own.
+        is_noted: Whether any of the following attributes was set.
+        private: Whether its resolver made the response PRIVATE.
+        is_skipped: Whether its resolver called `skip_cache` or ``restrict_cache(ttl=0)``.
+        is_unfilled: Whether a placeholder of its tags could not be filled.
+        is_open: Whether its resolver is still running while its first items are completed.
+        tags: The tags that its resolver added, and its filled tags with placeholders.
     """
 
-    # Not in `__init__`, since each object of a response takes one.
+    # Not in `__init__`, because each object of a response needs one.
     parent: GraphQLObjectType
     source: object
     above: Any = None
@@ -43,7 +41,7 @@ class FieldPath(Path):
 
     @classmethod
     def of(cls, path: Path, parent: GraphQLObjectType, source: object) -> "FieldPath":
-        """Return the same path, which can be noted on."""
+        """Return the same path with attributes that can be set."""
         made = cls(*path)
         made.parent, made.source = parent, source
         return made
@@ -54,18 +52,18 @@ class FieldPath(Path):
         self.tags |= frozenset(tags)
 
     def note_unfilled(self) -> None:
-        """Note that a tag could not be filled."""
+        """Note that a placeholder could not be filled."""
         self.is_noted = self.is_unfilled = True
 
 
 def note_open(path: object) -> None:
-    """Note that the resolver of a field goes on, and may still restrict what it has yielded."""
+    """Note that the resolver of a field is still running, and may restrict items that it has yielded."""
     if isinstance(path, FieldPath):
         path.is_noted = path.is_open = True
 
 
 def fields_above(path: Path) -> Iterator[FieldPath]:
-    """Yield the paths of the fields above a path, the nearest first."""
+    """Yield the paths of the fields above a path, nearest first."""
     above = path.prev
     while above is not None:
         if isinstance(above, FieldPath):
@@ -74,15 +72,15 @@ def fields_above(path: Path) -> Iterator[FieldPath]:
 
 
 def nearest_above(path: Path) -> Path | None:
-    """Return the path of the field right above a path, whether it can be noted on or not."""
+    """Return the path of the field directly above a path."""
     above = path.prev
-    while above is not None and isinstance(above.key, int):  # a place in a list
+    while above is not None and isinstance(above.key, int):  # an index in a list
         above = above.prev
     return above
 
 
 def restrict_below(path: object, *, skip: bool, private: bool, tags: Iterable[str]) -> None:
-    """Note what a resolver said of the response; it counts for all that is below its field."""
+    """Note a restriction of a resolver, which applies to everything below its field."""
     if isinstance(path, FieldPath):
         path.is_skipped = path.is_skipped or skip
         path.private = path.private or private

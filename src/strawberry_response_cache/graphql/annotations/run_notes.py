@@ -1,4 +1,4 @@
-"""What resolvers say of the execution that they are part of, until it is over."""
+"""The notes that resolvers make about their execution while it runs."""
 
 import sys
 import threading
@@ -11,19 +11,19 @@ from strawberry_response_cache.core._fork import renewed_in_child
 
 
 class RunNotes:
-    """What the resolvers of one execution said.
+    """The notes of the resolvers of one execution.
 
     Attributes:
-        ttl: The lowest ttl that a resolver named, in seconds.
-        limited_by: The field whose resolver named it.
-        private: Whether a resolver said that this is of one session.
-        is_skipped: Whether a resolver said that this is not to be stored.
+        ttl: The lowest ttl of a `restrict_cache`, in seconds.
+        limited_by: The field whose resolver set it.
+        private: Whether a resolver made the response PRIVATE.
+        is_skipped: Whether a resolver called `skip_cache` or ``restrict_cache(ttl=0)``.
         tags: The tags that resolvers added.
         held_back: The `info` of each execution of a field whose permission classes have not let it
             through to the resolver, by identity.
-        invalidates: The tags that are to be invalidated when it is over.
-        invalidates_everything: Whether the whole tenant is.
-        cache: The tenant's, where it is known before anything runs.
+        invalidates: The tags to invalidate at the end.
+        invalidates_everything: Whether to invalidate the whole tenant at the end.
+        cache: The tenant's cache, if it is known before resolvers run.
     """
 
     __slots__ = (
@@ -52,7 +52,7 @@ class RunNotes:
     def restrict(
         self, ttl: float | None, tags: tuple[str, ...], *, private: bool, coordinate: str
     ) -> None:
-        """Lower what the annotations allow."""
+        """Note a restriction."""
         if ttl == 0:
             self.is_skipped = True
         elif ttl is not None and (self.ttl is None or ttl < self.ttl):
@@ -61,38 +61,38 @@ class RunNotes:
         self.tags.update(tags)
 
 
-# By the variables that `info` brings: each execution has its own, and they are kept alive beside, so that
+# By the variables in `info`: each execution has its own object, and a reference keeps it alive, so that
 # no other object has the same id. A context variable would be lost in threads that resolvers start.
 _noted: Final[dict[int, tuple[object, RunNotes]]] = {}
 _lock = renewed_in_child(sys.modules[__name__], "_lock", threading.Lock)
 
 
 def take_notes(notes: RunNotes, *variables: object) -> None:
-    """Let the resolvers find the notes by any of these objects."""
+    """Register the notes, so that resolvers find them by any of these objects."""
     with _lock:
         _noted.update({id(each): (each, notes) for each in variables})
 
 
 def end_notes(*variables: object) -> None:
-    """Forget the notes that resolvers found by these objects."""
+    """Unregister the notes."""
     with _lock:
         for each in variables:
             _noted.pop(id(each), None)
 
 
 def notes_by(variables: object) -> RunNotes | None:
-    """Return the notes of the execution that has these variables; None if nobody takes any."""
+    """Return the notes of the execution with these variables; None if it has none."""
     _, notes = _noted.get(id(variables), (None, None))
     return notes
 
 
 def notes_of(info: GraphQLResolveInfo[Any]) -> RunNotes | None:
-    """Return the notes of the execution that a resolver runs in; None if nobody takes any."""
+    """Return the notes of the execution of a resolver; None if it has none."""
     return notes_by(info.variable_values)
 
 
 def note_guarded(info: GraphQLResolveInfo[Any]) -> None:
-    """Note that a field with permission classes is executed."""
+    """Note that the execution of a field with permission classes has started."""
     if (notes := notes_of(info)) is not None:
         notes.held_back[id(info)] = info
 

@@ -1,4 +1,4 @@
-"""Tags with placeholders: ``Account:{args.account_id}`` names the account that an argument names."""
+"""Tags with placeholders, such as ``Account:{args.account_id}``."""
 
 import math
 import re
@@ -20,14 +20,14 @@ _PLACEHOLDER: Final = re.compile(r"\{([a-z]+)((?:\.[A-Za-z_][A-Za-z0-9_]*)+)\}")
 
 
 def checked_tags(tags: Iterable[str], example: str = TAGS_EXAMPLE) -> tuple[str, ...]:
-    """Check the tags that somebody wrote, or made of what a request brought.
+    """Check tags that users wrote or built from a request.
 
     Args:
-        tags: The tags. No message quotes one; it names the position.
-        example: What the message tells the caller to write.
+        tags: The tags. Messages name the position of a tag and do not quote it.
+        example: An example for the message.
 
     Raises:
-        TypeError: If it is a bare string, or one of them is none.
+        TypeError: If ``tags`` is a bare string, or a tag is not a string.
         CacheConfigurationError: If one is empty, too long, or has control characters, or a lazy
             object raises when it is evaluated.
     """
@@ -54,7 +54,7 @@ class UnfilledError(Exception):
     Args:
         placeholder: The placeholder, such as ``("result", "id")``.
         wrong: What is wrong with it.
-        error: The name of the error that was raised, if one was.
+        error: The type of the error that reading it raised; empty if none was raised.
     """
 
     def __init__(self, placeholder: Iterable[str], wrong: str, error: str = "") -> None:
@@ -64,34 +64,34 @@ class UnfilledError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A tag, cut at its placeholders.
+    """A tag, split at its placeholders.
 
     Attributes:
-        text: As it was written.
-        literals: The texts around the placeholders: one more than there are placeholders.
-        placeholders: What stands in them, such as ``("args", "account_id")``.
-        place: What messages call it, such as ``tags[1]``: they quote no tag.
+        text: The tag as written.
+        literals: The texts around the placeholders; there is one more than placeholders.
+        placeholders: The names in the placeholders, such as ``("args", "account_id")``.
+        place: The tag's name in messages, such as ``tags[1]``.
     """
 
     text: str
     literals: tuple[str, ...]
     placeholders: tuple[tuple[str, ...], ...]
-    # No part of what it is: keys are made of the rest.
+    # Not compared: keys are built from the other attributes.
     place: str = field(default="tags", compare=False, repr=False)
 
     @classmethod
     def all(cls, tags: Sequence[str], roots: tuple[str, ...]) -> tuple["Template", ...]:
-        """Cut tags at their placeholders; see `parse`."""
+        """Split tags at their placeholders; see `parse`."""
         return tuple(cls.parse(tag, roots, f"tags[{at}]") for at, tag in enumerate(tags))
 
     @classmethod
     def parse(cls, text: str, roots: tuple[str, ...], place: str = "tags") -> "Template":
-        """Cut a tag at its placeholders.
+        """Split a tag at its placeholders.
 
         Args:
             text: The tag.
-            roots: What placeholders may begin with, such as ``args``.
-            place: What messages call it.
+            roots: The allowed first names of placeholders, such as ``args``.
+            place: The tag's name in messages.
 
         Raises:
             CacheConfigurationError: If a brace is not part of a placeholder, or a placeholder does not begin
@@ -111,18 +111,18 @@ class Template:
         return cls(text, tuple(literals), tuple(placeholders), place)
 
     def fill(self, values: Mapping[str, Any]) -> Iterator[str]:
-        """Yield the tags that come of it: one for each element of a list, none for None.
+        """Yield the filled tags: one for each element of a list, none for None.
 
         Args:
-            values: What each root stands for: a mapping, or an object with attributes.
+            values: The value of each root: a mapping, or an object with attributes.
 
         Raises:
-            UnfilledError: If there is no such argument or attribute, it is no string, int or UUID, or
-                more tags than can be named come of it.
+            UnfilledError: If there is no such argument or attribute, it is not a string, an int or a
+                UUID, or there would be too many tags.
         """
         choices = [self._choices(placeholder, values) for placeholder in self.placeholders]
         if math.prod(map(len, choices)) > _MOST_TAGS:
-            raise UnfilledError(self.placeholders[0], f"comes to more than {_MOST_TAGS} tags")
+            raise UnfilledError(self.placeholders[0], f"gives more than {_MOST_TAGS} tags")
         for chosen in product(*choices):
             pieces = [self.literals[0]]
             for value, literal in zip(chosen, self.literals[1:], strict=True):
@@ -132,7 +132,7 @@ class Template:
     def _choices(self, placeholder: tuple[str, ...], values: Mapping[str, Any]) -> list[str]:
         found = called(_found, placeholder, values)
         if type(found) is Raised:
-            # A lazy object's own error is behind the one that tells of it.
+            # The lazy object's own error is the cause of the reported one.
             error = found.error
             told = isinstance(error, CacheConfigurationError) and error.__context__
             raised = type(told or error).__qualname__
@@ -147,19 +147,19 @@ class Template:
 
 
 def unknown_arguments(templates: Iterable[Template], known: AbstractSet[str]) -> Iterator[str]:
-    """Yield what is wrong with templates that name arguments which there are not."""
+    """Yield the mistakes of templates that name unknown arguments."""
     listed = ", ".join(sorted(known)) or "none"
     for template in templates:
         for root, name, *_ in template.placeholders:
             if root == "args" and name not in known:
                 yield (
-                    f"{template.place} names the argument {name!r}, which there is not "
+                    f"{template.place} names the argument {name!r}, which does not exist "
                     f"(there are: {listed})."
                 )
 
 
 def _found(placeholder: tuple[str, ...], values: Mapping[str, Any]) -> list[Any]:
-    """Return what a placeholder names; attributes, lists and lazy objects are the user's own code."""
+    """Return the values of a placeholder; attributes, lists and lazy objects run the user's code."""
     found: list[Any] = [values[placeholder[0]]]
     for name in placeholder[1:]:
         found = [_step(each, name) for each in _flat(found)]

@@ -1,1 +1,1 @@
-"""What happens to one request."""
+"""The execution of one request with the cache."""

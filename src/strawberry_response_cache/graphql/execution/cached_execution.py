@@ -1,4 +1,4 @@
-"""One way through the cache, for a whole operation or for one of its fields: the same rules for both."""
+"""Cached execution: of a whole operation or of one field, with the same rules."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -26,26 +26,26 @@ from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
 R = TypeVar("R")
 Execute: TypeAlias = Callable[[Recorder], Any]
-"""Executes what is asked for, watched by the recorder; returns an `ExecutionResult`, or an awaitable of one."""
+"""Executes, watched by the recorder; returns an `ExecutionResult`, or an awaitable of one."""
 
 _ROUNDING: Final = 1.0
-"""Seconds that an age and a ttl, which Redis counts, may lack together."""
+"""The rounding error, in seconds, of an age and a ttl from Redis together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheRequest:
-    """What goes through the cache.
+    """A request to the cache, for an operation or a field.
 
     Attributes:
-        cache: The tenant's.
-        keys: Of its entry.
-        policy: How long, and for whom.
-        parts: Makes the parts of its key for a session, or for everyone.
-        session: Whose it is; None for everyone's.
-        subject: On whose behalf the store is called.
+        cache: The tenant's cache.
+        keys: The keys of its entry.
+        policy: How long it is cached, and for whom.
+        parts: Returns its key parts, for a session or for all sessions.
+        session: The session of a PRIVATE response; None for a PUBLIC one.
+        subject: The cache and field, for the log and the observer.
         whole: Whether it is an operation, whose data is an object; a field's may be anything.
-        is_as_admitted: Whether resolvers said nothing more above it since it was admitted.
-        inherited: Tags that resolvers and objects above it hand down; those of annotations are in the policy.
+        is_as_admitted: Whether resolvers above it have not restricted it further since it was admitted.
+        inherited: Tags from resolvers and objects above it; those from annotations are in the policy.
     """
 
     cache: ResponseCache
@@ -59,14 +59,14 @@ class CacheRequest:
     is_as_admitted: Callable[[], bool] = field(default=lambda: True, repr=False)
 
     def for_session(self, request: RequestContext) -> "CacheRequest | Problem":
-        """Return the same for the request's session, or why there is none."""
+        """Return the same request for the session, or the problem if there is no session."""
         session = request.session()
         if session is None:
             return request.without_session(None)
         return session if isinstance(session, Problem) else self.of(session)
 
     def of(self, session: str) -> "CacheRequest":
-        """Return the same for one session, after it turned out to be PRIVATE."""
+        """Return the same request for one session, because the response became PRIVATE."""
         return replace(
             self,
             keys=self.private_keys(session),
@@ -80,12 +80,12 @@ class CacheRequest:
 
 
 class CacheResult(NamedTuple):
-    """What came of it.
+    """The result of a cache request.
 
     Attributes:
-        result: Built from an entry, or what the execution returned.
-        outcome: Says what the cache did.
-        is_own: Whether this very request executed what it is handed.
+        result: The result, from an entry or from the execution.
+        outcome: What the cache did.
+        is_own: Whether this request executed the result itself.
     """
 
     result: ExecutionResult
@@ -99,13 +99,13 @@ async def execute_cached(
     execute: Execute,
     prefetched: Prefetched | None = None,
 ) -> CacheResult | Problem:
-    """Answer from the cache, or execute; or say why it is to be executed without the cache.
+    """Answer from the cache, or execute; or return why it has to be executed without the cache.
 
     Args:
-        cache_request: What goes through.
+        cache_request: The request to the cache.
         request: The context of the request.
         execute: Executes it; its result is awaitable.
-        prefetched: What the operation looked up ahead, for a field of it.
+        prefetched: The prefetched entries of the operation, for a field.
     """
     while True:
         attempt = _Attempt(cache_request, request)
@@ -136,10 +136,10 @@ def execute_cached_sync(
     execute: Execute,
     prefetched: Prefetched | None = None,
 ) -> CacheResult | Problem:
-    """Answer from the cache, or execute; the twin of `execute_cached`.
+    """Answer from the cache, or execute; the sync form of `execute_cached`.
 
     Args:
-        cache_request: What goes through.
+        cache_request: The request to the cache.
         request: The context of the request.
         execute: Executes it.
         prefetched: As in `execute_cached`.
@@ -168,7 +168,7 @@ def execute_cached_sync(
 
 
 class _Attempt:
-    """One try: for everyone, or for one session."""
+    """One try: for all sessions, or for one session."""
 
     __slots__ = ("_cache_request", "_made", "_request", "_session", "serializer")
 
@@ -187,7 +187,7 @@ class _Attempt:
         )
 
     def begin(self) -> Recorder:
-        """Begin to record; the session was asked for, since resolvers may turn a response PRIVATE."""
+        """Start to record. The session is known, because resolvers may make a response PRIVATE."""
         recorder = self.serializer.recorder = Recorder(
             self._request.guard, cache=self._cache_request.cache
         )
@@ -197,7 +197,7 @@ class _Attempt:
         return recorder
 
     def made(self, result: R) -> R:
-        """Note what this very request executed."""
+        """Note the result that this request executed itself."""
         self._made = result
         return result
 
@@ -205,7 +205,7 @@ class _Attempt:
         return None if self._session is None else self._cache_request.private_keys(self._session)
 
     def cache_result(self, response: CachedResponse[Any]) -> CacheResult:
-        """Return what came of it."""
+        """Return the result and its outcome."""
         return CacheResult(
             response.value, partial(self._outcome, response), response.value is self._made
         )
@@ -227,7 +227,7 @@ class _Attempt:
             case CacheStatus.MISS if response.ttl > 0:
                 limited_by = serializer.limited_by or self._limited_by(response.ttl)
                 return Outcome("miss", age=0, ttl=response.ttl, scope=scope, limited_by=limited_by)
-            case CacheStatus.MISS:  # it was generated, and could not be stored
+            case CacheStatus.MISS:  # it was generated but could not be stored
                 reason = Reason.of(response.detail) or Reason.CACHE_FAULT
                 return Outcome("miss", reason, reason.advice, age=0, ttl=0, scope=scope)
             case _:
@@ -237,11 +237,11 @@ class _Attempt:
     def _not_shared_because_of(self, detail: CacheDetail) -> Reason:
         made = self._made
         if detail is CacheDetail.UNCACHEABLE and isinstance(made, ExecutionResult) and made.errors:
-            return Reason.ERRORS  # it waited for a run that failed, and its own failed too
+            return Reason.ERRORS  # it waited for a run that failed, and its own run failed too
         return Reason.of(detail) or Reason.CACHE_FAULT
 
     def _limited_by(self, life: float) -> str | None:
-        """Return the field that set a lifetime; None if something shorter did while it was generated."""
+        """Return the field that set the ttl; None if a part of the value shortened it."""
         policy = self._cache_request.policy
         jitter = tenant_of(self._cache_request.cache).jitter
         shortest = (policy.ttl or 0.0) * (1 - jitter) - _ROUNDING

@@ -1,9 +1,9 @@
-"""Documents: each text parsed and validated once, for all requests that send it.
+"""Documents: each text is parsed and validated once, for all requests that send it.
 
-Other extensions may exchange the text, the options, the document and the rules, and say that a document
-was validated which was not. So nothing is concluded from what they leave behind: this package validates
-each document by graphql-core's own rules itself, once, and spares Strawberry these. Any other rule may read
-the request, so it runs every time; so does the rule that runs the parse functions of custom scalars.
+Other extensions may change the text, the options, the document and the rules, and may mark a document as valid
+that was not validated. So this package relies on none of that. It validates each document once with
+graphql-core's own rules, and lets Strawberry skip these for later requests. Any other rule may read the
+request, so it runs every time. So does the rule that runs the parse functions of custom scalars.
 """
 
 from dataclasses import dataclass, field
@@ -29,9 +29,9 @@ Rules: TypeAlias = tuple[type[ASTValidationRule], ...]
 
 _SIZE: Final = 2_000
 _SIZE_OF_TOKEN: Final = 500
-"""About what a parsed document takes in bytes for each of its tokens; 250 to 560 were measured."""
+"""The memory of a parsed document per token, about; 250 to 560 bytes were measured."""
 _PURE_RULES: Final = frozenset({*specified_rules, NoSchemaIntrospectionCustomRule})
-"""They read nothing but the schema and the document, apart from `_READS_LITERALS`."""
+"""Rules that read only the schema and the document, except for `_READS_LITERALS`."""
 _READS_LITERALS: Final = frozenset({ValuesOfCorrectTypeRule})
 """The rule that runs the parse functions of custom scalars."""
 
@@ -43,10 +43,10 @@ class Document:
     Attributes:
         node: The document.
         text: Its text.
-        runs_custom_code: Whether validating its literals runs code of the user's own; None if nobody asked yet.
+        runs_custom_code: Whether validating its literals runs the user's code; None if not checked yet.
         valid_by: The rules of graphql-core by which this package found it valid.
-        invalid_by: Those by which it last found it invalid.
-        sparing: What was spared the last request for which it was known to be valid.
+        invalid_by: The rules by which it last found it invalid.
+        sparing: The rules that the latest request with it could skip.
     """
 
     node: DocumentNode
@@ -58,12 +58,12 @@ class Document:
 
 
 class Sparing(NamedTuple):
-    """Which rules one request is spared, or many with the same rules.
+    """The rules that requests with the same rules can skip.
 
     Attributes:
-        rules: All.
-        skipped: Those that are left out.
-        left: Those that Strawberry runs.
+        rules: All rules.
+        skipped: The rules that are skipped.
+        left: The rules that Strawberry runs.
     """
 
     rules: Rules
@@ -75,7 +75,7 @@ _NOTHING_SPARED: Final = Sparing((), (), ())
 
 
 class Documents:
-    """The documents of one schema: a bounded memory, the least recently used goes first.
+    """The documents of one schema, in a bounded cache that drops the least recently used.
 
     Args:
         schema: The executable schema.
@@ -88,7 +88,7 @@ class Documents:
         self._known: Bounded[tuple[Any, ...], Document] = Bounded(max_bytes)
 
     def __len__(self) -> int:
-        """Return their number."""
+        """Return the number of documents."""
         return len(self._known)
 
     @property
@@ -97,10 +97,10 @@ class Documents:
         return self._known.size
 
     def parsed(self, text: str, options: dict[str, Any]) -> Document:
-        """Return a document, parsed now if need be.
+        """Return the document of a text, parsed on demand.
 
         Raises:
-            GraphQLError: If it is no document.
+            GraphQLError: If the text cannot be parsed.
         """
         key = (text, *sorted(options.items()))
         document = self._known.get(key)
@@ -110,7 +110,7 @@ class Documents:
         return document
 
     def judged_for_all(self, document: Document, rules: Rules) -> Rules:
-        """Return those of the rules whose verdict on a document is the same for every request."""
+        """Return the rules whose result for a document is the same for every request."""
         if document.runs_custom_code is None:
             document.runs_custom_code = self._literals.run_custom_code(document.node)
         same = _PURE_RULES - _READS_LITERALS if document.runs_custom_code else _PURE_RULES
@@ -133,10 +133,10 @@ def _size_of(document: Document) -> int:
 
 
 class Preparation:
-    """The document of one request, on its way from the text to the execution.
+    """The document of one request, from the text to the execution.
 
     Args:
-        documents: Those of the schema.
+        documents: The documents of the schema.
         context: Strawberry's execution context.
     """
 
@@ -150,19 +150,19 @@ class Preparation:
         self._validated: DocumentNode | None = None
 
     def parse(self) -> None:
-        """Give the context its document, unless it has one or the text is none."""
+        """Set the document of the context, unless it has one or has no text."""
         context = self._context
         if context.graphql_document is not None or type(context.query) is not str:
             return
         try:
             document = self._documents.parsed(context.query, dict(context.parse_options))
         except (GraphQLError, TypeError, RecursionError):
-            return  # Strawberry parses it again, and says what is wrong
+            return  # Strawberry parses it again and reports the error
         self._document = document
         context.graphql_document = document.node
 
     def validate(self) -> None:
-        """Leave out the rules by which the document is known to be valid; Strawberry runs the others."""
+        """Skip the rules by which the document is known to be valid; Strawberry runs the others."""
         context, document = self._context, self._document
         if (
             document is None
@@ -178,18 +178,18 @@ class Preparation:
         try:
             known = self._documents.judged_for_all(document, rules)
         except RecursionError:
-            return  # Strawberry meets it again, and says what is wrong
+            return  # Strawberry gets the same error and reports it
         if unknown := tuple(rule for rule in known if rule not in document.valid_by):
             if document.invalid_by == unknown != rules:
                 return
             try:
                 errors = self._documents.errors(document, unknown)
-            except Exception:  # noqa: BLE001 - of a rule: Strawberry meets it again, and says what is wrong
+            except Exception:  # noqa: BLE001 - from a rule: Strawberry gets the same error and reports it
                 return
             if errors:
                 document.invalid_by = unknown
                 if unknown == rules:
-                    context.pre_execution_errors = errors  # what Strawberry would find next
+                    context.pre_execution_errors = errors  # what Strawberry would find
                 return
             document.valid_by |= frozenset(unknown)
         if known:
@@ -202,7 +202,7 @@ class Preparation:
         self._context.validation_rules = sparing.left
 
     def restore_rules(self) -> None:
-        """Put back the rules that were left out, and the verdict where no other rules were left."""
+        """Restore the skipped rules, and set the result if no other rules remained."""
         rules, skipped, left = self._spared
         if not skipped:
             return
@@ -214,7 +214,7 @@ class Preparation:
             context.pre_execution_errors = []
 
     def errors_now(self) -> list[GraphQLError]:
-        """Return what is wrong with a document that was exchanged before it was validated."""
+        """Return the validation errors of a document that was replaced before it was validated."""
         document, exchanged = self._document, self._validated
         if document is None or exchanged is None or exchanged is document.node:
             return []

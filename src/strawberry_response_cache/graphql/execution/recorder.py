@@ -1,4 +1,4 @@
-"""What shows only while resolvers run, and can only lower what the annotations allow."""
+"""Records what happens while resolvers run, which can only restrict what the annotations allow."""
 
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
@@ -23,16 +23,16 @@ from strawberry_response_cache.graphql.policy.reasons import Reason
 
 
 class Recorder(RunNotes):
-    """One execution, watched.
+    """Records one execution.
 
     Args:
         guard: The guard of the request.
-        most_named: How many objects are named one by one.
-        cache: The tenant's, where it is known before anything runs.
+        most_named: How many objects are noted one by one.
+        cache: The tenant's cache, if it is known before resolvers run.
 
     Attributes:
         guard: As given.
-        entities: The objects that were completed.
+        entities: The completed objects.
     """
 
     __slots__ = ("_refusal", "entities", "guard")
@@ -64,17 +64,17 @@ class Recorder(RunNotes):
         never_stored: AbstractSet[str] = frozenset(),
         possible: AbstractSet[str] = frozenset(),
     ) -> Iterator[None]:
-        """Watch what is executed inside.
+        """Record what an executor executes inside the block.
 
         Args:
-            executor: It; watched on the instance, so that others cost nothing.
+            executor: The executor; only this object is watched, so that others cost nothing.
             never_stored: See `Policy`.
-            possible: Names of all types that can be completed, to be assumed where there are too many
-                objects to name; empty to note all of them to the end.
+            possible: Names of all types that can be completed. They are noted instead of the objects if
+                there are too many. Empty notes every object.
         """
         self._watch_objects(executor, never_stored, possible)
         before = _ResponseState.of(executor.context_value)
-        # The objects that executors pass to resolvers: Strawberry's, and graphql-core's own.
+        # The objects that executors pass to resolvers: Strawberry's and graphql-core's.
         variables = executor.variable_values.coerced, executor.variable_values
         take_notes(self, *variables)
         try:
@@ -105,13 +105,13 @@ class Recorder(RunNotes):
 
 
 def recorder_in(executor: Executor[Any]) -> Recorder | None:
-    """Return what watches an execution; None if nothing is stored of it."""
+    """Return a recorder for an execution; None if nothing of it is stored."""
     notes = notes_by(executor.variable_values)
     return notes if isinstance(notes, Recorder) else None
 
 
 class _ResponseState(NamedTuple):
-    """What a hit would not do again: set a status, headers and cookies, and add background tasks."""
+    """The changes that a hit would not repeat: status, headers, cookies and background tasks."""
 
     response: object
     status: object = None
@@ -123,13 +123,13 @@ class _ResponseState(NamedTuple):
     @classmethod
     def of(cls, context: object) -> "_ResponseState":
         state = called(cls._read, context)
-        # What cannot be read counts as changed: it is like nothing else.
+        # A value that cannot be read counts as changed.
         return cls(object()) if type(state) is Raised else state
 
     @classmethod
     def _read(cls, context: object) -> "_ResponseState":
         response, background = _of_context(context, "response", "background_tasks")
-        # Those of Starlette and FastAPI: https://www.starlette.io/background/
+        # Background tasks of Starlette and FastAPI: https://www.starlette.io/background/
         tasks = tuple(map(id, getattr(background, "tasks", None) or ()))
         if response is None:
             return cls(None, tasks=tasks)
@@ -153,7 +153,7 @@ class _ResponseState(NamedTuple):
 
 
 def _of_context(context: object, *names: str) -> tuple[Any, ...]:
-    """Return what a context holds under names, whether it is a mapping or an object."""
+    """Return the values of a context under some names; it may be a mapping or an object."""
     if isinstance(context, Mapping):
         return tuple(context.get(name) for name in names)
     return tuple(getattr(context, name, None) for name in names)

@@ -1,4 +1,4 @@
-"""One operation's way through the cache: decide, look up, execute, say what happened."""
+"""The run of one operation: decide, look up, execute, and report what happened."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -56,14 +56,14 @@ class _Mutating:
     """A mutation whose resolvers run.
 
     Attributes:
-        is_over: Whether they have ended; tasks that they started may go on.
+        is_over: Whether they have ended; tasks that they started may still run.
     """
 
     is_over = False
 
 
 _within_mutation: Final[ContextVar[_Mutating | None]] = ContextVar("within_mutation", default=None)
-"""The mutation that the current code runs in, which may see what is not committed yet."""
+"""The mutation in which the current code runs; it may see uncommitted data."""
 
 
 @contextmanager
@@ -74,24 +74,24 @@ def _mutating() -> Iterator[None]:
         yield
     finally:
         mutating.is_over = True
-        with suppress(ValueError):  # a coroutine that was dropped ends in whatever context
+        with suppress(ValueError):  # a dropped coroutine may be collected in another context
             _within_mutation.reset(token)
 
 
 class Run:
-    """The run of one operation; it hangs on its executor and dies with it.
+    """The run of one operation; its executor keeps it alive.
 
     Args:
         options: The extension's configuration.
         plans: The plans of the schema.
-        preparation: The document's way to this run.
+        preparation: The document of the request.
         context: Strawberry's execution context.
         guard: The guard of the request.
 
     Attributes:
         context: As given.
         guard: As given.
-        is_judged: Whether what is executed is known to be valid.
+        is_judged: Whether the executed document is known to be valid.
         is_async: Whether it is a mutation that runs in an event loop.
     """
 
@@ -117,16 +117,16 @@ class Run:
         self.is_async = False
 
     def note_variables(self) -> None:
-        """Note what was sent, before it is coerced: a custom scalar may take its value apart."""
+        """Note the variables before they are coerced, because a custom scalar may change its input."""
         self._sent = _printed(self.context.variables)
 
     def belongs_to(self, schema: GraphQLSchema, document: DocumentNode) -> bool:
-        """Whether an executor that was built just now executes this run's document."""
+        """Whether a new executor executes this run's document."""
         own = self.context
         return own.graphql_document is document and own.schema._schema is schema  # noqa: SLF001 - Strawberry's name for it
 
     def errors_now(self) -> list[GraphQLError]:
-        """Return what is wrong with what is executed, where it is not what was judged."""
+        """Return the validation errors of the executed document, if it is not the validated one."""
         return self._preparation.errors_now()
 
     def answer(self, executor: Executor[Any], execution: Execution) -> Any:  # noqa: ANN401 - a result or an awaitable of one
@@ -139,7 +139,7 @@ class Run:
         is_mutation = executor.operation.operation is OperationType.MUTATION
         is_sync = is_synchronous(executor)
         self.is_async = is_mutation and not is_sync
-        # The context that the resolvers see: a hook may have exchanged it since the run began.
+        # The context that resolvers receive: a hook may have replaced it since the run started.
         self._request = request = RequestContext(
             self._options, executor.context_value, self.guard, synchronous=is_sync
         )
@@ -201,7 +201,7 @@ class Run:
     def _mutate(
         self, request: RequestContext, executor: Executor[Any], execution: Execution
     ) -> Any:  # noqa: ANN401 - as `answer`
-        """Run a mutation; what it changed is invalidated when all of it is over, see `settle`."""
+        """Run a mutation; what it changed is invalidated at the end, see `settle`."""
         recorder = Recorder(self.guard, most_named=MOST_PURGED)
         self._mutation = mutation = Mutation(
             request, self._plans.setting, recorder, recorder.entities
@@ -215,7 +215,7 @@ class Run:
                 return execution.start()
         except Exception:
             raise
-        except BaseException:  # such as a time-out of the server that runs it
+        except BaseException:  # for example, a timeout of the web server
             self.guard.step(mutation.cut_short, executor)
             raise
 
@@ -228,7 +228,7 @@ class Run:
                 result = await execution.run()
         except Exception:
             raise
-        except BaseException:  # such as a cancellation: the caller is gone
+        except BaseException:  # for example, a cancellation: no caller waits
             self.guard.step(mutation.cut_short, executor)
             raise
         if not isinstance(result, ExecutionResult):
@@ -236,17 +236,17 @@ class Run:
         return result
 
     async def settle(self) -> None:
-        """Invalidate what a mutation changed; called after all that other extensions do about it."""
+        """Invalidate what a mutation changed; called after the teardown of other extensions."""
         if self._mutation is not None:
             await self._mutation.settle()
 
     def settle_sync(self) -> None:
-        """Invalidate what a mutation changed; the twin of `settle`."""
+        """Invalidate what a mutation changed; the sync form of `settle`."""
         if self._mutation is not None:
             self._mutation.settle_sync()
 
     def settle_early(self) -> None:
-        """Do what `settle` does where nobody is left to wait for it, such as after a cancellation."""
+        """Do what `settle` does for a request without a caller, such as after a cancellation."""
         if self._mutation is not None:
             self._mutation.settle_early(in_loop=self.is_async)
 
@@ -255,7 +255,7 @@ class Run:
     def _consider(
         self, request: RequestContext, executor: Executor[Any]
     ) -> "_Considered | Problem":
-        """Return what may be cached, whoever asks; or why nothing may be."""
+        """Return what may be cached, independent of tenant and session; or why nothing may be."""
         problem = (
             self._off(request, executor) or self._custom_code(executor) or self._unkeyed(executor)
         )
@@ -274,13 +274,13 @@ class Run:
             return Problem(
                 Reason.VARIABLES,
                 None,
-                "A variable changed while it was read; let the parse_value of a custom scalar leave its "
-                "argument as it is.",
+                "A variable changed while it was parsed; parse_value of a custom scalar must not change "
+                "its argument.",
             )
         return _Considered(request=request, plan=plan, variant=variant, variables=variables)
 
     def _admit(self, considered: "_Considered", executor: Executor[Any]) -> CacheRequest | Problem:
-        """Return an operation's way through the cache, or why it has none; its fields have theirs."""
+        """Return the cache request of an operation, or why it has none; its fields have their own."""
         request = considered.request
         if (problem := request.problem) is not None:
             return problem
@@ -326,7 +326,7 @@ class Run:
         )
 
     def _off(self, request: RequestContext, executor: Executor[Any]) -> Problem | None:
-        """Return a problem if the operation is no query, or the cache is off."""
+        """Return a problem if the operation is not a query, or the cache is off."""
         if executor.operation.operation is not OperationType.QUERY:
             return Problem(Reason.SUBSCRIPTION)
         if (mutating := _within_mutation.get()) is not None and not mutating.is_over:
@@ -336,14 +336,14 @@ class Run:
         return request.switched_off()
 
     def _custom_code(self, executor: Executor[Any]) -> Problem | None:
-        """Return a problem if code beside ours may decide per request."""
+        """Return a problem if custom code may decide per request."""
         trusted = self._options.trusted
         return problem_of_executor(type(executor), trusted) or problem_of_middleware(
             executor.middleware_manager, trusted
         )
 
     def _unkeyed(self, executor: Executor[Any]) -> Problem | None:
-        """Return a problem if something that no key holds reaches the resolvers."""
+        """Return a problem if resolvers receive something that is not in the key."""
         if executor.root_value is not None and not self._options.shares_root_value:
             return Problem(Reason.ROOT_VALUE)
         extensions = getattr(executor, "operation_extensions", None) or {}
@@ -351,12 +351,13 @@ class Run:
             return Problem(Reason.REQUEST_EXTENSIONS)
         return None
 
-    # -- Saying what happened --------------------------------------------------------------------------
+    # -- Reporting what happened --------------------------------------------------------------------------
 
     def _conclude_without(self, problem: Problem) -> None:
-        """Say that an operation is answered without the cache.
+        """Report that an operation is answered without the cache.
 
-        What it is nested in is not stored: neither its scope nor its tags were recorded.
+        A value whose generator executes this operation is not stored, because scope and tags of the operation
+        were not recorded.
         """
         tenant_of(self._options.cache).note_unfit_part()
         self._conclude(Outcome.of(problem))
@@ -373,7 +374,7 @@ class Run:
         observer.concluded(Concluded(outcome.status, outcome.reason))
 
     def as_extension(self) -> dict[str, object] | None:
-        """Return what the cache did, if the extension is debugged."""
+        """Return what the cache did, if ``debug`` is on."""
         if self._request is None or not self._request.is_debugged():
             return None
         outcome = self._outcome
@@ -388,10 +389,10 @@ class Run:
 
 
 def _printed(variables: object) -> str | None:
-    """Print variables that hold others; None where there are none, or they are no JSON."""
+    """Print variables with nested values; None if there are none, or they are not JSON."""
     if not isinstance(
         variables, Mapping
-    ):  # a client sent something else, and Strawberry refuses it
+    ):  # the client sent something else, which Strawberry refuses
         return None
     nested = {n: v for n, v in variables.items() if isinstance(v, dict | list)}
     try:
@@ -402,13 +403,13 @@ def _printed(variables: object) -> str | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Considered:
-    """A query that may be cached, or fields of it, by whoever asks.
+    """A query that may be cached, or whose fields may be.
 
     Attributes:
         request: The context of the request.
         plan: Its plan.
-        variant: As its conditions turn out.
-        variables: What was sent for each declared variable.
+        variant: The operation with its conditions decided.
+        variables: The values that were sent for the declared variables.
     """
 
     request: RequestContext
@@ -417,12 +418,12 @@ class _Considered:
     variables: list[Sequence[Any]] = field(repr=False)
 
     async def ask(self) -> None:
-        """Ask who asks, before any resolver runs."""
+        """Call the functions of the context, before any resolver runs."""
         policy, watches = self.variant.policy, self.variant.watches_fields
         await self.request.ask(policy.vary, session=watches or policy.private_by is not None)
 
     @property
     def sent(self) -> dict[str, Sequence[Any]]:
-        """What was sent, by the variable's name."""
+        """The values that were sent, by variable name."""
         names = (name for name, _ in self.plan.declared)
         return dict(zip(names, self.variables, strict=True))

@@ -1,4 +1,4 @@
-"""How a GraphQL result becomes bytes and comes back from them."""
+"""The serializer of GraphQL results."""
 
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
@@ -31,29 +31,29 @@ _MARKER_MS: Final = 24 * 3600 * 1000
 
 @dataclass(frozen=True, slots=True)
 class TurnedPrivate:
-    """What stands under a public key after a run that a resolver made PRIVATE."""
+    """The marker under a public key after a resolver made the response PRIVATE."""
 
 
-# Without tags: an invalidation changes what the response holds, and not for whom it is.
+# Without tags: an invalidation changes the data of the response, not its scope.
 _MARKER: Final = Recording(b"{}", _MARKER_MS, meta=PRIVATE)
 
 
 class ResponseSerializer:
-    """Stores the data of a complete result without errors; a hit is a fresh result each time.
+    """Stores the data of a complete result without errors; each hit creates a new result.
 
     Args:
         policy: The policy, whose ttl is above 0.
         request: The context of the request.
-        whole: Whether it is an operation, whose data is an object; a field's may be anything, null too.
+        whole: Whether it is an operation, whose data is an object; a field's data may be any value.
         private: Whether the key is of one session.
-        private_keys: Makes the keys to use if a public response turns PRIVATE; None without a session.
+        private_keys: Returns the keys for a PUBLIC response that becomes PRIVATE; None without a session.
         max_bytes: The largest payload that is stored.
 
     Attributes:
-        recorder: What watches the execution, once there is one.
-        refusal: Why `record` stored nothing.
+        recorder: The recorder of the execution; None before it starts.
+        refusal: Why `record` refused the result.
         limited_by: The field whose resolver lowered the ttl.
-        is_private: Whether it is of one session.
+        is_private: Whether the response is PRIVATE.
     """
 
     __slots__ = (
@@ -93,14 +93,14 @@ class ResponseSerializer:
         self.is_private = private
 
     def record(self, value: Any, metas: AbstractSet[str]) -> Recording | Diverted | NotStored:  # noqa: ANN401 - whatever an executor returns
-        """Refuse whatever is not complete, without errors, and JSON as it stands."""
+        """Refuse a result that is incomplete, has errors or is not JSON."""
         policy = self._policy
         if not isinstance(value, ExecutionResult):
             return self._refuse(Reason.CUSTOM_CODE)
         if value.errors or (self._whole and value.data is None):
             return self._refuse(Reason.ERRORS)
         recorder = self.recorder
-        if recorder is None:  # nobody watched
+        if recorder is None:  # it was not recorded
             return self._refuse(Reason.CUSTOM_CODE)
         if (refusal := recorder.refusal or self._refusal_now(recorder)) is not None:
             return self._refuse(refusal)
@@ -128,15 +128,15 @@ class ResponseSerializer:
         return recording
 
     def _refusal_now(self, recorder: Recorder) -> Reason | None:
-        """Return why nothing is stored, of what shows only when the execution is over."""
+        """Return why the result is not stored, for reasons that are known only after the execution."""
         if faults.count != self._faults or recorder.guard.is_faulted:
-            return Reason.CACHE_FAULT  # what was recorded may lack something
+            return Reason.CACHE_FAULT  # the recording may be incomplete
         if recorder.held_back:
             return Reason.GUARDED
         return None if self._request.is_unchanged() else Reason.CONTEXT_CHANGED
 
     def _tags(self, recorder: Recorder) -> set[str]:
-        """Return what invalidations reach the response by: its types, its objects, and what was written."""
+        """Return the tags of the response: of its types, of its objects, and those that users wrote."""
         policy = self._policy
         return (
             policy.tags
@@ -153,7 +153,7 @@ class ResponseSerializer:
         """Build a result.
 
         Raises:
-            UnreadableEntryError: If the payload is not such JSON, or not of this scope.
+            UnreadableEntryError: If the payload is not JSON of this kind, or has another scope.
         """
         is_private = recording.meta == PRIVATE
         if is_private and not self._private:

@@ -1,7 +1,6 @@
-"""Which fields of an operation have entries of their own, and under which keys.
+"""Fields with entries of their own: which fields of an operation have one, and under which keys.
 
-One uncacheable field does not stop other fields from being cached. `field_execution` says how such a
-field is executed.
+One uncacheable field does not stop other fields from being cached. `field_execution` executes such fields.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,25 +41,25 @@ _MOST_LOOKED_UP: Final = 1_000
 """Fields of one operation that are looked up. Each takes as long as executing dozens of plain fields, so a list
 of 10,000 objects would take seconds."""
 _UNSAVED: Final = (None, "")
-"""What several objects may have for an id that are not saved yet."""
+"""Ids that several unsaved objects may share."""
 
 
 class Fields:
     """The fields of one execution that have entries of their own.
 
     Args:
-        plan: The operation's.
-        variant: As its conditions turn out.
+        plan: The plan of the operation.
+        variant: The operation with its conditions decided.
         request: The context of the request.
-        sent: What was sent for each variable.
-        around: How long what holds the fields lives; None where that is not stored.
+        sent: The values that were sent for the variables.
+        around: The life of the entry that holds the fields; None if there is none.
         schema: The Strawberry schema.
 
     Attributes:
         around: As given.
-        outcomes: What the cache did for each; None where nobody will be told.
-        left: How many may still be looked up.
-        prefetched: What was looked up ahead.
+        outcomes: What the cache did for each field; None if ``debug`` is off.
+        left: How many fields may still be looked up.
+        prefetched: The prefetched entries.
     """
 
     def __init__(
@@ -92,13 +91,13 @@ class Fields:
         details: Any,  # noqa: ANN401 - graphql-core's own
         above: Above,
     ) -> "CachedField | None":
-        """Return how a field is answered from entries of its own; None if it is not.
+        """Return the cached field for a selected field; None if it has no entry of its own.
 
         Args:
             executor: The execution.
-            parent: The type that it is a field of.
-            details: graphql-core's, of where it is selected.
-            above: What the fields above it hand down.
+            parent: The parent type.
+            details: graphql-core's details of the selected field.
+            above: What it inherits from the annotations of the fields above it.
         """
         nodes = [each.node for each in details]
         if any(each.fragment_variable_values for each in details):
@@ -115,7 +114,7 @@ class Fields:
             return None
         who = self._request.identify(plan.policy)
         if isinstance(who, Problem):
-            # Below an object of a type with ttl=0, nobody asked for what such a field varies by.
+            # Below an object of a type with ttl=0, the values by which the field varies were not read.
             if who.reason is not Reason.CONTEXT_FAILED or self._request.problem is not None:
                 self.note(coordinate, who)
             return None
@@ -158,7 +157,7 @@ class Fields:
 
     @property
     def has_templates(self) -> bool:
-        """Whether tags with placeholders are to be filled where fields are executed."""
+        """Whether there are tags with placeholders to fill during execution."""
         return self._variant.policy.has_templates
 
     # -- For executions ------------------------------------------------------------------------------
@@ -169,7 +168,7 @@ class Fields:
         return self._request
 
     def prefetch(self, executor: Executor[Any], cache_request: RequestOf) -> Prefetch:
-        """Return what looks fields of an execution up before it comes to them."""
+        """Return the prefetch of an execution."""
         subject = self._request.subject("field", executor.operation)
         return Prefetch(
             executor,
@@ -182,19 +181,19 @@ class Fields:
         )
 
     def resolving(self) -> Resolving:
-        """Return what runs permission classes."""
+        """Return the object that runs permission classes."""
         return Resolving(self._schema)
 
 
 class CachedField:
-    """A field of one request: all of its keys but what differs from object to object.
+    """A field with entries of its own, in one request: the part of its keys that all objects share.
 
     Args:
-        plan: The field's.
-        stem: What its keys begin with.
-        who: For whom.
-        parent: The type of the objects that it belongs to.
-        subject: On whose behalf the store is called.
+        plan: The plan of the field.
+        stem: The first part of its keys.
+        who: The cache identity.
+        parent: The parent type.
+        subject: The cache and field, for the log and the observer.
         request: The context of the request.
     """
 
@@ -218,11 +217,11 @@ class CachedField:
         self._request = request
 
     def admit(self, source: object, path: Path) -> CacheRequest | Problem:
-        """Return the way through the cache for the field of one object.
+        """Return the cache request for the field of one object.
 
         Args:
             source: The object.
-            path: Where the field stands: it inherits what resolvers said above it.
+            path: The path of the field, from which it inherits restrictions of resolvers above it.
         """
         parent = self._identity(source, path)
         if parent is None:
@@ -260,25 +259,25 @@ class CachedField:
     def _identity(self, source: object, path: Path) -> str | None:
         """Return the identity of the object; None if it has none."""
         if self.plan.parent_key is None:
-            # An object of the query type that stands elsewhere may be anything.
+            # An object of the query type below the root may be any object.
             return "root" if path.prev is None else None
         try:
             identity = self.plan.parent_key(source)
             if isinstance(identity, tuple):
                 identity = list(identity)
             return None if _is_unsaved(identity) else canonical(identity)
-        except ERRORS as error:  # the user's own function or object
+        except ERRORS as error:  # the user's function or object
             if ends_the_caller(error):
                 raise
             is_no_json = isinstance(error, UnkeyableError)
-            kind = "its value is no JSON" if is_no_json else type(error).__qualname__
+            kind = "its value is not JSON" if is_no_json else type(error).__qualname__
             self._request.options.warnings.parent_key(self.plan.rule.coordinate, kind)
             return None
 
 
 def _is_unsaved(identity: object) -> bool:
-    """Whether what should tell an object apart is, or holds, what several objects may have."""
-    if type(identity) is str:  # what most are
+    """Whether an identity is, or holds, a value that several objects may share."""
+    if type(identity) is str:  # the most common types
         return not identity
     if isinstance(identity, dict):
         return any(map(_is_unsaved, identity.values()))

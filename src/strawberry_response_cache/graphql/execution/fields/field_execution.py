@@ -1,8 +1,8 @@
-"""Executes fields that have entries of their own.
+"""Executes fields with entries of their own.
 
-graphql-core lets an executor answer a field. On a miss the field is executed by an executor of its own,
-a copy that shares everything but what it records: errors, restrictions and objects below the field are
-the field's. Executions without such fields are left as they are.
+An executor of graphql-core can answer single fields. On a miss, a copy of the executor executes the field.
+It shares everything except for the recording: errors, restrictions and objects below the field belong to the
+field. Executions without such fields are not changed.
 """
 
 import copy
@@ -43,14 +43,14 @@ from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
 _PARAMETERS: Final = 5
 Where: TypeAlias = tuple[GraphQLObjectType, Any, Any, Path, Any]
-"""What graphql-core says of a field: parent type, parent, details, path, position."""
+"""graphql-core's arguments for a field: parent type, parent, details, path, position."""
 
 
 def install(fields: Fields, executor: Executor[Any]) -> bool:
     """Answer fields of an execution.
 
     Args:
-        fields: Those of the operation.
+        fields: The fields of the operation with entries of their own.
         executor: The execution.
 
     Returns:
@@ -63,10 +63,10 @@ def install(fields: Fields, executor: Executor[Any]) -> bool:
 
 
 class CompletedField(ExecutionResult):
-    """What a field came to when it was executed.
+    """The result of an executed field.
 
     Attributes:
-        raised: The error that passes through it, since it cannot be null.
+        raised: The error of a field that cannot be null.
     """
 
     __slots__ = ("raised",)
@@ -81,20 +81,20 @@ class CompletedField(ExecutionResult):
         self.raised = raised
 
     def __repr__(self) -> str:
-        """Say what kind of thing it is; its data is the user's."""
+        """Return the number of errors, without the data."""
         return f"CompletedField({len(self.errors or ())} errors)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Known:
-    """What is known of a field of an execution.
+    """A field of an execution.
 
     Attributes:
-        details: graphql-core's, kept alive; there is one for each path, the places in lists left out.
-        cached_field: How it is answered from entries of its own.
-        templates: Its tags with placeholders, which are of what holds it.
-        hands_down: What its annotations and those above it say of entries below it.
-        is_plain: Whether it is executed in place, and nothing is to be noted of it.
+        details: graphql-core's details, kept alive; one for each path without list indexes.
+        cached_field: The cached field; None if it has no entry of its own.
+        templates: Its tags with placeholders, which belong to the entry that holds it.
+        hands_down: What the fields below inherit from its annotations and those above it.
+        is_plain: Whether it is executed in place without any notes.
         can_be_left_out: Whether it may be executed in place although it has an entry of its own.
     """
 
@@ -107,14 +107,14 @@ class _Known:
 
 
 class _Execution:
-    """One executor whose fields are answered, and its executors of single fields.
+    """One executor whose fields are answered, and the executors of single fields.
 
     Args:
-        fields: Those of the operation.
-        executor: It.
-        around: How long what it executes lives; None where that is not stored.
-        left: How many fields with entries of their own may stand within each other in it; what is deeper is
-            part of the last of them.
+        fields: The fields of the operation with entries of their own.
+        executor: The executor.
+        around: The life of the entry that holds its result; None if there is none.
+        left: How deep fields with entries of their own can still be nested; deeper fields are parts of
+            the last one.
     """
 
     __slots__ = (
@@ -138,14 +138,14 @@ class _Execution:
         self._around = around
         self._execute = executor.execute_field
         self._is_sync = is_synchronous(executor)
-        # By identity; each is kept alive beside, so that its id cannot be used again.
+        # By identity; each object is kept alive, so that its id is not used again.
         self._known: dict[int, _Known] = {}
 
     def install(self, *, is_whole: bool) -> None:
-        """Answer the executor's fields from here on; on the instance, so that others cost nothing.
+        """Answer the executor's fields; only this object is changed, so that others cost nothing.
 
         Args:
-            is_whole: Whether it executes the operation, and not one field.
+            is_whole: Whether it executes the operation and not one field.
         """
         if not self._left and not self._fields.has_templates:
             return
@@ -169,7 +169,7 @@ class _Execution:
         details: Any,  # noqa: ANN401 - graphql-core's own
         path: Path,
     ) -> CacheRequest | None:
-        """Return the way through the cache that a field will go, if it goes one."""
+        """Return the cache request of a field; None if it has none."""
         cached_field = self._of(parent, details, path).cached_field
         cache_request = None if cached_field is None else cached_field.admit(source, path)
         return cache_request if isinstance(cache_request, CacheRequest) else None
@@ -191,7 +191,7 @@ class _Execution:
             self._guard.step(self._note_left_out, known)
             return self._execute(parent, source, details, path, position)
         where: Where = (parent, source, details, path, position)
-        # Begun at once, so that all the look-ups of a level leave together.
+        # Started at once, so that the lookups of a level go out together.
         execute = partial(self._execute, *where)
         return self._guard.around(execute, partial(self._answer, where), at_once=True)
 
@@ -236,7 +236,7 @@ class _Execution:
                 else self._fields.cached_field(self._executor, parent, details, above)
             )
         except (RecursionError, UnkeyableError):
-            cached_field = None  # nested too deeply to be told apart
+            cached_field = None  # nested too deeply to be printed
         if cached_field is not None and self._around is not None:
             cached_field = (
                 cached_field if cached_field.plan.policy.life.outlives(self._around) else None
@@ -251,7 +251,7 @@ class _Execution:
         )
 
     def fill(self, templates: Sequence[Template], where: Where) -> None:
-        """Note the tags of what is executed here, filled from arguments and parent."""
+        """Note the tags of a field, filled from arguments and parent."""
         recorder = recorder_in(self._executor)
         parent, source, details, path, _ = where
         if recorder is None and not isinstance(path, FieldPath):
@@ -267,7 +267,7 @@ class _Execution:
                 recorder.tags.update(tags)
             if isinstance(path, FieldPath):
                 path.add_tags(tags)
-        except Exception as error:  # noqa: BLE001 - arguments that do not fit raise again where they are used
+        except Exception as error:  # noqa: BLE001 - invalid arguments raise again where they are used
             if isinstance(error, UnfilledError):
                 coordinate = f"{parent.name}.{details[0].node.name.value}"
                 logger.error(
@@ -344,7 +344,7 @@ class _Execution:
         executor: Any = copy.copy(self._executor)
         uninstall(executor)
         errors = executor.collected_errors = _Errors(self._executor.collected_errors)
-        # Resolvers are told apart by the variables that their `info` brings.
+        # Resolvers find their notes by the variables in their `info`.
         variables = self._executor.variable_values
         executor.variable_values = variables._replace(coerced=dict(variables.coerced))
         life = cached_field.plan.policy.life
@@ -362,7 +362,7 @@ class _Execution:
         where: Where,
         cache_request: CacheRequest,
     ) -> Iterator[None]:
-        """Record the execution of one field, the object that it belongs to, and its tags."""
+        """Record the execution of one field, with its parent object and its tags."""
         _note_parent(recorder, where)
         policy = cached_field.plan.policy
         with recorder.recording(alone.executor, policy.never_stored, policy.types):
@@ -373,7 +373,7 @@ class _Execution:
             recorder.refuse(Reason.RESTRICTED)
 
     def _deliver(self, cached_field: CachedField, cache_result: CacheResult) -> Any:  # noqa: ANN401 - a completed value
-        """Hand a field's value on, or raise as it would have raised in place."""
+        """Return a field's value, or raise its error as without the cache."""
         if self._fields.outcomes is not None:
             self._fields.outcomes.add(cached_field.plan.rule.coordinate, cache_result.outcome())
         result = cache_result.result
@@ -388,7 +388,7 @@ class _Execution:
         return self._fields.resolving().check(raw, where[1], coerced)
 
     def _call_of(self, where: Where) -> tuple[Any, dict[str, Any]]:
-        """Return what the field's resolver would be called with, as graphql-core has it."""
+        """Return the arguments of the field's resolver, as graphql-core coerced them."""
         parent, _, details, path, _ = where
         definition = parent.fields[details[0].node.name.value]
         raw = self._executor.build_resolve_info(
@@ -398,16 +398,16 @@ class _Execution:
         return raw, get_argument_values(definition, details[0].node, variables)
 
     def _refusal_sync(self, where: Where) -> Callable[[], object] | None:
-        """Return what gives this request's refusal; None if it may have what is stored."""
+        """Return a function that gives this request's refusal; None if the request may use the entry."""
         check = self._check(where)
         try:
             answer = check()
-        except ERRORS as error:  # of the user's own check, which raises to the request
+        except ERRORS as error:  # from the user's check, and part of the response
             return partial(_raise, error)
         return None if is_allowed(answer) else lambda: answer
 
     async def _refusal(self, where: Where) -> Callable[[], object] | None:
-        """Return what gives this request's refusal; the twin of `_refusal_sync`."""
+        """Return a function that gives this request's refusal; the async form of `_refusal_sync`."""
         check = self._check(where)
         try:
             answer = check()
@@ -422,7 +422,7 @@ class _Execution:
     def _refused(
         self, cached_field: CachedField, where: Where, refusal: Callable[[], object]
     ) -> Callable[[], Any]:
-        """Return what answers with a refusal, which keeps what holds it from being stored."""
+        """Return a function that answers with a refusal; a response that holds a refusal is not stored."""
         self._fields.note(cached_field.plan.rule.coordinate, _REFUSED)
         note_guarded(self._call_of(where)[0])
         return partial(execute_with, self._executor, self._execute, where, refusal)
@@ -433,7 +433,7 @@ def _raise(error: BaseException) -> NoReturn:
 
 
 def _note_parent(recorder: Recorder, where: Where) -> None:
-    """Note the object that a field belongs to: an invalidation of it reaches the field's entry."""
+    """Note the parent object, so that its invalidation reaches the field's entry."""
     parent, source, _, path, _ = where
     if path.prev is not None:
         recorder.entities.add(parent, source)
@@ -444,9 +444,9 @@ class _Alone(NamedTuple):
 
     Attributes:
         within: Answers the fields below it.
-        executor: A copy of the operation's.
+        executor: A copy of the operation's executor.
         execute: Executes the field itself.
-        errors: What went wrong below it.
+        errors: The errors below it.
     """
 
     within: _Execution
@@ -459,7 +459,7 @@ class _Alone(NamedTuple):
         value: Any,  # noqa: ANN401 - whatever a field completes to
         raised: ExecutionRaisedError | None = None,
     ) -> CompletedField:
-        """Return what the field came to."""
+        """Return the result of the field."""
         errors = [*self.errors.noted]
         if raised is not None and isinstance(raised.error, GraphQLError):
             errors.append(raised.error)
@@ -467,7 +467,7 @@ class _Alone(NamedTuple):
 
 
 def _is_to_be_checked(cached_field: CachedField, cache_result: CacheResult | Problem) -> bool:
-    """Whether the permission classes have yet to run: they did where the field was executed."""
+    """Whether the permission classes still have to run; they have run if the field was executed."""
     return (
         cached_field.plan.rule.guarded
         and isinstance(cache_result, CacheResult)
@@ -476,7 +476,7 @@ def _is_to_be_checked(cached_field: CachedField, cache_result: CacheResult | Pro
 
 
 class _Errors(CollectedErrors):
-    """Errors of one field, which are the operation's at once."""
+    """The errors of one field, which are added to the operation's errors as well."""
 
     __slots__ = ("_operation", "noted")
 
@@ -486,13 +486,11 @@ class _Errors(CollectedErrors):
         self.noted: list[GraphQLError] = []
 
     def add(self, error: GraphQLError, path: Path | None) -> None:
-        """Note an error, here and where the field stands."""
+        """Note an error for the field and for the operation."""
         self.noted.append(error)
         super().add(error, path)
         self._operation.add(error, path)
 
 
 _TOO_MANY = Problem(Reason.TOO_MANY_FIELDS)
-_REFUSED = Problem(
-    Reason.GUARDED, None, "The field's permission classes refused what is stored to this request."
-)
+_REFUSED = Problem(Reason.GUARDED, None, "The field's permission classes refused this request.")

@@ -1,6 +1,6 @@
-"""What a field with an entry of its own inherits while an operation runs, from the fields above it.
+"""What a field with an entry of its own inherits from resolvers and objects above it.
 
-What their annotations say is part of its plan, see `Above`.
+What it inherits from annotations is part of its plan, see `Above`.
 """
 
 from typing import Final, NamedTuple
@@ -19,7 +19,7 @@ from strawberry_response_cache.graphql.policy.reasons import Reason
 
 
 def known_above(path: Path) -> Above | None:
-    """Return what the annotations of the fields above a path hand down; None where that is not known."""
+    """Return what a path inherits from the annotations of the fields above it; None if not known."""
     nearest = nearest_above(path)
     if nearest is None:
         return NOTHING_ABOVE
@@ -28,12 +28,12 @@ def known_above(path: Path) -> Above | None:
 
 
 class SaidAbove(NamedTuple):
-    """What resolvers said above a field.
+    """The restrictions of resolvers above a field.
 
     Attributes:
-        reason: Why the field is neither read nor stored.
-        private: Whether it is of one session.
-        tags: By which it is invalidated.
+        reason: Why the field's entry is neither read nor stored; None if it may be.
+        private: Whether it is PRIVATE.
+        tags: Its further tags.
     """
 
     reason: Reason | None
@@ -45,10 +45,10 @@ _NOTHING_SAID: Final = SaidAbove(None, private=False, tags=frozenset())
 
 
 def said_above(path: Path) -> SaidAbove:
-    """Return what resolvers said above a path, until now."""
+    """Return the restrictions of resolvers above a path so far."""
     noted: list[FieldPath] | None = None
     above = path.prev
-    while above is not None:  # for each entry of a level, so it is written to be short
+    while above is not None:  # called for each entry of a level, so it has to be fast
         if isinstance(above, FieldPath) and above.is_noted:
             noted = [*(noted or ()), above]
         above = above.prev
@@ -63,21 +63,21 @@ def said_above(path: Path) -> SaidAbove:
 
 
 def tags_of_owner(kind: GraphQLObjectType, source: object, path: Path) -> frozenset[str]:
-    """Return the tags of the objects above a field, up to the nearest that has an identity of its own.
+    """Return the tags of the objects above a field, up to the nearest with an identity.
 
-    An object that only `key=` tells apart changes with the objects that own it. Their types are among the
-    tags: a mutation that cannot say which object changed invalidates its type.
+    An object that only ``key=`` identifies changes with the objects that own it. The tags include their
+    types, because a mutation that does not know which object changed invalidates its type.
 
     Args:
-        kind: The type of the object that the field belongs to.
-        source: That object; one that has an identity stands for itself.
-        path: Where the field stands.
+        kind: The parent type.
+        source: The parent object; if it has an identity, there are no tags.
+        path: The path of the field.
     """
     if _identity(kind, source) is not None:
         return frozenset()
     tags: set[str] = set()
     for above in fields_above(path):
-        if above.prev is None:  # what stands there is the root
+        if above.prev is None:  # the root object
             break
         name = above.parent.name
         tags.add(name)
@@ -88,5 +88,5 @@ def tags_of_owner(kind: GraphQLObjectType, source: object, path: Path) -> frozen
 
 
 def _identity(kind: GraphQLObjectType, source: object) -> str | None:
-    """Return the identity that a type shows; a row may have an id that is not that of the object."""
+    """Return the identity of an object, if its type has an id; a row may have another id."""
     return identity_of(source, identity_attribute(kind)) if "id" in kind.fields else None

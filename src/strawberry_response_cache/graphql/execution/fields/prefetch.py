@@ -1,9 +1,9 @@
-"""Looks fields up before an execution comes to them.
+"""Prefetch: reads entries of fields before the execution reaches them.
 
-The root fields of an operation are known before anything runs: they are read together, and with them
-the clock by which all that the operation stores is judged. Below, the look-ups of a level leave in one
-batch by themselves in an event loop; in a thread, where one field is executed after another, those of
-an object or a list are read together here.
+The root fields of an operation are known before anything runs. They are read together, with the clock by
+which everything that the operation stores is judged. Below the root, in an event loop, the lookups of a level
+share a batch anyway. In a thread, which executes one field after another, the fields of an object or a list
+are prefetched together.
 """
 
 from collections.abc import AsyncIterable, Callable, Coroutine, Iterator
@@ -26,15 +26,15 @@ from strawberry_response_cache.graphql.annotations.field_path import note_open
 from strawberry_response_cache.graphql.execution.cached_execution import CacheRequest
 
 _OF_FIELDS: Final = 5
-"""The parameters of graphql-core's `execute_fields`; an executor of the user's own may take others."""
+"""The parameters of graphql-core's `execute_fields`; an executor of the user may have others."""
 _OF_ITEMS: Final = 6
-"""Those of its `complete_list_value`."""
+"""The parameters of its `complete_list_value`."""
 
 RequestOf: TypeAlias = Callable[[GraphQLObjectType, object, Any, Any], CacheRequest | None]
 
 
 def _note_if_open(path: object, result: object) -> None:
-    """Note a list whose items come one by one: what yields them may restrict what it has yielded."""
+    """Note a list whose items arrive one by one: its resolver may restrict items that it has yielded."""
     is_open = isinstance(result, AsyncIterable | Iterator)
     if isinstance(result, list | tuple):
         is_open = any(type(each) is CoroutineType for each in result)
@@ -43,16 +43,16 @@ def _note_if_open(path: object, result: object) -> None:
 
 
 class Prefetch:
-    """What is installed on one executor.
+    """The prefetch of one executor.
 
     Args:
         executor: The execution.
-        cache_request: Returns the way through the cache that a field will go: of a parent's type, the
-            parent, graphql-core's details and the path.
+        cache_request: Returns the cache request of a field, for a parent type, the parent, graphql-core's
+            details and the path.
         left: Returns how many fields may still be looked up.
-        prefetched: Where to leave what is found.
-        cache: The tenant's; None if it cannot be told, and nothing is looked up.
-        subject: On whose behalf.
+        prefetched: Receives the entries.
+        cache: The tenant's cache; None if it is not known, and then nothing is prefetched.
+        subject: The cache and field, for the log and the observer.
         guard: The guard of the request.
     """
 
@@ -92,7 +92,7 @@ class Prefetch:
     # -- In an event loop: the root ------------------------------------------------------------------
 
     def root_fields(self, *given: Any, **named: Any) -> Any:  # noqa: ANN401 - graphql-core's
-        """Look the root fields up, then execute them; others are executed."""
+        """Prefetch the root fields, then execute them; other fields are only executed."""
         cache = self._cache
         if named or len(given) != _OF_FIELDS or given[2] is not None or cache is None:
             return self._execute_fields(*given, **named)
@@ -122,13 +122,13 @@ class Prefetch:
     # -- In a thread: the root, each object, each list -------------------------------------------------
 
     def fields(self, *given: Any, **named: Any) -> Any:  # noqa: ANN401 - graphql-core's
-        """Look the fields of one object up, then execute them."""
+        """Prefetch the fields of one object, then execute them."""
         if named or len(given) != _OF_FIELDS:  # an executor of the user's own
             return self._execute_fields(*given, **named)
         parent, source, path, grouped, _ = given
         self._guard.step(self._look_up_fields, parent, source, path, grouped)
         if path is not None:
-            # No frame more than that: an object may stand in many others.
+            # No further stack frame: objects may be nested deeply.
             return self._execute_fields(*given)
         execute = partial(self._execute_fields, *given)
         return self._guard.around(execute, self._execute_root)
@@ -141,7 +141,7 @@ class Prefetch:
             return execution.start()
 
     def items(self, *given: Any, **named: Any) -> Any:  # noqa: ANN401 - graphql-core's
-        """Look the fields of all objects of a list up, then complete them."""
+        """Prefetch the fields of all objects of a list, then complete them."""
         if not named and len(given) == _OF_ITEMS:
             kind, details, _, path, result, _ = given
             self._guard.step(_note_if_open, path, result)
@@ -151,7 +151,7 @@ class Prefetch:
     # -- In an event loop: each list -------------------------------------------------------------------
 
     def items_later(self, *given: Any, **named: Any) -> Any:  # noqa: ANN401 - graphql-core's
-        """Complete a list; its fields look themselves up."""
+        """Complete a list; the lookups of its fields share a batch."""
         if not named and len(given) == _OF_ITEMS:
             self._guard.step(_note_if_open, given[3], given[4])
         return self._complete_list(*given, **named)
@@ -163,7 +163,7 @@ class Prefetch:
         path: Any,  # noqa: ANN401 - graphql-core's
         result: Any,  # noqa: ANN401 - whatever resolvers return
     ) -> None:
-        """Look up what a list holds; which fields objects of an abstract type have shows one by one."""
+        """Prefetch the fields of a list of one object type; fields below abstract types read their own."""
         item = kind.of_type
         if isinstance(item, GraphQLNonNull):
             item = item.of_type
@@ -188,7 +188,7 @@ class Prefetch:
                 yield cache_request
 
     def _look_up(self, found: Iterator[CacheRequest], *, first: bool) -> None:
-        """Ask for several entries at once; a single one is as well asked for when it is come to."""
+        """Read several entries at once; a single one is read when the execution reaches it."""
         admitted = list(islice(found, self._left()))
         if self._cache is None or (len(admitted) <= 1 and not first):
             return
