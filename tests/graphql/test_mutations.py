@@ -1,6 +1,7 @@
 """What a mutation changes disappears from the cache before it answers, and nothing else does."""
 
 import asyncio
+import itertools
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -575,26 +576,34 @@ def test_invalidates_above_a_query_is_a_mistake(memory_cache: ResponseCache) -> 
         extension.check(schema)
 
 
-async def test_a_template_that_cannot_be_filled_invalidates_the_tenant(
-    cache: ResponseCache, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [("Account:{result.nothing}", {LIST, ONE, OTHER, NONE}), ("{result.nothing}:7", {*ALL})],
+    ids=["a family", "any family"],
+)
+async def test_a_template_that_cannot_be_filled_invalidates_all_that_it_may_name(
+    cache: ResponseCache, caplog: pytest.LogCaptureFixture, template: str, expected: set[str]
 ) -> None:
     bank = Bank(cache)
 
     @strawberry.type
     class Mutation:
-        @invalidates("Account:{result.nothing}")
+        @invalidates(template)
         @strawberry.mutation
-        def change(self) -> bool:
-            return True
+        def change(self) -> Account | None:
+            return Row(9, "x")  # type: ignore[return-value] # rows stand for accounts
 
     schema = strawberry.Schema(bank.schema.query, Mutation, extensions=[bank.extension])
-    for tenant in ("a", "b"):
-        await bank.ask(RATE, tenant)
-    result = await schema.execute("mutation { change }", context_value=bank.context())
+    for query, tenant in itertools.product(ALL, "ab"):
+        await bank.ask(query, tenant)
+    result = await schema.execute(
+        "mutation { change { __typename } }", context_value=bank.context()
+    )
     assert result.errors is None
     assert "result.nothing" in caplog.text
-    assert status(await bank.ask(RATE, "a")) == "miss"
-    assert status(await bank.ask(RATE, "b")) == "hit"
+    for tenant, gone in (("a", expected), ("b", set())):
+        missed = {query for query in ALL if status(await bank.ask(query, tenant)) == "miss"}
+        assert missed == gone
 
 
 async def test_invalidate_says_what_is_missing(cache: ResponseCache) -> None:

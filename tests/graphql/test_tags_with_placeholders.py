@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import strawberry
+from strawberry.scalars import JSON
 
 from strawberry_response_cache import ResponseCache, cache_control
 from tests.graphql.both_ways import FORMS, WAYS, BothWays, statuses
@@ -52,7 +53,7 @@ class Query:
 
     @cache_control(ttl=60, tags=["all:{args.numbers}"])
     @strawberry.field
-    def several(self, info: strawberry.Info, numbers: list[float]) -> int:
+    def several(self, info: strawberry.Info, numbers: JSON) -> int:
         return int(next(info.context["clock"]))
 
 

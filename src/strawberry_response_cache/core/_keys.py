@@ -4,6 +4,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import InitVar, dataclass, field
 from functools import lru_cache
 from types import FunctionType, NoneType
@@ -122,6 +123,38 @@ def family_of(tag: str) -> str | None:
     """
     kind, colon, _ = tag.partition(":")
     return f"{kind}:*" if colon else None
+
+
+def whole_family(kind: str) -> str:
+    """Return the hidden tag that every entry with a tag of a family carries, see `carried`.
+
+    Nobody can write it: it ends in a control character.
+
+    Args:
+        kind: What stands before the colon in each tag of the family, such as ``shelf``.
+    """
+    return f"{kind}:\0"
+
+
+def carried(tags: AbstractSet[str]) -> AbstractSet[str]:
+    r"""Return the tags that an entry carries: its own, and for each family that of the whole family.
+
+    The tag of the kind itself stands for the family where the entry has it anyway. So whoever cannot
+    name the tags of a family one by one invalidates both, see `all_of_family`.
+
+    Example:
+        >>> sorted(carried({"shelf:7", "Book", "Book:1"}))
+        ['Book', 'Book:1', 'shelf:\x00', 'shelf:7']
+    """
+    if EVERYTHING_TAGGED in tags:
+        return tags
+    kinds = {tag.partition(":")[0] for tag in tags if ":" in tag}
+    return tags | {whole_family(kind) for kind in kinds if kind not in tags}
+
+
+def all_of_family(kind: str) -> tuple[str, str]:
+    """Return the tags that reach every entry with a tag of a family, however many there are."""
+    return kind, whole_family(kind)
 
 
 def with_families(tags: Iterable[str]) -> tuple[str, ...]:

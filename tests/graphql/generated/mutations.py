@@ -67,7 +67,7 @@ def mutation_of(blueprint: Blueprint, classes: dict[str, Any]) -> Any:
         msg = "it failed, and had changed something"
         raise RuntimeError(msg)
 
-    @invalidates("odd:{result.odd}")
+    @invalidates("{args.tag}{result.odd}")
     @strawberry.mutation
     def lose(info: strawberry.Info, tag: str) -> Lost:
         info.context["change"]()

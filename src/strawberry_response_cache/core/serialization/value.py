@@ -8,7 +8,7 @@ from typing import Final, Generic, TypeVar, cast
 
 from strawberry_response_cache.core._duration import Duration, milliseconds
 from strawberry_response_cache.core._errors import CacheSerializationError
-from strawberry_response_cache.core._keys import checked_strings, is_function, tag_digests
+from strawberry_response_cache.core._keys import carried, checked_strings, is_function, tag_digests
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._response import CacheDetail
 from strawberry_response_cache.core.protocol.entry import NO_META, PRIVATE, Recording
@@ -94,8 +94,9 @@ class ValueRecipe(Generic[T]):
         tags = self._tags
         if callable(tags):
             tags = checked_strings(tags(value), "tags(value)", TAGS_EXAMPLE)
+        digests = tag_digests(carried({*tags}))
         meta = PRIVATE if PRIVATE in metas else NO_META
-        return Recording(payload, ttl_ms, self._stale_ms, tag_digests(tags), meta)
+        return Recording(payload, ttl_ms, self._stale_ms, digests, meta)
 
     def _may_be_stored(self, value: T) -> bool:
         if self._cacheable is None:

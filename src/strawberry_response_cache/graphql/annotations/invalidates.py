@@ -9,9 +9,10 @@ from strawberry.types import Info
 from strawberry.types.field import StrawberryField
 
 from strawberry_response_cache.core import CacheConfigurationError
+from strawberry_response_cache.core._keys import all_of_family
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.graphql._guard import beside_a_resolver
-from strawberry_response_cache.graphql.annotations.run_notes import notes_of
+from strawberry_response_cache.graphql.annotations.run_notes import RunNotes, notes_of
 from strawberry_response_cache.graphql.annotations.tag_templates import (
     Template,
     UnfilledError,
@@ -28,13 +29,12 @@ def invalidates(*tags: str) -> Callable[[T], T]:
     Use it for anything that the mutation's result does not include, such as a deleted object.
 
     Args:
-        *tags: Tags such as ``Account``, ``[Account]``, ``Account:42``, or names of your own. In them,
-            ``{args.name}`` is replaced by an argument, by its Python name, and ``{result.attr}`` by an
-            attribute of the mutation's return value. A list gives one tag for each element; None gives no
-            tag. A mutation that raises invalidates the tags without ``{result...}``.
-
-    Returns:
-        The decorator.
+        *tags: Tags such as ``Account``, ``[Account]``, ``Account:42`` or names of your own. In them
+            ``{args.name}`` stands for an argument, by its Python name, and ``{result.attr}`` for an
+            attribute of what the mutation returned; a list gives one tag each, and None gives none.
+            A mutation that fails invalidates those without ``{result...}``. Begin a tag with holes
+            with a name and a colon: if a list comes to more tags than can be named, or a hole cannot be
+            filled, everything with a tag of that name is invalidated, and otherwise the whole tenant.
 
     Raises:
         CacheConfigurationError: If there is no tag, or a tag is empty or has a placeholder of another kind.
@@ -82,7 +82,7 @@ class Invalidates(FieldExtension):
     """Notes the tags that a mutation invalidates, whether it succeeds or raises."""
 
     def __init__(self, templates: tuple[Template, ...]) -> None:
-        self._templates = templates
+        self.templates = templates
 
     # By position only: an argument of the mutation may have any of these names.
     def resolve(self, next_: Callable[..., Any], source: Any, info: Info, /, **kwargs: Any) -> Any:  # type: ignore[override] # noqa: ANN401 - as in Strawberry
@@ -116,19 +116,32 @@ class Invalidates(FieldExtension):
         notes = notes_of(info._raw_info)  # noqa: SLF001 - Strawberry's name for it
         if notes is None:
             return
-        for template in self._templates:
-            if any(placeholder[0] not in values for placeholder in template.placeholders):
-                continue  # it raised, so there is no result
+        for template in self.templates:
+            if any(hole[0] not in values for hole in template.holes):
+                continue  # it failed, and there is no result
             try:
                 notes.invalidated.update(template.fill(values))
             except UnfilledError as error:
-                raw = info._raw_info  # noqa: SLF001 - Strawberry's name for it
-                field = f"{raw.parent_type.name}.{raw.field_name}"
-                logger.error(
-                    "%s: a tag of @invalidates could not be filled (%s); the whole tenant is "
-                    "invalidated.",
-                    field,
-                    error,
-                    extra={"response_cache.field": field} | error.facts,
-                )
-                notes.invalidates_everything = True
+                self._note_unfilled(info, notes, template, error)
+
+    @staticmethod
+    def _note_unfilled(
+        info: Info, notes: RunNotes, template: Template, error: UnfilledError
+    ) -> None:
+        """Note everything that a tag could have named: its family, or the tenant if it has none."""
+        if template.family is None:
+            notes.invalidates_everything = True
+        else:
+            notes.invalidated.update(all_of_family(template.family))
+        raw = info._raw_info  # noqa: SLF001 - Strawberry's name for it
+        field = f"{raw.parent_type.name}.{raw.field_name}"
+        say = logger.warning if error.is_too_many else logger.error  # a client may ask for many
+        say(
+            "%s: a tag of @invalidates could not be filled (%s); %s.",
+            field,
+            error,
+            "the whole tenant is invalidated"
+            if template.family is None
+            else "whatever it may have named is invalidated",
+            extra={"response_cache.field": field} | error.facts,
+        )

@@ -9,9 +9,12 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, Final
 
+from strawberry import UNSET, Some
+
 from strawberry_response_cache.core import CacheConfigurationError
-from strawberry_response_cache.core._keys import checked_strings, plain_identity, unwrapped
+from strawberry_response_cache.core._keys import checked_strings, unwrapped
 from strawberry_response_cache.core._user_code import Raised, called
+from strawberry_response_cache.graphql.annotations.tag_texts import tag_text
 
 TAGS_EXAMPLE: Final = 'tags=["ledger"]'
 _LONGEST: Final = 1_000
@@ -54,12 +57,16 @@ class UnfilledError(Exception):
     Args:
         placeholder: The placeholder, such as ``("result", "id")``.
         wrong: What is wrong with it.
-        error: The type of the error that reading it raised; empty if none was raised.
+        error: The name of the error that was raised, if one was.
+        is_too_many: Whether it is well filled, by more than can be named.
     """
 
-    def __init__(self, placeholder: Iterable[str], wrong: str, error: str = "") -> None:
+    def __init__(
+        self, hole: Iterable[str], wrong: str, error: str = "", *, is_too_many: bool = False
+    ) -> None:
         self.facts = {"error.type": error} if error else {}
-        super().__init__(f"{{{'.'.join(placeholder)}}} {wrong}")
+        self.is_too_many = is_too_many
+        super().__init__(f"{{{'.'.join(hole)}}} {wrong}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +85,12 @@ class Template:
     placeholders: tuple[tuple[str, ...], ...]
     # Not compared: keys are built from the other attributes.
     place: str = field(default="tags", compare=False, repr=False)
+
+    @property
+    def family(self) -> str | None:
+        """What stands before the colon in each tag that comes of it; None if a hole may decide that."""
+        kind, colon, _ = self.literals[0].partition(":")
+        return kind if colon else None
 
     @classmethod
     def all(cls, tags: Sequence[str], roots: tuple[str, ...]) -> tuple["Template", ...]:
@@ -117,12 +130,14 @@ class Template:
             values: The value of each root: a mapping, or an object with attributes.
 
         Raises:
-            UnfilledError: If there is no such argument or attribute, it is not a string, an int or a
-                UUID, or there would be too many tags.
+            UnfilledError: If there is no such argument or attribute, it has no text (see `tag_text`), or
+                more tags than can be named come of it.
         """
         choices = [self._choices(placeholder, values) for placeholder in self.placeholders]
         if math.prod(map(len, choices)) > _MOST_TAGS:
-            raise UnfilledError(self.placeholders[0], f"gives more than {_MOST_TAGS} tags")
+            raise UnfilledError(
+                self.holes[0], f"comes to more than {_MOST_TAGS} tags", is_too_many=True
+            )
         for chosen in product(*choices):
             pieces = [self.literals[0]]
             for value, literal in zip(chosen, self.literals[1:], strict=True):
@@ -139,7 +154,9 @@ class Template:
             raise UnfilledError(placeholder, f"raised {raised}", raised)
         named = []
         for each in found:
-            text = plain_identity(each)
+            text = called(tag_text, each)
+            if type(text) is Raised:
+                raise UnfilledError(hole, f"raised {text.kind}", text.kind)
             if text is None:
                 raise UnfilledError(placeholder, f"is a {type(each).__qualname__}")
             named.append(text)
@@ -170,7 +187,9 @@ def _flat(values: Iterable[Any]) -> Iterator[Any]:
     for value in map(unwrapped, values):
         if isinstance(value, list | tuple | set | frozenset):
             yield from _flat(value)
-        elif value is not None:
+        elif isinstance(value, Some):
+            yield from _flat([value.value])
+        elif value is not None and value is not UNSET:
             yield value
 
 

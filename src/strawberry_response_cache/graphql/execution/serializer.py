@@ -10,7 +10,7 @@ from pydantic_core import from_json
 
 from strawberry_response_cache.core import CacheDetail, CacheSerializationError
 from strawberry_response_cache.core._duration import milliseconds
-from strawberry_response_cache.core._keys import EntryKeys, tag_digests
+from strawberry_response_cache.core._keys import EntryKeys, carried, tag_digests
 from strawberry_response_cache.core.protocol.entry import (
     NO_META,
     PRIVATE,
@@ -120,7 +120,7 @@ class ResponseSerializer:
             payload,
             milliseconds(ttl, "ttl"),
             milliseconds(policy.stale or 0, "stale"),
-            tag_digests(self._tags(recorder)),
+            tag_digests(carried(self._tags(recorder))),
             PRIVATE if self.is_private else NO_META,
         )
         if self.is_private and not self._private:

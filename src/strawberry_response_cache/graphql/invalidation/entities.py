@@ -5,14 +5,14 @@ from typing import Final
 
 from graphql import GraphQLObjectType
 
-from strawberry_response_cache.core._keys import EVERYTHING_TAGGED
+from strawberry_response_cache.core._keys import EVERYTHING_TAGGED, all_of_family
 from strawberry_response_cache.graphql.keys.object_identity import identity_attribute, identity_of
 
 MOST_NAMED: Final = 100
 """The most objects whose tags a response carries one by one: each lookup compares every tag."""
 _MOST_TYPES: Final = 100
 MOST_PURGED: Final = 1_000
-"""The most objects that a mutation invalidates one by one."""
+"""Objects, and tags in all, that a mutation invalidates one by one."""
 
 
 class Entities:
@@ -69,16 +69,31 @@ class Entities:
         return tags if self._left < 0 else tags | set(self._named())
 
     def tags_to_invalidate(self) -> set[str]:
-        """Return the tags that a mutation invalidates: ``Type:id``, or ``Type`` for objects without an id.
+        """Return what a mutation changed: ``Type:id``, and the whole type where no id is known.
 
         If there are too many for one command, the tags of their types are returned.
         """
-        return {*self.types} if self._left < 0 else set(self._named()) | self._nameless
+        if self._left < 0:
+            return whole_types(self.types)
+        return set(self._named()) | whole_types(self._nameless)
 
     def _named(self) -> Iterator[str]:
         for name, identities in self._identities.items():
             for identity in identities:
                 yield f"{name}:{identity}"
+
+
+def whole_types(names: Iterable[str]) -> set[str]:
+    """Return what reaches every entry that may hold an object of these types, or names one in a tag."""
+    return {tag for name in names for tag in all_of_family(name)}
+
+
+def at_most(tags: set[str]) -> set[str]:
+    """Return tags to invalidate: if they are more than are named one by one, their whole families."""
+    if len(tags) <= MOST_PURGED:
+        return tags
+    families = {tag.partition(":")[0] for tag in tags if ":" in tag}
+    return {tag for tag in tags if ":" not in tag} | whole_types(families)
 
 
 def tags_of_types(type_tags: set[str]) -> set[str]:

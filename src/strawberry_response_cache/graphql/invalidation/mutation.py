@@ -16,7 +16,11 @@ from strawberry_response_cache.graphql._guard import Guard, faults
 from strawberry_response_cache.graphql._options import Options, Reach
 from strawberry_response_cache.graphql._request import RequestContext, at_once
 from strawberry_response_cache.graphql.annotations.run_notes import RunNotes
-from strawberry_response_cache.graphql.invalidation.entities import Entities
+from strawberry_response_cache.graphql.invalidation.entities import (
+    Entities,
+    at_most,
+    whole_types,
+)
 from strawberry_response_cache.graphql.keys.plan import Setting
 from strawberry_response_cache.graphql.policy.policy import work_out_policy
 
@@ -83,7 +87,7 @@ class Mutation:
 
     def _tags(self) -> set[str]:
         reached = _reached(self._entities, self._options.reach)
-        return self._notes.invalidated | self._cut_off | reached
+        return at_most(self._notes.invalidated | self._cut_off | reached)
 
     def _owed(self) -> Owed | None:
         """Return the cache and the tags to invalidate; None if there are none or the tenant is not known."""
@@ -269,7 +273,7 @@ def _reached(entities: Entities, reach: Reach) -> set[str]:
     """Return the tags of the objects that a result holds, as ``invalidate_on_mutation`` says."""
     match reach:
         case "types":
-            return set(entities.types)
+            return whole_types(entities.types)
         case "entities":
             return entities.tags_to_invalidate()
         case "lists":
@@ -292,4 +296,4 @@ def _types_of(executor: Executor[Any], setting: Setting) -> set[str]:
         defaults=setting.defaults,
         root=schema.mutation_type,
     )
-    return policy.type_tags
+    return policy.type_tags | whole_types(policy.types)

@@ -2,13 +2,17 @@
 
 from collections.abc import Iterable, Iterator
 
-from graphql import GraphQLField, GraphQLNamedType, GraphQLSchema, is_object_type
+from graphql import GraphQLField, GraphQLNamedType, GraphQLSchema
 from strawberry.federation.schema_directives import Requires
 
 from strawberry_response_cache.core import CacheConfigurationError
 from strawberry_response_cache.graphql._compat.definitions import definition_of
 from strawberry_response_cache.graphql.annotations.hints import Hint, hint_of
-from strawberry_response_cache.graphql.annotations.tag_templates import unknown_arguments
+from strawberry_response_cache.graphql.policy.holes import (
+    invalidated_by,
+    unfilled_forever,
+    without_a_family,
+)
 from strawberry_response_cache.graphql.policy.inherited import directives_of
 from strawberry_response_cache.graphql.policy.rules import FieldRule, SchemaRules
 
@@ -104,15 +108,14 @@ class _Mistakes:
         yield from self._of_vary(rule.coordinate, rule.vary)
 
     def _of_templates(self, rule: FieldRule) -> Iterator[str]:
-        """Yield the placeholders that name nothing known; attributes of objects are checked when they run."""
-        parent, _, name = rule.coordinate.partition(".")
-        kind = self._schema.get_type(parent)
-        if not rule.templates or not is_object_type(kind):
-            return
-        known = _python_names(kind.fields[name])
-        for mistake in unknown_arguments(rule.templates, known):
+        """Yield what templates name that there is not; what objects bring shows only later."""
+        invalidated = invalidated_by(rule.graphql_field) if rule.invalidates else ()
+        for mistake in (
+            *unfilled_forever((*rule.templates, *invalidated), rule.graphql_field),
+            *without_a_family(invalidated, rule.graphql_field),
+        ):
             yield f"{rule.coordinate}: {mistake}"
-        if kind is self._schema.query_type:
+        if rule.parent is self._schema.query_type:
             for template in rule.templates:
                 if any(placeholder[0] == "parent" for placeholder in template.placeholders):
                     yield (
@@ -137,11 +140,3 @@ def _requires(graphql_field: GraphQLField) -> bool:
     """
     directives = getattr(definition_of(graphql_field), "directives", ())
     return any(isinstance(each, Requires) for each in directives)
-
-
-def _python_names(graphql_field: GraphQLField) -> set[str]:
-    """Return the Python names of a field's arguments."""
-    return {
-        getattr(definition_of(argument), "python_name", name)
-        for name, argument in graphql_field.args.items()
-    }

@@ -1,0 +1,121 @@
+"""What can never fill a hole of a tag, as far as the types of the schema tell."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from graphql import (
+    GraphQLArgument,
+    GraphQLBoolean,
+    GraphQLField,
+    GraphQLFloat,
+    GraphQLInputField,
+    GraphQLInputObjectType,
+    GraphQLInt,
+    GraphQLString,
+    get_named_type,
+    get_nullable_type,
+    is_input_object_type,
+    is_list_type,
+    is_scalar_type,
+    is_specified_scalar_type,
+)
+
+from strawberry_response_cache.graphql._compat.definitions import definition_of
+from strawberry_response_cache.graphql.annotations.invalidates import Invalidates
+from strawberry_response_cache.graphql.annotations.tag_templates import Template, unknown_arguments
+
+_WITHOUT_ATTRIBUTES: Final = (GraphQLBoolean, GraphQLFloat, GraphQLInt, GraphQLString)
+"""Types whose values have no attribute to name. An ``ID`` may be a `GlobalID`."""
+_OF_ONE_VALUE: Final = frozenset({"Date", "DateTime", "Decimal", "Time", "UUID"})
+"""Strawberry's scalars whose values have a text. Another scalar's value may be a list."""
+
+
+def unfilled_forever(templates: Iterable[Template], graphql_field: GraphQLField) -> Iterator[str]:
+    """Yield what is wrong with the holes of a field's tags; what objects bring shows only later."""
+    arguments = {_python_name(name, each): each for name, each in graphql_field.args.items()}
+    yield from unknown_arguments(templates, arguments.keys())
+    for template in templates:
+        for hole in template.holes:
+            if hole[0] == "args" and hole[1] in arguments:
+                wrong = _wrong_argument(arguments[hole[1]], hole[2:])
+            elif hole[0] == "result":
+                wrong = _wrong_result(graphql_field)
+            else:
+                wrong = None
+            if wrong is not None:
+                yield f"{template.place}: {{{'.'.join(hole)}}} can never be filled: {wrong}."
+
+
+def invalidated_by(graphql_field: GraphQLField) -> tuple[Template, ...]:
+    """Return the tags of ``@invalidates`` above a field."""
+    extensions = getattr(definition_of(graphql_field), "extensions", ())
+    return tuple(t for each in extensions if isinstance(each, Invalidates) for t in each.templates)
+
+
+def without_a_family(templates: Iterable[Template], graphql_field: GraphQLField) -> Iterator[str]:
+    """Yield what is wrong with tags of which a client could name more than can be invalidated one by one."""
+    arguments = {_python_name(name, each): each for name, each in graphql_field.args.items()}
+    for template in templates:
+        for root, name, *below in template.holes:
+            is_argument = root == "args" and name in arguments
+            if template.family is None and is_argument and _holds_many(arguments[name], below):
+                yield (
+                    f"{template.place}: {{args.{'.'.join((name, *below))}}} may hold any number of values, and "
+                    "the tag does not begin with a name and a colon; write one, such as "
+                    f"'Account:{{args.{name}}}', so that more values than can be named are invalidated by it."
+                )
+
+
+def _wrong_argument(
+    argument: GraphQLArgument | GraphQLInputField, below: Iterable[str]
+) -> str | None:
+    """Return what is wrong with a hole that begins at an argument, if anything is."""
+    kind = get_named_type(argument.type)
+    for name in below:
+        if not is_input_object_type(kind) or _is_built_by_the_user(kind):
+            return None  # such as the value of an enum's member
+        fields = _fields_of(kind)
+        if name not in fields:
+            known = ", ".join(sorted(fields)) or "none"
+            return f"{kind.name} has no {name!r} (there are: {known})"
+        kind = get_named_type(fields[name].type)
+    if is_input_object_type(kind) and not _is_built_by_the_user(kind):
+        return f"{kind.name} is an input object; name one of its fields"
+    if kind is GraphQLFloat:
+        return "a Float has no exact text; take an ID, an Int, a String or a Decimal"
+    return None
+
+
+def _wrong_result(graphql_field: GraphQLField) -> str | None:
+    kind = get_named_type(graphql_field.type)
+    if any(kind is each for each in _WITHOUT_ATTRIBUTES):
+        return f"the field returns a {kind.name}, which has no attributes; name an argument"
+    return None
+
+
+def _holds_many(argument: GraphQLArgument | GraphQLInputField, below: Iterable[str]) -> bool:
+    kind: Any = argument
+    for name in (*below, None):
+        if is_list_type(get_nullable_type(kind.type)):
+            return True
+        inner = get_named_type(kind.type)
+        if is_scalar_type(inner) and not is_specified_scalar_type(inner):
+            return inner.name not in _OF_ONE_VALUE
+        if name is None or not is_input_object_type(inner):
+            return False
+        kind = _fields_of(inner).get(name)
+        if kind is None:
+            return False
+    return False
+
+
+def _fields_of(kind: GraphQLInputObjectType) -> Mapping[str, GraphQLInputField]:
+    return {_python_name(name, each): each for name, each in kind.fields.items()}
+
+
+def _is_built_by_the_user(kind: GraphQLInputObjectType) -> bool:
+    return getattr(definition_of(kind), "from_input", None) is not None
+
+
+def _python_name(name: str, element: GraphQLArgument | GraphQLInputField) -> str:
+    return str(getattr(definition_of(element), "python_name", name))
