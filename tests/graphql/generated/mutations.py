@@ -34,7 +34,7 @@ class Change:
         """The mutation that changes it."""
         if self.way == "touch":
             return f"mutation {{ touch{self.kind} {{ __typename }} }}"
-        below = " { done }" if self.way == "lose" else ""
+        below = " { done }" if self.way in {"fail", "lose"} else ""
         return f'mutation {{ {self.way}(tag: "{self.tag}"){below} }}'
 
     @property
@@ -62,7 +62,7 @@ def mutation_of(blueprint: Blueprint, classes: dict[str, Any]) -> Any:
 
     @invalidates("{args.tag}", "{result.tag}")
     @strawberry.mutation
-    def fail(info: strawberry.Info, tag: str) -> bool:
+    def fail(info: strawberry.Info, tag: str) -> Lost:
         info.context["change"]()
         msg = "it failed, and had changed something"
         raise RuntimeError(msg)

@@ -19,6 +19,7 @@ from graphql import (
 )
 
 from strawberry_response_cache.graphql.policy.above import NOTHING_ABOVE, Above
+from strawberry_response_cache.graphql.policy.held_in_lists import HeldInLists
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 from strawberry_response_cache.graphql.policy.resolver_kind import ResolverKind
 from strawberry_response_cache.graphql.policy.rules import FieldRule, SchemaRules, WrittenAs
@@ -90,18 +91,20 @@ class Policy:
         ttl: Seconds; None if no field names one.
         limited_by: The coordinate that set the ttl.
         private_by: The coordinate that made the operation PRIVATE; None if it is PUBLIC.
-        stale: The lowest stale window, in seconds.
-        tags: All tags of the fields.
-        type_tags: The tags of the types that it can hold, and of lists of these types.
-        vary: All ``vary`` names of the fields.
-        touched: The rules of the selected fields, in order.
-        never_stored: Names of object types with ``ttl=0`` in positions that can hold other types. An
-            object of such a type keeps the response from being stored.
-        lives: The `Life` of each field that may have an entry of its own.
-        has_templates: Whether there are tags with placeholders to fill during execution.
-        exact: Whether all selected leaves are GraphQL's built-in scalars and enums, whose results are
-            JSON already.
-        problem: Why it cannot be cached: the first problem that was found.
+        stale: Seconds; the lowest.
+        tags: The union.
+        type_tags: Those of the types that can stand in it, of lists of them, and of lists whose items
+            hold them.
+        vary: The union.
+        touched: The rule of each field that is selected, in order.
+        never_stored: Names of the object types which, where one is completed in a position that
+            could have held another, keep the response from being stored.
+        lives: How long each field that may have an entry of its own would live, and whether it is
+            PRIVATE.
+        has_templates: Whether tags with holes are to be filled when it is executed.
+        exact: Whether all selected leaves are of GraphQL's own scalars and of enums, whose results are
+            JSON as they stand.
+        problem: Why it cannot be cached, the first that was met.
     """
 
     ttl: float | None = None
@@ -369,6 +372,7 @@ def work_out_field_policy(
     walk = _Walk(rules, selected, defaults, policy)
     for node in nodes:
         if selected.is_included(node.directives) and node.selection_set is not None:
+            walk.held.note(rule, node.selection_set)
             for possible in rule.possible_types:
                 walk.run(node.selection_set, possible, is_root=False)
     if policy.problem is None:
@@ -384,9 +388,13 @@ class _Walk:
     selected: Selected
     defaults: Defaults
     policy: Policy
+    held: HeldInLists = field(init=False)
     _pending: deque[tuple[SelectionSetNode, GraphQLObjectType]] = field(default_factory=deque)
     _seen: set[tuple[int, str]] = field(default_factory=set)
     _folded: set[tuple[str, bool]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.held = HeldInLists(self.rules, self.selected)
 
     def run(
         self, selection_set: SelectionSetNode, root: GraphQLObjectType, *, is_root: bool = True
@@ -398,7 +406,8 @@ class _Walk:
             current, parent = self._pending.popleft()
             for node in self.selected.fields(current, parent, self._add):
                 self._visit(node, parent, is_root=parent is query)
-        if self.selected.allowance.is_spent:
+        self.policy.type_tags.update(self.held.tags)
+        if self.selected.allowance.is_spent or self.held.is_cut_short:
             self.selected.refuse_as_too_large()
         if self.policy.problem is None:
             self.policy.problem = self.selected.problem
@@ -423,6 +432,7 @@ class _Walk:
             self._folded.add(folded)
             self._fold(rule, is_root=is_root)
         if node.selection_set is not None:
+            self.held.note(rule, node.selection_set)
             for possible in rule.possible_types:
                 self._add(node.selection_set, possible)
 

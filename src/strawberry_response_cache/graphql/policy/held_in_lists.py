@@ -1,0 +1,77 @@
+"""Which types the items of a list hold: a created object of such a type may stand in a new item."""
+
+from collections import deque
+from dataclasses import replace
+from typing import Final
+
+from graphql import GraphQLObjectType, SelectionSetNode
+
+from strawberry_response_cache.graphql.policy.rules import FieldRule, SchemaRules
+from strawberry_response_cache.graphql.policy.selection import Allowance, Selected
+
+DEEPEST: Final = 3
+"""How many objects count below an item, one within the other."""
+
+
+class HeldInLists:
+    """The tags ``[Type]`` of the types that items of lists hold, in what is selected.
+
+    A selection set is walked once for each type and depth, so it costs no more than `DEEPEST` times its size.
+
+    Args:
+        rules: The rules of the schema.
+        selected: The conditions of the request.
+
+    Attributes:
+        tags: The tags.
+    """
+
+    def __init__(self, rules: SchemaRules, selected: Selected) -> None:
+        self.tags: set[str] = set()
+        self._rules = rules
+        # An allowance of its own: what is too large does not depend on how much of it is in lists.
+        allowance = Allowance(DEEPEST * selected.allowance.left)
+        self._selected = replace(selected, allowance=allowance)
+        self._left: dict[tuple[int, str], int] = {}
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether something was not looked at."""
+        return self._selected.allowance.is_spent
+
+    def note(self, rule: FieldRule, selection_set: SelectionSetNode) -> None:
+        """Note what the items of a field hold, if it is a list of objects.
+
+        Args:
+            rule: The field's.
+            selection_set: What is selected of its items.
+        """
+        if not _is_list(rule):
+            return
+        pending: deque[tuple[SelectionSetNode, GraphQLObjectType, int]] = deque()
+
+        def add(nested: SelectionSetNode, parent: GraphQLObjectType, left: int) -> None:
+            visit = (id(nested), parent.name)
+            if self._left.get(visit, 0) < left and self._selected.allowance.spend():
+                self._left[visit] = left
+                pending.append((nested, parent, left))
+
+        for kind in rule.possible_types:
+            add(selection_set, kind, DEEPEST)
+        while pending and not self.is_cut_short:
+            current, parent, left = pending.popleft()
+            fields = self._selected.fields(
+                current, parent, lambda nested, of, left=left: add(nested, of, left)
+            )
+            for node in fields:
+                held = self._rules.field(parent, node.name.value)
+                if held is None or _is_list(held):  # a list is noted for itself
+                    continue
+                self.tags.update(f"[{tag}]" for tag in held.type_tags)
+                if node.selection_set is not None and left > 1:
+                    for kind in held.possible_types:
+                        add(node.selection_set, kind, left - 1)
+
+
+def _is_list(rule: FieldRule) -> bool:
+    return any(tag.startswith("[") for tag in rule.type_tags)

@@ -1,0 +1,159 @@
+"""`"lists"` reaches a list whose items hold an object of the type, as far as the query selects it."""
+
+from typing import Any
+
+import pytest
+import strawberry
+
+from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
+from strawberry_response_cache.graphql.policy.held_in_lists import DEEPEST
+from tests.graphql.both_ways import FORMS, WAYS, formed
+from tests.graphql.ledger import outcome, status
+
+
+@strawberry.type
+class Author:
+    id: strawberry.ID = strawberry.ID("a")
+
+
+@strawberry.type
+class Commit:
+    id: strawberry.ID
+    author: Author = strawberry.field(default_factory=Author)
+
+
+@strawberry.type
+class PullRequestCommit:
+    """What stands between a pull request and a commit, as in GitHub's schema."""
+
+    id: strawberry.ID
+    commit: Commit
+    number: int = 1
+
+
+@strawberry.type
+class PullRequest:
+    id: strawberry.ID
+    commits: list[PullRequestCommit]
+    head: Commit | None = None
+
+
+@strawberry.type
+class Box:
+    """Holds a box, or an author at the bottom."""
+
+    inner: "Box | None" = None
+    author: Author | None = None
+
+
+@strawberry.type
+class Query:
+    @strawberry.field
+    def fresh(self) -> int:
+        return 0
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def pull_request(self, info: strawberry.Info) -> PullRequest:
+        held = [
+            PullRequestCommit(id=strawberry.ID(f"l{c}"), commit=Commit(id=strawberry.ID(c)))
+            for c in info.context["commits"]
+        ]
+        return PullRequest(id=strawberry.ID("1"), commits=held)
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def boxes(self) -> list[Box]:
+        return []
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def box(self) -> Box:
+        return Box()
+
+
+@strawberry.type
+class Mutation:
+    @strawberry.mutation
+    def push(self, info: strawberry.Info, id: strawberry.ID) -> Commit:  # noqa: A002 - as schemas have it
+        info.context["commits"].append(id)
+        return Commit(id=id)
+
+    @strawberry.mutation
+    def join(self) -> Author:
+        return Author(id=strawberry.ID("new"))
+
+
+class Served:
+    def __init__(self, cache: ResponseCache, way: str, form: str) -> None:
+        extension = ResponseCacheExtension(cache, tenant=None, debug=True)
+        self.schema = strawberry.Schema(Query, Mutation, extensions=[extension])
+        self.context: dict[str, Any] = {"commits": []}
+        self._way, self._form = way, form
+
+    async def ask(self, query: str) -> Any:
+        text = query if query.startswith("mutation") else formed(query, self._form)
+        if self._way == "execute":
+            result = await self.schema.execute(text, context_value=self.context)
+        else:
+            result = self.schema.execute_sync(text, context_value=self.context)
+        assert result.errors is None
+        return result
+
+    async def is_hit(self, query: str) -> bool:
+        result = await self.ask(query)
+        if self._form == "operation":
+            return status(result) == "hit"
+        return all(each["status"] == "hit" for each in outcome(result)["fields"])
+
+
+@pytest.fixture(params=[(way, form) for way in WAYS for form in FORMS], ids="-".join)
+def served(request: pytest.FixtureRequest, memory_cache: ResponseCache) -> Served:
+    """The schema, asked in each way."""
+    return Served(memory_cache, *request.param)
+
+
+COMMITS = "{ pullRequest { commits { number commit { id } } } }"
+
+
+async def test_a_created_object_appears_in_a_list_whose_items_hold_such_objects(
+    served: Served,
+) -> None:
+    for expected in ([], ["7"], ["7", "8"]):
+        for _ in range(2):
+            result = await served.ask(COMMITS)
+            held = [each["commit"]["id"] for each in result.data["pullRequest"]["commits"]]
+            assert held == expected
+        assert await served.is_hit(COMMITS)
+        await served.ask(f'mutation {{ push(id: "{len(expected) + 7}") {{ id }} }}')
+
+
+async def test_what_no_list_holds_is_left_alone(served: Served) -> None:
+    head = "{ pullRequest { head { id } } }"
+    unselected = "{ pullRequest { commits { number } } }"
+    for query in (head, unselected):
+        await served.ask(query)
+        assert await served.is_hit(query)
+    await served.ask('mutation { push(id: "7") { id } }')
+    assert [await served.is_hit(query) for query in (head, unselected)] == [True, True]
+
+
+def nested(root: str, depth: int) -> str:
+    return f"{{ {root} {{ " + "inner { " * depth + "author { id }" + " }" * depth + " } }"
+
+
+@pytest.mark.parametrize("fragments", [False, True])
+@pytest.mark.parametrize("depth", range(DEEPEST + 1))
+async def test_a_list_is_reached_through_so_many_objects(
+    served: Served, depth: int, fragments: bool
+) -> None:
+    query = nested("boxes", depth)
+    if fragments:
+        query = query.replace("author { id }", "... on Box { ...A }")
+        query += " fragment A on Box { author { id } }"
+    for each in (query, nested("box", depth)):
+        await served.ask(each)
+        assert await served.is_hit(each)
+    await served.ask("mutation { join { id } }")
+    assert await served.is_hit(query) is (depth >= DEEPEST)
+    assert await served.is_hit(nested("box", depth)), "it is no list"
