@@ -2,7 +2,8 @@
 
 import asyncio
 import contextvars
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
@@ -280,3 +281,92 @@ async def test_on_commit_is_told_of_a_mutation_that_is_cut_off(
     for _ in range(100):
         await asyncio.sleep(0)
     assert await read() == {"thing": {"number": 2}}
+
+
+# -- Where the event loop ends ------------------------------------------------------------------------------
+
+
+@strawberry.type
+class Cancelled:
+    @strawberry.mutation
+    async def bump(self, info: strawberry.Info) -> Thing:
+        info.context["rows"]["number"] += 1
+        if info.context.get("end") == "in the resolver":
+            raise asyncio.CancelledError
+        return Thing(id=strawberry.ID("1"), number=info.context["rows"]["number"])
+
+
+class Ends(SchemaExtension):
+    """Ends the loop while the mutation waits for its invalidation, or cancels the mutation in its teardown."""
+
+    def on_operation(self) -> Iterator[None]:
+        yield
+        context = self.execution_context.context
+        if context.get("end") == "in a teardown":
+            raise asyncio.CancelledError
+        if context.get("end") == "in the invalidation":
+            asyncio.get_running_loop().call_soon(context["finish"].set_result, None)
+
+
+@pytest.mark.parametrize("end", ["in the resolver", "in a teardown", "in the invalidation"])
+def test_a_loop_that_ends_right_after_a_mutation_loses_no_invalidation(
+    valkey_url: str, new_cache: Callable[..., ResponseCache], end: str
+) -> None:
+    """`asyncio.run` cancels what is left of it, as a server that shuts down does."""
+    cache = new_cache(valkey_url)
+    ours = ResponseCacheExtension(cache, tenant=None)
+    schema = strawberry.Schema(Things, Cancelled, extensions=[Ends, ours])
+    rows = {"number": 1}
+
+    async def mutate() -> None:
+        context = {"rows": rows, "end": end}
+        running = schema.execute("mutation { bump { number } }", context_value=context)
+        if end != "in the invalidation":
+            with pytest.raises(asyncio.CancelledError):
+                await running
+            return
+        context["finish"] = asyncio.get_running_loop().create_future()
+        asyncio.create_task(running)  # noqa: RUF006 - the loop ends before it does
+        await context["finish"]  # type: ignore[misc] # it is one
+
+    def read() -> Any:
+        return schema.execute_sync("{ thing { number } }", context_value={"rows": rows}).data
+
+    assert read() == {"thing": {"number": 1}}
+    asyncio.run(mutate())
+    assert read() == {"thing": {"number": 2}}
+
+
+def test_a_commit_whose_loop_ends_meanwhile_raises_nothing_and_is_invalidated(
+    memory_cache: ResponseCache,
+) -> None:
+    """A thread commits, and the loop of the request is over before it comes to it."""
+    deferred: list[Callable[[], None]] = []
+    ours = ResponseCacheExtension(memory_cache, tenant=None, on_commit=deferred.append)
+    schema = strawberry.Schema(Things, Changes, extensions=[ours])
+    rows = {"number": 1}
+    committing: list[threading.Thread] = []
+
+    async def mutate() -> None:
+        await schema.execute("mutation { bump { number } }", context_value={"rows": rows})
+        [commit] = deferred
+        loop, posted = asyncio.get_running_loop(), threading.Event()
+        post = loop.call_soon_threadsafe
+
+        def told(*arguments: Any, **named: Any) -> Any:
+            handle = post(*arguments, **named)
+            posted.set()
+            return handle
+
+        loop.call_soon_threadsafe = told  # type: ignore[method-assign]
+        committing.append(threading.Thread(target=commit))
+        committing[0].start()
+        posted.wait()
+
+    def read() -> Any:
+        return schema.execute_sync("{ thing { number } }", context_value={"rows": rows}).data
+
+    assert read() == {"thing": {"number": 1}}
+    asyncio.run(mutate())
+    committing[0].join()
+    assert read() == {"thing": {"number": 2}}

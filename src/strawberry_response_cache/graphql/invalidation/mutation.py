@@ -3,8 +3,9 @@
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future, wait
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from graphql.execution import Executor
 
@@ -23,9 +24,6 @@ from strawberry_response_cache.graphql.invalidation.entities import (
 )
 from strawberry_response_cache.graphql.keys.plan import Setting
 from strawberry_response_cache.graphql.policy.policy import work_out_policy
-
-if TYPE_CHECKING:
-    import concurrent.futures
 
 _LONGEST_WAIT: Final = 5.0
 """Seconds."""
@@ -115,7 +113,8 @@ class Mutation:
         finally:
             self._is_settling = False
         if not is_deferred or self._is_due:
-            await self._invalidate(owed)
+            # In a task of its own: it goes on where this one is cancelled meanwhile.
+            await asyncio.shield(self._begin(loop, owed))
         if self._options.again_after is not None:
             loop.call_later(self._options.again_after, self.invalidate_beside)
 
@@ -144,6 +143,19 @@ class Mutation:
             )
             return False
         return True
+
+    def _begin(self, loop: asyncio.AbstractEventLoop, owed: Owed) -> "asyncio.Task[None]":
+        """Begin to invalidate in a task that is seen to its end, also if the loop ends first."""
+        task = loop.create_task(self._beside(owed))
+        _tasks.add(task)  # loops hold their tasks weakly
+        task.add_done_callback(_tasks.discard)
+        task.add_done_callback(partial(self._make_up, owed))
+        return task
+
+    def _make_up(self, owed: Owed, begun: "asyncio.Future[None] | Future[None]") -> None:
+        """Invalidate here and now if that was cancelled, as `asyncio.run` does with what is left at its end."""
+        if begun.cancelled():
+            self._request.guard.step(self._invalidate_sync, owed)
 
     def _beside(self, owed: Owed) -> Coroutine[Any, Any, None]:
         """Return a coroutine that invalidates, and that clears the tenant after a fault."""
@@ -180,19 +192,18 @@ class Mutation:
         if self._is_settling:  # there was no transaction: `settle` invalidates before the answer
             self._is_due = True
         elif (here := running_loop()) is loop:
-            _keep(loop.create_task(self._beside(owed)))
+            self._begin(loop, owed)
         elif not loop.is_running():
             self._request.guard.step(self._invalidate_sync, owed)
         else:
             invalidating = asyncio.run_coroutine_threadsafe(self._beside(owed), loop)
+            invalidating.add_done_callback(partial(self._make_up, owed))
             if here is None:
                 self._wait(invalidating)
 
-    def _wait(self, invalidating: "concurrent.futures.Future[None]") -> None:
-        """Wait for an invalidation, but not forever: its loop may be waiting for this thread."""
-        try:
-            invalidating.result(_LONGEST_WAIT)
-        except TimeoutError:
+    def _wait(self, invalidating: "Future[None]") -> None:
+        """Wait for an invalidation, but not for ever: its loop may be waiting for this very thread."""
+        if not wait([invalidating], _LONGEST_WAIT).done:
             logger.warning(
                 "The invalidation of a mutation has not ended after %s seconds, because its event loop is "
                 "busy. It continues.",
@@ -206,24 +217,17 @@ class Mutation:
         elif (owed := self._owed()) is not None:
             loop = asyncio.get_running_loop()
             if not self._is_deferred(partial(self._invalidate_in, loop, owed)):
-                _keep(loop.create_task(self._beside(owed)))
+                self._begin(loop, owed)
             if self._options.again_after is not None:
                 loop.call_later(self._options.again_after, self.invalidate_beside)
 
     def invalidate_beside(self) -> None:
-        """Invalidate what the mutation changed, in a task that outlives its caller."""
-        if (owed := self._owed()) is None:
-            return
-        _keep(asyncio.get_running_loop().create_task(self._beside(owed)))
+        """Invalidate what it changed in a task of its own, which outlives its caller."""
+        if (owed := self._owed()) is not None:
+            self._begin(asyncio.get_running_loop(), owed)
 
 
 _tasks: set[asyncio.Task[None]] = set()
-"""The running tasks: event loops refer to tasks only weakly."""
-
-
-def _keep(task: "asyncio.Task[None]") -> None:
-    _tasks.add(task)
-    task.add_done_callback(_tasks.discard)
 
 
 def _lost(error: CacheError) -> None:
