@@ -319,7 +319,7 @@ def test_a_loop_that_ends_right_after_a_mutation_loses_no_invalidation(
     rows = {"number": 1}
 
     async def mutate() -> None:
-        context = {"rows": rows, "end": end}
+        context: dict[str, Any] = {"rows": rows, "end": end}
         running = schema.execute("mutation { bump { number } }", context_value=context)
         if end != "in the invalidation":
             with pytest.raises(asyncio.CancelledError):
@@ -327,7 +327,7 @@ def test_a_loop_that_ends_right_after_a_mutation_loses_no_invalidation(
             return
         context["finish"] = asyncio.get_running_loop().create_future()
         asyncio.create_task(running)  # noqa: RUF006 - the loop ends before it does
-        await context["finish"]  # type: ignore[misc] # it is one
+        await context["finish"]
 
     def read() -> Any:
         return schema.execute_sync("{ thing { number } }", context_value={"rows": rows}).data
@@ -358,7 +358,7 @@ def test_a_commit_whose_loop_ends_meanwhile_raises_nothing_and_is_invalidated(
             posted.set()
             return handle
 
-        loop.call_soon_threadsafe = told  # type: ignore[method-assign]
+        loop.call_soon_threadsafe = told  # type: ignore[method-assign,assignment] # it does what the original does
         committing.append(threading.Thread(target=commit))
         committing[0].start()
         posted.wait()

@@ -19,6 +19,7 @@ from strawberry_response_cache import (
     ResponseCache,
     ResponseCacheExtension,
     cache_control,
+    invalidates,
     restrict_cache,
     telemetry,
 )
@@ -145,6 +146,38 @@ async def test_an_invalidation_is_a_span(traced: ResponseCache, recorder: Record
         )
         for kind, count in (("tags", 2), ("key", 0), ("clear", 0))
     ]
+
+
+@pytest.mark.parametrize("way", ["execute", "execute_sync", "stream"])
+async def test_the_invalidation_of_a_mutation_is_one_span_below_the_request(
+    traced: ResponseCache, recorder: Recorder, way: str
+) -> None:
+    @strawberry.type
+    class Query:
+        x: int = 1
+
+    @strawberry.type
+    class Mutation:
+        @invalidates("a", "b:{args.of}")
+        @strawberry.mutation
+        def change(self, of: str) -> bool:
+            return True
+
+    extension = ResponseCacheExtension(traced, tenant=None)
+    schema = strawberry.Schema(Query, Mutation, extensions=[extension])
+    query = 'mutation { change(of: "s3cret") }'
+    with recorder.tracer.start_as_current_span("request"):
+        if way == "execute":
+            await schema.execute(query)
+        elif way == "execute_sync":
+            schema.execute_sync(query)
+        else:
+            stream: Any = await schema.stream(query)
+            assert [frame.data async for frame in stream] == [{"change": True}]
+    [(_, attributes)] = [each for each in recorder.attributes() if each[0] == telemetry.INVALIDATE]
+    assert attributes[telemetry.INVALIDATE_KIND] == "tags"
+    assert attributes[telemetry.TAG_COUNT] == 2
+    assert "s3cret" not in str(attributes)
 
 
 async def test_a_failed_call_names_the_error_and_nothing_else(recorder: Recorder) -> None:

@@ -60,6 +60,10 @@ class Tenant:
         """Keep the values whose generators the current code runs in from being stored."""
         note_unfit_part(self._keyspace.keys(()))
 
+    def is_owed(self) -> bool:
+        """Whether Redis has not taken an invalidation of this tenant yet, which is queued."""
+        return self._engine.queue.owes(self._keyspace)
+
     def memory(self) -> Memory | None:
         """Return the running loop's local memory; None if its entries cannot be served directly."""
         return self._engine.async_driver().memory if self._may_serve_locally() else None
@@ -69,8 +73,8 @@ class Tenant:
         return self._engine.sync_driver().memory if self._may_serve_locally() else None
 
     def _may_serve_locally(self) -> bool:
-        """Whether no invalidation is pending, and the caller runs in no generator."""
-        return not leading.get() and not self._engine.queue.has_pending(self._keyspace)
+        """Whether no invalidation is owed, and nothing is being made of what is served."""
+        return not leading.get() and not self.is_owed()
 
     # -- One value, or many --------------------------------------------------------------------------
 

@@ -162,15 +162,19 @@ class RequestHooks(Settling, SchemaExtension):
     def get_results(self) -> AwaitableOrValue[dict[str, Any]]:
         """Return ``responseCache``, if ``debug`` is on."""
         if self._is_settled or self.is_watched:
-            return self._guard.step(self._said) or {}
+            return self.told()
         # The ends of this schema could not be watched.
         if self._run is not None and self._run.is_async:
             return self._settled()
         self.settle_sync()
-        return self._guard.step(self._said) or {}
+        return self.told()
 
     async def _settled(self) -> dict[str, Any]:
         await self.settle()
+        return self.told()
+
+    def told(self) -> dict[str, Any]:
+        """Return what the cache did, as far as it is done, if the extension is debugged."""
         return self._guard.step(self._said) or {}
 
     def _is_lost(self) -> bool:

@@ -51,6 +51,10 @@ class Settling(ABC):
         """Act at the end of a request that has no caller any more, such as after a cancellation."""
 
     @abstractmethod
+    def told(self) -> dict[str, Any]:
+        """Return what is said of the request in `extensions` when it is over."""
+
+    @abstractmethod
     def note_fault(self, error: Exception) -> None:
         """Note a fault in one of the other methods."""
 
@@ -204,6 +208,14 @@ def _closing(source: Any) -> AbstractAsyncContextManager[Any]:  # noqa: ANN401 -
     return aclosing(source) if hasattr(source, "aclose") else nullcontext(source)
 
 
+def _tell(frame: Any, settling: Iterable[Settling]) -> None:  # noqa: ANN401 - whatever a schema yields
+    """Say in a frame what was done at the end, where it says what was done before."""
+    for each in settling:
+        for name, said in each.told().items():
+            if frame.extensions and name in frame.extensions:
+                frame.extensions[name] = said
+
+
 async def _held_back(
     source: AsyncGenerator[Any, None], context: ExecutionContext, settling: Iterable[Settling]
 ) -> AsyncGenerator[Any, None]:
@@ -230,6 +242,7 @@ async def _held_back(
     for each in settling:
         await _settle(each)
     if held is not _NOTHING:
+        called(_tell, held, settling)  # a frame of the user's own class may have no extensions
         yield held
     if raised is not None:
         raise raised

@@ -385,6 +385,8 @@ class Run:
         said = outcome.as_extension()
         if self._fields is not None and (fields := self._fields.as_extension()):
             said["fields"] = fields
+        if self._mutation is not None and (told := self._mutation.as_extension()):
+            said["invalidated"] = told
         return said
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 from graphql.execution import Executor
 
 from strawberry_response_cache.core import CacheError, ResponseCache
+from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._user_code import Raised, called
 from strawberry_response_cache.core.drivers.driving import running_loop
@@ -22,6 +23,7 @@ from strawberry_response_cache.graphql.invalidation.entities import (
     at_most,
     whole_types,
 )
+from strawberry_response_cache.graphql.invalidation.told import Told, When
 from strawberry_response_cache.graphql.keys.plan import Setting
 from strawberry_response_cache.graphql.policy.policy import work_out_policy
 
@@ -52,6 +54,7 @@ class Mutation:
         "_options",
         "_request",
         "_setting",
+        "_told",
     )
 
     def __init__(
@@ -66,6 +69,7 @@ class Mutation:
         self._faults = faults.elsewhere
         self._is_settling = False
         self._is_due = False
+        self._told: Told | None = None
 
     async def ask(self) -> None:
         """Ask for the tenant before any resolver runs."""
@@ -109,7 +113,7 @@ class Mutation:
         loop = asyncio.get_running_loop()
         self._is_settling = True
         try:
-            is_deferred = self._is_deferred(partial(self._invalidate_in, loop, owed))
+            is_deferred = self._is_deferred(owed, partial(self._invalidate_in, loop, owed))
         finally:
             self._is_settling = False
         if not is_deferred or self._is_due:
@@ -123,15 +127,32 @@ class Mutation:
         if (owed := self._owed()) is None:
             return
         guard = self._request.guard
-        if not self._is_deferred(partial(guard.step, self._invalidate_sync, owed)):
+        if not self._is_deferred(owed, partial(guard.step, self._invalidate_sync, owed)):
             self._invalidate_sync(owed)
         if self._options.again_after is not None:
             timer = threading.Timer(self._options.again_after, self._invalidate_sync, [owed])
             timer.daemon = True
             timer.start()
 
-    def _is_deferred(self, invalidate: Callable[[], None]) -> bool:
-        """Pass the invalidation to ``on_commit``; return whether it took it."""
+    def _note(self, owed: Owed, when: When) -> None:
+        """Note and log what came of it."""
+        self._told = told = Told(when, owed[1], self._notes.invalidates_everything)
+        logger.debug(
+            "A mutation invalidated %s tags (%s).",
+            len(told.tags),
+            when,
+            extra={
+                "response_cache.tag.count": len(told.tags),
+                "response_cache.invalidate.kind": told.kind,
+            },
+        )
+
+    def as_extension(self) -> dict[str, object] | None:
+        """Return what it invalidates, as it stands in a response; None if that is nothing, or not known yet."""
+        return None if self._told is None else self._told.as_extension(self._setting.schema)
+
+    def _is_deferred(self, owed: Owed, invalidate: Callable[[], None]) -> bool:
+        """Hand the invalidation to the user's transaction hook, if there is one that takes it."""
         if self._options.on_commit is None:
             return False
         answer = called(self._options.on_commit, invalidate)
@@ -142,6 +163,8 @@ class Mutation:
                 extra={"error.type": answer.kind},
             )
             return False
+        if self._told is None and not self._is_due:  # else the hook called it at once
+            self._note(owed, "deferred")
         return True
 
     def _begin(self, loop: asyncio.AbstractEventLoop, owed: Owed) -> "asyncio.Task[None]":
@@ -171,7 +194,10 @@ class Mutation:
             if self._notes.invalidates_everything:
                 await cache.clear(queued=True)
         except CacheError as error:
-            _lost(error)
+            _log_lost(error)
+            self._note(owed, "lost")
+        else:
+            self._note(owed, "queued" if tenant_of(cache).is_owed() else "now")
 
     def _invalidate_sync(self, owed: Owed) -> None:
         """Invalidate; the sync form of `_invalidate`."""
@@ -182,7 +208,10 @@ class Mutation:
             if self._notes.invalidates_everything:
                 cache.clear_sync(queued=True)
         except CacheError as error:
-            _lost(error)
+            _log_lost(error)
+            self._note(owed, "lost")
+        else:
+            self._note(owed, "queued" if tenant_of(cache).is_owed() else "now")
 
     def _invalidate_in(self, loop: asyncio.AbstractEventLoop, owed: Owed) -> None:
         """Invalidate after a transaction, from any thread: in the loop of the request, while it runs.
@@ -216,7 +245,7 @@ class Mutation:
             self.settle_sync()
         elif (owed := self._owed()) is not None:
             loop = asyncio.get_running_loop()
-            if not self._is_deferred(partial(self._invalidate_in, loop, owed)):
+            if not self._is_deferred(owed, partial(self._invalidate_in, loop, owed)):
                 self._begin(loop, owed)
             if self._options.again_after is not None:
                 loop.call_later(self._options.again_after, self.invalidate_beside)
@@ -230,7 +259,7 @@ class Mutation:
 _tasks: set[asyncio.Task[None]] = set()
 
 
-def _lost(error: CacheError) -> None:
+def _log_lost(error: CacheError) -> None:
     kind = type(error).__qualname__
     logger.error(
         "The invalidation of a mutation was lost (%s); old responses are served until their ttl ends.",

@@ -2,6 +2,7 @@
 
 from collections import deque
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from graphql import GraphQLObjectType, SelectionSetNode
@@ -60,10 +61,8 @@ class HeldInLists:
             add(selection_set, kind, DEEPEST)
         while pending and not self.is_cut_short:
             current, parent, left = pending.popleft()
-            fields = self._selected.fields(
-                current, parent, lambda nested, of, left=left: add(nested, of, left)
-            )
-            for node in fields:
+            beside = partial(add, left=left)
+            for node in self._selected.fields(current, parent, beside):
                 held = self._rules.field(parent, node.name.value)
                 if held is None or _is_list(held):  # a list is noted for itself
                     continue
