@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Self, TypeVar, Unpack, cast, overload
 from uuid import UUID
 
+from strawberry_response_cache.core._announcements import OnInvalidate
 from strawberry_response_cache.core._batch_keys import Wanted
 from strawberry_response_cache.core._cached import (
     FROM_ANNOTATION,
@@ -18,7 +19,7 @@ from strawberry_response_cache.core._errors import CacheConfigurationError
 from strawberry_response_cache.core._flights import note_unfit_part
 from strawberry_response_cache.core._handle import RedisHandle
 from strawberry_response_cache.core._invalidations import Invalidations
-from strawberry_response_cache.core._keys import NO_TENANT, EntryKeys, Keyspace
+from strawberry_response_cache.core._keys import NO_TENANT, EntryKeys, Keyspace, is_function
 from strawberry_response_cache.core._local import are_plain, keys_of, local_hit
 from strawberry_response_cache.core._observer import Guarded, Observer, Silence, Subject
 from strawberry_response_cache.core._response import CacheDetail, CachedResponse, CacheStatus
@@ -44,15 +45,20 @@ class ResponseCache:
 
     Args:
         redis: The server. Several caches can share one handle.
-        prefix: The name of this cache: letters, digits and ``_ . : -``. Caches with different prefixes
-            share nothing.
-        settings: Deadlines, lease and limits; None, the default, takes the default of each setting.
-        telemetry: True, the default, for OpenTelemetry's global tracer provider, False for no telemetry,
-            or an `strawberry_response_cache.telemetry.OpenTelemetry` of your own.
+        prefix: The name of this cache: letters, digits and ``_ . : -``. Caches of different
+            prefixes share nothing.
+        settings: Deadlines, lease and limits.
+        telemetry: True for OpenTelemetry's global providers, False for none, or an
+            `strawberry_response_cache.telemetry.OpenTelemetry` of your own.
+        on_invalidate: Called with the tags of each invalidation when Redis has taken it, by whatever job, such
+            as to tell a CDN. It may be async. A whole family of tags is ``shelf:*``, and what `clear`
+            invalidates is ``*``; `forget` has no tags. Nothing waits for it; if it raises, it is called
+            up to two times more, and then counted in `on_invalidate_failures`. A crash loses
+            what it was not told.
 
     Raises:
-        CacheConfigurationError: If ``redis`` is not a `RedisHandle`, ``prefix`` is not such a name,
-            ``settings`` is not a `CacheSettings`, or ``telemetry`` is none of these.
+        CacheConfigurationError: If ``redis`` is no `RedisHandle`, ``prefix`` is not such a name, or
+            ``on_invalidate`` is no function.
 
     Example:
         >>> import asyncio
@@ -75,6 +81,7 @@ class ResponseCache:
         prefix: str,
         settings: CacheSettings | None = None,
         telemetry: bool | Observer = True,
+        on_invalidate: OnInvalidate | None = None,
     ) -> None:
         if not isinstance(redis, RedisHandle):
             msg = (
@@ -85,9 +92,13 @@ class ResponseCache:
         if settings is not None and not isinstance(settings, CacheSettings):
             msg = f"settings is {_named(settings)}; pass CacheSettings(...)."
             raise CacheConfigurationError(msg)
+        if on_invalidate is not None and not is_function(on_invalidate):
+            msg = f"on_invalidate is {_named(on_invalidate)}; pass a function of the tags."
+            raise CacheConfigurationError(msg)
         chosen = settings or CacheSettings()
         self._keyspace = Keyspace(prefix, slots_per_tenant=chosen.slots_per_tenant)
-        self._engine = Engine(redis, self._keyspace, chosen, Guarded(_observer_for(telemetry)))
+        observer = Guarded(_observer_for(telemetry))
+        self._engine = Engine(redis, self._keyspace, chosen, observer, on_invalidate)
         self._subject = Subject(prefix)
         self._invalidations = Invalidations(self._engine, self._keyspace, self._subject)
         self._tenant = Tenant(self._engine, self._keyspace, self._invalidations)
@@ -99,18 +110,17 @@ class ResponseCache:
         *,
         prefix: str,
         telemetry: bool | Observer = True,
+        on_invalidate: OnInvalidate | None = None,
         **settings: Unpack[SettingsByName],
     ) -> Self:
         """Return a cache for a URL, without connecting.
 
         Args:
-            url: The server's URL, such as ``redis://localhost:6379/0``; see `RedisHandle.from_url`.
-            prefix: The name of this cache; see `ResponseCache`.
-            telemetry: True, the default, False or an ``OpenTelemetry``; see `ResponseCache`.
-            **settings: Fields of `CacheSettings`; a field that is left out has its default.
-
-        Returns:
-            The cache. Close it with `aclose` or `close`, or use it as a context manager.
+            url: See `RedisHandle.from_url`.
+            prefix: The name of this cache.
+            telemetry: See `ResponseCache`.
+            on_invalidate: See `ResponseCache`.
+            **settings: Fields of `CacheSettings`.
 
         Raises:
             CacheConfigurationError: If the URL, the prefix, a setting or ``telemetry`` is not valid.
@@ -121,7 +131,13 @@ class ResponseCache:
         """
         handle = RedisHandle.from_url(url)
         chosen = CacheSettings(**settings)
-        return cls(handle, prefix=prefix, settings=chosen, telemetry=telemetry)
+        return cls(
+            handle,
+            prefix=prefix,
+            settings=chosen,
+            telemetry=telemetry,
+            on_invalidate=on_invalidate,
+        )
 
     def __repr__(self) -> str:
         """Return the cache's name and server, without tenant and password."""
@@ -667,6 +683,11 @@ class ResponseCache:
             10
         """
         self._invalidations.clear_sync(queued=queued)
+
+    @property
+    def on_invalidate_failures(self) -> int:
+        """Of how many invalidations ``on_invalidate`` could not be told, in this process."""
+        return self._engine.announcements.lost
 
     async def ping(self) -> None:
         """Check that the server answers, for example at start.

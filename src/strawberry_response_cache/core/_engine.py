@@ -6,6 +6,7 @@ import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 
+from strawberry_response_cache.core._announcements import Announcements, OnInvalidate
 from strawberry_response_cache.core._errors import CacheStoreError
 from strawberry_response_cache.core._fork import renewed_in_child
 from strawberry_response_cache.core._handle import RedisHandle
@@ -38,12 +39,18 @@ class Engine:
     Args:
         handle: The server.
         keyspace: The keys of the cache itself.
-        settings: The settings.
-        observer: Receives the events.
+        settings: The numbers to decide by.
+        observer: Told of what happens.
+        on_invalidate: See `ResponseCache`.
     """
 
     def __init__(
-        self, handle: RedisHandle, keyspace: Keyspace, settings: CacheSettings, observer: Observer
+        self,
+        handle: RedisHandle,
+        keyspace: Keyspace,
+        settings: CacheSettings,
+        observer: Observer,
+        on_invalidate: OnInvalidate | None,
     ) -> None:
         self.handle = handle
         self.settings = settings
@@ -57,8 +64,11 @@ class Engine:
             early_refresh=settings.early_refresh,
             jitter=settings.jitter,
         )
+        self.announcements = Announcements(on_invalidate, keyspace.prefix)
         self.queue = InvalidationQueue(
-            max_queued=settings.max_queued_invalidations, max_tags=settings.max_tags
+            max_queued=settings.max_queued_invalidations,
+            max_tags=settings.max_tags,
+            on_taken=self.announcements.announce,
         )
         self._failures = _FailureLog(keyspace.prefix, handle)
         self._driver_settings = DriverSettings(
@@ -88,6 +98,7 @@ class Engine:
         )
         self._sync: SyncDriver | None = None
         self.queue.after_fork()
+        self.announcements.after_fork()
 
     def async_driver(self) -> AsyncDriver:
         """Return the driver of the running event loop.
@@ -142,6 +153,7 @@ class Engine:
                 await asyncio.get_running_loop().run_in_executor(beside, self.close)
             finally:
                 beside.shutdown(wait=False)
+        await self.announcements.drain_async()
 
     def close(self) -> None:
         """Wait for background work of the threads, then close their connections."""
@@ -155,6 +167,7 @@ class Engine:
                 driver.retire()
                 driver.drain()  # what began before it was nobody's any more
                 self.handle.release_sync(driver.transport)
+        self.announcements.drain()
 
     def check(self, result: Unavailable | None) -> None:
         """Raise if the store did not take an effect.

@@ -6,14 +6,13 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from strawberry_response_cache.core._engine import Engine
-from strawberry_response_cache.core._keys import (
+from strawberry_response_cache.core._families import (
     EVERYTHING,
-    EntryKeys,
-    Keyspace,
-    checked_strings,
-    tag_digests,
+    EVERYTHING_TAGGED,
+    shown,
     with_families,
 )
+from strawberry_response_cache.core._keys import EntryKeys, Keyspace, checked_strings, tag_digests
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._observer import Invalidated, Subject
@@ -23,7 +22,7 @@ from strawberry_response_cache.core.protocol import Clear, Effect, Forget, Inval
 _EXAMPLE: Final = 'invalidate("Book", "Book:42")'
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Invalidation:
     """One invalidation.
 
@@ -32,8 +31,9 @@ class _Invalidation:
         kind: What is invalidated, for the observer.
         locally: Invalidates the same in local memory.
         count: The number of tags.
-        to_queue: The tags to queue if Redis does not take it; None for everything.
-        queued: Whether to queue them instead of raising.
+        owed: What to queue if Redis does not take it; None for everything.
+        names: What `on_invalidate` is told when Redis has taken it; nothing where nobody is told.
+        queued: Whether to queue that, and not to raise.
         started_ns: When it began, in nanoseconds since 1970.
     """
 
@@ -41,7 +41,8 @@ class _Invalidation:
     kind: Literal["tags", "key", "clear"]
     locally: Callable[[Memory], None]
     count: int = 0
-    to_queue: tuple[str, ...] | None = None
+    owed: tuple[str, ...] | None = None
+    names: tuple[str, ...] = ()
     queued: bool = False
     started_ns: int = field(default_factory=time.time_ns)
 
@@ -97,7 +98,15 @@ class Invalidations:
                 memory.invalidate(table, digests)
 
         effects = [Invalidate(table, channel, digests, max_tags) for table in tables]
-        return _Invalidation(effects, "tags", locally, len(tags), digests, queued)
+        return _Invalidation(
+            effects=effects,
+            kind="tags",
+            locally=locally,
+            count=len(tags),
+            owed=digests,
+            names=shown(named) if self._engine.announcements.is_wanted else (),
+            queued=queued,
+        )
 
     def _of_entry(self, keys: EntryKeys) -> _Invalidation:
         max_tags = self._engine.settings.max_tags
@@ -110,7 +119,7 @@ class Invalidations:
                 memory.invalidate(table, own)
 
         others = [Invalidate(table, keys.channel, own, max_tags) for table in elsewhere]
-        return _Invalidation([Forget(keys, max_tags), *others], "key", locally)
+        return _Invalidation(effects=[Forget(keys, max_tags), *others], kind="key", locally=locally)
 
     def _of_everything(self, *, queued: bool) -> _Invalidation:
         tables, channel = self._keyspace.tag_tables, self._keyspace.channel
@@ -120,7 +129,13 @@ class Invalidations:
                 memory.clear(table)
 
         effects = [Clear(table, channel) for table in tables]
-        return _Invalidation(effects, "clear", locally, queued=queued)
+        return _Invalidation(
+            effects=effects,
+            kind="clear",
+            locally=locally,
+            names=(EVERYTHING_TAGGED,),
+            queued=queued,
+        )
 
     # -- Performing them: in every slot, and with several slots in every slot twice ---------------------
 
@@ -154,7 +169,7 @@ class Invalidations:
         engine = self._engine
         was_queued = False
         if result is not None and invalidate.queued:
-            was_queued = engine.queue.add(self._keyspace, invalidate.to_queue)
+            was_queued = engine.queue.add(self._keyspace, invalidate.owed, invalidate.names)
         for driver in engine.drivers():
             if was_queued:
                 driver.flights.seal_all()
@@ -173,9 +188,12 @@ class Invalidations:
                 error,
             )
             engine.observer.invalidated(event)
-        if result is None or not was_queued:
-            engine.check(result)
+        if result is None:
+            if invalidate.names:
+                engine.announcements.announce(invalidate.names)
             return False
+        if not was_queued:
+            engine.check(result)
         if (count := engine.queue.log.counted()) is None:
             return True
         logger.error(

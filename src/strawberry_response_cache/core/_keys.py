@@ -4,7 +4,6 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import InitVar, dataclass, field
 from functools import lru_cache
 from types import FunctionType, NoneType
@@ -107,61 +106,6 @@ def tag_digests(tags: Iterable[str]) -> tuple[str, ...]:
     A collision of two tags only invalidates too much, so 96 bits are enough.
     """
     return tuple(sorted({digest((tag,), size=12) for tag in tags}))
-
-
-EVERYTHING_TAGGED: Final = "*"
-"""The tag of a response with too many tags to list: every invalidation by tag reaches it."""
-EVERYTHING: Final = tag_digests((EVERYTHING_TAGGED,))
-
-
-def family_of(tag: str) -> str | None:
-    """Return the tag for responses with too many tags of one kind to list; None for the kind itself.
-
-    Example:
-        >>> family_of("Account:42"), family_of("Account")
-        ('Account:*', None)
-    """
-    kind, colon, _ = tag.partition(":")
-    return f"{kind}:*" if colon else None
-
-
-def whole_family(kind: str) -> str:
-    """Return the hidden tag that every entry with a tag of a family carries, see `carried`.
-
-    Nobody can write it: it ends in a control character.
-
-    Args:
-        kind: What stands before the colon in each tag of the family, such as ``shelf``.
-    """
-    return f"{kind}:\0"
-
-
-def carried(tags: AbstractSet[str]) -> AbstractSet[str]:
-    r"""Return the tags that an entry carries: its own, and for each family that of the whole family.
-
-    The tag of the kind itself stands for the family where the entry has it anyway. So whoever cannot
-    name the tags of a family one by one invalidates both, see `all_of_family`.
-
-    Example:
-        >>> sorted(carried({"shelf:7", "Book", "Book:1"}))
-        ['Book', 'Book:1', 'shelf:\x00', 'shelf:7']
-    """
-    if EVERYTHING_TAGGED in tags:
-        return tags
-    kinds = {tag.partition(":")[0] for tag in tags if ":" in tag}
-    return tags | {whole_family(kind) for kind in kinds if kind not in tags}
-
-
-def all_of_family(kind: str) -> tuple[str, str]:
-    """Return the tags that reach every entry with a tag of a family, however many there are."""
-    return kind, whole_family(kind)
-
-
-def with_families(tags: Iterable[str]) -> tuple[str, ...]:
-    """Return the tags to invalidate, with the tags of responses that do not list them."""
-    named = dict.fromkeys(tags)
-    families = (family_of(tag) for tag in (*named,))
-    return tuple({*named, *filter(None, families), EVERYTHING_TAGGED}) if named else ()
 
 
 NO_TENANT: Final = digest(())

@@ -9,7 +9,8 @@ import time
 from dataclasses import dataclass, replace
 from typing import Final
 
-from strawberry_response_cache.core._keys import EVERYTHING, EntryKeys
+from strawberry_response_cache.core._families import EVERYTHING
+from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core.protocol import Lease
 from strawberry_response_cache.core.protocol.entry import NO_META, Recording
 

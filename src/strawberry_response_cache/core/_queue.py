@@ -5,10 +5,11 @@ process crashes before Redis takes it, old entries remain until their ttl and st
 """
 
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from strawberry_response_cache.core._families import EVERYTHING_TAGGED
 from strawberry_response_cache.core._fork import renewed_in_child
 from strawberry_response_cache.core._interval import Interval
 from strawberry_response_cache.core._keys import Keyspace
@@ -23,14 +24,16 @@ class _Pending:
     """The pending invalidations of one tenant.
 
     Attributes:
-        keyspace: The keys of the tenant.
-        tags: Digests of the tags.
-        everything: Whether a `clear` is pending.
-        replaying: The tags, and whether it is a `clear`, that are being replayed.
+        keyspace: The tenant's.
+        tags: Digests.
+        names: The tags themselves, where somebody is told of them when they are taken.
+        everything: Whether it is owed a `clear`.
+        paying: The tags, and whether it is everything, that are being replayed.
     """
 
     keyspace: Keyspace
     tags: set[str] = field(default_factory=set)
+    names: set[str] = field(default_factory=set)
     everything: bool = False
     replaying: tuple[frozenset[str], bool] = (frozenset(), False)
 
@@ -41,14 +44,22 @@ class InvalidationQueue:
     Args:
         max_queued: How many tags it keeps in all. Above that, a tenant's tags become a `clear`.
         max_tags: See `Invalidate`.
+        on_taken: Told the names of what Redis has taken at last; `EVERYTHING_TAGGED` for everything.
 
     Attributes:
         log: Limits the log lines about invalidations that Redis did not take.
     """
 
-    def __init__(self, *, max_queued: int, max_tags: int) -> None:
+    def __init__(
+        self,
+        *,
+        max_queued: int,
+        max_tags: int,
+        on_taken: Callable[[tuple[str, ...]], None] = lambda _: None,
+    ) -> None:
         self._max_queued = max_queued
         self._max_tags = max_tags
+        self._on_taken = on_taken
         self._lock = renewed_in_child(self, "_lock", threading.Lock)
         self._pending: dict[str, _Pending] = {}
         self._count = 0
@@ -63,12 +74,15 @@ class InvalidationQueue:
         """Whether an invalidation of a tenant is pending."""
         return bool(self._pending) and keyspace.tenant_digest in self._pending
 
-    def add(self, keyspace: Keyspace, tags: tuple[str, ...] | None) -> bool:
-        """Queue an invalidation.
+    def add(
+        self, keyspace: Keyspace, tags: tuple[str, ...] | None, names: Iterable[str] = ()
+    ) -> bool:
+        """Remember an invalidation.
 
         Args:
             keyspace: The keys of the tenant.
             tags: Digests of the tags; None for everything.
+            names: The tags themselves, where somebody is told of them.
 
         Returns:
             Whether it was queued; it always is if the tenant has a pending invalidation already.
@@ -78,14 +92,16 @@ class InvalidationQueue:
             if pending is None:
                 if len(self._pending) >= self._max_queued:
                     return False
-                pending = self._pending[keyspace.tenant_digest] = _Pending(keyspace)
-            before = len(pending.tags)
-            pending.tags.update(tags or ())
-            self._count += len(pending.tags) - before
+                debt = self._debts[keyspace.tenant_digest] = _Debt(keyspace)
+            before = len(debt.tags)
+            debt.tags.update(tags or ())
+            debt.names.update(names)
+            self._count += len(debt.tags) - before
             if tags is None or self._count > self._max_queued:
-                self._count -= len(pending.tags)
-                pending.tags.clear()
-                pending.everything = True
+                self._count -= len(debt.tags)
+                debt.tags.clear()
+                debt.names.clear()
+                debt.everything = True
             return True
 
     def after_fork(self) -> None:
@@ -114,9 +130,10 @@ class InvalidationQueue:
     def _replay_tenant(self, tenant: str, pending: _Pending) -> Replay:
         """Replay the pending invalidations of one tenant; later ones stay pending."""
         with self._lock:
-            pending.replaying = tags, everything = frozenset(pending.tags), pending.everything
-            pending.tags, pending.everything = set(), False
-        is_done = False
+            debt.paying = tags, everything = frozenset(debt.tags), debt.everything
+            names = debt.names
+            debt.tags, debt.names, debt.everything = set(), set(), False
+        is_paid = False
         try:
             tags_left = None if everything else tuple(sorted(tags))
             for effect in self._effects(pending.keyspace, tags_left):
@@ -125,14 +142,16 @@ class InvalidationQueue:
             is_done = True
         finally:
             with self._lock:
-                self._count -= len(tags) + len(pending.tags)
-                pending.replaying = frozenset(), False
-                if not is_done:
-                    pending.tags |= tags
-                    pending.everything = pending.everything or everything
-                self._count += len(pending.tags)
-                if not pending.tags and not pending.everything:
-                    self._pending.pop(tenant, None)
+                self._count -= len(tags) + len(debt.tags)
+                debt.paying = frozenset(), False
+                if not is_paid:
+                    debt.tags |= tags
+                    debt.names |= names
+                    debt.everything = debt.everything or everything
+                self._count += len(debt.tags)
+                if not debt.tags and not debt.everything:
+                    self._debts.pop(tenant, None)
+        self._on_taken((EVERYTHING_TAGGED,) if everything else tuple(sorted(names)))
         return True
 
     def _effects(

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from strawberry_response_cache.core._keys import EVERYTHING, EntryKeys
+from strawberry_response_cache.core._families import EVERYTHING
+from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core.protocol import scripts
 from strawberry_response_cache.core.protocol.effects import RUN_ID, Call, Housekeeping
 from strawberry_response_cache.core.protocol.tokens import new_token

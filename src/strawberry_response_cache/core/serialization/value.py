@@ -8,7 +8,8 @@ from typing import Final, Generic, TypeVar, cast
 
 from strawberry_response_cache.core._duration import Duration, milliseconds
 from strawberry_response_cache.core._errors import CacheSerializationError
-from strawberry_response_cache.core._keys import carried, checked_strings, is_function, tag_digests
+from strawberry_response_cache.core._families import carried
+from strawberry_response_cache.core._keys import checked_strings, is_function, tag_digests
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._response import CacheDetail
 from strawberry_response_cache.core.protocol.entry import NO_META, PRIVATE, Recording

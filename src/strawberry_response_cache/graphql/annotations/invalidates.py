@@ -9,7 +9,7 @@ from strawberry.types import Info
 from strawberry.types.field import StrawberryField
 
 from strawberry_response_cache.core import CacheConfigurationError
-from strawberry_response_cache.core._keys import all_of_family
+from strawberry_response_cache.core._families import all_of_family
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.graphql._guard import beside_a_resolver
 from strawberry_response_cache.graphql.annotations.run_notes import RunNotes, notes_of

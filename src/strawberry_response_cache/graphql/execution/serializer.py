@@ -10,7 +10,8 @@ from pydantic_core import from_json
 
 from strawberry_response_cache.core import CacheDetail, CacheSerializationError
 from strawberry_response_cache.core._duration import milliseconds
-from strawberry_response_cache.core._keys import EntryKeys, carried, tag_digests
+from strawberry_response_cache.core._families import carried
+from strawberry_response_cache.core._keys import EntryKeys, tag_digests
 from strawberry_response_cache.core.protocol.entry import (
     NO_META,
     PRIVATE,

@@ -5,7 +5,7 @@ from typing import Final
 
 from graphql import GraphQLObjectType
 
-from strawberry_response_cache.core._keys import EVERYTHING_TAGGED, all_of_family
+from strawberry_response_cache.core._families import EVERYTHING_TAGGED, all_of_family
 from strawberry_response_cache.graphql.keys.object_identity import identity_attribute, identity_of
 
 MOST_NAMED: Final = 100

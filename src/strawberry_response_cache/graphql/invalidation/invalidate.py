@@ -1,5 +1,8 @@
 """`invalidate` and `invalidate_sync`: invalidation from a resolver."""
 
+from collections.abc import Coroutine
+from typing import Any
+
 from strawberry.types import Info
 
 from strawberry_response_cache.core import CacheConfigurationError, ResponseCache
@@ -12,12 +15,12 @@ from strawberry_response_cache.graphql.annotations.tag_templates import checked_
 from strawberry_response_cache.graphql.invalidation.mutation import log_without_tenant
 
 
-async def invalidate(info: Info, *tags: str) -> None:
-    """Invalidate tags of this request's tenant, from a resolver: now, and again at the end of a mutation.
+def invalidate(info: Info, *tags: str) -> Coroutine[Any, Any, None]:
+    """Invalidate tags in the tenant of this request, from any resolver: now, and again after a mutation.
 
-    It does not raise if Redis is down. The invalidation is queued then, and until it is replayed this process
-    reads nothing of the tenant from the cache. If the extension's ``tenant`` returns nothing usable, an ERROR
-    is logged and nothing is invalidated.
+    The tags are noted for the end of the mutation as soon as it is called; awaiting it invalidates now as well.
+    It does not raise because Redis is away: the invalidation is queued, and until it is replayed nothing of the
+    tenant is read from the cache in this process.
 
     Args:
         info: The ``info`` that Strawberry passes to the resolver.
@@ -38,18 +41,29 @@ async def invalidate(info: Info, *tags: str) -> None:
         ...         await invalidate(info, "Entry", "Account")
         ...         return True
     """
+    named: tuple[str, ...] = ()
+    options = cache = None
     with beside_a_resolver(raises=MISUSE):
         named, options = checked_tags(tags), _options_of(info)
         with beside_a_resolver():
             cache = _noted(info, named)
-            if cache is None:
-                request = RequestContext(options, info.context, Guard(), synchronous=False)
-                await request.ask(session=False)
-                cache = request.tenant_cache()
-            if cache is None:
-                log_without_tenant()
-            else:
-                await cache.invalidate(*named, queued=True)
+    return _invalidate_now(info, named, options, cache)
+
+
+async def _invalidate_now(
+    info: Info, tags: tuple[str, ...], options: Options | None, cache: ResponseCache | None
+) -> None:
+    if options is None:  # a fault, which is noted
+        return
+    with beside_a_resolver():
+        if cache is None:
+            request = RequestContext(options, info.context, Guard(), synchronous=False)
+            await request.ask(session=False)
+            cache = request.tenant_cache()
+        if cache is None:
+            log_without_tenant()
+        else:
+            await cache.invalidate(*tags, queued=True)
 
 
 def invalidate_sync(info: Info, *tags: str) -> None:

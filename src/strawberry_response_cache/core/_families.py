@@ -1,0 +1,71 @@
+"""Families of tags: what reaches entries whose tags cannot be named one by one.
+
+The family of ``Account:42`` is all tags that begin with ``Account:``. Two hidden tags stand for it, for either
+side that has too many to name: an entry then carries ``Account:*``, which every invalidation of the
+family stamps; and whoever invalidates too many stamps the tag that every entry of the family carries.
+"""
+
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+from typing import Final
+
+from strawberry_response_cache.core._keys import tag_digests
+
+EVERYTHING_TAGGED: Final = "*"
+"""The tag of a response that holds too much to name: every invalidation of a tag reaches it."""
+EVERYTHING: Final = tag_digests((EVERYTHING_TAGGED,))
+
+
+def family_of(tag: str) -> str | None:
+    """Return the tag of a response that holds too many of a kind to name each; None for a kind itself.
+
+    Example:
+        >>> family_of("Account:42"), family_of("Account")
+        ('Account:*', None)
+    """
+    kind, colon, _ = tag.partition(":")
+    return f"{kind}:*" if colon else None
+
+
+def whole_family(kind: str) -> str:
+    """Return the hidden tag that every entry with a tag of a family carries, see `carried`.
+
+    Nobody can write it: it ends in a control character.
+
+    Args:
+        kind: What stands before the colon in each tag of the family, such as ``shelf``.
+    """
+    return f"{kind}:\0"
+
+
+def carried(tags: AbstractSet[str]) -> AbstractSet[str]:
+    r"""Return the tags that an entry carries: its own, and for each family that of the whole family.
+
+    The tag of the kind itself stands for the family where the entry has it anyway. So whoever cannot
+    name the tags of a family one by one invalidates both, see `all_of_family`.
+
+    Example:
+        >>> sorted(carried({"shelf:7", "Book", "Book:1"}))
+        ['Book', 'Book:1', 'shelf:\x00', 'shelf:7']
+    """
+    if EVERYTHING_TAGGED in tags:
+        return tags
+    kinds = {tag.partition(":")[0] for tag in tags if ":" in tag}
+    return tags | {whole_family(kind) for kind in kinds if kind not in tags}
+
+
+def all_of_family(kind: str) -> tuple[str, str]:
+    """Return the tags that reach every entry with a tag of a family, however many there are."""
+    return kind, whole_family(kind)
+
+
+def shown(tags: Iterable[str]) -> tuple[str, ...]:
+    """Return tags as somebody outside may see them: a whole family is ``shelf:*``."""
+    return tuple(dict.fromkeys(tag.replace("\0", "*") for tag in tags))
+
+
+def with_families(tags: Iterable[str]) -> tuple[str, ...]:
+    """Return tags to invalidate together with those that stand for whatever may hold them unnamed."""
+    named = dict.fromkeys(tags)
+    families = (family_of(tag) for tag in (*named,))
+    return tuple({*named, *filter(None, families), EVERYTHING_TAGGED}) if named else ()

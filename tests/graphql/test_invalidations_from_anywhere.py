@@ -1,0 +1,209 @@
+"""Invalidations from anywhere: every kind of resolver, operations within operations, and workers without a request."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import strawberry
+
+from strawberry_response_cache import (
+    ResponseCache,
+    ResponseCacheExtension,
+    cache_control,
+    invalidate,
+    invalidate_sync,
+    invalidates,
+)
+from tests.conftest import UNHURRIED
+from tests.graphql.ledger import status
+
+BOOK = '{ book(id: "1") { title } }'
+OTHER = '{ book(id: "2") { title } }'
+
+
+@strawberry.type
+class Book:
+    id: strawberry.ID
+    title: str = "book"
+
+
+@strawberry.type
+class Query:
+    @cache_control(ttl=60)
+    @strawberry.field
+    def book(self, id: strawberry.ID) -> Book:  # noqa: A002 - as schemas have it
+        return Book(id=id)
+
+
+@strawberry.type
+class Mutation:
+    @strawberry.mutation
+    def sync(self, info: strawberry.Info) -> bool:
+        invalidate_sync(info, "Book:1")
+        return True
+
+    @strawberry.mutation
+    async def awaited(self, info: strawberry.Info) -> bool:
+        await invalidate(info, "Book:1")
+        return True
+
+    @strawberry.mutation
+    async def sync_in_a_loop(self, info: strawberry.Info) -> bool:
+        invalidate_sync(info, "Book:1")
+        return True
+
+    @strawberry.mutation
+    async def in_a_thread(self, info: strawberry.Info) -> bool:
+        await asyncio.to_thread(invalidate_sync, info, "Book:1")
+        return True
+
+    @strawberry.mutation
+    async def forgotten(self, info: strawberry.Info) -> bool:
+        invalidate(info, "Book:1")  # type: ignore[unused-coroutine] # as it happens
+        return True
+
+    @strawberry.mutation
+    def forgotten_in_sync(self, info: strawberry.Info) -> bool:
+        invalidate(info, "Book:1")  # type: ignore[unused-coroutine] # as it happens
+        return True
+
+    @strawberry.mutation
+    async def in_a_task(self, info: strawberry.Info) -> bool:
+        async def job() -> None:
+            await invalidate(info, "Book:1")
+
+        await asyncio.create_task(job())
+        return True
+
+    @strawberry.mutation
+    async def nested(self, info: strawberry.Info) -> bool:
+        schema: Any = info.schema
+        result = await schema.execute("mutation { changed { title } }", context_value=info.context)
+        return result.errors is None
+
+    @strawberry.mutation
+    def nested_sync(self, info: strawberry.Info) -> bool:
+        schema: Any = info.schema
+        result = schema.execute_sync("mutation { changed { title } }", context_value=info.context)
+        return result.errors is None
+
+    @strawberry.mutation
+    def changed(self) -> Book:
+        return Book(id=strawberry.ID("1"))
+
+    @invalidates("Book:1")
+    @strawberry.mutation
+    def marked(self) -> bool:
+        return True
+
+
+class Served:
+    """The schema for one tenant over a cache."""
+
+    def __init__(self, cache: ResponseCache) -> None:
+        self.cache = cache
+        ours = ResponseCacheExtension(
+            cache,
+            tenant=lambda context: context["tenant"],
+            debug=True,
+            invalidate_on_mutation="entities",
+        )
+        self.schema = strawberry.Schema(Query, Mutation, extensions=[ours])
+
+    async def ask(self, query: str, way: str = "execute", tenant: str = "acme") -> Any:
+        context = {"tenant": tenant}
+        if way == "execute":
+            result: Any = await self.schema.execute(query, context_value=context)
+        else:
+            result = await asyncio.to_thread(self.schema.execute_sync, query, context_value=context)
+        assert result.errors is None
+        return result
+
+    async def missed(self) -> set[str]:
+        asked = [(tenant, query) for tenant in ("acme", "other") for query in (BOOK, OTHER)]
+        return {
+            f"{tenant} {query}"
+            for tenant, query in asked
+            if status(await self.ask(query, tenant=tenant)) == "miss"
+        }
+
+
+SYNC = ["sync", "forgottenInSync", "nestedSync", "changed { id }", "marked"]
+ASYNC = ["awaited", "syncInALoop", "inAThread", "forgotten", "inATask", "nested"]
+
+
+@pytest.mark.parametrize(
+    ("way", "call"),
+    [*(("execute", each) for each in SYNC + ASYNC), *(("execute_sync", each) for each in SYNC)],
+)
+async def test_any_resolver_invalidates_in_its_tenant(
+    memory_cache: ResponseCache, way: str, call: str
+) -> None:
+    served = Served(memory_cache)
+    await served.missed()
+    assert await served.missed() == set()
+    with warnings.catch_warnings():
+        # A forgotten `await`: the mutation invalidates at its end all the same.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        await served.ask(f"mutation {{ {call} }}", way)
+    assert await served.missed() == {f"acme {BOOK}"}
+
+
+def in_a_thread(function: Callable[[], Any]) -> None:
+    thread = threading.Thread(target=function)
+    thread.start()
+    thread.join()
+
+
+@pytest.mark.parametrize("worker", ["a thread", "a coroutine", "a loop of its own"])
+async def test_a_worker_without_a_request_invalidates(cache: ResponseCache, worker: str) -> None:
+    served = Served(cache)
+    await served.missed()
+    tenant = cache.for_tenant("acme")
+    if worker == "a thread":
+        in_a_thread(lambda: tenant.invalidate_sync("Book:1"))
+    elif worker == "a coroutine":
+        await tenant.invalidate("Book:1")
+    else:
+
+        async def job() -> None:
+            await tenant.invalidate("Book:1")
+            await cache.aclose()  # what this loop has opened
+
+        in_a_thread(lambda: asyncio.run(job()))
+    assert await served.missed() == {f"acme {BOOK}"}
+
+
+WORKER = """
+import sys
+from strawberry_response_cache import ResponseCache
+with ResponseCache.from_url(sys.argv[1], prefix="test") as cache:
+    cache.for_tenant("acme").invalidate_sync("Book:1")
+"""
+
+
+async def test_a_worker_of_another_process_invalidates(
+    valkey_url: str, new_cache: Callable[..., ResponseCache]
+) -> None:
+    """As a worker of Celery does, whose process has neither a schema nor an event loop."""
+    served = Served(new_cache(valkey_url))
+    await served.missed()
+    await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", WORKER, valkey_url], check=True, timeout=60
+    )
+    assert await served.missed() == {f"acme {BOOK}"}
+
+
+@pytest.mark.parametrize("way", ["execute", "execute_sync"])
+async def test_on_invalidate_is_told_what_a_mutation_invalidated(way: str) -> None:
+    told: list[tuple[str, ...]] = []
+    async with ResponseCache.from_url(
+        "memory://", prefix="told", telemetry=False, on_invalidate=told.append, **UNHURRIED
+    ) as cache:
+        await Served(cache).ask("mutation { marked changed { id } }", way)
+    assert told == [("Book:1",)]
