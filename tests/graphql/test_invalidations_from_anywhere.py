@@ -5,11 +5,12 @@ import subprocess
 import sys
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import strawberry
+from strawberry.extensions import SchemaExtension
 
 from strawberry_response_cache import (
     ResponseCache,
@@ -152,6 +153,63 @@ async def test_any_resolver_invalidates_in_its_tenant(
         warnings.simplefilter("ignore", RuntimeWarning)
         await served.ask(f"mutation {{ {call} }}", way)
     assert await served.missed() == {f"acme {BOOK}"}
+
+
+class CommitsAtTheOutermost(SchemaExtension):
+    """One session for operations within each other, which the outermost commits in its teardown."""
+
+    def on_operation(self) -> Iterator[None]:
+        context = self.execution_context.context
+        context["depth"] = context.get("depth", 0) + 1
+        yield
+        context["depth"] -= 1
+        if context["depth"] == 0 and "staged" in context:
+            context["read"]()
+            context["stored"].update(context.pop("staged"))
+
+
+@strawberry.type
+class Stored:
+    @cache_control(ttl=60)
+    @strawberry.field
+    def book(self, info: strawberry.Info) -> Book:
+        return Book(id=strawberry.ID("1"), title=info.context["stored"]["title"])
+
+
+@strawberry.type
+class Nested:
+    @strawberry.mutation
+    def outer(self, info: strawberry.Info) -> bool:
+        schema: Any = info.schema
+        result = schema.execute_sync("mutation { inner { title } }", context_value=info.context)
+        return result.errors is None
+
+    @strawberry.mutation
+    def inner(self, info: strawberry.Info) -> Book:
+        info.context["staged"] = {"title": "new"}
+        return Book(id=strawberry.ID("1"), title="new")
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_what_a_mutation_within_a_mutation_changed_is_invalidated_after_the_commit_of_both(
+    memory_cache: ResponseCache, before: bool
+) -> None:
+    ours = ResponseCacheExtension(memory_cache, tenant=lambda context: context["tenant"])
+    extensions: list[Any] = [CommitsAtTheOutermost, ours]
+    schema = strawberry.Schema(
+        Stored, Nested, extensions=extensions if before else extensions[::-1]
+    )
+    stored = {"title": "old"}
+
+    def read() -> Any:
+        context = {"tenant": "acme", "stored": stored}
+        return schema.execute_sync("{ book { title } }", context_value=context).data
+
+    assert read() == {"book": {"title": "old"}}
+    # Somebody reads after the inner mutation is over, and before the commit.
+    context = {"tenant": "acme", "stored": stored, "read": lambda: in_a_thread(read)}
+    assert schema.execute_sync("mutation { outer }", context_value=context).errors is None
+    assert read() == {"book": {"title": "new"}}
 
 
 def in_a_thread(function: Callable[[], Any]) -> None:

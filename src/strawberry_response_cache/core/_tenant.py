@@ -60,6 +60,11 @@ class Tenant:
         """Keep the values whose generators the current code runs in from being stored."""
         note_unfit_part(self._keyspace.keys(()))
 
+    @property
+    def identity(self) -> tuple[int, Keyspace]:
+        """What equals that of another one that stands for the same entries."""
+        return id(self._engine), self._keyspace
+
     def is_owed(self) -> bool:
         """Whether Redis has not taken an invalidation of this tenant yet, which is queued."""
         return self._engine.queue.owes(self._keyspace)

@@ -1,11 +1,9 @@
 """The run of one operation: decide, look up, execute, and report what happened."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from graphql import (
     DocumentNode,
@@ -34,6 +32,7 @@ from strawberry_response_cache.graphql.execution.cached_execution import (
 from strawberry_response_cache.graphql.execution.documents import Preparation
 from strawberry_response_cache.graphql.execution.fields.cached_field import Fields
 from strawberry_response_cache.graphql.execution.fields.field_execution import install
+from strawberry_response_cache.graphql.execution.mutating import mutating, mutation_around
 from strawberry_response_cache.graphql.execution.recorder import Recorder
 from strawberry_response_cache.graphql.invalidation.entities import MOST_PURGED
 from strawberry_response_cache.graphql.invalidation.mutation import Mutation
@@ -50,32 +49,6 @@ from strawberry_response_cache.graphql.policy.custom_code import (
 )
 from strawberry_response_cache.graphql.policy.outcome import FieldOutcomes, Outcome
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
-
-
-class _Mutating:
-    """A mutation whose resolvers run.
-
-    Attributes:
-        is_over: Whether they have ended; tasks that they started may still run.
-    """
-
-    is_over = False
-
-
-_within_mutation: Final[ContextVar[_Mutating | None]] = ContextVar("within_mutation", default=None)
-"""The mutation in which the current code runs; it may see uncommitted data."""
-
-
-@contextmanager
-def _mutating() -> Iterator[None]:
-    mutating = _Mutating()
-    token = _within_mutation.set(mutating)
-    try:
-        yield
-    finally:
-        mutating.is_over = True
-        with suppress(ValueError):  # a dropped coroutine may be collected in another context
-            _within_mutation.reset(token)
 
 
 class Run:
@@ -204,14 +177,18 @@ class Run:
         """Run a mutation; what it changed is invalidated at the end, see `settle`."""
         recorder = Recorder(self.guard, most_named=MOST_PURGED)
         self._mutation = mutation = Mutation(
-            request, self._plans.setting, recorder, recorder.entities
+            request,
+            self._plans.setting,
+            recorder,
+            recorder.entities,
+            around=mutation_around(),
         )
         self._conclude_without(Problem(Reason.MUTATION))
         if self.is_async:
             return Later(partial(self._run_mutation, mutation, recorder, executor, execution))
         at_once(mutation.ask)
         try:
-            with recorder.recording(executor), _mutating():
+            with recorder.recording(executor), mutating(recorder):
                 return execution.start()
         except Exception:
             raise
@@ -224,7 +201,7 @@ class Run:
     ) -> Any:  # noqa: ANN401 - a result
         await mutation.ask()
         try:
-            with recorder.recording(executor), _mutating():
+            with recorder.recording(executor), mutating(recorder):
                 result = await execution.run()
         except Exception:
             raise
@@ -329,7 +306,7 @@ class Run:
         """Return a problem if the operation is not a query, or the cache is off."""
         if executor.operation.operation is not OperationType.QUERY:
             return Problem(Reason.SUBSCRIPTION)
-        if (mutating := _within_mutation.get()) is not None and not mutating.is_over:
+        if mutation_around() is not None:
             return Problem(Reason.MUTATION)
         if self._plans.setting.mistakes:
             return Problem(Reason.MISCONFIGURED)

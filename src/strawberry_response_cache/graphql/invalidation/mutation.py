@@ -42,9 +42,12 @@ class Mutation:
         setting: The schema and its rules.
         notes: What its resolvers noted.
         entities: The objects that its result holds.
+        around: What the resolvers of the mutation say inside of which it is executed. That one may commit for
+            both, so it invalidates the same again at its end.
     """
 
     __slots__ = (
+        "_around",
         "_cut_off",
         "_entities",
         "_faults",
@@ -58,13 +61,20 @@ class Mutation:
     )
 
     def __init__(
-        self, request: RequestContext, setting: Setting, notes: RunNotes, entities: Entities
+        self,
+        request: RequestContext,
+        setting: Setting,
+        notes: RunNotes,
+        entities: Entities,
+        *,
+        around: RunNotes | None = None,
     ) -> None:
         self._request = request
         self._options = request.options.invalidation
         self._setting = setting
         self._notes = notes
         self._entities = entities
+        self._around = around
         self._cut_off: set[str] = set()
         self._faults = faults.elsewhere
         self._is_settling = False
@@ -104,6 +114,9 @@ class Mutation:
         if cache is None:
             log_without_tenant()
             return None
+        if (around := self._around) is not None and _are_of_one_tenant(cache, around.cache):
+            around.invalidated |= tags
+            around.invalidates_everything |= self._notes.invalidates_everything
         return cache, tags
 
     async def settle(self) -> None:
@@ -257,6 +270,10 @@ class Mutation:
 
 
 _tasks: set[asyncio.Task[None]] = set()
+
+
+def _are_of_one_tenant(cache: ResponseCache, other: ResponseCache | None) -> bool:
+    return other is not None and tenant_of(cache).identity == tenant_of(other).identity
 
 
 def _log_lost(error: CacheError) -> None:
