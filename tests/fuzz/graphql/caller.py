@@ -125,7 +125,7 @@ class Requester:
 
     def _answered(self, context: Context) -> None:
         """Note that mutations answered: what they wrote is invalidated, or queued to be."""
-        for versions in context.written.values():
+        for versions in context.changes:
             is_done = self._acknowledgements.add(context.tenant, versions)
             self._checker.wrote(context.name, versions, "acknowledged" if is_done else "queued")
 
@@ -136,7 +136,7 @@ class Requester:
         alive = {task for task in tasks if not task.done()}
         if alive:
             _, alive = await asyncio.wait(alive, timeout=_PATIENCE)
-        for versions in context.written.values():
+        for versions in context.changes:
             certain = {
                 number: version
                 for number, version in versions.items()

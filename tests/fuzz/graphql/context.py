@@ -38,6 +38,7 @@ class Context:
         resolved: How often the field at each path was resolved.
         ran: How often each field of each mutation ran.
         written: What each field of each mutation wrote.
+        committed: What the end of the operation made of it.
     """
 
     tenant: str
@@ -54,6 +55,7 @@ class Context:
     resolved: Counter[tuple[str | int, ...]] = field(default_factory=Counter)
     ran: Counter[tuple[str, str]] = field(default_factory=Counter)
     written: dict[tuple[str, str], dict[int, int]] = field(default_factory=dict)
+    committed: dict[tuple[str, str], dict[int, int]] = field(default_factory=dict)
 
     @property
     def user(self) -> str:
@@ -115,6 +117,20 @@ class Context:
         await self.pause()
         self.written[place] = self.truth.write([datum(self.tenant, name)])
         await self.pause()
+
+    async def commit(self) -> None:
+        """Write everything once more, as a unit of work does in the end: whoever read before it read old data."""
+        try:
+            if self.written.keys() - self.committed.keys():
+                await self.pause()
+        finally:
+            for place in self.written.keys() - self.committed.keys():
+                self.committed[place] = self.truth.write(self.written[place])
+
+    @property
+    def changes(self) -> list[dict[int, int]]:
+        """What each field of each mutation has changed at last."""
+        return [*(self.written | self.committed).values()]
 
 
 def context_of(info: strawberry.Info) -> Context:

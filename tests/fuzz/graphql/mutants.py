@@ -9,6 +9,7 @@ from graphql import ExecutionResult, OperationType
 from strawberry_response_cache.core import CacheDetail
 from strawberry_response_cache.core._queue import InvalidationQueue
 from strawberry_response_cache.graphql import _request
+from strawberry_response_cache.graphql._compat.endings import _Operation
 from strawberry_response_cache.graphql._guard import Execution
 from strawberry_response_cache.graphql.annotations.run_notes import RunNotes
 from strawberry_response_cache.graphql.execution import run
@@ -188,6 +189,28 @@ def invalidates_before_the_mutation_ends(struck: Struck) -> None:
     patch(Mutation, "_owed", nothing)
 
 
+def invalidates_before_the_commit(struck: Struck) -> None:
+    """Invalidate before the other extensions commit in their teardown."""
+    leave, leave_sync = _Operation.__aexit__, _Operation.__exit__
+
+    async def damaged(self: _Operation, kind: Any, error: Any, trace: Any) -> Any:
+        if error is None:
+            struck()
+            for each in self._settling:
+                await each.settle()
+        return await leave(self, kind, error, trace)
+
+    def damaged_sync(self: _Operation, kind: Any, error: Any, trace: Any) -> Any:
+        if error is None:
+            struck()
+            for each in self._settling:
+                each.settle_sync()
+        return leave_sync(self, kind, error, trace)
+
+    patch(_Operation, "__aexit__", damaged)
+    patch(_Operation, "__exit__", damaged_sync)
+
+
 def cancelled_mutations_invalidate_nothing(struck: Struck) -> None:
     """Forget what a mutation may have changed whose caller is gone."""
 
@@ -258,6 +281,7 @@ GRAPHQL_MUTANTS: Final = tuple(
         (missing_table_entry, ERROR, _OUTAGES),
         # Those that return an object: what only a tag names is not known as they begin.
         (invalidates_before_the_mutation_ends, STALE, {"written": ("account 1", "rate")}),
+        (invalidates_before_the_commit, STALE, {}),
         (cancelled_mutations_invalidate_nothing, STALE, {}),
         (mutations_leave_lists, STALE, {"written": ("accounts", "rate")}),
         (mutations_run_twice, RUNS, {}),

@@ -1,10 +1,11 @@
 """The schema under test, whose resolvers read the truth and whose mutations write it."""
 
 import functools
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, ParamSpec, TypeVar
 
 import strawberry
+from strawberry.extensions import SchemaExtension
 from strawberry.permission import BasePermission, PermissionExtension
 
 from strawberry_response_cache import (
@@ -47,6 +48,26 @@ class AllowedBySession(BasePermission):
 
     def has_permission(self, source: Any, info: strawberry.Info, **_: Any) -> bool:
         return context_of(info).session in STAFF
+
+
+class UnitOfWork(SchemaExtension):
+    """Commits in its teardown what the mutations of a request wrote, whatever happened."""
+
+    async def on_operation(self) -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            await self.execution_context.context.commit()
+
+
+class SyncUnitOfWork(SchemaExtension):
+    """The same in a thread."""
+
+    def on_operation(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            at_once(self.execution_context.context.commit())
 
 
 def extension(cache: ResponseCache) -> ResponseCacheExtension:
@@ -353,6 +374,8 @@ def build(cache: ResponseCache, *, is_async: bool) -> strawberry.Schema:  # noqa
             return await user_of(info, "Mutation.rename", context.user)
 
     extended = extension(cache)
-    schema = strawberry.Schema(Query, Mutation, extensions=[extended])
+    # The order in which extensions are registered makes no difference.
+    extensions: list[Any] = [UnitOfWork, extended] if is_async else [extended, SyncUnitOfWork]
+    schema = strawberry.Schema(Query, Mutation, extensions=extensions)
     extended.check(schema)
     return schema
