@@ -77,7 +77,7 @@ class InvalidationQueue:
     def add(
         self, keyspace: Keyspace, tags: tuple[str, ...] | None, names: Iterable[str] = ()
     ) -> bool:
-        """Remember an invalidation.
+        """Queue an invalidation.
 
         Args:
             keyspace: The keys of the tenant.
@@ -92,16 +92,16 @@ class InvalidationQueue:
             if pending is None:
                 if len(self._pending) >= self._max_queued:
                     return False
-                debt = self._debts[keyspace.tenant_digest] = _Debt(keyspace)
-            before = len(debt.tags)
-            debt.tags.update(tags or ())
-            debt.names.update(names)
-            self._count += len(debt.tags) - before
+                pending = self._pending[keyspace.tenant_digest] = _Pending(keyspace)
+            before = len(pending.tags)
+            pending.tags.update(tags or ())
+            pending.names.update(names)
+            self._count += len(pending.tags) - before
             if tags is None or self._count > self._max_queued:
-                self._count -= len(debt.tags)
-                debt.tags.clear()
-                debt.names.clear()
-                debt.everything = True
+                self._count -= len(pending.tags)
+                pending.tags.clear()
+                pending.names.clear()
+                pending.everything = True
             return True
 
     def after_fork(self) -> None:
@@ -130,10 +130,10 @@ class InvalidationQueue:
     def _replay_tenant(self, tenant: str, pending: _Pending) -> Replay:
         """Replay the pending invalidations of one tenant; later ones stay pending."""
         with self._lock:
-            debt.paying = tags, everything = frozenset(debt.tags), debt.everything
-            names = debt.names
-            debt.tags, debt.names, debt.everything = set(), set(), False
-        is_paid = False
+            pending.replaying = tags, everything = frozenset(pending.tags), pending.everything
+            names = pending.names
+            pending.tags, pending.names, pending.everything = set(), set(), False
+        is_done = False
         try:
             tags_left = None if everything else tuple(sorted(tags))
             for effect in self._effects(pending.keyspace, tags_left):
@@ -142,15 +142,15 @@ class InvalidationQueue:
             is_done = True
         finally:
             with self._lock:
-                self._count -= len(tags) + len(debt.tags)
-                debt.paying = frozenset(), False
-                if not is_paid:
-                    debt.tags |= tags
-                    debt.names |= names
-                    debt.everything = debt.everything or everything
-                self._count += len(debt.tags)
-                if not debt.tags and not debt.everything:
-                    self._debts.pop(tenant, None)
+                self._count -= len(tags) + len(pending.tags)
+                pending.replaying = frozenset(), False
+                if not is_done:
+                    pending.tags |= tags
+                    pending.names |= names
+                    pending.everything = pending.everything or everything
+                self._count += len(pending.tags)
+                if not pending.tags and not pending.everything:
+                    self._pending.pop(tenant, None)
         self._on_taken((EVERYTHING_TAGGED,) if everything else tuple(sorted(names)))
         return True
 

@@ -65,9 +65,9 @@ class Tenant:
         """What equals that of another one that stands for the same entries."""
         return id(self._engine), self._keyspace
 
-    def is_owed(self) -> bool:
-        """Whether Redis has not taken an invalidation of this tenant yet, which is queued."""
-        return self._engine.queue.owes(self._keyspace)
+    def has_pending(self) -> bool:
+        """Whether an invalidation of this tenant is queued, because Redis has not taken it yet."""
+        return self._engine.queue.has_pending(self._keyspace)
 
     def memory(self) -> Memory | None:
         """Return the running loop's local memory; None if its entries cannot be served directly."""
@@ -79,7 +79,7 @@ class Tenant:
 
     def _may_serve_locally(self) -> bool:
         """Whether no invalidation is owed, and nothing is being made of what is served."""
-        return not leading.get() and not self.is_owed()
+        return not leading.get() and not self.has_pending()
 
     # -- One value, or many --------------------------------------------------------------------------
 

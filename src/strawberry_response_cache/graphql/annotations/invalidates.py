@@ -32,8 +32,8 @@ def invalidates(*tags: str) -> Callable[[T], T]:
         *tags: Tags such as ``Account``, ``[Account]``, ``Account:42`` or names of your own. In them
             ``{args.name}`` stands for an argument, by its Python name, and ``{result.attr}`` for an
             attribute of what the mutation returned; a list gives one tag each, and None gives none.
-            A mutation that fails invalidates those without ``{result...}``. Begin a tag with holes
-            with a name and a colon: if a list comes to more tags than can be named, or a hole cannot be
+            A mutation that fails invalidates those without ``{result...}``. Begin a tag with placeholders
+            with a name and a colon: if a list comes to more tags than can be named, or a placeholder cannot be
             filled, everything with a tag of that name is invalidated, and otherwise the whole tenant.
 
     Raises:
@@ -117,7 +117,7 @@ class Invalidates(FieldExtension):
         if notes is None:
             return
         for template in self.templates:
-            if any(hole[0] not in values for hole in template.holes):
+            if any(placeholder[0] not in values for placeholder in template.placeholders):
                 continue  # it failed, and there is no result
             try:
                 notes.invalidated.update(template.fill(values))

@@ -62,11 +62,11 @@ class UnfilledError(Exception):
     """
 
     def __init__(
-        self, hole: Iterable[str], wrong: str, error: str = "", *, is_too_many: bool = False
+        self, placeholder: Iterable[str], wrong: str, error: str = "", *, is_too_many: bool = False
     ) -> None:
         self.facts = {"error.type": error} if error else {}
         self.is_too_many = is_too_many
-        super().__init__(f"{{{'.'.join(hole)}}} {wrong}")
+        super().__init__(f"{{{'.'.join(placeholder)}}} {wrong}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class Template:
 
     @property
     def family(self) -> str | None:
-        """What stands before the colon in each tag that comes of it; None if a hole may decide that."""
+        """What stands before the colon in each tag that comes of it; None if a placeholder may decide that."""
         kind, colon, _ = self.literals[0].partition(":")
         return kind if colon else None
 
@@ -136,7 +136,7 @@ class Template:
         choices = [self._choices(placeholder, values) for placeholder in self.placeholders]
         if math.prod(map(len, choices)) > _MOST_TAGS:
             raise UnfilledError(
-                self.holes[0], f"comes to more than {_MOST_TAGS} tags", is_too_many=True
+                self.placeholders[0], f"comes to more than {_MOST_TAGS} tags", is_too_many=True
             )
         for chosen in product(*choices):
             pieces = [self.literals[0]]
@@ -156,7 +156,7 @@ class Template:
         for each in found:
             text = called(tag_text, each)
             if type(text) is Raised:
-                raise UnfilledError(hole, f"raised {text.kind}", text.kind)
+                raise UnfilledError(placeholder, f"raised {text.kind}", text.kind)
             if text is None:
                 raise UnfilledError(placeholder, f"is a {type(each).__qualname__}")
             named.append(text)

@@ -210,7 +210,7 @@ class Mutation:
             _log_lost(error)
             self._note(owed, "lost")
         else:
-            self._note(owed, "queued" if tenant_of(cache).is_owed() else "now")
+            self._note(owed, "queued" if tenant_of(cache).has_pending() else "now")
 
     def _invalidate_sync(self, owed: Owed) -> None:
         """Invalidate; the sync form of `_invalidate`."""
@@ -224,7 +224,7 @@ class Mutation:
             _log_lost(error)
             self._note(owed, "lost")
         else:
-            self._note(owed, "queued" if tenant_of(cache).is_owed() else "now")
+            self._note(owed, "queued" if tenant_of(cache).has_pending() else "now")
 
     def _invalidate_in(self, loop: asyncio.AbstractEventLoop, owed: Owed) -> None:
         """Invalidate after a transaction, from any thread: in the loop of the request, while it runs.

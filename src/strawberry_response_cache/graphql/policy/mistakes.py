@@ -8,12 +8,12 @@ from strawberry.federation.schema_directives import Requires
 from strawberry_response_cache.core import CacheConfigurationError
 from strawberry_response_cache.graphql._compat.definitions import definition_of
 from strawberry_response_cache.graphql.annotations.hints import Hint, hint_of
-from strawberry_response_cache.graphql.policy.holes import (
+from strawberry_response_cache.graphql.policy.inherited import directives_of
+from strawberry_response_cache.graphql.policy.placeholders import (
     invalidated_by,
     unfilled_forever,
     without_a_family,
 )
-from strawberry_response_cache.graphql.policy.inherited import directives_of
 from strawberry_response_cache.graphql.policy.rules import FieldRule, SchemaRules
 
 

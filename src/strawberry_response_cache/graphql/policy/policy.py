@@ -101,7 +101,7 @@ class Policy:
             could have held another, keep the response from being stored.
         lives: How long each field that may have an entry of its own would live, and whether it is
             PRIVATE.
-        has_templates: Whether tags with holes are to be filled when it is executed.
+        has_templates: Whether tags with placeholders are to be filled when it is executed.
         exact: Whether all selected leaves are of GraphQL's own scalars and of enums, whose results are
             JSON as they stand.
         problem: Why it cannot be cached, the first that was met.

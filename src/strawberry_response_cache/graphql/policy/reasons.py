@@ -136,6 +136,12 @@ _ADVICE: Final[Mapping[Reason, str]] = {
     Reason.SUBSCRIPTION: "Subscriptions always run.",
     Reason.INTROSPECTION: "Introspection is never cached.",
     Reason.DIRECTIVE: "Use no directives other than @skip and @include.",
+    Reason.SELECTION_TOO_LARGE: (
+        "Select less in one operation; fields below interfaces and unions count for each of their types."
+    ),
+    Reason.TOO_MANY_FIELDS: (
+        "Ask for fewer objects at once, or put cache_control(ttl=...) on the field that returns the list."
+    ),
     Reason.ROOT_WITHOUT_HINT: "Put @cache_control(ttl=...) above the root field.",
     Reason.RESOLVER_WITHOUT_HINT: "Put @cache_control(inherit=True) or a ttl above the field.",
     Reason.WITHOUT_TTL: "No selected field has a ttl; give one cache_control(ttl=...).",

@@ -1,4 +1,4 @@
-"""What can never fill a hole of a tag, as far as the types of the schema tell."""
+"""What can never fill a placeholder of a tag, as far as the types of the schema tell."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
@@ -31,19 +31,19 @@ _OF_ONE_VALUE: Final = frozenset({"Date", "DateTime", "Decimal", "Time", "UUID"}
 
 
 def unfilled_forever(templates: Iterable[Template], graphql_field: GraphQLField) -> Iterator[str]:
-    """Yield what is wrong with the holes of a field's tags; what objects bring shows only later."""
+    """Yield what is wrong with the placeholders of a field's tags; what objects bring shows only later."""
     arguments = {_python_name(name, each): each for name, each in graphql_field.args.items()}
     yield from unknown_arguments(templates, arguments.keys())
     for template in templates:
-        for hole in template.holes:
-            if hole[0] == "args" and hole[1] in arguments:
-                wrong = _wrong_argument(arguments[hole[1]], hole[2:])
-            elif hole[0] == "result":
+        for placeholder in template.placeholders:
+            if placeholder[0] == "args" and placeholder[1] in arguments:
+                wrong = _wrong_argument(arguments[placeholder[1]], placeholder[2:])
+            elif placeholder[0] == "result":
                 wrong = _wrong_result(graphql_field)
             else:
                 wrong = None
             if wrong is not None:
-                yield f"{template.place}: {{{'.'.join(hole)}}} can never be filled: {wrong}."
+                yield f"{template.place}: {{{'.'.join(placeholder)}}} can never be filled: {wrong}."
 
 
 def invalidated_by(graphql_field: GraphQLField) -> tuple[Template, ...]:
@@ -56,7 +56,7 @@ def without_a_family(templates: Iterable[Template], graphql_field: GraphQLField)
     """Yield what is wrong with tags of which a client could name more than can be invalidated one by one."""
     arguments = {_python_name(name, each): each for name, each in graphql_field.args.items()}
     for template in templates:
-        for root, name, *below in template.holes:
+        for root, name, *below in template.placeholders:
             is_argument = root == "args" and name in arguments
             if template.family is None and is_argument and _holds_many(arguments[name], below):
                 yield (
@@ -69,7 +69,7 @@ def without_a_family(templates: Iterable[Template], graphql_field: GraphQLField)
 def _wrong_argument(
     argument: GraphQLArgument | GraphQLInputField, below: Iterable[str]
 ) -> str | None:
-    """Return what is wrong with a hole that begins at an argument, if anything is."""
+    """Return what is wrong with a placeholder that begins at an argument, if anything is."""
     kind = get_named_type(argument.type)
     for name in below:
         if not is_input_object_type(kind) or _is_built_by_the_user(kind):
