@@ -38,9 +38,9 @@ from strawberry_response_cache.core.protocol import (
     NoLease,
     Refused,
     Release,
-    Renew,
     Stale,
     Stored,
+    Throttle,
     Unavailable,
     Unreadable,
 )
@@ -144,29 +144,14 @@ def test_a_stale_entry_with_the_lease_is_refreshed_without_being_joined() -> Non
     assert caller.outcome == (8, CacheStatus.MISS, CacheDetail.GENERATED)
 
 
-def refresh_that_fails(found: Entry) -> Script:
-    """Return a caller whose refresh has just failed."""
+@pytest.mark.parametrize("remaining_ms", [-100, 400], ids=["stale", "early"])
+def test_a_refresh_that_fails_serves_what_there_is_and_keeps_others_from_trying_at_once(
+    remaining_ms: int,
+) -> None:
     caller = Script()
-    caller.answer(Stale(found, LEASE))
-    try:
-        caller.fail(LookupError())
-    except StopIteration as end:
-        caller.request, caller.response = None, end.value
-    return caller
+    caller.answer(Stale(entry(remaining_ms=remaining_ms), LEASE))
 
-
-def test_a_refresh_that_fails_serves_the_stale_value_and_keeps_the_lease() -> None:
-    kept = Entry(Recording(b"7", 1000, 60_000), "wid", "epoch", 3, -100)
-    caller = refresh_that_fails(kept)
-    assert caller.request is None
-    assert caller.outcome == (7, CacheStatus.HIT, CacheDetail.STALE)
-
-
-@pytest.mark.parametrize("remaining_ms", [-100, 400])
-def test_but_no_longer_than_there_is_something_to_serve(remaining_ms: int) -> None:
-    caller = refresh_that_fails(entry(remaining_ms=remaining_ms))
-    assert isinstance(caller.request, Detach)
-    assert caller.request.effect == Renew(KEYS, LEASE, remaining_ms + 500)
+    assert caller.fail(LookupError()) == Detach(Throttle(KEYS, LEASE, 10_000))
     caller.answer()
     assert caller.outcome[:2] == (7, CacheStatus.HIT)
 

@@ -132,9 +132,9 @@ def stale_entries_outlive_invalidations(struck: Struck) -> None:
     """Judge tags of fresh entries only, as if the stale window were made for invalidated data."""
     _rewrite(
         "LOOKUP",
-        "or invalidated(KEYS[3], found.tags, found.clock)",
-        "or (redis.call('PTTL', KEYS[1]) > found.stale"
-        " and invalidated(KEYS[3], found.tags, found.clock))",
+        "elseif invalidated(KEYS[3], found.tags, found.clock) then",
+        "elseif redis.call('PTTL', KEYS[1]) > found.stale"
+        " and invalidated(KEYS[3], found.tags, found.clock) then",
     )
     struck()
 

@@ -15,13 +15,14 @@ from strawberry_response_cache.core._requests import (
     Flow,
     Generate,
     Join,
+    Owed,
     Pause,
     RefreshInBackground,
     Request,
     owed,
     own_error,
 )
-from strawberry_response_cache.core.protocol import Commit, Lookup, Release, Renew
+from strawberry_response_cache.core.protocol import Commit, Lookup, Release
 
 if TYPE_CHECKING:
     from strawberry_response_cache.core._response import CachedResponse
@@ -92,7 +93,7 @@ class Many(Generic[T]):
         self._step(position, partial(self._flows[position].throw, error))
 
     def any_failed(
-        self, positions: Sequence[int], error: Exception, forget: Callable[[Release | Renew], None]
+        self, positions: Sequence[int], error: Exception, forget: Callable[[Owed], None]
     ) -> bool:
         """Raise in flows what their loader raised; return whether it is what became of any of them.
 

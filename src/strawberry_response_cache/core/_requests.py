@@ -8,9 +8,19 @@ from typing import Any, TypeAlias, TypeVar
 from strawberry_response_cache.core._flights import Flight, Waiter
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._response import CachedResponse
-from strawberry_response_cache.core.protocol import Commit, Lease, Lookup, Release, Renew
+from strawberry_response_cache.core.protocol import (
+    Commit,
+    Lease,
+    Lookup,
+    Release,
+    Renew,
+    Throttle,
+)
 
 T = TypeVar("T")
+
+Owed: TypeAlias = Release | Renew | Throttle
+"""What is asked of the store although nobody waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +56,7 @@ class Pause:
 class Detach:
     """Perform an effect without making the caller wait for it."""
 
-    effect: Release | Renew
+    effect: Owed
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +82,7 @@ Step: TypeAlias = Generator[Request, Any, T]
 """A part of a flow, which returns something else."""
 
 
-def owed(request: Request) -> Release | Renew | None:
+def owed(request: Request) -> Owed | None:
     """Return what a flow asked for that has to be asked of the store although nobody waits for it."""
     match request:
         case Release():
@@ -83,9 +93,7 @@ def owed(request: Request) -> Release | Renew | None:
             return None
 
 
-def finish(
-    flow: "Flow[Any]", error: BaseException, forget: Callable[[Release | Renew], None]
-) -> None:
+def finish(flow: "Flow[Any]", error: BaseException, forget: Callable[[Owed], None]) -> None:
     """See a flow to its end without its caller; all it still asks for is to give leases back.
 
     Args:

@@ -55,9 +55,9 @@ from strawberry_response_cache.core.protocol import (
     Moved,
     NoLease,
     Release,
-    Renew,
     Stale,
     Stored,
+    Throttle,
     Unavailable,
     Unreadable,
     failure,
@@ -104,10 +104,6 @@ class Refresh(Generic[T]):
     served: CachedResponse[T]
     entry: Entry
     lease: Lease
-
-    def left_ms(self, seconds: float) -> int:
-        """Return how long it is still good enough, this many seconds after it was read."""
-        return self.entry.remaining_ms + self.entry.recording.stale_ms - round(seconds * 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -425,11 +421,8 @@ class Remember(Generic[T]):
                 yield from self._release(lease)
                 raise
             self._log_refresh(failure(error))
-            # The lease stays: one try per lease, not one per request. But it ends with the value, since
-            # nobody is to wait for a lease behind which nobody generates.
-            left_ms = refresh.left_ms(self.clock() - began)
-            if left_ms < self.limits.lease_ms:
-                yield Detach(Renew(self.keys, refresh.lease, max(1, left_ms)))
+            # One try per lease, not one per request.
+            yield Detach(Throttle(self.keys, refresh.lease, self.limits.lease_ms))
             return self._serve(refresh.served, refresh.entry)
         except BaseException as gone:
             yield from self._release(self.flights.abandon(flight, lease), gone)

@@ -21,6 +21,7 @@ from strawberry_response_cache.core.protocol import (
     Release,
     Renew,
     Stale,
+    Throttle,
     Trouble,
     Unavailable,
 )
@@ -208,17 +209,17 @@ class LeaseTries:
     through stalls of a server, and their time begins anew with its first answer.
 
     Args:
-        effect: What is tried; anything but a release is tried once.
+        effect: What is tried; a renewal is tried once, since another follows.
         lease: Seconds that a lease lives.
         jitter: Returns a number from 0 to below 1.
     """
 
-    __slots__ = ("_ends", "_is_answered", "_is_release", "_jitter", "_lease", "_pause")
+    __slots__ = ("_ends", "_is_answered", "_is_tried_again", "_jitter", "_lease", "_pause")
 
     def __init__(
         self, effect: object, lease: float, jitter: Callable[[], float] = random.random
     ) -> None:
-        self._is_release = isinstance(effect, Release)
+        self._is_tried_again = isinstance(effect, Release | Throttle)
         is_in_doubt = isinstance(effect, Release) and effect.in_doubt
         self._lease = lease
         self._ends = time.monotonic() + lease * (_STALLS if is_in_doubt else 1)
@@ -232,7 +233,7 @@ class LeaseTries:
         Args:
             result: What came of the latest try.
         """
-        if not self._is_release or not isinstance(result, Unavailable | NotYet):
+        if not self._is_tried_again or not isinstance(result, Unavailable | NotYet):
             return None
         now = time.monotonic()
         if isinstance(result, NotYet):
