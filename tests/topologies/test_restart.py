@@ -1,6 +1,5 @@
 """A server is killed and comes back with what it had stored: no old data, and nobody to wait for."""
 
-import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
 

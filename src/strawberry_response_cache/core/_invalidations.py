@@ -1,11 +1,12 @@
 """Invalidations of one cache or tenant: complete before they return, raised or queued if they fail."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from strawberry_response_cache.core._engine import Engine
+from strawberry_response_cache.core._flights import Run
 from strawberry_response_cache.core._keys import (
     EVERYTHING,
     EntryKeys,
@@ -18,12 +19,13 @@ from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._observer import Invalidated, Subject
 from strawberry_response_cache.core.drivers.async_driver import AsyncDriver
+from strawberry_response_cache.core.drivers.sync_driver import SyncDriver
 from strawberry_response_cache.core.protocol import Clear, Effect, Forget, Invalidate, Unavailable
 
 _EXAMPLE: Final = 'invalidate("Book", "Book:42")'
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Invalidation:
     """One invalidation.
 
@@ -31,6 +33,8 @@ class _Invalidation:
         effects: What to ask of Redis: one effect for each slot.
         kind: What is invalidated, for the observer.
         locally: What to do to local memory.
+        tables: The tag tables that it stamps.
+        digests: The tags that it stamps them with; None for everything.
         count: The number of tags.
         owed: What to queue if Redis does not take it; None for everything.
         queued: Whether to queue that, and not to raise.
@@ -40,6 +44,8 @@ class _Invalidation:
     effects: Sequence[Effect[Unavailable | None]]
     kind: Literal["tags", "key", "clear"]
     locally: Callable[[Memory], None]
+    tables: Sequence[str]
+    digests: tuple[str, ...] | None = None
     count: int = 0
     owed: tuple[str, ...] | None = None
     queued: bool = False
@@ -97,7 +103,16 @@ class Invalidations:
                 memory.invalidate(table, digests)
 
         effects = [Invalidate(table, channel, digests, max_tags) for table in tables]
-        return _Invalidation(effects, "tags", locally, len(tags), digests, queued)
+        return _Invalidation(
+            effects=effects,
+            kind="tags",
+            locally=locally,
+            tables=tables,
+            digests=digests,
+            count=len(tags),
+            owed=digests,
+            queued=queued,
+        )
 
     def _of_entry(self, keys: EntryKeys) -> _Invalidation:
         max_tags = self._engine.settings.max_tags
@@ -110,7 +125,13 @@ class Invalidations:
                 memory.invalidate(table, own)
 
         others = [Invalidate(table, keys.channel, own, max_tags) for table in elsewhere]
-        return _Invalidation([Forget(keys, max_tags), *others], "key", locally)
+        return _Invalidation(
+            effects=[Forget(keys, max_tags), *others],
+            kind="key",
+            locally=locally,
+            tables=self._keyspace.tag_tables,
+            digests=own,
+        )
 
     def _of_everything(self, *, queued: bool) -> _Invalidation:
         tables, channel = self._keyspace.tag_tables, self._keyspace.channel
@@ -120,7 +141,9 @@ class Invalidations:
                 memory.clear(table)
 
         effects = [Clear(table, channel) for table in tables]
-        return _Invalidation(effects, "clear", locally, queued=queued)
+        return _Invalidation(
+            effects=effects, kind="clear", locally=locally, tables=tables, queued=queued
+        )
 
     # -- Doing it: every slot, and where there are several, every slot once more ---------------------
 
@@ -133,7 +156,7 @@ class Invalidations:
         for effect in [*invalidate.effects] * self._keyspace.passes:
             if (result := await driver.invalidating.invalidate(effect)) is not None:
                 break
-        if self._conclude(invalidate, result):
+        if self._conclude(invalidate, result, driver):
             driver.invalidating.keep_replaying(self._engine.queue)
 
     def _perform_sync(self, invalidate: _Invalidation) -> None:
@@ -142,10 +165,15 @@ class Invalidations:
         for effect in [*invalidate.effects] * self._keyspace.passes:
             if (result := driver.invalidating.invalidate(effect)) is not None:
                 break
-        if self._conclude(invalidate, result):
+        if self._conclude(invalidate, result, driver):
             driver.invalidating.keep_replaying(self._engine.queue)
 
-    def _conclude(self, invalidate: _Invalidation, result: Unavailable | None) -> bool:
+    def _conclude(
+        self,
+        invalidate: _Invalidation,
+        result: Unavailable | None,
+        by: AsyncDriver | SyncDriver,
+    ) -> bool:
         """Tell this process and the observer of an invalidation that is over, and raise if it failed.
 
         Returns:
@@ -160,6 +188,8 @@ class Invalidations:
                 driver.flights.seal_all()
             else:
                 driver.flights.seal_leaseless()
+            if result is None:
+                by.give_back(self._outdated(invalidate, driver))
             if driver.memory is not None:
                 invalidate.locally(driver.memory)
         error = None if result is None else result.error_type
@@ -194,6 +224,13 @@ class Invalidations:
             },
         )
         return True
+
+    @staticmethod
+    def _outdated(invalidate: _Invalidation, driver: AsyncDriver | SyncDriver) -> Iterable[Run]:
+        """Close what nobody is to wait for any more; return what is to be given back."""
+        digests = None if invalidate.digests is None else frozenset(invalidate.digests)
+        for table in invalidate.tables:
+            yield from driver.flights.seal_outdated(table, digests)
 
     # -- Invalidations that Redis did not take yet --------------------------------------------------------
 

@@ -42,14 +42,13 @@ class Many(Generic[T]):
     Attributes:
         requests: What each flow that has not ended asks for, by its position.
         results: What each flow that has ended returned, or the error of its key.
-        since: When each flow asked for what it asks for.
     """
 
     def __init__(self, flows: Sequence[Flow[T]]) -> None:
         self._flows = flows
         self.requests: dict[int, Request] = {}
         self.results: dict[int, T | Exception] = {}
-        self.since: dict[int, float] = {}
+        self._since: dict[int, float] = {}
         self._thrown: dict[int, BaseException] = {}
         for position, flow in enumerate(flows):
             self._step(position, partial(flow.send, None))
@@ -64,15 +63,32 @@ class Many(Generic[T]):
             (at, request) for at, request in self.requests.items() if isinstance(request, Generate)
         ]
 
-    def waiting(self) -> dict[int, Join | Pause]:
-        """Return what the flows wait for, by position."""
-        return {at: each for at, each in self.requests.items() if isinstance(each, Join | Pause)}
+    def joins(self) -> list[Join]:
+        """Return the joins that the flows wait for."""
+        return [each for each in self.requests.values() if isinstance(each, Join)]
 
-    def waited(self, positions: Iterable[int]) -> None:
-        """Answer flows that have waited, with the seconds that it took."""
+    def pauses(self) -> list[Pause]:
+        """Return the pauses that the flows wait for."""
+        return [each for each in self.requests.values() if isinstance(each, Pause)]
+
+    def seconds_to_wait(self) -> float:
+        """Return after how many seconds the first of the flows that wait need not wait any longer."""
+        ends = (
+            self._since[at] + each.seconds
+            for at, each in self.requests.items()
+            if isinstance(each, Join | Pause)
+        )
+        return max(0.0, min(ends) - time.monotonic())
+
+    def waited(self) -> None:
+        """Answer the flows that have waited: those that only paused look again with the first."""
         now = time.monotonic()
-        for position in positions:
-            self.answer(position, now - self.since[position])
+        for at, each in list(self.requests.items()):
+            match each:
+                case Pause():
+                    self.answer(at, None)
+                case Join(waiter, seconds) if waiter.outcome or self._since[at] + seconds <= now:
+                    self.answer(at, None)
 
     def given_up(self, positions: Iterable[int]) -> Iterator[tuple[Flow[T], Request]]:
         """Take flows out that will get no answer; return them, and what they asked for."""
@@ -122,7 +138,7 @@ class Many(Generic[T]):
         joined = isinstance(self.requests.pop(position, None), Join)
         try:
             self.requests[position] = step()
-            self.since[position] = time.monotonic()
+            self._since[position] = time.monotonic()
         except StopIteration as end:
             self.results[position] = cast("CachedResponse[T]", end.value).value
         except BaseException as error:

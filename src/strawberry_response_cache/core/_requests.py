@@ -34,19 +34,18 @@ class Generate:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """Wait until the waiter is woken; answered with the seconds that it took.
+    """Wait until the waiter is woken, but no longer than this many seconds.
 
-    A thread waits no longer than the budget: its re-entry cannot be seen from a thread that it
-    started, so its wait must end.
+    Whoever leads may hang, or wait for this caller in a way that cannot be seen.
     """
 
     waiter: Waiter
-    wait_budget: float
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Wait this many seconds, or until a lease is said to have ended; answered as `Join`."""
+    """Wait this many seconds, or until a lease is said to have ended."""
 
     seconds: float
     lease_key: str

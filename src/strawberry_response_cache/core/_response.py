@@ -47,8 +47,8 @@ class CacheDetail(StrEnum):
     NO_LEASE = "no_lease"
     """BYPASS: the server takes no writes (full, or a read-only replica)."""
     WAITED_OUT = "waited_out"
-    """BYPASS: another process, or for a thread another thread, took longer than ``wait_budget``,
-    or ``max_waiting`` callers were waiting already."""
+    """BYPASS: somebody else's run took longer than ``wait_budget``, or ``max_waiting`` callers were
+    waiting already."""
     REENTRANT = "reentrant"
     """BYPASS: the generator asked, directly or through others, for the key it was generating."""
 

@@ -61,8 +61,9 @@ class CacheSettings(BaseModel):
     third of its life, so a slow generator does not lose it."""
 
     wait_budget: float = Field(default=10.0, ge=0.1, le=7200)
-    """How long a caller waits for another process to generate, before it generates for itself without
-    storing. At least the lease, so that a waiter outlasts a leader that crashed."""
+    """How long a caller, or a whole GraphQL operation, waits for others who generate, before it generates
+    for itself without storing. At least the lease, so that a waiter outlasts a leader that crashed.
+    Longer than the slowest generator takes."""
 
     read_deadline: float = Field(default=0.1, gt=0, le=60)
     """How long an answer of Redis may take, counted from sending and without connecting. Ten times a

@@ -12,7 +12,9 @@ import math
 import random
 import time
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final, Generic, TypeVar, cast
 
 from strawberry_response_cache.core._flights import (
@@ -26,6 +28,7 @@ from strawberry_response_cache.core._flights import (
     NotShared,
     Promoted,
     ReentrantError,
+    Run,
 )
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._log import logger
@@ -43,7 +46,7 @@ from strawberry_response_cache.core._requests import (
     Step,
 )
 from strawberry_response_cache.core._response import CacheDetail, CachedResponse, CacheStatus
-from strawberry_response_cache.core._waiting import Backoff, Watch
+from strawberry_response_cache.core._waiting import Backoff, WaitBudget, Watch
 from strawberry_response_cache.core.protocol import (
     Commit,
     Fresh,
@@ -82,7 +85,6 @@ class Limits:
 
     Attributes:
         lease_ms: The life of a lease.
-        wait_budget: Seconds to wait for another process.
         max_bytes: The largest payload to unpack; None for any.
         compress_above: Payloads of more bytes are compressed; None for none.
         early_refresh: See `CacheSettings`.
@@ -90,7 +92,6 @@ class Limits:
     """
 
     lease_ms: int
-    wait_budget: float
     max_bytes: int | None = None
     compress_above: int | None = None
     early_refresh: float = 0.0
@@ -131,7 +132,8 @@ class Remember(Generic[T]):
         keys: The entry's keys.
         serializer: Both directions between value and bytes.
         flights: The flights to join or to open.
-        limits: Lease, waiting and sizes.
+        limits: Lease and sizes.
+        budget: For how long to wait for others.
         within: The flights whose generators the caller runs in.
         memory: The local memory, if it is on.
         in_background: Whether the generator may run beside the caller, for a refresh.
@@ -147,6 +149,7 @@ class Remember(Generic[T]):
     serializer: Serializer[T]
     flights: Flights
     limits: Limits
+    budget: WaitBudget
     within: Leading = ()
     memory: Memory | None = None
     in_background: bool = False
@@ -173,7 +176,7 @@ class Remember(Generic[T]):
             watch.end()
 
     def _obtain(self, watch: Watch) -> Flow[T]:  # noqa: C901, PLR0912 - one loop, one case for each thing that can be found
-        backoff = Backoff(self.limits.wait_budget, self.jitter)
+        backoff = Backoff(self.jitter)
         alone = self.flights.is_marked(self.keys.entry, self.clock())
         rejected: str | None = None
         while True:
@@ -199,7 +202,7 @@ class Remember(Generic[T]):
                     return (yield from self._generate_alone(CacheDetail.UNCACHEABLE))
                 case Held() if self.flights.is_open(self.keys.entry):
                     continue  # it is a caller of this process
-                case Held() if backoff.is_spent:
+                case Held() if self._left() == 0:
                     watch.end()  # whoever waits for this caller is not to wait for its generator
                     return (yield from self._generate_alone(CacheDetail.WAITED_OUT))
                 case Held():
@@ -236,7 +239,7 @@ class Remember(Generic[T]):
             return None
         flight, waiter = joined
         try:
-            yield Join(waiter, self.limits.wait_budget)
+            yield Join(waiter, self._left())
         except BaseException as gone:
             yield from self._release(self.flights.leave(flight, waiter, self.within), gone)
             raise
@@ -277,19 +280,21 @@ class Remember(Generic[T]):
             try:
                 joined = self.flights.join(self.keys.lease, (), leaseless=True)
             except CrowdedError:
-                backoff.spend(backoff.left)
+                self.budget.spend()
                 return
             if joined is not None:
                 flight, waiter = joined
                 try:
-                    backoff.spend((yield Join(waiter, backoff.left)))
+                    yield Join(waiter, self._left())
                 finally:
                     self.flights.leave(flight, waiter, ())
                 return
             watch.begin(self.keys.lease)
-        pause = backoff.next_pause()
-        waited = yield Pause(pause, self.keys.lease)
-        backoff.spend(pause if waited is None else waited)
+        yield Pause(backoff.next_pause(self._left()), self.keys.lease)
+
+    def _left(self) -> float:
+        """Return for how many seconds this caller may still wait."""
+        return self.budget.left(self.clock())
 
     def _without_lease(self, detail: CacheDetail) -> Flow[T]:
         """Generate without storing, once for all callers of this process that came before.
@@ -409,6 +414,8 @@ class Remember(Generic[T]):
             )
         flight.parts = Parts()
         flight.began = began = self.clock()
+        if lease is not None:
+            flight.run = Run(self.keys, lease, partial(self._known_tags, flight))
         try:
             try:
                 value = yield Generate(flight, self.keys, lease)
@@ -440,6 +447,10 @@ class Remember(Generic[T]):
         if recorded.diverted_to is not None:
             yield from self._commit_beside(flight, lease, recorded)
         return (yield from self._commit(flight, lease, value, recorded))
+
+    def _known_tags(self, flight: Flight) -> AbstractSet[str]:
+        """Return tags that the value will surely carry; called from anywhere, while it is generated."""
+        return {self.keys.own_tag, *flight.parts.tags, *self.serializer.known_tags()}
 
     def _log_refresh(self, fault: Unavailable) -> None:
         subject = self.subject

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._observer import LookedUp, Observer, PutIn, Subject
-from strawberry_response_cache.core._pub_sub import hear
+from strawberry_response_cache.core._pub_sub import Hearers, hear
 from strawberry_response_cache.core._requests import Generate
 from strawberry_response_cache.core.protocol import (
     Commit,
@@ -109,16 +109,14 @@ def new_memory(settings: DriverSettings, is_trusted: Callable[[], bool]) -> Memo
     return Memory(max_bytes=settings.local_bytes, ttl=settings.local_ttl, is_trusted=is_trusted)
 
 
-def listening(
-    settings: DriverSettings, memory: Memory | None, wake: Callable[[str], None]
-) -> Subscription:
+def listening(settings: DriverSettings, hearers: Hearers) -> Subscription:
     """Return what to listen to, and who is told.
 
     Args:
         settings: The numbers to decide by.
-        memory: The local memory, if it is on.
-        wake: Told the key of a lease that has ended.
+        hearers: Who is told.
     """
+    memory = hearers.memory
 
     def were_lost() -> None:
         if memory is not None:
@@ -131,7 +129,7 @@ def listening(
         settings.connect_deadline,
         settings.name,
         _WITHOUT_MEMORY if memory is None else _WITHOUT_NEWS,
-        partial(hear, memory=memory, wake=wake),
+        partial(hear, hearers=hearers),
         were_lost,
     )
 

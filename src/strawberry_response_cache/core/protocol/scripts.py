@@ -319,7 +319,8 @@ for i = 5, #ARGV do
   redis.call('HSET', KEYS[1], 't:' .. ARGV[i], clock)
   tags[#tags + 1] = ARGV[i]
 end
-redis.pcall('PUBLISH', ARGV[4], 't ' .. KEYS[1] .. ' ' .. table.concat(tags, ','))
+redis.pcall('PUBLISH', ARGV[4],
+  string.format('t %s %d %s', KEYS[1], clock, table.concat(tags, ',')))
 
 -- Too many tags: the floor rises to the middle of the last `bound` ticks, and the older ones are
 -- swept out in steps, so that no invalidation waits for a walk through the whole table.

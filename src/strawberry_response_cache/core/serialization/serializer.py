@@ -52,3 +52,11 @@ class Serializer(Protocol[T]):
             UnreadableEntryError: If these bytes do not make one; the entry is deleted.
         """
         ...
+
+    def known_tags(self) -> AbstractSet[str]:
+        """Return digests of tags that the value will surely carry; asked while it is generated.
+
+        An invalidation of one of them makes the run useless to whoever comes later. It may be asked
+        from another thread.
+        """
+        ...

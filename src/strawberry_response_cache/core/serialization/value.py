@@ -97,6 +97,10 @@ class ValueRecipe(Generic[T]):
         meta = PRIVATE if PRIVATE in metas else NO_META
         return Recording(payload, ttl_ms, self._stale_ms, tag_digests(tags), meta)
 
+    def known_tags(self) -> AbstractSet[str]:
+        """Return the tags that are no function of the value."""
+        return frozenset() if callable(self._tags) else frozenset(tag_digests(self._tags))
+
     def _may_be_stored(self, value: T) -> bool:
         if self._cacheable is None:
             return True

@@ -120,6 +120,7 @@ async def execute_cached(
             generate,
             cache_request.subject,
             prefetched=prefetched,
+            budget=request.wait_budget,
         )
         if not isinstance(response.value, TurnedPrivate):
             return attempt.cache_result(response)
@@ -157,6 +158,7 @@ def execute_cached_sync(
             generate,
             cache_request.subject,
             prefetched=prefetched,
+            budget=request.wait_budget,
         )
         if not isinstance(response.value, TurnedPrivate):
             return attempt.cache_result(response)

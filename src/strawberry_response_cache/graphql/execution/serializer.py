@@ -145,6 +145,11 @@ class ResponseSerializer:
             | recorder.entities.tags_to_find()
         )
 
+    def known_tags(self) -> AbstractSet[str]:
+        """Return the tags of the plan, of the objects so far, and what resolvers added so far."""
+        recorder = self.recorder
+        return frozenset() if recorder is None else frozenset(tag_digests(self._tags(recorder)))
+
     def _refuse(self, reason: Reason) -> NotStored:
         self.refusal = reason
         return NotStored(CacheDetail.UNCACHEABLE)

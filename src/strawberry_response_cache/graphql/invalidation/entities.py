@@ -64,7 +64,8 @@ class Entities:
 
     def tags_to_find(self) -> set[str]:
         """Return the tags of a response: ``Type:id``, or ``Type:*`` where they are too many to name."""
-        families = self._attributes if self._left < 0 else self._nameless
+        # From copies: an invalidation of another thread asks while objects are added.
+        families = [*self._attributes] if self._left < 0 else [*self._nameless]
         tags = {f"{name}:*" for name in families}
         return tags if self._left < 0 else tags | set(self._named())
 
@@ -76,8 +77,8 @@ class Entities:
         return {*self.types} if self._left < 0 else set(self._named()) | self._nameless
 
     def _named(self) -> Iterator[str]:
-        for name, identities in self._identities.items():
-            for identity in identities:
+        for name, identities in [*self._identities.items()]:
+            for identity in [*identities]:
                 yield f"{name}:{identity}"
 
 
