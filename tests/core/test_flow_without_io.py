@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -54,11 +54,15 @@ LEASE = Lease("token", "epoch", 3)
 
 
 class Numbers:
-    """A recipe for whole numbers; 13 is not for storing, and b"?" is not readable."""
+    """A recipe for whole numbers; 13 is not for storing, 17 is a failure, and b"?" is not readable."""
+
+    serves_stale: ClassVar[bool] = True
 
     def record(self, value: int, metas: object) -> Recording | NotStored:
         if value == 13:
             return NotStored(CacheDetail.UNCACHEABLE)
+        if value == 17:
+            return NotStored(CacheDetail.UNCACHEABLE, Unavailable("of the value"))
         return Recording(b"%d" % value, 1000)
 
     def read(self, recording: Recording) -> int:
@@ -181,6 +185,33 @@ def test_a_refresh_that_fails_serves_what_there_is_and_keeps_others_from_trying_
     assert caller.fail(LookupError()) == Detach(Throttle(KEYS, LEASE, 10_000))
     caller.answer()
     assert caller.outcome[:2] == (7, CacheStatus.HIT)
+
+
+@pytest.mark.parametrize("remaining_ms", [-100, 400], ids=["stale", "early"])
+def test_what_there_is_stands_in_for_a_value_that_is_a_failure(remaining_ms: int) -> None:
+    caller = Script()
+    caller.answer(Stale(entry(remaining_ms=remaining_ms), LEASE))
+    assert caller.answer(17) == Detach(Throttle(KEYS, LEASE, 10_000))
+    caller.answer()
+    assert caller.outcome[:2] == (7, CacheStatus.HIT)
+
+    first = Script()
+    first.answer(Granted(LEASE))
+    assert first.answer(17) == Release(KEYS, LEASE)
+    first.answer()
+    assert first.outcome == (17, CacheStatus.BYPASS, CacheDetail.UNCACHEABLE)
+
+
+def test_what_a_generator_raises_passes_where_its_serializer_says_so() -> None:
+    class Strict(Numbers):
+        serves_stale: ClassVar[bool] = False
+
+    caller = Script()
+    caller.remember.serializer = Strict()
+    caller.answer(Stale(entry(remaining_ms=-100), LEASE))
+    assert caller.fail(LookupError()) == Release(KEYS, LEASE)
+    with pytest.raises(LookupError):
+        caller.answer()
 
 
 def test_a_caller_that_waited_in_vain_is_waited_for_no_longer() -> None:
@@ -332,7 +363,7 @@ def test_a_part_that_was_taken_counts_while_the_whole_is_generated() -> None:
     leader = Script()
     generate = leader.answer(Granted(LEASE))
     part = Entry(Recording(b"7", 1000, tags=("of the part",)), "wid", "epoch", 3, 400)
-    taking = Remember(
+    taking: Flow[int] = Remember[int](
         EntryKeys("{n}:e:part", "{n}:l:part", "{n}:t"),
         Numbers(),
         leader.flights,

@@ -424,17 +424,17 @@ class Remember(Generic[T]):
                 flight.parts.end()
         except Exception as error:
             self.flights.settle(flight, Failed(error))
-            if refresh is None:
+            if refresh is None or not self.serializer.serves_stale:
                 yield from self._release(lease)
                 raise
-            self._log_refresh(failure(error))
-            # One try per lease, not one per request.
-            yield Detach(Throttle(self.keys, refresh.lease, self.limits.lease_ms))
-            return self._serve(refresh.served, refresh.entry)
+            return (yield from self._serve_instead(refresh, failure(error)))
         except BaseException as gone:
             yield from self._release(self.flights.abandon(flight, lease), gone)
             raise
         if isinstance(recorded, NotStored):
+            if refresh is not None and recorded.failure is not None:
+                self.flights.settle(flight, NotShared())
+                return (yield from self._serve_instead(refresh, recorded.failure))
             self.flights.mark(self.keys.entry, self.clock() + _MARK_SECONDS)
             self.flights.settle(flight, NotShared())
             self._is_unfit_part()
@@ -451,6 +451,12 @@ class Remember(Generic[T]):
     def _known_tags(self, flight: Flight) -> AbstractSet[str]:
         """Return tags that the value will surely carry; called from anywhere, while it is generated."""
         return {self.keys.own_tag, *flight.parts.tags, *self.serializer.known_tags()}
+
+    def _serve_instead(self, refresh: Refresh[T], fault: Unavailable) -> Flow[T]:
+        """Serve what there is, since a refresh failed; one is tried per lease, not one per request."""
+        self._log_refresh(fault)
+        yield Detach(Throttle(self.keys, refresh.lease, self.limits.lease_ms))
+        return self._serve(refresh.served, refresh.entry)
 
     def _log_refresh(self, fault: Unavailable) -> None:
         subject = self.subject

@@ -67,6 +67,10 @@ class ResponseCacheExtension:
             of executors, of resolvers and of ``info`` that treat every request alike.
         root_value: ``"shared"`` if the ``root_value`` is the same for every request; with
             ``"uncached"``, requests that bring one are not cached.
+        stale_if_error: Whether an answer that is still within its stale window is served where refreshing
+            it ends in errors. An error that wraps a `GraphQLError`, a `PermissionError` or Django's
+            ``PermissionDenied`` is always served, and so is every error of a run in which a permission
+            class refused something or a resolver restricted the cache.
         invalidate_on_mutation: What a mutation invalidates of the objects that its result holds:
             ``"entities"`` invalidates responses that hold these objects, ``"lists"``, the default, also
             those with a list of their types, so that a created object appears, ``"types"``
@@ -122,6 +126,7 @@ class ResponseCacheExtension:
         guarded: Literal["private", "uncacheable"] = "private",
         trusted_extensions: Iterable[object] = (),
         root_value: Literal["uncached", "shared"] = "uncached",
+        stale_if_error: bool = True,
         invalidate_on_mutation: Reach = "lists",
         on_commit: OnCommit | None = None,
         invalidate_again: Duration | None = None,
@@ -162,6 +167,7 @@ class ResponseCacheExtension:
             "a bool or a function of the context",
         )
         _require(isinstance(schema_name, str), "schema_name", schema_name, "a string")
+        _require(isinstance(stale_if_error, bool), "stale_if_error", stale_if_error, "a bool")
         _require_one_of(("private", "uncacheable"), "guarded", guarded)
         _require_one_of(("uncached", "shared"), "root_value", root_value)
         if invalidate_on_mutation is not None:
@@ -186,6 +192,7 @@ class ResponseCacheExtension:
             schema_name=schema_name,
             trusted=_trusted(trusted_extensions),
             shares_root_value=root_value == "shared",
+            stale_if_error=stale_if_error,
             invalidation=InvalidationOptions(
                 reach=invalidate_on_mutation,
                 on_commit=on_commit,

@@ -51,6 +51,7 @@ class Options:
     schema_name: str
     trusted: frozenset[object]
     shares_root_value: bool
+    stale_if_error: bool
     invalidation: InvalidationOptions
     warnings: "Warnings" = field(default_factory=lambda: Warnings(), repr=False)  # noqa: PLW0108 - defined below
 

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from collections.abc import Set as AbstractSet
 from types import CoroutineType
-from typing import Final, Generic, TypeVar, cast
+from typing import ClassVar, Final, Generic, TypeVar, cast
 
 from strawberry_response_cache.core._duration import Duration, milliseconds
 from strawberry_response_cache.core._errors import CacheSerializationError
@@ -42,6 +42,8 @@ class ValueRecipe(Generic[T]):
         "_ttl",
         "ttl_ms",
     )
+
+    serves_stale: ClassVar[bool] = True
 
     def __init__(
         self,

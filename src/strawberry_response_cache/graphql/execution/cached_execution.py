@@ -85,12 +85,12 @@ class CacheResult(NamedTuple):
     Attributes:
         result: Built from an entry, or what the execution returned.
         outcome: Says what the cache did.
-        is_own: Whether this very request executed what it is handed.
+        has_run: Whether this very request executed it, whatever it is handed then.
     """
 
     result: ExecutionResult
     outcome: Callable[[], Outcome]
-    is_own: bool
+    has_run: bool
 
 
 async def execute_cached(
@@ -208,9 +208,7 @@ class _Attempt:
 
     def cache_result(self, response: CachedResponse[Any]) -> CacheResult:
         """Return what came of it."""
-        return CacheResult(
-            response.value, partial(self._outcome, response), response.value is self._made
-        )
+        return CacheResult(response.value, partial(self._outcome, response), self._made is not None)
 
     def _outcome(self, response: CachedResponse[Any]) -> Outcome:
         serializer = self.serializer

@@ -1,16 +1,17 @@
 """How a GraphQL result becomes bytes and comes back from them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
-from graphql import ExecutionResult
+from graphql import ExecutionResult, GraphQLError
 from pydantic_core import from_json
 
 from strawberry_response_cache.core import CacheDetail, CacheSerializationError
 from strawberry_response_cache.core._duration import milliseconds
 from strawberry_response_cache.core._keys import EntryKeys, tag_digests
+from strawberry_response_cache.core.protocol import Unavailable
 from strawberry_response_cache.core.protocol.entry import (
     NO_META,
     PRIVATE,
@@ -21,6 +22,7 @@ from strawberry_response_cache.core.serialization.codec import dump, find_inexac
 from strawberry_response_cache.core.serialization.serializer import Diverted, NotStored
 from strawberry_response_cache.graphql._guard import faults
 from strawberry_response_cache.graphql._request import RequestContext
+from strawberry_response_cache.graphql.execution.failures import failure_of
 from strawberry_response_cache.graphql.execution.recorder import Recorder
 from strawberry_response_cache.graphql.invalidation.entities import tags_of_types
 from strawberry_response_cache.graphql.policy.policy import Policy
@@ -70,6 +72,9 @@ class ResponseSerializer:
         "refusal",
     )
 
+    serves_stale: ClassVar[bool] = False
+    """What an executor raises, and a fault of this package, is for the guard."""
+
     def __init__(
         self,
         policy: Policy,
@@ -98,7 +103,8 @@ class ResponseSerializer:
         if not isinstance(value, ExecutionResult):
             return self._refuse(Reason.CUSTOM_CODE)
         if value.errors or (self._whole and value.data is None):
-            return self._refuse(Reason.ERRORS)
+            self.refusal = Reason.ERRORS
+            return NotStored(CacheDetail.UNCACHEABLE, self._failure(value.errors or ()))
         recorder = self.recorder
         if recorder is None:  # nobody watched
             return self._refuse(Reason.CUSTOM_CODE)
@@ -134,6 +140,17 @@ class ResponseSerializer:
         if recorder.held_back:
             return Reason.GUARDED
         return None if self._request.is_unchanged() else Reason.CONTEXT_CHANGED
+
+    def _failure(self, errors: Sequence[GraphQLError]) -> Unavailable | None:
+        """Return what went wrong, where what there is may be served instead."""
+        recorder = self.recorder
+        if recorder is None or not self._request.options.stale_if_error:
+            return None
+        # What was decided for this request is not for a value from before to undo.
+        is_restricted = recorder.private or recorder.ttl is not None
+        if is_restricted or recorder.refusal is not None or self._refusal_now(recorder) is not None:
+            return None
+        return failure_of(errors)
 
     def _tags(self, recorder: Recorder) -> set[str]:
         """Return what invalidations reach the response by: its types, its objects, and what was written."""
