@@ -5,16 +5,17 @@ exhaustive part keeps a tiny model of the store beside it and proves that no cal
 older than an invalidation that was acknowledged before the caller began, and that mutants do not pass.
 """
 
-import itertools
+import math
 import threading
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from strawberry_response_cache.core import CacheDetail, CachedResponse, CacheStatus
-from strawberry_response_cache.core._flights import Flight, Flights, Landed, Outcome
+from strawberry_response_cache.core._flights import Flight, Flights, Landed, Outcome, Run
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._requests import (
     CallerGoneError,
@@ -24,6 +25,7 @@ from strawberry_response_cache.core._requests import (
     Join,
     Pause,
 )
+from strawberry_response_cache.core._waiting import WaitBudget
 from strawberry_response_cache.core.algorithm import Limits, Remember
 from strawberry_response_cache.core.drivers.sync_driver import ThreadWaiter
 from strawberry_response_cache.core.protocol import (
@@ -38,9 +40,9 @@ from strawberry_response_cache.core.protocol import (
     NoLease,
     Refused,
     Release,
-    Renew,
     Stale,
     Stored,
+    Throttle,
     Unavailable,
     Unreadable,
 )
@@ -52,11 +54,15 @@ LEASE = Lease("token", "epoch", 3)
 
 
 class Numbers:
-    """A recipe for whole numbers; 13 is not for storing, and b"?" is not readable."""
+    """A recipe for whole numbers; 13 is not for storing, 17 is a failure, and b"?" is not readable."""
+
+    serves_stale: ClassVar[bool] = True
 
     def record(self, value: int, metas: object) -> Recording | NotStored:
         if value == 13:
             return NotStored(CacheDetail.UNCACHEABLE)
+        if value == 17:
+            return NotStored(CacheDetail.UNCACHEABLE, Unavailable("of the value"))
         return Recording(b"%d" % value, 1000)
 
     def read(self, recording: Recording) -> int:
@@ -64,14 +70,28 @@ class Numbers:
             raise UnreadableEntryError
         return int(recording.payload)
 
+    def known_tags(self) -> frozenset[str]:
+        return frozenset({"number"})
+
 
 def entry(payload: bytes = b"7", remaining_ms: int = 400, write_id: str = "wid") -> Entry:
     """An entry as the store would hand it out."""
     return Entry(Recording(payload, 1000, 500), write_id, "epoch", 3, remaining_ms)
 
 
-CLOCK = itertools.count(0, 1e-6)
-"""A clock that goes on with every look at it."""
+class Clock:
+    """A clock that goes on with every look at it, and with each wait."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 1e-6
+        return self.now
+
+
+CLOCK = Clock()
+WAIT_BUDGET = 0.02
 
 
 def new_flights(max_flights: int = 1000, max_waiting: int = 1000) -> Flights:
@@ -81,15 +101,18 @@ def new_flights(max_flights: int = 1000, max_waiting: int = 1000) -> Flights:
 class Script:
     """One caller and the answers that a test gives it."""
 
-    def __init__(self, flights: Flights | None = None, **more: Any) -> None:
+    def __init__(
+        self, flights: Flights | None = None, budget: WaitBudget | None = None, **more: Any
+    ) -> None:
         self.flights = new_flights() if flights is None else flights
         self.remember: Remember[int] = Remember(
             KEYS,
             Numbers(),
             self.flights,
-            Limits(10_000, 0.02),
+            Limits(10_000),
+            budget or WaitBudget(WAIT_BUDGET),
             jitter=lambda: 0,
-            **({"clock": CLOCK.__next__} | more),
+            **({"clock": CLOCK} | more),
         )
         self.flow: Flow[int] = self.remember.flow()
         self.response: CachedResponse[int] | None = None
@@ -97,11 +120,19 @@ class Script:
 
     def answer(self, result: object = None) -> Any:
         """Answer what was asked for, and return what is asked for next."""
+        if isinstance(self.request, Pause):
+            CLOCK.now += self.request.seconds
         try:
             self.request = self.flow.send(result)
         except StopIteration as end:
             self.request, self.response = None, end.value
         return self.request
+
+    def wait_in_vain(self) -> Any:
+        """Let a wait for another end without an outcome, and return what is asked for next."""
+        assert isinstance(self.request, Join)
+        CLOCK.now += self.request.seconds
+        return self.answer()
 
     def fail(self, error: BaseException) -> Any:
         """Raise in the caller what it waits for, and return what is asked for next."""
@@ -144,37 +175,49 @@ def test_a_stale_entry_with_the_lease_is_refreshed_without_being_joined() -> Non
     assert caller.outcome == (8, CacheStatus.MISS, CacheDetail.GENERATED)
 
 
-def refresh_that_fails(found: Entry) -> Script:
-    """Return a caller whose refresh has just failed."""
+@pytest.mark.parametrize("remaining_ms", [-100, 400], ids=["stale", "early"])
+def test_a_refresh_that_fails_serves_what_there_is_and_keeps_others_from_trying_at_once(
+    remaining_ms: int,
+) -> None:
     caller = Script()
-    caller.answer(Stale(found, LEASE))
-    try:
-        caller.fail(LookupError())
-    except StopIteration as end:
-        caller.request, caller.response = None, end.value
-    return caller
+    caller.answer(Stale(entry(remaining_ms=remaining_ms), LEASE))
 
-
-def test_a_refresh_that_fails_serves_the_stale_value_and_keeps_the_lease() -> None:
-    kept = Entry(Recording(b"7", 1000, 60_000), "wid", "epoch", 3, -100)
-    caller = refresh_that_fails(kept)
-    assert caller.request is None
-    assert caller.outcome == (7, CacheStatus.HIT, CacheDetail.STALE)
-
-
-@pytest.mark.parametrize("remaining_ms", [-100, 400])
-def test_but_no_longer_than_there_is_something_to_serve(remaining_ms: int) -> None:
-    caller = refresh_that_fails(entry(remaining_ms=remaining_ms))
-    assert isinstance(caller.request, Detach)
-    assert caller.request.effect == Renew(KEYS, LEASE, remaining_ms + 500)
+    assert caller.fail(LookupError()) == Detach(Throttle(KEYS, LEASE, 10_000))
     caller.answer()
     assert caller.outcome[:2] == (7, CacheStatus.HIT)
+
+
+@pytest.mark.parametrize("remaining_ms", [-100, 400], ids=["stale", "early"])
+def test_what_there_is_stands_in_for_a_value_that_is_a_failure(remaining_ms: int) -> None:
+    caller = Script()
+    caller.answer(Stale(entry(remaining_ms=remaining_ms), LEASE))
+    assert caller.answer(17) == Detach(Throttle(KEYS, LEASE, 10_000))
+    caller.answer()
+    assert caller.outcome[:2] == (7, CacheStatus.HIT)
+
+    first = Script()
+    first.answer(Granted(LEASE))
+    assert first.answer(17) == Release(KEYS, LEASE)
+    first.answer()
+    assert first.outcome == (17, CacheStatus.BYPASS, CacheDetail.UNCACHEABLE)
+
+
+def test_what_a_generator_raises_passes_where_its_serializer_says_so() -> None:
+    class Strict(Numbers):
+        serves_stale: ClassVar[bool] = False
+
+    caller = Script()
+    caller.remember.serializer = Strict()
+    caller.answer(Stale(entry(remaining_ms=-100), LEASE))
+    assert caller.fail(LookupError()) == Release(KEYS, LEASE)
+    with pytest.raises(LookupError):
+        caller.answer()
 
 
 def test_a_caller_that_waited_in_vain_is_waited_for_no_longer() -> None:
     watcher = Script()
     while isinstance(watcher.answer(Held()), Pause):
-        watcher.answer(1.0)
+        watcher.answer()
     assert isinstance(watcher.request, Generate)
     assert len(watcher.flights) == 0
 
@@ -219,10 +262,131 @@ def test_a_wait_budget_that_is_spent_generates_without_storing() -> None:
         waited += request.seconds
         assert isinstance(caller.answer(), Lookup)
 
-    assert waited == pytest.approx(0.02)
+    assert waited == pytest.approx(WAIT_BUDGET, abs=1e-4)
     assert request == Generate(None, KEYS, None)
     caller.answer(8)
     assert caller.outcome == (8, CacheStatus.BYPASS, CacheDetail.WAITED_OUT)
+
+
+@pytest.mark.parametrize("judgement", [Granted(LEASE), NoLease()], ids=["leased", "leaseless"])
+def test_a_run_that_hangs_is_waited_for_no_longer_than_the_budget(judgement: Judgement) -> None:
+    leader = Script()
+    leader.answer(judgement)
+    joiner = Script(leader.flights)
+    if isinstance(joiner.request, Lookup):
+        joiner.answer(judgement)
+
+    assert joiner.request.seconds == pytest.approx(WAIT_BUDGET)
+    assert joiner.wait_in_vain() == Generate(None, KEYS, None)
+    joiner.answer(8)
+    assert joiner.outcome == (8, CacheStatus.BYPASS, CacheDetail.WAITED_OUT)
+    leader.answer(7)
+    if isinstance(leader.request, Commit):
+        leader.answer(Stored())
+    assert leader.outcome[0] == 7, "it is woken by nobody who left"
+
+
+def test_all_waits_of_a_caller_share_one_budget() -> None:
+    leader = Script()
+    leader.answer(Granted(LEASE))
+    joiner = Script(leader.flights)
+    first = joiner.request.seconds
+    CLOCK.now += first / 2
+    leader.answer(8)
+    leader.answer(Refused())
+    assert isinstance(joiner.answer(), Lookup)
+
+    another = Script(leader.flights)
+    another.answer(Granted(LEASE))
+    assert isinstance(joiner.answer(Held()), Join)
+    assert joiner.request.seconds == pytest.approx(first / 2, abs=1e-4)
+
+
+def test_all_callers_of_a_request_share_its_budget() -> None:
+    budget = WaitBudget(WAIT_BUDGET)
+    leader = Script()
+    leader.answer(Granted(LEASE))
+    first = Script(leader.flights, budget)
+    assert first.wait_in_vain() == Generate(None, KEYS, None)
+
+    below = Script(leader.flights, budget)
+    assert below.request.seconds == 0
+    elsewhere = Script(None, budget)
+    assert elsewhere.answer(Held()) == Generate(None, KEYS, None)
+    assert isinstance(Script(None, budget).answer(Granted(LEASE)), Generate)
+
+
+def sealed(leader: Script, tags: AbstractSet[str] | None, clock: int | None = None) -> list[Lease]:
+    """Tell the flights of a caller of an invalidation; return whose runs it makes useless."""
+    return [run.lease for run in leader.flights.seal_outdated(KEYS.tags, tags, clock)]
+
+
+def test_who_comes_after_an_invalidation_looks_up_and_waits_for_no_run_that_it_refuses() -> None:
+    leader = Script()
+    leader.answer(Granted(LEASE))
+    before = Script(leader.flights)
+
+    assert sealed(leader, {"number", "another"}) == [LEASE]
+
+    after = Script(leader.flights)
+    assert isinstance(after.request, Lookup)
+    younger = Lease("younger", "epoch", 4)
+    assert isinstance(after.answer(Granted(younger)), Generate)
+    assert sealed(leader, {"number"}, clock=4) == [], "it began after that invalidation"
+    after.answer(9)
+    after.answer(Stored())
+    assert after.outcome == (9, CacheStatus.MISS, CacheDetail.GENERATED)
+    leader.answer(8)
+    leader.answer(Refused())
+    assert leader.outcome == (8, CacheStatus.MISS, CacheDetail.REFUSED)
+    assert isinstance(before.answer(), Lookup)
+
+
+@pytest.mark.parametrize("tags", [{"another"}, frozenset[str]()], ids=["another", "none"])
+def test_a_run_that_an_invalidation_does_not_concern_is_joined(tags: AbstractSet[str]) -> None:
+    leader = Script()
+    leader.answer(Granted(LEASE))
+
+    assert sealed(leader, tags) == []
+    assert leader.flights.seal_outdated("another table", None) == []
+    assert isinstance(Script(leader.flights).request, Join)
+
+
+def test_everything_that_is_cleared_is_sealed_and_what_is_forgotten_too() -> None:
+    for tags in (None, {KEYS.own_tag}):
+        leader = Script()
+        leader.answer(Granted(LEASE))
+        assert sealed(leader, tags) == [LEASE]
+
+
+def test_a_part_that_was_taken_counts_while_the_whole_is_generated() -> None:
+    leader = Script()
+    generate = leader.answer(Granted(LEASE))
+    part = Entry(Recording(b"7", 1000, tags=("of the part",)), "wid", "epoch", 3, 400)
+    taking: Flow[int] = Remember[int](
+        EntryKeys("{n}:e:part", "{n}:l:part", "{n}:t"),
+        Numbers(),
+        leader.flights,
+        Limits(10_000),
+        WaitBudget(1),
+        within=(generate.flight,),
+    ).flow()
+    next(taking)
+    with pytest.raises(StopIteration):
+        taking.send(Fresh(part))
+
+    assert sealed(leader, {"of the part"}) == [LEASE]
+
+
+def test_nobody_leads_on_what_an_invalidation_made_useless() -> None:
+    leader = Script()
+    leader.answer(Granted(LEASE))
+    first, second = Script(leader.flights), Script(leader.flights)
+    sealed(leader, None)
+
+    assert leader.fail(KeyboardInterrupt()) == Release(KEYS, LEASE)
+    assert isinstance(first.answer(), Lookup)
+    assert isinstance(second.answer(), Lookup)
 
 
 def test_an_unavailable_store_costs_the_run_and_gives_back_what_it_may_have_granted() -> None:
@@ -504,6 +668,20 @@ class JoinersKeepARefusedValue(Remember[int]):
         self.flights.settle(flight, landed)
 
 
+class WaitsForEver(Remember[int]):
+    __slots__ = ()
+
+    def _left(self) -> float:
+        return math.inf
+
+
+class NotSealedByAnInvalidation(Flights):
+    def seal_outdated(
+        self, table: str, tags: AbstractSet[str] | None, clock: int | None = None
+    ) -> list[Run]:
+        return []
+
+
 class NoSealBeforeTheCommit(Flights):
     def seal(self, flight: Flight) -> None:
         """Leave it open."""
@@ -528,12 +706,29 @@ class Caller:
 
 @dataclass
 class World:
-    """Two callers, a source of truth that is written and invalidated once, and a store."""
+    """Two callers, a source of truth that is written and invalidated once, and a store.
+
+    Attributes:
+        store: The store.
+        callers: The callers.
+        flights: Those of each process.
+        clock: The clock of all.
+        forget: Whether the key is forgotten, instead of its tag invalidated.
+        fault: What the first lookup is answered with, instead of the truth.
+        hears: Whether the processes hear of the invalidation.
+        hangs: Whether the generator of the first caller never returns.
+        is_patient: Whether the callers wait for a run as long as they have to.
+    """
 
     store: Store
     callers: list[Caller]
+    flights: list[Flights]
+    clock: Clock
     forget: bool = False
     fault: Judgement | None = None
+    hears: bool = False
+    hangs: bool = False
+    is_patient: bool = False
     version: int = 0
     invalidated: bool = False
     trace: list[str] = field(default_factory=list)
@@ -543,17 +738,19 @@ class World:
         able = [
             number
             for number, caller in enumerate(self.callers)
-            if caller.returned is None
-            and not (isinstance(caller.request, Join) and caller.request.waiter.outcome is None)
+            if caller.returned is None and self._can_go_on(number, caller.request)
         ]
         return able if self.invalidated else [*able, -1]
 
+    def _can_go_on(self, number: int, request: Any) -> bool:
+        if isinstance(request, Join) and request.waiter.outcome is None:
+            # Only where another hangs is it worth a branch that it is waited for in vain.
+            return self.hangs and not self.is_patient and request.seconds < math.inf
+        return not (self.hangs and number == 0 and isinstance(request, Generate))
+
     def step(self, who: int) -> None:
         if who == -1:
-            self.version += 1
-            self.invalidated = True
-            self.store.forget() if self.forget else self.store.invalidate()
-            self.trace.append("invalidate")
+            self._invalidate()
             return
         caller = self.callers[who]
         self.trace.append(f"{who}: {type(caller.request).__name__}")
@@ -575,9 +772,20 @@ class World:
                 self.store.release(request)
             case Detach(Release() as effect):
                 self.store.release(effect)
+            case Pause(seconds) | Join(_, seconds) if seconds:
+                self.clock.now += seconds
             case Generate():
                 answer = caller.generated
         self._resume(caller, answer)
+
+    def _invalidate(self) -> None:
+        self.trace.append("invalidate")
+        self.version += 1
+        self.invalidated = True
+        self.store.forget() if self.forget else self.store.invalidate()
+        for flights in self.flights if self.hears else []:
+            for run in flights.seal_outdated(KEYS.tags, {"number"}):
+                self.store.release(Release(run.keys, run.lease))
 
     def _resume(self, caller: Caller, answer: object) -> None:
         try:
@@ -591,7 +799,11 @@ class World:
 
     def verdict(self) -> str | None:
         """What went wrong, once nobody can make a step."""
+        first = self.callers[0]
         for number, caller in enumerate(self.callers):
+            is_of_use = self.is_patient and caller.floor <= (first.generated or 0)
+            if caller.returned is None and self.hangs and (number == 0 or is_of_use):
+                continue  # it hangs, or waits for a run that is of use to it
             if caller.returned is None:
                 return f"caller {number} waits for ever: {self.trace}"
             if caller.returned < caller.floor:
@@ -629,10 +841,14 @@ def worlds(
     processes: int = 1,
     forget: bool = False,
     fault: Judgement | None = None,
+    hears: bool = False,
+    hangs: bool = False,
+    is_patient: bool = False,
 ) -> Callable[[], World]:
     """Make worlds of one kind; callers of one process share its flights."""
 
     def new() -> World:
+        clock = Clock()
         shared = [
             flights(ThreadWaiter, max_flights=1000, max_waiting=1000) for _ in range(processes)
         ]
@@ -642,24 +858,27 @@ def worlds(
                     KEYS,
                     Numbers(),
                     shared[number % processes],
-                    Limits(10_000, 0.005),
+                    Limits(10_000),
+                    WaitBudget(0.005),
                     jitter=lambda: 0,
+                    clock=clock,
                     token=f"token {number}",
                 ).flow()
             )
             for number in range(2)
         ]
-        return World(store(), callers, forget, fault)
+        return World(store(), callers, shared, clock, forget, fault, hears, hangs, is_patient)
 
     return new
 
 
 @pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("hears", [False, True], ids=["unheard", "heard"])
 @pytest.mark.parametrize("forget", [False, True], ids=["invalidate", "forget"])
 def test_no_interleaving_returns_what_was_invalidated_before_its_caller_began(
-    processes: int, forget: bool
+    processes: int, forget: bool, hears: bool
 ) -> None:
-    runs, wrong = explore(worlds(processes=processes, forget=forget))
+    runs, wrong = explore(worlds(processes=processes, forget=forget, hears=hears))
 
     assert wrong is None
     assert runs > 200
@@ -678,6 +897,40 @@ def test_no_interleaving_does_so_when_the_first_lookup_goes_wrong(
 
     assert wrong is None
     assert runs > 200
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("hears", [False, True], ids=["unheard", "heard"])
+@pytest.mark.parametrize("forget", [False, True], ids=["invalidate", "forget"])
+def test_no_interleaving_waits_for_ever_for_a_run_that_hangs(
+    processes: int, forget: bool, hears: bool
+) -> None:
+    runs, wrong = explore(worlds(processes=processes, forget=forget, hears=hears, hangs=True))
+
+    assert wrong is None
+    assert runs > 20
+
+
+def test_no_interleaving_waits_for_a_run_that_an_invalidation_made_useless() -> None:
+    runs, wrong = explore(worlds(hears=True, hangs=True, is_patient=True))
+
+    assert wrong is None
+    assert runs > 20
+
+
+@pytest.mark.parametrize(
+    "mutant",
+    [
+        {"remember": WaitsForEver, "hangs": True},
+        {"flights": NotSealedByAnInvalidation, "hears": True, "hangs": True, "is_patient": True},
+    ],
+    ids=str,
+)
+def test_a_mutant_waits_for_ever(mutant: dict[str, Any]) -> None:
+    _, wrong = explore(worlds(**mutant))
+
+    assert wrong is not None
+    assert "waits for ever" in wrong
 
 
 @pytest.mark.parametrize(

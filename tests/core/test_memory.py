@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from strawberry_response_cache.core import CacheDetail, ResponseCache
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace
 from strawberry_response_cache.core._memory import Memory
-from strawberry_response_cache.core._pub_sub import hear
+from strawberry_response_cache.core._pub_sub import Hearers, hear
 from strawberry_response_cache.core.protocol.entry import Entry, Recording
 from tests.conftest import Eventually
 
@@ -71,29 +71,43 @@ def test_an_entry_ages_while_it_is_kept(world: World) -> None:
     assert (entry.age, entry.ttl) == (4, 6)
 
 
+def tell(world: World, message: bytes) -> None:
+    """Let the memory hear a message."""
+    hear(message, Hearers(memory=world.memory, wake=lambda _: None, outdate=lambda *_: None))
+
+
 @pytest.mark.parametrize(
     "message",
-    [b"t table x,y", b"k e:a", b"c table", b"something that is not understood", b"\xff"],
+    [
+        b"t table 7 x,y",
+        b"k e:a",
+        b"c table",
+        b"t table x,y",
+        b"something that is not understood",
+        b"\xff",
+    ],
 )
 def test_news_of_an_invalidation_drops_what_it_concerns(world: World, message: bytes) -> None:
     world.keep("a", tags=("y",))
-    hear(message, world.memory, lambda _: None)
+    tell(world, message)
 
     assert not world.has("a")
 
 
-@pytest.mark.parametrize("message", [b"t table z", b"t other y", b"k e:b", b"c other", b"w l:a"])
+@pytest.mark.parametrize(
+    "message", [b"t table 7 z", b"t other 7 y", b"k e:b", b"c other", b"w l:a"]
+)
 def test_and_nothing_else(world: World, message: bytes) -> None:
     world.keep("a", tags=("y",))
-    hear(message, world.memory, lambda _: None)
+    tell(world, message)
 
     assert world.has("a")
 
 
-@pytest.mark.parametrize("message", [b"t table x,y", b"k e:a", b"c table", b"?"])
+@pytest.mark.parametrize("message", [b"t table 7 x,y", b"k e:a", b"c table", b"?"])
 def test_a_fill_that_raced_an_invalidation_is_not_kept(world: World, message: bytes) -> None:
     ticket = world.memory.ticket()
-    hear(message, world.memory, lambda _: None)
+    tell(world, message)
     entry = Entry(Recording(b"old", 10_000, 0, ("y",)), "wid", "epoch", 1, 10_000)
     world.memory.keep(keys("a"), entry, ticket)
 

@@ -71,6 +71,136 @@ async def test_an_early_refresh_that_fails_serves_what_there_is(
     assert (response.value, response.detail) == ("old", CacheDetail.FRESH)
 
 
+def lease_of(raw: Any, cache: ResponseCache) -> bytes:
+    """Return what stands under the lease of the entry `a`."""
+    return bytes(raw.get(cache._keyspace.keys(["a"]).lease) or b"")
+
+
+@pytest.mark.parametrize("what", ["invalidate", "forget", "clear", "its end"])
+async def test_nobody_waits_for_a_refresh_that_failed_once_there_is_nothing_to_serve(
+    new_cache: Callable[..., ResponseCache],
+    url: str,
+    face: Any,
+    raw_of: Callable[..., Any],
+    eventually: Eventually,
+    what: str,
+) -> None:
+    """The lease of a failed refresh keeps others from trying; it is not a run to wait for."""
+    cache = new_cache(url, lease=3600, wait_budget=7200)
+    raw, entry = raw_of(cache), cache._keyspace.keys(["a"]).entry
+    await face.remember(cache, ["a"], 60, lambda: "old", stale=600, tags=["t"])
+    make_stale(cache, raw, ["a"])
+
+    def fail() -> str:
+        raise LookupError
+
+    for _ in range(2):  # the second is not asked
+        failed = await face.remember(cache, ["a"], 60, fail, stale=600, tags=["t"])
+        assert (failed.value, failed.detail) == ("old", CacheDetail.STALE)
+        await eventually(lambda: lease_of(raw, cache).startswith(b"- "))
+    if what == "its end":
+        raw.delete(entry)
+    else:
+        await face.invalidate_by(cache, what)
+
+    async with asyncio.timeout(60):
+        again = await face.remember(cache, ["a"], 60, lambda: "new", stale=600, tags=["t"])
+    assert (again.value, again.detail) == ("new", CacheDetail.GENERATED)
+
+
+async def test_who_waits_for_a_refresh_is_woken_where_it_fails(
+    new_cache: Callable[..., ResponseCache],
+    valkey_url: str,
+    raw_valkey: Any,
+    eventually: Eventually,
+) -> None:
+    cache, other = new_cache(valkey_url), new_cache(valkey_url)
+    raw, entry = raw_valkey, cache._keyspace.keys(["a"]).entry
+    fails = asyncio.Event()
+
+    async def value() -> str:
+        return "value"
+
+    async def refresh() -> str:
+        await fails.wait()
+        raise LookupError
+
+    await cache.remember(["a"], 60, value, stale=600)
+    make_stale(cache, raw, ["a"])
+    refreshing = asyncio.create_task(cache.remember(["a"], 60, refresh, stale=600))
+    await eventually(lambda: lease_of(raw, cache))
+    raw.delete(entry)
+    waiting = asyncio.create_task(other.remember(["a"], 60, value, stale=600))
+    await eventually(lambda: lease_of(raw, cache).endswith(b"!"))
+    fails.set()
+
+    assert (await refreshing).detail is CacheDetail.STALE
+    assert (await waiting).detail is CacheDetail.GENERATED
+
+
+@pytest.mark.parametrize("what", ["invalidate", "clear"])
+async def test_nobody_waits_for_a_refresh_of_what_was_invalidated_meanwhile(
+    new_cache: Callable[..., ResponseCache],
+    valkey_url: str,
+    face: Any,
+    raw_valkey: Any,
+    eventually: Eventually,
+    what: str,
+) -> None:
+    """What it generates will be refused, whichever process refreshes."""
+    cache, other = (new_cache(valkey_url, lease=3600, wait_budget=7200) for _ in range(2))
+    raw = raw_valkey
+    go = threading.Event()
+
+    def refresh() -> str:
+        assert go.wait(60)
+        return "outdated"
+
+    await face.remember(cache, ["a"], 60, lambda: "old", stale=600, tags=["t"])
+    make_stale(cache, raw, ["a"])
+    refreshing = face.begin(cache, ["a"], 60, refresh, stale=600, tags=["t"])
+    try:
+        await eventually(lambda: lease_of(raw, cache))
+        await face.invalidate_by(other, what)
+        async with asyncio.timeout(60):
+            again = await face.remember(other, ["a"], 60, lambda: "new", tags=["t"])
+        assert (again.value, again.detail) == ("new", CacheDetail.GENERATED)
+    finally:
+        go.set()
+    assert (await refreshing).detail is CacheDetail.REFUSED
+    assert (await face.remember(cache, ["a"], 60, lambda: "no", tags=["t"])).value == "new"
+
+
+async def test_a_refresh_is_still_waited_for_after_an_invalidation_of_something_else(
+    new_cache: Callable[..., ResponseCache],
+    valkey_url: str,
+    raw_valkey: Any,
+    eventually: Eventually,
+) -> None:
+    cache, other = new_cache(valkey_url), new_cache(valkey_url)
+    raw, go = raw_valkey, asyncio.Event()
+
+    async def value() -> str:
+        return "value"
+
+    async def refresh() -> str:
+        await go.wait()
+        return "new"
+
+    await cache.remember(["a"], 60, value, stale=600, tags=["t"])
+    make_stale(cache, raw, ["a"])
+    refreshing = asyncio.create_task(cache.remember(["a"], 60, refresh, stale=600, tags=["t"]))
+    await eventually(lambda: lease_of(raw, cache))
+    await other.invalidate("another tag")
+    raw.delete(cache._keyspace.keys(["a"]).entry)
+    waiting = asyncio.create_task(other.remember(["a"], 60, value, tags=["t"]))
+    await eventually(lambda: lease_of(raw, cache).endswith(b"!"))
+    go.set()
+
+    assert (await refreshing).detail is CacheDetail.GENERATED
+    assert (await waiting).value == "new"
+
+
 async def test_what_was_cheap_is_not(
     new_cache: Callable[..., ResponseCache], url: str, face: Any
 ) -> None:

@@ -6,7 +6,7 @@ A mutant that no longer fits the code fails where it is applied, and one whose d
 never reached is seen by its count of `Struck`: it would prove nothing.
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from strawberry_response_cache.core._keys import EntryKeys, Keyspace
 from strawberry_response_cache.core._memory import Memory, Ticket
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._parts import Parts
+from strawberry_response_cache.core._pub_sub import Hearers
 from strawberry_response_cache.core.algorithm import Remember
 from strawberry_response_cache.core.drivers import driving
 from strawberry_response_cache.core.drivers.async_lookups import SharedLookups
@@ -132,9 +133,9 @@ def stale_entries_outlive_invalidations(struck: Struck) -> None:
     """Judge tags of fresh entries only, as if the stale window were made for invalidated data."""
     _rewrite(
         "LOOKUP",
-        "or invalidated(KEYS[3], found.tags, found.clock)",
-        "or (redis.call('PTTL', KEYS[1]) > found.stale"
-        " and invalidated(KEYS[3], found.tags, found.clock))",
+        "elseif invalidated(KEYS[3], found.tags, found.clock) then",
+        "elseif redis.call('PTTL', KEYS[1]) > found.stale"
+        " and invalidated(KEYS[3], found.tags, found.clock) then",
     )
     struck()
 
@@ -242,7 +243,7 @@ def local_memory_filled_unchecked(struck: Struck) -> None:
 def deaf_to_news(struck: Struck) -> None:
     """Keep in local memory what other processes invalidate."""
 
-    def damaged(message: bytes, memory: Memory | None, wake: Callable[[str], None]) -> None:
+    def damaged(message: bytes, hearers: Hearers) -> None:
         struck()
 
     assert hasattr(driving, "hear"), "hear is gone"

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from strawberry_response_cache.core import ResponseCache
+from tests.conftest import Eventually
 from tests.servers.sentinel import Sentinels
 from tests.topologies.conftest import Store
+from tests.topologies.sources import assert_nobody_is_waited_for, hold
 from tests.topologies.traffic import Traffic
 
 pytestmark = pytest.mark.parametrize(
@@ -78,3 +80,23 @@ async def test_a_replica_that_never_heard_of_an_invalidation_brings_nothing_back
         assert (await face.remember(cache, ["a"], 600, lambda: "new", tags=["t"])).value == "new"
     finally:
         primary.start()
+
+
+async def test_a_lease_of_the_primary_before_keeps_nobody_waiting(
+    sentinels: Sentinels, store: Store, face: Any, eventually: Eventually
+) -> None:
+    """It is replicated, and its run can store nothing on the new primary."""
+    very_long = {**HURRIED, "lease": 3600, "wait_budget": 7200}
+    cache, fresh = [await store.new_cache(face, **very_long) for _ in range(2)]
+    held = await hold(cache, face, eventually)
+    lease = cache._keyspace.keys(["a"]).lease
+    with sentinels.replica.client() as replica:
+        await eventually(lambda: replica.exists(lease))
+
+    lost = sentinels.primary
+    lost.kill()
+    try:
+        await asyncio.to_thread(sentinels.notice_loss, lost)
+        await assert_nobody_is_waited_for(fresh, face, held)
+    finally:
+        lost.start()

@@ -1,4 +1,4 @@
-"""A server is killed and comes back with an older snapshot: what was invalidated since stays invalidated."""
+"""A server is killed and comes back with what it had stored: no old data, and nobody to wait for."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -8,8 +8,11 @@ import pytest
 from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
 from tests.conftest import Eventually
 from tests.servers import standalone
+from tests.servers.cluster import Cluster
 from tests.servers.standalone import Standalone
-from tests.topologies.sources import Database
+from tests.servers.valkey import valkey_node
+from tests.topologies.conftest import Store
+from tests.topologies.sources import Database, assert_nobody_is_waited_for, hold
 
 INVALIDATIONS = ["invalidate", "forget", "clear"]
 
@@ -82,3 +85,75 @@ async def test_a_restart_costs_misses_and_then_entries_hit_again(
     again = await face.remember(cache, ["a"], 600, lambda: "new", tags=["t"])
     assert again.status is CacheStatus.MISS
     assert (await face.remember(cache, ["a"], 600, lambda: "no", tags=["t"])).value == "new"
+
+
+# -- Leases of another life of the server ---------------------------------------------------------
+
+VERY_LONG: dict[str, Any] = {"lease": 3600, "wait_budget": 7200}
+
+
+@pytest.fixture
+def server_with_aof() -> Iterator[Standalone]:
+    """A server of this test alone that writes down each command."""
+    with valkey_node({"appendonly": "yes", "appendfsync": "always"}) as node:
+        yield Standalone(node, f"redis://{node.address}")
+
+
+@pytest.mark.parametrize("others", [False, True], ids=["first of its tenant", "not the first"])
+@pytest.mark.parametrize("how", ["snapshot", "AOF"])
+async def test_a_lease_that_a_restart_revives_keeps_nobody_waiting(
+    request: pytest.FixtureRequest,
+    new_cache: NewCache,
+    face: Any,
+    eventually: Eventually,
+    how: str,
+    others: bool,
+) -> None:
+    server = request.getfixturevalue("server" if how == "snapshot" else "server_with_aof")
+    cache, fresh = (new_cache(server.url, **VERY_LONG) for _ in range(2))
+    held = await hold(cache, face, eventually)
+    if how == "snapshot":
+        save(server)
+
+    restart_from_snapshot(server)
+
+    with server.admin() as admin:
+        assert admin.exists(cache._keyspace.keys(["a"]).lease), "it came back"
+    if others:  # the epoch of the new life has begun by then
+        await face.remember(fresh, ["another"], 600, lambda: "value")
+    await assert_nobody_is_waited_for(fresh, face, held)
+
+
+async def test_a_lease_of_the_same_life_is_waited_for(
+    new_cache: NewCache, server: Standalone, face: Any, eventually: Eventually
+) -> None:
+    cache, fresh = (new_cache(server.url, wait_budget=budget) for budget in (60, 10))
+    held = await hold(cache, face, eventually)
+    response = await face.remember(fresh, ["a"], 600, lambda: "new", tags=["t"])
+    assert response.detail is CacheDetail.WAITED_OUT
+    held.database.let_go()
+    assert (await held.leader).detail is CacheDetail.GENERATED
+
+
+@pytest.mark.parametrize("store", [("cluster", "url")], indirect=True, ids=["cluster"])
+@pytest.mark.parametrize("how", ["restart", "migration"])
+async def test_a_lease_on_another_node_of_a_cluster_keeps_nobody_waiting(
+    cluster: Cluster, store: Store, face: Any, eventually: Eventually, how: str
+) -> None:
+    cache, fresh = [await store.new_cache(face, **VERY_LONG) for _ in range(2)]
+    held = await hold(cache, face, eventually)
+    slot = cluster.slot_of(cache._keyspace.keys(["a"]).lease)
+    node = cluster.owner_of(slot)
+
+    if how == "restart":
+        with node.client() as admin:
+            admin.save()
+        node.kill()
+        node.start()
+        cluster.wait_until_whole()
+    else:
+        cluster.migrate_slot(slot, next(each for each in cluster.nodes if each is not node))
+
+    with cluster.admin() as admin:
+        assert admin.exists(cache._keyspace.keys(["a"]).lease), "it came back"
+    await assert_nobody_is_waited_for(fresh, face, held)

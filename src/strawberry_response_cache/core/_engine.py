@@ -58,7 +58,6 @@ class Engine:
         self.observer = observer
         self.limits = Limits(
             lease_ms=round(settings.lease * 1000),
-            wait_budget=settings.wait_budget,
             max_bytes=settings.max_entry_bytes,
             compress_above=settings.compress_above,
             early_refresh=settings.early_refresh,

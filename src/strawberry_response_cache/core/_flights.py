@@ -1,9 +1,10 @@
 """Flights: the generations that run in one event loop, or in the threads of one process.
 
-A caller that finds a flight for its key joins it instead of generating. Joiners get the value after its
-commit, and only if they joined before the seal. If an invalidation was acknowledged before a caller
-asked, Redis refuses the commit, and the joiner looks the key up again. Without a commit, the value goes
-only to callers that came before its generation began.
+A caller who finds a flight for its key joins it instead of generating. Joiners get the value only
+after its commit, and only if they joined before the seal: an invalidation that was acknowledged before a
+caller asked has therefore refused the commit, and the joiner looks again. Without a commit the value
+is for those alone who came before its generation began. An invalidation that is known to refuse a run's value
+seals its flight at once: whoever comes later does not wait for it.
 
 A watch does the same for a generation of another process: one caller checks from time to time whether it
 has ended, and the other callers of this process wait for that caller.
@@ -14,6 +15,7 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -105,6 +107,29 @@ class Waiter(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a flight stands for while its generator runs.
+
+    Attributes:
+        keys: Where its value will be stored.
+        lease: The right to do so.
+        known_tags: Returns digests of tags that its value will surely carry, as far as they are known.
+    """
+
+    keys: EntryKeys
+    lease: Lease
+    known_tags: Callable[[], AbstractSet[str]] = field(repr=False)
+
+    def is_useless_after(
+        self, table: str, tags: AbstractSet[str] | None, clock: int | None
+    ) -> bool:
+        """Whether an invalidation refuses what it generates; see `Flights.seal_outdated`."""
+        if self.keys.tags != table or (clock is not None and self.lease.clock >= clock):
+            return False
+        return tags is None or not tags.isdisjoint(self.known_tags())
+
+
 @dataclass(eq=False, slots=True)
 class Flight:
     """One running generation.
@@ -113,10 +138,13 @@ class Flight:
         key: The key by which callers find it.
         leased: Whether its recording can be committed. Only a commit proves that no invalidation was
             missed.
-        waiters: The callers that joined.
-        waits_for: The flights that its generator waits for; used to detect a circle before it closes.
-        parts: The values that its generator read from the cache.
-        began: When the current generation began, in seconds of a monotonic clock.
+        waiters: Who joined.
+        waits_for: The flights that this one's generator is waiting for, to see circles before they
+            close.
+        parts: What its generator took from the cache.
+        began: When the run began that it stands for now.
+        run: That run, if it has a lease.
+        is_outdated: Whether an invalidation refuses what it generates.
     """
 
     key: str
@@ -125,6 +153,8 @@ class Flight:
     waits_for: list["Flight"] = field(default_factory=list)
     parts: Parts = field(default_factory=Parts)
     began: float = math.inf
+    run: Run | None = None
+    is_outdated: bool = False
 
 
 Leading: TypeAlias = tuple[Flight, ...]
@@ -232,7 +262,7 @@ class Flights:
             outer.waits_for.remove(flight)
 
     def open(self, key: str, *, leased: bool) -> Flight:
-        """Open a flight; it replaces one without a lease, which then gets no more joiners."""
+        """Open a flight; another that stands in its place is no longer joined."""
         flight = Flight(key, leased)
         with self._lock:
             if len(self._open) < self._max_flights or key in self._open:
@@ -271,6 +301,36 @@ class Flights:
         with self._lock:
             for key in [key for key, flight in self._open.items() if not flight.leased]:
                 del self._open[key]
+
+    def seal_outdated(
+        self, table: str, tags: AbstractSet[str] | None, clock: int | None = None
+    ) -> list[Run]:
+        """Close the flights to joiners whose values an invalidation will refuse.
+
+        Who comes later looks up instead of waiting for them.
+
+        Args:
+            table: The tag table.
+            tags: Digests of the invalidated tags; None for everything.
+            clock: The clock of the invalidation, if it is known: a run that began at it or later saw it.
+
+        Returns:
+            Their runs, whose leases are to be given back.
+        """
+        if not self._open:
+            return []
+        with self._lock:
+            known = [(flight, flight.run) for flight in self._open.values()]
+        outdated = [
+            (flight, run)
+            for flight, run in known
+            if run is not None and run.is_useless_after(table, tags, clock)
+        ]
+        with self._lock:
+            for flight, _ in outdated:
+                flight.is_outdated = True
+                self._close(flight)
+        return [run for _, run in outdated]
 
     def seal_all(self) -> None:
         """Close all flights to joiners: Redis has not taken an invalidation yet."""
@@ -319,8 +379,11 @@ class Flights:
         """Hand a flight to its first joiner, because its leader was cancelled.
 
         Returns:
-            The lease to release, if there is no joiner.
+            The lease, to be released, if there is no joiner, or nothing can be stored by it.
         """
+        if flight.is_outdated:
+            self.settle(flight, LookAgain())
+            return lease
         with self._lock:
             heir = flight.waiters.pop(0) if flight.waiters else None
             if heir is None:

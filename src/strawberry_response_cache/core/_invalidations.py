@@ -1,7 +1,7 @@
 """The invalidations of one cache or tenant: complete when they return; a failure raises or is queued."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -12,11 +12,13 @@ from strawberry_response_cache.core._families import (
     shown,
     with_families,
 )
+from strawberry_response_cache.core._flights import Run
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace, checked_strings, tag_digests
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._observer import Invalidated, Subject
 from strawberry_response_cache.core.drivers.async_driver import AsyncDriver
+from strawberry_response_cache.core.drivers.sync_driver import SyncDriver
 from strawberry_response_cache.core.protocol import Clear, Effect, Forget, Invalidate, Unavailable
 
 _EXAMPLE: Final = 'invalidate("Book", "Book:42")'
@@ -29,7 +31,9 @@ class _Invalidation:
     Attributes:
         effects: The effects to perform: one for each slot.
         kind: What is invalidated, for the observer.
-        locally: Invalidates the same in local memory.
+        locally: What to do to local memory.
+        tables: The tag tables that it stamps.
+        digests: The tags that it stamps them with; None for everything.
         count: The number of tags.
         owed: What to queue if Redis does not take it; None for everything.
         names: What `on_invalidate` is told when Redis has taken it; nothing where nobody is told.
@@ -40,6 +44,8 @@ class _Invalidation:
     effects: Sequence[Effect[Unavailable | None]]
     kind: Literal["tags", "key", "clear"]
     locally: Callable[[Memory], None]
+    tables: Sequence[str]
+    digests: tuple[str, ...] | None = None
     count: int = 0
     owed: tuple[str, ...] | None = None
     names: tuple[str, ...] = ()
@@ -102,6 +108,8 @@ class Invalidations:
             effects=effects,
             kind="tags",
             locally=locally,
+            tables=tables,
+            digests=digests,
             count=len(tags),
             owed=digests,
             names=shown(named) if self._engine.announcements.is_wanted else (),
@@ -119,7 +127,13 @@ class Invalidations:
                 memory.invalidate(table, own)
 
         others = [Invalidate(table, keys.channel, own, max_tags) for table in elsewhere]
-        return _Invalidation(effects=[Forget(keys, max_tags), *others], kind="key", locally=locally)
+        return _Invalidation(
+            effects=[Forget(keys, max_tags), *others],
+            kind="key",
+            locally=locally,
+            tables=self._keyspace.tag_tables,
+            digests=own,
+        )
 
     def _of_everything(self, *, queued: bool) -> _Invalidation:
         tables, channel = self._keyspace.tag_tables, self._keyspace.channel
@@ -133,6 +147,7 @@ class Invalidations:
             effects=effects,
             kind="clear",
             locally=locally,
+            tables=tables,
             names=(EVERYTHING_TAGGED,),
             queued=queued,
         )
@@ -148,7 +163,7 @@ class Invalidations:
         for effect in [*invalidate.effects] * self._keyspace.passes:
             if (result := await driver.invalidating.invalidate(effect)) is not None:
                 break
-        if self._conclude(invalidate, result):
+        if self._conclude(invalidate, result, driver):
             driver.invalidating.keep_replaying(self._engine.queue)
 
     def _perform_sync(self, invalidate: _Invalidation) -> None:
@@ -157,10 +172,15 @@ class Invalidations:
         for effect in [*invalidate.effects] * self._keyspace.passes:
             if (result := driver.invalidating.invalidate(effect)) is not None:
                 break
-        if self._conclude(invalidate, result):
+        if self._conclude(invalidate, result, driver):
             driver.invalidating.keep_replaying(self._engine.queue)
 
-    def _conclude(self, invalidate: _Invalidation, result: Unavailable | None) -> bool:
+    def _conclude(
+        self,
+        invalidate: _Invalidation,
+        result: Unavailable | None,
+        by: AsyncDriver | SyncDriver,
+    ) -> bool:
         """Apply an invalidation in this process, notify the observer, and raise if it failed.
 
         Returns:
@@ -175,6 +195,8 @@ class Invalidations:
                 driver.flights.seal_all()
             else:
                 driver.flights.seal_leaseless()
+            if result is None:
+                by.give_back(self._outdated(invalidate, driver))
             if driver.memory is not None:
                 invalidate.locally(driver.memory)
         error = None if result is None else result.error_type
@@ -212,6 +234,13 @@ class Invalidations:
             },
         )
         return True
+
+    @staticmethod
+    def _outdated(invalidate: _Invalidation, driver: AsyncDriver | SyncDriver) -> Iterable[Run]:
+        """Seal the flights that an invalidation outdates; return their runs, whose leases are to be released."""
+        digests = None if invalidate.digests is None else frozenset(invalidate.digests)
+        for table in invalidate.tables:
+            yield from driver.flights.seal_outdated(table, digests)
 
     # -- Pending invalidations --------------------------------------------------------
 

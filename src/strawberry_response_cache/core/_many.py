@@ -15,13 +15,14 @@ from strawberry_response_cache.core._requests import (
     Flow,
     Generate,
     Join,
+    Owed,
     Pause,
     RefreshInBackground,
     Request,
     detached_effect,
     own_error,
 )
-from strawberry_response_cache.core.protocol import Commit, Lookup, Release, Renew
+from strawberry_response_cache.core.protocol import Commit, Lookup, Release
 
 if TYPE_CHECKING:
     from strawberry_response_cache.core._response import CachedResponse
@@ -39,16 +40,15 @@ class Many(Generic[T]):
         flows: One for each key.
 
     Attributes:
-        requests: The current request of each running flow, by position.
-        results: The result, or the error, of each flow that has ended.
-        since: When each flow made its current request.
+        requests: What each flow that has not ended asks for, by its position.
+        results: What each flow that has ended returned, or the error of its key.
     """
 
     def __init__(self, flows: Sequence[Flow[T]]) -> None:
         self._flows = flows
         self.requests: dict[int, Request] = {}
         self.results: dict[int, T | Exception] = {}
-        self.since: dict[int, float] = {}
+        self._since: dict[int, float] = {}
         self._thrown: dict[int, BaseException] = {}
         for position, flow in enumerate(flows):
             self._step(position, partial(flow.send, None))
@@ -63,15 +63,32 @@ class Many(Generic[T]):
             (at, request) for at, request in self.requests.items() if isinstance(request, Generate)
         ]
 
-    def waiting(self) -> dict[int, Join | Pause]:
-        """Return the requests to wait, by position."""
-        return {at: each for at, each in self.requests.items() if isinstance(each, Join | Pause)}
+    def joins(self) -> list[Join]:
+        """Return the joins that the flows wait for."""
+        return [each for each in self.requests.values() if isinstance(each, Join)]
 
-    def waited(self, positions: Iterable[int]) -> None:
-        """Resume the flows that waited, with the seconds for which they waited."""
+    def pauses(self) -> list[Pause]:
+        """Return the pauses that the flows wait for."""
+        return [each for each in self.requests.values() if isinstance(each, Pause)]
+
+    def seconds_to_wait(self) -> float:
+        """Return after how many seconds the first of the flows that wait need not wait any longer."""
+        ends = (
+            self._since[at] + each.seconds
+            for at, each in self.requests.items()
+            if isinstance(each, Join | Pause)
+        )
+        return max(0.0, min(ends) - time.monotonic())
+
+    def waited(self) -> None:
+        """Answer the flows that have waited: those that only paused look again with the first."""
         now = time.monotonic()
-        for position in positions:
-            self.answer(position, now - self.since[position])
+        for at, each in list(self.requests.items()):
+            match each:
+                case Pause():
+                    self.answer(at, None)
+                case Join(waiter, seconds) if waiter.outcome or self._since[at] + seconds <= now:
+                    self.answer(at, None)
 
     def given_up(self, positions: Iterable[int]) -> Iterator[tuple[Flow[T], Request]]:
         """Remove flows that get no answer; return them with their requests."""
@@ -92,7 +109,7 @@ class Many(Generic[T]):
         self._step(position, partial(self._flows[position].throw, error))
 
     def any_failed(
-        self, positions: Sequence[int], error: Exception, forget: Callable[[Release | Renew], None]
+        self, positions: Sequence[int], error: Exception, forget: Callable[[Owed], None]
     ) -> bool:
         """Raise the loader's error in flows; return whether it is the result of any of them.
 
@@ -121,7 +138,7 @@ class Many(Generic[T]):
         joined = isinstance(self.requests.pop(position, None), Join)
         try:
             self.requests[position] = step()
-            self.since[position] = time.monotonic()
+            self._since[position] = time.monotonic()
         except StopIteration as end:
             self.results[position] = cast("CachedResponse[T]", end.value).value
         except BaseException as error:

@@ -6,6 +6,8 @@ may not be stored keeps the whole from being stored.
 """
 
 import time
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -75,6 +77,11 @@ class Parts:
         """The meta words of the parts, from all caches."""
         return frozenset(part.meta for part, _ in self._noted if part.meta != NO_META)
 
+    @property
+    def tags(self) -> AbstractSet[str]:
+        """The tags of the parts so far, their own among them; also while others are added."""
+        return _tags_of([part for part, _ in [*self._noted]])
+
     def fold(
         self, recording: Recording, keys: EntryKeys, lease: Lease | None
     ) -> tuple[Recording, int | None] | None:
@@ -104,14 +111,22 @@ class Parts:
                 if part.keys.tags == keys.tags and part.clock is not None:
                     same = part.epoch == lease.epoch
                     clock = min(clock, part.clock if same else BEFORE_EVERYTHING)
-        tags = {tag for part in parts for tag in part.tags}
-        tags.update(part.keys.own_tag for part in parts if part.keys.entry)
+        tags = _tags_of(parts)
         if len(tags) > _MOST_TAGS:
-            # Every lookup compares each tag; this one tag is invalidated by every invalidation.
-            tags = set(EVERYTHING)
+            # Each is compared on every look-up; this one is stamped by every invalidation.
+            tags = frozenset(EVERYTHING)
         folded = replace(
             recording,
             ttl_ms=min(recording.ttl_ms, remaining),
             tags=tuple(sorted(tags.union(recording.tags))),
         )
         return folded, clock
+
+
+def _tags_of(parts: Iterable[Part]) -> frozenset[str]:
+    """Return what invalidations reach parts by: their tags, and the tag of each itself."""
+    return frozenset(
+        tag
+        for part in parts
+        for tag in ((part.keys.own_tag, *part.tags) if part.keys.entry else part.tags)
+    )

@@ -1,37 +1,75 @@
 """The messages that scripts publish on the channel of a cache, and their handling.
 
-========================  =============================================
 ``t <table> <tag>,...``   tags were invalidated
 ``k <entry>``             an entry was invalidated
 ``c <table>``             all entries of a tag table were invalidated
 ``w <lease>``             a lease for which others wait has ended
 ========================  =============================================
+||||||| 9c165ef
+========================  =============================================
+``t <table> <tag>,...``   tags were invalidated
+``k <entry>``             an entry was invalidated
+``c <table>``             all entries of a tag table were invalidated
+``w <lease>``             a lease that others wait for has ended
+========================  =============================================
+=======
+===============================  =============================================
+``t <table> <clock> <tag>,...``  tags were invalidated, at that clock
+``k <entry>``                    an entry was invalidated
+``c <table>``                    all entries of a tag table were invalidated
+``w <lease>``                    a lease that others wait for has ended
+===============================  =============================================
 """
 
+import re
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import Final
 
 from strawberry_response_cache.core._memory import Memory
 
+_TAGS: Final = re.compile(r"(\S+) (\d+) (\S+)")
 
-def hear(message: bytes, memory: Memory | None, wake: Callable[[str], None]) -> None:
-    """Handle a message. An unknown message may be an invalidation, so it empties local memory.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hearers:
+    """Who is told of news.
+
+    Attributes:
+        memory: The local memory, if it is on.
+        wake: Told the key of a lease that has ended.
+        outdate: Told of an invalidation: the tag table, the tags or None for all, and the clock if it is known.
+    """
+
+    memory: Memory | None
+    wake: Callable[[str], None] = field(repr=False)
+    outdate: Callable[[str, AbstractSet[str] | None, int | None], object] = field(repr=False)
+
+
+def hear(message: bytes, hearers: Hearers) -> None:
+    """Pass a message on; one that is not understood may be an invalidation, so all memory goes.
 
     Args:
-        message: The published bytes.
-        memory: The local memory, if it is on.
-        wake: Called with the key of a lease that has ended.
+        message: What was published.
+        hearers: Who is told.
     """
+    memory = hearers.memory
     kind, _, rest = message.decode("ascii", "replace").partition(" ")
     if kind == "w":
-        wake(rest)
+        hearers.wake(rest)
+    elif kind == "t" and (told := _TAGS.fullmatch(rest)) is not None:
+        table, clock, tags = told[1], int(told[2]), frozenset(told[3].split(","))
+        hearers.outdate(table, tags, clock)
+        if memory is not None:
+            memory.invalidate(table, tags)
+    elif kind == "c":
+        hearers.outdate(rest, None, None)
+        if memory is not None:
+            memory.clear(rest)
     elif memory is None:
         return
-    elif kind == "t":
-        table, _, tags = rest.partition(" ")
-        memory.invalidate(table, tags.split(","))
     elif kind == "k":
         memory.forget(rest)
-    elif kind == "c":
-        memory.clear(rest)
     else:
         memory.forget_everything()

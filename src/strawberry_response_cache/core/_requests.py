@@ -8,9 +8,19 @@ from typing import Any, TypeAlias, TypeVar
 from strawberry_response_cache.core._flights import Flight, Waiter
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._response import CachedResponse
-from strawberry_response_cache.core.protocol import Commit, Lease, Lookup, Release, Renew
+from strawberry_response_cache.core.protocol import (
+    Commit,
+    Lease,
+    Lookup,
+    Release,
+    Renew,
+    Throttle,
+)
 
 T = TypeVar("T")
+
+Owed: TypeAlias = Release | Renew | Throttle
+"""What is asked of the store although nobody waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +34,18 @@ class Generate:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """Wait until the waiter is woken; the answer is the seconds that it took.
+    """Wait until the waiter is woken, but no longer than this many seconds.
 
-    A thread waits no longer than the budget: a circle through a thread that it started cannot be detected, so
-    its wait must end.
+    Whoever leads may hang, or wait for this caller in a way that cannot be seen.
     """
 
     waiter: Waiter
-    wait_budget: float
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Wait some seconds, or until a message says that a lease has ended; the answer is as for `Join`."""
+    """Wait this many seconds, or until a lease is said to have ended."""
 
     seconds: float
     lease_key: str
@@ -46,7 +55,7 @@ class Pause:
 class Detach:
     """Perform an effect in the background."""
 
-    effect: Release | Renew
+    effect: Owed
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +81,7 @@ Step: TypeAlias = Generator[Request, Any, T]
 """A part of a flow that returns another type."""
 
 
-def detached_effect(request: Request) -> Release | Renew | None:
+def detached_effect(request: Request) -> Owed | None:
     """Return the effect of a request that is performed although no caller waits for it."""
     match request:
         case Release():
@@ -83,9 +92,7 @@ def detached_effect(request: Request) -> Release | Renew | None:
             return None
 
 
-def finish(
-    flow: "Flow[Any]", error: BaseException, forget: Callable[[Release | Renew], None]
-) -> None:
+def finish(flow: "Flow[Any]", error: BaseException, forget: Callable[[Owed], None]) -> None:
     """Run a flow to its end without its caller; it only releases and shortens leases then.
 
     Args:

@@ -65,8 +65,9 @@ class CacheSettings(BaseModel):
     after a third of this time, so a slow one does not lose it."""
 
     wait_budget: float = Field(default=10.0, ge=0.1, le=7200)
-    """How long a caller waits for another process to generate. After that it generates without storing. It
-    must be at least ``lease``, so that callers wait until the lease of a crashed process has expired."""
+    """How long a caller, or a whole GraphQL operation, waits for others that generate. After that it
+    generates without storing. It must be at least ``lease``, so that callers wait until the lease of a
+    crashed process has expired."""
 
     read_deadline: float = Field(default=0.1, gt=0, le=60)
     """How long an answer of Redis may take, from sending on and without connecting. After that the generator

@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import TypeVar
 
 from strawberry_response_cache.core._engine import Engine
@@ -15,7 +14,8 @@ from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._prefetched import Prefetched
 from strawberry_response_cache.core._response import CachedResponse
-from strawberry_response_cache.core.algorithm import Limits, Remember
+from strawberry_response_cache.core._waiting import WaitBudget
+from strawberry_response_cache.core.algorithm import Remember
 from strawberry_response_cache.core.drivers.async_driver import AsyncDriver
 from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.core.drivers.sync_driver import SyncDriver
@@ -92,6 +92,7 @@ class Tenant:
         *,
         in_background: bool = False,
         prefetched: Prefetched | None = None,
+        budget: WaitBudget | None = None,
     ) -> CachedResponse[T]:
         """Return a value from the cache, or generate and store it.
 
@@ -102,6 +103,7 @@ class Tenant:
             subject: The cache and field, for the log and the observer.
             in_background: Whether a refresh runs in the background.
             prefetched: The prefetched entries of the execution.
+            budget: How long it may wait for others, together with all that shares it; None for its own.
         """
         driver = self._engine.async_driver()
         is_pending = await self._invalidations.are_pending()
@@ -109,7 +111,7 @@ class Tenant:
             keys,
             serializer,
             driver,
-            self._engine.limits,
+            budget or self.wait_budget(),
             in_background=in_background,
             is_pending=is_pending,
             prefetched=prefetched,
@@ -126,6 +128,7 @@ class Tenant:
         *,
         in_background: bool = False,
         prefetched: Prefetched | None = None,
+        budget: WaitBudget | None = None,
     ) -> CachedResponse[T]:
         """Return a value; the sync form of `run`."""
         driver = self._engine.sync_driver()
@@ -133,7 +136,7 @@ class Tenant:
             keys,
             serializer,
             driver,
-            self._limits_of_threads(),
+            self._budget_of_threads(budget),
             in_background=in_background,
             is_pending=self._invalidations.are_pending_sync(),
             prefetched=prefetched,
@@ -163,7 +166,7 @@ class Tenant:
                 each,
                 serializer,
                 driver,
-                self._engine.limits,
+                self.wait_budget(),
                 is_pending=is_pending,
                 subject=subject,
             ).flow()
@@ -180,11 +183,15 @@ class Tenant:
     ) -> Mapping[int, T | Exception]:
         """Return many values; the sync form of `run_many`."""
         driver = self._engine.sync_driver()
-        limits = self._limits_of_threads()
         is_pending = self._invalidations.are_pending_sync()
         flows = [
             self._remember(
-                each, serializer, driver, limits, is_pending=is_pending, subject=subject
+                each,
+                serializer,
+                driver,
+                self._budget_of_threads(),
+                is_pending=is_pending,
+                subject=subject,
             ).flow()
             for each in keys
         ]
@@ -229,17 +236,20 @@ class Tenant:
 
     # -- The arguments of the algorithm --------------------------------------------------------------
 
-    def _limits_of_threads(self) -> Limits:
-        limits = self._engine.limits
-        # The generator may need the event loop of this thread, and waiting here would block it.
-        return replace(limits, wait_budget=0) if running_loop() is not None else limits
+    def wait_budget(self) -> WaitBudget:
+        """Return a new budget for waiting for others."""
+        return WaitBudget(self._engine.settings.wait_budget)
+
+    def _budget_of_threads(self, budget: WaitBudget | None = None) -> WaitBudget:
+        # Whoever generates may need the loop of this thread to go on: waiting here would stop it.
+        return WaitBudget(0) if running_loop() is not None else budget or self.wait_budget()
 
     def _remember(
         self,
         keys: EntryKeys,
         serializer: Serializer[T],
         driver: AsyncDriver | SyncDriver,
-        limits: Limits,
+        budget: WaitBudget,
         *,
         in_background: bool = False,
         is_pending: bool,
@@ -256,7 +266,8 @@ class Tenant:
             keys,
             serializer,
             driver.flights,
-            limits,
+            self._engine.limits,
+            budget,
             within,
             memory,
             in_background,

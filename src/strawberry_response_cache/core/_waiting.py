@@ -1,5 +1,6 @@
-"""Waiting for a generation in another process."""
+"""Waiting for a generation of somebody else: how long, and by whom."""
 
+import math
 from collections.abc import Callable
 from typing import Final
 
@@ -34,27 +35,48 @@ class Watch:
             self._flight = None
 
 
+class WaitBudget:
+    """How much longer one caller, or all that one request asks for, may wait for others.
+
+    It counts from the first wait, so that several waits, one after the other or side by side, take no
+    longer than one.
+
+    Args:
+        seconds: For how long.
+    """
+
+    __slots__ = ("_ends", "_seconds")
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._ends: float | None = None
+
+    def left(self, now: float) -> float:
+        """Return the seconds that are left; to be asked by who is about to wait."""
+        if self._ends is None:
+            self._ends = now + self._seconds
+        return max(0.0, self._ends - now)
+
+    def spend(self) -> None:
+        """Wait no more."""
+        self._ends = -math.inf
+
+
 class Backoff:
-    """Growing pauses, each shortened at random by up to a half, until the budget is spent."""
+    """Growing pauses, each shortened by up to a half.
 
-    __slots__ = ("_jitter", "_pause", "left")
+    Args:
+        jitter: Returns a number from 0 to below 1.
+    """
 
-    def __init__(self, budget: float, jitter: Callable[[], float]) -> None:
-        self.left = budget
+    __slots__ = ("_jitter", "_pause")
+
+    def __init__(self, jitter: Callable[[], float]) -> None:
         self._jitter = jitter
         self._pause = _FIRST_PAUSE
 
-    @property
-    def is_spent(self) -> bool:
-        """Whether waiting is over."""
-        return self.left <= 0
-
-    def next_pause(self) -> float:
-        """Return the seconds of the next pause."""
-        pause = min(self._pause * (1 - self._jitter() / 2), self.left)
+    def next_pause(self, left: float) -> float:
+        """Return for how many seconds to wait next; no more than are left."""
+        pause = min(self._pause * (1 - self._jitter() / 2), left)
         self._pause = min(self._pause * 2, _LONGEST_PAUSE)
         return pause
-
-    def spend(self, seconds: float | None) -> None:
-        """Subtract a wait from the budget."""
-        self.left -= seconds or 0.0

@@ -17,7 +17,9 @@ import math
 import random
 import time
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final, Generic, TypeVar, cast
 
 from strawberry_response_cache.core._flights import (
@@ -31,6 +33,7 @@ from strawberry_response_cache.core._flights import (
     NotShared,
     Promoted,
     ReentrantError,
+    Run,
 )
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._log import logger
@@ -48,7 +51,7 @@ from strawberry_response_cache.core._requests import (
     Step,
 )
 from strawberry_response_cache.core._response import CacheDetail, CachedResponse, CacheStatus
-from strawberry_response_cache.core._waiting import Backoff, Watch
+from strawberry_response_cache.core._waiting import Backoff, WaitBudget, Watch
 from strawberry_response_cache.core.protocol import (
     Commit,
     Fresh,
@@ -60,9 +63,9 @@ from strawberry_response_cache.core.protocol import (
     Moved,
     NoLease,
     Release,
-    Renew,
     Stale,
     Stored,
+    Throttle,
     Unavailable,
     Unreadable,
     failure,
@@ -86,16 +89,14 @@ class Limits:
     """The numbers that the algorithm uses.
 
     Attributes:
-        lease_ms: How long a lease lives, in milliseconds.
-        wait_budget: Seconds to wait for another process.
-        max_bytes: The largest payload to unpack; None for no limit.
-        compress_above: Payloads of more bytes are compressed; None compresses none.
+        lease_ms: The life of a lease.
+        max_bytes: The largest payload to unpack; None for any.
+        compress_above: Payloads of more bytes are compressed; None for none.
         early_refresh: See `CacheSettings`.
         jitter: See `CacheSettings`.
     """
 
     lease_ms: int
-    wait_budget: float
     max_bytes: int | None = None
     compress_above: int | None = None
     early_refresh: float = 0.0
@@ -109,10 +110,6 @@ class Refresh(Generic[T]):
     served: CachedResponse[T]
     entry: Entry
     lease: Lease
-
-    def left_ms(self, seconds: float) -> int:
-        """Return the milliseconds for which it can still be served, ``seconds`` after it was read."""
-        return self.entry.remaining_ms + self.entry.recording.stale_ms - round(seconds * 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +135,10 @@ class Remember(Generic[T]):
 
     Attributes:
         keys: The entry's keys.
-        serializer: Turns values into bytes and back.
-        flights: The flights of this event loop, or of all threads.
-        limits: The numbers that the algorithm uses.
+        serializer: Both directions between value and bytes.
+        flights: The flights to join or to open.
+        limits: Lease and sizes.
+        budget: For how long to wait for others.
         within: The flights whose generators the caller runs in.
         memory: The local memory, if it is on.
         in_background: Whether the generator may run beside the caller, for a refresh.
@@ -156,6 +154,7 @@ class Remember(Generic[T]):
     serializer: Serializer[T]
     flights: Flights
     limits: Limits
+    budget: WaitBudget
     within: Leading = ()
     memory: Memory | None = None
     in_background: bool = False
@@ -182,7 +181,7 @@ class Remember(Generic[T]):
             watch.end()
 
     def _obtain(self, watch: Watch) -> Flow[T]:  # noqa: C901, PLR0912 - one loop, one case for each thing that can be found
-        backoff = Backoff(self.limits.wait_budget, self.jitter)
+        backoff = Backoff(self.jitter)
         alone = self.flights.is_marked(self.keys.entry, self.clock())
         rejected: str | None = None
         while True:
@@ -208,8 +207,8 @@ class Remember(Generic[T]):
                     return (yield from self._generate_alone(CacheDetail.UNCACHEABLE))
                 case Held() if self.flights.is_open(self.keys.entry):
                     continue  # it is a caller of this process
-                case Held() if backoff.is_spent:
-                    watch.end()  # callers that wait on this watch must not wait for the generator too
+                case Held() if self._left() == 0:
+                    watch.end()  # whoever waits for this caller is not to wait for its generator
                     return (yield from self._generate_alone(CacheDetail.WAITED_OUT))
                 case Held():
                     yield from self._wait_for_release(backoff, watch)
@@ -245,7 +244,7 @@ class Remember(Generic[T]):
             return None
         flight, waiter = joined
         try:
-            yield Join(waiter, self.limits.wait_budget)
+            yield Join(waiter, self._left())
         except BaseException as gone:
             yield from self._release(self.flights.leave(flight, waiter, self.within), gone)
             raise
@@ -286,19 +285,21 @@ class Remember(Generic[T]):
             try:
                 joined = self.flights.join(self.keys.lease, (), leaseless=True)
             except CrowdedError:
-                backoff.spend(backoff.left)
+                self.budget.spend()
                 return
             if joined is not None:
                 flight, waiter = joined
                 try:
-                    backoff.spend((yield Join(waiter, backoff.left)))
+                    yield Join(waiter, self._left())
                 finally:
                     self.flights.leave(flight, waiter, ())
                 return
             watch.begin(self.keys.lease)
-        pause = backoff.next_pause()
-        waited = yield Pause(pause, self.keys.lease)
-        backoff.spend(pause if waited is None else waited)
+        yield Pause(backoff.next_pause(self._left()), self.keys.lease)
+
+    def _left(self) -> float:
+        """Return for how many seconds this caller may still wait."""
+        return self.budget.left(self.clock())
 
     def _without_lease(self, detail: CacheDetail) -> Flow[T]:
         """Generate without storing, once for all callers of this process that are waiting already.
@@ -418,6 +419,8 @@ class Remember(Generic[T]):
             )
         flight.parts = Parts()
         flight.began = began = self.clock()
+        if lease is not None:
+            flight.run = Run(self.keys, lease, partial(self._known_tags, flight))
         try:
             try:
                 value = yield Generate(flight, self.keys, lease)
@@ -426,20 +429,17 @@ class Remember(Generic[T]):
                 flight.parts.end()
         except Exception as error:
             self.flights.settle(flight, Failed(error))
-            if refresh is None:
+            if refresh is None or not self.serializer.serves_stale:
                 yield from self._release(lease)
                 raise
-            self._log_refresh(failure(error))
-            # Keep the lease, so that one caller per lease retries and not every request. Shorten it to
-            # the life of the old value, so that no caller waits for an abandoned lease.
-            left_ms = refresh.left_ms(self.clock() - began)
-            if left_ms < self.limits.lease_ms:
-                yield Detach(Renew(self.keys, refresh.lease, max(1, left_ms)))
-            return self._serve(refresh.served, refresh.entry)
+            return (yield from self._serve_instead(refresh, failure(error)))
         except BaseException as gone:
             yield from self._release(self.flights.abandon(flight, lease), gone)
             raise
         if isinstance(recorded, NotStored):
+            if refresh is not None and recorded.failure is not None:
+                self.flights.settle(flight, NotShared())
+                return (yield from self._serve_instead(refresh, recorded.failure))
             self.flights.mark(self.keys.entry, self.clock() + _MARK_SECONDS)
             self.flights.settle(flight, NotShared())
             self._is_unfit_part()
@@ -452,6 +452,16 @@ class Remember(Generic[T]):
         if recorded.diverted_to is not None:
             yield from self._commit_beside(flight, lease, recorded)
         return (yield from self._commit(flight, lease, value, recorded))
+
+    def _known_tags(self, flight: Flight) -> AbstractSet[str]:
+        """Return tags that the value will surely carry; called from anywhere, while it is generated."""
+        return {self.keys.own_tag, *flight.parts.tags, *self.serializer.known_tags()}
+
+    def _serve_instead(self, refresh: Refresh[T], fault: Unavailable) -> Flow[T]:
+        """Serve what there is, since a refresh failed; one is tried per lease, not one per request."""
+        self._log_refresh(fault)
+        yield Detach(Throttle(self.keys, refresh.lease, self.limits.lease_ms))
+        return self._serve(refresh.served, refresh.entry)
 
     def _log_refresh(self, fault: Unavailable) -> None:
         subject = self.subject

@@ -74,6 +74,10 @@ class ResponseCacheExtension:
             none, and what such classes touch is not cached.
         root_value: ``"uncached"``, the default, does not cache requests that have a ``root_value``.
             ``"shared"`` says that it is the same for every request.
+        stale_if_error: Whether an answer within its stale window is served if refreshing it ends in errors.
+            True by default. An error that wraps a `GraphQLError`, a `PermissionError` or Django's
+            ``PermissionDenied`` is always served, and so are the errors of a run in which a permission
+            class refused something or a resolver restricted the cache.
         invalidate_on_mutation: Which responses a mutation invalidates, by the objects in its result:
             ``"entities"`` those that hold one of these objects; ``"lists"``, the default, also those with
             a list of their types, so that a created object appears; ``"types"`` those with any object of
@@ -164,6 +168,7 @@ class ResponseCacheExtension:
         guarded: Literal["private", "uncacheable"] = "private",
         trusted_extensions: Iterable[object] = (),
         root_value: Literal["uncached", "shared"] = "uncached",
+        stale_if_error: bool = True,
         invalidate_on_mutation: Reach = "lists",
         on_commit: OnCommit | None = None,
         invalidate_again: Duration | None = None,
@@ -205,6 +210,7 @@ class ResponseCacheExtension:
             "a bool or a function of the context",
         )
         _require(isinstance(schema_name, str), "schema_name", schema_name, "a string")
+        _require(isinstance(stale_if_error, bool), "stale_if_error", stale_if_error, "a bool")
         _require_one_of(("private", "uncacheable"), "guarded", guarded)
         _require_one_of(("uncached", "shared"), "root_value", root_value)
         if invalidate_on_mutation is not None:
@@ -236,6 +242,7 @@ class ResponseCacheExtension:
             trusted=_trusted(trusted_extensions),
             shares_root_value=root_value == "shared",
             plan_bytes=plan_bytes,
+            stale_if_error=stale_if_error,
             invalidation=InvalidationOptions(
                 reach=invalidate_on_mutation,
                 on_commit=on_commit,

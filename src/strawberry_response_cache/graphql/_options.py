@@ -52,6 +52,7 @@ class Options:
     trusted: frozenset[object]
     shares_root_value: bool
     plan_bytes: int
+    stale_if_error: bool
     invalidation: InvalidationOptions
     warnings: "Warnings" = field(default_factory=lambda: Warnings(), repr=False)  # noqa: PLW0108 - defined below
 

@@ -64,6 +64,7 @@ class RequestContext:
         cache_name: The cache's prefix.
         guard: As given.
         options: As given.
+        wait_budget: For how long all of the request may wait for other requests.
     """
 
     __slots__ = (
@@ -74,6 +75,7 @@ class RequestContext:
         "cache_name",
         "guard",
         "options",
+        "wait_budget",
     )
 
     def __init__(
@@ -87,6 +89,7 @@ class RequestContext:
         self._answers: dict[str, str | Problem | None] = {}
         self._was_async: set[str] = set()
         self.cache_name = tenant_of(options.cache).name
+        self.wait_budget = tenant_of(options.cache).wait_budget()
 
     def subject(
         self,

@@ -7,12 +7,19 @@ even if their caller is cancelled, and reports to the observer.
 import asyncio
 import contextvars
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from strawberry_response_cache.core._flights import Flights, Outcome, leading, leading_flights
+from strawberry_response_cache.core._flights import (
+    Flights,
+    Outcome,
+    Run,
+    leading,
+    leading_flights,
+)
 from strawberry_response_cache.core._many import AT_ONCE, ON_THE_STORE, Many
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._requests import (
@@ -71,6 +78,14 @@ class AsyncWaiter:
         if not self.future.done():
             self.future.set_result(None)
 
+    async def woken(self, seconds: float) -> None:
+        """Wait until the caller is woken, but no longer than this."""
+        timer = self.future.get_loop().call_later(seconds, self.wake)
+        try:
+            await self.future
+        finally:
+            timer.cancel()
+
 
 class AsyncDriver:
     """Runs flows in the caller's own task, for one event loop.
@@ -92,7 +107,7 @@ class AsyncDriver:
             AsyncWaiter, max_flights=settings.max_flights, max_waiting=settings.max_waiting
         )
         self.transport = transport
-        self.news = AsyncNews(transport, settings)
+        self.news = AsyncNews(transport, settings, self._outdate)
         self.memory = self.news.memory
         self.invalidating = AsyncInvalidation(transport, settings)
         self._settings = settings
@@ -190,24 +205,22 @@ class AsyncDriver:
             await self._wait_for_any(many)
 
     async def _wait_for_any(self, many: Many[T]) -> None:
-        """Wait until the first flow can go on; flows that only paused then look again too."""
-        waiting = many.waiting()
-        pauses: dict[int, asyncio.Future[Any]] = {}
-        joins: dict[int, asyncio.Future[None]] = {}
-        for at, request in waiting.items():
-            match request:
-                case Join(waiter):
-                    joins[at] = cast("AsyncWaiter", waiter).future
-                case Pause(seconds, lease_key):
-                    pauses[at] = asyncio.ensure_future(self.news.sleep(seconds, lease_key))
+        """Wait until one of the flows need not wait any longer."""
+        woken = [cast("AsyncWaiter", each.waiter).future for each in many.joins()]
+        pauses = [
+            asyncio.ensure_future(self.news.sleep(each.seconds, each.lease_key))
+            for each in many.pauses()
+        ]
         try:
             await asyncio.wait(
-                {*joins.values(), *pauses.values()}, return_when=asyncio.FIRST_COMPLETED
+                [*woken, *pauses],
+                timeout=many.seconds_to_wait(),
+                return_when=asyncio.FIRST_COMPLETED,
             )
         finally:
-            for pause in pauses.values():
+            for pause in pauses:
                 pause.cancel()
-        many.waited([*pauses, *(at for at, join in joins.items() if join.done())])
+        many.waited()
 
     async def ask_all(self, effects: Sequence[Effect[Any]], subject: Subject) -> list[Any]:
         """Perform effects in one round trip, outside of any flow."""
@@ -276,12 +289,10 @@ class AsyncDriver:
             case Generate(flight):
                 with leading_flights(*(() if flight is None else (flight,))):
                     return await self._generate(request, generator)
-            case Join(waiter):
-                began = time.monotonic()
-                await cast("AsyncWaiter", waiter).future
-                return time.monotonic() - began
+            case Join(waiter, seconds):
+                await cast("AsyncWaiter", waiter).woken(seconds)
             case Pause(seconds, lease_key):
-                return await self.news.sleep(seconds, lease_key)
+                await self.news.sleep(seconds, lease_key)
             case RefreshInBackground(flow):
                 return self._refresh_beside(flow, generator, subject)
             case Detach(effect):
@@ -330,7 +341,18 @@ class AsyncDriver:
         self._hold(task)
         return True
 
-    # -- Closing --------------------------------------------------------------------------------------
+    # -- Runs that are of no use any more --------------------------------------------------------------
+
+    def _outdate(self, table: str, tags: AbstractSet[str] | None, clock: int | None) -> None:
+        """Take note of an invalidation that was heard of."""
+        self.give_back(self.flights.seal_outdated(table, tags, clock))
+
+    def give_back(self, outdated: Iterable[Run]) -> None:
+        """Give back the leases of runs whose values will be refused, so that nobody waits for them."""
+        for run in outdated:
+            self._housekeeping.ask(Release(run.keys, run.lease))
+
+    # -- Ends --------------------------------------------------------------------------------------
 
     def _close(self, flow: Flow[Any], error: BaseException) -> None:
         """Run a flow to its end without its caller."""

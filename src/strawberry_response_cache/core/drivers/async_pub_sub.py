@@ -1,8 +1,9 @@
 """The subscription of an event loop to messages: invalidations, and leases that have ended."""
 
 import asyncio
-import time
+from collections.abc import Callable
 
+from strawberry_response_cache.core._pub_sub import Hearers
 from strawberry_response_cache.core.drivers.driving import DriverSettings, listening, new_memory
 from strawberry_response_cache.core.redis.async_backplane import AsyncBackplane
 from strawberry_response_cache.core.redis.async_transport import AsyncTransport
@@ -12,29 +13,30 @@ class AsyncNews:
     """Wakes callers that wait for leases, and invalidates local memory.
 
     Args:
-        transport: Names the servers to subscribe to.
-        settings: The numbers that a driver uses.
+        transport: Whose servers to listen to.
+        settings: The numbers to decide by.
+        outdate: Told of invalidations, see `Hearers`.
 
     Attributes:
         memory: The local memory of the event loop, if it is on.
     """
 
-    def __init__(self, transport: AsyncTransport, settings: DriverSettings) -> None:
+    def __init__(
+        self, transport: AsyncTransport, settings: DriverSettings, outdate: Callable[..., object]
+    ) -> None:
         self._sleepers: dict[str, list[asyncio.Future[None]]] = {}
         self.memory = new_memory(settings, self._is_trusted)
-        self._backplane = AsyncBackplane(
-            transport.sources, listening(settings, self.memory, self.wake)
-        )
+        hearers = Hearers(memory=self.memory, wake=self.wake, outdate=outdate)
+        self._backplane = AsyncBackplane(transport.sources, listening(settings, hearers))
         if self.memory is not None:
             self._backplane.start()
 
-    async def sleep(self, seconds: float, lease_key: str) -> float:
-        """Wait until a message says that a lease has ended, at most ``seconds``; return how long."""
+    async def sleep(self, seconds: float, lease_key: str) -> None:
+        """Wait until a lease is said to have ended, but no longer than this."""
         self._backplane.start()
         loop = asyncio.get_running_loop()
         sleeper: asyncio.Future[None] = loop.create_future()
         self._sleepers.setdefault(lease_key, []).append(sleeper)
-        began = time.monotonic()
         timer = loop.call_later(seconds, self.wake, lease_key)
         try:
             await sleeper
@@ -45,7 +47,6 @@ class AsyncNews:
                 sleepers.remove(sleeper)
                 if not sleepers:
                     del self._sleepers[lease_key]
-        return time.monotonic() - began
 
     async def aclose(self) -> None:
         """Stop the subscription."""

@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._observer import LookedUp, Observer, PutIn, Subject
-from strawberry_response_cache.core._pub_sub import hear
+from strawberry_response_cache.core._pub_sub import Hearers, hear
 from strawberry_response_cache.core._requests import Generate
 from strawberry_response_cache.core.protocol import (
     Commit,
@@ -21,6 +21,7 @@ from strawberry_response_cache.core.protocol import (
     Release,
     Renew,
     Stale,
+    Throttle,
     Trouble,
     Unavailable,
 )
@@ -108,16 +109,14 @@ def new_memory(settings: DriverSettings, is_trusted: Callable[[], bool]) -> Memo
     return Memory(max_bytes=settings.local_bytes, ttl=settings.local_ttl, is_trusted=is_trusted)
 
 
-def listening(
-    settings: DriverSettings, memory: Memory | None, wake: Callable[[str], None]
-) -> Subscription:
-    """Return the configuration of the subscription.
+def listening(settings: DriverSettings, hearers: Hearers) -> Subscription:
+    """Return what to listen to, and who is told.
 
     Args:
-        settings: The numbers that a driver uses.
-        memory: The local memory, if it is on.
-        wake: Called with the key of a lease that has ended.
+        settings: The numbers to decide by.
+        hearers: Who is told.
     """
+    memory = hearers.memory
 
     def were_lost() -> None:
         if memory is not None:
@@ -130,7 +129,7 @@ def listening(
         settings.connect_deadline,
         settings.name,
         _WITHOUT_MEMORY if memory is None else _WITHOUT_NEWS,
-        partial(hear, memory=memory, wake=wake),
+        partial(hear, hearers=hearers),
         were_lost,
     )
 
@@ -208,17 +207,17 @@ class LeaseTries:
     while the server stalls, and their time starts again with its first answer.
 
     Args:
-        effect: The effect; anything but a release is tried once.
-        lease: The life of a lease, in seconds.
+        effect: What is tried; a renewal is tried once, since another follows.
+        lease: Seconds that a lease lives.
         jitter: Returns a number from 0 to below 1.
     """
 
-    __slots__ = ("_ends", "_is_answered", "_is_release", "_jitter", "_lease", "_pause")
+    __slots__ = ("_ends", "_is_answered", "_is_tried_again", "_jitter", "_lease", "_pause")
 
     def __init__(
         self, effect: object, lease: float, jitter: Callable[[], float] = random.random
     ) -> None:
-        self._is_release = isinstance(effect, Release)
+        self._is_tried_again = isinstance(effect, Release | Throttle)
         is_in_doubt = isinstance(effect, Release) and effect.in_doubt
         self._lease = lease
         self._ends = time.monotonic() + lease * (_STALLS if is_in_doubt else 1)
@@ -232,7 +231,7 @@ class LeaseTries:
         Args:
             result: The result of the latest try.
         """
-        if not self._is_release or not isinstance(result, Unavailable | NotYet):
+        if not self._is_tried_again or not isinstance(result, Unavailable | NotYet):
             return None
         now = time.monotonic()
         if isinstance(result, NotYet):

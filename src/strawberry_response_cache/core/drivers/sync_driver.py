@@ -6,13 +6,20 @@ All rules are in `algorithm`. A driver performs the requests of the algorithm an
 import contextvars
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from strawberry_response_cache.core._flights import Flights, Outcome, leading, leading_flights
+from strawberry_response_cache.core._flights import (
+    Flights,
+    Outcome,
+    Run,
+    leading,
+    leading_flights,
+)
 from strawberry_response_cache.core._fork import renewed_in_child
 from strawberry_response_cache.core._many import AT_ONCE, ON_THE_STORE, Many
 from strawberry_response_cache.core._observer import Subject
@@ -90,7 +97,7 @@ class SyncDriver:
             ThreadWaiter, max_flights=settings.max_flights, max_waiting=settings.max_waiting
         )
         self.transport = transport
-        self.news = SyncNews(transport, settings)
+        self.news = SyncNews(transport, settings, self._outdate)
         self.memory = self.news.memory
         self.invalidating = SyncInvalidation(transport, settings)
         self._settings = settings
@@ -177,27 +184,16 @@ class SyncDriver:
             self._wait_for_any(many)
 
     def _wait_for_any(self, many: Many[T]) -> None:
-        """Wait until the first flow can go on; flows that only paused then look again too."""
-        waiting = many.waiting()
-        bell, now = threading.Event(), time.monotonic()
-        pauses: dict[int, Pause] = {}
-        joins: dict[int, tuple[ThreadWaiter, float]] = {}
-        for at, request in waiting.items():
-            match request:
-                case Join(waiter, wait_budget):
-                    thread = cast("ThreadWaiter", waiter)
-                    joins[at] = thread, many.since[at] + wait_budget
-                    thread.event = bell
-                case Pause() as pause:
-                    pauses[at] = pause
-        ends = [*(ends for _, ends in joins.values()), *(now + p.seconds for p in pauses.values())]
-        # A waiter that was woken before does not set this event.
-        if all(thread.outcome is None for thread, _ in joins.values()):
-            with self.news.ringing(bell, [pause.lease_key for pause in pauses.values()]):
-                bell.wait(max(0.0, min(ends) - now))
-        now = time.monotonic()
-        over = [at for at, (thread, ends) in joins.items() if thread.outcome or ends <= now]
-        many.waited([*pauses, *over])
+        """Wait until one of the flows need not wait any longer."""
+        bell = threading.Event()
+        waiters = [cast("ThreadWaiter", each.waiter) for each in many.joins()]
+        for waiter in waiters:
+            waiter.event = bell
+        # One that was woken before it had this bell rings no more.
+        if all(waiter.outcome is None for waiter in waiters):
+            with self.news.ringing(bell, [each.lease_key for each in many.pauses()]):
+                bell.wait(many.seconds_to_wait())
+        many.waited()
 
     def _perform(self, request: Request, generator: Generator, subject: Subject) -> object:
         match request:
@@ -206,12 +202,10 @@ class SyncDriver:
             case Generate(flight):
                 with leading_flights(*(() if flight is None else (flight,))):
                     return self._generate(request, generator)
-            case Join(waiter, wait_budget):
-                began = time.monotonic()
-                cast("ThreadWaiter", waiter).event.wait(wait_budget)
-                return time.monotonic() - began
+            case Join(waiter, seconds):
+                cast("ThreadWaiter", waiter).event.wait(seconds)
             case Pause(seconds, lease_key):
-                return self.news.sleep(seconds, lease_key)
+                self.news.sleep(seconds, lease_key)
             case RefreshInBackground(flow):
                 return self._refresh_beside(flow, generator, subject)
             case Detach(effect):
@@ -279,7 +273,18 @@ class SyncDriver:
             return False
         return True
 
-    # -- Closing --------------------------------------------------------------------------------------
+    # -- Runs that are of no use any more --------------------------------------------------------------
+
+    def _outdate(self, table: str, tags: AbstractSet[str] | None, clock: int | None) -> None:
+        """Take note of an invalidation that was heard of."""
+        self.give_back(self.flights.seal_outdated(table, tags, clock))
+
+    def give_back(self, outdated: Iterable[Run]) -> None:
+        """Give back the leases of runs whose values will be refused, so that nobody waits for them."""
+        for run in outdated:
+            self._housekeeping.ask(Release(run.keys, run.lease))
+
+    # -- Ends --------------------------------------------------------------------------------------
 
     def retire(self) -> None:
         """Stop the subscription for good: running calls are the last."""

@@ -1,11 +1,11 @@
 """The subscription of the threads to messages: invalidations, and leases that have ended."""
 
 import threading
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from strawberry_response_cache.core._fork import renewed_in_child
+from strawberry_response_cache.core._pub_sub import Hearers
 from strawberry_response_cache.core.drivers.driving import DriverSettings, listening, new_memory
 from strawberry_response_cache.core.redis.sync_backplane import SyncBackplane
 from strawberry_response_cache.core.redis.sync_transport import SyncTransport
@@ -15,29 +15,30 @@ class SyncNews:
     """Wakes callers that wait for leases, and invalidates local memory; the sync form of `AsyncNews`.
 
     Args:
-        transport: Names the servers to subscribe to.
-        settings: The numbers that a driver uses.
+        transport: Whose servers to listen to.
+        settings: The numbers to decide by.
+        outdate: Told of invalidations, see `Hearers`.
 
     Attributes:
         memory: The local memory of the threads, if it is on.
     """
 
-    def __init__(self, transport: SyncTransport, settings: DriverSettings) -> None:
+    def __init__(
+        self, transport: SyncTransport, settings: DriverSettings, outdate: Callable[..., object]
+    ) -> None:
         self._lock = renewed_in_child(self, "_lock", threading.Lock)
         self._sleepers: dict[str, list[threading.Event]] = {}
         self.memory = new_memory(settings, self._is_trusted)
-        self._backplane = SyncBackplane(
-            transport.sources, listening(settings, self.memory, self._wake)
-        )
+        hearers = Hearers(memory=self.memory, wake=self._wake, outdate=outdate)
+        self._backplane = SyncBackplane(transport.sources, listening(settings, hearers))
         if self.memory is not None:
             self._backplane.start()
 
-    def sleep(self, seconds: float, lease_key: str) -> float:
-        """Wait until a message says that a lease has ended, at most ``seconds``; return how long."""
-        bell, began = threading.Event(), time.monotonic()
+    def sleep(self, seconds: float, lease_key: str) -> None:
+        """Wait until a lease is said to have ended, but no longer than this."""
+        bell = threading.Event()
         with self.ringing(bell, [lease_key]):
             bell.wait(seconds)
-        return time.monotonic() - began
 
     @contextmanager
     def ringing(self, bell: threading.Event, lease_keys: Sequence[str]) -> Iterator[None]:

@@ -27,7 +27,7 @@ from strawberry_response_cache.core.protocol.judgements import (
     failure,
     for_another,
 )
-from strawberry_response_cache.core.protocol.leases import Commit, Release, Renew
+from strawberry_response_cache.core.protocol.leases import Commit, Release, Renew, Throttle
 from strawberry_response_cache.core.protocol.lookups import Lookup, ReadClock
 from strawberry_response_cache.core.protocol.tokens import new_token
 from strawberry_response_cache.core.protocol.troubles import Trouble
@@ -60,6 +60,7 @@ __all__ = [
     "Renew",
     "Stale",
     "Stored",
+    "Throttle",
     "Trouble",
     "Unavailable",
     "Unreadable",

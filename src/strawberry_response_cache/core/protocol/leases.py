@@ -1,4 +1,4 @@
-"""Effects on a lease: commit, renew and release."""
+"""What can be done with a lease: store by it, keep it, turn it into a throttle, give it back."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -91,6 +91,20 @@ class Renew(Housekeeping):
     def calls(self) -> Sequence[Call]:
         """One script, which touches only the caller's own lease."""
         return ((scripts.RENEW, (self.keys.lease,), (self.lease.token, self.lease_ms)),)
+
+
+@dataclass(frozen=True, slots=True)
+class Throttle(Housekeeping):
+    """Keep others from a refresh that failed just now, for as long as there is something to serve."""
+
+    keys: EntryKeys
+    lease: Lease
+    lease_ms: int
+
+    def calls(self) -> Sequence[Call]:
+        """One script, which touches only the caller's own lease."""
+        arguments = (self.lease.token, self.lease_ms, self.keys.channel)
+        return ((scripts.THROTTLE, (self.keys.lease,), arguments),)
 
 
 @dataclass(frozen=True, slots=True)

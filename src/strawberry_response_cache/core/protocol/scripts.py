@@ -7,8 +7,13 @@ good while the epoch is the same, its clock is not below the floor and none of i
 at a later clock. If the table is lost, or was written under another run of the server, every entry
 of the tenant is a miss: the cache fails closed. The clocks of clients are not used.
 
-Every script answers with a string of words. The first word is its own first argument, a random word of the
-caller. It reveals a connection that is out of step, so that one key never gets the answer of another.
+A lease holds its holder's token, epoch and clock, and a mark where somebody waits for it. Where what its
+holder generates cannot be stored any more, as after a restart from a snapshot, the lease is void: the
+next caller takes it.
+
+Every script answers with one string of words, the first of which is its own first argument, a random
+word of the caller: a connection that is out of step is seen, and one key's answer never passes for
+another's.
 """
 
 import hashlib
@@ -112,15 +117,22 @@ end
 
 local token = ARGV[1]
 local epoch, clock, floor = now(KEYS[3], ARGV[6])
-local found = nil
+local fresh_epoch = nil
+if not epoch then
+  -- Never one that was there before: not even if this very lookup is repeated after a clear.
+  local time = redis.call('TIME')
+  fresh_epoch, clock, floor = ARGV[3] .. time[1] .. '.' .. time[2], 0, 0
+end
+local found, outdated_tags = nil, nil
 if redis.call('EXISTS', KEYS[1]) == 1 then
   found = header(KEYS[1])
   if not found or found.wid == ARGV[5] then
     redis.pcall('DEL', KEYS[1])
     found = nil
-  elseif not epoch or found.epoch ~= epoch or found.clock < floor
-      or invalidated(KEYS[3], found.tags, found.clock) then
+  elseif not epoch or found.epoch ~= epoch or found.clock < floor then
     found = nil
+  elseif invalidated(KEYS[3], found.tags, found.clock) then
+    found, outdated_tags = nil, found.tags
   end
 end
 local pttl = 0
@@ -133,20 +145,32 @@ if found then
   if pttl <= 0 then found = nil end
 end
 
+-- Whether nothing will be stored by a lease, or nobody generates behind it.
+local function is_void(holder)
+  local of, since = string.match(holder, ' (%S+) (%d+)!?$')
+  if not of then return false end
+  if of ~= epoch or tonumber(since) < floor then return true end
+  -- A refresh that failed keeps others from trying again while there is something to serve.
+  if string.sub(holder, 1, 2) == '- ' then return not found end
+  -- Its run began before an invalidation of what it most likely carries.
+  return outdated_tags and invalidated(KEYS[3], outdated_tags, tonumber(since))
+end
+
 local function lease()
   if ARGV[2] == '0' then return 'held' end
-  local set = redis.pcall('SET', KEYS[2], token, 'NX', 'PX', ARGV[2])
+  local mine = string.format('%s %s %d', token, epoch or fresh_epoch, clock)
+  local set = redis.pcall('SET', KEYS[2], mine, 'NX', 'PX', ARGV[2])
   if failed(set) then return 'refused' end
   if set then return 'granted' end
   local holder = redis.pcall('GET', KEYS[2])
-  if failed(holder) or redis.call('PTTL', KEYS[2]) < 0 then
-    -- Not one of ours: a lease is a string that ends.
+  -- Not one of ours: a lease is a string that ends. Or our own: a lookup that is repeated because its
+  -- answer was lost.
+  if failed(holder) or redis.call('PTTL', KEYS[2]) < 0
+      or string.sub(holder, 1, #token) == token or is_void(holder) then
     redis.pcall('DEL', KEYS[2])
-    if failed(redis.pcall('SET', KEYS[2], token, 'PX', ARGV[2])) then return 'refused' end
+    if failed(redis.pcall('SET', KEYS[2], mine, 'PX', ARGV[2])) then return 'refused' end
     return 'granted'
   end
-  -- A lookup that is repeated because its answer was lost finds its own lease.
-  if string.sub(holder, 1, #token) == token then return 'granted' end
   -- The holder is to wake those who wait.
   if not found and string.sub(holder, -1) ~= '!' then redis.pcall('APPEND', KEYS[2], '!') end
   return 'held'
@@ -154,9 +178,7 @@ end
 
 local verdict = lease()
 if verdict == 'granted' and not epoch then
-  -- Never one that was there before: not even if this very lookup is repeated after a clear.
-  local time = redis.call('TIME')
-  epoch, clock = ARGV[3] .. time[1] .. '.' .. time[2], 0
+  epoch = fresh_epoch
   redis.pcall('DEL', KEYS[3])
   if failed(redis.pcall('HSET', KEYS[3], 'e', epoch, 'c', '0', 'r', ARGV[6])) then
     redis.pcall('DEL', KEYS[2])
@@ -175,7 +197,7 @@ if found then
   end
   return said(token, verdict, found.wid, pttl, epoch, clock)
 end
-return said(token, verdict, '-', 0, epoch or '-', clock or 0)
+return said(token, verdict, '-', 0, epoch or '-', clock)
 """,
 )
 
@@ -240,6 +262,23 @@ return ARGV[1]
 """,
 )
 
+THROTTLE: Final = _script(
+    "throttle",
+    _FAILED,
+    _RELEASED,
+    """
+-- KEYS: lease.  ARGV: token, lease ms, channel.
+-- Nobody generates behind it any more. It counts while there is an entry to serve.
+local holder = held_by(KEYS[1], ARGV[1])
+if holder then
+  local nobodys = '-' .. string.sub(holder, #ARGV[1] + 1)
+  redis.pcall('SET', KEYS[1], nobodys, 'PX', ARGV[2])
+  if string.sub(holder, -1) == '!' then redis.pcall('PUBLISH', ARGV[3], 'w ' .. KEYS[1]) end
+end
+return ARGV[1]
+""",
+)
+
 RELEASE: Final = _script(
     "release",
     _FAILED,
@@ -280,7 +319,8 @@ for i = 5, #ARGV do
   redis.call('HSET', KEYS[1], 't:' .. ARGV[i], clock)
   tags[#tags + 1] = ARGV[i]
 end
-redis.pcall('PUBLISH', ARGV[4], 't ' .. KEYS[1] .. ' ' .. table.concat(tags, ','))
+redis.pcall('PUBLISH', ARGV[4],
+  string.format('t %s %d %s', KEYS[1], clock, table.concat(tags, ',')))
 
 -- Too many tags: the floor rises to the middle of the last `bound` ticks, and the older ones are
 -- swept out in steps, so that no invalidation waits for a walk through the whole table.
@@ -330,4 +370,4 @@ return ARGV[1]
 """,
 )
 
-SCRIPTS: Final = (LOOKUP, COMMIT, RENEW, RELEASE, INVALIDATE, FORGET, CLEAR)
+SCRIPTS: Final = (LOOKUP, COMMIT, RENEW, THROTTLE, RELEASE, INVALIDATE, FORGET, CLEAR)

@@ -2,10 +2,11 @@
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import ClassVar, Protocol, TypeVar
 
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._response import CacheDetail
+from strawberry_response_cache.core.protocol import Unavailable
 from strawberry_response_cache.core.protocol.entry import Recording
 
 T = TypeVar("T")
@@ -13,9 +14,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class NotStored:
-    """A serializer's answer that a value must not be stored, and why."""
+    """A serializer's answer that a value is not to be stored.
+
+    Attributes:
+        detail: Why.
+        failure: What went wrong, where a value that there is may be served instead.
+    """
 
     detail: CacheDetail
+    failure: Unavailable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +41,13 @@ class Diverted:
 
 
 class Serializer(Protocol[T]):
-    """Turns values into recordings and back."""
+    """How values become bytes and come back.
+
+    Attributes:
+        serves_stale: Whether a value that there is may be served instead of what a generator raises.
+    """
+
+    serves_stale: ClassVar[bool]
 
     def record(self, value: T, metas: AbstractSet[str]) -> Recording | Diverted | NotStored:
         """Turn a generated value into a recording; its exceptions reach the caller.
@@ -50,5 +63,13 @@ class Serializer(Protocol[T]):
 
         Raises:
             UnreadableEntryError: If the bytes are not such a value; the entry is deleted then.
+        """
+        ...
+
+    def known_tags(self) -> AbstractSet[str]:
+        """Return digests of tags that the value will surely carry; asked while it is generated.
+
+        An invalidation of one of them makes the run useless to whoever comes later. It may be asked
+        from another thread.
         """
         ...

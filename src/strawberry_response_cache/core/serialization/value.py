@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from collections.abc import Set as AbstractSet
 from types import CoroutineType
-from typing import Final, Generic, TypeVar, cast
+from typing import ClassVar, Final, Generic, TypeVar, cast
 
 from strawberry_response_cache.core._duration import Duration, milliseconds
 from strawberry_response_cache.core._errors import CacheSerializationError
@@ -43,6 +43,8 @@ class ValueRecipe(Generic[T]):
         "_ttl",
         "ttl_ms",
     )
+
+    serves_stale: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -98,6 +100,10 @@ class ValueRecipe(Generic[T]):
         digests = tag_digests(carried({*tags}))
         meta = PRIVATE if PRIVATE in metas else NO_META
         return Recording(payload, ttl_ms, self._stale_ms, digests, meta)
+
+    def known_tags(self) -> AbstractSet[str]:
+        """Return the tags that are no function of the value."""
+        return frozenset() if callable(self._tags) else frozenset(tag_digests(self._tags))
 
     def _may_be_stored(self, value: T) -> bool:
         if self._cacheable is None:

@@ -83,14 +83,14 @@ class CacheResult(NamedTuple):
     """The result of a cache request.
 
     Attributes:
-        result: The result, from an entry or from the execution.
-        outcome: What the cache did.
-        is_own: Whether this request executed the result itself.
+        result: Built from an entry, or what the execution returned.
+        outcome: Says what the cache did.
+        has_run: Whether this very request executed it, whatever it is handed then.
     """
 
     result: ExecutionResult
     outcome: Callable[[], Outcome]
-    is_own: bool
+    has_run: bool
 
 
 async def execute_cached(
@@ -120,6 +120,7 @@ async def execute_cached(
             generate,
             cache_request.subject,
             prefetched=prefetched,
+            budget=request.wait_budget,
         )
         if not isinstance(response.value, TurnedPrivate):
             return attempt.cache_result(response)
@@ -157,6 +158,7 @@ def execute_cached_sync(
             generate,
             cache_request.subject,
             prefetched=prefetched,
+            budget=request.wait_budget,
         )
         if not isinstance(response.value, TurnedPrivate):
             return attempt.cache_result(response)
@@ -205,10 +207,8 @@ class _Attempt:
         return None if self._session is None else self._cache_request.private_keys(self._session)
 
     def cache_result(self, response: CachedResponse[Any]) -> CacheResult:
-        """Return the result and its outcome."""
-        return CacheResult(
-            response.value, partial(self._outcome, response), response.value is self._made
-        )
+        """Return what came of it."""
+        return CacheResult(response.value, partial(self._outcome, response), self._made is not None)
 
     def _outcome(self, response: CachedResponse[Any]) -> Outcome:
         serializer = self.serializer

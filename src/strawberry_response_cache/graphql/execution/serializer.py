@@ -1,17 +1,18 @@
 """The serializer of GraphQL results."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
-from graphql import ExecutionResult
+from graphql import ExecutionResult, GraphQLError
 from pydantic_core import from_json
 
 from strawberry_response_cache.core import CacheDetail, CacheSerializationError
 from strawberry_response_cache.core._duration import milliseconds
 from strawberry_response_cache.core._families import carried
 from strawberry_response_cache.core._keys import EntryKeys, tag_digests
+from strawberry_response_cache.core.protocol import Unavailable
 from strawberry_response_cache.core.protocol.entry import (
     NO_META,
     PRIVATE,
@@ -22,6 +23,7 @@ from strawberry_response_cache.core.serialization.codec import dump, find_inexac
 from strawberry_response_cache.core.serialization.serializer import Diverted, NotStored
 from strawberry_response_cache.graphql._guard import faults
 from strawberry_response_cache.graphql._request import RequestContext
+from strawberry_response_cache.graphql.execution.failures import failure_of
 from strawberry_response_cache.graphql.execution.recorder import Recorder
 from strawberry_response_cache.graphql.invalidation.entities import tags_of_types
 from strawberry_response_cache.graphql.policy.policy import Policy
@@ -71,6 +73,9 @@ class ResponseSerializer:
         "refusal",
     )
 
+    serves_stale: ClassVar[bool] = False
+    """What an executor raises, and a fault of this package, is for the guard."""
+
     def __init__(
         self,
         policy: Policy,
@@ -99,7 +104,8 @@ class ResponseSerializer:
         if not isinstance(value, ExecutionResult):
             return self._refuse(Reason.CUSTOM_CODE)
         if value.errors or (self._whole and value.data is None):
-            return self._refuse(Reason.ERRORS)
+            self.refusal = Reason.ERRORS
+            return NotStored(CacheDetail.UNCACHEABLE, self._failure(value.errors or ()))
         recorder = self.recorder
         if recorder is None:  # it was not recorded
             return self._refuse(Reason.CUSTOM_CODE)
@@ -136,6 +142,17 @@ class ResponseSerializer:
             return Reason.GUARDED
         return None if self._request.is_unchanged() else Reason.CONTEXT_CHANGED
 
+    def _failure(self, errors: Sequence[GraphQLError]) -> Unavailable | None:
+        """Return what went wrong, where what there is may be served instead."""
+        recorder = self.recorder
+        if recorder is None or not self._request.options.stale_if_error:
+            return None
+        # What was decided for this request is not for a value from before to undo.
+        is_restricted = recorder.private or recorder.ttl is not None
+        if is_restricted or recorder.refusal is not None or self._refusal_now(recorder) is not None:
+            return None
+        return failure_of(errors)
+
     def _tags(self, recorder: Recorder) -> set[str]:
         """Return the tags of the response: of its types, of its objects, and those that users wrote."""
         policy = self._policy
@@ -145,6 +162,11 @@ class ResponseSerializer:
             | recorder.tags
             | recorder.entities.tags_to_find()
         )
+
+    def known_tags(self) -> AbstractSet[str]:
+        """Return the tags of the plan, of the objects so far, and what resolvers added so far."""
+        recorder = self.recorder
+        return frozenset() if recorder is None else frozenset(tag_digests(self._tags(recorder)))
 
     def _refuse(self, reason: Reason) -> NotStored:
         self.refusal = reason

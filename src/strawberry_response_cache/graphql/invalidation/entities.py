@@ -63,8 +63,9 @@ class Entities:
         return frozenset(self._attributes)
 
     def tags_to_find(self) -> set[str]:
-        """Return the tags of a response: ``Type:id``, or ``Type:*`` if there are too many objects."""
-        families = self._attributes if self._left < 0 else self._nameless
+        """Return the tags of a response: ``Type:id``, or ``Type:*`` where they are too many to name."""
+        # From copies: an invalidation of another thread asks while objects are added.
+        families = [*self._attributes] if self._left < 0 else [*self._nameless]
         tags = {f"{name}:*" for name in families}
         return tags if self._left < 0 else tags | set(self._named())
 
@@ -78,8 +79,8 @@ class Entities:
         return set(self._named()) | whole_types(self._nameless)
 
     def _named(self) -> Iterator[str]:
-        for name, identities in self._identities.items():
-            for identity in identities:
+        for name, identities in [*self._identities.items()]:
+            for identity in [*identities]:
                 yield f"{name}:{identity}"
 
 

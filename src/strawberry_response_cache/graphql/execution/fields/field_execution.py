@@ -290,8 +290,10 @@ class _Execution:
         where: Where,
         execution: Execution,
     ) -> Any:  # noqa: ANN401 - a completed value
+        errors = _Errors(self._executor.collected_errors)
+
         def execute(recorder: Recorder) -> CompletedField:
-            alone = self._alone(cached_field)
+            alone = self._alone(cached_field, errors)
             with self._recording(recorder, cached_field, alone, where, cache_request):
                 try:
                     value = execution.start(partial(alone.execute, *where))
@@ -299,17 +301,22 @@ class _Execution:
                     return alone.completed(None, raised)
                 return alone.completed(value)
 
-        cache_result = execute_cached_sync(
-            cache_request, self._fields.request, execute, self._fields.prefetched
-        )
+        try:
+            cache_result = execute_cached_sync(
+                cache_request, self._fields.request, execute, self._fields.prefetched
+            )
+        except BaseException:
+            errors.hand_on()  # what was executed counts, whatever became of the cache
+            raise
         if _is_to_be_checked(cached_field, cache_result):
             refusal = self._refusal_sync(where)
             if refusal is not None:
                 return execution.start(self._refused(cached_field, where, refusal))
         if isinstance(cache_result, Problem):
             self._fields.note(cached_field.plan.rule.coordinate, cache_result)
+            errors.hand_on()
             return execution.start()
-        return self._deliver(cached_field, cache_result)
+        return self._deliver(cached_field, cache_result, errors)
 
     async def _answer_async(
         self,
@@ -318,8 +325,10 @@ class _Execution:
         where: Where,
         execution: Execution,
     ) -> Any:  # noqa: ANN401 - a completed value
+        errors = _Errors(self._executor.collected_errors)
+
         async def execute(recorder: Recorder) -> CompletedField:
-            alone = self._alone(cached_field)
+            alone = self._alone(cached_field, errors)
             with self._recording(recorder, cached_field, alone, where, cache_request):
                 try:
                     value = await execution.run(partial(alone.execute, *where))
@@ -327,24 +336,29 @@ class _Execution:
                     return alone.completed(None, raised)
                 return alone.completed(value)
 
-        cache_result = await execute_cached(
-            cache_request, self._fields.request, execute, self._fields.prefetched
-        )
+        try:
+            cache_result = await execute_cached(
+                cache_request, self._fields.request, execute, self._fields.prefetched
+            )
+        except BaseException:
+            errors.hand_on()  # what was executed counts, whatever became of the cache
+            raise
         if _is_to_be_checked(cached_field, cache_result):
             refusal = await self._refusal(where)
             if refusal is not None:
                 return await execution.run(self._refused(cached_field, where, refusal))
         if isinstance(cache_result, Problem):
             self._fields.note(cached_field.plan.rule.coordinate, cache_result)
+            errors.hand_on()
             return await execution.run()
-        return self._deliver(cached_field, cache_result)
+        return self._deliver(cached_field, cache_result, errors)
 
-    def _alone(self, cached_field: CachedField) -> "_Alone":
+    def _alone(self, cached_field: CachedField, errors: "_Errors") -> "_Alone":
         """Return the execution of one field, which records what happens below it."""
         executor: Any = copy.copy(self._executor)
         uninstall(executor)
-        errors = executor.collected_errors = _Errors(self._executor.collected_errors)
-        # Resolvers find their notes by the variables in their `info`.
+        executor.collected_errors = errors
+        # Resolvers are told apart by the variables that their `info` brings.
         variables = self._executor.variable_values
         executor.variable_values = variables._replace(coerced=dict(variables.coerced))
         life = cached_field.plan.policy.life
@@ -372,13 +386,17 @@ class _Execution:
         if not cache_request.is_as_admitted():
             recorder.refuse(Reason.RESTRICTED)
 
-    def _deliver(self, cached_field: CachedField, cache_result: CacheResult) -> Any:  # noqa: ANN401 - a completed value
-        """Return a field's value, or raise its error as without the cache."""
+    def _deliver(
+        self, cached_field: CachedField, cache_result: CacheResult, errors: "_Errors"
+    ) -> Any:  # noqa: ANN401 - a completed value
+        """Hand a field's value and errors on, or raise as it would have raised in place."""
         if self._fields.outcomes is not None:
             self._fields.outcomes.add(cached_field.plan.rule.coordinate, cache_result.outcome())
         result = cache_result.result
-        if isinstance(result, CompletedField) and result.raised is not None:
-            raise result.raised
+        if isinstance(result, CompletedField):  # and not a value from before that stands in for it
+            errors.hand_on()
+            if result.raised is not None:
+                raise result.raised
         return result.data
 
     # -- Guards ------------------------------------------------------------------------------------------
@@ -459,8 +477,8 @@ class _Alone(NamedTuple):
         value: Any,  # noqa: ANN401 - whatever a field completes to
         raised: ExecutionRaisedError | None = None,
     ) -> CompletedField:
-        """Return the result of the field."""
-        errors = [*self.errors.noted]
+        """Return what the field came to."""
+        errors = [error for error, _ in self.errors.noted]
         if raised is not None and isinstance(raised.error, GraphQLError):
             errors.append(raised.error)
         return CompletedField(value, errors, raised)
@@ -471,25 +489,37 @@ def _is_to_be_checked(cached_field: CachedField, cache_result: CacheResult | Pro
     return (
         cached_field.plan.rule.guarded
         and isinstance(cache_result, CacheResult)
-        and not cache_result.is_own
+        and not cache_result.has_run
     )
 
 
 class _Errors(CollectedErrors):
-    """The errors of one field, which are added to the operation's errors as well."""
+    """Errors of one field, held until it is known that no value from before is its answer instead.
 
-    __slots__ = ("_operation", "noted")
+    Args:
+        holder: Those of what holds the field.
+    """
 
-    def __init__(self, operation: CollectedErrors) -> None:
+    __slots__ = ("_holder", "_is_handed_on", "noted")
+
+    def __init__(self, holder: CollectedErrors) -> None:
         super().__init__()
-        self._operation = operation
-        self.noted: list[GraphQLError] = []
+        self._holder = holder
+        self._is_handed_on = False
+        self.noted: list[tuple[GraphQLError, Path | None]] = []
 
     def add(self, error: GraphQLError, path: Path | None) -> None:
-        """Note an error for the field and for the operation."""
-        self.noted.append(error)
+        """Note an error, and where it stands."""
         super().add(error, path)
-        self._operation.add(error, path)
+        self.noted.append((error, path))
+        if self._is_handed_on:
+            self._holder.add(error, path)
+
+    def hand_on(self) -> None:
+        """Make the errors, and those that follow, errors of what holds the field."""
+        self._is_handed_on = True
+        for error, path in self.noted:
+            self._holder.add(error, path)
 
 
 _TOO_MANY = Problem(Reason.TOO_MANY_FIELDS)
