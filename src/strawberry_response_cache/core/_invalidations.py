@@ -191,14 +191,9 @@ class Invalidations:
         if result is not None and invalidate.queued:
             was_queued = engine.queue.add(self._keyspace, invalidate.owed, invalidate.names)
         for driver in engine.drivers():
-            if was_queued:
-                driver.flights.seal_all()
-            else:
-                driver.flights.seal_leaseless()
+            self._apply(invalidate, driver, was_queued=was_queued)
             if result is None:
                 by.give_back(self._outdated(invalidate, driver))
-            if driver.memory is not None:
-                invalidate.locally(driver.memory)
         error = None if result is None else result.error_type
         if engine.observer.listening():
             event = Invalidated(
@@ -236,6 +231,18 @@ class Invalidations:
         return True
 
     @staticmethod
+    def _apply(
+        invalidate: _Invalidation, driver: AsyncDriver | SyncDriver, *, was_queued: bool
+    ) -> None:
+        """Apply an invalidation to what one driver has in this process."""
+        if was_queued:
+            driver.flights.seal_all()
+        else:
+            driver.flights.seal_leaseless()
+        if driver.memory is not None:
+            invalidate.locally(driver.memory)
+
+    @staticmethod
     def _outdated(invalidate: _Invalidation, driver: AsyncDriver | SyncDriver) -> Iterable[Run]:
         """Seal the flights that an invalidation outdates; return their runs, whose leases are to be released."""
         digests = None if invalidate.digests is None else frozenset(invalidate.digests)
@@ -245,7 +252,7 @@ class Invalidations:
     # -- Pending invalidations --------------------------------------------------------
 
     async def are_pending(self) -> bool:
-        """Whether Redis has_pending this tenant an invalidation, after trying once more."""
+        """Whether Redis still owes this tenant an invalidation, after trying once more."""
         queue = self._engine.queue
         if not queue.has_pending(self._keyspace):
             return False
@@ -253,7 +260,7 @@ class Invalidations:
         return queue.has_pending(self._keyspace)
 
     def are_pending_sync(self) -> bool:
-        """Whether Redis has_pending this tenant an invalidation, after trying once more."""
+        """Whether Redis still owes this tenant an invalidation, after trying once more."""
         queue = self._engine.queue
         if not queue.has_pending(self._keyspace):
             return False
