@@ -1,7 +1,7 @@
 """Adopts a schema: everything that is computed once for all its requests."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from strawberry.schema import BaseSchema
 
@@ -14,6 +14,7 @@ from strawberry_response_cache.graphql._compat.resolving import watch_guarded_re
 from strawberry_response_cache.graphql._options import Options
 from strawberry_response_cache.graphql.annotations.run_notes import note_guarded, note_let_through
 from strawberry_response_cache.graphql.execution.documents import Documents
+from strawberry_response_cache.graphql.execution.partial_failures import PartialFailures
 from strawberry_response_cache.graphql.keys.plan import Plans, Setting
 from strawberry_response_cache.graphql.policy.mistakes import mistakes_in
 from strawberry_response_cache.graphql.policy.policy import Defaults
@@ -27,10 +28,12 @@ class Adopted:
     Attributes:
         plans: The plans of its operations.
         documents: The documents that were sent to it.
+        failures: Its operations that failed in part lately.
     """
 
     plans: Plans
     documents: Documents
+    failures: PartialFailures = field(default_factory=PartialFailures)
 
     @property
     def mistakes(self) -> tuple[str, ...]:

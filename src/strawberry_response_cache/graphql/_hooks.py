@@ -100,7 +100,15 @@ class RequestHooks(Settling, SchemaExtension):
             return None
         context = self._execution_context
         preparation = self._preparation or Preparation(self._adopted.documents, context)
-        run = Run(self._options, self._adopted.plans, preparation, context, self._guard)
+        adopted = self._adopted
+        run = Run(
+            self._options,
+            adopted.plans,
+            preparation=preparation,
+            failures=adopted.failures,
+            context=context,
+            guard=self._guard,
+        )
         run.note_variables()
         return run
 

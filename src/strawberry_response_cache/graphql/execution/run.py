@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from graphql import (
     DocumentNode,
@@ -33,6 +33,7 @@ from strawberry_response_cache.graphql.execution.documents import Preparation
 from strawberry_response_cache.graphql.execution.fields.cached_field import Fields
 from strawberry_response_cache.graphql.execution.fields.field_execution import install
 from strawberry_response_cache.graphql.execution.mutating import mutating, mutation_around
+from strawberry_response_cache.graphql.execution.partial_failures import PartialFailures
 from strawberry_response_cache.graphql.execution.recorder import Recorder
 from strawberry_response_cache.graphql.invalidation.entities import MOST_PURGED
 from strawberry_response_cache.graphql.invalidation.mutation import Mutation
@@ -58,6 +59,7 @@ class Run:
         options: The extension's configuration.
         plans: The plans of the schema.
         preparation: The document of the request.
+        failures: The operations that failed in part lately.
         context: Strawberry's execution context.
         guard: The guard of the request.
 
@@ -72,13 +74,17 @@ class Run:
         self,
         options: Options,
         plans: Plans,
+        *,
         preparation: Preparation,
+        failures: PartialFailures,
         context: ExecutionContext,
         guard: Guard,
     ) -> None:
         self._options = options
         self._plans = plans
         self._preparation = preparation
+        self._failures = failures
+        self._failed_key: str | None = None
         self._request: RequestContext | None = None
         self._outcome: Outcome | None = None
         self._fields: FieldOutcomes | None = None
@@ -143,11 +149,14 @@ class Run:
 
             cache_result = execute_cached_sync(cache_request, considered.request, watched)
             if isinstance(cache_result, CacheResult):
+                self._failures.note(cache_request.keys.entry, policy, cache_result.result)
                 self._conclude(cache_result.outcome())
                 return cache_result.result
             cache_request = cache_result
         self._conclude_without(cache_request)
-        return execution.start()
+        result = execution.start()
+        self._note_result(considered, result)
+        return result
 
     async def _answer_async(
         self, considered: "_Considered", executor: Executor[Any], execution: Execution
@@ -163,11 +172,19 @@ class Run:
 
             cache_result = await execute_cached(cache_request, considered.request, watched)
             if isinstance(cache_result, CacheResult):
+                self._failures.note(cache_request.keys.entry, policy, cache_result.result)
                 self._conclude(cache_result.outcome())
                 return cache_result.result
             cache_request = cache_result
         self._conclude_without(cache_request)
-        return await execution.run()
+        result = await execution.run()
+        self._note_result(considered, result)
+        return result
+
+    def _note_result(self, considered: "_Considered", result: object) -> None:
+        """Note whether an operation that is answered field by field fails still."""
+        if self._failed_key is not None:
+            self._failures.note(self._failed_key, considered.variant.policy, result)
 
     # -- Mutations -------------------------------------------------------------------------------------
 
@@ -263,7 +280,10 @@ class Run:
             return problem
         variant = considered.variant
         cache_request = variant.policy.problem or self._way(considered, executor.operation)
-        if variant.watches_fields:
+        if isinstance(cache_request, CacheRequest) and self._failures.has(cache_request.keys.entry):
+            self._failed_key = cache_request.keys.entry
+            cache_request = _FAILED_IN_PART
+        if variant.watches_fields or self._failed_key is not None:
             fields = Fields(
                 considered.plan,
                 variant,
@@ -365,6 +385,13 @@ class Run:
         if self._mutation is not None and (told := self._mutation.as_extension()):
             said["invalidated"] = told
         return said
+
+
+_FAILED_IN_PART: Final = Problem(
+    Reason.ERRORS,
+    None,
+    "A field failed in the latest run, so the fields are looked up one by one; see 'fields'.",
+)
 
 
 def _printed(variables: object) -> str | None:

@@ -1,0 +1,126 @@
+"""A field that fails does not keep the others from being cached."""
+
+import asyncio
+from typing import Any
+
+import pytest
+import strawberry
+from graphql import ExecutionResult, GraphQLError
+
+from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
+from strawberry_response_cache.graphql.execution.partial_failures import PartialFailures
+from strawberry_response_cache.graphql.policy.policy import Life, Policy
+
+QUERY = "{ steady shaky }"
+both = pytest.mark.parametrize("face", ["sync", "async"])
+
+
+@strawberry.type
+class Query:
+    @cache_control(ttl=60)
+    @strawberry.field
+    def steady(self, info: strawberry.Info) -> int:
+        info.context["ran"].append("steady")
+        return 1
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def shaky(self, info: strawberry.Info) -> int | None:
+        info.context["ran"].append("shaky")
+        if info.context["down"]:
+            raise ConnectionError
+        return 2
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def needed(self, info: strawberry.Info) -> int:
+        raise ConnectionError
+
+
+class Asking:
+    def __init__(self, cache: ResponseCache, face: str) -> None:
+        extension = ResponseCacheExtension(cache, tenant=None, debug=True)
+        self._schema = strawberry.Schema(Query, extensions=[extension])
+        self._face = face
+        self.data: Any = None
+        self.said: Any = None
+
+    async def ask(self, query: str = QUERY, *, down: bool) -> list[str]:
+        """Which resolvers ran."""
+        context: dict[str, Any] = {"ran": [], "down": down}
+        if self._face == "sync":
+            result = await asyncio.to_thread(
+                self._schema.execute_sync, query, context_value=context
+            )
+        else:
+            result = await self._schema.execute(query, context_value=context)
+        assert result.extensions is not None
+        self.data, self.said = result.data, result.extensions["responseCache"]
+        return list(context["ran"])
+
+
+@both
+async def test_the_others_hit_while_one_field_fails(cache: ResponseCache, face: str) -> None:
+    asking = Asking(cache, face)
+    assert await asking.ask(down=True) == ["steady", "shaky"]
+    assert asking.data == {"steady": 1, "shaky": None}
+    assert await asking.ask(down=True) == ["steady", "shaky"]
+    for _ in range(3):
+        assert await asking.ask(down=True) == ["shaky"]
+        assert asking.data == {"steady": 1, "shaky": None}
+    assert (asking.said["status"], asking.said["reason"]) == ("bypass", "errors")
+    assert {each["field"]: each["status"] for each in asking.said["fields"]} == {
+        "Query.steady": "hit",
+        "Query.shaky": "bypass",
+    }
+
+
+@both
+async def test_the_operation_is_cached_as_a_whole_again_when_nothing_fails(
+    cache: ResponseCache, face: str
+) -> None:
+    asking = Asking(cache, face)
+    for _ in range(3):
+        await asking.ask(down=True)
+    assert await asking.ask(down=False) == ["shaky"]
+    assert await asking.ask(down=False) == ["steady", "shaky"]
+    assert asking.said["status"] == "miss"
+    assert await asking.ask(down=False) == []
+    assert asking.said["status"] == "hit"
+
+
+@both
+async def test_an_operation_without_data_is_looked_up_as_before(
+    cache: ResponseCache, face: str
+) -> None:
+    asking = Asking(cache, face)
+    for _ in range(3):
+        assert await asking.ask("{ steady needed }", down=False) == ["steady"]
+        assert asking.data is None
+        assert asking.said["advice"] != "see 'fields'"
+
+
+@both
+async def test_other_operations_are_looked_up_as_before(cache: ResponseCache, face: str) -> None:
+    asking = Asking(cache, face)
+    await asking.ask(down=True)
+    assert await asking.ask("{ shaky steady }", down=False) == ["shaky", "steady"]
+    assert await asking.ask("{ shaky steady }", down=False) == []
+    assert asking.said["status"] == "hit"
+
+
+def test_a_failure_is_remembered_for_the_operations_ttl_and_the_number_is_bounded() -> None:
+    now = [0.0]
+    failures = PartialFailures(clock=lambda: now[0])
+    failed = ExecutionResult({"a": None}, [GraphQLError("no")])
+    policy = Policy(ttl=5.0, lives=[Life(5.0, private=False)])
+    failures.note("key", policy, failed)
+    now[0] = 4.9
+    assert failures.has("key")
+    now[0] = 5.0
+    assert not failures.has("key")
+    failures.note("key", Policy(ttl=5.0), failed)
+    assert not failures.has("key")
+    for number in range(2_000):
+        failures.note(str(number), policy, failed)
+    assert sum(failures.has(str(number)) for number in range(2_000)) == 1_024
