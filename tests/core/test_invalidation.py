@@ -477,6 +477,36 @@ async def test_the_tag_table_outlives_the_longest_entry(
     assert raw.pttl(keys.entry) < raw.pttl(keys.tags)
 
 
+async def test_a_tag_table_goes_soon_after_all_that_it_guards(
+    cache: ResponseCache, face: Any, raw: Any
+) -> None:
+    def fail() -> str:
+        raise LookupError
+
+    table = cache._keyspace.keys(["a"]).tags
+    with pytest.raises(LookupError):
+        await face.remember(cache, ["a"], 3600, fail)
+    assert 0 < raw.pttl(table) <= 5 * 60 * 1000
+    await face.remember(cache, ["a"], 10, lambda: "value")
+    assert 10_000 < raw.pttl(table) <= 10_000 + 5 * 60 * 1000
+
+
+async def test_a_tag_table_lives_as_long_as_a_generation(
+    new_cache: Callable[..., ResponseCache], url: str, raw_of: Any, eventually: Eventually
+) -> None:
+    cache = new_cache(url, lease=0.3)
+    raw = raw_of(cache)
+    table = cache._keyspace.keys(["a"]).tags
+
+    async def generate() -> str:
+        raw.pexpire(table, 2_000)
+        await eventually(lambda: raw.pttl(table) > 2_000)
+        return "value"
+
+    await cache.remember(["a"], 60, generate)
+    assert (await cache.remember(["a"], 60, generate)).status is CacheStatus.HIT
+
+
 async def test_a_client_of_the_caller_invalidates_as_well(valkey_url: str) -> None:
     async with redis.asyncio.Redis.from_url(valkey_url) as client:
         handle = RedisHandle(client)

@@ -109,6 +109,19 @@ async def test_what_turned_private_is_kept_for_its_session_and_every_worker_lear
     assert desk.runs == {"alice": 1, "bob": 1, None: 1}
 
 
+@pytest.mark.parametrize("url", ["memory://"])
+async def test_what_says_that_it_is_private_goes_soon_after_what_it_guards(
+    new_cache: Callable[..., ResponseCache], url: str, raw_of: Any
+) -> None:
+    cache = new_cache(url)
+    raw = raw_of(cache)
+    raw.flushall()
+    await Desk([cache]).ask("alice")
+    lives = [raw.pttl(key) / 1000 for key in raw.scan_iter()]
+    assert len(lives) == 3, "the answer, its marker and the tag table"
+    assert 60 < max(lives) <= 2 * 60 + 5 * 60
+
+
 async def test_a_later_run_that_restricts_nothing_does_not_make_it_public(desk: Desk) -> None:
     await desk.ask("alice", premium=("alice",))
     assert outcome(await desk.ask("carol", premium=("alice",)))["scope"] == "PRIVATE"

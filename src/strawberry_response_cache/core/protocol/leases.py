@@ -89,8 +89,9 @@ class Renew(Housekeeping):
     lease_ms: int
 
     def calls(self) -> Sequence[Call]:
-        """One script, which touches only the caller's own lease."""
-        return ((scripts.RENEW, (self.keys.lease,), (self.lease.token, self.lease_ms)),)
+        """One script, which touches only the caller's own lease, and keeps the tag table that it needs."""
+        arguments = (self.lease.token, self.lease_ms, scripts.TAG_TABLE_LIFE_MS)
+        return ((scripts.RENEW, (self.keys.lease, self.keys.tags), arguments),)
 
 
 @dataclass(frozen=True, slots=True)

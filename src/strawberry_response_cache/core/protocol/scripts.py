@@ -20,8 +20,9 @@ import hashlib
 from dataclasses import dataclass
 from typing import Final
 
-TAG_TABLE_LIFE_MS: Final = 24 * 3600 * 1000
-"""How long a tag table is kept after its last use; each commit extends it beyond the life of its entry."""
+TAG_TABLE_LIFE_MS: Final = 5 * 60 * 1000
+"""How long a tag table is kept after its last lease, and after the end of the last entry: each renewal of a lease and
+each commit extends it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,8 +257,12 @@ RENEW: Final = _script(
     _FAILED,
     _RELEASED,
     """
--- KEYS: lease.  ARGV: token, lease ms.
-if held_by(KEYS[1], ARGV[1]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+-- KEYS: lease, tag table.  ARGV: token, lease ms, table ms.
+-- A commit needs the table's epoch, so the table lives as long as the lease.
+if held_by(KEYS[1], ARGV[1]) then
+  redis.call('PEXPIRE', KEYS[1], ARGV[2])
+  if redis.call('PTTL', KEYS[2]) < tonumber(ARGV[3]) then redis.call('PEXPIRE', KEYS[2], ARGV[3]) end
+end
 return ARGV[1]
 """,
 )

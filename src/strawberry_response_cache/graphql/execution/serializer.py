@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from graphql import ExecutionResult, GraphQLError
 from pydantic_core import from_json
@@ -29,16 +29,18 @@ from strawberry_response_cache.graphql.invalidation.entities import tags_of_type
 from strawberry_response_cache.graphql.policy.policy import Policy
 from strawberry_response_cache.graphql.policy.reasons import Reason
 
-_MARKER_MS: Final = 24 * 3600 * 1000
-
 
 @dataclass(frozen=True, slots=True)
 class TurnedPrivate:
     """The marker under a public key after a resolver made the response PRIVATE."""
 
 
-# Without tags: an invalidation changes the data of the response, not its scope.
-_MARKER: Final = Recording(b"{}", _MARKER_MS, meta=PRIVATE)
+def _marker(policy: Policy) -> Recording:
+    """Return the marker of a response that turned PRIVATE; it outlives the values to which it leads.
+
+    It has no tags: an invalidation changes the data of the response, not its scope.
+    """
+    return Recording(b"{}", round(2_000 * policy.life.seconds), meta=PRIVATE)
 
 
 class ResponseSerializer:
@@ -131,7 +133,7 @@ class ResponseSerializer:
             PRIVATE if self.is_private else NO_META,
         )
         if self.is_private and not self._private:
-            return Diverted(_MARKER, self._private_keys(), recording)
+            return Diverted(_marker(policy), self._private_keys(), recording)
         return recording
 
     def _refusal_now(self, recorder: Recorder) -> Reason | None:
