@@ -283,6 +283,29 @@ async def test_on_commit_is_told_of_a_mutation_that_is_cut_off(
     assert await read() == {"thing": {"number": 2}}
 
 
+class FailsToSay(SchemaExtension):
+    def get_results(self) -> dict[str, Any]:
+        raise LookupError
+
+
+@pytest.mark.parametrize("face", ["sync", "async"])
+@pytest.mark.parametrize("before", [True, False])
+async def test_on_commit_is_told_although_another_extension_loses_the_answer(
+    memory_cache: ResponseCache, face: str, before: bool
+) -> None:
+    deferred: list[Callable[[], None]] = []
+    ours = ResponseCacheExtension(memory_cache, tenant=None, on_commit=deferred.append)
+    extensions: list[Any] = [FailsToSay, ours] if before else [ours, FailsToSay]
+    schema = strawberry.Schema(Things, Changes, extensions=extensions)
+    context = {"rows": {"number": 1}}
+    with pytest.raises(LookupError):  # noqa: PT012 - one call of two faces
+        if face == "sync":
+            schema.execute_sync("mutation { bumpSync { number } }", context_value=context)
+        else:
+            await schema.execute("mutation { bump { number } }", context_value=context)
+    assert len(deferred) == 1
+
+
 # -- Where the event loop ends ------------------------------------------------------------------------------
 
 

@@ -170,20 +170,16 @@ class RequestHooks(Settling, SchemaExtension):
     def get_results(self) -> AwaitableOrValue[dict[str, Any]]:
         """Return ``responseCache``, if ``debug`` is on."""
         if self._is_settled or self.is_watched:
-            return self.told()
+            return self._guard.step(self.told) or {}
         # The ends of this schema could not be watched.
         if self._run is not None and self._run.is_async:
             return self._settled()
         self.settle_sync()
-        return self.told()
+        return self._guard.step(self.told) or {}
 
     async def _settled(self) -> dict[str, Any]:
         await self.settle()
-        return self.told()
-
-    def told(self) -> dict[str, Any]:
-        """Return what the cache did, as far as it is done, if the extension is debugged."""
-        return self._guard.step(self._said) or {}
+        return self._guard.step(self.told) or {}
 
     def _is_lost(self) -> bool:
         """Whether a fault may have lost what a mutation changed."""
@@ -191,6 +187,7 @@ class RequestHooks(Settling, SchemaExtension):
             return False
         return runs_mutation(self._execution_context)
 
-    def _said(self) -> dict[str, Any]:
+    def told(self) -> dict[str, Any]:
+        """Return what the cache did, as far as it is done, if the extension is debugged."""
         said = None if self._run is None else self._run.as_extension()
         return {} if said is None else {"responseCache": said}

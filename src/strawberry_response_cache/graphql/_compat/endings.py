@@ -210,10 +210,15 @@ def _closing(source: Any) -> AbstractAsyncContextManager[Any]:  # noqa: ANN401 -
 
 def _tell(frame: Any, settling: Iterable[Settling]) -> None:  # noqa: ANN401 - whatever a schema yields
     """Say in a frame what was done at the end, where it says what was done before."""
+    extensions = called(getattr, frame, "extensions", None)
+    if type(extensions) is not dict:  # such as that of a frame of the user's own class
+        return
     for each in settling:
-        for name, said in each.told().items():
-            if frame.extensions and name in frame.extensions:
-                frame.extensions[name] = said
+        try:
+            told = each.told()
+            extensions.update({name: told[name] for name in told.keys() & extensions.keys()})
+        except Exception as error:  # noqa: BLE001 - a fault of this package fails no request
+            each.note_fault(error)
 
 
 async def _held_back(
@@ -242,7 +247,7 @@ async def _held_back(
     for each in settling:
         await _settle(each)
     if held is not _NOTHING:
-        called(_tell, held, settling)  # a frame of the user's own class may have no extensions
+        _tell(held, settling)
         yield held
     if raised is not None:
         raise raised

@@ -185,13 +185,13 @@ class Mutation:
         task = loop.create_task(self._beside(owed))
         _tasks.add(task)  # loops hold their tasks weakly
         task.add_done_callback(_tasks.discard)
-        task.add_done_callback(partial(self._make_up, owed))
+        task.add_done_callback(partial(self._request.guard.step, self._make_up, owed))
         return task
 
     def _make_up(self, owed: Owed, begun: "asyncio.Future[None] | Future[None]") -> None:
         """Invalidate here and now if that was cancelled, as `asyncio.run` does with what is left at its end."""
         if begun.cancelled():
-            self._request.guard.step(self._invalidate_sync, owed)
+            self._invalidate_sync(owed)
 
     def _beside(self, owed: Owed) -> Coroutine[Any, Any, None]:
         """Return a coroutine that invalidates, and that clears the tenant after a fault."""
@@ -239,7 +239,8 @@ class Mutation:
             self._request.guard.step(self._invalidate_sync, owed)
         else:
             invalidating = asyncio.run_coroutine_threadsafe(self._beside(owed), loop)
-            invalidating.add_done_callback(partial(self._make_up, owed))
+            guard = self._request.guard
+            invalidating.add_done_callback(partial(guard.step, self._make_up, owed))
             if here is None:
                 self._wait(invalidating)
 
