@@ -159,7 +159,7 @@ def test_a_black_hole_answers_nothing_and_the_server_hears_nothing(
     assert raw_valkey.get("n") is None
 
 
-def test_one_cut_is_one_cut(stocked: Proxy, connect: Callable[[], socket.socket]) -> None:
+def test_a_single_cut_happens_once(stocked: Proxy, connect: Callable[[], socket.socket]) -> None:
     stocked.replies(Cut(once=True))
     connection = connect()
     connection.sendall(GET)
@@ -170,7 +170,7 @@ def test_one_cut_is_one_cut(stocked: Proxy, connect: Callable[[], socket.socket]
     assert read(connection, len(REPLY)) == REPLY
 
 
-def test_one_loss_is_one_loss(stocked: Proxy, connect: Callable[[], socket.socket]) -> None:
+def test_a_single_loss_happens_once(stocked: Proxy, connect: Callable[[], socket.socket]) -> None:
     stocked.replies(Lose())
     connection = connect()
     connection.sendall(GET)
