@@ -61,7 +61,7 @@ async def test_a_key_that_is_asked_for_twice_is_loaded_once(
     assert load.asked == [[2, 3]]
 
 
-async def test_remember_many_of_no_keys_asks_nothing(cache: ResponseCache, face: Any) -> None:
+async def test_remember_many_of_no_keys_loads_nothing(cache: ResponseCache, face: Any) -> None:
     load = Loader()
 
     assert await many(cache, face, [], load) == []

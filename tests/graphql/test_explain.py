@@ -156,7 +156,9 @@ def test_a_schema_without_the_extension_will_do_and_default_ttl_may_be_tried() -
         explain(schema, "{ bare { title } }", default_ttl=-1)
 
 
-def test_the_reason_names_a_guard_and_a_missing_session(memory_cache: ResponseCache) -> None:
+def test_explain_gives_the_reason_for_a_guard_and_for_a_missing_session(
+    memory_cache: ResponseCache,
+) -> None:
     schema = strawberry.Schema(Library)
     assert explain(schema, "{ guarded }").reason is Reason.GUARDED
 

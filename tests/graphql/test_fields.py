@@ -616,7 +616,7 @@ async def test_root_fields_are_read_in_one_round_trip(
     assert bill.commands() == {"evalsha": 4}, "the clock, and three fields"
 
 
-async def test_an_operation_without_fields_of_their_own_entries_is_executed_unchanged(
+async def test_an_operation_without_fields_with_own_entries_is_executed_unchanged(
     inside: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is installed on its executor."""

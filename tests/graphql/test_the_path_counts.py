@@ -908,7 +908,7 @@ async def test_a_value_object_reached_without_its_owner_has_another_entry(
 async def test_an_unsaved_owner_has_no_identity(
     memory_cache: ResponseCache, way: str, unsaved: Any
 ) -> None:
-    """The one above it is."""
+    """The nearest saved owner above it counts instead."""
 
     @strawberry.type
     class Draft:
