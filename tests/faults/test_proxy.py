@@ -272,10 +272,12 @@ def test_a_server_that_is_gone_is_a_connection_that_ends(unused_port: int) -> No
         assert is_over(connection)
 
 
-def test_closing_twice_is_closing() -> None:
+def test_a_proxy_can_be_closed_twice() -> None:
     proxy = Proxy(1)
     proxy.close()
     proxy.close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", proxy.port), timeout=60)
 
 
 def test_a_command_is_found_however_its_bytes_arrive() -> None:
