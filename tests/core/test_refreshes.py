@@ -285,7 +285,7 @@ async def test_a_background_refresh_of_threads_serves_the_old_value_at_once(
     assert threading.current_thread() not in threads
 
 
-async def test_above_max_background_a_caller_refreshes_itself(
+async def test_above_max_background_the_old_value_is_served_and_a_later_caller_refreshes_it(
     new_cache: Callable[..., ResponseCache], url: str, face: Any, raw_of: Callable[..., Any]
 ) -> None:
     cache = new_cache(url, max_background=0)
