@@ -143,7 +143,7 @@ class Engine:
                     del self._async[loop]
             if is_ours:
                 await driver.retire()
-                await driver.drain()  # work that started before the loop's driver was removed
+                await driver.drain()  # work that started before the driver was removed
                 await self.handle.release_async(driver.transport)
         if self._sync is not None:
             # Background work of the threads may need this event loop to end.
@@ -164,7 +164,7 @@ class Engine:
                     self._sync = None
             if is_ours:
                 driver.retire()
-                driver.drain()  # work that started before the loop's driver was removed
+                driver.drain()  # work that started before the driver was removed
                 self.handle.release_sync(driver.transport)
         self.announcements.drain()
 
