@@ -39,8 +39,8 @@ class Engine:
     Args:
         handle: The server.
         keyspace: The keys of the cache itself.
-        settings: The numbers to decide by.
-        observer: Told of what happens.
+        settings: The settings.
+        observer: Receives the events.
         on_invalidate: See `ResponseCache`.
     """
 
