@@ -22,6 +22,8 @@ myst_heading_anchors = 3
 myst_enable_extensions = ["deflist"]
 
 autodoc_member_order = "bysource"
+# The docstrings say what each attribute is; a line for its type doubles the length of a page.
+napoleon_attr_annotations = False
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
 python_use_unqualified_type_names = True
@@ -31,3 +33,4 @@ html_theme = "furo"
 html_title = "strawberry-response-cache"
 html_copy_source = False
 html_show_sphinx = False
+html_show_copyright = False

@@ -48,7 +48,7 @@ def explained(*arguments: str, stdin: str | None = None) -> tuple[int, str]:
 
 
 @pytest.mark.usefixtures("folder")
-def test_it_prints_the_verdict_and_the_tree() -> None:
+def test_the_command_prints_the_verdict_and_the_tree() -> None:
     code, said = explained("its_schema:schema", "query.graphql", "--variables", '{"n": 1}')
     assert code == 0
     assert "Cached for 60 s, PUBLIC; limited by Query.motto." in said
@@ -91,7 +91,7 @@ def test_a_bad_argument_is_one_line_that_says_what_to_write(
     assert "Traceback" not in said
 
 
-def test_it_is_a_command_of_its_own_and_finds_the_schema_where_one_works(folder: Path) -> None:
+def test_the_command_finds_the_schema_in_the_current_folder(folder: Path) -> None:
     command: list[Path | str] = [
         Path(sys.executable).with_name("strawberry-response-cache"),
         *("explain", "its_schema:schema", "-"),

@@ -37,7 +37,7 @@ __version__ = "0.1.0"
 _CORE = "strawberry_response_cache.core"
 _GRAPHQL = "strawberry_response_cache.graphql"
 
-# Loaded when first asked for (PEP 562), so that a REST service which uses the core alone imports
+# Loaded on first access (PEP 562), so that a REST service that uses only the core imports
 # neither Strawberry nor GraphQL.
 _EXPORTS = {
     "CacheConfigurationError": _CORE,

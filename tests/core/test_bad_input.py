@@ -62,7 +62,7 @@ def test_the_case_of_a_scheme_does_not_matter(scheme: str, unused_port: int) -> 
 
 
 @pytest.mark.parametrize("option", ["bogus=1", "socket_timeout=soon"])
-def test_an_option_that_redis_does_not_take_is_refused_and_not_only_logged(option: str) -> None:
+def test_an_unknown_option_of_the_url_is_refused_and_not_only_logged(option: str) -> None:
     with pytest.raises(CacheConfigurationError, match="option that redis-py does not take"):  # noqa: SIM117 - the cache is what raises
         with ResponseCache.from_url(
             f"redis://127.0.0.1:1/0?{option}", prefix="test", telemetry=False
@@ -90,7 +90,7 @@ def test_a_sync_client_that_could_hang_for_ever_is_refused() -> None:
 
 
 @pytest.mark.parametrize("client", ["redis://localhost", None, object()])
-def test_what_is_no_client_is_refused(client: Any) -> None:
+def test_an_object_that_is_not_a_client_is_refused(client: Any) -> None:
     with pytest.raises(CacheConfigurationError, match=r"RedisHandle\.from_url\(url\)"):
         RedisHandle(client)
 

@@ -40,7 +40,7 @@ def fail(breaker: Breaker, times: int) -> None:
         breaker.failed(breaker.admit())
 
 
-def test_failures_in_a_row_open_it(breaker: Breaker) -> None:
+def test_failures_in_a_row_open_the_breaker(breaker: Breaker) -> None:
     fail(breaker, 2)
     assert not breaker.is_open
     fail(breaker, 1)
@@ -81,7 +81,7 @@ def test_one_probe_at_a_time_is_let_through_when_it_is_due(breaker: Breaker, clo
     breaker.admit()
 
 
-def test_a_probe_that_succeeds_closes_it(breaker: Breaker, clock: Clock) -> None:
+def test_a_probe_that_succeeds_closes_a_breaker(breaker: Breaker, clock: Clock) -> None:
     fail(breaker, 3)
     clock.now += 10
     breaker.admit()
@@ -128,6 +128,6 @@ async def test_a_server_that_is_down_for_long_is_not_asked_any_more(
     assert driver.transport._link._breaker.is_open
 
 
-def test_its_numbers_are_settings() -> None:
+def test_the_numbers_of_the_breaker_are_settings() -> None:
     assert CacheSettings().breaker_failures == 5
     assert CacheSettings().breaker_seconds == 1

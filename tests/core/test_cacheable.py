@@ -99,11 +99,11 @@ async def test_any_kind_of_class_can_be_cacheable(
     assert (second.status, second.value) == (CacheStatus.HIT, value)
 
 
-async def test_its_lifetime_may_be_a_property(cache: ResponseCache) -> None:
+async def test_the_ttl_of_a_cacheable_may_be_a_property(cache: ResponseCache) -> None:
     assert (await Frozen(3).into_cached(cache)).ttl == 180
 
 
-async def test_its_parameters_are_its_key(cache: ResponseCache) -> None:
+async def test_the_key_parts_of_a_cacheable_are_its_key(cache: ResponseCache) -> None:
     views = [Page(1), Page(2), Page(1)]
 
     responses = [await view.into_cached(cache) for view in views]
@@ -118,7 +118,7 @@ async def test_a_lifetime_of_zero_caches_nothing(cache: ResponseCache) -> None:
     assert (first.status, second.status) == (CacheStatus.BYPASS, CacheStatus.BYPASS)
 
 
-async def test_its_tags_invalidate_it(cache: ResponseCache) -> None:
+async def test_the_tags_of_a_cacheable_invalidate_it(cache: ResponseCache) -> None:
     await Page(1).into_cached(cache)
     await Page(2).into_cached(cache)
 

@@ -232,7 +232,9 @@ async def test_tenants_share_nothing(memory_cache: ResponseCache, face: Any) -> 
 # -- What it looks like -----------------------------------------------------------------------------------
 
 
-def test_it_looks_like_the_function(memory_cache: ResponseCache, face: Any) -> None:
+def test_a_cached_function_has_the_name_and_docstring_of_the_function(
+    memory_cache: ResponseCache, face: Any
+) -> None:
     def page(number: int, *, size: int = 10) -> list[int]:
         """Return a page."""
         return [number] * size
@@ -273,7 +275,9 @@ async def test_a_method_is_cached_by_its_key(memory_cache: ResponseCache) -> Non
     assert [ledger.runs for ledger in (main, again, side)] == [1, 0, 1]
 
 
-async def test_it_stands_on_methods_of_all_kinds(memory_cache: ResponseCache, face: Any) -> None:
+async def test_cached_works_above_methods_of_all_kinds(
+    memory_cache: ResponseCache, face: Any
+) -> None:
     class Methods:
         @behind(memory_cache, face, ttl=60, key=lambda self, number: ["plain", str(number)])
         def plain(self, number: int) -> int:
@@ -692,7 +696,7 @@ async def test_an_annotation_that_says_nothing_leaves_exact_json(
             await result(decorated(inexact))
 
 
-async def test_no_type_at_all_can_be_asked_for(memory_cache: ResponseCache, face: Any) -> None:
+async def test_as_type_none_ignores_the_annotation(memory_cache: ResponseCache, face: Any) -> None:
     @behind(memory_cache, face, ttl=60, as_type=None)
     def account() -> Account:
         return ACCOUNT

@@ -68,7 +68,7 @@ def line(turns: Turns) -> Iterator[Line]:
     line.end()
 
 
-def test_so_many_have_turns_at_once() -> None:
+def test_as_many_threads_as_the_limit_have_turns_at_once() -> None:
     line = Line(Turns(2))
     for _ in range(3):
         line.join(timeout=0.01)
@@ -80,7 +80,7 @@ def test_so_many_have_turns_at_once() -> None:
     line.end()
 
 
-async def test_whoever_waited_longest_is_next(
+async def test_the_thread_that_waited_longest_is_next(
     turns: Turns, line: Line, eventually: Eventually
 ) -> None:
     assert turns.take()
@@ -93,7 +93,7 @@ async def test_whoever_waited_longest_is_next(
     assert line.served == [*range(5)]
 
 
-def test_who_ends_a_turn_does_not_take_the_next_from_those_who_wait(
+def test_a_thread_that_ends_its_turn_does_not_take_the_next_turn_from_waiting_threads(
     turns: Turns, line: Line
 ) -> None:
     assert turns.take()
@@ -105,7 +105,7 @@ def test_who_ends_a_turn_does_not_take_the_next_from_those_who_wait(
     assert turns.take(0.01)
 
 
-async def test_who_gave_up_waiting_is_passed_over(
+async def test_a_thread_that_gave_up_waiting_gets_no_turn(
     turns: Turns, line: Line, eventually: Eventually
 ) -> None:
     assert turns.take()
@@ -117,7 +117,7 @@ async def test_who_gave_up_waiting_is_passed_over(
 
 
 @pytest.mark.parametrize("has_come", [False, True])
-def test_who_is_interrupted_while_waiting_keeps_no_turn(
+def test_a_thread_that_is_interrupted_while_waiting_keeps_no_turn(
     turns: Turns, line: Line, monkeypatch: pytest.MonkeyPatch, has_come: bool
 ) -> None:
     """Whether the turn had come by then or not."""
@@ -164,7 +164,7 @@ def test_reads_and_invalidations_of_threads_wait_for_their_own_kind_alone(
     cache.invalidate_sync("t")
 
 
-def test_an_open_breaker_lets_nobody_wait_for_a_turn(
+def test_an_open_breaker_ends_all_waits_for_a_turn(
     new_cache: Callable[..., ResponseCache],
     valkey_url: str,
     raw_valkey: Any,

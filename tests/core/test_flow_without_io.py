@@ -500,7 +500,7 @@ def test_who_comes_during_a_run_without_a_lease_shares_the_next_run() -> None:
     assert second.outcome == (9, CacheStatus.BYPASS, CacheDetail.JOINED)
 
 
-def test_joiners_get_the_value_only_once_it_is_stored() -> None:
+def test_joiners_get_the_value_after_it_was_stored() -> None:
     leader = Script()
     leader.answer(Granted(LEASE))
     joiner = Script(leader.flights)
@@ -890,7 +890,7 @@ def test_no_interleaving_returns_what_was_invalidated_before_its_caller_began(
     ids=lambda f: type(f).__name__,
 )
 @pytest.mark.parametrize("processes", [1, 2])
-def test_no_interleaving_does_so_when_the_first_lookup_goes_wrong(
+def test_no_interleaving_returns_invalidated_data_when_the_first_lookup_fails(
     processes: int, fault: Judgement
 ) -> None:
     runs, wrong = explore(worlds(processes=processes, fault=fault))

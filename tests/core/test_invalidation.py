@@ -115,7 +115,7 @@ def test_an_invalidation_while_the_generator_runs_in_a_thread_is_not_lost(
 
 
 @pytest.mark.parametrize("what", INVALIDATIONS)
-async def test_whoever_asks_after_an_invalidation_gets_what_was_generated_after_it(
+async def test_a_caller_after_an_invalidation_gets_a_value_generated_after_it(
     cache: ResponseCache, face: Any, eventually: Eventually, what: str
 ) -> None:
     source = ConnectionFactory()
@@ -305,7 +305,9 @@ async def test_an_invalidation_is_not_lost_on_joiners_of_a_run_that_found_no_sto
     assert (await later).value == "new", "it asked after the invalidation was acknowledged"
 
 
-async def test_bytes_that_were_not_judged_do_not_count(cache: ResponseCache, raw: Any) -> None:
+async def test_bytes_of_another_write_than_the_judged_one_do_not_count(
+    cache: ResponseCache, raw: Any
+) -> None:
     """As when the entry is replaced between its judgement and its reading."""
     source = ConnectionFactory()
     await cache.remember(["a"], 60, source.quick, tags=["t"])

@@ -118,7 +118,7 @@ VALUES: dict[str, tuple[object, object]] = {
 
 @pytest.mark.parametrize("name", VALUES)
 @pytest.mark.parametrize("depth", [0, 1, 2])
-def test_an_unwrapped_value_is_exactly_the_built_in_one(
+def test_unwrapped_returns_a_value_of_the_exact_built_in_type(
     lazy: Callable[[object], Any], name: str, depth: int
 ) -> None:
     value, plain = VALUES[name]
@@ -131,7 +131,7 @@ def test_an_unwrapped_value_is_exactly_the_built_in_one(
     assert found == plain
 
 
-def test_anything_else_is_handed_back_as_it_is(lazy: Callable[[object], Any]) -> None:
+def test_unwrapped_returns_other_objects_unchanged(lazy: Callable[[object], Any]) -> None:
     for value in ([1], 1.5, b"a", object(), lazy([1]), lazy(1.5), lazy(b"a")):
         assert unwrapped(value) is value
 

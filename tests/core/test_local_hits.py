@@ -35,7 +35,9 @@ def local_cache(new_cache: Callable[..., ResponseCache], url: str) -> ResponseCa
     return new_cache(url, local_bytes=1_000_000, local_max_lag=60)
 
 
-async def test_it_answers_with_value_age_and_ttl(local_cache: ResponseCache, face: Any) -> None:
+async def test_a_hit_in_local_memory_has_value_age_and_ttl(
+    local_cache: ResponseCache, face: Any
+) -> None:
     await local(local_cache, face, ["a"], tags=["t"])
     response = await face.remember(local_cache, ["a"], 60, never, tags=["t"], stale=5)
 
@@ -46,7 +48,7 @@ async def test_it_answers_with_value_age_and_ttl(local_cache: ResponseCache, fac
     assert response.age + response.ttl == pytest.approx(60)
 
 
-async def test_ways_to_ask_that_are_not_plain_get_the_same_hit(
+async def test_calls_with_less_plain_arguments_get_the_same_hit_in_local_memory(
     local_cache: ResponseCache, face: Any
 ) -> None:
     class Name(str):
@@ -81,7 +83,7 @@ async def test_ways_to_ask_that_are_not_plain_get_the_same_hit(
         (60, {"as_type": object()}),
     ],
 )
-async def test_what_is_wrong_is_refused_all_the_same(
+async def test_wrong_arguments_are_refused_also_for_a_hit_in_local_memory(
     local_cache: ResponseCache, face: Any, ttl: Any, more: dict[str, Any]
 ) -> None:
     await local(local_cache, face, ["a"])
@@ -136,7 +138,7 @@ async def test_a_part_from_local_memory_invalidates_the_whole(
     assert (await face.remember(local_cache, ["whole"], 60, lambda: "new")).value == "new"
 
 
-async def test_while_redis_owes_an_invalidation_nothing_local_is_read(
+async def test_local_memory_is_not_read_while_an_invalidation_is_pending(
     local_cache: ResponseCache, face: Any
 ) -> None:
     await local(local_cache, face, ["a"])
@@ -148,7 +150,7 @@ async def test_while_redis_owes_an_invalidation_nothing_local_is_read(
     assert (response.value, response.detail) == ("new", CacheDetail.INVALIDATION_PENDING)
 
 
-async def test_it_stays_trusted_for_as_long_as_the_server_answers(
+async def test_local_memory_is_used_for_as_long_as_the_server_answers_pings(
     new_cache: Callable[..., ResponseCache], url: str, face: Any, eventually: Eventually
 ) -> None:
     cache = new_cache(url, local_bytes=1_000_000, local_max_lag=0.4)

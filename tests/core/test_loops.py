@@ -126,7 +126,7 @@ def test_an_answer_that_came_while_the_loop_was_busy_counts(
         runner.run(main())
 
 
-def test_it_does_so_in_a_process_with_thousands_of_descriptors(
+def test_an_answer_that_came_while_the_loop_was_busy_counts_with_thousands_of_descriptors(
     new_loop: Callable[[], Any], valkey_url: str, raw_valkey: Any
 ) -> None:
     async def large() -> str:

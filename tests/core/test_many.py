@@ -61,7 +61,7 @@ async def test_a_key_that_is_asked_for_twice_is_loaded_once(
     assert load.asked == [[2, 3]]
 
 
-async def test_no_keys_cost_nothing(cache: ResponseCache, face: Any) -> None:
+async def test_remember_many_of_no_keys_loads_nothing(cache: ResponseCache, face: Any) -> None:
     load = Loader()
 
     assert await many(cache, face, [], load) == []
@@ -124,7 +124,7 @@ async def test_tags_invalidate_single_values(cache: ResponseCache, face: Any) ->
 
 
 @pytest.mark.parametrize("count", [2, 10])
-async def test_it_is_one_round_trip_for_hits_and_two_for_misses(
+async def test_remember_many_is_one_round_trip_for_hits_and_two_for_misses(
     valkey_cache: ResponseCache, raw_valkey: Any, face: Any, count: int
 ) -> None:
     await many(valkey_cache, face, [1000, 1001], Loader())  # connected, scripts known
@@ -214,7 +214,7 @@ async def test_a_cancelled_batch_leaves_nothing_behind(cache: ResponseCache, raw
     assert raw.keys("*:l:*") == []
 
 
-async def test_it_is_the_load_function_of_a_dataloader(cache: ResponseCache) -> None:
+async def test_remember_many_can_be_the_load_function_of_a_dataloader(cache: ResponseCache) -> None:
     load = Loader()
 
     async def load_many(numbers: list[int]) -> list[Any]:

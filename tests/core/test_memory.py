@@ -87,7 +87,9 @@ def tell(world: World, message: bytes) -> None:
         b"\xff",
     ],
 )
-def test_news_of_an_invalidation_drops_what_it_concerns(world: World, message: bytes) -> None:
+def test_a_message_about_an_invalidation_drops_the_entries_that_it_concerns(
+    world: World, message: bytes
+) -> None:
     world.keep("a", tags=("y",))
     tell(world, message)
 
@@ -97,7 +99,7 @@ def test_news_of_an_invalidation_drops_what_it_concerns(world: World, message: b
 @pytest.mark.parametrize(
     "message", [b"t table 7 z", b"t other 7 y", b"k e:b", b"c other", b"w l:a"]
 )
-def test_and_nothing_else(world: World, message: bytes) -> None:
+def test_a_message_keeps_entries_that_it_does_not_concern(world: World, message: bytes) -> None:
     world.keep("a", tags=("y",))
     tell(world, message)
 
@@ -105,7 +107,9 @@ def test_and_nothing_else(world: World, message: bytes) -> None:
 
 
 @pytest.mark.parametrize("message", [b"t table 7 x,y", b"k e:a", b"c table", b"?"])
-def test_a_fill_that_raced_an_invalidation_is_not_kept(world: World, message: bytes) -> None:
+def test_an_entry_whose_read_raced_an_invalidation_is_not_kept(
+    world: World, message: bytes
+) -> None:
     ticket = world.memory.ticket()
     tell(world, message)
     entry = Entry(Recording(b"old", 10_000, 0, ("y",)), "wid", "epoch", 1, 10_000)
@@ -114,7 +118,7 @@ def test_a_fill_that_raced_an_invalidation_is_not_kept(world: World, message: by
     assert not world.has("a")
 
 
-def test_a_fill_after_more_news_than_are_remembered_is_not_kept(world: World) -> None:
+def test_an_entry_read_before_more_messages_than_are_remembered_is_not_kept(world: World) -> None:
     ticket = world.memory.ticket()
     for _ in range(2000):
         world.memory.invalidate("other", ["z"])
@@ -124,7 +128,7 @@ def test_a_fill_after_more_news_than_are_remembered_is_not_kept(world: World) ->
     assert not world.has("a")
 
 
-def test_without_trust_it_is_empty_and_stays_so(world: World) -> None:
+def test_local_memory_is_empty_while_messages_may_be_missing(world: World) -> None:
     world.keep("a")
     world.trusted = False
     assert not world.has("a")
@@ -135,7 +139,7 @@ def test_without_trust_it_is_empty_and_stays_so(world: World) -> None:
     assert not world.has("a")
 
 
-def test_it_is_bounded_by_bytes_and_drops_what_was_not_used_for_longest() -> None:
+def test_local_memory_is_bounded_in_bytes_and_drops_the_least_recently_used() -> None:
     world = World(max_bytes=10_000)
     for name in ("a", "b", "c"):
         world.keep(name, size=2_000)
@@ -169,7 +173,9 @@ def test_100_000_entries_leave_no_more_than_the_bound() -> None:
         )
     )
 )
-def test_it_is_a_dictionary_with_losses(steps: list[tuple[str, str, str]]) -> None:
+def test_local_memory_returns_what_was_kept_last_or_nothing(
+    steps: list[tuple[str, str, str]],
+) -> None:
     world, model = World(), dict[str, str]()
     for step, name, tag in steps:
         match step:
@@ -256,7 +262,7 @@ async def test_an_invalidation_by_another_process_is_heard(
     assert (await face.remember(cache, ["a"], 60, lambda: "new")).value == "new"
 
 
-async def test_a_subscription_that_is_cut_empties_it(
+async def test_a_subscription_that_is_cut_empties_local_memory(
     new_cache: Callable[..., ResponseCache],
     valkey_url: str,
     raw_valkey: Any,
@@ -274,7 +280,7 @@ async def test_a_subscription_that_is_cut_empties_it(
     await eventually(lambda: len(memory) == 0)
 
 
-async def test_it_is_off_by_default(cache: ResponseCache) -> None:
+async def test_local_memory_is_off_by_default(cache: ResponseCache) -> None:
     assert cache._engine.async_driver().memory is None
     assert cache._engine.sync_driver().memory is None
 

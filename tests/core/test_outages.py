@@ -81,7 +81,7 @@ def lose(cache: ResponseCache, face: Any, **times: int) -> Unreliable:
 # -- Leases ------------------------------------------------------------------------------------------
 
 
-async def test_a_lease_whose_giving_back_was_lost_is_given_back_again(
+async def test_a_lease_whose_release_was_lost_is_released_again(
     valkey_cache: ResponseCache, raw_valkey: Any, face: Any, eventually: Eventually
 ) -> None:
     store = lose(valkey_cache, face, lookup=1, release=3)
@@ -92,7 +92,7 @@ async def test_a_lease_whose_giving_back_was_lost_is_given_back_again(
     assert (await face.remember(valkey_cache, ["a"], 60, lambda: 2)).status is CacheStatus.MISS
 
 
-async def test_the_lease_of_a_commit_that_was_lost_is_given_back(
+async def test_the_lease_of_a_lost_commit_is_released(
     valkey_cache: ResponseCache, raw_valkey: Any, face: Any, eventually: Eventually
 ) -> None:
     lose(valkey_cache, face, commit=1)
@@ -101,7 +101,7 @@ async def test_the_lease_of_a_commit_that_was_lost_is_given_back(
     await eventually(lambda: not raw_valkey.keys("*:l:*"))
 
 
-def test_a_refresh_for_which_there_is_no_room_gives_its_lease_back_at_once(
+def test_a_refresh_without_room_releases_its_lease_at_once(
     new_cache: Callable[..., ResponseCache], valkey_url: str, raw_valkey: Any
 ) -> None:
     cache = new_cache(valkey_url, max_background=1)
@@ -275,7 +275,7 @@ async def test_an_invalidation_that_fails_after_its_caller_was_cancelled_is_logg
 
 
 @pytest.mark.parametrize("back", [True, False], ids=["the server is back", "it is not"])
-async def test_closing_replays_what_is_owed_or_says_so(
+async def test_closing_replays_pending_invalidations_or_logs_that_it_could_not(
     new_cache: Callable[..., ResponseCache],
     new_server: Callable[..., Any],
     face: Any,
@@ -340,7 +340,7 @@ async def test_what_ends_while_the_cache_is_closed_makes_no_second_driver(
     assert raw_valkey.get(cache._keyspace.keys(["part"]).entry) is not None
 
 
-async def test_a_lease_that_cannot_have_been_granted_is_not_given_back(
+async def test_a_lease_that_cannot_have_been_granted_is_not_released(
     new_cache: Callable[..., ResponseCache], unused_port: int, face: Any
 ) -> None:
     """Where nobody listens, ten thousand callers would leave ten thousand errands."""

@@ -37,7 +37,7 @@ def test_an_invalidation_of_a_part_invalidates_the_whole(
     assert remember(["whole"], whole).value == "made of new"
 
 
-def test_so_does_an_invalidation_of_a_part_that_was_a_hit(
+def test_an_invalidation_of_a_part_that_was_a_hit_invalidates_the_whole(
     remember: Any, cache: ResponseCache
 ) -> None:
     content = "old"
@@ -53,7 +53,9 @@ def test_so_does_an_invalidation_of_a_part_that_was_a_hit(
     assert remember(["whole"], whole).value == "made of new"
 
 
-def test_and_of_a_part_of_a_part(remember: Any, cache: ResponseCache) -> None:
+def test_an_invalidation_of_a_part_of_a_part_invalidates_the_whole(
+    remember: Any, cache: ResponseCache
+) -> None:
     content = "old"
 
     def part() -> str:
@@ -269,7 +271,7 @@ async def test_what_a_loader_takes_from_the_cache_is_part_of_each_value_that_it_
     assert await ask() == ["a of new", "b of new"]
 
 
-def test_another_cache_is_another_matter(
+def test_a_part_from_another_cache_has_no_effect_on_the_whole(
     remember: Any, new_cache: Callable[..., ResponseCache]
 ) -> None:
     tokens = new_cache("memory://", prefix="tokens")
@@ -302,7 +304,7 @@ async def test_parts_are_noticed_in_tasks_of_the_generator(
 
 
 @pytest.mark.parametrize("slots_per_tenant", [2, 16])
-def test_it_holds_across_slots(
+def test_parts_in_other_slots_invalidate_the_whole(
     new_cache: Callable[..., ResponseCache], url: str, slots_per_tenant: int
 ) -> None:
     cache = new_cache(url, slots_per_tenant=slots_per_tenant)

@@ -42,7 +42,7 @@ def test_an_entry_has_aged_since_it_was_found() -> None:
     assert (found.entry.epoch, found.entry.clock) == ("e", 7)
 
 
-def test_it_is_handed_out_once() -> None:
+def test_a_prefetched_entry_is_returned_once() -> None:
     prefetched = looked_up(Clock(), 40_000)
     assert prefetched.has(KEYS)
     assert prefetched.pop(KEYS) is not None
@@ -51,7 +51,7 @@ def test_it_is_handed_out_once() -> None:
 
 
 @pytest.mark.parametrize("later", [40.0, 41.0])
-def test_it_is_not_handed_out_when_its_ttl_is_over(later: float) -> None:
+def test_a_prefetched_entry_is_not_returned_after_its_ttl(later: float) -> None:
     clock = Clock()
     prefetched = looked_up(clock, 40_000)
     clock.now += later

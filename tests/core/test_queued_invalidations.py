@@ -36,7 +36,7 @@ def new_queue(max_queued: int = 100) -> InvalidationQueue:
     return InvalidationQueue(max_queued=max_queued, max_tags=1000)
 
 
-def test_what_is_owed_is_replayed_for_each_tenant_and_then_owed_no_more() -> None:
+def test_pending_invalidations_are_replayed_for_each_tenant() -> None:
     queue = new_queue()
     queue.add(ACME, ("a", "b"))
     queue.add(ACME, ("b", "c"))
@@ -51,7 +51,7 @@ def test_what_is_owed_is_replayed_for_each_tenant_and_then_owed_no_more() -> Non
 
 
 @pytest.mark.parametrize("tags", [("a",), None])
-def test_what_is_owed_again_while_it_is_replayed_is_replayed_again(
+def test_a_tag_that_is_queued_again_during_its_replay_is_replayed_again(
     tags: tuple[str, ...] | None,
 ) -> None:
     """The server may have taken the first before what the second is about."""
@@ -69,7 +69,7 @@ def test_what_is_owed_again_while_it_is_replayed_is_replayed_again(
     assert not queue.has_pending(ACME)
 
 
-def test_a_replay_that_is_given_up_leaves_everything_owed() -> None:
+def test_a_replay_that_is_given_up_leaves_everything_pending() -> None:
     queue = new_queue()
     queue.add(ACME, ("a",))
     steps = queue.replay()
@@ -80,7 +80,7 @@ def test_a_replay_that_is_given_up_leaves_everything_owed() -> None:
     assert (len(queue), queue.has_pending(ACME)) == (0, False)
 
 
-def test_a_clear_is_owed_whole() -> None:
+def test_a_pending_clear_replaces_pending_tags() -> None:
     queue = new_queue()
     queue.add(ACME, ("a",))
     queue.add(ACME, None)
@@ -88,7 +88,7 @@ def test_a_clear_is_owed_whole() -> None:
     assert (len(queue), queue.has_pending(ACME)) == (0, False)
 
 
-def test_what_is_not_taken_is_owed_still() -> None:
+def test_an_invalidation_that_redis_does_not_take_stays_pending() -> None:
     queue = new_queue()
     queue.add(ACME, ("a",))
 
@@ -98,7 +98,7 @@ def test_what_is_not_taken_is_owed_still() -> None:
     assert not queue.has_pending(ACME)
 
 
-def test_what_is_added_during_a_replay_is_owed_still() -> None:
+def test_a_tag_that_is_queued_during_a_replay_stays_pending() -> None:
     queue = new_queue()
     queue.add(ACME, ("a",))
     steps = queue.replay()
@@ -121,7 +121,7 @@ def test_a_queue_that_is_full_becomes_a_clear() -> None:
     assert not queue.has_pending(ACME)
 
 
-def test_it_is_bounded_also_by_tenants() -> None:
+def test_the_queue_is_bounded_by_tenants_too() -> None:
     queue = new_queue(max_queued=2)
     assert all(queue.add(Keyspace("p", (str(number),)), ("a",)) for number in range(2))
 
@@ -185,7 +185,7 @@ async def test_a_queued_invalidation_is_replayed_before_anything_is_read_again(
     assert "It is a replica" in text
 
 
-async def test_the_next_read_replays_it_too(
+async def test_the_next_read_replays_a_queued_invalidation(
     new_server: Callable[..., ValkeyServer],
     new_cache: Callable[..., ResponseCache],
     face: Any,
@@ -209,7 +209,7 @@ async def test_the_next_read_replays_it_too(
     assert not len(cache._engine.queue)
 
 
-async def test_without_being_asked_for_nothing_is_queued(
+async def test_an_invalidation_is_not_queued_by_default(
     new_cache: Callable[..., ResponseCache], unused_port: int, face: Any
 ) -> None:
     cache = new_cache(f"redis://127.0.0.1:{unused_port}", invalidate_deadline=0.1)
@@ -225,7 +225,9 @@ async def test_closing_does_not_wait_for_a_server_that_is_gone(
     cache = new_cache(f"redis://127.0.0.1:{unused_port}", invalidate_deadline=0.1)
     await invalidate(cache, face, "t")
 
-    await cache.aclose()
+    async with asyncio.timeout(60):
+        await cache.aclose()
+    assert cache._engine.queue.has_pending(cache._keyspace)
 
 
 async def test_a_caller_after_a_queued_invalidation_joins_no_earlier_run(

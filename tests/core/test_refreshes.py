@@ -32,7 +32,7 @@ def make_dear_at(raw: Any, key: Any, cost_ms: int) -> None:
     raw.set(key, stored, keepttl=True)
 
 
-async def test_what_was_dear_to_make_is_made_again_before_its_end(
+async def test_an_expensive_entry_is_refreshed_before_it_expires(
     new_cache: Callable[..., ResponseCache], url: str, face: Any, raw_of: Callable[..., Any]
 ) -> None:
     cache = new_cache(url, early_refresh=100)
@@ -44,7 +44,7 @@ async def test_what_was_dear_to_make_is_made_again_before_its_end(
     assert (response.value, response.detail) == ("new", CacheDetail.GENERATED)
 
 
-async def test_by_one_caller_at_a_time_while_the_others_are_served(
+async def test_an_early_refresh_runs_in_one_caller_while_the_others_are_served(
     new_cache: Callable[..., ResponseCache], url: str, face: Any, raw_of: Callable[..., Any]
 ) -> None:
     cache = new_cache(url, early_refresh=100)
@@ -57,7 +57,7 @@ async def test_by_one_caller_at_a_time_while_the_others_are_served(
     assert (response.value, response.detail) == ("old", CacheDetail.FRESH)
 
 
-async def test_an_early_refresh_that_fails_serves_what_there_is(
+async def test_an_early_refresh_that_fails_serves_the_old_value(
     new_cache: Callable[..., ResponseCache], url: str, face: Any, raw_of: Callable[..., Any]
 ) -> None:
     cache = new_cache(url, early_refresh=100)
@@ -201,7 +201,7 @@ async def test_a_refresh_is_still_waited_for_after_an_invalidation_of_something_
     assert (await waiting).value == "new"
 
 
-async def test_what_was_cheap_is_not(
+async def test_a_cheap_entry_is_not_refreshed_before_it_expires(
     new_cache: Callable[..., ResponseCache], url: str, face: Any
 ) -> None:
     cache = new_cache(url, early_refresh=1)
@@ -263,7 +263,7 @@ async def test_a_refresh_in_the_background_serves_the_old_value_at_once(
     assert (await cache.remember(["a"], 60, old)).value == "new"
 
 
-async def test_so_does_one_of_threads(
+async def test_a_background_refresh_of_threads_serves_the_old_value_at_once(
     cache: ResponseCache, raw: Any, eventually: Eventually
 ) -> None:
     go, threads = threading.Event(), []
@@ -285,7 +285,7 @@ async def test_so_does_one_of_threads(
     assert threading.current_thread() not in threads
 
 
-async def test_beyond_the_bound_the_next_caller_is_asked(
+async def test_above_max_background_the_old_value_is_served_and_a_later_caller_refreshes_it(
     new_cache: Callable[..., ResponseCache], url: str, face: Any, raw_of: Callable[..., Any]
 ) -> None:
     cache = new_cache(url, max_background=0)
@@ -469,7 +469,9 @@ async def test_after_a_value_was_not_stored_its_callers_do_not_wait_for_each_oth
     assert details == {CacheDetail.UNCACHEABLE}
 
 
-async def test_once_it_is_stored_they_share_it_again(cache: ResponseCache, face: Any) -> None:
+async def test_callers_share_a_value_again_once_it_was_stored(
+    cache: ResponseCache, face: Any
+) -> None:
     await face.remember(cache, ["a"], 60, lambda: "value", cacheable=lambda _: False)
     await face.remember(cache, ["a"], 60, lambda: "value")
 

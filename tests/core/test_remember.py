@@ -447,7 +447,9 @@ async def test_what_is_stored_is_not_nested_deeper_than_can_be_read(
         assert (again.status, again.value) == ("hit", value)
 
 
-async def test_the_refusal_says_what_to_write(cache: ResponseCache, face: Any) -> None:
+async def test_the_refusal_of_a_value_that_is_not_json_says_what_to_write(
+    cache: ResponseCache, face: Any
+) -> None:
     with pytest.raises(CacheSerializationError, match=r"holds a tuple.*as_type=list\[Account\]"):
         await face.remember(cache, ["a"], 60, lambda: ("secret",))
 
@@ -468,7 +470,7 @@ async def test_a_value_that_is_not_of_as_type_is_refused(
 
 
 @pytest.mark.parametrize("kind", [ValueError, KeyError, TimeoutError, OSError, RecursionError])
-async def test_an_error_of_the_generator_passes_untouched(
+async def test_an_error_of_the_generator_reaches_the_caller_unchanged(
     cache: ResponseCache, face: Any, raw: Any, kind: type[Exception]
 ) -> None:
     error = kind("its own")
@@ -483,7 +485,7 @@ async def test_an_error_of_the_generator_passes_untouched(
     assert untouched(raw, cache, ["a"])
 
 
-def test_even_a_stop_iteration_of_the_generator_passes_untouched(
+def test_a_stop_iteration_of_the_generator_reaches_the_caller_unchanged(
     memory_cache: ResponseCache,
 ) -> None:
     error = StopIteration("next() on nothing")
@@ -511,7 +513,7 @@ async def test_an_error_deletes_no_older_entry_of_another_key(
 
 
 @pytest.mark.parametrize("option", ["tags", "cacheable", "ttl"])
-async def test_an_error_of_a_rule_passes_untouched(
+async def test_an_error_of_a_function_of_the_value_reaches_the_caller_unchanged(
     cache: ResponseCache, face: Any, raw: Any, option: str
 ) -> None:
     error = LookupError("of the rule")
@@ -578,7 +580,9 @@ async def test_tags_are_a_list_any_iterable_or_a_function_of_the_value(
         assert again.value == "new", number
 
 
-async def test_thousands_of_tags_are_no_trouble(cache: ResponseCache, face: Any) -> None:
+async def test_thousands_of_tags_are_stored_and_invalidated(
+    cache: ResponseCache, face: Any
+) -> None:
     tags = [f"Book:{number}" for number in range(5000)]
     await face.remember(cache, ["a"], 60, Counter(), tags=tags)
     assert (await face.remember(cache, ["a"], 60, Counter())).status is HIT

@@ -182,7 +182,7 @@ async def test_concurrent_hits_of_one_key_are_one_reading_of_it(
     assert raw_valkey.info("commandstats")["cmdstat_get"]["calls"] == 1
 
 
-async def test_each_of_them_has_a_value_of_its_own(
+async def test_callers_that_share_a_lookup_get_objects_of_their_own(
     warm: ResponseCache, gathered: Callable[..., Any]
 ) -> None:
     async def pair() -> list[int]:

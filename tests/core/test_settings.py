@@ -72,7 +72,7 @@ def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert CacheSettings.from_environment() == CacheSettings(lease=5, max_tags=2000)
 
 
-def test_another_mapping_can_be_read() -> None:
+def test_settings_can_be_read_from_another_mapping() -> None:
     assert CacheSettings.from_environment({"RESPONSE_CACHE_LEASE": "5", "LEASE": "6"}).lease == 5
     assert CacheSettings.from_environment({}) == CacheSettings()
 

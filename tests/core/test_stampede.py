@@ -408,7 +408,7 @@ async def test_a_slow_loader_keeps_the_leases_of_all_its_keys(
     assert len(raw_valkey.keys("*:e:*")) == 2, "they were stored"
 
 
-async def test_who_shared_a_lookup_is_woken_when_a_quick_generation_is_over(
+async def test_a_caller_that_shared_a_lookup_is_woken_when_a_quick_generation_ends(
     cache: ResponseCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server does not know of them, and would not wake them."""

@@ -41,18 +41,18 @@ def tried(tries: LeaseTries, clock: Clock, *results: Any) -> list[float]:
     raise AssertionError
 
 
-def test_one_that_failed_is_tried_for_the_life_of_the_lease(clock: Clock) -> None:
+def test_a_failed_release_is_tried_for_the_life_of_the_lease(clock: Clock) -> None:
     times = tried(LeaseTries(Release(KEYS, LEASE), 10, lambda: 0.0), clock, FAILED)
     assert times[0] == 0.01
     assert 8 <= times[-1] < 10
     assert len(times) < 15
 
 
-def test_one_that_succeeded_is_over(clock: Clock) -> None:
+def test_a_release_that_succeeded_is_not_tried_again(clock: Clock) -> None:
     assert tried(LeaseTries(Release(KEYS, LEASE, in_doubt=True), 10), clock, None) == []
 
 
-def test_nothing_else_is_tried_again(clock: Clock) -> None:
+def test_only_a_release_is_tried_again(clock: Clock) -> None:
     assert tried(LeaseTries(Renew(KEYS, LEASE, 10_000), 10), clock, FAILED) == []
 
 
@@ -70,7 +70,7 @@ def test_a_lookup_in_doubt_is_looked_for_as_long_as_a_lease_may_live_after_the_s
     assert max(b - a for a, b in pairwise(later)) <= 2
 
 
-def test_those_of_many_do_not_come_all_at_once(clock: Clock) -> None:
+def test_the_tries_of_many_releases_are_spread(clock: Clock) -> None:
     first = {
         LeaseTries(Release(KEYS, LEASE, in_doubt=True), 10).pause_after(NotYet()) for _ in range(50)
     }

@@ -83,7 +83,7 @@ def test_a_url_with_a_right_database_is_taken(url: str, database: int) -> None:
 
 
 @pytest.mark.parametrize("kind", [redis.Redis, redis.asyncio.Redis, redis.RedisCluster])
-def test_a_clients_class_is_no_client(kind: Any) -> None:
+def test_the_class_of_a_client_is_refused(kind: Any) -> None:
     with pytest.raises(
         CacheConfigurationError,
         match=rf"a redis\.Redis\(\.\.\.\).*not the class {kind.__name__} itself",
@@ -91,7 +91,7 @@ def test_a_clients_class_is_no_client(kind: Any) -> None:
         RedisHandle(kind)
 
 
-def test_our_classes_are_no_objects() -> None:
+def test_a_class_in_place_of_an_object_is_refused() -> None:
     handle: Any = RedisHandle.from_url("memory://")
     calls: list[tuple[Callable[[Any], object], Any, str]] = [
         (lambda c: ResponseCache(c, prefix="p"), RedisHandle, "not the class RedisHandle itself"),

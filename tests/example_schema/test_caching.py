@@ -158,7 +158,9 @@ def test_a_created_account_is_in_the_next_list(service: RunningService) -> None:
     assert {"code": "5990"} in codes
 
 
-def test_a_field_that_is_never_cached_spoils_only_itself(service: RunningService) -> None:
+def test_a_field_that_is_never_cached_does_not_stop_other_fields_from_being_cached(
+    service: RunningService,
+) -> None:
     query = "query Beside { serverTime balanceSheet { totals { kind balance } } }"
 
     first, second = service.ask(query), service.ask(query)

@@ -20,7 +20,7 @@ def test_cents_have_one_written_form(cents: int, text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["1e3", "1000", "1000.000"])
-def test_other_ways_to_write_an_amount(text: str) -> None:
+def test_an_amount_can_be_written_in_several_ways(text: str) -> None:
     assert to_cents(Decimal(text)) == 100_000
 
 

@@ -33,7 +33,7 @@ CREATE_ACCOUNT = "mutation ($input: CreateAccountInput!) { createAccount(input: 
         ({"X-Tenant": "acme", "X-User": "mallory"}, 403, "no user of the tenant acme."),
     ],
 )
-def test_who_asks_is_settled_before_anything_runs(
+def test_tenant_and_user_are_checked_before_anything_runs(
     service: RunningService, headers: dict[str, str], code: int, sentence: str
 ) -> None:
     answer = service.post(ACCOUNTS, headers)

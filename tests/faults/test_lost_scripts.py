@@ -33,7 +33,7 @@ async def test_every_call_is_repeated_once_and_no_more(
     assert forgetful.accepted == 1
 
 
-async def test_a_lease_is_given_back_all_the_same(
+async def test_a_lease_is_released_though_the_server_forgets_its_scripts(
     forgetful: Proxy, unhurried: ResponseCache, callers: Callers, raw_valkey: Any
 ) -> None:
     def fail() -> str:

@@ -159,7 +159,7 @@ def test_a_black_hole_answers_nothing_and_the_server_hears_nothing(
     assert raw_valkey.get("n") is None
 
 
-def test_one_cut_is_one_cut(stocked: Proxy, connect: Callable[[], socket.socket]) -> None:
+def test_a_single_cut_happens_once(stocked: Proxy, connect: Callable[[], socket.socket]) -> None:
     stocked.replies(Cut(once=True))
     connection = connect()
     connection.sendall(GET)
@@ -170,7 +170,7 @@ def test_one_cut_is_one_cut(stocked: Proxy, connect: Callable[[], socket.socket]
     assert read(connection, len(REPLY)) == REPLY
 
 
-def test_one_loss_is_one_loss(stocked: Proxy, connect: Callable[[], socket.socket]) -> None:
+def test_a_single_loss_happens_once(stocked: Proxy, connect: Callable[[], socket.socket]) -> None:
     stocked.replies(Lose())
     connection = connect()
     connection.sendall(GET)
@@ -272,10 +272,12 @@ def test_a_server_that_is_gone_is_a_connection_that_ends(unused_port: int) -> No
         assert is_over(connection)
 
 
-def test_closing_twice_is_closing() -> None:
+def test_a_proxy_can_be_closed_twice() -> None:
     proxy = Proxy(1)
     proxy.close()
     proxy.close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", proxy.port), timeout=60)
 
 
 def test_a_command_is_found_however_its_bytes_arrive() -> None:

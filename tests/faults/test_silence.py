@@ -28,7 +28,7 @@ def silent_port() -> Iterator[int]:
         ("redis+sentinel://127.0.0.1:{port},127.0.0.1:{port}/service", 4),
     ],
 )
-async def test_it_costs_the_deadline_of_connecting_and_not_that_of_an_invalidation(
+async def test_a_silent_peer_costs_the_deadline_of_connecting_and_not_that_of_an_invalidation(
     new_cache: Callable[..., ResponseCache],
     callers: Callers,
     stopwatch: Stopwatch,

@@ -47,6 +47,21 @@ def ledger(make_ledger: Callable[..., Ledger]) -> Ledger:
     return make_ledger()
 
 
+@pytest.fixture(scope="module")
+def store(quick_url: str) -> Iterator[ResponseCache]:
+    """One cache for all generated examples, which clear it or stay apart by the name of their schema."""
+    with ResponseCache.from_url(
+        quick_url,
+        prefix="properties",
+        telemetry=False,
+        read_deadline=20,
+        connect_deadline=20,
+        invalidate_deadline=20,
+        early_refresh=0,
+    ) as cache:
+        yield cache
+
+
 @pytest.fixture(autouse=True)
 def _no_caught_faults(
     monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest

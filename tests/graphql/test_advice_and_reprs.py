@@ -56,7 +56,7 @@ def said(result: Any) -> Any:
     return result.data, [e.message for e in result.errors or ()]
 
 
-def test_who_is_enabled_by_a_truthy_value_is_not_said_to_be_disabled(
+def test_a_truthy_value_of_enabled_is_context_failed_and_not_disabled(
     memory_cache: ResponseCache,
 ) -> None:
     ours = ResponseCacheExtension(

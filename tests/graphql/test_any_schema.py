@@ -31,21 +31,6 @@ from tests.graphql.generated.walk import Policy, Walk
 
 
 @pytest.fixture(scope="module")
-def store(quick_url: str) -> Iterator[ResponseCache]:
-    """One cache for all examples, each of which clears it."""
-    with ResponseCache.from_url(
-        quick_url,
-        prefix="combinations",
-        telemetry=False,
-        read_deadline=20,
-        connect_deadline=20,
-        invalidate_deadline=20,
-        early_refresh=0,
-    ) as cache:
-        yield cache
-
-
-@pytest.fixture(scope="module")
 def loop(store: ResponseCache) -> Iterator[asyncio.AbstractEventLoop]:
     """One event loop for all examples."""
     made = asyncio.new_event_loop()

@@ -477,7 +477,7 @@ async def test_varied_values_that_cannot_be_hashed_are_kept_apart(
 @pytest.mark.parametrize(
     ("name", "query"), [("tenant", "{ open }"), ("session", "{ me }"), ("vary", "{ menu }")]
 )
-async def test_a_value_that_no_key_can_hold_costs_the_cache_and_not_the_request(
+async def test_a_value_that_cannot_be_in_a_key_lets_the_request_run_uncached(
     memory_cache: ResponseCache, name: str, query: str, value: Any
 ) -> None:
     def found(context: Any) -> Any:

@@ -132,7 +132,7 @@ async def test_answers_are_kept_apart_by_session_and_by_every_varied_value(
         assert statuses(result, form) == {"hit"}
 
 
-async def test_a_private_answer_that_varies_is_not_stored_for_nobody(
+async def test_a_private_response_without_a_session_is_not_stored_though_it_varies(
     cache: ResponseCache, way: str, form: str
 ) -> None:
     shop = BothWays(Shop, cache)

@@ -58,7 +58,9 @@ async def test_a_known_text_costs_no_parse_and_no_validation(
     assert work == ["parse", "validate"]
 
 
-async def test_a_known_mutation_costs_none_either(ledger: Ledger, work: list[str]) -> None:
+async def test_a_known_mutation_costs_no_parse_and_no_validation(
+    ledger: Ledger, work: list[str]
+) -> None:
     for number in (1, 2):
         assert (await ledger.ask("mutation { post }")).data == {"post": number}
     assert work == ["parse", "validate"]

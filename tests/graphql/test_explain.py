@@ -35,7 +35,7 @@ QUERIES = [
 
 
 @pytest.mark.parametrize("query", QUERIES)
-async def test_it_says_what_happens(ledger: Ledger, query: str) -> None:
+async def test_explain_says_what_happens(ledger: Ledger, query: str) -> None:
     happened = outcome(await ledger.ask(query))
     said = explain(ledger.schema, query)
     assert said.cacheable is (happened["status"] == "miss")
@@ -52,7 +52,7 @@ async def test_it_says_what_happens(ledger: Ledger, query: str) -> None:
         assert (said.ttl, said.scope) == (None, None)
 
 
-def test_nothing_runs(ledger: Ledger) -> None:
+def test_explain_runs_no_resolver_and_no_function(ledger: Ledger) -> None:
     def fail(_: Any) -> Any:
         raise AssertionError
 
@@ -156,7 +156,9 @@ def test_a_schema_without_the_extension_will_do_and_default_ttl_may_be_tried() -
         explain(schema, "{ bare { title } }", default_ttl=-1)
 
 
-def test_a_guard_and_a_missing_session_are_said(memory_cache: ResponseCache) -> None:
+def test_explain_gives_the_reason_for_a_guard_and_for_a_missing_session(
+    memory_cache: ResponseCache,
+) -> None:
     schema = strawberry.Schema(Library)
     assert explain(schema, "{ guarded }").reason is Reason.GUARDED
 

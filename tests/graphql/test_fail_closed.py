@@ -258,7 +258,9 @@ async def test_a_hint_does_not_make_public_what_a_guard_below_let_through(
     assert outcome(result)["scope"] == "PRIVATE"
 
 
-async def test_guarded_uncacheable_forbids_even_that(memory_cache: ResponseCache) -> None:
+async def test_guarded_uncacheable_caches_nothing_with_a_guarded_field(
+    memory_cache: ResponseCache,
+) -> None:
     schema = guarded_schema(memory_cache, guarded="uncacheable")
     result = await schema.execute("{ thing { open guarded } }", context_value="alice")
     assert reason(result) == "guarded"
@@ -304,7 +306,7 @@ async def test_strawberrys_tracing_is_harmless(memory_cache: ResponseCache) -> N
     assert status(await schema.execute("{ thing { open } }")) == "hit"
 
 
-async def test_an_executor_of_ones_own_makes_everything_uncacheable(
+async def test_a_custom_executor_makes_everything_uncacheable(
     memory_cache: ResponseCache,
 ) -> None:
     class Own(StrawberryGraphQLCoreExecutionContext):

@@ -140,7 +140,9 @@ class Doubled:
         return self.number * 2
 
 
-def test_nor_in_a_thread(cache: ResponseCache) -> None:
+def test_a_parent_from_before_an_invalidation_is_not_stored_after_it_in_a_thread(
+    cache: ResponseCache,
+) -> None:
     @strawberry.type
     class Query:
         @strawberry.field

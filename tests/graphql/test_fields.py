@@ -79,7 +79,7 @@ async def answered(library: Library, query: str, **who: Any) -> tuple[ExecutionR
         ("{ guarded fresh }", {"guarded"}),
     ],
 )
-async def test_what_an_uncacheable_neighbour_spoils_is_only_itself(
+async def test_one_uncacheable_field_does_not_stop_other_fields_from_being_cached(
     library: Library, ask: Callable[..., Any], query: str, cached: set[str]
 ) -> None:
     first = await ask(query)
@@ -406,7 +406,7 @@ async def test_what_a_resolver_says_is_of_the_field_that_it_is_part_of(inside: L
     assert ran == {"fresh", "listed", "said"}
 
 
-async def test_a_field_that_turns_private_is_nobody_elses(inside: Library) -> None:
+async def test_a_field_that_becomes_private_is_stored_for_its_session_only(inside: Library) -> None:
     query = "{ fresh listed(count: 1) { said } mine }"
 
     def say(info: strawberry.Info) -> None:
@@ -616,7 +616,7 @@ async def test_root_fields_are_read_in_one_round_trip(
     assert bill.commands() == {"evalsha": 4}, "the clock, and three fields"
 
 
-async def test_an_operation_without_such_fields_is_executed_as_ever(
+async def test_an_operation_without_fields_with_own_entries_is_executed_unchanged(
     inside: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is installed on its executor."""

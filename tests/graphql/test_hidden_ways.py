@@ -96,7 +96,9 @@ async def test_subclasses_that_print_alike_are_kept_apart(
         assert status(await ledger.ask("{ me }", user=identity)) == "miss"
 
 
-async def test_being_logged_in_is_not_who_one_is(make_ledger: Callable[..., Ledger]) -> None:
+async def test_a_boolean_session_does_not_identify_a_user(
+    make_ledger: Callable[..., Ledger],
+) -> None:
     ledger = make_ledger(session=lambda context: context["user"] is not None)
     assert reason(await ledger.ask("{ me }")) == "context_failed"
 

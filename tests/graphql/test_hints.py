@@ -141,7 +141,9 @@ async def test_the_lowest_ttl_of_the_selected_fields_counts(
     assert (said["ttl"], said["limitedBy"]) == (ttl, limited_by)
 
 
-async def test_a_hint_on_a_type_alone_opens_no_door(memory_cache: ResponseCache) -> None:
+async def test_a_hint_on_a_type_alone_does_not_make_a_field_cacheable(
+    memory_cache: ResponseCache,
+) -> None:
     result = await schema_of(Query, memory_cache).execute("{ note { text } }")
     assert reason(result) == "root_without_hint"
 
@@ -204,7 +206,7 @@ async def test_ttl_zero_is_inherited_and_longer_ttls_are_not(memory_cache: Respo
 # -- Bad input -----------------------------------------------------------------------------------------
 
 
-def test_below_a_field_it_shows_the_right_order() -> None:
+def test_cache_control_below_a_field_decorator_says_the_right_order() -> None:
     with pytest.raises(
         TypeError, match=r"(?s)above @strawberry.field.*@strawberry.field\n.*def total"
     ):
@@ -215,7 +217,7 @@ def test_below_a_field_it_shows_the_right_order() -> None:
             return 1
 
 
-def test_below_a_type_it_shows_the_right_order() -> None:
+def test_cache_control_below_a_type_decorator_says_the_right_order() -> None:
     with pytest.raises(
         TypeError, match=r"(?s)above @strawberry.type.*@strawberry.type\n.*class Mine"
     ):
@@ -226,7 +228,7 @@ def test_below_a_type_it_shows_the_right_order() -> None:
             x: int
 
 
-def test_below_a_type_whose_base_is_one_it_is_refused_too() -> None:
+def test_cache_control_below_a_type_decorator_is_refused_though_its_base_is_a_type() -> None:
     with pytest.raises(TypeError, match=r"above @strawberry\.type"):
 
         @strawberry.type
@@ -236,12 +238,12 @@ def test_below_a_type_whose_base_is_one_it_is_refused_too() -> None:
 
 
 @pytest.mark.parametrize("target", [3, None, "field"])
-def test_on_anything_else_it_says_where_it_goes(target: Any) -> None:
+def test_cache_control_on_anything_else_says_where_to_put_it(target: Any) -> None:
     with pytest.raises(TypeError, match=r"directives=\[\.\.\.\]"):
         cache_control(ttl=60)(target)
 
 
-def test_on_an_input_type_it_is_refused() -> None:
+def test_cache_control_on_an_input_type_is_refused() -> None:
     with pytest.raises(TypeError, match="input type"):
 
         @cache_control(ttl=60)
@@ -277,7 +279,7 @@ def test_a_bad_argument_says_what_to_write(
         cache_control(**arguments)
 
 
-def test_twice_on_one_field_or_type_is_refused() -> None:
+def test_two_cache_control_on_one_field_or_type_are_refused() -> None:
     hint = cache_control(ttl=1)
     with pytest.raises(CacheConfigurationError, match="twice on the field 'x'"):
         hint(_named_field(directives=[hint]))
@@ -422,6 +424,6 @@ def test_a_cache_that_is_none_is_refused() -> None:
         ResponseCacheExtension("redis://localhost", tenant=None)  # type: ignore[arg-type] # the mistake
 
 
-def test_tenant_has_to_be_decided(memory_cache: ResponseCache) -> None:
+def test_the_argument_tenant_is_required(memory_cache: ResponseCache) -> None:
     with pytest.raises(TypeError, match="tenant"):
         ResponseCacheExtension(memory_cache)  # type: ignore[call-arg] # the mistake

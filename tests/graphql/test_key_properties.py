@@ -1,6 +1,6 @@
 """One key implies equal responses, and what means the same has one key."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -26,21 +26,6 @@ from tests.graphql.honest import (
 from tests.graphql.ledger import outcome, status
 
 Ask = Callable[..., ExecutionResult]
-
-
-@pytest.fixture(scope="module")
-def store(quick_url: str) -> Iterator[ResponseCache]:
-    """One cache for all examples, each of which clears it."""
-    with ResponseCache.from_url(
-        quick_url,
-        prefix="properties",
-        telemetry=False,
-        read_deadline=20,
-        connect_deadline=20,
-        invalidate_deadline=20,
-        early_refresh=0,
-    ) as cache:
-        yield cache
 
 
 @pytest.fixture(scope="module")

@@ -229,7 +229,7 @@ class Fails(SchemaExtension):
 
 
 @pytest.mark.parametrize("synchronous", [True, False])
-async def test_an_answer_that_another_extension_loses_takes_no_invalidation_with_it(
+async def test_an_answer_that_another_extension_drops_does_not_lose_an_invalidation(
     cache: ResponseCache, synchronous: bool
 ) -> None:
     bank = Bank(cache)
@@ -278,7 +278,7 @@ async def test_a_query_that_began_before_a_mutation_leaves_nothing_behind(
     assert (status(again), again.data) == ("miss", {"account": {"name": "a 1", "balance": 5}})
 
 
-async def test_a_caller_who_leaves_takes_no_invalidation_with_him(
+async def test_a_cancelled_caller_does_not_lose_an_invalidation(
     cache: ResponseCache, eventually: Any
 ) -> None:
     bank = Bank(cache)

@@ -328,7 +328,7 @@ def things(memory_cache: ResponseCache) -> Callable[[str], Any]:
 
 
 @pytest.mark.parametrize("change", ["changeCard", "changeNamelessCard"])
-async def test_an_object_without_a_name_may_be_any_of_its_type(
+async def test_an_object_without_an_identity_is_invalidated_by_its_type(
     things: Callable[[str], Any], memory_cache: ResponseCache, change: str
 ) -> None:
     await things("{ card { holder } }")

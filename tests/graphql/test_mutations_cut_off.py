@@ -136,7 +136,9 @@ def test_a_fault_of_a_deferred_invalidation_is_not_raised_into_the_commit(
         raise RuntimeError
 
     monkeypatch.setattr(ResponseCache, "invalidate_sync", fail)
+    before = ours.faults
     deferred.pop()()
+    assert ours.faults > before
 
 
 async def test_a_commit_in_the_loop_of_another_thread_is_invalidated(
@@ -148,15 +150,22 @@ async def test_a_commit_in_the_loop_of_another_thread_is_invalidated(
     schema = strawberry.Schema(Things, Changes, extensions=[ours])
     context = {"rows": {"number": 1}}
     await schema.execute("{ thing { number } }", context_value=context)
-    await schema.execute("mutation { bump { number } }", context_value=context)
 
     async def commit() -> None:
         deferred.pop()()
 
-    await asyncio.to_thread(asyncio.run, commit())
-    asyncio.get_running_loop().set_debug(True)
-    await schema.execute("mutation { bump { number } }", context_value=context)
-    await asyncio.to_thread(asyncio.run, commit())
+    async def is_fresh() -> bool:
+        read = await schema.execute("{ thing { number } }", context_value=context)
+        return read.data == {"thing": {"number": context["rows"]["number"]}}
+
+    for debug in (False, True):
+        asyncio.get_running_loop().set_debug(debug)
+        await schema.execute("mutation { bump { number } }", context_value=context)
+        assert not await is_fresh()
+        await asyncio.to_thread(asyncio.run, commit())
+        async with asyncio.timeout(60):
+            while not await is_fresh():
+                await asyncio.sleep(0)
 
 
 def test_an_async_on_commit_is_refused(memory_cache: ResponseCache) -> None:

@@ -488,9 +488,7 @@ async def test_what_code_of_ones_own_decides_is_decided_for_each_user(
 
 
 @pytest.mark.parametrize(("code", "order"), OF_ONES_OWN)
-async def test_code_that_the_user_vouches_for_is_cached(
-    memory_cache: ResponseCache, code: type, order: str
-) -> None:
+async def test_trusted_code_is_cached(memory_cache: ResponseCache, code: type, order: str) -> None:
     schema = deciding(memory_cache, code, trusted=[code], order=order)
     for face in faces_of(code):
         for said in ("miss", "hit"):
@@ -500,7 +498,7 @@ async def test_code_that_the_user_vouches_for_is_cached(
 
 
 @pytest.mark.parametrize("code", [Hook, OnField, Executor])
-async def test_who_vouches_for_a_class_does_not_vouch_for_its_subclasses(
+async def test_trusting_a_class_does_not_trust_its_subclasses(
     memory_cache: ResponseCache, code: type
 ) -> None:
     schema = deciding(memory_cache, type("Further", (code,), {}), trusted=[code])

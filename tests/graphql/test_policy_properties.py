@@ -1,10 +1,8 @@
 """Of any schema and any operation: the policy is what a naive walk finds, and a key means one response."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import pytest
 import strawberry
 from graphql import FragmentDefinitionNode, OperationDefinitionNode, parse
 from hypothesis import given, settings
@@ -21,21 +19,6 @@ from tests.graphql.generated.picked import PickedWorld
 from tests.graphql.generated.schemas import ROOT, Blueprint, blueprints
 from tests.graphql.generated.walk import Policy, Walk
 from tests.graphql.ledger import outcome, status
-
-
-@pytest.fixture(scope="module")
-def store(quick_url: str) -> Iterator[ResponseCache]:
-    """One cache for all examples, which clear it or stay apart by the name of their schema."""
-    with ResponseCache.from_url(
-        quick_url,
-        prefix="properties",
-        telemetry=False,
-        read_deadline=20,
-        connect_deadline=20,
-        invalidate_deadline=20,
-        early_refresh=0,
-    ) as cache:
-        yield cache
 
 
 def ask(schema: strawberry.Schema, request: Request, world: PickedWorld) -> ExecutionResult:

@@ -143,7 +143,7 @@ async def test_an_int_tenant_counts_as_its_string(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("broken", ["tenant", "session", "vary", "enabled"])
-async def test_a_function_of_the_context_that_raises_costs_the_cache_and_not_the_request(
+async def test_a_function_of_the_context_that_raises_lets_the_request_run_uncached(
     make_ledger: Callable[..., Ledger], broken: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(_: object) -> Any:

@@ -203,7 +203,7 @@ async def test_a_thread_that_a_resolver_starts_can_say_it_too(desk: Desk) -> Non
     assert reason(await desk.ask("alice", "{ rates }", say=say)) == "restricted"
 
 
-async def test_raw_info_will_do(desk: Desk) -> None:
+async def test_restrict_cache_accepts_graphql_cores_info(desk: Desk) -> None:
     result = await desk.ask("alice", "{ rates }", say=lambda info: skip_cache(info._raw_info))
     assert reason(result) == "restricted"
 
@@ -216,7 +216,7 @@ async def test_concurrent_operations_on_one_context_are_told_apart(desk: Desk) -
     assert (reason(skipped), status(kept)) == ("restricted", "miss")
 
 
-async def test_what_raises_what_the_annotations_allow_is_refused(desk: Desk) -> None:
+async def test_a_restriction_that_allows_more_than_the_annotations_is_refused(desk: Desk) -> None:
     def say(info: Any) -> None:
         with pytest.raises(CacheConfigurationError, match="cannot allow more"):
             restrict_cache(info, scope=CacheScope.PUBLIC)
@@ -329,7 +329,7 @@ async def test_a_part_that_is_not_cached_keeps_the_whole_from_being_stored(
         assert user in str(result.data) or "plain" in query
 
 
-async def test_a_value_made_of_a_private_part_carries_it_on(cache: ResponseCache) -> None:
+async def test_a_value_built_from_a_private_part_is_private(cache: ResponseCache) -> None:
     extension = ResponseCacheExtension(
         cache, tenant=None, session=lambda context: context["user"], debug=True
     )
@@ -420,7 +420,7 @@ async def test_a_response_that_nobody_changed_is_no_hindrance(memory_cache: Resp
     assert statuses == ["miss", "hit", "bypass"]
 
 
-async def test_a_response_that_cannot_be_read_costs_the_cache_and_not_the_request(
+async def test_a_response_object_that_cannot_be_read_lets_the_request_run_uncached(
     memory_cache: ResponseCache,
 ) -> None:
     class Odd:

@@ -148,7 +148,7 @@ async def test_another_selection_below_a_field_has_another_entry(
 
 
 @pytest.mark.parametrize(("one", "other"), SAME)
-async def test_what_selects_the_same_below_a_field_shares_an_entry(
+async def test_equal_selections_below_a_field_share_an_entry(
     memory_cache: ResponseCache, one: Request, other: Request
 ) -> None:
     schema = BothWays(Query, memory_cache)

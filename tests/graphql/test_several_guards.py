@@ -108,7 +108,7 @@ async def test_each_of_several_guards_refuses_what_is_stored(
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("field", ["silentFirst", "silentLast", "silentBetween"])
-async def test_what_a_silent_guard_says_is_stored_for_nobody(
+async def test_the_value_of_a_silent_refusal_is_not_stored(
     cache: ResponseCache, way: str, field: str
 ) -> None:
     schema = BothWays(Query, cache)

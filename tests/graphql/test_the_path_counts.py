@@ -258,7 +258,7 @@ OF_ONE_SESSION = {
 
 
 @pytest.mark.parametrize("above", OF_ONE_SESSION)
-async def test_what_is_below_something_private_is_of_one_session(
+async def test_a_field_below_something_private_is_stored_for_one_session(
     shop: BothWays, way: str, above: str
 ) -> None:
     query = OF_ONE_SESSION[above]
@@ -277,7 +277,7 @@ async def test_what_is_below_something_private_is_of_one_session(
     ["item { price }", "restricted(private: false) { item { price } }"],
     ids=["a public field", "a resolver that does not restrict"],
 )
-async def test_what_is_below_nothing_private_is_of_everyone(
+async def test_a_field_below_nothing_private_is_shared_by_all_sessions(
     shop: BothWays, way: str, query: str
 ) -> None:
     assert await price(shop, way, query, **ALICE) == ("alice None 1", "miss")
@@ -337,7 +337,7 @@ async def test_what_a_resolver_restricts_counts_even_for_a_field_that_says_publi
 
 
 @pytest.mark.parametrize("query", ["varied { item { price } }", "localised { item { price } }"])
-async def test_what_is_below_something_that_varies_varies(
+async def test_a_field_below_something_that_varies_varies_too(
     shop: BothWays, way: str, query: str
 ) -> None:
     for _ in range(2):
@@ -361,7 +361,7 @@ TAGGED = {
 
 
 @pytest.mark.parametrize("above", TAGGED)
-async def test_what_is_below_a_tag_is_invalidated_by_it(
+async def test_a_field_below_a_tag_is_invalidated_by_it(
     shop: BothWays, memory_cache: ResponseCache, way: str, above: str
 ) -> None:
     query, tag = TAGGED[above]
@@ -406,7 +406,7 @@ NOT_STORED = {
 
 
 @pytest.mark.parametrize("query", NOT_STORED)
-async def test_what_is_below_something_that_is_not_stored_is_neither_read_nor_stored(
+async def test_a_field_below_something_that_is_not_stored_is_neither_read_nor_stored(
     shop: BothWays, memory_cache: ResponseCache, way: str, query: str
 ) -> None:
     alice: dict[str, Any] = {"user": "alice"} if "Twice" in query else {}
@@ -718,7 +718,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_what_is_below_something_private_is_of_one_session_in_schemas_of_each_kind(
+async def test_a_field_below_something_private_is_stored_for_one_session_in_schemas_of_each_kind(
     memory_cache: ResponseCache, way: str, kind: str
 ) -> None:
     shop = BothWays(
@@ -906,10 +906,10 @@ async def test_a_value_object_reached_without_its_owner_has_another_entry(
 
 
 @pytest.mark.parametrize("unsaved", ["", None])
-async def test_an_owner_that_is_not_saved_yet_is_none(
+async def test_an_unsaved_owner_has_no_identity(
     memory_cache: ResponseCache, way: str, unsaved: Any
 ) -> None:
-    """The one above it is."""
+    """The nearest saved owner above it counts instead."""
 
     @strawberry.type
     class Draft:
@@ -1069,9 +1069,7 @@ async def test_a_key_that_holds_nothing_is_no_identity(
 
 
 @pytest.mark.parametrize("identity", ["0", 0])
-async def test_zero_is_an_identity_like_any_other(
-    memory_cache: ResponseCache, way: str, identity: Any
-) -> None:
+async def test_zero_is_an_identity(memory_cache: ResponseCache, way: str, identity: Any) -> None:
     @strawberry.type
     class Query(Accounts):
         @strawberry.field

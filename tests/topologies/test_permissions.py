@@ -124,14 +124,14 @@ def server(running: Callable[[str], Any]) -> Iterator[Any]:
     set_rules(acl.nodes, *smallest_permissions(PREFIX))
 
 
-def test_they_suffice(server: Any) -> None:
+def test_the_documented_permissions_suffice(server: Any) -> None:
     use_everything(server.url, server.nodes)
 
     assert refused(server.nodes) == set()
 
 
 @pytest.mark.parametrize("command", [*SENT, *IN_SCRIPTS, *ON_CONNECTING])
-def test_none_of_them_is_too_many(server: Any, command: str) -> None:
+def test_every_documented_permission_is_needed(server: Any, command: str) -> None:
     set_rules(server.nodes, f"-{command}")
 
     use_everything(server.url, server.nodes)
@@ -178,14 +178,16 @@ def use_a_slot_that_moves(url: str, cluster: Cluster) -> None:
         cache.remember_sync(["a"], 60, lambda: 1)
 
 
-def test_with_two_more_they_suffice_on_a_cluster(login: str, cluster: Cluster) -> None:
+def test_the_documented_permissions_suffice_on_a_cluster(login: str, cluster: Cluster) -> None:
     use_a_slot_that_moves(login, cluster)
 
     assert refused(cluster.nodes) == set()
 
 
 @pytest.mark.parametrize("command", ON_A_CLUSTER)
-def test_neither_of_the_two_is_too_many(login: str, cluster: Cluster, command: str) -> None:
+def test_both_permissions_for_a_cluster_are_needed(
+    login: str, cluster: Cluster, command: str
+) -> None:
     set_rules(cluster.nodes, f"-{command}")
 
     use_a_slot_that_moves(login, cluster)
@@ -196,7 +198,7 @@ def test_neither_of_the_two_is_too_many(login: str, cluster: Cluster, command: s
 # -- The documentation ------------------------------------------------------------------------------------
 
 
-def test_the_documentation_names_them() -> None:
+def test_the_documentation_names_the_smallest_permissions() -> None:
     text = PAGE.read_text("utf-8")
     (line,) = re.findall(r"^ACL SETUSER .+$", text, re.MULTILINE)
     assert line.split()[5:] == smallest_permissions("ledger")

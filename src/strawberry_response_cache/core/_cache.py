@@ -45,20 +45,21 @@ class ResponseCache:
 
     Args:
         redis: The server. Several caches can share one handle.
-        prefix: The name of this cache: letters, digits and ``_ . : -``. Caches of different
-            prefixes share nothing.
-        settings: Deadlines, lease and limits.
-        telemetry: True for OpenTelemetry's global providers, False for none, or an
-            `strawberry_response_cache.telemetry.OpenTelemetry` of your own.
-        on_invalidate: Called with the tags of each invalidation when Redis has taken it, by whatever job, such
-            as to tell a CDN. It may be async. A whole family of tags is ``shelf:*``, and what `clear`
-            invalidates is ``*``; `forget` has no tags. Nothing waits for it; if it raises, it is called
-            up to two times more, and then counted in `on_invalidate_failures`. A crash loses
-            what it was not told.
+        prefix: The name of this cache: letters, digits and ``_ . : -``. Caches with different prefixes
+            share nothing.
+        settings: Deadlines, lease and limits; None, the default, takes the default of each setting.
+        telemetry: True, the default, for OpenTelemetry's global tracer provider, False for no telemetry,
+            or an `strawberry_response_cache.telemetry.OpenTelemetry` of your own.
+        on_invalidate: A function that is called with the tags of each invalidation after Redis has taken it,
+            for example to inform a CDN. It can be async. A family of tags is ``shelf:*``, a `clear` is
+            ``*``, and a `forget` has no tags. Nothing waits for it. If it raises, it is called up to two
+            times more, and then counted in `on_invalidate_failures`. A crash loses the calls that were not
+            made. None, the default, calls nothing.
 
     Raises:
-        CacheConfigurationError: If ``redis`` is no `RedisHandle`, ``prefix`` is not such a name, or
-            ``on_invalidate`` is no function.
+        CacheConfigurationError: If ``redis`` is not a `RedisHandle`, ``prefix`` is not such a name,
+            ``settings`` is not a `CacheSettings`, ``telemetry`` is none of these, or ``on_invalidate`` is
+            not a function.
 
     Example:
         >>> import asyncio
@@ -116,11 +117,14 @@ class ResponseCache:
         """Return a cache for a URL, without connecting.
 
         Args:
-            url: See `RedisHandle.from_url`.
-            prefix: The name of this cache.
-            telemetry: See `ResponseCache`.
-            on_invalidate: See `ResponseCache`.
-            **settings: Fields of `CacheSettings`.
+            url: The server's URL, such as ``redis://localhost:6379/0``; see `RedisHandle.from_url`.
+            prefix: The name of this cache; see `ResponseCache`.
+            telemetry: True, the default, False or an ``OpenTelemetry``; see `ResponseCache`.
+            on_invalidate: A function, or None, the default; see `ResponseCache`.
+            **settings: Fields of `CacheSettings`; a field that is left out has its default.
+
+        Returns:
+            The cache. Close it with `aclose` or `close`, or use it as a context manager.
 
         Raises:
             CacheConfigurationError: If the URL, the prefix, a setting or ``telemetry`` is not valid.

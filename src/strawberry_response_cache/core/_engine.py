@@ -39,8 +39,8 @@ class Engine:
     Args:
         handle: The server.
         keyspace: The keys of the cache itself.
-        settings: The numbers to decide by.
-        observer: Told of what happens.
+        settings: The settings.
+        observer: Receives the events.
         on_invalidate: See `ResponseCache`.
     """
 
@@ -143,7 +143,7 @@ class Engine:
                     del self._async[loop]
             if is_ours:
                 await driver.retire()
-                await driver.drain()  # what began before it was nobody's any more
+                await driver.drain()  # work that started before the driver was removed
                 await self.handle.release_async(driver.transport)
         if self._sync is not None:
             # Background work of the threads may need this event loop to end.
@@ -164,7 +164,7 @@ class Engine:
                     self._sync = None
             if is_ours:
                 driver.retire()
-                driver.drain()  # what began before it was nobody's any more
+                driver.drain()  # work that started before the driver was removed
                 self.handle.release_sync(driver.transport)
         self.announcements.drain()
 

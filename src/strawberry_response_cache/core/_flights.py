@@ -138,11 +138,10 @@ class Flight:
         key: The key by which callers find it.
         leased: Whether its recording can be committed. Only a commit proves that no invalidation was
             missed.
-        waiters: Who joined.
-        waits_for: The flights that this one's generator is waiting for, to see circles before they
-            close.
-        parts: What its generator took from the cache.
-        began: When the run began that it stands for now.
+        waiters: The callers that joined.
+        waits_for: The flights that its generator waits for; used to detect a circle before it closes.
+        parts: The values that its generator read from the cache.
+        began: When the current generation began, in seconds of a monotonic clock.
         run: That run, if it has a lease.
         is_outdated: Whether an invalidation refuses what it generates.
     """

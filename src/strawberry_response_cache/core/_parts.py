@@ -113,7 +113,7 @@ class Parts:
                     clock = min(clock, part.clock if same else BEFORE_EVERYTHING)
         tags = _tags_of(parts)
         if len(tags) > _MOST_TAGS:
-            # Each is compared on every look-up; this one is stamped by every invalidation.
+            # Every lookup compares each tag; this one tag is invalidated by every invalidation.
             tags = frozenset(EVERYTHING)
         folded = replace(
             recording,

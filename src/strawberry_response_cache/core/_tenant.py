@@ -78,7 +78,7 @@ class Tenant:
         return self._engine.sync_driver().memory if self._may_serve_locally() else None
 
     def _may_serve_locally(self) -> bool:
-        """Whether no invalidation is owed, and nothing is being made of what is served."""
+        """Whether no invalidation is pending, and the caller runs in no generator."""
         return not leading.get() and not self.has_pending()
 
     # -- One value, or many --------------------------------------------------------------------------
@@ -241,7 +241,7 @@ class Tenant:
         return WaitBudget(self._engine.settings.wait_budget)
 
     def _budget_of_threads(self, budget: WaitBudget | None = None) -> WaitBudget:
-        # Whoever generates may need the loop of this thread to go on: waiting here would stop it.
+        # The generator may need the event loop of this thread, and waiting here would block it.
         return WaitBudget(0) if running_loop() is not None else budget or self.wait_budget()
 
     def _remember(

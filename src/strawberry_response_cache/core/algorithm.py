@@ -89,9 +89,9 @@ class Limits:
     """The numbers that the algorithm uses.
 
     Attributes:
-        lease_ms: The life of a lease.
-        max_bytes: The largest payload to unpack; None for any.
-        compress_above: Payloads of more bytes are compressed; None for none.
+        lease_ms: How long a lease lives, in milliseconds.
+        max_bytes: The largest payload to unpack; None for no limit.
+        compress_above: Payloads of more bytes are compressed; None compresses none.
         early_refresh: See `CacheSettings`.
         jitter: See `CacheSettings`.
     """
@@ -135,8 +135,8 @@ class Remember(Generic[T]):
 
     Attributes:
         keys: The entry's keys.
-        serializer: Both directions between value and bytes.
-        flights: The flights to join or to open.
+        serializer: Turns values into bytes and back.
+        flights: The flights of this event loop, or of all threads.
         limits: Lease and sizes.
         budget: For how long to wait for others.
         within: The flights whose generators the caller runs in.
@@ -208,7 +208,7 @@ class Remember(Generic[T]):
                 case Held() if self.flights.is_open(self.keys.entry):
                     continue  # it is a caller of this process
                 case Held() if self._left() == 0:
-                    watch.end()  # whoever waits for this caller is not to wait for its generator
+                    watch.end()  # callers that wait on this watch must not wait for the generator too
                     return (yield from self._generate_alone(CacheDetail.WAITED_OUT))
                 case Held():
                     yield from self._wait_for_release(backoff, watch)

@@ -11,9 +11,8 @@ A lease holds its holder's token, epoch and clock, and a mark where somebody wai
 holder generates cannot be stored any more, as after a restart from a snapshot, the lease is void: the
 next caller takes it.
 
-Every script answers with one string of words, the first of which is its own first argument, a random
-word of the caller: a connection that is out of step is seen, and one key's answer never passes for
-another's.
+Every script answers with a string of words. The first word is its own first argument, a random word of the
+caller. It reveals a connection that is out of step, so that one key never gets the answer of another.
 """
 
 import hashlib

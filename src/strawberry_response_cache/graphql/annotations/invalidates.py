@@ -29,12 +29,15 @@ def invalidates(*tags: str) -> Callable[[T], T]:
     Use it for anything that the mutation's result does not include, such as a deleted object.
 
     Args:
-        *tags: Tags such as ``Account``, ``[Account]``, ``Account:42`` or names of your own. In them
-            ``{args.name}`` stands for an argument, by its Python name, and ``{result.attr}`` for an
-            attribute of what the mutation returned; a list gives one tag each, and None gives none.
-            A mutation that fails invalidates those without ``{result...}``. Begin a tag with placeholders
-            with a name and a colon: if a list comes to more tags than can be named, or a placeholder cannot be
-            filled, everything with a tag of that name is invalidated, and otherwise the whole tenant.
+        *tags: Tags such as ``Account``, ``[Account]``, ``Account:42``, or names of your own. In them,
+            ``{args.name}`` is replaced by an argument, by its Python name, and ``{result.attr}`` by an
+            attribute of the mutation's return value. A list gives one tag for each element; None gives no
+            tag. A mutation that raises invalidates the tags without ``{result...}``. Begin a tag that has
+            placeholders with a name and a colon. If a list gives too many tags, or a placeholder cannot be
+            filled, everything with a tag of that name is invalidated; without such a name, the whole tenant.
+
+    Returns:
+        The decorator.
 
     Raises:
         CacheConfigurationError: If there is no tag, or a tag is empty or has a placeholder of another kind.
@@ -118,7 +121,7 @@ class Invalidates(FieldExtension):
             return
         for template in self.templates:
             if any(placeholder[0] not in values for placeholder in template.placeholders):
-                continue  # it failed, and there is no result
+                continue  # it raised, so there is no result
             try:
                 notes.invalidated.update(template.fill(values))
             except UnfilledError as error:

@@ -57,7 +57,7 @@ class UnfilledError(Exception):
     Args:
         placeholder: The placeholder, such as ``("result", "id")``.
         wrong: What is wrong with it.
-        error: The name of the error that was raised, if one was.
+        error: The type of the error that reading it raised; empty if none was raised.
         is_too_many: Whether it is well filled, by more than can be named.
     """
 
@@ -136,7 +136,7 @@ class Template:
         choices = [self._choices(placeholder, values) for placeholder in self.placeholders]
         if math.prod(map(len, choices)) > _MOST_TAGS:
             raise UnfilledError(
-                self.placeholders[0], f"comes to more than {_MOST_TAGS} tags", is_too_many=True
+                self.placeholders[0], f"gives more than {_MOST_TAGS} tags", is_too_many=True
             )
         for chosen in product(*choices):
             pieces = [self.literals[0]]

@@ -207,7 +207,7 @@ class _Attempt:
         return None if self._session is None else self._cache_request.private_keys(self._session)
 
     def cache_result(self, response: CachedResponse[Any]) -> CacheResult:
-        """Return what came of it."""
+        """Return the result and its outcome."""
         return CacheResult(response.value, partial(self._outcome, response), self._made is not None)
 
     def _outcome(self, response: CachedResponse[Any]) -> Outcome:

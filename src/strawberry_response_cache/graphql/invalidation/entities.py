@@ -63,7 +63,7 @@ class Entities:
         return frozenset(self._attributes)
 
     def tags_to_find(self) -> set[str]:
-        """Return the tags of a response: ``Type:id``, or ``Type:*`` where they are too many to name."""
+        """Return the tags of a response: ``Type:id``, or ``Type:*`` if there are too many objects."""
         # From copies: an invalidation of another thread asks while objects are added.
         families = [*self._attributes] if self._left < 0 else [*self._nameless]
         tags = {f"{name}:*" for name in families}

@@ -16,11 +16,12 @@ from strawberry_response_cache.graphql.invalidation.mutation import log_without_
 
 
 def invalidate(info: Info, *tags: str) -> Coroutine[Any, Any, None]:
-    """Invalidate tags in the tenant of this request, from any resolver: now, and again after a mutation.
+    """Invalidate tags of this request's tenant, from a resolver: now, and again at the end of a mutation.
 
-    The tags are noted for the end of the mutation as soon as it is called; awaiting it invalidates now as well.
-    It does not raise because Redis is away: the invalidation is queued, and until it is replayed nothing of the
-    tenant is read from the cache in this process.
+    The call notes the tags for the end of the mutation; awaiting it invalidates now as well. It does not raise
+    if Redis is down. The invalidation is queued then, and until it is replayed this process reads nothing of
+    the tenant from the cache. If the extension's ``tenant`` returns nothing usable, an ERROR is logged and
+    nothing is invalidated.
 
     Args:
         info: The ``info`` that Strawberry passes to the resolver.
@@ -30,6 +31,9 @@ def invalidate(info: Info, *tags: str) -> Coroutine[Any, Any, None]:
         TypeError: If ``info`` is not the ``info`` of a resolver, or a tag is not a string.
         CacheConfigurationError: If the schema has no `ResponseCacheExtension`, or a tag is empty, too
             long or has control characters.
+
+    Returns:
+        An awaitable, which invalidates now.
 
     Example:
         >>> import strawberry

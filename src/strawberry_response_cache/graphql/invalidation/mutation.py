@@ -165,7 +165,7 @@ class Mutation:
         return None if self._told is None else self._told.as_extension(self._setting.schema)
 
     def _is_deferred(self, owed: Owed, invalidate: Callable[[], None]) -> bool:
-        """Hand the invalidation to the user's transaction hook, if there is one that takes it."""
+        """Pass the invalidation to ``on_commit``; return whether it took it."""
         if self._options.on_commit is None:
             return False
         answer = called(self._options.on_commit, invalidate)
@@ -245,7 +245,7 @@ class Mutation:
                 self._wait(invalidating)
 
     def _wait(self, invalidating: "Future[None]") -> None:
-        """Wait for an invalidation, but not for ever: its loop may be waiting for this very thread."""
+        """Wait for an invalidation, but not forever: its loop may be waiting for this thread."""
         if not wait([invalidating], _LONGEST_WAIT).done:
             logger.warning(
                 "The invalidation of a mutation has not ended after %s seconds, because its event loop is "
@@ -265,7 +265,7 @@ class Mutation:
                 loop.call_later(self._options.again_after, self.invalidate_beside)
 
     def invalidate_beside(self) -> None:
-        """Invalidate what it changed in a task of its own, which outlives its caller."""
+        """Invalidate what the mutation changed, in a task that outlives its caller."""
         if (owed := self._owed()) is not None:
             self._begin(asyncio.get_running_loop(), owed)
 

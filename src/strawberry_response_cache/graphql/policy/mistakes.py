@@ -108,7 +108,7 @@ class _Mistakes:
         yield from self._of_vary(rule.coordinate, rule.vary)
 
     def _of_templates(self, rule: FieldRule) -> Iterator[str]:
-        """Yield what templates name that there is not; what objects bring shows only later."""
+        """Yield the placeholders that name nothing known; attributes of objects are checked when they run."""
         invalidated = invalidated_by(rule.graphql_field) if rule.invalidates else ()
         for mistake in (
             *unfilled_forever((*rule.templates, *invalidated), rule.graphql_field),

@@ -72,7 +72,7 @@ class Selected:
     def fields(
         self, selection_set: SelectionSetNode, parent: GraphQLObjectType, add: Add
     ) -> Iterator[FieldNode]:
-        """Yield the fields that stand here for this type; fragments are handed to `add`."""
+        """Yield the fields that are selected here on a type; fragments are passed to ``add``."""
         for node in self._included(selection_set):
             match node:
                 case FieldNode():
