@@ -105,7 +105,7 @@ class Caller:
             lambda names: self._load([asked[name] for name in names]),
             ttl=first.ttl,
             stale=first.stale,
-            tags=lambda value: tags[value["key"]],
+            tags=lambda name, _: tags[name],
             cacheable=lambda value: asked[value["key"]].question.storable,
         )
         for one, result in zip(asked.values(), results, strict=True):

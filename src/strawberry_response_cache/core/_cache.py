@@ -249,7 +249,7 @@ class ResponseCache:
         key: Callable[[K], Sequence[str]] | None = None,
         as_type: object = None,
         stale: Duration | None = None,
-        tags: "Iterable[str] | Callable[[T], Iterable[str]]" = (),
+        tags: "Iterable[str] | Callable[[K, T], Iterable[str]]" = (),
         cacheable: Callable[[T], bool] | None = None,
     ) -> list[T | Exception]:
         """Return the values of many keys in their order, with one round trip for all.
@@ -268,7 +268,7 @@ class ResponseCache:
             key: Turns an element of ``keys`` into key parts.
             as_type: As in `remember`, of one value.
             stale: As in `remember`.
-            tags: As in `remember`, of one value.
+            tags: The tags of each value, or a function of an element of ``keys`` and its value.
             cacheable: As in `remember`, of one value.
 
         Raises:
@@ -302,7 +302,7 @@ class ResponseCache:
             return wanted.in_order(await wanted.load(load_many, range(len(wanted.entries))))
         results = await self._tenant.run_many(
             wanted.entries,
-            serializer,
+            [serializer.for_key(each) for each in wanted.keys],
             lambda positions: wanted.load(load_many, positions),
             self._subject,
         )
@@ -317,7 +317,7 @@ class ResponseCache:
         key: Callable[[K], Sequence[str]] | None = None,
         as_type: object = None,
         stale: Duration | None = None,
-        tags: "Iterable[str] | Callable[[T], Iterable[str]]" = (),
+        tags: "Iterable[str] | Callable[[K, T], Iterable[str]]" = (),
         cacheable: Callable[[T], bool] | None = None,
     ) -> list[T | Exception]:
         """Return the values of many keys in their order; the twin of `remember_many`.
@@ -329,7 +329,7 @@ class ResponseCache:
             key: As in `remember_many`.
             as_type: As in `remember`, of one value.
             stale: As in `remember`.
-            tags: As in `remember`, of one value.
+            tags: As in `remember_many`.
             cacheable: As in `remember`, of one value.
 
         Raises:
@@ -346,7 +346,7 @@ class ResponseCache:
             return wanted.in_order(wanted.load_sync(load_many, range(len(wanted.entries))))
         results = self._tenant.run_many_sync(
             wanted.entries,
-            serializer,
+            [serializer.for_key(each) for each in wanted.keys],
             lambda positions: wanted.load_sync(load_many, positions),
             self._subject,
         )
@@ -357,7 +357,7 @@ class ResponseCache:
         ttl: "Duration | Callable[[T], Duration]",
         as_type: object,
         stale: Duration | None,
-        tags: "Iterable[str] | Callable[[T], Iterable[str]]",
+        tags: "Iterable[str] | Callable[..., Iterable[str]]",
         cacheable: Callable[[T], bool] | None,
     ) -> ValueRecipe[T]:
         settings = self._engine.settings

@@ -138,7 +138,7 @@ class Tenant:
     async def run_many(
         self,
         keys: Sequence[EntryKeys],
-        serializer: Serializer[T],
+        serializers: Sequence[Serializer[T]],
         load: Callable[[list[int]], Awaitable[Sequence[T | Exception]]],
         subject: Subject,
     ) -> Mapping[int, T | Exception]:
@@ -146,7 +146,7 @@ class Tenant:
 
         Args:
             keys: Of their entries, each once.
-            serializer: Both directions between one value and bytes.
+            serializers: Both directions between the value of each key and bytes.
             load: Makes the values at these positions of ``keys``.
             subject: On whose behalf.
         """
@@ -161,14 +161,14 @@ class Tenant:
                 is_pending=is_pending,
                 subject=subject,
             ).flow()
-            for each in keys
+            for each, serializer in zip(keys, serializers, strict=True)
         ]
         return await driver.run_many(flows, load, subject)
 
     def run_many_sync(
         self,
         keys: Sequence[EntryKeys],
-        serializer: Serializer[T],
+        serializers: Sequence[Serializer[T]],
         load: Callable[[list[int]], Sequence[T | Exception]],
         subject: Subject,
     ) -> Mapping[int, T | Exception]:
@@ -184,7 +184,7 @@ class Tenant:
                 is_pending=is_pending,
                 subject=subject,
             ).flow()
-            for each in keys
+            for each, serializer in zip(keys, serializers, strict=True)
         ]
         return driver.run_many(flows, load, subject)
 
