@@ -31,7 +31,7 @@ def make_loader() -> DataLoader[int, Account]:
             60,
             read_accounts,
             key=lambda each: ["account", str(each)],
-            tags=lambda account: [f"Account:{account.id}"],
+            tags=lambda each, _: [f"Account:{each}"],
             as_type=Account,
         )
 

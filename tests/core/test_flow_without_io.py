@@ -378,6 +378,18 @@ def test_a_part_that_was_taken_counts_while_the_whole_is_generated() -> None:
     assert sealed(leader, {"of the part"}) == [LEASE]
 
 
+def test_the_lease_of_a_refresh_is_given_back_too_though_nobody_joins_it() -> None:
+    leader = Script()
+    leader.answer(Stale(entry(remaining_ms=-100), LEASE))
+    assert sealed(leader, {"number"}) == [LEASE]
+
+    done = Script()
+    done.answer(Stale(entry(remaining_ms=-100), LEASE))
+    done.answer(8)
+    done.answer(Stored())
+    assert sealed(done, {"number"}) == [], "it is over"
+
+
 def test_nobody_leads_on_what_an_invalidation_made_useless() -> None:
     leader = Script()
     leader.answer(Granted(LEASE))

@@ -112,17 +112,6 @@ async def test_a_ttl_of_zero_loads_everything_each_time(cache: ResponseCache, fa
     assert load.asked == [[2, 3], [2]]
 
 
-async def test_tags_invalidate_single_values(cache: ResponseCache, face: Any) -> None:
-    load = Loader()
-    options: dict[str, Any] = {"tags": lambda value: [f"square:{value}"]}
-    await many(cache, face, [2, 3], load, **options)
-
-    await face.invalidate(cache, "square:4")
-    await many(cache, face, [2, 3], load, **options)
-
-    assert load.asked == [[2, 3], [2]]
-
-
 @pytest.mark.parametrize("count", [2, 10])
 async def test_remember_many_is_one_round_trip_for_hits_and_two_for_misses(
     valkey_cache: ResponseCache, raw_valkey: Any, face: Any, count: int
@@ -295,3 +284,31 @@ async def test_a_cancelled_error_among_the_values_affects_only_its_key(
     found = await many(memory_cache, face, [1, 2], lambda _: values)
     assert found[0] == "x"
     assert found[1] is values[1]
+
+
+# -- Tags ------------------------------------------------------------------------------------------
+
+
+async def test_tags_are_a_function_of_the_key_and_its_value(
+    cache: ResponseCache, face: Any
+) -> None:
+    """So what is missing has a tag as well."""
+    load = Loader()
+    tags: Any = {"tags": lambda number, value: [f"Number:{number}", f"Square:{value}"]}
+    await many(cache, face, [2, 3, 4], load, **tags)
+
+    await face.invalidate(cache, "Number:2", "Square:9")
+
+    assert await many(cache, face, [2, 3, 4], load, **tags) == [4, 9, 16]
+    assert load.asked == [[2, 3, 4], [2, 3]]
+
+
+async def test_tags_that_are_a_list_are_those_of_each_value(
+    cache: ResponseCache, face: Any
+) -> None:
+    load = Loader()
+    await many(cache, face, [2, 3], load, tags=["Number"])
+    await face.invalidate(cache, "Number")
+
+    await many(cache, face, [2, 3], load, tags=["Number"])
+    assert load.asked == [[2, 3], [2, 3]]

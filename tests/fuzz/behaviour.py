@@ -24,6 +24,8 @@ class Question:
     """How long the generator waits before it reads the truth."""
     after: float
     """How long it dawdles before it returns what it read."""
+    hangs: bool
+    """Whether it hangs after that."""
     padding: int
     patience: float | None
     """When the caller is cancelled, if it is."""
@@ -98,7 +100,7 @@ class Asking:
             alike = [each for each in drawn.values() if each.tenant == key.tenant]
             # Two batches with wholes in them could wait for parts of each other.
             if not any(each.parts for each in alike):
-                return Batch(tuple(self._draw.question(each) for each in alike))
+                return Batch(tuple(self._draw.question(each, is_one=False) for each in alike))
         return self._draw.question(key)
 
     def _key(self) -> Key:
@@ -159,10 +161,14 @@ class _Draw:
     def up_to(self, seconds: float) -> float:
         return self._random.uniform(0, seconds)
 
+    def hangs(self) -> bool:
+        # Without, the draws of a seed are those of a run in which nothing hangs.
+        return self._options.hang_share > 0 and self.chance(self._options.hang_share)
+
     def about(self, seconds: float) -> float:
         return self._random.expovariate(1 / seconds)
 
-    def question(self, key: Key, *, is_part: bool = False) -> Question:
+    def question(self, key: Key, *, is_part: bool = False, is_one: bool = True) -> Question:
         options = self._options
         without_ttl = self.chance(0.02) and (options.parts_without_ttl or not is_part)
         return Question(
@@ -173,6 +179,7 @@ class _Draw:
             fails=self.chance(0.03),
             before=self._pause(),
             after=self._pause(),
+            hangs=is_one and not is_part and self.hangs(),
             padding=self._random.randrange(20_000) if self.chance(0.05) else 0,
             patience=None if is_part else self._patience(0.1),
             tags_from_value=self.chance(0.3),

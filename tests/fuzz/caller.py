@@ -105,7 +105,7 @@ class Caller:
             lambda names: self._load([asked[name] for name in names]),
             ttl=first.ttl,
             stale=first.stale,
-            tags=lambda value: tags[value["key"]],
+            tags=lambda name, _: tags[name],
             cacheable=lambda value: asked[value["key"]].question.storable,
         )
         for one, result in zip(asked.values(), results, strict=True):
@@ -120,7 +120,7 @@ class Caller:
         results: list[Value | Exception] = []
         for one in missing:
             try:
-                results.append(await self._generate(one))
+                results.append(await self._generate(one, is_alone=False))
             except GeneratorFailedError as error:
                 results.append(error)
         return results
@@ -147,17 +147,20 @@ class Caller:
             "background": question.in_background,
         }
 
-    async def _generate(self, asked: Asked) -> Value:
+    async def _generate(self, asked: Asked, *, is_alone: bool = True) -> Value:
         """Make a value of the truth, as the question was drawn to."""
+        with self._checker.running(asked, is_alone=is_alone):
+            return await self._read(asked)
+
+    async def _read(self, asked: Asked) -> Value:
         question, key = asked.question, asked.question.key
-        self._checker.run_begins(asked)
         await self._face.pause(question.before)
         data = {str(d): version for d, version in self._truth.versions(key.own_data).items()}
         for part in question.parts:
             inside = await self._ask(self._checker.asked(part, self._name))
             for datum, version in inside["data"].items():
                 data[datum] = min(version, data.get(datum, version))
-        await self._face.pause(question.after)
+        await self._face.pause(self._options.hang if question.hangs else question.after)
         if question.fails:
             raise GeneratorFailedError(key.name)
         self._checker.run_ends(asked)

@@ -2,7 +2,8 @@
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -12,6 +13,7 @@ from tests.fuzz.faces import Value
 from tests.fuzz.floors import Floors
 from tests.fuzz.options import Options
 from tests.fuzz.truth import Truth
+from tests.fuzz.waits import Clock, Waits
 from tests.fuzz.world import Key
 
 STALE = "an old value"
@@ -69,6 +71,9 @@ class Asked:
     local_floors: dict[int, int]
     """The same for what may come from local memory."""
     caller: str
+    since_ns: int
+    since: float
+    """The same in turns of the event loop."""
     runs: Runs = field(default_factory=Runs)
 
 
@@ -93,6 +98,7 @@ class Judge:
         self._record: deque[Moment] = deque(maxlen=20_000)
         self.counted: Counter[str] = Counter()
         self.longest_ns = 0
+        self.clock = Clock()
 
     def over(self, started_ns: int) -> None:
         """Note how long a call took."""
@@ -123,13 +129,49 @@ class Judge:
 class Checker(Judge):
     """Judges the answers that one process is given by the core."""
 
+    def __init__(
+        self, options: Options, truth: Truth, process: int, tell: Callable[[Violation], None]
+    ) -> None:
+        super().__init__(options, truth, process, tell)
+        self._waits = Waits(options)
+
     def asked(self, question: Question, caller: str) -> Asked:
         """Note what the answer must at least hold; called before the cache is."""
         data = question.key.all_data
-        return Asked(question, self._floors.now(data), self._floors.a_while_ago(data), caller)
+        return Asked(
+            question,
+            self._floors.now(data),
+            self._floors.a_while_ago(data),
+            caller,
+            time.monotonic_ns(),
+            self.clock.now,
+        )
 
-    def run_begins(self, asked: Asked) -> None:
-        """Note that the caller's generator runs."""
+    def _judge_wait(self, asked: Asked) -> None:
+        """Judge a wait that ends now."""
+        key, seconds = asked.question.key, self.clock.now - asked.since
+        wrong = self._waits.too_long(key, asked.since_ns, seconds)
+        if wrong is not None:
+            self._violation(HUNG, f"{asked.caller} {wrong}", key)
+
+    @contextmanager
+    def running(self, asked: Asked, *, is_alone: bool) -> Iterator[None]:
+        """Note that the caller's generator runs inside.
+
+        Args:
+            asked: The question.
+            is_alone: Whether the caller did nothing but wait before; one of several waits for others too.
+        """
+        if is_alone:
+            self._judge_wait(asked)
+        run = self._waits.begins(asked.question, are_tags_known=is_alone)
+        self._run_begins(asked)
+        try:
+            yield
+        finally:
+            run.ended_ns = time.monotonic_ns()
+
+    def _run_begins(self, asked: Asked) -> None:
         self.counted["runs"] += 1
         asked.runs.count += 1
         asked.runs.started_ns = time.monotonic_ns()
@@ -143,6 +185,8 @@ class Checker(Judge):
         """Judge an answer."""
         key, detail = asked.question.key, response.detail
         self.counted[f"answer {detail.value}"] += 1
+        if not asked.runs.count:
+            self._judge_wait(asked)
         is_local = detail is CacheDetail.LOCAL or (bool(key.parts) and detail not in _PROVEN)
         if self._judge_value(asked, response.value, detail.value, is_local=is_local):
             self._judge_runs(asked, detail)
@@ -216,6 +260,8 @@ class Checker(Judge):
     ) -> None:
         """Note how an invalidation ended."""
         self.counted["invalidates" if taken else "invalidates unacknowledged"] += 1
+        if taken:
+            self._waits.invalidated(invalidate)
         word = "acknowledged" if taken else "failed"
         self._note_invalidate(invalidate, f"{caller}'s invalidate of {_short(written)} is {word}")
 

@@ -7,16 +7,18 @@ never reached is seen by its count of `Struck`: it would prove nothing.
 """
 
 from collections.abc import Generator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any, Final
 
 from strawberry_response_cache.core import protocol as _port
-from strawberry_response_cache.core._flights import Flight, Flights, Landed
+from strawberry_response_cache.core._flights import Flight, Flights, Landed, Run
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace
 from strawberry_response_cache.core._memory import Memory, Ticket
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._parts import Parts
 from strawberry_response_cache.core._pub_sub import Hearers
+from strawberry_response_cache.core._waiting import WaitBudget
 from strawberry_response_cache.core.algorithm import Remember
 from strawberry_response_cache.core.drivers import driving
 from strawberry_response_cache.core.drivers.async_lookups import SharedLookups
@@ -34,6 +36,7 @@ from strawberry_response_cache.core.protocol import scripts as _scripts
 from strawberry_response_cache.core.protocol.entry import Entry, Recording
 from strawberry_response_cache.core.redis import async_link, sync_link
 from strawberry_response_cache.core.redis.subscriber import Heartbeat
+from tests.fuzz.checker import HUNG
 from tests.fuzz.graphql.mutants import GRAPHQL_MUTANTS
 from tests.fuzz.mutant import LOCALLY, Mutant, Struck, patch
 from tests.fuzz.options import Fault
@@ -176,6 +179,46 @@ def lookups_shared_after_they_were_sent(struck: Struck) -> None:
     patch(SharedLookups, "ask", damaged)
 
 
+# -- Waiting -----------------------------------------------------------------------------------------
+
+
+def wait_budget_ignored(struck: Struck) -> None:
+    """Wait for the run of another for as long as it takes."""
+
+    def damaged(self: WaitBudget, now: float) -> float:
+        struck()
+        return 3600.0
+
+    patch(WaitBudget, "left", damaged)
+
+
+def wait_budget_ignored_by_operations(struck: Struck) -> None:
+    """The same, for requesters of operations."""
+    wait_budget_ignored(struck)
+
+
+def flights_not_sealed_by_invalidations(struck: Struck) -> None:
+    """Let callers who come after an invalidation wait for runs that it will refuse."""
+    seal_outdated = Flights.seal_outdated
+
+    def damaged(
+        self: Flights, table: str, tags: AbstractSet[str] | None, clock: int | None = None
+    ) -> list[Run]:
+        known = dict(self._open)
+        if seal_outdated(self, table, tags, clock):
+            struck()
+        self._open.update(known)
+        return []
+
+    patch(Flights, "seal_outdated", damaged)
+
+
+def leases_of_another_life_honoured(struck: Struck) -> None:
+    """Wait for leases that a restart brought back, though by their epoch nothing can be stored."""
+    _rewrite("LOOKUP", "of ~= epoch or tonumber(since) < floor", "false")
+    struck()
+
+
 # -- Parts -------------------------------------------------------------------------------------------
 
 
@@ -262,6 +305,9 @@ def trusts_silence(struck: Struck) -> None:
     patch(Heartbeat, "is_live", damaged)
 
 
+_ONE_THAT_KNOWS_ALL: Final = {"processes": 1, "nesting": False, "batch_share": 0.0}
+"""The options of a run whose only process knows of every run and every invalidation."""
+
 MUTANTS: Final[dict[str, Mutant]] = {
     mutant.damage.__name__: mutant
     for mutant in (
@@ -280,6 +326,35 @@ MUTANTS: Final[dict[str, Mutant]] = {
         ),
         Mutant(run_id_ignored, {"faults": (Fault.RESTART,)}),
         Mutant(lookups_shared_after_they_were_sent),
+        Mutant(wait_budget_ignored, {"wait_budget": 1, "hang_share": 0.005}, kind=HUNG),
+        Mutant(
+            wait_budget_ignored_by_operations,
+            # Most writes make a run useless that hangs, and end the wait for it.
+            {
+                "wait_budget": 1,
+                "hang_share": 0.01,
+                "written": ("rate",),
+                "invalidation_share": 0.0,
+            },
+            kind=HUNG,
+            face="graphql",
+        ),
+        Mutant(
+            flights_not_sealed_by_invalidations,
+            {**_ONE_THAT_KNOWS_ALL, "wait_budget": 60, "hang_share": 0.05},
+            kind=HUNG,
+        ),
+        Mutant(
+            leases_of_another_life_honoured,
+            {
+                **_ONE_THAT_KNOWS_ALL,
+                "lease": 15,
+                "wait_budget": 15,
+                "faults": (Fault.RESTART,),
+                "fault_interval": 3,
+            },
+            kind=HUNG,
+        ),
         Mutant(tags_of_parts_left_out),
         Mutant(forget_leaves_the_wholes, {"invalidation_kinds": ("key",)}),
         Mutant(clock_of_parts_left_out, {**LOCALLY, "batch_share": 0.0}),

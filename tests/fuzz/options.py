@@ -60,6 +60,10 @@ class Options:
     """Whether some generators are made of other cached values."""
     parts_without_ttl: bool = True
     """Whether such parts have a ttl of 0, sometimes."""
+    hang_share: float = 0.0
+    """How many of the runs hang: of the core's by themselves, and of GraphQL's resolvers."""
+    hang: float = 12
+    """For how long."""
     slots_per_tenant: int = 1
     local_bytes: int = 0
     local_max_lag: float = 0.3

@@ -98,6 +98,47 @@ async def test_no_promise_is_broken_while_everything_goes_wrong(face: FaceName) 
     assert sum(counted[fault] for fault in faults) > 3
 
 
+@pytest.mark.parametrize(
+    ("face", "hang_share"), [("core", 0.005), ("graphql", 0.003)], ids=["core", "graphql"]
+)
+async def test_runs_that_hang_hold_nobody_longer_than_the_wait_budget(
+    face: FaceName, hang_share: float
+) -> None:
+    counted: Counter[str] = Counter()
+    told = "answer waited_out" if face == "core" else "reason waited_out"
+    for seed in range(ROUNDS):
+        report = await run(
+            Options(seed=seed, seconds=15, face=face, wait_budget=1, hang_share=hang_share)
+        )
+        assert report.violations == []
+        counted += report.counted
+        if counted[told]:
+            break
+    assert counted[told]
+
+
+@pytest.mark.parametrize(
+    "faults", [(), (Fault.RESTART,)], ids=["everything works", "the server restarts"]
+)
+async def test_nobody_waits_for_a_run_that_is_of_no_use(faults: tuple[Fault, ...]) -> None:
+    """One process knows of every run, and of every invalidation that makes one useless."""
+    report = await run(
+        Options(
+            seconds=20,
+            processes=1,
+            nesting=False,
+            batch_share=0,
+            lease=15,
+            wait_budget=60,
+            hang_share=0.005,
+            faults=faults,
+            fault_interval=3,
+        )
+    )
+    assert report.violations == []
+    assert report.counted["invalidates"]
+
+
 @pytest.mark.parametrize("mutant", sorted(MUTANTS))
 async def test_the_fuzz_catches(mutant: str) -> None:
     kind = MUTANTS[mutant].kind

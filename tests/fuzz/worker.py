@@ -128,6 +128,7 @@ async def _work(
         await loop.run_in_executor(pool, pipe.recv)
         # From here on, the pipe only says that whoever started this process is gone.
         loop.add_reader(pipe.fileno(), truth.stop)
+        ticking = asyncio.ensure_future(checker.clock.run())
         callers = subject.callers(options, place.process, cache, truth, checker)
         calls: set[asyncio.Future[None]] = set(map(asyncio.ensure_future, callers.tasks))
         calls |= {loop.run_in_executor(pool, at_once, calls_) for calls_ in callers.threads}
@@ -142,6 +143,7 @@ async def _work(
         for call in calls - hung:
             call.result()
         loop.remove_reader(pipe.fileno())
+        ticking.cancel()
     await _nothing_is_left(cache, checker)
 
 

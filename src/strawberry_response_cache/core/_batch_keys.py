@@ -26,7 +26,8 @@ class Wanted(Generic[K]):
         keyspace: The keys of the cache or tenant.
 
     Attributes:
-        entries: The keys of the entries, each once.
+        keys: The caller's keys, each once.
+        entries: The keys of their entries.
 
     Raises:
         TypeError: If a key is not, or does not become, a sequence of strings.
@@ -48,7 +49,7 @@ class Wanted(Generic[K]):
                 'key=lambda number: ["square", str(number)].'
             )
             raise TypeError(msg)
-        self._keys: list[K] = []
+        self.keys: list[K] = []
         self._positions: list[int] = []
         self.entries: list[EntryKeys] = []
         known: dict[str, int] = {}
@@ -57,7 +58,7 @@ class Wanted(Generic[K]):
             position = known.setdefault(entry.entry, len(self.entries))
             if position == len(self.entries):
                 self.entries.append(entry)
-                self._keys.append(each)
+                self.keys.append(each)
             self._positions.append(position)
 
     async def load(
@@ -71,7 +72,7 @@ class Wanted(Generic[K]):
             TypeError: If ``load_many`` is not async.
             CacheConfigurationError: If it does not return one value for each key.
         """
-        missing = [self._keys[position] for position in positions]
+        missing = [self.keys[position] for position in positions]
         loading: object = load_many(missing)
         if not inspect.isawaitable(loading):
             msg = (
@@ -92,7 +93,7 @@ class Wanted(Generic[K]):
             TypeError: If ``load_many`` is async.
             CacheConfigurationError: If it does not return one value for each key.
         """
-        missing = [self._keys[position] for position in positions]
+        missing = [self.keys[position] for position in positions]
         values: object = load_many(missing)
         if inspect.isawaitable(values):
             if inspect.iscoroutine(values):

@@ -294,7 +294,7 @@ class ResponseCache:
         key: Callable[[K], Sequence[str]] | None = None,
         as_type: object = None,
         stale: Duration | None = None,
-        tags: "Iterable[str] | Callable[[T], Iterable[str]]" = (),
+        tags: "Iterable[str] | Callable[[K, T], Iterable[str]]" = (),
         cacheable: Callable[[T], bool] | None = None,
     ) -> list[T | Exception]:
         """Return the values of many keys in their order, with one round trip for all.
@@ -315,7 +315,7 @@ class ResponseCache:
                 elements as they are.
             as_type: As in `remember`, for one value; None, the default, for plain JSON.
             stale: As in `remember`: seconds or a timedelta; None, the default, takes the setting.
-            tags: As in `remember`, for one value; none by default.
+            tags: The tags of each value, or a function of an element of ``keys`` and its value; none by default.
             cacheable: As in `remember`, for one value; None, the default, stores every value.
 
         Returns:
@@ -352,7 +352,7 @@ class ResponseCache:
             return wanted.in_order(await wanted.load(load_many, range(len(wanted.entries))))
         results = await self._tenant.run_many(
             wanted.entries,
-            serializer,
+            [serializer.for_key(each) for each in wanted.keys],
             lambda positions: wanted.load(load_many, positions),
             self._subject,
         )
@@ -367,7 +367,7 @@ class ResponseCache:
         key: Callable[[K], Sequence[str]] | None = None,
         as_type: object = None,
         stale: Duration | None = None,
-        tags: "Iterable[str] | Callable[[T], Iterable[str]]" = (),
+        tags: "Iterable[str] | Callable[[K, T], Iterable[str]]" = (),
         cacheable: Callable[[T], bool] | None = None,
     ) -> list[T | Exception]:
         """Return the values of many keys in their order; the sync form of `remember_many`.
@@ -379,7 +379,7 @@ class ResponseCache:
             key: As in `remember_many`; None, the default, takes the elements as they are.
             as_type: As in `remember`, for one value; None, the default, for plain JSON.
             stale: As in `remember`: seconds or a timedelta; None, the default, takes the setting.
-            tags: As in `remember`, for one value; none by default.
+            tags: As in `remember_many`; none by default.
             cacheable: As in `remember`, for one value; None, the default, stores every value.
 
         Returns:
@@ -406,7 +406,7 @@ class ResponseCache:
             return wanted.in_order(wanted.load_sync(load_many, range(len(wanted.entries))))
         results = self._tenant.run_many_sync(
             wanted.entries,
-            serializer,
+            [serializer.for_key(each) for each in wanted.keys],
             lambda positions: wanted.load_sync(load_many, positions),
             self._subject,
         )
@@ -417,7 +417,7 @@ class ResponseCache:
         ttl: "Duration | Callable[[T], Duration]",
         as_type: object,
         stale: Duration | None,
-        tags: "Iterable[str] | Callable[[T], Iterable[str]]",
+        tags: "Iterable[str] | Callable[..., Iterable[str]]",
         cacheable: Callable[[T], bool] | None,
     ) -> ValueRecipe[T]:
         settings = self._engine.settings

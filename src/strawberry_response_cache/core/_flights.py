@@ -187,6 +187,7 @@ class Flights:
         self._waiting = 0
         self._lock = renewed_in_child(self, "_lock", threading.Lock)
         self._open: dict[str, Flight] = {}
+        self._apart: set[Flight] = set()
         self._marks: OrderedDict[str, float] = OrderedDict()
 
     def __len__(self) -> int:
@@ -260,11 +261,19 @@ class Flights:
         for outer in within:
             outer.waits_for.remove(flight)
 
-    def open(self, key: str, *, leased: bool) -> Flight:
-        """Open a flight; another that stands in its place is no longer joined."""
+    def open(self, key: str, *, leased: bool, joined: bool = True) -> Flight:
+        """Open a flight; another that stands in its place is no longer joined.
+
+        Args:
+            key: What it is found by.
+            leased: Whether its recording can be committed.
+            joined: Whether others may join.
+        """
         flight = Flight(key, leased)
         with self._lock:
-            if len(self._open) < self._max_flights or key in self._open:
+            if not joined:
+                self._apart.add(flight)
+            elif len(self._open) < self._max_flights or key in self._open:
                 self._open[key] = flight
         return flight
 
@@ -316,10 +325,10 @@ class Flights:
         Returns:
             Their runs, whose leases are to be given back.
         """
-        if not self._open:
+        if not self._open and not self._apart:
             return []
         with self._lock:
-            known = [(flight, flight.run) for flight in self._open.values()]
+            known = [(flight, flight.run) for flight in (*self._open.values(), *self._apart)]
         outdated = [
             (flight, run)
             for flight, run in known
@@ -335,6 +344,7 @@ class Flights:
         """Close all flights to joiners: Redis has not taken an invalidation yet."""
         with self._lock:
             self._open.clear()
+            self._apart.clear()
 
     def seal(self, flight: Flight) -> None:
         """Close a flight to joiners before its commit."""
@@ -342,6 +352,7 @@ class Flights:
             self._close(flight)
 
     def _close(self, flight: Flight) -> None:
+        self._apart.discard(flight)
         if self._open.get(flight.key) is flight:
             del self._open[flight.key]
 

@@ -147,7 +147,7 @@ class Tenant:
     async def run_many(
         self,
         keys: Sequence[EntryKeys],
-        serializer: Serializer[T],
+        serializers: Sequence[Serializer[T]],
         load: Callable[[list[int]], Awaitable[Sequence[T | Exception]]],
         subject: Subject,
     ) -> Mapping[int, T | Exception]:
@@ -155,7 +155,7 @@ class Tenant:
 
         Args:
             keys: The keys of their entries, each once.
-            serializer: Turns one value into bytes and back.
+            serializers: Each turns the value of one key into bytes and back.
             load: Generates the values at some positions of ``keys``.
             subject: The cache and field, for the log and the observer.
         """
@@ -170,14 +170,14 @@ class Tenant:
                 is_pending=is_pending,
                 subject=subject,
             ).flow()
-            for each in keys
+            for each, serializer in zip(keys, serializers, strict=True)
         ]
         return await driver.run_many(flows, load, subject)
 
     def run_many_sync(
         self,
         keys: Sequence[EntryKeys],
-        serializer: Serializer[T],
+        serializers: Sequence[Serializer[T]],
         load: Callable[[list[int]], Sequence[T | Exception]],
         subject: Subject,
     ) -> Mapping[int, T | Exception]:
@@ -193,7 +193,7 @@ class Tenant:
                 is_pending=is_pending,
                 subject=subject,
             ).flow()
-            for each in keys
+            for each, serializer in zip(keys, serializers, strict=True)
         ]
         return driver.run_many(flows, load, subject)
 

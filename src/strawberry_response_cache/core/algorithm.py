@@ -411,12 +411,7 @@ class Remember(Generic[T]):
             detail: The detail to return if there is no lease.
         """
         if flight is None:
-            leased = lease is not None
-            flight = (
-                self.flights.open(self.keys.entry, leased=leased)
-                if is_open
-                else Flight(self.keys.entry, leased)
-            )
+            flight = self.flights.open(self.keys.entry, leased=lease is not None, joined=is_open)
         flight.parts = Parts()
         flight.began = began = self.clock()
         if lease is not None:

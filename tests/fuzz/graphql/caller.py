@@ -90,6 +90,8 @@ class Requester:
             refused=request.refused,
             fails=request.fails,
             longest=0.6 * self._options.lease,
+            hang_share=self._options.hang_share,
+            hang=self._options.hang,
             draw=self._draw,
             face=self._face,
             truth=self._truth,
@@ -120,6 +122,7 @@ class Requester:
         operations = [(sent.operation.text, dict(sent.variables)) for sent in request.sent]
         results = await self._face.execute(self._schema, operations, context)
         self._answered(context)
+        self._checker.waited(asked, context)
         for sent, result in zip(request.sent, results, strict=True):
             self._checker.answered(asked, sent, context, result)
 

@@ -8,6 +8,7 @@ from strawberry.types import ExecutionResult
 
 from tests.fuzz.checker import (
     ERROR,
+    HUNG,
     LEAKED,
     MIXED,
     RUNS,
@@ -33,6 +34,7 @@ from tests.fuzz.graphql.world import (
     data_of,
     datum,
 )
+from tests.fuzz.waits import over_budget
 
 Path: TypeAlias = tuple[str | int, ...]
 
@@ -46,6 +48,8 @@ class Asked:
 
     request: Request
     floors: dict[int, int]
+    since: float
+    """When it was asked for, in turns of the event loop."""
 
     @property
     def user(self) -> str:
@@ -80,7 +84,14 @@ class ResponseChecker(Judge):
         floors = self._floors.a_while_ago(data) if has_memory else self._floors.now(data)
         for number, version in pending.items():
             floors[number] = max(version, floors[number])
-        return Asked(request, floors)
+        return Asked(request, floors, self.clock.now)
+
+    def waited(self, asked: Asked, context: Context) -> None:
+        """Judge how long a request of one operation waited for others, which are all but its own resolvers."""
+        seconds = self.clock.now - asked.since - context.hung
+        wrong = over_budget(self._options.wait_budget, seconds)
+        if len(asked.request.sent) == 1 and wrong is not None:
+            self.violation(HUNG, f"{asked.request.name} {wrong}")
 
     def answered(self, asked: Asked, sent: Sent, context: Context, result: ExecutionResult) -> None:
         """Judge a response."""

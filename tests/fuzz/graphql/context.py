@@ -32,6 +32,8 @@ class Context:
         refused: Fields whose permission classes refuse this request.
         fails: Fields whose resolvers fail.
         longest: The longest pause of a resolver, in seconds.
+        hang_share: How many of its resolvers hang.
+        hang: For how long, in seconds.
         draw: What pauses are drawn from.
         face: Whether it runs in a task or a thread.
         truth: What answers are made of.
@@ -39,6 +41,7 @@ class Context:
         ran: How often each field of each mutation ran.
         written: What each field of each mutation wrote.
         committed: What the end of the operation made of it.
+        hung: For how long its resolvers hung.
     """
 
     tenant: str
@@ -49,6 +52,8 @@ class Context:
     refused: frozenset[str]
     fails: frozenset[str]
     longest: float
+    hang_share: float
+    hang: float
     draw: random.Random = field(repr=False)
     face: Face
     truth: Truth
@@ -56,6 +61,7 @@ class Context:
     ran: Counter[tuple[str, str]] = field(default_factory=Counter)
     written: dict[tuple[str, str], dict[int, int]] = field(default_factory=dict)
     committed: dict[tuple[str, str], dict[int, int]] = field(default_factory=dict)
+    hung: float = 0.0
 
     @property
     def user(self) -> str:
@@ -96,6 +102,9 @@ class Context:
         await self.pause()
         numbers = [datum(self.tenant, name) for _, name in wanted]
         versions = self.truth.versions(numbers)
+        if self.hang_share and self.draw.random() < self.hang_share:
+            self.hung += self.hang
+            await self.face.pause(self.hang)
         await self.pause()
         if coordinate in self.fails:
             raise ResolverFailedError

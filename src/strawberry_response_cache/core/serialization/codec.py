@@ -15,6 +15,7 @@ from strawberry_response_cache.core._errors import (
     CacheSerializationError,
 )
 from strawberry_response_cache.core.protocol.entry import UnreadableEntryError
+from strawberry_response_cache.core.serialization.mirrors import adapter_of, is_part_of_value
 
 _DEEPEST: Final = 200
 """The deepest nesting of lists and dicts that the JSON parser accepts."""
@@ -108,7 +109,7 @@ class TypedJson:
 
     def __init__(self, as_type: object) -> None:
         try:
-            self._adapter: TypeAdapter[Any] = TypeAdapter(cast("Any", as_type))
+            self._adapter: TypeAdapter[Any] = adapter_of(as_type)
             self._adapter.rebuild(raise_errors=True)  # resolve names now, not at the first value
         except Exception as error:  # noqa: BLE001 - pydantic and the user's code raise many types
             # A value that was passed instead of a type is not shown, and neither is pydantic's message.
@@ -196,7 +197,7 @@ def _field_names(value: object) -> list[str] | None:
     if isinstance(value, BaseModel):
         return [*type(value).model_fields, *(value.model_extra or ())]
     if is_dataclass(value):
-        return [each.name for each in fields(value)]
+        return [each.name for each in fields(value) if is_part_of_value(each)]
     return None
 
 

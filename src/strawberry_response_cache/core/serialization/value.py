@@ -1,8 +1,10 @@
 """The serializer of `remember`, and the calls of its generators."""
 
+import copy
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
 from collections.abc import Set as AbstractSet
+from functools import partial
 from types import CoroutineType
 from typing import ClassVar, Final, Generic, TypeVar, cast
 
@@ -52,7 +54,7 @@ class ValueRecipe(Generic[T]):
         ttl: "Duration | Callable[[T], Duration]",
         stale: Duration,
         as_type: object,
-        tags: "Iterable[str] | Callable[[T], Iterable[str]]",
+        tags: "Iterable[str] | Callable[..., Iterable[str]]",
         cacheable: Callable[[T], bool] | None,
         max_bytes: int,
         strict: bool,
@@ -63,7 +65,7 @@ class ValueRecipe(Generic[T]):
         self.ttl_ms = None if is_function(ttl) else milliseconds(ttl, "ttl")
         self._stale_ms = milliseconds(stale, "stale")
         self._codec = codec_for(as_type)
-        self._tags: Callable[[T], Iterable[str]] | tuple[str, ...]
+        self._tags: Callable[..., Iterable[str]] | tuple[str, ...]
         self._tags = tags if is_function(tags) else checked_strings(tags, "tags", TAGS_EXAMPLE)
         check_cacheable(cacheable)
         self._cacheable = cacheable
@@ -100,6 +102,14 @@ class ValueRecipe(Generic[T]):
         digests = tag_digests(carried({*tags}))
         meta = PRIVATE if PRIVATE in metas else NO_META
         return Recording(payload, ttl_ms, self._stale_ms, digests, meta)
+
+    def for_key(self, key: object) -> "ValueRecipe[T]":
+        """Return the same for one key of several, where the tags are a function of the key as well."""
+        if not callable(self._tags):
+            return self
+        alike = copy.copy(self)
+        alike._tags = partial(self._tags, key)  # noqa: SLF001 - of its own class
+        return alike
 
     def known_tags(self) -> AbstractSet[str]:
         """Return the tags that are no function of the value."""
