@@ -69,7 +69,7 @@ async def test_who_asks_after_an_invalidation_was_queued_joins_no_run_from_befor
 
 def test_a_child_replays_what_its_parent_was_replaying() -> None:
     queue, tenant = InvalidationQueue(max_queued=100, max_tags=10), Keyspace("test")
-    queue.add(tenant, ("a", "b"))
+    queue.add(tenant, ("a", "b"), Unavailable("x"))
     parent = queue.replay()
     next(parent)
     queue.after_fork()
@@ -78,7 +78,7 @@ def test_a_child_replays_what_its_parent_was_replaying() -> None:
     assert isinstance(effect, Invalidate)
     assert effect.tags == ("a", "b")
     queue.after_fork()
-    queue.add(tenant, None)
+    queue.add(tenant, None, Unavailable("x"))
     assert isinstance(next(queue.replay()), Clear)
 
 

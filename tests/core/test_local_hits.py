@@ -16,6 +16,7 @@ from strawberry_response_cache.core import (
 )
 from strawberry_response_cache.core._keys import Keyspace
 from strawberry_response_cache.core._local import keys_of
+from strawberry_response_cache.core.protocol import Unavailable
 from tests.conftest import Eventually
 from tests.core.test_memory import local
 
@@ -137,7 +138,7 @@ async def test_while_redis_owes_an_invalidation_nothing_local_is_read(
 ) -> None:
     await local(local_cache, face, ["a"])
     queue = local_cache._engine.queue
-    queue.add(local_cache._keyspace, ("t",))
+    queue.add(local_cache._keyspace, ("t",), Unavailable("x"))
     queue._is_replaying = True  # as another caller would, who waits for Redis
 
     response = await face.remember(local_cache, ["a"], 60, lambda: "new")

@@ -17,6 +17,7 @@ from tests.conftest import Eventually
 from tests.core.logs import facts_of
 
 ACME, OTHER = Keyspace("p", ("acme",)), Keyspace("p", ("other",))
+WHY = Unavailable("x")
 
 
 def replayed(queue: InvalidationQueue, *, fails: bool = False) -> list[Any]:
@@ -37,9 +38,9 @@ def new_queue(max_queued: int = 100) -> InvalidationQueue:
 
 def test_what_is_owed_is_replayed_for_each_tenant_and_then_owed_no_more() -> None:
     queue = new_queue()
-    queue.add(ACME, ("a", "b"))
-    queue.add(ACME, ("b", "c"))
-    queue.add(OTHER, ("a",))
+    queue.add(ACME, ("a", "b"), WHY)
+    queue.add(ACME, ("b", "c"), WHY)
+    queue.add(OTHER, ("a",), WHY)
 
     asked = replayed(queue)
 
@@ -55,10 +56,10 @@ def test_what_is_owed_again_while_it_is_replayed_is_replayed_again(
 ) -> None:
     """The server may have taken the first before what the second is about."""
     queue = new_queue()
-    queue.add(ACME, tags)
+    queue.add(ACME, tags, WHY)
     steps = queue.replay()
     next(steps)
-    queue.add(ACME, tags)
+    queue.add(ACME, tags, WHY)
     assert queue.owes(ACME)
     with pytest.raises(StopIteration) as ended:
         steps.send(None)
@@ -70,7 +71,7 @@ def test_what_is_owed_again_while_it_is_replayed_is_replayed_again(
 
 def test_a_replay_that_is_given_up_leaves_everything_owed() -> None:
     queue = new_queue()
-    queue.add(ACME, ("a",))
+    queue.add(ACME, ("a",), WHY)
     steps = queue.replay()
     next(steps)
     steps.close()
@@ -81,15 +82,15 @@ def test_a_replay_that_is_given_up_leaves_everything_owed() -> None:
 
 def test_a_clear_is_owed_whole() -> None:
     queue = new_queue()
-    queue.add(ACME, ("a",))
-    queue.add(ACME, None)
+    queue.add(ACME, ("a",), WHY)
+    queue.add(ACME, None, WHY)
     assert [type(effect) for effect in replayed(queue)] == [Clear]
     assert (len(queue), queue.owes(ACME)) == (0, False)
 
 
 def test_what_is_not_taken_is_owed_still() -> None:
     queue = new_queue()
-    queue.add(ACME, ("a",))
+    queue.add(ACME, ("a",), WHY)
 
     assert len(replayed(queue, fails=True)) == 1
     assert queue.owes(ACME)
@@ -99,10 +100,10 @@ def test_what_is_not_taken_is_owed_still() -> None:
 
 def test_what_is_added_during_a_replay_is_owed_still() -> None:
     queue = new_queue()
-    queue.add(ACME, ("a",))
+    queue.add(ACME, ("a",), WHY)
     steps = queue.replay()
     next(steps)
-    queue.add(ACME, ("b",))
+    queue.add(ACME, ("b",), WHY)
     with pytest.raises(StopIteration):
         steps.send(None)
 
@@ -112,8 +113,8 @@ def test_what_is_added_during_a_replay_is_owed_still() -> None:
 
 def test_a_queue_that_is_full_becomes_a_clear() -> None:
     queue = new_queue(max_queued=3)
-    queue.add(OTHER, ("kept",))
-    queue.add(ACME, ("a", "b", "c"))
+    queue.add(OTHER, ("kept",), WHY)
+    queue.add(ACME, ("a", "b", "c"), WHY)
 
     assert len(queue) == 1
     assert [type(effect) for effect in replayed(queue)] == [Invalidate, Clear]
@@ -122,14 +123,14 @@ def test_a_queue_that_is_full_becomes_a_clear() -> None:
 
 def test_it_is_bounded_also_by_tenants() -> None:
     queue = new_queue(max_queued=2)
-    assert all(queue.add(Keyspace("p", (str(number),)), ("a",)) for number in range(2))
+    assert all(queue.add(Keyspace("p", (str(number),)), ("a",), WHY) for number in range(2))
 
-    assert not queue.add(ACME, ("a",))
+    assert not queue.add(ACME, ("a",), WHY)
 
 
 def test_every_slot_is_stamped_twice() -> None:
     queue = new_queue()
-    queue.add(Keyspace("p", slots_per_tenant=3), ("a",))
+    queue.add(Keyspace("p", slots_per_tenant=3), ("a",), WHY)
 
     assert len(replayed(queue)) == 6
 

@@ -65,6 +65,7 @@ class Engine:
             lease=settings.lease,
             invalidate_deadline=settings.invalidate_deadline,
             connect_deadline=settings.connect_deadline,
+            read_deadline=settings.read_deadline,
             max_background=settings.max_background,
             max_flights=settings.max_flights,
             max_waiting=settings.max_waiting,

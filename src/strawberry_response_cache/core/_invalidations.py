@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Literal
 
 from strawberry_response_cache.core._engine import Engine
@@ -129,21 +130,33 @@ class Invalidations:
         await driver.invalidating.hold(self._see_through(invalidate, driver))
 
     async def _see_through(self, invalidate: _Invalidation, driver: AsyncDriver) -> None:
-        result = None
-        for effect in [*invalidate.effects] * self._keyspace.passes:
-            if (result := await driver.invalidating.invalidate(effect)) is not None:
+        is_owed = self._is_owed(invalidate)
+        result = is_owed()
+        for effect in [] if result else [*invalidate.effects] * self._keyspace.passes:
+            if (result := await driver.invalidating.invalidate(effect, is_owed)) is not None:
                 break
         if self._conclude(invalidate, result):
             driver.invalidating.keep_replaying(self._engine.queue)
 
     def _perform_sync(self, invalidate: _Invalidation) -> None:
         driver = self._engine.sync_driver()
-        result = None
-        for effect in [*invalidate.effects] * self._keyspace.passes:
-            if (result := driver.invalidating.invalidate(effect)) is not None:
+        is_owed = self._is_owed(invalidate)
+        result = is_owed()
+        for effect in [] if result else [*invalidate.effects] * self._keyspace.passes:
+            if (result := driver.invalidating.invalidate(effect, is_owed)) is not None:
                 break
         if self._conclude(invalidate, result):
             driver.invalidating.keep_replaying(self._engine.queue)
+
+    def _is_owed(self, invalidate: _Invalidation) -> Callable[[], Unavailable | None]:
+        """Return what tells why to queue an invalidation and not to try it, if there is a reason.
+
+        Where Redis owes the tenant another one, that is tried again and again already: a second that
+        is tried beside it would only let its caller wait for the same server.
+        """
+        if not invalidate.queued:
+            return lambda: None
+        return partial(self._engine.queue.why, self._keyspace)
 
     def _conclude(self, invalidate: _Invalidation, result: Unavailable | None) -> bool:
         """Tell this process and the observer of an invalidation that is over, and raise if it failed.
@@ -154,7 +167,7 @@ class Invalidations:
         engine = self._engine
         was_queued = False
         if result is not None and invalidate.queued:
-            was_queued = engine.queue.add(self._keyspace, invalidate.owed)
+            was_queued = engine.queue.add(self._keyspace, invalidate.owed, result)
         for driver in engine.drivers():
             if was_queued:
                 driver.flights.seal_all()
@@ -198,17 +211,21 @@ class Invalidations:
     # -- Invalidations that Redis did not take yet --------------------------------------------------------
 
     async def are_pending(self) -> bool:
-        """Whether Redis owes this tenant an invalidation, after trying once more."""
+        """Whether Redis owes this tenant an invalidation; where nobody replays it, this tries once."""
         queue = self._engine.queue
         if not queue.owes(self._keyspace):
             return False
-        await self._engine.async_driver().invalidating.replay(queue)
+        if queue.is_unattended():
+            seconds = self._engine.settings.read_deadline
+            await self._engine.async_driver().invalidating.replay(queue, within=seconds)
         return queue.owes(self._keyspace)
 
     def are_pending_sync(self) -> bool:
-        """Whether Redis owes this tenant an invalidation, after trying once more."""
+        """Whether Redis owes this tenant an invalidation; the twin of `are_pending`."""
         queue = self._engine.queue
         if not queue.owes(self._keyspace):
             return False
-        self._engine.sync_driver().invalidating.replay(queue)
+        if queue.is_unattended():
+            seconds = self._engine.settings.read_deadline
+            self._engine.sync_driver().invalidating.replay(queue, within=seconds)
         return queue.owes(self._keyspace)

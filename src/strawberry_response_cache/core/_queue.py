@@ -5,9 +5,10 @@ before it is taken leaves ttl and stale window as the bound.
 """
 
 import threading
+import time
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from strawberry_response_cache.core._fork import renewed_in_child
 from strawberry_response_cache.core._interval import Interval
@@ -16,6 +17,9 @@ from strawberry_response_cache.core.protocol import Clear, Effect, Invalidate, U
 
 Replay: TypeAlias = Generator[Effect[Unavailable | None], Unavailable | None, bool]
 """Yields what to ask of Redis, is told what came of it, and returns whether nothing is owed."""
+
+REPLAY_INTERVAL: Final = 0.25
+"""Seconds between two tries of invalidations that Redis did not take."""
 
 
 @dataclass(eq=False, slots=True)
@@ -26,10 +30,12 @@ class _Debt:
         keyspace: The tenant's.
         tags: Digests.
         everything: Whether it is owed a `clear`.
+        reason: Why Redis did not take the latest that was tried.
         paying: The tags, and whether it is everything, that are being replayed.
     """
 
     keyspace: Keyspace
+    reason: Unavailable
     tags: set[str] = field(default_factory=set)
     everything: bool = False
     paying: tuple[frozenset[str], bool] = (frozenset(), False)
@@ -53,6 +59,7 @@ class InvalidationQueue:
         self._debts: dict[str, _Debt] = {}
         self._count = 0
         self._is_replaying = False
+        self._replayed_at = 0.0
         self.log = Interval()
 
     def __len__(self) -> int:
@@ -63,12 +70,25 @@ class InvalidationQueue:
         """Whether a tenant is owed an invalidation."""
         return bool(self._debts) and keyspace.tenant_digest in self._debts
 
-    def add(self, keyspace: Keyspace, tags: tuple[str, ...] | None) -> bool:
+    def why(self, keyspace: Keyspace) -> Unavailable | None:
+        """Return why a tenant is owed an invalidation; None if it is owed none."""
+        debt = self._debts.get(keyspace.tenant_digest) if self._debts else None
+        return None if debt is None else debt.reason
+
+    def is_unattended(self) -> bool:
+        """Whether nobody has replayed for so long that nobody will, unless whoever asks does.
+
+        Those who replay live in one event loop, or in a thread: either may have ended.
+        """
+        return not self._is_replaying and time.monotonic() - self._replayed_at > 2 * REPLAY_INTERVAL
+
+    def add(self, keyspace: Keyspace, tags: tuple[str, ...] | None, reason: Unavailable) -> bool:
         """Remember an invalidation.
 
         Args:
             keyspace: The tenant's.
             tags: Digests of the tags; None for everything.
+            reason: Why Redis did not take it.
 
         Returns:
             Whether there was room; there always is for a tenant that is owed something already.
@@ -78,7 +98,9 @@ class InvalidationQueue:
             if debt is None:
                 if len(self._debts) >= self._max_queued:
                     return False
-                debt = self._debts[keyspace.tenant_digest] = _Debt(keyspace)
+                if not self._debts:
+                    self._replayed_at = time.monotonic()
+                debt = self._debts[keyspace.tenant_digest] = _Debt(keyspace, reason)
             before = len(debt.tags)
             debt.tags.update(tags or ())
             self._count += len(debt.tags) - before
@@ -99,15 +121,20 @@ class InvalidationQueue:
         self._count = sum(len(debt.tags) for debt in self._debts.values())
 
     def replay(self) -> Replay:
-        """Pay what is owed, tenant by tenant, until Redis does not take something."""
-        if self._is_replaying:
-            return not self._debts
-        self._is_replaying = True
+        """Pay what is owed, tenant by tenant, until Redis does not take something.
+
+        One replay goes on at a time: a second asks for nothing.
+        """
+        with self._lock:
+            if self._is_replaying:
+                return not self._debts
+            self._is_replaying = True
         try:
             for tenant, debt in list(self._debts.items()):
                 if not (yield from self._pay(tenant, debt)):
                     return False
         finally:
+            self._replayed_at = time.monotonic()
             self._is_replaying = False
         return not self._debts
 
@@ -120,7 +147,8 @@ class InvalidationQueue:
         try:
             owed = None if everything else tuple(sorted(tags))
             for effect in self._effects(debt.keyspace, owed):
-                if (yield effect) is not None:
+                if (result := (yield effect)) is not None:
+                    debt.reason = result
                     return False
             is_paid = True
         finally:

@@ -69,7 +69,8 @@ class CacheSettings(BaseModel):
     slow round trip inside a data centre, and a delay that a user does not notice when Redis hangs."""
 
     connect_deadline: float = Field(default=1.0, gt=0, le=60)
-    """How long connecting may take, the TLS handshake included."""
+    """How long connecting may take, the TLS handshake included. Reads wait for a connection no longer than
+    for an answer; connecting goes on beside them."""
 
     invalidate_deadline: float = Field(default=2.0, gt=0, le=60)
     """How long an invalidation is tried before it raises. Longer than a read: an invalidation that was lost is wrong
@@ -79,7 +80,8 @@ class CacheSettings(BaseModel):
     """Batches in flight to Redis at once, per event loop. What arrives meanwhile shares the next batch."""
 
     breaker_failures: int = Field(default=5, ge=1, le=1_000_000)
-    """Failures of a server in a row after which it is not asked any more."""
+    """Failures of a server in a row after which it is not read any more. One of them must have been sent after
+    the first was known, so that one pause of the server does not suffice."""
 
     breaker_seconds: float = Field(default=1.0, gt=0, le=3600)
     """How long a server that failed is left alone, before one call at a time tries it again."""

@@ -2,7 +2,8 @@
 
 import asyncio
 import contextvars
-from collections.abc import Coroutine
+import time
+from collections.abc import Callable, Coroutine
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -10,10 +11,9 @@ from typing import Any, TypeVar
 
 from strawberry_response_cache.core._errors import CacheStoreError
 from strawberry_response_cache.core._log import logger
-from strawberry_response_cache.core._queue import InvalidationQueue
+from strawberry_response_cache.core._queue import REPLAY_INTERVAL, InvalidationQueue
 from strawberry_response_cache.core.drivers.driving import (
     OWN_LAG,
-    REPLAY_INTERVAL,
     DriverSettings,
     Tries,
     log_owed,
@@ -71,14 +71,23 @@ class AsyncInvalidation:
             },
         )
 
-    async def invalidate(self, effect: Effect[Unavailable | None]) -> Unavailable | None:
-        """Try one effect of an invalidation until it is done or its deadline ends."""
+    async def invalidate(
+        self, effect: Effect[Unavailable | None], is_owed: Callable[[], Unavailable | None]
+    ) -> Unavailable | None:
+        """Try one effect of an invalidation until it is done or its deadline ends.
+
+        Args:
+            effect: What to ask.
+            is_owed: Returns a reason to try no longer, if there is one.
+        """
         tries = Tries(self._settings.invalidate_deadline)
         while True:
             result = await self.perform(effect, tries.left)
             if result is None or will_never_do(result) or (pause := tries.pause()) is None:
                 return result
             await asyncio.sleep(pause)
+            if (reason := is_owed()) is not None:
+                return reason
 
     async def perform(self, effect: Effect[R], deadline: float | None = None) -> R:
         """Ask the store once, with a deadline of its own, and wait for the answer no longer.
@@ -103,8 +112,14 @@ class AsyncInvalidation:
         self._transport.submit(effect, partial(set_once, answer), deadline=deadline)
         return await answer
 
-    async def replay(self, queue: InvalidationQueue) -> bool:
-        """Try once what is owed; return whether nothing is owed any more."""
+    async def replay(self, queue: InvalidationQueue, *, within: float | None = None) -> bool:
+        """Try once what is owed; return whether nothing is owed any more.
+
+        Args:
+            queue: What is owed.
+            within: Seconds for all of it; None for as long as one takes after the other.
+        """
+        ends = None if within is None else time.monotonic() + within
         with closing(queue.replay()) as steps:
             result: Unavailable | None = None
             while True:
@@ -112,9 +127,10 @@ class AsyncInvalidation:
                     effect = steps.send(result)
                 except StopIteration as end:
                     return bool(end.value)
-                result = await self._ask(effect)
-                if result is not None and result.asked:
-                    self._latest = result
+                seconds = self._settings.replay_deadline
+                if ends is not None and (seconds := ends - time.monotonic()) <= 0:
+                    return False
+                result = await self.perform(effect, seconds)
 
     def keep_replaying(self, queue: InvalidationQueue) -> None:
         """Try again and again, beside everything else, until nothing is owed."""

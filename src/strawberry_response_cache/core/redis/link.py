@@ -6,7 +6,9 @@ from typing import Any
 
 from redis.exceptions import AuthenticationError, ReadOnlyError, ResponseError
 
-from strawberry_response_cache.core.protocol import NotSentError
+from strawberry_response_cache.core._interval import Interval
+from strawberry_response_cache.core._log import logger
+from strawberry_response_cache.core.protocol import NotSentError, failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +20,7 @@ class LinkSettings:
         connect_deadline: For a connection, with TLS, authentication and the server's run id.
         max_batches: Batches in flight at once.
         detect_restarts: Whether to learn the server's run id.
-        breaker_failures: Failures in a row after which it is not asked any more.
+        breaker_failures: Failures in a row after which it is not read any more.
         breaker_seconds: How long then, until a probe.
     """
 
@@ -69,3 +71,58 @@ def has_lost_its_way(replies: Iterable[object]) -> bool:
     A primary that was demoted, or a login that has ended: connecting again finds the right one.
     """
     return any(isinstance(reply, ReadOnlyError | AuthenticationError) for reply in replies)
+
+
+class Changes:
+    """Logs that a server is left alone, and that it answers again: at most one pair per interval.
+
+    Args:
+        server: The server, for the log.
+        settings: The numbers that the link decides by.
+    """
+
+    def __init__(self, server: str, settings: LinkSettings) -> None:
+        self._server = server
+        self._seconds = settings.breaker_seconds
+        self._interval = Interval()
+        self._is_told = False
+
+    def opened(self, failures: int, error: BaseException) -> None:
+        """Log that the server is read no more.
+
+        Args:
+            failures: How many there were in a row.
+            error: The latest.
+        """
+        self._is_told = self._interval.counted() is not None
+        if self._is_told:
+            fault = failure(error)
+            logger.warning(
+                "Redis at %s failed %d times in a row (%s); it is not read, but for one try every "
+                "%g seconds. %s",
+                self._server,
+                failures,
+                fault.error_name,
+                self._seconds,
+                fault.trouble.advice,
+                extra={
+                    "response_cache.failures": failures,
+                    "server.address": self._server,
+                    "error.type": fault.error_type,
+                },
+            )
+
+    def closed(self, failures: int) -> None:
+        """Log that the server answers again.
+
+        Args:
+            failures: How many there were until then.
+        """
+        if self._is_told:
+            self._is_told = False
+            logger.warning(
+                "Redis at %s answers again, after %d failures; it is read as before.",
+                self._server,
+                failures,
+                extra={"response_cache.failures": failures, "server.address": self._server},
+            )
