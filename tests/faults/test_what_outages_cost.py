@@ -256,18 +256,17 @@ async def test_a_replay_passes_an_open_breaker(
 ) -> None:
     """Until it is taken, other processes read what was invalidated."""
     await callers.remember(direct, ["a"], 600, lambda: "old", tags=["t"])
-    settings = LONG | {"connect_deadline": 0.3, "breaker_failures": 3, "breaker_seconds": NEVER}
-    cache = new_cache(proxy.url, **settings, invalidate_deadline=0.3)
-    proxy.black_hole()
-    await opened(cache, proxy, ask, callers)
+    cache = new_cache(proxy.url, breaker_failures=1, breaker_seconds=NEVER, invalidate_deadline=0.3)
+    breaker = face.driver(cache).transport._link._breaker
+    breaker.failed(breaker.admit())
+    proxy.refuse()
     await queue_invalidation(cache, face, callers)
     assert (await ask(cache)).detail is CacheDetail.INVALIDATION_PENDING
     proxy.heal()
-    proxy.cut()
 
     await eventually(lambda: not len(cache._engine.queue))
 
-    assert face.driver(cache).transport._link._breaker.is_open
+    assert breaker.is_open
     new = await callers.remember(direct, ["a"], 600, lambda: "new", tags=["t"])
     assert new.value == "new"
 
@@ -333,3 +332,57 @@ async def test_an_invalidation_in_a_thread_takes_no_longer_than_its_deadline(
 
     assert {type(each) for each in results} == {CacheStoreError}
     assert stopwatch.seconds < 10
+
+
+# -- Distance --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("deadline", "is_too_far"), [(0.4, True), (20, False)])
+async def test_a_server_that_is_too_far_away_for_the_deadline_is_told_of_once(
+    proxy: Proxy,
+    new_cache: Callable[..., ResponseCache],
+    callers: Callers,
+    ask: Ask,
+    caplog: pytest.LogCaptureFixture,
+    deadline: float,
+    is_too_far: bool,
+) -> None:
+    cache = new_cache(proxy.url, read_deadline=deadline, breaker_failures=1000)
+    proxy.replies(Delay(0.25))
+    async with asyncio.timeout(60):
+        for _ in range(4):
+            while (await ask(cache, "a")).status is CacheStatus.BYPASS:
+                pass  # it is connecting
+            await callers.settled(cache)
+            proxy.cut()
+
+    told = [record for record in ours(caplog.records) if "for a round trip" in record.message]
+    assert len(told) == is_too_far
+    for record in told:
+        facts, text = facts_of(record), record.getMessage()
+        assert float(str(facts["response_cache.round_trip"])) >= 0.25
+        assert f"Redis at 127.0.0.1:{proxy.port} takes" in text
+        assert "read_deadline is 400 ms" in text
+
+
+# -- The log ---------------------------------------------------------------------------------------------
+
+
+async def test_invalidations_that_are_lost_are_logged_once_per_interval_with_the_server(
+    new_cache: Callable[..., ResponseCache],
+    callers: Callers,
+    face: Face,
+    unused_port: int,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    cache = new_cache(
+        f"redis://127.0.0.1:{unused_port}", invalidate_deadline=0.05, max_queued_invalidations=0
+    )
+    for _ in range(5):
+        with pytest.raises(CacheStoreError):
+            await queue_invalidation(cache, face, callers)
+
+    (record,) = [record for record in ours(caplog.records) if "it is lost" in record.message]
+    assert record.levelno == logging.ERROR
+    assert f"Redis at 127.0.0.1:{unused_port} did not take an invalidation" in record.getMessage()
+    assert facts_of(record)["response_cache.failures"] == 1

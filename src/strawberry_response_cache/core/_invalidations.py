@@ -22,6 +22,14 @@ from strawberry_response_cache.core.drivers.async_driver import AsyncDriver
 from strawberry_response_cache.core.protocol import Clear, Effect, Forget, Invalidate, Unavailable
 
 _EXAMPLE: Final = 'invalidate("Book", "Book:42")'
+_QUEUED: Final = (
+    "it is queued and tried again, and until it is taken this process reads nothing of its tenant from "
+    "Redis"
+)
+_LOST: Final = (
+    "more tenants than max_queued_invalidations are owed one already, so it is lost: what it was to "
+    "invalidate can be read until its ttl and stale window end"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,27 +194,32 @@ class Invalidations:
                 error,
             )
             engine.observer.invalidated(event)
-        if result is None or not was_queued:
+        if result is not None and invalidate.queued:
+            self._log(result, invalidate, was_queued=was_queued)
+        if not was_queued:
             engine.check(result)
-            return False
-        if (count := engine.queue.log.counted()) is None:
-            return True
+        return was_queued
+
+    def _log(self, result: Unavailable, invalidate: _Invalidation, *, was_queued: bool) -> None:
+        engine = self._engine
+        interval = engine.queue.log if was_queued else engine.queue.log_lost
+        if (count := interval.counted()) is None:
+            return
         logger.error(
-            "Redis at %s did not take an invalidation (%s%s); it is queued and tried again, and until "
-            "it is taken this process reads nothing of its tenant from Redis. %s",
+            "Redis at %s did not take an invalidation (%s%s); %s. %s",
             engine.handle.place,
             result.error_name,
             count.words,
+            _QUEUED if was_queued else _LOST,
             result.trouble.advice,
             extra={
                 "response_cache.name": self._keyspace.prefix,
                 "response_cache.tag.count": invalidate.count,
                 "response_cache.failures": count.number,
                 "server.address": engine.handle.address,
-                "error.type": error,
+                "error.type": result.error_type,
             },
         )
-        return True
 
     # -- Invalidations that Redis did not take yet --------------------------------------------------------
 

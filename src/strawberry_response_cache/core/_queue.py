@@ -50,6 +50,7 @@ class InvalidationQueue:
 
     Attributes:
         log: Says when a line about one that Redis did not take is due.
+        log_lost: The same about one for which there was no room.
     """
 
     def __init__(self, *, max_queued: int, max_tags: int) -> None:
@@ -61,6 +62,7 @@ class InvalidationQueue:
         self._is_replaying = False
         self._replayed_at = 0.0
         self.log = Interval()
+        self.log_lost = Interval()
 
     def __len__(self) -> int:
         """Return the number of tags that are remembered."""

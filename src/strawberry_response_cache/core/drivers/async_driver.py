@@ -44,6 +44,7 @@ from strawberry_response_cache.core.protocol import (
     Effect,
     Judgement,
     Lookup,
+    NoLease,
     Release,
     Unavailable,
 )
@@ -259,7 +260,7 @@ class AsyncDriver:
 
         def arrived(result: R) -> None:
             try:
-                if isinstance(result, Unavailable):
+                if isinstance(result, Unavailable | NoLease):
                     settings.on_failure(result)
                 if context is not None:
                     context.run(report, settings.observer, subject, effect, started_ns, result)

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from strawberry_response_cache.core._errors import CacheStoreError
+from strawberry_response_cache.core._interval import Interval
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._queue import REPLAY_INTERVAL, InvalidationQueue
 from strawberry_response_cache.core.drivers.driving import (
@@ -41,6 +42,7 @@ class AsyncInvalidation:
         self._replaying: asyncio.Task[None] | None = None
         self._queue: InvalidationQueue | None = None
         self._latest: Unavailable | None = None
+        self._unseen = Interval()
 
     async def hold(self, invalidate: Coroutine[Any, Any, None]) -> None:
         """See a whole invalidation to its end, also if the caller is cancelled; its failure is logged then."""
@@ -56,16 +58,20 @@ class AsyncInvalidation:
     def _log_failure(self, task: "asyncio.Task[None]") -> None:
         if task.cancelled() or (error := task.exception()) is None:
             return
+        if (count := self._unseen.counted()) is None:
+            return
         fault, server = failure(error), self._settings.server
         if isinstance(error, CacheStoreError):  # what raised it is logged already, with advice
             fault = replace(fault, error_type=error.error_type)
         logger.error(
-            "An invalidation on Redis at %s failed after its caller was cancelled (%s); what it was "
+            "An invalidation on Redis at %s failed after its caller was cancelled (%s%s); what it was "
             "to invalidate can be read until its ttl and stale window end.",
             server,
             fault.error_name,
+            count.words,
             extra={
                 "response_cache.name": self._settings.name,
+                "response_cache.failures": count.number,
                 "server.address": server,
                 "error.type": fault.error_type,
             },

@@ -17,6 +17,7 @@ from strawberry_response_cache.core.protocol import (
     Commit,
     Fresh,
     Lookup,
+    NoLease,
     NotYet,
     Release,
     Renew,
@@ -28,8 +29,8 @@ from strawberry_response_cache.core.redis.subscriber import Subscription
 
 R = TypeVar("R")
 
-OnFailure = Callable[[Unavailable], None]
-"""Told of every effect that the store did not perform."""
+OnFailure = Callable[[Unavailable | NoLease], None]
+"""Told of every effect that the store did not perform, and of every lease that it did not take."""
 
 IDLE_LISTENING: Final = 5.0
 """Seconds between PINGs to a server whose news only wake those who wait."""

@@ -38,6 +38,11 @@ _FAILED: Final = """
 local function failed(reply)
   return type(reply) == 'table' and reply.err ~= nil
 end
+
+-- The first word of an error, such as OOM.
+local function code(reply)
+  return string.match(reply.err, '%u%u+') or 'ERR'
+end
 """
 
 _HEADER: Final = """
@@ -106,7 +111,8 @@ LOOKUP: Final = _script(
 -- draw.
 -- Answers token, verdict, write id, pttl, epoch, clock. The verdicts of an entry: 'fresh', 'stale'
 -- (another refreshes it), 'refresh' (the lease to refresh it is yours). Without one: 'granted' (the
--- lease is yours), 'held' (another has it), 'refused' (the server takes no writes).
+-- lease is yours), 'held' (another has it), 'refused' (the server takes no writes; in place of the epoch
+-- stands why).
 local function said(token, verdict, wid, pttl, epoch, clock)
   return string.format('%s %s %s %d %s %d', token, verdict, wid, pttl, epoch, clock)
 end
@@ -134,16 +140,23 @@ if found then
   if pttl <= 0 then found = nil end
 end
 
+local refusal = '-'
+local function refused(reply)
+  refusal = code(reply)
+  return 'refused'
+end
+
 local function lease()
   if ARGV[2] == '0' then return 'held' end
   local set = redis.pcall('SET', KEYS[2], token, 'NX', 'PX', ARGV[2])
-  if failed(set) then return 'refused' end
+  if failed(set) then return refused(set) end
   if set then return 'granted' end
   local holder = redis.pcall('GET', KEYS[2])
   if failed(holder) or redis.call('PTTL', KEYS[2]) < 0 then
     -- Not one of ours: a lease is a string that ends.
     redis.pcall('DEL', KEYS[2])
-    if failed(redis.pcall('SET', KEYS[2], token, 'PX', ARGV[2])) then return 'refused' end
+    set = redis.pcall('SET', KEYS[2], token, 'PX', ARGV[2])
+    if failed(set) then return refused(set) end
     return 'granted'
   end
   -- A lookup that is repeated because its answer was lost finds its own lease.
@@ -159,9 +172,10 @@ if verdict == 'granted' and not epoch then
   local time = redis.call('TIME')
   epoch, clock = ARGV[3] .. time[1] .. '.' .. time[2], 0
   redis.pcall('DEL', KEYS[3])
-  if failed(redis.pcall('HSET', KEYS[3], 'e', epoch, 'c', '0', 'r', ARGV[6])) then
+  local set = redis.pcall('HSET', KEYS[3], 'e', epoch, 'c', '0', 'r', ARGV[6])
+  if failed(set) then
     redis.pcall('DEL', KEYS[2])
-    verdict = 'refused'
+    verdict = refused(set)
   else
     redis.call('PEXPIRE', KEYS[3], ARGV[4])
   end
@@ -176,6 +190,7 @@ if found then
   end
   return said(token, verdict, found.wid, pttl, epoch, clock)
 end
+if verdict == 'refused' then return said(token, verdict, '-', 0, refusal, 0) end
 return said(token, verdict, '-', 0, epoch or '-', clock or 0)
 """,
 )

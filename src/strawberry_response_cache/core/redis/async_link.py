@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,6 +22,7 @@ from strawberry_response_cache.core.redis.connection_factory import ConnectionFa
 from strawberry_response_cache.core.redis.connections import Connections
 from strawberry_response_cache.core.redis.link import (
     Changes,
+    Distance,
     LinkSettings,
     has_errors,
     has_lost_its_way,
@@ -110,6 +112,7 @@ class AsyncLink:
             failures=settings.breaker_failures, seconds=settings.breaker_seconds
         )
         self._changes = Changes(source.shown, settings)
+        self._distance = Distance(source.shown, settings.read_deadline)
         self._learns = settings.detect_restarts and not source.is_fake
         self._read_deadline = source.deadline(settings.read_deadline)
         self._connections: Connections[AsyncConnection, _Batch] = Connections()
@@ -326,8 +329,10 @@ class AsyncLink:
             async with asyncio.timeout(deadline):
                 await raw.connect()
                 if self._learns:
+                    began = time.monotonic()
                     await raw.send_command("INFO", "server", check_health=False)
                     run_id = run_id_of(await raw.read_response())
+                    self._distance.measured(time.monotonic() - began)
         except BaseException:
             await hang_up(raw)
             raise

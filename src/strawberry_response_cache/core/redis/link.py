@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from redis.exceptions import AuthenticationError, ReadOnlyError, ResponseError
 
 from strawberry_response_cache.core._interval import Interval
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core.protocol import NotSentError, failure
+
+_ENOUGH: Final = 2
+"""Round trips that are measured before one is believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,44 @@ def has_lost_its_way(replies: Iterable[object]) -> bool:
     A primary that was demoted, or a login that has ended: connecting again finds the right one.
     """
     return any(isinstance(reply, ReadOnlyError | AuthenticationError) for reply in replies)
+
+
+class Distance:
+    """Warns once of a server that is too far away for the deadline of reads.
+
+    One round trip that took long says little of a busy process: the shortest of several counts.
+
+    Args:
+        server: The server, for the log.
+        deadline: Seconds for an answer to a read.
+    """
+
+    def __init__(self, server: str, deadline: float) -> None:
+        self._server = server
+        self._deadline = deadline
+        self._shortest = float("inf")
+        self._number = 0
+        self._is_told = False
+
+    def measured(self, seconds: float) -> None:
+        """Take note of what a round trip on a new connection took."""
+        self._number += 1
+        self._shortest = min(self._shortest, seconds)
+        if self._is_told or self._number < _ENOUGH or self._shortest <= self._deadline / 2:
+            return
+        self._is_told = True
+        logger.warning(
+            "Redis at %s takes %.0f ms for a round trip, and read_deadline is %.0f ms: reads that take "
+            "longer are answered without the cache. Raise read_deadline to several round trips.",
+            self._server,
+            self._shortest * 1000,
+            self._deadline * 1000,
+            extra={
+                "server.address": self._server,
+                "response_cache.round_trip": self._shortest,
+                "response_cache.read_deadline": self._deadline,
+            },
+        )
 
 
 class Changes:

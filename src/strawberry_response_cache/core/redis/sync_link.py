@@ -16,6 +16,7 @@ from strawberry_response_cache.core.redis.connections import SLICES, Connections
 from strawberry_response_cache.core.redis.fair_semaphore import Turns
 from strawberry_response_cache.core.redis.link import (
     Changes,
+    Distance,
     LinkSettings,
     has_errors,
     has_lost_its_way,
@@ -84,6 +85,7 @@ class SyncLink:
         self._urgent_turns = Turns(_URGENT_TURNS)
         self._connections: Connections[SyncConnection, _Waiter] = Connections()
         self._changes = Changes(source.shown, settings)
+        self._distance = Distance(source.shown, settings.read_deadline)
         self._watchdog = Watchdog()
         self._failed_at = 0.0
         self._is_closed = False
@@ -248,8 +250,10 @@ class SyncLink:
         try:
             raw.connect()
             if self._learns:
+                began = time.monotonic()
                 raw.send_command("INFO", "server", check_health=False)
                 run_id = run_id_of(raw.read_response())
+                self._distance.measured(time.monotonic() - began)
         except BaseException:
             self._watchdog.unwatch(raw)
             raw.disconnect()

@@ -229,7 +229,7 @@ class _Attempt:
                 return Outcome("miss", age=0, ttl=response.ttl, scope=scope, limited_by=limited_by)
             case CacheStatus.MISS:  # it was generated, and could not be stored
                 reason = Reason.of(response.detail) or Reason.CACHE_FAULT
-                return Outcome("miss", reason, reason.advice, age=0, ttl=0, scope=scope)
+                return Outcome("miss", reason, reason.advice, age=0, scope=scope)
             case _:
                 reason = serializer.refusal or self._not_shared_because_of(response.detail)
                 return Outcome("bypass", reason, reason.advice)

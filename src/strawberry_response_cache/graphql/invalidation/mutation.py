@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from graphql.execution import Executor
 
-from strawberry_response_cache.core import CacheError, ResponseCache
+from strawberry_response_cache.core import CacheError, CacheStoreError, ResponseCache
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._user_code import Raised, called
 from strawberry_response_cache.core.drivers.driving import running_loop
@@ -221,6 +221,8 @@ def _keep(task: "asyncio.Task[None]") -> None:
 
 
 def _lost(error: CacheError) -> None:
+    if isinstance(error, CacheStoreError):
+        return  # the cache has logged it, with the server and once per interval
     kind = type(error).__qualname__
     logger.error(
         "The invalidation of a mutation was lost (%s); what the mutation changed is served until its "

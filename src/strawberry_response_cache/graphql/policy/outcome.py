@@ -82,7 +82,6 @@ def _lesser(one: Outcome, other: Outcome) -> Outcome:
     """Return the one of two outcomes that promises less."""
 
     def promise(outcome: Outcome) -> tuple[int, float]:
-        ttl = float("inf") if outcome.ttl is None else outcome.ttl
-        return -_BEST_FIRST.index(outcome.status), ttl
+        return -_BEST_FIRST.index(outcome.status), outcome.ttl or 0.0
 
     return min(one, other, key=promise)
