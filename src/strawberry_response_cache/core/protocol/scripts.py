@@ -127,6 +127,9 @@ if redis.call('EXISTS', KEYS[1]) == 1 then
     found = nil
   elseif not epoch or found.epoch ~= epoch or found.clock < floor
       or invalidated(KEYS[3], found.tags, found.clock) then
+    -- Dead for good: no epoch returns, and a clock never goes back. Where nothing is evicted it would take
+    -- its room until its ttl ends. On a full server, the lease that follows may be set: see `INVALIDATE`.
+    redis.pcall('UNLINK', KEYS[1])
     found = nil
   end
 end
@@ -284,9 +287,19 @@ if not epoch then
   return ARGV[1]
 end
 -- A tick for each tag, so that ticks bound how many tags are younger than a clock.
-clock = redis.pcall('HINCRBY', KEYS[1], 'c', #ARGV - 4)
+local function tick()
+  return redis.pcall('HINCRBY', KEYS[1], 'c', #ARGV - 4)
+end
+clock = tick()
 if failed(clock) then
-  -- A server that is full still takes this: everything of the tenant goes.
+  -- A server that is full refuses what may take room, but only as the first write of a script: after one that
+  -- takes none, it sees the script through. The room is that of the tags, and bounded as they are. Dropping the
+  -- table instead would end every entry of the tenant, and a full server lets none be made again.
+  redis.call('HDEL', KEYS[1], '-')
+  clock = tick()
+end
+if failed(clock) then
+  -- A server that keeps to it, or a clock at its end: everything of the tenant goes.
   redis.call('DEL', KEYS[1])
   redis.pcall('PUBLISH', ARGV[4], 'c ' .. KEYS[1])
   return ARGV[1]
