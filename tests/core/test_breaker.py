@@ -107,13 +107,46 @@ def test_a_probe_counts_even_if_an_older_call_fails_beside_it(
     breaker.admit()
 
 
-def test_what_is_urgent_is_tried_all_the_same_and_is_no_probe(
+def test_it_opens_when_what_was_sent_after_the_first_failure_fails_too(breaker: Breaker) -> None:
+    """However many failed together: within two deadlines, and not by one pause of the server."""
+    together = [breaker.admit() for _ in range(4)]
+    breaker.failed(together.pop())
+    later = breaker.admit()
+    for each in together:
+        breaker.failed(each)
+    assert not breaker.is_open
+
+    assert breaker.failed(later) == 5
+    assert breaker.is_open
+
+
+def test_it_tells_how_many_failures_there_were_when_it_opens_and_when_it_closes(
     breaker: Breaker, clock: Clock
 ) -> None:
-    fail(breaker, 3)
-    breaker.admit(urgent=True)
+    told = [breaker.failed(breaker.admit()) for _ in range(3)]
+    clock.now += 10
+    told.append(breaker.failed(breaker.admit()))
     clock.now += 10
     breaker.admit()
+
+    assert told == [0, 0, 3, 0]
+    assert (breaker.succeeded(), breaker.succeeded()) == (4, 0)
+
+
+def test_what_gives_hope_lets_a_probe_through_at_once(breaker: Breaker) -> None:
+    fail(breaker, 3)
+    breaker.hurry()
+    breaker.admit()
+
+    assert breaker.turns_away(), "one at a time"
+
+
+def test_hope_opens_and_closes_nothing(breaker: Breaker) -> None:
+    breaker.hurry()
+    assert not breaker.is_open
+    fail(breaker, 3)
+    breaker.hurry()
+    assert breaker.is_open
 
 
 async def test_a_server_that_is_down_for_long_is_not_asked_any_more(

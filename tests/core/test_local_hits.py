@@ -20,6 +20,7 @@ from strawberry_response_cache.core import (
 )
 from strawberry_response_cache.core._keys import Keyspace
 from strawberry_response_cache.core._local import keys_of
+from strawberry_response_cache.core.protocol import Unavailable
 from tests.conftest import Eventually
 from tests.core.test_memory import local
 
@@ -143,7 +144,7 @@ async def test_local_memory_is_not_read_while_an_invalidation_is_pending(
 ) -> None:
     await local(local_cache, face, ["a"])
     queue = local_cache._engine.queue
-    queue.add(local_cache._keyspace, ("t",))
+    queue.add(local_cache._keyspace, ("t",), Unavailable("x"))
     queue._is_replaying = True  # as another caller would, who waits for Redis
 
     response = await face.remember(local_cache, ["a"], 60, lambda: "new")

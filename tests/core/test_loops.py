@@ -109,7 +109,7 @@ def test_an_answer_that_came_while_the_loop_was_busy_counts(
             link: Any = cache._engine.async_driver().transport
             link = link._link
             for _ in range(3):
-                (connection,) = link._idle
+                (connection,) = link._connections.idle
                 first = asyncio.create_task(cache.remember(["a"], 60, big))
                 while not link._batches:
                     await asyncio.sleep(0)

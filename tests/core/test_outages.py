@@ -475,7 +475,7 @@ async def test_closing_ends_what_listens_though_calls_are_under_way(
 
     backplane = driver.news._backplane
     assert (backplane._end if face.synchronous else backplane._keeper) is None
-    assert driver.transport._link._idle == []
+    assert driver.transport._link._connections.idle == []
 
 
 async def test_closing_takes_no_lease_from_a_generation_that_is_under_way(

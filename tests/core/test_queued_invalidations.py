@@ -18,6 +18,7 @@ from tests.core.logs import facts_of
 from tests.core.test_batches_that_wait import PATIENCE
 
 ACME, OTHER = Keyspace("p", ("acme",)), Keyspace("p", ("other",))
+WHY = Unavailable("x")
 
 
 def replayed(queue: InvalidationQueue, *, fails: bool = False) -> list[Any]:
@@ -38,9 +39,9 @@ def new_queue(max_queued: int = 100) -> InvalidationQueue:
 
 def test_pending_invalidations_are_replayed_for_each_tenant() -> None:
     queue = new_queue()
-    queue.add(ACME, ("a", "b"))
-    queue.add(ACME, ("b", "c"))
-    queue.add(OTHER, ("a",))
+    queue.add(ACME, ("a", "b"), WHY)
+    queue.add(ACME, ("b", "c"), WHY)
+    queue.add(OTHER, ("a",), WHY)
 
     asked = replayed(queue)
 
@@ -56,10 +57,10 @@ def test_a_tag_that_is_queued_again_during_its_replay_is_replayed_again(
 ) -> None:
     """The server may have taken the first before what the second is about."""
     queue = new_queue()
-    queue.add(ACME, tags)
+    queue.add(ACME, tags, WHY)
     steps = queue.replay()
     next(steps)
-    queue.add(ACME, tags)
+    queue.add(ACME, tags, WHY)
     assert queue.has_pending(ACME)
     with pytest.raises(StopIteration) as ended:
         steps.send(None)
@@ -71,7 +72,7 @@ def test_a_tag_that_is_queued_again_during_its_replay_is_replayed_again(
 
 def test_a_replay_that_is_given_up_leaves_everything_pending() -> None:
     queue = new_queue()
-    queue.add(ACME, ("a",))
+    queue.add(ACME, ("a",), WHY)
     steps = queue.replay()
     next(steps)
     steps.close()
@@ -82,15 +83,15 @@ def test_a_replay_that_is_given_up_leaves_everything_pending() -> None:
 
 def test_a_pending_clear_replaces_pending_tags() -> None:
     queue = new_queue()
-    queue.add(ACME, ("a",))
-    queue.add(ACME, None)
+    queue.add(ACME, ("a",), WHY)
+    queue.add(ACME, None, WHY)
     assert [type(effect) for effect in replayed(queue)] == [Clear]
     assert (len(queue), queue.has_pending(ACME)) == (0, False)
 
 
 def test_an_invalidation_that_redis_does_not_take_stays_pending() -> None:
     queue = new_queue()
-    queue.add(ACME, ("a",))
+    queue.add(ACME, ("a",), WHY)
 
     assert len(replayed(queue, fails=True)) == 1
     assert queue.has_pending(ACME)
@@ -100,10 +101,10 @@ def test_an_invalidation_that_redis_does_not_take_stays_pending() -> None:
 
 def test_a_tag_that_is_queued_during_a_replay_stays_pending() -> None:
     queue = new_queue()
-    queue.add(ACME, ("a",))
+    queue.add(ACME, ("a",), WHY)
     steps = queue.replay()
     next(steps)
-    queue.add(ACME, ("b",))
+    queue.add(ACME, ("b",), WHY)
     with pytest.raises(StopIteration):
         steps.send(None)
 
@@ -113,8 +114,8 @@ def test_a_tag_that_is_queued_during_a_replay_stays_pending() -> None:
 
 def test_a_queue_that_is_full_becomes_a_clear() -> None:
     queue = new_queue(max_queued=3)
-    queue.add(OTHER, ("kept",))
-    queue.add(ACME, ("a", "b", "c"))
+    queue.add(OTHER, ("kept",), WHY)
+    queue.add(ACME, ("a", "b", "c"), WHY)
 
     assert len(queue) == 1
     assert [type(effect) for effect in replayed(queue)] == [Invalidate, Clear]
@@ -123,14 +124,14 @@ def test_a_queue_that_is_full_becomes_a_clear() -> None:
 
 def test_the_queue_is_bounded_by_tenants_too() -> None:
     queue = new_queue(max_queued=2)
-    assert all(queue.add(Keyspace("p", (str(number),)), ("a",)) for number in range(2))
+    assert all(queue.add(Keyspace("p", (str(number),)), ("a",), WHY) for number in range(2))
 
-    assert not queue.add(ACME, ("a",))
+    assert not queue.add(ACME, ("a",), WHY)
 
 
 def test_every_slot_is_stamped_twice() -> None:
     queue = new_queue()
-    queue.add(Keyspace("p", slots_per_tenant=3), ("a",))
+    queue.add(Keyspace("p", slots_per_tenant=3), ("a",), WHY)
 
     assert len(replayed(queue)) == 6
 
@@ -262,7 +263,7 @@ async def test_a_caller_after_a_queued_invalidation_joins_no_earlier_run(
 
 def test_a_forked_child_replays_what_its_parent_was_replaying() -> None:
     queue, tenant = InvalidationQueue(max_queued=100, max_tags=10), Keyspace("test")
-    queue.add(tenant, ("a", "b"))
+    queue.add(tenant, ("a", "b"), WHY)
     parent = queue.replay()
     next(parent)
     queue.after_fork()
@@ -271,5 +272,5 @@ def test_a_forked_child_replays_what_its_parent_was_replaying() -> None:
     assert isinstance(effect, Invalidate)
     assert effect.tags == ("a", "b")
     queue.after_fork()
-    queue.add(tenant, None)
+    queue.add(tenant, None, WHY)
     assert isinstance(next(queue.replay()), Clear)

@@ -133,7 +133,7 @@ async def test_an_answer_that_nobody_reads_costs_the_run(valkey_cache: ResponseC
 
     await valkey_cache.remember(["a"], 60, generate)
     transport: Any = valkey_cache._engine.async_driver().transport
-    (idle,) = transport._link._idle
+    (idle,) = transport._link._connections.idle
     idle._transport.pause_reading()
     transport._link._read_deadline = 0.05
 

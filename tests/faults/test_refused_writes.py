@@ -12,6 +12,7 @@ from strawberry_response_cache.core import (
     CacheStoreError,
     ResponseCache,
 )
+from tests.core.logs import facts_of, ours
 from tests.faults.callers import Callers
 
 if TYPE_CHECKING:
@@ -126,3 +127,26 @@ async def test_a_server_that_takes_writes_again_stores_again(
     assert stored.status is CacheStatus.MISS
     hit = await callers.remember(spare, ["a"], 600, lambda: "generated")
     assert (hit.value, hit.status) == ("stored", CacheStatus.HIT)
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+async def test_leases_that_are_refused_are_logged_once_per_interval_with_their_number(
+    spare: ResponseCache,
+    raw: Any,
+    callers: Callers,
+    refusal: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    REFUSALS[refusal](raw)
+    for number in range(20):
+        await callers.remember(spare, [str(number)], 600, lambda: "generated")
+    spare._engine._failures._refusals.end()  # the next interval
+    await callers.remember(spare, ["a"], 600, lambda: "generated")
+
+    told = [record for record in ours(caplog.records) if "takes no lease" in record.message]
+    assert [facts_of(record)["response_cache.failures"] for record in told] == [1, 20]
+    for record in told:
+        facts, text = facts_of(record), record.getMessage()
+        assert f"Redis at {spare._engine.handle.place} takes no lease" in text
+        assert facts["error.type"] == ("full" if refusal == "full" else "read_only")
+        assert ("out of memory" if refusal == "full" else "is a replica") in text

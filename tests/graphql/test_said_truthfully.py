@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import redis
 import strawberry
 from strawberry.extensions import FieldExtension
 from strawberry.federation import Schema as FederationSchema
@@ -71,6 +72,44 @@ async def test_a_miss_reports_the_lifetime_that_a_resolver_left(
     assert "limitedBy" not in hit, "which resolver limited it is not stored"
 
 
+@pytest.mark.parametrize("face", FACES)
+async def test_a_miss_that_could_not_be_stored_says_so_and_has_no_lifetime(
+    new_cache: Callable[..., ResponseCache], new_server: Any, face: str
+) -> None:
+    """The operation and a field by itself, on a server that is full when they are stored."""
+    server = new_server()
+    with redis.Redis(port=server.port) as raw:
+
+        def fill() -> int:
+            raw.config_set("maxmemory-policy", "noeviction")
+            raw.config_set("maxmemory", "1")
+            return 1
+
+        @strawberry.type
+        class Query:
+            @cache_control(ttl=600)
+            @strawberry.field
+            def stored(self) -> int:
+                return fill()
+
+            @strawberry.field
+            def uncached(self) -> int:
+                return 1
+
+        cache = new_cache(f"redis://127.0.0.1:{server.port}")
+        schema = strawberry.Schema(
+            Query, extensions=[ResponseCacheExtension(cache, tenant=None, debug=True)]
+        )
+        whole = outcome(await ask(schema, face, "{ stored }"))
+        raw.config_set("maxmemory", "0")
+        (field,) = outcome(await ask(schema, face, "{ stored uncached }"))["fields"]
+
+    for told in (whole, field):
+        assert (told["status"], told["reason"]) == ("miss", "store_failure")
+        assert told["advice"] == "Redis failed; the log names the server and the error."
+        assert "ttl" not in told
+
+
 async def test_a_miss_reports_the_lifetime_that_a_part_left(cache: ResponseCache) -> None:
     @strawberry.type
     class Query:
@@ -102,7 +141,8 @@ async def test_a_response_that_an_invalidation_overtook_says_so(cache: ResponseC
 
     extension = ResponseCacheExtension(cache, tenant=None, debug=True)
     told = outcome(await strawberry.Schema(Query, extensions=[extension]).execute("{ stock }"))
-    assert (told["status"], told["reason"], told["ttl"]) == ("miss", "refused", 0)
+    assert (told["status"], told["reason"]) == ("miss", "refused")
+    assert "ttl" not in told, "nothing was stored"
 
 
 # -- Log lines -----------------------------------------------------------------------------------------------

@@ -31,6 +31,20 @@ def why_not() -> str:
     return ""
 
 
+def version() -> tuple[int, int]:
+    """Return its version; ask `why_not` before."""
+    told = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True, check=True)
+    found = re.search(r"v=(\d+)\.(\d+)", told.stdout)
+    assert found is not None
+    return int(found[1]), int(found[2])
+
+
+def plain_node() -> Node:
+    """Start it without TLS on a free port; ask `why_not` before."""
+    program = Path(shutil.which(PROGRAM) or PROGRAM)
+    return launch(lambda: Node(program, unused_port(), {"save": '""'}))
+
+
 @contextmanager
 def debian_redis(certificates: Certificates) -> Iterator[Standalone]:
     """Run it with TLS only; ask `why_not` before."""

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from strawberry_response_cache.core import ResponseCache
 from tests.conftest import UNHURRIED
+from tests.servers import debian_redis
 from tests.servers.cluster import Cluster
 from tests.servers.node import Node
 from tests.servers.permissions import (
+    FOR_A_DATABASE,
     IN_SCRIPTS,
     ON_A_CLUSTER,
     ON_CONNECTING,
@@ -21,6 +24,7 @@ from tests.servers.permissions import (
     smallest_permissions,
 )
 from tests.servers.standalone import USER
+from tests.servers.valkey import valkey_node
 from tests.servers.waiting import wait_until
 from tests.topologies.conftest import PREFIX
 
@@ -51,10 +55,10 @@ def refused(nodes: Sequence[Node]) -> set[str]:
     return names
 
 
-def use_everything(url: str, nodes: Sequence[Node]) -> None:
+def use_everything(url: str, nodes: Sequence[Node], prefix: str = PREFIX) -> None:
     """Let a cache do all that it ever does, whatever comes of it."""
     caches = [
-        ResponseCache.from_url(url, prefix=PREFIX, telemetry=False, **PERSISTENT) for _ in range(2)
+        ResponseCache.from_url(url, prefix=prefix, telemetry=False, **PERSISTENT) for _ in range(2)
     ]
     with caches[0] as cache, caches[1] as neighbour:
         steps: list[Callable[[], object]] = [
@@ -71,15 +75,15 @@ def use_everything(url: str, nodes: Sequence[Node]) -> None:
         for step in steps:
             with contextlib.suppress(Exception):  # only what the server refused is looked at
                 step()
-        wait_until(lambda: listeners(nodes) or refused(nodes), "they listen for news")
+        wait_until(lambda: listeners(nodes, prefix) or refused(nodes), "they listen for news")
 
 
-def listeners(nodes: Sequence[Node]) -> int:
+def listeners(nodes: Sequence[Node], prefix: str) -> int:
     """Return how many connections are subscribed to the news of the caches."""
     total = 0
     for node in nodes:
         with node.client() as admin:
-            total += sum(number for _, number in admin.pubsub_numsub(f"{PREFIX}:1:news"))
+            total += sum(number for _, number in admin.pubsub_numsub(f"{prefix}:1:news"))
     return total
 
 
@@ -198,8 +202,59 @@ def test_both_permissions_for_a_cluster_are_needed(
 # -- The documentation ------------------------------------------------------------------------------------
 
 
+def documented() -> dict[bool, list[str]]:
+    """Return the two lines of the documentation, by whether one is for Redis 7.0."""
+    lines = re.findall(r"^ACL SETUSER .+$", PAGE.read_text("utf-8"), re.MULTILINE)
+    assert len(lines) == 2
+    return {"+client|setinfo" not in line: line.split() for line in lines}
+
+
 def test_the_documentation_names_the_smallest_permissions() -> None:
-    text = PAGE.read_text("utf-8")
-    (line,) = re.findall(r"^ACL SETUSER .+$", text, re.MULTILINE)
-    assert line.split()[5:] == smallest_permissions("ledger")
-    assert " and ".join(f"`+{name}`" for name in ON_A_CLUSTER) in " ".join(text.split())
+    for is_old, words in documented().items():
+        assert words[5:] == smallest_permissions("ledger", redis_7_0=is_old)
+    text = " ".join(PAGE.read_text("utf-8").split())
+    assert " and ".join(f"`+{name}`" for name in ON_A_CLUSTER) in text
+    assert all(f"`+{name}`" in text for name in FOR_A_DATABASE)
+
+
+@pytest.fixture(params=["valkey", "debian"])
+def any_server(request: pytest.FixtureRequest) -> Iterator[tuple[Node, bool]]:
+    """A server of each version that there is, and whether it is as old as Redis 7.0."""
+    if request.param == "debian" and (reason := debian_redis.why_not()):
+        pytest.skip(reason)
+    is_old = request.param == "debian" and debian_redis.version() < (7, 2)
+    with valkey_node() if request.param == "valkey" else debian_redis.plain_node() as node:
+        yield node, is_old
+
+
+@pytest.mark.parametrize("database", [0, 3])
+def test_the_line_of_the_documentation_for_a_server_is_taken_and_suffices(
+    any_server: tuple[Node, bool], database: int
+) -> None:
+    node, is_old = any_server
+    words = documented()[is_old]
+    with node.client() as admin:
+        admin.execute_command(*words)
+        if database:
+            admin.execute_command(*words[:3], *(f"+{name}" for name in FOR_A_DATABASE))
+    url = f"redis://ledger-cache:secret@{node.address}/{database}"
+
+    use_everything(url, [node], prefix="ledger")
+
+    assert refused([node]) == set()
+    with ResponseCache.from_url(url, prefix="ledger", telemetry=False, **UNHURRIED) as cache:
+        cache.remember_sync(["a"], 60, lambda: "stored")
+        assert cache.remember_sync(["a"], 60, lambda: "again").value == "stored"
+
+
+def test_no_line_does_for_a_server_of_the_other_kind(any_server: tuple[Node, bool]) -> None:
+    """Else the documentation would need one line less."""
+    node, is_old = any_server
+    with node.client() as admin:
+        if is_old:
+            with pytest.raises(redis.ResponseError):
+                admin.execute_command(*documented()[False])
+        else:
+            admin.execute_command(*documented()[True])
+            use_everything(f"redis://ledger-cache:secret@{node.address}", [node], prefix="ledger")
+            assert refused([node]) == set(ON_CONNECTING)

@@ -20,7 +20,7 @@ from strawberry_response_cache.core.algorithm import Limits
 from strawberry_response_cache.core.drivers.async_driver import AsyncDriver
 from strawberry_response_cache.core.drivers.driving import DriverSettings
 from strawberry_response_cache.core.drivers.sync_driver import SyncDriver
-from strawberry_response_cache.core.protocol import Unavailable
+from strawberry_response_cache.core.protocol import NoLease, Trouble, Unavailable
 
 _engines: "weakref.WeakSet[Engine]" = weakref.WeakSet()
 
@@ -74,6 +74,7 @@ class Engine:
             lease=settings.lease,
             invalidate_deadline=settings.invalidate_deadline,
             connect_deadline=settings.connect_deadline,
+            read_deadline=settings.read_deadline,
             max_background=settings.max_background,
             max_flights=settings.max_flights,
             max_waiting=settings.max_waiting,
@@ -195,9 +196,13 @@ class _FailureLog:
         self._name = name
         self._handle = handle
         self.interval = Interval()
+        self._refusals = Interval()
 
-    def note(self, failure: Unavailable) -> None:
+    def note(self, failure: Unavailable | NoLease) -> None:
         """Count a failure, and log it unless one was logged just now."""
+        if isinstance(failure, NoLease):
+            self._note_refusal(failure.trouble)
+            return
         if not failure.asked or (count := self.interval.counted()) is None:
             return
         logger.warning(
@@ -211,5 +216,22 @@ class _FailureLog:
                 "response_cache.failures": count.number,
                 "server.address": self._handle.address,
                 "error.type": failure.error_type,
+            },
+        )
+
+    def _note_refusal(self, trouble: Trouble) -> None:
+        if (count := self._refusals.counted()) is None:
+            return
+        logger.warning(
+            "Redis at %s takes no lease (%s%s); what is not in the cache is generated and not stored. %s",
+            self._handle.place,
+            trouble.value,
+            count.words,
+            trouble.advice,
+            extra={
+                "response_cache.name": self._name,
+                "response_cache.failures": count.number,
+                "server.address": self._handle.address,
+                "error.type": trouble.value,
             },
         )

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Literal
 
 from strawberry_response_cache.core._engine import Engine
@@ -22,6 +23,14 @@ from strawberry_response_cache.core.drivers.sync_driver import SyncDriver
 from strawberry_response_cache.core.protocol import Clear, Effect, Forget, Invalidate, Unavailable
 
 _EXAMPLE: Final = 'invalidate("Book", "Book:42")'
+_QUEUED: Final = (
+    "it is queued and tried again, and until it is taken this process reads nothing of its tenant from "
+    "Redis"
+)
+_LOST: Final = (
+    "more tenants than max_queued_invalidations are owed one already, so it is lost: what it was to "
+    "invalidate can be read until its ttl and stale window end"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,21 +168,33 @@ class Invalidations:
         await driver.invalidating.hold(self._see_through(invalidate, driver))
 
     async def _see_through(self, invalidate: _Invalidation, driver: AsyncDriver) -> None:
-        result = None
-        for effect in [*invalidate.effects] * self._keyspace.passes:
-            if (result := await driver.invalidating.invalidate(effect)) is not None:
+        is_owed = self._is_owed(invalidate)
+        result = is_owed()
+        for effect in [] if result else [*invalidate.effects] * self._keyspace.passes:
+            if (result := await driver.invalidating.invalidate(effect, is_owed)) is not None:
                 break
         if self._conclude(invalidate, result, driver):
             driver.invalidating.keep_replaying(self._engine.queue)
 
     def _perform_sync(self, invalidate: _Invalidation) -> None:
         driver = self._engine.sync_driver()
-        result = None
-        for effect in [*invalidate.effects] * self._keyspace.passes:
-            if (result := driver.invalidating.invalidate(effect)) is not None:
+        is_owed = self._is_owed(invalidate)
+        result = is_owed()
+        for effect in [] if result else [*invalidate.effects] * self._keyspace.passes:
+            if (result := driver.invalidating.invalidate(effect, is_owed)) is not None:
                 break
         if self._conclude(invalidate, result, driver):
             driver.invalidating.keep_replaying(self._engine.queue)
+
+    def _is_owed(self, invalidate: _Invalidation) -> Callable[[], Unavailable | None]:
+        """Return a function that returns why to queue an invalidation without a try; None to try it.
+
+        If another invalidation of the tenant is pending, that one is tried again and again already. A
+        second try beside it would only let its caller wait for the same server.
+        """
+        if not invalidate.queued:
+            return lambda: None
+        return partial(self._engine.queue.why, self._keyspace)
 
     def _conclude(
         self,
@@ -189,7 +210,7 @@ class Invalidations:
         engine = self._engine
         was_queued = False
         if result is not None and invalidate.queued:
-            was_queued = engine.queue.add(self._keyspace, invalidate.owed, invalidate.names)
+            was_queued = engine.queue.add(self._keyspace, invalidate.owed, result, invalidate.names)
         for driver in engine.drivers():
             self._apply(invalidate, driver, was_queued=was_queued)
             if result is None:
@@ -205,30 +226,34 @@ class Invalidations:
                 error,
             )
             engine.observer.invalidated(event)
-        if result is None:
-            if invalidate.names:
-                engine.announcements.announce(invalidate.names)
-            return False
+        if result is None and invalidate.names:
+            engine.announcements.announce(invalidate.names)
+        if result is not None and invalidate.queued:
+            self._log(result, invalidate, was_queued=was_queued)
         if not was_queued:
             engine.check(result)
-        if (count := engine.queue.log.counted()) is None:
-            return True
+        return was_queued
+
+    def _log(self, result: Unavailable, invalidate: _Invalidation, *, was_queued: bool) -> None:
+        engine = self._engine
+        interval = engine.queue.log if was_queued else engine.queue.log_lost
+        if (count := interval.counted()) is None:
+            return
         logger.error(
-            "Redis at %s did not take an invalidation (%s%s); it is queued and tried again, and until "
-            "it is taken this process reads nothing of its tenant from Redis. %s",
+            "Redis at %s did not take an invalidation (%s%s); %s. %s",
             engine.handle.place,
             result.error_name,
             count.words,
+            _QUEUED if was_queued else _LOST,
             result.trouble.advice,
             extra={
                 "response_cache.name": self._keyspace.prefix,
                 "response_cache.tag.count": invalidate.count,
                 "response_cache.failures": count.number,
                 "server.address": engine.handle.address,
-                "error.type": error,
+                "error.type": result.error_type,
             },
         )
-        return True
 
     @staticmethod
     def _apply(
@@ -252,17 +277,21 @@ class Invalidations:
     # -- Pending invalidations --------------------------------------------------------
 
     async def are_pending(self) -> bool:
-        """Whether Redis still owes this tenant an invalidation, after trying once more."""
+        """Whether an invalidation of this tenant is pending; if nobody replays it, this tries once."""
         queue = self._engine.queue
         if not queue.has_pending(self._keyspace):
             return False
-        await self._engine.async_driver().invalidating.replay(queue)
+        if queue.is_unattended():
+            seconds = self._engine.settings.read_deadline
+            await self._engine.async_driver().invalidating.replay(queue, within=seconds)
         return queue.has_pending(self._keyspace)
 
     def are_pending_sync(self) -> bool:
-        """Whether Redis still owes this tenant an invalidation, after trying once more."""
+        """Whether an invalidation of this tenant is pending; the sync form of `are_pending`."""
         queue = self._engine.queue
         if not queue.has_pending(self._keyspace):
             return False
-        self._engine.sync_driver().invalidating.replay(queue)
+        if queue.is_unattended():
+            seconds = self._engine.settings.read_deadline
+            self._engine.sync_driver().invalidating.replay(queue, within=seconds)
         return queue.has_pending(self._keyspace)

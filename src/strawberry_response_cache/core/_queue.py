@@ -5,9 +5,10 @@ process crashes before Redis takes it, old entries remain until their ttl and st
 """
 
 import threading
+import time
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from strawberry_response_cache.core._families import EVERYTHING_TAGGED
 from strawberry_response_cache.core._fork import renewed_in_child
@@ -17,6 +18,9 @@ from strawberry_response_cache.core.protocol import Clear, Effect, Invalidate, U
 
 Replay: TypeAlias = Generator[Effect[Unavailable | None], Unavailable | None, bool]
 """Yields effects, receives their failures, and returns whether nothing is pending any more."""
+
+REPLAY_INTERVAL: Final = 0.25
+"""Seconds between two tries of invalidations that Redis did not take."""
 
 
 @dataclass(eq=False, slots=True)
@@ -28,10 +32,12 @@ class _Pending:
         tags: Digests.
         names: The tags themselves, where somebody is told of them when they are taken.
         everything: Whether it is owed a `clear`.
+        reason: Why Redis did not take the latest that was tried.
         paying: The tags, and whether it is everything, that are being replayed.
     """
 
     keyspace: Keyspace
+    reason: Unavailable
     tags: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
     everything: bool = False
@@ -48,6 +54,7 @@ class InvalidationQueue:
 
     Attributes:
         log: Limits the log lines about invalidations that Redis did not take.
+        log_lost: Limits the log lines about invalidations that did not fit into the queue.
     """
 
     def __init__(
@@ -64,7 +71,9 @@ class InvalidationQueue:
         self._pending: dict[str, _Pending] = {}
         self._count = 0
         self._is_replaying = False
+        self._replayed_at = 0.0
         self.log = Interval()
+        self.log_lost = Interval()
 
     def __len__(self) -> int:
         """Return the number of queued tags."""
@@ -74,14 +83,31 @@ class InvalidationQueue:
         """Whether an invalidation of a tenant is pending."""
         return bool(self._pending) and keyspace.tenant_digest in self._pending
 
+    def why(self, keyspace: Keyspace) -> Unavailable | None:
+        """Return why an invalidation of a tenant is pending; None if there is none."""
+        pending = self._pending.get(keyspace.tenant_digest) if self._pending else None
+        return None if pending is None else pending.reason
+
+    def is_unattended(self) -> bool:
+        """Whether nobody has replayed for so long that nobody will, unless the caller does.
+
+        Replays run in one event loop, or in a thread, and both may have ended.
+        """
+        return not self._is_replaying and time.monotonic() - self._replayed_at > 2 * REPLAY_INTERVAL
+
     def add(
-        self, keyspace: Keyspace, tags: tuple[str, ...] | None, names: Iterable[str] = ()
+        self,
+        keyspace: Keyspace,
+        tags: tuple[str, ...] | None,
+        reason: Unavailable,
+        names: Iterable[str] = (),
     ) -> bool:
         """Queue an invalidation.
 
         Args:
             keyspace: The keys of the tenant.
             tags: Digests of the tags; None for everything.
+            reason: Why Redis did not take it.
             names: The tags themselves, where somebody is told of them.
 
         Returns:
@@ -92,7 +118,9 @@ class InvalidationQueue:
             if pending is None:
                 if len(self._pending) >= self._max_queued:
                     return False
-                pending = self._pending[keyspace.tenant_digest] = _Pending(keyspace)
+                if not self._pending:
+                    self._replayed_at = time.monotonic()
+                pending = self._pending[keyspace.tenant_digest] = _Pending(keyspace, reason)
             before = len(pending.tags)
             pending.tags.update(tags or ())
             pending.names.update(names)
@@ -115,15 +143,20 @@ class InvalidationQueue:
         self._count = sum(len(pending.tags) for pending in self._pending.values())
 
     def replay(self) -> Replay:
-        """Replay the pending invalidations, tenant by tenant, until Redis does not take one."""
-        if self._is_replaying:
-            return not self._pending
-        self._is_replaying = True
+        """Replay the pending invalidations, tenant by tenant, until Redis does not take one.
+
+        One replay runs at a time: a second one does nothing.
+        """
+        with self._lock:
+            if self._is_replaying:
+                return not self._pending
+            self._is_replaying = True
         try:
             for tenant, pending in list(self._pending.items()):
                 if not (yield from self._replay_tenant(tenant, pending)):
                     return False
         finally:
+            self._replayed_at = time.monotonic()
             self._is_replaying = False
         return not self._pending
 
@@ -137,7 +170,8 @@ class InvalidationQueue:
         try:
             tags_left = None if everything else tuple(sorted(tags))
             for effect in self._effects(pending.keyspace, tags_left):
-                if (yield effect) is not None:
+                if (result := (yield effect)) is not None:
+                    pending.reason = result
                     return False
             is_done = True
         finally:

@@ -74,7 +74,8 @@ class CacheSettings(BaseModel):
     runs. The default is ten times a slow round trip inside a data centre, and users do not notice it."""
 
     connect_deadline: float = Field(default=1.0, gt=0, le=60)
-    """How long connecting may take, with the TLS handshake. After that the generator runs."""
+    """How long connecting may take, with the TLS handshake. Reads wait for a connection no longer than for an
+    answer, while connecting goes on in the background."""
 
     invalidate_deadline: float = Field(default=2.0, gt=0, le=60)
     """How long an invalidation may take before it raises or is queued. It is longer than ``read_deadline``,
@@ -85,8 +86,9 @@ class CacheSettings(BaseModel):
     share the next batch of the event loop; threads wait for a connection."""
 
     breaker_failures: int = Field(default=5, ge=1, le=1_000_000)
-    """Failures of a server in a row after which the cache stops asking it (a circuit breaker). Generators run
-    then."""
+    """Failures of a server in a row after which the cache stops reading from it (a circuit breaker). Generators
+    run then. One of the failed calls must have been sent after the first failure was known, so that one pause
+    of the server is not enough."""
 
     breaker_seconds: float = Field(default=1.0, gt=0, le=3600)
     """How long the cache does not ask a failed server, before it tries one call at a time."""

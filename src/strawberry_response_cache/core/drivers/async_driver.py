@@ -51,6 +51,7 @@ from strawberry_response_cache.core.protocol import (
     Effect,
     Judgement,
     Lookup,
+    NoLease,
     Release,
     Unavailable,
 )
@@ -272,7 +273,7 @@ class AsyncDriver:
 
         def arrived(result: R) -> None:
             try:
-                if isinstance(result, Unavailable):
+                if isinstance(result, Unavailable | NoLease):
                     settings.on_failure(result)
                 if context is not None:
                     context.run(report, settings.observer, subject, effect, started_ns, result)
@@ -313,15 +314,18 @@ class AsyncDriver:
         interval = self._settings.lease / 3
         loop = asyncio.get_running_loop()
 
+        # Not in the context of the caller, which holds what it generates: a timer refers to itself through
+        # what it calls, and goes only when the garbage collector comes by.
+        context = contextvars.Context()
         timer: asyncio.TimerHandle
 
         def renew() -> None:
             nonlocal timer
             for effect in effects:
                 self._housekeeping.ask(effect)
-            timer = loop.call_later(interval, renew)
+            timer = loop.call_later(interval, renew, context=context)
 
-        timer = loop.call_later(interval, renew)
+        timer = loop.call_later(interval, renew, context=context)
         try:
             yield
         finally:

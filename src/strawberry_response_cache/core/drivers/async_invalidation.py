@@ -2,18 +2,19 @@
 
 import asyncio
 import contextvars
-from collections.abc import Coroutine
+import time
+from collections.abc import Callable, Coroutine
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
 from strawberry_response_cache.core._errors import CacheStoreError
+from strawberry_response_cache.core._interval import Interval
 from strawberry_response_cache.core._log import logger
-from strawberry_response_cache.core._queue import InvalidationQueue
+from strawberry_response_cache.core._queue import REPLAY_INTERVAL, InvalidationQueue
 from strawberry_response_cache.core.drivers.driving import (
     OWN_LAG,
-    REPLAY_INTERVAL,
     DriverSettings,
     Tries,
     log_lost_invalidations,
@@ -41,6 +42,7 @@ class AsyncInvalidation:
         self._replaying: asyncio.Task[None] | None = None
         self._queue: InvalidationQueue | None = None
         self._latest: Unavailable | None = None
+        self._unseen = Interval()
 
     async def hold(self, invalidate: Coroutine[Any, Any, None]) -> None:
         """Complete an invalidation even if the caller is cancelled; its failure is logged then."""
@@ -56,29 +58,42 @@ class AsyncInvalidation:
     def _log_failure(self, task: "asyncio.Task[None]") -> None:
         if task.cancelled() or (error := task.exception()) is None:
             return
+        if (count := self._unseen.counted()) is None:
+            return
         fault, server = failure(error), self._settings.server
         if isinstance(error, CacheStoreError):  # already logged, with advice
             fault = replace(fault, error_type=error.error_type)
         logger.error(
-            "An invalidation on Redis at %s failed after its caller was cancelled (%s); the old entries "
+            "An invalidation on Redis at %s failed after its caller was cancelled (%s%s); the old entries "
             "can be read until their ttl and stale window end.",
             server,
             fault.error_name,
+            count.words,
             extra={
                 "response_cache.name": self._settings.name,
+                "response_cache.failures": count.number,
                 "server.address": server,
                 "error.type": fault.error_type,
             },
         )
 
-    async def invalidate(self, effect: Effect[Unavailable | None]) -> Unavailable | None:
-        """Try one effect of an invalidation until it succeeds or its deadline ends."""
+    async def invalidate(
+        self, effect: Effect[Unavailable | None], is_owed: Callable[[], Unavailable | None]
+    ) -> Unavailable | None:
+        """Try one effect of an invalidation until it succeeds or its deadline ends.
+
+        Args:
+            effect: The effect.
+            is_owed: Returns a reason to stop trying, if there is one.
+        """
         tries = Tries(self._settings.invalidate_deadline)
         while True:
             result = await self.perform(effect, tries.left)
             if result is None or will_never_do(result) or (pause := tries.pause()) is None:
                 return result
             await asyncio.sleep(pause)
+            if (reason := is_owed()) is not None:
+                return reason
 
     async def perform(self, effect: Effect[R], deadline: float | None = None) -> R:
         """Perform an effect once, with a deadline of its own.
@@ -103,8 +118,14 @@ class AsyncInvalidation:
         self._transport.submit(effect, partial(set_once, answer), deadline=deadline)
         return await answer
 
-    async def replay(self, queue: InvalidationQueue) -> bool:
-        """Replay the queue once; return whether nothing is pending any more."""
+    async def replay(self, queue: InvalidationQueue, *, within: float | None = None) -> bool:
+        """Replay the queue once; return whether nothing is pending any more.
+
+        Args:
+            queue: The pending invalidations.
+            within: Seconds for all of them; None for as long as it takes.
+        """
+        ends = None if within is None else time.monotonic() + within
         with closing(queue.replay()) as steps:
             result: Unavailable | None = None
             while True:
@@ -112,9 +133,10 @@ class AsyncInvalidation:
                     effect = steps.send(result)
                 except StopIteration as end:
                     return bool(end.value)
-                result = await self._ask(effect)
-                if result is not None and result.asked:
-                    self._latest = result
+                seconds = self._settings.replay_deadline
+                if ends is not None and (seconds := ends - time.monotonic()) <= 0:
+                    return False
+                result = await self.perform(effect, seconds)
 
     def keep_replaying(self, queue: InvalidationQueue) -> None:
         """Replay the queue in the background until nothing is pending."""

@@ -59,10 +59,13 @@ class SharedLookups:
         def arrived(judgement: Judgement) -> None:
             if self._under_way.get(key) is shared:
                 del self._under_way[key]
+            shared.ask = None  # it holds this function, and the two the bytes of the entry
             then(judgement)
             if shared.others:
                 theirs = for_another(judgement)
                 for other in shared.others:
                     other(theirs)
 
-        shared.ask = self._submit(lookup, arrived, subject)
+        ask = self._submit(lookup, arrived, subject)
+        if self._under_way.get(key) is shared:  # else it was answered at once
+            shared.ask = ask

@@ -17,6 +17,7 @@ from strawberry_response_cache.core.protocol import (
     Commit,
     Fresh,
     Lookup,
+    NoLease,
     NotYet,
     Release,
     Renew,
@@ -29,8 +30,8 @@ from strawberry_response_cache.core.redis.subscriber import Subscription
 
 R = TypeVar("R")
 
-OnFailure = Callable[[Unavailable], None]
-"""Called with every failure of the store."""
+OnFailure = Callable[[Unavailable | NoLease], None]
+"""Called with every failure of the store, and with every lease that it refused."""
 
 IDLE_LISTENING: Final = 5.0
 """Seconds between PINGs to a server whose messages only wake waiting callers."""
@@ -38,8 +39,9 @@ IDLE_LISTENING: Final = 5.0
 OWN_LAG: Final = 0.25
 """Seconds to wait for an invalidation beyond the server's deadline, because the event loop may be busy."""
 
-REPLAY_INTERVAL: Final = 0.25
-"""Seconds between two tries of invalidations that Redis did not take."""
+_REPLAY_SHARE: Final = 0.25
+"""The part of an invalidation's deadline that each try of a queued one has: nobody waits for it, and the
+next one may find a server that is back."""
 
 _DOUBT: Final = 0.25
 """The shortest pause, in seconds, before checking again whether a late lookup took a lease."""
@@ -60,6 +62,7 @@ class DriverSettings:
         lease: The life of a lease, renewed at a third of it.
         invalidate_deadline: How long an invalidation is tried.
         connect_deadline: For connecting the subscription.
+        read_deadline: For an answer to a read.
         max_background: Refreshes in the background at once.
         max_flights: Runs that others can join at once.
         max_waiting: Callers that wait for them at once.
@@ -74,6 +77,7 @@ class DriverSettings:
     lease: float
     invalidate_deadline: float
     connect_deadline: float
+    read_deadline: float
     max_background: int
     max_flights: int
     max_waiting: int
@@ -90,6 +94,11 @@ class DriverSettings:
     def lease_ms(self) -> int:
         """The life of a lease in milliseconds."""
         return round(self.lease * 1000)
+
+    @property
+    def replay_deadline(self) -> float:
+        """Seconds for one try of an invalidation that was queued."""
+        return max(self.read_deadline, self.invalidate_deadline * _REPLAY_SHARE)
 
     @property
     def listening_interval(self) -> float:

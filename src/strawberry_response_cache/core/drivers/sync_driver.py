@@ -49,6 +49,7 @@ from strawberry_response_cache.core.protocol import (
     Commit,
     Effect,
     Lookup,
+    NoLease,
     NotAskedError,
     Release,
     Unavailable,
@@ -235,7 +236,7 @@ class SyncDriver:
 
     def _over(self, effect: Effect[Any], result: object, subject: Subject, started_ns: int) -> None:
         """Report an effect to the observer; one that started at 0 is not observed."""
-        if isinstance(result, Unavailable):
+        if isinstance(result, Unavailable | NoLease):
             self._settings.on_failure(result)
         if started_ns:
             report(self._settings.observer, subject, effect, started_ns, result)

@@ -2,13 +2,13 @@
 
 import threading
 import time
+from collections.abc import Callable
 from contextlib import closing, suppress
 from typing import TypeVar
 
 from strawberry_response_cache.core._fork import renewed_in_child
-from strawberry_response_cache.core._queue import InvalidationQueue
+from strawberry_response_cache.core._queue import REPLAY_INTERVAL, InvalidationQueue
 from strawberry_response_cache.core.drivers.driving import (
-    REPLAY_INTERVAL,
     DriverSettings,
     Tries,
     log_lost_invalidations,
@@ -37,21 +37,25 @@ class SyncInvalidation:
         self._queue: InvalidationQueue | None = None
         self._latest: Unavailable | None = None
 
-    def invalidate(self, effect: Effect[Unavailable | None]) -> Unavailable | None:
-        """Try one effect of an invalidation until it succeeds or its deadline ends."""
+    def invalidate(
+        self, effect: Effect[Unavailable | None], is_owed: Callable[[], Unavailable | None]
+    ) -> Unavailable | None:
+        """Try one effect of an invalidation until it succeeds or its deadline ends; see `AsyncInvalidation`."""
         tries = Tries(self._settings.invalidate_deadline)
         while True:
             result = self.perform(effect, tries.left)
             if result is None or will_never_do(result) or (pause := tries.pause()) is None:
                 return result
             time.sleep(pause)
+            if (reason := is_owed()) is not None:
+                return reason
 
     def perform(self, effect: Effect[R], deadline: float | None = None) -> R:
         """Perform an effect once, with a deadline of its own.
 
         Args:
             effect: The effect.
-            deadline: Seconds for the answer, without connecting; None for ``invalidate_deadline``.
+            deadline: Seconds, connecting included; None for ``invalidate_deadline``.
         """
         seconds = self._settings.invalidate_deadline if deadline is None else deadline
         result = self._transport.perform(effect, deadline=seconds)
@@ -60,8 +64,9 @@ class SyncInvalidation:
             self._latest = result
         return result
 
-    def replay(self, queue: InvalidationQueue) -> bool:
-        """Replay the queue once; return whether nothing is pending any more."""
+    def replay(self, queue: InvalidationQueue, *, within: float | None = None) -> bool:
+        """Replay the queue once; see `AsyncInvalidation`."""
+        ends = None if within is None else time.monotonic() + within
         with closing(queue.replay()) as steps:
             result: Unavailable | None = None
             while True:
@@ -69,9 +74,10 @@ class SyncInvalidation:
                     effect = steps.send(result)
                 except StopIteration as end:
                     return bool(end.value)
-                result = self._transport.perform(effect)
-                if result is not None and result.asked:
-                    self._latest = result
+                seconds = self._settings.replay_deadline
+                if ends is not None and (seconds := ends - time.monotonic()) <= 0:
+                    return False
+                result = self.perform(effect, seconds)
 
     def keep_replaying(self, queue: InvalidationQueue) -> None:
         """Replay the queue in the background until nothing is pending."""

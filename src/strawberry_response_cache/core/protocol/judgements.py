@@ -50,6 +50,9 @@ class Held:
 class NoLease:
     """No usable entry; the server takes no writes."""
 
+    trouble: Trouble = field(default=Trouble.OTHER, compare=False)
+    """Why not."""
+
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:

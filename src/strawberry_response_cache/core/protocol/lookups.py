@@ -23,7 +23,7 @@ from strawberry_response_cache.core.protocol.judgements import (
     failure,
 )
 from strawberry_response_cache.core.protocol.tokens import new_token
-from strawberry_response_cache.core.protocol.troubles import Trouble
+from strawberry_response_cache.core.protocol.troubles import Trouble, trouble_of_code
 
 
 def _judging(
@@ -90,7 +90,7 @@ class Lookup(Effect[Judgement]):
             case "held":
                 return Held()
             case "refused":
-                return NoLease()
+                return NoLease(trouble_of_code(epoch))
             case _:
                 return Unavailable("unknown_verdict", trouble=Trouble.NONSENSE)
 

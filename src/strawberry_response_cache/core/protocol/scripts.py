@@ -42,6 +42,11 @@ _FAILED: Final = """
 local function failed(reply)
   return type(reply) == 'table' and reply.err ~= nil
 end
+
+-- The first word of an error, such as OOM.
+local function code(reply)
+  return string.match(reply.err, '%u%u+') or 'ERR'
+end
 """
 
 _HEADER: Final = """
@@ -110,7 +115,8 @@ LOOKUP: Final = _script(
 -- draw.
 -- Answers token, verdict, write id, pttl, epoch, clock. The verdicts of an entry: 'fresh', 'stale'
 -- (another refreshes it), 'refresh' (the lease to refresh it is yours). Without one: 'granted' (the
--- lease is yours), 'held' (another has it), 'refused' (the server takes no writes).
+-- lease is yours), 'held' (another has it), 'refused' (the server takes no writes; in place of the epoch
+-- stands why).
 local function said(token, verdict, wid, pttl, epoch, clock)
   return string.format('%s %s %s %d %s %d', token, verdict, wid, pttl, epoch, clock)
 end
@@ -130,6 +136,9 @@ if redis.call('EXISTS', KEYS[1]) == 1 then
     redis.pcall('DEL', KEYS[1])
     found = nil
   elseif not epoch or found.epoch ~= epoch or found.clock < floor then
+    -- Dead for good: no epoch returns. Where nothing is evicted it would take its room until its ttl ends.
+    -- On a full server, the lease that follows may be set: see `INVALIDATE`.
+    redis.pcall('UNLINK', KEYS[1])
     found = nil
   elseif invalidated(KEYS[3], found.tags, found.clock) then
     found, outdated_tags = nil, found.tags
@@ -156,11 +165,22 @@ local function is_void(holder)
   return outdated_tags and invalidated(KEYS[3], outdated_tags, tonumber(since))
 end
 
+local refusal = '-'
+local function refused(reply)
+  refusal = code(reply)
+  return 'refused'
+end
+
 local function lease()
   if ARGV[2] == '0' then return 'held' end
   local mine = string.format('%s %s %d', token, epoch or fresh_epoch, clock)
   local set = redis.pcall('SET', KEYS[2], mine, 'NX', 'PX', ARGV[2])
-  if failed(set) then return 'refused' end
+  if failed(set) and outdated_tags then
+    -- A full server: the dead entry makes room, see `INVALIDATE`.
+    redis.pcall('UNLINK', KEYS[1])
+    set = redis.pcall('SET', KEYS[2], mine, 'NX', 'PX', ARGV[2])
+  end
+  if failed(set) then return refused(set) end
   if set then return 'granted' end
   local holder = redis.pcall('GET', KEYS[2])
   -- Not one of ours: a lease is a string that ends. Or our own: a lookup that is repeated because its
@@ -168,7 +188,8 @@ local function lease()
   if failed(holder) or redis.call('PTTL', KEYS[2]) < 0
       or string.sub(holder, 1, #token) == token or is_void(holder) then
     redis.pcall('DEL', KEYS[2])
-    if failed(redis.pcall('SET', KEYS[2], mine, 'PX', ARGV[2])) then return 'refused' end
+    set = redis.pcall('SET', KEYS[2], mine, 'PX', ARGV[2])
+    if failed(set) then return refused(set) end
     return 'granted'
   end
   -- The holder is to wake those who wait.
@@ -180,9 +201,10 @@ local verdict = lease()
 if verdict == 'granted' and not epoch then
   epoch = fresh_epoch
   redis.pcall('DEL', KEYS[3])
-  if failed(redis.pcall('HSET', KEYS[3], 'e', epoch, 'c', '0', 'r', ARGV[6])) then
+  local set = redis.pcall('HSET', KEYS[3], 'e', epoch, 'c', '0', 'r', ARGV[6])
+  if failed(set) then
     redis.pcall('DEL', KEYS[2])
-    verdict = 'refused'
+    verdict = refused(set)
   else
     redis.call('PEXPIRE', KEYS[3], ARGV[4])
   end
@@ -197,6 +219,7 @@ if found then
   end
   return said(token, verdict, found.wid, pttl, epoch, clock)
 end
+if verdict == 'refused' then return said(token, verdict, '-', 0, refusal, 0) end
 return said(token, verdict, '-', 0, epoch or '-', clock)
 """,
 )
@@ -311,9 +334,19 @@ if not epoch then
   return ARGV[1]
 end
 -- A tick for each tag, so that ticks bound how many tags are younger than a clock.
-clock = redis.pcall('HINCRBY', KEYS[1], 'c', #ARGV - 4)
+local function tick()
+  return redis.pcall('HINCRBY', KEYS[1], 'c', #ARGV - 4)
+end
+clock = tick()
 if failed(clock) then
-  -- A server that is full still takes this: everything of the tenant goes.
+  -- A server that is full refuses what may take room, but only as the first write of a script: after one that
+  -- takes none, it sees the script through. The room is that of the tags, and bounded as they are. Dropping the
+  -- table instead would end every entry of the tenant, and a full server lets none be made again.
+  redis.call('HDEL', KEYS[1], '-')
+  clock = tick()
+end
+if failed(clock) then
+  -- A server that keeps to it, or a clock at its end: everything of the tenant goes.
   redis.call('DEL', KEYS[1])
   redis.pcall('PUBLISH', ARGV[4], 'c ' .. KEYS[1])
   return ARGV[1]

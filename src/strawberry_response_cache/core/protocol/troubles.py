@@ -201,6 +201,11 @@ def trouble_of(error: BaseException) -> Trouble:
     return found
 
 
+def trouble_of_code(code: object) -> Trouble:
+    """Return what is wrong with a server whose error begins with this word."""
+    return _OF_CODE.get(code, Trouble.OTHER) if isinstance(code, str) else Trouble.OTHER
+
+
 @lru_cache(maxsize=256)
 def _names_of(kind: type[BaseException]) -> tuple[str, ...]:
     return tuple(f"{each.__module__}.{each.__qualname__}" for each in kind.__mro__)

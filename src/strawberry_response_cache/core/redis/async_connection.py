@@ -26,6 +26,9 @@ Outcome = list[Any] | BaseException
 _PASSES: Final = 3
 """Passes of the event loop with nothing to read, after the deadline, that make an answer late."""
 
+_NONE: Final = Replies(0)
+"""The replies where nothing was asked."""
+
 _MOST_PASSES: Final = 10_000
 """The most passes of the event loop, after the deadline, that read bytes: 2 GB, or about a second."""
 
@@ -123,7 +126,7 @@ class StreamConnection(asyncio.Protocol):
         self._streams: Any = self._transport.get_protocol()
         self._transport.set_protocol(self)
         self._calls: Sequence[Call] = ()
-        self._replies = Replies(0)
+        self._replies = _NONE
         self._then: Callable[[Outcome], None] | None = None
         self._until = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -214,6 +217,7 @@ class StreamConnection(asyncio.Protocol):
 
     def _end(self, outcome: Outcome) -> None:
         then, self._then = self._then, None
+        self._calls, self._replies = (), _NONE  # an idle connection keeps no entry's bytes
         if then is not None:
             then(outcome)
 

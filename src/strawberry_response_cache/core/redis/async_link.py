@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,15 +19,18 @@ from strawberry_response_cache.core.redis.async_connection import (
 )
 from strawberry_response_cache.core.redis.breaker import Breaker, BreakerOpenError
 from strawberry_response_cache.core.redis.connection_factory import ConnectionFactory
+from strawberry_response_cache.core.redis.connections import Connections
 from strawberry_response_cache.core.redis.link import (
     MOST_TOGETHER,
+    Changes,
+    Distance,
     LinkSettings,
     has_errors,
     has_lost_its_way,
     not_sent,
     run_id_of,
 )
-from strawberry_response_cache.core.redis.tasks import started
+from strawberry_response_cache.core.redis.tasks import Alarm, started
 from strawberry_response_cache.core.redis.wire import split, unknown_scripts
 
 _URGENT_BATCHES: Final = 2
@@ -60,17 +64,19 @@ class _Batch:
     Attributes:
         asks: The callers.
         deadline: Seconds for an answer.
-        urgent: Whether it is sent even while the breaker is open.
-        began: When the breaker let it through.
-        is_sent: Whether the server may have received it.
-        shares: The replies of each caller.
-        unknown: The callers whose scripts the server did not have; they are sent again as text.
+        urgent: Whether no breaker turns it away, nor is told what comes of it.
+        began: When, for the breaker.
+        alarm: Rings when it has waited long enough for a connection.
+        is_sent: Whether the server may have heard of it.
+        shares: The replies that each was told.
+        unknown: Whose scripts the server did not know, and are sent once more, by their text.
     """
 
     asks: Sequence[Ask]
     deadline: float
     urgent: bool
     began: float = 0.0
+    alarm: Alarm | None = None
     is_sent: bool = False
     shares: list[Sequence[Any]] = field(default_factory=list, repr=False)
     unknown: Sequence[int] = ()
@@ -106,16 +112,18 @@ class AsyncLink:
         self._breaker = Breaker(
             failures=settings.breaker_failures, seconds=settings.breaker_seconds
         )
+        self._changes = Changes(source.shown, settings)
+        self._distance = Distance(source.shown, settings.read_deadline)
         self._learns = settings.detect_restarts and not source.is_fake
         self._read_deadline = source.deadline(settings.read_deadline)
-        self._idle: list[AsyncConnection] = []
+        self._connections: Connections[AsyncConnection, _Batch] = Connections()
         self._waiting: list[Ask] = []
         # A context of its own: a batch must not keep the context variables of a request alive.
         self._context = contextvars.Context()
         self._urgent: list[Ask] = []
         self._urgent_batches = 0
         self._batches: set[_Batch] = set()
-        self._connecting: set[asyncio.Task[None]] = set()
+        self._opening: set[asyncio.Task[None]] = set()
         self._flush_is_due = False
         self._quiet: asyncio.Future[None] | None = None
         self._is_closed = False
@@ -162,17 +170,19 @@ class AsyncLink:
 
     def _begin(self, batch: _Batch) -> None:
         self._batches.add(batch)
-        try:
-            batch.began = self._breaker.admit(urgent=batch.urgent)
-        except BreakerOpenError as error:
-            self._end(batch, error)
-            return
-        while self._idle:
-            connection = self._idle.pop()
+        if not batch.urgent:
+            try:
+                batch.began = self._breaker.admit()
+            except BreakerOpenError as error:
+                self._end(batch, error)
+                return
+        idle = self._connections.idle
+        while idle:
+            connection = idle.pop()
             if connection.is_open:
                 self._send(batch, connection)
                 return
-        self._send_on_a_new_connection(batch)
+        self._wait_for_connection(batch)
 
     def _send(self, batch: _Batch, connection: AsyncConnection) -> None:
         batch.is_sent = True
@@ -194,8 +204,8 @@ class AsyncLink:
     ) -> None:
         """Handle the outcome of an exchange: replies, a repeat, or a failure of the store."""
         if isinstance(outcome, RedisConnectionError) and connection.is_used:
-            # The server restarted or dropped an idle connection. Every call can be repeated.
-            self._send_on_a_new_connection(batch)
+            # A server that restarted or dropped an idle connection; every call can be repeated.
+            self._wait_for_connection(batch)
             return
         if isinstance(outcome, BaseException):
             self._fail(batch, outcome)
@@ -203,7 +213,7 @@ class AsyncLink:
         is_lost = has_errors(outcome) and has_lost_its_way(outcome)
         if is_lost and connection.is_used:
             connection.close()
-            self._send_on_a_new_connection(batch)
+            self._wait_for_connection(batch)
             return
         batch.take(outcome)
         if batch.unknown:
@@ -213,15 +223,19 @@ class AsyncLink:
         if is_lost or self._is_closed:
             connection.close()
         else:
-            self._idle.append(connection)
-        self._breaker.succeeded()
+            self._hand_over(connection, self._connections.give(connection))
+        if not batch.urgent and (failures := self._breaker.succeeded()):
+            self._changes.closed(failures)
         self._end(batch)
 
     def _fail(self, batch: _Batch, error: BaseException) -> None:
-        """Report a failure of the store, whatever the error was."""
-        self._breaker.failed(batch.began)
-        # The calls that wait behind this batch would fail in the same way.
-        waiting, self._waiting = self._waiting, []
+        """Take note that the server did not answer; whatever it was is the store's failure."""
+        waiting: list[Ask] = []
+        if not batch.urgent:
+            if failures := self._breaker.failed(batch.began):
+                self._changes.opened(failures, error)
+            # Who waited behind this batch would meet the same server.
+            waiting, self._waiting = self._waiting, []
         self._end(batch, error)
         for ask in waiting:
             self._tell(ask, not_sent(error))
@@ -258,22 +272,54 @@ class AsyncLink:
 
     # -- Connections -------------------------------------------------------------------------------
 
-    def _send_on_a_new_connection(self, batch: _Batch) -> None:
-        task = started(self._connect_and_send(batch), self._context)
-        self._connecting.add(task)
-        task.add_done_callback(self._connecting.discard)
+    def _wait_for_connection(self, batch: _Batch) -> None:
+        """Let a batch have the next connection that is free, and open one unless enough are being opened."""
+        if not batch.urgent:
+            ring = partial(self._waited_in_vain, batch)
+            batch.alarm = Alarm(self._read_deadline, ring, self._context)
+        if (attempt := self._connections.wait(batch)) is not None:
+            self._open(attempt)
 
-    async def _connect_and_send(self, batch: _Batch) -> None:
+    def _waited_in_vain(self, batch: _Batch) -> None:
+        if self._connections.leave(batch):
+            self._fail_unconnected(batch, TimeoutError())
+
+    def _fail_unconnected(self, batch: _Batch, error: BaseException) -> None:
+        if batch.alarm is not None:
+            batch.alarm.stop()
+        self._fail(batch, error if batch.is_sent else not_sent(error))
+
+    def _hand_over(self, connection: AsyncConnection, batch: _Batch | None) -> None:
+        """Send a batch that waited on a connection that is free."""
+        if batch is not None:
+            if batch.alarm is not None:
+                batch.alarm.stop()
+            self._send(batch, connection)
+
+    def _open(self, attempt: int) -> None:
+        task = started(self._attempt(attempt), self._context)
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+
+    async def _attempt(self, attempt: int) -> None:
+        """Open a connection, for as long as that may take, for whoever waits for one then."""
         try:
             connection = await self._connect()
         except (Exception, asyncio.CancelledError) as error:
-            # redis-py raises many types for a server that is down, slow or broken. The error is judged
-            # and logged by its type, and never reaches the request.
-            self._fail(batch, error if batch.is_sent else not_sent(error))
+            # redis-py raises many things on a server that is gone, slow or talks nonsense. The
+            # error goes on to be judged and logged by its type, and never becomes the request's.
+            batch, another = self._connections.failed(attempt)
+            if batch is not None:
+                self._fail_unconnected(batch, error)
             if isinstance(error, asyncio.CancelledError):
                 raise
+            if another is not None:
+                self._open(another)
         else:
-            self._send(batch, connection)
+            batch = self._connections.opened(connection)
+            if batch is None:
+                self._breaker.hurry()
+            self._hand_over(connection, batch)
 
     async def _connect(self) -> AsyncConnection:
         """Open a connection and read the server's run id."""
@@ -284,8 +330,10 @@ class AsyncLink:
             async with asyncio.timeout(deadline):
                 await raw.connect()
                 if self._learns:
+                    began = time.monotonic()
                     await raw.send_command("INFO", "server", check_health=False)
                     run_id = run_id_of(await raw.read_response())
+                    self._distance.measured(time.monotonic() - began)
         except BaseException:
             await hang_up(raw)
             raise
@@ -298,5 +346,9 @@ class AsyncLink:
             if self._quiet is None:
                 self._quiet = asyncio.get_running_loop().create_future()
             await asyncio.shield(self._quiet)
-        while self._idle:
-            await self._idle.pop().aclose()
+        if self._opening:
+            for task in self._opening:
+                task.cancel()
+            await asyncio.wait(set(self._opening))
+        while self._connections.idle:
+            await self._connections.idle.pop().aclose()

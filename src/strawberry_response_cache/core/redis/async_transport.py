@@ -1,32 +1,38 @@
 """Sends the effects of one event loop to one server, or to the nodes of a cluster."""
 
 import asyncio
+import contextvars
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from redis.exceptions import ClusterDownError
 
 from strawberry_response_cache.core.protocol import Call, Effect
 from strawberry_response_cache.core.redis.async_link import Ask, AsyncLink, Then
+from strawberry_response_cache.core.redis.breaker import BreakerOpenError
 from strawberry_response_cache.core.redis.connection_factory import (
     ClusterSource,
     ConnectionFactory,
 )
-from strawberry_response_cache.core.redis.link import LinkSettings
+from strawberry_response_cache.core.redis.link import LinkSettings, not_sent
 from strawberry_response_cache.core.redis.routes import (
     asking,
     redirect_in,
     slot_of_calls,
     without_asking,
 )
-from strawberry_response_cache.core.redis.slots import CLUSTER_SLOTS, Node, SlotMap, candidates
+from strawberry_response_cache.core.redis.slots import (
+    CLUSTER_SLOTS,
+    LEARN_INTERVAL,
+    Node,
+    SlotMap,
+    candidates,
+)
+from strawberry_response_cache.core.redis.tasks import Alarm, started
 
 R = TypeVar("R")
-
-_LEARN_INTERVAL: Final = 0.1
-"""Seconds between two requests for a cluster's slots, while a map is known."""
 
 
 class AsyncTransport(Protocol):
@@ -124,9 +130,13 @@ class AsyncCluster:
         self._settings = settings
         self._slots = SlotMap()
         self._links: dict[Node, AsyncLink] = {}
-        self._unrouted: list[_Parcel] = []
+        self._unrouted: dict[_Parcel, Alarm | None] = {}
+        self._read_deadline = source.template.deadline(settings.read_deadline)
         self._learning: asyncio.Task[None] | None = None
         self._learnt_at = float("-inf")
+        self._is_lost = False
+        # What waits for the map is nobody's own: it keeps no request's context variables alive.
+        self._context = contextvars.Context()
         self.users = 0
 
     def submit(
@@ -138,18 +148,30 @@ class AsyncCluster:
         return self._send(_Parcel(calls, slot_of_calls(calls), told, deadline))
 
     def _send(self, parcel: _Parcel) -> Ask | None:
+        is_urgent = parcel.deadline is not None
         if self._slots.is_stale:
-            self._learn_soon()
+            self._learn_soon(is_urgent=is_urgent)
         if parcel.slot is None:
             node = next(iter(self._slots.primaries()), None)
         else:
             node = self._slots.node(parcel.slot)
         if node is None:
-            self._unrouted.append(parcel)
-            self._learn_soon()
+            self._learn_soon(is_urgent=is_urgent)
+            if is_urgent:
+                self._unrouted[parcel] = None
+            elif self._is_lost:  # no node told the map when it was last asked for
+                parcel.then(BreakerOpenError())
+            else:
+                ring = partial(self._waited_in_vain, parcel)
+                self._unrouted[parcel] = Alarm(self._read_deadline, ring, self._context)
             return None
         answered = partial(self._answered, parcel, node)
         return self._link(node).ask(parcel.calls, answered, deadline=parcel.deadline)
+
+    def _waited_in_vain(self, parcel: _Parcel) -> None:
+        """Let a read wait no longer for the map than for an answer; learning goes on beside."""
+        del self._unrouted[parcel]
+        parcel.then(not_sent(TimeoutError()))
 
     def _answered(
         self, parcel: _Parcel, node: Node, outcome: Sequence[Any] | BaseException
@@ -178,13 +200,13 @@ class AsyncCluster:
             link = self._links[node] = AsyncLink(self._source.template.at(*node), self._settings)
         return link
 
-    def _learn_soon(self) -> None:
+    def _learn_soon(self, *, is_urgent: bool) -> None:
+        """Ask for the map beside everything else, unless that goes on, or was just now."""
         loop = asyncio.get_running_loop()
-        known = bool(self._slots.primaries())
-        if self._learning is None and (
-            not known or loop.time() - self._learnt_at >= _LEARN_INTERVAL
-        ):
-            self._learning = loop.create_task(self._learn())
+        interval = self._settings.breaker_seconds if self._is_lost else LEARN_INTERVAL
+        must = not self._slots.primaries() and (is_urgent or not self._is_lost)
+        if self._learning is None and (must or loop.time() - self._learnt_at >= interval):
+            self._learning = started(self._learn(), self._context)
 
     async def _learn(self) -> None:
         """Ask one node after the other for the map, then send the calls that waited for it."""
@@ -208,10 +230,13 @@ class AsyncCluster:
                     continue
                 break
         finally:
+            self._is_lost = isinstance(outcome, BaseException)
             self._learning = None
             self._learnt_at = asyncio.get_running_loop().time()
-            unrouted, self._unrouted = self._unrouted, []
-            for parcel in unrouted:
+            unrouted, self._unrouted = self._unrouted, {}
+            for parcel, alarm in unrouted.items():
+                if alarm is not None:
+                    alarm.stop()
                 if isinstance(outcome, BaseException):
                     parcel.then(outcome)
                 elif parcel.slot is not None and self._slots.node(parcel.slot) is None:

@@ -16,10 +16,10 @@ class BreakerOpenError(NotAskedError):
 
 
 class Breaker:
-    """Counts the failures in a row of one server; it can be used from any thread.
+    """Counts the failures in a row of the reads of one server; it can be used from any thread.
 
-    Calls that were sent at the same time and failed count as one failure: one pause of the server fails
-    all of them.
+    One pause of a server fails all calls that were under way. So it opens only if a call that was sent after
+    the first failure failed too, however many failed together.
 
     Args:
         failures: How many failures in a row open it.
@@ -29,6 +29,7 @@ class Breaker:
     Example:
         >>> breaker = Breaker(failures=1, seconds=60)
         >>> breaker.failed(breaker.admit())
+        1
         >>> breaker.is_open
         True
     """
@@ -41,7 +42,7 @@ class Breaker:
         self._clock = clock
         self._lock = renewed_in_child(self, "_lock", threading.Lock)
         self._count = 0
-        self._last_failure = float("-inf")
+        self._first_failure = 0.0
         self._probe_at: float | None = None
         self._probe: float | None = None
 
@@ -55,11 +56,8 @@ class Breaker:
         probe_at = self._probe_at
         return probe_at is not None and (self._probe is not None or self._clock() < probe_at)
 
-    def admit(self, *, urgent: bool = False) -> float:
+    def admit(self) -> float:
         """Let a call through.
-
-        Args:
-            urgent: Whether to let it through even while the breaker is open.
 
         Returns:
             The time of its start, for `failed`.
@@ -69,31 +67,51 @@ class Breaker:
         """
         with self._lock:
             now = self._clock()
-            if self._probe_at is not None and not urgent:
+            if self._probe_at is not None:
                 if self.turns_away():
                     raise BreakerOpenError
                 self._probe = now
             return now
 
-    def succeeded(self) -> None:
-        """Note that the server answered."""
-        if self._count or self._probe_at is not None:
-            with self._lock:
-                self._count, self._probe_at, self._probe = 0, None, None
+    def succeeded(self) -> int:
+        """Note that the server answered.
 
-    def failed(self, began: float) -> None:
+        Returns:
+            If that closed it, how many failures there were in the row; else 0.
+        """
+        if not self._count and self._probe_at is None:
+            return 0
+        with self._lock:
+            count = self._count if self._probe_at is not None else 0
+            self._count, self._probe_at, self._probe = 0, None, None
+        return count
+
+    def failed(self, began: float) -> int:
         """Note that the server did not answer a call.
 
         Args:
             began: What `admit` returned for it.
+
+        Returns:
+            If that opened it, how many failures there were in the row; else 0.
         """
         with self._lock:
-            is_probe = began == self._probe
-            if is_probe:
-                self._probe = None
-            elif began <= self._last_failure:
-                return
-            self._last_failure = self._clock()
+            now = self._clock()
             self._count += 1
-            if self._count >= self._limit:
-                self._probe_at = self._last_failure + self._seconds
+            if self._count == 1:
+                self._first_failure = now
+            if self._probe_at is not None:
+                if began == self._probe:
+                    self._probe, self._probe_at = None, now + self._seconds
+                return 0
+            is_another = self._limit == 1 or began > self._first_failure
+            if self._count < self._limit or not is_another:
+                return 0
+            self._probe_at = now + self._seconds
+            return self._count
+
+    def hurry(self) -> None:
+        """Let the next call through as a probe: there is a reason to think that it succeeds."""
+        with self._lock:
+            if self._probe_at is not None:
+                self._probe_at = self._clock()

@@ -6,7 +6,12 @@ from typing import Any, Final
 
 from redis.exceptions import AuthenticationError, ReadOnlyError, ResponseError
 
-from strawberry_response_cache.core.protocol import NotSentError
+from strawberry_response_cache.core._interval import Interval
+from strawberry_response_cache.core._log import logger
+from strawberry_response_cache.core.protocol import NotSentError, failure
+
+_ENOUGH: Final = 2
+"""Round trips that are measured before one is believed."""
 
 MOST_TOGETHER: Final = 250
 """Askers that share a batch: each batch has the deadline to itself, and those of others come between."""
@@ -20,9 +25,9 @@ class LinkSettings:
         read_deadline: For an answer, from the moment of sending.
         connect_deadline: For connecting: TLS, authentication and the server's run id included.
         max_batches: Batches in flight at once.
-        detect_restarts: Whether to read the server's run id.
-        breaker_failures: Failures in a row that open the breaker.
-        breaker_seconds: How long the breaker stays open before a probe.
+        detect_restarts: Whether to learn the server's run id.
+        breaker_failures: Failures in a row after which it is not read any more.
+        breaker_seconds: How long then, until a probe.
     """
 
     read_deadline: float
@@ -72,3 +77,96 @@ def has_lost_its_way(replies: Iterable[object]) -> bool:
     The primary was demoted or the login has expired; a new connection finds the right server.
     """
     return any(isinstance(reply, ReadOnlyError | AuthenticationError) for reply in replies)
+
+
+class Distance:
+    """Warns once of a server that is too far away for the deadline of reads.
+
+    One round trip that took long says little of a busy process: the shortest of several counts.
+
+    Args:
+        server: The server, for the log.
+        deadline: Seconds for an answer to a read.
+    """
+
+    def __init__(self, server: str, deadline: float) -> None:
+        self._server = server
+        self._deadline = deadline
+        self._shortest = float("inf")
+        self._number = 0
+        self._is_told = False
+
+    def measured(self, seconds: float) -> None:
+        """Take note of what a round trip on a new connection took."""
+        self._number += 1
+        self._shortest = min(self._shortest, seconds)
+        if self._is_told or self._number < _ENOUGH or self._shortest <= self._deadline / 2:
+            return
+        self._is_told = True
+        logger.warning(
+            "Redis at %s takes %.0f ms for a round trip, and read_deadline is %.0f ms: reads that take "
+            "longer are answered without the cache. Raise read_deadline to several round trips.",
+            self._server,
+            self._shortest * 1000,
+            self._deadline * 1000,
+            extra={
+                "server.address": self._server,
+                "response_cache.round_trip": self._shortest,
+                "response_cache.read_deadline": self._deadline,
+            },
+        )
+
+
+class Changes:
+    """Logs that a server is left alone, and that it answers again: at most one pair per interval.
+
+    Args:
+        server: The server, for the log.
+        settings: The numbers that the link decides by.
+    """
+
+    def __init__(self, server: str, settings: LinkSettings) -> None:
+        self._server = server
+        self._seconds = settings.breaker_seconds
+        self._interval = Interval()
+        self._is_told = False
+
+    def opened(self, failures: int, error: BaseException) -> None:
+        """Log that the server is read no more.
+
+        Args:
+            failures: How many there were in a row.
+            error: The latest.
+        """
+        self._is_told = self._interval.counted() is not None
+        if self._is_told:
+            fault = failure(error)
+            logger.warning(
+                "Redis at %s failed %d times in a row (%s); it is not read, but for one try every "
+                "%g seconds. %s",
+                self._server,
+                failures,
+                fault.error_name,
+                self._seconds,
+                fault.trouble.advice,
+                extra={
+                    "response_cache.failures": failures,
+                    "server.address": self._server,
+                    "error.type": fault.error_type,
+                },
+            )
+
+    def closed(self, failures: int) -> None:
+        """Log that the server answers again.
+
+        Args:
+            failures: How many there were until then.
+        """
+        if self._is_told:
+            self._is_told = False
+            logger.warning(
+                "Redis at %s answers again, after %d failures; it is read as before.",
+                self._server,
+                failures,
+                extra={"response_cache.failures": failures, "server.address": self._server},
+            )

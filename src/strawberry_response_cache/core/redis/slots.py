@@ -19,6 +19,10 @@ def slot_of(key: str) -> int:
     return key_slot(key.encode())
 
 
+LEARN_INTERVAL: Final = 0.1
+"""Seconds between two looks at a cluster's slots, while there is a map to go by."""
+
+
 class SlotMap:
     """The primaries of the 16,384 slots."""
 

@@ -1,8 +1,10 @@
 """The connections of all threads to one server: each exchange is one batch on one connection."""
 
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -10,8 +12,11 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from strawberry_response_cache.core.protocol import Call, NotAskedError
 from strawberry_response_cache.core.redis.breaker import Breaker, BreakerOpenError
 from strawberry_response_cache.core.redis.connection_factory import ConnectionFactory
+from strawberry_response_cache.core.redis.connections import SLICES, Connections
 from strawberry_response_cache.core.redis.fair_semaphore import Turns
 from strawberry_response_cache.core.redis.link import (
+    Changes,
+    Distance,
     LinkSettings,
     has_errors,
     has_lost_its_way,
@@ -27,7 +32,37 @@ _URGENT_TURNS: Final = 2
 _LONGEST_WAIT: Final = 10.0
 """Seconds after which a read gives up waiting for a turn: turns were lost, or too many threads wait."""
 _SHORTEST: Final = 0.01
-"""The least seconds for an invalidation whose turn came late."""
+"""Seconds that an invalidation has at least, whose turn or connection came late."""
+_HANDED_OVER: Final = 1.0
+"""Seconds for another thread to hand over what it has for this one; it is about to."""
+
+
+class _Waiter:
+    """A thread that waits for a connection.
+
+    Attributes:
+        connection: What it waits for.
+        error: Why there is none.
+    """
+
+    __slots__ = ("_bell", "connection", "error")
+
+    def __init__(self) -> None:
+        self._bell = threading.Event()
+        self.connection: SyncConnection | None = None
+        self.error: Exception = TimeoutError()
+
+    def take(self, connection: SyncConnection | None, error: Exception | None = None) -> None:
+        """Take a connection, or the error that there is instead."""
+        self.connection = connection
+        self.error = error or self.error
+        self._bell.set()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until it has come; the time in which this thread is late does not count."""
+        for _ in range(SLICES):
+            if self._bell.wait(seconds / SLICES):
+                return
 
 
 class SyncLink:
@@ -48,7 +83,9 @@ class SyncLink:
         self._turns = Turns(settings.max_batches)
         # Invalidations may wait twenty times as long for an answer; reads must not wait for them.
         self._urgent_turns = Turns(_URGENT_TURNS)
-        self._idle: list[SyncConnection] = []
+        self._connections: Connections[SyncConnection, _Waiter] = Connections()
+        self._changes = Changes(source.shown, settings)
+        self._distance = Distance(source.shown, settings.read_deadline)
         self._watchdog = Watchdog()
         self._failed_at = 0.0
         self._is_closed = False
@@ -76,52 +113,59 @@ class SyncLink:
             if not turns.take(seconds if is_urgent else _LONGEST_WAIT):
                 raise TimeoutError if is_urgent else NotAskedError
             if is_urgent:
-                seconds = max(_SHORTEST, seconds - (time.monotonic() - came))
-            # The server failed other threads while this one waited for its turn.
-            elif self._failed_at > came:
+                return self._exchange(
+                    calls, lambda: max(_SHORTEST, came + seconds - time.monotonic())
+                )
+            # Whoever waited for a turn while the server failed others has waited long enough.
+            if self._failed_at > came:
                 raise NotAskedError
-            return self._cache_request(calls, seconds, urgent=is_urgent)
+            return self._read(calls, seconds)
         finally:
             turns.end()
 
-    def _cache_request(
-        self, calls: Sequence[Call], deadline: float, *, urgent: bool
-    ) -> Sequence[Any]:
-        """Exchange if the breaker lets it, and report the outcome to the breaker."""
-        began = self._breaker.admit(urgent=urgent)
+    def _read(self, calls: Sequence[Call], deadline: float) -> Sequence[Any]:
+        """Exchange, if the breaker lets it, which is told what comes of it."""
+        began = self._breaker.admit()
         try:
-            replies = self._exchange(calls, deadline)
-        except BaseException:
+            replies = self._exchange(calls, lambda: deadline)
+        except BaseException as error:
             self._failed_at = time.monotonic()
-            self._breaker.failed(began)
+            if failures := self._breaker.failed(began):
+                self._changes.opened(failures, error)
             raise
-        self._breaker.succeeded()
+        if failures := self._breaker.succeeded():
+            self._changes.closed(failures)
         return replies
 
-    def _exchange(self, calls: Sequence[Call], deadline: float) -> Sequence[Any]:
-        """Exchange on the connection that was used last, or on a new one if that is closed."""
+    def _exchange(self, calls: Sequence[Call], left: Callable[[], float]) -> Sequence[Any]:
+        """Exchange on the connection that was used last, or on a new one if it is of no use any more.
+
+        Args:
+            calls: What to send.
+            left: Returns the seconds for the next wait: for a connection, or for the replies.
+        """
         try:
-            connection = self._idle.pop()
+            connection = self._connections.idle.pop()
         except IndexError:
             try:
-                connection = self._connect()
+                connection = self._new_connection(left())
             except Exception as error:
                 raise not_sent(error) from error
         try:
-            replies = connection.exchange(calls, deadline)
+            replies = connection.exchange(calls, left())
         except RedisConnectionError:
             if not connection.is_used:
                 raise
-            # The server restarted or dropped an idle connection. Every call can be repeated.
-            connection = self._connect()
-            replies = connection.exchange(calls, deadline)
+            # A server that restarted or dropped an idle connection; every call can be repeated.
+            connection = self._new_connection(left())
+            replies = connection.exchange(calls, left())
         if has_errors(replies):
             if has_lost_its_way(replies) and connection.is_used:
                 connection.close()
-                connection = self._connect()
-                replies = connection.exchange(calls, deadline)
+                connection = self._new_connection(left())
+                replies = connection.exchange(calls, left())
             if unknown_scripts([replies]):
-                replies = connection.exchange(calls, deadline, by_text=True)
+                replies = connection.exchange(calls, left(), by_text=True)
         self._keep(connection, is_lost=has_errors(replies) and has_lost_its_way(replies))
         return replies
 
@@ -131,9 +175,70 @@ class SyncLink:
             connection.close()
             return
         connection.is_used = True
-        self._idle.append(connection)
-        if self._is_closed:  # closed meanwhile, and nothing else would close this connection
+        self._hand_over(connection, self._connections.give(connection))
+
+    def _hand_over(self, connection: SyncConnection, waiter: _Waiter | None) -> None:
+        """Give a connection that is free to the thread that waited for one, if one did."""
+        if waiter is not None:
+            waiter.take(connection)
+        elif self._is_closed:  # since a moment ago, and nobody else would close it
             self.close()
+
+    # -- New connections ---------------------------------------------------------------------------
+
+    def _new_connection(self, seconds: float) -> SyncConnection:
+        """Wait for a connection, which a thread of its own opens, no longer than this many seconds.
+
+        Raises:
+            Exception: Whatever redis-py raises; TimeoutError if it takes longer.
+        """
+        waiter = _Waiter()
+        attempt = self._connections.wait(waiter)
+        try:
+            if attempt is not None:
+                self._open(attempt)
+            waiter.wait(seconds)
+        except BaseException:  # a signal's handler raised: a connection that came is not lost
+            if (connection := self._arrived(waiter)) is not None:
+                self._keep(connection, is_lost=False)
+            raise
+        connection = self._arrived(waiter)
+        if connection is None:
+            raise waiter.error
+        return connection
+
+    def _arrived(self, waiter: _Waiter) -> SyncConnection | None:
+        """Wait no longer, and return what has come."""
+        if not self._connections.leave(waiter):
+            waiter.wait(_HANDED_OVER)
+        return waiter.connection
+
+    def _open(self, attempt: int) -> None:
+        opening = partial(self._attempt, attempt)
+        thread = threading.Thread(target=opening, name="response-cache-connect", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # no thread can be had
+            self._opening_failed(attempt, error)
+
+    def _attempt(self, attempt: int) -> None:
+        """Open a connection, for as long as that may take, for whoever waits for one then."""
+        try:
+            connection = self._connect()
+        except Exception as error:  # noqa: BLE001 - the store's failure, judged and logged by type
+            self._opening_failed(attempt, error)
+            return
+        waiter = self._connections.opened(connection)
+        if waiter is None:
+            self._breaker.hurry()
+        self._hand_over(connection, waiter)
+
+    def _opening_failed(self, attempt: int, error: Exception) -> None:
+        waiter, another = self._connections.failed(attempt)
+        if waiter is not None:
+            waiter.take(None, error)
+        if another is not None:
+            self._open(another)
 
     def _connect(self) -> SyncConnection:
         """Open a connection and read the server's run id."""
@@ -144,8 +249,10 @@ class SyncLink:
         try:
             raw.connect()
             if self._learns:
+                began = time.monotonic()
                 raw.send_command("INFO", "server", check_health=False)
                 run_id = run_id_of(raw.read_response())
+                self._distance.measured(time.monotonic() - began)
         except BaseException:
             self._watchdog.unwatch(raw)
             raw.disconnect()
@@ -158,6 +265,6 @@ class SyncLink:
     def close(self) -> None:
         """Disconnect idle connections for good; those in use are closed after their exchange."""
         self._is_closed = True
-        while self._idle:
+        while self._connections.idle:
             with suppress(IndexError):  # another thread took it, and closes it
-                self._idle.pop().close()
+                self._connections.idle.pop().close()

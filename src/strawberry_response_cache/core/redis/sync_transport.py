@@ -1,6 +1,7 @@
 """Sends the effects of threads to one server, or to the nodes of a cluster."""
 
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -8,6 +9,7 @@ from redis.exceptions import ClusterDownError
 
 from strawberry_response_cache.core._fork import renewed_in_child
 from strawberry_response_cache.core.protocol import Call, Effect
+from strawberry_response_cache.core.redis.breaker import BreakerOpenError
 from strawberry_response_cache.core.redis.connection_factory import (
     ClusterSource,
     ConnectionFactory,
@@ -19,7 +21,13 @@ from strawberry_response_cache.core.redis.routes import (
     slot_of_calls,
     without_asking,
 )
-from strawberry_response_cache.core.redis.slots import CLUSTER_SLOTS, Node, SlotMap, candidates
+from strawberry_response_cache.core.redis.slots import (
+    CLUSTER_SLOTS,
+    LEARN_INTERVAL,
+    Node,
+    SlotMap,
+    candidates,
+)
 from strawberry_response_cache.core.redis.sync_link import SyncLink
 from strawberry_response_cache.core.redis.wire import split
 
@@ -106,9 +114,12 @@ class SyncCluster:
         self._source = source
         self._settings = settings
         self._slots = SlotMap()
+        self._read_deadline = source.template.deadline(settings.read_deadline)
         self._links: dict[Node, SyncLink] = {}
         self._lock = renewed_in_child(self, "_lock", threading.Lock)
-        # Why the last request for the map failed.
+        self._learning: threading.Event | None = None
+        self._learnt_at = float("-inf")
+        # Why no node told the map, when it was last asked for.
         self._unlearnt: Exception | None = None
         self.users = 0
 
@@ -138,7 +149,7 @@ class SyncCluster:
         return results
 
     def _exchange(self, calls: Sequence[Call], deadline: float | None) -> Sequence[Any]:
-        node = self._node(slot_of_calls(calls))
+        node = self._node(slot_of_calls(calls), deadline)
         try:
             replies = self._link(node).exchange(calls, deadline=deadline)
         except Exception:
@@ -156,31 +167,62 @@ class SyncCluster:
         self._slots.moved(redirect.slot, target)
         return self._link(target).exchange(calls, deadline=deadline)
 
-    def _node(self, slot: int | None) -> Node:
+    def _node(self, slot: int | None, deadline: float | None) -> Node:
+        """Return the node of a slot; where none is known, wait for the map, no longer than for an answer."""
         if self._slots.is_stale:
-            self._learn()
-        known = self._slots.primaries()[:1] if slot is None else (self._slots.node(slot),)
-        if not known or known[0] is None:
+            is_lost = self._unlearnt is not None
+            learning = self._learn_soon(is_urgent=deadline is not None)
+            if self._known(slot) is None:
+                if deadline is None and is_lost:
+                    raise BreakerOpenError
+                if not learning.wait(deadline or self._read_deadline):
+                    raise not_sent(TimeoutError())
+        node = self._known(slot)
+        if node is None:
             if self._unlearnt is not None:
                 raise not_sent(self._unlearnt)
             msg = "no node serves the slot"
             raise ClusterDownError(msg)
-        return known[0]
+        return node
 
-    def _learn(self) -> None:
-        """Ask one node after the other for the map; without an answer the old map is kept."""
-        if not self._lock.acquire(blocking=not self._slots.primaries()):
-            return  # another thread reads the map
+    def _known(self, slot: int | None) -> Node | None:
+        if slot is None:
+            return next(iter(self._slots.primaries()), None)
+        return self._slots.node(slot)
+
+    def _learn_soon(self, *, is_urgent: bool) -> threading.Event:
+        """Ask for the map in a thread of its own, unless that goes on, or was just now.
+
+        Returns:
+            What is set when that is over.
+        """
+        with self._lock:
+            if self._learning is not None:
+                return self._learning
+            over = threading.Event()
+            is_lost = self._unlearnt is not None
+            interval = self._settings.breaker_seconds if is_lost else LEARN_INTERVAL
+            must = not self._slots.primaries() and (is_urgent or not is_lost)
+            if not must and time.monotonic() - self._learnt_at < interval:
+                over.set()
+                return over
+            self._learning = over
         try:
-            if not self._slots.is_stale:
-                return
+            threading.Thread(
+                target=self._learn, args=(over,), name="response-cache-slots", daemon=True
+            ).start()
+        except RuntimeError:  # no thread can be had
+            self._learn(over)
+        return over
+
+    def _learn(self, over: threading.Event) -> None:
+        """Ask one node after the other for the map; without an answer the old one is gone by."""
+        seconds = self._settings.connect_deadline + self._settings.read_deadline
+        try:
             for node in candidates(self._slots, self._source.seeds):
                 try:
-                    link = self._link(node)
-                    (reply,) = link.exchange(
-                        (CLUSTER_SLOTS,), deadline=self._settings.read_deadline
-                    )
-                    if isinstance(reply, Exception):  # for example, a server that is not a cluster
+                    (reply,) = self._link(node).exchange((CLUSTER_SLOTS,), deadline=seconds)
+                    if isinstance(reply, Exception):  # such as a server that is no cluster
                         self._unlearnt = reply
                         continue
                     self._slots.learn(reply, node, self._source.remap)
@@ -190,7 +232,9 @@ class SyncCluster:
                 self._unlearnt = None
                 return
         finally:
-            self._lock.release()
+            with self._lock:
+                self._learning, self._learnt_at = None, time.monotonic()
+            over.set()
 
     def _link(self, node: Node) -> SyncLink:
         link = self._links.get(node)

@@ -1,9 +1,11 @@
-"""Starts background tasks."""
+"""Tasks and timers of an event loop that are nobody's request."""
 
 import asyncio
 import contextvars
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
+
+from strawberry_response_cache.core.redis.connections import SLICES
 
 
 def started(work: Coroutine[Any, Any, None], context: contextvars.Context) -> "asyncio.Task[None]":
@@ -17,3 +19,38 @@ def started(work: Coroutine[Any, Any, None], context: contextvars.Context) -> "a
         context: The context in which it runs.
     """
     return asyncio.Task(work, loop=asyncio.get_running_loop(), context=context)
+
+
+class Alarm:
+    """A timer that does not count the time in which the loop is late.
+
+    Args:
+        seconds: After how long it rings.
+        ring: What it calls, once.
+        context: What it calls it in.
+    """
+
+    __slots__ = ("_context", "_left", "_loop", "_ring", "_slice", "_timer")
+
+    def __init__(
+        self, seconds: float, ring: Callable[[], None], context: contextvars.Context
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._slice = seconds / SLICES
+        self._left = SLICES
+        self._ring = ring
+        self._context = context
+        self._timer = self._loop.call_later(self._slice, self._slice_is_over, context=context)
+
+    def _slice_is_over(self) -> None:
+        self._left -= 1
+        if self._left:
+            self._timer = self._loop.call_later(
+                self._slice, self._slice_is_over, context=self._context
+            )
+        else:
+            self._ring()
+
+    def stop(self) -> None:
+        """Do not ring."""
+        self._timer.cancel()

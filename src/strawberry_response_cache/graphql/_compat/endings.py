@@ -8,6 +8,7 @@ Methods of the schema are replaced, and a copy of the schema gets the replaced m
 method finds the schema on which it was called through the execution context.
 """
 
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
@@ -31,12 +32,21 @@ class Settling(ABC):
 
     Attributes:
         is_watched: Whether `settle` or `settle_sync` will be called at the end.
-        beside: All extensions of its request, in the order of their hooks, because a factory may return
-            another one for each request. None if they are not known.
+        runner: A weak reference to Strawberry's runner of its request. The runner holds it in turn, and a
+            circle of references would keep the whole answer until the garbage collector runs.
     """
 
     is_watched: bool
-    beside: Sequence[SchemaExtension] | None = None
+    runner: "weakref.ref[SchemaExtensionsRunner] | None" = None
+
+    @property
+    def beside(self) -> Sequence[SchemaExtension] | None:
+        """All extensions of its request, in the order of their hooks; None where that is not known.
+
+        A factory may return another one for each request.
+        """
+        runner = None if self.runner is None else self.runner()
+        return None if runner is None else runner.extensions
 
     @abstractmethod
     async def settle(self) -> None:
@@ -101,12 +111,20 @@ class _CreateRunner(_Exchanged):
         settling = [each for each in extensions if isinstance(each, Settling)]
         # Otherwise each settles when its own results are requested.
         if settling and isinstance(runner, SchemaExtensionsRunner):
-            operation: Callable[[], Any] = runner.operation
-            vars(runner)["operation"] = lambda: _Operation(operation(), settling)
+            runner.operation = _of_runner(runner.operation, settling)  # type: ignore[assignment, method-assign]
         if type(runner) is SchemaExtensionsRunner:  # another one may have hooks of its own
             for each in settling:
-                each.beside = runner.extensions
+                each.runner = weakref.ref(runner)
         return runner
+
+
+def _of_runner(operation: Any, settling: Iterable[Settling]) -> Callable[[], "_Operation"]:  # noqa: ANN401 - a bound method, unless somebody else replaced it
+    """Return what stands for a runner's `operation`; it does not keep the runner alive that it hangs on."""
+    owner, method = getattr(operation, "__self__", None), getattr(operation, "__func__", None)
+    if owner is None or method is None:
+        return lambda: _Operation(operation(), settling)
+    alive = weakref.ref(owner)
+    return lambda: _Operation(method(alive()), settling)
 
 
 class _Stream(_Exchanged):

@@ -169,15 +169,36 @@ def execute_cached_sync(
         cache_request = found
 
 
+class _PrivateKeys:
+    """Makes the keys for the request's session, if the answer turns PRIVATE.
+
+    It is no method of `_Attempt`, which holds its serializer and the answer: a circle of references would keep
+    the answer until the garbage collector comes by, long after the request.
+
+    Attributes:
+        session: Whose it is then; None for nobody's.
+    """
+
+    __slots__ = ("_cache_request", "session")
+
+    def __init__(self, cache_request: CacheRequest) -> None:
+        self._cache_request = cache_request
+        self.session: str | None = None
+
+    def __call__(self) -> EntryKeys | None:
+        """Return the keys, if there is a session."""
+        return None if self.session is None else self._cache_request.private_keys(self.session)
+
+
 class _Attempt:
     """One try: for all sessions, or for one session."""
 
-    __slots__ = ("_cache_request", "_made", "_request", "_session", "serializer")
+    __slots__ = ("_cache_request", "_made", "_private_keys", "_request", "serializer")
 
     def __init__(self, cache_request: CacheRequest, request: RequestContext) -> None:
         self._cache_request = cache_request
         self._request = request
-        self._session: str | None = None
+        self._private_keys = _PrivateKeys(cache_request)
         self._made: object = None
         self.serializer = ResponseSerializer(
             cache_request.policy,
@@ -195,16 +216,13 @@ class _Attempt:
         )
         recorder.tags.update(self._cache_request.inherited)
         session = self._request.session() if self._cache_request.session is None else None
-        self._session = session if isinstance(session, str) else None
+        self._private_keys.session = session if isinstance(session, str) else None
         return recorder
 
     def made(self, result: R) -> R:
         """Note the result that this request executed itself."""
         self._made = result
         return result
-
-    def _private_keys(self) -> EntryKeys | None:
-        return None if self._session is None else self._cache_request.private_keys(self._session)
 
     def cache_result(self, response: CachedResponse[Any]) -> CacheResult:
         """Return the result and its outcome."""
@@ -229,7 +247,7 @@ class _Attempt:
                 return Outcome("miss", age=0, ttl=response.ttl, scope=scope, limited_by=limited_by)
             case CacheStatus.MISS:  # it was generated but could not be stored
                 reason = Reason.of(response.detail) or Reason.CACHE_FAULT
-                return Outcome("miss", reason, reason.advice, age=0, ttl=0, scope=scope)
+                return Outcome("miss", reason, reason.advice, age=0, scope=scope)
             case _:
                 reason = serializer.refusal or self._not_shared_because_of(response.detail)
                 return Outcome("bypass", reason, reason.advice)

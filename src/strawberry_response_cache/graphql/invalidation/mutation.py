@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 
 from graphql.execution import Executor
 
-from strawberry_response_cache.core import CacheError, ResponseCache
+from strawberry_response_cache.core import CacheError, CacheStoreError, ResponseCache
 from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._user_code import Raised, called
@@ -278,6 +278,8 @@ def _are_of_one_tenant(cache: ResponseCache, other: ResponseCache | None) -> boo
 
 
 def _log_lost(error: CacheError) -> None:
+    if isinstance(error, CacheStoreError):
+        return  # the cache has logged it, with the server and once per interval
     kind = type(error).__qualname__
     logger.error(
         "The invalidation of a mutation was lost (%s); old responses are served until their ttl ends.",

@@ -81,7 +81,6 @@ def _lesser(one: Outcome, other: Outcome) -> Outcome:
     """Return the worse of two outcomes: the worse status, then the lower ttl."""
 
     def promise(outcome: Outcome) -> tuple[int, float]:
-        ttl = float("inf") if outcome.ttl is None else outcome.ttl
-        return -_BEST_FIRST.index(outcome.status), ttl
+        return -_BEST_FIRST.index(outcome.status), outcome.ttl or 0.0
 
     return min(one, other, key=promise)
