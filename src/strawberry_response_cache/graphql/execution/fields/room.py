@@ -22,8 +22,10 @@ def deepest_entry(depth: int) -> int:
     Args:
         depth: How many fields of the operation stand within each other.
     """
-    frames, frame = 0, sys._getframe()  # noqa: SLF001 - documented, and the only way to know
-    here: Any = frame
+    # The frame of the caller: one that refers to itself keeps all below it, and the answer of the request, until
+    # the garbage collector comes by.
+    frames = 1
+    here: Any = sys._getframe(1)  # noqa: SLF001 - documented, and the only way to know
     while here is not None:
         frames, here = frames + 1, here.f_back
     taken = frames + _FRAMES_OF_RESOLVERS + _FRAMES_OF_A_FIELD * depth
