@@ -4,15 +4,6 @@
 ``k <entry>``             an entry was invalidated
 ``c <table>``             all entries of a tag table were invalidated
 ``w <lease>``             a lease for which others wait has ended
-========================  =============================================
-||||||| 9c165ef
-========================  =============================================
-``t <table> <tag>,...``   tags were invalidated
-``k <entry>``             an entry was invalidated
-``c <table>``             all entries of a tag table were invalidated
-``w <lease>``             a lease for which others wait has ended
-========================  =============================================
-=======
 ===============================  =============================================
 ``t <table> <clock> <tag>,...``  tags were invalidated, at that clock
 ``k <entry>``                    an entry was invalidated

@@ -129,19 +129,17 @@ if not epoch then
   local time = redis.call('TIME')
   fresh_epoch, clock, floor = ARGV[3] .. time[1] .. '.' .. time[2], 0, 0
 end
-local found, outdated_tags = nil, nil
+local found, outdated_tags, is_dead = nil, nil, false
 if redis.call('EXISTS', KEYS[1]) == 1 then
   found = header(KEYS[1])
   if not found or found.wid == ARGV[5] then
     redis.pcall('DEL', KEYS[1])
     found = nil
   elseif not epoch or found.epoch ~= epoch or found.clock < floor then
-    -- Dead for good: no epoch returns. Where nothing is evicted it would take its room until its ttl ends.
-    -- On a full server, the lease that follows may be set: see `INVALIDATE`.
-    redis.pcall('UNLINK', KEYS[1])
-    found = nil
+    -- Dead for good: no epoch returns, and a clock never goes back.
+    found, is_dead = nil, true
   elseif invalidated(KEYS[3], found.tags, found.clock) then
-    found, outdated_tags = nil, found.tags
+    found, outdated_tags, is_dead = nil, found.tags, true
   end
 end
 local pttl = 0
@@ -175,8 +173,9 @@ local function lease()
   if ARGV[2] == '0' then return 'held' end
   local mine = string.format('%s %s %d', token, epoch or fresh_epoch, clock)
   local set = redis.pcall('SET', KEYS[2], mine, 'NX', 'PX', ARGV[2])
-  if failed(set) and outdated_tags then
-    -- A full server: the dead entry makes room, see `INVALIDATE`.
+  if failed(set) and is_dead then
+    -- The server is full, and a dead entry takes room until its ttl ends. Once it is gone, the lease may be
+    -- set: see `INVALIDATE`. On other servers it stays, since its tags tell which leases are void.
     redis.pcall('UNLINK', KEYS[1])
     set = redis.pcall('SET', KEYS[2], mine, 'NX', 'PX', ARGV[2])
   end
@@ -268,7 +267,15 @@ if epoch ~= ARGV[2] or clock < floor or invalidated(KEYS[3], ARGV[4], clock) the
 end
 local set = redis.pcall('SET', KEYS[1], ARGV[9], 'PX', ARGV[5])
 done()
-if failed(set) then return set end
+if failed(set) then
+  -- A full server: a dead entry here makes room for the next try.
+  local old = header(KEYS[1])
+  if old and (old.epoch ~= epoch or old.clock < floor
+      or invalidated(KEYS[3], old.tags, old.clock)) then
+    redis.pcall('UNLINK', KEYS[1])
+  end
+  return set
+end
 if redis.call('PTTL', KEYS[3]) < tonumber(ARGV[6]) then redis.call('PEXPIRE', KEYS[3], ARGV[6]) end
 return token .. ' stored'
 """,
