@@ -332,7 +332,7 @@ MUTANTS: Final[dict[str, Mutant]] = {
             # Most writes make a run useless that hangs, and end the wait for it.
             {
                 "wait_budget": 1,
-                "hang_share": 0.01,
+                "hang_share": 0.03,
                 "written": ("rate",),
                 "invalidation_share": 0.0,
             },
