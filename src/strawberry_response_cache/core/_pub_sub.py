@@ -1,9 +1,5 @@
 """The messages that scripts publish on the channel of a cache, and their handling.
 
-``t <table> <tag>,...``   tags were invalidated
-``k <entry>``             an entry was invalidated
-``c <table>``             all entries of a tag table were invalidated
-``w <lease>``             a lease for which others wait has ended
 ===============================  =============================================
 ``t <table> <clock> <tag>,...``  tags were invalidated, at that clock
 ``k <entry>``                    an entry was invalidated
