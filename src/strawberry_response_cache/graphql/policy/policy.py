@@ -221,7 +221,13 @@ def demand_of(
 def _guarded(rule: FieldRule, defaults: Defaults, *, is_root: bool) -> Problem | None:
     if not rule.guarded:
         return None
-    if is_root:
+    if is_root and rule.around_guards is not None:
+        advice = (
+            f"The field extension {rule.around_guards} stands around the permission classes of "
+            f"{rule.coordinate}, so they cannot be asked on a hit; name them in permission_classes=, or put "
+            "their PermissionExtension last in extensions=."
+        )
+    elif is_root:
         advice = (
             f"The permission classes of {rule.coordinate} run on every request, so the operation is not "
             "stored as a whole; its root fields have entries of their own, see 'fields'."

@@ -33,9 +33,11 @@ from strawberry.types.field import StrawberryField
 
 from strawberry_response_cache.core import CacheConfigurationError
 from strawberry_response_cache.graphql._compat.definitions import definition_of
+from strawberry_response_cache.graphql._compat.resolving import stands_outside_guards
 from strawberry_response_cache.graphql.annotations.hints import CacheScope, Hint, ParentKey, hint_of
 from strawberry_response_cache.graphql.annotations.invalidates import Invalidates
 from strawberry_response_cache.graphql.annotations.tag_templates import Template
+from strawberry_response_cache.graphql.policy.custom_code import name_of
 from strawberry_response_cache.graphql.policy.inherited import (
     directives_of,
     inherited_field_hints,
@@ -82,6 +84,7 @@ class FieldRule:
         python_name: Its Python name.
         place: Where it is defined: the coordinate, or the class and name of a generic type.
         guarded: Whether it has permission classes.
+        around_guards: The extension around them, because of which no hit can run them; None without one.
         invalidates: Whether it has ``@invalidates``.
         hinted: Whether it has a hint of its own.
         inherit: Whether that hint has ``inherit=True``.
@@ -117,6 +120,7 @@ class FieldRule:
     python_name: str
     place: str
     guarded: bool
+    around_guards: str | None
     invalidates: bool
     hinted: bool
     inherit: bool
@@ -256,9 +260,16 @@ class SchemaRules:
         source = self._kinds.of(parent, graphql_field, field)
         is_root = parent is self._schema.query_type
         inherits = own is not None and own.inherit
+        around_guards = stands_outside_guards(field) if guards else None
         # An attribute costs less than a lookup.
-        by_itself = is_root or (
-            own is not None and ttl is not None and not inherits and source is ResolverKind.RESOLVER
+        by_itself = around_guards is None and (
+            is_root
+            or (
+                own is not None
+                and ttl is not None
+                and not inherits
+                and source is ResolverKind.RESOLVER
+            )
         )
         private = any(h.scope is CacheScope.PRIVATE for h in hints)
         public = own is not None and own.scope is CacheScope.PUBLIC
@@ -270,6 +281,7 @@ class SchemaRules:
             python_name=getattr(field, "python_name", name),
             place=_place(parent, coordinate, field),
             guarded=bool(guards),
+            around_guards=around_guards and name_of(around_guards),
             invalidates=any(isinstance(each, Invalidates) for each in extensions),
             hinted=own is not None,
             inherit=inherits,
