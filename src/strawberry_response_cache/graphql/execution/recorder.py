@@ -128,7 +128,7 @@ class _ResponseState(NamedTuple):
 
     @classmethod
     def _read(cls, context: object) -> "_ResponseState":
-        response, background = _of_context(context, "response", "background_tasks")
+        response, background = of_context(context, "response", "background_tasks")
         # Background tasks of Starlette and FastAPI: https://www.starlette.io/background/
         tasks = tuple(map(id, getattr(background, "tasks", None) or ()))
         if response is None:
@@ -152,8 +152,16 @@ class _ResponseState(NamedTuple):
         return called(lambda: now.response is self.response and now[1:] == self[1:]) is True
 
 
-def _of_context(context: object, *names: str) -> tuple[Any, ...]:
-    """Return the values of a context under some names; it may be a mapping or an object."""
-    if isinstance(context, Mapping):
-        return tuple(context.get(name) for name in names)
-    return tuple(getattr(context, name, None) for name in names)
+def of_context(context: object, *names: str) -> tuple[Any, ...]:
+    """Return the values of a context under some names; it may be a mapping or an object.
+
+    Args:
+        context: The context, of any class.
+        names: The names; None stands for what there is not, and for what raises when it is read.
+    """
+    values = [called(_of_context, context, name) for name in names]
+    return tuple(None if type(each) is Raised else each for each in values)
+
+
+def _of_context(context: object, name: str) -> Any:  # noqa: ANN401 - whatever the user put there
+    return context.get(name) if isinstance(context, Mapping) else getattr(context, name, None)

@@ -32,7 +32,11 @@ from strawberry_response_cache.graphql.execution.cached_execution import (
 from strawberry_response_cache.graphql.execution.documents import Preparation
 from strawberry_response_cache.graphql.execution.fields.cached_field import Fields
 from strawberry_response_cache.graphql.execution.fields.field_execution import install
-from strawberry_response_cache.graphql.execution.mutating import mutating, mutation_around
+from strawberry_response_cache.graphql.execution.mutating import (
+    is_of_mutation,
+    mutating,
+    mutation_around,
+)
 from strawberry_response_cache.graphql.execution.partial_failures import PartialFailures
 from strawberry_response_cache.graphql.execution.recorder import Recorder
 from strawberry_response_cache.graphql.invalidation.entities import MOST_PURGED
@@ -205,7 +209,7 @@ class Run:
             return Later(partial(self._run_mutation, mutation, recorder, executor, execution))
         at_once(mutation.ask)
         try:
-            with recorder.recording(executor), mutating(recorder):
+            with recorder.recording(executor), mutating(recorder, executor.context_value):
                 return execution.start()
         except Exception:
             raise
@@ -218,7 +222,7 @@ class Run:
     ) -> Any:  # noqa: ANN401 - a result
         await mutation.ask()
         try:
-            with recorder.recording(executor), mutating(recorder):
+            with recorder.recording(executor), mutating(recorder, executor.context_value):
                 result = await execution.run()
         except Exception:
             raise
@@ -326,7 +330,7 @@ class Run:
         """Return a problem if the operation is not a query, or the cache is off."""
         if executor.operation.operation is not OperationType.QUERY:
             return Problem(Reason.SUBSCRIPTION)
-        if mutation_around() is not None:
+        if is_of_mutation(executor.context_value):
             return Problem(Reason.MUTATION)
         if self._plans.setting.mistakes:
             return Problem(Reason.MISCONFIGURED)
