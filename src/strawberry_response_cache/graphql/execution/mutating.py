@@ -4,6 +4,7 @@ It is found by a context variable, and by the context of its request: a thread o
 context variables.
 """
 
+import os
 import sys
 import threading
 from collections import Counter
@@ -13,7 +14,7 @@ from contextvars import ContextVar
 from typing import Final
 
 from strawberry_response_cache.core._fork import renewed_in_child
-from strawberry_response_cache.core._user_code import called
+from strawberry_response_cache.core._user_code import Raised, called
 from strawberry_response_cache.graphql.annotations.run_notes import RunNotes
 from strawberry_response_cache.graphql.execution.recorder import of_context
 
@@ -83,14 +84,16 @@ def mutating(notes: RunNotes, context: object) -> Iterator[None]:
             _around.reset(token)
 
 
-_running: Counter[int] = renewed_in_child(sys.modules[__name__], "_running", Counter)
-"""How many mutations run, by the identity of their contexts; a forked child runs none of its parent's."""
+_running: Final[Counter[int]] = Counter()
+"""How many mutations run, by the identity of their contexts."""
+os.register_at_fork(after_in_child=_running.clear)  # a child runs none of its parent's
 _lock = renewed_in_child(sys.modules[__name__], "_lock", threading.Lock)
 
 
 def _ids(context: object) -> list[int]:
     """Return the identities of a context and of the request in it, which no other request has."""
-    own = (context, *of_context(context, "request"))
+    found = called(of_context, context, "request")
+    own = (context, *(() if type(found) is Raised else found))
     return [id(each) for each in own if called(_is_of_one_request, each) is True]
 
 

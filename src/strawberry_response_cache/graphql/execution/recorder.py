@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
+from inspect import getattr_static
 from typing import Any, NamedTuple
 
 from graphql import GraphQLObjectType, GraphQLResolveInfo, get_named_type, is_abstract_type
@@ -157,11 +158,21 @@ def of_context(context: object, *names: str) -> tuple[Any, ...]:
 
     Args:
         context: The context, of any class.
-        names: The names; None stands for what there is not, and for what raises when it is read.
+        names: The names; None stands for what there is not, also where asking for that raises.
+
+    Raises:
+        Exception: What a property or a mapping of the user's raises.
     """
-    values = [called(_of_context, context, name) for name in names]
-    return tuple(None if type(each) is Raised else each for each in values)
+    if isinstance(context, Mapping):
+        return tuple(context.get(name) for name in names)
+    return tuple(_attribute(context, name) for name in names)
 
 
-def _of_context(context: object, name: str) -> Any:  # noqa: ANN401 - whatever the user put there
-    return context.get(name) if isinstance(context, Mapping) else getattr(context, name, None)
+def _attribute(context: object, name: str) -> Any:  # noqa: ANN401 - whatever the user put there
+    value = called(getattr, context, name, None)
+    if type(value) is not Raised:
+        return value
+    # `__getattr__` of settings and the like raises KeyError for what there is not.
+    if getattr_static(context, name, None) is None:
+        return None
+    raise value.error

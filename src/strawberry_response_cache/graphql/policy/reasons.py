@@ -158,7 +158,7 @@ _ADVICE: Final[Mapping[Reason, str]] = {
     Reason.RESTRICTED: "A resolver called skip_cache, or restrict_cache with ttl=0.",
     Reason.RESPONSE_MODIFIED: (
         "A resolver set a cookie, a header or the status of the response, or added a background task; "
-        "do that in the view or in a middleware."
+        "do that in the view or in a middleware. Or the response in the context cannot be read."
     ),
     Reason.ROOT_VALUE: (
         "Execute without a root_value, or write root_value='shared' on the extension if it is the "
