@@ -16,6 +16,7 @@ from strawberry_response_cache.graphql.annotations.run_notes import note_guarded
 from strawberry_response_cache.graphql.execution.documents import Documents
 from strawberry_response_cache.graphql.execution.partial_failures import PartialFailures
 from strawberry_response_cache.graphql.keys.plan import Plans, Setting
+from strawberry_response_cache.graphql.keys.schema_identity import SchemaIdentity
 from strawberry_response_cache.graphql.policy.mistakes import mistakes_in
 from strawberry_response_cache.graphql.policy.policy import Defaults
 from strawberry_response_cache.graphql.policy.rules import SchemaRules
@@ -96,6 +97,7 @@ def setting_of(
         defaults=defaults,
         schema_name="" if options is None else options.schema_name,
         mistakes=mistakes_in(executable, rules, None if options is None else options.vary),
+        identity=SchemaIdentity(getattr(schema.config, "relay_max_results", None)),
     )
 
 

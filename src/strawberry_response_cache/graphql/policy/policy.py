@@ -97,6 +97,7 @@ class Policy:
             hold them.
         vary: The union.
         touched: The rule of each field that is selected, in order.
+        conditions: Which object types are of the interfaces and unions that fragments name, see `Selected`.
         never_stored: Names of the object types which, where one is completed in a position that
             could have held another, keep the response from being stored.
         lives: How long each field that may have an entry of its own would live, and whether it is
@@ -115,6 +116,7 @@ class Policy:
     type_tags: set[str] = field(default_factory=set)
     vary: set[str] = field(default_factory=set)
     touched: dict[str, FieldRule] = field(default_factory=dict)
+    conditions: set[tuple[str, str, bool]] = field(default_factory=set)
     never_stored: set[str] = field(default_factory=set)
     lives: list["Life"] = field(default_factory=list)
     has_templates: bool = False
@@ -130,6 +132,7 @@ class Policy:
     def size(self) -> int:
         """About what it takes in bytes, where it is remembered."""
         names = len(self.tags) + len(self.type_tags) + len(self.vary) + len(self.never_stored)
+        names += len(self.conditions)
         return _SIZE + _SIZE_OF_NAME * (names + len(self.touched)) + _SIZE_OF_LIFE * len(self.lives)
 
     @property
@@ -413,6 +416,7 @@ class _Walk:
             for node in self.selected.fields(current, parent, self._add):
                 self._visit(node, parent, is_root=parent is query)
         self.policy.type_tags.update(self.held.tags)
+        self.policy.conditions.update(self.selected.conditions)
         if self.selected.allowance.is_spent or self.held.is_cut_short:
             self.selected.refuse_as_too_large()
         if self.policy.problem is None:
