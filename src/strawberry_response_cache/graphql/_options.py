@@ -116,6 +116,14 @@ class Warnings:
                 extra={"response_cache.field": coordinate},
             )
 
+    def without_event_loop(self) -> None:
+        """Log, once, that an operation is awaited outside of asyncio."""
+        if self._is_first("no event loop"):
+            logger.warning(
+                "An operation is awaited outside of an asyncio event loop. Redis is called as in execute_sync, "
+                "and an operation with async resolvers is not stored."
+            )
+
     def _is_first(self, what: str) -> bool:
         is_first = what not in self._fields and len(self._fields) < _MOST_WARNINGS
         self._fields.add(what) if is_first else None

@@ -19,6 +19,7 @@ from strawberry.types import ExecutionContext
 from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._observer import Concluded
+from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.graphql._compat.sync_or_async import is_synchronous
 from strawberry_response_cache.graphql._guard import Execution, Guard, Later
 from strawberry_response_cache.graphql._options import Options
@@ -71,7 +72,7 @@ class Run:
         context: As given.
         guard: As given.
         is_judged: Whether the executed document is known to be valid.
-        is_async: Whether it is a mutation that runs in an event loop.
+        is_async: Whether it is a mutation that is awaited.
     """
 
     def __init__(
@@ -120,11 +121,17 @@ class Run:
             execution: Starts it.
         """
         is_mutation = executor.operation.operation is OperationType.MUTATION
-        is_sync = is_synchronous(executor)
-        self.is_async = is_mutation and not is_sync
+        is_awaited = not is_synchronous(executor)
+        self.is_async = is_mutation and is_awaited
+        is_sync = not is_awaited or running_loop() is None
+        if is_sync and is_awaited:
+            self._options.warnings.without_event_loop()
         # The context that resolvers receive: a hook may have replaced it since the run started.
         self._request = request = RequestContext(
-            self._options, executor.context_value, self.guard, synchronous=is_sync
+            self._options,
+            executor.context_value,
+            self.guard,
+            synchronous=is_sync and not self.is_async,
         )
         if errors := self.errors_now():
             return ExecutionResult(None, errors)
@@ -246,7 +253,7 @@ class Run:
     def settle_early(self) -> None:
         """Do what `settle` does for a request without a caller, such as after a cancellation."""
         if self._mutation is not None:
-            self._mutation.settle_early(in_loop=self.is_async)
+            self._mutation.settle_early()
 
     # -- Deciding ------------------------------------------------------------------------------------
 
