@@ -86,7 +86,7 @@ def setting_of(
         executable,
         trusted=frozenset() if options is None else options.trusted,
         info_class=schema.config.info_class,
-        converts_exceptions=bool(getattr(schema, "exception_handlers", ())),
+        exception_handlers=getattr(schema, "exception_handlers", ()),
     )
     defaults = Defaults() if options is None else options.defaults
     if default_ttl is not None:

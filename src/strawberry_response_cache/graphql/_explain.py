@@ -355,7 +355,8 @@ class _Tree:
         self, rule: FieldRule, nodes: list[FieldNode], above: Above, *, is_root: bool
     ) -> Policy | None:
         """Return the policy of the entry that a field has of its own in this operation."""
-        if not rule.by_itself:
+        is_below = rule.parent is self.setting.schema.query_type and not is_root
+        if not rule.by_itself or is_below:
             return None
         policy = work_out_field_policy(
             self.setting.rules,

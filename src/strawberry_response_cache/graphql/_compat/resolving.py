@@ -12,6 +12,7 @@ from strawberry.extensions.field_extension import (
     SyncToAsyncExtension,
     build_field_extension_resolvers,
 )
+from strawberry.field_extensions import InputMutationExtension
 from strawberry.permission import PermissionExtension
 from strawberry.schema import Schema
 from strawberry.schema.schema_converter import get_arguments
@@ -102,6 +103,25 @@ class Resolving:
         )
         keywords.pop("info", None)
         return keywords
+
+
+def unpacks_input(field: object) -> bool:
+    """Whether a resolver gets the fields of its argument ``input``, as with `InputMutationExtension`."""
+    return any(type(each) is InputMutationExtension for each in _mapping(field))
+
+
+def maps_arguments(field: object) -> bool:
+    """Whether an extension of the user's own makes other arguments of what a field is called with."""
+    return any(type(each) is not InputMutationExtension for each in _mapping(field))
+
+
+def _mapping(field: object) -> list[FieldExtension]:
+    own = getattr_static(FieldExtension, "map_arguments", None)
+    return [
+        each
+        for each in getattr(field, "extensions", ())
+        if getattr_static(type(each), "map_arguments", None) is not own
+    ]
 
 
 def _field_of(raw: GraphQLResolveInfo[Any]) -> StrawberryField:

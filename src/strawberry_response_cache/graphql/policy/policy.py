@@ -246,13 +246,15 @@ def _guarded(rule: FieldRule, defaults: Defaults, *, is_root: bool) -> Problem |
 
 
 def _custom_code(rule: FieldRule) -> Problem | None:
-    if rule.source is not ResolverKind.CUSTOM:
+    code = rule.custom_code
+    if rule.source is not ResolverKind.CUSTOM or code is None:
         return None
+    trust = f"name {code.trusted} in trusted_extensions if it does not, or " if code.trusted else ""
     return Problem(
         Reason.CUSTOM_CODE,
         rule.coordinate,
-        f"{rule.coordinate} runs {rule.custom_code}, which may decide per request; name its class in "
-        "trusted_extensions if it does not, or select the field in a query of its own.",
+        f"{rule.coordinate} runs {code.what}, which may decide per request; {trust}select the field in a "
+        "query of its own.",
     )
 
 
@@ -448,7 +450,8 @@ class _Walk:
 
     def _fold(self, rule: FieldRule, *, is_root: bool) -> None:
         self.policy.fold(rule, demand_of(rule, self.defaults, is_root=is_root))
-        if rule.by_itself:
+        # Below the root, nothing identifies an object of the query type.
+        if rule.by_itself and (is_root or rule.parent is not self.selected.schema.query_type):
             own = demand_of(rule, self.defaults, is_root=is_root, by_itself=True)
             if own.problem is None and own.ttl:
                 private = own.private or (rule.of.private and not is_root and not rule.public)

@@ -11,7 +11,6 @@ response that really holds an object of that type is not stored.
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from enum import Enum, auto
 
 from graphql import (
     GraphQLField,
@@ -43,7 +42,12 @@ from strawberry_response_cache.graphql.policy.inherited import (
     inherited_field_hints,
     inherited_type_hints,
 )
-from strawberry_response_cache.graphql.policy.resolver_kind import ResolverKind, ResolverKinds
+from strawberry_response_cache.graphql.policy.resolver_kind import (
+    CustomCode,
+    ResolverKind,
+    ResolverKinds,
+)
+from strawberry_response_cache.graphql.policy.written_as import WrittenAs, written_as
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,8 +119,8 @@ class FieldRule:
 
     coordinate: str
     source: ResolverKind
-    custom_code: str | None
-    written: "WrittenAs"
+    custom_code: CustomCode | None
+    written: WrittenAs
     python_name: str
     place: str
     guarded: bool
@@ -155,11 +159,7 @@ class SchemaRules:
         schema: The executable schema.
         trusted: The ``trusted_extensions``.
         info_class: The class of ``info`` that resolvers receive.
-        converts_exceptions: Whether the schema has handlers that turn exceptions into members of
-            unions. Their results are errors that look like data.
-
-    Attributes:
-        unbuilt: The errors that kept rules from being built, each with its coordinate.
+        exception_handlers: Those of the schema, which turn exceptions into members of unions.
     """
 
     def __init__(
@@ -168,14 +168,14 @@ class SchemaRules:
         *,
         trusted: AbstractSet[object] = frozenset(),
         info_class: type[Info] = Info,
-        converts_exceptions: bool = False,
+        exception_handlers: Iterable[object] = (),
     ) -> None:
         self._schema = schema
         self._kinds = ResolverKinds(
             self.possible_types,
             trusted=trusted,
             info_class=info_class,
-            converts_exceptions=converts_exceptions,
+            exception_handlers=exception_handlers,
         )
         self._fields: dict[tuple[str, str], FieldRule] = {}
         self._types: dict[str, TypeRule] = {}
@@ -333,24 +333,6 @@ class SchemaRules:
             vary=_union([*(h.vary for h in hints), *(rule.vary for rule in around)]),
             tags=_union([*(h.tags for h in hints), *(rule.tags for rule in around)]),
         )
-
-
-class WrittenAs(Enum):
-    """How a field is defined; the advice names a form that can be written there."""
-
-    RESOLVER = auto()
-    """A function with ``@strawberry.field``."""
-    ANNOTATION = auto()
-    """An annotation of a class, which cannot have a decorator."""
-    NOWHERE = auto()
-    """Not in the user's code: Strawberry or another library adds it."""
-
-
-def written_as(name: str, field: object) -> WrittenAs:
-    """Return how a field is defined."""
-    if name == "_entities" or not isinstance(field, StrawberryField):
-        return WrittenAs.NOWHERE
-    return WrittenAs.ANNOTATION if field.base_resolver is None else WrittenAs.RESOLVER
 
 
 def _of_types(
