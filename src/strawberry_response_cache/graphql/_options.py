@@ -59,11 +59,13 @@ class Options:
 
 def options_of(schema: object) -> Options | None:
     """Return the configuration of a schema's extension; None if it has none."""
-    for extension in getattr(schema, "extensions", ()):
-        options = getattr(extension, "_options", None)
-        if isinstance(options, Options):
-            return options
-    return None
+    return next(iter(all_options_of(schema)), None)
+
+
+def all_options_of(schema: object) -> list[Options]:
+    """Return the configurations of all extensions of this package that a schema has."""
+    found = [getattr(each, "_options", None) for each in getattr(schema, "extensions", ())]
+    return [options for options in found if isinstance(options, Options)]
 
 
 class Warnings:

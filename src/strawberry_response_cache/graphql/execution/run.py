@@ -95,14 +95,28 @@ class Run:
         self._fields: FieldOutcomes | None = None
         self._mutation: Mutation | None = None
         self._sent: str | None = None
+        self._variables: object = None
         self.context = context
         self.guard = guard
         self.is_judged = False
         self.is_async = False
 
+    def _why_variables_changed(self) -> str:
+        if self.context.variables is not self._variables:
+            return (
+                "Another extension replaced the variables after ResponseCacheExtension had read them; register "
+                "it before ResponseCacheExtension."
+            )
+        return (
+            "A variable changed after ResponseCacheExtension had read it; parse_value of a custom scalar must "
+            "not change its argument, and an extension that changes variables must be registered before "
+            "ResponseCacheExtension."
+        )
+
     def note_variables(self) -> None:
         """Note the variables before they are coerced, because a custom scalar may change its input."""
-        self._sent = _printed(self.context.variables)
+        self._variables = self.context.variables
+        self._sent = _printed(self._variables)
 
     def belongs_to(self, schema: GraphQLSchema, document: DocumentNode) -> bool:
         """Whether a new executor executes this run's document."""
@@ -276,12 +290,7 @@ class Run:
         except UnkeyableError:
             return variant.policy.problem or Problem(Reason.VARIABLES)
         if _printed(self.context.variables) != self._sent:
-            return Problem(
-                Reason.VARIABLES,
-                None,
-                "A variable changed while it was parsed; parse_value of a custom scalar must not change "
-                "its argument.",
-            )
+            return Problem(Reason.VARIABLES, None, self._why_variables_changed())
         return _Considered(request=request, plan=plan, variant=variant, variables=variables)
 
     def _admit(self, considered: "_Considered", executor: Executor[Any]) -> CacheRequest | Problem:
