@@ -56,8 +56,8 @@ class Handler(strawberry.ExceptionHandler[KeyError, NotFound]):
 
 
 class Hook(SchemaExtension):
-    def resolve(self, next_: Any, root: Any, info: Any, *args: str, **kwargs: Any) -> Any:
-        return next_(root, info, *args, **kwargs)
+    def resolve(self, _next: Any, root: Any, info: Any, *args: str, **kwargs: Any) -> Any:
+        return _next(root, info, *args, **kwargs)
 
 
 class Executing(StrawberryGraphQLCoreExecutionContext):
@@ -140,7 +140,8 @@ def test_what_has_no_class_to_trust_can_be_selected_apart(
     cache: ResponseCache, made: Callable[[], tuple[strawberry.Schema, str]]
 ) -> None:
     schema, field = made()
-    schema.extensions = [ResponseCacheExtension(cache, tenant=None, debug=True)]
+    ours: Any = ResponseCacheExtension(cache, tenant=None, debug=True)
+    schema.extensions = (ours,)
     result = schema.execute_sync(f"{{ {field} other }}")
     assert result.errors is None
     advice = str(outcome(result)["advice"])
@@ -227,7 +228,7 @@ def test_a_parent_without_an_id_is_told_apart_by_a_key_that_has_a_value(
 @strawberry.type
 class Served:
     @cache_control(ttl=60, tags=["Motto:{args.name}"])
-    @strawberry.field(extensions=[InputMutationExtension()])
+    @strawberry.field(extensions=[InputMutationExtension()])  # type: ignore[untyped-decorator]
     def motto(self, name: str) -> str:
         return name
 
@@ -240,7 +241,7 @@ class Served:
 @strawberry.type
 class Changes:
     @invalidates("Motto:{args.name}")
-    @strawberry.mutation(extensions=[InputMutationExtension()])
+    @strawberry.mutation(extensions=[InputMutationExtension()])  # type: ignore[untyped-decorator]
     def change(self, name: str) -> bool:
         return True
 
@@ -263,7 +264,7 @@ def test_the_input_itself_is_a_mistake_that_names_its_fields(cache: ResponseCach
     @strawberry.type
     class Query:
         @cache_control(ttl=60, tags=["Motto:{args.input.name}"])
-        @strawberry.field(extensions=[InputMutationExtension()])
+        @strawberry.field(extensions=[InputMutationExtension()])  # type: ignore[untyped-decorator]
         def motto(self, name: str) -> str:
             return name
 
@@ -285,7 +286,7 @@ def test_what_another_extension_makes_of_arguments_shows_only_when_it_runs(
     @strawberry.type
     class Query:
         @cache_control(ttl=60, tags=["Motto:{args.renamed}"])
-        @strawberry.field(extensions=[Renaming()])
+        @strawberry.field(extensions=[Renaming()])  # type: ignore[untyped-decorator]
         def motto(self, name: str) -> str:
             return name
 

@@ -63,14 +63,14 @@ class Book(relay.Node):
     id: relay.NodeID[int]
 
 
-PUBLIC = {"ttl": 60, "scope": CacheScope.PUBLIC}
+PUBLIC = cache_control(ttl=60, scope=CacheScope.PUBLIC)
 
 
 def field(*extensions: FieldExtension) -> Any:
     def resolve() -> list[str]:
         return ["secret"]
 
-    return cache_control(**PUBLIC)(strawberry.field(resolver=resolve, extensions=[*extensions]))
+    return PUBLIC(strawberry.field(resolver=resolve, extensions=[*extensions]))
 
 
 def all_books(**given: Any) -> Any:
@@ -78,7 +78,7 @@ def all_books(**given: Any) -> Any:
         return [Book(id=1)]
 
     connection = relay.connection(relay.ListConnection[Book], resolver=resolve, **given)
-    return cache_control(**PUBLIC)(connection)
+    return PUBLIC(connection)
 
 
 @strawberry.type

@@ -150,8 +150,8 @@ async def test_it_neither_reads_nor_stores(
         assert outcome(ask(schema, context, query)).get("reason") != "mutation"
 
 
-LOCAL = LocalProxy(lambda: CURRENT)
 CURRENT = Request()
+LOCAL = LocalProxy(lambda: CURRENT)
 
 
 @pytest.mark.parametrize(

@@ -320,8 +320,8 @@ def test_explain_raises_that_there_are_two_extensions_as_check_does(cache: Respo
 
 
 class Hooked(SchemaExtension):
-    def resolve(self, next_: Any, root: Any, info: Any, *args: str, **kwargs: Any) -> Any:
-        return next_(root, info, *args, **kwargs)
+    def resolve(self, _next: Any, root: Any, info: Any, *args: str, **kwargs: Any) -> Any:
+        return _next(root, info, *args, **kwargs)
 
 
 def test_explain_shows_no_entries_of_fields_where_a_hook_keeps_all_from_being_cached(

@@ -22,8 +22,9 @@ from strawberry_response_cache.graphql.policy.above import NOTHING_ABOVE, Above
 from strawberry_response_cache.graphql.policy.held_in_lists import HeldInLists
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 from strawberry_response_cache.graphql.policy.resolver_kind import ResolverKind
-from strawberry_response_cache.graphql.policy.rules import FieldRule, SchemaRules, WrittenAs
+from strawberry_response_cache.graphql.policy.rules import FieldRule, SchemaRules
 from strawberry_response_cache.graphql.policy.selection import Selected
+from strawberry_response_cache.graphql.policy.written_as import WrittenAs
 
 _SIZE: Final = 2_000
 _SIZE_OF_NAME: Final = 100

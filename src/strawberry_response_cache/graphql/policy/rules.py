@@ -281,7 +281,7 @@ class SchemaRules:
             python_name=getattr(field, "python_name", name),
             place=_place(parent, coordinate, field),
             guarded=bool(guards),
-            around_guards=around_guards and name_of(around_guards),
+            around_guards=None if around_guards is None else name_of(around_guards),
             invalidates=any(isinstance(each, Invalidates) for each in extensions),
             hinted=own is not None,
             inherit=inherits,

@@ -10,19 +10,17 @@ from typing import Any, Final
 
 from graphql import GraphQLList, GraphQLNonNull
 
-_ITERATIONS: Final = frozenset(
-    kind.__iter__
-    for kind in (
-        list,
-        tuple,
-        set,
-        frozenset,
-        deque,
-        type({}.keys()),
-        type({}.values()),
-        type({}.items()),
-    )
+_COLLECTIONS: Final[tuple[Any, ...]] = (
+    list,
+    tuple,
+    set,
+    frozenset,
+    deque,
+    type({}.keys()),
+    type({}.values()),
+    type({}.items()),
 )
+_ITERATIONS: Final = frozenset(each.__iter__ for each in _COLLECTIONS)
 """How the collections of Python are iterated over; a subclass with an iteration of its own has another."""
 
 
