@@ -823,6 +823,10 @@ class Zone(datetime.tzinfo):
 circle: list[Any] = []
 circle.append(circle)
 
+few: list[Any] = []
+for _ in range(60):
+    few = [few, few]
+
 UNKEYABLE: dict[str, tuple[Any, str]] = {
     "object": (object(), "a builtins.object"),
     "instance": (Functor(), "Functor"),
@@ -838,6 +842,7 @@ UNKEYABLE: dict[str, tuple[Any, str]] = {
     "subclass as a key of a dict": ({Text("a"): 2}, "a dict with a key of type Text"),
     "deep inside": ([{"a": (1, object())}], "a builtins.object"),
     "circle": (circle, "something nested deeper than 100 levels"),
+    "a few that refer to many": (few, "something with more than 100,000 lists, tuples and dicts"),
     "zone of one's own": (datetime.datetime(2026, 1, 1, tzinfo=Zone()), "Zone"),
     "bytearray": (bytearray(b"a"), "a builtins.bytearray"),
 }

@@ -132,5 +132,7 @@ def test_the_repr_of_a_plan_holds_no_value_of_the_document(memory_cache: Respons
         Numbers, extensions=[ResponseCacheExtension(memory_cache, tenant=None)]
     )
     schema.execute_sync("query ($x: Float! = 12345.25) { half(of: $x) }")
-    plans = vars(schema)["_response_cache"].adopted.plans._plans.values()
-    assert "12345.25" not in repr([plan for each in plans for plan in each.plans.values()])
+    kept = vars(schema)["_response_cache"].adopted.plans._known._kept.values()
+    plans = [plan for each in kept for plan in each.value.plans.values()]
+    assert plans
+    assert "12345.25" not in repr(plans)

@@ -57,10 +57,17 @@ class Echo:
         number: float | None = 1,
         count: int | None = 1,
         colour: Colour | None = None,
+        name: strawberry.ID | None = None,
         within: Filter | None = None,
     ) -> str:
         return seen(
-            anything=anything, money=money, number=number, count=count, colour=colour, within=within
+            anything=anything,
+            money=money,
+            number=number,
+            count=count,
+            colour=colour,
+            name=name,
+            within=within,
         )
 
     @cache_control(inherit=True)
@@ -72,10 +79,17 @@ class Echo:
         number: float | None = 1,
         count: int | None = 1,
         colour: Colour | None = None,
+        name: strawberry.ID | None = None,
         within: Filter | None = None,
     ) -> str:
         return seen(
-            anything=anything, money=money, number=number, count=count, colour=colour, within=within
+            anything=anything,
+            money=money,
+            number=number,
+            count=count,
+            colour=colour,
+            name=name,
+            within=within,
         )
 
     @cache_control(ttl=60)
@@ -99,10 +113,17 @@ class Query:
         number: float | None = 1,
         count: int | None = 1,
         colour: Colour | None = None,
+        name: strawberry.ID | None = None,
         within: Filter | None = None,
     ) -> str:
         return seen(
-            anything=anything, money=money, number=number, count=count, colour=colour, within=within
+            anything=anything,
+            money=money,
+            number=number,
+            count=count,
+            colour=colour,
+            name=name,
+            within=within,
         )
 
     @cache_control(ttl=60)
@@ -156,6 +177,18 @@ ALIKE: dict[str, list[Written]] = {
         ("", "count: 0", {}),
         ("", "count: -0", {}),
         variable("Int", "count: $x", -0.0),
+    ],
+    "a default of a variable that is a zero or its negative": [
+        ("$x: Float = -0", "number: $x", {}),
+        ("$x: Float = -0", "number: $x", {"x": 0}),
+        ("$x: Float = 0", "number: $x", {}),
+        ("$x: Float = -0.0", "number: $x", {}),
+        ("$x: Filter = {number: -0}", "within: $x", {}),
+        ("$x: Filter = {number: -0}", "within: $x", {"x": {"number": 0}}),
+        ("$x: Int = -0", "count: $x", {}),
+        ("$x: ID = -0", "name: $x", {}),
+        ("$x: ID = -0", "name: $x", {"x": 0}),
+        ("$x: ID = 0", "name: $x", {}),
     ],
     "literals of a scalar": [
         ("", "money: 1.50", {}),

@@ -11,6 +11,8 @@ from typing import Annotated, Any, NewType, TypeAlias
 
 import pytest
 import strawberry
+from strawberry import relay
+from strawberry.extensions import FieldExtension
 from strawberry.permission import BasePermission
 from strawberry.schema.config import StrawberryConfig
 
@@ -429,6 +431,119 @@ def with_a_hint_on_its_type(**hints: Any) -> Callable[[int], type]:
     return make
 
 
+@strawberry.type
+class Book(relay.Node):
+    id: relay.NodeID[int]
+
+
+def all_books() -> list[Book]:
+    return [Book(id=number) for number in range(5)]
+
+
+def released_with(total: Any) -> type:
+    """Return a query type with this field `total`, like that of its reports."""
+    made: Any = release(all_books)
+    report: Any = strawberry.type(
+        type("Report", (), {"__annotations__": {"id": strawberry.ID}, "total": total()})
+    )
+
+    def reports() -> Any:
+        return [report(id="1")]
+
+    reports.__annotations__["return"] = list[report]
+    fields = {"total": total(), "reports": strawberry.field(resolver=reports)}
+    return strawberry.type(type("Query", (made,), fields))
+
+
+def with_a_limit_of_a_connection(number: int) -> type:
+    def total() -> Any:
+        hint = [cache_control(ttl=60)]
+        return relay.connection(
+            relay.ListConnection[Book], resolver=all_books, max_results=2 + number, directives=hint
+        )
+
+    return released_with(total)
+
+
+def with_a_limit_of_all_connections(number: int) -> Release:
+    def total() -> Any:
+        hint = [cache_control(ttl=60)]
+        return relay.connection(relay.ListConnection[Book], resolver=all_books, directives=hint)
+
+    return released_with(total), {"config": StrawberryConfig(relay_max_results=2 + number)}
+
+
+def with_a_limit_that_a_resolver_leaves_to_its_schema(number: int) -> Release:
+    def books(info: strawberry.Info) -> relay.ListConnection[Book]:
+        return relay.ListConnection[Book].resolve_connection(all_books(), info=info)  # type: ignore[return-value]
+
+    return release(books), {"config": StrawberryConfig(relay_max_results=2 + number)}
+
+
+class Rounding(FieldExtension):
+    """A field extension that treats every request alike, and has a setting."""
+
+    def __init__(self, digits: int) -> None:
+        self.digits = digits
+        self._calls = object()
+
+    def resolve(self, next_: Any, source: Any, info: Any, **arguments: Any) -> Any:
+        return round(next_(source, info, **arguments), self.digits)
+
+
+def with_a_setting_of_an_extension(number: int) -> Release:
+    def amount() -> float:
+        return 1.25
+
+    def total() -> Any:
+        hint = cache_control(ttl=60)
+        return hint(strawberry.field(resolver=amount, extensions=[Rounding(number)]))
+
+    return released_with(total), {"trusted_extensions": [Rounding]}
+
+
+def with_the_members_of_a_union_that_only_a_condition_names(number: int) -> Release:
+    @strawberry.interface
+    class Named:
+        name: str = ""
+
+    @strawberry.type
+    class Deposit(Named):
+        pass
+
+    @strawberry.type
+    class Fee(Named):
+        pass
+
+    def other() -> Any:
+        return Deposit()
+
+    members: Any = Deposit | Fee if number else Annotated[Deposit, "alone"]
+    other.__annotations__["return"] = Annotated[members, strawberry.union("Entry")]
+
+    def total() -> Named:
+        return Fee()
+
+    made: Any = release(total)
+    fields = {"entry": strawberry.field(resolver=other)}
+    return strawberry.type(type("Query", (made,), fields)), {"types": [Deposit, Fee]}
+
+
+def with_a_factory_that_hands_out_much(number: int) -> type:
+    """What is too large counts by its type; what is captured beside it counts."""
+    shared: list[Any] = [1]
+    for _ in range(60):
+        shared = [shared, shared]
+
+    def made(rows: Any, around: Any, factor: int) -> Callable[[], int]:
+        def total() -> int:
+            return factor if rows and around else 0
+
+        return total
+
+    return release(made([{"id": at} for at in range(100_000)], shared, number))
+
+
 PRIVATE, PUBLIC = CacheScope.PRIVATE, CacheScope.PUBLIC
 
 CHANGES: list[tuple[Callable[[int], type | Release], str]] = [
@@ -463,6 +578,15 @@ CHANGES: list[tuple[Callable[[int], type | Release], str]] = [
     (with_a_parse_function, "total(top: 100)"),
     (with_a_parse_function_of_literals, "total(within: {top: 1})"),
     (with_a_resolver_of_a_factory_of_functions, "total"),
+    (with_a_limit_of_a_connection, "total { edges { node { id } } }"),
+    (with_a_limit_of_all_connections, "total { edges { node { id } } }"),
+    (with_a_limit_that_a_resolver_leaves_to_its_schema, "total { edges { node { id } } }"),
+    (with_a_setting_of_an_extension, "total"),
+    (
+        with_the_members_of_a_union_that_only_a_condition_names,
+        "total { ... on Entry { __typename } }",
+    ),
+    (with_a_factory_that_hands_out_much, "total"),
     (with_a_hint_on_its_type(ttl=(60, 61)), "total { amount }"),
     (with_a_hint_on_its_type(tags=([], ["a"])), "total { amount }"),
     (with_a_hint_on_its_type(scope=(PUBLIC, PRIVATE)), "total { amount }"),

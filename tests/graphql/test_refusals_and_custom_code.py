@@ -419,4 +419,5 @@ def test_a_known_field_extension_with_a_hook_of_this_one_object_is_custom_code(
         value = "for staff" if who == "staff" else "hidden"
         assert told(cached, "{ motto }", who) == ({"motto": value}, [])
     (rule,) = setting_of(cached, None).rules.fields()
-    assert rule.custom_code == "the field extension strawberry.permission.PermissionExtension"
+    assert rule.custom_code is not None
+    assert rule.custom_code.what == "the field extension strawberry.permission.PermissionExtension"

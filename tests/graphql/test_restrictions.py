@@ -443,6 +443,29 @@ async def test_a_response_object_that_cannot_be_read_lets_the_request_run_uncach
     assert (result.data, reason(result)) == ({"seen": True}, "response_modified")
 
 
+async def test_a_context_that_raises_for_what_there_is_not_has_no_response(
+    memory_cache: ResponseCache,
+) -> None:
+    class Settings:
+        def __init__(self, **values: Any) -> None:
+            self.__dict__["values"] = values
+
+        def __getattr__(self, name: str) -> Any:
+            return self.values[name]
+
+    @strawberry.type
+    class Query:
+        @cache_control(ttl=60)
+        @strawberry.field
+        def seen(self) -> bool:
+            return True
+
+    extension = ResponseCacheExtension(memory_cache, tenant=None, debug=True)
+    schema = strawberry.Schema(Query, extensions=[extension])
+    results = [await schema.execute("{ seen }", context_value=Settings(user="u")) for _ in "ab"]
+    assert [status(result) for result in results] == ["miss", "hit"]
+
+
 # -- Objects of types that are never stored ------------------------------------------------------------
 
 

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 import redis
 import strawberry
-from strawberry.extensions import FieldExtension
+from strawberry.extensions import FieldExtension, SchemaExtension
 from strawberry.federation import Schema as FederationSchema
 from strawberry.federation import type as federated
 from strawberry.permission import BasePermission
 
 from strawberry_response_cache import (
+    CacheConfigurationError,
     CacheScope,
     Explanation,
     ResponseCache,
@@ -320,3 +321,109 @@ async def test_a_request_that_waited_for_a_failing_run_and_fails_too_says_so(
     )
     results = await asyncio.gather(*(schema.execute("{ fails }") for _ in range(4)))
     assert [reason(each) for each in results] == ["errors"] * 4
+
+
+# -- What is off -------------------------------------------------------------------------------------------
+
+
+@strawberry.type
+class Mottos:
+    @cache_control(ttl=60)
+    @strawberry.field
+    def motto(self, ids: list[int] | None = None) -> str:
+        return f"once {ids}"
+
+    @strawberry.field
+    def fresh(self) -> int:
+        return 1
+
+
+@pytest.mark.parametrize("query", ["{ motto }", "{ motto fresh }"])
+def test_explain_says_that_the_extension_is_off_as_debug_does(
+    cache: ResponseCache, query: str
+) -> None:
+    extension = ResponseCacheExtension(cache, tenant=None, enabled=False, debug=True)
+    schema = strawberry.Schema(Mottos, extensions=[extension])
+    assert reason(schema.execute_sync(query)) == "disabled"
+    told = explain(schema, query)
+    assert (told.cacheable, told.reason) == (False, "disabled")
+    assert all(each.own_ttl is None for each in told.fields)
+
+
+def test_explain_raises_that_there_are_two_extensions_as_check_does(cache: ResponseCache) -> None:
+    two = [ResponseCacheExtension(cache, tenant=None, debug=True) for _ in range(2)]
+    schema = strawberry.Schema(Mottos, extensions=[*two])
+    assert reason(schema.execute_sync("{ motto }")) == "misconfigured"
+    for refuse in (lambda: explain(schema, "{ motto }"), lambda: two[0].check(schema)):
+        with pytest.raises(CacheConfigurationError, match="two ResponseCacheExtensions; keep one"):
+            refuse()
+
+
+class Hooked(SchemaExtension):
+    def resolve(self, _next: Any, root: Any, info: Any, *args: str, **kwargs: Any) -> Any:
+        return _next(root, info, *args, **kwargs)
+
+
+def test_explain_shows_no_entries_of_fields_where_a_hook_keeps_all_from_being_cached(
+    cache: ResponseCache,
+) -> None:
+    extension = ResponseCacheExtension(cache, tenant=None, debug=True)
+    schema = strawberry.Schema(Mottos, extensions=[extension, Hooked])
+    result = schema.execute_sync("{ motto fresh }")
+    assert reason(result) == "custom_code"
+    assert "fields" not in outcome(result)
+    told = explain(schema, "{ motto fresh }")
+    assert told.reason == "custom_code"
+    assert [each.own_ttl for each in told.fields] == [None, None]
+
+
+# -- Variables and sessions ----------------------------------------------------------------------------------
+
+
+class Replacing(SchemaExtension):
+    def on_execute(self) -> Any:
+        self.execution_context.variables = {"ids": [7]}
+        yield
+
+
+class Changing(SchemaExtension):
+    def on_execute(self) -> Any:
+        variables: Any = self.execution_context.variables
+        variables["ids"][:] = [7]
+        yield
+
+
+@pytest.mark.parametrize(("other", "why"), [(Replacing, "replaced"), (Changing, "changed")])
+def test_an_extension_that_exchanges_variables_is_named_as_the_reason(
+    cache: ResponseCache, other: type[SchemaExtension], why: str
+) -> None:
+    def ask(*, first: bool) -> Any:
+        ours: Any = ResponseCacheExtension(cache, tenant=None, debug=True)
+        both = [other, ours] if first else [ours, other]
+        schema = strawberry.Schema(Mottos, extensions=both)
+        text = "query ($ids: [Int!]!) { motto(ids: $ids) }"
+        result = schema.execute_sync(text, {"ids": [1]})
+        assert result.data == {"motto": "once [7]"}
+        return result
+
+    late = ask(first=False)
+    assert reason(late) == "variables"
+    advice = str(outcome(late)["advice"])
+    assert why in advice
+    assert "registered before ResponseCacheExtension" in advice or "register it before" in advice
+    assert [status(ask(first=True)) for _ in range(2)] == ["miss", "hit"]
+
+
+@pytest.mark.parametrize("session", [None, "", "0", 0, False])
+def test_what_counts_as_no_session_is_said(cache: ResponseCache, session: Any) -> None:
+    @strawberry.type
+    class Query:
+        @cache_control(ttl=60, scope=CacheScope.PRIVATE)
+        @strawberry.field
+        def me(self) -> str:
+            return "me"
+
+    extension = ResponseCacheExtension(cache, tenant=None, session=lambda _: session, debug=True)
+    result = strawberry.Schema(Query, extensions=[extension]).execute_sync("{ me }")
+    assert reason(result) == "private_without_session"
+    assert "None, a false value, 0 as a number or as text" in str(outcome(result)["advice"])

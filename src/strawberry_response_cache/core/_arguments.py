@@ -15,6 +15,8 @@ from zoneinfo import ZoneInfo
 from strawberry_response_cache.core._keys import unwrapped
 
 _DEEPEST: Final = 100
+_MOST_CONTAINERS: Final = 100_000
+"""Lists, tuples and dicts in one value, each as often as it is referred to; they take about 0.2 s."""
 _BEHIND_LAZY_OBJECTS: Final = frozenset({str, int, bool, type(None), UUID})
 
 
@@ -22,7 +24,7 @@ class UnkeyableError(Exception):
     """A value cannot be part of a key; the message names its type and never its value."""
 
 
-def text(value: object, depth: int = 0) -> str:
+def text(value: object) -> str:
     """Return the text of a value; no other value has the same text.
 
     It accepts None, booleans, numbers, strings, bytes, `Decimal`, `UUID`, dates, datetimes and timedeltas, times without a zone, members of
@@ -37,43 +39,60 @@ def text(value: object, depth: int = 0) -> str:
         >>> text([1, "1"])
         'list 16:int 3:0x1str 1:1'
     """
-    kind = type(value)
-    if depth > _DEEPEST:
-        msg = f"something nested deeper than {_DEEPEST} levels"
+    return _Printing().text(value, 0)
+
+
+class _Printing:
+    """Prints one value, and counts what it prints: a few lists within each other can refer to millions."""
+
+    def __init__(self) -> None:
+        self._left = _MOST_CONTAINERS
+
+    def text(self, value: object, depth: int) -> str:
+        kind = type(value)
+        if depth > _DEEPEST:
+            msg = f"something nested deeper than {_DEEPEST} levels"
+            raise UnkeyableError(msg)
+        if kind is datetime.time and cast("datetime.time", value).tzinfo is None:
+            return _tagged("time", cast("datetime.time", value).isoformat())
+        if (scalar := _SCALARS.get(kind)) is not None:
+            return _tagged(kind.__name__, scalar(value))
+        if kind is list or kind is tuple:
+            items = cast("list[object] | tuple[object, ...]", value)
+            self._spend()
+            return _tagged(kind.__name__, "".join(self.text(item, depth + 1) for item in items))
+        if kind is dict:
+            self._spend()
+            return _tagged("dict", self._items(cast("dict[object, object]", value), depth + 1))
+        # By the exact type: `isinstance` takes a lazy object for the value behind it.
+        if issubclass(kind, Enum):
+            return _tagged("enum", _member(cast("Enum", value)))
+        if issubclass(kind, UUID):  # subclasses too: database drivers have their own
+            return _tagged("UUID", cast("UUID", unwrapped(value)).hex)
+        plain = unwrapped(value)
+        if plain is not value and value.__class__ in _BEHIND_LAZY_OBJECTS:
+            return self.text(plain, depth)
+        msg = f"a {kind.__module__}.{kind.__qualname__}"
         raise UnkeyableError(msg)
-    if kind is datetime.time and cast("datetime.time", value).tzinfo is None:
-        return _tagged("time", cast("datetime.time", value).isoformat())
-    if (scalar := _SCALARS.get(kind)) is not None:
-        return _tagged(kind.__name__, scalar(value))
-    if kind is list or kind is tuple:
-        items = cast("list[object] | tuple[object, ...]", value)
-        return _tagged(kind.__name__, "".join(text(item, depth + 1) for item in items))
-    if kind is dict:
-        return _tagged("dict", _items(cast("dict[object, object]", value), depth + 1))
-    # By the exact type: `isinstance` takes a lazy object for the value behind it.
-    if issubclass(kind, Enum):
-        return _tagged("enum", _member(cast("Enum", value)))
-    if issubclass(kind, UUID):  # subclasses too: database drivers have their own
-        return _tagged("UUID", cast("UUID", unwrapped(value)).hex)
-    plain = unwrapped(value)
-    if plain is not value and value.__class__ in _BEHIND_LAZY_OBJECTS:
-        return text(plain, depth)
-    msg = f"a {kind.__module__}.{kind.__qualname__}"
-    raise UnkeyableError(msg)
+
+    def _items(self, mapping: dict[object, object], depth: int) -> str:
+        for key in mapping:
+            if type(key) is not str:
+                msg = f"a dict with a key of type {type(key).__name__}"
+                raise UnkeyableError(msg)
+        items = sorted(cast("dict[str, object]", mapping).items())
+        return "".join(f"{self.text(key, depth)}{self.text(value, depth)}" for key, value in items)
+
+    def _spend(self) -> None:
+        self._left -= 1
+        if self._left < 0:
+            msg = f"something with more than {_MOST_CONTAINERS:,} lists, tuples and dicts"
+            raise UnkeyableError(msg)
 
 
 def _tagged(kind: str, body: str) -> str:
     """Prefix a text with its type and length, so that the parts of a sequence stay distinct."""
     return f"{kind} {len(body)}:{body}"
-
-
-def _items(mapping: dict[object, object], depth: int) -> str:
-    for key in mapping:
-        if type(key) is not str:
-            msg = f"a dict with a key of type {type(key).__name__}"
-            raise UnkeyableError(msg)
-    items = sorted(cast("dict[str, object]", mapping).items())
-    return "".join(f"{text(key)}{text(value, depth)}" for key, value in items)
 
 
 def _member(member: Enum) -> str:

@@ -11,11 +11,12 @@ from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.graphql._compat.endings import watch_ends
 from strawberry_response_cache.graphql._compat.executor import install
 from strawberry_response_cache.graphql._compat.resolving import watch_guarded_resolvers
-from strawberry_response_cache.graphql._options import Options
+from strawberry_response_cache.graphql._options import Options, all_options_of
 from strawberry_response_cache.graphql.annotations.run_notes import note_guarded, note_let_through
 from strawberry_response_cache.graphql.execution.documents import Documents
 from strawberry_response_cache.graphql.execution.partial_failures import PartialFailures
 from strawberry_response_cache.graphql.keys.plan import Plans, Setting
+from strawberry_response_cache.graphql.keys.schema_identity import SchemaIdentity
 from strawberry_response_cache.graphql.policy.mistakes import mistakes_in
 from strawberry_response_cache.graphql.policy.policy import Defaults
 from strawberry_response_cache.graphql.policy.rules import SchemaRules
@@ -41,19 +42,15 @@ class Adopted:
         return self.plans.setting.mistakes
 
 
-def adopt(schema: BaseSchema, options: Options, *, registered: int) -> Adopted:
+def adopt(schema: BaseSchema, options: Options) -> Adopted:
     """Adopt a schema: build its rules and replace its executor.
 
     Args:
         schema: The Strawberry schema.
         options: The extension's configuration.
-        registered: How many `ResponseCacheExtension`s the schema has.
     """
     watch_ends(schema)  # first, so that mutations invalidate even if the rest fails
     setting = setting_of(schema, options)
-    if registered > 1:
-        two = "This schema has two ResponseCacheExtensions; keep one."
-        setting = replace(setting, mistakes=(two, *setting.mistakes))
     if setting.mistakes:
         logger.error(
             "The cache is off for this schema, whose annotations have mistakes:\n%s",
@@ -85,17 +82,21 @@ def setting_of(
         executable,
         trusted=frozenset() if options is None else options.trusted,
         info_class=schema.config.info_class,
-        converts_exceptions=bool(getattr(schema, "exception_handlers", ())),
+        exception_handlers=getattr(schema, "exception_handlers", ()),
     )
     defaults = Defaults() if options is None else options.defaults
     if default_ttl is not None:
         defaults = replace(defaults, ttl=seconds(default_ttl, "default_ttl"))
+    mistakes = mistakes_in(executable, rules, None if options is None else options.vary)
+    if len(all_options_of(schema)) > 1:
+        mistakes = ("This schema has two ResponseCacheExtensions; keep one.", *mistakes)
     return Setting(
         schema=executable,
         rules=rules,
         defaults=defaults,
         schema_name="" if options is None else options.schema_name,
-        mistakes=mistakes_in(executable, rules, None if options is None else options.vary),
+        mistakes=mistakes,
+        identity=SchemaIdentity(getattr(schema.config, "relay_max_results", None)),
     )
 
 

@@ -218,7 +218,8 @@ def _explained(
         variables=variables,
         defaults=setting.defaults,
     )
-    problem = policy.problem or _problem_around(schema, options)
+    off = _problem_around(schema, options)
+    problem = off or policy.problem
     is_private = policy.private_by is not None
     if problem is None and is_private and options is not None and options.session is None:
         problem = Problem(
@@ -230,7 +231,8 @@ def _explained(
     selected = Selected(setting.schema, executor.fragment_definitions, variables)
     root = setting.schema.query_type
     around = None if problem is not None else policy.life
-    fields = () if root is None else _Tree(setting, selected, around).below(operation, root)
+    tree = _Tree(setting, selected, around, has_entries=off is None)
+    fields = () if root is None else tree.below(operation, root)
     if problem is not None:
         return _not_cached(problem, fields)
     return Explanation(
@@ -262,6 +264,8 @@ def _scope(*, is_private: bool) -> CacheScope:
 
 def _problem_around(schema: Schema, options: Options | None) -> Problem | None:
     """Return what in the schema's configuration keeps every operation from being cached."""
+    if options is not None and options.enabled is False:
+        return Problem(Reason.DISABLED)
     trusted: frozenset[object] = frozenset() if options is None else options.trusted
     hooks = [e for e in schema.get_extensions() if e._implements_resolve()]  # noqa: SLF001 - as Strawberry asks
     return problem_of_executor(schema.execution_context_class, trusted) or problem_of_hooks(
@@ -274,6 +278,7 @@ class _Tree:
     setting: Setting
     selected: Selected
     around: Life | None
+    has_entries: bool
     _count: int = 0
 
     def below(
@@ -355,7 +360,8 @@ class _Tree:
         self, rule: FieldRule, nodes: list[FieldNode], above: Above, *, is_root: bool
     ) -> Policy | None:
         """Return the policy of the entry that a field has of its own in this operation."""
-        if not rule.by_itself:
+        is_below = rule.parent is self.setting.schema.query_type and not is_root
+        if not self.has_entries or not rule.by_itself or is_below:
             return None
         policy = work_out_field_policy(
             self.setting.rules,

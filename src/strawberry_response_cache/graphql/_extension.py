@@ -325,12 +325,7 @@ class ResponseCacheExtension:
         with self._lock:
             adopted = _known(schema)
             if adopted is None:
-                registered = [
-                    each
-                    for each in getattr(schema, "extensions", ())
-                    if isinstance(each, ResponseCacheExtension)
-                ]
-                adopted = adopt(schema, self._options, registered=len(registered))
+                adopted = adopt(schema, self._options)
                 # Stored on the schema, because it refers to the schema's types; both are freed together.
                 vars(schema)[_ADOPTED] = _Known(weakref.ref(schema), adopted)
         return adopted

@@ -9,6 +9,7 @@ from strawberry.schema import BaseSchema
 from strawberry.types import ExecutionContext
 from strawberry.utils.await_maybe import AwaitableOrValue
 
+from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.graphql._adoption import Adopted
 from strawberry_response_cache.graphql._compat.endings import Settling, runs_mutation
 from strawberry_response_cache.graphql._compat.executor import announced_run
@@ -128,7 +129,7 @@ class RequestHooks(Settling, SchemaExtension):
     def _await_end(self) -> None:
         if self._run is not None and self._run.is_async and not self.is_watched:
             # The teardown of another extension may still be cancelled.
-            self._task = asyncio.current_task()
+            self._task = asyncio.current_task() if running_loop() is not None else None
             if self._task is not None:
                 self._task.add_done_callback(self.settle_early)
 

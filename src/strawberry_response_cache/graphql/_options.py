@@ -59,11 +59,13 @@ class Options:
 
 def options_of(schema: object) -> Options | None:
     """Return the configuration of a schema's extension; None if it has none."""
-    for extension in getattr(schema, "extensions", ()):
-        options = getattr(extension, "_options", None)
-        if isinstance(options, Options):
-            return options
-    return None
+    return next(iter(all_options_of(schema)), None)
+
+
+def all_options_of(schema: object) -> list[Options]:
+    """Return the configurations of all extensions of this package that a schema has."""
+    found = [getattr(each, "_options", None) for each in getattr(schema, "extensions", ())]
+    return [options for options in found if isinstance(options, Options)]
 
 
 class Warnings:
@@ -114,6 +116,14 @@ class Warnings:
                 "%s is PRIVATE and the request has no session; the response is not cached.",
                 coordinate or "The response of a resolver that called restrict_cache",
                 extra={"response_cache.field": coordinate},
+            )
+
+    def without_event_loop(self) -> None:
+        """Log, once, that an operation is awaited outside of asyncio."""
+        if self._is_first("no event loop"):
+            logger.warning(
+                "An operation is awaited outside of an asyncio event loop. Redis is called as in execute_sync, "
+                "and an operation with async resolvers is not stored."
             )
 
     def _is_first(self, what: str) -> bool:

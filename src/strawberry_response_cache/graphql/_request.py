@@ -199,7 +199,8 @@ class RequestContext:
             + (
                 "the extension has no session=; give it a function that identifies the user."
                 if self.options.session is None
-                else "session= found no user in this request."
+                else "session= found no user in this request: it returned None, a false value, 0 as a number or "
+                "as text, or an empty text."
             ),
         )
 

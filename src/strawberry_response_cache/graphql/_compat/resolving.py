@@ -3,10 +3,16 @@
 from collections.abc import Callable, Iterable
 from functools import partial, reduce, wraps
 from inspect import getattr_static
+from itertools import dropwhile
 from typing import Any, Final, TypeAlias
 
 from graphql import GraphQLField, GraphQLResolveInfo, GraphQLSchema, is_object_type
-from strawberry.extensions.field_extension import build_field_extension_resolvers
+from strawberry.extensions.field_extension import (
+    FieldExtension,
+    SyncToAsyncExtension,
+    build_field_extension_resolvers,
+)
+from strawberry.field_extensions import InputMutationExtension
 from strawberry.permission import PermissionExtension
 from strawberry.schema import Schema
 from strawberry.schema.schema_converter import get_arguments
@@ -64,25 +70,21 @@ class Resolving:
         source: object,
         coerced: dict[str, Any],
     ) -> Callable[[], Any]:
-        """Return a function that runs a field's permission classes and the extensions around them.
+        """Return a function that runs a field's permission classes, without the resolver.
 
         It returns an answer for `is_allowed`, or an awaitable of one, and raises their errors.
 
         Args:
-            raw: The field's ``info`` of graphql-core.
+            raw: The ``info`` of graphql-core of a field for which `stands_outside_guards` is None.
             source: The parent object.
             coerced: Its arguments as graphql-core coerced them.
         """
         field = _field_of(raw)
         info = self._info(field, raw)
-        chain = build_field_extension_resolvers(field)  # the innermost first
-        guards = [
-            isinstance(getattr(each, "__self__", None), PermissionExtension) for each in chain
-        ]
-        first = guards.index(True)
-        is_async = getattr(chain[first], "__name__", "") == "resolve_async"
+        guards = _from_the_first_guard(field)
+        is_async = getattr(guards[0], "__name__", "") == "resolve_async"
         innermost = _allow_async if is_async else _allow
-        called: Any = reduce(lambda inner, outer: partial(outer, inner), chain[first:], innermost)
+        called: Any = reduce(lambda inner, outer: partial(outer, inner), guards, innermost)
         return partial(called, source, info, **self._keywords(field, info, source, coerced))
 
     def _info(self, field: StrawberryField, raw: GraphQLResolveInfo[Any]) -> Info:
@@ -103,6 +105,25 @@ class Resolving:
         return keywords
 
 
+def unpacks_input(field: object) -> bool:
+    """Whether a resolver gets the fields of its argument ``input``, as with `InputMutationExtension`."""
+    return any(type(each) is InputMutationExtension for each in _mapping(field))
+
+
+def maps_arguments(field: object) -> bool:
+    """Whether an extension of the user's own makes other arguments of what a field is called with."""
+    return any(type(each) is not InputMutationExtension for each in _mapping(field))
+
+
+def _mapping(field: object) -> list[FieldExtension]:
+    own = getattr_static(FieldExtension, "map_arguments", None)
+    return [
+        each
+        for each in getattr(field, "extensions", ())
+        if getattr_static(type(each), "map_arguments", None) is not own
+    ]
+
+
 def _field_of(raw: GraphQLResolveInfo[Any]) -> StrawberryField:
     definition = definition_of(raw.parent_type.fields[raw.field_name])
     if not isinstance(definition, StrawberryField):
@@ -118,6 +139,36 @@ def _allow(*_: object, **__: object) -> object:
 async def _allow_async(*_: object, **__: object) -> object:
     """Replace an async resolver."""
     return _ALLOWED
+
+
+def stands_outside_guards(field: StrawberryField) -> type | None:
+    """Return the class of what stands around a field's permission classes; None if they stand outermost.
+
+    What such an extension hands to the permission classes, and what it makes of what they answer, only
+    shows where it is really called: they cannot be asked without it.
+    """
+    for hook in _from_the_first_guard(field):
+        extension: Any = getattr(hook, "__self__", None)
+        function = getattr(hook, "__func__", None)
+        if function not in _CHECKS and type(extension) is not SyncToAsyncExtension:
+            return type(hook if extension is None else extension)
+    return None
+
+
+def _from_the_first_guard(field: StrawberryField) -> list[Callable[..., Any]]:
+    """Return the hooks of a guarded field, from the innermost that may ask permission classes to the outermost."""
+    chain = build_field_extension_resolvers(field)  # the innermost first
+    return [*dropwhile(_asks_nobody, chain)]
+
+
+def _asks_nobody(hook: object) -> bool:
+    """Whether a hook is known to be that of an extension without permission classes."""
+    extension = getattr(hook, "__self__", None)
+    return isinstance(extension, FieldExtension) and not isinstance(extension, PermissionExtension)
+
+
+_CHECKS: Final = (PermissionExtension.resolve, PermissionExtension.resolve_async)
+"""What asks permission classes; a subclass may have hooks of its own, as any other extension."""
 
 
 def is_allowed(answer: object) -> bool:

@@ -1,6 +1,5 @@
 """Whether an execution is synchronous: what it may wait for, and how, depends on it."""
 
-import asyncio
 from typing import Any, Final
 
 from graphql.execution import Executor
@@ -22,10 +21,4 @@ def is_synchronous(executor: Executor[Any]) -> bool:
     Strawberry's and graphql-core's synchronous executions build their executor with a predicate
     that takes nothing for an async iterable.
     """
-    if not executor.is_async_iterable(_PROBE):
-        return True
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return True
-    return False
+    return not executor.is_async_iterable(_PROBE)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
+from inspect import getattr_static
 from typing import Any, NamedTuple
 
 from graphql import GraphQLObjectType, GraphQLResolveInfo, get_named_type, is_abstract_type
@@ -128,7 +129,7 @@ class _ResponseState(NamedTuple):
 
     @classmethod
     def _read(cls, context: object) -> "_ResponseState":
-        response, background = _of_context(context, "response", "background_tasks")
+        response, background = of_context(context, "response", "background_tasks")
         # Background tasks of Starlette and FastAPI: https://www.starlette.io/background/
         tasks = tuple(map(id, getattr(background, "tasks", None) or ()))
         if response is None:
@@ -152,8 +153,26 @@ class _ResponseState(NamedTuple):
         return called(lambda: now.response is self.response and now[1:] == self[1:]) is True
 
 
-def _of_context(context: object, *names: str) -> tuple[Any, ...]:
-    """Return the values of a context under some names; it may be a mapping or an object."""
+def of_context(context: object, *names: str) -> tuple[Any, ...]:
+    """Return the values of a context under some names; it may be a mapping or an object.
+
+    Args:
+        context: The context, of any class.
+        names: The names; None stands for what there is not, also where asking for that raises.
+
+    Raises:
+        Exception: What a property or a mapping of the user's raises.
+    """
     if isinstance(context, Mapping):
         return tuple(context.get(name) for name in names)
-    return tuple(getattr(context, name, None) for name in names)
+    return tuple(_attribute(context, name) for name in names)
+
+
+def _attribute(context: object, name: str) -> Any:  # noqa: ANN401 - whatever the user put there
+    value = called(getattr, context, name, None)
+    if type(value) is not Raised:
+        return value
+    # `__getattr__` of settings and the like raises KeyError for what there is not.
+    if getattr_static(context, name, None) is None:
+        return None
+    raise value.error

@@ -19,6 +19,7 @@ from strawberry.types import ExecutionContext
 from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._observer import Concluded
+from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.graphql._compat.sync_or_async import is_synchronous
 from strawberry_response_cache.graphql._guard import Execution, Guard, Later
 from strawberry_response_cache.graphql._options import Options
@@ -32,7 +33,11 @@ from strawberry_response_cache.graphql.execution.cached_execution import (
 from strawberry_response_cache.graphql.execution.documents import Preparation
 from strawberry_response_cache.graphql.execution.fields.cached_field import Fields
 from strawberry_response_cache.graphql.execution.fields.field_execution import install
-from strawberry_response_cache.graphql.execution.mutating import mutating, mutation_around
+from strawberry_response_cache.graphql.execution.mutating import (
+    is_of_mutation,
+    mutating,
+    mutation_around,
+)
 from strawberry_response_cache.graphql.execution.partial_failures import PartialFailures
 from strawberry_response_cache.graphql.execution.recorder import Recorder
 from strawberry_response_cache.graphql.invalidation.entities import MOST_PURGED
@@ -67,7 +72,7 @@ class Run:
         context: As given.
         guard: As given.
         is_judged: Whether the executed document is known to be valid.
-        is_async: Whether it is a mutation that runs in an event loop.
+        is_async: Whether it is a mutation that is awaited.
     """
 
     def __init__(
@@ -90,14 +95,28 @@ class Run:
         self._fields: FieldOutcomes | None = None
         self._mutation: Mutation | None = None
         self._sent: str | None = None
+        self._variables: object = None
         self.context = context
         self.guard = guard
         self.is_judged = False
         self.is_async = False
 
+    def _why_variables_changed(self) -> str:
+        if self.context.variables is not self._variables:
+            return (
+                "Another extension replaced the variables after ResponseCacheExtension had read them; register "
+                "it before ResponseCacheExtension."
+            )
+        return (
+            "A variable changed after ResponseCacheExtension had read it; parse_value of a custom scalar must "
+            "not change its argument, and an extension that changes variables must be registered before "
+            "ResponseCacheExtension."
+        )
+
     def note_variables(self) -> None:
         """Note the variables before they are coerced, because a custom scalar may change its input."""
-        self._sent = _printed(self.context.variables)
+        self._variables = self.context.variables
+        self._sent = _printed(self._variables)
 
     def belongs_to(self, schema: GraphQLSchema, document: DocumentNode) -> bool:
         """Whether a new executor executes this run's document."""
@@ -116,11 +135,17 @@ class Run:
             execution: Starts it.
         """
         is_mutation = executor.operation.operation is OperationType.MUTATION
-        is_sync = is_synchronous(executor)
-        self.is_async = is_mutation and not is_sync
+        is_awaited = not is_synchronous(executor)
+        self.is_async = is_mutation and is_awaited
+        is_sync = not is_awaited or running_loop() is None
+        if is_sync and is_awaited:
+            self._options.warnings.without_event_loop()
         # The context that resolvers receive: a hook may have replaced it since the run started.
         self._request = request = RequestContext(
-            self._options, executor.context_value, self.guard, synchronous=is_sync
+            self._options,
+            executor.context_value,
+            self.guard,
+            synchronous=is_sync and not self.is_async,
         )
         if errors := self.errors_now():
             return ExecutionResult(None, errors)
@@ -205,7 +230,7 @@ class Run:
             return Later(partial(self._run_mutation, mutation, recorder, executor, execution))
         at_once(mutation.ask)
         try:
-            with recorder.recording(executor), mutating(recorder):
+            with recorder.recording(executor), mutating(recorder, executor.context_value):
                 return execution.start()
         except Exception:
             raise
@@ -218,7 +243,7 @@ class Run:
     ) -> Any:  # noqa: ANN401 - a result
         await mutation.ask()
         try:
-            with recorder.recording(executor), mutating(recorder):
+            with recorder.recording(executor), mutating(recorder, executor.context_value):
                 result = await execution.run()
         except Exception:
             raise
@@ -242,7 +267,7 @@ class Run:
     def settle_early(self) -> None:
         """Do what `settle` does for a request without a caller, such as after a cancellation."""
         if self._mutation is not None:
-            self._mutation.settle_early(in_loop=self.is_async)
+            self._mutation.settle_early()
 
     # -- Deciding ------------------------------------------------------------------------------------
 
@@ -265,12 +290,7 @@ class Run:
         except UnkeyableError:
             return variant.policy.problem or Problem(Reason.VARIABLES)
         if _printed(self.context.variables) != self._sent:
-            return Problem(
-                Reason.VARIABLES,
-                None,
-                "A variable changed while it was parsed; parse_value of a custom scalar must not change "
-                "its argument.",
-            )
+            return Problem(Reason.VARIABLES, None, self._why_variables_changed())
         return _Considered(request=request, plan=plan, variant=variant, variables=variables)
 
     def _admit(self, considered: "_Considered", executor: Executor[Any]) -> CacheRequest | Problem:
@@ -326,7 +346,7 @@ class Run:
         """Return a problem if the operation is not a query, or the cache is off."""
         if executor.operation.operation is not OperationType.QUERY:
             return Problem(Reason.SUBSCRIPTION)
-        if mutation_around() is not None:
+        if is_of_mutation(executor.context_value):
             return Problem(Reason.MUTATION)
         if self._plans.setting.mistakes:
             return Problem(Reason.MISCONFIGURED)

@@ -1,5 +1,6 @@
 """The serializer of GraphQL results."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -103,8 +104,8 @@ class ResponseSerializer:
     def record(self, value: Any, metas: AbstractSet[str]) -> Recording | Diverted | NotStored:  # noqa: ANN401 - whatever an executor returns
         """Refuse a result that is incomplete, has errors or is not JSON."""
         policy = self._policy
-        if not isinstance(value, ExecutionResult):
-            return self._refuse(Reason.CUSTOM_CODE)
+        if not isinstance(value, ExecutionResult) or inspect.isawaitable(value.data):
+            return self._refuse(_reason_of_no_result(value))
         if value.errors or (self._whole and value.data is None):
             self.refusal = Reason.ERRORS
             return NotStored(CacheDetail.UNCACHEABLE, self._failure(value.errors or ()))
@@ -190,3 +191,8 @@ class ResponseSerializer:
         if is_private is not self._private or (self._whole and not isinstance(data, dict)):
             raise UnreadableEntryError
         return ExecutionResult(data, None)
+
+
+def _reason_of_no_result(value: Any) -> Reason:  # noqa: ANN401 - as in `record`
+    is_awaitable = inspect.isawaitable(getattr(value, "data", value))
+    return Reason.ASYNC_RESOLVER if is_awaitable else Reason.CUSTOM_CODE

@@ -6,6 +6,7 @@ from typing import Any
 from strawberry.types import Info
 
 from strawberry_response_cache.core import CacheConfigurationError, ResponseCache
+from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.graphql._guard import Guard, beside_a_resolver
 from strawberry_response_cache.graphql._options import Options, options_of
 from strawberry_response_cache.graphql._request import RequestContext, at_once
@@ -66,6 +67,8 @@ async def _invalidate_now(
             cache = request.tenant_cache()
         if cache is None:
             log_without_tenant()
+        elif running_loop() is None:  # for example, under Trio
+            cache.invalidate_sync(*tags, queued=True)
         else:
             await cache.invalidate(*tags, queued=True)
 

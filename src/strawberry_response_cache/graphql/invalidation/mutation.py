@@ -121,9 +121,11 @@ class Mutation:
 
     async def settle(self) -> None:
         """Invalidate what the mutation changed: now, or when the user's transaction has ended."""
+        if (loop := running_loop()) is None:  # for example, under Trio
+            self.settle_sync()
+            return
         if (owed := self._owed()) is None:
             return
-        loop = asyncio.get_running_loop()
         self._is_settling = True
         try:
             is_deferred = self._is_deferred(owed, partial(self._invalidate_in, loop, owed))
@@ -253,12 +255,11 @@ class Mutation:
                 _LONGEST_WAIT,
             )
 
-    def settle_early(self, *, in_loop: bool) -> None:
+    def settle_early(self) -> None:
         """Do what `settle` does, but do not wait for it in an event loop: the request has ended."""
-        if not in_loop:
+        if (loop := running_loop()) is None:
             self.settle_sync()
         elif (owed := self._owed()) is not None:
-            loop = asyncio.get_running_loop()
             if not self._is_deferred(owed, partial(self._invalidate_in, loop, owed)):
                 self._begin(loop, owed)
             if self._options.again_after is not None:
@@ -308,6 +309,8 @@ async def invalidate_everything(options: Options, context: object, guard: Guard)
     await request.ask(session=False)
     if (cache := request.tenant_cache()) is None:
         log_without_tenant()
+    elif running_loop() is None:
+        cache.clear_sync(queued=True)
     else:
         await cache.clear(queued=True)
 

@@ -10,6 +10,8 @@ from graphql import (
     OperationDefinitionNode,
     Undefined,
     VariableDefinitionNode,
+    coerce_input_literal,
+    coerce_input_value,
     get_named_type,
     is_enum_type,
     is_input_object_type,
@@ -26,6 +28,10 @@ from strawberry_response_cache.core.serialization.codec import find_inexact
 _SCALARS: Final = frozenset({str, bool, type(None)})
 """Types whose values are always JSON; an int may be too large, and a float may be NaN."""
 _encode: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+
+
+_EXACT: Final = frozenset({str, int})
+"""Types whose equal values are the same to a resolver."""
 
 
 class UnkeyableError(Exception):
@@ -101,15 +107,35 @@ def _left_out(definition: VariableDefinitionNode, schema: GraphQLSchema) -> list
     """Return the key's text for a variable that is left out.
 
     A default gives the same text as the same value sent, if both are coerced to the same value. A custom
-    scalar may treat the literal ``1.50`` differently from the number 1.5.
+    scalar may treat the literal ``1.50`` differently from the number 1.5, and graphql-core takes the literal
+    ``-0`` for another Float and ID than the number -0.
     """
     if definition.default_value is None:
         return []
-    kind = type_from_ast(schema, definition.type)
+    kind: Any = type_from_ast(schema, definition.type)
     value = value_from_ast_untyped(definition.default_value)
-    if find_inexact(value) is None and _is_coerced_alike(get_named_type(kind), set()):
+    if (
+        find_inexact(value) is None
+        and _is_coerced_alike(get_named_type(kind), set())
+        and _is_same(
+            coerce_input_literal(definition.default_value, kind), coerce_input_value(value, kind)
+        )
+    ):
         return [value]
     return ["default", print_ast(definition.default_value)]
+
+
+def _is_same(one: Any, other: Any) -> bool:  # noqa: ANN401 - whatever graphql-core coerces to
+    """Whether two coerced values are one to a resolver: ``0.0`` is not ``-0.0``, and ``1`` is not ``1.0``."""
+    if type(one) is not type(other):
+        return False
+    if type(one) is dict:
+        return one.keys() == other.keys() and all(_is_same(one[n], other[n]) for n in one)
+    if type(one) is list:
+        return len(one) == len(other) and all(map(_is_same, one, other))
+    if type(one) is float:
+        return str(one) == str(other)
+    return one is other or (type(one) in _EXACT and one == other)
 
 
 def _is_coerced_alike(named: object, seen: set[str]) -> bool:

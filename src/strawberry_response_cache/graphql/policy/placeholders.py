@@ -21,6 +21,7 @@ from graphql import (
 )
 
 from strawberry_response_cache.graphql._compat.definitions import definition_of
+from strawberry_response_cache.graphql._compat.resolving import maps_arguments, unpacks_input
 from strawberry_response_cache.graphql.annotations.invalidates import Invalidates
 from strawberry_response_cache.graphql.annotations.tag_templates import Template, unknown_arguments
 
@@ -32,8 +33,9 @@ _OF_ONE_VALUE: Final = frozenset({"Date", "DateTime", "Decimal", "Time", "UUID"}
 
 def unfilled_forever(templates: Iterable[Template], graphql_field: GraphQLField) -> Iterator[str]:
     """Yield what is wrong with the placeholders of a field's tags; what objects bring shows only later."""
-    arguments = {_python_name(name, each): each for name, each in graphql_field.args.items()}
-    yield from unknown_arguments(templates, arguments.keys())
+    arguments = _arguments_of(graphql_field)
+    if not maps_arguments(definition_of(graphql_field)):
+        yield from unknown_arguments(templates, arguments.keys())
     for template in templates:
         for placeholder in template.placeholders:
             if placeholder[0] == "args" and placeholder[1] in arguments:
@@ -54,7 +56,7 @@ def invalidated_by(graphql_field: GraphQLField) -> tuple[Template, ...]:
 
 def without_a_family(templates: Iterable[Template], graphql_field: GraphQLField) -> Iterator[str]:
     """Yield what is wrong with tags of which a client could name more than can be invalidated one by one."""
-    arguments = {_python_name(name, each): each for name, each in graphql_field.args.items()}
+    arguments = _arguments_of(graphql_field)
     for template in templates:
         for root, name, *below in template.placeholders:
             is_argument = root == "args" and name in arguments
@@ -64,6 +66,17 @@ def without_a_family(templates: Iterable[Template], graphql_field: GraphQLField)
                     "the tag does not begin with a name and a colon; write one, such as "
                     f"'Account:{{args.{name}}}', so that more values than can be named are invalidated by it."
                 )
+
+
+def _arguments_of(graphql_field: GraphQLField) -> dict[str, GraphQLArgument | GraphQLInputField]:
+    """Return what a resolver gets as its arguments, as far as that is known, by Python's names."""
+    arguments: dict[str, Any] = {
+        _python_name(n, each): each for n, each in graphql_field.args.items()
+    }
+    if unpacks_input(definition_of(graphql_field)):
+        kind = get_named_type(arguments.pop("input").type)
+        arguments |= _fields_of(kind)
+    return arguments
 
 
 def _wrong_argument(

@@ -22,8 +22,9 @@ from strawberry_response_cache.graphql.policy.above import NOTHING_ABOVE, Above
 from strawberry_response_cache.graphql.policy.held_in_lists import HeldInLists
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 from strawberry_response_cache.graphql.policy.resolver_kind import ResolverKind
-from strawberry_response_cache.graphql.policy.rules import FieldRule, SchemaRules, WrittenAs
+from strawberry_response_cache.graphql.policy.rules import FieldRule, SchemaRules
 from strawberry_response_cache.graphql.policy.selection import Selected
+from strawberry_response_cache.graphql.policy.written_as import WrittenAs
 
 _SIZE: Final = 2_000
 _SIZE_OF_NAME: Final = 100
@@ -97,6 +98,7 @@ class Policy:
             hold them.
         vary: The union.
         touched: The rule of each field that is selected, in order.
+        conditions: Which object types are of the interfaces and unions that fragments name, see `Selected`.
         never_stored: Names of the object types which, where one is completed in a position that
             could have held another, keep the response from being stored.
         lives: How long each field that may have an entry of its own would live, and whether it is
@@ -115,6 +117,7 @@ class Policy:
     type_tags: set[str] = field(default_factory=set)
     vary: set[str] = field(default_factory=set)
     touched: dict[str, FieldRule] = field(default_factory=dict)
+    conditions: set[tuple[str, str, bool]] = field(default_factory=set)
     never_stored: set[str] = field(default_factory=set)
     lives: list["Life"] = field(default_factory=list)
     has_templates: bool = False
@@ -130,6 +133,7 @@ class Policy:
     def size(self) -> int:
         """About what it takes in bytes, where it is remembered."""
         names = len(self.tags) + len(self.type_tags) + len(self.vary) + len(self.never_stored)
+        names += len(self.conditions)
         return _SIZE + _SIZE_OF_NAME * (names + len(self.touched)) + _SIZE_OF_LIFE * len(self.lives)
 
     @property
@@ -221,7 +225,13 @@ def demand_of(
 def _guarded(rule: FieldRule, defaults: Defaults, *, is_root: bool) -> Problem | None:
     if not rule.guarded:
         return None
-    if is_root:
+    if is_root and rule.around_guards is not None:
+        advice = (
+            f"The field extension {rule.around_guards} stands around the permission classes of "
+            f"{rule.coordinate}, so they cannot be asked on a hit; name them in permission_classes=, or put "
+            "their PermissionExtension last in extensions=."
+        )
+    elif is_root:
         advice = (
             f"The permission classes of {rule.coordinate} run on every request, so the operation is not "
             "stored as a whole; its root fields have entries of their own, see 'fields'."
@@ -237,13 +247,15 @@ def _guarded(rule: FieldRule, defaults: Defaults, *, is_root: bool) -> Problem |
 
 
 def _custom_code(rule: FieldRule) -> Problem | None:
-    if rule.source is not ResolverKind.CUSTOM:
+    code = rule.custom_code
+    if rule.source is not ResolverKind.CUSTOM or code is None:
         return None
+    trust = f"name {code.trusted} in trusted_extensions if it does not, or " if code.trusted else ""
     return Problem(
         Reason.CUSTOM_CODE,
         rule.coordinate,
-        f"{rule.coordinate} runs {rule.custom_code}, which may decide per request; name its class in "
-        "trusted_extensions if it does not, or select the field in a query of its own.",
+        f"{rule.coordinate} runs {code.what}, which may decide per request; {trust}select the field in a "
+        "query of its own.",
     )
 
 
@@ -407,6 +419,7 @@ class _Walk:
             for node in self.selected.fields(current, parent, self._add):
                 self._visit(node, parent, is_root=parent is query)
         self.policy.type_tags.update(self.held.tags)
+        self.policy.conditions.update(self.selected.conditions)
         if self.selected.allowance.is_spent or self.held.is_cut_short:
             self.selected.refuse_as_too_large()
         if self.policy.problem is None:
@@ -438,7 +451,8 @@ class _Walk:
 
     def _fold(self, rule: FieldRule, *, is_root: bool) -> None:
         self.policy.fold(rule, demand_of(rule, self.defaults, is_root=is_root))
-        if rule.by_itself:
+        # Below the root, nothing identifies an object of the query type.
+        if rule.by_itself and (is_root or rule.parent is not self.selected.schema.query_type):
             own = demand_of(rule, self.defaults, is_root=is_root, by_itself=True)
             if own.problem is None and own.ttl:
                 private = own.private or (rule.of.private and not is_root and not rule.public)

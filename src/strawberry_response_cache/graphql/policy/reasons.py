@@ -56,6 +56,7 @@ class Reason(StrEnum):
         REFUSED: An invalidation arrived while the response was generated, so it was not stored.
         JOINED: The response of a concurrent request was used, and it could not be stored.
         WAITED_OUT: Another process took longer than ``wait_budget`` to generate the response.
+        ASYNC_RESOLVER: An async resolver ran where the cache cannot await it.
         REENTRANT: A resolver executed the operation of which it is a part.
         UNCACHEABLE_PART: The response includes a value from the cache that must not be stored in it.
         INVALIDATION_PENDING: Redis has not taken a queued invalidation of this tenant yet.
@@ -99,6 +100,7 @@ class Reason(StrEnum):
     REFUSED = "refused"
     JOINED = "joined"
     WAITED_OUT = "waited_out"
+    ASYNC_RESOLVER = "async_resolver"
     REENTRANT = "reentrant"
     UNCACHEABLE_PART = "uncacheable_part"
     INVALIDATION_PENDING = "invalidation_pending"
@@ -158,7 +160,7 @@ _ADVICE: Final[Mapping[Reason, str]] = {
     Reason.RESTRICTED: "A resolver called skip_cache, or restrict_cache with ttl=0.",
     Reason.RESPONSE_MODIFIED: (
         "A resolver set a cookie, a header or the status of the response, or added a background task; "
-        "do that in the view or in a middleware."
+        "do that in the view or in a middleware. Or the response in the context cannot be read."
     ),
     Reason.ROOT_VALUE: (
         "Execute without a root_value, or write root_value='shared' on the extension if it is the "
@@ -188,6 +190,10 @@ _ADVICE: Final[Mapping[Reason, str]] = {
         "generated."
     ),
     Reason.WAITED_OUT: "Generating takes longer than wait_budget; raise it, or select less.",
+    Reason.ASYNC_RESOLVER: (
+        "An async resolver ran where the cache cannot await it: in execute_sync, or outside of an asyncio event "
+        "loop."
+    ),
     Reason.REENTRANT: "A resolver executes the operation of which it is a part.",
     Reason.UNCACHEABLE_PART: (
         "A part of the response could not be stored. 'fields' shows fields with entries of their own. A value "

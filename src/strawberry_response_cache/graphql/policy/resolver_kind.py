@@ -1,9 +1,9 @@
 """The resolver kind of a field: an attribute, a resolver, or custom code. Its policy depends on it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from enum import Enum, auto
-from typing import Final
+from typing import Final, NamedTuple
 
 from graphql import (
     GraphQLField,
@@ -58,6 +58,23 @@ class ResolverKind(Enum):
     """Custom code that may decide per request, or code that is not Strawberry's."""
 
 
+class CustomCode(NamedTuple):
+    """Code that may decide per request.
+
+    Attributes:
+        what: What it is, for messages.
+        trusted: The name of the class that ``trusted_extensions`` takes; None if there is none.
+    """
+
+    what: str
+    trusted: str | None = None
+
+    @classmethod
+    def of(cls, what: str, kind: type) -> "CustomCode":
+        """Return the code of a class."""
+        return cls(f"{what} {name_of(kind)}", kind.__qualname__)
+
+
 class ResolverKinds:
     """Finds the resolver kind of a schema's fields.
 
@@ -65,7 +82,7 @@ class ResolverKinds:
         possible_types: Returns the object types that a declared type allows.
         trusted: The ``trusted_extensions``.
         info_class: The class of ``info``.
-        converts_exceptions: See `SchemaRules`.
+        exception_handlers: See `SchemaRules`.
     """
 
     def __init__(
@@ -74,14 +91,15 @@ class ResolverKinds:
         *,
         trusted: AbstractSet[object],
         info_class: type[Info],
-        converts_exceptions: bool,
+        exception_handlers: Iterable[object],
     ) -> None:
         self._possible_types = possible_types
         self._trusted = trusted
         self._resolvers = {StrawberryResolver, *trusted}
         is_plain = info_class in trusted or not runs_when_made(info_class)
         self._info_class = None if is_plain else info_class
-        self._converts_exceptions = converts_exceptions
+        handlers = map(type, exception_handlers)
+        self._handler = next((each for each in handlers if each not in trusted), None)
 
     def of(
         self, parent: GraphQLObjectType, graphql_field: GraphQLField, field: object
@@ -104,22 +122,22 @@ class ResolverKinds:
             return ResolverKind.ATTRIBUTE
         return ResolverKind.RESOLVER
 
-    def custom_code(self, graphql_field: GraphQLField, field: object) -> str | None:
-        """Describe the custom code of a field; None if it has none."""
+    def custom_code(self, graphql_field: GraphQLField, field: object) -> CustomCode | None:
+        """Return the custom code through which a field gets its value; None if it has none."""
         if not isinstance(field, StrawberryField):
-            return "code that is not Strawberry's"
+            return CustomCode("code that is not Strawberry's")
         for extension in field.extensions:
             if not self._hands_on(extension):
-                return f"the field extension {name_of(type(extension))}"
+                return CustomCode.of("the field extension", type(extension))
         resolver = type(field.base_resolver)
         if field.base_resolver is not None and resolver not in self._resolvers:
-            return f"the resolver class {name_of(resolver)}"
+            return CustomCode.of("the resolver class", resolver)
         if self._info_class is not None and builds_info(graphql_field):
-            return f"the info class {name_of(self._info_class)}"
+            return CustomCode.of("the info class", self._info_class)
         if not is_strawberrys(graphql_field):
-            return "a resolver of the executable schema"
-        if is_union_type(get_named_type(graphql_field.type)) and self._converts_exceptions:
-            return "an exception handler of the schema"
+            return CustomCode("a resolver that was put into the executable schema")
+        if is_union_type(get_named_type(graphql_field.type)) and self._handler is not None:
+            return CustomCode.of("the exception handler", self._handler)
         return None
 
     def _hands_on(self, extension: FieldExtension) -> bool:

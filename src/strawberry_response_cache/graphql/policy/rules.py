@@ -11,7 +11,6 @@ response that really holds an object of that type is not stored.
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from enum import Enum, auto
 
 from graphql import (
     GraphQLField,
@@ -33,15 +32,22 @@ from strawberry.types.field import StrawberryField
 
 from strawberry_response_cache.core import CacheConfigurationError
 from strawberry_response_cache.graphql._compat.definitions import definition_of
+from strawberry_response_cache.graphql._compat.resolving import stands_outside_guards
 from strawberry_response_cache.graphql.annotations.hints import CacheScope, Hint, ParentKey, hint_of
 from strawberry_response_cache.graphql.annotations.invalidates import Invalidates
 from strawberry_response_cache.graphql.annotations.tag_templates import Template
+from strawberry_response_cache.graphql.policy.custom_code import name_of
 from strawberry_response_cache.graphql.policy.inherited import (
     directives_of,
     inherited_field_hints,
     inherited_type_hints,
 )
-from strawberry_response_cache.graphql.policy.resolver_kind import ResolverKind, ResolverKinds
+from strawberry_response_cache.graphql.policy.resolver_kind import (
+    CustomCode,
+    ResolverKind,
+    ResolverKinds,
+)
+from strawberry_response_cache.graphql.policy.written_as import WrittenAs, written_as
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +88,7 @@ class FieldRule:
         python_name: Its Python name.
         place: Where it is defined: the coordinate, or the class and name of a generic type.
         guarded: Whether it has permission classes.
+        around_guards: The extension around them, because of which no hit can run them; None without one.
         invalidates: Whether it has ``@invalidates``.
         hinted: Whether it has a hint of its own.
         inherit: Whether that hint has ``inherit=True``.
@@ -112,11 +119,12 @@ class FieldRule:
 
     coordinate: str
     source: ResolverKind
-    custom_code: str | None
-    written: "WrittenAs"
+    custom_code: CustomCode | None
+    written: WrittenAs
     python_name: str
     place: str
     guarded: bool
+    around_guards: str | None
     invalidates: bool
     hinted: bool
     inherit: bool
@@ -151,11 +159,7 @@ class SchemaRules:
         schema: The executable schema.
         trusted: The ``trusted_extensions``.
         info_class: The class of ``info`` that resolvers receive.
-        converts_exceptions: Whether the schema has handlers that turn exceptions into members of
-            unions. Their results are errors that look like data.
-
-    Attributes:
-        unbuilt: The errors that kept rules from being built, each with its coordinate.
+        exception_handlers: Those of the schema, which turn exceptions into members of unions.
     """
 
     def __init__(
@@ -164,14 +168,14 @@ class SchemaRules:
         *,
         trusted: AbstractSet[object] = frozenset(),
         info_class: type[Info] = Info,
-        converts_exceptions: bool = False,
+        exception_handlers: Iterable[object] = (),
     ) -> None:
         self._schema = schema
         self._kinds = ResolverKinds(
             self.possible_types,
             trusted=trusted,
             info_class=info_class,
-            converts_exceptions=converts_exceptions,
+            exception_handlers=exception_handlers,
         )
         self._fields: dict[tuple[str, str], FieldRule] = {}
         self._types: dict[str, TypeRule] = {}
@@ -256,9 +260,16 @@ class SchemaRules:
         source = self._kinds.of(parent, graphql_field, field)
         is_root = parent is self._schema.query_type
         inherits = own is not None and own.inherit
+        around_guards = stands_outside_guards(field) if guards else None
         # An attribute costs less than a lookup.
-        by_itself = is_root or (
-            own is not None and ttl is not None and not inherits and source is ResolverKind.RESOLVER
+        by_itself = around_guards is None and (
+            is_root
+            or (
+                own is not None
+                and ttl is not None
+                and not inherits
+                and source is ResolverKind.RESOLVER
+            )
         )
         private = any(h.scope is CacheScope.PRIVATE for h in hints)
         public = own is not None and own.scope is CacheScope.PUBLIC
@@ -270,6 +281,7 @@ class SchemaRules:
             python_name=getattr(field, "python_name", name),
             place=_place(parent, coordinate, field),
             guarded=bool(guards),
+            around_guards=None if around_guards is None else name_of(around_guards),
             invalidates=any(isinstance(each, Invalidates) for each in extensions),
             hinted=own is not None,
             inherit=inherits,
@@ -321,24 +333,6 @@ class SchemaRules:
             vary=_union([*(h.vary for h in hints), *(rule.vary for rule in around)]),
             tags=_union([*(h.tags for h in hints), *(rule.tags for rule in around)]),
         )
-
-
-class WrittenAs(Enum):
-    """How a field is defined; the advice names a form that can be written there."""
-
-    RESOLVER = auto()
-    """A function with ``@strawberry.field``."""
-    ANNOTATION = auto()
-    """An annotation of a class, which cannot have a decorator."""
-    NOWHERE = auto()
-    """Not in the user's code: Strawberry or another library adds it."""
-
-
-def written_as(name: str, field: object) -> WrittenAs:
-    """Return how a field is defined."""
-    if name == "_entities" or not isinstance(field, StrawberryField):
-        return WrittenAs.NOWHERE
-    return WrittenAs.ANNOTATION if field.base_resolver is None else WrittenAs.RESOLVER
 
 
 def _of_types(

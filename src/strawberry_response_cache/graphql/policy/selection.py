@@ -61,6 +61,8 @@ class Selected:
         variables: The coerced variables; only those of conditions are read.
         allowance: How much of it is looked at.
         problem: Something in the document that keeps it from being cached, once it was met.
+        conditions: Each interface or union that a fragment names, each object type that was met there, and
+            whether it is one of them.
     """
 
     schema: GraphQLSchema
@@ -68,6 +70,7 @@ class Selected:
     variables: Mapping[str, Any]
     allowance: Allowance = field(default_factory=Allowance)
     problem: Problem | None = None
+    conditions: set[tuple[str, str, bool]] = field(default_factory=set)
 
     def fields(
         self, selection_set: SelectionSetNode, parent: GraphQLObjectType, add: Add
@@ -139,6 +142,8 @@ class Selected:
         if condition is None or condition.name.value == parent.name:
             return True
         named: GraphQLNamedType | None = self.schema.get_type(condition.name.value)
-        return (
-            named is not None and is_abstract_type(named) and self.schema.is_sub_type(named, parent)
-        )
+        if named is None or not is_abstract_type(named):
+            return False
+        applies = self.schema.is_sub_type(named, parent)
+        self.conditions.add((named.name, parent.name, applies))
+        return applies

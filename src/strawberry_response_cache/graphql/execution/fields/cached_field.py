@@ -225,7 +225,7 @@ class CachedField:
         """
         parent = self._identity(source, path)
         if parent is None:
-            return Problem(Reason.PARENT_WITHOUT_IDENTITY, self.plan.rule.coordinate)
+            return self._problem_without_identity()
         said = said_above(path)
         if said.reason is not None:
             return Problem(said.reason, self.plan.rule.coordinate)
@@ -255,6 +255,21 @@ class CachedField:
             is_as_admitted=lambda: said_above(path) == said,
         )
         return found.for_session(self._request) if said.private and not who.session else found
+
+    def _problem_without_identity(self) -> Problem:
+        """Return why the field of an object without an identity has no entry, and what helps."""
+        rule, advice = self.plan.rule, ""
+        if self.plan.parent_key is None:
+            advice = (
+                f"{rule.coordinate} stands below another field here, and nothing identifies an object of the "
+                "query type; select it at the root."
+            )
+        elif rule.key is not None:
+            advice = (
+                f"The key of {rule.coordinate} gave nothing that identifies this object: None, an empty value, "
+                "or a value that is no JSON; or it raised, which the log says."
+            )
+        return Problem(Reason.PARENT_WITHOUT_IDENTITY, rule.coordinate, advice)
 
     def _identity(self, source: object, path: Path) -> str | None:
         """Return the identity of the object; None if it has none."""

@@ -19,6 +19,7 @@ from graphql.pyutils import Path
 
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._user_code import ERRORS, ends_the_caller
+from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.graphql._compat.executor import execute_with, uninstall
 from strawberry_response_cache.graphql._compat.resolving import is_allowed
 from strawberry_response_cache.graphql._compat.sync_or_async import is_synchronous
@@ -137,7 +138,7 @@ class _Execution:
         self._executor = executor
         self._around = around
         self._execute = executor.execute_field
-        self._is_sync = is_synchronous(executor)
+        self._is_sync = is_synchronous(executor) or running_loop() is None
         # By identity; each object is kept alive, so that its id is not used again.
         self._known: dict[int, _Known] = {}
 

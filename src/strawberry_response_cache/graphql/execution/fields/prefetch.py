@@ -6,10 +6,9 @@ share a batch anyway. In a thread, which executes one field after another, the f
 are prefetched together.
 """
 
-from collections.abc import AsyncIterable, Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from itertools import islice
-from types import CoroutineType
 from typing import Any, Final, TypeAlias
 
 from graphql import GraphQLNonNull, GraphQLObjectType, is_object_type
@@ -22,23 +21,31 @@ from strawberry_response_cache.core._flights import leading_flights
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._prefetched import Prefetched
 from strawberry_response_cache.graphql._guard import Execution, Guard, Later
-from strawberry_response_cache.graphql.annotations.field_path import note_open
+from strawberry_response_cache.graphql.annotations.field_path import FieldPath, note_open
 from strawberry_response_cache.graphql.execution.cached_execution import CacheRequest
+from strawberry_response_cache.graphql.execution.fields.finished_lists import is_finished
 
 _OF_FIELDS: Final = 5
 """The parameters of graphql-core's `execute_fields`; an executor of the user may have others."""
-_OF_ITEMS: Final = 6
+_OF_A_LIST: Final = (
+    "return_type",
+    "field_details_list",
+    "info",
+    "path",
+    "result",
+    "position_context",
+)
 """The parameters of its `complete_list_value`."""
 
 RequestOf: TypeAlias = Callable[[GraphQLObjectType, object, Any, Any], CacheRequest | None]
 
 
-def _note_if_open(path: object, result: object) -> None:
-    """Note a list whose items arrive one by one: its resolver may restrict items that it has yielded."""
-    is_open = isinstance(result, AsyncIterable | Iterator)
-    if isinstance(result, list | tuple):
-        is_open = any(type(each) is CoroutineType for each in result)
-    if is_open:
+def _note_if_open(given: tuple[Any, ...], named: dict[str, Any]) -> None:
+    """Note a list that is not finished: its resolver may restrict items that it has yielded."""
+    known = dict(zip(_OF_A_LIST, given, strict=False)) | named
+    path = known.get("path")
+    # The lists in a list are judged with the one that holds them, whose path is that of a field.
+    if isinstance(path, FieldPath) and not is_finished(known["return_type"], known["result"]):
         note_open(path)
 
 
@@ -142,9 +149,9 @@ class Prefetch:
 
     def items(self, *given: Any, **named: Any) -> Any:  # noqa: ANN401 - graphql-core's
         """Prefetch the fields of all objects of a list, then complete them."""
-        if not named and len(given) == _OF_ITEMS:
+        self._guard.step(_note_if_open, given, named)
+        if not named and len(given) == len(_OF_A_LIST):
             kind, details, _, path, result, _ = given
-            self._guard.step(_note_if_open, path, result)
             self._guard.step(self._look_up_items, kind, details, path, result)
         return self._complete_list(*given, **named)
 
@@ -152,8 +159,7 @@ class Prefetch:
 
     def items_later(self, *given: Any, **named: Any) -> Any:  # noqa: ANN401 - graphql-core's
         """Complete a list; the lookups of its fields share a batch."""
-        if not named and len(given) == _OF_ITEMS:
-            self._guard.step(_note_if_open, given[3], given[4])
+        self._guard.step(_note_if_open, given, named)
         return self._complete_list(*given, **named)
 
     def _look_up_items(

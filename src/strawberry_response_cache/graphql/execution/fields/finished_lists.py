@@ -1,0 +1,50 @@
+"""Which lists are finished when the execution begins to complete their items.
+
+A list that goes on runs code of its resolver between its items, and that code may call `restrict_cache`. So
+fields below a list have entries of their own only where the list is known to be finished.
+"""
+
+from collections import deque
+from types import CoroutineType, GeneratorType
+from typing import Any, Final
+
+from graphql import GraphQLList, GraphQLNonNull
+
+_COLLECTIONS: Final[tuple[Any, ...]] = (
+    list,
+    tuple,
+    set,
+    frozenset,
+    deque,
+    type({}.keys()),
+    type({}.values()),
+    type({}.items()),
+)
+_ITERATIONS: Final = frozenset(each.__iter__ for each in _COLLECTIONS)
+"""How the collections of Python are iterated over; a subclass with an iteration of its own has another."""
+
+
+def is_finished(kind: Any, result: object) -> bool:  # noqa: ANN401 - graphql-core's
+    """Return whether all items of a list are known to be there, those of lists in it included.
+
+    Args:
+        kind: The declared type, a list.
+        result: What a resolver returned, of any kind.
+    """
+    here = type(result)
+    if getattr(here, "__iter__", None) not in _ITERATIONS or hasattr(here, "__aiter__"):
+        return False
+    items: Any = result
+    item = _without_non_null(_without_non_null(kind).of_type)
+    if isinstance(item, GraphQLList):
+        return all(each is None or is_finished(item, each) for each in items)
+    return not any(map(_comes_later, set(map(type, items))))
+
+
+def _comes_later(kind: type) -> bool:
+    """Return whether graphql-core awaits objects of a class."""
+    return issubclass(kind, CoroutineType | GeneratorType) or hasattr(kind, "__await__")
+
+
+def _without_non_null(kind: Any) -> Any:  # noqa: ANN401 - graphql-core's
+    return kind.of_type if isinstance(kind, GraphQLNonNull) else kind
