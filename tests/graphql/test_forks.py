@@ -11,6 +11,8 @@ from tests.test_layout import modules
 LOCKS: Final = {"Lock", "RLock", "Condition", "Semaphore", "BoundedSemaphore", "Event", "Barrier"}
 
 SIGNALS: Final = {
+    "SyncCluster._learn_soon: Event",
+    "_Waiter.__init__: Event",
     "SyncDriver._wait_for_any: Event",
     "SyncNews.sleep: Event",
     "ThreadWaiter.__init__: Event",
