@@ -75,7 +75,7 @@ class ResponseCacheExtension:
         root_value: ``"uncached"``, the default, does not cache requests that have a ``root_value``.
             ``"shared"`` says that it is the same for every request.
         stale_if_error: Whether an answer within its stale window is served if refreshing it ends in errors.
-            True by default. An error that wraps a `GraphQLError`, a `PermissionError` or Django's
+            True by default. An error that wraps a ``GraphQLError``, a ``PermissionError`` or Django's
             ``PermissionDenied`` is always served, and so are the errors of a run in which a permission
             class refused something or a resolver restricted the cache.
         invalidate_on_mutation: Which responses a mutation invalidates, by the objects in its result:
