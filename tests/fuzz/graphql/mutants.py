@@ -214,7 +214,7 @@ def invalidates_before_the_commit(struck: Struck) -> None:
 def cancelled_mutations_invalidate_nothing(struck: Struck) -> None:
     """Forget what a mutation may have changed whose caller is gone."""
 
-    def damaged(self: Mutation, *, in_loop: bool) -> None:
+    def damaged(self: Mutation) -> None:
         struck()
 
     patch(Mutation, "settle_early", damaged)
