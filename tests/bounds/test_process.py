@@ -250,7 +250,7 @@ async def test_callers_who_wait_for_another_process_and_give_up_are_forgotten(
 async def test_no_more_callers_wait_than_may(
     new_cache: Callable[..., ResponseCache], new_keys: Iterator[str], eventually: Eventually
 ) -> None:
-    cache = new_cache("memory://", max_waiting=50)
+    cache = new_cache("memory://", max_waiting=50, wait_budget=1000)
     entered, finish = asyncio.Event(), asyncio.Event()
     alone = 0
 
