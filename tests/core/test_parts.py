@@ -344,8 +344,8 @@ async def test_what_is_recorded_while_an_invalidation_goes_from_slot_to_slot_doe
     invalidate = invalidating.invalidate
     recorded = []
 
-    async def invalidate_and_record(effect: Any, is_owed: Any) -> Any:
-        result = await invalidate(effect, is_owed)
+    async def invalidate_and_record(effect: Any, why_pending: Any) -> Any:
+        result = await invalidate(effect, why_pending)
         recorded.append((await cache.remember(whole_key, 60, whole)).value)
         return result
 

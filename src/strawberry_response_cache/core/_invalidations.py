@@ -168,25 +168,25 @@ class Invalidations:
         await driver.invalidating.hold(self._see_through(invalidate, driver))
 
     async def _see_through(self, invalidate: _Invalidation, driver: AsyncDriver) -> None:
-        is_owed = self._is_owed(invalidate)
-        result = is_owed()
+        why_pending = self._why_pending(invalidate)
+        result = why_pending()
         for effect in [] if result else [*invalidate.effects] * self._keyspace.passes:
-            if (result := await driver.invalidating.invalidate(effect, is_owed)) is not None:
+            if (result := await driver.invalidating.invalidate(effect, why_pending)) is not None:
                 break
         if self._conclude(invalidate, result, driver):
             driver.invalidating.keep_replaying(self._engine.queue)
 
     def _perform_sync(self, invalidate: _Invalidation) -> None:
         driver = self._engine.sync_driver()
-        is_owed = self._is_owed(invalidate)
-        result = is_owed()
+        why_pending = self._why_pending(invalidate)
+        result = why_pending()
         for effect in [] if result else [*invalidate.effects] * self._keyspace.passes:
-            if (result := driver.invalidating.invalidate(effect, is_owed)) is not None:
+            if (result := driver.invalidating.invalidate(effect, why_pending)) is not None:
                 break
         if self._conclude(invalidate, result, driver):
             driver.invalidating.keep_replaying(self._engine.queue)
 
-    def _is_owed(self, invalidate: _Invalidation) -> Callable[[], Unavailable | None]:
+    def _why_pending(self, invalidate: _Invalidation) -> Callable[[], Unavailable | None]:
         """Return a function that returns why to queue an invalidation without a try; None to try it.
 
         If another invalidation of the tenant is pending, that one is tried again and again already. A

@@ -78,13 +78,13 @@ class AsyncInvalidation:
         )
 
     async def invalidate(
-        self, effect: Effect[Unavailable | None], is_owed: Callable[[], Unavailable | None]
+        self, effect: Effect[Unavailable | None], why_pending: Callable[[], Unavailable | None]
     ) -> Unavailable | None:
         """Try one effect of an invalidation until it succeeds or its deadline ends.
 
         Args:
             effect: The effect.
-            is_owed: Returns a reason to stop trying, if there is one.
+            why_pending: Returns a reason to stop trying, if there is one.
         """
         tries = Tries(self._settings.invalidate_deadline)
         while True:
@@ -92,7 +92,7 @@ class AsyncInvalidation:
             if result is None or will_never_do(result) or (pause := tries.pause()) is None:
                 return result
             await asyncio.sleep(pause)
-            if (reason := is_owed()) is not None:
+            if (reason := why_pending()) is not None:
                 return reason
 
     async def perform(self, effect: Effect[R], deadline: float | None = None) -> R:

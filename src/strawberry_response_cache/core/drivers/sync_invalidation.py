@@ -38,7 +38,7 @@ class SyncInvalidation:
         self._latest: Unavailable | None = None
 
     def invalidate(
-        self, effect: Effect[Unavailable | None], is_owed: Callable[[], Unavailable | None]
+        self, effect: Effect[Unavailable | None], why_pending: Callable[[], Unavailable | None]
     ) -> Unavailable | None:
         """Try one effect of an invalidation until it succeeds or its deadline ends; see `AsyncInvalidation`."""
         tries = Tries(self._settings.invalidate_deadline)
@@ -47,7 +47,7 @@ class SyncInvalidation:
             if result is None or will_never_do(result) or (pause := tries.pause()) is None:
                 return result
             time.sleep(pause)
-            if (reason := is_owed()) is not None:
+            if (reason := why_pending()) is not None:
                 return reason
 
     def perform(self, effect: Effect[R], deadline: float | None = None) -> R:

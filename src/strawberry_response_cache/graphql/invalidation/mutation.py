@@ -89,9 +89,8 @@ class Mutation:
     def cut_short(self, executor: Executor[Any]) -> None:
         """Note all types that the mutation may have changed, because it was cancelled midway."""
         if self._setting.mistakes:
-            self._notes.invalidates_everything = (
-                True  # the rules have mistakes, so its types are not known
-            )
+            # The rules have mistakes, so its types are not known.
+            self._notes.invalidates_everything = True
         else:
             self._cut_off = _types_of(executor, self._setting)
 
@@ -104,9 +103,8 @@ class Mutation:
     def _owed(self) -> Owed | None:
         """Return the cache and the tags to invalidate; None if there are none or the tenant is not known."""
         if faults.elsewhere != self._faults:
-            self._notes.invalidates_everything = (
-                True  # a resolver may have named tags that were lost
-            )
+            # A resolver may have named tags that were lost.
+            self._notes.invalidates_everything = True
         tags = self._tags()
         if not tags and not self._notes.invalidates_everything:
             return None

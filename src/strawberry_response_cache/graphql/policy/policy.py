@@ -92,21 +92,19 @@ class Policy:
         ttl: Seconds; None if no field names one.
         limited_by: The coordinate that set the ttl.
         private_by: The coordinate that made the operation PRIVATE; None if it is PUBLIC.
-        stale: Seconds; the lowest.
-        tags: The union.
-        type_tags: Those of the types that can stand in it, of lists of them, and of lists whose items
+        stale: The lowest stale window, in seconds.
+        tags: All tags of the fields.
+        type_tags: The tags of the types that it can hold, of lists of these types, and of lists whose items
             hold them.
-        vary: The union.
-        touched: The rule of each field that is selected, in order.
-        conditions: Which object types are of the interfaces and unions that fragments name, see `Selected`.
-        never_stored: Names of the object types which, where one is completed in a position that
-            could have held another, keep the response from being stored.
-        lives: How long each field that may have an entry of its own would live, and whether it is
-            PRIVATE.
-        has_templates: Whether tags with placeholders are to be filled when it is executed.
-        exact: Whether all selected leaves are of GraphQL's own scalars and of enums, whose results are
-            JSON as they stand.
-        problem: Why it cannot be cached, the first that was met.
+        vary: All ``vary`` names of the fields.
+        touched: The rules of the selected fields, in order.
+        never_stored: Names of object types with ``ttl=0`` in positions that can hold other types. An
+            object of such a type keeps the response from being stored.
+        lives: The `Life` of each field that may have an entry of its own.
+        has_templates: Whether there are tags with placeholders to fill during execution.
+        exact: Whether all selected leaves are GraphQL's built-in scalars and enums, whose results are
+            JSON already.
+        problem: Why it cannot be cached: the first problem that was found.
     """
 
     ttl: float | None = None
