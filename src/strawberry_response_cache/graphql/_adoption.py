@@ -17,8 +17,8 @@ from strawberry_response_cache.graphql.execution.documents import Documents
 from strawberry_response_cache.graphql.execution.partial_failures import PartialFailures
 from strawberry_response_cache.graphql.keys.plan import Plans, Setting
 from strawberry_response_cache.graphql.keys.schema_identity import SchemaIdentity
+from strawberry_response_cache.graphql.policy.demands import Defaults
 from strawberry_response_cache.graphql.policy.mistakes import mistakes_in
-from strawberry_response_cache.graphql.policy.policy import Defaults
 from strawberry_response_cache.graphql.policy.rules import SchemaRules
 
 

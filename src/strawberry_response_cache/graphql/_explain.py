@@ -26,11 +26,10 @@ from strawberry_response_cache.graphql.policy.custom_code import (
     problem_of_executor,
     problem_of_hooks,
 )
+from strawberry_response_cache.graphql.policy.demands import demand_of, problem_of_unknown
 from strawberry_response_cache.graphql.policy.policy import (
     Life,
     Policy,
-    demand_of,
-    problem_of_unknown,
     work_out_field_policy,
     work_out_policy,
 )

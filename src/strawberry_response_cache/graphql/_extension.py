@@ -25,7 +25,7 @@ from strawberry_response_cache.graphql._options import (
     Tenant,
     Vary,
 )
-from strawberry_response_cache.graphql.policy.policy import Defaults
+from strawberry_response_cache.graphql.policy.demands import Defaults
 
 _ADOPTED: Final = "_response_cache"
 _MOST_TRIES: Final = 3

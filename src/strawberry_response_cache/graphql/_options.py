@@ -8,7 +8,7 @@ from uuid import UUID
 from strawberry_response_cache.core import ResponseCache
 from strawberry_response_cache.core._interval import Interval
 from strawberry_response_cache.core._log import logger
-from strawberry_response_cache.graphql.policy.policy import Defaults
+from strawberry_response_cache.graphql.policy.demands import Defaults
 
 Identity: TypeAlias = str | int | UUID | None
 Tenant: TypeAlias = Callable[[Any], Identity | Awaitable[Identity]]

@@ -35,8 +35,8 @@ from strawberry_response_cache.graphql.keys.operation_key import (
 from strawberry_response_cache.graphql.keys.schema_identity import SchemaIdentity
 from strawberry_response_cache.graphql.keys.selection_text import SelectionText
 from strawberry_response_cache.graphql.policy.above import Above
+from strawberry_response_cache.graphql.policy.demands import Defaults
 from strawberry_response_cache.graphql.policy.policy import (
-    Defaults,
     Policy,
     work_out_field_policy,
     work_out_policy,

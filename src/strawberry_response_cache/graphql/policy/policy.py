@@ -1,7 +1,7 @@
 """The policy of an operation: how long it is cached, for whom, and if not, why and what to change.
 
-The demand of a field does not depend on its position. So the walk visits each pair of selection set and
-type once, and its cost is linear in the size of the document.
+Below the root, a field demands the same wherever it is selected; see `demands`. So the walk visits each pair of selection
+set and type once, and its cost is linear in the size of the document.
 """
 
 from collections import deque
@@ -19,47 +19,20 @@ from graphql import (
 )
 
 from strawberry_response_cache.graphql.policy.above import NOTHING_ABOVE, Above
+from strawberry_response_cache.graphql.policy.demands import (
+    Defaults,
+    Demand,
+    demand_of,
+    problem_of_unknown,
+)
 from strawberry_response_cache.graphql.policy.held_in_lists import HeldInLists
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
-from strawberry_response_cache.graphql.policy.resolver_kind import ResolverKind
 from strawberry_response_cache.graphql.policy.rules import FieldRule, SchemaRules
 from strawberry_response_cache.graphql.policy.selection import Selected
-from strawberry_response_cache.graphql.policy.written_as import WrittenAs
 
 _SIZE: Final = 2_000
 _SIZE_OF_NAME: Final = 100
 _SIZE_OF_LIFE: Final = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Defaults:
-    """The defaults for every field, from the extension's configuration.
-
-    Attributes:
-        ttl: The extension's ``default_ttl``, in seconds.
-        guarded_is_private: Whether a guarded field below a cached one is stored as PRIVATE; otherwise
-            it makes the operation uncacheable.
-    """
-
-    ttl: float | None = None
-    guarded_is_private: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Demand:
-    """What one selected field demands of every response that holds it.
-
-    Attributes:
-        ttl: Seconds; None if it follows its parent.
-        stale: Seconds; used only if there is a ttl.
-        private: Whether it belongs to one session.
-        problem: Why no response that holds it can be cached; None if it can.
-    """
-
-    ttl: float | None
-    stale: float
-    private: bool
-    problem: Problem | None
 
 
 class Life(NamedTuple):
@@ -194,124 +167,6 @@ class Policy:
             self.problem = Problem(
                 Reason.TTL_ZERO, self.limited_by, "ttl=0 forbids caching; raise it or remove it."
             )
-
-
-# -- The demand of one field ------------------------------------------------------------------------
-
-
-def demand_of(
-    rule: FieldRule, defaults: Defaults, *, is_root: bool, by_itself: bool = False
-) -> Demand:
-    """Return what a selected field demands of the response that holds it, or of its own entry.
-
-    Args:
-        rule: The field's rule.
-        defaults: The defaults from the extension's configuration.
-        is_root: Whether it is a field of the query type.
-        by_itself: Whether this is for its own entry, which its guards check on every request.
-    """
-    ttl, silent = _ttl(rule, defaults.ttl, is_root=is_root)
-    if by_itself:
-        private = rule.private or (rule.guarded and not rule.public)
-        return Demand(ttl, rule.stale or 0.0, private, _custom_code(rule) or silent)
-    # The decision of a guard below holds only for the session for which it was made.
-    private = rule.private or (rule.guarded and not is_root)
-    guarded = _guarded(rule, defaults, is_root=is_root)
-    return Demand(ttl, rule.stale or 0.0, private, guarded or _custom_code(rule) or silent)
-
-
-def _guarded(rule: FieldRule, defaults: Defaults, *, is_root: bool) -> Problem | None:
-    if not rule.guarded:
-        return None
-    if is_root and rule.around_guards is not None:
-        advice = (
-            f"The field extension {rule.around_guards} stands around the permission classes of "
-            f"{rule.coordinate}, so they cannot be asked on a hit; name them in permission_classes=, or put "
-            "their PermissionExtension last in extensions=."
-        )
-    elif is_root:
-        advice = (
-            f"The permission classes of {rule.coordinate} run on every request, so the operation is not "
-            "stored as a whole; its root fields have entries of their own, see 'fields'."
-        )
-    elif defaults.guarded_is_private:
-        return None
-    else:
-        advice = (
-            f"{rule.coordinate} has permission classes, and the extension says "
-            "guarded='uncacheable'; select it in a query of its own, or write guarded='private'."
-        )
-    return Problem(Reason.GUARDED, rule.coordinate, advice)
-
-
-def _custom_code(rule: FieldRule) -> Problem | None:
-    code = rule.custom_code
-    if rule.source is not ResolverKind.CUSTOM or code is None:
-        return None
-    trust = f"name {code.trusted} in trusted_extensions if it does not, or " if code.trusted else ""
-    return Problem(
-        Reason.CUSTOM_CODE,
-        rule.coordinate,
-        f"{rule.coordinate} runs {code.what}, which may decide per request; {trust}select the field in a "
-        "query of its own.",
-    )
-
-
-def _ttl(
-    rule: FieldRule, default_ttl: float | None, *, is_root: bool
-) -> tuple[float | None, Problem | None]:
-    """Return the ttl that a field demands, None if it follows its parent; and the problem, if any."""
-    if rule.inherit and rule.ttl is None and not is_root:
-        return None, None
-    if default_ttl is not None:
-        return _ttl_by_default(rule, default_ttl, is_root=is_root), None
-    opens = rule.hinted or (rule.source is ResolverKind.ATTRIBUTE and not is_root)
-    if not opens:
-        # ttl=0 on the type forbids caching anyway, but this advice has to be followed first.
-        reason = Reason.ROOT_WITHOUT_HINT if is_root else Reason.RESOLVER_WITHOUT_HINT
-        return rule.ttl, Problem(reason, rule.coordinate, _hint_to_write(rule, is_root=is_root))
-    if rule.ttl is None and rule.hinted and (is_root or rule.source is not ResolverKind.ATTRIBUTE):
-        return rule.cap, Problem(
-            Reason.WITHOUT_TTL,
-            rule.coordinate,
-            f"{rule.coordinate} has a cache_control without a ttl, and not every type that it "
-            "can return has one; write cache_control(ttl=...) on the field or on those types.",
-        )
-    return (rule.cap if rule.ttl is None else rule.ttl), None
-
-
-def _hint_to_write(rule: FieldRule, *, is_root: bool) -> str:
-    """Return the advice that says which hint to write, and where it can be written."""
-    match rule.written:
-        case WrittenAs.NOWHERE:
-            return (
-                f"{rule.coordinate} is not defined in your code, so it cannot have a hint; select it in a "
-                "query of its own."
-            )
-        case WrittenAs.ANNOTATION:
-            hint = "cache_control(ttl=...)" if is_root else "cache_control(inherit=True)"
-            return (
-                f"{rule.coordinate} is an annotation; write "
-                f"{rule.python_name}: ... = strawberry.field(directives=[{hint}]) in its class."
-            )
-        case WrittenAs.RESOLVER:
-            wanted = "cache_control(ttl=...)" if is_root else "cache_control(inherit=True) or a ttl"
-            return f"Put @{wanted} above {rule.place}."
-
-
-def _ttl_by_default(rule: FieldRule, default_ttl: float, *, is_root: bool) -> float | None:
-    """Return the ttl by Apollo's rule: scalars below the root follow their parent.
-
-    Source: https://www.apollographql.com/docs/apollo-server/performance/caching#default-maxage
-    """
-    if rule.ttl is not None:
-        return rule.ttl
-    if rule.leaf and not is_root:
-        return None
-    return default_ttl if rule.cap is None else min(rule.cap, default_ttl)
-
-
-# -- The policy of an operation --------------------------------------------------------------------
 
 
 def work_out_policy(
@@ -455,11 +310,3 @@ class _Walk:
             if own.problem is None and own.ttl:
                 private = own.private or (rule.of.private and not is_root and not rule.public)
                 self.policy.lives.append(Life(own.ttl + own.stale, private))
-
-
-def problem_of_unknown(parent: GraphQLObjectType, name: str) -> Problem:
-    """Return the problem with a field that has no rule."""
-    if name.startswith("__"):
-        return Problem(Reason.INTROSPECTION, None, "Introspection is never cached.")
-    # Only in a document that was not validated.
-    return Problem(Reason.CUSTOM_CODE, f"{parent.name}.{name}", "The field does not exist.")
