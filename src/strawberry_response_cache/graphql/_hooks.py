@@ -102,7 +102,7 @@ class RequestHooks(Settling, SchemaExtension):
         context = self._execution_context
         preparation = self._preparation or Preparation(self._adopted.documents, context)
         adopted = self._adopted
-        run = Run(
+        return Run(
             self._options,
             adopted.plans,
             preparation=preparation,
@@ -110,8 +110,6 @@ class RequestHooks(Settling, SchemaExtension):
             context=context,
             guard=self._guard,
         )
-        run.note_variables()
-        return run
 
     def on_operation(self) -> Iterator[None]:
         """Invalidate what a mutation changed, if the end of the operation is not watched; see `settle`."""
@@ -137,7 +135,8 @@ class RequestHooks(Settling, SchemaExtension):
         """Invalidate what a mutation changed in the background, unless that has started."""
         if self._run is not None and not self._is_settled:
             self._is_settled = True
-            self._guard.step(self._run.settle_early)
+            if self._run.mutation is not None:
+                self._guard.step(self._run.mutation.settle_early)
 
     async def settle(self) -> None:
         """Invalidate what a mutation changed, once, after the teardown of every extension."""
@@ -146,8 +145,8 @@ class RequestHooks(Settling, SchemaExtension):
         self._is_settled = True
         if self._task is not None:
             self._task.remove_done_callback(self.settle_early)
-        if self._run is not None:
-            await self._guard.step_async(self._run.settle)
+        if self._run is not None and self._run.mutation is not None:
+            await self._guard.step_async(self._run.mutation.settle)
         if self._guard.step(self._is_lost) is not False:
             context = self._execution_context.context
             await self._guard.step_async(invalidate_everything, self._options, context, self._guard)
@@ -157,8 +156,8 @@ class RequestHooks(Settling, SchemaExtension):
         if self._is_settled:
             return
         self._is_settled = True
-        if self._run is not None:
-            self._guard.step(self._run.settle_sync)
+        if self._run is not None and self._run.mutation is not None:
+            self._guard.step(self._run.mutation.settle_sync)
         if self._guard.step(self._is_lost) is not False:
             context = self._execution_context.context
             self._guard.step(invalidate_everything_sync, self._options, context, self._guard)

@@ -14,8 +14,8 @@ from strawberry_response_cache.graphql._guard import Execution
 from strawberry_response_cache.graphql.annotations.run_notes import RunNotes
 from strawberry_response_cache.graphql.execution import run
 from strawberry_response_cache.graphql.execution.fields import field_execution
+from strawberry_response_cache.graphql.execution.mutation_execution import MutationExecution
 from strawberry_response_cache.graphql.execution.recorder import Recorder
-from strawberry_response_cache.graphql.execution.run import Run
 from strawberry_response_cache.graphql.execution.serializer import ResponseSerializer
 from strawberry_response_cache.graphql.invalidation import mutation
 from strawberry_response_cache.graphql.invalidation.mutation import Mutation
@@ -175,17 +175,22 @@ def invalidates_before_the_mutation_ends(struck: Struck) -> None:
         with recording(self, executor, *more):
             yield
 
-    mutate = Run._mutate
+    run_mutation, run_mutation_sync = MutationExecution.run, MutationExecution.run_sync
 
-    def telling(self: Run, request: Any, executor: Any, execution: Execution) -> Any:
-        executor._setting_for_the_mutant = self._plans.setting
-        return mutate(self, request, executor, execution)
+    async def telling(self: MutationExecution, executor: Any, execution: Execution) -> Any:
+        executor._setting_for_the_mutant = self.mutation._setting
+        return await run_mutation(self, executor, execution)
+
+    def telling_sync(self: MutationExecution, executor: Any, execution: Execution) -> Any:
+        executor._setting_for_the_mutant = self.mutation._setting
+        return run_mutation_sync(self, executor, execution)
 
     def nothing(self: Mutation) -> None:
         return None
 
     patch(Recorder, "recording", damaged)
-    patch(Run, "_mutate", telling)
+    patch(MutationExecution, "run", telling)
+    patch(MutationExecution, "run_sync", telling_sync)
     patch(Mutation, "_owed", nothing)
 
 
@@ -233,16 +238,14 @@ def mutations_leave_lists(struck: Struck) -> None:
 
 def mutations_run_twice(struck: Struck) -> None:
     """Execute a mutation once more."""
-    run_mutation = Run._run_mutation
+    run_mutation = MutationExecution.run
 
-    async def damaged(
-        self: Run, one: Mutation, recorder: Recorder, executor: Any, execution: Execution
-    ) -> Any:
+    async def damaged(self: MutationExecution, executor: Any, execution: Execution) -> Any:
         struck()
         await execution._original()
-        return await run_mutation(self, one, recorder, executor, execution)
+        return await run_mutation(self, executor, execution)
 
-    patch(Run, "_run_mutation", damaged)
+    patch(MutationExecution, "run", damaged)
 
 
 def reads_before_queued_invalidations(struck: Struck) -> None:

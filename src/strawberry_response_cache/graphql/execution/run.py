@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from graphql import (
     DocumentNode,
@@ -33,19 +33,14 @@ from strawberry_response_cache.graphql.execution.cached_execution import (
 from strawberry_response_cache.graphql.execution.documents import Preparation
 from strawberry_response_cache.graphql.execution.fields.cached_field import Fields
 from strawberry_response_cache.graphql.execution.fields.field_execution import install
-from strawberry_response_cache.graphql.execution.mutating import (
-    is_of_mutation,
-    mutating,
-    mutation_around,
-)
+from strawberry_response_cache.graphql.execution.mutating import is_of_mutation
+from strawberry_response_cache.graphql.execution.mutation_execution import MutationExecution
+from strawberry_response_cache.graphql.execution.original_variables import OriginalVariables
 from strawberry_response_cache.graphql.execution.partial_failures import PartialFailures
 from strawberry_response_cache.graphql.execution.recorder import Recorder
-from strawberry_response_cache.graphql.invalidation.entities import MOST_PURGED
-from strawberry_response_cache.graphql.invalidation.mutation import Mutation
 from strawberry_response_cache.graphql.keys.operation_key import (
     UnkeyableError,
     operation_key,
-    print_json,
     sent_variables,
 )
 from strawberry_response_cache.graphql.keys.plan import Plan, Plans, Variant
@@ -55,6 +50,9 @@ from strawberry_response_cache.graphql.policy.custom_code import (
 )
 from strawberry_response_cache.graphql.policy.outcome import FieldOutcomes, Outcome
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
+
+if TYPE_CHECKING:
+    from strawberry_response_cache.graphql.invalidation.mutation import Mutation
 
 
 class Run:
@@ -71,6 +69,8 @@ class Run:
     Attributes:
         context: As given.
         guard: As given.
+        mutation: What a mutation changed, to be invalidated after the teardown of other extensions; None
+            otherwise.
         is_judged: Whether the executed document is known to be valid.
         is_async: Whether it is a mutation that is awaited.
     """
@@ -93,30 +93,12 @@ class Run:
         self._request: RequestContext | None = None
         self._outcome: Outcome | None = None
         self._fields: FieldOutcomes | None = None
-        self._mutation: Mutation | None = None
-        self._sent: str | None = None
-        self._variables: object = None
+        self._variables = OriginalVariables(context.variables)
         self.context = context
         self.guard = guard
+        self.mutation: Mutation | None = None
         self.is_judged = False
         self.is_async = False
-
-    def _why_variables_changed(self) -> str:
-        if self.context.variables is not self._variables:
-            return (
-                "Another extension replaced the variables after ResponseCacheExtension had read them; register "
-                "it before ResponseCacheExtension."
-            )
-        return (
-            "A variable changed after ResponseCacheExtension had read it; parse_value of a custom scalar must "
-            "not change its argument, and an extension that changes variables must be registered before "
-            "ResponseCacheExtension."
-        )
-
-    def note_variables(self) -> None:
-        """Note the variables before they are coerced, because a custom scalar may change its input."""
-        self._variables = self.context.variables
-        self._sent = _printed(self._variables)
 
     def belongs_to(self, schema: GraphQLSchema, document: DocumentNode) -> bool:
         """Whether a new executor executes this run's document."""
@@ -211,63 +193,16 @@ class Run:
         if self._failed_key is not None:
             self._failures.note(self._failed_key, considered.variant.policy, result)
 
-    # -- Mutations -------------------------------------------------------------------------------------
-
     def _mutate(
         self, request: RequestContext, executor: Executor[Any], execution: Execution
     ) -> Any:  # noqa: ANN401 - as `answer`
-        """Run a mutation; what it changed is invalidated at the end, see `settle`."""
-        recorder = Recorder(self.guard, most_named=MOST_PURGED)
-        self._mutation = mutation = Mutation(
-            request,
-            self._plans.setting,
-            recorder,
-            recorder.entities,
-            around=mutation_around(),
-        )
+        """Run a mutation; see `mutation`."""
+        own = MutationExecution(request, self._plans.setting)
+        self.mutation = own.mutation
         self._conclude_without(Problem(Reason.MUTATION))
         if self.is_async:
-            return Later(partial(self._run_mutation, mutation, recorder, executor, execution))
-        at_once(mutation.ask)
-        try:
-            with recorder.recording(executor), mutating(recorder, executor.context_value):
-                return execution.start()
-        except Exception:
-            raise
-        except BaseException:  # for example, a timeout of the web server
-            self.guard.step(mutation.cut_short, executor)
-            raise
-
-    async def _run_mutation(
-        self, mutation: Mutation, recorder: Recorder, executor: Executor[Any], execution: Execution
-    ) -> Any:  # noqa: ANN401 - a result
-        await mutation.ask()
-        try:
-            with recorder.recording(executor), mutating(recorder, executor.context_value):
-                result = await execution.run()
-        except Exception:
-            raise
-        except BaseException:  # for example, a cancellation: no caller waits
-            self.guard.step(mutation.cut_short, executor)
-            raise
-        if not isinstance(result, ExecutionResult):
-            mutation.cut_short(executor)  # parts of it come later
-        return result
-
-    async def settle(self) -> None:
-        """Invalidate what a mutation changed; called after the teardown of other extensions."""
-        if self._mutation is not None:
-            await self._mutation.settle()
-
-    def settle_sync(self) -> None:
-        """Invalidate what a mutation changed; the sync form of `settle`."""
-        if self._mutation is not None:
-            self._mutation.settle_sync()
-
-    def settle_early(self) -> None:
-        """Do what `settle` does for a request without a caller, such as after a cancellation."""
-        if self._mutation is not None:
-            self._mutation.settle_early()
+            return Later(partial(own.run, executor, execution))
+        return own.run_sync(executor, execution)
 
     # -- Deciding ------------------------------------------------------------------------------------
 
@@ -289,8 +224,8 @@ class Run:
             variables = sent_variables(plan.declared, executor.variable_values.sources)
         except UnkeyableError:
             return variant.policy.problem or Problem(Reason.VARIABLES)
-        if _printed(self.context.variables) != self._sent:
-            return Problem(Reason.VARIABLES, None, self._why_variables_changed())
+        if (advice := self._variables.why_changed(self.context.variables)) is not None:
+            return Problem(Reason.VARIABLES, None, advice)
         return _Considered(request=request, plan=plan, variant=variant, variables=variables)
 
     def _admit(self, considered: "_Considered", executor: Executor[Any]) -> CacheRequest | Problem:
@@ -402,7 +337,7 @@ class Run:
         said = outcome.as_extension()
         if self._fields is not None and (fields := self._fields.as_extension()):
             said["fields"] = fields
-        if self._mutation is not None and (told := self._mutation.as_extension()):
+        if self.mutation is not None and (told := self.mutation.as_extension()):
             said["invalidated"] = told
         return said
 
@@ -412,19 +347,6 @@ _FAILED_IN_PART: Final = Problem(
     None,
     "A field failed in the latest run, so the fields are looked up one by one; see 'fields'.",
 )
-
-
-def _printed(variables: object) -> str | None:
-    """Print variables with nested values; None if there are none, or they are not JSON."""
-    if not isinstance(
-        variables, Mapping
-    ):  # the client sent something else, which Strawberry refuses
-        return None
-    nested = {n: v for n, v in variables.items() if isinstance(v, dict | list)}
-    try:
-        return print_json(nested) if nested else None
-    except (UnkeyableError, RecursionError):
-        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

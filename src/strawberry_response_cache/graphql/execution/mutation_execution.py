@@ -1,0 +1,62 @@
+"""Executes mutations, and notes what they may have changed."""
+
+from typing import Any
+
+from graphql import ExecutionResult
+from graphql.execution import Executor
+
+from strawberry_response_cache.graphql._guard import Execution
+from strawberry_response_cache.graphql._request import RequestContext, at_once
+from strawberry_response_cache.graphql.execution.mutating import mutating, mutation_around
+from strawberry_response_cache.graphql.execution.recorder import Recorder
+from strawberry_response_cache.graphql.invalidation.entities import MOST_PURGED
+from strawberry_response_cache.graphql.invalidation.mutation import Mutation
+from strawberry_response_cache.graphql.keys.plan import Setting
+
+
+class MutationExecution:
+    """The execution of one mutation.
+
+    Args:
+        request: The context of the request.
+        setting: What is known of the schema.
+
+    Attributes:
+        mutation: What it changed, to be invalidated at the end.
+    """
+
+    def __init__(self, request: RequestContext, setting: Setting) -> None:
+        self._guard = request.guard
+        self._recorder = recorder = Recorder(request.guard, most_named=MOST_PURGED)
+        self.mutation = Mutation(
+            request, setting, recorder, recorder.entities, around=mutation_around()
+        )
+
+    async def run(self, executor: Executor[Any], execution: Execution) -> Any:  # noqa: ANN401 - a result
+        """Execute the mutation, with its tenant known before any resolver runs."""
+        await self.mutation.ask()
+        recorder = self._recorder
+        try:
+            with recorder.recording(executor), mutating(recorder, executor.context_value):
+                result = await execution.run()
+        except Exception:
+            raise
+        except BaseException:  # for example, a cancellation: no caller waits
+            self._guard.step(self.mutation.cut_short, executor)
+            raise
+        if not isinstance(result, ExecutionResult):
+            self.mutation.cut_short(executor)  # parts of it come later
+        return result
+
+    def run_sync(self, executor: Executor[Any], execution: Execution) -> Any:  # noqa: ANN401 - as `run`
+        """Execute the mutation; the sync form of `run`."""
+        at_once(self.mutation.ask)
+        recorder = self._recorder
+        try:
+            with recorder.recording(executor), mutating(recorder, executor.context_value):
+                return execution.start()
+        except Exception:
+            raise
+        except BaseException:  # for example, a timeout of the web server
+            self._guard.step(self.mutation.cut_short, executor)
+            raise
