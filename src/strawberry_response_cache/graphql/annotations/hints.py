@@ -216,7 +216,8 @@ def cache_control(
         tags: Tags by which `ResponseCache.invalidate` invalidates responses with this field. In a field's
             tags, ``{args.name}`` is replaced by an argument, by its Python name, and ``{parent.attr}`` by
             an attribute of the parent object. A list gives one tag for each element; None gives no tag.
-            There are none by default.
+            The name of an object type, such as ``Entry`` or ``[Entry]``, stands for both. There are
+            none by default.
         vary: Names of the extension's ``vary`` functions on which this field depends. None by default.
         key: What identifies the parent object of a field with an entry of its own: the name of an attribute,
             or a function of the parent that returns JSON or a UUID. None, the default, takes its id. The key

@@ -12,6 +12,7 @@ from strawberry_response_cache.graphql.annotations.field_path import restrict_be
 from strawberry_response_cache.graphql.annotations.hints import CacheScope
 from strawberry_response_cache.graphql.annotations.run_notes import notes_of
 from strawberry_response_cache.graphql.annotations.tag_templates import checked_tags
+from strawberry_response_cache.graphql.annotations.type_names import with_types_and_lists
 
 if TYPE_CHECKING:
     from graphql import GraphQLResolveInfo
@@ -66,6 +67,7 @@ def restrict_cache(
         checked_ttl = None if ttl is None else seconds(ttl, "ttl")
         named = checked_tags(tags)
         with beside_a_resolver():
+            named = with_types_and_lists(named, raw.schema)
             private = scope is CacheScope.PRIVATE
             restrict_below(raw.path, skip=checked_ttl == 0, private=private, tags=named)
             if (notes := notes_of(raw)) is not None:

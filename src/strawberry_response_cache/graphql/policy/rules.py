@@ -36,6 +36,7 @@ from strawberry_response_cache.graphql._compat.resolving import stands_outside_g
 from strawberry_response_cache.graphql.annotations.hints import CacheScope, Hint, ParentKey, hint_of
 from strawberry_response_cache.graphql.annotations.invalidates import Invalidates
 from strawberry_response_cache.graphql.annotations.tag_templates import Template
+from strawberry_response_cache.graphql.annotations.type_names import with_types_and_lists
 from strawberry_response_cache.graphql.policy.custom_code import name_of
 from strawberry_response_cache.graphql.policy.inherited import (
     directives_of,
@@ -223,7 +224,7 @@ class SchemaRules:
                 ttl=ttl,
                 private=any(hint.scope is CacheScope.PRIVATE for hint in hints),
                 stale=own.stale,
-                tags=_union(hint.tags for hint in hints),
+                tags=self._tags(hint.tags for hint in hints),
                 vary=_union(hint.vary for hint in hints),
             )
         return rule
@@ -290,7 +291,7 @@ class SchemaRules:
             private=private or any(t.private for t in spoken),
             public=public,
             stale=stale,
-            tags=_union([*(h.tags for h in hints), *(t.tags for t in spoken)]),
+            tags=self._tags([*(h.tags for h in hints), *(t.tags for t in spoken)]),
             templates=tuple(template for hint in hints for template in hint.templates),
             type_tags=_type_tags(parent, name, graphql_field, concrete),
             vary=_union([*(h.vary for h in hints), *(t.vary for t in spoken)]),
@@ -331,8 +332,11 @@ class SchemaRules:
             or any(hint.scope is CacheScope.PRIVATE for hint in hints)
             or any(rule.private for rule in around),
             vary=_union([*(h.vary for h in hints), *(rule.vary for rule in around)]),
-            tags=_union([*(h.tags for h in hints), *(rule.tags for rule in around)]),
+            tags=self._tags([*(h.tags for h in hints), *(rule.tags for rule in around)]),
         )
+
+    def _tags(self, groups: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+        return with_types_and_lists(_union(groups), self._schema)
 
 
 def _of_types(

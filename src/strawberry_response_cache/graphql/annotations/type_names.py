@@ -1,0 +1,23 @@
+"""What the name of a type means among the tags of a hint: the response depends on all objects of the type."""
+
+from collections.abc import Iterable
+
+from graphql import GraphQLSchema, is_object_type
+
+
+def with_types_and_lists(tags: Iterable[str], schema: GraphQLSchema) -> tuple[str, ...]:
+    """Return tags; where one is ``Entry`` or ``[Entry]`` for an object type, both are among them.
+
+    Mutations invalidate ``[Entry]`` for a created object, and ``Entry`` where they invalidate a whole type. A
+    number that follows from all entries must be reached by either.
+
+    Args:
+        tags: The tags without placeholders that a user wrote.
+        schema: Whose object types count. Other tags stay as they are.
+    """
+    found = set(tags)
+    for tag in [*found]:
+        name = tag[1:-1] if tag[:1] == "[" and tag[-1:] == "]" else tag
+        if is_object_type(schema.get_type(name)):
+            found |= {name, f"[{name}]"}
+    return tuple(sorted(found))
