@@ -17,7 +17,7 @@ from typing import Any, Final, TypeAlias
 from strawberry_response_cache.core._fork import renewed_in_child
 from strawberry_response_cache.core._interval import Interval
 from strawberry_response_cache.core._log import logger
-from strawberry_response_cache.core._user_code import Raised, awaited, called
+from strawberry_response_cache.core._user_code import Raised, awaited, called, is_async
 from strawberry_response_cache.core.drivers.driving import running_loop
 
 OnInvalidate: TypeAlias = Callable[[tuple[str, ...]], Awaitable[object] | object]
@@ -50,9 +50,7 @@ class Announcements:
     def __init__(self, function: OnInvalidate | None, name: str) -> None:
         self._function = function
         self._name = name
-        self._is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-            getattr(function, "__call__", None)  # noqa: B004 - whether calling it gives a coroutine
-        )
+        self._is_async = is_async(function)
         self._changed = renewed_in_child(self, "_changed", threading.Condition)
         self._log = Interval()
         self.is_wanted = function is not None

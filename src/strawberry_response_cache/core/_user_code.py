@@ -5,6 +5,7 @@ running task, `KeyboardInterrupt` and `SystemExit`.
 """
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, final
@@ -45,6 +46,12 @@ def ends_the_caller(error: BaseException) -> bool:
     except RuntimeError:  # no event loop runs here
         return False
     return task is not None and task.cancelling() > 0
+
+
+def is_async(function: object) -> bool:
+    """Whether calling a function of the user's gives a coroutine, as far as can be seen without a call."""
+    call = getattr(function, "__call__", None)  # noqa: B004 - of an object that is called like a function
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
 
 
 def called(function: Callable[..., R], *arguments: Any) -> R | Raised:

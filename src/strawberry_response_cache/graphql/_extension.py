@@ -12,6 +12,7 @@ from strawberry.schema import BaseSchema
 from strawberry_response_cache.core import CacheConfigurationError, ResponseCache
 from strawberry_response_cache.core._duration import Duration, seconds
 from strawberry_response_cache.core._fork import renewed_in_child
+from strawberry_response_cache.core._user_code import is_async
 from strawberry_response_cache.graphql._adoption import Adopted, adopt, raise_mistakes
 from strawberry_response_cache.graphql._guard import faults
 from strawberry_response_cache.graphql._hooks import RequestHooks
@@ -217,8 +218,7 @@ class ResponseCacheExtension:
             reaches = ("lists", "entities", "types")
             _require_one_of(reaches, "invalidate_on_mutation", invalidate_on_mutation)
         _require(
-            on_commit is None
-            or (callable(on_commit) and not inspect.iscoroutinefunction(on_commit)),
+            on_commit is None or (callable(on_commit) and not is_async(on_commit)),
             "on_commit",
             on_commit,
             "a plain function that takes a function, such as transaction.on_commit",

@@ -1,11 +1,11 @@
 """The invalidations of one mutation, which happen before it answers."""
 
 import asyncio
-import threading
+import inspect
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, wait
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from graphql.execution import Executor
 
@@ -23,15 +23,14 @@ from strawberry_response_cache.graphql.invalidation.entities import (
     at_most,
     whole_types,
 )
+from strawberry_response_cache.graphql.invalidation.owed import Owed, posted
+from strawberry_response_cache.graphql.invalidation.repeats import repeats
 from strawberry_response_cache.graphql.invalidation.told import Told, When
 from strawberry_response_cache.graphql.keys.plan import Setting
 from strawberry_response_cache.graphql.policy.policy import work_out_policy
 
 _LONGEST_WAIT: Final = 5.0
 """Seconds."""
-
-Owed: TypeAlias = tuple[ResponseCache, set[str]]
-"""A tenant's cache, and the tags to invalidate in it."""
 
 
 class Mutation:
@@ -52,6 +51,7 @@ class Mutation:
         "_entities",
         "_faults",
         "_is_due",
+        "_is_repeated",
         "_is_settling",
         "_notes",
         "_options",
@@ -79,6 +79,7 @@ class Mutation:
         self._faults = faults.elsewhere
         self._is_settling = False
         self._is_due = False
+        self._is_repeated = False
         self._told: Told | None = None
 
     async def ask(self) -> None:
@@ -115,7 +116,7 @@ class Mutation:
         if (around := self._around) is not None and _are_of_one_tenant(cache, around.cache):
             around.invalidated |= tags
             around.invalidates_everything |= self._notes.invalidates_everything
-        return cache, tags
+        return Owed(cache, tags, self._notes.invalidates_everything)
 
     async def settle(self) -> None:
         """Invalidate what the mutation changed: now, or when the user's transaction has ended."""
@@ -132,8 +133,6 @@ class Mutation:
         if not is_deferred or self._is_due:
             # In a task of its own: it goes on where this one is cancelled meanwhile.
             await asyncio.shield(self._begin(loop, owed))
-        if self._options.again_after is not None:
-            loop.call_later(self._options.again_after, self.invalidate_beside)
 
     def settle_sync(self) -> None:
         """Invalidate what the mutation changed; the sync form of `settle`."""
@@ -142,14 +141,10 @@ class Mutation:
         guard = self._request.guard
         if not self._is_deferred(owed, partial(guard.step, self._invalidate_sync, owed)):
             self._invalidate_sync(owed)
-        if self._options.again_after is not None:
-            timer = threading.Timer(self._options.again_after, self._invalidate_sync, [owed])
-            timer.daemon = True
-            timer.start()
 
     def _note(self, owed: Owed, when: When) -> None:
         """Note and log what came of it."""
-        self._told = told = Told(when, owed[1], self._notes.invalidates_everything)
+        self._told = told = Told(when, owed.tags, owed.everything)
         logger.debug(
             "A mutation invalidated %s tags (%s).",
             len(told.tags),
@@ -176,6 +171,15 @@ class Mutation:
                 extra={"error.type": answer.kind},
             )
             return False
+        if inspect.isawaitable(answer) and not isinstance(answer, asyncio.Future):
+            if inspect.iscoroutine(answer):
+                answer.close()
+            logger.error(
+                "The extension's on_commit returned a %s that nobody awaits; the invalidation is not deferred. "
+                "Pass a plain function.",
+                type(answer).__qualname__,
+            )
+            return False
         if self._told is None and not self._is_due:  # else the hook called it at once
             self._note(owed, "deferred")
         return True
@@ -196,35 +200,29 @@ class Mutation:
     def _beside(self, owed: Owed) -> Coroutine[Any, Any, None]:
         """Return a coroutine that invalidates, and that clears the tenant after a fault."""
         guard = self._request.guard
-        return guard.either(partial(self._invalidate, owed), partial(owed[0].clear, queued=True))
+        return guard.either(partial(self._invalidate, owed), partial(owed.cache.clear, queued=True))
 
     async def _invalidate(self, owed: Owed) -> None:
         """Invalidate; what Redis does not take is queued. Nothing is raised."""
-        cache, tags = owed
         try:
-            if tags:
-                await cache.invalidate(*sorted(tags), queued=True)
-            if self._notes.invalidates_everything:
-                await cache.clear(queued=True)
+            await owed.invalidate()
         except CacheError as error:
             _log_lost(error)
             self._note(owed, "lost")
         else:
-            self._note(owed, "queued" if tenant_of(cache).has_pending() else "now")
+            self._note(owed, "queued" if tenant_of(owed.cache).has_pending() else "now")
+        self._repeat_later(owed, asyncio.get_running_loop())
 
     def _invalidate_sync(self, owed: Owed) -> None:
         """Invalidate; the sync form of `_invalidate`."""
-        cache, tags = owed
         try:
-            if tags:
-                cache.invalidate_sync(*sorted(tags), queued=True)
-            if self._notes.invalidates_everything:
-                cache.clear_sync(queued=True)
+            owed.invalidate_sync()
         except CacheError as error:
             _log_lost(error)
             self._note(owed, "lost")
         else:
-            self._note(owed, "queued" if tenant_of(cache).has_pending() else "now")
+            self._note(owed, "queued" if tenant_of(owed.cache).has_pending() else "now")
+        self._repeat_later(owed, None)
 
     def _invalidate_in(self, loop: asyncio.AbstractEventLoop, owed: Owed) -> None:
         """Invalidate after a transaction, from any thread: in the loop of the request, while it runs.
@@ -235,14 +233,19 @@ class Mutation:
             self._is_due = True
         elif (here := running_loop()) is loop:
             self._begin(loop, owed)
-        elif not loop.is_running():
+        elif not loop.is_running() or (invalidating := posted(self._beside(owed), loop)) is None:
             self._request.guard.step(self._invalidate_sync, owed)
         else:
-            invalidating = asyncio.run_coroutine_threadsafe(self._beside(owed), loop)
             guard = self._request.guard
             invalidating.add_done_callback(partial(guard.step, self._make_up, owed))
             if here is None:
                 self._wait(invalidating)
+
+    def _repeat_later(self, owed: Owed, loop: asyncio.AbstractEventLoop | None) -> None:
+        """Invalidate once more after a while, for database replicas that lag."""
+        if self._options.again_after is not None and not self._is_repeated:
+            self._is_repeated = True
+            repeats.call_later(self._options.again_after, partial(owed.invalidate_in, loop))
 
     def _wait(self, invalidating: "Future[None]") -> None:
         """Wait for an invalidation, but not forever: its loop may be waiting for this thread."""
@@ -257,16 +260,10 @@ class Mutation:
         """Do what `settle` does, but do not wait for it in an event loop: the request has ended."""
         if (loop := running_loop()) is None:
             self.settle_sync()
-        elif (owed := self._owed()) is not None:
-            if not self._is_deferred(owed, partial(self._invalidate_in, loop, owed)):
-                self._begin(loop, owed)
-            if self._options.again_after is not None:
-                loop.call_later(self._options.again_after, self.invalidate_beside)
-
-    def invalidate_beside(self) -> None:
-        """Invalidate what the mutation changed, in a task that outlives its caller."""
-        if (owed := self._owed()) is not None:
-            self._begin(asyncio.get_running_loop(), owed)
+        elif (owed := self._owed()) is not None and not self._is_deferred(
+            owed, partial(self._invalidate_in, loop, owed)
+        ):
+            self._begin(loop, owed)
 
 
 _tasks: set[asyncio.Task[None]] = set()

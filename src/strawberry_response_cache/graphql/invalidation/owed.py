@@ -1,0 +1,70 @@
+"""What a mutation has to invalidate, once, or again for database replicas that lag."""
+
+import asyncio
+from collections.abc import Coroutine
+from collections.abc import Set as AbstractSet
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from strawberry_response_cache.core import ResponseCache
+from strawberry_response_cache.graphql._guard import Guard
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """What is to be invalidated; what Redis does not take is queued.
+
+    Attributes:
+        cache: The tenant's.
+        tags: The tags.
+        everything: Whether it is the whole tenant.
+    """
+
+    cache: ResponseCache
+    tags: AbstractSet[str]
+    everything: bool
+
+    async def invalidate(self) -> None:
+        """Invalidate it.
+
+        Raises:
+            CacheError: If it can neither be invalidated nor queued.
+        """
+        if self.tags:
+            await self.cache.invalidate(*sorted(self.tags), queued=True)
+        if self.everything:
+            await self.cache.clear(queued=True)
+
+    def invalidate_sync(self) -> None:
+        """Invalidate it; the sync form of `invalidate`."""
+        if self.tags:
+            self.cache.invalidate_sync(*sorted(self.tags), queued=True)
+        if self.everything:
+            self.cache.clear_sync(queued=True)
+
+    def invalidate_in(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        """Invalidate it from another thread: in an event loop, if that still runs, else here."""
+        begun = None
+        if loop is not None and loop.is_running():
+            begun = posted(self.invalidate(), loop)
+        if begun is None:
+            self.invalidate_sync()
+        else:
+            begun.add_done_callback(partial(Guard().step, self._make_up))
+
+    def _make_up(self, begun: Future[None]) -> None:
+        if begun.cancelled():  # the loop ends
+            self.invalidate_sync()
+
+
+def posted(
+    coroutine: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop
+) -> Future[None] | None:
+    """Run a coroutine in the loop of another thread; None if that loop was closed just now."""
+    try:
+        return asyncio.run_coroutine_threadsafe(coroutine, loop)
+    except RuntimeError:
+        coroutine.close()
+        return None
