@@ -142,7 +142,7 @@ def hits_not_checked(struck: Struck) -> None:
         struck()
         return False
 
-    patch(field_execution, "_is_to_be_checked", damaged)
+    patch(field_execution, "is_to_be_checked", damaged)
 
 
 def missing_table_entry(struck: Struck) -> None:

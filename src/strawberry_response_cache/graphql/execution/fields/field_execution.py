@@ -10,23 +10,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, NamedTuple, NoReturn, TypeAlias
+from typing import Any, Final, NamedTuple
 
-from graphql import ExecutionResult, GraphQLError, GraphQLObjectType, get_argument_values
+from graphql import GraphQLObjectType
 from graphql.execution import Executor
-from graphql.execution.executor import CollectedErrors
 from graphql.pyutils import Path
 
-from strawberry_response_cache.core._log import logger
-from strawberry_response_cache.core._user_code import ERRORS, ends_the_caller
 from strawberry_response_cache.core.drivers.driving import running_loop
-from strawberry_response_cache.graphql._compat.executor import execute_with, uninstall
-from strawberry_response_cache.graphql._compat.resolving import is_allowed
+from strawberry_response_cache.graphql._compat.executor import uninstall
 from strawberry_response_cache.graphql._compat.sync_or_async import is_synchronous
 from strawberry_response_cache.graphql._guard import Execution, ExecutionRaisedError, Later
 from strawberry_response_cache.graphql.annotations.field_path import FieldPath
-from strawberry_response_cache.graphql.annotations.run_notes import note_guarded
-from strawberry_response_cache.graphql.annotations.tag_templates import Template, UnfilledError
+from strawberry_response_cache.graphql.annotations.tag_templates import Template
 from strawberry_response_cache.graphql.execution.cached_execution import (
     CacheRequest,
     CacheResult,
@@ -34,17 +29,25 @@ from strawberry_response_cache.graphql.execution.cached_execution import (
     execute_cached_sync,
 )
 from strawberry_response_cache.graphql.execution.fields.cached_field import CachedField, Fields
+from strawberry_response_cache.graphql.execution.fields.completed_field import (
+    CompletedField,
+    FieldErrors,
+)
+from strawberry_response_cache.graphql.execution.fields.field_call import Where
+from strawberry_response_cache.graphql.execution.fields.field_guards import (
+    FieldGuards,
+    is_to_be_checked,
+)
+from strawberry_response_cache.graphql.execution.fields.filled_tags import fill_tags
 from strawberry_response_cache.graphql.execution.fields.inherited import known_above
 from strawberry_response_cache.graphql.execution.fields.room import deepest_entry
-from strawberry_response_cache.graphql.execution.recorder import Recorder, recorder_in
+from strawberry_response_cache.graphql.execution.recorder import Recorder
 from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError
 from strawberry_response_cache.graphql.policy.above import Above
 from strawberry_response_cache.graphql.policy.policy import Life
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
 _PARAMETERS: Final = 5
-Where: TypeAlias = tuple[GraphQLObjectType, Any, Any, Path, Any]
-"""graphql-core's arguments for a field: parent type, parent, details, path, position."""
 
 
 def install(fields: Fields, executor: Executor[Any]) -> bool:
@@ -61,29 +64,6 @@ def install(fields: Fields, executor: Executor[Any]) -> bool:
     if deepest:
         _Execution(fields, executor, fields.around, deepest).install(is_whole=True)
     return deepest > 0
-
-
-class CompletedField(ExecutionResult):
-    """The result of an executed field.
-
-    Attributes:
-        raised: The error of a field that cannot be null.
-    """
-
-    __slots__ = ("raised",)
-
-    def __init__(
-        self,
-        data: Any,  # noqa: ANN401 - whatever a field completes to
-        errors: list[GraphQLError],
-        raised: ExecutionRaisedError | None = None,
-    ) -> None:
-        super().__init__(data, errors or None)
-        self.raised = raised
-
-    def __repr__(self) -> str:
-        """Return the number of errors, without the data."""
-        return f"CompletedField({len(self.errors or ())} errors)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +104,7 @@ class _Execution:
         "_executor",
         "_fields",
         "_guard",
+        "_guards",
         "_is_sync",
         "_known",
         "_left",
@@ -138,6 +119,7 @@ class _Execution:
         self._executor = executor
         self._around = around
         self._execute = executor.execute_field
+        self._guards = FieldGuards(fields, executor)
         self._is_sync = is_synchronous(executor) or running_loop() is None
         # By identity; each object is kept alive, so that its id is not used again.
         self._known: dict[int, _Known] = {}
@@ -208,7 +190,7 @@ class _Execution:
         if isinstance(path, FieldPath):
             path.above = known.hands_down
         if known.templates:
-            self.fill(known.templates, where)
+            fill_tags(known.templates, self._fields, self._executor, where)
         cached_field = known.cached_field
         if cached_field is None:
             return execution.start()
@@ -251,37 +233,6 @@ class _Execution:
             can_be_left_out=cached_field is not None and not templates,
         )
 
-    def fill(self, templates: Sequence[Template], where: Where) -> None:
-        """Note the tags of a field, filled from arguments and parent."""
-        recorder = recorder_in(self._executor)
-        parent, source, details, path, _ = where
-        if recorder is None and not isinstance(path, FieldPath):
-            return
-        try:
-            raw, coerced = self._call_of(where)
-            values = {
-                "parent": source,
-                "args": self._fields.resolving().arguments(raw, source, coerced),
-            }
-            tags = {tag for template in templates for tag in template.fill(values)}
-            if recorder is not None:
-                recorder.tags.update(tags)
-            if isinstance(path, FieldPath):
-                path.add_tags(tags)
-        except Exception as error:  # noqa: BLE001 - invalid arguments raise again where they are used
-            if isinstance(error, UnfilledError):
-                coordinate = f"{parent.name}.{details[0].node.name.value}"
-                logger.error(
-                    "A tag of cache_control on %s could not be filled (%s); not cached.",
-                    coordinate,
-                    error,
-                    extra={"response_cache.field": coordinate},
-                )
-            if recorder is not None:
-                recorder.refuse(Reason.TAG_UNFILLED)
-            if isinstance(path, FieldPath):
-                path.note_unfilled()
-
     # -- Through the cache -------------------------------------------------------------------------------
 
     def _answer_sync(
@@ -291,7 +242,7 @@ class _Execution:
         where: Where,
         execution: Execution,
     ) -> Any:  # noqa: ANN401 - a completed value
-        errors = _Errors(self._executor.collected_errors)
+        errors = FieldErrors(self._executor.collected_errors)
 
         def execute(recorder: Recorder) -> CompletedField:
             alone = self._alone(cached_field, errors)
@@ -299,8 +250,8 @@ class _Execution:
                 try:
                     value = execution.start(partial(alone.execute, *where))
                 except ExecutionRaisedError as raised:
-                    return alone.completed(None, raised)
-                return alone.completed(value)
+                    return errors.completed(None, raised)
+                return errors.completed(value)
 
         try:
             cache_result = execute_cached_sync(
@@ -309,10 +260,10 @@ class _Execution:
         except BaseException:
             errors.hand_on()  # what was executed counts, whatever became of the cache
             raise
-        if _is_to_be_checked(cached_field, cache_result):
-            refusal = self._refusal_sync(where)
+        if is_to_be_checked(cached_field, cache_result):
+            refusal = self._guards.refusal_sync(where)
             if refusal is not None:
-                return execution.start(self._refused(cached_field, where, refusal))
+                return execution.start(self._guards.refused(cached_field, where, refusal))
         if isinstance(cache_result, Problem):
             self._fields.note(cached_field.plan.rule.coordinate, cache_result)
             errors.hand_on()
@@ -326,7 +277,7 @@ class _Execution:
         where: Where,
         execution: Execution,
     ) -> Any:  # noqa: ANN401 - a completed value
-        errors = _Errors(self._executor.collected_errors)
+        errors = FieldErrors(self._executor.collected_errors)
 
         async def execute(recorder: Recorder) -> CompletedField:
             alone = self._alone(cached_field, errors)
@@ -334,8 +285,8 @@ class _Execution:
                 try:
                     value = await execution.run(partial(alone.execute, *where))
                 except ExecutionRaisedError as raised:
-                    return alone.completed(None, raised)
-                return alone.completed(value)
+                    return errors.completed(None, raised)
+                return errors.completed(value)
 
         try:
             cache_result = await execute_cached(
@@ -344,17 +295,17 @@ class _Execution:
         except BaseException:
             errors.hand_on()  # what was executed counts, whatever became of the cache
             raise
-        if _is_to_be_checked(cached_field, cache_result):
-            refusal = await self._refusal(where)
+        if is_to_be_checked(cached_field, cache_result):
+            refusal = await self._guards.refusal(where)
             if refusal is not None:
-                return await execution.run(self._refused(cached_field, where, refusal))
+                return await execution.run(self._guards.refused(cached_field, where, refusal))
         if isinstance(cache_result, Problem):
             self._fields.note(cached_field.plan.rule.coordinate, cache_result)
             errors.hand_on()
             return await execution.run()
         return self._deliver(cached_field, cache_result, errors)
 
-    def _alone(self, cached_field: CachedField, errors: "_Errors") -> "_Alone":
+    def _alone(self, cached_field: CachedField, errors: FieldErrors) -> "_Alone":
         """Return the execution of one field, which records what happens below it."""
         executor: Any = copy.copy(self._executor)
         uninstall(executor)
@@ -363,9 +314,8 @@ class _Execution:
         variables = self._executor.variable_values
         executor.variable_values = variables._replace(coerced=dict(variables.coerced))
         life = cached_field.plan.policy.life
-        within = _Execution(self._fields, executor, life, self._left - 1)
-        alone = _Alone(within, executor, executor.execute_field, errors)
-        within.install(is_whole=False)
+        alone = _Alone(executor, executor.execute_field)
+        _Execution(self._fields, executor, life, self._left - 1).install(is_whole=False)
         return alone
 
     @contextmanager
@@ -381,14 +331,14 @@ class _Execution:
         _note_parent(recorder, where)
         policy = cached_field.plan.policy
         with recorder.recording(alone.executor, policy.never_stored, policy.types):
-            if cached_field.plan.rule.templates:
-                alone.within.fill(cached_field.plan.rule.templates, where)
+            if templates := cached_field.plan.rule.templates:
+                fill_tags(templates, self._fields, alone.executor, where)
             yield
         if not cache_request.is_as_admitted():
             recorder.refuse(Reason.RESTRICTED)
 
     def _deliver(
-        self, cached_field: CachedField, cache_result: CacheResult, errors: "_Errors"
+        self, cached_field: CachedField, cache_result: CacheResult, errors: FieldErrors
     ) -> Any:  # noqa: ANN401 - a completed value
         """Hand a field's value and errors on, or raise as it would have raised in place."""
         if self._fields.outcomes is not None:
@@ -399,56 +349,6 @@ class _Execution:
             if result.raised is not None:
                 raise result.raised
         return result.data
-
-    # -- Guards ------------------------------------------------------------------------------------------
-
-    def _check(self, where: Where) -> Callable[[], Any]:
-        raw, coerced = self._call_of(where)
-        return self._fields.resolving().check(raw, where[1], coerced)
-
-    def _call_of(self, where: Where) -> tuple[Any, dict[str, Any]]:
-        """Return the arguments of the field's resolver, as graphql-core coerced them."""
-        parent, _, details, path, _ = where
-        definition = parent.fields[details[0].node.name.value]
-        raw = self._executor.build_resolve_info(
-            definition, [each.node for each in details], parent, path
-        )
-        variables = self._executor.variable_values
-        return raw, get_argument_values(definition, details[0].node, variables)
-
-    def _refusal_sync(self, where: Where) -> Callable[[], object] | None:
-        """Return a function that gives this request's refusal; None if the request may use the entry."""
-        check = self._check(where)
-        try:
-            answer = check()
-        except ERRORS as error:  # from the user's check, and part of the response
-            return partial(_raise, error)
-        return None if is_allowed(answer) else lambda: answer
-
-    async def _refusal(self, where: Where) -> Callable[[], object] | None:
-        """Return a function that gives this request's refusal; the async form of `_refusal_sync`."""
-        check = self._check(where)
-        try:
-            answer = check()
-            if self._executor.is_awaitable(answer):
-                answer = await answer
-        except ERRORS as error:  # as above
-            if ends_the_caller(error):
-                raise
-            return partial(_raise, error)
-        return None if is_allowed(answer) else lambda: answer
-
-    def _refused(
-        self, cached_field: CachedField, where: Where, refusal: Callable[[], object]
-    ) -> Callable[[], Any]:
-        """Return a function that answers with a refusal; a response that holds a refusal is not stored."""
-        self._fields.note(cached_field.plan.rule.coordinate, _REFUSED)
-        note_guarded(self._call_of(where)[0])
-        return partial(execute_with, self._executor, self._execute, where, refusal)
-
-
-def _raise(error: BaseException) -> NoReturn:
-    raise error
 
 
 def _note_parent(recorder: Recorder, where: Where) -> None:
@@ -462,66 +362,12 @@ class _Alone(NamedTuple):
     """The execution of one field.
 
     Attributes:
-        within: Answers the fields below it.
         executor: A copy of the operation's executor.
         execute: Executes the field itself.
-        errors: The errors below it.
     """
 
-    within: _Execution
     executor: Executor[Any]
     execute: Callable[..., Any]
-    errors: "_Errors"
-
-    def completed(
-        self,
-        value: Any,  # noqa: ANN401 - whatever a field completes to
-        raised: ExecutionRaisedError | None = None,
-    ) -> CompletedField:
-        """Return what the field came to."""
-        errors = [error for error, _ in self.errors.noted]
-        if raised is not None and isinstance(raised.error, GraphQLError):
-            errors.append(raised.error)
-        return CompletedField(value, errors, raised)
-
-
-def _is_to_be_checked(cached_field: CachedField, cache_result: CacheResult | Problem) -> bool:
-    """Whether the permission classes still have to run; they have run if the field was executed."""
-    return (
-        cached_field.plan.rule.guarded
-        and isinstance(cache_result, CacheResult)
-        and not cache_result.has_run
-    )
-
-
-class _Errors(CollectedErrors):
-    """Errors of one field, held until it is known that no value from before is its answer instead.
-
-    Args:
-        holder: Those of what holds the field.
-    """
-
-    __slots__ = ("_holder", "_is_handed_on", "noted")
-
-    def __init__(self, holder: CollectedErrors) -> None:
-        super().__init__()
-        self._holder = holder
-        self._is_handed_on = False
-        self.noted: list[tuple[GraphQLError, Path | None]] = []
-
-    def add(self, error: GraphQLError, path: Path | None) -> None:
-        """Note an error, and where it stands."""
-        super().add(error, path)
-        self.noted.append((error, path))
-        if self._is_handed_on:
-            self._holder.add(error, path)
-
-    def hand_on(self) -> None:
-        """Make the errors, and those that follow, errors of what holds the field."""
-        self._is_handed_on = True
-        for error, path in self.noted:
-            self._holder.add(error, path)
 
 
 _TOO_MANY = Problem(Reason.TOO_MANY_FIELDS)
-_REFUSED = Problem(Reason.GUARDED, None, "The field's permission classes refused this request.")

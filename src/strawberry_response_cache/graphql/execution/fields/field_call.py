@@ -1,0 +1,23 @@
+"""The call of a field, as graphql-core makes it."""
+
+from typing import Any, TypeAlias
+
+from graphql import GraphQLObjectType, get_argument_values
+from graphql.execution import Executor
+from graphql.pyutils import Path
+
+Where: TypeAlias = tuple[GraphQLObjectType, Any, Any, Path, Any]
+"""graphql-core's arguments for a field: parent type, parent, details, path, position."""
+
+
+def call_of(executor: Executor[Any], where: Where) -> tuple[Any, dict[str, Any]]:
+    """Return the ``info`` and the arguments of a field's resolver, as graphql-core coerces them.
+
+    Args:
+        executor: The executor of the field.
+        where: The field.
+    """
+    parent, _, details, path, _ = where
+    definition = parent.fields[details[0].node.name.value]
+    raw = executor.build_resolve_info(definition, [each.node for each in details], parent, path)
+    return raw, get_argument_values(definition, details[0].node, executor.variable_values)

@@ -1,0 +1,84 @@
+"""Runs the permission classes of fields that are answered from entries of their own."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, NoReturn
+
+from graphql.execution import Executor
+
+from strawberry_response_cache.core._user_code import ERRORS, ends_the_caller
+from strawberry_response_cache.graphql._compat.executor import execute_with
+from strawberry_response_cache.graphql._compat.resolving import is_allowed
+from strawberry_response_cache.graphql.annotations.run_notes import note_guarded
+from strawberry_response_cache.graphql.execution.cached_execution import CacheResult
+from strawberry_response_cache.graphql.execution.fields.cached_field import CachedField, Fields
+from strawberry_response_cache.graphql.execution.fields.field_call import Where, call_of
+from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
+
+
+def is_to_be_checked(cached_field: CachedField, cache_result: CacheResult | Problem) -> bool:
+    """Whether the permission classes still have to run; they have run if the field was executed."""
+    return (
+        cached_field.plan.rule.guarded
+        and isinstance(cache_result, CacheResult)
+        and not cache_result.has_run
+    )
+
+
+class FieldGuards:
+    """The permission classes of the fields of one executor.
+
+    Args:
+        fields: The fields of the operation with entries of their own.
+        executor: The executor.
+    """
+
+    __slots__ = ("_execute", "_executor", "_fields")
+
+    def __init__(self, fields: Fields, executor: Executor[Any]) -> None:
+        self._fields = fields
+        self._executor = executor
+        self._execute = executor.execute_field
+
+    def refusal_sync(self, where: Where) -> Callable[[], object] | None:
+        """Return a function that gives this request's refusal; None if the request may use the entry."""
+        check = self._check(where)
+        try:
+            answer = check()
+        except ERRORS as error:  # from the user's check, and part of the response
+            return partial(_raise, error)
+        return None if is_allowed(answer) else lambda: answer
+
+    async def refusal(self, where: Where) -> Callable[[], object] | None:
+        """Return a function that gives this request's refusal; the async form of `refusal_sync`."""
+        check = self._check(where)
+        try:
+            answer = check()
+            if self._executor.is_awaitable(answer):
+                answer = await answer
+        except ERRORS as error:  # as above
+            if ends_the_caller(error):
+                raise
+            return partial(_raise, error)
+        return None if is_allowed(answer) else lambda: answer
+
+    def refused(
+        self, cached_field: CachedField, where: Where, refusal: Callable[[], object]
+    ) -> Callable[[], Any]:
+        """Return a function that answers with a refusal; a response that holds a refusal is not stored."""
+        self._fields.note(cached_field.plan.rule.coordinate, _REFUSED)
+        note_guarded(call_of(self._executor, where)[0])
+        return partial(execute_with, self._executor, self._execute, where, refusal)
+
+    def _check(self, where: Where) -> Callable[[], Any]:
+        raw, coerced = call_of(self._executor, where)
+        return self._fields.resolving().check(raw, where[1], coerced)
+
+
+def _raise(error: BaseException) -> NoReturn:
+    raise error
+
+
+_REFUSED: Final = Problem(
+    Reason.GUARDED, None, "The field's permission classes refused this request."
+)

@@ -1,0 +1,52 @@
+"""Fills the tags of fields whose placeholders stand for arguments and parent objects."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from graphql.execution import Executor
+
+from strawberry_response_cache.core._log import logger
+from strawberry_response_cache.graphql.annotations.field_path import FieldPath
+from strawberry_response_cache.graphql.annotations.tag_templates import Template, UnfilledError
+from strawberry_response_cache.graphql.execution.fields.cached_field import Fields
+from strawberry_response_cache.graphql.execution.fields.field_call import Where, call_of
+from strawberry_response_cache.graphql.execution.recorder import recorder_in
+from strawberry_response_cache.graphql.policy.reasons import Reason
+
+
+def fill_tags(
+    templates: Sequence[Template], fields: Fields, executor: Executor[Any], where: Where
+) -> None:
+    """Note the tags of a field, filled from arguments and parent.
+
+    Args:
+        templates: The tags.
+        fields: The fields of the operation with entries of their own.
+        executor: The executor of the field, whose recorder notes them.
+        where: The field, whose path notes them for the fields below.
+    """
+    recorder = recorder_in(executor)
+    parent, source, details, path, _ = where
+    if recorder is None and not isinstance(path, FieldPath):
+        return
+    try:
+        raw, coerced = call_of(executor, where)
+        values = {"parent": source, "args": fields.resolving().arguments(raw, source, coerced)}
+        tags = {tag for template in templates for tag in template.fill(values)}
+        if recorder is not None:
+            recorder.tags.update(tags)
+        if isinstance(path, FieldPath):
+            path.add_tags(tags)
+    except Exception as error:  # noqa: BLE001 - invalid arguments raise again where they are used
+        if isinstance(error, UnfilledError):
+            coordinate = f"{parent.name}.{details[0].node.name.value}"
+            logger.error(
+                "A tag of cache_control on %s could not be filled (%s); not cached.",
+                coordinate,
+                error,
+                extra={"response_cache.field": coordinate},
+            )
+        if recorder is not None:
+            recorder.refuse(Reason.TAG_UNFILLED)
+        if isinstance(path, FieldPath):
+            path.note_unfilled()
