@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -20,7 +20,7 @@ from strawberry_response_cache import (
     invalidate_sync,
     invalidates,
 )
-from tests.conftest import UNHURRIED
+from tests.conftest import UNHURRIED, Eventually
 from tests.graphql.ledger import status
 
 BOOK = '{ book(id: "1") { title } }'
@@ -39,6 +39,44 @@ class Query:
     @strawberry.field
     def book(self, id: strawberry.ID) -> Book:  # noqa: A002 - as schemas have it
         return Book(id=id)
+
+    @strawberry.field
+    async def seen(self, info: strawberry.Info) -> bool:
+        invalidate(info, "Book:1")  # type: ignore[unused-coroutine] # as it happens
+        return True
+
+    @strawberry.field
+    def seen_in_sync(self, info: strawberry.Info) -> bool:
+        info.context["info"] = info
+        invalidate(info, "Book:1")  # type: ignore[unused-coroutine] # as it happens
+        return True
+
+    @strawberry.field
+    async def seen_awaited(self, info: strawberry.Info) -> bool:
+        await invalidate(info, "Book:1")
+        return True
+
+    @strawberry.field
+    async def seen_in_a_thread(self, info: strawberry.Info) -> bool:
+        def job() -> None:
+            invalidate(info, "Book:1")  # type: ignore[unused-coroutine] # as it happens
+
+        await asyncio.to_thread(job)
+        return True
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    async def seen_and_cached(self, info: strawberry.Info) -> bool:
+        invalidate(info, "Book:1")  # type: ignore[unused-coroutine] # as it happens
+        return True
+
+
+@strawberry.type
+class Subscription:
+    @strawberry.subscription
+    async def ticks(self, info: strawberry.Info) -> AsyncGenerator[int, None]:
+        invalidate(info, "Book:1")  # type: ignore[unused-coroutine] # as it happens
+        yield 1
 
 
 @strawberry.type
@@ -88,6 +126,12 @@ class Mutation:
         return result.errors is None
 
     @strawberry.mutation
+    async def nested_query(self, info: strawberry.Info) -> bool:
+        schema: Any = info.schema
+        result = await schema.execute("{ seen }", context_value=info.context)
+        return result.errors is None
+
+    @strawberry.mutation
     def nested_sync(self, info: strawberry.Info) -> bool:
         schema: Any = info.schema
         result = schema.execute_sync("mutation { changed { title } }", context_value=info.context)
@@ -114,7 +158,7 @@ class Served:
             debug=True,
             invalidate_on_mutation="entities",
         )
-        self.schema = strawberry.Schema(Query, Mutation, extensions=[ours])
+        self.schema = strawberry.Schema(Query, Mutation, Subscription, extensions=[ours])
 
     async def ask(self, query: str, way: str = "execute", tenant: str = "acme") -> Any:
         context = {"tenant": tenant}
@@ -135,7 +179,7 @@ class Served:
 
 
 SYNC = ["sync", "forgottenInSync", "nestedSync", "changed { id }", "marked"]
-ASYNC = ["awaited", "syncInALoop", "inAThread", "forgotten", "inATask", "nested"]
+ASYNC = ["awaited", "syncInALoop", "inAThread", "forgotten", "inATask", "nested", "nestedQuery"]
 
 
 @pytest.mark.parametrize(
@@ -153,6 +197,54 @@ async def test_any_resolver_invalidates_in_its_tenant(
         warnings.simplefilter("ignore", RuntimeWarning)
         await served.ask(f"mutation {{ {call} }}", way)
     assert await served.missed() == {f"acme {BOOK}"}
+
+
+QUERIES = ["seen", "seenInSync", "seenAwaited", "seenInAThread", "seenAndCached"]
+
+
+@pytest.mark.parametrize(
+    ("way", "call"),
+    [*(("execute", each) for each in QUERIES), ("execute_sync", "seenInSync")],
+)
+async def test_a_query_invalidates_before_it_answers(
+    memory_cache: ResponseCache, way: str, call: str
+) -> None:
+    served = Served(memory_cache)
+    await served.missed()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # as above
+        await served.ask(f"{{ {call} }}", way)
+    assert await served.missed() == {f"acme {BOOK}"}
+
+
+async def test_a_subscription_invalidates(eventually: Eventually) -> None:
+    told: list[tuple[str, ...]] = []
+    with ResponseCache.from_url("memory://", prefix="told", on_invalidate=told.append) as cache:
+        served = Served(cache)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # as above
+            events: Any = await served.schema.subscribe(
+                "subscription { ticks }", context_value={"tenant": "acme"}
+            )
+            assert [each.data async for each in events] == [{"ticks": 1}]
+        await eventually(lambda: told == [("Book:1",)])
+
+
+def test_a_loop_that_ends_right_after_a_query_loses_no_invalidation(
+    memory_cache: ResponseCache,
+) -> None:
+    served = Served(memory_cache)
+
+    async def later() -> None:
+        context: dict[str, Any] = {"tenant": "acme"}
+        await served.schema.execute("{ seenInSync }", context_value=context)
+        invalidate(context["info"], "Book:2")  # type: ignore[unused-coroutine] # by code that kept it
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # as above
+        asyncio.run(served.missed())
+        asyncio.run(later())
+    assert asyncio.run(served.missed()) == {f"acme {BOOK}", f"acme {OTHER}"}
 
 
 class CommitsAtTheOutermost(SchemaExtension):
@@ -175,6 +267,12 @@ class Stored:
     def book(self, info: strawberry.Info) -> Book:
         return Book(id=strawberry.ID("1"), title=info.context["stored"]["title"])
 
+    @strawberry.field
+    def change(self, info: strawberry.Info) -> bool:
+        info.context["staged"] = {"title": "new"}
+        invalidate_sync(info, "Book:1")
+        return True
+
 
 @strawberry.type
 class Nested:
@@ -185,14 +283,21 @@ class Nested:
         return result.errors is None
 
     @strawberry.mutation
+    def outer_of_a_query(self, info: strawberry.Info) -> bool:
+        schema: Any = info.schema
+        result = schema.execute_sync("{ change }", context_value=info.context)
+        return result.errors is None
+
+    @strawberry.mutation
     def inner(self, info: strawberry.Info) -> Book:
         info.context["staged"] = {"title": "new"}
         return Book(id=strawberry.ID("1"), title="new")
 
 
+@pytest.mark.parametrize("outer", ["outer", "outerOfAQuery"])
 @pytest.mark.parametrize("before", [True, False])
 def test_what_a_mutation_within_a_mutation_changed_is_invalidated_after_the_commit_of_both(
-    memory_cache: ResponseCache, before: bool
+    memory_cache: ResponseCache, before: bool, outer: str
 ) -> None:
     ours = ResponseCacheExtension(memory_cache, tenant=lambda context: context["tenant"])
     extensions: list[Any] = [CommitsAtTheOutermost, ours]
@@ -208,7 +313,8 @@ def test_what_a_mutation_within_a_mutation_changed_is_invalidated_after_the_comm
     assert read() == {"book": {"title": "old"}}
     # Somebody reads after the inner mutation is over, and before the commit.
     context = {"tenant": "acme", "stored": stored, "read": lambda: in_a_thread(read)}
-    assert schema.execute_sync("mutation { outer }", context_value=context).errors is None
+    mutation = f"mutation {{ {outer} }}"
+    assert schema.execute_sync(mutation, context_value=context).errors is None
     assert read() == {"book": {"title": "new"}}
 
 

@@ -145,6 +145,8 @@ class RequestHooks(Settling, SchemaExtension):
         self._is_settled = True
         if self._task is not None:
             self._task.remove_done_callback(self.settle_early)
+        if self._run is not None and self._run.invalidating:
+            await asyncio.wait(self._run.invalidating)
         if self._run is not None and self._run.mutation is not None:
             await self._guard.step_async(self._run.mutation.settle)
         if self._guard.step(self._is_lost) is not False:

@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import partial
-from typing import Any, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from graphql import (
     DocumentNode,
@@ -25,6 +25,9 @@ from strawberry.schema.schema import validate_document
 from strawberry.types import ExecutionContext
 
 from strawberry_response_cache.graphql._guard import Execution, Guard
+
+if TYPE_CHECKING:
+    import asyncio
 
 own_executors: Final[weakref.WeakSet[type[Executor[Any]]]] = weakref.WeakSet()
 """The executor classes that this package created; each inherits from the class that a schema had."""
@@ -45,11 +48,13 @@ class Run(Protocol):
     Attributes:
         context: Strawberry's execution context.
         guard: The guard of the request.
+        invalidating: What its resolvers began to invalidate.
         is_judged: Whether the executed document is known to be valid.
     """
 
     context: ExecutionContext
     guard: Guard
+    invalidating: "list[asyncio.Task[None]]"
     is_judged: bool
 
     def belongs_to(self, schema: GraphQLSchema, document: DocumentNode) -> bool:

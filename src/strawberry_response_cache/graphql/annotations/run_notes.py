@@ -2,6 +2,7 @@
 
 import sys
 import threading
+from contextvars import ContextVar
 from typing import Any, Final
 
 from graphql import GraphQLResolveInfo
@@ -24,6 +25,8 @@ class RunNotes:
         invalidates: The tags to invalidate at the end.
         invalidates_everything: Whether to invalidate the whole tenant at the end.
         cache: The tenant's cache, if it is known before resolvers run.
+        is_of_mutation: Whether what is noted to be invalidated is invalidated at the end.
+        is_over: Whether the resolvers of a mutation have ended; tasks that they started may go on.
     """
 
     __slots__ = (
@@ -31,6 +34,8 @@ class RunNotes:
         "held_back",
         "invalidated",
         "invalidates_everything",
+        "is_of_mutation",
+        "is_over",
         "is_skipped",
         "limited_by",
         "private",
@@ -48,6 +53,8 @@ class RunNotes:
         self.invalidated: set[str] = set()
         self.invalidates_everything = False
         self.cache = cache
+        self.is_of_mutation = False
+        self.is_over = False
 
     def restrict(
         self, ttl: float | None, tags: tuple[str, ...], *, private: bool, coordinate: str
@@ -89,6 +96,16 @@ def notes_by(variables: object) -> RunNotes | None:
 def notes_of(info: GraphQLResolveInfo[Any]) -> RunNotes | None:
     """Return the notes of the execution of a resolver; None if it has none."""
     return notes_by(info.variable_values)
+
+
+around: Final[ContextVar[RunNotes | None]] = ContextVar("mutation_around", default=None)
+"""The notes of the mutation whose resolvers run the current code."""
+
+
+def mutation_around() -> RunNotes | None:
+    """Return the notes of the mutation that the current code runs in; None outside of any."""
+    notes = around.get()
+    return None if notes is None or notes.is_over else notes
 
 
 def note_guarded(info: GraphQLResolveInfo[Any]) -> None:

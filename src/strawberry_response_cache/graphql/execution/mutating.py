@@ -10,41 +10,19 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar
 from typing import Final
 
 from strawberry_response_cache.core._fork import renewed_in_child
 from strawberry_response_cache.core._user_code import Raised, called
-from strawberry_response_cache.graphql.annotations.run_notes import RunNotes
+from strawberry_response_cache.graphql.annotations.run_notes import (
+    RunNotes,
+    around,
+    mutation_around,
+)
 from strawberry_response_cache.graphql.execution.recorder import of_context
 
 _SHARED: Final = frozenset({str, bytes, int, float, bool, tuple, frozenset, type(None)})
 """Types of which requests that have nothing to do with each other may have one object."""
-
-
-class _Mutating:
-    """A mutation whose resolvers run.
-
-    Args:
-        notes: What they say.
-
-    Attributes:
-        notes: As given.
-        is_over: Whether they have ended; tasks that they started may go on.
-    """
-
-    def __init__(self, notes: RunNotes) -> None:
-        self.notes = notes
-        self.is_over = False
-
-
-_around: Final[ContextVar[_Mutating | None]] = ContextVar("mutation_around", default=None)
-
-
-def mutation_around() -> RunNotes | None:
-    """Return what the resolvers of the mutation say that the current code runs in; None outside of any."""
-    around = _around.get()
-    return None if around is None or around.is_over else around.notes
 
 
 def is_of_mutation(context: object) -> bool:
@@ -66,22 +44,21 @@ def mutating(notes: RunNotes, context: object) -> Iterator[None]:
         notes: What they say.
         context: The context of their request.
     """
-    around = _Mutating(notes)
-    token = _around.set(around)
+    token = around.set(notes)
     running = _ids(context)
     with _lock:
         _running.update(running)
     try:
         yield
     finally:
-        around.is_over = True
+        notes.is_over = True
         with _lock:
             _running.subtract(running)
             for each in running:
                 if _running[each] <= 0:
                     del _running[each]
         with suppress(ValueError):  # a coroutine that was dropped ends in whatever context
-            _around.reset(token)
+            around.reset(token)
 
 
 _running: Final[Counter[int]] = Counter()

@@ -7,7 +7,8 @@ from graphql.execution import Executor
 
 from strawberry_response_cache.graphql._guard import Execution
 from strawberry_response_cache.graphql._request import RequestContext, at_once
-from strawberry_response_cache.graphql.execution.mutating import mutating, mutation_around
+from strawberry_response_cache.graphql.annotations.run_notes import mutation_around
+from strawberry_response_cache.graphql.execution.mutating import mutating
 from strawberry_response_cache.graphql.execution.recorder import Recorder
 from strawberry_response_cache.graphql.invalidation.entities import MOST_PURGED
 from strawberry_response_cache.graphql.invalidation.mutation import Mutation
@@ -28,6 +29,7 @@ class MutationExecution:
     def __init__(self, request: RequestContext, setting: Setting) -> None:
         self._guard = request.guard
         self._recorder = recorder = Recorder(request.guard, most_named=MOST_PURGED)
+        recorder.is_of_mutation = True
         self.mutation = Mutation(
             request, setting, recorder, recorder.entities, around=mutation_around()
         )

@@ -52,6 +52,8 @@ from strawberry_response_cache.graphql.policy.outcome import FieldOutcomes, Outc
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
 if TYPE_CHECKING:
+    import asyncio
+
     from strawberry_response_cache.graphql.invalidation.mutation import Mutation
 
 
@@ -71,6 +73,7 @@ class Run:
         guard: As given.
         mutation: What a mutation changed, to be invalidated after the teardown of other extensions; None
             otherwise.
+        invalidating: What its resolvers began to invalidate, which is done before it answers.
         is_judged: Whether the executed document is known to be valid.
         is_async: Whether it is a mutation that is awaited.
     """
@@ -97,6 +100,7 @@ class Run:
         self.context = context
         self.guard = guard
         self.mutation: Mutation | None = None
+        self.invalidating: list[asyncio.Task[None]] = []
         self.is_judged = False
         self.is_async = False
 

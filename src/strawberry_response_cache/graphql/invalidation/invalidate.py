@@ -1,26 +1,31 @@
 """`invalidate` and `invalidate_sync`: invalidation from a resolver."""
 
+import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, Final
 
 from strawberry.types import Info
 
 from strawberry_response_cache.core import CacheConfigurationError, ResponseCache
 from strawberry_response_cache.core.drivers.driving import running_loop
+from strawberry_response_cache.graphql._compat.executor import announced_run
 from strawberry_response_cache.graphql._guard import Guard, beside_a_resolver
 from strawberry_response_cache.graphql._options import Options, options_of
 from strawberry_response_cache.graphql._request import RequestContext, at_once
 from strawberry_response_cache.graphql.annotations.restrict import MISUSE, raw_info
-from strawberry_response_cache.graphql.annotations.run_notes import notes_of
+from strawberry_response_cache.graphql.annotations.run_notes import mutation_around, notes_of
 from strawberry_response_cache.graphql.annotations.tag_templates import checked_tags
-from strawberry_response_cache.graphql.invalidation.mutation import log_without_tenant
+from strawberry_response_cache.graphql.invalidation.mutation import (
+    are_of_one_tenant,
+    log_without_tenant,
+)
 
 
 def invalidate(info: Info, *tags: str) -> Coroutine[Any, Any, None]:
     """Invalidate tags of this request's tenant, from a resolver: now, and again at the end of a mutation.
 
-    The call notes the tags for the end of the mutation; awaiting it invalidates now as well. It does not raise
-    if Redis is down. The invalidation is queued then, and until it is replayed this process reads nothing of
+    In a mutation the call notes the tags for its end; awaiting it invalidates now as well. In a query or a
+    subscription the call begins to invalidate, and awaiting it waits for that; a query waits for it before it answers. It does not raise if Redis is down. The invalidation is queued then, and until it is replayed this process reads nothing of
     the tenant from the cache. If the extension's ``tenant`` returns nothing usable, an ERROR is logged and
     nothing is invalidated.
 
@@ -34,7 +39,7 @@ def invalidate(info: Info, *tags: str) -> Coroutine[Any, Any, None]:
             long or has control characters.
 
     Returns:
-        An awaitable, which invalidates now.
+        An awaitable, which invalidates now, or waits until that is done.
 
     Example:
         >>> import strawberry
@@ -46,31 +51,73 @@ def invalidate(info: Info, *tags: str) -> Coroutine[Any, Any, None]:
         ...         await invalidate(info, "Entry", "Account")
         ...         return True
     """
-    named: tuple[str, ...] = ()
-    options = cache = None
     with beside_a_resolver(raises=MISUSE):
         named, options = checked_tags(tags), _options_of(info)
         with beside_a_resolver():
-            cache = _noted(info, named)
-    return _invalidate_now(info, named, options, cache)
+            if _are_noted(info, named):
+                return _invalidate(info, named, options)
+            if (loop := running_loop()) is not None:
+                return _ended(_begin(loop, info, named, options))
+            _invalidate_at_once(info, named, options)
+    return _nothing()
 
 
-async def _invalidate_now(
-    info: Info, tags: tuple[str, ...], options: Options | None, cache: ResponseCache | None
-) -> None:
-    if options is None:  # a fault, which is noted
-        return
+async def _nothing() -> None:
+    """Do nothing, because it is done, or a fault was noted."""
+
+
+async def _ended(invalidating: "asyncio.Task[None]") -> None:
+    await asyncio.shield(invalidating)
+
+
+def _begin(
+    loop: asyncio.AbstractEventLoop, info: Info, tags: tuple[str, ...], options: Options
+) -> "asyncio.Task[None]":
+    """Begin to invalidate in a task that is seen to its end, also if the loop ends first."""
+
+    def end(task: "asyncio.Task[None]") -> None:
+        _tasks.discard(task)
+        if task.cancelled():
+            with beside_a_resolver():
+                _invalidate_at_once(info, tags, options)
+
+    task = loop.create_task(_invalidate(info, tags, options))
+    _tasks.add(task)  # loops hold their tasks weakly
+    task.add_done_callback(end)
+    if (run := announced_run.get()) is not None:
+        run.invalidating.append(task)
+    return task
+
+
+_tasks: Final[set["asyncio.Task[None]"]] = set()
+
+
+async def _invalidate(info: Info, tags: tuple[str, ...], options: Options) -> None:
     with beside_a_resolver():
-        if cache is None:
+        if (cache := _known_cache(info)) is None:
             request = RequestContext(options, info.context, Guard(), synchronous=False)
             await request.ask(session=False)
             cache = request.tenant_cache()
         if cache is None:
             log_without_tenant()
-        elif running_loop() is None:  # for example, under Trio
+            return
+        _note_around(tags, cache)
+        if running_loop() is None:  # for example, under Trio
             cache.invalidate_sync(*tags, queued=True)
         else:
             await cache.invalidate(*tags, queued=True)
+
+
+def _invalidate_at_once(info: Info, tags: tuple[str, ...], options: Options) -> None:
+    if (cache := _known_cache(info)) is None:
+        request = RequestContext(options, info.context, Guard(), synchronous=True)
+        at_once(request.ask, session=False)
+        cache = request.tenant_cache()
+    if cache is None:
+        log_without_tenant()
+    else:
+        _note_around(tags, cache)
+        cache.invalidate_sync(*tags, queued=True)
 
 
 def invalidate_sync(info: Info, *tags: str) -> None:
@@ -97,24 +144,30 @@ def invalidate_sync(info: Info, *tags: str) -> None:
     with beside_a_resolver(raises=MISUSE):
         named, options = checked_tags(tags), _options_of(info)
         with beside_a_resolver():
-            cache = _noted(info, named)
-            if cache is None:
-                request = RequestContext(options, info.context, Guard(), synchronous=True)
-                at_once(request.ask, session=False)
-                cache = request.tenant_cache()
-            if cache is None:
-                log_without_tenant()
-            else:
-                cache.invalidate_sync(*named, queued=True)
+            _are_noted(info, named)
+            _invalidate_at_once(info, named, options)
 
 
-def _noted(info: Info, tags: tuple[str, ...]) -> ResponseCache | None:
-    """Note the tags for the end of the mutation; return the tenant's cache if it is known."""
+def _are_noted(info: Info, tags: tuple[str, ...]) -> bool:
+    """Note the tags for the end of a mutation; return whether it is one."""
     notes = notes_of(raw_info(info))
-    if notes is None:
-        return None
+    if notes is None or not notes.is_of_mutation:
+        return False
     notes.invalidated.update(tags)
-    return notes.cache
+    return True
+
+
+def _known_cache(info: Info) -> ResponseCache | None:
+    """Return the cache of the request's tenant, where it is known."""
+    notes = notes_of(raw_info(info))
+    return None if notes is None else notes.cache
+
+
+def _note_around(tags: tuple[str, ...], cache: ResponseCache) -> None:
+    """Note the tags for the end of the mutation that a query runs in: they may not be committed yet."""
+    notes = mutation_around()
+    if notes is not None and are_of_one_tenant(cache, notes.cache):
+        notes.invalidated.update(tags)
 
 
 def _options_of(info: Info) -> Options:

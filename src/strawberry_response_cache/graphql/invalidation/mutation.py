@@ -113,7 +113,7 @@ class Mutation:
         if cache is None:
             log_without_tenant()
             return None
-        if (around := self._around) is not None and _are_of_one_tenant(cache, around.cache):
+        if (around := self._around) is not None and are_of_one_tenant(cache, around.cache):
             around.invalidated |= tags
             around.invalidates_everything |= self._notes.invalidates_everything
         return Owed(cache, tags, self._notes.invalidates_everything)
@@ -269,7 +269,8 @@ class Mutation:
 _tasks: set[asyncio.Task[None]] = set()
 
 
-def _are_of_one_tenant(cache: ResponseCache, other: ResponseCache | None) -> bool:
+def are_of_one_tenant(cache: ResponseCache, other: ResponseCache | None) -> bool:
+    """Whether two caches are of one tenant."""
     return other is not None and tenant_of(cache).identity == tenant_of(other).identity
 
 
