@@ -320,7 +320,7 @@ async def test_a_mutation_over_a_stream_invalidates_too(cache: ResponseCache) ->
 async def test_an_invalidation_waits_for_the_users_transaction(
     cache: ResponseCache, ask: Any
 ) -> None:
-    hooks: list[Callable[[], None]] = []
+    hooks: list[Callable[[], object]] = []
     bank = Bank(cache, on_commit=hooks.append)
     await ask(bank, ONE)
     await ask(bank, POST)
@@ -333,7 +333,7 @@ async def test_an_invalidation_waits_for_the_users_transaction(
 async def test_a_transaction_hook_that_fails_defers_nothing(
     cache: ResponseCache, ask: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(_: Callable[[], None]) -> None:
+    def fail(_: Callable[[], object]) -> None:
         msg = "secret"
         raise RuntimeError(msg)
 

@@ -127,7 +127,7 @@ async def test_a_mutation_that_is_cut_off_by_a_base_exception_invalidates(
 def test_a_fault_of_a_deferred_invalidation_is_not_raised_into_the_commit(
     memory_cache: ResponseCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    deferred: list[Callable[[], None]] = []
+    deferred: list[Callable[[], object]] = []
     ours = ResponseCacheExtension(memory_cache, tenant=None, on_commit=deferred.append)
     schema = strawberry.Schema(Things, Changes, extensions=[ours])
     schema.execute_sync("mutation { bumpSync { number } }", context_value={"rows": {"number": 1}})
@@ -145,7 +145,7 @@ async def test_a_commit_in_the_loop_of_another_thread_is_invalidated(
     memory_cache: ResponseCache,
 ) -> None:
     """`loop.create_task` is called from a thread that is not the loop's; in debug mode it raises."""
-    deferred: list[Callable[[], None]] = []
+    deferred: list[Callable[[], object]] = []
     ours = ResponseCacheExtension(memory_cache, tenant=None, on_commit=deferred.append)
     schema = strawberry.Schema(Things, Changes, extensions=[ours])
     context = {"rows": {"number": 1}}
@@ -169,7 +169,7 @@ async def test_a_commit_in_the_loop_of_another_thread_is_invalidated(
 
 
 def test_an_async_on_commit_is_refused(memory_cache: ResponseCache) -> None:
-    async def on_commit(function: Callable[[], None]) -> None:
+    async def on_commit(function: Callable[[], object]) -> None:
         function()
 
     with pytest.raises(
@@ -269,7 +269,7 @@ async def test_on_commit_is_told_of_a_mutation_that_is_cut_off(
     memory_cache: ResponseCache, face: str
 ) -> None:
     """A transaction that is rolled back changed nothing, and nothing is invalidated."""
-    deferred: list[Callable[[], None]] = []
+    deferred: list[Callable[[], object]] = []
     ours = ResponseCacheExtension(memory_cache, tenant=None, on_commit=deferred.append)
     schema = strawberry.Schema(Things, Changes, extensions=[ours])
     rows = {"number": 1}
@@ -302,7 +302,7 @@ class FailsToSay(SchemaExtension):
 async def test_on_commit_is_told_although_another_extension_loses_the_answer(
     memory_cache: ResponseCache, face: str, before: bool
 ) -> None:
-    deferred: list[Callable[[], None]] = []
+    deferred: list[Callable[[], object]] = []
     ours = ResponseCacheExtension(memory_cache, tenant=None, on_commit=deferred.append)
     extensions: list[Any] = [FailsToSay, ours] if before else [ours, FailsToSay]
     schema = strawberry.Schema(Things, Changes, extensions=extensions)
@@ -373,7 +373,7 @@ def test_a_commit_whose_loop_ends_meanwhile_raises_nothing_and_is_invalidated(
     memory_cache: ResponseCache,
 ) -> None:
     """A thread commits, and the loop of the request is over before it comes to it."""
-    deferred: list[Callable[[], None]] = []
+    deferred: list[Callable[[], object]] = []
     ours = ResponseCacheExtension(memory_cache, tenant=None, on_commit=deferred.append)
     schema = strawberry.Schema(Things, Changes, extensions=[ours])
     rows = {"number": 1}

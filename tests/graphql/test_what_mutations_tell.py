@@ -106,7 +106,7 @@ async def test_a_mutation_that_invalidates_the_tenant_says_so(memory_cache: Resp
 async def test_a_mutation_says_that_its_invalidation_is_deferred(
     memory_cache: ResponseCache, way: str
 ) -> None:
-    deferred: list[Callable[[], None]] = []
+    deferred: list[Callable[[], object]] = []
     answer = await said(served(memory_cache, on_commit=deferred.append), way)
     assert answer["invalidated"] == {"when": "deferred"} | ADDED
     answer = await said(served(memory_cache, on_commit=lambda function: function()), way)

@@ -17,7 +17,7 @@ Vary: TypeAlias = Callable[[Any], Any]
 Switch: TypeAlias = bool | Callable[[Any], bool]
 
 Reach: TypeAlias = Literal["lists", "entities", "types"] | None
-OnCommit: TypeAlias = Callable[[Callable[[], None]], object]
+OnCommit: TypeAlias = Callable[[Callable[[], Awaitable[None]]], object]
 
 _MOST_WARNINGS: Final = 1_000
 

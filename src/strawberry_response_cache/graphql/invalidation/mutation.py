@@ -2,7 +2,7 @@
 
 import asyncio
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from concurrent.futures import Future, wait
 from functools import partial
 from typing import Any, Final
@@ -31,6 +31,16 @@ from strawberry_response_cache.graphql.policy.policy import work_out_policy
 
 _LONGEST_WAIT: Final = 5.0
 """Seconds."""
+
+
+class _Ended:
+    """An invalidation that has ended: awaiting it does not wait."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield from ()
+
+
+_ENDED: Final = _Ended()
 
 
 class Mutation:
@@ -139,7 +149,12 @@ class Mutation:
         if (owed := self._owed()) is None:
             return
         guard = self._request.guard
-        if not self._is_deferred(owed, partial(guard.step, self._invalidate_sync, owed)):
+
+        def invalidate() -> Awaitable[None]:
+            guard.step(self._invalidate_sync, owed)
+            return _ENDED
+
+        if not self._is_deferred(owed, invalidate):
             self._invalidate_sync(owed)
 
     def _note(self, owed: Owed, when: When) -> None:
@@ -159,7 +174,7 @@ class Mutation:
         """Return what it invalidates, as it stands in a response; None if that is nothing, or not known yet."""
         return None if self._told is None else self._told.as_extension(self._setting.schema)
 
-    def _is_deferred(self, owed: Owed, invalidate: Callable[[], None]) -> bool:
+    def _is_deferred(self, owed: Owed, invalidate: Callable[[], Awaitable[None]]) -> bool:
         """Pass the invalidation to ``on_commit``; return whether it took it."""
         if self._options.on_commit is None:
             return False
@@ -171,7 +186,7 @@ class Mutation:
                 extra={"error.type": answer.kind},
             )
             return False
-        if inspect.isawaitable(answer) and not isinstance(answer, asyncio.Future):
+        if inspect.isawaitable(answer) and not isinstance(answer, asyncio.Future | _Ended):
             if inspect.iscoroutine(answer):
                 answer.close()
             logger.error(
@@ -224,22 +239,27 @@ class Mutation:
             self._note(owed, "queued" if tenant_of(owed.cache).has_pending() else "now")
         self._repeat_later(owed, None)
 
-    def _invalidate_in(self, loop: asyncio.AbstractEventLoop, owed: Owed) -> None:
+    def _invalidate_in(self, loop: asyncio.AbstractEventLoop, owed: Owed) -> Awaitable[None]:
         """Invalidate after a transaction, from any thread: in the loop of the request, while it runs.
 
         The calling thread waits for it, unless it runs an event loop itself.
+
+        Returns:
+            What ends with the invalidation. A caller in an event loop can await it.
         """
         if self._is_settling:  # there was no transaction: `settle` invalidates before the answer
             self._is_due = True
         elif (here := running_loop()) is loop:
-            self._begin(loop, owed)
+            return asyncio.shield(self._begin(loop, owed))
         elif not loop.is_running() or (invalidating := posted(self._beside(owed), loop)) is None:
             self._request.guard.step(self._invalidate_sync, owed)
         else:
             guard = self._request.guard
             invalidating.add_done_callback(partial(guard.step, self._make_up, owed))
-            if here is None:
-                self._wait(invalidating)
+            if here is not None:
+                return asyncio.shield(asyncio.wrap_future(invalidating, loop=here))
+            self._wait(invalidating)
+        return _ENDED
 
     def _repeat_later(self, owed: Owed, loop: asyncio.AbstractEventLoop | None) -> None:
         """Invalidate once more after a while, for database replicas that lag."""
