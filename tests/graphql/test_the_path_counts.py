@@ -744,6 +744,72 @@ async def test_an_entity_reached_by_its_representation_is_of_everyone(
         assert fields(result) == {"Product.price": expected}
 
 
+@strawberry.federation.type(keys=["id"])
+class Maker:
+    id: strawberry.ID
+    name: str = "the maker"
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def greeting(self) -> str:
+        return f"from {self.name}"
+
+
+@strawberry.federation.type(keys=["id"])
+class Part:
+    """Strawberry makes it of what a client sends: there is no ``resolve_reference``."""
+
+    id: strawberry.ID
+    weight: int = 1
+    maker: Maker | None = None
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def doubled(self) -> int:
+        return 2 * self.weight
+
+
+@strawberry.type
+class Parts:
+    @strawberry.field
+    def fresh(self) -> int:
+        return 1
+
+    @strawberry.field
+    def part(self) -> Part:
+        return Part(id=strawberry.ID("1"), weight=5, maker=Maker(id=strawberry.ID("1")))
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"weight": 999},
+        {"weight": 5, "maker": {"id": "1", "name": "nobody"}},
+        {"weight": 5, "maker": {"id": "1", "name": "somebody"}},
+        {},
+    ],
+)
+async def test_what_a_client_says_of_an_entity_is_not_told_to_others(
+    memory_cache: ResponseCache, way: str, sent: dict[str, Any]
+) -> None:
+    shop = BothWays(Parts, memory_cache, federation=True)
+    entities = """query ($of: [_Any!]!) { fresh _entities(representations: $of) {
+        ... on Part { doubled maker { greeting } } } }"""
+    plain = "{ fresh part { doubled maker { greeting } } }"
+
+    def of(said: dict[str, Any]) -> dict[str, Any]:  # Strawberry changes what it is given
+        return {"of": [{"__typename": "Part", "id": "1", **each} for each in ({}, said)]}
+
+    for said in (sent, {}, sent):
+        expected = await shop.ask_plain(entities, of(said), form="operation")
+        result = await shop.ask(entities, of(said), way=way)
+        assert result.data == expected.data
+        others = await shop.ask(plain, way=way)
+        assert others.data == (await shop.ask_plain(plain, form="operation")).data
+    again = await shop.ask(entities, of(sent), way=way)
+    assert {*fields(again).values()} == {"hit"}
+
+
 # -- Inside an entry that is stored as a whole -----------------------------------------------------------
 
 

@@ -26,6 +26,8 @@ class FieldPath(Path):
         is_unfilled: Whether a placeholder of its tags could not be filled.
         is_open: Whether its resolver is still running while its first items are completed.
         tags: The tags that its resolver added, and its filled tags with placeholders.
+        said_of_items: A tag for each item of its list, which only what is below that item inherits; empty for
+            none.
     """
 
     # Not in `__init__`, because each object of a response needs one.
@@ -38,6 +40,7 @@ class FieldPath(Path):
     is_unfilled: bool = False
     is_open: bool = False
     tags: frozenset[str] = frozenset()
+    said_of_items: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, path: Path, parent: GraphQLObjectType, source: object) -> "FieldPath":
@@ -50,6 +53,11 @@ class FieldPath(Path):
         """Note tags."""
         self.is_noted = True
         self.tags |= frozenset(tags)
+
+    def say_of_items(self, tags: tuple[str, ...]) -> None:
+        """Note a tag for each item."""
+        if any(tags):
+            self.is_noted, self.said_of_items = True, tags
 
     def note_unfilled(self) -> None:
         """Note that a placeholder could not be filled."""

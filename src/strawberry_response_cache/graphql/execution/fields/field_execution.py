@@ -40,6 +40,10 @@ from strawberry_response_cache.graphql.execution.fields.field_guards import (
 )
 from strawberry_response_cache.graphql.execution.fields.filled_tags import fill_tags
 from strawberry_response_cache.graphql.execution.fields.inherited import known_above
+from strawberry_response_cache.graphql.execution.fields.representations import (
+    ENTITIES,
+    note_representations,
+)
 from strawberry_response_cache.graphql.execution.fields.room import deepest_entry
 from strawberry_response_cache.graphql.execution.recorder import Recorder
 from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError
@@ -166,6 +170,8 @@ class _Execution:
             try:
                 path = FieldPath.of(path, parent, source)
                 path.above = None if known is None else known.hands_down
+                if path.prev is None and details[0].node.name.value == ENTITIES:
+                    note_representations(path, self._executor, given)
             except Exception as error:  # noqa: BLE001 - nothing of the request is stored then
                 self._guard.note(error)
         if known is not None and known.is_plain:

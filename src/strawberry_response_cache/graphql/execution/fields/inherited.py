@@ -47,19 +47,27 @@ _NOTHING_SAID: Final = SaidAbove(None, private=False, tags=frozenset())
 def said_above(path: Path) -> SaidAbove:
     """Return the restrictions of resolvers above a path so far."""
     noted: list[FieldPath] | None = None
-    above = path.prev
+    of_items: list[str] = []
+    below, above = path, path.prev
     while above is not None:  # called for each entry of a level, so it has to be fast
         if isinstance(above, FieldPath) and above.is_noted:
             noted = [*(noted or ()), above]
-        above = above.prev
+            if above.said_of_items and (said := _said_of_item(above, below.key)):
+                of_items.append(said)
+        below, above = above, above.prev
     if noted is None:
         return _NOTHING_SAID
     unfilled = Reason.TAG_UNFILLED if any(each.is_unfilled for each in noted) else None
     return SaidAbove(
         Reason.RESTRICTED if any(each.is_skipped or each.is_open for each in noted) else unfilled,
         any(each.private for each in noted),
-        frozenset().union(*(each.tags for each in noted)),
+        frozenset(of_items).union(*(each.tags for each in noted)),
     )
+
+
+def _said_of_item(path: FieldPath, index: str | int) -> str:
+    """Return the tag of one item of a list."""
+    return path.said_of_items[index] if isinstance(index, int) else ""
 
 
 def tags_of_owner(kind: GraphQLObjectType, source: object, path: Path) -> frozenset[str]:

@@ -1,0 +1,56 @@
+"""What a client says of the objects that it asks Apollo Federation for.
+
+Where a type has no ``resolve_reference``, Strawberry makes its objects of what the client sends; else it gives
+that method what the client sends. Beside the id that may decide anything below such an object, and the id does
+not tell it: fields below have entries for just what was sent.
+
+https://www.apollographql.com/docs/graphos/reference/federation/subgraph-spec#resolving-entities
+"""
+
+from typing import Any, Final
+
+from graphql import GraphQLError, GraphQLSchema
+from graphql.execution import Executor
+
+from strawberry_response_cache.core._keys import digest
+from strawberry_response_cache.graphql._compat.definitions import definition_of
+from strawberry_response_cache.graphql.annotations.field_path import FieldPath, restrict_below
+from strawberry_response_cache.graphql.execution.fields.field_call import Where, call_of
+from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError, print_json
+
+ENTITIES: Final = "_entities"
+_ARGUMENT: Final = "representations"
+_IDENTITY: Final = frozenset({"__typename", "id"})
+
+
+def note_representations(path: FieldPath, executor: Executor[Any], where: Where) -> None:
+    """Note a tag for each object that is asked for; none for one that its type finds by the id alone.
+
+    Args:
+        path: Of the field, which notes them for the fields below.
+        executor: The executor of the field, which has not executed it yet: that changes its arguments.
+        where: The field.
+    """
+    schema = executor.schema
+    try:
+        _, coerced = call_of(executor, where)
+        sent: Any = coerced.get(_ARGUMENT) or ()
+        path.say_of_items(
+            tuple("" if _is_found_by_id(schema, each) else _tag(each) for each in sent)
+        )
+    except (GraphQLError, UnkeyableError):  # graphql-core raises the former again
+        restrict_below(path, skip=True, private=False, tags=())
+
+
+def _is_found_by_id(schema: GraphQLSchema, sent: object) -> bool:
+    if not isinstance(sent, dict) or sent.keys() != _IDENTITY:
+        return False
+    named = schema.type_map.get(str(sent["__typename"]))
+    if named is None:
+        return False
+    return hasattr(getattr(definition_of(named), "origin", None), "resolve_reference")
+
+
+def _tag(sent: object) -> str:
+    # Without a colon, so that it is of no family: nobody invalidates it.
+    return f"representation {digest([print_json(sent)])}"
