@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
-from strawberry_response_cache.core._flights import Flight, leading_flights
+from strawberry_response_cache.core._flights import Flight
+from strawberry_response_cache.core._leading import leading_flights
 from strawberry_response_cache.core.protocol.scripts import COMMIT
 from tests.conftest import UntilJoined
 

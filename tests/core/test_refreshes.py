@@ -477,7 +477,7 @@ async def test_callers_share_a_value_again_once_it_was_stored(
 
     assert (await face.remember(cache, ["a"], 60, lambda: "no")).status is CacheStatus.HIT
     driver = cache._engine.sync_driver() if face.synchronous else cache._engine.async_driver()
-    assert not driver.flights._marks
+    assert not driver.flights.marks
 
 
 # -- Compression ---------------------------------------------------------------------------------------

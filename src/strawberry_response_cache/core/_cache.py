@@ -16,10 +16,10 @@ from strawberry_response_cache.core._cached import (
 from strawberry_response_cache.core._duration import Duration
 from strawberry_response_cache.core._engine import Engine
 from strawberry_response_cache.core._errors import CacheConfigurationError
-from strawberry_response_cache.core._flights import note_unfit_part
 from strawberry_response_cache.core._handle import RedisHandle
 from strawberry_response_cache.core._invalidations import Invalidations
 from strawberry_response_cache.core._keys import NO_TENANT, EntryKeys, Keyspace, is_function
+from strawberry_response_cache.core._leading import note_unfit_part
 from strawberry_response_cache.core._local import are_plain, keys_of, local_hit
 from strawberry_response_cache.core._observer import Guarded, Observer, Silence, Subject
 from strawberry_response_cache.core._response import CacheDetail, CachedResponse, CacheStatus

@@ -10,24 +10,20 @@ A watch does the same for a generation of another process: one caller checks fro
 has ended, and the other callers of this process wait for that caller.
 """
 
-import contextvars
 import math
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Final, NoReturn, Protocol, TypeAlias
+from typing import NoReturn, Protocol, TypeAlias
 
 from strawberry_response_cache.core._fork import renewed_in_child
 from strawberry_response_cache.core._keys import EntryKeys
-from strawberry_response_cache.core._parts import Part, Parts
+from strawberry_response_cache.core._marks import Marks
+from strawberry_response_cache.core._parts import Parts
 from strawberry_response_cache.core.protocol import Lease
 from strawberry_response_cache.core.protocol.entry import Recording
-
-_MOST_MARKS: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,16 +153,7 @@ class Flight:
 
 
 Leading: TypeAlias = tuple[Flight, ...]
-
-leading: contextvars.ContextVar[Leading] = contextvars.ContextVar("leading", default=())
-"""The flights whose generators the current code runs in, outermost first."""
-
-
-def note_unfit_part(*keys: EntryKeys) -> None:
-    """Note an unstored part in each generator that the current code runs in."""
-    for whole in leading.get():
-        for each in keys:
-            whole.parts.add(Part(each, (), 0, is_fit=False))
+"""The flights whose generators a caller runs in, outermost first."""
 
 
 class Flights:
@@ -176,6 +163,10 @@ class Flights:
         new_waiter: Makes the waiter of one caller.
         max_flights: How many flights can be joined at once; above that, new flights cannot be joined.
         max_waiting: How many callers can wait for flights at once.
+
+    Attributes:
+        marks: The keys whose values could not be shared (hit-for-miss): their callers generate concurrently
+            instead of waiting for each other in vain.
     """
 
     def __init__(
@@ -188,7 +179,7 @@ class Flights:
         self._lock = renewed_in_child(self, "_lock", threading.Lock)
         self._open: dict[str, Flight] = {}
         self._apart: set[Flight] = set()
-        self._marks: OrderedDict[str, float] = OrderedDict()
+        self.marks = Marks()
 
     def __len__(self) -> int:
         """Return the number of flights that can be joined."""
@@ -276,33 +267,6 @@ class Flights:
             elif len(self._open) < self._max_flights or key in self._open:
                 self._open[key] = flight
         return flight
-
-    def mark(self, key: str, until: float) -> None:
-        """Note that a key's value cannot be shared (hit-for-miss).
-
-        Until ``until``, its callers generate concurrently instead of waiting for each other in vain.
-        """
-        with self._lock:
-            self._marks[key] = until
-            self._marks.move_to_end(key)
-            if len(self._marks) > _MOST_MARKS:
-                self._marks.popitem(last=False)
-
-    def unmark(self, key: str) -> None:
-        """Remove a mark, because a value was stored."""
-        if key in self._marks:
-            with self._lock:
-                self._marks.pop(key, None)
-
-    def is_marked(self, key: str, now: float) -> bool:
-        """Whether the callers of a key generate concurrently; see `mark`."""
-        until = self._marks.get(key)
-        if until is None:
-            return False
-        if until > now:
-            return True
-        self.unmark(key)
-        return False
 
     def seal_leaseless(self) -> None:
         """Close flights without a lease to joiners: they may have missed an invalidation."""
@@ -424,18 +388,3 @@ def _reaches(flight: Flight, targets: Leading) -> bool:
             seen.add(id(current))
             pending.extend(current.waits_for)
     return False
-
-
-@contextmanager
-def leading_flights(*flights: Flight) -> Iterator[None]:
-    """Mark the code inside as running in the generators of these flights."""
-    if not flights:
-        yield
-        return
-    token = leading.set((*leading.get(), *flights))
-    try:
-        yield
-    finally:
-        # A dropped coroutine may be collected in another context, which raises ValueError.
-        with suppress(ValueError):
-            leading.reset(token)

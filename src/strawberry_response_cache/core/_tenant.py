@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
 from strawberry_response_cache.core._engine import Engine
-from strawberry_response_cache.core._flights import leading, note_unfit_part
 from strawberry_response_cache.core._invalidations import Invalidations
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace
+from strawberry_response_cache.core._leading import leading, note_unfit_part
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._prefetched import Prefetched

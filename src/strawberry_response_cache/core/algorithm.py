@@ -182,7 +182,7 @@ class Remember(Generic[T]):
 
     def _obtain(self, watch: Watch) -> Flow[T]:  # noqa: C901, PLR0912 - one loop, one case for each thing that can be found
         backoff = Backoff(self.jitter)
-        alone = self.flights.is_marked(self.keys.entry, self.clock())
+        alone = self.flights.marks.has(self.keys.entry, self.clock())
         rejected: str | None = None
         while True:
             if (remembered := self._from_memory()) is not None:
@@ -435,7 +435,7 @@ class Remember(Generic[T]):
             if refresh is not None and recorded.failure is not None:
                 self.flights.settle(flight, NotShared())
                 return (yield from self._serve_instead(refresh, recorded.failure))
-            self.flights.mark(self.keys.entry, self.clock() + _MARK_SECONDS)
+            self.flights.marks.set(self.keys.entry, self.clock() + _MARK_SECONDS)
             self.flights.settle(flight, NotShared())
             self._is_unfit_part()
             yield from self._release(lease)
@@ -534,7 +534,7 @@ class Remember(Generic[T]):
     def _settle(self, flight: Flight, committed: object, landed: Landed) -> None:
         """Share the recording if it was stored. If not, callers that joined late look the key up again."""
         if isinstance(committed, Stored):
-            self.flights.unmark(self.keys.entry)
+            self.flights.marks.remove(self.keys.entry)
             self.flights.settle(flight, landed)
         else:
             self.flights.settle(flight, LookAgain(), early=Landed(landed.recording))

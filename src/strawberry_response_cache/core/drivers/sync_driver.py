@@ -17,10 +17,9 @@ from strawberry_response_cache.core._flights import (
     Flights,
     Outcome,
     Run,
-    leading,
-    leading_flights,
 )
 from strawberry_response_cache.core._fork import renewed_in_child
+from strawberry_response_cache.core._leading import leading, leading_flights
 from strawberry_response_cache.core._many import AT_ONCE, ON_THE_STORE, Many
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._requests import (

@@ -1,17 +1,14 @@
 """Operations that failed in part lately, which are answered field by field for a while."""
 
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
 from graphql import ExecutionResult
 
-from strawberry_response_cache.core._fork import renewed_in_child
+from strawberry_response_cache.core._marks import Marks
 from strawberry_response_cache.graphql.policy.policy import Policy
 
-_MOST: Final = 1_024
 _LONGEST: Final = 60.0
 """Seconds for which an operation stays here after its latest failure, at most."""
 
@@ -33,8 +30,7 @@ class PartialFailures:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._lock = renewed_in_child(self, "_lock", threading.Lock)
-        self._until: OrderedDict[str, float] = OrderedDict()
+        self._marks = Marks()
 
     def has(self, key: str) -> bool:
         """Whether an operation failed in part lately.
@@ -42,7 +38,7 @@ class PartialFailures:
         Args:
             key: The key of its entry.
         """
-        return bool(self._until) and self._until.get(key, 0.0) > self._clock()
+        return self._marks.has(key, self._clock())
 
     def note(self, key: str, policy: Policy, result: object) -> None:
         """Note what a run came to.
@@ -56,11 +52,6 @@ class PartialFailures:
             return
         # Without data, or without fields that have entries of their own, there is nothing to gain.
         if result.errors and result.data is not None and policy.lives:
-            with self._lock:
-                self._until[key] = self._clock() + min(policy.ttl or 0.0, _LONGEST)
-                self._until.move_to_end(key)
-                while len(self._until) > _MOST:
-                    self._until.popitem(last=False)
-        elif self._until and not result.errors:
-            with self._lock:
-                self._until.pop(key, None)
+            self._marks.set(key, self._clock() + min(policy.ttl or 0.0, _LONGEST))
+        elif not result.errors:
+            self._marks.remove(key)

@@ -1,0 +1,34 @@
+"""The flights whose generators the current code runs in: what it reads is a part of their values."""
+
+import contextvars
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from strawberry_response_cache.core._flights import Flight, Leading
+from strawberry_response_cache.core._keys import EntryKeys
+from strawberry_response_cache.core._parts import Part
+
+leading: contextvars.ContextVar[Leading] = contextvars.ContextVar("leading", default=())
+"""The flights whose generators the current code runs in, outermost first."""
+
+
+def note_unfit_part(*keys: EntryKeys) -> None:
+    """Note an unstored part in each generator that the current code runs in."""
+    for whole in leading.get():
+        for each in keys:
+            whole.parts.add(Part(each, (), 0, is_fit=False))
+
+
+@contextmanager
+def leading_flights(*flights: Flight) -> Iterator[None]:
+    """Mark the code inside as running in the generators of these flights."""
+    if not flights:
+        yield
+        return
+    token = leading.set((*leading.get(), *flights))
+    try:
+        yield
+    finally:
+        # A dropped coroutine may be collected in another context, which raises ValueError.
+        with suppress(ValueError):
+            leading.reset(token)
