@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -115,3 +116,18 @@ def test_the_mutation_run_names_modules_and_tests_that_exist() -> None:
     for name, concern in concerns.items():
         named = [PACKAGE / name, *(tests / each for each in concern["tests"])]
         assert [path for path in named if not path.is_file()] == []
+
+
+def test_the_map_for_contributors_names_modules_that_exist() -> None:
+    root = Path(__file__).parents[1]
+    text = (root / "CONTRIBUTING.md").read_text("utf-8")
+    table = text.partition("## Where do I change it?")[2].partition("\n## ")[0]
+    named = re.findall(r"`([a-z_/]+(?:\.py|/))`", table)
+    there = {f"/{path.relative_to(root)}" for path in modules().values()}
+    there |= {f"/{path.relative_to(root)}/" for path in PACKAGE.rglob("*/")}
+    assert len(named) > 30
+    assert [
+        name
+        for name in named
+        if not (root / name).exists() and not any(each.endswith(f"/{name}") for each in there)
+    ] == []

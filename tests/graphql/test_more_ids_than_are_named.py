@@ -14,7 +14,7 @@ from strawberry_response_cache import (
     invalidates,
     restrict_cache,
 )
-from strawberry_response_cache.graphql.invalidation.entities import MOST_PURGED
+from strawberry_response_cache.graphql.invalidation.entities import MOST_INVALIDATED
 from tests.graphql.ledger import status
 
 
@@ -88,12 +88,12 @@ def ids(count: int) -> str:
     return json.dumps([f"x{number}" for number in range(count)])
 
 
-MANY = MOST_PURGED + 1
-HALF = MOST_PURGED // 2 + 1
+MANY = MOST_INVALIDATED + 1
+HALF = MOST_INVALIDATED // 2 + 1
 HALVES = f"a: shelves(ids: {ids(HALF)}) b: shelves(ids: {ids(HALF).replace('x', 'y')})"
 CALLS: list[tuple[str, set[str]]] = [
     (f"shelves(ids: {ids(MANY)})", {SHELF, RESTRICTED}),
-    (f"shelves(ids: {ids(MOST_PURGED)})", set()),
+    (f"shelves(ids: {ids(MOST_INVALIDATED)})", set()),
     (f"places(ids: {ids(40)}, rows: {[*range(40)]})", {SHELF, RESTRICTED}),
     (HALVES, {SHELF, RESTRICTED}),
     (f"sell(ids: {ids(MANY)})", {SOLD, BOOK}),

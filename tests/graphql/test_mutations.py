@@ -427,7 +427,7 @@ async def test_a_mutation_that_returns_too_many_objects_to_name_invalidates_thei
     class Mutation:
         @strawberry.mutation
         def all(self) -> list[Account]:
-            return [Row(n, "x") for n in range(_entities.MOST_PURGED + 1)]  # type: ignore[misc] # rows
+            return [Row(n, "x") for n in range(_entities.MOST_INVALIDATED + 1)]  # type: ignore[misc] # rows
 
     schema = strawberry.Schema(bank.schema.query, Mutation, extensions=[bank.extension])
     for query in (NONE, RATE):

@@ -179,7 +179,7 @@ async def test_a_mutation_with_more_objects_than_are_named_reaches_those_that_co
     served = Served(memory_cache, way, reach="entities")
     film = '{ film(id: "1") { title } }'
     await served.ask(film)
-    count = _entities.MOST_PURGED + 1
+    count = _entities.MOST_INVALIDATED + 1
     await served.ask(f"mutation {{ many(count: {count}) {{ id }} oneFilm {{ id }} }}")
     assert status(await served.ask(film)) == "miss"
 

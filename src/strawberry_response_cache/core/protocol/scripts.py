@@ -67,7 +67,7 @@ local function header(key)
 end
 """
 
-_PURGED: Final = """
+_INVALIDATED: Final = """
 -- Whether one of the tags, separated by commas, was invalidated after the clock.
 local function invalidated(table_key, tags, clock)
   local fields = {}
@@ -107,7 +107,7 @@ LOOKUP: Final = _script(
     "lookup",
     _FAILED,
     _HEADER,
-    _PURGED,
+    _INVALIDATED,
     _NOW,
     """
 -- KEYS: entry, lease, tag table.
@@ -241,7 +241,7 @@ COMMIT: Final = _script(
     "commit",
     _FAILED,
     _HEADER,
-    _PURGED,
+    _INVALIDATED,
     _NOW,
     _RELEASED,
     """

@@ -10,7 +10,7 @@ from strawberry_response_cache.graphql._request import RequestContext, at_once
 from strawberry_response_cache.graphql.annotations.run_notes import mutation_around
 from strawberry_response_cache.graphql.execution.mutating import mutating
 from strawberry_response_cache.graphql.execution.recorder import Recorder
-from strawberry_response_cache.graphql.invalidation.entities import MOST_PURGED
+from strawberry_response_cache.graphql.invalidation.entities import MOST_INVALIDATED
 from strawberry_response_cache.graphql.invalidation.mutation import Mutation
 from strawberry_response_cache.graphql.keys.plan import Setting
 
@@ -28,7 +28,7 @@ class MutationExecution:
 
     def __init__(self, request: RequestContext, setting: Setting) -> None:
         self._guard = request.guard
-        self._recorder = recorder = Recorder(request.guard, most_named=MOST_PURGED)
+        self._recorder = recorder = Recorder(request.guard, most_named=MOST_INVALIDATED)
         recorder.is_of_mutation = True
         self.mutation = Mutation(
             request, setting, recorder, recorder.entities, around=mutation_around()

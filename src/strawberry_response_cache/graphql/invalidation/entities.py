@@ -11,7 +11,7 @@ from strawberry_response_cache.graphql.keys.object_identity import identity_attr
 MOST_NAMED: Final = 100
 """The most objects whose tags a response carries one by one: each lookup compares every tag."""
 _MOST_TYPES: Final = 100
-MOST_PURGED: Final = 1_000
+MOST_INVALIDATED: Final = 1_000
 """Objects, and tags in all, that a mutation invalidates one by one."""
 
 
@@ -91,7 +91,7 @@ def whole_types(names: Iterable[str]) -> set[str]:
 
 def at_most(tags: set[str]) -> set[str]:
     """Return tags to invalidate: if they are more than are named one by one, their whole families."""
-    if len(tags) <= MOST_PURGED:
+    if len(tags) <= MOST_INVALIDATED:
         return tags
     families = {tag.partition(":")[0] for tag in tags if ":" in tag}
     return {tag for tag in tags if ":" not in tag} | whole_types(families)
