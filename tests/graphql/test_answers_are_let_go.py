@@ -106,3 +106,30 @@ async def test_an_answer_is_let_go_with_its_request(
 
     in_process = TIMES * LARGE * 1.2 if what == "stored" and url == "memory://" else 0
     assert after - before < LARGE + in_process, "less than one of the eight answers is left"
+
+
+@pytest.mark.usefixtures("_without_collector")
+@pytest.mark.parametrize("face", ["execute", "execute_sync"])
+@pytest.mark.parametrize("query", ["{ book }", "{ book uncached }"])
+async def test_what_is_too_large_is_noticed_before_it_is_copied(
+    new_cache: Callable[..., ResponseCache], face: str, query: str
+) -> None:
+    cache = new_cache("memory://", max_entry_bytes=LARGE)
+    extension = ResponseCacheExtension(cache, tenant=None)
+
+    async def peak(*extensions: Any) -> int:
+        schema = strawberry.Schema(Query, extensions=extensions)
+        for _ in range(2):  # the second time nothing is set up any more
+            before, _ = tracemalloc.get_traced_memory()
+            tracemalloc.reset_peak()
+            result: Any = (
+                schema.execute_sync(query)
+                if face == "execute_sync"
+                else await schema.execute(query)
+            )
+            _, highest = tracemalloc.get_traced_memory()
+            assert result.errors is None
+            del result
+        return highest - before
+
+    assert await peak(extension) < await peak() + LARGE, "less than half of the answer"

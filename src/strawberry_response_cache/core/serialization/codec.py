@@ -68,11 +68,44 @@ def _inexact_scalar(value: object) -> str | None:
     return f"{article} {kind.__name__}"
 
 
+def is_longer(value: object, most: int) -> bool:
+    """Whether the JSON of a value surely has more bytes than that, without writing it.
+
+    It counts a string by its characters, so JSON with escapes or without ASCII may be longer and not be told.
+
+    Args:
+        value: A value that `find_inexact` accepts.
+        most: A number of bytes.
+
+    Example:
+        >>> is_longer({"a": [1, "two"]}, 14), is_longer({"a": [1, "two"]}, 15)
+        (True, False)
+    """
+    left = most
+    pending: list[Iterable[object]] = [(value,)]
+    while pending and left >= 0:
+        for item in pending.pop():
+            kind = type(item)
+            if kind is str:
+                left -= len(cast("str", item)) + 2
+            elif kind is list:
+                listed = cast("list[object]", item)
+                left -= (len(listed) or 1) + 1  # brackets and commas
+                pending.append(listed)
+            elif kind is dict:
+                keyed = cast("dict[str, object]", item)
+                left -= (len(keyed) or 1) + 1 + 3 * len(keyed) + sum(map(len, keyed))
+                pending.append(keyed.values())
+            else:
+                left -= 1
+    return left < 0
+
+
 class ExactJson:
     """The codec of values that are plain JSON; anything else is refused."""
 
-    def encode(self, value: object) -> bytes:
-        """Return the value as JSON.
+    def encode(self, value: object, most: int) -> bytes | None:
+        """Return the value as JSON; None if that is longer than some bytes.
 
         Raises:
             CacheSerializationError: If the value would not come back unchanged.
@@ -83,7 +116,7 @@ class ExactJson:
                 "Name its type, as in remember(..., as_type=list[Account]), or return plain JSON."
             )
             raise CacheSerializationError(msg)
-        return dump(value)
+        return dump_within(value, most)
 
     def decode(self, payload: bytes) -> object:
         """Return the value.
@@ -123,8 +156,8 @@ class TypedJson:
             )
             raise CacheConfigurationError(msg) from (error if is_type else None)
 
-    def encode(self, value: object) -> bytes:
-        """Return the value as JSON.
+    def encode(self, value: object, most: int) -> bytes | None:
+        """Return the value as JSON; None if that is longer than some bytes.
 
         Raises:
             CacheSerializationError: If it is not of the declared type.
@@ -140,6 +173,8 @@ class TypedJson:
             payload = self._adapter.dump_json(
                 value, warnings="error", by_alias=False, round_trip=True
             )
+            if len(payload) > most:  # before it is copied three times
+                return None
             restored = self._validate(payload)
             plain = self._adapter.dump_python(value, round_trip=True)
             same = self._adapter.dump_python(restored, round_trip=True) == plain
@@ -212,6 +247,18 @@ def dump(value: object) -> bytes:
     except (PydanticSerializationError, UnicodeEncodeError, RecursionError):
         msg = "The value holds a string that is not valid Unicode, which JSON cannot hold."
         raise CacheSerializationError(msg) from None
+
+
+def dump_within(value: object, most: int) -> bytes | None:
+    """Return a value that `find_inexact` accepts as JSON; None if that is longer than some bytes.
+
+    Raises:
+        CacheSerializationError: As `dump` does.
+    """
+    if is_longer(value, most):  # as nearly all that is too long, which is not written then
+        return None
+    payload = dump(value)
+    return payload if len(payload) <= most else None
 
 
 _EXACT: Final = ExactJson()

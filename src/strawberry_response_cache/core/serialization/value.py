@@ -82,7 +82,7 @@ class ValueRecipe(Generic[T]):
             if ttl_ms == 0:
                 return NotStored(CacheDetail.TTL_ZERO)
         try:
-            payload = self._codec.encode(value)
+            payload = self._codec.encode(value, self._max_bytes)
         except CacheSerializationError as error:
             if self._strict:
                 raise
@@ -94,7 +94,7 @@ class ValueRecipe(Generic[T]):
                 extra={"error.type": type(error).__qualname__},
             )
             return NotStored(CacheDetail.UNCACHEABLE)
-        if len(payload) > self._max_bytes:
+        if payload is None:
             return NotStored(CacheDetail.TOO_LARGE)
         tags = self._tags
         if callable(tags):

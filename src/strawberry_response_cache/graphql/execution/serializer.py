@@ -20,7 +20,7 @@ from strawberry_response_cache.core.protocol.entry import (
     Recording,
     UnreadableEntryError,
 )
-from strawberry_response_cache.core.serialization.codec import dump, find_inexact
+from strawberry_response_cache.core.serialization.codec import dump_within, find_inexact
 from strawberry_response_cache.core.serialization.serializer import Diverted, NotStored
 from strawberry_response_cache.graphql._guard import faults
 from strawberry_response_cache.graphql._request import RequestContext
@@ -117,10 +117,10 @@ class ResponseSerializer:
         if not policy.exact and find_inexact(value.data) is not None:
             return self._refuse(Reason.UNSERIALIZABLE)
         try:
-            payload = dump(value.data)
+            payload = dump_within(value.data, self._max_bytes)
         except CacheSerializationError:
             return self._refuse(Reason.UNSERIALIZABLE)
-        if len(payload) > self._max_bytes:
+        if payload is None:
             return self._refuse(Reason.TOO_LARGE)
         ttl = policy.ttl or 0.0
         if recorder.ttl is not None and recorder.ttl < ttl:
