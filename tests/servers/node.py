@@ -75,6 +75,11 @@ class Node:
         """Host and port, as URLs and redirections write them."""
         return f"{LOOPBACK}:{self.port}"
 
+    @property
+    def pid(self) -> int | None:
+        """The number of the process, while there is one."""
+        return self._process.pid if self._process is not None else None
+
     def client(self, **options: Any) -> Any:
         """Return a plain client of this very process, which repeats nothing."""
         chosen: dict[str, Any] = {"socket_timeout": 20, "retry": Retry(NoBackoff(), 0)}

@@ -75,6 +75,11 @@ class ResponseCacheExtension:
             none, and what such classes touch is not cached.
         root_value: ``"uncached"``, the default, does not cache requests that have a ``root_value``.
             ``"shared"`` says that it is the same for every request.
+        ignore_request_extensions: Names of request ``extensions`` that no resolver reads, such as the name of a
+            trace. By default only ``persistedQuery`` and ``clientLibrary`` are ignored, and a request with any
+            other runs uncached.
+        vary_request_extensions: Names of request ``extensions`` that resolvers read. Requests with different
+            values have different entries. There are none by default.
         stale_if_error: Whether an answer within its stale window is served if refreshing it ends in errors.
             True by default. An error that wraps a ``GraphQLError``, a ``PermissionError`` or Django's
             ``PermissionDenied`` is always served, and so are the errors of a run in which a permission
@@ -170,6 +175,8 @@ class ResponseCacheExtension:
         guarded: Literal["private", "uncacheable"] = "private",
         trusted_extensions: Iterable[object] = (),
         root_value: Literal["uncached", "shared"] = "uncached",
+        ignore_request_extensions: Iterable[str] = (),
+        vary_request_extensions: Iterable[str] = (),
         stale_if_error: bool = True,
         invalidate_on_mutation: Reach = "lists",
         on_commit: OnCommit | None = None,
@@ -230,6 +237,14 @@ class ResponseCacheExtension:
             plan_bytes,
             "a number of bytes, such as 64 * 1024 * 1024, or 0",
         )
+        ignored = _names(ignore_request_extensions, "ignore_request_extensions")
+        in_keys = _names(vary_request_extensions, "vary_request_extensions")
+        if both := sorted(ignored & in_keys):
+            msg = (
+                f"{both[0]!r} is in both ignore_request_extensions and vary_request_extensions; name it in "
+                "one of them."
+            )
+            raise CacheConfigurationError(msg)
         default = None if default_ttl is None else seconds(default_ttl, "default_ttl")
         self._options = Options(
             cache=cache,
@@ -242,6 +257,8 @@ class ResponseCacheExtension:
             schema_name=schema_name,
             trusted=_trusted(trusted_extensions),
             shares_root_value=root_value == "shared",
+            ignored_request_extensions=ignored,
+            varied_request_extensions=in_keys,
             plan_bytes=plan_bytes,
             stale_if_error=stale_if_error,
             invalidation=InvalidationOptions(
@@ -359,6 +376,18 @@ def _require_one_of(words: tuple[str, ...], name: str, value: object) -> None:
     if value not in words:
         msg = f"{name} is not one of {', '.join(map(repr, words))}."
         raise CacheConfigurationError(msg)
+
+
+def _names(names: Iterable[str], argument: str) -> frozenset[str]:
+    if isinstance(names, str | bytes) or not isinstance(names, Iterable):
+        msg = f'{argument} is a {type(names).__name__}; pass names, such as ("trace",).'
+        raise CacheConfigurationError(msg)
+    found = tuple(names)
+    for each in found:
+        if not isinstance(each, str) or not each:
+            msg = f'{argument} holds a {type(each).__name__}; pass names, such as ("trace",).'
+            raise CacheConfigurationError(msg)
+    return frozenset(found)
 
 
 def _trusted(extensions: Iterable[object]) -> frozenset[object]:

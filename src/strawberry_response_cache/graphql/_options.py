@@ -51,6 +51,8 @@ class Options:
     schema_name: str
     trusted: frozenset[object]
     shares_root_value: bool
+    ignored_request_extensions: frozenset[str]
+    varied_request_extensions: frozenset[str]
     plan_bytes: int
     stale_if_error: bool
     invalidation: InvalidationOptions

@@ -5,6 +5,7 @@ where the operation is.
 """
 
 import inspect
+import re
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NoReturn, TypeVar
@@ -25,17 +26,28 @@ from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
 R = TypeVar("R")
 
+_CLIENT_METADATA: Final = frozenset({"persistedQuery", "clientLibrary"})
+"""Request extensions that no resolver reads: how the document was sent, and by which client."""
+_PRINTABLE: Final = re.compile(r"[A-Za-z_][\w.-]{0,63}", re.ASCII)
 _TENANT: Final = "tenant"
 _SESSION: Final = "session"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CacheIdentity:
-    """The cache identity of a request: the tenant's cache, the session and the varied values."""
+    """The cache identity of a request.
+
+    Attributes:
+        cache: The tenant's cache.
+        session: The session; None if the response is PUBLIC.
+        varied: The values by which the response varies.
+        extensions: The request's extensions that are part of keys.
+    """
 
     cache: ResponseCache
     session: str | None = field(repr=False)
     varied: Mapping[str, str] = field(repr=False)
+    extensions: Mapping[str, str] = field(repr=False)
 
     @property
     def visibility(self) -> Literal["public", "private"]:
@@ -70,6 +82,7 @@ class RequestContext:
     __slots__ = (
         "_answers",
         "_context",
+        "_extensions",
         "_synchronous",
         "_was_async",
         "cache_name",
@@ -88,6 +101,7 @@ class RequestContext:
         # The key text of each function's return value, or a problem if it was not usable.
         self._answers: dict[str, str | Problem | None] = {}
         self._was_async: set[str] = set()
+        self._extensions: Mapping[str, str] = {}
         self.cache_name = tenant_of(options.cache).name
         self.wait_budget = tenant_of(options.cache).wait_budget()
 
@@ -102,6 +116,35 @@ class RequestContext:
         name = None if operation.name is None else operation.name.value
         kind = operation.operation.value
         return Subject(self.cache_name, scope, visibility, kind, name, field)
+
+    def read_extensions(self, sent: object) -> Problem | None:
+        """Read the ``extensions`` that a client sent with its request.
+
+        Args:
+            sent: As the server received them.
+
+        Returns:
+            A problem if resolvers may read any that are not part of keys.
+        """
+        if not sent:
+            return None
+        options = self.options
+        if not isinstance(sent, Mapping):
+            return Problem(Reason.REQUEST_EXTENSIONS)
+        unknown = (
+            set(sent)
+            - _CLIENT_METADATA
+            - options.ignored_request_extensions
+            - options.varied_request_extensions
+        )
+        if unknown:
+            return _unknown_extensions(unknown)
+        varied = options.varied_request_extensions.intersection(sent)
+        try:
+            self._extensions = {name: canonical(sent[name]) for name in varied}
+        except UnkeyableError:
+            return Problem(Reason.REQUEST_EXTENSIONS, None, _NOT_PLAIN)
+        return None
 
     # -- Calling the functions, before any resolver runs ----------------------------------------------------------------
 
@@ -186,7 +229,9 @@ class RequestContext:
             return session
         if policy.private_by and session is None:
             return self.without_session(policy.private_by)
-        return CacheIdentity(cache, session, known)
+        return CacheIdentity(
+            cache=cache, session=session, varied=known, extensions=self._extensions
+        )
 
     def without_session(self, coordinate: str | None) -> Problem:
         """Return the problem of a PRIVATE response without a session."""
@@ -314,6 +359,24 @@ def printed_session(session: object) -> str | None:
         return None
     kind = next(kind for kind in (str, int, UUID) if isinstance(session, kind))
     return f"{kind.__name__}:{text}"
+
+
+_NOT_PLAIN: Final = "An extension of the request that is part of keys is not plain JSON."
+
+
+def _unknown_extensions(names: set[Any]) -> Problem:
+    """Return the problem of extensions that a client sent; a client may send names of any form."""
+    printable = [name for name in names if isinstance(name, str) and _PRINTABLE.fullmatch(name)]
+    if not printable:
+        return Problem(Reason.REQUEST_EXTENSIONS)
+    name = min(printable)
+    return Problem(
+        Reason.REQUEST_EXTENSIONS,
+        None,
+        f"The client sends the extension {name}. If no resolver reads it, write "
+        f'ignore_request_extensions=("{name}",) on ResponseCacheExtension; otherwise '
+        f'vary_request_extensions=("{name}",).',
+    )
 
 
 def _unusable(name: str) -> Problem:

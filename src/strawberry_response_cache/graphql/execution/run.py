@@ -1,6 +1,6 @@
 """The run of one operation: decide, look up, execute, and report what happened."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -215,7 +215,9 @@ class Run:
     ) -> "_Considered | Problem":
         """Return what may be cached, independent of tenant and session; or why nothing may be."""
         problem = (
-            self._off(request, executor) or self._custom_code(executor) or self._unkeyed(executor)
+            self._off(request, executor)
+            or self._custom_code(executor)
+            or self._unkeyed(request, executor)
         )
         if problem is not None:
             return problem
@@ -270,6 +272,7 @@ class Run:
                 variables=considered.variables,
                 session=session,
                 varied=identity.varied,
+                extensions=identity.extensions,
             )
 
         return CacheRequest(
@@ -298,14 +301,11 @@ class Run:
             executor.middleware_manager, trusted
         )
 
-    def _unkeyed(self, executor: Executor[Any]) -> Problem | None:
+    def _unkeyed(self, request: RequestContext, executor: Executor[Any]) -> Problem | None:
         """Return a problem if resolvers receive something that is not in the key."""
         if executor.root_value is not None and not self._options.shares_root_value:
             return Problem(Reason.ROOT_VALUE)
-        extensions = getattr(executor, "operation_extensions", None) or {}
-        if not isinstance(extensions, Mapping) or set(extensions) - {"persistedQuery"}:
-            return Problem(Reason.REQUEST_EXTENSIONS)
-        return None
+        return request.read_extensions(getattr(executor, "operation_extensions", None))
 
     # -- Reporting what happened --------------------------------------------------------------------------
 

@@ -56,6 +56,7 @@ def operation_key(
     variables: Sequence[Sequence[Any]],
     session: str | None,
     varied: Mapping[str, str],
+    extensions: Mapping[str, str],
 ) -> list[str]:
     """Return the parts of an operation's key; the tenant is in the keyspace.
 
@@ -65,16 +66,23 @@ def operation_key(
         session: The session as `RequestContext` prints it, for a PRIVATE response; None for a
             PUBLIC one.
         varied: Each value that the fields vary by, as `canonical` prints it.
+        extensions: Each of the request's extensions that is part of keys, as `canonical` prints it.
     """
     printed = print_json(variables) if variables else ""
-    others = print_json(varied) if varied else ""
+    others = _others(varied, extensions)
     if session is None:
         return ["operation", stem, printed, "public", others]
     return ["operation", stem, printed, "private", session, others]
 
 
 def field_key(
-    stem: str, *, parent: str, inherited: str, session: str | None, varied: Mapping[str, str]
+    stem: str,
+    *,
+    parent: str,
+    inherited: str,
+    session: str | None,
+    varied: Mapping[str, str],
+    extensions: Mapping[str, str],
 ) -> list[str]:
     """Return the parts of the key of a field with an entry of its own.
 
@@ -84,11 +92,19 @@ def field_key(
         inherited: A digest of the tags that it inherits from the fields above it; empty without any.
         session: As in `operation_key`.
         varied: As in `operation_key`.
+        extensions: As in `operation_key`.
     """
-    others = print_json(varied) if varied else ""
+    others = _others(varied, extensions)
     if session is None:
         return ["field", stem, parent, inherited, "public", others]
     return ["field", stem, parent, inherited, "private", session, others]
+
+
+def _others(varied: Mapping[str, str], extensions: Mapping[str, str]) -> str:
+    """Print what else of a request is part of a key; a list tells extensions from varied values."""
+    if extensions:
+        return print_json([varied, extensions])
+    return print_json(varied) if varied else ""
 
 
 Declared: TypeAlias = tuple[tuple[str, Sequence[Any]], ...]

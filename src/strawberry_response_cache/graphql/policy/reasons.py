@@ -40,7 +40,7 @@ class Reason(StrEnum):
         RESPONSE_MODIFIED: A resolver set a cookie, a header or the status of the response, or added a
             background task. A hit does not run the resolver, so it would not repeat that.
         ROOT_VALUE: The request has a ``root_value``, which resolvers receive and which is not in the key.
-        REQUEST_EXTENSIONS: The request has ``extensions``, which resolvers receive and which are not in the
+        REQUEST_EXTENSIONS: The request has ``extensions`` that resolvers may read and that are not in the
             key.
         VARIABLES: A variable is not plain JSON, such as an upload.
         CONTEXT_FAILED: ``tenant``, ``session``, ``vary`` or ``enabled`` raised or returned nothing usable.
@@ -166,7 +166,9 @@ _ADVICE: Final[Mapping[Reason, str]] = {
         "Execute without a root_value, or write root_value='shared' on the extension if it is the "
         "same for every request."
     ),
-    Reason.REQUEST_EXTENSIONS: "Send no 'extensions' beside persistedQuery.",
+    Reason.REQUEST_EXTENSIONS: (
+        "The client sends extensions; name them in ignore_request_extensions or vary_request_extensions."
+    ),
     Reason.VARIABLES: "Send variables that are plain JSON.",
     Reason.CONTEXT_FAILED: (
         "enabled, tenant, session or vary raised or returned nothing usable; the log says which."

@@ -240,7 +240,12 @@ class CachedField:
 
         def parts(session: str | None) -> list[str]:
             return field_key(
-                self._stem, parent=parent, inherited=inherited, session=session, varied=who.varied
+                self._stem,
+                parent=parent,
+                inherited=inherited,
+                session=session,
+                varied=who.varied,
+                extensions=who.extensions,
             )
 
         found = CacheRequest(
