@@ -544,6 +544,67 @@ def with_a_factory_that_hands_out_much(number: int) -> type:
     return release(made([{"id": at} for at in range(100_000)], shared, number))
 
 
+class Anything:
+    """An object whose type is picked by code."""
+
+    id = 1
+
+
+def with_the_code_that_tells_a_type(number: int) -> type:
+    picked = ["Deposit", "Fee"][number]
+
+    @strawberry.type
+    class Deposit:
+        id: int
+
+        @classmethod
+        def is_type_of(cls, _: object, __: object) -> bool:
+            return picked == "Deposit"
+
+    @strawberry.type
+    class Fee:
+        id: int
+
+        @classmethod
+        def is_type_of(cls, _: object, __: object) -> bool:
+            return picked == "Fee"
+
+    def total() -> Any:
+        return Anything()
+
+    total.__annotations__["return"] = Annotated[Deposit | Fee, strawberry.union("Entry")]
+    return release(total)
+
+
+def with_the_code_that_picks_a_type(number: int) -> Release:
+    picked = ["Deposit", "Fee"][number]
+
+    @strawberry.interface
+    class Entry:
+        id: int
+
+        @classmethod
+        def resolve_type(cls, *_: object) -> str:
+            return picked
+
+    @strawberry.type
+    class Deposit(Entry):
+        @classmethod
+        def is_type_of(cls, *_: object) -> bool:
+            return True
+
+    @strawberry.type
+    class Fee(Entry):
+        @classmethod
+        def is_type_of(cls, *_: object) -> bool:
+            return True
+
+    def total() -> Entry:
+        return Anything()  # type: ignore[return-value] # its type is picked
+
+    return release(total), {"types": [Deposit, Fee]}
+
+
 PRIVATE, PUBLIC = CacheScope.PRIVATE, CacheScope.PUBLIC
 
 CHANGES: list[tuple[Callable[[int], type | Release], str]] = [
@@ -587,6 +648,8 @@ CHANGES: list[tuple[Callable[[int], type | Release], str]] = [
         "total { ... on Entry { __typename } }",
     ),
     (with_a_factory_that_hands_out_much, "total"),
+    (with_the_code_that_tells_a_type, "total { __typename }"),
+    (with_the_code_that_picks_a_type, "total { __typename }"),
     (with_a_hint_on_its_type(ttl=(60, 61)), "total { amount }"),
     (with_a_hint_on_its_type(tags=([], ["a"])), "total { amount }"),
     (with_a_hint_on_its_type(scope=(PUBLIC, PRIVATE)), "total { amount }"),

@@ -8,6 +8,7 @@ that select it. All other keys stay, so the cache is not empty after a deploy. C
 from collections.abc import Iterable
 from decimal import Decimal
 from enum import Enum
+from inspect import getattr_static
 from typing import Any, Final
 
 from graphql import (
@@ -34,6 +35,19 @@ from strawberry_response_cache.graphql.policy.rules import FieldRule, TypeRule
 
 _EXACT: Final = str | bytes | int | float | Decimal | Enum | None
 """What an extension's own attributes may hold to be part of the key."""
+_BESIDE_RESOLVERS: Final = (
+    "is_type_of",
+    "resolve_connection",
+    "resolve_edge",
+    "resolve_id",
+    "resolve_id_attr",
+    "resolve_node",
+    "resolve_nodes",
+    "resolve_reference",
+    "resolve_type",
+    "resolve_typename",
+)
+"""The methods of a type that Strawberry calls for its objects, beside the resolvers of its fields."""
 
 
 class SchemaIdentity:
@@ -66,9 +80,11 @@ class SchemaIdentity:
                     self._type(get_named_type(rule.graphql_field.type)),
                     rule.type_tags,
                     [
-                        [each.name, [i.name for i in each.interfaces]]
+                        [each.name, [i.name for i in each.interfaces], _methods(each)]
                         for each in rule.possible_types
                     ],
+                    _methods(get_named_type(rule.graphql_field.type)),
+                    _methods(rule.parent),
                     identity_attribute(rule.parent),
                     _resolver(rule.graphql_field),
                     _extensions(rule.graphql_field),
@@ -125,6 +141,15 @@ def _resolver(graphql_field: GraphQLField) -> list[str]:
     if function is not None or not isinstance(field, StrawberryField):
         return [describe(function)]
     return [field.python_name, describe(field.default_resolver)]
+
+
+def _methods(named: GraphQLNamedType) -> list[list[str]]:
+    """Describe the methods of a type that decide which of its objects stand in a response, and as what."""
+    origin = getattr(definition_of(named), "origin", None)
+    if not isinstance(origin, type):
+        return []
+    found = ((name, getattr_static(origin, name, None)) for name in _BESIDE_RESOLVERS)
+    return [[name, describe(getattr(each, "__func__", each))] for name, each in found if each]
 
 
 def _is_connection(graphql_field: GraphQLField) -> bool:
