@@ -16,6 +16,7 @@ NAME = strawberry_response_cache.__name__
 
 GRAPHQL = [
     "_explain",
+    "_explanation",
     "_extension",
     "_hooks",
     "_adoption",

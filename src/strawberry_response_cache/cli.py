@@ -10,7 +10,8 @@ from strawberry.schema import Schema
 from strawberry.utils.importer import import_module_symbol
 
 from strawberry_response_cache.core import CacheConfigurationError
-from strawberry_response_cache.graphql._explain import ExplainedField, explain, line_of
+from strawberry_response_cache.graphql._explain import explain
+from strawberry_response_cache.graphql._explanation import ExplainedField, line_of
 
 try:
     import typer

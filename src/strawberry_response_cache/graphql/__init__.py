@@ -1,6 +1,7 @@
 """What Strawberry users import; the package's top level exports it all."""
 
-from strawberry_response_cache.graphql._explain import ExplainedField, Explanation, explain
+from strawberry_response_cache.graphql._explain import explain
+from strawberry_response_cache.graphql._explanation import ExplainedField, Explanation
 from strawberry_response_cache.graphql._extension import ResponseCacheExtension
 from strawberry_response_cache.graphql.annotations.hints import CacheScope, cache_control
 from strawberry_response_cache.graphql.annotations.invalidates import invalidates
