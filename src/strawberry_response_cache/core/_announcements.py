@@ -25,7 +25,7 @@ OnInvalidate: TypeAlias = Callable[[tuple[str, ...]], Awaitable[object] | object
 PAUSES: Final = (0.1, 0.5)
 """Seconds before each further try."""
 MOST_WAITING: Final = 10_000
-"""Invalidations that wait to be told. What comes beyond is not told."""
+"""How many invalidations may wait until the function is told of them. Further ones count as lost."""
 _LONGEST_DRAIN: Final = 10.0
 """Seconds that closing a cache waits for the function."""
 _IDLE: Final = 1.0
@@ -39,11 +39,11 @@ class Announcements:
     loop. Everything else runs in one thread, started when it is first needed.
 
     Args:
-        function: The user's; None if nobody wants to know.
+        function: The user's `on_invalidate`, or None.
         name: The cache's, for the log.
 
     Attributes:
-        is_wanted: Whether anybody wants to know.
+        is_wanted: Whether there is such a function.
         lost: Of how many invalidations the function could not be told.
     """
 
@@ -58,13 +58,13 @@ class Announcements:
         self.after_fork()
 
     def after_fork(self) -> None:
-        """Begin anew in a child: what its parent has not told yet, its parent tells."""
+        """Forget all invalidations in a forked child: the parent tells of them."""
         self._waiting: deque[tuple[str, ...]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_running = self._is_draining = False
 
     def announce(self, tags: tuple[str, ...]) -> None:
-        """Tell of an invalidation that Redis has taken, beside everything else."""
+        """Tell of an invalidation that Redis has taken, in the background."""
         if not self.is_wanted or not tags:
             return
         if len(self._waiting) + len(self._tasks) >= MOST_WAITING:

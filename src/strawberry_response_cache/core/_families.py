@@ -2,7 +2,7 @@
 
 The family of ``Account:42`` is all tags that begin with ``Account:``. Two hidden tags stand for it, for either
 side that has too many to name: an entry then carries ``Account:*``, which every invalidation of the
-family stamps; and whoever invalidates too many stamps the tag that every entry of the family carries.
+family stamps; and an invalidation of too many tags stamps the tag that every entry of the family carries.
 """
 
 from collections.abc import Iterable
@@ -30,7 +30,7 @@ def family_of(tag: str) -> str | None:
 def whole_family(kind: str) -> str:
     """Return the hidden tag that every entry with a tag of a family carries, see `carried`.
 
-    Nobody can write it: it ends in a control character.
+    Users cannot write it: it ends in a control character, which tags may not hold.
 
     Args:
         kind: What stands before the colon in each tag of the family, such as ``shelf``.
@@ -41,8 +41,8 @@ def whole_family(kind: str) -> str:
 def carried(tags: AbstractSet[str]) -> AbstractSet[str]:
     r"""Return the tags that an entry carries: its own, and for each family that of the whole family.
 
-    The tag of the kind itself stands for the family where the entry has it anyway. So whoever cannot
-    name the tags of a family one by one invalidates both, see `all_of_family`.
+    If the entry has the tag of the kind itself, that one is enough. So an invalidation of a whole family
+    names both, see `all_of_family`.
 
     Example:
         >>> sorted(carried({"shelf:7", "Book", "Book:1"}))
@@ -60,7 +60,7 @@ def all_of_family(kind: str) -> tuple[str, str]:
 
 
 def shown(tags: Iterable[str]) -> tuple[str, ...]:
-    """Return tags as somebody outside may see them: a whole family is ``shelf:*``."""
+    """Return tags as users see them: a whole family is ``shelf:*``."""
     return tuple(dict.fromkeys(tag.replace("\0", "*") for tag in tags))
 
 

@@ -1,10 +1,10 @@
 """Flights: the generations that run in one event loop, or in the threads of one process.
 
-A caller who finds a flight for its key joins it instead of generating. Joiners get the value only
+A caller that finds a flight for its key joins it instead of generating. Joiners get the value only
 after its commit, and only if they joined before the seal: an invalidation that was acknowledged before a
 caller asked has therefore refused the commit, and the joiner looks again. Without a commit the value
-is for those alone who came before its generation began. An invalidation that is known to refuse a run's value
-seals its flight at once: whoever comes later does not wait for it.
+is only for callers that came before its generation began. An invalidation that will refuse a run's value
+seals its flight at once: callers that come later do not wait for it.
 
 A watch does the same for a generation of another process: one caller checks from time to time whether it
 has ended, and the other callers of this process wait for that caller.
@@ -105,7 +105,7 @@ class Waiter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a flight stands for while its generator runs.
+    """The running generation of a flight.
 
     Attributes:
         keys: Where its value will be stored.
@@ -287,7 +287,7 @@ class Flights:
             clock: The clock of the invalidation, if it is known: a run that began at it or later saw it.
 
         Returns:
-            Their runs, whose leases are to be given back.
+            Their runs, whose leases the driver must release.
         """
         if not self._open and not self._apart:
             return []

@@ -45,7 +45,7 @@ class _Invalidation:
         digests: The tags that it stamps them with; None for everything.
         count: The number of tags.
         owed: What to queue if Redis does not take it; None for everything.
-        names: What `on_invalidate` is told when Redis has taken it; nothing where nobody is told.
+        names: What `on_invalidate` is told when Redis has taken it; empty if the cache has none.
         queued: Whether to queue that, and not to raise.
         started_ns: When it began, in nanoseconds since 1970.
     """
@@ -189,8 +189,8 @@ class Invalidations:
     def _why_pending(self, invalidate: _Invalidation) -> Callable[[], Unavailable | None]:
         """Return a function that returns why to queue an invalidation without a try; None to try it.
 
-        If another invalidation of the tenant is pending, that one is tried again and again already. A
-        second try beside it would only let its caller wait for the same server.
+        If another invalidation of the tenant is pending, it is replayed already. A second try would only let
+        its caller wait for the same server.
         """
         if not invalidate.queued:
             return lambda: None
@@ -269,7 +269,7 @@ class Invalidations:
 
     @staticmethod
     def _outdated(invalidate: _Invalidation, driver: AsyncDriver | SyncDriver) -> Iterable[Run]:
-        """Seal the flights that an invalidation outdates; return their runs, whose leases are to be released."""
+        """Seal the flights that an invalidation outdates; return their runs, whose leases must be released."""
         digests = None if invalidate.digests is None else frozenset(invalidate.digests)
         for table in invalidate.tables:
             yield from driver.flights.seal_outdated(table, digests)
@@ -277,7 +277,7 @@ class Invalidations:
     # -- Pending invalidations --------------------------------------------------------
 
     async def are_pending(self) -> bool:
-        """Whether an invalidation of this tenant is pending; if nobody replays it, this tries once."""
+        """Whether an invalidation of this tenant is pending. If the replays have stopped, this tries it once."""
         queue = self._engine.queue
         if not queue.has_pending(self._keyspace):
             return False

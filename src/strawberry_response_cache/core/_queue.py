@@ -30,7 +30,7 @@ class _Pending:
     Attributes:
         keyspace: The tenant's.
         tags: Digests.
-        names: The tags themselves, where somebody is told of them when they are taken.
+        names: The tags as text, for `on_invalidate`; empty if the cache has none.
         everything: Whether it is owed a `clear`.
         reason: Why Redis did not take the latest that was tried.
         paying: The tags, and whether it is everything, that are being replayed.
@@ -89,9 +89,9 @@ class InvalidationQueue:
         return None if pending is None else pending.reason
 
     def is_unattended(self) -> bool:
-        """Whether nobody has replayed for so long that nobody will, unless the caller does.
+        """Whether the replays have stopped, so that the caller must replay.
 
-        Replays run in one event loop, or in a thread, and both may have ended.
+        They run in an event loop or in a thread, and either may have ended.
         """
         return not self._is_replaying and time.monotonic() - self._replayed_at > 2 * REPLAY_INTERVAL
 
@@ -108,7 +108,7 @@ class InvalidationQueue:
             keyspace: The keys of the tenant.
             tags: Digests of the tags; None for everything.
             reason: Why Redis did not take it.
-            names: The tags themselves, where somebody is told of them.
+            names: The tags as text, for `on_invalidate`.
 
         Returns:
             Whether it was queued; it always is if the tenant has a pending invalidation already.

@@ -1,4 +1,4 @@
-"""The requests of the algorithm to its driver, beside effects on the store."""
+"""The requests of the algorithm to its driver, other than effects on the store."""
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from strawberry_response_cache.core.protocol import (
 T = TypeVar("T")
 
 Owed: TypeAlias = Release | Renew | Throttle
-"""What is asked of the store although nobody waits for it."""
+"""Effects on the store for whose answer no caller waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Generate:
 class Join:
     """Wait until the waiter is woken, but no longer than this many seconds.
 
-    Whoever leads may hang, or wait for this caller in a way that cannot be seen.
+    The caller that generates may hang, or may wait for this caller without the cache knowing it.
     """
 
     waiter: Waiter

@@ -62,7 +62,7 @@ class Tenant:
 
     @property
     def identity(self) -> tuple[int, Keyspace]:
-        """What equals that of another one that stands for the same entries."""
+        """A value that is equal for two objects with the same entries."""
         return id(self._engine), self._keyspace
 
     def has_pending(self) -> bool:

@@ -1,4 +1,4 @@
-"""Waiting for a generation of somebody else: how long, and by whom."""
+"""Waiting for the generation of another caller or process: for how long, and which caller checks."""
 
 import math
 from collections.abc import Callable

@@ -114,7 +114,7 @@ class Refresh(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class _Recorded:
-    """A generated value as it is to be stored.
+    """A generated value, ready to be stored.
 
     Attributes:
         recording: The value.

@@ -78,15 +78,15 @@ class Bounded(Generic[K, V]):
         return True
 
     def grow(self, key: K, value: V, by: int) -> bool:
-        """Take note that a value is to hold more.
+        """Reserve more bytes for a value.
 
         Args:
             key: Its key.
             value: The value.
-            by: The bytes that it is to hold more.
+            by: How many bytes more.
 
         Returns:
-            Whether it may: it is still kept, and would not be too large.
+            Whether they are reserved: the value is still kept and does not become too large.
         """
         with self._lock:
             kept = self._kept.get(key)

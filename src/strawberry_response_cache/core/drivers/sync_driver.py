@@ -276,11 +276,11 @@ class SyncDriver:
     # -- Runs that are of no use any more --------------------------------------------------------------
 
     def _outdate(self, table: str, tags: AbstractSet[str] | None, clock: int | None) -> None:
-        """Take note of an invalidation that was heard of."""
+        """Seal the flights that a reported invalidation outdates."""
         self.give_back(self.flights.seal_outdated(table, tags, clock))
 
     def give_back(self, outdated: Iterable[Run]) -> None:
-        """Give back the leases of runs whose values will be refused, so that nobody waits for them."""
+        """Release the leases of runs whose values will be refused, so that no caller waits for them."""
         for run in outdated:
             self._housekeeping.ask(Release(run.keys, run.lease))
 

@@ -7,9 +7,9 @@ good while the epoch is the same, its clock is not below the floor and none of i
 at a later clock. If the table is lost, or was written under another run of the server, every entry
 of the tenant is a miss: the cache fails closed. The clocks of clients are not used.
 
-A lease holds its holder's token, epoch and clock, and a mark where somebody waits for it. Where what its
-holder generates cannot be stored any more, as after a restart from a snapshot, the lease is void: the
-next caller takes it.
+A lease holds its holder's token, epoch and clock, and a mark if a caller waits for it. If the holder's
+value cannot be stored any more, as after a restart from a snapshot, the lease is void: the next caller
+takes it.
 
 Every script answers with a string of words. The first word is its own first argument, a random word of the
 caller. It reveals a connection that is out of step, so that one key never gets the answer of another.
@@ -90,7 +90,7 @@ end
 
 _NOW: Final = """
 -- Epoch, clock and floor of the tenant, or nil. Without a clock, or under another run of the server
--- (a restart from an old snapshot, a replica that lagged), it is as good as lost.
+-- (a restart from an old snapshot, a replica that lagged), the table counts as lost.
 local function now(table_key, run_id)
   local state = redis.pcall('HMGET', table_key, 'e', 'c', 'f', 'r')
   if failed(state) then
@@ -145,14 +145,14 @@ end
 local pttl = 0
 if found then
   pttl = redis.call('PTTL', KEYS[1])
-  -- XFetch: the dearer an entry was to make, the earlier somebody makes it again.
+  -- XFetch: the longer an entry took to generate, the earlier a caller refreshes it.
   if pttl > found.stale and pttl - found.stale > found.cost * tonumber(ARGV[7]) then
     return said(token, 'fresh', found.wid, pttl, epoch, found.clock)
   end
   if pttl <= 0 then found = nil end
 end
 
--- Whether nothing will be stored by a lease, or nobody generates behind it.
+-- Whether a lease is of no use: its value cannot be stored, or no caller generates it any more.
 local function is_void(holder)
   local of, since = string.match(holder, ' (%S+) (%d+)!?$')
   if not of then return false end
@@ -191,7 +191,7 @@ local function lease()
     if failed(set) then return refused(set) end
     return 'granted'
   end
-  -- The holder is to wake those who wait.
+  -- The mark tells the holder to wake the callers that wait.
   if not found and string.sub(holder, -1) ~= '!' then redis.pcall('APPEND', KEYS[2], '!') end
   return 'held'
 end
@@ -302,7 +302,7 @@ THROTTLE: Final = _script(
     _RELEASED,
     """
 -- KEYS: lease.  ARGV: token, lease ms, channel.
--- Nobody generates behind it any more. It counts while there is an entry to serve.
+-- No caller generates for this lease any more. It counts while there is a stale entry to serve.
 local holder = held_by(KEYS[1], ARGV[1])
 if holder then
   local nobodys = '-' .. string.sub(holder, #ARGV[1] + 1)

@@ -229,7 +229,7 @@ class AsyncLink:
         self._end(batch)
 
     def _fail(self, batch: _Batch, error: BaseException) -> None:
-        """Take note that the server did not answer; whatever it was is the store's failure."""
+        """Note that the server did not answer. Every error here counts as a failure of the store."""
         waiting: list[Ask] = []
         if not batch.urgent:
             if failures := self._breaker.failed(batch.began):
@@ -302,12 +302,12 @@ class AsyncLink:
         task.add_done_callback(self._opening.discard)
 
     async def _attempt(self, attempt: int) -> None:
-        """Open a connection, for as long as that may take, for whoever waits for one then."""
+        """Open a connection, and give it to the first caller that waits for one."""
         try:
             connection = await self._connect()
         except (Exception, asyncio.CancelledError) as error:
-            # redis-py raises many things on a server that is gone, slow or talks nonsense. The
-            # error goes on to be judged and logged by its type, and never becomes the request's.
+            # redis-py raises many types if a server is gone, is slow or does not speak the protocol. The
+            # error is logged by its type and never reaches a request.
             batch, another = self._connections.failed(attempt)
             if batch is not None:
                 self._fail_unconnected(batch, error)

@@ -135,7 +135,7 @@ class AsyncCluster:
         self._learning: asyncio.Task[None] | None = None
         self._learnt_at = float("-inf")
         self._is_lost = False
-        # What waits for the map is nobody's own: it keeps no request's context variables alive.
+        # Learning the map belongs to no request, so it keeps no request's context variables alive.
         self._context = contextvars.Context()
         self.users = 0
 
@@ -169,7 +169,7 @@ class AsyncCluster:
         return self._link(node).ask(parcel.calls, answered, deadline=parcel.deadline)
 
     def _waited_in_vain(self, parcel: _Parcel) -> None:
-        """Let a read wait no longer for the map than for an answer; learning goes on beside."""
+        """End a read that has waited for the map as long as for an answer. Learning the map goes on."""
         del self._unrouted[parcel]
         parcel.then(not_sent(TimeoutError()))
 
@@ -201,7 +201,7 @@ class AsyncCluster:
         return link
 
     def _learn_soon(self, *, is_urgent: bool) -> None:
-        """Ask for the map beside everything else, unless that goes on, or was just now."""
+        """Ask for the map in the background, unless that is under way or was done just now."""
         loop = asyncio.get_running_loop()
         interval = self._settings.breaker_seconds if self._is_lost else LEARN_INTERVAL
         must = not self._slots.primaries() and (is_urgent or not self._is_lost)

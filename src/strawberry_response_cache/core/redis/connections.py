@@ -1,7 +1,7 @@
-"""Which connection of a link goes to whom: idle ones, those that are being opened, and who waits for one.
+"""Which caller gets which connection of a link.
 
-Connecting goes on beside whoever waits for it: they wait no longer than for an answer, and what they did
-not wait for serves those who come later. No I/O, no waiting: that is the links' own.
+Connections are opened in the background. A caller waits no longer for one than for an answer. A connection
+that is opened too late for it serves later callers. This module does no I/O and never waits; the links do.
 """
 
 import threading
@@ -13,16 +13,15 @@ C = TypeVar("C")
 W = TypeVar("W")
 
 SLICES: Final = 10
-"""Parts of the time for which somebody waits for a connection. Opening one takes several turns of an
-event loop, or of a thread: where these are late, each part is late as well, and the time is not over before
-the server had its share of it."""
+"""Parts into which the wait for a connection is divided. Opening one takes several turns of an event loop, or
+of a thread. If these are late, each part ends late as well, so a busy process does not use up the server's time."""
 
 
 class Connections(Generic[C, W]):
-    """The connections of one link, and those who wait for one in the order of coming, from any thread.
+    """The connections of one link, and the callers that wait for one, first come, first served; thread-safe.
 
     Attributes:
-        idle: Those that nobody uses; the one that was used last comes last.
+        idle: The unused connections; the one that was used last comes last.
     """
 
     def __init__(self) -> None:
@@ -33,11 +32,11 @@ class Connections(Generic[C, W]):
         self._opening = 0
 
     def wait(self, who: W) -> int | None:
-        """Let somebody wait for a connection.
+        """Add a caller that waits for a connection.
 
         Returns:
-            The number of an attempt to open one, which is to be made now; None where as many are under
-            way as wait.
+            The number of an attempt to open one, which the caller must make now; None if as many attempts
+            are under way as callers wait.
         """
         with self._lock:
             self._came += 1
@@ -45,13 +44,13 @@ class Connections(Generic[C, W]):
             return self._next_attempt()
 
     def leave(self, who: W) -> bool:
-        """Wait no longer, and return whether it was in vain: else a connection or an error has come."""
+        """Remove a caller that waits; return whether it got neither a connection nor an error."""
         with self._lock:
             return self._waiting.pop(who, None) is not None
 
     def give(self, connection: C) -> W | None:
-        """Return to whom a connection goes that is free; None if it is idle now."""
-        if self._waiting:  # else the lock costs each exchange; who comes just now opens one
+        """Return the caller that gets a free connection; None if no caller waits and it is idle now."""
+        if self._waiting:  # spares each exchange the lock; a caller that comes just now opens one
             with self._lock:
                 if self._waiting:
                     return self._first()
@@ -59,17 +58,17 @@ class Connections(Generic[C, W]):
         return None
 
     def opened(self, connection: C) -> W | None:
-        """Take note that an attempt succeeded; return what `give` does."""
+        """Note that an attempt succeeded; return what `give` does."""
         with self._lock:
             self._opening -= 1
         return self.give(connection)
 
     def failed(self, attempt: int) -> tuple[W | None, int | None]:
-        """Take note that an attempt failed.
+        """Note that an attempt failed.
 
         Returns:
-            Who has waited since before it was made, and is told; and the number of an attempt that is to
-            be made now for whoever came later.
+            The caller that has waited since before the attempt, which gets the error; and the number of an
+            attempt to make now for callers that came later. Each may be None.
         """
         with self._lock:
             self._opening -= 1

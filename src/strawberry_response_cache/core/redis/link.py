@@ -97,7 +97,7 @@ class Distance:
         self._is_told = False
 
     def measured(self, seconds: float) -> None:
-        """Take note of what a round trip on a new connection took."""
+        """Note how many seconds a round trip on a new connection took."""
         self._number += 1
         self._shortest = min(self._shortest, seconds)
         if self._is_told or self._number < _ENOUGH or self._shortest <= self._deadline / 2:

@@ -53,7 +53,7 @@ class _Waiter:
         self.error: Exception = TimeoutError()
 
     def take(self, connection: SyncConnection | None, error: Exception | None = None) -> None:
-        """Take a connection, or the error that there is instead."""
+        """Take a connection; or an error, if none could be opened."""
         self.connection = connection
         self.error = error or self.error
         self._bell.set()
@@ -116,7 +116,7 @@ class SyncLink:
                 return self._exchange(
                     calls, lambda: max(_SHORTEST, came + seconds - time.monotonic())
                 )
-            # Whoever waited for a turn while the server failed others has waited long enough.
+            # The server failed other callers while this one waited for its turn: do not wait again.
             if self._failed_at > came:
                 raise NotAskedError
             return self._read(calls, seconds)
@@ -181,7 +181,7 @@ class SyncLink:
         """Give a connection that is free to the thread that waited for one, if one did."""
         if waiter is not None:
             waiter.take(connection)
-        elif self._is_closed:  # since a moment ago, and nobody else would close it
+        elif self._is_closed:  # closed meanwhile, so this idle connection must be closed here
             self.close()
 
     # -- New connections ---------------------------------------------------------------------------
@@ -222,7 +222,7 @@ class SyncLink:
             self._opening_failed(attempt, error)
 
     def _attempt(self, attempt: int) -> None:
-        """Open a connection, for as long as that may take, for whoever waits for one then."""
+        """Open a connection, and give it to the first caller that waits for one."""
         try:
             connection = self._connect()
         except Exception as error:  # noqa: BLE001 - the store's failure, judged and logged by type

@@ -1,4 +1,4 @@
-"""Tasks and timers of an event loop that are nobody's request."""
+"""Tasks and timers of an event loop that belong to no request."""
 
 import asyncio
 import contextvars

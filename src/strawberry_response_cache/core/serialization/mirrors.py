@@ -98,7 +98,7 @@ class _Mirrors:
             dataclasses.dataclass(kw_only=True)(mirror)
 
     def _around(self, original: Any) -> dict[str, Any]:  # noqa: ANN401 - a class
-        """Return what a mirror has beside fields."""
+        """Return the attributes of a mirror other than its fields."""
         namespace: dict[str, Any] = {"__module__": original.__module__, "__annotations__": {}}
         if hasattr(original, "__post_init__"):
             namespace["__post_init__"] = (

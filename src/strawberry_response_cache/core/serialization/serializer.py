@@ -14,11 +14,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class NotStored:
-    """A serializer's answer that a value is not to be stored.
+    """A serializer's answer that a value must not be stored.
 
     Attributes:
         detail: Why.
-        failure: What went wrong, where a value that there is may be served instead.
+        failure: What went wrong, if a stale value may be served instead; else None.
     """
 
     detail: CacheDetail
@@ -44,7 +44,7 @@ class Serializer(Protocol[T]):
     """How values become bytes and come back.
 
     Attributes:
-        serves_stale: Whether a value that there is may be served instead of what a generator raises.
+        serves_stale: Whether a stale value may be served if the generator raises.
     """
 
     serves_stale: ClassVar[bool]
@@ -69,7 +69,7 @@ class Serializer(Protocol[T]):
     def known_tags(self) -> AbstractSet[str]:
         """Return digests of tags that the value will surely carry; asked while it is generated.
 
-        An invalidation of one of them makes the run useless to whoever comes later. It may be asked
+        If one of them is invalidated, callers that come later do not join the run. It may be called
         from another thread.
         """
         ...

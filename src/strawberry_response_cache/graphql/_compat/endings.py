@@ -1,7 +1,7 @@
 """The end of a mutation: after the teardown of every extension, and before its answer is sent.
 
 Strawberry enters and leaves all `on_operation` hooks through one context manager of its runner. The
-invalidation happens when that is left, whatever was raised. A stream yields its results inside of it, so the
+invalidation happens when that is left, also after an exception. A stream yields its results inside of it, so the
 last frame of a mutation is held back until the stream is exhausted.
 
 Methods of the schema are replaced, and a copy of the schema gets the replaced methods too. So each replaced
@@ -119,7 +119,7 @@ class _CreateRunner(_Exchanged):
 
 
 def _of_runner(operation: Any, settling: Iterable[Settling]) -> Callable[[], "_Operation"]:  # noqa: ANN401 - a bound method, unless somebody else replaced it
-    """Return what stands for a runner's `operation`; it does not keep the runner alive that it hangs on."""
+    """Return the replacement of a runner's `operation`. It refers to the runner weakly."""
     owner, method = getattr(operation, "__self__", None), getattr(operation, "__func__", None)
     if owner is None or method is None:
         return lambda: _Operation(operation(), settling)

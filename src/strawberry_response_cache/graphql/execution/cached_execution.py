@@ -85,7 +85,7 @@ class CacheResult(NamedTuple):
     Attributes:
         result: Built from an entry, or what the execution returned.
         outcome: Says what the cache did.
-        has_run: Whether this very request executed it, whatever it is handed then.
+        has_run: Whether this request ran the resolvers; its result may still come from an entry.
     """
 
     result: ExecutionResult
@@ -173,10 +173,10 @@ class _PrivateKeys:
     """Makes the keys for the request's session, if the answer turns PRIVATE.
 
     It is no method of `_Attempt`, which holds its serializer and the answer: a circle of references would keep
-    the answer until the garbage collector comes by, long after the request.
+    the answer until the garbage collector runs, long after the request.
 
     Attributes:
-        session: Whose it is then; None for nobody's.
+        session: The session whose entry it is then; None without one.
     """
 
     __slots__ = ("_cache_request", "session")

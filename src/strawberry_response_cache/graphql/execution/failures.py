@@ -1,4 +1,4 @@
-"""Which errors of an execution a value that there is may stand in for."""
+"""Which errors of an execution allow serving the stale value instead."""
 
 from collections.abc import Iterable, Iterator
 

@@ -112,7 +112,7 @@ def recorder_in(executor: Executor[Any]) -> Recorder | None:
 
 
 class _ResponseState(NamedTuple):
-    """The changes that a hit would not repeat: status, headers, cookies and background tasks."""
+    """What resolvers may change of the response: status, headers, cookies, tasks. A hit does not run them."""
 
     response: object
     status: object = None
@@ -158,7 +158,7 @@ def of_context(context: object, *names: str) -> tuple[Any, ...]:
 
     Args:
         context: The context, of any class.
-        names: The names; None stands for what there is not, also where asking for that raises.
+        names: The names. A name that the context does not have gives None, also if the context raises for it.
 
     Raises:
         Exception: What a property or a mapping of the user's raises.

@@ -14,7 +14,7 @@ from strawberry_response_cache.graphql._guard import Guard
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """What is to be invalidated; what Redis does not take is queued.
+    """Tags to invalidate in a tenant, or the whole tenant. What Redis does not take is queued.
 
     Attributes:
         cache: The tenant's.

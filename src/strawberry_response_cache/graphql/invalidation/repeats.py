@@ -13,7 +13,7 @@ from strawberry_response_cache.graphql._guard import Guard
 
 
 class _Repeats:
-    """The functions that are to be called, and the thread that calls them while there are any."""
+    """Functions to call later, and the thread that calls them. It runs while there are any."""
 
     def __init__(self) -> None:
         self._changed = renewed_in_child(self, "_changed", threading.Condition)
@@ -22,7 +22,7 @@ class _Repeats:
         os.register_at_fork(after_in_child=self.after_fork)
 
     def after_fork(self) -> None:
-        """Begin anew in a child: what its parent is to call, its parent calls."""
+        """Forget all functions in a forked child: the parent calls them."""
         self._due: list[tuple[float, int, Callable[[], object]]] = []
         self._is_running = False
 

@@ -56,7 +56,7 @@ class _Description:
     def __init__(self, *, is_of_function: bool) -> None:
         self._is_of_function = is_of_function
         self._left = _MOST_PARTS
-        # By identity; each is kept alive beside, so that its id cannot be used again.
+        # By identity. Each value is kept alive here, so that its id cannot be used again.
         self._known: dict[int, tuple[object, str]] = {}
 
     def value(self, value: object, depth: int) -> str:

@@ -41,7 +41,7 @@ class Allowance:
     left: int = _MOST_VISITS
 
     def spend(self) -> bool:
-        """Take note of one; return whether it may be looked at."""
+        """Count one selection; return whether it may still be looked at."""
         self.left -= 1
         return self.left >= 0
 
@@ -101,7 +101,7 @@ class Selected:
                 yield node
 
     def refuse_as_too_large(self) -> None:
-        """Take note that not all of it is looked at."""
+        """Refuse the operation, because not all of it was looked at."""
         reason = Reason.SELECTION_TOO_LARGE
         self._refuse(reason, reason.advice)
 

@@ -52,5 +52,5 @@ def _is_found_by_id(schema: GraphQLSchema, sent: object) -> bool:
 
 
 def _tag(sent: object) -> str:
-    # Without a colon, so that it is of no family: nobody invalidates it.
+    # Without a colon, so that it belongs to no family and no invalidation reaches it.
     return f"representation {digest([print_json(sent)])}"
