@@ -114,7 +114,9 @@ def main() -> None:
         plan = plans.plan(document, operation, {})
         variant = plan.variant(sent)
         variables = sent_variables(plan.declared, sources)
-        return operation_key(variant.stem, variables=variables, session=None, varied={}, extensions={})
+        return operation_key(
+            variant.stem, variables=variables, session=None, varied={}, extensions={}
+        )
 
     print(
         f"{f'policy and key, {VARIABLES} variables (target 10 µs)':<58}{best(decide, 2_000) * 1e6:8.2f} µs"

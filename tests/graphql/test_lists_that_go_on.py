@@ -182,6 +182,9 @@ async def test_nobody_gets_what_such_a_list_restricted_later(
         result = await shop.ask(f"{{ {name} {{ price }} }}", way=way, user=user)
         data: Any = result.data
         assert prices(data[name]) == {f"for {user}"}
+    [told] = outcome(result)["fields"]
+    assert (told["status"], told["reason"]) == ("bypass", "unfinished_list")
+    assert "that is not finished" in told["advice"]
 
 
 # -- That are finished --------------------------------------------------------------------------------------

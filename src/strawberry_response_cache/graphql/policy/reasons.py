@@ -36,7 +36,10 @@ class Reason(StrEnum):
         PARENT_WITHOUT_IDENTITY: A field should have an entry of its own, but nothing identifies the object
             to which it belongs.
         TAG_UNFILLED: There is no value for the placeholder ``{args...}`` or ``{parent...}`` of a tag.
-        RESTRICTED: A resolver called ``skip_cache``, or ``restrict_cache`` with ``ttl=0``.
+        RESTRICTED: A resolver called ``skip_cache``, or ``restrict_cache`` with ``ttl=0``. Or a resolver above
+            a field restricted the cache while the field's own entry was generated.
+        UNFINISHED_LIST: A field with entries of its own stands below a list that is not finished, such as a
+            generator or a ``QuerySet``: its resolver may still restrict the cache.
         RESPONSE_MODIFIED: A resolver set a cookie, a header or the status of the response, or added a
             background task. A hit does not run the resolver, so it would not repeat that.
         ROOT_VALUE: The request has a ``root_value``, which resolvers receive and which is not in the key.
@@ -84,6 +87,7 @@ class Reason(StrEnum):
     PARENT_WITHOUT_IDENTITY = "parent_without_identity"
     TAG_UNFILLED = "tag_unfilled"
     RESTRICTED = "restricted"
+    UNFINISHED_LIST = "unfinished_list"
     RESPONSE_MODIFIED = "response_modified"
     ROOT_VALUE = "root_value"
     REQUEST_EXTENSIONS = "request_extensions"
@@ -157,7 +161,14 @@ _ADVICE: Final[Mapping[Reason, str]] = {
         "Write cache_control(key=...), which identifies the parent's objects."
     ),
     Reason.TAG_UNFILLED: "A tag's placeholder needs a string, an int or a UUID; the log names it.",
-    Reason.RESTRICTED: "A resolver called skip_cache, or restrict_cache with ttl=0.",
+    Reason.RESTRICTED: (
+        "A resolver called skip_cache, or restrict_cache with ttl=0; or one above the field restricted the cache "
+        "while the field ran."
+    ),
+    Reason.UNFINISHED_LIST: (
+        "A resolver above returned a list that is not finished; return a list, a tuple or a set of objects, for "
+        "example list(...), so that fields below have entries of their own."
+    ),
     Reason.RESPONSE_MODIFIED: (
         "A resolver set a cookie, a header or the status of the response, or added a background task; "
         "do that in the view or in a middleware. Or the response in the context cannot be read."

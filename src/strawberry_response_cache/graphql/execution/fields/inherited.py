@@ -57,12 +57,19 @@ def said_above(path: Path) -> SaidAbove:
         below, above = above, above.prev
     if noted is None:
         return _NOTHING_SAID
-    unfilled = Reason.TAG_UNFILLED if any(each.is_unfilled for each in noted) else None
     return SaidAbove(
-        Reason.RESTRICTED if any(each.is_skipped or each.is_open for each in noted) else unfilled,
+        _why_without(noted),
         any(each.private for each in noted),
         frozenset(of_items).union(*(each.tags for each in noted)),
     )
+
+
+def _why_without(noted: list[FieldPath]) -> Reason | None:
+    if any(each.is_skipped for each in noted):
+        return Reason.RESTRICTED
+    if any(each.is_open for each in noted):
+        return Reason.UNFINISHED_LIST
+    return Reason.TAG_UNFILLED if any(each.is_unfilled for each in noted) else None
 
 
 def _said_of_item(path: FieldPath, index: str | int) -> str:
