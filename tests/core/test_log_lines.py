@@ -207,7 +207,10 @@ async def test_a_value_that_is_returned_unstored_says_why(
 
     (record,) = ours(caplog.records)
     assert record.levelno == logging.WARNING
-    assert facts_of(record) == {"error.type": "CacheSerializationError"}
+    assert facts_of(record) == {
+        "error.type": "CacheSerializationError",
+        "response_cache.failures": 1,
+    }
     assert "The value holds a tuple" in record.getMessage()
     assert SECRET not in caplog.text
 

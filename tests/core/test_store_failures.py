@@ -415,7 +415,11 @@ async def test_a_refresh_that_failed_is_logged_without_its_text(
     await face.remember(memory_cache, ["a"], 1000, fail, stale=1000)
 
     (record,) = caplog.records
-    assert facts_of(record) == {"error.type": "LookupError", "response_cache.name": "test"}
+    assert facts_of(record) == {
+        "error.type": "LookupError",
+        "response_cache.name": "test",
+        "response_cache.failures": 1,
+    }
     assert "A refresh failed (LookupError, cache 'test')" in record.getMessage()
     assert "hunter2" not in f"{record.getMessage()}{vars(record)}"
 

@@ -429,6 +429,7 @@ class ResponseCache:
             cacheable=cacheable,
             max_bytes=settings.max_entry_bytes,
             strict=settings.strict,
+            log=self._engine.unstorable,
         )
 
     # Two overloads, so that type checkers require the ttl. `misplaced` catches wrong calls at run time.

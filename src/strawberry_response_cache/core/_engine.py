@@ -69,6 +69,7 @@ class Engine:
             max_tags=settings.max_tags,
             on_taken=self.announcements.announce,
         )
+        self.unstorable = Interval()
         self._failures = _FailureLog(keyspace.prefix, handle)
         self._driver_settings = DriverSettings(
             lease=settings.lease,

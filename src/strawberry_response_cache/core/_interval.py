@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 SECONDS: Final = 10.0
+_MOST_SUBJECTS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +50,20 @@ class Interval:
     def end(self) -> None:
         """Let the next failure be logged."""
         self._silent_until = float("-inf")
+
+
+class Intervals:
+    """An interval for each of several subjects, such as the fields of a schema."""
+
+    def __init__(self) -> None:
+        self._by_subject: dict[str, Interval] = {}
+
+    def counted(self, subject: str) -> Count | None:
+        """Count a failure of a subject; return what to log, or None if a line of it was written just now.
+
+        Args:
+            subject: The subject. What comes after a thousand of them has one interval together.
+        """
+        if subject not in self._by_subject and len(self._by_subject) >= _MOST_SUBJECTS:
+            subject = ""
+        return self._by_subject.setdefault(subject, Interval()).counted()

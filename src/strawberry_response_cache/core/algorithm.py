@@ -35,6 +35,7 @@ from strawberry_response_cache.core._flights import (
     ReentrantError,
     Run,
 )
+from strawberry_response_cache.core._interval import Interval
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._memory import Memory, Ticket
@@ -94,6 +95,7 @@ class Limits:
         compress_above: Payloads of more bytes are compressed; None compresses none.
         early_refresh: See `CacheSettings`.
         jitter: See `CacheSettings`.
+        log: Limits the log lines about refreshes that failed.
     """
 
     lease_ms: int
@@ -101,6 +103,7 @@ class Limits:
     compress_above: int | None = None
     early_refresh: float = 0.0
     jitter: float = 0.0
+    log: Interval = field(default_factory=Interval, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -459,12 +462,16 @@ class Remember(Generic[T]):
         return self._serve(refresh.served, refresh.entry)
 
     def _log_refresh(self, fault: Unavailable) -> None:
+        if (count := self.limits.log.counted()) is None:
+            return
         subject = self.subject
         logger.warning(
-            "A refresh failed (%s%s); the old value is still served.",
+            "A refresh failed (%s%s%s); the old value is still served.",
             fault.error_name,
             "" if subject is None else f", {subject.shown}",
-            extra={"error.type": fault.error_type} | ({} if subject is None else subject.facts),
+            count.words,
+            extra={"error.type": fault.error_type, "response_cache.failures": count.number}
+            | ({} if subject is None else subject.facts),
         )
 
     def _record(

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal, TypeAlias
 from uuid import UUID
 
 from strawberry_response_cache.core import ResponseCache
-from strawberry_response_cache.core._interval import Interval
+from strawberry_response_cache.core._interval import Intervals
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.graphql.policy.demands import Defaults
 
@@ -75,7 +75,7 @@ class Warnings:
 
     def __init__(self) -> None:
         self._fields: set[str] = set()
-        self._functions: dict[str, Interval] = {}
+        self._intervals = Intervals()
 
     def unusable(self, name: str, function: object, kind: str) -> None:
         """Log that a function of the context raised or returned nothing usable.
@@ -85,8 +85,7 @@ class Warnings:
             function: The function.
             kind: The type of its error or return value.
         """
-        count = self._functions.setdefault(name, Interval()).counted()
-        if count is None:
+        if (count := self._intervals.counted(name)) is None:
             return
         logger.error(
             "The extension's function %s (%s) gave nothing usable (%s%s); the request is not cached.",
@@ -99,6 +98,58 @@ class Warnings:
                 "response_cache.failures": count.number,
                 "error.type": kind,
             },
+        )
+
+    def unfilled_tag(self, coordinate: str, error: object) -> None:
+        """Log that a tag of a field's hint could not be filled.
+
+        Args:
+            coordinate: The field.
+            error: What is wrong; it holds no value.
+        """
+        if (count := self._intervals.counted(f"tags of {coordinate}")) is None:
+            return
+        logger.error(
+            "A tag of cache_control on %s could not be filled (%s%s); not cached.",
+            coordinate,
+            error,
+            count.words,
+            extra={"response_cache.field": coordinate, "response_cache.failures": count.number},
+        )
+
+    def unusable_on_commit(self, kind: str, wrong: str) -> None:
+        """Log that ``on_commit`` does not defer an invalidation.
+
+        Args:
+            kind: The type of its error, or of what it returned.
+            wrong: What is wrong with it.
+        """
+        if (count := self._intervals.counted("on_commit")) is None:
+            return
+        logger.error(
+            "The extension's on_commit %s (%s%s); the invalidation is not deferred.",
+            wrong,
+            kind,
+            count.words,
+            extra={"error.type": kind, "response_cache.failures": count.number},
+        )
+
+    def lost_invalidation(self, kind: str, why: str) -> None:
+        """Log that what a mutation changed is not invalidated.
+
+        Args:
+            kind: The type of the error; empty if there is none.
+            why: Why.
+        """
+        if (count := self._intervals.counted(f"lost: {why}")) is None:
+            return
+        logger.error(
+            "Nothing was invalidated after a mutation, because %s%s; old responses are served until their ttl "
+            "ends.",
+            why,
+            count.words,
+            extra={"response_cache.failures": count.number}
+            | ({"error.type": kind} if kind else {}),
         )
 
     def parent_key(self, coordinate: str, kind: str) -> None:

@@ -11,6 +11,7 @@ from typing import ClassVar, Final, Generic, TypeVar, cast
 from strawberry_response_cache.core._duration import Duration, milliseconds
 from strawberry_response_cache.core._errors import CacheSerializationError
 from strawberry_response_cache.core._families import carried
+from strawberry_response_cache.core._interval import Interval
 from strawberry_response_cache.core._keys import checked_strings, is_function, tag_digests
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._response import CacheDetail
@@ -38,6 +39,7 @@ class ValueRecipe(Generic[T]):
     __slots__ = (
         "_cacheable",
         "_codec",
+        "_log",
         "_max_bytes",
         "_stale_ms",
         "_strict",
@@ -58,6 +60,7 @@ class ValueRecipe(Generic[T]):
         cacheable: Callable[[T], bool] | None,
         max_bytes: int,
         strict: bool,
+        log: Interval,
     ) -> None:
         refuse_async("ttl", ttl)
         refuse_async("tags", tags)
@@ -71,6 +74,7 @@ class ValueRecipe(Generic[T]):
         self._cacheable = cacheable
         self._max_bytes = max_bytes
         self._strict = strict
+        self._log = log
 
     def record(self, value: T, metas: AbstractSet[str] = frozenset()) -> Recording | NotStored:
         """Apply the rules that depend on the value, and serialise it."""
@@ -86,13 +90,7 @@ class ValueRecipe(Generic[T]):
         except CacheSerializationError as error:
             if self._strict:
                 raise
-            # The text is this package's own and names only types.
-            logger.warning(
-                "A value cannot be stored, so it is returned without being stored (%s): %s",
-                type(error).__qualname__,
-                error,
-                extra={"error.type": type(error).__qualname__},
-            )
+            self._log_unstorable(error)
             return NotStored(CacheDetail.UNCACHEABLE)
         if payload is None:
             return NotStored(CacheDetail.TOO_LARGE)
@@ -102,6 +100,19 @@ class ValueRecipe(Generic[T]):
         digests = tag_digests(carried({*tags}))
         meta = PRIVATE if PRIVATE in metas else NO_META
         return Recording(payload, ttl_ms, self._stale_ms, digests, meta)
+
+    def _log_unstorable(self, error: CacheSerializationError) -> None:
+        if (count := self._log.counted()) is None:
+            return
+        # The text is this package's own and names only types.
+        kind = type(error).__qualname__
+        logger.warning(
+            "A value cannot be stored, so it is returned without being stored (%s%s): %s",
+            kind,
+            count.words,
+            error,
+            extra={"error.type": kind, "response_cache.failures": count.number},
+        )
 
     def for_key(self, key: object) -> "ValueRecipe[T]":
         """Return the same for one key of several, where the tags are a function of the key as well."""

@@ -10,6 +10,7 @@ from strawberry.types.field import StrawberryField
 
 from strawberry_response_cache.core import CacheConfigurationError
 from strawberry_response_cache.core._families import all_of_family
+from strawberry_response_cache.core._interval import Interval
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.graphql._guard import beside_a_resolver
 from strawberry_response_cache.graphql.annotations.run_notes import RunNotes, notes_of
@@ -86,6 +87,7 @@ class Invalidates(FieldExtension):
 
     def __init__(self, templates: tuple[Template, ...]) -> None:
         self.templates = templates
+        self._log = Interval()
 
     # By position only: an argument of the mutation may have any of these names.
     def resolve(self, next_: Callable[..., Any], source: Any, info: Info, /, **kwargs: Any) -> Any:  # type: ignore[override] # noqa: ANN401 - as in Strawberry
@@ -127,24 +129,27 @@ class Invalidates(FieldExtension):
             except UnfilledError as error:
                 self._note_unfilled(info, notes, template, error)
 
-    @staticmethod
     def _note_unfilled(
-        info: Info, notes: RunNotes, template: Template, error: UnfilledError
+        self, info: Info, notes: RunNotes, template: Template, error: UnfilledError
     ) -> None:
         """Note everything that a tag could have named: its family, or the tenant if it has none."""
         if template.family is None:
             notes.invalidates_everything = True
         else:
             notes.invalidated.update(all_of_family(template.family))
+        if (count := self._log.counted()) is None:  # a client may write a mutation a thousand times
+            return
         raw = info._raw_info  # noqa: SLF001 - Strawberry's name for it
         field = f"{raw.parent_type.name}.{raw.field_name}"
         say = logger.warning if error.is_too_many else logger.error  # a client may ask for many
         say(
-            "%s: a tag of @invalidates could not be filled (%s); %s.",
+            "%s: a tag of @invalidates could not be filled (%s%s); %s.",
             field,
             error,
+            count.words,
             "the whole tenant is invalidated"
             if template.family is None
             else "whatever it may have named is invalidated",
-            extra={"response_cache.field": field} | error.facts,
+            extra={"response_cache.field": field, "response_cache.failures": count.number}
+            | error.facts,
         )

@@ -99,7 +99,7 @@ async def _invalidate(info: Info, tags: tuple[str, ...], options: Options) -> No
             await request.ask(session=False)
             cache = request.tenant_cache()
         if cache is None:
-            log_without_tenant()
+            log_without_tenant(options.warnings)
             return
         _note_around(tags, cache)
         if running_loop() is None:  # for example, under Trio
@@ -114,7 +114,7 @@ def _invalidate_at_once(info: Info, tags: tuple[str, ...], options: Options) -> 
         at_once(request.ask, session=False)
         cache = request.tenant_cache()
     if cache is None:
-        log_without_tenant()
+        log_without_tenant(options.warnings)
     else:
         _note_around(tags, cache)
         cache.invalidate_sync(*tags, queued=True)

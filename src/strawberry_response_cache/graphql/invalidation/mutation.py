@@ -15,7 +15,7 @@ from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._user_code import Raised, called
 from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.graphql._guard import Guard, faults
-from strawberry_response_cache.graphql._options import Options, Reach
+from strawberry_response_cache.graphql._options import Options, Reach, Warnings
 from strawberry_response_cache.graphql._request import RequestContext, at_once
 from strawberry_response_cache.graphql.annotations.run_notes import RunNotes
 from strawberry_response_cache.graphql.invalidation.entities import (
@@ -68,6 +68,7 @@ class Mutation:
         "_request",
         "_setting",
         "_told",
+        "_warnings",
     )
 
     def __init__(
@@ -81,6 +82,7 @@ class Mutation:
     ) -> None:
         self._request = request
         self._options = request.options.invalidation
+        self._warnings = request.options.warnings
         self._setting = setting
         self._notes = notes
         self._entities = entities
@@ -121,7 +123,7 @@ class Mutation:
             return None
         cache = self._notes.cache
         if cache is None:
-            log_without_tenant()
+            log_without_tenant(self._warnings)
             return None
         if (around := self._around) is not None and are_of_one_tenant(cache, around.cache):
             around.invalidated |= tags
@@ -157,6 +159,12 @@ class Mutation:
         if not self._is_deferred(owed, invalidate):
             self._invalidate_sync(owed)
 
+    def _log_lost(self, error: CacheError) -> None:
+        # The cache logs errors of the server, with the server and once per interval.
+        if not isinstance(error, CacheStoreError):
+            kind = type(error).__qualname__
+            self._warnings.lost_invalidation(kind, f"that failed ({kind})")
+
     def _note(self, owed: Owed, when: When) -> None:
         """Note and log what came of it."""
         self._told = told = Told(when, owed.tags, owed.everything)
@@ -180,19 +188,13 @@ class Mutation:
             return False
         answer = called(self._options.on_commit, invalidate)
         if type(answer) is Raised:
-            logger.error(
-                "The extension's on_commit failed (%s); the invalidation is not deferred.",
-                answer.kind,
-                extra={"error.type": answer.kind},
-            )
+            self._warnings.unusable_on_commit(answer.kind, "failed")
             return False
         if inspect.isawaitable(answer) and not isinstance(answer, asyncio.Future | _Ended):
             if inspect.iscoroutine(answer):
                 answer.close()
-            logger.error(
-                "The extension's on_commit returned a %s that nobody awaits; the invalidation is not deferred. "
-                "Pass a plain function.",
-                type(answer).__qualname__,
+            self._warnings.unusable_on_commit(
+                type(answer).__qualname__, "is no plain function: nobody awaits what it returned"
             )
             return False
         if self._told is None and not self._is_due:  # else the hook called it at once
@@ -222,7 +224,7 @@ class Mutation:
         try:
             await owed.invalidate()
         except CacheError as error:
-            _log_lost(error)
+            self._log_lost(error)
             self._note(owed, "lost")
         else:
             self._note(owed, "queued" if tenant_of(owed.cache).has_pending() else "now")
@@ -233,7 +235,7 @@ class Mutation:
         try:
             owed.invalidate_sync()
         except CacheError as error:
-            _log_lost(error)
+            self._log_lost(error)
             self._note(owed, "lost")
         else:
             self._note(owed, "queued" if tenant_of(owed.cache).has_pending() else "now")
@@ -294,23 +296,9 @@ def are_of_one_tenant(cache: ResponseCache, other: ResponseCache | None) -> bool
     return other is not None and tenant_of(cache).identity == tenant_of(other).identity
 
 
-def _log_lost(error: CacheError) -> None:
-    if isinstance(error, CacheStoreError):
-        return  # the cache has logged it, with the server and once per interval
-    kind = type(error).__qualname__
-    logger.error(
-        "The invalidation of a mutation was lost (%s); old responses are served until their ttl ends.",
-        kind,
-        extra={"error.type": kind},
-    )
-
-
-def log_without_tenant() -> None:
+def log_without_tenant(warnings: Warnings) -> None:
     """Log that nothing could be invalidated."""
-    logger.error(
-        "Nothing was invalidated after a mutation, because its tenant is not known; old responses are "
-        "served until their ttl ends."
-    )
+    warnings.lost_invalidation("", "its tenant is not known")
 
 
 async def invalidate_everything(options: Options, context: object, guard: Guard) -> None:
@@ -324,7 +312,7 @@ async def invalidate_everything(options: Options, context: object, guard: Guard)
     request = RequestContext(options, context, guard, synchronous=False)
     await request.ask(session=False)
     if (cache := request.tenant_cache()) is None:
-        log_without_tenant()
+        log_without_tenant(options.warnings)
     elif running_loop() is None:
         cache.clear_sync(queued=True)
     else:
@@ -336,7 +324,7 @@ def invalidate_everything_sync(options: Options, context: object, guard: Guard) 
     request = RequestContext(options, context, guard, synchronous=True)
     at_once(request.ask, session=False)
     if (cache := request.tenant_cache()) is None:
-        log_without_tenant()
+        log_without_tenant(options.warnings)
     else:
         cache.clear_sync(queued=True)
 

@@ -17,6 +17,7 @@ from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._prefetched import Prefetched
 from strawberry_response_cache.core._user_code import ERRORS, ends_the_caller
 from strawberry_response_cache.graphql._compat.resolving import Resolving
+from strawberry_response_cache.graphql._options import Warnings
 from strawberry_response_cache.graphql._request import CacheIdentity, RequestContext
 from strawberry_response_cache.graphql.execution.cached_execution import CacheRequest
 from strawberry_response_cache.graphql.execution.fields.inherited import said_above, tags_of_owner
@@ -166,6 +167,11 @@ class Fields:
     def request(self) -> RequestContext:
         """The context of the request."""
         return self._request
+
+    @property
+    def warnings(self) -> Warnings:
+        """The log lines of the extension."""
+        return self._request.options.warnings
 
     def prefetch(self, executor: Executor[Any], cache_request: RequestOf) -> Prefetch:
         """Return the prefetch of an execution."""

@@ -5,7 +5,6 @@ from typing import Any
 
 from graphql.execution import Executor
 
-from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.graphql.annotations.field_path import FieldPath
 from strawberry_response_cache.graphql.annotations.tag_templates import Template, UnfilledError
 from strawberry_response_cache.graphql.execution.fields.cached_field import Fields
@@ -40,12 +39,7 @@ def fill_tags(
     except Exception as error:  # noqa: BLE001 - invalid arguments raise again where they are used
         if isinstance(error, UnfilledError):
             coordinate = f"{parent.name}.{details[0].node.name.value}"
-            logger.error(
-                "A tag of cache_control on %s could not be filled (%s); not cached.",
-                coordinate,
-                error,
-                extra={"response_cache.field": coordinate},
-            )
+            fields.warnings.unfilled_tag(coordinate, error)
         if recorder is not None:
             recorder.refuse(Reason.TAG_UNFILLED)
         if isinstance(path, FieldPath):
