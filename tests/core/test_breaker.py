@@ -59,7 +59,7 @@ def test_a_success_in_between_starts_the_count_anew(breaker: Breaker) -> None:
     assert not breaker.is_open
 
 
-def test_failures_of_what_was_under_way_together_are_one(breaker: Breaker) -> None:
+def test_calls_that_fail_together_count_as_one_failure(breaker: Breaker) -> None:
     began = [breaker.admit() for _ in range(50)]
     for each in began:
         breaker.failed(each)
@@ -107,7 +107,9 @@ def test_a_probe_counts_even_if_an_older_call_fails_beside_it(
     breaker.admit()
 
 
-def test_it_opens_when_what_was_sent_after_the_first_failure_fails_too(breaker: Breaker) -> None:
+def test_the_breaker_opens_when_a_call_sent_after_the_first_failure_fails_too(
+    breaker: Breaker,
+) -> None:
     """However many failed together: within two deadlines, and not by one pause of the server."""
     together = [breaker.admit() for _ in range(4)]
     breaker.failed(together.pop())
@@ -120,7 +122,7 @@ def test_it_opens_when_what_was_sent_after_the_first_failure_fails_too(breaker: 
     assert breaker.is_open
 
 
-def test_it_tells_how_many_failures_there_were_when_it_opens_and_when_it_closes(
+def test_the_breaker_tells_the_number_of_failures_when_it_opens_and_closes(
     breaker: Breaker, clock: Clock
 ) -> None:
     told = [breaker.failed(breaker.admit()) for _ in range(3)]
@@ -133,7 +135,7 @@ def test_it_tells_how_many_failures_there_were_when_it_opens_and_when_it_closes(
     assert (breaker.succeeded(), breaker.succeeded()) == (4, 0)
 
 
-def test_what_gives_hope_lets_a_probe_through_at_once(breaker: Breaker) -> None:
+def test_a_hurried_breaker_lets_one_probe_through_at_once(breaker: Breaker) -> None:
     fail(breaker, 3)
     breaker.hurry()
     breaker.admit()

@@ -754,7 +754,7 @@ NO_FUNCTIONS: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("name", NO_FUNCTIONS)
-def test_what_is_no_function_that_returns_is_refused_where_it_is_decorated(
+def test_cached_refuses_what_is_not_a_plain_function(
     memory_cache: ResponseCache, name: str
 ) -> None:
     refused, advice = NO_FUNCTIONS[name]
@@ -883,7 +883,9 @@ async def test_an_object_as_self_is_refused(memory_cache: ResponseCache, face: A
         await result(Service().page(1))
 
 
-def test_what_a_function_takes_from_around_it_needs_a_key(memory_cache: ResponseCache) -> None:
+def test_a_function_that_uses_variables_of_another_function_needs_a_key(
+    memory_cache: ResponseCache,
+) -> None:
     def of(tenant: str, **options: Any) -> Any:
         def balance(year: int) -> str:
             return f"{tenant} in {year}"

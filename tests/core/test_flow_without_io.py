@@ -176,7 +176,7 @@ def test_a_stale_entry_with_the_lease_is_refreshed_without_being_joined() -> Non
 
 
 @pytest.mark.parametrize("remaining_ms", [-100, 400], ids=["stale", "early"])
-def test_a_refresh_that_fails_serves_what_there_is_and_keeps_others_from_trying_at_once(
+def test_a_refresh_that_fails_serves_the_stale_value_and_delays_the_next_refresh(
     remaining_ms: int,
 ) -> None:
     caller = Script()
@@ -188,7 +188,9 @@ def test_a_refresh_that_fails_serves_what_there_is_and_keeps_others_from_trying_
 
 
 @pytest.mark.parametrize("remaining_ms", [-100, 400], ids=["stale", "early"])
-def test_what_there_is_stands_in_for_a_value_that_is_a_failure(remaining_ms: int) -> None:
+def test_a_stale_value_is_served_instead_of_a_value_that_counts_as_a_failure(
+    remaining_ms: int,
+) -> None:
     caller = Script()
     caller.answer(Stale(entry(remaining_ms=remaining_ms), LEASE))
     assert caller.answer(17) == Detach(Throttle(KEYS, LEASE, 10_000))
@@ -202,7 +204,7 @@ def test_what_there_is_stands_in_for_a_value_that_is_a_failure(remaining_ms: int
     assert first.outcome == (17, CacheStatus.BYPASS, CacheDetail.UNCACHEABLE)
 
 
-def test_what_a_generator_raises_passes_where_its_serializer_says_so() -> None:
+def test_an_error_is_raised_if_the_serializer_serves_nothing_stale() -> None:
     class Strict(Numbers):
         serves_stale: ClassVar[bool] = False
 
@@ -214,7 +216,7 @@ def test_what_a_generator_raises_passes_where_its_serializer_says_so() -> None:
         caller.answer()
 
 
-def test_a_caller_that_waited_in_vain_is_waited_for_no_longer() -> None:
+def test_no_caller_waits_for_one_that_gave_up_waiting() -> None:
     watcher = Script()
     while isinstance(watcher.answer(Held()), Pause):
         watcher.answer()
@@ -242,7 +244,7 @@ def test_a_held_lease_is_waited_for() -> None:
     assert caller.outcome == (7, CacheStatus.HIT, CacheDetail.FRESH)
 
 
-def test_a_lease_granted_after_waiting_leads() -> None:
+def test_a_caller_that_gets_the_lease_after_waiting_generates() -> None:
     caller = Script()
     caller.answer(Held())
     caller.answer()
@@ -352,7 +354,7 @@ def test_a_run_that_an_invalidation_does_not_concern_is_joined(tags: AbstractSet
     assert isinstance(Script(leader.flights).request, Join)
 
 
-def test_everything_that_is_cleared_is_sealed_and_what_is_forgotten_too() -> None:
+def test_clear_and_forget_seal_the_flights_that_they_reach() -> None:
     for tags in (None, {KEYS.own_tag}):
         leader = Script()
         leader.answer(Granted(LEASE))
@@ -390,7 +392,7 @@ def test_the_lease_of_a_refresh_is_given_back_too_though_nobody_joins_it() -> No
     assert sealed(done, {"number"}) == [], "it is over"
 
 
-def test_nobody_leads_on_what_an_invalidation_made_useless() -> None:
+def test_joiners_of_an_invalidated_run_look_again() -> None:
     leader = Script()
     leader.answer(Granted(LEASE))
     first, second = Script(leader.flights), Script(leader.flights)
@@ -401,7 +403,7 @@ def test_nobody_leads_on_what_an_invalidation_made_useless() -> None:
     assert isinstance(second.answer(), Lookup)
 
 
-def test_an_unavailable_store_costs_the_run_and_gives_back_what_it_may_have_granted() -> None:
+def test_after_a_failed_lookup_the_caller_generates_and_releases_a_lease_it_may_hold() -> None:
     caller = Script()
     detached = caller.answer(Unavailable("TimeoutError"))
 

@@ -157,7 +157,9 @@ def test_an_observer_that_fails_is_logged_once_per_interval(
     cache.close()
 
 
-def test_an_interval_counts_what_it_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interval_counts_the_failures_that_it_does_not_log(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     now = [100.0]
     clock = MappingProxyType({"monotonic": lambda: now[0]})
     monkeypatch.setattr(interval_module, "time", type("Clock", (), dict(clock)))

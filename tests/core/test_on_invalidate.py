@@ -146,7 +146,7 @@ async def test_it_is_told_of_what_redis_has_taken_and_no_sooner(
     assert told == {"before", "queued", "later"}
 
 
-async def test_of_a_queue_that_overflows_everything_is_told(
+async def test_a_queue_that_overflows_is_told_to_on_invalidate_as_everything(
     valkey_url: str, replica: Callable[[bool], None]
 ) -> None:
     heard = Heard()

@@ -314,7 +314,7 @@ async def test_closing_replays_pending_invalidations_or_logs_that_it_could_not(
 # -- Closing -----------------------------------------------------------------------------------------
 
 
-async def test_what_ends_while_the_cache_is_closed_makes_no_second_driver(
+async def test_a_refresh_that_ends_while_the_cache_closes_makes_no_second_driver(
     valkey_cache: ResponseCache, raw_valkey: Any
 ) -> None:
     cache, began, go_on = valkey_cache, asyncio.Event(), asyncio.Event()

@@ -83,7 +83,7 @@ def test_more_than_was_asked_for_is_nonsense(more: list[Any]) -> None:
         b"x" * 70_000,
     ],
 )
-def test_what_no_server_says_is_nonsense(data: bytes) -> None:
+def test_bytes_that_no_server_sends_are_refused(data: bytes) -> None:
     with pytest.raises(NonsenseError):
         Replies(1).feed(data)
 

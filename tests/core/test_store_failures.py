@@ -127,7 +127,9 @@ async def test_a_store_inside_this_process_is_no_slower_than_the_process(
     assert statuses == [MISS, HIT]
 
 
-async def test_an_answer_that_nobody_reads_costs_the_run(valkey_cache: ResponseCache) -> None:
+async def test_an_answer_that_is_not_read_in_time_is_a_store_failure(
+    valkey_cache: ResponseCache,
+) -> None:
     async def generate() -> str:
         return "v"
 

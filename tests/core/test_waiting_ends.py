@@ -113,7 +113,7 @@ async def test_who_comes_after_an_invalidation_does_not_wait_for_a_run_from_befo
 
 
 @pytest.mark.parametrize("what", ["invalidate", "forget", "clear"])
-async def test_nor_where_another_process_invalidates_and_this_one_hears_of_it(
+async def test_no_caller_waits_for_a_run_that_another_process_invalidated(
     new_cache: NewCache,
     valkey_url: str,
     face: Any,

@@ -151,7 +151,7 @@ async def slow(value: Any) -> Any:
         ({"ttl": 60, "cacheable": True}, "cacheable is a plain function"),
     ],
 )
-async def test_what_is_asked_of_a_value_is_no_async_function(
+async def test_functions_of_a_value_must_not_be_async(
     memory_cache: ResponseCache, face: Any, options: dict[str, Any], said: str
 ) -> None:
     """It is refused before anything is generated."""
@@ -267,7 +267,7 @@ async def test_a_view_model_goes_into_a_cache(cache: Any) -> None:
         await page.into_cached(cache)
 
 
-async def test_a_view_models_ttl_may_be_its_own(memory_cache: ResponseCache) -> None:
+async def test_a_view_model_may_set_its_ttl_on_the_instance(memory_cache: ResponseCache) -> None:
     page = Page()
     page.ttl = 30
     assert (await page.into_cached(memory_cache)).ttl == 30

@@ -272,7 +272,7 @@ async def test_a_replay_passes_an_open_breaker(
 
 
 @pytest.mark.parametrize("way", ["refused", "black hole"])
-async def test_what_a_tenant_owes_already_lets_no_further_mutation_wait(
+async def test_mutations_do_not_wait_while_their_tenant_has_a_pending_invalidation(
     proxy: Proxy,
     new_cache: Callable[..., ResponseCache],
     callers: Callers,

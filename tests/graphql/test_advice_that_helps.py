@@ -136,7 +136,7 @@ def federated() -> tuple[strawberry.Schema, str]:
 
 
 @pytest.mark.parametrize("made", [exchanged, added, federated])
-def test_what_has_no_class_to_trust_can_be_selected_apart(
+def test_advice_for_code_without_a_class_is_a_query_of_its_own(
     cache: ResponseCache, made: Callable[[], tuple[strawberry.Schema, str]]
 ) -> None:
     schema, field = made()

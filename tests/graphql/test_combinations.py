@@ -275,7 +275,7 @@ def conditional(template: str, directive: str) -> str:
 
 @pytest.mark.parametrize("directive", WRITTEN)
 @pytest.mark.parametrize("template", CONDITIONAL)
-async def test_what_a_variable_leaves_out_decides_nothing_and_what_it_lets_in_decides(
+async def test_only_fields_that_the_variables_include_decide_the_policy(
     cache: ResponseCache, form: str, template: str, directive: str
 ) -> None:
     """Whatever was asked before: one document is asked with all its conditions, twice."""
@@ -367,7 +367,7 @@ ORDERS = [
 
 @pytest.mark.parametrize("what", ORDERS, ids="-".join)
 @pytest.mark.parametrize("apart", [False, True], ids=["one resolver", "several resolvers"])
-async def test_of_several_restrictions_the_strictest_counts_in_whatever_order(
+async def test_the_strictest_of_several_restrictions_counts_in_any_order(
     cache: ResponseCache, raw: Any, form: str, what: tuple[str, ...], apart: bool
 ) -> None:
     schema = BothWays(Restricted, cache)

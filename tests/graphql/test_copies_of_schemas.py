@@ -135,7 +135,9 @@ async def test_a_copy_of_a_class_of_ones_own_calls_its_methods(
         assert made.pop() is each
 
 
-async def test_what_stood_on_the_schema_itself_is_called(memory_cache: ResponseCache) -> None:
+async def test_a_method_that_the_user_replaced_on_the_schema_is_called(
+    memory_cache: ResponseCache,
+) -> None:
     ours = ResponseCacheExtension(memory_cache, tenant=None)
     schema: Any = strawberry.Schema(Query, Mutation, extensions=[ours])
     create, made = schema.create_extensions_runner, []

@@ -181,7 +181,7 @@ VALID, OTHER, INVALID = "{ unannotated }", "{ accounts { id } }", "{ nothing }"
 @pytest.mark.parametrize("ours_first", [True, False], ids=["ours first", "ours last"])
 @pytest.mark.parametrize("phase", ["parsed", "before validation", "validated", "before execution"])
 @pytest.mark.parametrize("url", ["memory://"])
-async def test_a_document_that_is_exchanged_once_is_judged_once_and_for_itself(
+async def test_a_replaced_document_and_the_original_text_are_validated_separately(
     make_ledger: Callable[..., Ledger], phase: str, ours_first: bool
 ) -> None:
     """What was found of it is not found of the text that it stands for, nor the other way round."""
@@ -204,7 +204,7 @@ async def test_a_document_that_is_exchanged_once_is_judged_once_and_for_itself(
 
 @pytest.mark.parametrize("phase", ["parsed", "before validation"])
 @pytest.mark.parametrize("url", ["memory://"])
-async def test_a_document_that_was_exchanged_and_never_executed_vouches_for_no_text(
+async def test_a_document_that_was_replaced_but_not_executed_validates_no_text(
     make_ledger: Callable[..., Ledger], phase: str
 ) -> None:
     """What is found at the execution cannot make up for it: it does not come to that."""

@@ -64,7 +64,7 @@ class Users:
         return [User(id=strawberry.ID("1"))]
 
 
-async def test_what_its_parents_type_says_is_true_of_a_field_by_itself(
+async def test_hints_of_the_parent_type_count_for_a_field_with_an_entry_of_its_own(
     memory_cache: ResponseCache,
 ) -> None:
     schema = schema_of(Users, memory_cache)
@@ -159,7 +159,7 @@ def test_a_parent_from_before_an_invalidation_is_not_stored_after_it_in_a_thread
         assert result.data == {"rows": [{"twice": number * 2}]}
 
 
-async def test_what_a_parent_was_made_of_takes_the_fields_of_the_parent_along(
+async def test_parts_of_a_parent_invalidate_the_fields_of_the_parent(
     memory_cache: ResponseCache,
 ) -> None:
     row = {"number": 1}
@@ -532,7 +532,7 @@ def test_lists_of_lists_are_looked_up_where_their_objects_are(
     assert not caplog.records
 
 
-def test_what_was_looked_up_ahead_is_used_once(memory_cache: ResponseCache) -> None:
+def test_a_prefetched_entry_is_used_once(memory_cache: ResponseCache) -> None:
     count = {"a": 0}
 
     @strawberry.type

@@ -397,7 +397,9 @@ async def test_a_failing_field_does_not_keep_others_from_being_stored(inside: Li
     assert ran == {"fresh", "listed", "dented"}
 
 
-async def test_what_a_resolver_says_is_of_the_field_that_it_is_part_of(inside: Library) -> None:
+async def test_a_restriction_of_a_resolver_counts_for_the_field_that_holds_it(
+    inside: Library,
+) -> None:
     def say(info: strawberry.Info) -> None:
         skip_cache(info)
 

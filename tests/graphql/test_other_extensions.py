@@ -199,7 +199,7 @@ class NoNames(ASTValidationRule):
     ],
     ids=["AddValidationRules", "MaxAliasesLimiter", "MaxTokensLimiter", "QueryDepthLimiter"],
 )
-async def test_what_it_refuses_it_refuses_although_the_answer_is_cached(
+async def test_a_limiting_extension_refuses_although_the_answer_is_cached(
     beside: Callable[..., Ledger], alone: Ledger, limit: Factory, query: str
 ) -> None:
     limited, bare = beside(limit), uncached(limit)
@@ -227,7 +227,7 @@ async def test_introspection_that_is_off_stays_off(
             assert (errors(result), result.data) == (errors(expected), None)
 
 
-async def test_what_was_answered_without_validation_is_refused_with_it(
+async def test_an_operation_answered_without_validation_is_refused_by_a_schema_with_validation(
     beside: Callable[..., Ledger], alone: Ledger
 ) -> None:
     query = "{ accounts { id nothing } }"

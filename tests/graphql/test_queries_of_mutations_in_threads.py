@@ -119,7 +119,7 @@ def ask(schema: strawberry.Schema, context: Any, query: str) -> Any:
 @pytest.mark.parametrize("handed_on", HANDED_ON)
 @pytest.mark.parametrize("kind", CONTEXTS)
 @pytest.mark.parametrize("scheduled", SCHEDULED)
-async def test_it_neither_reads_nor_stores(
+async def test_a_query_of_a_mutation_in_a_thread_neither_reads_nor_stores(
     cache: ResponseCache, scheduled: str, kind: str, handed_on: str, mutation: str
 ) -> None:
     schema = schema_of(cache)

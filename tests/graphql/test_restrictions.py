@@ -110,7 +110,7 @@ async def test_what_turned_private_is_kept_for_its_session_and_every_worker_lear
 
 
 @pytest.mark.parametrize("url", ["memory://"])
-async def test_what_says_that_it_is_private_goes_soon_after_what_it_guards(
+async def test_a_marker_lives_little_longer_than_the_private_entry(
     new_cache: Callable[..., ResponseCache], url: str, raw_of: Any
 ) -> None:
     cache = new_cache(url)
@@ -395,7 +395,9 @@ async def test_a_resolver_that_changes_the_response_is_not_stored(
         assert reason(result) == "response_modified"
 
 
-async def test_a_response_that_nobody_changed_is_no_hindrance(memory_cache: ResponseCache) -> None:
+async def test_a_response_that_no_resolver_changed_does_not_prevent_caching(
+    memory_cache: ResponseCache,
+) -> None:
     from starlette.responses import Response as Starlette
 
     @strawberry.type

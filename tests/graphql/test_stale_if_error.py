@@ -258,7 +258,9 @@ async def test_what_was_invalidated_stands_in_for_nothing(
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("way", WAYS)
-async def test_it_is_a_setting(cache: ResponseCache, raw: Any, way: str, form: str) -> None:
+async def test_stale_if_error_can_be_turned_off(
+    cache: ResponseCache, raw: Any, way: str, form: str
+) -> None:
     extension = ResponseCacheExtension(cache, tenant=None, debug=True, stale_if_error=False)
     ask = asking(strawberry.Schema(Query, extensions=[extension]))
     query = formed(ACCOUNT, form)

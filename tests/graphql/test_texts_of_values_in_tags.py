@@ -184,7 +184,7 @@ ONLY_BY_MUTATIONS: list[tuple[str, Callable[..., bool], str]] = [
 
 
 @pytest.mark.parametrize(("tag", "resolver", "said"), WRONG + ONLY_BY_MUTATIONS)
-def test_what_can_never_fill_a_hole_is_a_mistake(
+def test_a_placeholder_that_can_never_be_filled_is_a_mistake(
     memory_cache: ResponseCache, tag: str, resolver: Callable[..., bool], said: str
 ) -> None:
     extension = ResponseCacheExtension(memory_cache, tenant=None)
@@ -217,7 +217,7 @@ def field_() -> bool:
         ("{args.where.id}", _where),
     ],
 )
-def test_what_may_fill_a_hole_is_none(
+def test_a_placeholder_that_may_be_filled_is_no_mistake(
     memory_cache: ResponseCache, tag: str, resolver: Callable[..., bool]
 ) -> None:
     extension = ResponseCacheExtension(memory_cache, tenant=None)

@@ -287,7 +287,7 @@ async def test_a_field_below_nothing_private_is_shared_by_all_sessions(
     assert await price(shop, way, query, **BOB) == ("alice None 1", "hit")
 
 
-async def test_a_member_of_a_union_that_is_not_private_is_of_everyone(
+async def test_a_public_member_of_a_union_with_a_private_one_is_shared(
     shop: BothWays, way: str
 ) -> None:
     query = "anyBasket { ... on Basket { item { price } } ... on PrivateBasket { item { price } } }"

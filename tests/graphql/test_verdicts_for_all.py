@@ -182,7 +182,7 @@ class Lenient(SchemaExtension):
         yield
 
 
-def test_each_rule_counts_for_itself(
+def test_a_validation_result_counts_only_for_the_rules_that_ran(
     memory_cache: ResponseCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A request with fewer rules neither vouches for the others, nor makes them run again."""
@@ -657,7 +657,7 @@ WAYS = {
 @pytest.mark.parametrize("picked", [False, True], ids=["for all", "by a factory"])
 @pytest.mark.parametrize("first", [True, False], ids=["before", "after"])
 @pytest.mark.parametrize("way", WAYS)
-async def test_a_text_that_is_rewritten_comes_to_what_it_comes_to_without_the_cache(
+async def test_a_rewritten_text_has_the_same_result_as_without_the_cache(
     memory_cache: ResponseCache, way: str, first: bool, picked: bool
 ) -> None:
     kind = WAYS[way]

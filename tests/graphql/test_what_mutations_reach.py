@@ -328,7 +328,7 @@ async def in_parts(schema: strawberry.Schema) -> list[Any]:
 
 
 @pytest.mark.parametrize("reach", ["entities", "lists"])
-async def test_what_a_mutation_says_later_is_reached_too(
+async def test_objects_in_deferred_parts_of_a_mutation_are_invalidated(
     memory_cache: ResponseCache, reach: str
 ) -> None:
     served = Served(memory_cache, "execute", reach, config=IN_PARTS)
@@ -344,7 +344,7 @@ async def test_what_a_mutation_says_later_is_reached_too(
     assert found == ["miss", "miss", "hit"]
 
 
-async def test_what_a_mutation_says_later_is_what_it_says_without_a_cache(
+async def test_deferred_parts_of_a_mutation_are_the_same_as_without_a_cache(
     memory_cache: ResponseCache,
 ) -> None:
     served = Served(memory_cache, "execute", config=IN_PARTS)

@@ -418,7 +418,7 @@ def _imported(node: ast.AST) -> list[str]:
     return [node.module or ""] if isinstance(node, ast.ImportFrom) else []
 
 
-async def test_telemetry_that_fails_costs_nobody_an_answer(
+async def test_telemetry_that_fails_fails_no_request(
     valkey_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Failing(SpanProcessor):
