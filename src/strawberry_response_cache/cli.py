@@ -64,6 +64,8 @@ def explain_command(
     tree = Tree("", hide_root=True)
     _grow(tree, explanation.fields)
     console.print(tree)
+    for note in explanation.notes:
+        console.print(Text(f"Note: {note}", style="yellow"), soft_wrap=True)
 
 
 def main() -> None:

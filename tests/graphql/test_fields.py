@@ -650,25 +650,6 @@ def checked(query: type, **options: Any) -> None:
     extension.check(strawberry.Schema(query, extensions=[extension]))
 
 
-def test_a_parent_without_identity_is_refused_by_the_name_of_the_field() -> None:
-    @strawberry.type
-    class Page:
-        @cache_control(ttl=60)
-        @strawberry.field
-        def total(self) -> int:
-            raise AssertionError
-
-    @strawberry.type
-    class Root:
-        @cache_control(ttl=60)
-        @strawberry.field
-        def page(self) -> Page:
-            raise AssertionError
-
-    with pytest.raises(CacheConfigurationError, match=r"Page\.total: .*key=.*inherit=True"):
-        checked(Root)
-
-
 @pytest.mark.parametrize(
     ("hint", "message"),
     [

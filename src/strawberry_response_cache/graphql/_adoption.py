@@ -17,8 +17,14 @@ from strawberry_response_cache.graphql.execution.documents import Documents
 from strawberry_response_cache.graphql.execution.partial_failures import PartialFailures
 from strawberry_response_cache.graphql.keys.plan import Plans, Setting
 from strawberry_response_cache.graphql.keys.schema_identity import SchemaIdentity
+from strawberry_response_cache.graphql.policy.custom_code import (
+    problem_of_executor,
+    problem_of_hooks,
+)
 from strawberry_response_cache.graphql.policy.demands import Defaults
 from strawberry_response_cache.graphql.policy.mistakes import mistakes_in
+from strawberry_response_cache.graphql.policy.notes import Note, notes_on
+from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 from strawberry_response_cache.graphql.policy.rules import SchemaRules
 
 
@@ -29,11 +35,13 @@ class Adopted:
     Attributes:
         plans: The plans of its operations.
         documents: The documents that were sent to it.
+        notes: What keeps it from being cached as its annotations say.
         failures: Its operations that failed in part lately.
     """
 
     plans: Plans
     documents: Documents
+    notes: tuple[Note, ...]
     failures: PartialFailures = field(default_factory=PartialFailures)
 
     @property
@@ -56,11 +64,19 @@ def adopt(schema: BaseSchema, options: Options) -> Adopted:
             "The cache is off for this schema, whose annotations have mistakes:\n%s",
             listed(setting.mistakes),
         )
+    notes = notes_of(setting, options)
+    if notes and options.enabled is not False and not setting.mistakes:
+        logger.warning(
+            "This schema is cached less than it could be:\n%s",
+            listed([note.text for note in notes]),
+        )
     watch_guarded_resolvers(setting.schema, entered=note_guarded, let_through=note_let_through)
     install(schema)
     half = options.plan_bytes // 2
     return Adopted(
-        plans=Plans(setting, max_bytes=half), documents=Documents(setting.schema, max_bytes=half)
+        plans=Plans(setting, max_bytes=half),
+        documents=Documents(setting.schema, max_bytes=half),
+        notes=notes,
     )
 
 
@@ -98,6 +114,22 @@ def setting_of(
         mistakes=mistakes,
         identity=SchemaIdentity(getattr(schema.config, "relay_max_results", None)),
     )
+
+
+def notes_of(setting: Setting, options: Options | None) -> tuple[Note, ...]:
+    """Return the notes on a schema; without an extension nothing is known of sessions."""
+    has_session = options is None or options.session is not None
+    return notes_on(setting.schema, setting.rules, setting.defaults, has_session=has_session)
+
+
+def problem_around(schema: BaseSchema, options: Options | None) -> Problem | None:
+    """Return what in the schema's configuration keeps every operation from being cached."""
+    if options is not None and options.enabled is False:
+        return Problem(Reason.DISABLED)
+    trusted: frozenset[object] = frozenset() if options is None else options.trusted
+    hooks = [e for e in schema.get_extensions() if e._implements_resolve()]  # type: ignore[attr-defined] # noqa: SLF001 - as Strawberry asks
+    executor = schema.execution_context_class  # type: ignore[attr-defined] # of Strawberry's Schema
+    return problem_of_executor(executor, trusted) or problem_of_hooks(hooks, trusted)
 
 
 def raise_mistakes(mistakes: Sequence[str]) -> None:

@@ -1,7 +1,7 @@
 """`explain`: why an operation is cached or not, field by field, without running anything."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from graphql import (
@@ -17,16 +17,17 @@ from graphql.execution import Executor
 from strawberry.schema import Schema
 from strawberry.schema.schema import validate_document
 
-from strawberry_response_cache.graphql._adoption import raise_mistakes, setting_of
+from strawberry_response_cache.graphql._adoption import (
+    notes_of,
+    problem_around,
+    raise_mistakes,
+    setting_of,
+)
 from strawberry_response_cache.graphql._explanation import ExplainedField, Explanation
 from strawberry_response_cache.graphql._options import Options, options_of
 from strawberry_response_cache.graphql.annotations.hints import CacheScope
 from strawberry_response_cache.graphql.keys.plan import Setting
 from strawberry_response_cache.graphql.policy.above import NOTHING_ABOVE, Above
-from strawberry_response_cache.graphql.policy.custom_code import (
-    problem_of_executor,
-    problem_of_hooks,
-)
 from strawberry_response_cache.graphql.policy.demands import demand_of, problem_of_unknown
 from strawberry_response_cache.graphql.policy.policy import (
     Life,
@@ -123,7 +124,7 @@ def _explained(
         variables=variables,
         defaults=setting.defaults,
     )
-    off = _problem_around(schema, options)
+    off = problem_around(schema, options)
     problem = off or policy.problem
     is_private = policy.private_by is not None
     if problem is None and is_private and options is not None and options.session is None:
@@ -139,16 +140,31 @@ def _explained(
     tree = _Tree(setting, selected, around, has_entries=off is None)
     fields = () if root is None else tree.below(operation, root)
     if problem is not None:
-        return _not_cached(problem, fields)
-    return Explanation(
-        cacheable=True,
-        ttl=policy.ttl,
-        scope=_scope(is_private=is_private),
-        reason=None,
-        limited_by=policy.limited_by,
-        advice="",
-        fields=fields,
-    )
+        explanation = _not_cached(problem, fields)
+    else:
+        explanation = Explanation(
+            cacheable=True,
+            ttl=policy.ttl,
+            scope=_scope(is_private=is_private),
+            reason=None,
+            limited_by=policy.limited_by,
+            advice="",
+            fields=fields,
+        )
+    # What the verdict says already is not said again.
+    selected_fields = set(_coordinates(fields)) - {explanation.limited_by}
+    notes = [
+        note.text
+        for note in notes_of(setting, options)
+        if not note.coordinates or note.coordinates & selected_fields
+    ]
+    return replace(explanation, notes=tuple(notes))
+
+
+def _coordinates(fields: tuple[ExplainedField, ...]) -> Iterator[str]:
+    for each in fields:
+        yield each.coordinate
+        yield from _coordinates(each.fields)
 
 
 def _not_cached(problem: Problem, fields: tuple[ExplainedField, ...]) -> Explanation:
@@ -165,17 +181,6 @@ def _not_cached(problem: Problem, fields: tuple[ExplainedField, ...]) -> Explana
 
 def _scope(*, is_private: bool) -> CacheScope:
     return CacheScope.PRIVATE if is_private else CacheScope.PUBLIC
-
-
-def _problem_around(schema: Schema, options: Options | None) -> Problem | None:
-    """Return what in the schema's configuration keeps every operation from being cached."""
-    if options is not None and options.enabled is False:
-        return Problem(Reason.DISABLED)
-    trusted: frozenset[object] = frozenset() if options is None else options.trusted
-    hooks = [e for e in schema.get_extensions() if e._implements_resolve()]  # noqa: SLF001 - as Strawberry asks
-    return problem_of_executor(schema.execution_context_class, trusted) or problem_of_hooks(
-        hooks, trusted
-    )
 
 
 @dataclass(slots=True)

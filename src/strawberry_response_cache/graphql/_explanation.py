@@ -64,6 +64,8 @@ class Explanation:
             single field.
         advice: What to write to change that; empty if there is nothing to change.
         fields: The fields that are selected at the root.
+        notes: What keeps the schema, or fields of this operation, from being cached as their annotations
+            say. `ResponseCacheExtension.check` returns all notes on a schema.
 
     Example:
         >>> import strawberry
@@ -87,10 +89,12 @@ class Explanation:
     limited_by: str | None
     advice: str
     fields: tuple[ExplainedField, ...] = field(repr=False)
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """Return the verdict and the tree of fields as text."""
-        return "\n".join([self.verdict, *_lines(self.fields, "  ")])
+        """Return the verdict, the tree of fields and the notes as text."""
+        notes = [f"Note: {note}" for note in self.notes]
+        return "\n".join([self.verdict, *_lines(self.fields, "  "), *notes])
 
     @property
     def verdict(self) -> str:

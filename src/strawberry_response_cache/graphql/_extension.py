@@ -13,7 +13,12 @@ from strawberry_response_cache.core import CacheConfigurationError, ResponseCach
 from strawberry_response_cache.core._duration import Duration, seconds
 from strawberry_response_cache.core._fork import renewed_in_child
 from strawberry_response_cache.core._user_code import is_async
-from strawberry_response_cache.graphql._adoption import Adopted, adopt, raise_mistakes
+from strawberry_response_cache.graphql._adoption import (
+    Adopted,
+    adopt,
+    problem_around,
+    raise_mistakes,
+)
 from strawberry_response_cache.graphql._guard import faults
 from strawberry_response_cache.graphql._hooks import RequestHooks
 from strawberry_response_cache.graphql._options import (
@@ -132,6 +137,7 @@ class ResponseCacheExtension:
         ... )
         >>> schema = strawberry.Schema(Query, Mutation, extensions=[extension])
         >>> extension.check(schema)
+        ()
         >>> def ask(user: str, document: str) -> None:
         ...     result = schema.execute_sync(
         ...         document, context_value={"tenant": "acme", "user": user})
@@ -298,7 +304,7 @@ class ResponseCacheExtension:
         """
         return faults.count
 
-    def check(self, schema: BaseSchema) -> None:
+    def check(self, schema: BaseSchema) -> tuple[str, ...]:
         """Check every annotation of a schema. Call it once at start.
 
         Without this call, mistakes are logged as one ERROR when the schema is first used, and its requests
@@ -306,6 +312,11 @@ class ResponseCacheExtension:
 
         Args:
             schema: A schema with which this extension is registered.
+
+        Returns:
+            Notes: what keeps the schema from being cached as its annotations say and is no mistake, such as
+            PRIVATE fields without ``session=``, a ``resolve`` hook of another extension, or that no field has
+            a ttl. Without this call, they are logged as WARNINGs when the schema is first used.
 
         Raises:
             CacheConfigurationError: If there are mistakes. The message lists all of them, each with its
@@ -323,11 +334,16 @@ class ResponseCacheExtension:
             >>> cache = ResponseCache.from_url("memory://", prefix="doc")
             >>> extension = ResponseCacheExtension(cache, tenant=None, vary={"locale": lambda _: "en"})
             >>> extension.check(strawberry.Schema(Query, extensions=[extension]))
+            ()
         """
         if self not in getattr(schema, "extensions", ()):
             msg = f"This extension is not registered with the schema. {_AS_IT_IS}"
             raise CacheConfigurationError(msg)
-        raise_mistakes(self._adopted(schema).mistakes)
+        adopted = self._adopted(schema)
+        raise_mistakes(adopted.mistakes)
+        around = problem_around(schema, self._options)
+        before = () if around is None else (f"Nothing of this schema is cached. {around.advice}",)
+        return (*before, *(note.text for note in adopted.notes))
 
     def _adopt(self, schema: BaseSchema) -> Adopted | None:
         """Return the adopted schema; None if adopting it failed several times."""

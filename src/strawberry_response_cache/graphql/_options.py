@@ -9,6 +9,7 @@ from strawberry_response_cache.core import ResponseCache
 from strawberry_response_cache.core._interval import Intervals
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.graphql.policy.demands import Defaults
+from strawberry_response_cache.graphql.policy.reasons import Problem
 
 Identity: TypeAlias = str | int | UUID | None
 Tenant: TypeAlias = Callable[[Any], Identity | Awaitable[Identity]]
@@ -170,6 +171,11 @@ class Warnings:
                 coordinate or "The response of a resolver that called restrict_cache",
                 extra={"response_cache.field": coordinate},
             )
+
+    def everything_bypasses(self, problem: Problem) -> None:
+        """Log, once, that code around all operations keeps them from being cached."""
+        if self._is_first(problem.advice):
+            logger.warning("Nothing of this schema is cached. %s", problem.advice)
 
     def without_event_loop(self) -> None:
         """Log, once, that an operation is awaited outside of asyncio."""

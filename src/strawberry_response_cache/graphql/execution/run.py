@@ -297,9 +297,12 @@ class Run:
     def _custom_code(self, executor: Executor[Any]) -> Problem | None:
         """Return a problem if custom code may decide per request."""
         trusted = self._options.trusted
-        return problem_of_executor(type(executor), trusted) or problem_of_middleware(
+        problem = problem_of_executor(type(executor), trusted) or problem_of_middleware(
             executor.middleware_manager, trusted
         )
+        if problem is not None:
+            self._options.warnings.everything_bypasses(problem)
+        return problem
 
     def _unkeyed(self, request: RequestContext, executor: Executor[Any]) -> Problem | None:
         """Return a problem if resolvers receive something that is not in the key."""

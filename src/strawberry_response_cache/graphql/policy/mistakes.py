@@ -91,13 +91,6 @@ class _Mistakes:
             yield f"{rule.coordinate}: a root field has no parent to inherit from; give it a ttl."
         if root == "query" and rule.key is not None:
             yield f"{rule.coordinate}: a root field has no parent; remove its key."
-        if root is None and rule.by_itself and rule.key is None and not rule.is_identified:
-            parent = rule.coordinate.partition(".")[0]
-            yield (
-                f"{rule.coordinate}: it is cached by itself, and {parent} has no plain id that tells its "
-                "objects apart; write cache_control(..., key=...) with an attribute's name or a "
-                "function of the parent, or inherit=True to cache it only as part of its parent."
-            )
         if root is None and rule.by_itself and rule.key is None and _requires(rule.graphql_field):
             yield (
                 f"{rule.coordinate}: it requires fields that come with the representation, and the id does "

@@ -115,6 +115,7 @@ class FieldRule:
         returned: The combined hints of the types that it can return.
         hands_down: What the fields below inherit from it.
         key: The ``key`` of its hint.
+        lacks_identity: Whether it has no entry of its own only because nothing identifies its parent objects.
         is_identified: Whether the parent objects have an id that identifies them without ``key``.
     """
 
@@ -150,6 +151,7 @@ class FieldRule:
     returned: tuple[TypeRule, ...]
     hands_down: HandedDown
     key: ParentKey | None
+    lacks_identity: bool
     is_identified: bool
 
 
@@ -262,16 +264,12 @@ class SchemaRules:
         is_root = parent is self._schema.query_type
         inherits = own is not None and own.inherit
         around_guards = stands_outside_guards(field) if guards else None
+        is_identified = not is_root and self._kinds.has_plain_id(parent)
         # An attribute costs less than a lookup.
-        by_itself = around_guards is None and (
-            is_root
-            or (
-                own is not None
-                and ttl is not None
-                and not inherits
-                and source is ResolverKind.RESOLVER
-            )
+        wants_entry = is_root or (
+            own is not None and ttl is not None and not inherits and source is ResolverKind.RESOLVER
         )
+        has_identity = is_root or is_identified or (own is not None and own.key is not None)
         private = any(h.scope is CacheScope.PRIVATE for h in hints)
         public = own is not None and own.scope is CacheScope.PUBLIC
         return FieldRule(
@@ -301,7 +299,7 @@ class SchemaRules:
             exact=_is_exact(declared),
             possible_types=ordinary,
             never_stored=never_stored,
-            by_itself=by_itself,
+            by_itself=wants_entry and has_identity and around_guards is None,
             of=self._type_rule(parent),
             parent=parent,
             returned=tuple(spoken),
@@ -309,7 +307,8 @@ class SchemaRules:
                 parent, declared, hints, guarded=bool(guards) and not public
             ),
             key=None if own is None else own.key,
-            is_identified=not is_root and self._kinds.has_plain_id(parent),
+            lacks_identity=wants_entry and not has_identity and bool(ttl),
+            is_identified=is_identified,
         )
 
     def _handed_down(

@@ -1,0 +1,79 @@
+"""Notes on a schema: what keeps it from being cached as its annotations say, and is no mistake."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from graphql import GraphQLSchema
+
+from strawberry_response_cache.graphql.policy.demands import Defaults
+from strawberry_response_cache.graphql.policy.rules import FieldRule, SchemaRules
+
+_MOST_NAMED: Final = 5
+_NOTHING: Final = (
+    "No field has a cache_control with a ttl, so nothing of this schema is cached. Put "
+    "@cache_control(ttl=...) above a field of the query type."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One note.
+
+    Attributes:
+        text: What is not cached, and what to write to change that.
+        coordinates: The fields of which it speaks; empty if it speaks of the whole schema.
+    """
+
+    text: str
+    coordinates: frozenset[str] = frozenset()
+
+
+def notes_on(
+    schema: GraphQLSchema, rules: SchemaRules, defaults: Defaults, *, has_session: bool
+) -> tuple[Note, ...]:
+    """Return the notes on a schema.
+
+    Args:
+        schema: The executable schema.
+        rules: Its rules.
+        defaults: The defaults from the extension's configuration.
+        has_session: Whether the extension has ``session=``.
+    """
+    written = {root.name for root in (schema.mutation_type, schema.subscription_type) if root}
+    read = [rule for rule in rules.fields() if rule.parent.name not in written]
+    return tuple(_notes(read, defaults, has_session=has_session))
+
+
+def _notes(rules: list[FieldRule], defaults: Defaults, *, has_session: bool) -> Iterator[Note]:
+    if not defaults.ttl and not any(map(_opens, rules)):
+        yield Note(_NOTHING)
+        return
+    private = [rule.coordinate for rule in rules if rule.private and rule.ttl]
+    if private and not has_session:
+        yield Note(
+            f"{_named(private)}: PRIVATE, and the extension has no session=, so a response with it is not "
+            "cached. Give the extension session=, a function that identifies the user.",
+            frozenset(private),
+        )
+    for rule in rules:
+        if rule.lacks_identity:
+            yield Note(
+                f"{rule.coordinate}: it has no entry of its own, because {rule.parent.name} has no plain id "
+                "that tells its objects apart; it is cached only as part of its parent. Write "
+                "cache_control(..., key=...) with an attribute's name or a function of the parent, or "
+                "inherit=True.",
+                frozenset({rule.coordinate}),
+            )
+
+
+def _opens(rule: FieldRule) -> bool:
+    """Whether something can be cached because of a field."""
+    # The entity types of Apollo Federation open its field, which nobody can annotate.
+    return bool(rule.ttl) and (rule.hinted or rule.coordinate == "Query._entities")
+
+
+def _named(coordinates: list[str]) -> str:
+    named = ", ".join(coordinates[:_MOST_NAMED])
+    more = len(coordinates) - _MOST_NAMED
+    return f"{named} and {more} more" if more > 0 else named
