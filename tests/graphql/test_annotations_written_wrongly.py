@@ -154,7 +154,7 @@ def test_a_wrong_tag_is_told_by_its_position(name: str) -> None:
 def test_a_wrong_placeholder_is_named_by_its_tag_and_position(tag: str) -> None:
     calls: list[tuple[Callable[[], object], str]] = [
         (lambda: cache_control(tags=["fine", tag]), r"\{args.name\} and \{parent.name\}"),
-        (lambda: invalidates("fine", tag), r"\{args.name\} and \{result.name\}"),
+        (lambda: invalidates("fine", tag), r"\{args.name\}, \{result.name\} and \{result\}\."),
     ]
     for call, roots in calls:
         with pytest.raises(

@@ -105,9 +105,10 @@ KINDS: list[tuple[Any, str, str]] = [
 ]
 
 
+@pytest.mark.parametrize("named", ["{args.of}", "{result}"])
 @pytest.mark.parametrize(("kind", "one", "other"), KINDS)
 async def test_a_mutation_reaches_the_answers_for_the_same_value(
-    memory_cache: ResponseCache, kind: Any, one: str, other: str
+    memory_cache: ResponseCache, kind: Any, one: str, other: str, named: str
 ) -> None:
     clock = itertools.count()
 
@@ -116,15 +117,15 @@ async def test_a_mutation_reaches_the_answers_for_the_same_value(
 
     resolver.__annotations__["of"] = kind
 
-    def change(of: Any) -> bool:
-        return True
+    def change(of: Any) -> Any:
+        return of
 
-    change.__annotations__["of"] = kind
+    change.__annotations__ |= {"of": kind, "return": kind}
     hint = cache_control(ttl=60, tags=["of:{args.of}"])
     query = strawberry.type(
         type("Query", (), {"__annotations__": {}, "read": hint(strawberry.field(resolver))})
     )
-    marked: Any = invalidates("of:{args.of}")(strawberry.mutation(resolver=change))
+    marked: Any = invalidates(f"of:{named}")(strawberry.mutation(resolver=change))
     mutation = strawberry.type(type("Mutation", (), {"__annotations__": {}, "change": marked}))
     extension = ResponseCacheExtension(memory_cache, tenant=None, debug=True)
     schema = strawberry.Schema(query, mutation, extensions=[extension])
@@ -139,7 +140,41 @@ async def test_a_mutation_reaches_the_answers_for_the_same_value(
     assert await statuses() == ["miss", "hit"]
 
 
+@pytest.mark.parametrize("returned", [["7", "9"], None, [None, "7"], []])
+async def test_a_result_without_attributes_gives_one_tag_for_each_element(
+    memory_cache: ResponseCache, returned: list[str | None] | None
+) -> None:
+    @strawberry.type
+    class Query:
+        @cache_control(ttl=60, tags=["of:{args.of}"])
+        @strawberry.field
+        def read(self, of: str) -> str:
+            return of
+
+    @strawberry.type
+    class Mutation:
+        @invalidates("of:{result}")
+        @strawberry.mutation
+        def change(self) -> list[str | None] | None:
+            return returned
+
+    extension = ResponseCacheExtension(memory_cache, tenant=None, debug=True)
+    schema = strawberry.Schema(Query, Mutation, extensions=[extension])
+    extension.check(schema)
+    for _ in range(2):
+        before = [status(await schema.execute(f'{{ read(of: "{of}") }}')) for of in "789"]
+    assert before == ["hit", "hit", "hit"]
+    assert (await schema.execute("mutation { change }")).data == {"change": returned}
+    after = [status(await schema.execute(f'{{ read(of: "{of}") }}')) for of in "789"]
+    assert after == ["miss" if of in (returned or ()) else "hit" for of in "789"]
+
+
 # -- What can never fill one ---------------------------------------------------------------------------------
+
+
+@strawberry.type
+class Named:
+    name: str = "one"
 
 
 @strawberry.input
@@ -168,7 +203,19 @@ def _json(any_: JSON) -> bool:
     return True
 
 
-WRONG: list[tuple[str, Callable[..., bool], str]] = [
+def _gives_a_float() -> float:
+    return 0.5
+
+
+def _gives_an_object() -> Named:
+    return Named()
+
+
+def _gives_a_list() -> list[int]:
+    return [1]
+
+
+WRONG: list[tuple[str, Callable[..., object], str]] = [
     ("of:{args.share}", _float, r"\{args.share\} can never be filled: a Float has no exact text"),
     ("of:{args.shares}", _floats, "a Float has no exact text"),
     ("of:{args.where.share}", _where, "a Float has no exact text"),
@@ -176,8 +223,12 @@ WRONG: list[tuple[str, Callable[..., bool], str]] = [
     ("of:{args.wheres}", _wheres, "Where is an input object"),
     ("of:{args.where.no}", _where, r"Where has no 'no' \(there are: id, share\)"),
 ]
-ONLY_BY_MUTATIONS: list[tuple[str, Callable[..., bool], str]] = [
-    ("of:{result.id}", _float, "the field returns a Boolean, which has no attributes"),
+ONLY_BY_MUTATIONS: list[tuple[str, Callable[..., object], str]] = [
+    ("of:{result.id}", _float, r"returns a Boolean, which has no attributes; write \{result\}"),
+    ("of:{result}", _gives_a_float, "the field returns a Float, which has no exact text"),
+    ("of:{result.id}", _gives_a_float, "the field returns a Float, which has no exact text"),
+    ("of:{result}", _gives_an_object, "Named, which is an object; name one of its attributes"),
+    ("{result}", _gives_a_list, r"\{result\} may hold any number of values"),
     ("{args.wheres.id}", _wheres, "does not begin with a name and a colon"),
     ("{args.any_}", _json, "does not begin with a name and a colon"),
 ]
@@ -185,7 +236,7 @@ ONLY_BY_MUTATIONS: list[tuple[str, Callable[..., bool], str]] = [
 
 @pytest.mark.parametrize(("tag", "resolver", "said"), WRONG + ONLY_BY_MUTATIONS)
 def test_a_placeholder_that_can_never_be_filled_is_a_mistake(
-    memory_cache: ResponseCache, tag: str, resolver: Callable[..., bool], said: str
+    memory_cache: ResponseCache, tag: str, resolver: Callable[..., object], said: str
 ) -> None:
     extension = ResponseCacheExtension(memory_cache, tenant=None)
 
@@ -215,10 +266,13 @@ def field_() -> bool:
         ("of:{args.wheres.id}", _wheres),
         ("of:{args.any_}", _json),
         ("{args.where.id}", _where),
+        ("of:{result}", _gives_a_list),
+        ("of:{result.name}", _gives_an_object),
+        ("{result}", _where),
     ],
 )
 def test_a_placeholder_that_may_be_filled_is_no_mistake(
-    memory_cache: ResponseCache, tag: str, resolver: Callable[..., bool]
+    memory_cache: ResponseCache, tag: str, resolver: Callable[..., object]
 ) -> None:
     extension = ResponseCacheExtension(memory_cache, tenant=None)
     made: Any = invalidates(tag)(strawberry.mutation(resolver=resolver))

@@ -32,8 +32,9 @@ def invalidates(*tags: str) -> Callable[[T], T]:
     Args:
         *tags: Tags such as ``Account``, ``[Account]``, ``Account:42``, or names of your own. In them,
             ``{args.name}`` is replaced by an argument, by its Python name, and ``{result.attr}`` by an
-            attribute of the mutation's return value. A list gives one tag for each element; None gives no
-            tag. A mutation that raises invalidates the tags without ``{result...}``. Begin a tag that has
+            attribute of the mutation's return value; ``{result}`` is the value itself, if it is a scalar
+            or a list of scalars. A list gives one tag for each element; None gives no
+            tag. A mutation that raises invalidates the tags without ``{result}``. Begin a tag that has
             placeholders with a name and a colon. If a list gives too many tags, or a placeholder cannot be
             filled, everything with a tag of that name is invalidated; without such a name, the whole tenant.
 

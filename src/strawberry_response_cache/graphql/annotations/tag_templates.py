@@ -19,7 +19,7 @@ from strawberry_response_cache.graphql.annotations.tag_texts import tag_text
 TAGS_EXAMPLE: Final = 'tags=["ledger"]'
 _LONGEST: Final = 1_000
 _MOST_TAGS: Final = 1_000
-_PLACEHOLDER: Final = re.compile(r"\{([a-z]+)((?:\.[A-Za-z_][A-Za-z0-9_]*)+)\}")
+_PLACEHOLDER: Final = re.compile(r"\{([a-z]+)((?:\.[A-Za-z_][A-Za-z0-9_]*)*)\}")
 
 
 def checked_tags(tags: Iterable[str], example: str = TAGS_EXAMPLE) -> tuple[str, ...]:
@@ -108,18 +108,20 @@ class Template:
 
         Raises:
             CacheConfigurationError: If a brace is not part of a placeholder, or a placeholder does not begin
-                with one of the roots.
+                with one of the roots. Only ``{result}`` may stand alone, for a scalar.
         """
         literals, placeholders, end = [], [], 0
         for found in _PLACEHOLDER.finditer(text):
             literals.append(text[end : found.start()])
-            placeholders.append((found[1], *found[2][1:].split(".")))
+            placeholders.append((found[1], *found[2].split(".")[1:]))
             end = found.end()
         literals.append(text[end:])
-        wrong = [placeholder[0] for placeholder in placeholders if placeholder[0] not in roots]
+        known = [f"{{{root}.name}}" for root in roots] + ["{result}"] * ("result" in roots)
+        wrong = any(
+            root not in roots or not (names or root == "result") for root, *names in placeholders
+        )
         if wrong or any("{" in literal or "}" in literal for literal in literals):
-            known = " and ".join(f"{{{root}.name}}" for root in roots)
-            msg = f"{place} has a placeholder that is none of {known}."
+            msg = f"{place} has a placeholder that is none of {', '.join(known[:-1])} and {known[-1]}."
             raise CacheConfigurationError(msg)
         return cls(text, tuple(literals), tuple(placeholders), place)
 
@@ -167,10 +169,10 @@ def unknown_arguments(templates: Iterable[Template], known: AbstractSet[str]) ->
     """Yield the mistakes of templates that name unknown arguments."""
     listed = ", ".join(sorted(known)) or "none"
     for template in templates:
-        for root, name, *_ in template.placeholders:
-            if root == "args" and name not in known:
+        for root, *names in template.placeholders:
+            if root == "args" and names[0] not in known:
                 yield (
-                    f"{template.place} names the argument {name!r}, which does not exist "
+                    f"{template.place} names the argument {names[0]!r}, which does not exist "
                     f"(there are: {listed})."
                 )
 

@@ -1,6 +1,6 @@
 """What can never fill a placeholder of a tag, as far as the types of the schema tell."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from graphql import (
@@ -14,6 +14,7 @@ from graphql import (
     GraphQLString,
     get_named_type,
     get_nullable_type,
+    is_composite_type,
     is_input_object_type,
     is_list_type,
     is_scalar_type,
@@ -25,7 +26,7 @@ from strawberry_response_cache.graphql._compat.resolving import maps_arguments, 
 from strawberry_response_cache.graphql.annotations.invalidates import Invalidates
 from strawberry_response_cache.graphql.annotations.tag_templates import Template, unknown_arguments
 
-_WITHOUT_ATTRIBUTES: Final = (GraphQLBoolean, GraphQLFloat, GraphQLInt, GraphQLString)
+_WITHOUT_ATTRIBUTES: Final = (GraphQLBoolean, GraphQLInt, GraphQLString)
 """Types whose values have no attribute to name. An ``ID`` may be a `GlobalID`."""
 _OF_ONE_VALUE: Final = frozenset({"Date", "DateTime", "Decimal", "Time", "UUID"})
 """Strawberry's scalars whose values have a text. Another scalar's value may be a list."""
@@ -41,7 +42,7 @@ def unfilled_forever(templates: Iterable[Template], graphql_field: GraphQLField)
             if placeholder[0] == "args" and placeholder[1] in arguments:
                 wrong = _wrong_argument(arguments[placeholder[1]], placeholder[2:])
             elif placeholder[0] == "result":
-                wrong = _wrong_result(graphql_field)
+                wrong = _wrong_result(graphql_field, placeholder[1:])
             else:
                 wrong = None
             if wrong is not None:
@@ -58,13 +59,18 @@ def without_a_family(templates: Iterable[Template], graphql_field: GraphQLField)
     """Yield what is wrong with tags of which a client could name more than can be invalidated one by one."""
     arguments = _arguments_of(graphql_field)
     for template in templates:
-        for root, name, *below in template.placeholders:
-            is_argument = root == "args" and name in arguments
-            if template.family is None and is_argument and _holds_many(arguments[name], below):
+        for placeholder in template.placeholders:
+            root, *names = placeholder
+            if root == "args" and names[0] in arguments:
+                holds_many = _holds_many(arguments[names[0]], names[1:])
+            else:
+                holds_many = not names and _holds_many(graphql_field, ())
+            if template.family is None and holds_many:
+                written = ".".join(placeholder)
                 yield (
-                    f"{template.place}: {{args.{'.'.join((name, *below))}}} may hold any number of values, and "
-                    "the tag does not begin with a name and a colon; write one, such as "
-                    f"'Account:{{args.{name}}}', so that more values than can be named are invalidated by it."
+                    f"{template.place}: {{{written}}} may hold any number of values, and the tag does not "
+                    f"begin with a name and a colon; write one, such as 'Account:{{{written}}}', so that more "
+                    "values than can be named are invalidated by it."
                 )
 
 
@@ -99,14 +105,21 @@ def _wrong_argument(
     return None
 
 
-def _wrong_result(graphql_field: GraphQLField) -> str | None:
+def _wrong_result(graphql_field: GraphQLField, below: Sequence[str]) -> str | None:
+    """Return what is wrong with a placeholder that begins at the result, if anything is."""
     kind = get_named_type(graphql_field.type)
-    if any(kind is each for each in _WITHOUT_ATTRIBUTES):
-        return f"the field returns a {kind.name}, which has no attributes; name an argument"
+    if not below and is_composite_type(kind):
+        return f"the field returns a {kind.name}, which is an object; name one of its attributes"
+    if kind is GraphQLFloat:
+        return "the field returns a Float, which has no exact text; name an argument"
+    if below and any(kind is each for each in _WITHOUT_ATTRIBUTES):
+        return f"the field returns a {kind.name}, which has no attributes; write {{result}}"
     return None
 
 
-def _holds_many(argument: GraphQLArgument | GraphQLInputField, below: Iterable[str]) -> bool:
+def _holds_many(
+    argument: GraphQLArgument | GraphQLInputField | GraphQLField, below: Iterable[str]
+) -> bool:
     kind: Any = argument
     for name in (*below, None):
         if is_list_type(get_nullable_type(kind.type)):
