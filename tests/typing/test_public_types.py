@@ -129,7 +129,7 @@ async def test_the_extension_is_what_a_schema_takes() -> None:
     assert_type(extension, ResponseCacheExtension)
     assert_type(extension.faults, int)
     schema = strawberry.Schema(Query, Mutation, extensions=[extension])
-    assert_type(extension.check(schema), None)
+    assert_type(extension.check(schema), tuple[str, ...])
     for document in ("{ account { name } today }", 'mutation { rename(name: "y") { name } }'):
         assert (await schema.execute(document, context_value="t")).errors is None
     await cache.aclose()
