@@ -29,7 +29,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 @app.callback()
 def _main() -> None:
-    """Say what the annotations of a Strawberry schema come to."""
+    """Explain how a Strawberry schema is cached."""
 
 
 @app.command(name="explain")

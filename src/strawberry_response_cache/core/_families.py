@@ -65,7 +65,7 @@ def shown(tags: Iterable[str]) -> tuple[str, ...]:
 
 
 def with_families(tags: Iterable[str]) -> tuple[str, ...]:
-    """Return tags to invalidate together with those that stand for whatever may hold them unnamed."""
+    """Return tags to invalidate together with the family tags of entries that hold too many tags to name."""
     named = dict.fromkeys(tags)
     families = (family_of(tag) for tag in (*named,))
     return tuple({*named, *filter(None, families), EVERYTHING_TAGGED}) if named else ()

@@ -166,7 +166,7 @@ class Flights:
 
     Attributes:
         marks: The keys whose values could not be shared (hit-for-miss): their callers generate concurrently
-            instead of waiting for each other in vain.
+            instead of waiting for each other forever.
     """
 
     def __init__(
@@ -253,7 +253,7 @@ class Flights:
             outer.waits_for.remove(flight)
 
     def open(self, key: str, *, leased: bool, joined: bool = True) -> Flight:
-        """Open a flight; another that stands in its place is no longer joined.
+        """Open a flight; callers no longer join an older flight for the same key.
 
         Args:
             key: What it is found by.
@@ -279,7 +279,7 @@ class Flights:
     ) -> list[Run]:
         """Close the flights to joiners whose values an invalidation will refuse.
 
-        Who comes later looks up instead of waiting for them.
+        Callers that come later look up instead of waiting for them.
 
         Args:
             table: The tag table.
@@ -350,7 +350,7 @@ class Flights:
             waiter.wake()
 
     def abandon(self, flight: Flight, lease: Lease | None) -> Lease | None:
-        """Hand a flight to its first joiner, because its leader was cancelled.
+        """Let the first joiner generate, because the caller that generated was cancelled.
 
         Returns:
             The lease, to be released, if there is no joiner, or nothing can be stored by it.

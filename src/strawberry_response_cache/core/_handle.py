@@ -157,7 +157,7 @@ class RedisHandle:
         return transport
 
     async def release_async(self, transport: AsyncTransport) -> None:
-        """Give back a transport of the running loop, which closes with its last user.
+        """Release the transport of the running loop. It closes with its last user.
 
         Args:
             transport: What `async_transport` returned.
@@ -193,7 +193,7 @@ class RedisHandle:
         return transport
 
     def release_sync(self, transport: SyncTransport) -> None:
-        """Give back the transport of all threads, which closes with its last user.
+        """Release the transport of all threads. It closes with its last user.
 
         Args:
             transport: What `sync_transport` returned.

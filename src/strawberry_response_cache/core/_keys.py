@@ -119,7 +119,7 @@ class EntryKeys:
     Attributes:
         entry: The entry itself.
         lease: The lease, which is the right to store it.
-        tags: The tag table that judges it.
+        tags: The tag table that decides whether it is still good.
         channel: The channel for invalidations and ended leases of the whole cache.
         tenant: The digest of its tenant, the same for all slots.
     """

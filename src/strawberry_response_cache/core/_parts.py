@@ -124,7 +124,7 @@ class Parts:
 
 
 def _tags_of(parts: Iterable[Part]) -> frozenset[str]:
-    """Return what invalidations reach parts by: their tags, and the tag of each itself."""
+    """Return the tags by which invalidations reach parts: their tags, and the own tag of each."""
     return frozenset(
         tag
         for part in parts

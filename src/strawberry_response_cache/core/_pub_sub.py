@@ -21,12 +21,12 @@ _TAGS: Final = re.compile(r"(\S+) (\d+) (\S+)")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hearers:
-    """Who is told of news.
+    """The receivers of what other processes publish.
 
     Attributes:
         memory: The local memory, if it is on.
-        wake: Told the key of a lease that has ended.
-        outdate: Told of an invalidation: the tag table, the tags or None for all, and the clock if it is known.
+        wake: Called with the key of a lease that has ended.
+        outdate: Called for an invalidation with the tag table, the tags or None for all, and the clock if it is known.
     """
 
     memory: Memory | None
@@ -39,7 +39,7 @@ def hear(message: bytes, hearers: Hearers) -> None:
 
     Args:
         message: What was published.
-        hearers: Who is told.
+        hearers: The functions.
     """
     memory = hearers.memory
     kind, _, rest = message.decode("ascii", "replace").partition(" ")

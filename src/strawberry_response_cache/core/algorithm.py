@@ -144,7 +144,7 @@ class Remember(Generic[T]):
         budget: For how long to wait for others.
         within: The flights whose generators the caller runs in.
         memory: The local memory, if it is on.
-        in_background: Whether the generator may run beside the caller, for a refresh.
+        in_background: Whether a refresh may run the generator in the background.
         invalidation_pending: Whether an invalidation of this tenant is still queued; then nothing is read.
         found: The entry that a batch lookup has found already; it replaces the first lookup.
         collected: Parts that were read outside the generator and may have become part of the value.

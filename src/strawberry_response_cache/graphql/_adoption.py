@@ -123,7 +123,7 @@ def notes_of(setting: Setting, options: Options | None) -> tuple[Note, ...]:
 
 
 def problem_around(schema: BaseSchema, options: Options | None) -> Problem | None:
-    """Return what in the schema's configuration keeps every operation from being cached."""
+    """Return why the configuration of the schema keeps every operation from being cached."""
     if options is not None and options.enabled is False:
         return Problem(Reason.DISABLED)
     trusted: frozenset[object] = frozenset() if options is None else options.trusted

@@ -113,7 +113,7 @@ def _lines(fields: tuple[ExplainedField, ...], indent: str) -> Iterator[str]:
 
 
 def line_of(explained: ExplainedField) -> str:
-    """Return what one field says, in one line."""
+    """Return the explanation of one field as one line."""
     said = [explained.coordinate]
     if explained.reason is not None:
         said.append(explained.reason.value)

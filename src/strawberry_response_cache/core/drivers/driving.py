@@ -119,11 +119,11 @@ def new_memory(settings: DriverSettings, is_trusted: Callable[[], bool]) -> Memo
 
 
 def listening(settings: DriverSettings, hearers: Hearers) -> Subscription:
-    """Return what to listen to, and who is told.
+    """Return the channels to listen to, and the functions to call.
 
     Args:
         settings: The numbers to decide by.
-        hearers: Who is told.
+        hearers: The functions.
     """
     memory = hearers.memory
 

@@ -24,7 +24,7 @@ class _Errand:
         effect: The effect.
         tries: The tries after a failure.
         not_before: When it is due.
-        every: Seconds after which it is repeated, whatever its result; 0 for once.
+        every: Seconds after which it is repeated, also after a failure; 0 for once.
     """
 
     effect: Effect[Any]

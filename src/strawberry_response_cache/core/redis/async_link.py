@@ -64,7 +64,7 @@ class _Batch:
     Attributes:
         asks: The callers.
         deadline: Seconds for an answer.
-        urgent: Whether no breaker turns it away, nor is told what comes of it.
+        urgent: Whether it ignores the breaker: it is not turned away, and its outcome does not count there.
         began: When, for the breaker.
         alarm: Rings when it has waited long enough for a connection.
         is_sent: Whether the server may have heard of it.
@@ -273,7 +273,7 @@ class AsyncLink:
     # -- Connections -------------------------------------------------------------------------------
 
     def _wait_for_connection(self, batch: _Batch) -> None:
-        """Let a batch have the next connection that is free, and open one unless enough are being opened."""
+        """Give the next free connection to a batch. Open one, unless enough are being opened."""
         if not batch.urgent:
             ring = partial(self._waited_in_vain, batch)
             batch.alarm = Alarm(self._read_deadline, ring, self._context)

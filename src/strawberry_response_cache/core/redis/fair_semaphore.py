@@ -56,7 +56,7 @@ class Turns:
             raise
 
     def _leave(self, me: int) -> bool:
-        """Stop waiting, and return whether the turn has come meanwhile."""
+        """Stop waiting; return whether the caller got its turn nevertheless."""
         with self._lock:
             self._waiting = deque(each for each in self._waiting if each[0] != me)
             return me in self._holders

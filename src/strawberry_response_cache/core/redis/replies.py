@@ -33,7 +33,7 @@ _DEEPEST: Final = 8
 
 
 class NonsenseError(exceptions.ConnectionError):
-    """The bytes are not of the protocol; whatever follows on this connection is unusable too."""
+    """The bytes are not of the protocol. The rest of this connection is unusable too."""
 
 
 class _IncompleteError(Exception):

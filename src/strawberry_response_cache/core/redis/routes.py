@@ -36,7 +36,7 @@ def slot_of_calls(calls: Sequence[Call]) -> int | None:
 def redirect_in(replies: Sequence[Any], asked: Node) -> Redirect | None:
     """Return the redirect in the replies, if there is one; an empty host means the node that was asked.
 
-    An effect with another error beside a redirect failed, and is not redirected.
+    An effect that has another error besides a redirect failed. It is not redirected.
     """
     errors = [reply for reply in replies if isinstance(reply, Exception)]
     redirects = [

@@ -28,7 +28,7 @@ class Subscription:
         max_lag: Seconds after an answer for which local memory may be used.
         connect_deadline: Seconds for connecting and subscribing.
         name: The cache's name, for the log.
-        meanwhile: What does not work while there is no subscription, for the log.
+        meanwhile: What does not work without a subscription, as the log says it.
         hear: Called with each message.
         lost: Called when messages may have been missed.
     """

@@ -124,7 +124,7 @@ class SyncLink:
             turns.end()
 
     def _read(self, calls: Sequence[Call], deadline: float) -> Sequence[Any]:
-        """Exchange, if the breaker lets it, which is told what comes of it."""
+        """Exchange, if the breaker allows it; the outcome counts in the breaker."""
         began = self._breaker.admit()
         try:
             replies = self._exchange(calls, lambda: deadline)
@@ -178,7 +178,7 @@ class SyncLink:
         self._hand_over(connection, self._connections.give(connection))
 
     def _hand_over(self, connection: SyncConnection, waiter: _Waiter | None) -> None:
-        """Give a connection that is free to the thread that waited for one, if one did."""
+        """Give a free connection to the thread that waited first, if there is one."""
         if waiter is not None:
             waiter.take(connection)
         elif self._is_closed:  # closed meanwhile, so this idle connection must be closed here

@@ -191,10 +191,10 @@ class SyncCluster:
         return self._slots.node(slot)
 
     def _learn_soon(self, *, is_urgent: bool) -> threading.Event:
-        """Ask for the map in a thread of its own, unless that goes on, or was just now.
+        """Ask for the map in a thread of its own, unless that is under way or was done just now.
 
         Returns:
-            What is set when that is over.
+            An event that is set when that has ended.
         """
         with self._lock:
             if self._learning is not None:

@@ -28,7 +28,7 @@ _MISSING: Final = dataclasses.MISSING
 
 
 def adapter_of(as_type: Any) -> TypeAdapter[Any]:  # noqa: ANN401 - anything that `TypeAdapter` takes
-    """Return what reads and writes values of a type.
+    """Return an adapter that reads and writes values of a type.
 
     Args:
         as_type: Anything that ``TypeAdapter`` takes, and dataclasses with another library's fields.
@@ -186,7 +186,7 @@ def _copy_of(field: "dataclasses.Field[Any]") -> Any:  # noqa: ANN401 - what `da
 
 
 def _unless_it_is(default: object) -> Callable[[Any, SerializerFunctionWrapHandler], Any]:
-    """Return what writes a field, where it is left out with a default."""
+    """Return a serializer of a field that does not write this default; `_without` leaves such a field out."""
 
     def written(value: Any, handler: SerializerFunctionWrapHandler) -> Any:  # noqa: ANN401 - any value
         return None if value is default else handler(value)
@@ -195,7 +195,7 @@ def _unless_it_is(default: object) -> Callable[[Any, SerializerFunctionWrapHandl
 
 
 def _without(unset: dict[str, Any]) -> Callable[[Any, SerializerFunctionWrapHandler], Any]:
-    """Return what writes an instance without the fields that hold these defaults."""
+    """Return a serializer of an instance that leaves out fields with these defaults."""
 
     def written(self: Any, handler: SerializerFunctionWrapHandler) -> Any:  # noqa: ANN401 - of any class
         left_out = {name for name, default in unset.items() if getattr(self, name) is default}

@@ -88,7 +88,7 @@ class Template:
 
     @property
     def family(self) -> str | None:
-        """What stands before the colon in each tag that comes of it; None if a placeholder may decide that."""
+        """The text before the colon, which all its tags have in common; None if a placeholder may change it."""
         kind, colon, _ = self.literals[0].partition(":")
         return kind if colon else None
 
@@ -133,7 +133,7 @@ class Template:
 
         Raises:
             UnfilledError: If there is no such argument or attribute, it has no text (see `tag_text`), or
-                more tags than can be named come of it.
+                it gives more tags than can be named.
         """
         choices = [self._choices(placeholder, values) for placeholder in self.placeholders]
         if math.prod(map(len, choices)) > _MOST_TAGS:

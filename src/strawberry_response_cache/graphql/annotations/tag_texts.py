@@ -22,7 +22,7 @@ def tag_text(value: object) -> str | None:
 
     Raises:
         CacheConfigurationError: If a lazy object raises when it is evaluated.
-        Exception: Whatever an object that stands for one of another class raises.
+        Exception: What a proxy of another object raises.
 
     Example:
         >>> tag_text(True), tag_text(Decimal("2.50")), tag_text(date(2026, 1, 31)), tag_text(0.5)

@@ -146,7 +146,7 @@ class ResponseSerializer:
         return None if self._request.is_unchanged() else Reason.CONTEXT_CHANGED
 
     def _failure(self, errors: Sequence[GraphQLError]) -> Unavailable | None:
-        """Return what went wrong, where what there is may be served instead."""
+        """Return what went wrong, if a stale value may be served instead; else None."""
         recorder = self.recorder
         if recorder is None or not self._request.options.stale_if_error:
             return None

@@ -85,7 +85,7 @@ class Entities:
 
 
 def whole_types(names: Iterable[str]) -> set[str]:
-    """Return what reaches every entry that may hold an object of these types, or names one in a tag."""
+    """Return the tags that reach every entry that may hold an object of these types or names one in a tag."""
     return {tag for name in names for tag in all_of_family(name)}
 
 

@@ -73,7 +73,7 @@ async def _ended(invalidating: "asyncio.Task[None]") -> None:
 def _begin(
     loop: asyncio.AbstractEventLoop, info: Info, tags: tuple[str, ...], options: Options
 ) -> "asyncio.Task[None]":
-    """Begin to invalidate in a task that is seen to its end, also if the loop ends first."""
+    """Start a task that invalidates. If the event loop ends first, the invalidation is completed without it."""
 
     def end(task: "asyncio.Task[None]") -> None:
         _tasks.discard(task)

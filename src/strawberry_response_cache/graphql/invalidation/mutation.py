@@ -166,7 +166,7 @@ class Mutation:
             self._warnings.lost_invalidation(kind, f"that failed ({kind})")
 
     def _note(self, owed: Owed, when: When) -> None:
-        """Note and log what came of it."""
+        """Note and log the outcome of an invalidation."""
         self._told = told = Told(when, owed.tags, owed.everything)
         logger.debug(
             "A mutation invalidated %s tags (%s).",
@@ -179,7 +179,7 @@ class Mutation:
         )
 
     def as_extension(self) -> dict[str, object] | None:
-        """Return what it invalidates, as it stands in a response; None if that is nothing, or not known yet."""
+        """Return what the response says of the invalidation; None if there is nothing to say yet."""
         return None if self._told is None else self._told.as_extension(self._setting.schema)
 
     def _is_deferred(self, owed: Owed, invalidate: Callable[[], Awaitable[None]]) -> bool:
@@ -202,7 +202,7 @@ class Mutation:
         return True
 
     def _begin(self, loop: asyncio.AbstractEventLoop, owed: Owed) -> "asyncio.Task[None]":
-        """Begin to invalidate in a task that is seen to its end, also if the loop ends first."""
+        """Start a task that invalidates. If the event loop ends first, the invalidation is completed without it."""
         task = loop.create_task(self._beside(owed))
         _tasks.add(task)  # loops hold their tasks weakly
         task.add_done_callback(_tasks.discard)
@@ -247,7 +247,7 @@ class Mutation:
         The calling thread waits for it, unless it runs an event loop itself.
 
         Returns:
-            What ends with the invalidation. A caller in an event loop can await it.
+            An awaitable that ends with the invalidation, for callers in an event loop.
         """
         if self._is_settling:  # there was no transaction: `settle` invalidates before the answer
             self._is_due = True

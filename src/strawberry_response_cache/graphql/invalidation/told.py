@@ -26,7 +26,7 @@ class Told:
 
     @property
     def kind(self) -> str:
-        """What is invalidated, in the word of the spans."""
+        """What is invalidated, as spans call it: ``tags`` or ``clear``."""
         return "clear" if self.everything else "tags"
 
     def as_extension(self, schema: GraphQLSchema) -> dict[str, object]:

@@ -30,7 +30,7 @@ def describe(value: object) -> str:
     """Describe a value, so that different values differ; other types, and large values, by their names.
 
     A value is large if it has more than 1,000 parts, those within its parts included. Each value that a
-    function captures is judged by itself.
+    function captures counts by itself.
     """
     return _described(value, _Description(is_of_function=True))
 
@@ -50,7 +50,7 @@ class _Description:
     """The description of one value; what it refers to more than once is described once.
 
     Args:
-        is_of_function: Whether, if it is a function, each value that it captures is judged by itself.
+        is_of_function: Whether, if it is a function, each value that it captures counts by itself.
     """
 
     def __init__(self, *, is_of_function: bool) -> None:

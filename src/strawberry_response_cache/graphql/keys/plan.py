@@ -182,7 +182,7 @@ class Plan:
     def text(
         self, sent: Mapping[str, Sequence[Any]], variables: Mapping[str, Any]
     ) -> SelectionText:
-        """Return what prints the selections of one request.
+        """Return the printer of the selections of one request.
 
         Args:
             sent: What was sent for each variable, see `sent_variables`.

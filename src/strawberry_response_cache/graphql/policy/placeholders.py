@@ -75,7 +75,7 @@ def without_a_family(templates: Iterable[Template], graphql_field: GraphQLField)
 
 
 def _arguments_of(graphql_field: GraphQLField) -> dict[str, GraphQLArgument | GraphQLInputField]:
-    """Return what a resolver gets as its arguments, as far as that is known, by Python's names."""
+    """Return the arguments of a resolver by their Python names, as far as the schema tells."""
     arguments: dict[str, Any] = {
         _python_name(n, each): each for n, each in graphql_field.args.items()
     }

@@ -65,7 +65,7 @@ class FieldErrors(CollectedErrors):
         value: Any,  # noqa: ANN401 - whatever a field completes to
         raised: ExecutionRaisedError | None = None,
     ) -> CompletedField:
-        """Return what the field came to, with the errors so far."""
+        """Return the outcome of the field, with the errors so far."""
         errors = [error for error, _ in self.noted]
         if raised is not None and isinstance(raised.error, GraphQLError):
             errors.append(raised.error)

@@ -346,7 +346,7 @@ class _Execution:
     def _deliver(
         self, cached_field: CachedField, cache_result: CacheResult, errors: FieldErrors
     ) -> Any:  # noqa: ANN401 - a completed value
-        """Hand a field's value and errors on, or raise as it would have raised in place."""
+        """Return a field's value and pass on its errors, or raise as the field would have raised without an entry."""
         if self._fields.outcomes is not None:
             self._fields.outcomes.add(cached_field.plan.rule.coordinate, cache_result.outcome())
         result = cache_result.result
