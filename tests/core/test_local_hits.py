@@ -145,7 +145,8 @@ async def test_local_memory_is_not_read_while_an_invalidation_is_pending(
     await local(local_cache, face, ["a"])
     queue = local_cache._engine.queue
     queue.add(local_cache._keyspace, ("t",), Unavailable("x"))
-    queue._is_replaying = True  # as another caller would, who waits for Redis
+    running = queue.replay()  # by another caller, who waits for Redis
+    next(running)
 
     response = await face.remember(local_cache, ["a"], 60, lambda: "new")
     assert (response.value, response.detail) == ("new", CacheDetail.INVALIDATION_PENDING)

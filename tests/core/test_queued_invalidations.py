@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import signal
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -274,3 +276,60 @@ def test_a_forked_child_replays_what_its_parent_was_replaying() -> None:
     queue.after_fork()
     queue.add(tenant, None, WHY)
     assert isinstance(next(queue.replay()), Clear)
+
+
+def test_a_replay_that_takes_no_step_is_given_up_and_done_by_another() -> None:
+    """The event loop that ran it was stopped in the middle, and may never run again."""
+    told: list[tuple[str, ...]] = []
+    queue = InvalidationQueue(max_queued=100, max_tags=1000, patience=0.0, on_taken=told.append)
+    queue.add(ACME, ("a",), WHY, names=["A"])
+    stopped = queue.replay()
+    next(stopped)
+    queue.add(ACME, ("b",), WHY, names=["B"])
+    assert queue.is_unattended()
+
+    another = queue.replay()
+    effect = next(another)
+    assert isinstance(effect, Invalidate)
+    assert effect.tags == ("a", "b")
+    with pytest.raises(StopIteration) as end:
+        stopped.send(None)  # it goes on after all
+    assert end.value.value is False
+    assert queue.has_pending(ACME)
+    assert told == []
+    with pytest.raises(StopIteration) as end:
+        another.send(None)
+    assert end.value.value is True
+    assert (len(queue), queue.has_pending(ACME), told) == (0, False, [("A", "B")])
+
+
+def test_a_replay_that_goes_on_is_not_given_up() -> None:
+    queue = InvalidationQueue(max_queued=100, max_tags=1000, patience=3600)
+    queue.add(ACME, ("a",), WHY)
+    running = queue.replay()
+    next(running)
+    assert not queue.is_unattended()
+    assert replayed(queue) == []
+    running.close()
+    assert len(replayed(queue)) == 1
+
+
+def test_a_pending_invalidation_outlives_an_event_loop_that_is_stopped_in_the_middle(
+    new_server: Any,
+) -> None:
+    server = new_server()
+    with ResponseCache.from_url(
+        f"redis://127.0.0.1:{server.port}", prefix="test", invalidate_deadline=0.2
+    ) as cache:
+        loop = asyncio.new_event_loop()
+        server._process.send_signal(signal.SIGSTOP)
+        loop.run_until_complete(cache.invalidate("t", queued=True))
+        while cache._engine.queue._replay is None:
+            loop.run_until_complete(asyncio.sleep(0))
+        server._process.send_signal(signal.SIGCONT)
+
+        deadline = time.monotonic() + PATIENCE
+        while cache.remember_sync(["k"], 60, lambda: 1).detail is CacheDetail.INVALIDATION_PENDING:
+            assert time.monotonic() < deadline, "it is never replayed"
+        loop.run_until_complete(cache.aclose())
+        loop.close()

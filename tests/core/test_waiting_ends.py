@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from strawberry_response_cache.core import CacheDetail, CachedResponse, ResponseCache
+from strawberry_response_cache.core._families import all_of_family
 from tests.conftest import Eventually, UntilJoined
 
 NewCache = Callable[..., ResponseCache]
@@ -110,6 +111,17 @@ async def test_who_comes_after_an_invalidation_does_not_wait_for_a_run_from_befo
     assert [each.detail for each in responses].count(CacheDetail.GENERATED) == 1
     assert await leader.ends() is CacheDetail.REFUSED
     assert (await ask(face, cache)).value == "new"
+
+
+async def test_who_comes_after_an_invalidation_of_a_whole_family_does_not_wait_either(
+    new_cache: NewCache, url: str, face: Any, leader: Leader, eventually: Eventually
+) -> None:
+    cache = new_cache(url, **VERY_LONG)
+    leader.begin(cache, tags=["t:1"])
+    await eventually(leader.is_generating.is_set)
+    await face.invalidate(cache, *all_of_family("t"))
+    assert (await ask(face, cache, tags=["t:1"])).value == "new"
+    assert await leader.ends() is CacheDetail.REFUSED
 
 
 @pytest.mark.parametrize("what", ["invalidate", "forget", "clear"])

@@ -67,6 +67,7 @@ class Engine:
         self.queue = InvalidationQueue(
             max_queued=settings.max_queued_invalidations,
             max_tags=settings.max_tags,
+            patience=2 * settings.invalidate_deadline + 1,
             on_taken=self.announcements.announce,
         )
         self.unstorable = Interval()

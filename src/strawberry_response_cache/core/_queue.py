@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from strawberry_response_cache.core._families import EVERYTHING_TAGGED
 from strawberry_response_cache.core._fork import renewed_in_child
@@ -33,7 +33,7 @@ class _Pending:
         names: The tags as text, for `on_invalidate`; empty if the cache has none.
         everything: Whether it is owed a `clear`.
         reason: Why Redis did not take the latest that was tried.
-        paying: The tags, and whether it is everything, that are being replayed.
+        replaying: What is being replayed; None if nothing is.
     """
 
     keyspace: Keyspace
@@ -41,7 +41,29 @@ class _Pending:
     tags: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
     everything: bool = False
-    replaying: tuple[frozenset[str], bool] = (frozenset(), False)
+    replaying: "_Owed | None" = None
+
+    def take(self) -> "_Owed":
+        """Take everything to replay it."""
+        self.replaying = owed = _Owed(frozenset(self.tags), frozenset(self.names), self.everything)
+        self.tags, self.names, self.everything = set(), set(), False
+        return owed
+
+    def take_back(self) -> None:
+        """Take back what was being replayed, because that has failed or ended in the middle."""
+        if (owed := self.replaying) is not None:
+            self.replaying = None
+            self.tags |= owed.tags
+            self.names |= owed.names
+            self.everything = self.everything or owed.everything
+
+
+class _Owed(NamedTuple):
+    """What is replayed at once: see `_Pending`."""
+
+    tags: frozenset[str]
+    names: frozenset[str]
+    everything: bool
 
 
 class InvalidationQueue:
@@ -50,6 +72,8 @@ class InvalidationQueue:
     Args:
         max_queued: How many tags it keeps in all. Above that, a tenant's tags become a `clear`.
         max_tags: See `Invalidate`.
+        patience: Seconds after which a replay that takes no step is given up: the event loop that runs it may have
+            been stopped, and never run again.
         on_taken: Told the names of what Redis has taken at last; `EVERYTHING_TAGGED` for everything.
 
     Attributes:
@@ -62,6 +86,7 @@ class InvalidationQueue:
         *,
         max_queued: int,
         max_tags: int,
+        patience: float = 10.0,
         on_taken: Callable[[tuple[str, ...]], None] = lambda _: None,
     ) -> None:
         self._max_queued = max_queued
@@ -70,7 +95,9 @@ class InvalidationQueue:
         self._lock = renewed_in_child(self, "_lock", threading.Lock)
         self._pending: dict[str, _Pending] = {}
         self._count = 0
-        self._is_replaying = False
+        self._patience = patience
+        self._replay: object | None = None
+        self._step_at = 0.0
         self._replayed_at = 0.0
         self.log = Interval()
         self.log_lost = Interval()
@@ -93,7 +120,13 @@ class InvalidationQueue:
 
         They run in an event loop or in a thread, and either may have ended.
         """
-        return not self._is_replaying and time.monotonic() - self._replayed_at > 2 * REPLAY_INTERVAL
+        if self._replay is not None:
+            return self._is_given_up()
+        return time.monotonic() - self._replayed_at > 2 * REPLAY_INTERVAL
+
+    def _is_given_up(self) -> bool:
+        """Whether a replay runs that takes no step any more."""
+        return time.monotonic() - self._step_at > self._patience
 
     def add(
         self,
@@ -134,59 +167,72 @@ class InvalidationQueue:
 
     def after_fork(self) -> None:
         """Queue running replays again in a forked child, because they run in the parent."""
-        self._is_replaying = False
+        self._replay = None
         for pending in self._pending.values():
-            tags, everything = pending.replaying
-            pending.replaying = frozenset(), False
-            pending.tags |= tags
-            pending.everything = pending.everything or everything
+            pending.take_back()
+            pending.names.clear()  # its parent tells
+        self._recount()
+
+    def _recount(self) -> None:
         self._count = sum(len(pending.tags) for pending in self._pending.values())
 
     def replay(self) -> Replay:
         """Replay the pending invalidations, tenant by tenant, until Redis does not take one.
 
-        One replay runs at a time: a second one does nothing.
+        One replay runs at a time: a second one does nothing, unless the first is given up.
         """
         with self._lock:
-            if self._is_replaying:
-                return not self._pending
-            self._is_replaying = True
+            if self._replay is not None:
+                if not self._is_given_up():
+                    return not self._pending
+                for pending in self._pending.values():
+                    pending.take_back()
+                self._recount()
+            self._replay = this = object()
+            self._step_at = time.monotonic()
         try:
             for tenant, pending in list(self._pending.items()):
-                if not (yield from self._replay_tenant(tenant, pending)):
+                if not (yield from self._replay_tenant(tenant, pending, this)):
                     return False
         finally:
-            self._replayed_at = time.monotonic()
-            self._is_replaying = False
+            with self._lock:
+                if self._replay is this:
+                    self._replayed_at = time.monotonic()
+                    self._replay = None
         return not self._pending
 
-    def _replay_tenant(self, tenant: str, pending: _Pending) -> Replay:
+    def _replay_tenant(self, tenant: str, pending: _Pending, this: object) -> Replay:
         """Replay the pending invalidations of one tenant; later ones stay pending."""
         with self._lock:
-            pending.replaying = tags, everything = frozenset(pending.tags), pending.everything
-            names = pending.names
-            pending.tags, pending.names, pending.everything = set(), set(), False
+            if self._replay is not this:
+                return False
+            owed = pending.take()
         is_done = False
         try:
-            tags_left = None if everything else tuple(sorted(tags))
+            tags_left = None if owed.everything else tuple(sorted(owed.tags))
             for effect in self._effects(pending.keyspace, tags_left):
-                if (result := (yield effect)) is not None:
+                result = yield effect
+                self._step_at = time.monotonic()
+                if result is not None:
                     pending.reason = result
                     return False
             is_done = True
         finally:
             with self._lock:
-                self._count -= len(tags) + len(pending.tags)
-                pending.replaying = frozenset(), False
-                if not is_done:
-                    pending.tags |= tags
-                    pending.names |= names
-                    pending.everything = pending.everything or everything
-                self._count += len(pending.tags)
-                if not pending.tags and not pending.everything:
-                    self._pending.pop(tenant, None)
-        self._on_taken((EVERYTHING_TAGGED,) if everything else tuple(sorted(names)))
-        return True
+                # Otherwise it was given up, and what replays now sees to all of it.
+                is_done = is_done and self._replay is this
+                if self._replay is this:
+                    self._count -= len(owed.tags) + len(pending.tags)
+                    if is_done:
+                        pending.replaying = None
+                    else:
+                        pending.take_back()
+                    self._count += len(pending.tags)
+                    if not pending.tags and not pending.everything:
+                        self._pending.pop(tenant, None)
+        if is_done:
+            self._on_taken((EVERYTHING_TAGGED,) if owed.everything else tuple(sorted(owed.names)))
+        return is_done
 
     def _effects(
         self, keyspace: Keyspace, tags: tuple[str, ...] | None

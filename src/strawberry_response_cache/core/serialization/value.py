@@ -124,7 +124,9 @@ class ValueRecipe(Generic[T]):
 
     def known_tags(self) -> AbstractSet[str]:
         """Return the tags that are no function of the value."""
-        return frozenset() if callable(self._tags) else frozenset(tag_digests(self._tags))
+        return (
+            frozenset() if callable(self._tags) else frozenset(tag_digests(carried({*self._tags})))
+        )
 
     def _may_be_stored(self, value: T) -> bool:
         if self._cacheable is None:

@@ -169,7 +169,11 @@ class ResponseSerializer:
     def known_tags(self) -> AbstractSet[str]:
         """Return the tags of the plan, of the objects so far, and what resolvers added so far."""
         recorder = self.recorder
-        return frozenset() if recorder is None else frozenset(tag_digests(self._tags(recorder)))
+        return (
+            frozenset()
+            if recorder is None
+            else frozenset(tag_digests(carried(self._tags(recorder))))
+        )
 
     def _refuse(self, reason: Reason) -> NotStored:
         self.refusal = reason
