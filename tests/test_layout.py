@@ -18,6 +18,7 @@ GRAPHQL = [
     "_explain",
     "_explanation",
     "_extension",
+    "_checks",
     "_hooks",
     "_adoption",
     "execution",

@@ -9,9 +9,8 @@ from typing import Self, TypedDict
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from strawberry_response_cache.core._duration import MAX_SECONDS
+from strawberry_response_cache.core._environment import ENVIRONMENT_PREFIX, NO_SETTINGS
 from strawberry_response_cache.core._errors import CacheConfigurationError
-
-ENVIRONMENT_PREFIX = "RESPONSE_CACHE_"
 
 
 class SettingsByName(TypedDict, total=False):
@@ -203,7 +202,7 @@ class CacheSettings(BaseModel):
             **{
                 name.removeprefix(ENVIRONMENT_PREFIX).lower(): value
                 for name, value in variables.items()
-                if name.startswith(ENVIRONMENT_PREFIX)
+                if name.startswith(ENVIRONMENT_PREFIX) and name not in NO_SETTINGS
             }
         )
 

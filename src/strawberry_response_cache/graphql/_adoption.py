@@ -24,7 +24,7 @@ from strawberry_response_cache.graphql.policy.custom_code import (
 from strawberry_response_cache.graphql.policy.demands import Defaults
 from strawberry_response_cache.graphql.policy.mistakes import mistakes_in
 from strawberry_response_cache.graphql.policy.notes import Note, notes_on
-from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
+from strawberry_response_cache.graphql.policy.reasons import Problem
 from strawberry_response_cache.graphql.policy.rules import SchemaRules
 
 
@@ -65,7 +65,7 @@ def adopt(schema: BaseSchema, options: Options) -> Adopted:
             listed(setting.mistakes),
         )
     notes = notes_of(setting, options)
-    if notes and options.enabled is not False and not setting.mistakes:
+    if notes and options.off is None and not setting.mistakes:
         logger.warning(
             "This schema is cached less than it could be:\n%s",
             listed([note.text for note in notes]),
@@ -124,8 +124,8 @@ def notes_of(setting: Setting, options: Options | None) -> tuple[Note, ...]:
 
 def problem_around(schema: BaseSchema, options: Options | None) -> Problem | None:
     """Return why the configuration of the schema keeps every operation from being cached."""
-    if options is not None and options.enabled is False:
-        return Problem(Reason.DISABLED)
+    if options is not None and options.off is not None:
+        return options.off
     trusted: frozenset[object] = frozenset() if options is None else options.trusted
     hooks = [e for e in schema.get_extensions() if e._implements_resolve()]  # type: ignore[attr-defined] # noqa: SLF001 - as Strawberry asks
     executor = schema.execution_context_class  # type: ignore[attr-defined] # of Strawberry's Schema

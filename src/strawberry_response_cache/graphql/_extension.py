@@ -11,13 +11,21 @@ from strawberry.schema import BaseSchema
 
 from strawberry_response_cache.core import CacheConfigurationError, ResponseCache
 from strawberry_response_cache.core._duration import Duration, seconds
+from strawberry_response_cache.core._environment import SWITCH, is_switched_on
 from strawberry_response_cache.core._fork import renewed_in_child
+from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._user_code import is_async
 from strawberry_response_cache.graphql._adoption import (
     Adopted,
     adopt,
     problem_around,
     raise_mistakes,
+)
+from strawberry_response_cache.graphql._checks import (
+    checked_classes,
+    checked_names,
+    require,
+    require_one_of,
 )
 from strawberry_response_cache.graphql._guard import faults
 from strawberry_response_cache.graphql._hooks import RequestHooks
@@ -32,6 +40,7 @@ from strawberry_response_cache.graphql._options import (
     Vary,
 )
 from strawberry_response_cache.graphql.policy.demands import Defaults
+from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
 _ADOPTED: Final = "_response_cache"
 _MOST_TRIES: Final = 3
@@ -67,9 +76,10 @@ class ResponseCacheExtension:
             the values on which it depends. There are none by default.
         default_ttl: The ttl of objects without a hint, in seconds or as a timedelta, by the rule of Apollo
             Server. None, the default, caches only what has a hint.
-        enabled: Whether the cache is on: a bool, or a function of the request's context. True by default.
-            While it is off, nothing is read or stored, but mutations still invalidate, because other
-            processes may be on.
+        enabled: Whether the cache is on: a bool, or a function of the request's context that returns one. True
+            by default. None counts as off, and is logged. While it is off, nothing is read or stored, but
+            mutations still invalidate, because other processes may be on. ``RESPONSE_CACHE_ENABLED=0`` in the
+            environment overrides it; the variable is read once, when the extension is created.
         debug: Whether responses have ``extensions.responseCache``, which says what the cache did and why: a
             bool, or a function of the request's context. False by default.
         schema_name: A name that keeps apart the entries of two schemas with one cache. Empty by default.
@@ -103,8 +113,8 @@ class ResponseCacheExtension:
             default is 64 MiB. The least recently used are dropped first. 0 parses and plans every request.
 
     Raises:
-        CacheConfigurationError: If an argument has a wrong type or value, or if the class itself is
-            registered.
+        CacheConfigurationError: If an argument has a wrong type or value, if ``RESPONSE_CACHE_ENABLED`` is
+            neither on nor off, or if the class itself is registered.
 
     Example:
         Bob's query is a miss after Alice's, because ``Query.notes`` is PRIVATE. The mutation invalidates the
@@ -189,20 +199,20 @@ class ResponseCacheExtension:
         invalidate_again: Duration | None = None,
         plan_bytes: int = 64 * 1024 * 1024,
     ) -> None:
-        _require(isinstance(cache, ResponseCache), "cache", cache, "a ResponseCache")
-        _require(
+        require(isinstance(cache, ResponseCache), "cache", cache, "a ResponseCache")
+        require(
             tenant is None or callable(tenant),
             "tenant",
             tenant,
             "a function of the context, or None",
         )
-        _require(
+        require(
             session is None or callable(session),
             "session",
             session,
             "a function of the context, or None",
         )
-        _require(
+        require(
             vary is None
             or (
                 isinstance(vary, Mapping)
@@ -212,39 +222,39 @@ class ResponseCacheExtension:
             vary,
             'a mapping of names to functions of the context, such as {"locale": ...}',
         )
-        _require(
+        require(
             isinstance(enabled, bool) or callable(enabled),
             "enabled",
             enabled,
             "a bool or a function of the context",
         )
-        _require(
+        require(
             isinstance(debug, bool) or callable(debug),
             "debug",
             debug,
             "a bool or a function of the context",
         )
-        _require(isinstance(schema_name, str), "schema_name", schema_name, "a string")
-        _require(isinstance(stale_if_error, bool), "stale_if_error", stale_if_error, "a bool")
-        _require_one_of(("private", "uncacheable"), "guarded", guarded)
-        _require_one_of(("uncached", "shared"), "root_value", root_value)
+        require(isinstance(schema_name, str), "schema_name", schema_name, "a string")
+        require(isinstance(stale_if_error, bool), "stale_if_error", stale_if_error, "a bool")
+        require_one_of(("private", "uncacheable"), "guarded", guarded)
+        require_one_of(("uncached", "shared"), "root_value", root_value)
         if invalidate_on_mutation is not None:
             reaches = ("lists", "entities", "types")
-            _require_one_of(reaches, "invalidate_on_mutation", invalidate_on_mutation)
-        _require(
+            require_one_of(reaches, "invalidate_on_mutation", invalidate_on_mutation)
+        require(
             on_commit is None or (callable(on_commit) and not is_async(on_commit)),
             "on_commit",
             on_commit,
             "a plain function that takes a function, such as transaction.on_commit",
         )
-        _require(
+        require(
             isinstance(plan_bytes, int) and not isinstance(plan_bytes, bool) and plan_bytes >= 0,
             "plan_bytes",
             plan_bytes,
             "a number of bytes, such as 64 * 1024 * 1024, or 0",
         )
-        ignored = _names(ignore_request_extensions, "ignore_request_extensions")
-        in_keys = _names(vary_request_extensions, "vary_request_extensions")
+        ignored = checked_names(ignore_request_extensions, "ignore_request_extensions")
+        in_keys = checked_names(vary_request_extensions, "vary_request_extensions")
         if both := sorted(ignored & in_keys):
             msg = (
                 f"{both[0]!r} is in both ignore_request_extensions and vary_request_extensions; name it in "
@@ -259,9 +269,10 @@ class ResponseCacheExtension:
             vary=dict(vary or {}),
             defaults=Defaults(default, guarded == "private"),
             enabled=enabled,
+            off=_why_off(enabled),
             debug=debug,
             schema_name=schema_name,
-            trusted=_trusted(trusted_extensions),
+            trusted=checked_classes(trusted_extensions),
             shares_root_value=root_value == "shared",
             ignored_request_extensions=ignored,
             varied_request_extensions=in_keys,
@@ -382,40 +393,18 @@ def _known(schema: BaseSchema) -> Adopted | None:
     return known.adopted if known is not None and known.schema() is schema else None
 
 
-def _require(condition: bool, name: str, value: object, wanted: str) -> None:  # noqa: FBT001 - reads as a sentence
-    if not condition:
-        msg = f"{name} is a {type(value).__name__}; pass {wanted}."
-        raise CacheConfigurationError(msg)
+def _why_off(enabled: Switch) -> Problem | None:
+    """Return why nothing is cached in this process, whatever the requests are; None if something may be.
 
-
-def _require_one_of(words: tuple[str, ...], name: str, value: object) -> None:
-    if value not in words:
-        msg = f"{name} is not one of {', '.join(map(repr, words))}."
-        raise CacheConfigurationError(msg)
-
-
-def _names(names: Iterable[str], argument: str) -> frozenset[str]:
-    if isinstance(names, str | bytes) or not isinstance(names, Iterable):
-        msg = f'{argument} is a {type(names).__name__}; pass names, such as ("trace",).'
-        raise CacheConfigurationError(msg)
-    found = tuple(names)
-    for each in found:
-        if not isinstance(each, str) or not each:
-            msg = f'{argument} holds a {type(each).__name__}; pass names, such as ("trace",).'
-            raise CacheConfigurationError(msg)
-    return frozenset(found)
-
-
-def _trusted(extensions: Iterable[object]) -> frozenset[object]:
-    if isinstance(extensions, str | bytes | type) or not isinstance(extensions, Iterable):
-        kind = type(extensions).__name__
-        msg = f"trusted_extensions is a {kind}; pass a list of classes, such as [Timing]."
-        raise CacheConfigurationError(msg)
-    classes = tuple(extensions)
-    for each in classes:
-        if not callable(each):
-            msg = (
-                f"trusted_extensions holds a {type(each).__name__}; name classes, such as [Timing]."
-            )
-            raise CacheConfigurationError(msg)
-    return frozenset(classes)
+    Raises:
+        CacheConfigurationError: If the switch in the environment is neither on nor off.
+    """
+    if not is_switched_on():
+        logger.warning("The cache is off: %s in the environment says so.", SWITCH)
+        return Problem(
+            Reason.DISABLED,
+            None,
+            f"{SWITCH} in the environment turned the cache off when the extension was created; unset it, or set "
+            "it to 1, and start the process again.",
+        )
+    return Problem(Reason.DISABLED) if enabled is False else None

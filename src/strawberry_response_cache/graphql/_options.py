@@ -40,7 +40,12 @@ class InvalidationOptions:
 
 @dataclass(slots=True, kw_only=True)
 class Options:
-    """The extension's configuration; see `ResponseCacheExtension`."""
+    """The extension's configuration; see `ResponseCacheExtension`.
+
+    Attributes:
+        off: Why nothing is cached in this process, by the argument ``enabled`` or by the environment; None
+            if the cache is on, or if ``enabled`` is a function.
+    """
 
     cache: ResponseCache
     tenant: Tenant | None
@@ -48,6 +53,7 @@ class Options:
     vary: Mapping[str, Vary]
     defaults: Defaults
     enabled: Switch
+    off: Problem | None
     debug: Switch
     schema_name: str
     trusted: frozenset[object]
@@ -89,16 +95,32 @@ class Warnings:
         if (count := self._intervals.counted(name)) is None:
             return
         logger.error(
-            "The extension's function %s (%s) gave nothing usable (%s%s); the request is not cached.",
+            "The extension's function %s (%s) gave nothing usable (%s%s); %s.",
             name,
             _place_of(function),
             kind,
             count.words,
+            "debug counts as off" if name == "debug" else "the request is not cached",
             extra={
                 "response_cache.function": name,
                 "response_cache.failures": count.number,
                 "error.type": kind,
             },
+        )
+
+    def silent_switch(self, function: object) -> None:
+        """Log that ``enabled`` returned None.
+
+        Args:
+            function: The function.
+        """
+        if (count := self._intervals.counted("enabled")) is None:
+            return
+        logger.warning(
+            "The extension's function enabled (%s%s) returned None, which counts as off; return True or False.",
+            _place_of(function),
+            count.words,
+            extra={"response_cache.function": "enabled", "response_cache.failures": count.number},
         )
 
     def unfilled_tag(self, coordinate: str, error: object) -> None:

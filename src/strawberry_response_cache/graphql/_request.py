@@ -277,27 +277,41 @@ class RequestContext:
 
     def switched_off(self) -> Problem | None:
         """Return a problem if the cache is off."""
-        is_on = self._switch("enabled", self.options.enabled)
-        if is_on is None:
+        options = self.options
+        if options.off is not None:
+            return options.off
+        answer = self._switch(options.enabled)
+        if answer is None:
+            options.warnings.silent_switch(options.enabled)
+            return Problem(Reason.DISABLED, None, _WITHOUT_ANSWER)
+        if isinstance(answer, str):
+            options.warnings.unusable("enabled", options.enabled, answer)
             return _unusable("enabled")
-        return None if is_on else Problem(Reason.DISABLED)
+        return None if answer else Problem(Reason.DISABLED)
 
     def is_debugged(self) -> bool:
         """Whether ``debug`` is on; False if its function fails."""
-        return self._switch("debug", self.options.debug) is True
+        answer = self._switch(self.options.debug)
+        if not isinstance(answer, bool):
+            kind = answer or type(None).__qualname__
+            self.options.warnings.unusable("debug", self.options.debug, kind)
+        return answer is True
 
-    def _switch(self, name: str, switch: Switch) -> bool | None:
-        """Return whether a switch is on; None if its function returned no bool."""
+    def _switch(self, switch: Switch) -> bool | str | None:
+        """Return whether a switch is on.
+
+        Returns:
+            What its function returned, if that is a bool or None; otherwise the type of its error, or of what
+            it returned.
+        """
         if isinstance(switch, bool):
             return switch
         answer = called(_as_it_is, switch, self._context)
-        if isinstance(answer, bool):
+        if type(answer) is bool or answer is None:
             return answer
         if inspect.iscoroutine(answer):
             answer.close()
-        kind = answer.kind if type(answer) is Raised else type(answer).__qualname__
-        self.options.warnings.unusable(name, switch, kind)
-        return None
+        return answer.kind if type(answer) is Raised else type(answer).__qualname__
 
 
 def _as_it_is(switch: Callable[[Any], Any], context: object) -> object:
@@ -361,6 +375,7 @@ def printed_session(session: object) -> str | None:
     return f"{kind.__name__}:{text}"
 
 
+_WITHOUT_ANSWER: Final = "The extension's function enabled returned None, which counts as off; let it return True or False."
 _NOT_PLAIN: Final = "An extension of the request that is part of keys is not plain JSON."
 
 

@@ -14,7 +14,8 @@ class Reason(StrEnum):
     Its values are also those of ``extensions.responseCache.reason`` and of the traces.
 
     Attributes:
-        DISABLED: ``enabled`` of the extension is False, or its function returned False.
+        DISABLED: ``enabled`` of the extension is False, its function returned False or None, or
+            ``RESPONSE_CACHE_ENABLED=0`` is in the environment.
         MISCONFIGURED: The annotations of the schema have mistakes, so the cache is off for it; ``check()``
             raises them.
         MUTATION: Mutations always run, and so do operations that their resolvers execute.
