@@ -25,6 +25,7 @@ GRAPHQL = [
     "invalidation",
     "_request",
     "_options",
+    "_report",
     "keys",
     "policy",
     "annotations",

@@ -8,6 +8,7 @@ from uuid import UUID
 from strawberry_response_cache.core import ResponseCache
 from strawberry_response_cache.core._interval import Intervals
 from strawberry_response_cache.core._log import logger
+from strawberry_response_cache.graphql._report import Report
 from strawberry_response_cache.graphql.policy.demands import Defaults
 from strawberry_response_cache.graphql.policy.reasons import Problem
 
@@ -18,6 +19,9 @@ Vary: TypeAlias = Callable[[Any], Any]
 Switch: TypeAlias = bool | Callable[[Any], bool]
 
 Reach: TypeAlias = Literal["lists", "entities", "types"] | None
+Watcher: TypeAlias = Callable[[Report], None]
+"""Gets the report of each operation when it begins; the report is filled in while the operation runs."""
+
 OnCommit: TypeAlias = Callable[[Callable[[], Awaitable[None]]], object]
 
 _MOST_WARNINGS: Final = 1_000
@@ -45,6 +49,7 @@ class Options:
     Attributes:
         off: Why nothing is cached in this process, by the argument ``enabled`` or by the environment; None
             if the cache is on, or if ``enabled`` is a function.
+        watchers: Functions that follow its operations; there are none outside of tests.
     """
 
     cache: ResponseCache
@@ -63,6 +68,7 @@ class Options:
     plan_bytes: int
     stale_if_error: bool
     invalidation: InvalidationOptions
+    watchers: tuple[Watcher, ...] = ()
     warnings: "Warnings" = field(default_factory=lambda: Warnings(), repr=False)  # noqa: PLW0108 - defined below
 
 

@@ -6,6 +6,7 @@ from graphql import ExecutionResult
 from graphql.execution import Executor
 
 from strawberry_response_cache.graphql._guard import Execution
+from strawberry_response_cache.graphql._report import Report
 from strawberry_response_cache.graphql._request import RequestContext, at_once
 from strawberry_response_cache.graphql.annotations.run_notes import mutation_around
 from strawberry_response_cache.graphql.execution.mutating import mutating
@@ -21,17 +22,18 @@ class MutationExecution:
     Args:
         request: The context of the request.
         setting: What is known of the schema.
+        report: What is noted of the operation.
 
     Attributes:
         mutation: What it changed, to be invalidated at the end.
     """
 
-    def __init__(self, request: RequestContext, setting: Setting) -> None:
+    def __init__(self, request: RequestContext, setting: Setting, report: Report) -> None:
         self._guard = request.guard
         self._recorder = recorder = Recorder(request.guard, most_named=MOST_INVALIDATED)
         recorder.is_of_mutation = True
         self.mutation = Mutation(
-            request, setting, recorder, recorder.entities, around=mutation_around()
+            request, setting, recorder, recorder.entities, report=report, around=mutation_around()
         )
 
     async def run(self, executor: Executor[Any], execution: Execution) -> Any:  # noqa: ANN401 - a result

@@ -23,6 +23,7 @@ from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.graphql._compat.sync_or_async import is_synchronous
 from strawberry_response_cache.graphql._guard import Execution, Guard, Later
 from strawberry_response_cache.graphql._options import Options
+from strawberry_response_cache.graphql._report import Report
 from strawberry_response_cache.graphql._request import RequestContext, at_once
 from strawberry_response_cache.graphql.execution.cached_execution import (
     CacheRequest,
@@ -48,7 +49,7 @@ from strawberry_response_cache.graphql.policy.custom_code import (
     problem_of_executor,
     problem_of_middleware,
 )
-from strawberry_response_cache.graphql.policy.outcome import FieldOutcomes, Outcome
+from strawberry_response_cache.graphql.policy.outcome import Outcome
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
 if TYPE_CHECKING:
@@ -94,8 +95,7 @@ class Run:
         self._failures = failures
         self._failed_key: str | None = None
         self._request: RequestContext | None = None
-        self._outcome: Outcome | None = None
-        self._fields: FieldOutcomes | None = None
+        self._report = Report(guard)
         self._variables = OriginalVariables(context.variables)
         self.context = context
         self.guard = guard
@@ -136,6 +136,9 @@ class Run:
         if errors := self.errors_now():
             return ExecutionResult(None, errors)
         self.is_judged = True
+        for watcher in self._options.watchers:
+            self._report.name(executor.operation)
+            watcher(self._report)
         if is_mutation:
             return self._mutate(request, executor, execution)
         considered = self._consider(request, executor)
@@ -201,7 +204,7 @@ class Run:
         self, request: RequestContext, executor: Executor[Any], execution: Execution
     ) -> Any:  # noqa: ANN401 - as `answer`
         """Run a mutation; see `mutation`."""
-        own = MutationExecution(request, self._plans.setting)
+        own = MutationExecution(request, self._plans.setting, self._report)
         self.mutation = own.mutation
         self._conclude_without(Problem(Reason.MUTATION))
         if self.is_async:
@@ -255,7 +258,7 @@ class Run:
             )
             if not install(fields, executor):
                 return Problem(Reason.SELECTION_TOO_LARGE)
-            self._fields = fields.outcomes
+            self._report.fields = fields.outcomes
         return cache_request
 
     def _way(
@@ -322,7 +325,7 @@ class Run:
         self._conclude(Outcome.of(problem))
 
     def _conclude(self, outcome: Outcome) -> None:
-        self._outcome = outcome
+        self._report.conclude(outcome)
         if outcome.reason is not None:
             logger.debug(
                 "An operation was answered without the cache (%s).",
@@ -336,17 +339,7 @@ class Run:
         """Return what the cache did, if ``debug`` is on."""
         if self._request is None or not self._request.is_debugged():
             return None
-        outcome = self._outcome
-        if self.guard.is_faulted:
-            outcome = Outcome.of(Problem(Reason.CACHE_FAULT))
-        if outcome is None:
-            return None
-        said = outcome.as_extension()
-        if self._fields is not None and (fields := self._fields.as_extension()):
-            said["fields"] = fields
-        if self.mutation is not None and (told := self.mutation.as_extension()):
-            said["invalidated"] = told
-        return said
+        return self._report.as_extension(self._plans.setting.schema)
 
 
 _FAILED_IN_PART: Final = Problem(

@@ -16,6 +16,7 @@ from strawberry_response_cache.core._user_code import Raised, called
 from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.graphql._guard import Guard, faults
 from strawberry_response_cache.graphql._options import Options, Reach, Warnings
+from strawberry_response_cache.graphql._report import Report, Told, When
 from strawberry_response_cache.graphql._request import RequestContext, at_once
 from strawberry_response_cache.graphql.annotations.run_notes import RunNotes
 from strawberry_response_cache.graphql.invalidation.entities import (
@@ -25,7 +26,6 @@ from strawberry_response_cache.graphql.invalidation.entities import (
 )
 from strawberry_response_cache.graphql.invalidation.owed import Owed, posted
 from strawberry_response_cache.graphql.invalidation.repeats import repeats
-from strawberry_response_cache.graphql.invalidation.told import Told, When
 from strawberry_response_cache.graphql.keys.plan import Setting
 from strawberry_response_cache.graphql.policy.policy import work_out_policy
 
@@ -51,6 +51,7 @@ class Mutation:
         setting: The schema and its rules.
         notes: What its resolvers noted.
         entities: The objects that its result holds.
+        report: Where it notes what it invalidates.
         around: What the resolvers of the mutation say inside of which it is executed. That one may commit for
             both, so it invalidates the same again at its end.
     """
@@ -65,9 +66,9 @@ class Mutation:
         "_is_settling",
         "_notes",
         "_options",
+        "_report",
         "_request",
         "_setting",
-        "_told",
         "_warnings",
     )
 
@@ -78,6 +79,7 @@ class Mutation:
         notes: RunNotes,
         entities: Entities,
         *,
+        report: Report,
         around: RunNotes | None = None,
     ) -> None:
         self._request = request
@@ -86,13 +88,13 @@ class Mutation:
         self._setting = setting
         self._notes = notes
         self._entities = entities
+        self._report = report
         self._around = around
         self._cut_off: set[str] = set()
         self._faults = faults.elsewhere
         self._is_settling = False
         self._is_due = False
         self._is_repeated = False
-        self._told: Told | None = None
 
     async def ask(self) -> None:
         """Ask for the tenant before any resolver runs."""
@@ -167,7 +169,7 @@ class Mutation:
 
     def _note(self, owed: Owed, when: When) -> None:
         """Note and log the outcome of an invalidation."""
-        self._told = told = Told(when, owed.tags, owed.everything)
+        self._report.told = told = Told(when, owed.tags, owed.everything)
         logger.debug(
             "A mutation invalidated %s tags (%s).",
             len(told.tags),
@@ -177,10 +179,6 @@ class Mutation:
                 "response_cache.invalidate.kind": told.kind,
             },
         )
-
-    def as_extension(self) -> dict[str, object] | None:
-        """Return what the response says of the invalidation; None if there is nothing to say yet."""
-        return None if self._told is None else self._told.as_extension(self._setting.schema)
 
     def _is_deferred(self, owed: Owed, invalidate: Callable[[], Awaitable[None]]) -> bool:
         """Pass the invalidation to ``on_commit``; return whether it took it."""
@@ -197,7 +195,7 @@ class Mutation:
                 type(answer).__qualname__, "is no plain function: nobody awaits what it returned"
             )
             return False
-        if self._told is None and not self._is_due:  # else the hook called it at once
+        if self._report.told is None and not self._is_due:  # else the hook called it at once
             self._note(owed, "deferred")
         return True
 

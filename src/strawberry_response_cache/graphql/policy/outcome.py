@@ -69,11 +69,16 @@ class FieldOutcomes:
         known = self._outcomes.get(coordinate)
         self._outcomes[coordinate] = outcome if known is None else _lesser(known, outcome)
 
+    def items(self) -> list[tuple[str, Outcome, int]]:
+        """Return the coordinate, the worst outcome and the number of the fields, for each line."""
+        # From a copy: fields may be added meanwhile.
+        return [(name, outcome, self._counts[name]) for name, outcome in [*self._outcomes.items()]]
+
     def as_extension(self) -> list[dict[str, object]]:
         """Return them as they are shown in a response."""
         return [
-            {"field": coordinate, **outcome.as_extension(), "count": self._counts[coordinate]}
-            for coordinate, outcome in self._outcomes.items()
+            {"field": coordinate, **outcome.as_extension(), "count": count}
+            for coordinate, outcome, count in self.items()
         ]
 
 
