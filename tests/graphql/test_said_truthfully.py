@@ -305,6 +305,70 @@ async def test_explain_and_debug_agree_on_the_own_entry_of_a_guarded_root_field(
         assert told["ttl"] in {59, 60}
 
 
+@strawberry.type
+class Page:
+    id: strawberry.ID = strawberry.ID("1")
+
+    @cache_control(ttl=30)
+    @strawberry.field
+    def short(self) -> int:
+        return 1
+
+    @cache_control(ttl=300)
+    @strawberry.field
+    def long(self) -> int:
+        return 1
+
+    @cache_control(ttl=300, scope=CacheScope.PRIVATE)
+    @strawberry.field
+    def mine(self) -> int:
+        return 1
+
+
+@strawberry.type
+class Shelf:
+    id: strawberry.ID = strawberry.ID("1")
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def pages(self) -> list[Page]:
+        return [Page()]
+
+
+@strawberry.type
+class Shelves:
+    @cache_control(ttl=120)
+    @strawberry.field
+    def shelf(self) -> Shelf:
+        return Shelf()
+
+    @strawberry.field
+    def fresh(self) -> int:
+        return 1
+
+
+@pytest.mark.parametrize("face", FACES)
+@pytest.mark.parametrize("form", ["{ SHELF }", "{ fresh SHELF }"])
+@pytest.mark.parametrize("pages", ["short", "long", "mine", "short long", "short mine long"])
+async def test_explain_and_debug_agree_on_the_entries_within_entries(
+    memory_cache: ResponseCache, face: str, form: str, pages: str
+) -> None:
+    extension = ResponseCacheExtension(
+        memory_cache, tenant=None, session=lambda _: "alice", debug=True
+    )
+    schema = strawberry.Schema(Shelves, extensions=[extension])
+    query = form.replace("SHELF", f"shelf {{ id pages {{ id {pages} }} }}")
+    entries: set[tuple[str, str]] = set()
+    pending = [*explain(schema, query).fields]
+    while pending:
+        each = pending.pop()
+        pending += each.fields
+        if each.own_scope is not None:
+            entries.add((each.coordinate, each.own_scope.value))
+    told = outcome(await ask(schema, face, query)).get("fields", [])
+    assert {(each["field"], each["scope"]) for each in told} == entries
+
+
 async def test_a_request_that_waited_for_a_failing_run_and_fails_too_says_so(
     memory_cache: ResponseCache,
 ) -> None:

@@ -194,13 +194,15 @@ class _Tree:
     def below(
         self, operation: ExecutableDefinitionNode, root: GraphQLObjectType
     ) -> tuple[ExplainedField, ...]:
-        return tuple(self._fields([operation.selection_set], root, NOTHING_ABOVE, is_root=True))
+        sets = [operation.selection_set]
+        return tuple(self._fields(sets, root, NOTHING_ABOVE, self.around, is_root=True))
 
     def _fields(
         self,
         selection_sets: list[SelectionSetNode],
         parent: GraphQLObjectType,
         above: Above,
+        around: Life | None,
         *,
         is_root: bool,
     ) -> Iterator[ExplainedField]:
@@ -221,18 +223,19 @@ class _Tree:
         for (shown, name), nodes in merged.items():
             self._count += 1
             if name != "__typename" and self._count <= _MOST_FIELDS:
-                yield self._field(shown, name, parent, nodes, above, is_root=is_root)
+                yield self._field(shown, parent, nodes, above, around, is_root=is_root)
 
     def _field(
         self,
         shown: str,
-        name: str,
         parent: GraphQLObjectType,
         nodes: list[FieldNode],
         above: Above,
+        around: Life | None,
         *,
         is_root: bool,
     ) -> ExplainedField:
+        name = nodes[0].name.value
         rule = self.setting.rules.field(parent, name)
         if rule is None:
             problem = problem_of_unknown(parent, name)
@@ -246,12 +249,13 @@ class _Tree:
                 advice=problem.advice,
             )
         below = [node.selection_set for node in nodes if node.selection_set is not None]
-        own = self._own_policy(rule, nodes, above, is_root=is_root)
+        own = self._own_policy(rule, nodes, above, around, is_root=is_root)
+        within = around if own is None else own.life
         demand = demand_of(rule, self.setting.defaults, is_root=is_root)
         fields = [
             each
             for possible in (rule.possible_types if below else ())
-            for each in self._fields(below, possible, above.below(rule), is_root=False)
+            for each in self._fields(below, possible, above.below(rule), within, is_root=False)
         ]
         return ExplainedField(
             name=shown,
@@ -267,9 +271,15 @@ class _Tree:
         )
 
     def _own_policy(
-        self, rule: FieldRule, nodes: list[FieldNode], above: Above, *, is_root: bool
+        self,
+        rule: FieldRule,
+        nodes: list[FieldNode],
+        above: Above,
+        around: Life | None,
+        *,
+        is_root: bool,
     ) -> Policy | None:
-        """Return the policy of the entry that a field has of its own in this operation."""
+        """Return the policy of a field's own entry; None if it is only part of the entry around it."""
         is_below = rule.parent is self.setting.schema.query_type and not is_root
         if not self.has_entries or not rule.by_itself or is_below:
             return None
@@ -282,5 +292,5 @@ class _Tree:
             is_root=is_root,
             above=above,
         )
-        outlives = self.around is None or policy.life.outlives(self.around)
+        outlives = around is None or policy.life.outlives(around)
         return policy if policy.problem is None and outlives else None
