@@ -276,7 +276,7 @@ async def test_as_type_is_a_type(memory_cache: ResponseCache, face: Any, as_type
 
 
 def test_an_unknown_setting_is_refused() -> None:
-    with pytest.raises(CacheConfigurationError, match="leese: Extra inputs are not permitted"):
+    with pytest.raises(CacheConfigurationError, match="leese: there is no such setting"):
         ResponseCache.from_url("memory://", prefix="test", leese=5)  # type: ignore[call-arg] # what is tested
 
 
@@ -298,7 +298,7 @@ def test_a_wait_budget_below_the_lease_is_refused() -> None:
 def test_a_bad_variable_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> None:
     monkeypatch.setenv(f"RESPONSE_CACHE_{name}", text)
 
-    with pytest.raises(CacheConfigurationError, match=name.lower()):
+    with pytest.raises(CacheConfigurationError, match=f"RESPONSE_CACHE_{name}: "):
         CacheSettings.from_environment()
 
 

@@ -90,6 +90,12 @@ def from_url(url: str, _: object, secret: str) -> RedisHandle:
     return RedisHandle.from_url(url.replace("SECRET", secret))
 
 
+def from_environment(name: str, _: object, secret: str) -> ResponseCache:
+    variables = {"RESPONSE_CACHE_URL": "memory://", "RESPONSE_CACHE_PREFIX": "p"}
+    # No prefix may hold a space, and no number and no URL.
+    return ResponseCache.from_environment({**variables, f"RESPONSE_CACHE_{name}": f"{secret} !"})
+
+
 async def load_too_few(keys: list[Any]) -> list[Any]:
     return []
 
@@ -154,6 +160,10 @@ PLACES: dict[str, Way] = {
     "telemetry": lambda c, s: ResponseCache(c._engine.handle, prefix="p", telemetry=s),
     "setting": lambda c, s: CacheSettings(lease=s),
     "variable": lambda c, s: CacheSettings.from_environment({"RESPONSE_CACHE_LEASE": s}),
+    **{
+        f"variable {name}": partial(from_environment, name)
+        for name in ("URL", "PREFIX", "LEASE", "STRICT", "LOCAL_BYTES")
+    },
     "client": lambda c, s: RedisHandle(s),
     **{
         f"URL {url}": partial(from_url, url)

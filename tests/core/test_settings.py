@@ -93,3 +93,52 @@ def test_every_setting_is_described(name: str) -> None:
     described = CacheSettings.model_fields[name].description
     assert described is not None
     assert described.rstrip().endswith((".", "MB."))
+
+
+# -- A cache from the environment ----------------------------------------------------------------------
+
+VARIABLES = {"RESPONSE_CACHE_URL": "memory://", "RESPONSE_CACHE_PREFIX": "test"}
+
+
+def test_a_cache_is_made_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (VARIABLES | {"RESPONSE_CACHE_LEASE": "5"}).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("RESPONSE_CACHE_ENABLED", "1")
+    seen: list[object] = []
+    with ResponseCache.from_environment(telemetry=False, on_invalidate=seen.append) as cache:
+        assert repr(cache) == "<ResponseCache 'test' on RedisHandle('memory://')>"
+        assert cache._engine.settings == CacheSettings(lease=5)
+        cache.invalidate_sync("a")
+    assert seen
+
+
+@pytest.mark.parametrize("name", sorted(VARIABLES))
+@pytest.mark.parametrize("value", [None, "", " "])
+def test_a_variable_that_is_missing_is_named(name: str, value: str | None) -> None:
+    environ = {key: text for key, text in VARIABLES.items() if key != name}
+    environ |= {} if value is None else {name: value}
+    with pytest.raises(CacheConfigurationError, match=f"{name} is not set"):
+        ResponseCache.from_environment(environ)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("URL", "s3cret://host", "scheme is not known"),
+        ("URL", "redis://:s3cret@host/one", "database is not a number"),
+        ("PREFIX", "s3 cret", "prefix must be"),
+        ("LEASE", "s3cret", "valid number"),
+        ("LEESE", "s3cret", "there is no such setting"),
+        ("STRICT", "s3cret", "valid boolean"),
+        ("WAIT_BUDGET", "1.357", "is shorter than RESPONSE_CACHE_LEASE"),
+    ],
+)
+def test_a_wrong_variable_is_named_and_its_value_is_not(
+    name: str, value: str, message: str
+) -> None:
+    environ = {**VARIABLES, f"RESPONSE_CACHE_{name}": value}
+    with pytest.raises(CacheConfigurationError, match=message) as raised:
+        ResponseCache.from_environment(environ)
+    assert f"RESPONSE_CACHE_{name}" in str(raised.value)
+    assert value not in str(raised.value)
+    assert "s3cret" not in str(raised.value)

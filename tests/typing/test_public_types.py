@@ -154,6 +154,9 @@ async def test_settings_are_typed_by_name() -> None:
     assert_type(settings.lease, float)
     assert_type(settings.max_connections, int)
     assert_type(CacheSettings.from_environment({}), CacheSettings)
+    variables = {"RESPONSE_CACHE_URL": "memory://", "RESPONSE_CACHE_PREFIX": "typing"}
+    from_environment = ResponseCache.from_environment(variables, telemetry=False)
+    assert_type(from_environment, ResponseCache)
     handle = RedisHandle.from_url("memory://")
     assert_type(handle, RedisHandle)
     assert_type(handle.address, str)

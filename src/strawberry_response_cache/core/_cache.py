@@ -1,7 +1,8 @@
 """`ResponseCache`: the public class of the core, for REST handlers and for the GraphQL extension."""
 
 import importlib
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import os
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Self, TypeVar, Unpack, cast, overload
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from strawberry_response_cache.core._cached import (
 )
 from strawberry_response_cache.core._duration import Duration
 from strawberry_response_cache.core._engine import Engine
+from strawberry_response_cache.core._environment import PREFIX, URL, naming, required
 from strawberry_response_cache.core._errors import CacheConfigurationError
 from strawberry_response_cache.core._handle import RedisHandle
 from strawberry_response_cache.core._invalidations import Invalidations
@@ -139,6 +141,56 @@ class ResponseCache:
             handle,
             prefix=prefix,
             settings=chosen,
+            telemetry=telemetry,
+            on_invalidate=on_invalidate,
+        )
+
+    @classmethod
+    def from_environment(
+        cls,
+        environ: Mapping[str, str] | None = None,
+        *,
+        telemetry: bool | Observer = True,
+        on_invalidate: OnInvalidate | None = None,
+    ) -> Self:
+        """Return a cache that environment variables describe, without connecting.
+
+        ``RESPONSE_CACHE_URL`` is the server's URL and ``RESPONSE_CACHE_PREFIX`` the name of the cache; both are
+        required. Each setting has a variable of its own, such as ``RESPONSE_CACHE_LEASE``.
+
+        Args:
+            environ: The variables; None, the default, takes ``os.environ``.
+            telemetry: True, the default, False or an ``OpenTelemetry``; see `ResponseCache`.
+            on_invalidate: A function, or None, the default; see `ResponseCache`.
+
+        Returns:
+            The cache. Close it with `aclose` or `close`, or use it as a context manager.
+
+        Raises:
+            CacheConfigurationError: If the URL or the prefix is missing, if a value is not valid, or if a
+                variable with the prefix ``RESPONSE_CACHE_`` is not known. The message names the variable and
+                never its value.
+
+        Example:
+            >>> ResponseCache.from_environment({
+            ...     "RESPONSE_CACHE_URL": "redis://localhost:6379/0",
+            ...     "RESPONSE_CACHE_PREFIX": "ledger",
+            ...     "RESPONSE_CACHE_READ_DEADLINE": "0.05",
+            ... })
+            <ResponseCache 'ledger' on RedisHandle('redis://localhost:6379')>
+        """
+        variables = os.environ if environ is None else environ
+        settings = CacheSettings.from_environment(variables)
+        prefix = required(variables, PREFIX, "ledger")
+        with naming(PREFIX):
+            Keyspace(prefix)
+        url = required(variables, URL, "redis://localhost:6379/0")
+        with naming(URL):
+            handle = RedisHandle.from_url(url)
+        return cls(
+            handle,
+            prefix=prefix,
+            settings=settings,
             telemetry=telemetry,
             on_invalidate=on_invalidate,
         )

@@ -1,7 +1,8 @@
 """The environment variables that are no settings: the switch, the server and the prefix."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 
 from strawberry_response_cache.core._errors import CacheConfigurationError
@@ -36,3 +37,37 @@ def is_switched_on(environ: Mapping[str, str] | None = None) -> bool:
         msg = f"{SWITCH} is neither on nor off; write 0 to turn the cache off, or 1."
         raise CacheConfigurationError(msg)
     return word in _ON
+
+
+def required(environ: Mapping[str, str], name: str, example: str) -> str:
+    """Return a variable that must be set.
+
+    Args:
+        environ: The variables.
+        name: The variable.
+        example: What it may be set to, for the message.
+
+    Raises:
+        CacheConfigurationError: If it is not set, or is empty.
+    """
+    if not (value := environ.get(name, "").strip()):
+        msg = f"{name} is not set in the environment; set it, for example to {example}."
+        raise CacheConfigurationError(msg)
+    return value
+
+
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Name a variable in the errors about its value; these never quote the value.
+
+    Args:
+        name: The variable.
+
+    Raises:
+        CacheConfigurationError: As raised inside.
+    """
+    try:
+        yield
+    except CacheConfigurationError as error:
+        msg = f"{name} in the environment: {error}"
+        raise CacheConfigurationError(msg) from None

@@ -3,14 +3,17 @@
 import inspect
 import os
 import textwrap
-from collections.abc import Mapping
-from typing import Self, TypedDict
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Self, TypedDict
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from strawberry_response_cache.core._duration import MAX_SECONDS
 from strawberry_response_cache.core._environment import ENVIRONMENT_PREFIX, NO_SETTINGS
 from strawberry_response_cache.core._errors import CacheConfigurationError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 
 class SettingsByName(TypedDict, total=False):
@@ -158,25 +161,7 @@ class CacheSettings(BaseModel):
 
     def __init__(self, **values: object) -> None:
         """Check the values; unknown names are refused."""
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            problems = "; ".join(
-                ": ".join(filter(None, (".".join(map(str, problem["loc"])), problem["msg"])))
-                for problem in error.errors(include_url=False, include_input=False)
-            )
-            msg = f"CacheSettings: {problems}"
-            raise CacheConfigurationError(msg) from None
-
-    @model_validator(mode="after")
-    def _waiting_outlasts_the_lease(self) -> Self:
-        if self.wait_budget < self.lease:
-            msg = (
-                f"wait_budget ({self.wait_budget}) is shorter than lease ({self.lease}); "
-                "callers must wait at least until the lease of a crashed process has expired"
-            )
-            raise ValueError(msg)
-        return self
+        _fill(self, values, "CacheSettings", str)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -191,20 +176,66 @@ class CacheSettings(BaseModel):
 
         Raises:
             CacheConfigurationError: If a value is out of range, or a variable with the prefix
-                ``RESPONSE_CACHE_`` is not a setting.
+                ``RESPONSE_CACHE_`` is not a setting. ``RESPONSE_CACHE_URL``, ``RESPONSE_CACHE_PREFIX`` and
+                ``RESPONSE_CACHE_ENABLED`` have a meaning of their own and are ignored here. The message names
+                the variable.
 
         Example:
             >>> CacheSettings.from_environment({"RESPONSE_CACHE_LEASE": "5"}).lease
             5.0
         """
         variables = os.environ if environ is None else environ
-        return cls(
-            **{
-                name.removeprefix(ENVIRONMENT_PREFIX).lower(): value
-                for name, value in variables.items()
-                if name.startswith(ENVIRONMENT_PREFIX) and name not in NO_SETTINGS
-            }
+        values = {
+            name.removeprefix(ENVIRONMENT_PREFIX).lower(): value
+            for name, value in variables.items()
+            if name.startswith(ENVIRONMENT_PREFIX) and name not in NO_SETTINGS
+        }
+        settings = cls.__new__(cls)
+        _fill(settings, values, "The environment", _variable_of)
+        return settings
+
+
+def _fill(
+    settings: CacheSettings,
+    values: Mapping[str, object],
+    source: str,
+    name_of: Callable[[object], str],
+) -> None:
+    """Check the values of settings and set them.
+
+    Args:
+        settings: The settings, without values yet.
+        values: The values by name.
+        source: Where they come from, for the message, which quotes none of them.
+        name_of: Returns what a setting is called there.
+
+    Raises:
+        CacheConfigurationError: If there are mistakes; the message lists all.
+    """
+    try:
+        BaseModel.__init__(settings, **values)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(name_of, problem['loc']))}: {_said(problem)}"
+            for problem in error.errors(include_url=False, include_input=False)
         )
+        msg = f"{source}: {problems}"
+        raise CacheConfigurationError(msg) from None
+    if settings.wait_budget < settings.lease:
+        msg = (
+            f"{source}: {name_of('wait_budget')} is shorter than {name_of('lease')}; callers must wait at least "
+            "until the lease of a crashed process has expired"
+        )
+        raise CacheConfigurationError(msg)
+
+
+def _variable_of(setting: object) -> str:
+    return f"{ENVIRONMENT_PREFIX}{str(setting).upper()}"
+
+
+def _said(problem: "ErrorDetails") -> str:
+    """Return the text of a problem; pydantic's quotes no value where it is asked not to."""
+    return "there is no such setting" if problem["type"] == "extra_forbidden" else problem["msg"]
 
 
 def _with_each_setting(doc: str | None) -> str | None:
