@@ -167,3 +167,14 @@ async def test_types_reaches_answers_that_only_name_an_object_of_the_type(
         await schema.execute(query)
     await schema.execute("mutation { books(count: 1) { id } }")
     assert {q for q in ALL if status(await schema.execute(q)) == "miss"} == {SOLD, BOOK}
+
+
+async def test_one_id_sent_many_times_is_one_id(memory_cache: ResponseCache) -> None:
+    extension = ResponseCacheExtension(memory_cache, tenant=None, debug=True)
+    schema = strawberry.Schema(Query, Mutation, extensions=[extension])
+    for shelf in ("1", "2"):
+        await schema.execute(f'{{ shelf(id: "{shelf}") }}')
+    ids = ["1"] * (MOST_INVALIDATED + 1)
+    await schema.execute("mutation ($ids: [ID!]!) { shelves(ids: $ids) }", {"ids": ids})
+    assert status(await schema.execute('{ shelf(id: "1") }')) == "miss"
+    assert status(await schema.execute('{ shelf(id: "2") }')) == "hit"

@@ -162,7 +162,7 @@ class Template:
             if text is None:
                 raise UnfilledError(placeholder, f"is a {type(each).__qualname__}")
             named.append(text)
-        return named
+        return [*dict.fromkeys(named)]  # one id, sent a thousand times, is one tag
 
 
 def unknown_arguments(templates: Iterable[Template], known: AbstractSet[str]) -> Iterator[str]:
