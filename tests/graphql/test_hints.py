@@ -410,6 +410,9 @@ def test_two_extensions_on_one_schema_are_refused(
         ({"debug": 1}, "debug is a int"),
         ({"schema_name": None}, "schema_name is a NoneType"),
         ({"default_ttl": -1}, "default_ttl is -1"),
+        ({"max_ttl": -1}, "max_ttl is -1"),
+        ({"max_ttl": "60"}, "max_ttl is a str"),
+        ({"max_ttl": 0}, "max_ttl is 0; .* enabled=False"),
     ],
 )
 def test_a_bad_option_names_itself(

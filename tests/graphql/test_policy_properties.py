@@ -1,5 +1,6 @@
 """Of any schema and any operation: the policy is what a naive walk finds, and a key means one response."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,9 +56,11 @@ class Example:
     request: Request
     default_ttl: float | None
     guarded: str
+    max_ttl: float | None = None
 
     def walk(self) -> Walk:
-        return Walk(self.blueprint, self.default_ttl, self.guarded)
+        longest = math.inf if self.max_ttl is None else self.max_ttl
+        return Walk(self.blueprint, self.default_ttl, self.guarded, longest)
 
     def policy(self) -> Policy:
         """What follows from all that can stand there."""
@@ -71,7 +74,8 @@ def examples(draw: st.DrawFn) -> Example:
     blueprint = draw(blueprints())
     default_ttl = draw(st.sampled_from([None, None, 5000, 1000]))
     guarded = draw(st.sampled_from(["private", "private", "private", "uncacheable"]))
-    return Example(blueprint, draw(requests(blueprint)), default_ttl, guarded)
+    max_ttl = draw(st.sampled_from([None, None, None, 1500, 700]))
+    return Example(blueprint, draw(requests(blueprint)), default_ttl, guarded, max_ttl)
 
 
 def schema_of(example: Example, classes: dict[str, Any], store: ResponseCache) -> strawberry.Schema:
@@ -82,6 +86,7 @@ def schema_of(example: Example, classes: dict[str, Any], store: ResponseCache) -
         vary={"locale": lambda _: "en", "zone": lambda _: 1},
         debug=True,
         default_ttl=example.default_ttl,
+        max_ttl=example.max_ttl,
         guarded=example.guarded,  # type: ignore[arg-type] # one of the two, as drawn
     )
     others = [classes[t.name] for t in example.blueprint.types if not t.union and t.name != ROOT]

@@ -124,6 +124,7 @@ async def test_the_extension_is_what_a_schema_takes() -> None:
         vary={"locale": lambda context: "en"},
         enabled=lambda context: True,
         default_ttl=timedelta(seconds=5),
+        max_ttl=timedelta(minutes=5),
         invalidate_on_mutation="types",
     )
     assert_type(extension, ResponseCacheExtension)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from strawberry_response_cache.core import CacheConfigurationError
+from strawberry_response_cache.core._duration import Duration, seconds
 
 
 def require(condition: bool, name: str, value: object, wanted: str) -> None:  # noqa: FBT001 - reads as a sentence
@@ -62,3 +63,16 @@ def checked_classes(extensions: Iterable[object]) -> frozenset[object]:
             )
             raise CacheConfigurationError(msg)
     return frozenset(classes)
+
+
+def checked_limit(max_ttl: Duration) -> float:
+    """Return ``max_ttl`` in seconds, checked.
+
+    Raises:
+        CacheConfigurationError: If it is not a duration, or is 0.
+    """
+    longest = seconds(max_ttl, "max_ttl")
+    if longest == 0:
+        msg = "max_ttl is 0; write a positive number of seconds, or enabled=False to turn the cache off."
+        raise CacheConfigurationError(msg)
+    return longest

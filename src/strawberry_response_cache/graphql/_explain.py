@@ -151,8 +151,9 @@ def _explained(
             advice="",
             fields=fields,
         )
-    # What the verdict says already is not said again.
-    selected_fields = set(_coordinates(fields)) - {explanation.limited_by}
+    # A verdict that names a problem says already what a note on that field would say.
+    said = {explanation.limited_by} if explanation.reason else set()
+    selected_fields = set(_coordinates(fields)) - said
     notes = [
         note.text
         for note in notes_of(setting, options)

@@ -23,6 +23,7 @@ from strawberry_response_cache.graphql._adoption import (
 )
 from strawberry_response_cache.graphql._checks import (
     checked_classes,
+    checked_limit,
     checked_names,
     require,
     require_one_of,
@@ -76,6 +77,8 @@ class ResponseCacheExtension:
             the values on which it depends. There are none by default.
         default_ttl: The ttl of objects without a hint, in seconds or as a timedelta, by the rule of Apollo
             Server. None, the default, caches only what has a hint.
+        max_ttl: The longest ttl, in seconds or as a timedelta: a longer one, wherever it is written, counts as
+            this. A stale window begins where the ttl ends. None, the default, is no limit.
         enabled: Whether the cache is on: a bool, or a function of the request's context that returns one. True
             by default. None counts as off, and is logged. While it is off, nothing is read or stored, but
             mutations still invalidate, because other processes may be on. ``RESPONSE_CACHE_ENABLED=0`` in the
@@ -185,6 +188,7 @@ class ResponseCacheExtension:
         session: Session | None = None,
         vary: Mapping[str, Vary] | None = None,
         default_ttl: Duration | None = None,
+        max_ttl: Duration | None = None,
         enabled: Switch = True,
         debug: Switch = False,
         schema_name: str = "",
@@ -267,7 +271,9 @@ class ResponseCacheExtension:
             tenant=tenant,
             session=session,
             vary=dict(vary or {}),
-            defaults=Defaults(default, guarded == "private"),
+            defaults=Defaults(
+                default, guarded == "private", None if max_ttl is None else checked_limit(max_ttl)
+            ),
             enabled=enabled,
             off=_why_off(enabled),
             debug=debug,

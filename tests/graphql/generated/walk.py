@@ -1,5 +1,6 @@
 """The naive walk: what a blueprint's hints say, read from the specification word by word."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -43,6 +44,7 @@ class Walk:
     blueprint: Blueprint
     default_ttl: float | None
     guarded: str
+    max_ttl: float = math.inf
     ttls: dict[str, float] = field(default_factory=dict)
     reasons: set[str] = field(default_factory=set)
     stale: set[float] = field(default_factory=set)
@@ -187,7 +189,7 @@ class Walk:
             self.reasons.add(lifetime)
         elif lifetime is not None:  # it names seconds
             at = f"{parent}.{member.name}"
-            self.ttls[at] = min(lifetime, self.ttls.get(at, lifetime))
+            self.ttls[at] = min(lifetime, self.max_ttl, self.ttls.get(at, lifetime))
             self.stale.add(self.window(parent, member, result))
 
     def policy(self) -> Policy:
@@ -231,7 +233,7 @@ class Walk:
                     if isinstance(said, str):
                         self.reasons.add(said)
                     elif said is not None:
-                        self.ttls.setdefault(f"{each.parent}.{each.field}", said)
+                        self.ttls.setdefault(f"{each.parent}.{each.field}", min(said, self.max_ttl))
 
 
 def _own_or_zero(own: Hint | None, inherited: Iterable[Hint | None]) -> float | None:

@@ -15,16 +15,18 @@ from strawberry_response_cache.graphql.policy.written_as import WrittenAs
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """The defaults for every field, from the extension's configuration.
+    """What holds for every field, from the extension's configuration.
 
     Attributes:
         ttl: The extension's ``default_ttl``, in seconds.
         guarded_is_private: Whether a guarded field below a cached one is stored as PRIVATE; otherwise
             it makes the operation uncacheable.
+        max_ttl: The extension's ``max_ttl``, in seconds: no field demands a longer ttl.
     """
 
     ttl: float | None = None
     guarded_is_private: bool = True
+    max_ttl: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ def demand_of(
         by_itself: Whether this is for its own entry, which its guards check on every request.
     """
     ttl, silent = _ttl(rule, defaults.ttl, is_root=is_root)
+    if ttl is not None and defaults.max_ttl is not None:
+        ttl = min(ttl, defaults.max_ttl)
     if by_itself:
         private = rule.private or (rule.guarded and not rule.public)
         return Demand(ttl, rule.stale or 0.0, private, _custom_code(rule) or silent)

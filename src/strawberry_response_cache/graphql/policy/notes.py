@@ -56,6 +56,13 @@ def _notes(rules: list[FieldRule], defaults: Defaults, *, has_session: bool) -> 
             "cached. Give the extension session=, a function that identifies the user.",
             frozenset(private),
         )
+    longest = defaults.max_ttl
+    cut = [rule.coordinate for rule in rules if longest and rule.ttl and rule.ttl > longest]
+    if cut:
+        yield Note(
+            f"{_named(cut)}: max_ttl on the extension cuts the ttl to {longest:g} s.",
+            frozenset(cut),
+        )
     for rule in rules:
         if rule.lacks_identity:
             yield Note(
