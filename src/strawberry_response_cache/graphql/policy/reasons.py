@@ -18,7 +18,8 @@ class Reason(StrEnum):
             ``RESPONSE_CACHE_ENABLED=0`` is in the environment.
         MISCONFIGURED: The annotations of the schema have mistakes, so the cache is off for it; ``check()``
             raises them.
-        MUTATION: Mutations always run, and so do operations that their resolvers execute.
+        MUTATION: Mutations always run, and so do operations that have the context or the request of one that runs,
+            such as those that its resolvers execute.
         SUBSCRIPTION: Subscriptions always run.
         INTROSPECTION: The operation asks for ``__schema`` or ``__type``.
         DIRECTIVE: The operation uses a directive other than ``@skip`` and ``@include``.
@@ -139,7 +140,10 @@ _ADVICE: Final[Mapping[Reason, str]] = {
         "The annotations of the schema have mistakes; the log lists them, and "
         "extension.check(schema) raises them at start."
     ),
-    Reason.MUTATION: "Mutations always run, and so do operations that their resolvers execute.",
+    Reason.MUTATION: (
+        "Mutations always run, and so do operations that have the context or the request of one that runs, such "
+        "as those that its resolvers execute."
+    ),
     Reason.SUBSCRIPTION: "Subscriptions always run.",
     Reason.INTROSPECTION: "Introspection is never cached.",
     Reason.DIRECTIVE: "Use no directives other than @skip and @include.",
