@@ -327,7 +327,6 @@ def test_check_lists_every_mistake_at_once_each_with_its_coordinate(
     for expected in (
         "- Query: a hint on the query type has no effect",
         "- Query.thing: a root field has no parent to inherit from; give it a ttl.",
-        "- Thing: inherit=True is only for fields",
         "- Thing.doubled: cache_control is used twice",
         "- Thing.varied: vary names 'currency', which the extension does not define",
         "- Mutation.post: a mutation is never cached; remove its cache_control.",

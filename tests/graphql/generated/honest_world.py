@@ -28,7 +28,7 @@ from tests.graphql.generated.schemas import (
     Hint,
     Member,
 )
-from tests.graphql.generated.walk import Walk
+from tests.graphql.generated.walk import FOLLOWS, Walk
 
 SERIAL = "serial"
 """What is never cached may be of one request alone."""
@@ -108,6 +108,7 @@ class Rules:
         hints = walk.hints(parent, member.name, spoken)
         counted: Any = (None,) if member.is_scalar else walk.counted(member)
         lives = [walk.lifetime(parent, member, result) for result in counted]
+        alone = alone and FOLLOWS not in lives
         guarded = bool(member.guards) and not (own is not None and own.scope is PUBLIC)
         never = any(isinstance(life, str) or life == 0 for life in lives)
         if member.guards and not alone and parent != ROOT and self.guarded == "uncacheable":

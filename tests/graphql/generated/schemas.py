@@ -227,7 +227,9 @@ ZERO_HINTS = [Hint(0), Hint(0, PRIVATE)]
 BARE_HINTS = [Hint(None, scope) for scope in (None, *CacheScope)]
 INHERIT_HINTS = [Hint(None, scope, inherit=True) for scope in (None, None, *CacheScope)]
 
-TYPE_HINTS = weighted((9, NO_HINT), (7, TTL_HINTS), (1, ZERO_HINTS), (3, BARE_HINTS))
+TYPE_HINTS = weighted(
+    (9, NO_HINT), (7, TTL_HINTS), (1, ZERO_HINTS), (3, BARE_HINTS), (3, INHERIT_HINTS)
+)
 SHORT_HINTS = [hint for hint in TTL_HINTS if hint.ttl == 500]
 """Where fields below live longer, they have entries of their own."""
 ROOT_HINTS = weighted(

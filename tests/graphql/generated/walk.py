@@ -75,10 +75,15 @@ class Walk:
         """Whether an object counts only when it is there: one of a ttl=0 type where others may be."""
         return self.blueprint.by_name[member.returns].abstract and self.type_ttl(result) == 0
 
-    def ttl_of(self, member: Member, result: str) -> float | None:
-        """The ttl of what stands there: the concrete type's, else the declared type's."""
-        by_type = self.type_ttl(result)
-        return self.type_ttl(member.returns) if by_type is None else by_type
+    def of_type(self, member: Member, result: str) -> float | str | None:
+        """What the type of what stands there says: the concrete one, else the declared one."""
+        for name in (result, member.returns):
+            ttl, hint = self.type_ttl(name), self.blueprint.by_name[name].hint
+            if ttl is not None:
+                return ttl
+            if hint and hint.inherit:
+                return "inherit"
+        return None
 
     def counted(self, member: Member) -> frozenset[str]:
         """The object types that a field can return; those that poison only where nothing else can stand."""
@@ -90,15 +95,11 @@ class Walk:
         said = self.said(parent, member)
         if said is not None:
             return said
-        inherits = bool(member.hint and member.hint.inherit)
-        if result is not None:
-            by_type = self.ttl_of(member, result)
-            if inherits and by_type != 0 and not self.all_speak(member):
-                # The ttl of several types is absent if one is silent; ttl=0 is not.
-                return FOLLOWS
-            if by_type is not None:
-                return by_type
-        if inherits:
+        by_type = None if result is None else self.of_type(member, result)
+        if isinstance(by_type, int | float):
+            return by_type
+        # A root field has no parent that it could follow.
+        if parent != ROOT and (by_type == "inherit" or (member.hint and member.hint.inherit)):
             return FOLLOWS
         if self.default_ttl is not None:
             return self.default_ttl if parent == ROOT or result is not None else FOLLOWS
@@ -106,8 +107,8 @@ class Walk:
 
     def all_speak(self, member: Member) -> bool:
         """Whether every type that a field can return has a ttl."""
-        ttls = [self.ttl_of(member, result) for result in self.counted(member)]
-        return None not in ttls
+        says = [self.of_type(member, result) for result in self.counted(member)]
+        return all(isinstance(each, int | float) for each in says)
 
     def window(self, parent: str, member: Member, result: str | None) -> float:
         """How long a field may be served stale: as it says, else as the type that gives the ttl does."""

@@ -210,7 +210,9 @@ def cache_control(
         scope: `CacheScope.PRIVATE` if the data belongs to the session. `CacheScope.PUBLIC` lets all sessions
             of a tenant share a field with permission classes, or below a PRIVATE field. None, the default,
             follows the other hints, and is PUBLIC without any.
-        inherit: Whether a field with a resolver of its own takes the ttl of its parent. False by default.
+        inherit: Whether a field with a resolver of its own takes the ttl of its parent. On a type: whether
+            fields that return it and have no ttl of their own do so. A field with a resolver of its own still
+            needs a hint, which may be without a ttl. False by default.
         stale: How long after the ttl the old response may be served while one request refreshes it, in
             seconds or as a timedelta. None, the default, is 0.
         tags: Tags by which `ResponseCache.invalidate` invalidates responses with this field. In a field's

@@ -31,7 +31,8 @@ from strawberry_response_cache.graphql.annotations.hints import Hint
 from strawberry_response_cache.graphql.keys.captured_values import describe
 from strawberry_response_cache.graphql.keys.object_identity import identity_attribute
 from strawberry_response_cache.graphql.keys.operation_key import print_json
-from strawberry_response_cache.graphql.policy.rules import FieldRule, TypeRule
+from strawberry_response_cache.graphql.policy.rules import FieldRule
+from strawberry_response_cache.graphql.policy.type_rule import TypeRule
 
 _EXACT: Final = str | bytes | int | float | Decimal | Enum | None
 """What an extension's own attributes may hold to be part of the key."""
@@ -192,4 +193,4 @@ def _hint(hint: Hint) -> list[Any]:
 
 
 def _type_hints(rule: TypeRule) -> list[Any]:
-    return [rule.ttl, rule.private, rule.stale, rule.tags, rule.vary]
+    return [rule.ttl, rule.inherit, rule.private, rule.stale, rule.tags, rule.vary]

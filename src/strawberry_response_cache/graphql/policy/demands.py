@@ -110,23 +110,23 @@ def _ttl(
     rule: FieldRule, default_ttl: float | None, *, is_root: bool
 ) -> tuple[float | None, Problem | None]:
     """Return the ttl that a field demands, None if it follows its parent; and the problem, if any."""
-    if rule.inherit and rule.ttl is None and not is_root:
-        return None, None
+    known = rule.cap if rule.ttl is None else rule.ttl
+    follows = (rule.inherit or rule.follows) and not is_root
     if default_ttl is not None:
-        return _ttl_by_default(rule, default_ttl, is_root=is_root), None
-    opens = rule.hinted or (rule.source is ResolverKind.ATTRIBUTE and not is_root)
-    if not opens:
+        return (known if follows else _ttl_by_default(rule, default_ttl, is_root=is_root)), None
+    is_plain = rule.source is ResolverKind.ATTRIBUTE and not is_root
+    if not rule.hinted and not is_plain:
         # ttl=0 on the type forbids caching anyway, but this advice has to be followed first.
         reason = Reason.ROOT_WITHOUT_HINT if is_root else Reason.RESOLVER_WITHOUT_HINT
         return rule.ttl, Problem(reason, rule.coordinate, _hint_to_write(rule, is_root=is_root))
-    if rule.ttl is None and rule.hinted and (is_root or rule.source is not ResolverKind.ATTRIBUTE):
+    if rule.ttl is None and not follows and not is_plain:
         return rule.cap, Problem(
             Reason.WITHOUT_TTL,
             rule.coordinate,
             f"{rule.coordinate} has a cache_control without a ttl, and not every type that it "
             "can return has one; write cache_control(ttl=...) on the field or on those types.",
         )
-    return (rule.cap if rule.ttl is None else rule.ttl), None
+    return known, None
 
 
 def _hint_to_write(rule: FieldRule, *, is_root: bool) -> str:

@@ -71,8 +71,6 @@ class _Mistakes:
                 f"{named.name}: a hint on the {root} type has no effect; put cache_control on "
                 "its fields."
             )
-        if hint.inherit:
-            yield f"{named.name}: inherit=True is only for fields; give the type a ttl."
         if hint.key is not None:
             yield f"{named.name}: key is only for fields; remove it."
         for template in hint.templates:

@@ -48,18 +48,8 @@ from strawberry_response_cache.graphql.policy.resolver_kind import (
     ResolverKind,
     ResolverKinds,
 )
+from strawberry_response_cache.graphql.policy.type_rule import TypeRule, of_types
 from strawberry_response_cache.graphql.policy.written_as import WrittenAs, written_as
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TypeRule:
-    """The combined hints of a type, its bases and interfaces."""
-
-    ttl: float | None
-    private: bool
-    stale: float | None
-    tags: tuple[str, ...]
-    vary: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +83,10 @@ class FieldRule:
         invalidates: Whether it has ``@invalidates``.
         hinted: Whether it has a hint of its own.
         inherit: Whether that hint has ``inherit=True``.
+        follows: Whether each type that it can return has a ttl or ``inherit=True``, and at least one has no
+            ttl; the field then lives as long as its parent, and not longer than `cap`.
         ttl: Seconds, from the field or the types that it can return; None if one of them has none.
-        cap: If ``ttl`` is None, the lowest ttl of its types; a default ttl is not higher.
+        cap: If ``ttl`` is None, the lowest ttl of its types; a default ttl or a parent's is not higher.
         private: Whether a hint that applies to it is PRIVATE.
         public: Whether its own hint says PUBLIC.
         stale: The stale window, in seconds.
@@ -130,6 +122,7 @@ class FieldRule:
     invalidates: bool
     hinted: bool
     inherit: bool
+    follows: bool
     ttl: float | None
     cap: float | None
     private: bool
@@ -224,6 +217,7 @@ class SchemaRules:
                 ttl = 0.0
             rule = self._types[named.name] = TypeRule(
                 ttl=ttl,
+                inherit=own.inherit and ttl is None,
                 private=any(hint.scope is CacheScope.PRIVATE for hint in hints),
                 stale=own.stale,
                 tags=self._tags(hint.tags for hint in hints),
@@ -253,11 +247,11 @@ class SchemaRules:
         if ttl is None and any(hint.ttl == 0 for hint in inherited):
             ttl = 0.0
         stale = own.stale if own else None
-        cap = None
+        cap, follows = None, False
         if ttl is None:
             # If the field can return only this type, ttl=0 applies to the field.
             counted = [types[t] for t in ordinary or concrete]
-            ttl, cap, stale = _of_types(counted, self._type_rule(declared), stale)
+            ttl, cap, stale, follows = of_types(counted, self._type_rule(declared), stale)
         extensions = getattr(field, "extensions", ())
         guards = [each for each in extensions if isinstance(each, PermissionExtension)]
         source = self._kinds.of(parent, graphql_field, field)
@@ -284,6 +278,7 @@ class SchemaRules:
             invalidates=any(isinstance(each, Invalidates) for each in extensions),
             hinted=own is not None,
             inherit=inherits,
+            follows=follows,
             ttl=ttl,
             cap=cap,
             private=private or any(t.private for t in spoken),
@@ -336,22 +331,6 @@ class SchemaRules:
 
     def _tags(self, groups: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
         return with_types_and_lists(_union(groups), self._schema)
-
-
-def _of_types(
-    types: list[TypeRule], declared: TypeRule, stale: float | None
-) -> tuple[float | None, float | None, float | None]:
-    """Return the ttl, cap and stale window of types; a type without its own takes the declared type's."""
-    ttls = [declared.ttl if rule.ttl is None else rule.ttl for rule in types]
-    stales = [declared.stale if rule.stale is None else rule.stale for rule in types]
-    known = [ttl for ttl in ttls if ttl is not None]
-    if not ttls or len(known) < len(ttls):
-        # ttl=0 on one of them counts even if the others have no ttl.
-        cap = min(known, default=None)
-        return (0.0 if cap == 0 else None), cap, stale
-    if stale is None:
-        stale = min((s or 0.0 for s in stales), default=None)
-    return min(known), None, stale
 
 
 def _type_tags(
