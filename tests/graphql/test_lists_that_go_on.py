@@ -11,7 +11,13 @@ from sqlalchemy import ForeignKey
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from strawberry.dataloader import DataLoader
 
-from strawberry_response_cache import CacheScope, ResponseCache, cache_control, restrict_cache
+from strawberry_response_cache import (
+    CacheScope,
+    ResponseCache,
+    ResponseCacheExtension,
+    cache_control,
+    restrict_cache,
+)
 from tests.graphql.both_ways import BothWays
 from tests.graphql.ledger import outcome
 
@@ -231,3 +237,41 @@ async def test_a_relation_of_sqlalchemy_is_a_finished_list(cache: ResponseCache)
     for user in ("alice", "bob"):
         result = await shop.ask("{ rows { price } }", way="execute_sync", user=user)
         assert prices(result.data and result.data["rows"]) == {"for alice"}
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_below_entities_of_federation_fields_have_entries_if_none_is_found_later(
+    cache: ResponseCache, is_async: bool
+) -> None:
+    @strawberry.federation.type(keys=["id"])
+    class Part:
+        id: strawberry.ID
+
+        @cache_control(ttl=60)
+        @strawberry.field
+        def price(self) -> str:
+            return f"of {self.id}"
+
+    async def later(id: strawberry.ID) -> Part:  # noqa: A002 - as Strawberry calls it
+        return Part(id=id)
+
+    Part.resolve_reference = staticmethod(later if is_async else Part)  # type: ignore[attr-defined]
+
+    @strawberry.type
+    class Query:
+        @strawberry.field
+        def part(self) -> Part:
+            return Part(id=strawberry.ID("1"))
+
+    extension = ResponseCacheExtension(cache, tenant=None, debug=True)
+    schema = strawberry.federation.Schema(Query, extensions=[extension])
+    query = """{ _entities(representations: [{__typename: "Part", id: "1"}]) {
+        ... on Part { price } } }"""
+    for _ in range(2):
+        result = await schema.execute(query)
+        assert result.data == {"_entities": [{"price": "of 1"}]}
+    [told] = outcome(result)["fields"]
+    assert (told["status"], told.get("reason")) == (
+        ("bypass", "unfinished_list") if is_async else ("hit", None)
+    )
+    assert is_async == ("resolve_reference that is not async" in told.get("advice", ""))

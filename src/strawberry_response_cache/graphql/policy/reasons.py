@@ -172,7 +172,8 @@ _ADVICE: Final[Mapping[Reason, str]] = {
     ),
     Reason.UNFINISHED_LIST: (
         "A resolver above returned a list that is not finished; return a list, a tuple or a set of objects, for "
-        "example list(...), so that fields below have entries of their own."
+        "example list(...), so that fields below have entries of their own. With Apollo Federation, a resolve_reference "
+        "that is not async does that."
     ),
     Reason.RESPONSE_MODIFIED: (
         "A resolver set a cookie, a header or the status of the response, or added a background task; "
