@@ -20,6 +20,7 @@ from strawberry_response_cache import (
     invalidate_sync,
     invalidates,
 )
+from strawberry_response_cache.graphql._hooks import _ends_of
 from tests.conftest import UNHURRIED, Eventually
 from tests.graphql.ledger import status
 
@@ -215,6 +216,17 @@ async def test_a_query_invalidates_before_it_answers(
         warnings.simplefilter("ignore", RuntimeWarning)  # as above
         await served.ask(f"{{ {call} }}", way)
     assert await served.missed() == {f"acme {BOOK}"}
+
+
+async def test_a_query_does_not_wait_for_another_event_loop() -> None:
+    """A resolver may run one in a thread; waiting for its tasks from here would never end."""
+    other = asyncio.new_event_loop()
+    task = other.create_task(asyncio.sleep(0))
+    async with asyncio.timeout(60):
+        await _ends_of([task])
+    assert not task.done()
+    await asyncio.to_thread(other.run_until_complete, task)
+    other.close()
 
 
 async def test_a_subscription_invalidates(eventually: Eventually) -> None:

@@ -1,7 +1,7 @@
 """The hooks that Strawberry calls for one request. Each is guarded."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from strawberry.extensions import SchemaExtension
@@ -146,7 +146,7 @@ class RequestHooks(Settling, SchemaExtension):
         if self._task is not None:
             self._task.remove_done_callback(self.settle_early)
         if self._run is not None and self._run.invalidating:
-            await asyncio.wait(self._run.invalidating)
+            await self._guard.step_async(_ends_of, self._run.invalidating)
         if self._run is not None and self._run.mutation is not None:
             await self._guard.step_async(self._run.mutation.settle)
         if self._guard.step(self._is_lost) is not False:
@@ -193,3 +193,10 @@ class RequestHooks(Settling, SchemaExtension):
         """Return what the cache did, as far as it is done, if the extension is debugged."""
         said = None if self._run is None else self._run.as_extension()
         return {} if said is None else {"responseCache": said}
+
+
+async def _ends_of(tasks: Iterable["asyncio.Task[None]"]) -> None:
+    """Wait for tasks; those of another loop, such as one that a resolver ran in a thread, are not waited for."""
+    here = asyncio.get_running_loop()
+    if ours := [task for task in tasks if task.get_loop() is here]:
+        await asyncio.wait(ours)
