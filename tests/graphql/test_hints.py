@@ -411,6 +411,8 @@ def test_two_extensions_on_one_schema_are_refused(
         ({"default_ttl": -1}, "default_ttl is -1"),
         ({"max_ttl": -1}, "max_ttl is -1"),
         ({"max_ttl": "60"}, "max_ttl is a str"),
+        ({"negative_ttl": -1}, "negative_ttl is -1"),
+        ({"negative_ttl": True}, "negative_ttl is a bool"),
         ({"max_ttl": 0}, "max_ttl is 0; .* enabled=False"),
     ],
 )

@@ -125,6 +125,7 @@ async def test_the_extension_is_what_a_schema_takes() -> None:
         enabled=lambda context: True,
         default_ttl=timedelta(seconds=5),
         max_ttl=timedelta(minutes=5),
+        negative_ttl=0.5,
         invalidate_on_mutation="types",
     )
     assert_type(extension, ResponseCacheExtension)

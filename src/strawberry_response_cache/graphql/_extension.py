@@ -79,6 +79,9 @@ class ResponseCacheExtension:
             Server. None, the default, caches only what has a hint.
         max_ttl: The longest ttl, in seconds or as a timedelta: a longer one, wherever it is written, counts as
             this. A stale window begins where the ttl ends. None, the default, is no limit.
+        negative_ttl: The longest ttl of a response in which a root field is null, in seconds or as a timedelta,
+            such as of an object that does not exist yet. There is no stale window then. 0 does not store such
+            a response. None, the default, makes no difference between null and other values.
         enabled: Whether the cache is on: a bool, or a function of the request's context that returns one. True
             by default. None counts as off, and is logged. While it is off, nothing is read or stored, but
             mutations still invalidate, because other processes may be on. ``RESPONSE_CACHE_ENABLED=0`` in the
@@ -189,6 +192,7 @@ class ResponseCacheExtension:
         vary: Mapping[str, Vary] | None = None,
         default_ttl: Duration | None = None,
         max_ttl: Duration | None = None,
+        negative_ttl: Duration | None = None,
         enabled: Switch = True,
         debug: Switch = False,
         schema_name: str = "",
@@ -272,7 +276,10 @@ class ResponseCacheExtension:
             session=session,
             vary=dict(vary or {}),
             defaults=Defaults(
-                default, guarded == "private", None if max_ttl is None else checked_limit(max_ttl)
+                default,
+                guarded == "private",
+                None if max_ttl is None else checked_limit(max_ttl),
+                None if negative_ttl is None else seconds(negative_ttl, "negative_ttl"),
             ),
             enabled=enabled,
             off=_why_off(enabled),

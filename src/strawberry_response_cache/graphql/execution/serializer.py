@@ -112,30 +112,52 @@ class ResponseSerializer:
         recorder = self.recorder
         if recorder is None:  # it was not recorded
             return self._refuse(Reason.CUSTOM_CODE)
-        if (refusal := recorder.refusal or self._refusal_now(recorder)) is not None:
+        refusal = (
+            recorder.refusal or self._refusal_now(recorder) or self._refusal_of_data(value.data)
+        )
+        if refusal is not None:
             return self._refuse(refusal)
-        if not policy.exact and find_inexact(value.data) is not None:
-            return self._refuse(Reason.UNSERIALIZABLE)
         try:
             payload = dump_within(value.data, self._max_bytes)
         except CacheSerializationError:
             return self._refuse(Reason.UNSERIALIZABLE)
         if payload is None:
             return self._refuse(Reason.TOO_LARGE)
-        ttl = policy.ttl or 0.0
+        ttl, stale = self._lifetime(value.data)
         if recorder.ttl is not None and recorder.ttl < ttl:
             ttl, self.limited_by = recorder.ttl, recorder.limited_by
         self.is_private = self._private or recorder.private or PRIVATE in metas
         recording = Recording(
             payload,
             milliseconds(ttl, "ttl"),
-            milliseconds(policy.stale or 0, "stale"),
+            milliseconds(stale, "stale"),
             tag_digests(carried(self._tags(recorder))),
             PRIVATE if self.is_private else NO_META,
         )
         if self.is_private and not self._private:
             return Diverted(_marker(policy), self._private_keys(), recording)
         return recording
+
+    def _lifetime(self, data: Any) -> tuple[float, float]:  # noqa: ANN401 - any JSON
+        """Return the ttl and the stale window, which resolvers may still lower."""
+        ttl, stale = self._policy.ttl or 0.0, self._policy.stale or 0.0
+        longest = self._policy.negative_ttl
+        if longest is not None and self._is_null(data):
+            # Without a stale window: it would keep the null longer than `negative_ttl` says.
+            return min(ttl, longest), 0.0
+        return ttl, stale
+
+    def _refusal_of_data(self, data: Any) -> Reason | None:  # noqa: ANN401 - any JSON
+        """Return why data is not stored."""
+        if self._policy.negative_ttl == 0 and self._is_null(data):
+            return Reason.TTL_ZERO
+        if not self._policy.exact and find_inexact(data) is not None:
+            return Reason.UNSERIALIZABLE
+        return None
+
+    def _is_null(self, data: Any) -> bool:  # noqa: ANN401 - any JSON
+        """Whether the root field of an entry is null, or one of those of an operation."""
+        return None in data.values() if self._whole else data is None
 
     def _refusal_now(self, recorder: Recorder) -> Reason | None:
         """Return why the result is not stored, for reasons that are known only after the execution."""

@@ -102,7 +102,7 @@ def _begin(setting: Setting, policy: Policy) -> list[str]:
         KEY_VERSION,
         setting.schema_name,
         setting.identity.of(policy.touched.values()),
-        print_json([policy.ttl, policy.stale, sorted(policy.conditions)]),
+        print_json([policy.ttl, policy.stale, policy.negative_ttl, sorted(policy.conditions)]),
     ]
 
 

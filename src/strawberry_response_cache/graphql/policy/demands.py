@@ -22,11 +22,13 @@ class Defaults:
         guarded_is_private: Whether a guarded field below a cached one is stored as PRIVATE; otherwise
             it makes the operation uncacheable.
         max_ttl: The extension's ``max_ttl``, in seconds: no field demands a longer ttl.
+        negative_ttl: The extension's ``negative_ttl``, in seconds, for a root field that is null.
     """
 
     ttl: float | None = None
     guarded_is_private: bool = True
     max_ttl: float | None = None
+    negative_ttl: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from graphql import (
     GraphQLSchema,
     OperationDefinitionNode,
     SelectionSetNode,
+    is_non_null_type,
 )
 
 from strawberry_response_cache.graphql.policy.above import NOTHING_ABOVE, Above
@@ -66,6 +67,7 @@ class Policy:
         limited_by: The coordinate that set the ttl.
         private_by: The coordinate that made the operation PRIVATE; None if it is PUBLIC.
         stale: The lowest stale window, in seconds.
+        negative_ttl: The longest ttl, in seconds, if a root field is null; None if that changes nothing.
         tags: All tags of the fields.
         type_tags: The tags of the types that it can hold, of lists of these types, and of lists whose items
             hold them.
@@ -84,6 +86,7 @@ class Policy:
     limited_by: str | None = None
     private_by: str | None = None
     stale: float | None = None
+    negative_ttl: float | None = None
     tags: set[str] = field(default_factory=set)
     type_tags: set[str] = field(default_factory=set)
     vary: set[str] = field(default_factory=set)
@@ -129,6 +132,11 @@ class Policy:
             if self.ttl is None or demand.ttl < self.ttl:
                 self.ttl, self.limited_by = demand.ttl, rule.coordinate
             self.stale = demand.stale if self.stale is None else min(self.stale, demand.stale)
+
+    def fold_null(self, rule: FieldRule, defaults: Defaults) -> None:
+        """Add what holds if a root field is null."""
+        if not is_non_null_type(rule.graphql_field.type):
+            self.negative_ttl = defaults.negative_ttl
 
     def fold_parent(self, rule: FieldRule) -> None:
         """Add the annotations of the parent's type to the policy of a field's own entry."""
@@ -232,7 +240,9 @@ def work_out_field_policy(
     """
     policy = Policy()
     policy.fold(rule, demand_of(rule, defaults, is_root=is_root, by_itself=True))
-    if not is_root:
+    if is_root:
+        policy.fold_null(rule, defaults)
+    else:
         policy.fold_parent(rule)
     walk = _Walk(rules, selected, defaults, policy)
     for node in nodes:
@@ -304,6 +314,8 @@ class _Walk:
 
     def _fold(self, rule: FieldRule, *, is_root: bool) -> None:
         self.policy.fold(rule, demand_of(rule, self.defaults, is_root=is_root))
+        if is_root:
+            self.policy.fold_null(rule, self.defaults)
         # Below the root, nothing identifies an object of the query type.
         if rule.by_itself and (is_root or rule.parent is not self.selected.schema.query_type):
             own = demand_of(rule, self.defaults, is_root=is_root, by_itself=True)

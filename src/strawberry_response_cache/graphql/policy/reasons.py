@@ -30,7 +30,7 @@ class Reason(StrEnum):
         ROOT_WITHOUT_HINT: A root field has no ``cache_control`` with a ttl.
         RESOLVER_WITHOUT_HINT: A field with a resolver of its own has no ``cache_control``.
         WITHOUT_TTL: A ``cache_control`` has no ttl, and neither has the type that the field returns.
-        TTL_ZERO: A field or type has ``ttl=0``.
+        TTL_ZERO: A field or type has ``ttl=0``, or a root field is null and ``negative_ttl`` of the extension is 0.
         GUARDED: A field has permission classes: their checks must run on every request, or they refused
             this one.
         CUSTOM_CODE: A field extension, a ``resolve`` hook, an executor, or a class of resolvers or of
@@ -156,7 +156,10 @@ _ADVICE: Final[Mapping[Reason, str]] = {
     Reason.ROOT_WITHOUT_HINT: "Put @cache_control(ttl=...) above the root field.",
     Reason.RESOLVER_WITHOUT_HINT: "Put @cache_control(inherit=True) or a ttl above the field.",
     Reason.WITHOUT_TTL: "No selected field has a ttl; give one cache_control(ttl=...).",
-    Reason.TTL_ZERO: "The result holds an object of a type with ttl=0, such as an error.",
+    Reason.TTL_ZERO: (
+        "The result holds an object of a type with ttl=0, such as an error. Or a root field is null, and "
+        "negative_ttl on the extension is 0."
+    ),
     Reason.GUARDED: "The permission classes refused this request; a refusal is not stored.",
     Reason.CUSTOM_CODE: (
         "Code of your own may change values per request; name its class in trusted_extensions if it "
