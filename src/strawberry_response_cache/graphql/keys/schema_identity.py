@@ -37,6 +37,7 @@ from strawberry_response_cache.graphql.policy.type_rule import TypeRule
 _EXACT: Final = str | bytes | int | float | Decimal | Enum | None
 """What an extension's own attributes may hold to be part of the key."""
 _BESIDE_RESOLVERS: Final = (
+    "get_queryset",
     "is_type_of",
     "resolve_connection",
     "resolve_edge",
@@ -141,7 +142,9 @@ def _resolver(graphql_field: GraphQLField) -> list[str]:
     function: Any = getattr(getattr(field, "base_resolver", None), "wrapped_func", None)
     if function is not None or not isinstance(field, StrawberryField):
         return [describe(function)]
-    return [field.python_name, describe(field.default_resolver)]
+    # strawberry-django reads the attribute `django_name`.
+    attribute = getattr(field, "django_name", None) or field.python_name
+    return [attribute, describe(field.default_resolver)]
 
 
 def _methods(named: GraphQLNamedType) -> list[list[str]]:

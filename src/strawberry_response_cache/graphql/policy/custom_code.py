@@ -33,7 +33,7 @@ _HARMLESS_HOOKS: Final = frozenset(
         "tracing.opentelemetry.OpenTelemetryExtension",
         "tracing.opentelemetry.OpenTelemetryExtensionSync",
     )
-)
+) | {"strawberry_django.optimizer.DjangoOptimizerExtension"}
 # Their `on_parse` hooks do not change the document.
 _READING_HOOKS: Final = _HARMLESS_HOOKS | {
     "strawberry.extensions.parser_cache.ParserCache",

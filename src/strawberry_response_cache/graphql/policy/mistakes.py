@@ -85,6 +85,11 @@ class _Mistakes:
                 f"{rule.coordinate}: @invalidates is only for mutations; in a {root} call "
                 "invalidate(info, ...)."
             )
+        if rule.has_own_rows and rule.public:
+            yield (
+                f"{rule.coordinate}: get_queryset of its type chooses the rows of each request, so the field is "
+                "PRIVATE always; remove scope=CacheScope.PUBLIC."
+            )
         if root == "query" and rule.inherit:
             yield f"{rule.coordinate}: a root field has no parent to inherit from; give it a ttl."
         if root == "query" and rule.key is not None:

@@ -24,6 +24,14 @@ from strawberry.types.field import StrawberryField
 from strawberry.types.fields.resolver import StrawberryResolver
 
 from strawberry_response_cache.graphql._compat.definitions import definition_of
+from strawberry_response_cache.graphql._compat.django_fields import (
+    EXTENSIONS,
+    is_django_field,
+    is_library_resolver,
+    reads_its_parent,
+    reads_the_id,
+    tells_its_type,
+)
 from strawberry_response_cache.graphql._compat.resolving import (
     builds_info,
     is_strawberrys,
@@ -112,6 +120,9 @@ class ResolverKinds:
             _picks_its_type(member) for member in (named, *self._possible_types(named))
         ):
             return ResolverKind.RESOLVER
+        if is_django_field(field):
+            reads = reads_its_parent(graphql_field, field)
+            return ResolverKind.ATTRIBUTE if reads else ResolverKind.RESOLVER
         if overrides_get_result(field):
             return ResolverKind.RESOLVER
         if field.base_resolver is None:
@@ -119,6 +130,8 @@ class ResolverKinds:
             return ResolverKind.ATTRIBUTE if plain else ResolverKind.RESOLVER
         module = getattr(field.base_resolver.wrapped_func, "__module__", None)
         if module == _RELAY_TYPES and not _overrides_node_id(parent):
+            return ResolverKind.ATTRIBUTE
+        if is_library_resolver(field):
             return ResolverKind.ATTRIBUTE
         return ResolverKind.RESOLVER
 
@@ -145,7 +158,8 @@ class ResolverKinds:
         kind = type(extension)
         if kind in self._trusted:
             return True
-        return kind in _KNOWN_EXTENSIONS and vars(extension).keys().isdisjoint(_HOOKS)
+        is_known = kind in _KNOWN_EXTENSIONS or name_of(kind) in EXTENSIONS
+        return is_known and vars(extension).keys().isdisjoint(_HOOKS)
 
     def has_plain_id(self, parent: GraphQLObjectType) -> bool:
         """Whether the ``id`` of a type is a plain attribute that identifies its objects."""
@@ -163,7 +177,8 @@ def _picks_its_type(named: GraphQLNamedType) -> bool:
     """Whether the user's code picks the concrete type; the field then counts as one with a resolver."""
     definition = definition_of(named)
     return isinstance(definition, StrawberryObjectDefinition) and (
-        definition.is_type_of is not None or definition.resolve_type is not None
+        definition.resolve_type is not None
+        or (definition.is_type_of is not None and not tells_its_type(definition.is_type_of))
     )
 
 
@@ -172,4 +187,5 @@ def _overrides_node_id(parent: GraphQLObjectType) -> bool:
     definition = definition_of(parent)
     origin = getattr(definition, "origin", None)
     own = getattr(getattr(origin, "resolve_id", None), "__func__", None)
-    return own is not Node.resolve_id.__func__  # type: ignore[attr-defined] # a class method
+    is_plain = own is Node.resolve_id.__func__  # type: ignore[attr-defined] # a class method
+    return not is_plain and not reads_the_id(own)

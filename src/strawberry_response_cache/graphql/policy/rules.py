@@ -32,6 +32,7 @@ from strawberry.types.field import StrawberryField
 
 from strawberry_response_cache.core import CacheConfigurationError
 from strawberry_response_cache.graphql._compat.definitions import definition_of
+from strawberry_response_cache.graphql._compat.django_fields import chooses_rows, listed_types
 from strawberry_response_cache.graphql._compat.resolving import stands_outside_guards
 from strawberry_response_cache.graphql.annotations.hints import CacheScope, Hint, ParentKey, hint_of
 from strawberry_response_cache.graphql.annotations.invalidates import Invalidates
@@ -89,6 +90,7 @@ class FieldRule:
         cap: If ``ttl`` is None, the lowest ttl of its types; a default ttl or a parent's is not higher.
         private: Whether a hint that applies to it is PRIVATE.
         public: Whether its own hint says PUBLIC.
+        has_own_rows: Whether a ``get_queryset`` chooses its objects for each request, so it is PRIVATE.
         stale: The stale window, in seconds.
         tags: The tags of the field and of its types.
         templates: Tags with placeholders, filled when the field is executed.
@@ -127,6 +129,7 @@ class FieldRule:
     cap: float | None
     private: bool
     public: bool
+    has_own_rows: bool
     stale: float | None
     tags: tuple[str, ...]
     templates: tuple[Template, ...]
@@ -218,7 +221,8 @@ class SchemaRules:
             rule = self._types[named.name] = TypeRule(
                 ttl=ttl,
                 inherit=own.inherit and ttl is None,
-                private=any(hint.scope is CacheScope.PRIVATE for hint in hints),
+                private=any(hint.scope is CacheScope.PRIVATE for hint in hints)
+                or chooses_rows(named),
                 stale=own.stale,
                 tags=self._tags(hint.tags for hint in hints),
                 vary=_union(hint.vary for hint in hints),
@@ -264,7 +268,9 @@ class SchemaRules:
             own is not None and ttl is not None and not inherits and source is ResolverKind.RESOLVER
         )
         has_identity = is_root or is_identified or (own is not None and own.key is not None)
-        private = any(h.scope is CacheScope.PRIVATE for h in hints)
+        rows = [named for kind in concrete for named in (kind, *listed_types(kind))]
+        has_own_rows = any(map(chooses_rows, (declared, *rows)))
+        private = has_own_rows or any(h.scope is CacheScope.PRIVATE for h in hints)
         public = own is not None and own.scope is CacheScope.PUBLIC
         return FieldRule(
             coordinate=coordinate,
@@ -283,6 +289,7 @@ class SchemaRules:
             cap=cap,
             private=private or any(t.private for t in spoken),
             public=public,
+            has_own_rows=has_own_rows,
             stale=stale,
             tags=self._tags([*(h.tags for h in hints), *(t.tags for t in spoken)]),
             templates=tuple(template for hint in hints for template in hint.templates),
@@ -299,7 +306,10 @@ class SchemaRules:
             parent=parent,
             returned=tuple(spoken),
             hands_down=self._handed_down(
-                parent, declared, hints, guarded=bool(guards) and not public
+                parent,
+                declared,
+                hints,
+                private=has_own_rows or (bool(guards) and not public),
             ),
             key=None if own is None else own.key,
             lacks_identity=wants_entry and not has_identity and bool(ttl),
@@ -312,7 +322,7 @@ class SchemaRules:
         declared: GraphQLNamedType,
         hints: list[Hint],
         *,
-        guarded: bool,
+        private: bool,
     ) -> HandedDown:
         """Return what the fields below inherit: the field's hints, its parent type's and a declared union's.
 
@@ -322,7 +332,7 @@ class SchemaRules:
         if is_abstract_type(declared):
             around.append(self._type_rule(declared))
         return HandedDown(
-            private=guarded
+            private=private
             or any(hint.scope is CacheScope.PRIVATE for hint in hints)
             or any(rule.private for rule in around),
             vary=_union([*(h.vary for h in hints), *(rule.vary for rule in around)]),

@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from graphql import GraphQLList, GraphQLNonNull
 
+from strawberry_response_cache.graphql._compat.django_fields import is_query_set
+
 _COLLECTIONS: Final[tuple[Any, ...]] = (
     list,
     tuple,
@@ -32,6 +34,8 @@ def is_finished(kind: Any, result: object) -> bool:  # noqa: ANN401 - graphql-co
         result: What a resolver returned, of any kind.
     """
     here = type(result)
+    if is_query_set(here):
+        return True
     if getattr(here, "__iter__", None) not in _ITERATIONS or hasattr(here, "__aiter__"):
         return False
     items: Any = result

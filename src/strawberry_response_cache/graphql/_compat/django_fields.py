@@ -1,0 +1,125 @@
+"""What the fields and types of strawberry-django do, known by their exact names; the package is not imported.
+
+Written for strawberry-graphql-django 0.93: https://strawberry.rocks/docs/django
+"""
+
+from collections.abc import Iterator
+from inspect import getattr_static
+from typing import Any, Final
+
+from graphql import (
+    GraphQLField,
+    GraphQLNamedType,
+    GraphQLObjectType,
+    get_named_type,
+    is_input_object_type,
+    is_object_type,
+)
+
+from strawberry_response_cache.graphql._compat.definitions import definition_of
+
+_PACKAGE: Final = "strawberry_django"
+_FIELD: Final = "strawberry_django.fields.field.StrawberryDjangoField"
+_CONNECTION: Final = "strawberry_django.fields.field.StrawberryDjangoConnectionExtension"
+EXTENSIONS: Final = frozenset(
+    {_CONNECTION, "strawberry_django.fields.field.StrawberryOffsetPaginatedExtension"}
+)
+"""Field extensions that return the rows of the resolver, a page of them."""
+_RESOLVERS: Final = frozenset(
+    {
+        f"{_CONNECTION}.apply.<locals>.default_resolver",
+        "strawberry_django.pagination.OffsetPaginated.page_info",
+        "strawberry_django.pagination.OffsetPaginated.results",
+        "strawberry_django.pagination.OffsetPaginated.total_count",
+        "strawberry_django.relay.cursor_connection.DjangoCursorConnection.total_count",
+        "strawberry_django.relay.list_connection.DjangoListConnection.total_count",
+    }
+)
+"""Resolvers that only read their parent."""
+_IS_TYPE_OF: Final = "strawberry_django.type._process_type.<locals>.is_type_of"
+_RESOLVE_ID: Final = "strawberry_django.relay.utils.resolve_model_id"
+_QUERY_SET: Final = "django.db.models.query.QuerySet"
+_LISTED: Final = ("edges", "node"), ("results",)
+"""The ways from a page to its objects."""
+
+
+def is_django_field(field: object) -> bool:
+    """Whether a field is strawberry-django's own: no subclass, and none of its methods replaced."""
+    return _name_of(type(field)) == _FIELD and "get_queryset" not in vars(field)
+
+
+def reads_its_parent(graphql_field: GraphQLField, field: Any) -> bool:  # noqa: ANN401 - strawberry-django's own
+    """Whether a field of strawberry-django only reads its parent: a column, a relation, a lookup, a page.
+
+    A filter or an order with a method of the user's own may read ``info``, so the field counts as one with a
+    resolver.
+    """
+    if field.base_resolver is not None and not is_library_resolver(field):
+        return False
+    return not any(
+        _has_own_method(get_named_type(argument.type), set())
+        for argument in graphql_field.args.values()
+    )
+
+
+def is_library_resolver(field: Any) -> bool:  # noqa: ANN401 - as above
+    """Whether a field's resolver is one of the library's that only read their parent."""
+    return _name_of(getattr(field.base_resolver, "wrapped_func", None)) in _RESOLVERS
+
+
+def _has_own_method(named: GraphQLNamedType, seen: set[str]) -> bool:
+    """Whether an input type, or one within it, has a method of the user's own."""
+    if not is_input_object_type(named) or named.name in seen:
+        return False
+    seen.add(named.name)
+    definition = definition_of(named)
+    origin = getattr(definition, "origin", None)
+    fields = getattr(definition, "fields", ())
+    return (
+        any(getattr(each, "filter_order_resolver", None) is not None for each in fields)
+        or any(
+            callable(getattr_static(origin, name))
+            for name in dir(origin)
+            if name in {"filter", "order"} or name.startswith(("filter_", "order_"))
+        )
+        or any(_has_own_method(get_named_type(each.type), seen) for each in named.fields.values())
+    )
+
+
+def chooses_rows(named: GraphQLNamedType) -> bool:
+    """Whether a type chooses its rows for each request, with a ``get_queryset`` of the user's own."""
+    origin: Any = getattr(definition_of(named), "origin", None)
+    is_djangos = getattr(origin, "__strawberry_django_definition__", None) is not None
+    return is_djangos and getattr(origin, "get_queryset", None) is not None
+
+
+def listed_types(kind: GraphQLObjectType) -> Iterator[GraphQLObjectType]:
+    """Yield the types of the objects of which a type is a page: a connection, or an offset pagination."""
+    for way in _LISTED:
+        reached: Any = kind
+        for name in way:
+            field = reached.fields.get(name) if is_object_type(reached) else None
+            reached = None if field is None else get_named_type(field.type)
+        if is_object_type(reached):
+            yield reached
+
+
+def tells_its_type(function: object) -> bool:
+    """Whether an ``is_type_of`` is the library's own, which looks at the class of an object."""
+    return _name_of(function) == _IS_TYPE_OF
+
+
+def reads_the_id(function: object) -> bool:
+    """Whether a ``resolve_id`` is the library's own, which reads the primary key."""
+    return _name_of(function) == _RESOLVE_ID
+
+
+def is_query_set(kind: type) -> bool:
+    """Whether objects of a class are iterated over as Django's query sets are: no code runs between the rows."""
+    names = (_name_of(getattr(kind, each, None)) for each in ("__iter__", "__aiter__"))
+    return tuple(names) == (f"{_QUERY_SET}.__iter__", f"{_QUERY_SET}.__aiter__")
+
+
+def _name_of(what: object) -> str:
+    what = getattr(what, "__func__", what)
+    return f"{getattr(what, '__module__', '')}.{getattr(what, '__qualname__', '')}"
