@@ -398,6 +398,10 @@ def test_two_extensions_on_one_schema_are_refused(
         first.check(schema)
 
 
+async def _async_veto(result: Any, context: Any) -> bool:
+    raise AssertionError
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -409,6 +413,8 @@ def test_two_extensions_on_one_schema_are_refused(
         ({"debug": 1}, "debug is a int"),
         ({"schema_name": None}, "schema_name is a NoneType"),
         ({"default_ttl": -1}, "default_ttl is -1"),
+        ({"cacheable": True}, "cacheable is a bool"),
+        ({"cacheable": _async_veto}, "cacheable is a function; pass a plain function"),
         ({"max_ttl": -1}, "max_ttl is -1"),
         ({"max_ttl": "60"}, "max_ttl is a str"),
         ({"negative_ttl": -1}, "negative_ttl is -1"),

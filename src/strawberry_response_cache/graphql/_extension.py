@@ -39,6 +39,7 @@ from strawberry_response_cache.graphql._options import (
     Switch,
     Tenant,
     Vary,
+    Veto,
 )
 from strawberry_response_cache.graphql.policy.demands import Defaults
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
@@ -105,6 +106,11 @@ class ResponseCacheExtension:
             True by default. An error that wraps a ``GraphQLError``, a ``PermissionError`` or Django's
             ``PermissionDenied`` is always served, and so are the errors of a run in which a permission
             class refused something or a resolver restricted the cache.
+        cacheable: A function of an operation's result, graphql-core's ``ExecutionResult`` without errors, and of
+            the request's context. If it returns False, the result is not stored. It must not be async or change
+            the result. If it raises or returns anything but a bool, the result is not stored, and the log says
+            so. It is not asked on a hit, nor about fields with entries of their own. None, the default, stores
+            every result that may be stored.
         invalidate_on_mutation: Which responses a mutation invalidates, by the objects in its result:
             ``"entities"`` those that hold one of these objects; ``"lists"``, the default, also those with
             a list of their types, so that a created object appears; ``"types"`` those with any object of
@@ -202,6 +208,7 @@ class ResponseCacheExtension:
         ignore_request_extensions: Iterable[str] = (),
         vary_request_extensions: Iterable[str] = (),
         stale_if_error: bool = True,
+        cacheable: Veto | None = None,
         invalidate_on_mutation: Reach = "lists",
         on_commit: OnCommit | None = None,
         invalidate_again: Duration | None = None,
@@ -244,6 +251,12 @@ class ResponseCacheExtension:
         )
         require(isinstance(schema_name, str), "schema_name", schema_name, "a string")
         require(isinstance(stale_if_error, bool), "stale_if_error", stale_if_error, "a bool")
+        require(
+            cacheable is None or (callable(cacheable) and not is_async(cacheable)),
+            "cacheable",
+            cacheable,
+            "a plain function of a result and the context",
+        )
         require_one_of(("private", "uncacheable"), "guarded", guarded)
         require_one_of(("uncached", "shared"), "root_value", root_value)
         if invalidate_on_mutation is not None:
@@ -291,6 +304,7 @@ class ResponseCacheExtension:
             varied_request_extensions=in_keys,
             plan_bytes=plan_bytes,
             stale_if_error=stale_if_error,
+            cacheable=cacheable,
             invalidation=InvalidationOptions(
                 reach=invalidate_on_mutation,
                 on_commit=on_commit,

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 from uuid import UUID
 
+from graphql import ExecutionResult
+
 from strawberry_response_cache.core import ResponseCache
 from strawberry_response_cache.core._interval import Intervals
 from strawberry_response_cache.core._log import logger
@@ -17,6 +19,7 @@ Tenant: TypeAlias = Callable[[Any], Identity | Awaitable[Identity]]
 Session: TypeAlias = Callable[[Any], Identity | Awaitable[Identity]]
 Vary: TypeAlias = Callable[[Any], Any]
 Switch: TypeAlias = bool | Callable[[Any], bool]
+Veto: TypeAlias = Callable[[ExecutionResult, Any], bool]
 
 Reach: TypeAlias = Literal["lists", "entities", "types"] | None
 Watcher: TypeAlias = Callable[[Report], None]
@@ -67,6 +70,7 @@ class Options:
     varied_request_extensions: frozenset[str]
     plan_bytes: int
     stale_if_error: bool
+    cacheable: Veto | None
     invalidation: InvalidationOptions
     watchers: tuple[Watcher, ...] = ()
     warnings: "Warnings" = field(default_factory=lambda: Warnings(), repr=False)  # noqa: PLW0108 - defined below

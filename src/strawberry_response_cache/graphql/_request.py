@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NoReturn, TypeVar
 from uuid import UUID
 
-from graphql import OperationDefinitionNode
+from graphql import ExecutionResult, OperationDefinitionNode
 
 from strawberry_response_cache.core import CacheConfigurationError, ResponseCache
 from strawberry_response_cache.core._cache import tenant_of
@@ -298,25 +298,41 @@ class RequestContext:
         return answer is True
 
     def _switch(self, switch: Switch) -> bool | str | None:
-        """Return whether a switch is on.
+        """Return whether a switch is on; see `_yes_or_no`."""
+        return switch if isinstance(switch, bool) else _yes_or_no(switch, self._context)
 
-        Returns:
-            What its function returned, if that is a bool or None; otherwise the type of its error, or of what
-            it returned.
+    def why_vetoed(self, result: ExecutionResult) -> Reason | None:
+        """Return why ``cacheable`` keeps a result from being stored; None if it does not.
+
+        Args:
+            result: Of a whole operation, without errors.
         """
-        if isinstance(switch, bool):
-            return switch
-        answer = called(_as_it_is, switch, self._context)
-        if type(answer) is bool or answer is None:
-            return answer
-        if inspect.iscoroutine(answer):
-            answer.close()
-        return answer.kind if type(answer) is Raised else type(answer).__qualname__
+        function = self.options.cacheable
+        if function is None:
+            return None
+        answer = _yes_or_no(function, result, self._context)
+        if isinstance(answer, bool):
+            return None if answer else Reason.VETOED
+        self.options.warnings.unusable("cacheable", function, answer or type(None).__qualname__)
+        return Reason.CONTEXT_FAILED
 
 
-def _as_it_is(switch: Callable[[Any], Any], context: object) -> object:
-    """Return the value of a switch. The switch may raise, and so may a lazy object that it returns."""
-    answer = switch(context)
+def _yes_or_no(function: Callable[..., Any], *arguments: object) -> bool | str | None:
+    """Return what a user's function returned, if that is a bool or None; otherwise the type of that.
+
+    If the function raised, it is the type of its error.
+    """
+    answer = called(_as_it_is, function, *arguments)
+    if type(answer) is bool or answer is None:
+        return answer
+    if inspect.iscoroutine(answer):
+        answer.close()
+    return answer.kind if type(answer) is Raised else type(answer).__qualname__
+
+
+def _as_it_is(function: Callable[..., Any], *arguments: object) -> object:
+    """Return what a function returned. It may raise, and so may a lazy object that it returns."""
+    answer = function(*arguments)
     return bool(answer) if isinstance(answer, bool) else answer
 
 

@@ -123,6 +123,8 @@ class ResponseSerializer:
             return self._refuse(Reason.UNSERIALIZABLE)
         if payload is None:
             return self._refuse(Reason.TOO_LARGE)
+        if self._whole and (refusal := self._request.why_vetoed(value)) is not None:
+            return self._refuse(refusal)
         ttl, stale = self._lifetime(value.data)
         if recorder.ttl is not None and recorder.ttl < ttl:
             ttl, self.limited_by = recorder.ttl, recorder.limited_by

@@ -40,6 +40,7 @@ class Reason(StrEnum):
         TAG_UNFILLED: There is no value for the placeholder ``{args...}`` or ``{parent...}`` of a tag.
         RESTRICTED: A resolver called ``skip_cache``, or ``restrict_cache`` with ``ttl=0``. Or a resolver above
             a field restricted the cache while the field's own entry was generated.
+        VETOED: ``cacheable`` of the extension returned False for the result.
         UNFINISHED_LIST: A field with entries of its own stands below a list that is not finished, such as a
             generator or a ``QuerySet``: its resolver may still restrict the cache.
         RESPONSE_MODIFIED: A resolver set a cookie, a header or the status of the response, or added a
@@ -48,7 +49,8 @@ class Reason(StrEnum):
         REQUEST_EXTENSIONS: The request has ``extensions`` that resolvers may read and that are not in the
             key.
         VARIABLES: A variable is not plain JSON, such as an upload.
-        CONTEXT_FAILED: ``tenant``, ``session``, ``vary`` or ``enabled`` raised or returned nothing usable.
+        CONTEXT_FAILED: ``tenant``, ``session``, ``vary``, ``enabled`` or ``cacheable`` raised or returned nothing
+            usable.
         CONTEXT_CHANGED: ``tenant``, ``session`` or ``vary`` returned different values before and after the
             resolvers ran.
         PRIVATE_WITHOUT_SESSION: The response is PRIVATE and the request has no session.
@@ -89,6 +91,7 @@ class Reason(StrEnum):
     PARENT_WITHOUT_IDENTITY = "parent_without_identity"
     TAG_UNFILLED = "tag_unfilled"
     RESTRICTED = "restricted"
+    VETOED = "vetoed"
     UNFINISHED_LIST = "unfinished_list"
     RESPONSE_MODIFIED = "response_modified"
     ROOT_VALUE = "root_value"
@@ -173,6 +176,7 @@ _ADVICE: Final[Mapping[Reason, str]] = {
         "A resolver called skip_cache, or restrict_cache with ttl=0; or one above the field restricted the cache "
         "while the field ran."
     ),
+    Reason.VETOED: "The extension's function cacheable returned False for this result.",
     Reason.UNFINISHED_LIST: (
         "A resolver above returned a list that is not finished; return a list, a tuple or a set of objects, for "
         "example list(...), so that fields below have entries of their own. With Apollo Federation, a resolve_reference "
@@ -191,7 +195,7 @@ _ADVICE: Final[Mapping[Reason, str]] = {
     ),
     Reason.VARIABLES: "Send variables that are plain JSON.",
     Reason.CONTEXT_FAILED: (
-        "enabled, tenant, session or vary raised or returned nothing usable; the log says which."
+        "enabled, tenant, session, vary or cacheable raised or returned nothing usable; the log says which."
     ),
     Reason.CONTEXT_CHANGED: (
         "tenant, session or vary returned different values before and after the resolvers ran; resolvers "
