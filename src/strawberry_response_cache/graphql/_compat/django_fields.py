@@ -39,6 +39,17 @@ _RESOLVERS: Final = frozenset(
 _IS_TYPE_OF: Final = "strawberry_django.type._process_type.<locals>.is_type_of"
 _RESOLVE_ID: Final = "strawberry_django.relay.utils.resolve_model_id"
 _QUERY_SET: Final = "django.db.models.query.QuerySet"
+_ASKING_THE_USER: Final = frozenset(
+    f"strawberry_django.permissions.{name}"
+    for name in ("IsAuthenticated", "IsStaff", "IsSuperuser")
+)
+"""Permission extensions that look at the user alone."""
+_ASKING_A_TARGET: Final = frozenset(
+    f"strawberry_django.permissions.{name}"
+    for name in ("HasPerm", "HasSourcePerm", "HasRetvalPerm")
+)
+"""Permission extensions that look at what their ``target`` says: the user, the parent, or the value."""
+_BEFORE_THE_VALUE: Final = frozenset({"GLOBAL", "SOURCE"})
 _LISTED: Final = ("edges", "node"), ("results",)
 """The ways from a page to its objects."""
 
@@ -91,6 +102,23 @@ def chooses_rows(named: GraphQLNamedType) -> bool:
     origin: Any = getattr(definition_of(named), "origin", None)
     is_djangos = getattr(origin, "__strawberry_django_definition__", None) is not None
     return is_djangos and getattr(origin, "get_queryset", None) is not None
+
+
+def asks_permission(extension: object) -> bool:
+    """Whether a field extension checks a permission before the resolver, from the user and the parent alone."""
+    kind = _name_of(type(extension))
+    return kind in _ASKING_THE_USER or (
+        kind in _ASKING_A_TARGET and _target_of(extension) in _BEFORE_THE_VALUE
+    )
+
+
+def judges_values(extension: object) -> bool:
+    """Whether a field extension checks a permission for what the resolver returned, and may leave parts out."""
+    return _name_of(type(extension)) in _ASKING_A_TARGET and not asks_permission(extension)
+
+
+def _target_of(extension: object) -> str:
+    return str(getattr(getattr(extension, "target", None), "name", ""))
 
 
 def listed_types(kind: GraphQLObjectType) -> Iterator[GraphQLObjectType]:

@@ -20,6 +20,7 @@ from strawberry.types import Info
 from strawberry.types.field import StrawberryField
 
 from strawberry_response_cache.graphql._compat.definitions import definition_of
+from strawberry_response_cache.graphql._compat.django_fields import asks_permission
 from strawberry_response_cache.graphql._guard import beside_a_resolver
 
 _ALLOWED: Final = object()
@@ -141,6 +142,11 @@ async def _allow_async(*_: object, **__: object) -> object:
     return _ALLOWED
 
 
+def is_guard(extension: object) -> bool:
+    """Whether a field extension decides who may see a field: Strawberry's, or one of strawberry-django."""
+    return isinstance(extension, PermissionExtension) or asks_permission(extension)
+
+
 def stands_outside_guards(field: StrawberryField) -> type | None:
     """Return the class of what stands around a field's permission classes; None if they stand outermost.
 
@@ -150,7 +156,8 @@ def stands_outside_guards(field: StrawberryField) -> type | None:
     for hook in _from_the_first_guard(field):
         extension: Any = getattr(hook, "__self__", None)
         function = getattr(hook, "__func__", None)
-        if function not in _CHECKS and type(extension) is not SyncToAsyncExtension:
+        is_guard = function in _CHECKS or asks_permission(extension)
+        if not is_guard and type(extension) is not SyncToAsyncExtension:
             return type(hook if extension is None else extension)
     return None
 
@@ -164,7 +171,7 @@ def _from_the_first_guard(field: StrawberryField) -> list[Callable[..., Any]]:
 def _asks_nobody(hook: object) -> bool:
     """Whether a hook is known to be that of an extension without permission classes."""
     extension = getattr(hook, "__self__", None)
-    return isinstance(extension, FieldExtension) and not isinstance(extension, PermissionExtension)
+    return isinstance(extension, FieldExtension) and not is_guard(extension)
 
 
 _CHECKS: Final = (PermissionExtension.resolve, PermissionExtension.resolve_async)
@@ -238,8 +245,7 @@ def watch_guarded_resolvers(schema: GraphQLSchema, *, entered: Note, let_through
             continue
         for graphql_field in named.fields.values():
             field = definition_of(graphql_field)
-            extensions = getattr(field, "extensions", ())
-            if any(isinstance(each, PermissionExtension) for each in extensions):
+            if any(map(is_guard, getattr(field, "extensions", ()))):
                 _watch(graphql_field, field, entered, let_through)
 
 

@@ -26,14 +26,17 @@ from graphql import (
     is_wrapping_type,
     specified_scalar_types,
 )
-from strawberry.permission import PermissionExtension
 from strawberry.types import Info
 from strawberry.types.field import StrawberryField
 
 from strawberry_response_cache.core import CacheConfigurationError
 from strawberry_response_cache.graphql._compat.definitions import definition_of
-from strawberry_response_cache.graphql._compat.django_fields import chooses_rows, listed_types
-from strawberry_response_cache.graphql._compat.resolving import stands_outside_guards
+from strawberry_response_cache.graphql._compat.django_fields import (
+    chooses_rows,
+    judges_values,
+    listed_types,
+)
+from strawberry_response_cache.graphql._compat.resolving import is_guard, stands_outside_guards
 from strawberry_response_cache.graphql.annotations.hints import CacheScope, Hint, ParentKey, hint_of
 from strawberry_response_cache.graphql.annotations.invalidates import Invalidates
 from strawberry_response_cache.graphql.annotations.tag_templates import Template
@@ -90,7 +93,8 @@ class FieldRule:
         cap: If ``ttl`` is None, the lowest ttl of its types; a default ttl or a parent's is not higher.
         private: Whether a hint that applies to it is PRIVATE.
         public: Whether its own hint says PUBLIC.
-        has_own_rows: Whether a ``get_queryset`` chooses its objects for each request, so it is PRIVATE.
+        has_own_rows: Whether code chooses its objects for each request, so it is PRIVATE: a ``get_queryset``,
+            or a permission for each value.
         stale: The stale window, in seconds.
         tags: The tags of the field and of its types.
         templates: Tags with placeholders, filled when the field is executed.
@@ -257,7 +261,7 @@ class SchemaRules:
             counted = [types[t] for t in ordinary or concrete]
             ttl, cap, stale, follows = of_types(counted, self._type_rule(declared), stale)
         extensions = getattr(field, "extensions", ())
-        guards = [each for each in extensions if isinstance(each, PermissionExtension)]
+        guards = [each for each in extensions if is_guard(each)]
         source = self._kinds.of(parent, graphql_field, field)
         is_root = parent is self._schema.query_type
         inherits = own is not None and own.inherit
@@ -269,7 +273,9 @@ class SchemaRules:
         )
         has_identity = is_root or is_identified or (own is not None and own.key is not None)
         rows = [named for kind in concrete for named in (kind, *listed_types(kind))]
-        has_own_rows = any(map(chooses_rows, (declared, *rows)))
+        has_own_rows = any(map(chooses_rows, (declared, *rows))) or any(
+            map(judges_values, extensions)
+        )
         private = has_own_rows or any(h.scope is CacheScope.PRIVATE for h in hints)
         public = own is not None and own.scope is CacheScope.PUBLIC
         return FieldRule(
