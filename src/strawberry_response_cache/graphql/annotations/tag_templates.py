@@ -196,4 +196,12 @@ def _flat(values: Iterable[Any]) -> Iterator[Any]:
 
 
 def _step(value: Any, name: str) -> Any:  # noqa: ANN401 - whatever the user's objects hold
-    return value[name] if isinstance(value, Mapping) else getattr(value, name)
+    if isinstance(value, Mapping):
+        return value[name]
+    try:
+        return getattr(value, name)
+    except AttributeError:
+        # A row of a database is often read by its keys without being a `Mapping`.
+        if hasattr(type(value), "keys") and hasattr(type(value), "__getitem__"):
+            return value[name]
+        raise

@@ -6,7 +6,11 @@ from typing import Final
 from graphql import GraphQLObjectType
 
 from strawberry_response_cache.core._families import EVERYTHING_TAGGED, all_of_family
-from strawberry_response_cache.graphql.keys.object_identity import identity_attribute, identity_of
+from strawberry_response_cache.graphql.keys.object_identity import (
+    IdentityField,
+    identity_field,
+    identity_of,
+)
 
 MOST_NAMED: Final = 100
 """The most objects whose tags a response carries one by one: each lookup compares every tag."""
@@ -22,24 +26,24 @@ class Entities:
         most: How many objects are noted one by one; above that, only their types are noted.
     """
 
-    __slots__ = ("_attributes", "_identities", "_left", "_nameless")
+    __slots__ = ("_fields", "_identities", "_left", "_nameless")
 
     def __init__(self, most: int = MOST_NAMED) -> None:
         self._left = most
         self._identities: dict[str, set[str]] = {}
         self._nameless: set[str] = set()
-        self._attributes: dict[str, str] = {}
+        self._fields: dict[str, IdentityField] = {}
 
     def add(self, kind: GraphQLObjectType, source: object) -> None:
         """Note an object that was completed as an object of a type."""
         name = kind.name
-        attribute = self._attributes.get(name)
-        if attribute is None:
-            attribute = self._attributes[name] = identity_attribute(kind)
+        field = self._fields.get(name)
+        if field is None:
+            field = self._fields[name] = identity_field(kind)
             self._identities[name] = set()
         if self._left < 0:
             return
-        identity = identity_of(source, attribute)
+        identity = identity_of(source, field)
         if identity is None:
             self._nameless.add(name)
             return
@@ -55,17 +59,17 @@ class Entities:
 
     def assume(self, types: Iterable[str]) -> None:
         """Note that there are objects of all these types, instead of each object."""
-        self._attributes.update(dict.fromkeys(types, ""))
+        self._fields.update(dict.fromkeys(types, IdentityField("")))
 
     @property
     def types(self) -> frozenset[str]:
         """The names of the types."""
-        return frozenset(self._attributes)
+        return frozenset(self._fields)
 
     def tags_to_find(self) -> set[str]:
         """Return the tags of a response: ``Type:id``, or ``Type:*`` if there are too many objects."""
         # From copies: an invalidation of another thread asks while objects are added.
-        families = [*self._attributes] if self._left < 0 else [*self._nameless]
+        families = [*self._fields] if self._left < 0 else [*self._nameless]
         tags = {f"{name}:*" for name in families}
         return tags if self._left < 0 else tags | set(self._named())
 

@@ -1,7 +1,8 @@
 """The identity of an object: Relay's id, its ``id``, or the ``key=`` of a hint."""
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from collections.abc import Callable, Mapping
+from operator import getitem
+from typing import Any, NamedTuple, TypeAlias
 
 from graphql import GraphQLObjectType
 from strawberry.relay import Node
@@ -29,46 +30,78 @@ def parent_identity(
     if callable(key):
         return key
     if key is not None:
-        return _Attribute(key)
+        return _Attribute(key, of_items=_reads_items(parent))
     if not has_plain_id:
         return None
-    attribute = identity_attribute(parent)
-    return lambda source: identity_of(source, attribute)
+    field = identity_field(parent)
+    return lambda source: identity_of(source, field)
 
 
 class _Attribute:
-    """Reads an attribute of an object or an item of a mapping."""
+    """Reads an attribute of an object or an item of a mapping.
 
-    def __init__(self, name: str) -> None:
+    Args:
+        name: Its name.
+        of_items: Whether the schema reads plain fields as items.
+    """
+
+    def __init__(self, name: str, *, of_items: bool) -> None:
         self._name = name
+        self._of_items = of_items
 
     def __call__(self, source: Any) -> object:  # noqa: ANN401 - whatever resolvers return
-        return source[self._name] if isinstance(source, dict) else getattr(source, self._name)
+        is_item = isinstance(source, Mapping) or (self._of_items and _has_items(source))
+        return source[self._name] if is_item else getattr(source, self._name)
 
 
-def identity_attribute(kind: GraphQLObjectType) -> str:
-    """Return the name of the attribute that identifies objects of a type: Relay's, or ``id``."""
+class IdentityField(NamedTuple):
+    """Where the identity of the objects of a type is read.
+
+    Attributes:
+        name: The name of an attribute or an item.
+        is_item: Whether the schema reads it as an item, by ``default_resolver=getitem``.
+    """
+
+    name: str
+    is_item: bool = False
+
+
+def identity_field(kind: GraphQLObjectType) -> IdentityField:
+    """Return where the identity of objects of a type is read: as Relay does, or as the field ``id``."""
     definition = definition_of(kind)
     if not isinstance(definition, StrawberryObjectDefinition):
-        return "id"
+        return IdentityField("id")
     origin = definition.origin
     if isinstance(origin, type) and issubclass(origin, Node):
         try:
-            return origin.resolve_id_attr()
+            return IdentityField(origin.resolve_id_attr())
         except NodeIDAnnotationError:
-            return "id"  # it computes its id with its own code
+            return IdentityField("id")  # it computes its id with its own code
+    is_item = _reads_items(kind)
     for each in definition.fields:
         if (each.graphql_name or each.python_name) == "id":
-            return each.python_name
-    return "id"
+            return IdentityField(each.python_name, is_item)
+    return IdentityField("id", is_item)
 
 
-def identity_of(source: object, attribute: str) -> str | None:
+def identity_of(source: Any, field: IdentityField) -> str | None:  # noqa: ANN401 - whatever resolvers return
     """Return the identity of an object as text; None if it has none, for example before it is saved."""
     try:
-        value: Any = getattr(source, attribute, None)
-        if value is None and isinstance(source, dict):
-            value = source.get(attribute)
+        if field.is_item and _has_items(source):
+            return plain_identity(source[field.name]) or None
+        value: Any = getattr(source, field.name, None)
+        if value is None and isinstance(source, Mapping):
+            value = source.get(field.name)
         return plain_identity(value) or None
     except Exception:  # noqa: BLE001 - an object of the user's own class, which may do anything
         return None
+
+
+def _reads_items(kind: GraphQLObjectType) -> bool:
+    """Whether the schema reads the plain fields of a type as items of mappings."""
+    fields = getattr(definition_of(kind), "fields", ())
+    return any(each.default_resolver is getitem for each in fields)
+
+
+def _has_items(source: object) -> bool:
+    return hasattr(type(source), "__getitem__")

@@ -29,7 +29,7 @@ from strawberry_response_cache.core._keys import digest
 from strawberry_response_cache.graphql._compat.definitions import definition_of
 from strawberry_response_cache.graphql.annotations.hints import Hint
 from strawberry_response_cache.graphql.keys.captured_values import describe
-from strawberry_response_cache.graphql.keys.object_identity import identity_attribute
+from strawberry_response_cache.graphql.keys.object_identity import identity_field
 from strawberry_response_cache.graphql.keys.operation_key import print_json
 from strawberry_response_cache.graphql.policy.rules import FieldRule
 from strawberry_response_cache.graphql.policy.type_rule import TypeRule
@@ -87,7 +87,7 @@ class SchemaIdentity:
                     ],
                     _methods(get_named_type(rule.graphql_field.type)),
                     _methods(rule.parent),
-                    identity_attribute(rule.parent),
+                    identity_field(rule.parent),
                     _resolver(rule.graphql_field),
                     _extensions(rule.graphql_field),
                     self._most_results if _is_connection(rule.graphql_field) else None,

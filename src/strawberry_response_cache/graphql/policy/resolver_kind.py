@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from enum import Enum, auto
+from operator import getitem
 from typing import Final, NamedTuple
 
 from graphql import (
@@ -61,7 +62,7 @@ class ResolverKind(Enum):
     """Where the value of a field comes from."""
 
     ATTRIBUTE = auto()
-    """An attribute of the parent."""
+    """An attribute of the parent, or an item of a parent that is a mapping."""
     RESOLVER = auto()
     """A resolver of the field's own."""
     CUSTOM = auto()
@@ -128,7 +129,7 @@ class ResolverKinds:
         if overrides_get_result(field):
             return ResolverKind.RESOLVER
         if field.base_resolver is None:
-            plain = field.default_resolver is getattr
+            plain = field.default_resolver is getattr or field.default_resolver is getitem
             return ResolverKind.ATTRIBUTE if plain else ResolverKind.RESOLVER
         module = getattr(field.base_resolver.wrapped_func, "__module__", None)
         if module == _RELAY_TYPES and not _overrides_node_id(parent):

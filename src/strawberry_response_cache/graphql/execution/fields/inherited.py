@@ -13,7 +13,7 @@ from strawberry_response_cache.graphql.annotations.field_path import (
     fields_above,
     nearest_above,
 )
-from strawberry_response_cache.graphql.keys.object_identity import identity_attribute, identity_of
+from strawberry_response_cache.graphql.keys.object_identity import identity_field, identity_of
 from strawberry_response_cache.graphql.policy.above import NOTHING_ABOVE, Above
 from strawberry_response_cache.graphql.policy.reasons import Reason
 
@@ -104,4 +104,4 @@ def tags_of_owner(kind: GraphQLObjectType, source: object, path: Path) -> frozen
 
 def _identity(kind: GraphQLObjectType, source: object) -> str | None:
     """Return the identity of an object, if its type has an id; a row may have another id."""
-    return identity_of(source, identity_attribute(kind)) if "id" in kind.fields else None
+    return identity_of(source, identity_field(kind)) if "id" in kind.fields else None
