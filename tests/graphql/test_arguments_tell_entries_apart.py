@@ -1,6 +1,7 @@
 """Two requests whose resolvers see different arguments never share an entry, however alike they are written."""
 
 import enum
+import functools
 from decimal import Decimal
 from typing import Any, NewType
 
@@ -254,6 +255,12 @@ def schema_of(cache: ResponseCache | None) -> strawberry.Schema:
     return strawberry.Schema(Query, config=CONFIG, extensions=extensions)
 
 
+@functools.cache
+def plain() -> strawberry.Schema:
+    """The schema without a cache, once for all tests."""
+    return schema_of(None)
+
+
 def ask(schema: strawberry.Schema, written: Written, shape: str, form: str) -> ExecutionResult:
     declared, argument, variables = written
     body = SHAPES[shape].format(f"({argument})" if argument else "")
@@ -271,9 +278,9 @@ def test_what_resolvers_see_differently_has_entries_of_its_own(
     memory_cache: ResponseCache, alike: str, shape: str, form: str
 ) -> None:
     """Each is asked when all that are before it are stored: it gets what a schema without a cache answers."""
-    schema, plain = schema_of(memory_cache), schema_of(None)
-    for written in [*ALIKE[alike], *reversed(ALIKE[alike])]:
-        expected = ask(plain, written, shape, form).data
+    schema = schema_of(memory_cache)
+    asked = [(written, ask(plain(), written, shape, form).data) for written in ALIKE[alike]]
+    for written, expected in [*asked, *reversed(asked)]:
         assert ask(schema, written, shape, form).data == expected
 
 

@@ -6,7 +6,8 @@ at its end. Each time the answers have to be those of the same schema without th
 resolver may run more often, and the requests that follow have to be right as well: right for whoever
 asks, not older than a mutation, and without waiting for what the fault left behind.
 
-By default each call fails in the first scenario that makes it. `EXHAUSTIVE_FAULTS=graphql` makes it fail
+By default each call fails in the first scenario that makes it; most that only a first request makes, and
+half of those in threads and transports, are left to `-m exhaustive`. `EXHAUSTIVE_FAULTS=graphql` makes it fail
 in all of them, and its second and third occurrence as well; `EXHAUSTIVE_FAULTS=core` does so with the
 calls inside the core that are made on behalf of a request.
 
@@ -498,35 +499,48 @@ class Group:
         beside: Others, whose calls fail in another group; here only what they do not call fails.
         share: Which part of the faults is injected, of how many parts. Neighbours are in different
             parts, and so are the two ends of one call.
+        is_exhaustive: Whether it is left to an exhaustive run.
     """
 
     scenarios: tuple[Scenario, ...]
     beside: tuple[Scenario, ...] = ()
     share: tuple[int, int] = (0, 1)
+    is_exhaustive: bool = False
 
 
 def _groups() -> Iterator[tuple[str, Group]]:
     # All of it in a loop. Elsewhere the same calls are made in other surroundings: a part of them.
     for where, way, parts in (("loop", Way(), 1), ("thread", Threads(), 2)):
         missing, changing = (*queries(way),), (*mutations(way),)
-        yield f"misses in a {where}", Group(scenarios=missing, share=(0, parts))
-        yield f"hits in a {where}", Group(scenarios=(*hits(way),), share=(0, 2 * parts))
-        yield f"mutations in a {where}", Group(scenarios=changing, share=(0, parts))
-        yield (
-            f"first requests in a {where}",
-            Group(scenarios=(*first(way),), beside=(*missing, *changing), share=(0, 2 * parts - 1)),
+        yield from _split(f"misses in a {where}", Group(scenarios=missing, share=(0, parts)), parts)
+        yield from _split(
+            f"hits in a {where}", Group(scenarios=(*hits(way),), share=(0, 2 * parts)), parts
         )
-    yield (
-        "misses in a thread that has a loop",
-        Group(scenarios=(*queries(SyncInLoop()),), share=(0, 8)),
-    )
+        yield from _split(
+            f"mutations in a {where}", Group(scenarios=changing, share=(0, parts)), parts
+        )
+        first_requests = Group(
+            scenarios=(*first(way),), beside=(*missing, *changing), share=(0, 2 * parts - 1)
+        )
+        yield from _split(f"first requests in a {where}", first_requests, 4 if parts == 1 else 3)
+    blocking = Group(scenarios=(*queries(SyncInLoop()),), share=(0, 8))
+    yield from _split("misses in a thread that has a loop", blocking, 2)
     ways = {"gathered": Gathered(), "batch": Posted(), "websocket": Called(), "stream": Streamed()}
     for number, (name, way) in enumerate(ways.items()):
-        yield name, Group(scenarios=(*served(way),), share=(number, len(ways)))
+        yield from _split(name, Group(scenarios=(*served(way),), share=(number, len(ways))), 2)
     for number, (name, way) in enumerate(
         {"subscription": Subscribed(), "subscription over a websocket": Called()}.items()
     ):
         yield name, Group(scenarios=(*subscriptions(way),), share=(number, 2))
+
+
+def _split(name: str, group: Group, ways: int) -> Iterator[tuple[str, Group]]:
+    """Divide the faults of a group; all parts but the first are for an exhaustive run."""
+    part, parts = group.share
+    for way in range(ways):
+        share = (part + way * parts, parts * ways)
+        more = f", {way + 1} of {ways}" if way else ""
+        yield f"{name}{more}", replace(group, share=share, is_exhaustive=way > 0)
 
 
 GROUPS: Final = dict(_groups())
@@ -693,7 +707,13 @@ def _failing_log(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 # A fault at the end of a call drops what it returned: a coroutine is then never awaited.
-@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize(
+    "group",
+    [
+        pytest.param(name, marks=pytest.mark.exhaustive if group.is_exhaustive else ())
+        for name, group in GROUPS.items()
+    ],
+)
 async def test_no_fault_changes_an_answer(group: str, new_cache: NewCache, url: str) -> None:
     depth = Depth(EXHAUSTIVE or "graphql")
     tally = await inject_all(GROUPS[group], partial(new_cache, url), depth)

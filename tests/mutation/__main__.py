@@ -22,7 +22,7 @@ from tests.mutation.mutants import KILLED, STAYS, SURVIVED, TIMEOUT, Judge
 from tests.mutation.operators import Mutation
 
 _FOLDER = Path(__file__).parent
-_OPTIONS = ["-q", "-s", "-n0", "--tb=no", "-p", "no:cacheprovider", "-k"]
+_OPTIONS = ["-q", "-s", "-n0", "--tb=no", "-p", "no:cacheprovider", "-m", "", "-k"]
 _NO_VALKEY = "not valkey"
 """What is asked of a server in this process as well; starting one would take longest."""
 

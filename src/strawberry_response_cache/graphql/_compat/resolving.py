@@ -117,11 +117,10 @@ def maps_arguments(field: object) -> bool:
 
 
 def _mapping(field: object) -> list[FieldExtension]:
-    own = getattr_static(FieldExtension, "map_arguments", None)
     return [
         each
         for each in getattr(field, "extensions", ())
-        if getattr_static(type(each), "map_arguments", None) is not own
+        if _differs(type(each), FieldExtension, ("map_arguments",))
     ]
 
 
@@ -206,7 +205,7 @@ def runs_when_made(info_class: type[Info]) -> bool:
 
 def _differs(kind: type, base: type, names: Iterable[str]) -> bool:
     """Whether a class overrides any of the attributes of its base."""
-    return any(
+    return kind is not base and any(
         getattr_static(kind, each, None) is not getattr_static(base, each, None) for each in names
     )
 
