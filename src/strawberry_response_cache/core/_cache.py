@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Self, TypeVar, Unpack, cast, overload
 from uuid import UUID
 
+from strawberry_response_cache.core._all_tenants import AllTenants
 from strawberry_response_cache.core._announcements import OnInvalidate
 from strawberry_response_cache.core._batch_keys import Wanted
 from strawberry_response_cache.core._cached import (
@@ -838,3 +839,8 @@ def _observer_for(telemetry: bool | Observer) -> Observer:  # noqa: FBT001 - the
 def tenant_of(cache: ResponseCache) -> Tenant:
     """Return a cache's tenant, for clients with a serializer of their own."""
     return cache._tenant  # noqa: SLF001 - the one way to it from outside
+
+
+def all_tenants_of(cache: ResponseCache) -> AllTenants:
+    """Return all tenants of a cache, for tests between which nothing may be left."""
+    return AllTenants(cache._engine, cache._keyspace, cache._subject)  # noqa: SLF001 - as above
