@@ -13,7 +13,12 @@ from typing import Any
 import pytest
 
 import strawberry_response_cache
-from strawberry_response_cache import CacheSettings, ResponseCacheExtension, telemetry
+from strawberry_response_cache import (
+    CacheSettings,
+    ResponseCacheExtension,
+    telemetry,
+    testing,
+)
 
 ROOT = Path(__file__).parents[1]
 
@@ -22,6 +27,7 @@ NAMES: dict[str, Any] = {
         name: getattr(strawberry_response_cache, name) for name in strawberry_response_cache.__all__
     },
     "OpenTelemetry": telemetry.OpenTelemetry,
+    **{name: getattr(testing, name) for name in testing.__all__},
 }
 
 _OF_CACHES = {
@@ -34,6 +40,7 @@ _OF_CACHES = {
         "release_sync",
     ),
     "OpenTelemetry": ("listening", "looked_up", "put_in", "invalidated", "concluded"),
+    "Recording": ("add",),
 }
 """Methods that caches call, and users do not."""
 

@@ -75,6 +75,11 @@ class Options:
     watchers: tuple[Watcher, ...] = ()
     warnings: "Warnings" = field(default_factory=lambda: Warnings(), repr=False)  # noqa: PLW0108 - defined below
 
+    @property
+    def notes_fields(self) -> bool:
+        """Whether it is noted what the cache does for each field."""
+        return self.debug is not False or bool(self.watchers)
+
 
 def options_of(schema: object) -> Options | None:
     """Return the configuration of a schema's extension; None if it has none."""

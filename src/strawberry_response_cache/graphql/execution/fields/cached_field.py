@@ -58,7 +58,7 @@ class Fields:
 
     Attributes:
         around: As given.
-        outcomes: What the cache did for each field; None if ``debug`` is off.
+        outcomes: What the cache did for each field; None if nothing reads that.
         left: How many fields may still be looked up.
         prefetched: The prefetched entries.
     """
@@ -80,7 +80,7 @@ class Fields:
         self._text: SelectionText | None = None
         self.around = around
         self._schema = schema
-        self.outcomes = FieldOutcomes() if request.options.debug is not False else None
+        self.outcomes = FieldOutcomes() if request.options.notes_fields else None
         self.left = _MOST_LOOKED_UP
         self.prefetched = Prefetched()
         self._cache = request.tenant_cache()

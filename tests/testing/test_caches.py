@@ -1,0 +1,108 @@
+"""Empty caches for tests, and all tenants of a cache cleared at once."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from strawberry_response_cache import (
+    CacheConfigurationError,
+    CacheStatus,
+    CacheStoreError,
+    RedisHandle,
+    ResponseCache,
+)
+from strawberry_response_cache.testing import (
+    clear_all_tenants,
+    clear_all_tenants_sync,
+    memory_cache,
+)
+from tests.conftest import Face
+
+NewCache = Callable[..., ResponseCache]
+
+
+async def clear(face: Face, cache: ResponseCache) -> None:
+    if face.synchronous:
+        clear_all_tenants_sync(cache)
+    else:
+        await clear_all_tenants(cache)
+
+
+async def status_of(face: Face, cache: ResponseCache) -> CacheStatus:
+    return (await face.remember(cache, ["a"], 60, lambda: 1)).status
+
+
+@pytest.mark.parametrize("slots", [1, 3])
+async def test_all_tenants_of_a_prefix_are_cleared_and_no_other_prefix(
+    new_cache: NewCache, url: str, face: Face, slots: int
+) -> None:
+    handle = RedisHandle.from_url(url)
+    caches = {
+        prefix: ResponseCache(
+            handle, prefix=prefix, settings=new_cache(url, slots_per_tenant=slots)._engine.settings
+        )
+        for prefix in ("test", "test2", "test:1", "te")
+    }
+    cache = caches["test"]
+    ours = [cache, cache.for_tenant("acme"), cache.for_tenant(1).for_tenant("inner")]
+    others = [
+        tenant
+        for prefix, other in caches.items()
+        if prefix != "test"
+        for tenant in (other, other.for_tenant("acme"))
+    ]
+    for each in [*ours, *others]:
+        assert await status_of(face, each) is CacheStatus.MISS
+    await clear(face, cache.for_tenant("acme"))  # a tenant stands for its cache
+    for each in ours:
+        assert await status_of(face, each) is CacheStatus.MISS
+    for each in others:
+        assert await status_of(face, each) is CacheStatus.HIT
+    for each in caches.values():
+        await each.aclose()
+
+
+async def test_more_tenants_than_one_page_of_keys_are_cleared(
+    valkey_cache: ResponseCache, raw_valkey: Any
+) -> None:
+    for number in range(600):
+        valkey_cache.for_tenant(number).remember_sync(["a"], 60, lambda: 1)
+    assert raw_valkey.dbsize() >= 1200
+    clear_all_tenants_sync(valkey_cache)
+    for number in range(600):
+        answer = valkey_cache.for_tenant(number).remember_sync(["a"], 60, lambda: 2)
+        assert answer.value == 2
+
+
+async def test_local_memory_is_emptied(new_cache: NewCache, url: str, face: Face) -> None:
+    cache = new_cache(url, local_bytes=1_000_000)
+    tenant = cache.for_tenant("acme")
+    for _ in range(3):
+        await status_of(face, tenant)
+    await clear(face, cache)
+    assert await status_of(face, tenant) is CacheStatus.MISS
+
+
+async def test_a_server_that_does_not_answer_is_told(
+    new_cache: NewCache, unused_port: int, face: Face
+) -> None:
+    cache = new_cache(f"redis://127.0.0.1:{unused_port}", invalidate_deadline=1)
+    with pytest.raises(CacheStoreError):
+        await clear(face, cache)
+
+
+async def test_a_cluster_is_refused(new_cache: NewCache, unused_port: int, face: Face) -> None:
+    cache = new_cache(f"redis+cluster://127.0.0.1:{unused_port}")
+    with pytest.raises(CacheConfigurationError, match="A cluster has no list"):
+        await clear(face, cache)
+
+
+def test_each_cache_in_memory_is_empty_and_leaves_nothing_to_chance() -> None:
+    with memory_cache() as one, memory_cache() as other:
+        assert one.remember_sync(["a"], 60, lambda: 1).status is CacheStatus.MISS
+        assert other.remember_sync(["a"], 60, lambda: 1).status is CacheStatus.MISS
+        assert one._engine.settings.early_refresh == 0
+    with memory_cache("shop", early_refresh=2, stale=5) as chosen:
+        assert repr(chosen).startswith("<ResponseCache 'shop'")
+        assert (chosen._engine.settings.early_refresh, chosen._engine.settings.stale) == (2, 5)

@@ -1,0 +1,82 @@
+"""The fixtures serve sync and async tests in pytest, with every warning an error."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CONFTEST = 'pytest_plugins = ["strawberry_response_cache.testing.pytest"]\n'
+SETTINGS = "[pytest]\nfilterwarnings = error\nasyncio_default_fixture_loop_scope = function\n"
+TESTS = """
+import pytest
+import strawberry
+
+from strawberry_response_cache import ResponseCacheExtension, cache_control
+from strawberry_response_cache.testing import assert_hit, assert_miss
+
+
+@strawberry.type
+class Query:
+    @cache_control(ttl=60)
+    @strawberry.field
+    def motto(self) -> str:
+        return "once"
+
+
+@pytest.fixture
+def schema(response_cache):
+    extension = ResponseCacheExtension(response_cache, tenant=None)
+    return strawberry.Schema(Query, extensions=[extension])
+
+
+@pytest.fixture
+def recording(schema, record_operations):
+    return record_operations(schema)
+
+
+@pytest.mark.parametrize("_", range(2))
+def test_sync(schema, recording, _):
+    for check in (assert_miss, assert_hit):
+        schema.execute_sync("{ motto }")
+        check(recording.last)
+
+
+@pytest.mark.parametrize("_", range(2))
+MARK
+async def test_async(schema, recording, _):
+    for check in (assert_miss, assert_hit):
+        await schema.execute("{ motto }")
+        check(recording.last)
+
+
+@pytest.mark.xfail(strict=True)
+def test_fails(schema, recording):
+    schema.execute_sync("{ motto }")
+    assert_hit(recording.last)
+"""
+
+
+@pytest.mark.parametrize("mark", ["@pytest.mark.asyncio", "@pytest.mark.anyio"])
+def test_fixtures_serve_sync_and_async_tests(tmp_path: Path, mark: str) -> None:
+    backend = '\n\n@pytest.fixture\ndef anyio_backend():\n    return "asyncio"\n'
+    (tmp_path / "conftest.py").write_text(CONFTEST, "utf-8")
+    (tmp_path / "pytest.ini").write_text(SETTINGS, "utf-8")
+    tests = TESTS.replace("MARK", mark) + backend
+    (tmp_path / "test_shop.py").write_text(tests, "utf-8")
+    finished = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert "4 passed, 1 xfailed" in finished.stdout, finished.stdout
+
+
+def test_nothing_but_the_fixtures_imports_pytest() -> None:
+    code = "import sys, strawberry_response_cache.testing; print('pytest' in sys.modules)"
+    finished = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert finished.stdout == "False\n"
