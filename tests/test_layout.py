@@ -32,6 +32,7 @@ GRAPHQL = [
     "_compat",
     "_guard",
     "_bounded",
+    "_sightings",
 ]
 """What is in `graphql/`: each imports only what stands below it."""
 

@@ -415,6 +415,8 @@ async def _async_veto(result: Any, context: Any) -> bool:
         ({"default_ttl": -1}, "default_ttl is -1"),
         ({"cacheable": True}, "cacheable is a bool"),
         ({"cacheable": _async_veto}, "cacheable is a function; pass a plain function"),
+        ({"store_after": 3}, "store_after is neither 1 nor 2"),
+        ({"store_after": True}, "store_after is neither 1 nor 2"),
         ({"max_ttl": -1}, "max_ttl is -1"),
         ({"max_ttl": "60"}, "max_ttl is a str"),
         ({"negative_ttl": -1}, "negative_ttl is -1"),

@@ -126,6 +126,7 @@ async def test_the_extension_is_what_a_schema_takes() -> None:
         default_ttl=timedelta(seconds=5),
         max_ttl=timedelta(minutes=5),
         negative_ttl=0.5,
+        store_after=2,
         cacheable=lambda result, context: result.data is not None,
         invalidate_on_mutation="types",
     )

@@ -41,6 +41,7 @@ from strawberry_response_cache.graphql._options import (
     Vary,
     Veto,
 )
+from strawberry_response_cache.graphql._sightings import Sightings
 from strawberry_response_cache.graphql.policy.demands import Defaults
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
@@ -111,6 +112,9 @@ class ResponseCacheExtension:
             the result. If it raises or returns anything but a bool, the result is not stored, and the log says
             so. It is not asked on a hit, nor about fields with entries of their own. None, the default, stores
             every result that may be stored.
+        store_after: 1, the default, stores a response at once. 2 stores a response, or a field with an entry of its
+            own, only if this process was asked for it before, among the latest 100,000 keys or so. So clients
+            who invent aliases do not fill Redis. It takes 1 MiB of this process's memory.
         invalidate_on_mutation: Which responses a mutation invalidates, by the objects in its result:
             ``"entities"`` those that hold one of these objects; ``"lists"``, the default, also those with
             a list of their types, so that a created object appears; ``"types"`` those with any object of
@@ -209,6 +213,7 @@ class ResponseCacheExtension:
         vary_request_extensions: Iterable[str] = (),
         stale_if_error: bool = True,
         cacheable: Veto | None = None,
+        store_after: Literal[1, 2] = 1,
         invalidate_on_mutation: Reach = "lists",
         on_commit: OnCommit | None = None,
         invalidate_again: Duration | None = None,
@@ -251,6 +256,9 @@ class ResponseCacheExtension:
         )
         require(isinstance(schema_name, str), "schema_name", schema_name, "a string")
         require(isinstance(stale_if_error, bool), "stale_if_error", stale_if_error, "a bool")
+        if type(store_after) is not int or store_after not in (1, 2):
+            msg = "store_after is neither 1 nor 2."
+            raise CacheConfigurationError(msg)
         require(
             cacheable is None or (callable(cacheable) and not is_async(cacheable)),
             "cacheable",
@@ -305,6 +313,7 @@ class ResponseCacheExtension:
             plan_bytes=plan_bytes,
             stale_if_error=stale_if_error,
             cacheable=cacheable,
+            sightings=None if store_after == 1 else Sightings(),
             invalidation=InvalidationOptions(
                 reach=invalidate_on_mutation,
                 on_commit=on_commit,

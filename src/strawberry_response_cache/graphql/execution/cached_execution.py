@@ -200,12 +200,16 @@ class _Attempt:
         self._request = request
         self._private_keys = _PrivateKeys(cache_request)
         self._made: object = None
+        sightings, key = request.options.sightings, cache_request.keys.entry
+        if sightings is not None:
+            sightings.note(key)
         self.serializer = ResponseSerializer(
             cache_request.policy,
             request,
             whole=cache_request.whole,
             private=cache_request.session is not None,
             private_keys=self._private_keys,
+            is_seen_once=None if sightings is None else lambda: not sightings.has_again(key),
             max_bytes=tenant_of(cache_request.cache).max_entry_bytes,
         )
 

@@ -53,6 +53,7 @@ class ResponseSerializer:
         whole: Whether it is an operation, whose data is an object; a field's data may be any value.
         private: Whether the key is of one session.
         private_keys: Returns the keys for a PUBLIC response that becomes PRIVATE; None without a session.
+        is_seen_once: Whether nobody else asked for it lately; None if that does not matter.
         max_bytes: The largest payload that is stored.
 
     Attributes:
@@ -64,6 +65,7 @@ class ResponseSerializer:
 
     __slots__ = (
         "_faults",
+        "_is_seen_once",
         "_max_bytes",
         "_policy",
         "_private",
@@ -87,6 +89,7 @@ class ResponseSerializer:
         whole: bool,
         private: bool,
         private_keys: Callable[[], EntryKeys | None],
+        is_seen_once: Callable[[], bool] | None,
         max_bytes: int,
     ) -> None:
         self._policy = policy
@@ -96,6 +99,7 @@ class ResponseSerializer:
         self._whole = whole
         self._private = private
         self._private_keys = private_keys
+        self._is_seen_once = is_seen_once
         self._max_bytes = max_bytes
         self.refusal: Reason | None = None
         self.limited_by: str | None = None
@@ -151,6 +155,9 @@ class ResponseSerializer:
 
     def _refusal_of_data(self, data: Any) -> Reason | None:  # noqa: ANN401 - any JSON
         """Return why data is not stored."""
+        # Asked now: of those that came meanwhile and wait for this run, one is enough.
+        if self._is_seen_once is not None and self._is_seen_once():
+            return Reason.SEEN_ONCE
         if self._policy.negative_ttl == 0 and self._is_null(data):
             return Reason.TTL_ZERO
         if not self._policy.exact and find_inexact(data) is not None:

@@ -40,6 +40,8 @@ class Reason(StrEnum):
         TAG_UNFILLED: There is no value for the placeholder ``{args...}`` or ``{parent...}`` of a tag.
         RESTRICTED: A resolver called ``skip_cache``, or ``restrict_cache`` with ``ttl=0``. Or a resolver above
             a field restricted the cache while the field's own entry was generated.
+        SEEN_ONCE: ``store_after`` of the extension is 2, and this process was asked for the response for the
+            first time.
         VETOED: ``cacheable`` of the extension returned False for the result.
         UNFINISHED_LIST: A field with entries of its own stands below a list that is not finished, such as a
             generator or a ``QuerySet``: its resolver may still restrict the cache.
@@ -91,6 +93,7 @@ class Reason(StrEnum):
     PARENT_WITHOUT_IDENTITY = "parent_without_identity"
     TAG_UNFILLED = "tag_unfilled"
     RESTRICTED = "restricted"
+    SEEN_ONCE = "seen_once"
     VETOED = "vetoed"
     UNFINISHED_LIST = "unfinished_list"
     RESPONSE_MODIFIED = "response_modified"
@@ -175,6 +178,9 @@ _ADVICE: Final[Mapping[Reason, str]] = {
     Reason.RESTRICTED: (
         "A resolver called skip_cache, or restrict_cache with ttl=0; or one above the field restricted the cache "
         "while the field ran."
+    ),
+    Reason.SEEN_ONCE: (
+        "There is nothing to change: store_after=2 on the extension stores what is asked for again."
     ),
     Reason.VETOED: "The extension's function cacheable returned False for this result.",
     Reason.UNFINISHED_LIST: (
