@@ -77,3 +77,28 @@ async def awaited(value: Awaitable[R]) -> R | Raised:
         if ends_the_caller(error):
             raise
         return Raised(error)
+
+
+def yes_or_no(function: Callable[..., Any], *arguments: Any) -> bool | str | None:
+    """Call a user's function that is to return a bool.
+
+    Returns:
+        The bool, or None if the function returned None. Otherwise the type of its error, or of what it
+        returned.
+
+    Example:
+        >>> yes_or_no(bool, 1), yes_or_no(int, 1), yes_or_no(int, "one")
+        (True, 'int', 'ValueError')
+    """
+    answer = called(_as_it_is, function, *arguments)
+    if type(answer) is bool or answer is None:
+        return answer
+    if inspect.iscoroutine(answer):
+        answer.close()
+    return answer.kind if type(answer) is Raised else type(answer).__qualname__
+
+
+def _as_it_is(function: Callable[..., Any], *arguments: Any) -> object:
+    """Return what a function returned. It may raise, and so may a lazy object that it returns."""
+    answer = function(*arguments)
+    return bool(answer) if isinstance(answer, bool) else answer

@@ -1,9 +1,10 @@
 """Checks the arguments of the extension."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from strawberry_response_cache.core import CacheConfigurationError
 from strawberry_response_cache.core._duration import Duration, seconds
+from strawberry_response_cache.core._user_code import is_async
 
 
 def require(condition: bool, name: str, value: object, wanted: str) -> None:  # noqa: FBT001 - reads as a sentence
@@ -17,15 +18,90 @@ def require(condition: bool, name: str, value: object, wanted: str) -> None:  # 
         raise CacheConfigurationError(msg)
 
 
-def require_one_of(words: tuple[str, ...], name: str, value: object) -> None:
-    """Refuse an argument that is none of some words.
+def require_one_of(values: tuple[object, ...], name: str, value: object) -> None:
+    """Refuse an argument that is none of some values of the same type.
 
     Raises:
         CacheConfigurationError: If it is not.
     """
-    if value not in words:
-        msg = f"{name} is not one of {', '.join(map(repr, words))}."
+    if not any(type(value) is type(each) and value == each for each in values):
+        msg = f"{name} is not one of {', '.join(map(repr, values))}."
         raise CacheConfigurationError(msg)
+
+
+def require_functions(**values: object) -> None:
+    """Refuse arguments that are neither functions of the context nor None.
+
+    Raises:
+        CacheConfigurationError: If one is neither.
+    """
+    for name, value in values.items():
+        is_one = value is None or callable(value)
+        require(is_one, name, value, "a function of the context, or None")
+
+
+def require_switches(**values: object) -> None:
+    """Refuse arguments that are neither bools nor functions of the context.
+
+    Raises:
+        CacheConfigurationError: If one is neither.
+    """
+    for name, value in values.items():
+        is_one = isinstance(value, bool) or callable(value)
+        require(is_one, name, value, "a bool or a function of the context")
+
+
+def require_mapping_of_functions(name: str, value: object) -> None:
+    """Refuse an argument that is neither names with functions of the context nor None.
+
+    Raises:
+        CacheConfigurationError: If it is neither.
+    """
+    is_one = value is None or (
+        isinstance(value, Mapping)
+        and all(isinstance(each, str) and callable(value[each]) for each in value)
+    )
+    wanted = 'a mapping of names to functions of the context, such as {"locale": ...}'
+    require(is_one, name, value, wanted)
+
+
+def require_plain_function(name: str, value: object, wanted: str) -> None:
+    """Refuse an argument that is neither a plain function nor None.
+
+    Raises:
+        CacheConfigurationError: If it is neither, or is async.
+    """
+    is_one = value is None or (callable(value) and not is_async(value))
+    require(is_one, name, value, wanted)
+
+
+def require_bytes(name: str, value: object) -> None:
+    """Refuse an argument that is no number of bytes.
+
+    Raises:
+        CacheConfigurationError: If it is none.
+    """
+    is_one = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    require(is_one, name, value, "a number of bytes, such as 64 * 1024 * 1024, or 0")
+
+
+def checked_request_extensions(
+    ignored: Iterable[str], in_keys: Iterable[str]
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Return ``ignore_request_extensions`` and ``vary_request_extensions``, checked.
+
+    Raises:
+        CacheConfigurationError: If they are no collections of texts, or share one.
+    """
+    checked = checked_names(ignored, "ignore_request_extensions")
+    checked_in_keys = checked_names(in_keys, "vary_request_extensions")
+    if both := sorted(checked & checked_in_keys):
+        msg = (
+            f"{both[0]!r} is in both ignore_request_extensions and vary_request_extensions; name it in "
+            "one of them."
+        )
+        raise CacheConfigurationError(msg)
+    return checked, checked_in_keys
 
 
 def checked_names(names: Iterable[str], argument: str) -> frozenset[str]:
@@ -65,13 +141,22 @@ def checked_classes(extensions: Iterable[object]) -> frozenset[object]:
     return frozenset(classes)
 
 
-def checked_limit(max_ttl: Duration) -> float:
+def optional_seconds(duration: Duration | None, name: str) -> float | None:
+    """Return a duration in seconds, checked; None stays None.
+
+    Raises:
+        CacheConfigurationError: If it is not a duration.
+    """
+    return None if duration is None else seconds(duration, name)
+
+
+def checked_limit(max_ttl: Duration | None) -> float | None:
     """Return ``max_ttl`` in seconds, checked.
 
     Raises:
         CacheConfigurationError: If it is not a duration, or is 0.
     """
-    longest = seconds(max_ttl, "max_ttl")
+    longest = optional_seconds(max_ttl, "max_ttl")
     if longest == 0:
         msg = "max_ttl is 0; write a positive number of seconds, or enabled=False to turn the cache off."
         raise CacheConfigurationError(msg)

@@ -10,11 +10,10 @@ from strawberry.extensions import SchemaExtension
 from strawberry.schema import BaseSchema
 
 from strawberry_response_cache.core import CacheConfigurationError, ResponseCache
-from strawberry_response_cache.core._duration import Duration, seconds
+from strawberry_response_cache.core._duration import Duration
 from strawberry_response_cache.core._environment import SWITCH, is_switched_on
 from strawberry_response_cache.core._fork import renewed_in_child
 from strawberry_response_cache.core._log import logger
-from strawberry_response_cache.core._user_code import is_async
 from strawberry_response_cache.graphql._adoption import (
     Adopted,
     adopt,
@@ -24,9 +23,15 @@ from strawberry_response_cache.graphql._adoption import (
 from strawberry_response_cache.graphql._checks import (
     checked_classes,
     checked_limit,
-    checked_names,
+    checked_request_extensions,
+    optional_seconds,
     require,
+    require_bytes,
+    require_functions,
+    require_mapping_of_functions,
     require_one_of,
+    require_plain_function,
+    require_switches,
 )
 from strawberry_response_cache.graphql._guard import faults
 from strawberry_response_cache.graphql._hooks import RequestHooks
@@ -220,87 +225,34 @@ class ResponseCacheExtension:
         plan_bytes: int = 64 * 1024 * 1024,
     ) -> None:
         require(isinstance(cache, ResponseCache), "cache", cache, "a ResponseCache")
-        require(
-            tenant is None or callable(tenant),
-            "tenant",
-            tenant,
-            "a function of the context, or None",
-        )
-        require(
-            session is None or callable(session),
-            "session",
-            session,
-            "a function of the context, or None",
-        )
-        require(
-            vary is None
-            or (
-                isinstance(vary, Mapping)
-                and all(isinstance(n, str) and callable(f) for n, f in vary.items())
-            ),
-            "vary",
-            vary,
-            'a mapping of names to functions of the context, such as {"locale": ...}',
-        )
-        require(
-            isinstance(enabled, bool) or callable(enabled),
-            "enabled",
-            enabled,
-            "a bool or a function of the context",
-        )
-        require(
-            isinstance(debug, bool) or callable(debug),
-            "debug",
-            debug,
-            "a bool or a function of the context",
-        )
+        require_functions(tenant=tenant, session=session)
+        require_switches(enabled=enabled, debug=debug)
+        require_mapping_of_functions("vary", vary)
         require(isinstance(schema_name, str), "schema_name", schema_name, "a string")
         require(isinstance(stale_if_error, bool), "stale_if_error", stale_if_error, "a bool")
-        if type(store_after) is not int or store_after not in (1, 2):
-            msg = "store_after is neither 1 nor 2."
-            raise CacheConfigurationError(msg)
-        require(
-            cacheable is None or (callable(cacheable) and not is_async(cacheable)),
-            "cacheable",
-            cacheable,
-            "a plain function of a result and the context",
-        )
+        wanted = "a plain function of a result and the context"
+        require_plain_function("cacheable", cacheable, wanted)
+        wanted = "a plain function that takes a function, such as transaction.on_commit"
+        require_plain_function("on_commit", on_commit, wanted)
+        require_one_of((1, 2), "store_after", store_after)
         require_one_of(("private", "uncacheable"), "guarded", guarded)
         require_one_of(("uncached", "shared"), "root_value", root_value)
-        if invalidate_on_mutation is not None:
-            reaches = ("lists", "entities", "types")
-            require_one_of(reaches, "invalidate_on_mutation", invalidate_on_mutation)
-        require(
-            on_commit is None or (callable(on_commit) and not is_async(on_commit)),
-            "on_commit",
-            on_commit,
-            "a plain function that takes a function, such as transaction.on_commit",
+        reaches = ("lists", "entities", "types", None)
+        require_one_of(reaches, "invalidate_on_mutation", invalidate_on_mutation)
+        require_bytes("plan_bytes", plan_bytes)
+        ignored, in_keys = checked_request_extensions(
+            ignore_request_extensions, vary_request_extensions
         )
-        require(
-            isinstance(plan_bytes, int) and not isinstance(plan_bytes, bool) and plan_bytes >= 0,
-            "plan_bytes",
-            plan_bytes,
-            "a number of bytes, such as 64 * 1024 * 1024, or 0",
-        )
-        ignored = checked_names(ignore_request_extensions, "ignore_request_extensions")
-        in_keys = checked_names(vary_request_extensions, "vary_request_extensions")
-        if both := sorted(ignored & in_keys):
-            msg = (
-                f"{both[0]!r} is in both ignore_request_extensions and vary_request_extensions; name it in "
-                "one of them."
-            )
-            raise CacheConfigurationError(msg)
-        default = None if default_ttl is None else seconds(default_ttl, "default_ttl")
         self._options = Options(
             cache=cache,
             tenant=tenant,
             session=session,
             vary=dict(vary or {}),
             defaults=Defaults(
-                default,
-                guarded == "private",
-                None if max_ttl is None else checked_limit(max_ttl),
-                None if negative_ttl is None else seconds(negative_ttl, "negative_ttl"),
+                ttl=optional_seconds(default_ttl, "default_ttl"),
+                guarded_is_private=guarded == "private",
+                max_ttl=checked_limit(max_ttl),
+                negative_ttl=optional_seconds(negative_ttl, "negative_ttl"),
             ),
             enabled=enabled,
             off=_why_off(enabled),
@@ -317,9 +269,7 @@ class ResponseCacheExtension:
             invalidation=InvalidationOptions(
                 reach=invalidate_on_mutation,
                 on_commit=on_commit,
-                again_after=None
-                if invalidate_again is None
-                else seconds(invalidate_again, "invalidate_again"),
+                again_after=optional_seconds(invalidate_again, "invalidate_again"),
             ),
         )
         self._lock = renewed_in_child(self, "_lock", threading.Lock)

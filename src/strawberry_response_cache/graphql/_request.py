@@ -17,7 +17,7 @@ from strawberry_response_cache.core import CacheConfigurationError, ResponseCach
 from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._keys import checked_tenant, plain_identity, unwrapped
 from strawberry_response_cache.core._observer import Subject
-from strawberry_response_cache.core._user_code import Raised, awaited, called
+from strawberry_response_cache.core._user_code import Raised, awaited, called, yes_or_no
 from strawberry_response_cache.graphql._guard import Guard
 from strawberry_response_cache.graphql._options import Options, Switch
 from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError, canonical
@@ -298,8 +298,8 @@ class RequestContext:
         return answer is True
 
     def _switch(self, switch: Switch) -> bool | str | None:
-        """Return whether a switch is on; see `_yes_or_no`."""
-        return switch if isinstance(switch, bool) else _yes_or_no(switch, self._context)
+        """Return whether a switch is on; see `yes_or_no`."""
+        return switch if isinstance(switch, bool) else yes_or_no(switch, self._context)
 
     def why_vetoed(self, result: ExecutionResult) -> Reason | None:
         """Return why ``cacheable`` keeps a result from being stored; None if it does not.
@@ -310,30 +310,11 @@ class RequestContext:
         function = self.options.cacheable
         if function is None:
             return None
-        answer = _yes_or_no(function, result, self._context)
+        answer = yes_or_no(function, result, self._context)
         if isinstance(answer, bool):
             return None if answer else Reason.VETOED
         self.options.warnings.unusable("cacheable", function, answer or type(None).__qualname__)
         return Reason.CONTEXT_FAILED
-
-
-def _yes_or_no(function: Callable[..., Any], *arguments: object) -> bool | str | None:
-    """Return what a user's function returned, if that is a bool or None; otherwise the type of that.
-
-    If the function raised, it is the type of its error.
-    """
-    answer = called(_as_it_is, function, *arguments)
-    if type(answer) is bool or answer is None:
-        return answer
-    if inspect.iscoroutine(answer):
-        answer.close()
-    return answer.kind if type(answer) is Raised else type(answer).__qualname__
-
-
-def _as_it_is(function: Callable[..., Any], *arguments: object) -> object:
-    """Return what a function returned. It may raise, and so may a lazy object that it returns."""
-    answer = function(*arguments)
-    return bool(answer) if isinstance(answer, bool) else answer
 
 
 def at_once(function: Callable[..., Coroutine[Any, Any, R]], *arguments: Any, **named: Any) -> R:

@@ -13,7 +13,7 @@ from strawberry_response_cache.graphql.policy.rules import FieldRule
 from strawberry_response_cache.graphql.policy.written_as import WrittenAs
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Defaults:
     """What holds for every field, from the extension's configuration.
 
