@@ -11,6 +11,7 @@ import strawberry_response_cache
 from strawberry_response_cache import (
     CacheSettings,
     Reason,
+    ResponseCache,
     ResponseCacheExtension,
     cache_control,
     testing,
@@ -66,6 +67,29 @@ def test_the_reference_shows_every_public_name() -> None:
         re.MULTILINE,
     )
     assert sorted(shown) == sorted([*strawberry_response_cache.__all__, *testing.__all__])
+
+
+def test_pages_for_users_of_other_caches_name_what_exists() -> None:
+    """In the column of each table that is about this package: its functions, and their arguments."""
+    pages = (ROOT / "docs" / "guides" / "coming-from").glob("*.md")
+    cells = [
+        row.rpartition(" | ")[2]
+        for page in pages
+        for row in re.findall(r"^\| (?!---).* \|$", page.read_text("utf-8"), re.MULTILINE)
+    ]
+    spans = [span for cell in cells for span in re.findall(r"`([^`]+)`", cell)]
+    named = [(strawberry_response_cache, each) for each in strawberry_response_cache.__all__]
+    named += [(testing, each) for each in testing.__all__]
+    functions = dict(inspect.getmembers(ResponseCache, callable))
+    functions |= {name: getattr(module, name) for module, name in named}
+    arguments = set(CacheSettings.model_fields)
+    for each in functions.values():
+        said = (inspect.getdoc(each) or "").partition("Args:\n")[2]
+        arguments.update(re.findall(r"^ {4}(\w+): ", said, re.MULTILINE))
+    assert len(spans) > 90
+    for span in spans:
+        assert set(re.findall(r"(\w+)=", span)) <= arguments, span
+        assert set(re.findall(r"(\w+)\(", span)) <= set(functions), span
 
 
 def test_the_documentation_shows_the_numbers_of_the_settings() -> None:
