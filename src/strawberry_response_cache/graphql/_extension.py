@@ -69,7 +69,8 @@ class ResponseCacheExtension:
     cache fails a request.
 
     Functions of the context can be async where the operation is. Each is called once per operation, before
-    its first resolver. If one raises, the request runs uncached.
+    its first resolver, if something depends on it. If one raises, the request runs uncached; if ``session``
+    does, PUBLIC entries are still read.
 
     Args:
         cache: The cache that stores the responses.

@@ -6,9 +6,9 @@ where the operation is.
 
 import inspect
 import re
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, NoReturn, TypeVar
+from typing import Any, Final, Literal, NoReturn
 from uuid import UUID
 
 from graphql import ExecutionResult, OperationDefinitionNode
@@ -23,8 +23,6 @@ from strawberry_response_cache.graphql._options import Options, Switch
 from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError, canonical
 from strawberry_response_cache.graphql.policy.policy import Policy
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
-
-R = TypeVar("R")
 
 _CLIENT_METADATA: Final = frozenset({"persistedQuery", "clientLibrary"})
 """Request extensions that no resolver reads: how the document was sent, and by which client."""
@@ -249,13 +247,19 @@ class RequestContext:
             ),
         )
 
-    def is_unchanged(self) -> bool:
-        """Whether the called functions return the same values now; async ones are not called again."""
-        return all(
+    def why_not_stored(self) -> Reason | None:
+        """Return why nothing of the request is stored, now that its resolvers ran; None if it may be.
+
+        ``session`` failed, or a function returns another value now. Async functions are not called again.
+        """
+        if isinstance(self.session(), Problem):
+            return Reason.CONTEXT_FAILED
+        is_unchanged = all(
             self._answers_again(name, function, printed)
             for name, function, printed in self._asked()
-            if name not in self._was_async and not isinstance(self._answers[name], Problem)
+            if name not in self._was_async
         )
+        return None if is_unchanged else Reason.CONTEXT_CHANGED
 
     def _asked(self) -> Iterable[tuple[str, Callable[[Any], Any], Callable[[Any], str | None]]]:
         options = self.options
@@ -315,18 +319,6 @@ class RequestContext:
             return None if answer else Reason.VETOED
         self.options.warnings.unusable("cacheable", function, answer or type(None).__qualname__)
         return Reason.CONTEXT_FAILED
-
-
-def at_once(function: Callable[..., Coroutine[Any, Any, R]], *arguments: Any, **named: Any) -> R:
-    """Run a coroutine that awaits nothing, without an event loop."""
-    coroutine = function(*arguments, **named)
-    try:
-        coroutine.send(None)
-    except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]
-    coroutine.close()
-    msg = "A coroutine was suspended where nothing can be awaited."
-    raise RuntimeError(msg)
 
 
 def _is_awaitable(value: object) -> bool:

@@ -1,8 +1,11 @@
 """Whether an execution is synchronous: what it may wait for, and how, depends on it."""
 
-from typing import Any, Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar
 
 from graphql.execution import Executor
+
+R = TypeVar("R")
 
 
 class _AsyncProbe:
@@ -22,3 +25,15 @@ def is_synchronous(executor: Executor[Any]) -> bool:
     that takes nothing for an async iterable.
     """
     return not executor.is_async_iterable(_PROBE)
+
+
+def at_once(function: Callable[..., Coroutine[Any, Any, R]], *arguments: Any, **named: Any) -> R:
+    """Run a coroutine that awaits nothing, without an event loop."""
+    coroutine = function(*arguments, **named)
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+    coroutine.close()
+    msg = "A coroutine was suspended where nothing can be awaited."
+    raise RuntimeError(msg)

@@ -17,7 +17,8 @@ from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._prefetched import Prefetched
-from strawberry_response_cache.graphql._request import RequestContext, at_once
+from strawberry_response_cache.graphql._compat.sync_or_async import at_once
+from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql.execution.recorder import Recorder
 from strawberry_response_cache.graphql.execution.serializer import ResponseSerializer, TurnedPrivate
 from strawberry_response_cache.graphql.policy.outcome import Outcome, Status

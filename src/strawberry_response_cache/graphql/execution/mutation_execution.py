@@ -5,9 +5,10 @@ from typing import Any
 from graphql import ExecutionResult
 from graphql.execution import Executor
 
+from strawberry_response_cache.graphql._compat.sync_or_async import at_once
 from strawberry_response_cache.graphql._guard import Execution
 from strawberry_response_cache.graphql._report import Report
-from strawberry_response_cache.graphql._request import RequestContext, at_once
+from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql.annotations.run_notes import mutation_around
 from strawberry_response_cache.graphql.execution.mutating import mutating
 from strawberry_response_cache.graphql.execution.recorder import Recorder

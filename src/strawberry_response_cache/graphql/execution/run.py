@@ -20,11 +20,11 @@ from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._observer import Concluded
 from strawberry_response_cache.core.drivers.driving import running_loop
-from strawberry_response_cache.graphql._compat.sync_or_async import is_synchronous
+from strawberry_response_cache.graphql._compat.sync_or_async import at_once, is_synchronous
 from strawberry_response_cache.graphql._guard import Execution, Guard, Later
 from strawberry_response_cache.graphql._options import Options
 from strawberry_response_cache.graphql._report import Report
-from strawberry_response_cache.graphql._request import RequestContext, at_once
+from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql.execution.cached_execution import (
     CacheRequest,
     CacheResult,

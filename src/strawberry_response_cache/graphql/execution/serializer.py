@@ -174,7 +174,7 @@ class ResponseSerializer:
             return Reason.CACHE_FAULT  # the recording may be incomplete
         if recorder.held_back:
             return Reason.GUARDED
-        return None if self._request.is_unchanged() else Reason.CONTEXT_CHANGED
+        return self._request.why_not_stored()
 
     def _failure(self, errors: Sequence[GraphQLError]) -> Unavailable | None:
         """Return what went wrong, if a stale value may be served instead; else None."""

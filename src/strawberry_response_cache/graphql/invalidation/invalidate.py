@@ -9,9 +9,10 @@ from strawberry.types import Info
 from strawberry_response_cache.core import CacheConfigurationError, ResponseCache
 from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.graphql._compat.executor import announced_run
+from strawberry_response_cache.graphql._compat.sync_or_async import at_once
 from strawberry_response_cache.graphql._guard import Guard, beside_a_resolver
 from strawberry_response_cache.graphql._options import Options, options_of
-from strawberry_response_cache.graphql._request import RequestContext, at_once
+from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql.annotations.restrict import MISUSE, raw_info
 from strawberry_response_cache.graphql.annotations.run_notes import mutation_around, notes_of
 from strawberry_response_cache.graphql.annotations.tag_templates import checked_tags
