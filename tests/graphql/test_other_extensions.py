@@ -1,16 +1,14 @@
 """Beside other extensions hits behave as misses do, and what may decide per request is not cached."""
 
-import importlib
 import inspect
 from collections.abc import Callable
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, TypeAlias
 
 import pydantic
 import pytest
 import strawberry
 from graphql import ASTValidationRule, GraphQLError
+from graphql.execution import MiddlewareManager
 from graphql.validation import NoSchemaIntrospectionCustomRule
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -44,16 +42,6 @@ FACES = ("execute", "execute_sync")
 ORDERS = ("before ours", "after ours")
 
 
-def from_module(module: str, name: str) -> Factory:
-    """Make an extension whose module imports what need not be installed."""
-
-    def make() -> SchemaExtension:
-        made: SchemaExtension = getattr(importlib.import_module(module), name)()
-        return made
-
-    return make
-
-
 SHIPPED: dict[str, Factory] = {
     "AddValidationRules": lambda: AddValidationRules([NoSchemaIntrospectionCustomRule]),
     "DisableIntrospection": DisableIntrospection,
@@ -65,23 +53,14 @@ SHIPPED: dict[str, Factory] = {
     "PydanticErrorExtension": PydanticErrorExtension,
     "QueryDepthLimiter": lambda: QueryDepthLimiter(max_depth=10),
     "ValidationCache": ValidationCache,
-    "PyInstrument": from_module("strawberry.extensions.pyinstrument", "PyInstrument"),
-} | {name: from_module("strawberry.extensions.tracing", name) for name in tracing.__all__}
-NEEDS = {
-    "PyInstrument": "pyinstrument",
-    "DatadogTracingExtension": "ddtrace",
-    "DatadogTracingExtensionSync": "ddtrace",
-}
+} | {name: getattr(tracing, name) for name in tracing.__all__ if not name.startswith("Datadog")}
+WITH_THEIR_PACKAGES = {"DatadogTracingExtension", "DatadogTracingExtensionSync", "PyInstrument"}
+"""What `tests/instrumentation` tests, where their packages are installed."""
 
 
 @pytest.fixture
-def other(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Factory:
-    """Make the extension of a name; what it writes goes to a directory of the test."""
-    if name in NEEDS:
-        monkeypatch.setenv("DD_TRACE_ENABLED", "false")
-        monkeypatch.setenv("DD_INSTRUMENTATION_TELEMETRY_ENABLED", "false")
-        pytest.importorskip(NEEDS[name], reason=f"{name} needs {NEEDS[name]}")
-    monkeypatch.chdir(tmp_path)
+def other(name: str) -> Factory:
+    """Make the extension of a name."""
     return SHIPPED[name]
 
 
@@ -149,7 +128,7 @@ def test_each_extension_that_strawberry_ships_is_in_these_tests() -> None:
         for name, kind in kinds.items()
         if inspect.isclass(kind) and issubclass(kind, SchemaExtension)
     }
-    known = {*SHIPPED, "SchemaExtension"}
+    known = {*SHIPPED, *WITH_THEIR_PACKAGES, "SchemaExtension"}
     assert schema_extensions | set(tracing.__all__) | {"PyInstrument"} == known
 
 
@@ -291,22 +270,6 @@ async def test_apollos_tracing_tells_of_a_hit_as_of_an_operation_without_resolve
             assert result.extensions["tracing"]["duration"] > 0
 
 
-@pytest.mark.parametrize(
-    "name", ["ApolloFederationTracingExtension", "ApolloFederationTracingExtensionSync"]
-)
-async def test_a_gateway_that_asks_for_a_trace_gets_one_with_a_hit_too(
-    beside: Callable[..., Ledger], name: str
-) -> None:
-    pytest.importorskip("google.protobuf", reason="the trace is a protobuf message")
-    ledger = beside(SHIPPED[name])
-    request = SimpleNamespace(headers={"apollo-federation-include-trace": "ftv1"})
-    for said in ("miss", "hit"):
-        result = await ledger.ask(ACCOUNTS, context={"request": request})
-        assert result.extensions is not None
-        assert result.extensions["ftv1"]
-        assert status(result) == said
-
-
 @pytest.mark.parametrize("name", ["OpenTelemetryExtension", "OpenTelemetryExtensionSync"])
 async def test_opentelemetrys_extension_makes_its_spans_of_a_hit_too(
     beside: Callable[..., Ledger], name: str
@@ -323,20 +286,6 @@ async def test_opentelemetrys_extension_makes_its_spans_of_a_hit_too(
             made = [span.name for span in exporter.get_finished_spans()]
             assert sorted(made) == sorted(expected)
     provider.shutdown()
-
-
-async def test_pyinstrument_writes_its_report_of_a_hit_too(
-    beside: Callable[..., Ledger], tmp_path: Path
-) -> None:
-    profiling = pytest.importorskip(
-        "strawberry.extensions.pyinstrument", reason="PyInstrument needs pyinstrument"
-    )
-    report = tmp_path / "report.html"
-    ledger = beside(lambda: profiling.PyInstrument(report_path=report))
-    for face in FACES:
-        for said in ("miss", "hit"):
-            assert status(await asked(ledger, face, ACCOUNTS)) == said
-            report.unlink()
 
 
 # -- What any extension may do --------------------------------------------------------------------------
@@ -515,3 +464,43 @@ async def test_a_subclass_of_one_that_strawberry_ships_is_code_of_ones_own(
     assert reason(await beside(Further).ask(ACCOUNTS)) == "custom_code"
     trusting = beside(Further, trusted_extensions=[Further])
     assert [status(await trusting.ask(ACCOUNTS)) for _ in range(2)] == ["miss", "hit"]
+
+
+@pytest.mark.parametrize(
+    "module", ["billing.tracing", tracing.ApolloTracingExtension.__module__], ids=["other", "same"]
+)
+async def test_a_class_with_the_name_of_a_known_one_is_code_of_ones_own(
+    beside: Callable[..., Ledger], module: str
+) -> None:
+    known = tracing.ApolloTracingExtension
+    named_alike = type(known.__name__, (known,), {"__module__": module})
+    assert reason(await beside(named_alike).ask(ACCOUNTS)) == "custom_code"
+
+
+async def test_a_known_extension_with_a_hook_of_its_own_is_code_of_ones_own(
+    beside: Callable[..., Ledger],
+) -> None:
+    def with_a_hook() -> SchemaExtension:
+        made = tracing.ApolloTracingExtension()
+        vars(made)["resolve"] = Hook().resolve
+        return made
+
+    assert reason(await beside(with_a_hook).ask(ACCOUNTS)) == "custom_code"
+
+
+async def test_a_function_as_a_middleware_is_named_in_the_advice(
+    memory_cache: ResponseCache,
+) -> None:
+    class Traced(strawberry.Schema):
+        def _get_middleware_manager(self, extensions: list[SchemaExtension]) -> MiddlewareManager:
+            return MiddlewareManager(for_each_field)
+
+    for trusted, said in (((), "bypass"), ((for_each_field,), "miss")):
+        extensions: list[Any] = [extended(memory_cache, trusted_extensions=trusted)]
+        result = await Ledger(Traced(Query, extensions=extensions)).ask(ACCOUNTS)
+        assert status(result) == said
+        assert ("name for_each_field in" in outcome(result).get("advice", "")) == (not trusted)
+
+
+def for_each_field(resolve: Any, root: Any, info: Any, **arguments: Any) -> Any:
+    return resolve(root, info, **arguments)

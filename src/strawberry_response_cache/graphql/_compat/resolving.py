@@ -21,6 +21,7 @@ from strawberry.types.field import StrawberryField
 
 from strawberry_response_cache.graphql._compat.definitions import definition_of
 from strawberry_response_cache.graphql._compat.django_fields import asks_permission
+from strawberry_response_cache.graphql._compat.known_code import is_known
 from strawberry_response_cache.graphql._guard import beside_a_resolver
 
 _ALLOWED: Final = object()
@@ -33,6 +34,10 @@ _MAKERS: Final = frozenset(
     }
 )
 """The modules of Strawberry that create resolvers of executable schemas."""
+_TRACERS: Final = frozenset({"newrelic.common.object_wrapper.FunctionWrapper"})
+"""The classes of objects that packages put around the resolvers of an executable schema."""
+_TRACES: Final = frozenset({"newrelic.hooks.framework_graphql.wrap_resolver"})
+"""What such an object runs around the resolver; these return the resolver's value."""
 _BASIC: Final = "_get_basic_result"
 """Strawberry's name for the resolver of a plain attribute."""
 _FETCHING: Final = ("get_result", "base_resolver", "__getattribute__")
@@ -211,14 +216,25 @@ def _differs(kind: type, base: type, names: Iterable[str]) -> bool:
 
 
 def is_strawberrys(graphql_field: GraphQLField) -> bool:
-    """Whether a field's resolver is Strawberry's, neither replaced nor wrapped."""
+    """Whether a field's resolver is Strawberry's, neither replaced nor wrapped, unless to trace it."""
     resolve: Any = graphql_field.resolve
-    if hasattr(resolve, _WATCHED):
+    while resolve is not None and (_is_traced(resolve) or hasattr(resolve, _WATCHED)):
         resolve = resolve.__wrapped__
     if resolve is None:
         return True
     is_wrapped = hasattr(resolve, "__wrapped__")
     return not is_wrapped and getattr(resolve, "__module__", None) in _MAKERS
+
+
+def _is_traced(resolve: Any) -> bool:  # noqa: ANN401 - whatever stands in an executable schema
+    """Whether a resolver is an object of a package that traces the resolver within.
+
+    New Relic exchanges the resolver of a field when the field is looked up for the first time, which
+    validation does, too.
+    """
+    if not is_known(type(resolve), _TRACERS):
+        return False
+    return is_known(resolve._self_wrapper, _TRACES)  # noqa: SLF001 - the only name of it
 
 
 # -- The decisions of permission classes ------------------------------------------------
@@ -251,7 +267,11 @@ def watch_guarded_resolvers(schema: GraphQLSchema, *, entered: Note, let_through
 def _watch(
     graphql_field: GraphQLField, field: StrawberryField, entered: Note, let_through: Note
 ) -> None:
-    resolve: Any = graphql_field.resolve
+    # Within what traces it, which would be put around the resolver once more.
+    holder: Any = graphql_field
+    name, resolve = "resolve", holder.resolve
+    while resolve is not None and _is_traced(resolve):
+        holder, name, resolve = resolve, "__wrapped__", resolve.__wrapped__
     if resolve is None or hasattr(resolve, _WATCHED):
         return
 
@@ -263,7 +283,7 @@ def _watch(
         return resolve(source, info, **arguments)
 
     setattr(told, _WATCHED, True)
-    graphql_field.resolve = told
+    setattr(holder, name, told)
     if _WATCHED not in vars(field):
         # On this field object: Strawberry's copies of a field do not have it.
         get_result = field.get_result

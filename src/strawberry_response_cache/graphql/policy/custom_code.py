@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
+from types import FunctionType
 from typing import Any, Final
 
 from graphql.execution import Executor, MiddlewareManager
@@ -11,35 +12,34 @@ from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from strawberry_response_cache.graphql._compat.executor import own_executors
+from strawberry_response_cache.graphql._compat.known_code import is_known, name_of
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
 _PLAIN_EXECUTORS: Final = frozenset(
     {Executor, IncrementalExecutor, StrawberryGraphQLCoreExecutionContext}
 )
-# Strawberry's own `resolve` hooks return the resolver's value. The directives extension acts only on
-# directives, and an operation with directives other than @skip and @include is not cached. They are
-# listed by name, because some import packages that may not be installed.
+# Their `resolve` hooks return the resolver's value. The directives extension acts only on directives, and an
+# operation with directives other than @skip and @include is not cached. They are listed by name, because
+# their modules import packages that may not be installed. `tests/instrumentation` runs each with its package.
 _HARMLESS_HOOKS: Final = frozenset(
-    f"strawberry.extensions.{name}"
-    for name in (
-        "directives.DirectivesExtension",
-        "directives.DirectivesExtensionSync",
-        "tracing.apollo.ApolloTracingExtension",
-        "tracing.apollo.ApolloTracingExtensionSync",
-        "tracing.apollo_federation.ApolloFederationTracingExtension",
-        "tracing.apollo_federation.ApolloFederationTracingExtensionSync",
-        "tracing.datadog.DatadogTracingExtension",
-        "tracing.datadog.DatadogTracingExtensionSync",
-        "tracing.opentelemetry.OpenTelemetryExtension",
-        "tracing.opentelemetry.OpenTelemetryExtensionSync",
-    )
-) | {"strawberry_django.optimizer.DjangoOptimizerExtension"}
+    {
+        "sentry_sdk.integrations.strawberry.SentryAsyncExtension",
+        "sentry_sdk.integrations.strawberry.SentrySyncExtension",
+        "strawberry.extensions.directives.DirectivesExtension",
+        "strawberry.extensions.directives.DirectivesExtensionSync",
+        "strawberry.extensions.tracing.apollo.ApolloTracingExtension",
+        "strawberry.extensions.tracing.apollo.ApolloTracingExtensionSync",
+        "strawberry.extensions.tracing.apollo_federation.ApolloFederationTracingExtension",
+        "strawberry.extensions.tracing.apollo_federation.ApolloFederationTracingExtensionSync",
+        "strawberry.extensions.tracing.datadog.DatadogTracingExtension",
+        "strawberry.extensions.tracing.datadog.DatadogTracingExtensionSync",
+        "strawberry.extensions.tracing.opentelemetry.OpenTelemetryExtension",
+        "strawberry.extensions.tracing.opentelemetry.OpenTelemetryExtensionSync",
+        "strawberry_django.optimizer.DjangoOptimizerExtension",
+    }
+)
 # Their `on_parse` hooks do not change the document.
-_READING_HOOKS: Final = _HARMLESS_HOOKS | {
-    "strawberry.extensions.parser_cache.ParserCache",
-    "sentry_sdk.integrations.strawberry.SentryAsyncExtension",
-    "sentry_sdk.integrations.strawberry.SentrySyncExtension",
-}
+_READING_HOOKS: Final = _HARMLESS_HOOKS | {"strawberry.extensions.parser_cache.ParserCache"}
 
 
 def problem_of_executor(kind: type[Executor[Any]], trusted: AbstractSet[object]) -> Problem | None:
@@ -56,13 +56,13 @@ def problem_of_executor(kind: type[Executor[Any]], trusted: AbstractSet[object])
 
 
 def problem_of_hooks(hooks: Iterable[object], trusted: AbstractSet[object]) -> Problem | None:
-    """Return a problem if a `resolve` hook is neither Strawberry's nor trusted."""
+    """Return a problem if a `resolve` hook is neither known nor trusted."""
     for hook in hooks:
-        kind = type(hook)
-        if name_of(kind) in _HARMLESS_HOOKS or kind in trusted:
+        if type(hook) in trusted or any(hook is each for each in trusted):
             continue
-        if any(hook is each for each in trusted):
+        if is_known(type(hook), _HARMLESS_HOOKS) and "resolve" not in vars(hook):
             continue
+        kind = hook if isinstance(hook, FunctionType) else type(hook)
         return Problem(
             Reason.CUSTOM_CODE,
             None,
@@ -111,9 +111,4 @@ def has_later(
 def _may_act(hook: str, kind: type[SchemaExtension]) -> bool:
     """Whether a class of extensions has an unknown hook."""
     is_own = getattr(kind, hook) is not getattr(SchemaExtension, hook)
-    return is_own and name_of(kind) not in _READING_HOOKS
-
-
-def name_of(kind: type) -> str:
-    """Return the module and qualified name of a class."""
-    return f"{kind.__module__}.{kind.__qualname__}"
+    return is_own and not is_known(kind, _READING_HOOKS)

@@ -35,13 +35,13 @@ from strawberry_response_cache.graphql._compat.django_fields import (
     reads_the_id,
     tells_its_type,
 )
+from strawberry_response_cache.graphql._compat.known_code import name_of
 from strawberry_response_cache.graphql._compat.resolving import (
     builds_info,
     is_strawberrys,
     overrides_get_result,
     runs_when_made,
 )
-from strawberry_response_cache.graphql.policy.custom_code import name_of
 
 # They return the resolver's value for every request. Permission classes are guards and run each time.
 _KNOWN_EXTENSIONS: Final = frozenset(

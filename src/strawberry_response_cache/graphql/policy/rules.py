@@ -36,12 +36,12 @@ from strawberry_response_cache.graphql._compat.django_fields import (
     judges_values,
     listed_types,
 )
+from strawberry_response_cache.graphql._compat.known_code import name_of
 from strawberry_response_cache.graphql._compat.resolving import is_guard, stands_outside_guards
 from strawberry_response_cache.graphql.annotations.hints import CacheScope, Hint, ParentKey, hint_of
 from strawberry_response_cache.graphql.annotations.invalidates import Invalidates
 from strawberry_response_cache.graphql.annotations.tag_templates import Template
 from strawberry_response_cache.graphql.annotations.type_names import with_types_and_lists
-from strawberry_response_cache.graphql.policy.custom_code import name_of
 from strawberry_response_cache.graphql.policy.inherited import (
     directives_of,
     inherited_field_hints,
