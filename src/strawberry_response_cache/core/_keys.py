@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import InitVar, dataclass, field
 from functools import lru_cache
 from types import FunctionType, NoneType
-from typing import Any, Final, TypeGuard, cast
+from typing import Any, Final, NamedTuple, TypeGuard, cast
 from uuid import UUID
 
 from strawberry_response_cache.core._errors import CacheConfigurationError
@@ -112,8 +112,7 @@ NO_TENANT: Final = digest(())
 """Stands for the cache itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class EntryKeys:
+class EntryKeys(NamedTuple):
     """The three Redis keys of one entry, all in one cluster slot, and the channel of its cache.
 
     Attributes:

@@ -29,17 +29,19 @@ def pack(calls: Iterable[Call], run_id: str, *, by_text: bool = False) -> bytes:
     for what, keys, arguments in calls:
         if isinstance(what, Script):
             name, script = ("EVAL", what.text) if by_text else ("EVALSHA", what.sha)
-            words: tuple[Any, ...] = (name, script, len(keys), *keys, *arguments)
+            words: tuple[Any, ...] = (name, script, str(len(keys)), *keys, *arguments)
         else:
             words = (what, *keys, *arguments)
         text.append(f"*{len(words)}\r\n")
         for word in words:
-            if isinstance(word, bytes):
-                text.append(f"${len(word)}\r\n")
-                pieces += _encoded(text), word
-                text = ["\r\n"]
-                continue
-            said = word if type(word) is str else run_id if word is RUN_ID else str(word)
+            said = word
+            if type(word) is not str:  # the most common type
+                if isinstance(word, bytes):
+                    text.append(f"${len(word)}\r\n")
+                    pieces += _encoded(text), word
+                    text = ["\r\n"]
+                    continue
+                said = run_id if word is RUN_ID else str(word)
             text.append(f"${len(said)}\r\n{said}\r\n")
     pieces.append(_encoded(text))
     return b"".join(pieces)

@@ -209,6 +209,8 @@ def canonical(value: object) -> str:
         >>> canonical(1), canonical("1")
         ('1', '"1"')
     """
+    if type(value) is str:  # the most common type
+        return _encode(value)
     value = unwrapped(value)  # a subclass may print different values alike
     if isinstance(value, UUID):
         return f"uuid:{value}"
