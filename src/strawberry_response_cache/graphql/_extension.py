@@ -125,10 +125,10 @@ class ResponseCacheExtension:
             ``"entities"`` those that hold one of these objects; ``"lists"``, the default, also those with
             a list of their types, so that a created object appears; ``"types"`` those with any object of
             their types; None none.
-        on_commit: A function that receives a function and calls it after the transaction of a mutation, such
-            as Django's ``transaction.on_commit``. That function waits for the invalidation in a thread; in
-            an event loop it returns an awaitable to wait for. None, the default, invalidates before the
-            mutation answers.
+        on_commit: A function that receives a function and calls it after the transaction of a mutation. That
+            function waits for the invalidation in a thread; in an event loop it returns an awaitable to wait
+            for. None, the default, invalidates before the mutation answers, or after the commit where a
+            transaction of Django is open.
         invalidate_again: Seconds, or a timedelta, after which the invalidation of a mutation is repeated, for
             database replicas that lag. None, the default, does not repeat it.
         plan_bytes: About how many bytes of this process's memory parsed documents and their plans may take. The

@@ -33,7 +33,9 @@ _ROUNDING: Final = 1.0
 """The rounding error, in seconds, of an age and a ttl from Redis together."""
 
 
-@dataclass(slots=True, kw_only=True)  # frozen ones are slower to make, and each object of a list needs one
+@dataclass(
+    slots=True, kw_only=True
+)  # frozen ones are slower to make, and each object of a list needs one
 class CacheRequest:
     """A request to the cache, for an operation or a field.
 

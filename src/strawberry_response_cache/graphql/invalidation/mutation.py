@@ -20,6 +20,10 @@ from strawberry_response_cache.graphql._options import Options, Reach, Warnings
 from strawberry_response_cache.graphql._report import Report, Told, When
 from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql.annotations.run_notes import RunNotes
+from strawberry_response_cache.graphql.invalidation.django_transactions import (
+    after_open_transactions,
+    is_djangos,
+)
 from strawberry_response_cache.graphql.invalidation.entities import (
     Entities,
     at_most,
@@ -182,10 +186,16 @@ class Mutation:
         )
 
     def _is_deferred(self, owed: Owed, invalidate: Callable[[], Awaitable[None]]) -> bool:
-        """Pass the invalidation to ``on_commit``; return whether it took it."""
-        if self._options.on_commit is None:
-            return False
-        answer = called(self._options.on_commit, invalidate)
+        """Pass the invalidation to ``on_commit``, or to Django's open transactions; return whether one took it."""
+        on_commit = self._options.on_commit
+        if on_commit is None or is_djangos(on_commit):
+            if running_loop() is not None:
+                return False  # Django has no transactions there
+            if called(after_open_transactions, invalidate) is not True:
+                return False
+            self._note(owed, "deferred")
+            return True
+        answer = called(on_commit, invalidate)
         if type(answer) is Raised:
             self._warnings.unusable_on_commit(answer.kind, "failed")
             return False
