@@ -4,6 +4,9 @@ Rounds take turns: callers in an event loop or in threads, local memory off or o
 without. In each the server is restarted, paused, flushed or made to evict every few seconds. Each answer is
 checked. The end is 1 if a request failed or an answer was stale, or if a query took longer than the read deadline,
 its resolvers and 50 ms where the machine did not stand still.
+
+With ``--hostile`` there are no outages. Rounds take turns: with the cache or without it, and with hostile requests
+beside the ordinary ones or without.
 """
 
 import argparse
@@ -18,6 +21,8 @@ from typing import Final
 
 from strawberry_response_cache.core import ResponseCache
 from tests.servers.valkey import valkey_node
+from tests.soak.hostile import held, service_over
+from tests.soak.hostile import in_a_loop as in_a_loop_beside
 from tests.soak.machine import Standstill
 from tests.soak.outages import Outages
 from tests.soak.service import GENERATION, Caller, Report, Source, schema
@@ -117,14 +122,45 @@ def one_round(number: int, seconds: float) -> Report:
     return report
 
 
+async def hostile_rounds(minutes: float) -> list[str]:
+    """Run the rounds with and without hostile requests, on one server, and print a line for each."""
+    ends = time.monotonic() + minutes * 60
+    wrong: list[str] = []
+    with valkey_node() as node:
+        cache = ResponseCache.from_url(f"redis://{node.address}", prefix="soak", telemetry=False)
+        services = [("cache", *service_over(cache)), ("bare", *service_over(None))]
+        for hostile, (name, service, source) in itertools.cycle(
+            itertools.product((False, True), services)
+        ):
+            seconds = min(ROUND, ends - time.monotonic())
+            if seconds < 1:
+                break
+            report = await in_a_loop_beside(service, source, node, seconds, hostile=hostile)
+            wrong += report.wrong
+            print(
+                f"{name:6}{'hostile' if hostile else 'calm':8}"
+                f"{len(report.queries)} queries {longest(report.queries)}, "
+                f"{report.counted['hostile']} hostile, {held()}, {len(report.wrong)} failed or stale",
+                flush=True,
+            )
+        await cache.aclose()
+    return wrong
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run rounds until time is up, and print what was wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=1)
-    minutes: float = parser.parse_args(arguments).minutes
+    parser.add_argument("--hostile", action="store_true", help="hostile requests, no outages")
+    chosen = parser.parse_args(arguments)
+    minutes: float = chosen.minutes
     logging.disable()
+    if chosen.hostile:
+        wrong = asyncio.run(hostile_rounds(minutes))
+        print(*wrong[:20], sep="\n")
+        return bool(wrong)
     ends = time.monotonic() + minutes * 60
-    wrong: list[str] = []
+    wrong = []
     for number in itertools.count():
         seconds = min(ROUND, ends - time.monotonic())
         if seconds < 1:

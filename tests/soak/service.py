@@ -56,8 +56,8 @@ class Item:
     version: int
 
 
-def schema(cache: ResponseCache, source: Source, *, in_threads: bool) -> strawberry.Schema:
-    """Make the schema, with resolvers that block a thread or that wait in the loop."""
+def schema(cache: ResponseCache | None, source: Source, *, in_threads: bool) -> strawberry.Schema:
+    """Make the schema, with resolvers that block a thread or that wait in the loop; without a cache it is bare."""
 
     def found(info: strawberry.Info, x: int) -> Item:
         return Item(id=x, version=source.versions[info.context["tenant"], x])
@@ -97,6 +97,8 @@ def schema(cache: ResponseCache, source: Source, *, in_threads: bool) -> strawbe
         def bump(self, info: strawberry.Info, x: int) -> Item:
             return Item(id=x, version=source.bump(info.context["tenant"], x))
 
+    if cache is None:
+        return strawberry.Schema(Query, Mutation)
     extension = ResponseCacheExtension(cache, tenant=lambda context: context["tenant"], debug=True)
     return strawberry.Schema(Query, Mutation, extensions=[extension])
 
