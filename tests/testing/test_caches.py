@@ -7,6 +7,7 @@ import pytest
 
 from strawberry_response_cache import (
     CacheConfigurationError,
+    CacheSettings,
     CacheStatus,
     CacheStoreError,
     RedisHandle,
@@ -17,7 +18,8 @@ from strawberry_response_cache.testing import (
     clear_all_tenants_sync,
     memory_cache,
 )
-from tests.conftest import Face
+from tests.conftest import UNHURRIED, Face
+from tests.core.test_memory import local
 
 NewCache = Callable[..., ResponseCache]
 
@@ -35,23 +37,14 @@ async def status_of(face: Face, cache: ResponseCache) -> CacheStatus:
 
 @pytest.mark.parametrize("slots", [1, 3])
 async def test_all_tenants_of_a_prefix_are_cleared_and_no_other_prefix(
-    new_cache: NewCache, url: str, face: Face, slots: int
+    url: str, face: Face, slots: int
 ) -> None:
     handle = RedisHandle.from_url(url)
-    caches = {
-        prefix: ResponseCache(
-            handle, prefix=prefix, settings=new_cache(url, slots_per_tenant=slots)._engine.settings
-        )
-        for prefix in ("test", "test2", "test:1", "te")
-    }
-    cache = caches["test"]
+    settings = CacheSettings(**UNHURRIED, slots_per_tenant=slots)
+    prefixes = ("test", "test2", "test:1", "te")
+    cache, *beside = (ResponseCache(handle, prefix=each, settings=settings) for each in prefixes)
     ours = [cache, cache.for_tenant("acme"), cache.for_tenant(1).for_tenant("inner")]
-    others = [
-        tenant
-        for prefix, other in caches.items()
-        if prefix != "test"
-        for tenant in (other, other.for_tenant("acme"))
-    ]
+    others = [tenant for each in beside for tenant in (each, each.for_tenant("acme"))]
     for each in [*ours, *others]:
         assert await status_of(face, each) is CacheStatus.MISS
     await clear(face, cache.for_tenant("acme"))  # a tenant stands for its cache
@@ -59,7 +52,7 @@ async def test_all_tenants_of_a_prefix_are_cleared_and_no_other_prefix(
         assert await status_of(face, each) is CacheStatus.MISS
     for each in others:
         assert await status_of(face, each) is CacheStatus.HIT
-    for each in caches.values():
+    for each in (cache, *beside):
         await each.aclose()
 
 
@@ -75,11 +68,15 @@ async def test_more_tenants_than_one_page_of_keys_are_cleared(
         assert answer.value == 2
 
 
-async def test_local_memory_is_emptied(new_cache: NewCache, url: str, face: Face) -> None:
-    cache = new_cache(url, local_bytes=1_000_000)
+@pytest.mark.parametrize("has_forgotten", [False, True])
+async def test_local_memory_is_emptied_also_where_redis_has_forgotten_the_tenant(
+    valkey_url: str, new_cache: NewCache, raw_valkey: Any, face: Face, has_forgotten: bool
+) -> None:
+    cache = new_cache(valkey_url, local_bytes=1_000_000, local_max_lag=60)
     tenant = cache.for_tenant("acme")
-    for _ in range(3):
-        await status_of(face, tenant)
+    await local(tenant, face, ["a"])
+    if has_forgotten:
+        raw_valkey.delete(*raw_valkey.keys("{test:*"))
     await clear(face, cache)
     assert await status_of(face, tenant) is CacheStatus.MISS
 

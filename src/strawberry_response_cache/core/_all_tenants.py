@@ -4,7 +4,6 @@ Redis has no list of a cache's tenants. A tenant without a tag table has no entr
 tag tables.
 """
 
-import re
 from typing import TYPE_CHECKING, Final
 
 from strawberry_response_cache.core._errors import CacheConfigurationError
@@ -97,9 +96,7 @@ class _TagTables:
     """
 
     def __init__(self, prefix: str, check: "Callable[[Unavailable], None]") -> None:
-        stem = f"{{{prefix}:{FORMAT_VERSION}:"
-        self._pattern = f"{stem}*}}:t"
-        self._table = re.compile(re.escape(stem) + r"(?:\d+/\d+:)?([\w-]+)\}:t")
+        self._pattern = f"{{{prefix}:{FORMAT_VERSION}:*}}:t"
         self._check = check
         self._cursor: str | None = "0"
         self.tenants: set[str] = set()
@@ -113,7 +110,6 @@ class _TagTables:
         if not isinstance(page, Page):
             self._check(page)
             return
-        for key in page.keys:
-            if (found := self._table.fullmatch(key)) is not None:
-                self.tenants.add(found[1])
+        # With several slots, the slot stands before the digest.
+        self.tenants.update(key.removesuffix("}:t").rpartition(":")[2] for key in page.keys)
         self._cursor = page.cursor if page.cursor != "0" else None
