@@ -15,7 +15,7 @@ from strawberry_response_cache import (
     cache_control,
     restrict_cache,
 )
-from strawberry_response_cache.graphql._sightings import Sightings
+from strawberry_response_cache.graphql._sightings import Sightings, _places
 from tests.conftest import UntilJoined
 from tests.graphql.ledger import outcome, reason, status
 
@@ -174,6 +174,34 @@ def test_few_new_keys_count_as_seen_before() -> None:
     for each in asked:
         sightings.note(each)
     assert sum(map(sightings.has_again, asked)) < 40
+
+
+def test_a_generation_that_is_full_becomes_the_older_one_and_the_one_before_is_forgotten() -> None:
+    def again(*keys: str) -> list[bool]:
+        found = []
+        for key in keys:
+            sightings.note(key)
+            found.append(sightings.has_again(key))
+        return found
+
+    sightings = Sightings(most=4)
+    assert again("a", "b", "c", "d") == [False] * 4  # full: these are the older generation now
+    assert again("a", "a") == [True] * 2
+    assert again("e", "f") == [False] * 2
+    assert again("b") == [True]  # full again, with what was seen of it again
+    assert [sightings.has_again(each) for each in "ab"] == [True, True]
+    assert again("c", "d") == [False] * 2
+    assert again("a", "b") == [True] * 2  # full once more
+    assert again("e", "f") == [False] * 2
+    assert again("c", "d") == [True] * 2
+
+
+def test_each_part_of_a_hash_gives_a_place_of_its_own() -> None:
+    part = 2**21
+    for first, second, third in [(0, 0, 0), (1, 2, 3), (part - 1, 0, 1), (5, part - 1, part - 1)]:
+        number = first + second * part + third * part**2
+        assert _places(number) == (first, second, third)
+        assert _places(number - 2**63)[:2] == (first, second)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
