@@ -130,7 +130,11 @@ def valkey_url(valkey: ValkeyServer, raw_valkey: Any) -> str:
     return f"redis://127.0.0.1:{valkey.port}"
 
 
-@pytest.fixture(params=["memory", "valkey"])
+STORES: Final = [pytest.param("memory", marks=pytest.mark.exhaustive), "valkey"]
+"""Most tests ask a real server; that the store inside this process answers alike is for an exhaustive run."""
+
+
+@pytest.fixture(params=STORES)
 def url(request: pytest.FixtureRequest) -> str:
     """The address of an empty store: inside this process, and a real one.
 

@@ -9,11 +9,11 @@ import strawberry
 from strawberry_response_cache import ResponseCache, ResponseCacheExtension
 from strawberry_response_cache.core._interval import Interval
 from strawberry_response_cache.graphql._guard import faults
-from tests.conftest import IN_PROCESS
+from tests.conftest import IN_PROCESS, STORES
 from tests.graphql.ledger import Ledger, Mutation, Query
 
 
-@pytest.fixture(params=["memory", "valkey"])
+@pytest.fixture(params=STORES)
 def url(request: pytest.FixtureRequest) -> str:
     """The two kinds of server; what a socket is made of is the core's affair.
 
