@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import strawberry
+from strawberry.scalars import JSON
 
 from strawberry_response_cache import (
     ResponseCache,
@@ -107,6 +108,26 @@ def test_a_null_is_not_stored_where_it_is_zero(cache: ResponseCache) -> None:
         assert (said["status"], said["reason"]) == ("bypass", "ttl_zero")
         assert "negative_ttl" in said["advice"]
     assert [status(schema.execute_sync(THERE)) for _ in range(2)] == ["miss", "hit"]
+
+
+class Odd:
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError
+
+    __hash__ = object.__hash__
+
+
+def test_a_value_that_compares_as_it_likes_is_no_fault(cache: ResponseCache) -> None:
+    @strawberry.type
+    class Oddities:
+        @cache_control(ttl=60)
+        @strawberry.field
+        def odd(self) -> JSON | None:
+            return Odd()  # type: ignore[return-value] # what a scalar may hand on
+
+    extension = ResponseCacheExtension(cache, tenant=None, debug=True, negative_ttl=0)
+    result = strawberry.Schema(Oddities, extensions=[extension]).execute_sync("{ odd }")
+    assert outcome(result)["reason"] == "unserializable"
 
 
 @pytest.mark.parametrize("beside", ["", "fresh "], ids=["operation", "field"])

@@ -166,7 +166,10 @@ class ResponseSerializer:
 
     def _is_null(self, data: Any) -> bool:  # noqa: ANN401 - any JSON
         """Whether the root field of an entry is null, or one of those of an operation."""
-        return None in data.values() if self._whole else data is None
+        if not self._whole:
+            return data is None
+        # By identity: a scalar of the user's own may hold an object that compares as it likes.
+        return any(each is None for each in data.values())
 
     def _refusal_now(self, recorder: Recorder) -> Reason | None:
         """Return why the result is not stored, for reasons that are known only after the execution."""
