@@ -3,8 +3,10 @@
 Written for strawberry-graphql-django 0.93: https://strawberry.rocks/docs/django
 """
 
+import sys
 from collections.abc import Iterator
 from inspect import getattr_static
+from types import FunctionType
 from typing import Any, Final
 
 from graphql import (
@@ -17,11 +19,11 @@ from graphql import (
 )
 
 from strawberry_response_cache.graphql._compat.definitions import definition_of
+from strawberry_response_cache.graphql._compat.known_code import is_known
 
-_PACKAGE: Final = "strawberry_django"
-_FIELD: Final = "strawberry_django.fields.field.StrawberryDjangoField"
+_FIELD: Final = frozenset({"strawberry_django.fields.field.StrawberryDjangoField"})
 _CONNECTION: Final = "strawberry_django.fields.field.StrawberryDjangoConnectionExtension"
-EXTENSIONS: Final = frozenset(
+_EXTENSIONS: Final = frozenset(
     {_CONNECTION, "strawberry_django.fields.field.StrawberryOffsetPaginatedExtension"}
 )
 """Field extensions that return the rows of the resolver, a page of them."""
@@ -37,8 +39,7 @@ _RESOLVERS: Final = frozenset(
 )
 """Resolvers that only read their parent."""
 _IS_TYPE_OF: Final = "strawberry_django.type._process_type.<locals>.is_type_of"
-_RESOLVE_ID: Final = "strawberry_django.relay.utils.resolve_model_id"
-_QUERY_SET: Final = "django.db.models.query.QuerySet"
+_RESOLVE_ID: Final = frozenset({"strawberry_django.relay.utils.resolve_model_id"})
 _ASKING_THE_USER: Final = frozenset(
     f"strawberry_django.permissions.{name}"
     for name in ("IsAuthenticated", "IsStaff", "IsSuperuser")
@@ -56,7 +57,7 @@ _LISTED: Final = ("edges", "node"), ("results",)
 
 def is_django_field(field: object) -> bool:
     """Whether a field is strawberry-django's own: no subclass, and none of its methods replaced."""
-    return _name_of(type(field)) == _FIELD and "get_queryset" not in vars(field)
+    return is_known(type(field), _FIELD) and "get_queryset" not in vars(field)
 
 
 def reads_its_parent(graphql_field: GraphQLField, field: Any) -> bool:  # noqa: ANN401 - strawberry-django's own
@@ -104,17 +105,22 @@ def chooses_rows(named: GraphQLNamedType) -> bool:
     return is_djangos and getattr(origin, "get_queryset", None) is not None
 
 
+def hands_on(extension: object) -> bool:
+    """Whether a field extension is the library's own, and returns the rows of the resolver or checks a permission."""
+    return is_known(type(extension), _EXTENSIONS | _ASKING_THE_USER | _ASKING_A_TARGET)
+
+
 def asks_permission(extension: object) -> bool:
     """Whether a field extension checks a permission before the resolver, from the user and the parent alone."""
-    kind = _name_of(type(extension))
-    return kind in _ASKING_THE_USER or (
-        kind in _ASKING_A_TARGET and _target_of(extension) in _BEFORE_THE_VALUE
+    kind = type(extension)
+    return is_known(kind, _ASKING_THE_USER) or (
+        is_known(kind, _ASKING_A_TARGET) and _target_of(extension) in _BEFORE_THE_VALUE
     )
 
 
 def judges_values(extension: object) -> bool:
     """Whether a field extension checks a permission for what the resolver returned, and may leave parts out."""
-    return _name_of(type(extension)) in _ASKING_A_TARGET and not asks_permission(extension)
+    return is_known(type(extension), _ASKING_A_TARGET) and not asks_permission(extension)
 
 
 def _target_of(extension: object) -> str:
@@ -139,13 +145,16 @@ def tells_its_type(function: object) -> bool:
 
 def reads_the_id(function: object) -> bool:
     """Whether a ``resolve_id`` is the library's own, which reads the primary key."""
-    return _name_of(function) == _RESOLVE_ID
+    return isinstance(function, FunctionType) and is_known(function, _RESOLVE_ID)
 
 
 def is_query_set(kind: type) -> bool:
     """Whether objects of a class are iterated over as Django's query sets are: no code runs between the rows."""
-    names = (_name_of(getattr(kind, each, None)) for each in ("__iter__", "__aiter__"))
-    return tuple(names) == (f"{_QUERY_SET}.__iter__", f"{_QUERY_SET}.__aiter__")
+    query: Any = sys.modules.get("django.db.models.query")
+    return query is not None and all(
+        getattr(kind, each, None) is getattr(query.QuerySet, each)
+        for each in ("__iter__", "__aiter__")
+    )
 
 
 def _name_of(what: object) -> str:

@@ -26,11 +26,9 @@ from strawberry.types.fields.resolver import StrawberryResolver
 
 from strawberry_response_cache.graphql._compat.definitions import definition_of
 from strawberry_response_cache.graphql._compat.django_fields import (
-    EXTENSIONS,
-    asks_permission,
+    hands_on,
     is_django_field,
     is_library_resolver,
-    judges_values,
     reads_its_parent,
     reads_the_id,
     tells_its_type,
@@ -161,12 +159,7 @@ class ResolverKinds:
         kind = type(extension)
         if kind in self._trusted:
             return True
-        is_known = (
-            kind in _KNOWN_EXTENSIONS
-            or name_of(kind) in EXTENSIONS
-            or asks_permission(extension)
-            or judges_values(extension)
-        )
+        is_known = kind in _KNOWN_EXTENSIONS or hands_on(extension)
         return is_known and vars(extension).keys().isdisjoint(_HOOKS)
 
     def has_plain_id(self, parent: GraphQLObjectType) -> bool:
