@@ -29,6 +29,7 @@ if not settings.configured:
             "django.contrib.auth",
             f"{__name__}.Bookshop",
         ],
+        SECRET_KEY="of the tests",
         DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
     )
     django.setup()
