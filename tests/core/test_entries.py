@@ -36,7 +36,7 @@ SAMPLE = encode(
 
 
 @given(RECORDINGS, WORD, WORD, st.integers(0, 2**53))
-def test_what_is_encoded_is_decoded(
+def test_an_encoded_entry_decodes_to_the_same_entry(
     recording: Recording, write_id: str, epoch: str, clock: int
 ) -> None:
     stored = encode(recording, write_id=write_id, epoch=epoch, clock=clock)

@@ -323,7 +323,7 @@ def sealed(leader: Script, tags: AbstractSet[str] | None, clock: int | None = No
     return [run.lease for run in leader.flights.seal_outdated(KEYS.tags, tags, clock)]
 
 
-def test_who_comes_after_an_invalidation_looks_up_and_waits_for_no_run_that_it_refuses() -> None:
+def test_a_caller_after_an_invalidation_does_not_join_a_run_from_before() -> None:
     leader = Script()
     leader.answer(Granted(LEASE))
     before = Script(leader.flights)
@@ -473,7 +473,7 @@ def test_an_entry_that_moved_is_looked_up_once_more_and_invalidates_nothing() ->
     ("committed", "detail"),
     [(Refused(), CacheDetail.REFUSED), (Unavailable("TimeoutError"), CacheDetail.STORE_FAILURE)],
 )
-def test_what_was_not_stored_is_for_the_leader_and_for_who_came_before_its_run(
+def test_an_unstored_value_reaches_only_the_leader_and_earlier_joiners(
     committed: object, detail: CacheDetail
 ) -> None:
     leader = Script()
@@ -497,7 +497,7 @@ def test_what_was_not_stored_is_for_the_leader_and_for_who_came_before_its_run(
     )
 
 
-def test_who_comes_during_a_run_without_a_lease_shares_the_next_run() -> None:
+def test_a_caller_during_a_run_without_a_lease_shares_the_next_run() -> None:
     leader = Script()
     leader.answer(NoLease())
     first, second = Script(leader.flights), Script(leader.flights)

@@ -305,7 +305,7 @@ async def test_an_invalidation_is_not_lost_on_joiners_of_a_run_that_found_no_sto
     assert (await later).value == "new", "it asked after the invalidation was acknowledged"
 
 
-async def test_bytes_of_another_write_than_the_judged_one_do_not_count(
+async def test_bytes_of_another_write_than_the_checked_one_do_not_count(
     cache: ResponseCache, raw: Any
 ) -> None:
     """As when the entry is replaced between its judgement and its reading."""

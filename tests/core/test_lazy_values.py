@@ -165,7 +165,9 @@ def test_a_lazy_tenant_that_is_none_is_refused(
         memory_cache.for_tenant(lazy(""))
 
 
-def test_an_int_that_has_no_text_is_no_identity(memory_cache: ResponseCache) -> None:
+def test_an_int_with_too_many_digits_to_print_is_refused_as_a_tenant(
+    memory_cache: ResponseCache,
+) -> None:
     assert plain_identity(10**5000) is None
     with pytest.raises(CacheConfigurationError):
         memory_cache.for_tenant(10**5000)
@@ -224,7 +226,7 @@ def test_a_lazy_prefix_and_a_lazy_url_are_the_strings_behind_them(
     assert repr(cache) == "<ResponseCache 'ledger' on RedisHandle('redis://localhost:1')>"
 
 
-def test_what_raises_while_it_is_evaluated_is_told_by_its_type_alone(
+def test_the_error_of_a_lazy_value_is_named_by_its_type_only(
     memory_cache: ResponseCache, broken: Any
 ) -> None:
     calls: list[Callable[[], object]] = [

@@ -108,7 +108,7 @@ async def test_tenants_stay_apart(local_cache: ResponseCache, face: Any) -> None
         assert (first.value, again.value) == (tenant, tenant)
 
 
-async def test_what_cannot_be_rebuilt_is_generated_again(
+async def test_a_local_entry_that_does_not_fit_as_type_is_generated_again(
     local_cache: ResponseCache, face: Any
 ) -> None:
     await local(local_cache, face, ["a"])

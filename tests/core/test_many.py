@@ -82,7 +82,7 @@ async def test_an_exception_among_the_values_is_its_keys_alone_and_is_not_stored
     assert load.asked == [[1, 13, 2], [13]]
 
 
-async def test_what_the_loader_raises_is_raised_and_leaves_nothing_behind(
+async def test_an_error_of_the_loader_reaches_the_caller_and_leaves_no_lease(
     cache: ResponseCache, face: Any, raw: Any
 ) -> None:
     def fail(numbers: list[int]) -> list[int]:

@@ -102,7 +102,7 @@ async def test_a_function_that_fails_is_called_again_and_at_last_counted(
 
 @pytest.mark.parametrize("error", [RuntimeError, asyncio.CancelledError])
 @pytest.mark.parametrize("form", FORMS)
-async def test_what_it_raises_fails_no_invalidation(
+async def test_an_error_of_on_invalidate_fails_no_invalidation(
     memory_cache: ResponseCache, form: str, error: type[BaseException]
 ) -> None:
     heard = Heard(1_000, error)
@@ -124,7 +124,7 @@ def replica(raw_valkey: Any) -> Iterator[Callable[[bool], None]]:
 
 
 @pytest.mark.parametrize("face", ["async", "sync"])
-async def test_it_is_told_of_what_redis_has_taken_and_no_sooner(
+async def test_on_invalidate_is_called_after_redis_has_taken_the_invalidation(
     valkey_url: str, replica: Callable[[bool], None], face: str
 ) -> None:
     heard = Heard()
@@ -170,7 +170,9 @@ def test_a_loop_that_ends_meanwhile_loses_nothing() -> None:
     assert heard.tags == [("Book",)]
 
 
-async def test_what_waits_to_be_told_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_queue_of_calls_to_on_invalidate_is_bounded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(_announcements, "MOST_WAITING", 2)
     go, told = threading.Event(), []
 
@@ -197,6 +199,6 @@ async def test_a_function_that_returns_a_coroutine_is_awaited() -> None:
     assert heard.tags == [("Book",)]
 
 
-def test_what_is_no_function_is_refused() -> None:
+def test_an_on_invalidate_that_is_no_function_is_refused() -> None:
     with pytest.raises(CacheConfigurationError, match="on_invalidate is a str; pass a function"):
         ResponseCache.from_url("memory://", prefix="told", on_invalidate="purge")  # type: ignore[arg-type] # on purpose

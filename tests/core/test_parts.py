@@ -243,7 +243,7 @@ def test_a_whole_with_the_tags_of_many_parts_stays_small_and_is_invalidated_by_e
         assert remember(["whole"], whole).value == content
 
 
-async def test_what_a_loader_takes_from_the_cache_is_part_of_each_value_that_it_loads(
+async def test_an_entry_read_by_a_loader_is_a_part_of_each_value_that_it_loads(
     cache: ResponseCache, face: Any
 ) -> None:
     content = "old"
@@ -326,7 +326,7 @@ def test_parts_in_other_slots_invalidate_the_whole(
     assert cache.remember_sync(["whole"], 60, whole).value == ["newer"] * 8
 
 
-async def test_what_is_recorded_while_an_invalidation_goes_from_slot_to_slot_does_not_outlive_it(
+async def test_a_value_stored_between_the_slots_of_an_invalidation_does_not_outlive_it(
     new_cache: Callable[..., ResponseCache], url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = new_cache(url, slots_per_tenant=2)

@@ -108,7 +108,7 @@ async def test_nobody_waits_for_a_refresh_that_failed_once_there_is_nothing_to_s
     assert (again.value, again.detail) == ("new", CacheDetail.GENERATED)
 
 
-async def test_who_waits_for_a_refresh_is_woken_where_it_fails(
+async def test_a_caller_that_waits_for_a_refresh_is_woken_when_it_fails(
     new_cache: Callable[..., ResponseCache],
     valkey_url: str,
     raw_valkey: Any,
@@ -506,7 +506,7 @@ async def test_large_values_come_back_whole_compressed_or_not(
     ["x" * 10**6, int("1" * 4000)],
     ids=["a text", "digits, of which fewer are a number too"],
 )
-async def test_what_unpacks_to_more_than_the_bound_is_a_miss_and_goes(
+async def test_an_entry_that_unpacks_to_more_than_the_bound_is_a_miss_and_is_deleted(
     new_cache: Callable[..., ResponseCache], url: str, face: Any, large: object
 ) -> None:
     generous = new_cache(url, compress_above=0, max_entry_bytes=10**8)

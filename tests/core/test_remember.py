@@ -433,7 +433,7 @@ async def test_a_value_that_json_does_not_give_back_is_refused(
 
 
 @pytest.mark.parametrize("levels", range(195, 205))
-async def test_what_is_stored_is_not_nested_deeper_than_can_be_read(
+async def test_every_nested_value_that_is_stored_can_be_read(
     cache: ResponseCache, face: Any, levels: int
 ) -> None:
     values: tuple[Any, ...] = (_nested(levels), {"a": _nested(levels - 2)})

@@ -424,7 +424,7 @@ async def test_a_caller_that_shared_a_lookup_is_woken_when_a_quick_generation_en
     assert [response.status for response in responses].count(CacheStatus.MISS) == 1
 
 
-async def test_who_shared_the_lookup_of_a_caller_that_is_gone_goes_on(
+async def test_a_caller_that_shares_the_lookup_of_a_cancelled_caller_goes_on(
     cache: ResponseCache,
 ) -> None:
     async def quick() -> str:

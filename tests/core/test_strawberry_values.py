@@ -126,7 +126,7 @@ async def test_a_hit_gives_back_what_was_generated(
         assert type(response.value) is type(value)
 
 
-def test_what_is_unset_stays_unset_and_resolvers_are_not_stored() -> None:
+def test_unset_fields_stay_unset_and_resolvers_are_not_stored() -> None:
     codec = codec_for(Account)
     payload = codec.encode(account(labels=["a"]), MOST)
     assert payload is not None

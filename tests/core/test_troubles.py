@@ -123,7 +123,7 @@ def test_every_trouble_has_advice_and_can_be_met(trouble: Trouble) -> None:
     assert ("in time" in trouble.advice) is (trouble is Trouble.SLOW)
 
 
-def test_what_only_a_change_of_the_configuration_mends_is_not_tried_again() -> None:
+def test_failures_that_only_a_new_configuration_mends_are_not_tried_again() -> None:
     lasting = {trouble for trouble in Trouble if trouble.is_lasting}
     assert lasting == {
         Trouble.LOGIN,

@@ -97,7 +97,7 @@ async def test_a_batch_waits_for_a_run_that_hangs_no_longer_than_the_wait_budget
 
 
 @pytest.mark.parametrize("what", ["invalidate", "forget", "clear"])
-async def test_who_comes_after_an_invalidation_does_not_wait_for_a_run_from_before(
+async def test_a_caller_after_an_invalidation_does_not_wait_for_a_run_from_before(
     new_cache: NewCache, url: str, face: Any, leader: Leader, eventually: Eventually, what: str
 ) -> None:
     cache = new_cache(url, **VERY_LONG)
@@ -113,7 +113,7 @@ async def test_who_comes_after_an_invalidation_does_not_wait_for_a_run_from_befo
     assert (await ask(face, cache)).value == "new"
 
 
-async def test_who_comes_after_an_invalidation_of_a_whole_family_does_not_wait_either(
+async def test_a_caller_after_an_invalidation_of_a_family_does_not_wait_for_a_run_from_before(
     new_cache: NewCache, url: str, face: Any, leader: Leader, eventually: Eventually
 ) -> None:
     cache = new_cache(url, **VERY_LONG)
@@ -148,7 +148,7 @@ async def test_no_caller_waits_for_a_run_that_another_process_invalidated(
     assert await leader.ends() is CacheDetail.REFUSED
 
 
-async def test_what_a_run_took_from_the_cache_counts_while_it_goes_on(
+async def test_an_invalidation_of_a_part_counts_while_the_generator_still_runs(
     new_cache: NewCache, url: str, face: Any, leader: Leader, eventually: Eventually
 ) -> None:
     cache = new_cache(url, **VERY_LONG)

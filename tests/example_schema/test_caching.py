@@ -175,7 +175,7 @@ def test_a_field_that_is_never_cached_does_not_stop_other_fields_from_being_cach
     assert first["data"]["serverTime"] != second["data"]["serverTime"]
 
 
-def test_what_was_posted_and_deleted_is_in_the_next_sheet_list_and_page(
+def test_a_posted_or_deleted_entry_shows_in_the_next_sheet_list_and_page(
     service: RunningService,
 ) -> None:
     """Whatever little the client selects of the mutation's result."""

@@ -25,6 +25,6 @@ def test_an_amount_can_be_written_in_several_ways(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["0.001", "1e-30", "NaN", "-Infinity", "1000000000.01", "1e400"])
-def test_what_is_no_amount_is_refused(text: str) -> None:
+def test_a_text_that_is_no_amount_is_refused(text: str) -> None:
     with pytest.raises(InvalidArgumentError):
         to_cents(Decimal(text))

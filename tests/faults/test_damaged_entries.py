@@ -121,7 +121,7 @@ async def test_an_entry_that_took_the_place_of_a_damaged_one_is_not_invalidated(
     assert (kept.value, kept.status) == ("another's", CacheStatus.HIT)
 
 
-async def test_an_entry_that_was_replaced_between_judgement_and_reading_does_not_count(
+async def test_an_entry_replaced_between_its_check_and_its_reading_does_not_count(
     proxy: Proxy,
     direct: ResponseCache,
     unhurried: ResponseCache,

@@ -65,7 +65,7 @@ async def test_an_invalidation_and_then_a_loss_while_the_generator_runs_store_no
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-async def test_what_was_invalidated_before_a_loss_does_not_come_back_after_it(
+async def test_an_entry_invalidated_before_data_is_lost_does_not_come_back(
     direct: ResponseCache, callers: Callers, raw_valkey: Any, loss: str
 ) -> None:
     keys = direct._keyspace.keys(["a"])

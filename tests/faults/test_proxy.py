@@ -122,7 +122,7 @@ def test_a_fault_befalls_connections_that_are_open_and_those_to_come(
         assert then(connection)
 
 
-def test_what_was_held_arrives_when_it_is_let_go(
+def test_a_held_reply_arrives_when_it_is_let_go(
     stocked: Proxy, connect: Callable[[], socket.socket]
 ) -> None:
     stocked.replies(Hold())
@@ -304,7 +304,7 @@ def _fails() -> None:
     raise LookupError
 
 
-def test_what_a_hook_raises_is_raised_at_the_end(valkey: Any) -> None:
+def test_an_error_of_a_hook_is_raised_when_the_proxy_closes(valkey: Any) -> None:
     proxy = Proxy(valkey.port)
     proxy.before("GET", _fails)
     with socket.create_connection(("127.0.0.1", proxy.port), timeout=30) as connection:
@@ -316,6 +316,6 @@ def test_what_a_hook_raises_is_raised_at_the_end(valkey: Any) -> None:
     assert caught.group_contains(LookupError)
 
 
-def test_what_a_command_to_the_proxy_raises_is_raised_where_it_was_given(proxy: Proxy) -> None:
+def test_an_error_of_a_command_to_the_proxy_reaches_its_caller(proxy: Proxy) -> None:
     with pytest.raises(LookupError):
         proxy._perform(_fails)

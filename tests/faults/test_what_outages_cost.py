@@ -212,7 +212,7 @@ async def test_failing_invalidations_do_not_turn_reads_away(
     assert not face.driver(cache).transport._link._breaker.is_open
 
 
-async def test_its_opening_and_closing_are_logged_with_the_number_of_failures(
+async def test_the_opening_and_closing_of_the_breaker_are_logged_with_the_number_of_failures(
     proxy: Proxy,
     new_cache: Callable[..., ResponseCache],
     callers: Callers,

@@ -280,7 +280,7 @@ class Renaming(FieldExtension):
         return {"renamed": kwargs["name"]}
 
 
-def test_what_another_extension_makes_of_arguments_shows_only_when_it_runs(
+def test_check_accepts_a_tag_of_an_argument_that_an_extension_renames(
     cache: ResponseCache,
 ) -> None:
     @strawberry.type

@@ -111,7 +111,7 @@ async def test_an_answer_is_let_go_with_its_request(
 @pytest.mark.usefixtures("_without_collector")
 @pytest.mark.parametrize("face", ["execute", "execute_sync"])
 @pytest.mark.parametrize("query", ["{ book }", "{ book uncached }"])
-async def test_what_is_too_large_is_noticed_before_it_is_copied(
+async def test_a_result_that_is_too_large_is_noticed_before_it_is_copied(
     new_cache: Callable[..., ResponseCache], face: str, query: str
 ) -> None:
     cache = new_cache("memory://", max_entry_bytes=LARGE)

@@ -274,7 +274,7 @@ def ask(schema: strawberry.Schema, written: Written, shape: str, form: str) -> E
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("alike", ALIKE)
-def test_what_resolvers_see_differently_has_entries_of_its_own(
+def test_arguments_that_resolvers_see_differently_have_entries_of_their_own(
     memory_cache: ResponseCache, alike: str, shape: str, form: str
 ) -> None:
     """Each is asked when all that are before it are stored: it gets what a schema without a cache answers."""

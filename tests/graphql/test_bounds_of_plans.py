@@ -88,7 +88,7 @@ def ask(cache: ResponseCache) -> Callable[..., Any]:
     return execute
 
 
-async def test_of_one_documents_conditions_a_bounded_number_is_kept(
+async def test_the_conditions_kept_of_one_document_are_bounded(
     ask: Callable[..., Any],
 ) -> None:
     names = [f"c{number}" for number in range(7)]
@@ -103,7 +103,7 @@ async def test_of_one_documents_conditions_a_bounded_number_is_kept(
     assert before < len(kept(VARIANT)) <= before + 64 + 1
 
 
-async def test_of_one_fields_variables_a_bounded_number_of_keys_is_kept(
+async def test_the_keys_kept_for_the_variables_of_one_field_are_bounded(
     ask: Callable[..., Any],
 ) -> None:
     for number in range(100):

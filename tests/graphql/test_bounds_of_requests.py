@@ -267,7 +267,7 @@ async def ask(schema: strawberry.Schema, face: str, count: int) -> tuple[Any, li
 
 
 @both
-async def test_so_many_fields_are_looked_up_and_the_rest_is_executed_and_told(
+async def test_fields_beyond_the_bound_of_lookups_are_executed_and_reported(
     valkey_cache: ResponseCache, face: str
 ) -> None:
     extension = ResponseCacheExtension(valkey_cache, tenant=None, debug=True)

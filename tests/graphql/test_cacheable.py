@@ -72,7 +72,7 @@ def context_of(user: str, **more: Any) -> dict[str, Any]:
     return {"user": user, "runs": [], **more}
 
 
-async def test_it_is_asked_with_the_result_and_the_context_before_storing(
+async def test_cacheable_is_called_with_the_result_and_the_context_before_storing(
     cache: ResponseCache,
 ) -> None:
     asked = Asked(True)
@@ -85,7 +85,9 @@ async def test_it_is_asked_with_the_result_and_the_context_before_storing(
     assert asked.results == [({"motto": "alice"}, "alice")]
 
 
-async def test_what_it_vetoes_is_neither_stored_nor_shared(cache: ResponseCache) -> None:
+async def test_a_response_vetoed_by_cacheable_is_neither_stored_nor_shared(
+    cache: ResponseCache,
+) -> None:
     schema = schema_of(cache, lambda _, context: context["user"] != "admin")
     for _ in range(2):
         said = outcome(await schema.execute("{ motto }", context_value=context_of("admin")))
@@ -146,7 +148,7 @@ async def _later() -> bool:
     return True
 
 
-async def test_it_is_not_asked_about_fields_with_entries_of_their_own_nor_about_errors(
+async def test_cacheable_is_not_called_for_fields_with_entries_of_their_own_nor_for_errors(
     cache: ResponseCache,
 ) -> None:
     asked = Asked(False)
@@ -159,7 +161,7 @@ async def test_it_is_not_asked_about_fields_with_entries_of_their_own_nor_about_
     assert asked.results == []
 
 
-def test_it_is_asked_without_an_event_loop_too(cache: ResponseCache) -> None:
+def test_cacheable_is_called_without_an_event_loop_too(cache: ResponseCache) -> None:
     schema = schema_of(cache, lambda *_: False)
     said = outcome(schema.execute_sync("{ private }", context_value=context_of("alice")))
     assert said["reason"] == "vetoed"

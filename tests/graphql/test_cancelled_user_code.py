@@ -118,7 +118,7 @@ def _schema(cache: ResponseCache, options: dict[str, Any]) -> strawberry.Schema:
 @pytest.mark.parametrize("error", [asyncio.CancelledError, GeneratorExit])
 @pytest.mark.parametrize("in_loop", [True, False])
 @pytest.mark.parametrize("what", CASES)
-def test_what_a_function_raises_fails_no_request(
+def test_an_error_of_a_configured_function_fails_no_request(
     what: str,
     in_loop: bool,
     error: type[BaseException],
@@ -212,7 +212,7 @@ def test_a_cancelled_error_of_this_package_is_a_fault(
 
 @pytest.mark.parametrize("cached", [True, False])
 @pytest.mark.parametrize("kind", ["query", "mutation"])
-async def test_what_a_resolver_raises_is_raised_as_without_the_cache(
+async def test_a_cancelled_error_of_a_resolver_is_raised_as_without_the_cache(
     kind: str, cached: bool, new_cache: Callable[..., ResponseCache]
 ) -> None:
     """A resolver whose own future was cancelled: graphql-core lets that out, and so does the cache."""

@@ -505,7 +505,7 @@ async def test_a_restriction_after_a_field_that_was_stored_by_itself_counts(
         ("execute_sync", "restricted"),
     ],
 )
-async def test_what_a_field_restricts_is_of_all_that_holds_it(
+async def test_a_restriction_of_a_field_counts_for_every_entry_that_holds_it(
     cache: ResponseCache, raw: Any, way: str, name: str
 ) -> None:
     """Three levels: the operation holds a field that holds a field that says PRIVATE."""

@@ -42,7 +42,9 @@ async def test_a_read_after_the_awaited_invalidation_is_fresh(cache: ResponseCac
     assert await shop.read() == 2
 
 
-async def test_it_can_be_awaited_in_another_event_loop(cache: ResponseCache) -> None:
+async def test_a_deferred_invalidation_can_be_awaited_in_another_event_loop(
+    cache: ResponseCache,
+) -> None:
     shop = Shop(cache)
     assert await shop.read() == 1
     invalidate = await shop.change()

@@ -77,7 +77,7 @@ class Query:
 @pytest.mark.parametrize("enabled", [True, False])
 @pytest.mark.parametrize("before", [True, False])
 @pytest.mark.parametrize("rules", [AddValidationRules, StaffOnlyExtension])
-async def test_a_rule_that_reads_the_request_judges_each_request(
+async def test_a_rule_that_reads_the_request_runs_for_each_request(
     memory_cache: ResponseCache, face: str, enabled: bool, before: bool, rules: Any
 ) -> None:
     adding = (lambda: AddValidationRules([StaffOnly])) if rules is AddValidationRules else rules
@@ -153,7 +153,7 @@ class RewritingAfterwards(SchemaExtension):
     "other",
     [Rewriting, lambda: Rewriting(), RewritingAfterwards],  # noqa: PLW0108 - as extensions with arguments are registered
 )
-async def test_what_an_extension_rewrites_is_what_is_executed(
+async def test_a_query_rewritten_by_an_extension_is_the_one_executed(
     memory_cache: ResponseCache, face: str, before: bool, other: Any
 ) -> None:
     ours = ResponseCacheExtension(memory_cache, tenant=None)
@@ -166,7 +166,7 @@ async def test_what_an_extension_rewrites_is_what_is_executed(
         user.reset(token)
 
 
-def test_a_text_that_is_rewritten_by_surprise_is_parsed_and_judged_again(
+def test_a_text_rewritten_by_a_later_extension_is_parsed_and_validated_again(
     memory_cache: ResponseCache,
 ) -> None:
     """An extension that stands in no list, as a subclass of the schema brings it."""
@@ -250,7 +250,7 @@ def _guarded(permission: type[BasePermission]) -> type:
         "{ fresh person { id friends } }",
     ],
 )
-async def test_what_a_refusal_returned_is_never_stored(
+async def test_a_value_returned_by_a_refusing_permission_is_never_stored(
     cache: ResponseCache, permission: type[BasePermission], query: str
 ) -> None:
     extension = ResponseCacheExtension(
@@ -385,7 +385,7 @@ async def test_async_functions_of_the_context_are_asked_once_on_a_miss_too(
 @pytest.mark.parametrize("changed", ["tenant", "user", "locale"])
 @pytest.mark.parametrize("query", ["{ mine }", "{ fresh mine }"])
 @pytest.mark.parametrize("face", FACES)
-async def test_what_changes_while_resolvers_run_is_not_stored(
+async def test_a_response_is_not_stored_if_tenant_session_or_vary_changes_meanwhile(
     memory_cache: ResponseCache, changed: str, query: str, face: str
 ) -> None:
     runs: list[str] = []

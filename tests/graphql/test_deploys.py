@@ -733,7 +733,9 @@ async def test_a_new_member_of_a_union_is_no_hit_that_a_new_object_does_not_reac
 
 
 @pytest.mark.parametrize("what", ["id", "key"])
-async def test_what_tells_objects_apart_is_part_of_the_key(cache: ResponseCache, what: str) -> None:
+async def test_the_attribute_that_identifies_an_object_is_part_of_the_key(
+    cache: ResponseCache, what: str
+) -> None:
     """An object that is told apart by another attribute since a release is another object."""
 
     @dataclass

@@ -87,7 +87,7 @@ class Banned(SchemaExtension):
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["before ours", "after ours"])
-async def test_a_rule_added_for_some_requests_judges_them_and_not_the_others(
+async def test_a_rule_added_for_some_requests_validates_them_and_not_the_others(
     make_ledger: Callable[..., Ledger], first: bool
 ) -> None:
     ledger = make_ledger(Banned)
@@ -241,7 +241,7 @@ class Refused(SchemaExtension):
 
 @pytest.mark.parametrize("ours_first", [True, False], ids=["ours first", "ours last"])
 @pytest.mark.parametrize("url", ["memory://"])
-async def test_what_another_extension_found_wrong_stays_wrong(
+async def test_a_document_refused_by_another_extension_stays_refused(
     make_ledger: Callable[..., Ledger], ours_first: bool
 ) -> None:
     ledger = make_ledger(Refused)
@@ -263,7 +263,7 @@ class Counting:
         yield 1
 
 
-async def test_a_subscription_is_judged_before_its_source_runs(
+async def test_a_subscription_is_validated_before_its_source_runs(
     memory_cache: ResponseCache,
 ) -> None:
     class ForSome(SchemaExtension):

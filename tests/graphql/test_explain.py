@@ -207,7 +207,7 @@ def test_conditions_and_operations_count_as_the_request_decides(ledger: Ledger) 
         ("query ($n: Int!) { accounts(first: $n) { id } }", {}, None, r"'?\$n'?"),
     ],
 )
-def test_what_is_not_valid_is_graphqls_own_error(
+def test_explain_raises_graphqls_own_error_for_an_invalid_operation(
     ledger: Ledger, query: str, variables: Any, operation: str | None, message: str
 ) -> None:
     with pytest.raises(GraphQLError, match=message):

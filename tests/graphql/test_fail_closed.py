@@ -47,7 +47,7 @@ async def test_the_reason_names_the_field_and_the_advice_says_what_to_write(
         assert named in said["advice"]
 
 
-async def test_what_is_not_cached_never_reaches_redis(ledger: Ledger, raw: Any) -> None:
+async def test_an_uncached_operation_stores_nothing_in_redis(ledger: Ledger, raw: Any) -> None:
     for query in ("{ unannotated }", "{ never }", "mutation { post }", "{ nonsense }"):
         await ledger.ask(query)
     assert raw.keys() == []
@@ -236,7 +236,7 @@ async def test_the_permission_check_of_a_root_field_runs_on_every_request(
         assert "not alice" in str(refused.errors)
 
 
-async def test_what_a_guard_below_a_cached_field_let_through_is_for_that_session_alone(
+async def test_a_permission_below_a_cached_field_makes_the_response_private_to_its_session(
     memory_cache: ResponseCache,
 ) -> None:
     schema = guarded_schema(memory_cache)
@@ -372,7 +372,7 @@ async def test_a_directive_anywhere_in_the_query_makes_all_of_it_uncacheable(
         assert "fields" not in outcome(result)
 
 
-async def test_an_exchanged_document_is_judged_and_keyed_as_what_it_is(
+async def test_an_exchanged_document_is_validated_and_keyed_by_its_own_content(
     memory_cache: ResponseCache,
 ) -> None:
     """Two users send one text; what one of them may not see was cut out of the document."""

@@ -106,7 +106,7 @@ class Accounts:
 
 
 @pytest.mark.parametrize("where", ["reading", "gate"], ids=["in the parent", "in the field"])
-async def test_what_a_parent_held_before_an_invalidation_is_not_stored_after_it(
+async def test_a_field_of_a_parent_read_before_an_invalidation_is_not_stored(
     cache: ResponseCache, raw: Any, eventually: Eventually, where: str
 ) -> None:
     """The field's own lease may be younger than the invalidation; its parent is older."""

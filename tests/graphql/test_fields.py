@@ -557,7 +557,7 @@ async def test_fifty_callers_run_a_field_once(
 
 
 @pytest.mark.parametrize("query", ["{ slow }", "{ fresh slow }"], ids=["operation", "field"])
-async def test_what_is_stale_is_refreshed_by_one_and_served_to_the_others(
+async def test_one_request_refreshes_a_stale_entry_and_the_others_are_served_it(
     library: Library, raw: Any, query: str, eventually: Callable[..., Any]
 ) -> None:
     await library.ask(query)

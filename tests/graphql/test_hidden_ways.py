@@ -438,7 +438,7 @@ async def test_execute_sync_in_a_loop_does_not_wait_for_a_thread(
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # loops that end unclosed are the point
-def test_what_belongs_to_a_loop_that_ended_is_dropped() -> None:
+def test_the_driver_of_an_event_loop_that_ended_is_dropped() -> None:
     cache = ResponseCache.from_url("memory://", prefix="test")
 
     async def main() -> None:

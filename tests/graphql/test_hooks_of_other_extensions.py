@@ -205,7 +205,7 @@ class ReadsTheVerdict(SchemaExtension):
 
 
 @pytest.mark.parametrize("before", [True, False])
-def test_an_extension_sees_the_rules_and_the_verdict_of_each_request(
+def test_an_extension_sees_the_rules_and_the_validation_result_of_each_request(
     memory_cache: ResponseCache, before: bool
 ) -> None:
     ours = ResponseCacheExtension(memory_cache, tenant=None, debug=True)

@@ -308,7 +308,7 @@ class Nested:
 
 @pytest.mark.parametrize("outer", ["outer", "outerOfAQuery"])
 @pytest.mark.parametrize("before", [True, False])
-def test_what_a_mutation_within_a_mutation_changed_is_invalidated_after_the_commit_of_both(
+def test_changes_of_a_nested_mutation_are_invalidated_after_the_outer_commit(
     memory_cache: ResponseCache, before: bool, outer: str
 ) -> None:
     ours = ResponseCacheExtension(memory_cache, tenant=lambda context: context["tenant"])

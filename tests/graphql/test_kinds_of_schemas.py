@@ -524,7 +524,7 @@ async def test_a_hit_answers_as_the_schema_does_without_a_cache(
         (shouting, "{ SOMEPERSON { HIDDEN } }", "resolver_without_hint", "Named.HIDDEN"),
     ],
 )
-async def test_what_is_refused_is_answered_and_the_response_names_why(
+async def test_an_operation_that_is_not_cached_is_answered_and_says_why(
     memory_cache: ResponseCache, make: Make, query: str, why: str, named_field: str
 ) -> None:
     bare, schema = make([]), make([extended(memory_cache)])
@@ -787,7 +787,7 @@ async def test_a_root_value_is_not_cached_unless_it_is_said_to_be_shared(
         assert (status(result), result.data) == (said, {"name": "ada", "shout": "ADA"})
 
 
-async def test_what_is_delivered_in_parts_comes_in_parts_each_time(
+async def test_a_deferred_response_is_delivered_in_parts_each_time(
     memory_cache: ResponseCache,
 ) -> None:
     schema = deferring([extended(memory_cache)])

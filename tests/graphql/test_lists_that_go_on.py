@@ -180,7 +180,7 @@ def prices(value: Any) -> set[str]:
     ("name", "way"),
     [*((name, "execute_sync") for name in THREAD), *((name, "execute") for name in THREAD | LOOP)],
 )
-async def test_nobody_gets_what_such_a_list_restricted_later(
+async def test_an_unfinished_list_that_is_restricted_later_is_not_shared(
     cache: ResponseCache, name: str, way: str, make: Callable[..., Any]
 ) -> None:
     shop = schema_of({name: make((THREAD | LOOP)[name])}, cache)

@@ -128,7 +128,7 @@ async def test_a_created_object_appears_in_a_list_whose_items_hold_such_objects(
         await served.ask(f'mutation {{ push(id: "{len(expected) + 7}") {{ id }} }}')
 
 
-async def test_what_no_list_holds_is_left_alone(served: Served) -> None:
+async def test_a_created_object_invalidates_no_entry_without_such_a_list(served: Served) -> None:
     head = "{ pullRequest { head { id } } }"
     unselected = "{ pullRequest { commits { number } } }"
     for query in (head, unselected):

@@ -136,7 +136,7 @@ async def test_a_resolver_that_names_more_tags_reaches_their_family_again_at_the
     assert {q for q in ALL if status(await schema.execute(q)) == "miss"} == {SHELF, RESTRICTED}
 
 
-async def test_what_was_remembered_beside_graphql_is_reached_too(
+async def test_a_mutation_with_many_ids_invalidates_values_remembered_outside_graphql(
     memory_cache: ResponseCache,
 ) -> None:
     extension = ResponseCacheExtension(memory_cache, tenant=None)

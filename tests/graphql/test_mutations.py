@@ -70,7 +70,7 @@ POST = "mutation { post(id: 1, amount: 5) { ... on Posted { account { balance } 
         ("mutation { forbidden }", set()),
     ],
 )
-async def test_what_a_mutation_changed_is_gone_and_the_rest_stays(
+async def test_a_mutation_invalidates_what_it_changed_and_nothing_else(
     new_cache: Callable[..., ResponseCache], mutation: str, expected: set[str], ask: Any
 ) -> None:
     assert await invalidated(Bank(new_cache("memory://")), mutation, ask) == expected

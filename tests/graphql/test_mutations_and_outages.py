@@ -211,7 +211,7 @@ async def test_an_invalidation_that_redis_does_not_take_is_made_up_for_when_it_d
 
 
 @pytest.mark.parametrize("name", ["told", "toldSync"])
-async def test_what_a_resolver_invalidates_is_invalidated_again_when_the_mutation_is_over(
+async def test_tags_invalidated_by_a_resolver_are_invalidated_again_after_the_mutation(
     memory_cache: ResponseCache, name: str
 ) -> None:
     """Somebody reads after the resolver's invalidation and before its change."""

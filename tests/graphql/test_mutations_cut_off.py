@@ -210,7 +210,7 @@ class CancelsItself(SchemaExtension):
 
 
 @pytest.mark.parametrize("end", ENDS)
-async def test_what_ends_a_mutation_is_invalidated_once_and_after_what_others_commit(
+async def test_a_mutation_that_is_cut_off_invalidates_once_and_after_other_extensions_commit(
     valkey_cache: ResponseCache, raw_valkey: Any, eventually: Eventually, end: str
 ) -> None:
     """Its task goes on afterwards, as that of a consumer of a queue does."""

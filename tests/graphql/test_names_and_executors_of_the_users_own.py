@@ -199,7 +199,7 @@ class Deep:
 
 @pytest.mark.parametrize("level", ["deeper", "more"])
 @pytest.mark.parametrize("kind", ["query", "mutation"])
-def test_what_is_recorded_may_be_as_deep_as_without_a_cache(
+def test_recorded_objects_nest_as_deep_as_without_a_cache(
     memory_cache: ResponseCache, kind: str, level: str
 ) -> None:
     @strawberry.type

@@ -81,7 +81,7 @@ def test_a_null_root_field_is_stored_for_negative_ttl_at_most(
     assert status(schema.execute_sync(query)) == "hit"
 
 
-def test_it_shortens_and_never_lengthens(cache: ResponseCache) -> None:
+def test_negative_ttl_shortens_and_never_lengthens(cache: ResponseCache) -> None:
     assert outcome(schema_of(cache, negative_ttl=900).execute_sync(NULL))["ttl"] == 60
     assert outcome(schema_of(cache, negative_ttl=900, max_ttl=7).execute_sync(NULL))["ttl"] == 7
 

@@ -82,7 +82,7 @@ async def test_a_hit_is_a_fresh_result_each_time(ledger: Ledger) -> None:
     assert [account["name"] for account in third.data["accounts"]] == ["acme 0", "acme 1"]
 
 
-async def test_what_another_extension_does_to_a_result_reaches_no_entry(
+async def test_a_change_of_the_result_by_another_extension_reaches_no_entry(
     make_ledger: Callable[..., Ledger],
 ) -> None:
     class Stamp(SchemaExtension):
@@ -204,7 +204,7 @@ async def test_every_mutation_runs(ledger: Ledger, query: str) -> None:
 
 
 @pytest.mark.parametrize("face", ["execute", "execute_sync"])
-async def test_what_a_mutation_executes_neither_reads_nor_stores(
+async def test_an_operation_executed_by_a_mutation_neither_reads_nor_stores(
     cache: ResponseCache, face: str
 ) -> None:
     """It may see what is not committed yet, and must see what the mutation itself has changed."""

@@ -232,7 +232,7 @@ async def test_masked_errors_stay_masked(beside: Callable[..., Ledger]) -> None:
 
 
 @pytest.mark.parametrize("face", FACES)
-async def test_what_pydantic_found_is_told_each_time(
+async def test_errors_of_pydantic_are_reported_each_time(
     memory_cache: ResponseCache, face: str
 ) -> None:
     class Row(pydantic.BaseModel):
@@ -424,7 +424,7 @@ def faces_of(code: type) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize(("code", "order"), OF_ONES_OWN)
-async def test_what_code_of_ones_own_decides_is_decided_for_each_user(
+async def test_custom_code_decides_anew_for_each_user(
     memory_cache: ResponseCache, code: type, order: str
 ) -> None:
     schema = deciding(memory_cache, code, order=order)

@@ -90,7 +90,7 @@ def desk(new_cache: Callable[..., ResponseCache], url: str) -> Desk:
 
 
 @pytest.mark.parametrize("worker", [0, 1])
-async def test_what_turned_private_is_kept_for_its_session_and_every_worker_learns_it(
+async def test_a_response_turned_private_is_kept_for_its_session_in_every_worker(
     desk: Desk, worker: int
 ) -> None:
     first = await desk.ask("alice")
@@ -188,7 +188,7 @@ async def test_a_shorter_ttl_and_further_tags_count(desk: Desk, raw_of: Any) -> 
 @pytest.mark.parametrize(
     "say", [skip_cache, lambda info: restrict_cache(info, ttl=0)], ids=["skip", "ttl zero"]
 )
-async def test_what_a_resolver_skips_is_not_stored(desk: Desk, say: Any) -> None:
+async def test_skip_cache_in_a_resolver_stores_nothing(desk: Desk, say: Any) -> None:
     for number in (1, 2):
         result = await desk.ask("alice", "{ rates }", say=say)
         assert (reason(result), result.data) == ("restricted", {"rates": number})

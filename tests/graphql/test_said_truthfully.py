@@ -479,7 +479,9 @@ def test_an_extension_that_exchanges_variables_is_named_as_the_reason(
 
 
 @pytest.mark.parametrize("session", [None, "", "0", 0, False])
-def test_what_counts_as_no_session_is_said(cache: ResponseCache, session: Any) -> None:
+def test_the_advice_names_the_values_that_count_as_no_session(
+    cache: ResponseCache, session: Any
+) -> None:
     @strawberry.type
     class Query:
         @cache_control(ttl=60, scope=CacheScope.PRIVATE)

@@ -83,7 +83,7 @@ SKIPPED = [
 
 
 @pytest.mark.parametrize("query", SKIPPED)
-async def test_what_is_skipped_needs_no_session(cache: ResponseCache, query: str) -> None:
+async def test_a_skipped_private_field_needs_no_session(cache: ResponseCache, query: str) -> None:
     schema = schema_of(cache)
     first = outcome(await schema.execute(query, context_value={"user": None}))
     assert (first["status"], first["scope"]) == ("miss", "PUBLIC")
@@ -94,7 +94,9 @@ async def test_what_is_skipped_needs_no_session(cache: ResponseCache, query: str
 
 
 @pytest.mark.parametrize("query", SKIPPED[:2])
-async def test_what_is_not_skipped_needs_one(cache: ResponseCache, query: str) -> None:
+async def test_a_private_field_that_is_not_skipped_needs_a_session(
+    cache: ResponseCache, query: str
+) -> None:
     schema = schema_of(cache)
     variables = {"no": True} if "$no" in query else {"yes": False}
     for user, expected in [("alice", "miss"), ("bob", "miss"), ("alice", "hit"), ("bob", "hit")]:
@@ -137,7 +139,7 @@ async def test_while_session_fails_no_field_is_stored(cache: ResponseCache) -> N
         assert {each["reason"] for each in said["fields"]} == {"context_failed"}
 
 
-async def test_what_is_public_is_read_while_session_fails(cache: ResponseCache) -> None:
+async def test_public_entries_are_read_while_session_fails(cache: ResponseCache) -> None:
     sound, failing = schema_of(cache), schema_of(cache, unusable)
     for query in ("{ motto }", "{ fresh motto }"):
         await sound.execute(query, context_value={"user": "alice"})
@@ -145,7 +147,7 @@ async def test_what_is_public_is_read_while_session_fails(cache: ResponseCache) 
         assert "hit" in {said["status"], *(each["status"] for each in said.get("fields", ()))}
 
 
-async def test_it_is_asked_once_and_on_a_public_hit_not_at_all(cache: ResponseCache) -> None:
+async def test_session_is_called_once_and_not_at_all_on_a_public_hit(cache: ResponseCache) -> None:
     schema = schema_of(cache)
     asked: list[int] = []
     for query in ("{ motto }", "{ motto }", "{ me }", "{ me }", "{ fresh me account { share } }"):

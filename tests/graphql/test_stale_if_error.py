@@ -243,7 +243,7 @@ async def test_errors_beside_a_field_that_is_served_stale_are_served(
 
 
 @pytest.mark.parametrize("form", FORMS)
-async def test_what_was_invalidated_stands_in_for_nothing(
+async def test_an_invalidated_entry_is_not_served_instead_of_an_error(
     ask: Ask, cache: ResponseCache, raw: Any, form: str
 ) -> None:
     query = formed(ACCOUNT, form)

@@ -122,7 +122,7 @@ async def test_concurrent_requests_count(cache: ResponseCache, until_joined: Unt
     assert status(await schema.execute(QUERY)) == "hit"
 
 
-async def test_what_turns_private_is_stored_when_it_is_asked_for_again(
+async def test_a_response_that_turns_private_is_stored_at_its_second_request(
     cache: ResponseCache,
 ) -> None:
     schema = schema_of(cache)
@@ -146,7 +146,7 @@ async def test_invented_aliases_leave_nothing_in_the_server(
     assert raw_valkey.keys("*:e:*") == []
 
 
-def test_what_is_known_of_keys_is_bounded_and_the_latest_stay_known() -> None:
+def test_the_memory_of_sightings_is_bounded_and_keeps_the_latest_keys() -> None:
     sightings = Sightings(most=1_000)
     size = sum(len(each._bits) for each in (*sightings._once, *sightings._again))
     assert size == 2**20

@@ -72,7 +72,7 @@ UNFILLED: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("query", "attributes"), UNFILLED)
-async def test_what_has_a_tag_that_cannot_be_filled_is_not_stored(
+async def test_a_response_with_a_tag_that_cannot_be_filled_is_not_stored(
     cache: ResponseCache, way: str, form: str, query: str, attributes: dict[str, Any]
 ) -> None:
     schema = BothWays(Query, cache)
@@ -98,7 +98,7 @@ FILLED: list[tuple[str, dict[str, Any], list[str], list[str]]] = [
 
 
 @pytest.mark.parametrize(("query", "attributes", "reaching", "others"), FILLED)
-async def test_what_has_filled_tags_is_reached_by_each_of_them(
+async def test_a_response_is_invalidated_by_each_of_its_filled_tags(
     cache: ResponseCache,
     way: str,
     form: str,

@@ -74,7 +74,7 @@ def test_a_value_has_one_text(value: object, text: str) -> None:
     assert list(template.fill({"args": {"value": value}})) == [f"of:{text}"]
 
 
-def test_what_is_left_out_gives_no_tag() -> None:
+def test_an_unset_value_gives_no_tag() -> None:
     template = Template.parse("of:{args.value}", ("args",))
     assert list(template.fill({"args": {"value": strawberry.UNSET}})) == []
     assert list(template.fill({"args": {"value": [strawberry.Some(None), 1]}})) == ["of:1"]

@@ -328,7 +328,7 @@ async def test_a_field_whose_own_hint_says_public_is_of_everyone_on_a_private_ty
         assert result.data == {"fresh": 1, "mine": {"price": f"{user} None 1"}}
 
 
-async def test_what_a_resolver_restricts_counts_even_for_a_field_that_says_public(
+async def test_a_restriction_of_a_resolver_counts_for_a_field_that_says_public(
     shop: BothWays, way: str
 ) -> None:
     query = "restricted { item { weight } }"
@@ -373,7 +373,7 @@ async def test_a_field_below_a_tag_is_invalidated_by_it(
     assert await price(shop, way, query, version=2) == ("None None 2", "miss")
 
 
-async def test_what_one_path_stores_without_a_tag_another_path_with_the_tag_does_not_serve(
+async def test_an_entry_stored_without_the_tag_of_a_path_is_not_served_on_that_path(
     shop: BothWays, memory_cache: ResponseCache, way: str
 ) -> None:
     assert await price(shop, way, "item { price }") == ("None None 1", "miss")
@@ -588,7 +588,7 @@ class Lately:
 
 
 @pytest.mark.parametrize("field", ["yields", "awaits", "generates"])
-async def test_what_comes_one_by_one_may_still_be_restricted(
+async def test_a_list_that_yields_its_items_one_by_one_can_still_be_restricted(
     memory_cache: ResponseCache, way: str, field: str
 ) -> None:
     if way == "execute_sync" and field != "generates":
@@ -789,7 +789,7 @@ class Parts:
         {},
     ],
 )
-async def test_what_a_client_says_of_an_entity_is_not_told_to_others(
+async def test_values_that_a_client_sends_of_an_entity_reach_no_other_client(
     memory_cache: ResponseCache, way: str, sent: dict[str, Any]
 ) -> None:
     shop = BothWays(Parts, memory_cache, federation=True)

@@ -162,7 +162,9 @@ def test_the_reason_of_a_query_names_the_async_resolver(cache: ResponseCache) ->
         assert outcome(result)["fields"][0]["reason"] == "async_resolver"
 
 
-async def test_so_it_does_in_execute_sync_which_answers_with_an_error(cache: ResponseCache) -> None:
+async def test_an_async_resolver_in_execute_sync_is_an_error_and_is_reported(
+    cache: ResponseCache,
+) -> None:
     schema = schema_of(cache)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Strawberry drops what the resolver was to do

@@ -296,7 +296,7 @@ GET, PUT = telemetry.GET, telemetry.PUT
 
 
 @pytest.mark.parametrize("way", ["execute", "execute_sync"])
-async def test_what_is_kept_for_a_session_is_reported_private(
+async def test_the_span_of_an_entry_kept_for_a_session_says_private(
     traced: ResponseCache, recorder: Recorder, way: str
 ) -> None:
     extension = ResponseCacheExtension(traced, tenant=None, session=lambda user: user)
@@ -362,7 +362,7 @@ async def test_a_lookup_that_finds_what_is_to_be_refreshed_early_is_a_hit_and_pa
 
 
 @pytest.mark.parametrize("synchronous", [False, True], ids=["async", "sync"])
-async def test_what_redis_did_not_take_is_a_failed_span(
+async def test_a_write_that_redis_refuses_has_a_failed_span(
     valkey_url: str, raw_valkey: Any, recorder: Recorder, synchronous: bool
 ) -> None:
     async with ResponseCache.from_url(

@@ -180,7 +180,7 @@ async def test_a_recording_keeps_nothing_of_a_request_alive(memory_cache: Respon
         assert alive() is None
 
 
-async def test_what_is_recorded_cannot_be_changed(shelf: Shelf) -> None:
+async def test_recorded_operations_cannot_be_changed(shelf: Shelf) -> None:
     with record(shelf.schema) as recording:
         await shelf.ask("{ now books { id } }")
     operation: Any = recording.last

@@ -52,7 +52,7 @@ async def test_an_invalidation_that_the_snapshot_lacks_is_not_undone(
 
 
 @pytest.mark.parametrize("what", INVALIDATIONS)
-async def test_a_commit_after_the_restart_is_judged_by_the_invalidation_that_the_snapshot_lacks(
+async def test_a_commit_after_a_restart_is_checked_against_an_invalidation_that_the_snapshot_lacks(
     new_cache: NewCache,
     server: Standalone,
     face: Any,

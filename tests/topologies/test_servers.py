@@ -252,7 +252,7 @@ async def test_a_slot_moves_while_clients_look(cluster: Cluster) -> None:
     assert cluster.owner_of(slot) is target
 
 
-def test_what_the_other_primaries_hold_stays_in_reach_when_one_is_killed(cluster: Cluster) -> None:
+def test_keys_of_the_other_primaries_stay_in_reach_when_one_is_killed(cluster: Cluster) -> None:
     lost = cluster.owner_of(cluster.slot_of("lost"))
     kept = next(f"{n}" for n in range(99) if cluster.owner_of(cluster.slot_of(f"{n}")) is not lost)
     with cluster.owner_of(cluster.slot_of(kept)).client() as client:

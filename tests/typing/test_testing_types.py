@@ -54,7 +54,7 @@ class Query:
         return 12
 
 
-async def test_what_is_recorded_is_typed() -> None:
+async def test_recorded_operations_have_types() -> None:
     cache = memory_cache("typing", stale=5)
     assert_type(cache, ResponseCache)
     assert_type(await clear_all_tenants(cache), None)
