@@ -94,6 +94,18 @@ def test_helpers_for_tests_are_imported_by_nothing_and_pytest_by_its_fixtures_al
             assert not any(each.startswith(testing) for each in imported), name
 
 
+def test_only_the_app_imports_django_and_nothing_else_imports_the_app() -> None:
+    app = f"{NAME}.django"
+    for name, path in modules().items():
+        if not name.startswith(app):
+            imported = {each for each in imports(path, also_lazy=True) if each.startswith(app)}
+            assert not imported, name
+            # The command line sets Django up, where it is asked to by the environment.
+            assert name == f"{NAME}.cli" or "django" not in {
+                each.partition(".")[0] for each in imports(path, also_lazy=True)
+            }, name
+
+
 def test_there_are_no_circles_of_imports() -> None:
     known = modules()
     graph = {

@@ -27,10 +27,12 @@ if not settings.configured:
         INSTALLED_APPS=[
             "django.contrib.contenttypes",
             "django.contrib.auth",
+            "strawberry_response_cache.django",
             f"{__name__}.Bookshop",
         ],
         SECRET_KEY="of the tests",
         DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
+        RESPONSE_CACHE={"URL": "memory://", "PREFIX": "bookshop"},
     )
     django.setup()
 

@@ -161,7 +161,7 @@ class CacheSettings(BaseModel):
 
     def __init__(self, **values: object) -> None:
         """Check the values; unknown names are refused."""
-        _fill(self, values, "CacheSettings", str)
+        fill(self, values, "CacheSettings", str)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -191,11 +191,11 @@ class CacheSettings(BaseModel):
             if name.startswith(ENVIRONMENT_PREFIX) and name not in NO_SETTINGS
         }
         settings = cls.__new__(cls)
-        _fill(settings, values, "The environment", _variable_of)
+        fill(settings, values, "The environment", _variable_of)
         return settings
 
 
-def _fill(
+def fill(
     settings: CacheSettings,
     values: Mapping[str, object],
     source: str,
