@@ -152,7 +152,10 @@ def test_a_log_that_fails_changes_no_answer(
     new_cache: Callable[..., ResponseCache],
 ) -> None:
     case = CASES[what]
-    cache = new_cache("memory://") if case.url == "memory://" else _cache_without_server()
+    deadlines = (
+        {} if case.url == "memory://" else {"connect_deadline": 0.1, "invalidate_deadline": 0.1}
+    )
+    cache = new_cache(case.url, **deadlines)
     extension = ResponseCacheExtension(cache, **{"tenant": None} | case.options)
     plain = strawberry.Schema(case.root, Mutation)
     cached = strawberry.Schema(case.root, Mutation, extensions=[extension])
@@ -161,12 +164,6 @@ def test_a_log_that_fails_changes_no_answer(
     assert _answers(cached, case.query, in_loop=in_loop) == expected
     assert failing.lines, "something was logged"
     assert extension.faults == faults
-
-
-def _cache_without_server() -> ResponseCache:
-    return ResponseCache.from_url(
-        NOBODY, prefix="logs", connect_deadline=0.1, invalidate_deadline=0.1
-    )
 
 
 @pytest.mark.faults
