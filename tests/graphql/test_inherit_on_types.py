@@ -84,6 +84,11 @@ class Account:
     def following(self) -> Following:
         return Silent()
 
+    @cache_control()
+    @strawberry.field
+    def scalar(self) -> int:
+        return 1
+
     @cache_control(inherit=True)
     @strawberry.field
     def inheriting(self) -> MoneyOrRate:
@@ -127,6 +132,8 @@ def schema_of(cache: ResponseCache, **options: Any) -> strawberry.Schema:
         ("mixed { ... on Money { amount } }", 20, 20),
         ("silent { ... on Money { amount } }", "without_ttl", 40),
         ("following { __typename }", 20, 20),
+        # A scalar has no type that could say so; in Apollo's mode it follows its parent.
+        ("scalar", "without_ttl", 60),
         ("inheriting { ... on Money { amount } }", 20, 20),
     ],
 )
