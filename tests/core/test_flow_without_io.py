@@ -33,9 +33,9 @@ from strawberry_response_cache.core.protocol import (
     Fresh,
     Granted,
     Held,
-    Judgement,
     Lease,
     Lookup,
+    LookupAnswer,
     Moved,
     NoLease,
     Refused,
@@ -270,13 +270,13 @@ def test_a_wait_budget_that_is_spent_generates_without_storing() -> None:
     assert caller.outcome == (8, CacheStatus.BYPASS, CacheDetail.WAITED_OUT)
 
 
-@pytest.mark.parametrize("judgement", [Granted(LEASE), NoLease()], ids=["leased", "leaseless"])
-def test_a_run_that_hangs_is_waited_for_no_longer_than_the_budget(judgement: Judgement) -> None:
+@pytest.mark.parametrize("found", [Granted(LEASE), NoLease()], ids=["leased", "leaseless"])
+def test_a_run_that_hangs_is_waited_for_no_longer_than_the_budget(found: LookupAnswer) -> None:
     leader = Script()
-    leader.answer(judgement)
+    leader.answer(found)
     joiner = Script(leader.flights)
     if isinstance(joiner.request, Lookup):
-        joiner.answer(judgement)
+        joiner.answer(found)
 
     assert joiner.request.seconds == pytest.approx(WAIT_BUDGET)
     assert joiner.wait_in_vain() == Generate(None, KEYS, None)
@@ -426,16 +426,14 @@ def test_a_server_that_takes_no_writes_costs_the_run() -> None:
     assert caller.outcome == (8, CacheStatus.BYPASS, CacheDetail.NO_LEASE)
 
 
-@pytest.mark.parametrize(
-    "judgement", [Unreadable("wid"), Fresh(entry(b"?"))], ids=["bytes", "value"]
-)
-def test_an_unreadable_entry_is_rejected_once_and_only_once(judgement: Judgement) -> None:
+@pytest.mark.parametrize("found", [Unreadable("wid"), Fresh(entry(b"?"))], ids=["bytes", "value"])
+def test_an_unreadable_entry_is_rejected_once_and_only_once(found: LookupAnswer) -> None:
     caller = Script()
-    again = caller.answer(judgement)
+    again = caller.answer(found)
     assert isinstance(again, Lookup)
     assert again.rejected == "wid"
 
-    release = caller.answer(judgement)
+    release = caller.answer(found)
     assert isinstance(release, Release)
     assert release.lease.token == again.token
     assert isinstance(caller.answer(), Generate)
@@ -568,7 +566,7 @@ def test_a_promoted_joiner_that_is_gone_promotes_the_next_or_gives_the_lease_bac
 @pytest.mark.parametrize(
     "result", [Granted(LEASE), Stale(entry(), LEASE), Unavailable("x"), Moved()]
 )
-def test_a_caller_that_is_gone_during_its_lookup_gives_the_lease_back(result: Judgement) -> None:
+def test_a_caller_that_is_gone_during_its_lookup_gives_the_lease_back(result: LookupAnswer) -> None:
     caller = Script()
     release = caller.fail(CallerGoneError(result))
 
@@ -625,7 +623,7 @@ class Store:
         self.clock = 0
         self.invalidated_at = 0
 
-    def lookup(self, effect: Lookup) -> Judgement:
+    def lookup(self, effect: Lookup) -> LookupAnswer:
         if self.entry and self.entry.clock >= self.invalidated_at:
             return Fresh(self.entry)
         if self.holder not in {None, effect.token}:
@@ -739,7 +737,7 @@ class World:
     flights: list[Flights]
     clock: Clock
     forget: bool = False
-    fault: Judgement | None = None
+    fault: LookupAnswer | None = None
     hears: bool = False
     hangs: bool = False
     is_patient: bool = False
@@ -854,7 +852,7 @@ def worlds(
     *,
     processes: int = 1,
     forget: bool = False,
-    fault: Judgement | None = None,
+    fault: LookupAnswer | None = None,
     hears: bool = False,
     hangs: bool = False,
     is_patient: bool = False,
@@ -905,7 +903,7 @@ def test_no_interleaving_returns_what_was_invalidated_before_its_caller_began(
 )
 @pytest.mark.parametrize("processes", [1, 2])
 def test_no_interleaving_returns_invalidated_data_when_the_first_lookup_fails(
-    processes: int, fault: Judgement
+    processes: int, fault: LookupAnswer
 ) -> None:
     runs, wrong = explore(worlds(processes=processes, fault=fault))
 

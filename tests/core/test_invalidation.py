@@ -308,7 +308,7 @@ async def test_an_invalidation_is_not_lost_on_joiners_of_a_run_that_found_no_sto
 async def test_bytes_of_another_write_than_the_checked_one_do_not_count(
     cache: ResponseCache, raw: Any
 ) -> None:
-    """As when the entry is replaced between its judgement and its reading."""
+    """As when the entry is replaced between its check and its reading."""
     source = ConnectionFactory()
     await cache.remember(["a"], 60, source.quick, tags=["t"])
     invalidated = raw.get(cache._keyspace.keys(["a"]).entry)

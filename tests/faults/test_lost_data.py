@@ -29,7 +29,7 @@ async def test_data_lost_during_a_lookup_costs_a_miss_at_most(
     loss: str,
     command: str,
 ) -> None:
-    """GET goes out with the script, so before it is after the judgement."""
+    """GET goes out with the script, so before it is after the check."""
     keys = unhurried._keyspace.keys(["a"])
     await callers.warm_up(unhurried, ["a"], 600, "stored")
     proxy.before(command, lambda: LOSSES[loss](raw_valkey, keys))

@@ -1,4 +1,4 @@
-"""A text is parsed and validated once, and counts only where what was judged is what is executed."""
+"""A text is parsed and validated once, and counts only where the validated document is the executed one."""
 
 import gc
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator

@@ -194,7 +194,7 @@ async def test_a_request_that_is_closed_in_the_context_of_another_takes_nothing_
     assert not given_up
 
 
-class ReadsTheVerdict(SchemaExtension):
+class ReadsTheErrors(SchemaExtension):
     """Reads, inside of its own hook, what every request without the cache has."""
 
     def on_validate(self) -> Iterator[None]:
@@ -209,9 +209,9 @@ def test_an_extension_sees_the_rules_and_the_validation_result_of_each_request(
     memory_cache: ResponseCache, before: bool
 ) -> None:
     ours = ResponseCacheExtension(memory_cache, tenant=None, debug=True)
-    extensions: list[Any] = [ReadsTheVerdict, ours] if before else [ours, ReadsTheVerdict]
+    extensions: list[Any] = [ReadsTheErrors, ours] if before else [ours, ReadsTheErrors]
     cached = strawberry.Schema(Query, extensions=extensions)
-    plain = strawberry.Schema(Query, extensions=[ReadsTheVerdict])
+    plain = strawberry.Schema(Query, extensions=[ReadsTheErrors])
     seen: list[Any] = []
     for schema in (plain, cached, cached, cached):
         assert schema.execute_sync("{ open }", context_value=seen).errors is None

@@ -150,11 +150,11 @@ class Engine:
                 await self.handle.release_async(driver.transport)
         if self._sync is not None:
             # Background work of the threads may need this event loop to end.
-            beside = ThreadPoolExecutor(1, thread_name_prefix="response-cache-close")
+            closing = ThreadPoolExecutor(1, thread_name_prefix="response-cache-close")
             try:
-                await asyncio.get_running_loop().run_in_executor(beside, self.close)
+                await asyncio.get_running_loop().run_in_executor(closing, self.close)
             finally:
-                beside.shutdown(wait=False)
+                closing.shutdown(wait=False)
         await self.announcements.drain_async()
 
     def close(self) -> None:

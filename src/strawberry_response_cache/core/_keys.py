@@ -205,7 +205,7 @@ class Keyspace:
         )
         return self._named(name, self._namespace(slot))
 
-    def keys_beside(self, key_parts: Sequence[str], other: EntryKeys) -> EntryKeys:
+    def keys_in_slot_of(self, key_parts: Sequence[str], other: EntryKeys) -> EntryKeys:
         """Return the keys of the entry with these key parts, in the slot of another entry.
 
         One lease can then store both, as of one moment of the tenant's clock.

@@ -108,15 +108,20 @@ class Many(Generic[T]):
         self._thrown[position] = error
         self._step(position, partial(self._flows[position].throw, error))
 
-    def any_failed(
+    def fail_all(
         self, positions: Sequence[int], error: Exception, forget: Callable[[Owed], None]
     ) -> bool:
-        """Raise the loader's error in flows; return whether it is the result of any of them.
+        """Raise the loader's error in flows and run them to their ends.
+
+        Their effects go to the store later, because the caller gets the error at once.
 
         Args:
             positions: The positions of the flows.
             error: The error of the loader.
-            forget: Called with effects that are still to be sent to the store.
+            forget: Called with each effect that their ends require, such as the release of a lease.
+
+        Returns:
+            Whether the error is the result of any of them; the others were answered otherwise.
         """
         for position in positions:
             self.fail(position, error)

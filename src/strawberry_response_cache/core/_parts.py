@@ -1,7 +1,7 @@
 """Parts: the values that a generator reads from the cache, which count as parts of its own value.
 
 Without this, invalidated data would survive inside a newer entry. The whole has the tags of its parts,
-expires with the first of them, and is judged by the lowest clock among its lease and its parts. A part that
+expires with the first of them, and counts as of the lowest clock among its lease and its parts. A part that
 may not be stored keeps the whole from being stored.
 """
 

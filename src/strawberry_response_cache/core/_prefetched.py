@@ -1,7 +1,7 @@
 """The prefetched entries of one execution with several entries, and the parts that they share.
 
 Several fields of one execution have entries of their own, but their values are built from shared objects:
-a field above them loaded these, and one loader reads for several of them. So each entry is judged by the
+a field above them loaded these, and one loader reads for several of them. So each entry counts as of the
 clock before anything was loaded, and its parts are all values that the execution read from the cache. Too
 many parts are safe; a missing part would survive its invalidation.
 """

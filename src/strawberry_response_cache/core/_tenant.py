@@ -52,9 +52,9 @@ class Tenant:
         """Return the keys of the entry with these key parts."""
         return self._keyspace.keys(key_parts)
 
-    def keys_beside(self, key_parts: Sequence[str], other: EntryKeys) -> EntryKeys:
+    def keys_in_slot_of(self, key_parts: Sequence[str], other: EntryKeys) -> EntryKeys:
         """Return the keys of the entry with these key parts, in the slot of another entry."""
-        return self._keyspace.keys_beside(key_parts, other)
+        return self._keyspace.keys_in_slot_of(key_parts, other)
 
     def note_unfit_part(self) -> None:
         """Keep the values whose generators the current code runs in from being stored."""

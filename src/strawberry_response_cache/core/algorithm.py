@@ -7,7 +7,7 @@ The steps, in order:
 
 1. Read local memory.
 2. Join a flight of this process.
-3. Look the key up in Redis, which judges the entry.
+3. Look the key up in Redis. A script there checks whether the entry still counts.
 4. With the lease: generate in the caller's own task, seal the flight, and commit.
 
 If the store fails, the generator runs and the caller gets its value.
@@ -58,9 +58,9 @@ from strawberry_response_cache.core.protocol import (
     Fresh,
     Granted,
     Held,
-    Judgement,
     Lease,
     Lookup,
+    LookupAnswer,
     Moved,
     NoLease,
     Release,
@@ -227,7 +227,7 @@ class Remember(Generic[T]):
                 case Moved() if rejected is None:
                     rejected = ""
                 case _:
-                    # The judged entry was not usable twice in a row: do not trust this key now.
+                    # The entry was not usable twice in a row: do not trust this key now.
                     yield Release(self.keys, self._any_lease())
                     return (yield from self._generate_alone(CacheDetail.STORE_FAILURE))
 
@@ -325,7 +325,7 @@ class Remember(Generic[T]):
             self.memory.drop(self.keys)
             return None
 
-    def _look_up(self, rejected: str) -> Step[CachedResponse[T] | Refresh[T] | Judgement]:
+    def _look_up(self, rejected: str) -> Step[CachedResponse[T] | Refresh[T] | LookupAnswer]:
         """Look the key up and rebuild the value; an entry that cannot be rebuilt counts as unreadable."""
         if self.found is not None:
             found, self.found = self.found, None
@@ -337,7 +337,7 @@ class Remember(Generic[T]):
         draw = -limits.early_refresh * math.log(1 - self.jitter()) if limits.early_refresh else 0.0
         ticket = self.memory.ticket() if self.memory is not None else None
         try:
-            judgement = yield Lookup(
+            answer = yield Lookup(
                 self.keys, limits.lease_ms, rejected, self.token, draw, limits.max_bytes
             )
         except BaseException as gone:
@@ -349,7 +349,7 @@ class Remember(Generic[T]):
                 yield from self._release(self._any_lease(), gone)
             raise
         try:
-            match judgement:
+            match answer:
                 case Fresh(entry):
                     hit = self._hit(entry, CacheDetail.FRESH)
                     self._keep(entry, ticket)
@@ -363,9 +363,9 @@ class Remember(Generic[T]):
                         else Refresh(served, entry, lease)
                     )
                 case _:
-                    return cast("Judgement", judgement)
+                    return cast("LookupAnswer", answer)
         except UnreadableEntryError:
-            return Unreadable(cast("Fresh | Stale", judgement).entry.write_id)
+            return Unreadable(cast("Fresh | Stale", answer).entry.write_id)
 
     def _hit(self, entry: Entry, detail: CacheDetail) -> CachedResponse[T]:
         return self._serve(self._read(entry, detail), entry)
@@ -448,7 +448,7 @@ class Remember(Generic[T]):
             self._is_part(recorded.recording, None, None, recorded.recording.ttl_ms)
             return CachedResponse(value, CacheStatus.BYPASS, detail)
         if recorded.diverted_to is not None:
-            yield from self._commit_beside(flight, lease, recorded)
+            yield from self._commit_diverted(flight, lease, recorded)
         return (yield from self._commit(flight, lease, value, recorded))
 
     def _known_tags(self, flight: Flight) -> AbstractSet[str]:
@@ -496,7 +496,7 @@ class Remember(Generic[T]):
             return _Recorded(recording, clock, answer.marker, answer.keys)
         return _Recorded(recording, clock, recording)
 
-    def _commit_beside(self, flight: Flight, lease: Lease, recorded: _Recorded) -> Step[None]:
+    def _commit_diverted(self, flight: Flight, lease: Lease, recorded: _Recorded) -> Step[None]:
         """Store a diverted value under its own keys. Its marker is stored even if this fails."""
         try:
             yield Commit(

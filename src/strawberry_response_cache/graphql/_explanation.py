@@ -19,7 +19,7 @@ class ExplainedField:
         scope: Its own scope.
         reason: Why no response that holds it can be cached; None if it can.
         advice: What to write to change that; empty if there is nothing to change.
-        never_stored: Types with ``ttl=0`` that it can return beside others. A response with such an object
+        never_stored: Types with ``ttl=0`` that it can return besides others. A response with such an object
             is not stored.
         own_ttl: The ttl of its own entry, in seconds; None if it has no entry of its own here.
         own_scope: The scope of that entry; None if it has none.

@@ -72,7 +72,7 @@ faults: Final = Faults()
 
 
 @contextmanager
-def beside_a_resolver(*, raises: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+def resolver_guard(*, raises: tuple[type[Exception], ...] = ()) -> Iterator[None]:
     """Keep faults of this package from a resolver that calls it; nothing is stored then.
 
     Args:

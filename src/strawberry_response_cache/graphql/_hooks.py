@@ -68,7 +68,7 @@ class RequestHooks(Settling, SchemaExtension):
 
     def _parse(self) -> None:
         # A later extension may change the text: Strawberry parses after all of them.
-        if self._preparation is not None and not has_later("on_parse", self.beside, self):
+        if self._preparation is not None and not has_later("on_parse", self.all_extensions, self):
             self._preparation.parse()
 
     def on_validate(self) -> Iterator[None]:
@@ -80,7 +80,9 @@ class RequestHooks(Settling, SchemaExtension):
 
     def _validate(self) -> None:
         # A later extension sees the rules and may change them.
-        if self._preparation is not None and not has_later("on_validate", self.beside, self):
+        if self._preparation is not None and not has_later(
+            "on_validate", self.all_extensions, self
+        ):
             self._preparation.validate()
 
     def on_execute(self) -> Iterator[None]:

@@ -48,8 +48,8 @@ from strawberry_response_cache.core.drivers.driving import (
 from strawberry_response_cache.core.protocol import (
     Commit,
     Effect,
-    Judgement,
     Lookup,
+    LookupAnswer,
     NoLease,
     Release,
     Unavailable,
@@ -197,7 +197,7 @@ class AsyncDriver:
                     try:
                         values = await load(positions)
                     except Exception as error:
-                        if many.any_failed(positions, error, self._housekeeping.ask):
+                        if many.fail_all(positions, error, self._housekeeping.ask):
                             raise
                         return
             many.loaded(positions, values)
@@ -254,7 +254,7 @@ class AsyncDriver:
                 answer.set_result(result)
 
         if isinstance(effect, Lookup):
-            self._lookups.ask(effect, cast("Callable[[Judgement], None]", arrived), subject)
+            self._lookups.ask(effect, cast("Callable[[LookupAnswer], None]", arrived), subject)
         else:
             self._submit(effect, arrived, subject)
         return answer
@@ -294,7 +294,7 @@ class AsyncDriver:
             case Pause(seconds, lease_key):
                 await self.news.sleep(seconds, lease_key)
             case RefreshInBackground(flow):
-                return self._refresh_beside(flow, generator, subject)
+                return self._refresh_in_background(flow, generator, subject)
             case Detach(effect):
                 self._housekeeping.ask(effect)
         return None
@@ -330,7 +330,9 @@ class AsyncDriver:
         finally:
             timer.cancel()
 
-    def _refresh_beside(self, flow: Flow[Any], generator: Generator, subject: Subject) -> bool:
+    def _refresh_in_background(
+        self, flow: Flow[Any], generator: Generator, subject: Subject
+    ) -> bool:
         """Run a refresh in a task of its own, if there is room; the flow logs its errors."""
         if len(self._refreshes) >= self._settings.max_background:
             return False

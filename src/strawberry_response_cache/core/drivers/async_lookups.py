@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from strawberry_response_cache.core._observer import Subject
-from strawberry_response_cache.core.protocol import Judgement, Lookup, for_another
+from strawberry_response_cache.core.protocol import Lookup, LookupAnswer, for_another
 from strawberry_response_cache.core.redis.async_link import Ask
 
-Then: TypeAlias = Callable[[Judgement], None]
+Then: TypeAlias = Callable[[LookupAnswer], None]
 
 
 @dataclass(eq=False, slots=True)
@@ -43,7 +43,7 @@ class SharedLookups:
 
         Args:
             lookup: The lookup.
-            then: Called with the judgement for this caller.
+            then: Called with the answer for this caller.
             subject: The cache and field, for the observer.
         """
         if lookup.rejected:  # it has to delete the entry that it rejects
@@ -56,13 +56,13 @@ class SharedLookups:
             return
         shared = self._under_way[key] = _Shared()
 
-        def arrived(judgement: Judgement) -> None:
+        def arrived(answer: LookupAnswer) -> None:
             if self._under_way.get(key) is shared:
                 del self._under_way[key]
             shared.ask = None  # it holds this function, and the two the bytes of the entry
-            then(judgement)
+            then(answer)
             if shared.others:
-                theirs = for_another(judgement)
+                theirs = for_another(answer)
                 for other in shared.others:
                     other(theirs)
 

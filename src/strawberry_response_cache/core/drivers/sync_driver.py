@@ -176,7 +176,7 @@ class SyncDriver:
                 try:
                     values = load(positions)
                 except Exception as error:
-                    if many.any_failed(positions, error, self._housekeeping.ask):
+                    if many.fail_all(positions, error, self._housekeeping.ask):
                         raise
                     return
             many.loaded(positions, values)
@@ -207,7 +207,7 @@ class SyncDriver:
             case Pause(seconds, lease_key):
                 self.news.sleep(seconds, lease_key)
             case RefreshInBackground(flow):
-                return self._refresh_beside(flow, generator, subject)
+                return self._refresh_in_background(flow, generator, subject)
             case Detach(effect):
                 self._housekeeping.ask(effect)
         return None
@@ -251,7 +251,9 @@ class SyncDriver:
             return nullcontext()
         return self._housekeeping.repeating(effects, self._settings.lease / 3)
 
-    def _refresh_beside(self, flow: Flow[Any], generator: Generator, subject: Subject) -> bool:
+    def _refresh_in_background(
+        self, flow: Flow[Any], generator: Generator, subject: Subject
+    ) -> bool:
         """Run a refresh in a thread of its own, if there is room; the flow logs its errors."""
         if not self._settings.max_background or not self._room.acquire(blocking=False):
             return False

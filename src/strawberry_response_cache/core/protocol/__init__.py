@@ -1,18 +1,16 @@
-"""The protocol with Redis: effects, scripts, the entry format and judgements. It does no I/O.
+"""The protocol with Redis: effects, scripts, the entry format and answers. It does no I/O.
 
 An effect is a request to the store. `calls` turns it into commands for one slot, and `interpret` turns the
-replies into a judgement. Both drivers use the same protocol.
+replies into an answer. Both drivers use the same protocol.
 """
 
-from strawberry_response_cache.core.protocol.effects import RUN_ID, Call, Effect, Ping
-from strawberry_response_cache.core.protocol.invalidations import Clear, Forget, Invalidate
-from strawberry_response_cache.core.protocol.judgements import (
+from strawberry_response_cache.core.protocol.answers import (
     Committed,
     Fresh,
     Granted,
     Held,
-    Judgement,
     Lease,
+    LookupAnswer,
     Moment,
     Moved,
     NoLease,
@@ -27,6 +25,8 @@ from strawberry_response_cache.core.protocol.judgements import (
     failure,
     for_another,
 )
+from strawberry_response_cache.core.protocol.effects import RUN_ID, Call, Effect, Ping
+from strawberry_response_cache.core.protocol.invalidations import Clear, Forget, Invalidate
 from strawberry_response_cache.core.protocol.leases import Commit, Release, Renew, Throttle
 from strawberry_response_cache.core.protocol.lookups import Lookup, ReadClock
 from strawberry_response_cache.core.protocol.tokens import new_token
@@ -44,9 +44,9 @@ __all__ = [
     "Granted",
     "Held",
     "Invalidate",
-    "Judgement",
     "Lease",
     "Lookup",
+    "LookupAnswer",
     "Moment",
     "Moved",
     "NoLease",

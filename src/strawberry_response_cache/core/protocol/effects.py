@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
-from strawberry_response_cache.core.protocol.judgements import Unavailable, failure
+from strawberry_response_cache.core.protocol.answers import Unavailable, failure
 from strawberry_response_cache.core.protocol.scripts import Script
 
 R_co = TypeVar("R_co", covariant=True)

@@ -6,9 +6,7 @@ from typing import Any
 
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core.protocol import scripts
-from strawberry_response_cache.core.protocol.effects import RUN_ID, Call, Effect, Housekeeping
-from strawberry_response_cache.core.protocol.entry import Recording, encode
-from strawberry_response_cache.core.protocol.judgements import (
+from strawberry_response_cache.core.protocol.answers import (
     Committed,
     Lease,
     NotYet,
@@ -17,6 +15,8 @@ from strawberry_response_cache.core.protocol.judgements import (
     Unavailable,
     failure,
 )
+from strawberry_response_cache.core.protocol.effects import RUN_ID, Call, Effect, Housekeeping
+from strawberry_response_cache.core.protocol.entry import Recording, encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Commit(Effect[Committed]):
         recording: The value to store.
         clock: The lowest clock among the lease and the parts of the value.
         compress_above: See `encode`.
-        beside: Other keys in the same slot under which to store it; the lease is kept for another
+        other_keys: Keys in the same slot under which to store it; the lease is kept for another
             commit.
     """
 
@@ -38,7 +38,7 @@ class Commit(Effect[Committed]):
     recording: Recording = field(repr=False)
     clock: int | None = None
     compress_above: int | None = None
-    beside: EntryKeys | None = None
+    other_keys: EntryKeys | None = None
 
     def calls(self) -> Sequence[Call]:
         """One script: compare, write, release."""
@@ -63,9 +63,9 @@ class Commit(Effect[Committed]):
             RUN_ID,
             self.keys.channel,
             entry,
-            "drop" if self.beside is None else "keep",
+            "drop" if self.other_keys is None else "keep",
         )
-        where = self.keys if self.beside is None else self.beside
+        where = self.keys if self.other_keys is None else self.other_keys
         return ((scripts.COMMIT, (where.entry, self.keys.lease, self.keys.tags), arguments),)
 
     def interpret(self, replies: Sequence[Any]) -> Committed:

@@ -1,4 +1,4 @@
-"""Lookups: a judged entry, or the lease if there is no entry."""
+"""Lookups: an entry that still counts, or the lease if there is none."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -6,14 +6,12 @@ from typing import Any
 
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core.protocol import scripts
-from strawberry_response_cache.core.protocol.effects import RUN_ID, Call, Effect
-from strawberry_response_cache.core.protocol.entry import Entry, UnreadableEntryError, decode
-from strawberry_response_cache.core.protocol.judgements import (
+from strawberry_response_cache.core.protocol.answers import (
     Fresh,
     Granted,
     Held,
-    Judgement,
     Lease,
+    LookupAnswer,
     Moment,
     Moved,
     NoLease,
@@ -22,14 +20,16 @@ from strawberry_response_cache.core.protocol.judgements import (
     Unreadable,
     failure,
 )
+from strawberry_response_cache.core.protocol.effects import RUN_ID, Call, Effect
+from strawberry_response_cache.core.protocol.entry import Entry, UnreadableEntryError, decode
 from strawberry_response_cache.core.protocol.tokens import new_token
 from strawberry_response_cache.core.protocol.troubles import Trouble, trouble_of_code
 
 
-def _judging(
+def _check_entry(
     keys: tuple[str, str, str], token: str, lease_ms: int, rejected: str = "", draw: float = 0.0
 ) -> Call:
-    """Return the call that judges an entry and, if there is none, requests the lease."""
+    """Return the call that checks whether an entry counts and, if none does, requests the lease."""
     seed = token[::-1]
     life = scripts.TAG_TABLE_LIFE_MS
     return (scripts.LOOKUP, keys, (token, lease_ms, seed, life, rejected, RUN_ID, draw))
@@ -47,8 +47,8 @@ def _is_word(epoch: object) -> bool:
 
 
 @dataclass(slots=True)  # not frozen, because each hit creates one; see `Entry`
-class Lookup(Effect[Judgement]):
-    """Read a judged entry; if there is none, request the lease.
+class Lookup(Effect[LookupAnswer]):
+    """Read an entry if it still counts; if not, request the lease.
 
     Attributes:
         keys: The entry's keys.
@@ -66,24 +66,24 @@ class Lookup(Effect[Judgement]):
     max_bytes: int | None = None
 
     def calls(self) -> Sequence[Call]:
-        """A script that judges the entry, and a native GET that fetches it."""
+        """A script that checks whether the entry counts, and a native GET that fetches it."""
         keys = (self.keys.entry, self.keys.lease, self.keys.tags)
-        judge = _judging(keys, self.token, self.lease_ms, self.rejected, self.draw)
-        return (judge, ("GET", keys[:1], ()))
+        check = _check_entry(keys, self.token, self.lease_ms, self.rejected, self.draw)
+        return (check, ("GET", keys[:1], ()))
 
-    def interpret(self, replies: Sequence[Any]) -> Judgement:
-        """Combine the judgement with the bytes, which count only if they are of the judged write."""
-        judged, stored = replies
-        if isinstance(judged, Exception):
-            return failure(judged)
+    def interpret(self, replies: Sequence[Any]) -> LookupAnswer:
+        """Combine the check with the bytes, which count only if they are of the checked write."""
+        checked, stored = replies
+        if isinstance(checked, Exception):
+            return failure(checked)
         try:
-            verdict, write_id, remaining, epoch, ticks = judged
+            state, write_id, remaining, epoch, ticks = checked
             pttl, clock = int(remaining), int(ticks)
         except (TypeError, ValueError) as error:
             return failure(error)
-        match verdict:
+        match state:
             case "fresh" | "stale" | "refresh":
-                return self._found(verdict, self._entry(stored, write_id, pttl), epoch, clock)
+                return self._found(state, self._entry(stored, write_id, pttl), epoch, clock)
             case "granted":
                 lease = self._lease(epoch, clock)
                 return lease if isinstance(lease, Unavailable) else Granted(lease)
@@ -92,16 +92,16 @@ class Lookup(Effect[Judgement]):
             case "refused":
                 return NoLease(trouble_of_code(epoch))
             case _:
-                return Unavailable("unknown_verdict", trouble=Trouble.NONSENSE)
+                return Unavailable("unknown_state", trouble=Trouble.NONSENSE)
 
     def _found(
-        self, verdict: str, entry: Entry | Unreadable | Moved, epoch: str, clock: int
-    ) -> Judgement:
+        self, state: str, entry: Entry | Unreadable | Moved, epoch: str, clock: int
+    ) -> LookupAnswer:
         if not isinstance(entry, Entry):
             return entry
-        if verdict == "fresh":
+        if state == "fresh":
             return Fresh(entry)
-        if verdict == "stale":
+        if state == "stale":
             return Stale(entry, None)
         lease = self._lease(epoch, clock)
         return lease if isinstance(lease, Unavailable) else Stale(entry, lease)
@@ -120,7 +120,7 @@ class Lookup(Effect[Judgement]):
             return Unreadable(write_id)
         return entry if entry.write_id == write_id else Moved()
 
-    def unavailable(self, error: BaseException) -> Judgement:
+    def unavailable(self, error: BaseException) -> LookupAnswer:
         """Return the failure: nothing is known of the entry."""
         return failure(error)
 
@@ -143,15 +143,15 @@ class ReadClock(Effect["Moment | Unavailable | None"]):
         nowhere = f"{self.tag_table}:-"
         keys = (nowhere, f"{nowhere}:l", self.tag_table)
         # A very short lease, for which no caller waits, starts the epoch.
-        return (_judging(keys, self.token, lease_ms=int(self.begin)),)
+        return (_check_entry(keys, self.token, lease_ms=int(self.begin)),)
 
     def interpret(self, replies: Sequence[Any]) -> "Moment | Unavailable | None":
         """Return the moment; None if there is no epoch."""
-        (judged,) = replies
-        if isinstance(judged, Exception):
-            return failure(judged)
+        (checked,) = replies
+        if isinstance(checked, Exception):
+            return failure(checked)
         try:
-            _, _, _, epoch, ticks = judged
+            _, _, _, epoch, ticks = checked
             return None if epoch == "-" else Moment(epoch, int(ticks))
         except (TypeError, ValueError) as error:
             return failure(error)

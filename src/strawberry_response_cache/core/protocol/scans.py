@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from strawberry_response_cache.core.protocol.answers import Unavailable, failure
 from strawberry_response_cache.core.protocol.effects import Call
-from strawberry_response_cache.core.protocol.judgements import Unavailable, failure
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,12 +113,12 @@ LOOKUP: Final = _script(
 -- KEYS: entry, lease, tag table.
 -- ARGV: token, lease ms (0 asks for none), seed of a fresh epoch, table ms, rejected write id, run id,
 -- draw.
--- Answers token, verdict, write id, pttl, epoch, clock. The verdicts of an entry: 'fresh', 'stale'
+-- Answers token, state, write id, pttl, epoch, clock. The states of an entry: 'fresh', 'stale'
 -- (another refreshes it), 'refresh' (the lease to refresh it is yours). Without one: 'granted' (the
 -- lease is yours), 'held' (another has it), 'refused' (the server takes no writes; in place of the epoch
 -- stands why).
-local function said(token, verdict, wid, pttl, epoch, clock)
-  return string.format('%s %s %s %d %s %d', token, verdict, wid, pttl, epoch, clock)
+local function said(token, state, wid, pttl, epoch, clock)
+  return string.format('%s %s %s %d %s %d', token, state, wid, pttl, epoch, clock)
 end
 
 local token = ARGV[1]
@@ -196,30 +196,30 @@ local function lease()
   return 'held'
 end
 
-local verdict = lease()
-if verdict == 'granted' and not epoch then
+local state = lease()
+if state == 'granted' and not epoch then
   epoch = fresh_epoch
   redis.pcall('DEL', KEYS[3])
   local set = redis.pcall('HSET', KEYS[3], 'e', epoch, 'c', '0', 'r', ARGV[6])
   if failed(set) then
     redis.pcall('DEL', KEYS[2])
-    verdict = refused(set)
+    state = refused(set)
   else
     redis.call('PEXPIRE', KEYS[3], ARGV[4])
   end
 end
 if found then
-  if verdict == 'granted' then
-    verdict = 'refresh'
+  if state == 'granted' then
+    state = 'refresh'
   elseif pttl > found.stale then
-    verdict, clock = 'fresh', found.clock
+    state, clock = 'fresh', found.clock
   else
-    verdict = 'stale'
+    state = 'stale'
   end
-  return said(token, verdict, found.wid, pttl, epoch, clock)
+  return said(token, state, found.wid, pttl, epoch, clock)
 end
-if verdict == 'refused' then return said(token, verdict, '-', 0, refusal, 0) end
-return said(token, verdict, '-', 0, epoch or '-', clock)
+if state == 'refused' then return said(token, state, '-', 0, refusal, 0) end
+return said(token, state, '-', 0, epoch or '-', clock)
 """,
 )
 

@@ -149,7 +149,7 @@ _OF_TYPE: Final[Mapping[str, Trouble]] = {
     "strawberry_response_cache.core.redis.replies.NonsenseError": Trouble.NONSENSE,
     "strawberry_response_cache.core.redis.wire.ForeignReplyError": Trouble.NONSENSE,
     "strawberry_response_cache.core.redis.link.NoRunIdError": Trouble.WITHOUT_RUN_ID,
-    "strawberry_response_cache.core.protocol.judgements.NotAskedError": Trouble.NOT_ASKED,
+    "strawberry_response_cache.core.protocol.answers.NotAskedError": Trouble.NOT_ASKED,
 }
 
 _OF_CODE: Final[Mapping[str, Trouble]] = {

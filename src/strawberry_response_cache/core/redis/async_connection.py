@@ -279,7 +279,7 @@ class ClientConnection:
                         reply = error
                     replies.append(checked(call, reply))
         except (Exception, asyncio.CancelledError) as error:
-            # redis-py raises many types; the error is judged and logged by its type.
+            # redis-py raises many types; the error is classified and logged by its type.
             self.is_open = False
             then(error)
             await self._raw.disconnect(nowait=True)

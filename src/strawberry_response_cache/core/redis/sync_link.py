@@ -225,7 +225,7 @@ class SyncLink:
         """Open a connection, and give it to the first caller that waits for one."""
         try:
             connection = self._connect()
-        except Exception as error:  # noqa: BLE001 - the store's failure, judged and logged by type
+        except Exception as error:  # noqa: BLE001 - the store's failure, classified and logged by type
             self._opening_failed(attempt, error)
             return
         waiter = self._connections.opened(connection)

@@ -79,7 +79,7 @@ class SyncServer:
         """Perform an effect; see `SyncTransport`."""
         try:
             return effect.interpret(self._link.exchange(effect.calls(), deadline=deadline))
-        except Exception as error:  # noqa: BLE001 - the store's failure, judged and logged by type
+        except Exception as error:  # noqa: BLE001 - the store's failure, classified and logged by type
             return effect.unavailable(error)
 
     def perform_all(self, effects: Sequence[Effect[Any]]) -> list[Any]:

@@ -237,7 +237,7 @@ def _field_names(value: object) -> list[str] | None:
 
 
 def dump(value: object) -> bytes:
-    """Return a value that `find_inexact` accepts as JSON.
+    """Return the JSON of a value that `find_inexact` accepts.
 
     Raises:
         CacheSerializationError: If it holds text that is not Unicode, such as a lone surrogate.

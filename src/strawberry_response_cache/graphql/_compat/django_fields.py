@@ -118,7 +118,7 @@ def asks_permission(extension: object) -> bool:
     )
 
 
-def judges_values(extension: object) -> bool:
+def checks_values(extension: object) -> bool:
     """Whether a field extension checks a permission for what the resolver returned, and may leave parts out."""
     return is_known(type(extension), _ASKING_A_TARGET) and not asks_permission(extension)
 

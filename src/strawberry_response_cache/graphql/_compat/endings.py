@@ -40,7 +40,7 @@ class Settling(ABC):
     runner: "weakref.ref[SchemaExtensionsRunner] | None" = None
 
     @property
-    def beside(self) -> Sequence[SchemaExtension] | None:
+    def all_extensions(self) -> Sequence[SchemaExtension] | None:
         """All extensions of its request, in the order of their hooks; None where that is not known.
 
         A factory may return another one for each request.

@@ -49,13 +49,13 @@ class Run(Protocol):
         context: Strawberry's execution context.
         guard: The guard of the request.
         invalidating: What its resolvers began to invalidate.
-        is_judged: Whether the executed document is known to be valid.
+        is_validated: Whether the executed document is known to be valid.
     """
 
     context: ExecutionContext
     guard: Guard
     invalidating: "list[asyncio.Task[None]]"
-    is_judged: bool
+    is_validated: bool
 
     def belongs_to(self, schema: GraphQLSchema, document: DocumentNode) -> bool:
         """Whether a new executor executes this run's document."""
@@ -97,7 +97,7 @@ class CachingExecutor(Executor[Any]):
             is_stream = executor.operation.operation is OperationType.SUBSCRIPTION
             if is_stream:  # its source would run before `execute_operation` is called
                 errors = run.guard.step(run.errors_now)
-                return (_judged(run) if errors is None else errors) or executor
+                return (_validation_errors(run) if errors is None else errors) or executor
         return executor
 
     def create_sub_executor(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - handed on
@@ -113,14 +113,14 @@ class CachingExecutor(Executor[Any]):
         if run is None:
             return execute()
 
-        def judged_execute() -> Any:  # noqa: ANN401 - a result or an awaitable of one
-            errors = [] if run.is_judged else _judged(run)
+        def validated_execute() -> Any:  # noqa: ANN401 - a result or an awaitable of one
+            errors = [] if run.is_validated else _validation_errors(run)
             return ExecutionResult(None, errors) if errors else execute()
 
-        return run.guard.around(judged_execute, partial(run.answer, self))
+        return run.guard.around(validated_execute, partial(run.answer, self))
 
 
-def _judged(run: Run) -> list[GraphQLError]:
+def _validation_errors(run: Run) -> list[GraphQLError]:
     """Validate the executed document, because a fault left unknown whether it was validated."""
     context = run.context
     if context.graphql_document is None or not context.validation_rules:

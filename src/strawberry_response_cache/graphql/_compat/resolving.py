@@ -22,7 +22,7 @@ from strawberry.types.field import StrawberryField
 from strawberry_response_cache.graphql._compat.definitions import definition_of
 from strawberry_response_cache.graphql._compat.django_fields import asks_permission
 from strawberry_response_cache.graphql._compat.known_code import is_known
-from strawberry_response_cache.graphql._guard import beside_a_resolver
+from strawberry_response_cache.graphql._guard import resolver_guard
 
 _ALLOWED: Final = object()
 _WATCHED: Final = "_response_cache_watched"
@@ -278,7 +278,7 @@ def _watch(
     # It keeps the attributes that Strawberry and its extensions read from a resolver.
     @wraps(resolve)
     def told(source: Any, info: GraphQLResolveInfo[Any], /, **arguments: Any) -> Any:  # noqa: ANN401 - whatever resolvers take and return
-        with beside_a_resolver():
+        with resolver_guard():
             entered(info)
         return resolve(source, info, **arguments)
 
@@ -297,7 +297,7 @@ def _telling(get_result: Callable[..., Any], let_through: Note) -> Callable[...,
     @wraps(get_result)
     def told(source: Any, info: Info | None, *more: Any, **how: Any) -> Any:  # noqa: ANN401 - as in Strawberry
         if info is not None:
-            with beside_a_resolver():
+            with resolver_guard():
                 let_through(info._raw_info)  # noqa: SLF001 - Strawberry's name for it
         return get_result(source, info, *more, **how)
 

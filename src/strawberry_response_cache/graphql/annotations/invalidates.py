@@ -1,4 +1,4 @@
-"""`@invalidates`: tags that a mutation invalidates beside the objects in its result."""
+"""`@invalidates`: tags that a mutation invalidates besides the objects in its result."""
 
 import inspect
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from strawberry_response_cache.core import CacheConfigurationError
 from strawberry_response_cache.core._families import all_of_family
 from strawberry_response_cache.core._interval import Interval
 from strawberry_response_cache.core._log import logger
-from strawberry_response_cache.graphql._guard import beside_a_resolver
+from strawberry_response_cache.graphql._guard import resolver_guard
 from strawberry_response_cache.graphql.annotations.run_notes import RunNotes, notes_of
 from strawberry_response_cache.graphql.annotations.tag_templates import (
     Template,
@@ -98,7 +98,7 @@ class Invalidates(FieldExtension):
             values["result"] = next_(source, info, **kwargs)
             return values["result"]
         finally:
-            with beside_a_resolver():
+            with resolver_guard():
                 self._note(info, values)
 
     async def resolve_async(  # type: ignore[override]
@@ -115,7 +115,7 @@ class Invalidates(FieldExtension):
             values["result"] = await next_(source, info, **kwargs)
             return values["result"]
         finally:
-            with beside_a_resolver():
+            with resolver_guard():
                 self._note(info, values)
 
     def _note(self, info: Info, values: dict[str, Any]) -> None:

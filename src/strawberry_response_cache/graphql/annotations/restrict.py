@@ -7,7 +7,7 @@ from strawberry.types import Info
 
 from strawberry_response_cache.core import CacheConfigurationError
 from strawberry_response_cache.core._duration import Duration, seconds
-from strawberry_response_cache.graphql._guard import beside_a_resolver
+from strawberry_response_cache.graphql._guard import resolver_guard
 from strawberry_response_cache.graphql.annotations.field_path import restrict_below
 from strawberry_response_cache.graphql.annotations.hints import CacheScope
 from strawberry_response_cache.graphql.annotations.run_notes import notes_of
@@ -62,11 +62,11 @@ def restrict_cache(
     if scope is not None and not isinstance(scope, CacheScope):
         msg = f"scope is a {type(scope).__name__}; write CacheScope.PRIVATE."
         raise CacheConfigurationError(msg)
-    with beside_a_resolver(raises=MISUSE):
+    with resolver_guard(raises=MISUSE):
         raw = raw_info(info)
         checked_ttl = None if ttl is None else seconds(ttl, "ttl")
         named = checked_tags(tags)
-        with beside_a_resolver():
+        with resolver_guard():
             named = with_types_and_lists(named, raw.schema)
             private = scope is CacheScope.PRIVATE
             restrict_below(raw.path, skip=checked_ttl == 0, private=private, tags=named)
@@ -95,9 +95,9 @@ def skip_cache(info: "Info | GraphQLResolveInfo[Any]") -> None:
         ...         skip_cache(info)
         ...         return []
     """
-    with beside_a_resolver(raises=MISUSE):
+    with resolver_guard(raises=MISUSE):
         raw = raw_info(info)
-        with beside_a_resolver():
+        with resolver_guard():
             restrict_below(raw.path, skip=True, private=False, tags=())
             if (notes := notes_of(raw)) is not None:
                 notes.is_skipped = True

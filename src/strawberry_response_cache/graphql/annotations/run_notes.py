@@ -25,7 +25,7 @@ class RunNotes:
         invalidates: The tags to invalidate at the end.
         invalidates_everything: Whether to invalidate the whole tenant at the end.
         cache: The tenant's cache, if it is known before resolvers run.
-        is_of_mutation: Whether what is noted to be invalidated is invalidated at the end.
+        is_of_mutation: Whether the operation is a mutation, at whose end the noted tags are invalidated.
         is_over: Whether the resolvers of a mutation have ended; tasks that they started may go on.
     """
 

@@ -79,7 +79,7 @@ class CacheRequest:
 
     def private_keys(self, session: str) -> EntryKeys:
         """Return the keys for a session, in the slot of the public ones."""
-        return tenant_of(self.cache).keys_beside(self.parts(session), self.keys)
+        return tenant_of(self.cache).keys_in_slot_of(self.parts(session), self.keys)
 
 
 class CacheResult(NamedTuple):

@@ -109,7 +109,7 @@ class Documents:
             self._known.put(key, document, size=_size_of(document))
         return document
 
-    def judged_for_all(self, document: Document, rules: Rules) -> Rules:
+    def shared_rules(self, document: Document, rules: Rules) -> Rules:
         """Return the rules whose result for a document is the same for every request."""
         if document.runs_custom_code is None:
             document.runs_custom_code = self._literals.run_custom_code(document.node)
@@ -176,7 +176,7 @@ class Preparation:
             self._spare(sparing)
             return
         try:
-            known = self._documents.judged_for_all(document, rules)
+            known = self._documents.shared_rules(document, rules)
         except RecursionError:
             return  # Strawberry gets the same error and reports it
         if unknown := tuple(rule for rule in known if rule not in document.valid_by):

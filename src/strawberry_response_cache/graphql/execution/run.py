@@ -75,7 +75,7 @@ class Run:
         mutation: What a mutation changed, to be invalidated after the teardown of other extensions; None
             otherwise.
         invalidating: What its resolvers began to invalidate, which is done before it answers.
-        is_judged: Whether the executed document is known to be valid.
+        is_validated: Whether the executed document is known to be valid.
         is_async: Whether it is a mutation that is awaited.
     """
 
@@ -101,7 +101,7 @@ class Run:
         self.guard = guard
         self.mutation: Mutation | None = None
         self.invalidating: list[asyncio.Task[None]] = []
-        self.is_judged = False
+        self.is_validated = False
         self.is_async = False
 
     def belongs_to(self, schema: GraphQLSchema, document: DocumentNode) -> bool:
@@ -135,7 +135,7 @@ class Run:
         )
         if errors := self.errors_now():
             return ExecutionResult(None, errors)
-        self.is_judged = True
+        self.is_validated = True
         for watcher in self._options.watchers:
             self._report.name(executor.operation)
             watcher(self._report)

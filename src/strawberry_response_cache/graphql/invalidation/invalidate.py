@@ -10,7 +10,7 @@ from strawberry_response_cache.core import CacheConfigurationError, ResponseCach
 from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.graphql._compat.executor import announced_run
 from strawberry_response_cache.graphql._compat.sync_or_async import at_once
-from strawberry_response_cache.graphql._guard import Guard, beside_a_resolver
+from strawberry_response_cache.graphql._guard import Guard, resolver_guard
 from strawberry_response_cache.graphql._options import Options, options_of
 from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql.annotations.restrict import MISUSE, raw_info
@@ -52,9 +52,9 @@ def invalidate(info: Info, *tags: str) -> Coroutine[Any, Any, None]:
         ...         await invalidate(info, "Entry", "Account")
         ...         return True
     """
-    with beside_a_resolver(raises=MISUSE):
+    with resolver_guard(raises=MISUSE):
         named, options = checked_tags(tags), _options_of(info)
-        with beside_a_resolver():
+        with resolver_guard():
             if _are_noted(info, named):
                 return _invalidate(info, named, options)
             if (loop := running_loop()) is not None:
@@ -79,7 +79,7 @@ def _begin(
     def end(task: "asyncio.Task[None]") -> None:
         _tasks.discard(task)
         if task.cancelled():
-            with beside_a_resolver():
+            with resolver_guard():
                 _invalidate_at_once(info, tags, options)
 
     task = loop.create_task(_invalidate(info, tags, options))
@@ -94,7 +94,7 @@ _tasks: Final[set["asyncio.Task[None]"]] = set()
 
 
 async def _invalidate(info: Info, tags: tuple[str, ...], options: Options) -> None:
-    with beside_a_resolver():
+    with resolver_guard():
         if (cache := _known_cache(info)) is None:
             request = RequestContext(options, info.context, Guard(), synchronous=False)
             await request.ask(session=False)
@@ -142,9 +142,9 @@ def invalidate_sync(info: Info, *tags: str) -> None:
         ...         invalidate_sync(info, "Entry", "Account")
         ...         return True
     """
-    with beside_a_resolver(raises=MISUSE):
+    with resolver_guard(raises=MISUSE):
         named, options = checked_tags(tags), _options_of(info)
-        with beside_a_resolver():
+        with resolver_guard():
             _are_noted(info, named)
             _invalidate_at_once(info, named, options)
 

@@ -212,7 +212,7 @@ class Mutation:
 
     def _begin(self, loop: asyncio.AbstractEventLoop, owed: Owed) -> "asyncio.Task[None]":
         """Start a task that invalidates. If the event loop ends first, the invalidation is completed without it."""
-        task = loop.create_task(self._beside(owed))
+        task = loop.create_task(self._guarded(owed))
         _tasks.add(task)  # loops hold their tasks weakly
         task.add_done_callback(_tasks.discard)
         task.add_done_callback(partial(self._request.guard.step, self._make_up, owed))
@@ -223,7 +223,7 @@ class Mutation:
         if begun.cancelled():
             self._invalidate_sync(owed)
 
-    def _beside(self, owed: Owed) -> Coroutine[Any, Any, None]:
+    def _guarded(self, owed: Owed) -> Coroutine[Any, Any, None]:
         """Return a coroutine that invalidates, and that clears the tenant after a fault."""
         guard = self._request.guard
         return guard.either(partial(self._invalidate, owed), partial(owed.cache.clear, queued=True))
@@ -262,7 +262,7 @@ class Mutation:
             self._is_due = True
         elif (here := running_loop()) is loop:
             return asyncio.shield(self._begin(loop, owed))
-        elif not loop.is_running() or (invalidating := posted(self._beside(owed), loop)) is None:
+        elif not loop.is_running() or (invalidating := posted(self._guarded(owed), loop)) is None:
             self._request.guard.step(self._invalidate_sync, owed)
         else:
             guard = self._request.guard

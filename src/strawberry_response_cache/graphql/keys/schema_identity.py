@@ -49,7 +49,7 @@ _BESIDE_RESOLVERS: Final = (
     "resolve_type",
     "resolve_typename",
 )
-"""The methods of a type that Strawberry calls for its objects, beside the resolvers of its fields."""
+"""The methods of a type that Strawberry calls for its objects, besides the resolvers of its fields."""
 
 
 class SchemaIdentity:

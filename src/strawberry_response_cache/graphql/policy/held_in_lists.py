@@ -61,8 +61,8 @@ class HeldInLists:
             add(selection_set, kind, DEEPEST)
         while pending and not self.is_cut_short:
             current, parent, left = pending.popleft()
-            beside = partial(add, left=left)
-            for node in self._selected.fields(current, parent, beside):
+            add_nested = partial(add, left=left)
+            for node in self._selected.fields(current, parent, add_nested):
                 held = self._rules.field(parent, node.name.value)
                 if held is None or _is_list(held):  # a list is noted for itself
                     continue

@@ -32,8 +32,8 @@ from strawberry.types.field import StrawberryField
 from strawberry_response_cache.core import CacheConfigurationError
 from strawberry_response_cache.graphql._compat.definitions import definition_of
 from strawberry_response_cache.graphql._compat.django_fields import (
+    checks_values,
     chooses_rows,
-    judges_values,
     listed_types,
 )
 from strawberry_response_cache.graphql._compat.known_code import name_of
@@ -105,7 +105,7 @@ class FieldRule:
         leaf: Whether it returns a scalar or an enum.
         exact: Whether it returns a built-in scalar or an enum, whose results are JSON already.
         possible_types: The object types that it can return, without those in `never_stored`.
-        never_stored: Names of the object types with ``ttl=0`` that it can return beside others. A
+        never_stored: Names of the object types with ``ttl=0`` that it can return besides others. A
             response with such an object is not stored.
         by_itself: Whether it may have an entry of its own.
         of: The combined hints of the type to which it belongs; they apply to an entry of its own.
@@ -274,7 +274,7 @@ class SchemaRules:
         has_identity = is_root or is_identified or (own is not None and own.key is not None)
         rows = [named for kind in concrete for named in (kind, *listed_types(kind))]
         has_own_rows = any(map(chooses_rows, (declared, *rows))) or any(
-            map(judges_values, extensions)
+            map(checks_values, extensions)
         )
         private = has_own_rows or any(h.scope is CacheScope.PRIVATE for h in hints)
         public = own is not None and own.scope is CacheScope.PUBLIC

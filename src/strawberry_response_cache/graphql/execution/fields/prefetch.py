@@ -1,7 +1,7 @@
 """Prefetch: reads entries of fields before the execution reaches them.
 
-The root fields of an operation are known before anything runs. They are read together, with the clock by
-which everything that the operation stores is judged. Below the root, in an event loop, the lookups of a level
+The root fields of an operation are known before anything runs. They are read together, with the clock as
+of which everything counts that the operation stores. Below the root, in an event loop, the lookups of a level
 share a batch anyway. In a thread, which executes one field after another, the fields of an object or a list
 are prefetched together.
 """
@@ -44,7 +44,7 @@ def _note_if_open(given: tuple[Any, ...], named: dict[str, Any]) -> None:
     """Note a list that is not finished: its resolver may restrict items that it has yielded."""
     known = dict(zip(_OF_A_LIST, given, strict=False)) | named
     path = known.get("path")
-    # The lists in a list are judged with the one that holds them, whose path is that of a field.
+    # The lists in a list count as the one that holds them, whose path is that of a field.
     if isinstance(path, FieldPath) and not is_finished(known["return_type"], known["result"]):
         note_open(path)
 

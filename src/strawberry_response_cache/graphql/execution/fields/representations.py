@@ -1,7 +1,7 @@
 """What a client says of the objects that it asks Apollo Federation for.
 
 Where a type has no ``resolve_reference``, Strawberry makes its objects of what the client sends; else it gives
-that method what the client sends. Beside the id that may decide anything below such an object, and the id does
+that method what the client sends. Besides the id that may decide anything below such an object, and the id does
 not tell it: fields below have entries for just what was sent.
 
 https://www.apollographql.com/docs/graphos/reference/federation/subgraph-spec#resolving-entities

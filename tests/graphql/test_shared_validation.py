@@ -1,4 +1,4 @@
-"""What one request was let through with is no verdict for the next: parsing and validation hold as without this package."""
+"""The validation result of one request does not count for the next: parsing and validation hold as without this package."""
 
 import datetime
 import logging
@@ -87,7 +87,7 @@ class Mutation:
 
 
 class Unvalidated(SchemaExtension):
-    """Staff's requests are not validated: the verdict stands before."""
+    """Staff's requests are not validated: their result stands before."""
 
     def on_validate(self) -> Iterator[None]:
         if user.get() == "staff":

@@ -1,4 +1,4 @@
-"""The answers of the store: judged entries, leases, commits and failures."""
+"""The answers of the store: checked entries, leases, commits and failures."""
 
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
@@ -56,14 +56,14 @@ class NoLease:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """The bytes of the judged entry are damaged; a lookup that rejects this write id deletes it."""
+    """The bytes of the checked entry are damaged; a lookup that rejects this write id deletes it."""
 
     write_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """The entry was replaced between the judgement and the read."""
+    """The entry was replaced between its check and the read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,20 +96,22 @@ class NotSentError(Exception):
     """There was no connection; the cause of this error says why."""
 
 
-Judgement: TypeAlias = Fresh | Stale | Granted | Held | NoLease | Unreadable | Moved | Unavailable
+LookupAnswer: TypeAlias = (
+    Fresh | Stale | Granted | Held | NoLease | Unreadable | Moved | Unavailable
+)
 
 
-def for_another(judgement: Judgement) -> Judgement:
-    """Return the judgement for another caller of the same key: a lease belongs to one caller."""
-    match judgement:
+def for_another(answer: LookupAnswer) -> LookupAnswer:
+    """Return the answer for another caller of the same key: a lease belongs to one caller."""
+    match answer:
         case Granted():
             return Held()
         case Stale(entry):
             return Stale(entry, None)
         case Unavailable():
-            return replace(judgement, sent=False)
+            return replace(answer, sent=False)
         case _:
-            return judgement
+            return answer
 
 
 # -- Other answers -------------------------------------------------------------------
