@@ -10,7 +10,7 @@ from strawberry.relay.exceptions import NodeIDAnnotationError
 from strawberry.types.base import StrawberryObjectDefinition
 
 from strawberry_response_cache.core._keys import plain_identity
-from strawberry_response_cache.graphql._compat.definitions import definition_of
+from strawberry_response_cache.graphql._compat.definitions import definition_of, identity_name
 from strawberry_response_cache.graphql.annotations.hints import ParentKey
 
 ParentIdentity: TypeAlias = Callable[[Any], object]
@@ -67,7 +67,7 @@ class IdentityField(NamedTuple):
 
 
 def identity_field(kind: GraphQLObjectType) -> IdentityField:
-    """Return where the identity of objects of a type is read: as Relay does, or as the field ``id``."""
+    """Return where the identity of objects of a type is read: as Relay does, or as `identity_name` says."""
     definition = definition_of(kind)
     if not isinstance(definition, StrawberryObjectDefinition):
         return IdentityField("id")
@@ -78,10 +78,9 @@ def identity_field(kind: GraphQLObjectType) -> IdentityField:
         except NodeIDAnnotationError:
             return IdentityField("id")  # it computes its id with its own code
     is_item = _reads_items(kind)
-    for each in definition.fields:
-        if (each.graphql_name or each.python_name) == "id":
-            return IdentityField(each.python_name, is_item)
-    return IdentityField("id", is_item)
+    declared = kind.fields.get(identity_name(kind))
+    name = getattr(declared and definition_of(declared), "python_name", "id")
+    return IdentityField(name, is_item)
 
 
 def identity_of(source: Any, field: IdentityField) -> str | None:  # noqa: ANN401 - whatever resolvers return

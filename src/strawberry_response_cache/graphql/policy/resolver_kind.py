@@ -24,7 +24,7 @@ from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.types.field import StrawberryField
 from strawberry.types.fields.resolver import StrawberryResolver
 
-from strawberry_response_cache.graphql._compat.definitions import definition_of
+from strawberry_response_cache.graphql._compat.definitions import definition_of, identity_name
 from strawberry_response_cache.graphql._compat.django_fields import (
     hands_on,
     is_django_field,
@@ -163,12 +163,12 @@ class ResolverKinds:
         return is_known and vars(extension).keys().isdisjoint(_HOOKS)
 
     def has_plain_id(self, parent: GraphQLObjectType) -> bool:
-        """Whether the ``id`` of a type is a plain attribute that identifies its objects."""
+        """Whether a plain attribute identifies the objects of a type: its ``id``, or its ``@key``."""
         definition = definition_of(parent)
         origin = getattr(definition, "origin", None)
         if isinstance(origin, type) and issubclass(origin, Node):
             return not _overrides_node_id(parent)
-        declared = parent.fields.get("id")
+        declared = parent.fields.get(identity_name(parent))
         if declared is None:
             return False
         return self.of(parent, declared, definition_of(declared)) is ResolverKind.ATTRIBUTE

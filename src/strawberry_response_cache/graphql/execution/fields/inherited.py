@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from graphql import GraphQLObjectType
 from graphql.pyutils import Path
 
+from strawberry_response_cache.graphql._compat.definitions import identity_name
 from strawberry_response_cache.graphql.annotations.field_path import (
     FieldPath,
     fields_above,
@@ -104,4 +105,5 @@ def tags_of_owner(kind: GraphQLObjectType, source: object, path: Path) -> frozen
 
 def _identity(kind: GraphQLObjectType, source: object) -> str | None:
     """Return the identity of an object, if its type has an id; a row may have another id."""
-    return identity_of(source, identity_field(kind)) if "id" in kind.fields else None
+    is_known = identity_name(kind) in kind.fields
+    return identity_of(source, identity_field(kind)) if is_known else None

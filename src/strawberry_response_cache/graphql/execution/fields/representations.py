@@ -9,18 +9,17 @@ https://www.apollographql.com/docs/graphos/reference/federation/subgraph-spec#re
 
 from typing import Any, Final
 
-from graphql import GraphQLError, GraphQLSchema
+from graphql import GraphQLError, GraphQLSchema, is_object_type
 from graphql.execution import Executor
 
 from strawberry_response_cache.core._keys import digest
-from strawberry_response_cache.graphql._compat.definitions import definition_of
+from strawberry_response_cache.graphql._compat.definitions import definition_of, identity_name
 from strawberry_response_cache.graphql.annotations.field_path import FieldPath, restrict_below
 from strawberry_response_cache.graphql.execution.fields.field_call import Where, call_of
 from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError, print_json
 
 ENTITIES: Final = "_entities"
 _ARGUMENT: Final = "representations"
-_IDENTITY: Final = frozenset({"__typename", "id"})
 
 
 def note_representations(path: FieldPath, executor: Executor[Any], where: Where) -> None:
@@ -43,10 +42,10 @@ def note_representations(path: FieldPath, executor: Executor[Any], where: Where)
 
 
 def _is_found_by_id(schema: GraphQLSchema, sent: object) -> bool:
-    if not isinstance(sent, dict) or sent.keys() != _IDENTITY:
+    if not isinstance(sent, dict):
         return False
-    named = schema.type_map.get(str(sent["__typename"]))
-    if named is None:
+    named = schema.type_map.get(str(sent.get("__typename")))
+    if not is_object_type(named) or sent.keys() != {"__typename", identity_name(named)}:
         return False
     return hasattr(getattr(definition_of(named), "origin", None), "resolve_reference")
 

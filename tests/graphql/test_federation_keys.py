@@ -1,0 +1,126 @@
+"""The `@key` of Apollo Federation identifies the objects of a type that has no `id`."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+import strawberry
+from strawberry import federation
+
+from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
+from tests.graphql.ledger import outcome, status
+
+runs: Counter[str] = Counter()
+names = {"1": "Table", "2": "Chair"}
+
+
+@federation.type(keys=["upc"])
+class Product:
+    upc: str
+    name: str
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def price(self) -> int:
+        runs["price"] += 1
+        return len(self.name)
+
+    @classmethod
+    def resolve_reference(cls, upc: str) -> "Product":
+        return cls(upc=upc, name=names[upc])
+
+
+@federation.type(keys=["shop till"])
+class Receipt:
+    shop: str
+    till: int
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def total(self) -> int:
+        return self.till
+
+
+@strawberry.type
+class Query:
+    @cache_control(ttl=60)
+    @strawberry.field
+    def product(self, upc: str) -> Product:
+        return Product(upc=upc, name=names[upc])
+
+    @strawberry.field
+    def fresh(self, upc: str) -> Product:
+        return Product(upc=upc, name=names[upc])
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def receipt(self, till: int) -> Receipt:
+        return Receipt(shop="north", till=till)
+
+
+@strawberry.type
+class Mutation:
+    @strawberry.mutation
+    def rename(self, upc: str, name: str) -> Product:
+        names[upc] = name
+        return Product(upc=upc, name=name)
+
+
+@pytest.fixture
+def schema(cache: ResponseCache) -> strawberry.Schema:
+    extension = ResponseCacheExtension(cache, tenant=None, debug=True)
+    schema = federation.Schema(Query, Mutation, extensions=[extension])
+    (note,) = extension.check(schema)
+    assert note.startswith("Receipt.total"), "a key of two fields identifies nothing"
+    names.update({"1": "Table", "2": "Chair"})
+    runs.clear()
+    return schema
+
+
+def ask(schema: strawberry.Schema, query: str) -> Any:
+    result = schema.execute_sync(query)
+    assert result.errors is None
+    return result
+
+
+def test_a_mutation_invalidates_the_object_by_its_key_and_no_other(
+    schema: strawberry.Schema,
+) -> None:
+    one, other = ('{ product(upc: "1") { name } }', '{ product(upc: "2") { name } }')
+    for query in (one, other):
+        ask(schema, query)
+    said = outcome(ask(schema, 'mutation { rename(upc: "1", name: "Desk") { upc } }'))
+    assert said["invalidated"]["types"] == ["Product"]
+    fresh = ask(schema, one)
+    assert fresh.data == {"product": {"name": "Desk"}}
+    assert (status(fresh), status(ask(schema, other))) == ("miss", "hit")
+
+
+def test_a_nested_field_has_an_entry_for_each_key(schema: strawberry.Schema) -> None:
+    asked = '{ a: fresh(upc: "1") { price } b: fresh(upc: "2") { price } }'
+    first, second = ask(schema, asked), ask(schema, asked)
+    assert first.data == second.data == {"a": {"price": 5}, "b": {"price": 5}}
+    assert runs["price"] == 2
+    ask(schema, 'mutation { rename(upc: "2", name: "Stool!") { upc } }')
+    assert ask(schema, asked).data == {"a": {"price": 5}, "b": {"price": 6}}
+    assert runs["price"] == 3
+
+
+def test_entities_that_are_found_by_their_key_share_entries(schema: strawberry.Schema) -> None:
+    entities = """query ($more: [_Any!]!) {
+      _entities(representations: $more) { ... on Product { price } }
+    }"""
+
+    def sent(**more: object) -> Any:
+        representation = {"__typename": "Product", "upc": "1", **more}
+        return schema.execute_sync(entities, {"more": [representation]}).data
+
+    assert ask(schema, '{ fresh(upc: "1") { price } }').data == {"fresh": {"price": 5}}
+    assert sent() == {"_entities": [{"price": 5}]}
+    assert runs["price"] == 1
+
+
+def test_a_key_of_two_fields_gives_no_entry_of_its_own(schema: strawberry.Schema) -> None:
+    for till in (1, 2):
+        result = ask(schema, f"{{ receipt(till: {till}) {{ total }} }}")
+        assert result.data == {"receipt": {"total": till}}
