@@ -198,7 +198,7 @@ def test_a_batch_of_threads_interrupted_while_it_loads_leaves_nothing(
     assert valkey_cache.remember_many_sync(keys, 60, lambda _: ["x", "y"]) == ["x", "y"]
 
 
-def test_a_thread_hears_whichever_flight_ends_first(memory_cache: ResponseCache) -> None:
+def test_a_thread_is_woken_by_whichever_flight_ends_first(memory_cache: ResponseCache) -> None:
     cache = memory_cache
     flights = cache._engine.sync_driver().flights
     x, y = (cache._keyspace.keys([name]).entry for name in "xy")

@@ -143,7 +143,9 @@ def test_a_hurried_breaker_lets_one_probe_through_at_once(breaker: Breaker) -> N
     assert breaker.turns_away(), "one at a time"
 
 
-def test_hope_opens_and_closes_nothing(breaker: Breaker) -> None:
+def test_a_hint_that_the_server_is_back_does_not_open_or_close_the_breaker(
+    breaker: Breaker,
+) -> None:
     breaker.hurry()
     assert not breaker.is_open
     fail(breaker, 3)

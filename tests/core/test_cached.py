@@ -564,7 +564,7 @@ def test_a_renamed_parameter_changes_the_key(memory_cache: ResponseCache) -> Non
 # -- A key of one's own -----------------------------------------------------------------------------------
 
 
-async def test_a_key_of_ones_own_is_the_whole_key(cache: ResponseCache, face: Any) -> None:
+async def test_a_key_function_gives_the_whole_key(cache: ResponseCache, face: Any) -> None:
     @behind(cache, face, ttl=60, key=lambda session, year, month=12: ["totals", f"{year}-{month}"])
     def totals(session: object, year: int, month: int = 12) -> int:
         return year + month
@@ -575,7 +575,7 @@ async def test_a_key_of_ones_own_is_the_whole_key(cache: ResponseCache, face: An
     assert response.value == 2012
 
 
-def test_a_key_of_ones_own_gets_the_defaults_too(memory_cache: ResponseCache) -> None:
+def test_a_key_function_gets_the_defaults_too(memory_cache: ResponseCache) -> None:
     @memory_cache.cached(ttl=60, key=lambda number, size: [str(number), str(size)])
     def page(number: int, size: int = 10) -> int:
         return number * size
@@ -584,7 +584,7 @@ def test_a_key_of_ones_own_gets_the_defaults_too(memory_cache: ResponseCache) ->
 
 
 @pytest.mark.parametrize("parts", ["totals", 5, None, [1], {"a"}], ids=repr)
-async def test_a_key_of_ones_own_returns_strings(
+async def test_a_key_function_has_to_return_strings(
     memory_cache: ResponseCache, face: Any, parts: Any
 ) -> None:
     @behind(memory_cache, face, ttl=60, key=lambda: parts)
@@ -656,7 +656,7 @@ async def test_the_names_of_an_annotation_are_those_of_the_functions_own_module(
     assert await twice(logged) == [ACCOUNT] * 2
 
 
-async def test_a_named_type_goes_before_the_annotation(
+async def test_as_type_takes_precedence_over_the_annotation(
     memory_cache: ResponseCache, face: Any
 ) -> None:
     @behind(memory_cache, face, ttl=60, as_type=Account)

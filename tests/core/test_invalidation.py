@@ -482,7 +482,7 @@ async def test_the_tag_table_outlives_the_longest_entry(
     assert raw.pttl(keys.entry) < raw.pttl(keys.tags)
 
 
-async def test_a_tag_table_goes_soon_after_all_that_it_guards(
+async def test_a_tag_table_expires_soon_after_the_last_entry_that_it_guards(
     cache: ResponseCache, face: Any, raw: Any
 ) -> None:
     def fail() -> str:

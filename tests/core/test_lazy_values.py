@@ -186,7 +186,7 @@ async def test_lazy_key_parts_and_tags_are_the_strings_behind_them(
     assert (await face.remember(memory_cache, ["a"], 60, lambda: "newer")).value == "newer"
 
 
-async def test_lazy_lists_functions_and_durations_count_as_what_stands_behind_them(
+async def test_lazy_lists_functions_and_durations_count_as_the_values_behind_them(
     memory_cache: ResponseCache, face: Any, lazy: Callable[[object], Any]
 ) -> None:
     response = await face.remember(

@@ -146,7 +146,7 @@ async def test_on_invalidate_is_called_after_redis_has_taken_the_invalidation(
     assert told == {"before", "queued", "later"}
 
 
-async def test_a_queue_that_overflows_is_told_to_on_invalidate_as_everything(
+async def test_on_invalidate_is_called_for_everything_when_the_queue_overflows(
     valkey_url: str, replica: Callable[[bool], None]
 ) -> None:
     heard = Heard()

@@ -437,7 +437,7 @@ async def test_a_lookup_that_arrives_after_it_was_given_up_leaves_no_lease(
     await eventually(lambda: not raw_valkey.keys("*:l:*"))
 
 
-async def test_closing_ends_what_listens_though_calls_are_under_way(
+async def test_closing_ends_the_subscription_though_calls_are_under_way(
     new_cache: Callable[..., ResponseCache],
     valkey_url: str,
     raw_valkey: Any,

@@ -345,7 +345,7 @@ async def test_an_entry_of_another_type_is_generated_again(cache: ResponseCache,
     assert (hit.status, hit.value) == (HIT, account)
 
 
-def test_a_validator_that_fails_in_its_own_way_is_an_entry_of_another_type(
+def test_an_entry_on_which_a_validator_raises_any_error_is_generated_again(
     memory_cache: ResponseCache,
 ) -> None:
     class Strict(pydantic.BaseModel):

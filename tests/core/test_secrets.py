@@ -242,7 +242,7 @@ IN_THE_STORE = (
 )
 @settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(SECRETS)
-def test_a_secret_is_told_by_no_error_no_log_and_no_repr(
+def test_no_error_log_or_repr_shows_a_secret(
     records: Records, older_core: list[object], store: str, place: str, secret: str
 ) -> None:
     with socket.socket() as probe:

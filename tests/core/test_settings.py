@@ -59,7 +59,7 @@ def test_a_value_out_of_range_is_refused_by_name(name: str, value: Any) -> None:
     assert e.value.__cause__ is None
 
 
-def test_all_problems_are_told_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     with pytest.raises(CacheConfigurationError, match=r"lease: .*; max_tags: .*; other: "):
         CacheSettings(lease=0, max_tags=0, other=1)
 

@@ -169,7 +169,7 @@ async def test_logs_and_errors_say_what_is_wrong_with_a_server(
         assert SECRET not in f"{text}{facts}"
 
 
-async def test_a_server_that_does_not_answer_is_told_as_slow(
+async def test_a_server_that_does_not_answer_is_reported_as_slow(
     new_cache: Callable[..., ResponseCache], face: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     with answering(None) as port:

@@ -200,7 +200,7 @@ async def test_the_key_of_many_is_a_plain_function(memory_cache: ResponseCache, 
 # -- Tags and tenants ----------------------------------------------------------------------------------------
 
 
-async def test_a_list_of_tags_is_told_to_be_unpacked(
+async def test_the_error_for_a_list_of_tags_says_to_unpack_it(
     memory_cache: ResponseCache, face: Any
 ) -> None:
     with pytest.raises(TypeError, match=r'tags\[0\] is a list.*: invalidate\("Book", "Book:42"\)'):

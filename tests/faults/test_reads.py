@@ -136,7 +136,7 @@ async def test_an_answer_that_was_cut_off_once_costs_a_repeat_and_no_run(
     assert (response.value, response.status) == ("stored", CacheStatus.HIT)
 
 
-async def test_a_lease_whose_grant_was_cut_off_once_is_found_to_be_ones_own(
+async def test_a_lease_whose_grant_was_cut_off_is_recognised_as_the_callers_own(
     proxy: Proxy, unhurried: ResponseCache, callers: Callers
 ) -> None:
     await callers.warm_up(unhurried, ["warm"], 600, "stored")

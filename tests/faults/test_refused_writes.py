@@ -96,7 +96,7 @@ async def test_an_invalidation_works_or_raises(
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)
-async def test_a_commit_that_is_refused_costs_the_entry_and_opens_nothing(
+async def test_a_refused_commit_loses_the_entry_and_does_not_open_the_breaker(
     spare: ResponseCache, raw: Any, callers: Callers, refusal: str
 ) -> None:
     await callers.remember(spare, ["kept"], 600, lambda: "stored")

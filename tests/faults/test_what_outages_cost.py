@@ -66,7 +66,7 @@ async def test_nobody_waits_longer_for_a_connection_than_for_an_answer(
     assert stopwatch.seconds < 20, "8 deadlines are 1.2 s, and connecting takes a minute"
 
 
-async def test_connecting_goes_on_beside_those_who_do_not_wait_for_it(
+async def test_connecting_goes_on_after_its_callers_stopped_waiting(
     proxy: Proxy,
     direct: ResponseCache,
     new_cache: Callable[..., ResponseCache],
@@ -298,7 +298,7 @@ async def test_mutations_do_not_wait_while_their_tenant_has_a_pending_invalidati
     assert (await callers.remember(cache, ["b"], 600, lambda: "v")).value == "v"
 
 
-async def test_a_mutation_that_is_tried_ends_when_its_tenant_owes_another(
+async def test_an_invalidation_stops_trying_when_another_of_its_tenant_is_pending(
     new_cache: Callable[..., ResponseCache],
     callers: Callers,
     face: Face,
@@ -338,7 +338,7 @@ async def test_an_invalidation_in_a_thread_takes_no_longer_than_its_deadline(
 
 
 @pytest.mark.parametrize(("deadline", "is_too_far"), [(0.4, True), (20, False)])
-async def test_a_server_that_is_too_far_away_for_the_deadline_is_told_of_once(
+async def test_a_server_that_is_too_far_away_for_the_deadline_is_reported_once(
     proxy: Proxy,
     new_cache: Callable[..., ResponseCache],
     callers: Callers,

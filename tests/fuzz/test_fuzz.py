@@ -120,7 +120,9 @@ async def test_runs_that_hang_hold_nobody_longer_than_the_wait_budget(
 @pytest.mark.parametrize(
     "faults", [(), (Fault.RESTART,)], ids=["everything works", "the server restarts"]
 )
-async def test_nobody_waits_for_a_run_that_is_of_no_use(faults: tuple[Fault, ...]) -> None:
+async def test_no_caller_waits_for_a_run_that_an_invalidation_made_useless(
+    faults: tuple[Fault, ...],
+) -> None:
     """One process knows of every run, and of every invalidation that makes one useless."""
     report = await run(
         Options(

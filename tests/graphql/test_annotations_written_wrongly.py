@@ -105,7 +105,7 @@ def test_cache_control_is_no_default_where_the_annotation_names_nothing_yet() ->
         strawberry.type(Account)
 
 
-def test_a_hint_may_have_a_name_in_a_class() -> None:
+def test_a_hint_can_be_kept_as_an_attribute_of_a_class() -> None:
     """As a place where an application keeps its hints."""
 
     class Hints:
@@ -135,7 +135,7 @@ WRONG: dict[str, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_wrong_tag_is_told_by_its_position(name: str) -> None:
+def test_a_wrong_tag_is_named_by_its_position(name: str) -> None:
     tag, said = WRONG[name]
     calls: list[Callable[[], object]] = [
         lambda: checked_tags(["fine", tag]),

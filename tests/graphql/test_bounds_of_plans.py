@@ -52,7 +52,9 @@ async def test_plans_of_documents_that_somebody_keeps_are_bounded_in_bytes(
         KeepsEveryDocument.documents.clear()
 
 
-async def test_the_plan_of_a_document_goes_with_it(make_ledger: Callable[..., Ledger]) -> None:
+async def test_the_plan_of_a_document_is_freed_with_the_document(
+    make_ledger: Callable[..., Ledger],
+) -> None:
     before = len(kept(PLAN))
     ledger = make_ledger(KeepsEveryDocument)
     ledger.schema.extensions = tuple(reversed(ledger.schema.extensions))

@@ -238,7 +238,7 @@ async def test_a_cancelled_error_of_a_resolver_is_raised_as_without_the_cache(
     assert ran == 1
 
 
-def test_an_observer_that_raises_it_is_told_of_and_raises_nothing() -> None:
+def test_an_observer_that_raises_a_cancelled_error_fails_no_caller() -> None:
     class Raising(Silence):
         def listening(self) -> bool:
             raise asyncio.CancelledError

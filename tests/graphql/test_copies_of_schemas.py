@@ -116,7 +116,7 @@ async def test_a_mutation_of_a_copy_is_settled_at_its_own_end(
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_a_copy_of_a_class_of_ones_own_calls_its_methods(
+async def test_a_copy_of_a_custom_class_calls_its_methods(
     memory_cache: ResponseCache, way: str
 ) -> None:
     made: list[object] = []

@@ -291,7 +291,7 @@ class Filtering(StrawberryGraphQLCoreExecutionContext):
     caches = True
 
 
-def test_an_executor_of_ones_own_is_custom_code_whatever_its_attributes(
+def test_a_custom_executor_is_custom_code_whatever_its_attributes(
     memory_cache: ResponseCache,
 ) -> None:
     extension = ResponseCacheExtension(memory_cache, tenant=None, debug=True)

@@ -293,7 +293,7 @@ async def test_checks_run_in_threads_as_well(inside: Library) -> None:
     assert inside.calls == {"check": 1}
 
 
-async def test_a_guarded_field_is_of_its_session_unless_its_hint_says_public(
+async def test_a_guarded_field_is_private_unless_its_hint_says_public(
     inside: Library,
 ) -> None:
     await inside.ask("{ guarded members { id } }", user="alice")
@@ -374,7 +374,7 @@ async def test_a_thread_that_joins_another_is_checked_itself(
         "{ found { ... on Book { broken } } }",
     ],
 )
-async def test_errors_below_a_field_are_told_as_ever_and_nothing_is_stored(
+async def test_errors_below_a_field_are_reported_as_without_a_cache_and_nothing_is_stored(
     library: Library, ask: Callable[..., Any], raw: Any, query: str
 ) -> None:
     for _ in range(2):
@@ -457,7 +457,7 @@ async def test_a_field_that_is_not_stored_keeps_what_holds_it_from_being_stored(
 
 
 @pytest.mark.parametrize("tag", ["Book", "Book:1", "[Book]", "Author", "Author:2"])
-async def test_an_invalidation_of_what_is_in_a_field_takes_it(
+async def test_an_invalidation_of_an_object_in_a_field_removes_the_fields_entry(
     library: Library, cache: ResponseCache, tag: str
 ) -> None:
     query = "{ fresh shelf(count: 1) { id author { id } } }"
@@ -468,7 +468,7 @@ async def test_an_invalidation_of_what_is_in_a_field_takes_it(
 
 
 @pytest.mark.parametrize(("tag", "ran"), [("Book", 3), ("Book:1", 1), ("Book:7", 0), ("[Book]", 0)])
-async def test_an_invalidation_of_the_object_that_a_field_is_of_takes_the_field(
+async def test_an_invalidation_of_the_parent_object_removes_the_fields_entry(
     library: Library, cache: ResponseCache, tag: str, ran: int
 ) -> None:
     query = "{ fresh listed { pages } }"

@@ -164,7 +164,7 @@ async def test_relays_id_is_plain_and_its_node_is_a_resolver(
 @pytest.mark.parametrize(
     "twice", ["@include(if: true) @include(if: false)", "@skip(if: false) @skip(if: true)"]
 )
-async def test_a_condition_that_stands_twice_hides_nothing(
+async def test_an_operation_with_a_condition_written_twice_is_not_cached(
     make_ledger: Callable[..., Ledger], shape: str, twice: str
 ) -> None:
     ledger = make_ledger(DisableValidation)
@@ -173,7 +173,7 @@ async def test_a_condition_that_stands_twice_hides_nothing(
     assert reason(result) == "directive"
 
 
-async def test_a_default_resolver_of_ones_own_is_a_resolver(memory_cache: ResponseCache) -> None:
+async def test_a_custom_default_resolver_counts_as_a_resolver(memory_cache: ResponseCache) -> None:
     class Row:
         def name(self) -> str:
             return "made"
@@ -196,7 +196,7 @@ async def test_a_default_resolver_of_ones_own_is_a_resolver(memory_cache: Respon
     assert reason(result) == "resolver_without_hint"
 
 
-async def test_a_type_picked_by_ones_own_code_counts_as_a_resolver(
+async def test_a_type_picked_by_custom_code_counts_as_a_resolver(
     memory_cache: ResponseCache,
 ) -> None:
     @strawberry.type
@@ -267,7 +267,7 @@ async def test_an_exception_turned_into_data_is_not_stored(memory_cache: Respons
         assert result.data == {"price": {"message": f"down for {user}"}}
 
 
-async def test_an_executor_derived_from_ours_is_of_ones_own(memory_cache: ResponseCache) -> None:
+async def test_an_executor_derived_from_ours_is_custom_code(memory_cache: ResponseCache) -> None:
     @strawberry.type
     class Query:
         @cache_control(ttl=60)

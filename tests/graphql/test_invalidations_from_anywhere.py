@@ -376,7 +376,7 @@ async def test_a_worker_of_another_process_invalidates(
 
 
 @pytest.mark.parametrize("way", ["execute", "execute_sync"])
-async def test_on_invalidate_is_told_what_a_mutation_invalidated(way: str) -> None:
+async def test_on_invalidate_is_called_with_the_tags_that_a_mutation_invalidated(way: str) -> None:
     told: list[tuple[str, ...]] = []
     async with ResponseCache.from_url(
         "memory://", prefix="told", telemetry=False, on_invalidate=told.append, **UNHURRIED

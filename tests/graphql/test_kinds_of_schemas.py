@@ -750,7 +750,9 @@ async def test_different_inputs_never_share_an_entry(
 # -- Kinds with promises of their own ---------------------------------------------------------------------
 
 
-async def test_an_entity_of_a_private_type_is_of_one_session(memory_cache: ResponseCache) -> None:
+async def test_an_entity_of_a_private_type_is_private_to_its_session(
+    memory_cache: ResponseCache,
+) -> None:
     schema = federated([extended(memory_cache, default_ttl=3600)])
     query = """{ _entities(representations: [{__typename: "Basket", id: "1"}]) {
         ... on Basket { owner } } }"""

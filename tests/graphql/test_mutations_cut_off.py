@@ -265,7 +265,7 @@ async def test_a_mutation_that_is_cut_off_invalidates_once_and_after_other_exten
 
 
 @pytest.mark.parametrize("face", ["sync", "async"])
-async def test_on_commit_is_told_of_a_mutation_that_is_cut_off(
+async def test_on_commit_is_called_for_a_mutation_that_is_cut_off(
     memory_cache: ResponseCache, face: str
 ) -> None:
     """A transaction that is rolled back changed nothing, and nothing is invalidated."""
@@ -299,7 +299,7 @@ class FailsToSay(SchemaExtension):
 
 @pytest.mark.parametrize("face", ["sync", "async"])
 @pytest.mark.parametrize("before", [True, False])
-async def test_on_commit_is_told_although_another_extension_loses_the_answer(
+async def test_on_commit_is_called_although_another_extension_loses_the_answer(
     memory_cache: ResponseCache, face: str, before: bool
 ) -> None:
     deferred: list[Callable[[], object]] = []

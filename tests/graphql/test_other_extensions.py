@@ -455,7 +455,7 @@ async def test_trusting_a_class_does_not_trust_its_subclasses(
         assert reason(await answered(schema, face, "alice")) == "custom_code"
 
 
-async def test_a_subclass_of_one_that_strawberry_ships_is_code_of_ones_own(
+async def test_a_subclass_of_an_extension_of_strawberry_is_custom_code(
     beside: Callable[..., Ledger],
 ) -> None:
     class Further(tracing.ApolloTracingExtension):
@@ -469,7 +469,7 @@ async def test_a_subclass_of_one_that_strawberry_ships_is_code_of_ones_own(
 @pytest.mark.parametrize(
     "module", ["billing.tracing", tracing.ApolloTracingExtension.__module__], ids=["other", "same"]
 )
-async def test_a_class_with_the_name_of_a_known_one_is_code_of_ones_own(
+async def test_a_class_with_the_name_of_a_known_one_is_custom_code(
     beside: Callable[..., Ledger], module: str
 ) -> None:
     known = tracing.ApolloTracingExtension
@@ -477,7 +477,7 @@ async def test_a_class_with_the_name_of_a_known_one_is_code_of_ones_own(
     assert reason(await beside(named_alike).ask(ACCOUNTS)) == "custom_code"
 
 
-async def test_a_known_extension_with_a_hook_of_its_own_is_code_of_ones_own(
+async def test_a_known_extension_with_an_added_hook_is_custom_code(
     beside: Callable[..., Ledger],
 ) -> None:
     def with_a_hook() -> SchemaExtension:

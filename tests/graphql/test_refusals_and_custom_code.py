@@ -116,7 +116,7 @@ class HidingSchema(strawberry.Schema):
         return Hiding(*super()._get_middleware_manager(extensions).middlewares)
 
 
-def test_a_middleware_manager_of_ones_own_is_custom_code(memory_cache: ResponseCache) -> None:
+def test_a_custom_middleware_manager_is_custom_code(memory_cache: ResponseCache) -> None:
     schema = HidingSchema(Query, extensions=[ResponseCacheExtension(memory_cache, tenant=None)])
     schema.execute_sync("{ secret }", context_value={"user": "staff"})
     result = schema.execute_sync("{ secret }", context_value={"user": "guest"})
@@ -349,7 +349,7 @@ def resolved_by(kind: type[StrawberryResolver[Any]]) -> StrawberryField:
     return StrawberryField(python_name="motto", base_resolver=kind(motto))
 
 
-def test_a_resolver_class_of_ones_own_is_custom_code(memory_cache: ResponseCache) -> None:
+def test_a_custom_resolver_class_is_custom_code(memory_cache: ResponseCache) -> None:
     cached = schema_of_field(resolved_by(StaffResolver), memory_cache)
     plain = schema_of_field(resolved_by(StaffResolver), None)
     for who in ("staff", "guest"):

@@ -162,7 +162,7 @@ async def test_joiners_of_other_sessions_get_their_own_answer(
     assert desk.runs["bob"] == 1
 
 
-async def test_spread_over_slots_the_answer_lies_beside_its_marker(
+async def test_with_several_slots_a_diverted_value_is_in_the_slot_of_its_marker(
     new_cache: Callable[..., ResponseCache], valkey_url: str
 ) -> None:
     desk = Desk([new_cache(valkey_url, slots_per_tenant=4)])

@@ -496,7 +496,7 @@ class OwnScalar(GraphQLScalarType):
     """A scalar class of one's own: whatever its functions are, it may have others."""
 
 
-def test_a_scalar_class_or_enum_class_of_ones_own_is_code_of_ones_own() -> None:
+def test_a_custom_scalar_class_or_enum_class_is_custom_code() -> None:
     class OwnEnum(GraphQLEnumType):
         pass
 
@@ -707,7 +707,7 @@ class OwnRunnerSchema(strawberry.Schema):
         return OwnRunner(execution_context, extensions)
 
 
-def test_a_runner_of_ones_own_may_rewrite_the_text(memory_cache: ResponseCache) -> None:
+def test_a_custom_runner_may_rewrite_the_text(memory_cache: ResponseCache) -> None:
     schema = OwnRunnerSchema(
         Query, extensions=[ResponseCacheExtension(memory_cache, tenant=None, debug=True)]
     )

@@ -295,13 +295,15 @@ async def test_a_public_member_of_a_union_with_a_private_one_is_shared(
     assert await price(shop, way, query, **BOB) == ("alice None 1", "hit")
 
 
-async def test_a_field_whose_own_hint_says_public_is_of_everyone(shop: BothWays, way: str) -> None:
+async def test_a_field_whose_own_hint_says_public_is_shared_by_all_sessions(
+    shop: BothWays, way: str
+) -> None:
     query = "privateBasket { item { weight } }"
     assert await price(shop, way, query, **ALICE) == ("alice None 1", "miss")
     assert await price(shop, way, query, **BOB) == ("alice None 1", "hit")
 
 
-async def test_a_field_whose_own_hint_says_public_is_of_everyone_on_a_private_type_too(
+async def test_a_field_whose_own_hint_says_public_is_shared_on_a_private_type_too(
     memory_cache: ResponseCache, way: str
 ) -> None:
     @cache_control(scope=PRIVATE)
@@ -515,7 +517,7 @@ async def test_requests_that_join_each_other_are_of_one_session(
 
 
 @pytest.mark.parametrize("query", ["private { price }", "restricted { price }"])
-async def test_a_refresh_is_of_the_session_whose_entry_is_stale(
+async def test_a_refresh_stores_for_the_session_whose_entry_is_stale(
     memory_cache: ResponseCache, raw_of: Any, way: str, query: str, eventually: Eventually
 ) -> None:
     shop = BothWays(Slowly, memory_cache)
@@ -732,7 +734,7 @@ async def test_a_field_below_something_private_is_stored_for_one_session_in_sche
     assert did == "hit"
 
 
-async def test_an_entity_reached_by_its_representation_is_of_everyone(
+async def test_an_entity_reached_by_its_representation_is_shared_by_all_sessions(
     memory_cache: ResponseCache, way: str
 ) -> None:
     shop = BothWays(kinds(), memory_cache, types=TYPES[True], federation=True)

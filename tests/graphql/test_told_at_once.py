@@ -116,7 +116,7 @@ def test_an_executor_that_turns_everything_off_is_named_once(
     assert said in extension.check(schema)
 
 
-def test_private_fields_without_session_are_told(
+def test_private_fields_without_session_are_reported(
     cache: ResponseCache, caplog: pytest.LogCaptureFixture
 ) -> None:
     extension = extended(cache)
@@ -146,7 +146,7 @@ def test_a_schema_in_which_nothing_can_be_cached_says_so(
     assert by_default.check(strawberry.Schema(Plain, extensions=[by_default])) == ()
 
 
-def test_a_parent_without_identity_is_told_and_not_refused(cache: ResponseCache) -> None:
+def test_a_parent_without_identity_is_reported_and_not_refused(cache: ResponseCache) -> None:
     extension = extended(cache)
     schema = strawberry.Schema(Query, extensions=[extension])
     (note,) = extension.check(schema)
@@ -179,7 +179,7 @@ def test_a_schema_without_anything_to_note_is_silent(
     assert warnings_of(caplog) == []
 
 
-def test_a_cache_that_is_off_is_told_by_check_and_not_logged(
+def test_a_cache_that_is_off_is_reported_by_check_and_not_logged(
     cache: ResponseCache, caplog: pytest.LogCaptureFixture
 ) -> None:
     extension = extended(cache, enabled=False)

@@ -202,7 +202,7 @@ def test_the_spans_of_resolvers_of_datadogs_integration_fail_each_operation_with
                 assert "not iterable" in bare["errors"][0]["message"]
 
 
-def test_a_subclass_of_sentrys_extension_is_code_of_ones_own() -> None:
+def test_a_subclass_of_sentrys_extension_is_custom_code() -> None:
     require("sentry_sdk")
     found = observed("own_hooks")
     assert dict(found) == {

@@ -136,7 +136,7 @@ def test_a_message_names_some_of_many_tags() -> None:
         ("lost", "the queue is full"),
     ],
 )
-def test_a_tag_that_is_not_invalidated_yet_is_told(when: str, why: str) -> None:
+def test_the_assertion_names_a_tag_that_is_not_invalidated_yet(when: str, why: str) -> None:
     said = message_of(assert_invalidated, mutation("a", when=when), "a")
     assert said.startswith("mutation Rename has not invalidated a.\n")
     assert why in said

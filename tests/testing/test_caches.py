@@ -81,7 +81,7 @@ async def test_local_memory_is_emptied_also_where_redis_has_forgotten_the_tenant
     assert await status_of(face, tenant) is CacheStatus.MISS
 
 
-async def test_a_server_that_does_not_answer_is_told(
+async def test_a_server_that_does_not_answer_is_reported(
     new_cache: NewCache, unused_port: int, face: Face
 ) -> None:
     cache = new_cache(f"redis://127.0.0.1:{unused_port}", invalidate_deadline=1)

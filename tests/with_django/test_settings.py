@@ -55,7 +55,7 @@ WITH_LOCATION = {"BACKEND": REDIS, "LOCATION": "redis://:hush@localhost:6379/1"}
         (PLAIN | {"LEASE": 60}, "E007", "WAIT_BUDGET is shorter than LEASE"),
     ],
 )
-def test_a_mistake_in_the_settings_is_told_by_the_checks_and_where_the_cache_is_made(
+def test_a_mistake_in_the_settings_is_reported_by_the_checks_and_where_the_cache_is_made(
     given: object, number: str, said: str
 ) -> None:
     caches = {
@@ -75,7 +75,7 @@ def test_a_mistake_in_the_settings_is_told_by_the_checks_and_where_the_cache_is_
     assert "hush" not in f"{text} {caught.value}"
 
 
-def test_all_mistakes_are_told_at_once() -> None:
+def test_all_mistakes_are_reported_at_once() -> None:
     assert [number for number, _ in found(RESPONSE_CACHE={"LEASE": -1})] == [
         "E002",
         "E005",
