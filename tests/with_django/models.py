@@ -1,7 +1,18 @@
 """A bookshop in Django: its models. `conftest.py` configures Django before."""
 
+from typing import Any
+
 from django.contrib.auth.models import User
 from django.db import connection, models
+from strawberry_django.descriptors import model_property
+
+
+def _is_of_reader(info: Any) -> Any:
+    return models.Case(
+        models.When(owner=info.context["user"], then=models.Value(True)),
+        default=models.Value(False),
+        output_field=models.BooleanField(),
+    )
 
 
 class Author(models.Model):
@@ -25,6 +36,10 @@ class Book(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+    @model_property(annotate={"_of_reader": _is_of_reader})
+    def of_reader(self) -> bool:
+        return bool(getattr(self, "_of_reader"))  # noqa: B009 - of the optimizer
 
     @property
     def label(self) -> str:

@@ -19,7 +19,7 @@ from graphql import (
 )
 
 from strawberry_response_cache.graphql._compat.definitions import definition_of
-from strawberry_response_cache.graphql._compat.known_code import is_known
+from strawberry_response_cache.graphql._compat.known_code import is_known, name_of
 
 _FIELD: Final = frozenset({"strawberry_django.fields.field.StrawberryDjangoField"})
 _CONNECTION: Final = "strawberry_django.fields.field.StrawberryDjangoConnectionExtension"
@@ -51,6 +51,12 @@ _ASKING_A_TARGET: Final = frozenset(
 )
 """Permission extensions that look at what their ``target`` says: the user, the parent, or the value."""
 _BEFORE_THE_VALUE: Final = frozenset({"GLOBAL", "SOURCE"})
+_PROPERTY: Final = frozenset({"strawberry_django.descriptors.ModelProperty"})
+_PAGES: Final = frozenset(
+    {"strawberry.relay.types.Connection", "strawberry_django.pagination.OffsetPaginated"}
+)
+"""Classes whose methods make a page of rows."""
+_LIBRARIES: Final = frozenset({"strawberry", "strawberry_django", "builtins", "typing", "abc"})
 _LISTED: Final = ("edges", "node"), ("results",)
 """The ways from a page to its objects."""
 
@@ -63,10 +69,14 @@ def is_django_field(field: object) -> bool:
 def reads_its_parent(graphql_field: GraphQLField, field: Any) -> bool:  # noqa: ANN401 - strawberry-django's own
     """Whether a field of strawberry-django only reads its parent: a column, a relation, a lookup, a page.
 
-    A filter or an order with a method of the user's own may read ``info``, so the field counts as one with a
-    resolver.
+    A method of the user's own may read ``info``, so the field counts as one with a resolver: of a filter or an
+    order, of a class of pages, or one that makes an annotation or a prefetch for each request.
     """
     if field.base_resolver is not None and not is_library_resolver(field):
+        return False
+    if _asks_per_request(field.store) or _asks_per_request(_property_of(field)):
+        return False
+    if _is_own_page(get_named_type(graphql_field.type)):
         return False
     return not any(
         _has_own_method(get_named_type(argument.type), set())
@@ -79,30 +89,88 @@ def is_library_resolver(field: Any) -> bool:  # noqa: ANN401 - as above
     return _name_of(getattr(field.base_resolver, "wrapped_func", None)) in _RESOLVERS
 
 
+def _asks_per_request(store: Any) -> bool:  # noqa: ANN401 - hints for the optimizer
+    """Whether hints for the optimizer hold functions of the user's own, which it calls with ``info``."""
+    return any(_functions_in(store))
+
+
+def _functions_in(store: Any) -> Iterator[object]:  # noqa: ANN401 - as above
+    if store is not None:
+        yield from filter(callable, (*store.prefetch_related, *store.annotate.values()))
+
+
+def _property_of(field: Any) -> Any:  # noqa: ANN401 - strawberry-django's own
+    """Return the hints of the ``model_property`` that a field reads; None if it reads none."""
+    definition = field.origin_django_type
+    if definition is None:
+        return None
+    found = getattr_static(definition.model, field.python_name, None)
+    return found.store if is_known(type(found), _PROPERTY) else None
+
+
+def _is_own_page(named: GraphQLNamedType) -> bool:
+    """Whether a class of connections or pages replaces a method of the library, which makes the page."""
+    definition = definition_of(named)
+    kinds = getattr(getattr(definition, "origin", None), "__mro__", ())
+    if not any(name_of(kind) in _PAGES for kind in kinds):
+        return False
+    fields = {field.python_name for field in getattr(definition, "fields", ())}
+    own = [kind for kind in kinds if kind.__module__.partition(".")[0] not in _LIBRARIES]
+    librarys = {name for kind in kinds if kind not in own for name in vars(kind)}
+    return any(
+        name in librarys and name not in fields and not name.startswith("__")
+        for kind in own
+        for name, value in vars(kind).items()
+        if isinstance(value, classmethod | staticmethod | property) or callable(value)
+    )
+
+
 def _has_own_method(named: GraphQLNamedType, seen: set[str]) -> bool:
     """Whether an input type, or one within it, has a method of the user's own."""
     if not is_input_object_type(named) or named.name in seen:
         return False
     seen.add(named.name)
-    definition = definition_of(named)
-    origin = getattr(definition, "origin", None)
-    fields = getattr(definition, "fields", ())
-    return (
-        any(getattr(each, "filter_order_resolver", None) is not None for each in fields)
-        or any(
-            callable(getattr_static(origin, name))
-            for name in dir(origin)
-            if name in {"filter", "order"} or name.startswith(("filter_", "order_"))
-        )
-        or any(_has_own_method(get_named_type(each.type), seen) for each in named.fields.values())
+    return any(methods_of_input(named)) or any(
+        _has_own_method(get_named_type(each.type), seen) for each in named.fields.values()
     )
 
 
+def methods_of_input(named: GraphQLNamedType) -> Iterator[tuple[str, object]]:
+    """Yield the methods of the user's own of a filter or an order, each with its name."""
+    definition = definition_of(named)
+    origin = getattr(definition, "origin", None)
+    for field in getattr(definition, "fields", ()):
+        own = getattr(field, "filter_order_resolver", None)
+        if own is not None:
+            yield field.python_name, own.wrapped_func
+    for name in dir(origin):
+        if name in {"filter", "order"} or name.startswith(("filter_", "order_")):
+            found = getattr_static(origin, name)
+            if callable(found):
+                yield name, getattr(found, "wrapped_func", found)
+
+
+def functions_of_hints(graphql_field: GraphQLField) -> Iterator[object]:
+    """Yield the functions of the user's own among a field's hints for the optimizer, and its type's."""
+    field: Any = definition_of(graphql_field)
+    if is_django_field(field):
+        yield from _functions_in(field.store)
+        yield from _functions_in(_property_of(field))
+    origin = getattr(definition_of(get_named_type(graphql_field.type)), "origin", None)
+    own: Any = getattr(origin, "__strawberry_django_definition__", None)
+    yield from _functions_in(getattr(own, "store", None))
+
+
 def chooses_rows(named: GraphQLNamedType) -> bool:
-    """Whether a type chooses its rows for each request, with a ``get_queryset`` of the user's own."""
+    """Whether a type chooses its rows, or what is in them, for each request.
+
+    It does so with a ``get_queryset`` of the user's own, or with functions among its hints for the optimizer.
+    """
     origin: Any = getattr(definition_of(named), "origin", None)
-    is_djangos = getattr(origin, "__strawberry_django_definition__", None) is not None
-    return is_djangos and getattr(origin, "get_queryset", None) is not None
+    own = getattr(origin, "__strawberry_django_definition__", None)
+    return own is not None and (
+        getattr(origin, "get_queryset", None) is not None or _asks_per_request(own.store)
+    )
 
 
 def hands_on(extension: object) -> bool:

@@ -27,6 +27,11 @@ from strawberry.types.field import StrawberryField
 
 from strawberry_response_cache.core._keys import digest
 from strawberry_response_cache.graphql._compat.definitions import definition_of
+from strawberry_response_cache.graphql._compat.django_fields import (
+    functions_of_hints,
+    listed_types,
+    methods_of_input,
+)
 from strawberry_response_cache.graphql.annotations.hints import Hint
 from strawberry_response_cache.graphql.keys.captured_values import describe
 from strawberry_response_cache.graphql.keys.object_identity import identity_field
@@ -37,7 +42,9 @@ from strawberry_response_cache.graphql.policy.type_rule import TypeRule
 _EXACT: Final = str | bytes | int | float | Decimal | Enum | None
 """What an extension's own attributes may hold to be part of the key."""
 _BESIDE_RESOLVERS: Final = (
+    "get_paginated_queryset",
     "get_queryset",
+    "get_total_count",
     "is_type_of",
     "resolve_connection",
     "resolve_edge",
@@ -45,6 +52,7 @@ _BESIDE_RESOLVERS: Final = (
     "resolve_id_attr",
     "resolve_node",
     "resolve_nodes",
+    "resolve_paginated",
     "resolve_reference",
     "resolve_type",
     "resolve_typename",
@@ -87,8 +95,14 @@ class SchemaIdentity:
                     ],
                     _methods(get_named_type(rule.graphql_field.type)),
                     _methods(rule.parent),
+                    [
+                        [listed.name, _methods(listed)]
+                        for each in rule.possible_types
+                        for listed in listed_types(each)
+                    ],
                     identity_field(rule.parent),
                     _resolver(rule.graphql_field),
+                    [describe(each) for each in functions_of_hints(rule.graphql_field)],
                     _extensions(rule.graphql_field),
                     self._most_results if _is_connection(rule.graphql_field) else None,
                     [_hint(each) for each in rule.hints],
@@ -120,7 +134,12 @@ def _type_alone(named: GraphQLNamedType) -> list[Any]:
     if is_scalar_type(named) and named is not specified_scalar_types.get(named.name):
         return [named.name, *map(describe, _functions_of(named))]
     if is_input_object_type(named):
-        return [named.name, [_signature(name, each) for name, each in named.fields.items()]]
+        methods = [[name, describe(each)] for name, each in methods_of_input(named)]
+        return [
+            named.name,
+            [_signature(name, each) for name, each in named.fields.items()],
+            methods,
+        ]
     return [named.name]
 
 

@@ -1,0 +1,88 @@
+"""A deploy that changes the user's own code in strawberry-django's types finds no responses of the code before."""
+
+from typing import Any
+
+import pytest
+import strawberry
+import strawberry_django
+from django.db import models
+from strawberry_django.relay import DjangoListConnection
+
+from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
+from tests.graphql.ledger import status
+from tests.with_django.models import Book
+
+HINT = cache_control(ttl=60)
+
+
+class Equal:
+    @strawberry_django.filter_field
+    def title(self, value: str, prefix: str) -> models.Q:
+        return models.Q(title=value)
+
+
+class Unequal:
+    @strawberry_django.filter_field
+    def title(self, value: str, prefix: str) -> models.Q:
+        return ~models.Q(title=value)
+
+
+def with_filter(base: type) -> type:
+    filter_type = strawberry_django.filter_type(Book, name="BookFilter")(base)
+
+    @strawberry_django.type(Book, name="Book", filters=filter_type)
+    class Found:
+        title: strawberry.auto
+
+    @strawberry.type
+    class Query:
+        books: list[Found] = HINT(strawberry_django.field())
+
+    return Query
+
+
+class OfAlice:
+    @classmethod
+    def get_queryset(cls, queryset: Any, info: strawberry.Info) -> Any:
+        return queryset.filter(owner="alice")
+
+
+class OfBob:
+    @classmethod
+    def get_queryset(cls, queryset: Any, info: strawberry.Info) -> Any:
+        return queryset.filter(owner="bob")
+
+
+def with_rows(base: type) -> type:
+    class Rows(base, strawberry.relay.Node):  # type: ignore[misc] # a base for each schema
+        title: strawberry.auto
+
+    rows = strawberry_django.type(Book, name="Book")(Rows)
+
+    @strawberry.type
+    class Query:
+        books: DjangoListConnection[rows] = HINT(strawberry_django.connection())  # type: ignore[valid-type]
+
+    return Query
+
+
+CASES = [
+    (
+        '{ books(filters: {title: "Tombs"}) { title } }',
+        [with_filter(Equal), with_filter(Unequal)],
+    ),
+    ("{ books { totalCount } }", [with_rows(OfAlice), with_rows(OfBob)]),
+]
+
+
+@pytest.mark.parametrize(("query", "queries"), CASES)
+def test_other_code_has_other_keys(cache: ResponseCache, query: str, queries: list[type]) -> None:
+    def ask(query_type: type) -> Any:
+        extension = ResponseCacheExtension(cache, tenant=None, session=lambda _: "a", debug=True)
+        schema = strawberry.Schema(query_type, extensions=[extension])
+        result = schema.execute_sync(query)
+        assert result.errors is None
+        assert result.data == strawberry.Schema(query_type).execute_sync(query).data
+        return status(result)
+
+    assert [ask(each) for each in queries * 2] == ["miss", "miss", "hit", "hit"]
