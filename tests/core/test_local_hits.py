@@ -158,11 +158,11 @@ async def test_local_memory_is_used_for_as_long_as_the_server_answers_pings(
     cache = new_cache(url, local_bytes=1_000_000, local_max_lag=0.4)
     await local(cache, face, ["a"])
     driver: Any = cache._engine.sync_driver() if face.synchronous else cache._engine.async_driver()
-    (pulse,) = driver.news._backplane._pulses.values()
+    (heartbeat,) = driver.pub_sub._backplane._heartbeats.values()
     heard: set[float] = set()
 
     def is_heard_again_and_again() -> bool:
-        heard.add(pulse._heard_at)
+        heard.add(heartbeat._heard_at)
         return len(heard) > 8
 
     await eventually(is_heard_again_and_again)

@@ -107,7 +107,7 @@ async def test_a_missing_subscription_is_logged_with_its_server(
     meanwhile: str,
 ) -> None:
     cache = new_cache(f"redis://:{SECRET}@127.0.0.1:{unused_port}", local_bytes=local_bytes)
-    backplane = face.driver(cache).news._backplane
+    backplane = face.driver(cache).pub_sub._backplane
 
     backplane.start()
     await eventually(lambda: "no subscription" in caplog.text)

@@ -460,7 +460,7 @@ async def test_closing_ends_the_subscription_though_calls_are_under_way(
     waiting = face.begin(cache, ["held"], 60, lambda: "v")
     try:
         await asyncio.to_thread(entered.wait, 60)
-        while not driver.news._sleepers:
+        while not driver.pub_sub._sleepers:
             await asyncio.sleep(0)
         await cache.aclose()
     finally:
@@ -473,7 +473,7 @@ async def test_closing_ends_the_subscription_though_calls_are_under_way(
     raw_valkey.delete(cache._keyspace.keys(["held"]).lease)
     assert (await waiting).value == "v"
 
-    backplane = driver.news._backplane
+    backplane = driver.pub_sub._backplane
     assert (backplane._end if face.synchronous else backplane._keeper) is None
     assert driver.transport._link._connections.idle == []
 

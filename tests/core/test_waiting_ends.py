@@ -136,7 +136,7 @@ async def test_no_caller_waits_for_a_run_that_another_process_invalidated(
     cache = new_cache(valkey_url, local_bytes=1_000_000, **VERY_LONG)
     other, third = (new_cache(valkey_url, **VERY_LONG) for _ in range(2))
     driver = face.driver(cache)
-    await eventually(driver.news._is_trusted)
+    await eventually(driver.pub_sub._is_trusted)
     leader.begin(cache, tags=["t"])
     await eventually(leader.is_generating.is_set)
     await face.invalidate_by(other, what)

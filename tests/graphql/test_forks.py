@@ -14,7 +14,7 @@ SIGNALS: Final = {
     "SyncCluster._learn_soon: Event",
     "_Waiter.__init__: Event",
     "SyncDriver._wait_for_any: Event",
-    "SyncNews.sleep: Event",
+    "SyncPubSub.sleep: Event",
     "ThreadWaiter.__init__: Event",
     "Turns.take: Lock",
     "SyncBackplane.start: Event",

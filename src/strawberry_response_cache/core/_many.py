@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast
 
 from strawberry_response_cache.core._requests import (
     Detach,
+    DetachedEffect,
     Flow,
     Generate,
     Join,
-    Owed,
     Pause,
     RefreshInBackground,
     Request,
@@ -109,7 +109,10 @@ class Many(Generic[T]):
         self._step(position, partial(self._flows[position].throw, error))
 
     def fail_all(
-        self, positions: Sequence[int], error: Exception, forget: Callable[[Owed], None]
+        self,
+        positions: Sequence[int],
+        error: Exception,
+        perform_later: Callable[[DetachedEffect], None],
     ) -> bool:
         """Raise the loader's error in flows and run them to their ends.
 
@@ -118,7 +121,7 @@ class Many(Generic[T]):
         Args:
             positions: The positions of the flows.
             error: The error of the loader.
-            forget: Called with each effect that their ends require, such as the release of a lease.
+            perform_later: Called with each effect that their ends require, such as the release of a lease.
 
         Returns:
             Whether the error is the result of any of them; the others were answered otherwise.
@@ -127,7 +130,7 @@ class Many(Generic[T]):
             self.fail(position, error)
             while (request := self.requests.get(position)) is not None:
                 if (effect := detached_effect(request)) is not None:
-                    forget(effect)
+                    perform_later(effect)
                 self.answer(position, None)
         return any(self.results[position] is error for position in positions)
 

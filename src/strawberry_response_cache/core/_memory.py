@@ -19,7 +19,7 @@ from strawberry_response_cache.core.protocol.entry import Entry
 Ticket: TypeAlias = int
 """The number of messages received before a reader asked Redis."""
 
-_REMEMBERED_NEWS: Final = 1024
+_REMEMBERED_MESSAGES: Final = 1024
 _OVERHEAD: Final = 1000
 """The approximate size of an entry without its payload, in bytes."""
 _TOUCH_INTERVAL: Final = 0.05
@@ -50,7 +50,7 @@ class _Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class _News:
+class _Message:
     """What a message invalidates: tags of a tag table, a whole tag table, one entry, or everything."""
 
     table: str = ""
@@ -90,7 +90,7 @@ class Memory:
         self._lock = renewed_in_child(self, "_lock", threading.Lock)
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._tagged: dict[tuple[str, str], set[str]] = {}
-        self._news: deque[_News] = deque(maxlen=_REMEMBERED_NEWS)
+        self._messages: deque[_Message] = deque(maxlen=_REMEMBERED_MESSAGES)
         self._sequence = 0
         self.size = 0
 
@@ -148,10 +148,10 @@ class Memory:
         tags = entry.recording.tags
         with self._lock:
             missed = self._sequence - ticket
-            if missed > len(self._news):
+            if missed > len(self._messages):
                 return
-            recent = list(self._news)[len(self._news) - missed :]
-            if any(news.concerns(keys, tags) for news in recent):
+            recent = list(self._messages)[len(self._messages) - missed :]
+            if any(message.concerns(keys, tags) for message in recent):
                 return
             self._remove(keys.entry)
             fresh_until = now + entry.remaining_ms / 1000
@@ -171,14 +171,14 @@ class Memory:
     def forget(self, entry_key: str) -> None:
         """Invalidate one entry."""
         with self._lock:
-            self._note(_News(entry=entry_key))
+            self._note(_Message(entry=entry_key))
             self._remove(entry_key)
 
     def invalidate(self, table: str, tags: Iterable[str]) -> None:
         """Invalidate tags."""
         invalidated = frozenset(tags)
         with self._lock:
-            self._note(_News(table, invalidated))
+            self._note(_Message(table, invalidated))
             for tag in invalidated:
                 for entry_key in list(self._tagged.get((table, tag), ())):
                     self._remove(entry_key)
@@ -186,21 +186,21 @@ class Memory:
     def clear(self, table: str) -> None:
         """Invalidate all entries of a tag table."""
         with self._lock:
-            self._note(_News(table))
+            self._note(_Message(table))
             for entry_key in [k for k, kept in self._kept.items() if kept.keys.tags == table]:
                 self._remove(entry_key)
 
     def forget_everything(self) -> None:
         """Drop all entries, because messages may be missing."""
         with self._lock:
-            self._note(_News())
+            self._note(_Message())
             self._kept.clear()
             self._tagged.clear()
             self.size = 0
 
-    def _note(self, news: _News) -> None:
+    def _note(self, message: _Message) -> None:
         self._sequence += 1
-        self._news.append(news)
+        self._messages.append(message)
 
     def _remove(self, entry_key: str) -> None:
         kept = self._kept.pop(entry_key, None)

@@ -31,7 +31,7 @@ class _Pending:
         keyspace: The tenant's.
         tags: Digests.
         names: The tags as text, for `on_invalidate`; empty if the cache has none.
-        everything: Whether it is owed a `clear`.
+        everything: Whether a `clear` of it is queued.
         reason: Why Redis did not take the latest that was tried.
         replaying: What is being replayed; None if nothing is.
     """
@@ -41,24 +41,26 @@ class _Pending:
     tags: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
     everything: bool = False
-    replaying: "_Owed | None" = None
+    replaying: "_Taken | None" = None
 
-    def take(self) -> "_Owed":
+    def take(self) -> "_Taken":
         """Take everything to replay it."""
-        self.replaying = owed = _Owed(frozenset(self.tags), frozenset(self.names), self.everything)
+        self.replaying = taken = _Taken(
+            frozenset(self.tags), frozenset(self.names), self.everything
+        )
         self.tags, self.names, self.everything = set(), set(), False
-        return owed
+        return taken
 
     def take_back(self) -> None:
         """Take back what was being replayed, because that has failed or ended in the middle."""
-        if (owed := self.replaying) is not None:
+        if (taken := self.replaying) is not None:
             self.replaying = None
-            self.tags |= owed.tags
-            self.names |= owed.names
-            self.everything = self.everything or owed.everything
+            self.tags |= taken.tags
+            self.names |= taken.names
+            self.everything = self.everything or taken.everything
 
 
-class _Owed(NamedTuple):
+class _Taken(NamedTuple):
     """What is replayed at once: see `_Pending`."""
 
     tags: frozenset[str]
@@ -206,10 +208,10 @@ class InvalidationQueue:
         with self._lock:
             if self._replay is not this:
                 return False
-            owed = pending.take()
+            taken = pending.take()
         is_done = False
         try:
-            tags_left = None if owed.everything else tuple(sorted(owed.tags))
+            tags_left = None if taken.everything else tuple(sorted(taken.tags))
             for effect in self._effects(pending.keyspace, tags_left):
                 result = yield effect
                 self._step_at = time.monotonic()
@@ -222,7 +224,7 @@ class InvalidationQueue:
                 # Otherwise it was given up, and what replays now sees to all of it.
                 is_done = is_done and self._replay is this
                 if self._replay is this:
-                    self._count -= len(owed.tags) + len(pending.tags)
+                    self._count -= len(taken.tags) + len(pending.tags)
                     if is_done:
                         pending.replaying = None
                     else:
@@ -231,7 +233,7 @@ class InvalidationQueue:
                     if not pending.tags and not pending.everything:
                         self._pending.pop(tenant, None)
         if is_done:
-            self._on_taken((EVERYTHING_TAGGED,) if owed.everything else tuple(sorted(owed.names)))
+            self._on_taken((EVERYTHING_TAGGED,) if taken.everything else tuple(sorted(taken.names)))
         return is_done
 
     def _effects(

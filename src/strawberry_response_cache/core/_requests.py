@@ -19,7 +19,7 @@ from strawberry_response_cache.core.protocol import (
 
 T = TypeVar("T")
 
-Owed: TypeAlias = Release | Renew | Throttle
+DetachedEffect: TypeAlias = Release | Renew | Throttle
 """Effects on the store for whose answer no caller waits."""
 
 
@@ -55,7 +55,7 @@ class Pause:
 class Detach:
     """Perform an effect in the background."""
 
-    effect: Owed
+    effect: DetachedEffect
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ Step: TypeAlias = Generator[Request, Any, T]
 """A part of a flow that returns another type."""
 
 
-def detached_effect(request: Request) -> Owed | None:
+def detached_effect(request: Request) -> DetachedEffect | None:
     """Return the effect of a request that is performed although no caller waits for it."""
     match request:
         case Release():
@@ -92,13 +92,15 @@ def detached_effect(request: Request) -> Owed | None:
             return None
 
 
-def finish(flow: "Flow[Any]", error: BaseException, forget: Callable[[Owed], None]) -> None:
+def finish(
+    flow: "Flow[Any]", error: BaseException, perform_later: Callable[[DetachedEffect], None]
+) -> None:
     """Run a flow to its end without its caller; it only releases and shortens leases then.
 
     Args:
         flow: The flow.
         error: The error to raise in it first.
-        forget: Called with each effect, which is performed in the background.
+        perform_later: Called with each effect, which is performed in the background.
     """
     answer: Callable[[], Request] = partial(flow.throw, error)
     while True:
@@ -111,7 +113,7 @@ def finish(flow: "Flow[Any]", error: BaseException, forget: Callable[[Owed], Non
                 return
             raise
         if (effect := detached_effect(request)) is not None:
-            forget(effect)
+            perform_later(effect)
         answer = partial(flow.send, None)
 
 

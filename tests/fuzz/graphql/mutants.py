@@ -191,7 +191,7 @@ def invalidates_before_the_mutation_ends(struck: Struck) -> None:
     patch(Recorder, "recording", damaged)
     patch(MutationExecution, "run", telling)
     patch(MutationExecution, "run_sync", telling_sync)
-    patch(Mutation, "_owed", nothing)
+    patch(Mutation, "_due_invalidation", nothing)
 
 
 def invalidates_before_the_commit(struck: Struck) -> None:

@@ -38,7 +38,7 @@ from strawberry_response_cache.core._response import CachedResponse
 from strawberry_response_cache.core.drivers.async_housekeeping import AsyncHousekeeping
 from strawberry_response_cache.core.drivers.async_invalidation import AsyncInvalidation
 from strawberry_response_cache.core.drivers.async_lookups import SharedLookups
-from strawberry_response_cache.core.drivers.async_pub_sub import AsyncNews
+from strawberry_response_cache.core.drivers.async_pub_sub import AsyncPubSub
 from strawberry_response_cache.core.drivers.driving import (
     DriverSettings,
     renewals,
@@ -97,7 +97,7 @@ class AsyncDriver:
     Attributes:
         flights: The running generations.
         transport: Sends the effects.
-        news: The subscription to messages of other processes.
+        pub_sub: The subscription to messages of other processes.
         memory: The local memory, if it is on.
         invalidating: Invalidations and pings, which run outside of flows.
     """
@@ -107,13 +107,13 @@ class AsyncDriver:
             AsyncWaiter, max_flights=settings.max_flights, max_waiting=settings.max_waiting
         )
         self.transport = transport
-        self.news = AsyncNews(transport, settings, self._outdate)
-        self.memory = self.news.memory
+        self.pub_sub = AsyncPubSub(transport, settings, self._outdate)
+        self.memory = self.pub_sub.memory
         self.invalidating = AsyncInvalidation(transport, settings)
         self._settings = settings
         self._background: set[asyncio.Future[Any]] = set()
         self._refreshes: set[asyncio.Task[Any]] = set()
-        self._housekeeping = AsyncHousekeeping(transport, settings.lease, self.news.wake)
+        self._housekeeping = AsyncHousekeeping(transport, settings.lease, self.pub_sub.wake)
         self._lookups = SharedLookups(self._submit)
 
     async def run(self, flow: Flow[T], generator: Generator, subject: Subject) -> CachedResponse[T]:
@@ -208,7 +208,7 @@ class AsyncDriver:
         """Wait until one of the flows need not wait any longer."""
         woken = [cast("AsyncWaiter", each.waiter).future for each in many.joins()]
         pauses = [
-            asyncio.ensure_future(self.news.sleep(each.seconds, each.lease_key))
+            asyncio.ensure_future(self.pub_sub.sleep(each.seconds, each.lease_key))
             for each in many.pauses()
         ]
         try:
@@ -280,7 +280,7 @@ class AsyncDriver:
                 then(result)
                 if isinstance(effect, Commit | Release):
                     # The server does not know callers that shared a lookup, so it does not wake them.
-                    self.news.wake(effect.keys.lease)
+                    self.pub_sub.wake(effect.keys.lease)
 
         return self.transport.submit(effect, arrived)
 
@@ -292,7 +292,7 @@ class AsyncDriver:
             case Join(waiter, seconds):
                 await cast("AsyncWaiter", waiter).woken(seconds)
             case Pause(seconds, lease_key):
-                await self.news.sleep(seconds, lease_key)
+                await self.pub_sub.sleep(seconds, lease_key)
             case RefreshInBackground(flow):
                 return self._refresh_in_background(flow, generator, subject)
             case Detach(effect):
@@ -370,7 +370,7 @@ class AsyncDriver:
 
     async def retire(self) -> None:
         """Stop the subscription for good: running calls are the last."""
-        await self.news.retire()
+        await self.pub_sub.retire()
 
     async def drain(self) -> None:
         """Wait for the background work that runs now, not for work that starts meanwhile."""
@@ -378,7 +378,7 @@ class AsyncDriver:
             await asyncio.wait(set(self._background))
         await self._housekeeping.drain()
         await self.invalidating.drain()
-        await self.news.aclose()
+        await self.pub_sub.aclose()
 
 
 async def _nothing() -> None:

@@ -9,7 +9,7 @@ from strawberry_response_cache.core.redis.async_backplane import AsyncBackplane
 from strawberry_response_cache.core.redis.async_transport import AsyncTransport
 
 
-class AsyncNews:
+class AsyncPubSub:
     """Wakes callers that wait for leases, and invalidates local memory.
 
     Args:

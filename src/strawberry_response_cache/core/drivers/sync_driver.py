@@ -43,7 +43,7 @@ from strawberry_response_cache.core.drivers.driving import (
 )
 from strawberry_response_cache.core.drivers.sync_housekeeping import SyncHousekeeping
 from strawberry_response_cache.core.drivers.sync_invalidation import SyncInvalidation
-from strawberry_response_cache.core.drivers.sync_pub_sub import SyncNews
+from strawberry_response_cache.core.drivers.sync_pub_sub import SyncPubSub
 from strawberry_response_cache.core.protocol import (
     Commit,
     Effect,
@@ -87,7 +87,7 @@ class SyncDriver:
     Attributes:
         flights: The running generations.
         transport: Sends the effects.
-        news: The subscription to messages of other processes.
+        pub_sub: The subscription to messages of other processes.
         memory: The local memory, if it is on.
         invalidating: Invalidations and pings, which run outside of flows.
     """
@@ -97,8 +97,8 @@ class SyncDriver:
             ThreadWaiter, max_flights=settings.max_flights, max_waiting=settings.max_waiting
         )
         self.transport = transport
-        self.news = SyncNews(transport, settings, self._outdate)
-        self.memory = self.news.memory
+        self.pub_sub = SyncPubSub(transport, settings, self._outdate)
+        self.memory = self.pub_sub.memory
         self.invalidating = SyncInvalidation(transport, settings)
         self._settings = settings
         self._housekeeping = SyncHousekeeping(transport, settings.lease)
@@ -191,7 +191,7 @@ class SyncDriver:
             waiter.event = bell
         # One that was woken before it had this bell rings no more.
         if all(waiter.outcome is None for waiter in waiters):
-            with self.news.ringing(bell, [each.lease_key for each in many.pauses()]):
+            with self.pub_sub.ringing(bell, [each.lease_key for each in many.pauses()]):
                 bell.wait(many.seconds_to_wait())
         many.waited()
 
@@ -205,7 +205,7 @@ class SyncDriver:
             case Join(waiter, seconds):
                 cast("ThreadWaiter", waiter).event.wait(seconds)
             case Pause(seconds, lease_key):
-                self.news.sleep(seconds, lease_key)
+                self.pub_sub.sleep(seconds, lease_key)
             case RefreshInBackground(flow):
                 return self._refresh_in_background(flow, generator, subject)
             case Detach(effect):
@@ -290,7 +290,7 @@ class SyncDriver:
 
     def retire(self) -> None:
         """Stop the subscription for good: running calls are the last."""
-        self.news.retire()
+        self.pub_sub.retire()
 
     def drain(self) -> None:
         """Wait for all background work."""
@@ -298,7 +298,7 @@ class SyncDriver:
         self._background = self._new_background()
         self._housekeeping.drain()
         self.invalidating.drain()
-        self.news.close()
+        self.pub_sub.close()
 
 
 def _nothing() -> None:

@@ -11,8 +11,8 @@ from strawberry_response_cache.core.redis.sync_backplane import SyncBackplane
 from strawberry_response_cache.core.redis.sync_transport import SyncTransport
 
 
-class SyncNews:
-    """Wakes callers that wait for leases, and invalidates local memory; the sync form of `AsyncNews`.
+class SyncPubSub:
+    """Wakes callers that wait for leases, and invalidates local memory; the sync form of `AsyncPubSub`.
 
     Args:
         transport: Whose servers to listen to.

@@ -14,15 +14,15 @@ class AsyncBackplane:
 
     Args:
         sources: Returns a connection factory for each server in use; a cluster changes them.
-        listening: The channel and the callbacks.
+        subscription: The channel and the callbacks.
     """
 
     def __init__(
-        self, sources: Callable[[], Iterable[ConnectionFactory]], listening: Subscription
+        self, sources: Callable[[], Iterable[ConnectionFactory]], subscription: Subscription
     ) -> None:
         self._sources = sources
-        self._listening = listening
-        self._pulses: dict[str, Heartbeat] = {}
+        self._subscription = subscription
+        self._heartbeats: dict[str, Heartbeat] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._keeper: asyncio.Task[None] | None = None
         self._is_retired = False
@@ -37,12 +37,12 @@ class AsyncBackplane:
 
     def is_live(self) -> bool:
         """Whether every server in use was heard within ``max_lag``."""
-        pulses = self._pulses.values()
+        heartbeats = self._heartbeats.values()
         # Called for each hit: `all` with a generator takes three times as long.
-        for pulse in pulses:
-            if not pulse.is_live():
+        for heartbeat in heartbeats:
+            if not heartbeat.is_live():
                 return False
-        return bool(pulses)
+        return bool(heartbeats)
 
     async def _keep(self) -> None:
         """Keep one subscription for each server in use."""
@@ -51,48 +51,50 @@ class AsyncBackplane:
                 sources = {source.place: source for source in self._sources()}
                 for place in self._tasks.keys() - sources.keys():
                     self._tasks.pop(place).cancel()
-                    del self._pulses[place]
+                    del self._heartbeats[place]
                 for place in sources.keys() - self._tasks.keys():
-                    pulse = self._pulses[place] = Heartbeat(self._listening, sources[place].shown)
-                    listen = self._listen(sources[place], pulse)
+                    heartbeat = self._heartbeats[place] = Heartbeat(
+                        self._subscription, sources[place].shown
+                    )
+                    listen = self._listen(sources[place], heartbeat)
                     self._tasks[place] = asyncio.get_running_loop().create_task(listen)
-                await asyncio.sleep(self._listening.interval)
+                await asyncio.sleep(self._subscription.interval)
         finally:
             tasks = [*self._tasks.values()]
             self._tasks.clear()
-            self._pulses.clear()
+            self._heartbeats.clear()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _listen(self, source: ConnectionFactory, pulse: Heartbeat) -> None:
+    async def _listen(self, source: ConnectionFactory, heartbeat: Heartbeat) -> None:
         while True:
             try:
-                await self._subscribe(source, pulse)
+                await self._subscribe(source, heartbeat)
             except Exception as error:  # noqa: BLE001 - whatever redis-py raises; it is logged and tried again
-                pulse.ends(error)
-            await asyncio.sleep(self._listening.interval)
+                heartbeat.ends(error)
+            await asyncio.sleep(self._subscription.interval)
 
-    async def _subscribe(self, source: ConnectionFactory, pulse: Heartbeat) -> None:
-        deadline = source.deadline(self._listening.connect_deadline)
+    async def _subscribe(self, source: ConnectionFactory, heartbeat: Heartbeat) -> None:
+        deadline = source.deadline(self._subscription.connect_deadline)
         raw = source.open(asynchronous=True, timeout=None, connect_timeout=deadline)
         try:
             async with asyncio.timeout(deadline):
                 await raw.connect()
-                await raw.send_command("SUBSCRIBE", self._listening.channel, check_health=False)
+                await raw.send_command("SUBSCRIBE", self._subscription.channel, check_health=False)
                 await raw.read_response(disable_decoding=True)
-            pulse.begins()
+            heartbeat.begins()
 
             async def read() -> None:
                 while True:
-                    pulse.takes(await raw.read_response(disable_decoding=True))
+                    heartbeat.takes(await raw.read_response(disable_decoding=True))
 
             reading = asyncio.ensure_future(read())
             try:
                 while not reading.done():
-                    pulse.sends_ping()
+                    heartbeat.sends_ping()
                     await raw.send_command("PING", check_health=False)
-                    await asyncio.wait({reading}, timeout=self._listening.interval)
+                    await asyncio.wait({reading}, timeout=self._subscription.interval)
                 reading.result()
             finally:
                 reading.cancel()

@@ -47,12 +47,12 @@ class Heartbeat:
     """Tracks when one server was last heard.
 
     Args:
-        listening: The configuration.
+        subscription: The configuration.
         server: The server, for the log.
     """
 
-    def __init__(self, listening: Subscription, server: str) -> None:
-        self._listening = listening
+    def __init__(self, subscription: Subscription, server: str) -> None:
+        self._subscription = subscription
         self._server = server
         self._pings: deque[float] = deque()
         self._heard_at = float("-inf")
@@ -60,7 +60,7 @@ class Heartbeat:
 
     def is_live(self) -> bool:
         """Whether all messages have arrived that the server published up to `max_lag` ago."""
-        return time.monotonic() - self._heard_at <= self._listening.max_lag
+        return time.monotonic() - self._heard_at <= self._subscription.max_lag
 
     def sends_ping(self) -> None:
         """Note that a PING is sent.
@@ -78,7 +78,7 @@ class Heartbeat:
         if not isinstance(reply, list) or not reply:
             return
         if reply[0] == b"message":
-            self._listening.hear(reply[2])
+            self._subscription.hear(reply[2])
         elif reply[0] == b"pong" and self._pings:
             self._heard_at = self._pings.popleft()
             self._is_complaining = False
@@ -86,12 +86,12 @@ class Heartbeat:
     def begins(self) -> None:
         """Note a new connection: earlier messages may have been missed."""
         self._pings.clear()
-        self._listening.lost()
+        self._subscription.lost()
 
     def ends(self, error: BaseException) -> None:
         """Note that the connection is closed."""
         self._heard_at = float("-inf")
-        self._listening.lost()
+        self._subscription.lost()
         if not self._is_complaining:
             self._is_complaining = True
             fault = failure(error)
@@ -99,10 +99,10 @@ class Heartbeat:
                 "There is no subscription to Redis at %s (%s); until there is, %s. %s",
                 self._server,
                 fault.error_name,
-                self._listening.meanwhile,
+                self._subscription.meanwhile,
                 fault.trouble.advice,
                 extra={
-                    "response_cache.name": self._listening.name,
+                    "response_cache.name": self._subscription.name,
                     "server.address": self._server,
                     "error.type": fault.error_type,
                 },

@@ -18,16 +18,16 @@ class SyncBackplane:
 
     Args:
         sources: Returns a connection factory for each server in use; a cluster changes them.
-        listening: The channel and the callbacks.
+        subscription: The channel and the callbacks.
     """
 
     def __init__(
-        self, sources: Callable[[], Iterable[ConnectionFactory]], listening: Subscription
+        self, sources: Callable[[], Iterable[ConnectionFactory]], subscription: Subscription
     ) -> None:
         self._sources = sources
-        self._listening = listening
+        self._subscription = subscription
         self._lock = renewed_in_child(self, "_lock", threading.Lock)
-        self._pulses: dict[str, Heartbeat] = {}
+        self._heartbeats: dict[str, Heartbeat] = {}
         self._ends: dict[str, threading.Event] = {}
         self._end: threading.Event | None = None
         self._is_retired = False
@@ -51,12 +51,12 @@ class SyncBackplane:
 
     def is_live(self) -> bool:
         """Whether every server in use was heard within ``max_lag``."""
-        pulses = list(self._pulses.values())
+        heartbeats = list(self._heartbeats.values())
         # Called for each hit: `all` with a generator takes three times as long.
-        for pulse in pulses:
-            if not pulse.is_live():
+        for heartbeat in heartbeats:
+            if not heartbeat.is_live():
                 return False
-        return bool(pulses)
+        return bool(heartbeats)
 
     def _keep(self, end: threading.Event) -> None:
         """Keep one subscription for each server in use."""
@@ -64,27 +64,33 @@ class SyncBackplane:
             sources = {source.place: source for source in self._sources()}
             for place in self._ends.keys() - sources.keys():
                 self._ends.pop(place).set()
-                del self._pulses[place]
+                del self._heartbeats[place]
             for place in sources.keys() - self._ends.keys():
-                pulse = self._pulses[place] = Heartbeat(self._listening, sources[place].shown)
+                heartbeat = self._heartbeats[place] = Heartbeat(
+                    self._subscription, sources[place].shown
+                )
                 self._ends[place] = threading.Event()
-                self._run(self._listen, sources[place], pulse, self._ends[place])
-            end.wait(self._listening.interval)
+                self._run(self._listen, sources[place], heartbeat, self._ends[place])
+            end.wait(self._subscription.interval)
         for listener in self._ends.values():
             listener.set()
-        self._pulses.clear()
+        self._heartbeats.clear()
 
-    def _listen(self, source: ConnectionFactory, pulse: Heartbeat, end: threading.Event) -> None:
+    def _listen(
+        self, source: ConnectionFactory, heartbeat: Heartbeat, end: threading.Event
+    ) -> None:
         while not end.is_set():
             try:
-                self._subscribe(source, pulse, end)
+                self._subscribe(source, heartbeat, end)
             except Exception as error:  # noqa: BLE001 - whatever redis-py raises; it is logged and tried again
                 if not end.is_set():
-                    pulse.ends(error)
-            end.wait(self._listening.interval)
+                    heartbeat.ends(error)
+            end.wait(self._subscription.interval)
 
-    def _subscribe(self, source: ConnectionFactory, pulse: Heartbeat, end: threading.Event) -> None:
-        settings = self._listening
+    def _subscribe(
+        self, source: ConnectionFactory, heartbeat: Heartbeat, end: threading.Event
+    ) -> None:
+        settings = self._subscription
         raw = source.open(
             asynchronous=False, timeout=settings.interval, connect_timeout=settings.connect_deadline
         )
@@ -92,27 +98,27 @@ class SyncBackplane:
             raw.connect()
             raw.send_command("SUBSCRIBE", settings.channel, check_health=False)
             raw.read_response(disable_decoding=True)
-            pulse.begins()
+            heartbeat.begins()
             ping_at = time.monotonic()
             while not end.is_set():
                 if time.monotonic() >= ping_at:
-                    pulse.sends_ping()
+                    heartbeat.sends_ping()
                     raw.send_command("PING", check_health=False)
                     ping_at = time.monotonic() + settings.interval
-                self._take(raw, pulse)
+                self._take(raw, heartbeat)
         finally:
             raw.disconnect()
 
-    def _take(self, raw: Any, pulse: Heartbeat) -> None:  # noqa: ANN401 - a connection of redis-py
+    def _take(self, raw: Any, heartbeat: Heartbeat) -> None:  # noqa: ANN401 - a connection of redis-py
         """Handle the next message, if one comes within an interval."""
         # Not with the socket's timeout: fakeredis has no socket.
-        if not raw.can_read(timeout=self._listening.interval):
+        if not raw.can_read(timeout=self._subscription.interval):
             return
         try:
             reply = raw.read_response(disable_decoding=True, disconnect_on_error=False)
         except RedisTimeoutError:
             return
-        pulse.takes(reply)
+        heartbeat.takes(reply)
 
     def close(self) -> None:
         """Stop listening; the threads end within an interval."""

@@ -24,12 +24,12 @@ from strawberry_response_cache.graphql.invalidation.django_transactions import (
     after_open_transactions,
     is_djangos,
 )
+from strawberry_response_cache.graphql.invalidation.due_invalidation import DueInvalidation, posted
 from strawberry_response_cache.graphql.invalidation.entities import (
     Entities,
     at_most,
     whole_types,
 )
-from strawberry_response_cache.graphql.invalidation.owed import Owed, posted
 from strawberry_response_cache.graphql.invalidation.repeats import repeats
 from strawberry_response_cache.graphql.keys.plan import Setting
 from strawberry_response_cache.graphql.policy.policy import work_out_policy
@@ -120,7 +120,7 @@ class Mutation:
         reached = _reached(self._entities, self._options.reach)
         return at_most(self._notes.invalidated | self._cut_off | reached)
 
-    def _owed(self) -> Owed | None:
+    def _due_invalidation(self) -> DueInvalidation | None:
         """Return the cache and the tags to invalidate; None if there are none or the tenant is not known."""
         if faults.elsewhere != self._faults:
             # A resolver may have named tags that were lost.
@@ -135,36 +135,36 @@ class Mutation:
         if (around := self._around) is not None and are_of_one_tenant(cache, around.cache):
             around.invalidated |= tags
             around.invalidates_everything |= self._notes.invalidates_everything
-        return Owed(cache, tags, self._notes.invalidates_everything)
+        return DueInvalidation(cache, tags, self._notes.invalidates_everything)
 
     async def settle(self) -> None:
         """Invalidate what the mutation changed: now, or when the user's transaction has ended."""
         if (loop := running_loop()) is None:  # for example, under Trio
             self.settle_sync()
             return
-        if (owed := self._owed()) is None:
+        if (due := self._due_invalidation()) is None:
             return
         self._is_settling = True
         try:
-            is_deferred = self._is_deferred(owed, partial(self._invalidate_in, loop, owed))
+            is_deferred = self._is_deferred(due, partial(self._invalidate_in, loop, due))
         finally:
             self._is_settling = False
         if not is_deferred or self._is_due:
             # In a task of its own: it goes on where this one is cancelled meanwhile.
-            await asyncio.shield(self._begin(loop, owed))
+            await asyncio.shield(self._begin(loop, due))
 
     def settle_sync(self) -> None:
         """Invalidate what the mutation changed; the sync form of `settle`."""
-        if (owed := self._owed()) is None:
+        if (due := self._due_invalidation()) is None:
             return
         guard = self._request.guard
 
         def invalidate() -> Awaitable[None]:
-            guard.step(self._invalidate_sync, owed)
+            guard.step(self._invalidate_sync, due)
             return _ENDED
 
-        if not self._is_deferred(owed, invalidate):
-            self._invalidate_sync(owed)
+        if not self._is_deferred(due, invalidate):
+            self._invalidate_sync(due)
 
     def _log_lost(self, error: CacheError) -> None:
         # The cache logs errors of the server, with the server and once per interval.
@@ -172,9 +172,9 @@ class Mutation:
             kind = type(error).__qualname__
             self._warnings.lost_invalidation(kind, f"that failed ({kind})")
 
-    def _note(self, owed: Owed, when: When) -> None:
+    def _note(self, due: DueInvalidation, when: When) -> None:
         """Note and log the outcome of an invalidation."""
-        self._report.told = told = Told(when, owed.tags, owed.everything)
+        self._report.told = told = Told(when, due.tags, due.everything)
         logger.debug(
             "A mutation invalidated %s tags (%s).",
             len(told.tags),
@@ -185,7 +185,7 @@ class Mutation:
             },
         )
 
-    def _is_deferred(self, owed: Owed, invalidate: Callable[[], Awaitable[None]]) -> bool:
+    def _is_deferred(self, due: DueInvalidation, invalidate: Callable[[], Awaitable[None]]) -> bool:
         """Pass the invalidation to ``on_commit``, or to Django's open transactions; return whether one took it."""
         on_commit = self._options.on_commit
         if on_commit is None or is_djangos(on_commit):
@@ -193,7 +193,7 @@ class Mutation:
                 return False  # Django has no transactions there
             if called(after_open_transactions, invalidate) is not True:
                 return False
-            self._note(owed, "deferred")
+            self._note(due, "deferred")
             return True
         answer = called(on_commit, invalidate)
         if type(answer) is Raised:
@@ -207,50 +207,52 @@ class Mutation:
             )
             return False
         if self._report.told is None and not self._is_due:  # else the hook called it at once
-            self._note(owed, "deferred")
+            self._note(due, "deferred")
         return True
 
-    def _begin(self, loop: asyncio.AbstractEventLoop, owed: Owed) -> "asyncio.Task[None]":
+    def _begin(self, loop: asyncio.AbstractEventLoop, due: DueInvalidation) -> "asyncio.Task[None]":
         """Start a task that invalidates. If the event loop ends first, the invalidation is completed without it."""
-        task = loop.create_task(self._guarded(owed))
+        task = loop.create_task(self._guarded(due))
         _tasks.add(task)  # loops hold their tasks weakly
         task.add_done_callback(_tasks.discard)
-        task.add_done_callback(partial(self._request.guard.step, self._make_up, owed))
+        task.add_done_callback(partial(self._request.guard.step, self._make_up, due))
         return task
 
-    def _make_up(self, owed: Owed, begun: "asyncio.Future[None] | Future[None]") -> None:
+    def _make_up(self, due: DueInvalidation, begun: "asyncio.Future[None] | Future[None]") -> None:
         """Invalidate here and now if that was cancelled, as `asyncio.run` does with what is left at its end."""
         if begun.cancelled():
-            self._invalidate_sync(owed)
+            self._invalidate_sync(due)
 
-    def _guarded(self, owed: Owed) -> Coroutine[Any, Any, None]:
+    def _guarded(self, due: DueInvalidation) -> Coroutine[Any, Any, None]:
         """Return a coroutine that invalidates, and that clears the tenant after a fault."""
         guard = self._request.guard
-        return guard.either(partial(self._invalidate, owed), partial(owed.cache.clear, queued=True))
+        return guard.either(partial(self._invalidate, due), partial(due.cache.clear, queued=True))
 
-    async def _invalidate(self, owed: Owed) -> None:
+    async def _invalidate(self, due: DueInvalidation) -> None:
         """Invalidate; what Redis does not take is queued. Nothing is raised."""
         try:
-            await owed.invalidate()
+            await due.invalidate()
         except CacheError as error:
             self._log_lost(error)
-            self._note(owed, "lost")
+            self._note(due, "lost")
         else:
-            self._note(owed, "queued" if tenant_of(owed.cache).has_pending() else "now")
-        self._repeat_later(owed, asyncio.get_running_loop())
+            self._note(due, "queued" if tenant_of(due.cache).has_pending() else "now")
+        self._repeat_later(due, asyncio.get_running_loop())
 
-    def _invalidate_sync(self, owed: Owed) -> None:
+    def _invalidate_sync(self, due: DueInvalidation) -> None:
         """Invalidate; the sync form of `_invalidate`."""
         try:
-            owed.invalidate_sync()
+            due.invalidate_sync()
         except CacheError as error:
             self._log_lost(error)
-            self._note(owed, "lost")
+            self._note(due, "lost")
         else:
-            self._note(owed, "queued" if tenant_of(owed.cache).has_pending() else "now")
-        self._repeat_later(owed, None)
+            self._note(due, "queued" if tenant_of(due.cache).has_pending() else "now")
+        self._repeat_later(due, None)
 
-    def _invalidate_in(self, loop: asyncio.AbstractEventLoop, owed: Owed) -> Awaitable[None]:
+    def _invalidate_in(
+        self, loop: asyncio.AbstractEventLoop, due: DueInvalidation
+    ) -> Awaitable[None]:
         """Invalidate after a transaction, from any thread: in the loop of the request, while it runs.
 
         The calling thread waits for it, unless it runs an event loop itself.
@@ -261,22 +263,22 @@ class Mutation:
         if self._is_settling:  # there was no transaction: `settle` invalidates before the answer
             self._is_due = True
         elif (here := running_loop()) is loop:
-            return asyncio.shield(self._begin(loop, owed))
-        elif not loop.is_running() or (invalidating := posted(self._guarded(owed), loop)) is None:
-            self._request.guard.step(self._invalidate_sync, owed)
+            return asyncio.shield(self._begin(loop, due))
+        elif not loop.is_running() or (invalidating := posted(self._guarded(due), loop)) is None:
+            self._request.guard.step(self._invalidate_sync, due)
         else:
             guard = self._request.guard
-            invalidating.add_done_callback(partial(guard.step, self._make_up, owed))
+            invalidating.add_done_callback(partial(guard.step, self._make_up, due))
             if here is not None:
                 return asyncio.shield(asyncio.wrap_future(invalidating, loop=here))
             self._wait(invalidating)
         return _ENDED
 
-    def _repeat_later(self, owed: Owed, loop: asyncio.AbstractEventLoop | None) -> None:
+    def _repeat_later(self, due: DueInvalidation, loop: asyncio.AbstractEventLoop | None) -> None:
         """Invalidate once more after a while, for database replicas that lag."""
         if self._options.again_after is not None and not self._is_repeated:
             self._is_repeated = True
-            repeats.call_later(self._options.again_after, partial(owed.invalidate_in, loop))
+            repeats.call_later(self._options.again_after, partial(due.invalidate_in, loop))
 
     def _wait(self, invalidating: "Future[None]") -> None:
         """Wait for an invalidation, but not forever: its loop may be waiting for this thread."""
@@ -291,10 +293,10 @@ class Mutation:
         """Do what `settle` does, but do not wait for it in an event loop: the request has ended."""
         if (loop := running_loop()) is None:
             self.settle_sync()
-        elif (owed := self._owed()) is not None and not self._is_deferred(
-            owed, partial(self._invalidate_in, loop, owed)
+        elif (due := self._due_invalidation()) is not None and not self._is_deferred(
+            due, partial(self._invalidate_in, loop, due)
         ):
-            self._begin(loop, owed)
+            self._begin(loop, due)
 
 
 _tasks: set[asyncio.Task[None]] = set()

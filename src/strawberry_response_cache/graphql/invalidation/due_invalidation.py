@@ -13,7 +13,7 @@ from strawberry_response_cache.graphql._guard import Guard
 
 
 @dataclass(frozen=True, slots=True)
-class Owed:
+class DueInvalidation:
     """Tags to invalidate in a tenant, or the whole tenant. What Redis does not take is queued.
 
     Attributes:
