@@ -187,7 +187,7 @@ async def test_an_invalidation_holds_for_tags_found_while_generating(cache: Resp
     assert (await cache.remember(["a"], 60, source.quick)).value == "new"
 
 
-async def test_an_invalidation_before_a_first_entry_is_not_lost_either(
+async def test_an_invalidation_before_the_first_entry_is_not_lost(
     cache: ResponseCache,
 ) -> None:
     """Nothing is stored, not even a tag table, when the invalidation arrives."""

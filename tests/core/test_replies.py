@@ -62,7 +62,7 @@ def test_whatever_comes_is_a_reply_or_nonsense_or_not_over(
 
 
 @given(st.lists(replies, min_size=2, max_size=4))
-def test_more_than_was_asked_for_is_nonsense(more: list[Any]) -> None:
+def test_more_replies_than_calls_are_an_error(more: list[Any]) -> None:
     with pytest.raises(NonsenseError):
         Replies(len(more) - 1).feed(b"".join(map(said, more)))
 

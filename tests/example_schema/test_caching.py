@@ -52,7 +52,7 @@ def test_nested_resolvers_live_as_long_as_their_parents(service: RunningService)
     assert first["data"] == second["data"]
 
 
-def test_other_arguments_are_another_answer(service: RunningService) -> None:
+def test_different_arguments_have_different_answers(service: RunningService) -> None:
     query = "query AsOf($day: Date) { balanceSheet(asOf: $day) { totals { balance } } }"
 
     early = service.ask(query, day="2022-06-30")

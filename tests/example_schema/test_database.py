@@ -88,7 +88,7 @@ def test_an_existing_database_is_left_as_it_is(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_another_version_is_refused_and_kept(tmp_path: Path) -> None:
+def test_a_database_of_another_version_is_refused_and_kept(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite3"
     prepare_database(path, entries=3)
     with closing(sqlite3.connect(path)) as connection:

@@ -291,7 +291,7 @@ def play(store: ResponseCache, loop: asyncio.AbstractEventLoop, example: Example
 
 @settings(max_examples=EXAMPLES)
 @given(example=examples())
-def test_some_answers_are_those_of_the_schema_without_a_cache(
+def test_answers_are_those_of_the_schema_without_a_cache_in_some_examples(
     store: ResponseCache, loop: asyncio.AbstractEventLoop, example: Example
 ) -> None:
     """Whoever asks, in whatever order, through whichever face, and whatever has changed."""

@@ -101,7 +101,9 @@ async def test_an_operation_without_data_is_looked_up_as_before(
 
 
 @both
-async def test_other_operations_are_looked_up_as_before(cache: ResponseCache, face: str) -> None:
+async def test_after_a_partial_failure_other_operations_are_looked_up(
+    cache: ResponseCache, face: str
+) -> None:
     asking = Asking(cache, face)
     await asking.ask(down=True)
     assert await asking.ask("{ shaky steady }", down=False) == ["shaky", "steady"]

@@ -122,7 +122,9 @@ async def test_a_marker_lives_little_longer_than_the_private_entry(
     assert 60 < max(lives) <= 2 * 60 + 5 * 60
 
 
-async def test_a_later_run_that_restricts_nothing_does_not_make_it_public(desk: Desk) -> None:
+async def test_a_later_run_without_a_restriction_does_not_make_a_private_entry_public(
+    desk: Desk,
+) -> None:
     await desk.ask("alice", premium=("alice",))
     assert outcome(await desk.ask("carol", premium=("alice",)))["scope"] == "PRIVATE"
     assert (await desk.ask("alice", premium=("alice",))).data == {"document": "1 for alice"}
@@ -130,7 +132,7 @@ async def test_a_later_run_that_restricts_nothing_does_not_make_it_public(desk: 
     assert desk.runs == {"alice": 1, "carol": 1, "dave": 1}
 
 
-async def test_an_invalidation_takes_the_answers_and_not_the_knowledge_for_whom_they_are(
+async def test_an_invalidation_removes_private_answers_and_keeps_their_markers(
     desk: Desk, cache: ResponseCache
 ) -> None:
     await desk.ask("alice", premium=("alice",))
@@ -140,7 +142,7 @@ async def test_an_invalidation_takes_the_answers_and_not_the_knowledge_for_whom_
     assert status(await desk.ask("alice", premium=("alice",))) == "miss"
 
 
-async def test_other_arguments_stay_public(desk: Desk) -> None:
+async def test_a_restriction_for_one_argument_leaves_other_arguments_public(desk: Desk) -> None:
     await desk.ask("alice")
     await desk.ask("carol", "{ document(number: 2) }")
     assert status(await desk.ask("dave", "{ document(number: 2) }")) == "hit"

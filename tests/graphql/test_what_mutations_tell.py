@@ -145,7 +145,9 @@ async def test_the_log_counts_the_tags(
     }
 
 
-async def test_only_a_debugged_mutation_tells(memory_cache: ResponseCache) -> None:
+async def test_only_a_mutation_with_debug_reports_what_it_invalidated(
+    memory_cache: ResponseCache,
+) -> None:
     extension = ResponseCacheExtension(memory_cache, tenant=None)
     schema = strawberry.Schema(Query, Mutation, extensions=[extension])
     result: Any = await schema.execute(ADD)

@@ -76,7 +76,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("query", "queries"), CASES)
-def test_other_code_has_other_keys(cache: ResponseCache, query: str, queries: list[type]) -> None:
+def test_changed_code_has_other_keys(cache: ResponseCache, query: str, queries: list[type]) -> None:
     def ask(query_type: type) -> Any:
         extension = ResponseCacheExtension(cache, tenant=None, session=lambda _: "a", debug=True)
         schema = strawberry.Schema(query_type, extensions=[extension])

@@ -369,7 +369,7 @@ class AsyncDriver:
         future.add_done_callback(self._background.discard)
 
     async def retire(self) -> None:
-        """Stop the subscription for good: running calls are the last."""
+        """Stop the subscription for good; only calls that are running still use the driver."""
         await self.pub_sub.retire()
 
     async def drain(self) -> None:

@@ -289,7 +289,7 @@ class SyncDriver:
     # -- Ends --------------------------------------------------------------------------------------
 
     def retire(self) -> None:
-        """Stop the subscription for good: running calls are the last."""
+        """Stop the subscription for good; only calls that are running still use the driver."""
         self.pub_sub.retire()
 
     def drain(self) -> None:

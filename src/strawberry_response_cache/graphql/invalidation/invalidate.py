@@ -26,9 +26,10 @@ def invalidate(info: Info, *tags: str) -> Coroutine[Any, Any, None]:
     """Invalidate tags of this request's tenant, from a resolver: now, and again at the end of a mutation.
 
     In a mutation the call notes the tags for its end; awaiting it invalidates now as well. In a query or a
-    subscription the call begins to invalidate, and awaiting it waits for that; a query waits for it before it answers. It does not raise if Redis is down. The invalidation is queued then, and until it is replayed this process reads nothing of
-    the tenant from the cache. If the extension's ``tenant`` returns nothing usable, an ERROR is logged and
-    nothing is invalidated.
+    subscription the call begins to invalidate, and awaiting it waits for that; a query waits for it before it
+    answers. It does not raise if Redis is down. The invalidation is queued then, and until it is replayed
+    this process reads nothing of the tenant from the cache. If the extension's ``tenant`` returns nothing
+    usable, an ERROR is logged and nothing is invalidated.
 
     Args:
         info: The ``info`` that Strawberry passes to the resolver.
