@@ -763,7 +763,7 @@ def test_cached_refuses_what_is_not_a_plain_function(
     assert advice in str(caught.value)
 
 
-def test_a_lambda_with_a_key_is_taken(memory_cache: ResponseCache) -> None:
+def test_a_lambda_with_a_key_is_accepted(memory_cache: ResponseCache) -> None:
     assert (
         memory_cache.cached(ttl=60, key=lambda number: [str(number)])(lambda number: number)(3) == 3
     )

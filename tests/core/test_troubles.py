@@ -117,7 +117,7 @@ def test_the_type_of_an_error_says_what_is_wrong(error: Exception, trouble: Trou
 
 
 @pytest.mark.parametrize("trouble", Trouble)
-def test_every_trouble_has_advice_and_can_be_met(trouble: Trouble) -> None:
+def test_every_trouble_has_advice_and_an_error_that_leads_to_it(trouble: Trouble) -> None:
     assert re.fullmatch(r"[A-Z][^\n]*\.", trouble.advice)
     assert trouble in {*LINES.values(), *dict(ERRORS).values()}
     assert ("in time" in trouble.advice) is (trouble is Trouble.SLOW)

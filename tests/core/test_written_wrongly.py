@@ -73,7 +73,7 @@ def test_a_url_that_would_be_read_as_something_else_is_refused(url: str, said: s
         ("redis+cluster://host/0", 0),
     ],
 )
-def test_a_url_with_a_right_database_is_taken(url: str, database: int) -> None:
+def test_a_url_with_a_right_database_is_accepted(url: str, database: int) -> None:
     source: Any = RedisHandle.from_url(url)._address.source(False)
     arguments = getattr(source, "template", source).arguments
     assert int(arguments.get("db") or 0) == database

@@ -122,7 +122,7 @@ def test_only_the_chosen_call_fails() -> None:
     assert play(thrice, fault("inner", When.BEFORE, "failing")) == [1, 1, 1]
 
 
-def test_a_call_that_raises_is_recorded_without_an_end() -> None:
+def test_the_recording_of_a_call_that_raises_has_no_end() -> None:
     instrument = Instrument()
     with pytest.raises(ValueError, match=r"^$"):
         play(failing, instrument)

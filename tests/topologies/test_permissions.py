@@ -228,7 +228,7 @@ def any_server(request: pytest.FixtureRequest) -> Iterator[tuple[Node, bool]]:
 
 
 @pytest.mark.parametrize("database", [0, 3])
-def test_the_line_of_the_documentation_for_a_server_is_taken_and_suffices(
+def test_the_documented_line_for_a_server_is_accepted_and_suffices(
     any_server: tuple[Node, bool], database: int
 ) -> None:
     node, is_old = any_server
