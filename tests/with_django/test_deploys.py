@@ -54,7 +54,7 @@ class OfBob:
 
 
 def with_rows(base: type) -> type:
-    class Rows(base, strawberry.relay.Node):  # type: ignore[misc] # a base for each schema
+    class Rows(base, strawberry.relay.Node):
         title: strawberry.auto
 
     rows = strawberry_django.type(Book, name="Book")(Rows)
