@@ -19,6 +19,7 @@ from strawberry.types import ExecutionContext
 from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._observer import Concluded
+from strawberry_response_cache.core._user_code import called
 from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.graphql._compat.sync_or_async import at_once, is_synchronous
 from strawberry_response_cache.graphql._guard import Execution, Guard, Later
@@ -39,6 +40,7 @@ from strawberry_response_cache.graphql.execution.mutation_execution import Mutat
 from strawberry_response_cache.graphql.execution.original_variables import OriginalVariables
 from strawberry_response_cache.graphql.execution.partial_failures import PartialFailures
 from strawberry_response_cache.graphql.execution.recorder import Recorder
+from strawberry_response_cache.graphql.invalidation.django_transactions import is_one_awaited
 from strawberry_response_cache.graphql.keys.operation_key import (
     UnkeyableError,
     operation_key,
@@ -293,6 +295,8 @@ class Run:
             return Problem(Reason.SUBSCRIPTION)
         if is_of_mutation(executor.context_value):
             return Problem(Reason.MUTATION)
+        if running_loop() is None and called(is_one_awaited) is True:
+            return _BEFORE_THE_COMMIT
         if self._plans.setting.mistakes:
             return Problem(Reason.MISCONFIGURED)
         return request.switched_off()
@@ -342,6 +346,11 @@ class Run:
         return self._report.as_extension(self._plans.setting.schema)
 
 
+_BEFORE_THE_COMMIT: Final = Problem(
+    Reason.INVALIDATION_PENDING,
+    None,
+    "A mutation in the same transaction of Django has changed data that is not committed yet.",
+)
 _FAILED_IN_PART: Final = Problem(
     Reason.ERRORS,
     None,

@@ -16,6 +16,21 @@ def is_djangos(on_commit: object) -> bool:
     return transaction is not None and on_commit is transaction.on_commit
 
 
+class _AfterCommit:
+    """An invalidation that waits for a commit; Django drops it with a transaction or savepoint that is rolled back."""
+
+    __slots__ = ("_function", "is_over")
+
+    def __init__(self, function: Callable[[], object]) -> None:
+        self._function = function
+        self.is_over = False
+
+    def __call__(self) -> None:
+        # Django's `captureOnCommitCallbacks` calls it, and leaves it among those that wait.
+        self.is_over = True
+        self._function()
+
+
 def after_open_transactions(function: Callable[[], object]) -> bool:
     """Call a function after each transaction that is open in this thread, of any database.
 
@@ -27,19 +42,31 @@ def after_open_transactions(function: Callable[[], object]) -> bool:
     Returns:
         Whether there is an open transaction.
     """
+    open_ones = _open_transactions()
+    for connection in open_ones:
+        sys.modules[_ON_COMMIT].on_commit(_AfterCommit(function), using=connection.alias)
+    return bool(open_ones)
+
+
+def is_one_awaited() -> bool:
+    """Whether an invalidation waits for a transaction that is open in this thread.
+
+    Code in this thread sees what the transaction changed, which nobody else does and which may be rolled back.
+    """
+    return any(
+        type(function) is _AfterCommit and not function.is_over
+        for connection in _open_transactions()
+        for _, function, *_ in connection.run_on_commit
+    )
+
+
+def _open_transactions() -> list[Any]:
+    """Return the connections of this thread that are in a transaction."""
     databases: Any = sys.modules.get("django.db")
-    transaction: Any = sys.modules.get(_ON_COMMIT)
-    if (
-        databases is None
-        or transaction is None
-        or not sys.modules["django.conf"].settings.configured
-    ):
-        return False
-    open_ones = [
-        connection.alias
+    if databases is None or not sys.modules["django.conf"].settings.configured:
+        return []
+    return [
+        connection
         for connection in databases.connections.all(initialized_only=True)
         if connection.in_atomic_block
     ]
-    for alias in open_ones:
-        transaction.on_commit(function, using=alias)
-    return bool(open_ones)

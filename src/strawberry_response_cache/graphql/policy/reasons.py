@@ -68,7 +68,8 @@ class Reason(StrEnum):
         ASYNC_RESOLVER: An async resolver ran where the cache cannot await it.
         REENTRANT: A resolver executed the operation of which it is a part.
         UNCACHEABLE_PART: The response includes a value from the cache that must not be stored in it.
-        INVALIDATION_PENDING: Redis has not taken a queued invalidation of this tenant yet.
+        INVALIDATION_PENDING: Redis has not taken a queued invalidation of this tenant yet, or a mutation in the
+            same transaction of Django is not committed yet.
         NOT_SHARED: The response of the concurrent request could not be shared, so the resolvers ran again.
 
     Example:
@@ -233,7 +234,8 @@ _ADVICE: Final[Mapping[Reason, str]] = {
         "cache.for_tenant()."
     ),
     Reason.INVALIDATION_PENDING: (
-        "Redis has not taken an invalidation yet; the log names the server and the error."
+        "Redis has not taken an invalidation yet; the log names the server and the error. Or a transaction "
+        "is not committed yet."
     ),
     Reason.NOT_SHARED: (
         "There is nothing to change: the response of the concurrent request was for that request only."
