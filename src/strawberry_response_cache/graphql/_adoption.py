@@ -8,6 +8,7 @@ from strawberry.schema import BaseSchema
 from strawberry_response_cache.core import CacheConfigurationError
 from strawberry_response_cache.core._duration import seconds
 from strawberry_response_cache.core._log import logger
+from strawberry_response_cache.graphql._compat.django_fields import types_of_same_rows
 from strawberry_response_cache.graphql._compat.endings import watch_ends
 from strawberry_response_cache.graphql._compat.executor import install
 from strawberry_response_cache.graphql._compat.resolving import watch_guarded_resolvers
@@ -113,6 +114,7 @@ def setting_of(
         schema_name="" if options is None else options.schema_name,
         mistakes=mistakes,
         identity=SchemaIdentity(getattr(schema.config, "relay_max_results", None)),
+        same_rows=types_of_same_rows(executable),
     )
 
 

@@ -13,6 +13,7 @@ from graphql import (
     GraphQLField,
     GraphQLNamedType,
     GraphQLObjectType,
+    GraphQLSchema,
     get_named_type,
     is_input_object_type,
     is_object_type,
@@ -171,6 +172,40 @@ def chooses_rows(named: GraphQLNamedType) -> bool:
     return own is not None and (
         getattr(origin, "get_queryset", None) is not None or _asks_per_request(own.store)
     )
+
+
+def model_of(named: GraphQLNamedType) -> Any:  # noqa: ANN401 - a class of Django
+    """Return the model of an object type, a filter or an order; None for other types."""
+    origin = getattr(definition_of(named), "origin", None)
+    return getattr(getattr(origin, "__strawberry_django_definition__", None), "model", None)
+
+
+def types_of_same_rows(schema: GraphQLSchema) -> dict[str, tuple[GraphQLObjectType, ...]]:
+    """Return, for the name of each type of a model, the other types that show the same rows.
+
+    They are of the same model, of a proxy of it, or of a model that inherits its table.
+    """
+    models = {
+        named: model
+        for named in schema.type_map.values()
+        if is_object_type(named) and (model := model_of(named)) is not None
+    }
+    return {
+        named.name: others
+        for named, model in models.items()
+        if (
+            others := tuple(
+                other
+                for other, others_model in models.items()
+                if other is not named and _share_rows(model, others_model)
+            )
+        )
+    }
+
+
+def _share_rows(model: Any, other: Any) -> bool:  # noqa: ANN401 - classes of Django
+    concrete = [each._meta.concrete_model or each for each in (model, other)]  # noqa: SLF001 - Django's public name
+    return issubclass(concrete[0], concrete[1]) or issubclass(concrete[1], concrete[0])
 
 
 def hands_on(extension: object) -> bool:

@@ -12,7 +12,7 @@ from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql.annotations.run_notes import mutation_around
 from strawberry_response_cache.graphql.execution.mutating import mutating
 from strawberry_response_cache.graphql.execution.recorder import Recorder
-from strawberry_response_cache.graphql.invalidation.entities import MOST_INVALIDATED
+from strawberry_response_cache.graphql.invalidation.entities import ChangedEntities
 from strawberry_response_cache.graphql.invalidation.mutation import Mutation
 from strawberry_response_cache.graphql.keys.plan import Setting
 
@@ -31,10 +31,11 @@ class MutationExecution:
 
     def __init__(self, request: RequestContext, setting: Setting, report: Report) -> None:
         self._guard = request.guard
-        self._recorder = recorder = Recorder(request.guard, most_named=MOST_INVALIDATED)
+        entities = ChangedEntities(setting.same_rows)
+        self._recorder = recorder = Recorder(request.guard, entities=entities)
         recorder.is_of_mutation = True
         self.mutation = Mutation(
-            request, setting, recorder, recorder.entities, report=report, around=mutation_around()
+            request, setting, recorder, entities, report=report, around=mutation_around()
         )
 
     async def run(self, executor: Executor[Any], execution: Execution) -> Any:  # noqa: ANN401 - a result

@@ -19,7 +19,7 @@ from strawberry_response_cache.graphql.annotations.run_notes import (
     notes_by,
     take_notes,
 )
-from strawberry_response_cache.graphql.invalidation.entities import MOST_NAMED, Entities
+from strawberry_response_cache.graphql.invalidation.entities import Entities
 from strawberry_response_cache.graphql.policy.reasons import Reason
 
 
@@ -28,7 +28,7 @@ class Recorder(RunNotes):
 
     Args:
         guard: The guard of the request.
-        most_named: How many objects are noted one by one.
+        entities: Where completed objects are noted; by default for a response.
         cache: The tenant's cache, if it is known before resolvers run.
 
     Attributes:
@@ -39,11 +39,15 @@ class Recorder(RunNotes):
     __slots__ = ("_refusal", "entities", "guard")
 
     def __init__(
-        self, guard: Guard, *, most_named: int = MOST_NAMED, cache: ResponseCache | None = None
+        self,
+        guard: Guard,
+        *,
+        entities: Entities | None = None,
+        cache: ResponseCache | None = None,
     ) -> None:
         super().__init__(cache)
         self.guard = guard
-        self.entities = Entities(most_named)
+        self.entities = Entities() if entities is None else entities
         self._refusal: Reason | None = None
 
     def refuse(self, reason: Reason) -> None:

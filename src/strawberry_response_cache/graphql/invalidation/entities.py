@@ -1,6 +1,6 @@
 """Collects the objects that a result holds; a response carries their tags."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from graphql import GraphQLObjectType
@@ -86,6 +86,25 @@ class Entities:
         for name, identities in [*self._identities.items()]:
             for identity in [*identities]:
                 yield f"{name}:{identity}"
+
+
+class ChangedEntities(Entities):
+    """The objects that a mutation's result holds, noted under every type that shows them.
+
+    Args:
+        same_rows: See `Setting`.
+    """
+
+    __slots__ = ("_same_rows",)
+
+    def __init__(self, same_rows: Mapping[str, tuple[GraphQLObjectType, ...]]) -> None:
+        super().__init__(MOST_INVALIDATED)
+        self._same_rows = same_rows
+
+    def add(self, kind: GraphQLObjectType, source: object) -> None:
+        """Note an object that was completed, also as an object of the other types."""
+        for each in (kind, *self._same_rows.get(kind.name, ())):
+            super().add(each, source)
 
 
 def whole_types(names: Iterable[str]) -> set[str]:

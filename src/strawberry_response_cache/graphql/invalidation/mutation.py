@@ -367,4 +367,5 @@ def _types_of(executor: Executor[Any], setting: Setting) -> set[str]:
         defaults=setting.defaults,
         root=schema.mutation_type,
     )
-    return policy.type_tags | whole_types(policy.types)
+    others = {each.name for name in policy.types for each in setting.same_rows.get(name, ())}
+    return policy.type_tags | whole_types(policy.types | others)

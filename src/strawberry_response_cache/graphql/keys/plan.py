@@ -64,6 +64,7 @@ class Setting:
         schema_name: The extension's ``schema_name``.
         mistakes: The mistakes in the annotations; if there are any, nothing is cached.
         identity: Describes the fields for keys.
+        same_rows: For the name of a type, the other types that show the same rows of a database.
     """
 
     schema: GraphQLSchema
@@ -72,6 +73,7 @@ class Setting:
     schema_name: str
     mistakes: tuple[str, ...] = ()
     identity: SchemaIdentity = field(default_factory=SchemaIdentity)
+    same_rows: Mapping[str, tuple[GraphQLObjectType, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
