@@ -117,8 +117,14 @@ def test_a_cache_is_made_from_the_environment(monkeypatch: pytest.MonkeyPatch) -
 def test_a_variable_that_is_missing_is_named(name: str, value: str | None) -> None:
     environ = {key: text for key, text in VARIABLES.items() if key != name}
     environ |= {} if value is None else {name: value}
-    with pytest.raises(CacheConfigurationError, match=f"{name} is not set"):
+    with pytest.raises(CacheConfigurationError, match=f"{name}="):
         ResponseCache.from_environment(environ)
+
+
+def test_all_variables_that_are_missing_are_named_at_once() -> None:
+    with pytest.raises(CacheConfigurationError) as raised:
+        ResponseCache.from_environment({})
+    assert all(f"{name}=" in str(raised.value) for name in VARIABLES)
 
 
 @pytest.mark.parametrize(

@@ -151,6 +151,15 @@ async def test_a_varied_request_extension_that_is_not_json_is_not_cached(
     assert "JSON" in said["advice"]
 
 
+async def test_the_log_says_once_that_request_extensions_are_not_known(
+    ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("trace", "s3cret"):
+        await ledger.ask(QUERY, operation_extensions={name: 1})
+    (said,) = [each for each in caplog.messages if "request_extensions" in each]
+    assert "trace" not in said
+
+
 async def test_the_advice_names_the_extension_and_both_arguments(ledger: Ledger) -> None:
     said = outcome(await ledger.ask(QUERY, operation_extensions={"trace": 1}))
     assert 'ignore_request_extensions=("trace",)' in said["advice"]

@@ -203,6 +203,26 @@ def test_a_missing_session_names_the_field_in_the_text(
         schema.execute_sync("{ me }")
     (record,) = caplog.records
     assert "Query.me is PRIVATE" in record.getMessage()
+    assert "nothing to change if nobody is logged in" in record.getMessage()
+
+
+def test_a_private_field_without_session_says_what_to_write(
+    memory_cache: ResponseCache, caplog: pytest.LogCaptureFixture
+) -> None:
+    @strawberry.type
+    class Query:
+        @cache_control(ttl=60)
+        @strawberry.field
+        def me(self, info: strawberry.Info) -> int:
+            restrict_cache(info, scope=CacheScope.PRIVATE)
+            return 1
+
+    extension = ResponseCacheExtension(memory_cache, tenant=None)
+    schema = strawberry.Schema(Query, extensions=[extension])
+    for _ in range(2):
+        schema.execute_sync("{ me }")
+    (record,) = caplog.records
+    assert "give it a function that identifies the user" in record.getMessage()
 
 
 # -- Advice ----------------------------------------------------------------------------------------------------

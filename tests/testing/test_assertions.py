@@ -97,6 +97,13 @@ def test_a_bypass_has_the_reason_that_is_named() -> None:
     assert said == "query Books was a bypass, but not because of guarded.\nReason: errors."
 
 
+def test_a_reason_may_be_its_text() -> None:
+    recorded = operation("bypass", reason=Reason.ERRORS)
+    assert_bypass(recorded, reason="errors")  # type: ignore[arg-type] # as responses show it
+    said = message_of(assert_bypass, recorded, reason="error")
+    assert said == "query Books was a bypass, but not because of error.\nReason: errors."
+
+
 @pytest.mark.parametrize("tag", ["Book:42", "[Book]", "Book:*", "*", "Book"])
 def test_a_tag_that_was_invalidated_is_found(tag: str) -> None:
     assert_invalidated(mutation(tag), tag)

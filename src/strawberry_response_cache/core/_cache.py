@@ -182,10 +182,9 @@ class ResponseCache:
         """
         variables = os.environ if environ is None else environ
         settings = CacheSettings.from_environment(variables)
-        prefix = required(variables, PREFIX, "ledger")
+        prefix, url = required(variables, {PREFIX: "ledger", URL: "redis://localhost:6379/0"})
         with naming(PREFIX):
             Keyspace(prefix)
-        url = required(variables, URL, "redis://localhost:6379/0")
         with naming(URL):
             handle = RedisHandle.from_url(url)
         return cls(

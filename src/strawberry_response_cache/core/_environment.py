@@ -39,21 +39,21 @@ def is_switched_on(environ: Mapping[str, str] | None = None) -> bool:
     return word in _ON
 
 
-def required(environ: Mapping[str, str], name: str, example: str) -> str:
-    """Return a variable that must be set.
+def required(environ: Mapping[str, str], examples: Mapping[str, str]) -> list[str]:
+    """Return variables that must be set.
 
     Args:
         environ: The variables.
-        name: The variable.
-        example: What it may be set to, for the message.
+        examples: The variables, with what they may be set to, for the message.
 
     Raises:
-        CacheConfigurationError: If it is not set, or is empty.
+        CacheConfigurationError: If one is not set, or is empty; the message names all of these.
     """
-    if not (value := environ.get(name, "").strip()):
-        msg = f"{name} is not set in the environment; set it, for example to {example}."
+    values = {name: environ.get(name, "").strip() for name in examples}
+    if missing := [f"{name}={examples[name]}" for name, value in values.items() if not value]:
+        msg = f"The environment lacks a variable; set, for example, {' and '.join(missing)}."
         raise CacheConfigurationError(msg)
-    return value
+    return [*values.values()]
 
 
 @contextmanager

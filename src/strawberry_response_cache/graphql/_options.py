@@ -203,13 +203,26 @@ class Warnings:
                 extra={"response_cache.field": coordinate},
             )
 
-    def missing_session(self, coordinate: str) -> None:
-        """Log, once per field, that it is PRIVATE and a request had no session."""
+    def missing_session(self, coordinate: str, advice: str) -> None:
+        """Log, once per field, that it is PRIVATE and a request had no session.
+
+        Args:
+            coordinate: The field; empty if a resolver made the response PRIVATE.
+            advice: What to change.
+        """
         if self._is_first(coordinate):
             logger.warning(
-                "%s is PRIVATE and the request has no session; the response is not cached.",
-                coordinate or "The response of a resolver that called restrict_cache",
+                "A response without a session is not cached. %s",
+                advice,
                 extra={"response_cache.field": coordinate},
+            )
+
+    def unknown_extensions(self) -> None:
+        """Log, once, that a client sends extensions; their names come from the client and are left out."""
+        if self._is_first("request extensions"):
+            logger.warning(
+                "A request with extensions that are named in neither ignore_request_extensions nor "
+                "vary_request_extensions is not cached. debug=True on the extension names one in the response."
             )
 
     def everything_bypasses(self, problem: Problem) -> None:

@@ -136,6 +136,7 @@ class RequestContext:
             - options.varied_request_extensions
         )
         if unknown:
+            options.warnings.unknown_extensions()
             return _unknown_extensions(unknown)
         varied = options.varied_request_extensions.intersection(sent)
         try:
@@ -233,19 +234,18 @@ class RequestContext:
 
     def without_session(self, coordinate: str | None) -> Problem:
         """Return the problem of a PRIVATE response without a session."""
-        self.options.warnings.missing_session(coordinate or "")
-        return Problem(
-            Reason.PRIVATE_WITHOUT_SESSION,
-            coordinate,
+        advice = (
             (f"{coordinate} is PRIVATE" if coordinate else "A resolver made the response PRIVATE")
             + ", and "
             + (
                 "the extension has no session=; give it a function that identifies the user."
                 if self.options.session is None
                 else "session= found no user in this request: it returned None, a false value, 0 as a number or "
-                "as text, or an empty text."
-            ),
+                "as text, or an empty text. There is nothing to change if nobody is logged in."
+            )
         )
+        self.options.warnings.missing_session(coordinate or "", advice)
+        return Problem(Reason.PRIVATE_WITHOUT_SESSION, coordinate, advice)
 
     def why_not_stored(self) -> Reason | None:
         """Return why nothing of the request is stored, now that its resolvers ran; None if it may be.

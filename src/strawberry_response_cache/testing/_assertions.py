@@ -87,8 +87,8 @@ def assert_bypass(
     """
     __tracebackhide__ = True  # as above
     _assert_status(operation, "bypass")
-    if reason is not None and operation.reason is not reason:
-        raise AssertionError(_said(operation, f"was a bypass, but not because of {reason.value}"))
+    if reason is not None and operation.reason != reason:
+        raise AssertionError(_said(operation, f"was a bypass, but not because of {reason}"))
 
 
 def assert_invalidated(operation: RecordedOperation, *tags: str) -> None:

@@ -148,8 +148,8 @@ _ADVICE: Final[Mapping[Reason, str]] = {
         "extension.check(schema) raises them at start."
     ),
     Reason.MUTATION: (
-        "Mutations always run, and so do operations that have the context or the request of one that runs, such "
-        "as those that its resolvers execute."
+        "There is nothing to change: mutations always run, and so do queries inside a mutation, which have its "
+        "context or its request."
     ),
     Reason.SUBSCRIPTION: "Subscriptions always run.",
     Reason.INTROSPECTION: "Introspection is never cached.",
