@@ -15,6 +15,7 @@ from graphql import (
     GraphQLObjectType,
     GraphQLSchema,
     get_named_type,
+    is_composite_type,
     is_input_object_type,
     is_object_type,
 )
@@ -230,14 +231,17 @@ def _target_of(extension: object) -> str:
     return str(getattr(getattr(extension, "target", None), "name", ""))
 
 
-def listed_types(kind: GraphQLObjectType) -> Iterator[GraphQLObjectType]:
-    """Yield the types of the objects of which a type is a page: a connection, or an offset pagination."""
+def listed_types(kind: GraphQLObjectType) -> Iterator[GraphQLNamedType]:
+    """Yield the types of the objects of which a type is a page: a connection, or an offset pagination.
+
+    Source: https://relay.dev/graphql/connections.htm
+    """
     for way in _LISTED:
         reached: Any = kind
         for name in way:
             field = reached.fields.get(name) if is_object_type(reached) else None
             reached = None if field is None else get_named_type(field.type)
-        if is_object_type(reached):
+        if is_composite_type(reached):
             yield reached
 
 

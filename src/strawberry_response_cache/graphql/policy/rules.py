@@ -20,10 +20,8 @@ from graphql import (
     get_named_type,
     is_abstract_type,
     is_composite_type,
-    is_list_type,
     is_object_type,
     is_scalar_type,
-    is_wrapping_type,
     specified_scalar_types,
 )
 from strawberry.types import Info
@@ -53,6 +51,7 @@ from strawberry_response_cache.graphql.policy.resolver_kind import (
     ResolverKinds,
 )
 from strawberry_response_cache.graphql.policy.type_rule import TypeRule, of_types
+from strawberry_response_cache.graphql.policy.type_tags import type_tags_of
 from strawberry_response_cache.graphql.policy.written_as import WrittenAs, written_as
 
 
@@ -272,8 +271,8 @@ class SchemaRules:
             own is not None and ttl is not None and not inherits and source is ResolverKind.RESOLVER
         )
         has_identity = is_root or is_identified or (own is not None and own.key is not None)
-        rows = [named for kind in concrete for named in (kind, *listed_types(kind))]
-        has_own_rows = any(map(chooses_rows, (declared, *rows))) or any(
+        listed = self._listed(concrete)
+        has_own_rows = any(map(chooses_rows, (declared, *concrete, *listed))) or any(
             map(checks_values, extensions)
         )
         private = has_own_rows or any(h.scope is CacheScope.PRIVATE for h in hints)
@@ -299,7 +298,7 @@ class SchemaRules:
             stale=stale,
             tags=self._tags([*(h.tags for h in hints), *(t.tags for t in spoken)]),
             templates=tuple(template for hint in hints for template in hint.templates),
-            type_tags=_type_tags(parent, name, graphql_field, concrete),
+            type_tags=type_tags_of(parent, name, graphql_field, concrete, listed=listed),
             vary=_union([*(h.vary for h in hints), *(t.vary for t in spoken)]),
             graphql_field=graphql_field,
             hints=tuple(hints),
@@ -345,31 +344,13 @@ class SchemaRules:
             tags=self._tags([*(h.tags for h in hints), *(rule.tags for rule in around)]),
         )
 
+    def _listed(self, kinds: Iterable[GraphQLObjectType]) -> list[GraphQLNamedType]:
+        """Return the types of the objects of which types are pages, such as connections."""
+        pages = [listed for kind in kinds for listed in listed_types(kind)]
+        return [each for listed in pages for each in (listed, *self.possible_types(listed))]
+
     def _tags(self, groups: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
         return with_types_and_lists(_union(groups), self._schema)
-
-
-def _type_tags(
-    parent: GraphQLObjectType,
-    name: str,
-    graphql_field: GraphQLField,
-    types: Iterable[GraphQLObjectType],
-) -> tuple[str, ...]:
-    """Return the tags of the types that a field can return; they also cover empty lists and nulls."""
-    names = [each.name for each in types]
-    # In a connection, an edge is between the list and its objects:
-    # https://relay.dev/graphql/connections.htm#sec-Edge-Types
-    is_edge = name == "node" and "cursor" in parent.fields
-    listed = is_edge or _holds_a_list(graphql_field.type)
-    return tuple(sorted([*names, *(f"[{each}]" for each in names if listed)]))
-
-
-def _holds_a_list(kind: object) -> bool:
-    while is_wrapping_type(kind):
-        if is_list_type(kind):
-            return True
-        kind = kind.of_type
-    return False
 
 
 def _place(parent: GraphQLObjectType, coordinate: str, field: object) -> str:
