@@ -1,6 +1,7 @@
 """Django, configured once in a process: before any model is imported."""
 
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import django
@@ -8,7 +9,7 @@ import pytest
 from django.apps import AppConfig
 from django.conf import settings
 
-collect_ignore = ["bookshop.py", "models.py"]
+collect_ignore = ["bookshop.py", "library.py", "models.py"]
 """They have no doctests, and Django allows each model once."""
 
 
@@ -47,3 +48,19 @@ def _tables() -> None:
     from tests.with_django import models
 
     models.prepare()
+
+
+@pytest.fixture
+def signals_of_its_own() -> Iterator[None]:
+    """What a test connects to signals ends with it."""
+    from django.db.models import signals
+
+    from strawberry_response_cache.django import _on_save
+
+    kinds = (signals.post_save, signals.post_delete, signals.m2m_changed)
+    before = [(kind, list(kind.receivers)) for kind in kinds]
+    yield
+    for kind, receivers in before:
+        kind.receivers = receivers
+        kind.sender_receivers_cache.clear()
+    _on_save.watches.clear()

@@ -25,11 +25,22 @@ class Author(models.Model):
         return self.name
 
 
+class Genre(models.Model):
+    name = models.TextField()
+
+    class Meta:
+        app_label = "bookshop"
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Book(models.Model):
     title = models.TextField()
     isbn = models.TextField(default="")
     owner = models.TextField(default="")
     author = models.ForeignKey(Author, models.CASCADE, related_name="books")
+    genres = models.ManyToManyField(Genre, related_name="books")
 
     class Meta:
         app_label = "bookshop"
@@ -46,6 +57,70 @@ class Book(models.Model):
         return f"{self.title} by {self.author.name}"
 
 
+class Atlas(Book):
+    """A book with a table of its own for what other books lack."""
+
+    scale = models.IntegerField(default=1)
+
+    class Meta:
+        app_label = "bookshop"
+
+
+class Writer(Author):
+    """An author under another name."""
+
+    class Meta:
+        app_label = "bookshop"
+        proxy = True
+
+
+class Profile(models.Model):
+    author = models.OneToOneField(Author, models.CASCADE, related_name="profile")
+    bio = models.TextField(default="")
+
+    class Meta:
+        app_label = "bookshop"
+
+    def __str__(self) -> str:
+        return self.bio
+
+
+class Club(models.Model):
+    name = models.TextField(unique=True)
+    members = models.ManyToManyField(Author, through="Membership", related_name="clubs")
+
+    class Meta:
+        app_label = "bookshop"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Membership(models.Model):
+    club = models.ForeignKey(Club, models.CASCADE, to_field="name")
+    author = models.ForeignKey(Author, models.CASCADE)
+
+    class Meta:
+        app_label = "bookshop"
+
+    def __str__(self) -> str:
+        return f"{self.author} in {self.club}"
+
+
+class Reader(models.Model):
+    slug = models.SlugField(unique=True)
+    favourite = models.ForeignKey(Book, models.SET_NULL, null=True, related_name="readers")
+
+    class Meta:
+        app_label = "bookshop"
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+OWN = (Author, Genre, Book, Atlas, Profile, Club, Membership, Reader)
+
+
 def prepare() -> None:
     """Create the tables, once in a process, with two authors and three books."""
     if connection.introspection.table_names():
@@ -54,7 +129,7 @@ def prepare() -> None:
         from django.contrib.auth.models import Group, Permission
         from django.contrib.contenttypes.models import ContentType
 
-        for model in (ContentType, Permission, Group, User, Author, Book):
+        for model in (ContentType, Permission, Group, User, *OWN):
             editor.create_model(model)
     ursula = Author.objects.create(name="Ursula")
     Author.objects.create(name="Italo")

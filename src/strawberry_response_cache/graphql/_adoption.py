@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from graphql import GraphQLSchema
 from strawberry.schema import BaseSchema
 
 from strawberry_response_cache.core import CacheConfigurationError
@@ -81,6 +82,12 @@ def adopt(schema: BaseSchema, options: Options) -> Adopted:
     )
 
 
+def executable_of(schema: BaseSchema) -> GraphQLSchema:
+    """Return graphql-core's schema of a Strawberry schema."""
+    executable: GraphQLSchema = schema._schema  # type: ignore[attr-defined] # noqa: SLF001 - Strawberry's name for it
+    return executable
+
+
 def setting_of(
     schema: BaseSchema, options: Options | None, *, default_ttl: float | None = None
 ) -> Setting:
@@ -94,7 +101,7 @@ def setting_of(
     Raises:
         CacheConfigurationError: If the ttl is not a duration.
     """
-    executable = schema._schema  # type: ignore[attr-defined] # noqa: SLF001 - Strawberry's name for it
+    executable = executable_of(schema)
     rules = SchemaRules(
         executable,
         trusted=frozenset() if options is None else options.trusted,

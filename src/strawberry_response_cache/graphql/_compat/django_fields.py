@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from inspect import getattr_static
 from types import FunctionType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from graphql import (
     GraphQLField,
@@ -207,6 +207,40 @@ def types_of_same_rows(schema: GraphQLSchema) -> dict[str, tuple[GraphQLObjectTy
 def _share_rows(model: Any, other: Any) -> bool:  # noqa: ANN401 - classes of Django
     concrete = [each._meta.concrete_model or each for each in (model, other)]  # noqa: SLF001 - Django's public name
     return issubclass(concrete[0], concrete[1]) or issubclass(concrete[1], concrete[0])
+
+
+class Reads(NamedTuple):
+    """What a field of a model's type says that it reads.
+
+    Attributes:
+        lookup: The lookup of its value, such as ``author__name``; None if it has none.
+        hints: The lookups of its hints: ``only``, ``select_related`` and ``prefetch_related``.
+        annotations: The expressions of its ``annotate``.
+    """
+
+    lookup: str | None
+    hints: list[str]
+    annotations: list[Any]
+
+
+def reads_of(graphql_field: GraphQLField, model: object) -> Reads:
+    """Return what a field says that it reads.
+
+    Args:
+        graphql_field: The field.
+        model: The model, whose properties may have hints as well.
+    """
+    field: Any = definition_of(graphql_field)
+    hints: list[Any] = []
+    annotations: list[Any] = []
+    attribute = getattr_static(model, getattr(field, "python_name", None) or "", None)
+    for store in (getattr(field, "store", None), getattr(attribute, "store", None)):
+        if store is not None:
+            hints += [*store.only, *store.select_related]
+            hints += [getattr(each, "prefetch_through", each) for each in store.prefetch_related]
+            annotations += store.annotate.values()
+    lookups = [each for each in hints if isinstance(each, str)]
+    return Reads(getattr(field, "django_name", None), lookups, annotations)
 
 
 def hands_on(extension: object) -> bool:

@@ -16,8 +16,12 @@ def is_djangos(on_commit: object) -> bool:
     return transaction is not None and on_commit is transaction.on_commit
 
 
-class _AfterCommit:
-    """An invalidation that waits for a commit; Django drops it with a transaction or savepoint that is rolled back."""
+class AfterCommit:
+    """An invalidation that waits for a commit; Django drops it with a transaction or savepoint that is rolled back.
+
+    Args:
+        function: Invalidates.
+    """
 
     __slots__ = ("_function", "is_over")
 
@@ -26,6 +30,7 @@ class _AfterCommit:
         self.is_over = False
 
     def __call__(self) -> None:
+        """Invalidate."""
         # Django's `captureOnCommitCallbacks` calls it, and leaves it among those that wait.
         self.is_over = True
         self._function()
@@ -44,7 +49,7 @@ def after_open_transactions(function: Callable[[], object]) -> bool:
     """
     open_ones = _open_transactions()
     for connection in open_ones:
-        sys.modules[_ON_COMMIT].on_commit(_AfterCommit(function), using=connection.alias)
+        sys.modules[_ON_COMMIT].on_commit(AfterCommit(function), using=connection.alias)
     return bool(open_ones)
 
 
@@ -54,7 +59,7 @@ def is_one_awaited() -> bool:
     Code in this thread sees what the transaction changed, which nobody else does and which may be rolled back.
     """
     return any(
-        type(function) is _AfterCommit and not function.is_over
+        isinstance(function, AfterCommit) and not function.is_over
         for connection in _open_transactions()
         for _, function, *_ in connection.run_on_commit
     )
