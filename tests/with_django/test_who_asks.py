@@ -14,6 +14,7 @@ from django.test import RequestFactory
 from strawberry.django.context import StrawberryDjangoContext
 
 from strawberry_response_cache import (
+    CacheConfigurationError,
     CacheScope,
     ResponseCache,
     ResponseCacheExtension,
@@ -87,3 +88,30 @@ async def test_a_lazy_user_in_an_async_view_runs_uncached_and_fails_nothing(
         assert result.data == {"me": "alice"}
         assert reason(result) == "context_failed"
     assert "SynchronousOnlyOperation" in caplog.text
+
+
+@strawberry_django.type(User)
+class Member:
+    username: strawberry.auto
+
+
+def test_the_current_user_is_private_whatever_its_hint_says(cache: ResponseCache) -> None:
+    def schema_of(hint: Any) -> strawberry.Schema:
+        @strawberry.type
+        class Query:
+            me: Member = hint(strawberry_django.auth.current_user())
+
+        extension = ResponseCacheExtension(cache, tenant=None, session=user_of, debug=True)
+        schema = strawberry.Schema(Query, extensions=[extension])
+        extension.check(schema)
+        return schema
+
+    schema = schema_of(cache_control(ttl=60))
+    said = []
+    for name in ("alice", "bob", "alice"):
+        result = schema.execute_sync("{ me { username } }", context_value=context_of(name))
+        assert result.data == {"me": {"username": name}}
+        said.append((outcome(result)["status"], outcome(result)["scope"]))
+    assert said == [("miss", "PRIVATE"), ("miss", "PRIVATE"), ("hit", "PRIVATE")]
+    with pytest.raises(CacheConfigurationError, match=r"Query\.me: .* current_user"):
+        schema_of(cache_control(ttl=60, scope=CacheScope.PUBLIC))

@@ -40,6 +40,7 @@ _RESOLVERS: Final = frozenset(
     }
 )
 """Resolvers that only read their parent."""
+_CURRENT_USER: Final = "strawberry_django.auth.queries.resolve_current_user"
 _IS_TYPE_OF: Final = "strawberry_django.type._process_type.<locals>.is_type_of"
 _RESOLVE_ID: Final = frozenset({"strawberry_django.relay.utils.resolve_model_id"})
 _ASKING_THE_USER: Final = frozenset(
@@ -277,6 +278,12 @@ def listed_types(kind: GraphQLObjectType) -> Iterator[GraphQLNamedType]:
             reached = None if field is None else get_named_type(field.type)
         if is_composite_type(reached):
             yield reached
+
+
+def returns_the_user(field: object) -> bool:
+    """Whether a field is the library's ``auth.current_user()``."""
+    resolver = getattr(field, "base_resolver", None)
+    return _name_of(getattr(resolver, "wrapped_func", None)) == _CURRENT_USER
 
 
 def tells_its_type(function: object) -> bool:

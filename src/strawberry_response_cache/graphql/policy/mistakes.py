@@ -87,8 +87,8 @@ class _Mistakes:
             )
         if rule.has_own_rows and rule.public:
             yield (
-                f"{rule.coordinate}: get_queryset or an optimizer hint of its type, or HasRetvalPerm, chooses what "
-                "each request sees, so the field is PRIVATE always; remove scope=CacheScope.PUBLIC."
+                f"{rule.coordinate}: get_queryset or an optimizer hint of its type, HasRetvalPerm, or current_user "
+                "chooses what each request sees, so the field is PRIVATE always; remove scope=CacheScope.PUBLIC."
             )
         if root == "query" and rule.inherit:
             yield f"{rule.coordinate}: a root field has no parent to inherit from; give it a ttl."

@@ -93,7 +93,7 @@ class FieldRule:
         private: Whether a hint that applies to it is PRIVATE.
         public: Whether its own hint says PUBLIC.
         has_own_rows: Whether code chooses its objects for each request, so it is PRIVATE: a ``get_queryset``,
-            or a permission for each value.
+            a permission for each value, or ``current_user``.
         stale: The stale window, in seconds.
         tags: The tags of the field and of its types.
         templates: Tags with placeholders, filled when the field is executed.
@@ -272,8 +272,10 @@ class SchemaRules:
         )
         has_identity = is_root or is_identified or (own is not None and own.key is not None)
         listed = self._listed(concrete)
-        has_own_rows = any(map(chooses_rows, (declared, *concrete, *listed))) or any(
-            map(checks_values, extensions)
+        has_own_rows = (
+            any(map(chooses_rows, (declared, *concrete, *listed)))
+            or any(map(checks_values, extensions))
+            or returns_the_user(field)
         )
         private = has_own_rows or any(h.scope is CacheScope.PRIVATE for h in hints)
         public = own is not None and own.scope is CacheScope.PUBLIC
