@@ -33,6 +33,7 @@ from strawberry_response_cache.graphql._compat.django_fields import (
     checks_values,
     chooses_rows,
     listed_types,
+    returns_the_user,
 )
 from strawberry_response_cache.graphql._compat.known_code import name_of
 from strawberry_response_cache.graphql._compat.resolving import is_guard, stands_outside_guards
