@@ -39,7 +39,7 @@ def books() -> list[Book]:
 @strawberry.type
 class Query:
     @cache_control(ttl=60)
-    @relay.connection(relay.ListConnection[Book])
+    @relay.connection(relay.ListConnection[Book])  # type: ignore[untyped-decorator] # Strawberry's
     def books(self) -> list[Book]:
         return books()
 

@@ -99,7 +99,7 @@ def test_the_current_user_is_private_whatever_its_hint_says(cache: ResponseCache
     def schema_of(hint: Any) -> strawberry.Schema:
         @strawberry.type
         class Query:
-            me: Member = hint(strawberry_django.auth.current_user())
+            me: Member = hint(strawberry_django.auth.current_user())  # type: ignore[no-untyped-call] # the library's
 
         extension = ResponseCacheExtension(cache, tenant=None, session=user_of, debug=True)
         schema = strawberry.Schema(Query, extensions=[extension])
