@@ -1,15 +1,19 @@
 """The command `strawberry-response-cache`; it needs the extra `cli`."""
 
-import json
+import os
 import sys
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from graphql import GraphQLError
-from strawberry.schema import Schema
-from strawberry.utils.importer import import_module_symbol
 
+from strawberry_response_cache._command_line import (
+    BadArgumentError,
+    document_of,
+    schema_of,
+    variables_of,
+)
 from strawberry_response_cache.core import CacheConfigurationError
+from strawberry_response_cache.core._user_code import Raised, called
 from strawberry_response_cache.graphql._explain import explain
 from strawberry_response_cache.graphql._explanation import ExplainedField, line_of
 
@@ -50,10 +54,11 @@ def explain_command(
 ) -> None:
     """Say whether, how long and for whom an operation is cached, field by field, and why not."""
     try:
+        _set_up_django()
         explanation = explain(
-            _schema(schema), _document(query), _variables(variables), operation, default_ttl
+            schema_of(schema), document_of(query), variables_of(variables), operation, default_ttl
         )
-    except (_BadArgumentError, CacheConfigurationError, GraphQLError) as error:
+    except (BadArgumentError, CacheConfigurationError, GraphQLError) as error:
         print(f"Error: {error}", file=sys.stderr)  # noqa: T201 - a command speaks there
         raise typer.Exit(2) from None
     console = Console()
@@ -73,43 +78,22 @@ def main() -> None:
     app()
 
 
-class _BadArgumentError(Exception):
-    """An argument of the command line is not what it should be."""
-
-
-def _schema(selector: str) -> Schema:
+def _set_up_django() -> None:
+    """Set Django up, if the environment names the settings of a project."""
+    if not os.environ.get("DJANGO_SETTINGS_MODULE"):
+        return
     if "" not in sys.path:
-        sys.path.insert(0, "")  # as `python -m` does: a schema lies where one works
-    try:
-        found = import_module_symbol(selector, default_symbol_name="schema")
-    except (ImportError, AttributeError, ValueError) as error:
-        msg = f"{selector}: {error}. Write it as module:schema, such as ledger.api:schema."
-        raise _BadArgumentError(msg) from None
-    if not isinstance(found, Schema):
-        msg = f"{selector} is a {type(found).__name__} and no strawberry.Schema."
-        raise _BadArgumentError(msg)
-    return found
+        sys.path.insert(0, "")  # as `manage.py` does: a project lies where one works
 
+    def set_up() -> None:
+        import django  # noqa: PLC0415 - only a project of Django has it
 
-def _document(path: str) -> str:
-    if path == "-":
-        return sys.stdin.read()
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        msg = f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}."
-        raise _BadArgumentError(msg) from None
+        django.setup()
 
-
-def _variables(text: str) -> dict[str, Any]:
-    try:
-        values = json.loads(text)
-    except ValueError:
-        values = None
-    if not isinstance(values, dict):
-        msg = """--variables is a JSON object, such as --variables '{"first": 10}'."""
-        raise _BadArgumentError(msg)
-    return values
+    done: object = called(set_up)
+    if type(done) is Raised:
+        msg = f"DJANGO_SETTINGS_MODULE: Django cannot be set up: {done.kind}: {done.error}"
+        raise BadArgumentError(msg)
 
 
 def _grow(tree: Tree, fields: tuple[ExplainedField, ...]) -> None:

@@ -1,0 +1,1 @@
+"""The commands of the app, where Django looks for them."""
