@@ -1,6 +1,7 @@
 """A secret, wherever it is put, shows up in no error, no log record and no repr of the core."""
 
 import asyncio
+import gc
 import logging
 import socket
 import string
@@ -205,10 +206,17 @@ def texts_of(error: BaseException | None) -> Iterator[str]:
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
+class Older(list[object]):
+    """Objects of earlier tests. Hypothesis shows the arguments of a test, and refuses very long ones."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} older objects>"
+
+
 @pytest.fixture(scope="module")
-def older_core(older: list[object]) -> list[object]:
+def older_core(older: list[object]) -> Older:
     """The objects of the core that lived before these tests."""
-    return [each for each in older if type(each).__module__.startswith(CORE)]
+    return Older(each for each in older if type(each).__module__.startswith(CORE))
 
 
 async def told_by(
@@ -224,6 +232,7 @@ async def told_by(
     except Exception as error:  # noqa: BLE001 - whatever it is, it tells nothing
         told += texts_of(error)
     await asyncio.sleep(0)
+    gc.collect()  # what a constructor that raised leaves behind has no repr
     told += [repr(kept) if not isinstance(kept, str | list) else ""]
     told += [*map(repr, older_core), *map(repr, living(CORE)), *records.told]
     records.told.clear()

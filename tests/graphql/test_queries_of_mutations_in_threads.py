@@ -130,7 +130,7 @@ async def test_a_query_of_a_mutation_in_a_thread_neither_reads_nor_stores(
             for query in QUERIES:
                 result = ask(schema, HANDED_ON[handed_on](context), query)
                 reasons.append(outcome(result)["reason"])
-                assert "the context or the request of one that runs" in outcome(result)["advice"]
+                assert "its context or its request" in outcome(result)["advice"]
                 seen.append(result.data["name"])
 
         SCHEDULED[scheduled](in_a_thread)

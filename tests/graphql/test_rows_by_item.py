@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from operator import getitem
 from types import MappingProxyType
 from typing import Any
@@ -74,11 +75,11 @@ class Labelled(dict[str, Any]):
 
 
 def of_sqlite(values: dict[str, Any]) -> Any:
-    connection = sqlite3.connect(":memory:")
-    connection.row_factory = sqlite3.Row
-    return connection.execute(
-        "select ? as id, ? as name, null as owner", (values["id"], values["name"])
-    ).fetchone()
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.row_factory = sqlite3.Row
+        return connection.execute(
+            "select ? as id, ? as name, null as owner", (values["id"], values["name"])
+        ).fetchone()
 
 
 ROWS: dict[str, Callable[[dict[str, Any]], Any]] = {

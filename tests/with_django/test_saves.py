@@ -303,7 +303,7 @@ def test_nothing_is_kept_of_a_transaction(told: list[set[str]]) -> None:
     with transaction.atomic():
         Club.objects.create(name="second")
     gc.collect()
-    assert [each for each in gc.get_objects() if isinstance(each, _Transaction)] == []
+    assert [each for each in gc.get_objects() if type(each) is _Transaction] == []
 
 
 def test_in_a_test_case_captured_callbacks_invalidate(told: list[set[str]]) -> None:
