@@ -131,6 +131,8 @@ def prepare() -> None:
 
         for model in (ContentType, Permission, Group, User, *OWN):
             editor.create_model(model)
+    User.objects.create(username="alice", is_staff=True, is_superuser=True)
+    User.objects.create(username="bob")
     ursula = Author.objects.create(name="Ursula")
     Author.objects.create(name="Italo")
     for title, owner in (("Rocannon", "alice"), ("Exile", "alice"), ("Tombs", "bob")):

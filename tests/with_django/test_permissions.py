@@ -78,9 +78,8 @@ def schema(cache: ResponseCache) -> strawberry.Schema:
 @pytest.fixture
 def users() -> dict[str, Any]:
     """Alice may do everything, Bob is somebody."""
-    alice, _ = User.objects.get_or_create(username="alice", is_staff=True, is_superuser=True)
-    bob, _ = User.objects.get_or_create(username="bob")
-    return {"alice": alice, "bob": bob, "nobody": AnonymousUser()}
+    known = {name: User.objects.get(username=name) for name in ("alice", "bob")}
+    return {**known, "nobody": AnonymousUser()}
 
 
 def context(user: Any) -> Any:

@@ -49,7 +49,7 @@ def context_of(name: str | None) -> Any:
     request: Any = RequestFactory().get("/")
     request.session = SessionStore()
     if name is not None:
-        user, _ = User.objects.get_or_create(username=name)
+        user = User.objects.get(username=name)
         login(request, user, "django.contrib.auth.backends.ModelBackend")
     AuthenticationMiddleware(lambda _: None).process_request(request)
     return StrawberryDjangoContext(request=request, response=None)
