@@ -14,11 +14,6 @@ def meta_of(model: Any) -> Any:  # noqa: ANN401 - of Django, which ships no type
     return model._meta  # noqa: SLF001 - as above
 
 
-def share_rows(model: Model, other: Model) -> bool:
-    """Whether rows of a model are rows of another, or parts of them: by inheritance, or as proxies."""
-    return issubclass(model, other) or issubclass(other, model) or are_one_table(model, other)
-
-
 def are_one_table(model: Model, other: Model) -> bool:
     """Whether two models are one, or proxies of one."""
     return bool(meta_of(model).concrete_model is meta_of(other).concrete_model)

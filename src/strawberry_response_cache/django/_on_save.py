@@ -17,9 +17,10 @@ from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._user_code import Raised, called
 from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.django._after_commit import Changes, ChangesByTransaction
-from strawberry_response_cache.django._lookups import Model, meta_of, share_rows
+from strawberry_response_cache.django._lookups import Model, meta_of
 from strawberry_response_cache.django._shown import ShownModels
 from strawberry_response_cache.graphql._adoption import executable_of
+from strawberry_response_cache.graphql._compat.django_fields import share_rows
 from strawberry_response_cache.graphql._guard import Guard
 from strawberry_response_cache.graphql._options import Options, options_of
 from strawberry_response_cache.graphql.invalidation.due_invalidation import DueInvalidation

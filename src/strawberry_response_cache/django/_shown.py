@@ -16,9 +16,8 @@ from strawberry_response_cache.django._lookups import (
     models_along,
     models_in,
     rows_between,
-    share_rows,
 )
-from strawberry_response_cache.graphql._compat.django_fields import model_of, reads_of
+from strawberry_response_cache.graphql._compat.django_fields import model_of, reads_of, share_rows
 from strawberry_response_cache.graphql.invalidation.entities import whole_types
 from strawberry_response_cache.graphql.keys.object_identity import identity_field
 

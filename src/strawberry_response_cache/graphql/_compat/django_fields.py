@@ -199,13 +199,14 @@ def types_of_same_rows(schema: GraphQLSchema) -> dict[str, tuple[GraphQLObjectTy
             others := tuple(
                 other
                 for other, others_model in models.items()
-                if other is not named and _share_rows(model, others_model)
+                if other is not named and share_rows(model, others_model)
             )
         )
     }
 
 
-def _share_rows(model: Any, other: Any) -> bool:  # noqa: ANN401 - classes of Django
+def share_rows(model: Any, other: Any) -> bool:  # noqa: ANN401 - classes of Django
+    """Whether rows of a model are rows of another, or parts of them: by inheritance, or as proxies."""
     concrete = [each._meta.concrete_model or each for each in (model, other)]  # noqa: SLF001 - Django's public name
     return issubclass(concrete[0], concrete[1]) or issubclass(concrete[1], concrete[0])
 
