@@ -9,7 +9,19 @@ from strawberry import relay
 from strawberry_django.optimizer import DjangoOptimizerExtension
 
 from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
-from tests.with_django.models import Atlas, Author, Book, Club, Genre, Profile, Reader, Writer
+from tests.with_django.models import (
+    Atlas,
+    Author,
+    Book,
+    Club,
+    Copy,
+    Genre,
+    Profile,
+    Reader,
+    Shop,
+    Town,
+    Writer,
+)
 
 HINT: Final = cache_control(ttl=60)
 
@@ -107,6 +119,35 @@ class ReaderType(relay.Node):
     favourite_id: int | None
 
 
+@strawberry_django.type(Copy)
+class CopyType:
+    id: strawberry.auto
+    shop_id: int | None
+
+
+@strawberry_django.type(Shop)
+class ShopType:
+    id: strawberry.auto
+    name: strawberry.auto
+    town_id: int | None
+
+
+@strawberry_django.type(Shop, annotate={"size": models.Count("copies")})
+class StockType:
+    id: strawberry.auto
+    size: int
+
+
+@strawberry_django.type(Town)
+class TownType:
+    id: strawberry.auto
+
+    @cache_control(inherit=True)
+    @strawberry_django.field
+    def shops(self: Any) -> int:
+        return int(Shop.objects.filter(town=self).count())
+
+
 @strawberry.type
 class Query:
     authors: list[AuthorType] = HINT(strawberry_django.field())
@@ -120,6 +161,10 @@ class Query:
     atlases: list[AtlasType] = HINT(strawberry_django.field())
     clubs: list[ClubType] = HINT(strawberry_django.field())
     readers: list[ReaderType] = HINT(strawberry_django.field())
+    stock: StockType = HINT(strawberry_django.field())
+    shops: list[ShopType] = HINT(strawberry_django.field())
+    town: TownType = HINT(strawberry_django.field())
+    copies: list[CopyType] = HINT(strawberry_django.field())
 
 
 def schema_over(cache: ResponseCache, **options: Any) -> strawberry.Schema:

@@ -6,6 +6,8 @@ from django.contrib.auth.models import User
 from django.db import connection, models
 from strawberry_django.descriptors import model_property
 
+from strawberry_response_cache.django import InvalidatingQuerySet
+
 
 def _is_of_reader(info: Any) -> Any:
     return models.Case(
@@ -118,7 +120,45 @@ class Reader(models.Model):
         return self.slug
 
 
-OWN = (Author, Genre, Book, Atlas, Profile, Club, Membership, Reader)
+class Town(models.Model):
+    name = models.TextField()
+
+    class Meta:
+        app_label = "bookshop"
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Shop(models.Model):
+    name = models.TextField()
+    town = models.ForeignKey(Town, models.SET_NULL, null=True, related_name="+")
+
+    class Meta:
+        app_label = "bookshop"
+        ordering = ("town", "name")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Copy(models.Model):
+    """One copy of a book, for sale; what changes many of them invalidates."""
+
+    shop = models.ForeignKey(Shop, models.CASCADE, null=True, related_name="copies")
+
+    objects = InvalidatingQuerySet.as_manager()
+
+    class Meta:
+        app_label = "bookshop"
+        base_manager_name = "objects"
+
+    def __str__(self) -> str:
+        return f"{self.pk}"
+
+
+OWN = (Author, Genre, Book, Atlas, Profile, Club, Membership, Reader, Town, Shop, Copy)
 
 
 def prepare() -> None:

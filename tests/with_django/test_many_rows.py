@@ -15,7 +15,7 @@ from strawberry_response_cache.django import (
 )
 from tests.graphql.ledger import outcome
 from tests.with_django.library import schema_over, uncached
-from tests.with_django.models import Author, Book, Club, Genre
+from tests.with_django.models import Author, Book, Club, Copy, Genre, Shop, Town
 
 QUERY = "{ clubs { name } }"
 
@@ -30,6 +30,7 @@ def _rows(signals_of_its_own: None) -> Iterator[None]:
     Club.objects.create(name="two")
     yield
     Club.objects.all().delete()
+    Shop.objects.all().delete()
 
 
 def renamed() -> list[Club]:
@@ -73,6 +74,50 @@ def test_a_read_after_a_change_of_many_rows_is_what_the_database_says(
         assert outcome(schema.execute_sync(query))["reason"] == "invalidation_pending"
     expected = uncached.execute_sync(query).data
     assert schema.execute_sync(query).data == expected != before
+
+
+MOVES: dict[str, Callable[[Copy, Shop, Shop], object]] = {
+    "add": lambda copy, _, to: to.copies.add(copy),
+    "add, one by one": lambda copy, _, to: to.copies.add(copy, bulk=False),
+    "set": lambda copy, _, to: to.copies.set([copy]),
+    "remove": lambda copy, at, _: at.copies.remove(copy),
+    "clear": lambda copy, at, _: at.copies.clear(),
+    "update": lambda copy, _, to: Copy.objects.filter(pk=copy.pk).update(shop=to),
+    "update of a key": lambda copy, _, to: Copy.objects.filter(pk=copy.pk).update(shop_id=to.pk),
+}
+
+
+@pytest.mark.parametrize("name", MOVES)
+@pytest.mark.parametrize("shown", ["copies { shopId }", "stock(pk: %s) { size }"])
+def test_a_read_after_rows_were_related_to_another_is_what_the_database_says(
+    cache: ResponseCache, name: str, shown: str
+) -> None:
+    """By managers of a foreign key, which send no signal, and of a model whose query sets invalidate."""
+    at, to = Shop.objects.create(name="at"), Shop.objects.create(name="to")
+    copy = Copy.objects.create(shop=at)
+    schema = schema_over(cache)
+    invalidate_on_save(schema)
+    query = f"{{ {shown % at.pk if '%' in shown else shown} }}"
+    before = schema.execute_sync(query).data
+    MOVES[name](copy, at, to)
+    expected = uncached.execute_sync(query).data
+    assert schema.execute_sync(query).data == expected != before
+
+
+@pytest.mark.parametrize("column", ["town", "town_id"])
+def test_an_update_reaches_the_objects_that_its_rows_point_to(
+    cache: ResponseCache, column: str
+) -> None:
+    at, to = Town.objects.create(name="at"), Town.objects.create(name="to")
+    Shop.objects.create(name="one", town=at)
+    schema = schema_over(cache)
+    invalidate_on_save(schema)
+    queries = [f"{{ town(pk: {town.pk}) {{ shops }} }}" for town in (at, to)]
+    before = [schema.execute_sync(query).data for query in queries]
+    InvalidatingQuerySet(Shop).filter(town=at).update(**{column: to.pk})
+    after = [schema.execute_sync(query).data for query in queries]
+    assert after == [uncached.execute_sync(query).data for query in queries] != before
+    Town.objects.all().delete()
 
 
 def test_a_rolled_back_update_invalidates_nothing(cache: ResponseCache) -> None:

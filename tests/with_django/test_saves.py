@@ -24,10 +24,13 @@ from tests.with_django.models import (
     Author,
     Book,
     Club,
+    Copy,
     Genre,
     Membership,
     Profile,
     Reader,
+    Shop,
+    Town,
     Writer,
 )
 
@@ -36,7 +39,7 @@ from tests.with_django.models import (
 def _rows(signals_of_its_own: None) -> Iterator[None]:
     """Each test leaves no row behind."""
     yield
-    for model in (Reader, Club, Genre, Profile):
+    for model in (Reader, Club, Genre, Profile, Shop, Town):
         model.objects.all().delete()
     Book.objects.exclude(title__in=("Rocannon", "Exile", "Tombs")).delete()
     Author.objects.exclude(name__in=("Ursula", "Italo")).delete()
@@ -52,6 +55,10 @@ class Shelf:
         self.genre = Genre.objects.create(name="tales")
         self.club = Club.objects.create(name="readers")
         self.reader = Reader.objects.create(slug="ana", favourite=self.book)
+        self.town = Town.objects.create(name="Bern")
+        self.shop = Shop.objects.create(name="new", town=self.town)
+        self.other_shop = Shop.objects.create(name="old", town=Town.objects.create(name="Chur"))
+        self.copy = Copy.objects.create(shop=self.shop)
 
 
 def set_to(row: Any, **values: Any) -> None:
@@ -62,6 +69,7 @@ def set_to(row: Any, **values: Any) -> None:
 
 AUTHOR = "{ author(pk: %(author)s) { "
 BOOK = "{ book(pk: %(book)s) { "
+STOCK = "{ stock(pk: %(shop)s) { "
 
 CHANGES: dict[str, tuple[str, Callable[[Shelf], object]]] = {
     "an object": (BOOK + "title } }", lambda at: set_to(at.book, title="Zahir")),
@@ -155,6 +163,18 @@ CHANGES: dict[str, tuple[str, Callable[[Shelf], object]]] = {
         lambda at: set_to(at.reader, slug="eva"),
     ),
     "a key that is set to null": ("{ readers { favouriteId } }", lambda at: at.book.delete()),
+    "a key that is set to null, of a relation that is hidden": (
+        "{ shops { townId } }",
+        lambda at: at.town.delete(),
+    ),
+    "a list that another model sorts": (
+        "{ shops { name } }",
+        lambda at: set_to(at.town, name="Visp"),
+    ),
+    "an annotation of the type that loses a row": (
+        STOCK + "size } }",
+        lambda at: set_to(at.copy, shop=at.other_shop),
+    ),
     "a list that another model filters": (
         '{ books(filters: {author: {name: {exact: "Luis"}}}) { title } }',
         lambda at: set_to(at.author, name="Luis"),
@@ -166,7 +186,7 @@ CHANGES: dict[str, tuple[str, Callable[[Shelf], object]]] = {
 def test_a_read_after_a_save_is_what_the_database_says(cache: ResponseCache, name: str) -> None:
     query, change = CHANGES[name]
     at = Shelf()
-    names = ("author", "book", "genre", "atlas")
+    names = ("author", "book", "genre", "atlas", "shop")
     keys = {each: str(getattr(at, each).pk) for each in names}
     query = re.sub(r"%\((\w+)\)s", lambda found: keys[found[1]], query)
     schema = schema_over(cache)

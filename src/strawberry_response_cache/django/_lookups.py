@@ -49,6 +49,31 @@ def rows_between(model: Model, lookup: str) -> Iterator[Model]:
     yield from (each for each in passed[:-1] if not meta_of(each).auto_created)
 
 
+def models_of_ordering(model: Model) -> Iterator[Model]:
+    """Yield the models by whose columns rows are sorted unless a query says otherwise.
+
+    A relation stands for the ordering of the model to which it leads:
+    https://docs.djangoproject.com/en/stable/ref/models/querysets/#order-by
+
+    Args:
+        model: The model whose rows are sorted.
+    """
+    pending, seen = [model], {model}
+    while pending:
+        here = pending.pop()
+        for each in meta_of(here).ordering:
+            found = (
+                models_along(here, each.lstrip("-"))
+                if isinstance(each, str)
+                else models_in(here, each)
+            )
+            for other in found:
+                if other not in seen:
+                    seen.add(other)
+                    pending.append(other)
+                    yield other
+
+
 def models_in(model: Model, expression: Any) -> Iterator[Model]:  # noqa: ANN401 - of Django
     """Yield the models that an annotation reads.
 

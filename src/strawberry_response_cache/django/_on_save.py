@@ -175,6 +175,7 @@ def invalidate_on_save(schema: BaseSchema, *watched: Model, tenant: TenantOf | N
     A saved or deleted row invalidates ``Type:pk`` and ``[Type]`` of each GraphQL type of its model, and what reads it
     in a lookup or an annotation. This happens after the commit of its transaction, once for all changes of the
     transaction, or at once where none is open. It never fails a save: what Redis does not take is queued.
+    Django sends no signal for ``QuerySet.update`` and for ``author.books.add``; see `InvalidatingQuerySet`.
 
     Args:
         schema: A Strawberry schema with a `ResponseCacheExtension`, whose cache is invalidated.

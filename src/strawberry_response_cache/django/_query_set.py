@@ -60,7 +60,10 @@ def invalidate_models(
 class InvalidatingQuerySet(models.QuerySet):
     """A query set whose ``update``, ``bulk_update`` and ``bulk_create`` invalidate, as saves do.
 
-    Write ``objects = InvalidatingQuerySet.as_manager()`` in a model. An update invalidates all that shows rows of the model.
+    Write ``objects = InvalidatingQuerySet.as_manager()`` in a model. An update invalidates all that shows rows of the model,
+    and, if it sets a foreign key, all that shows rows of the model to which that points. With ``base_manager_name =
+    "objects"`` in ``Meta`` that holds for ``add`` of a foreign key's manager, too.
+
     If `invalidate_on_save` has a ``tenant``, it reads the rows before and after the update, which takes two more
     queries.
 
@@ -85,7 +88,7 @@ class InvalidatingQuerySet(models.QuerySet):
             if rows:  # an update may move them to another tenant
                 rows += self._rows([row.pk for row in rows])
             for watch in concerned:
-                Guard().step(self._note_update, watch, rows)
+                Guard().step(self._note_update, watch, rows, values)
         return changed
 
     update.alters_data = True  # type: ignore[attr-defined] # Django reads it: templates may not call this
@@ -105,8 +108,8 @@ class InvalidatingQuerySet(models.QuerySet):
     def _rows(self, keys: object) -> list[models.Model]:
         return list(self.model._base_manager.using(self.db).filter(pk__in=keys))  # noqa: SLF001 - Django's public name
 
-    def _note_update(self, watch: Watch, rows: list[models.Model]) -> None:
-        tags = watch.shown.of_all(self.model)
+    def _note_update(self, watch: Watch, rows: list[models.Model], names: Iterable[str]) -> None:
+        tags = watch.shown.of_update(self.model, names)
         if watch.tenant is None:
             watch.note_in(None, tags, self.db)
         for row in rows if watch.tenant is not None else ():

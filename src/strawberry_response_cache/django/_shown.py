@@ -1,7 +1,7 @@
 """Which GraphQL types show rows of which models, and by which tags their responses are found."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -15,9 +15,16 @@ from strawberry_response_cache.django._lookups import (
     meta_of,
     models_along,
     models_in,
+    models_of_ordering,
     rows_between,
 )
-from strawberry_response_cache.graphql._compat.django_fields import model_of, reads_of, share_rows
+from strawberry_response_cache.graphql._compat.django_fields import (
+    Reads,
+    model_of,
+    reads_of,
+    reads_of_type,
+    share_rows,
+)
 from strawberry_response_cache.graphql.invalidation.entities import whole_types
 from strawberry_response_cache.graphql.keys.object_identity import identity_field
 
@@ -34,7 +41,7 @@ class _Shown:
         model: The model.
         is_named_by_pk: Whether its objects are told apart by their primary key.
         reads: Models whose rows it shows without objects of their own, such as ``author__name`` or a count.
-        sorted_by: Models by which lists of it are filtered or sorted.
+        sorted_by: Models by which lists of it are filtered or sorted, also by the ``ordering`` of its model.
     """
 
     name: str
@@ -72,6 +79,7 @@ class ShownModels:
                 names = {"pk", meta_of(model).pk.name, meta_of(model).pk.attname}
                 shown = _Shown(kind.name, model, identity_field(kind).name in names)
                 shown.reads.update(_read_by(kind, model))
+                shown.sorted_by.update(models_of_ordering(model))
                 self._types.append(shown)
         for shown in self._types:
             for kind in kinds:
@@ -116,9 +124,27 @@ class ShownModels:
     def of_deletion(self, instance: models.Model) -> set[str]:
         """Return the tags of what shows a deleted row, and rows that pointed to it and still exist."""
         tags = self.of_change(instance)
-        for relation in meta_of(instance).related_objects:
-            if getattr(relation, "on_delete", models.CASCADE) not in _TELL_BY_SIGNALS:
+        # Those that are hidden from the instance, by ``related_name="+"``, are set to NULL as well.
+        for relation in meta_of(instance).get_fields(include_hidden=True):
+            is_from_elsewhere = relation.auto_created and not relation.concrete
+            kept = getattr(relation, "on_delete", models.CASCADE) not in _TELL_BY_SIGNALS
+            if is_from_elsewhere and kept:
                 tags |= self.of_all(relation.related_model)
+        return tags
+
+    def of_update(self, model: Model, names: Iterable[str]) -> set[str]:
+        """Return the tags of what shows rows that an update has changed.
+
+        Args:
+            model: Their model.
+            names: The columns that it set. Rows may have pointed to any objects before, which may count them.
+        """
+        tags = self.of_all(model)
+        for name in names:
+            for target in models_along(model, name.removesuffix("_id")):
+                tags |= whole_types(
+                    [each.name for each in self._types if share_rows(target, each.model)]
+                )
         return tags
 
     def of_keys(self, model: Model, keys: set[Any] | None) -> set[str]:
@@ -183,13 +209,19 @@ def _models_of_input(kind: Any, seen: set[str]) -> Iterator[Model]:  # noqa: ANN
 
 def _read_by(kind: GraphQLObjectType, model: Model) -> Iterator[Model]:
     """Yield the models whose rows the fields of a type show without objects of their own."""
+    yield from _models_of(reads_of_type(kind), model)
     for each in kind.fields.values():
         reads = reads_of(each, model)
         if reads.lookup is not None:
             has_objects = model_of(get_named_type(each.type)) is not None
             along = rows_between if has_objects else models_along
             yield from along(model, reads.lookup)
-        for lookup in reads.hints:
-            yield from models_along(model, lookup)
-        for expression in reads.annotations:
-            yield from models_in(model, expression)
+        yield from _models_of(reads, model)
+
+
+def _models_of(reads: Reads, model: Model) -> Iterator[Model]:
+    """Yield the models of hints for the optimizer."""
+    for lookup in reads.hints:
+        yield from models_along(model, lookup)
+    for expression in reads.expressions:
+        yield from models_in(model, expression)

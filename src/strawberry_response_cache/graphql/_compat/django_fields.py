@@ -212,17 +212,17 @@ def share_rows(model: Any, other: Any) -> bool:  # noqa: ANN401 - classes of Dja
 
 
 class Reads(NamedTuple):
-    """What a field of a model's type says that it reads.
+    """What a field of a model's type, or the type itself, says that it reads.
 
     Attributes:
         lookup: The lookup of its value, such as ``author__name``; None if it has none.
         hints: The lookups of its hints: ``only``, ``select_related`` and ``prefetch_related``.
-        annotations: The expressions of its ``annotate``.
+        expressions: The expressions of its ``annotate``, and the query sets of its ``prefetch_related``.
     """
 
     lookup: str | None
     hints: list[str]
-    annotations: list[Any]
+    expressions: list[Any]
 
 
 def reads_of(graphql_field: GraphQLField, model: object) -> Reads:
@@ -233,16 +233,26 @@ def reads_of(graphql_field: GraphQLField, model: object) -> Reads:
         model: The model, whose properties may have hints as well.
     """
     field: Any = definition_of(graphql_field)
-    hints: list[Any] = []
-    annotations: list[Any] = []
     attribute = getattr_static(model, getattr(field, "python_name", None) or "", None)
-    for store in (getattr(field, "store", None), getattr(attribute, "store", None)):
+    return _reads(getattr(field, "django_name", None), [field, attribute])
+
+
+def reads_of_type(named: GraphQLNamedType) -> Reads:
+    """Return what a type says that all its objects read: ``@strawberry_django.type(Author, annotate=...)``."""
+    origin = getattr(definition_of(named), "origin", None)
+    return _reads(None, [getattr(origin, "__strawberry_django_definition__", None)])
+
+
+def _reads(lookup: str | None, hinted: list[Any]) -> Reads:
+    hints: list[Any] = []
+    expressions: list[Any] = []
+    for store in (getattr(each, "store", None) for each in hinted):
         if store is not None:
             hints += [*store.only, *store.select_related]
             hints += [getattr(each, "prefetch_through", each) for each in store.prefetch_related]
-            annotations += store.annotate.values()
-    lookups = [each for each in hints if isinstance(each, str)]
-    return Reads(getattr(field, "django_name", None), lookups, annotations)
+            expressions += store.annotate.values()
+            expressions += [getattr(each, "queryset", None) for each in store.prefetch_related]
+    return Reads(lookup, [each for each in hints if isinstance(each, str)], expressions)
 
 
 def hands_on(extension: object) -> bool:
