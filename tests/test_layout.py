@@ -33,6 +33,7 @@ GRAPHQL = [
     "_guard",
     "_bounded",
     "_sightings",
+    "_stored_data",
 ]
 """What is in `graphql/`: each imports only what stands below it."""
 

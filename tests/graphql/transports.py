@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from strawberry import subscriptions
-from strawberry.asgi import GraphQL
+
+from strawberry_response_cache.asgi import GraphQL
 
 OnAnswer = Callable[[], Awaitable[None]]
 """Called when the first bytes of the answer reach the client."""

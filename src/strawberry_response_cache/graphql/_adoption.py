@@ -12,6 +12,7 @@ from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.graphql._compat.django_fields import types_of_same_rows
 from strawberry_response_cache.graphql._compat.endings import watch_ends
 from strawberry_response_cache.graphql._compat.executor import install
+from strawberry_response_cache.graphql._compat.handing_on import schema_hands_results_on
 from strawberry_response_cache.graphql._compat.resolving import watch_guarded_resolvers
 from strawberry_response_cache.graphql._options import Options, all_options_of
 from strawberry_response_cache.graphql.annotations.run_notes import note_guarded, note_let_through
@@ -38,12 +39,14 @@ class Adopted:
         plans: The plans of its operations.
         documents: The documents that were sent to it.
         notes: What keeps it from being cached as its annotations say.
+        hands_results_on: Whether what executes on it hands results on as they are.
         failures: Its operations that failed in part lately.
     """
 
     plans: Plans
     documents: Documents
     notes: tuple[Note, ...]
+    hands_results_on: bool
     failures: PartialFailures = field(default_factory=PartialFailures)
 
     @property
@@ -79,6 +82,7 @@ def adopt(schema: BaseSchema, options: Options) -> Adopted:
         plans=Plans(setting, max_bytes=half),
         documents=Documents(setting.schema, max_bytes=half),
         notes=notes,
+        hands_results_on=schema_hands_results_on(schema),
     )
 
 

@@ -15,13 +15,14 @@ from strawberry_response_cache.graphql._compat.endings import Settling, runs_mut
 from strawberry_response_cache.graphql._compat.executor import announced_run
 from strawberry_response_cache.graphql._guard import Guard
 from strawberry_response_cache.graphql._options import Options
+from strawberry_response_cache.graphql._stored_data import take_announcement
 from strawberry_response_cache.graphql.execution.documents import Preparation
 from strawberry_response_cache.graphql.execution.run import Run
 from strawberry_response_cache.graphql.invalidation.mutation import (
     invalidate_everything,
     invalidate_everything_sync,
 )
-from strawberry_response_cache.graphql.policy.custom_code import has_later
+from strawberry_response_cache.graphql.policy.custom_code import has_later, may_see_results
 
 
 class RequestHooks(Settling, SchemaExtension):
@@ -40,6 +41,7 @@ class RequestHooks(Settling, SchemaExtension):
         self._preparation: Preparation | None = None
         self._run: Run | None = None
         self._is_settled = False
+        self._is_announced = False
         self._task: asyncio.Task[Any] | None = None
         self.is_watched = False
 
@@ -56,6 +58,7 @@ class RequestHooks(Settling, SchemaExtension):
 
     def _begin(self) -> None:
         context = self._execution_context
+        self._is_announced = take_announcement(context.schema)
         self._adopted = adopted = self._adopted_of(context.schema)
         is_on = self._options.enabled is not False
         if adopted is not None and is_on and not adopted.mistakes:
@@ -111,6 +114,9 @@ class RequestHooks(Settling, SchemaExtension):
             failures=adopted.failures,
             context=context,
             guard=self._guard,
+            as_stored=self._is_announced
+            and adopted.hands_results_on
+            and not may_see_results(self.all_extensions, self),
         )
 
     def on_operation(self) -> Iterator[None]:

@@ -47,6 +47,7 @@ class CacheRequest:
         session: The session of a PRIVATE response; None for a PUBLIC one.
         subject: The cache and field, for the log and the observer.
         whole: Whether it is an operation, whose data is an object; a field's may be anything.
+        as_stored: Whether a view sends the stored response as it is.
         is_as_admitted: Whether resolvers above it have not restricted it further since it was admitted.
         inherited: Tags from resolvers and objects above it; those from annotations are in the policy.
     """
@@ -58,6 +59,7 @@ class CacheRequest:
     session: str | None = field(repr=False)
     subject: Subject
     whole: bool = True
+    as_stored: bool = False
     inherited: frozenset[str] = field(default=frozenset(), repr=False)
     is_as_admitted: Callable[[], bool] = field(default=lambda: True, repr=False)
 
@@ -214,6 +216,7 @@ class _Attempt:
             private_keys=self._private_keys,
             is_seen_once=None if sightings is None else lambda: not sightings.has_again(key),
             max_bytes=tenant_of(cache_request.cache).max_entry_bytes,
+            as_stored=cache_request.as_stored,
         )
 
     def begin(self) -> Recorder:

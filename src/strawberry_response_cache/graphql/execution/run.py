@@ -70,6 +70,7 @@ class Run:
         failures: The operations that failed in part lately.
         context: Strawberry's execution context.
         guard: The guard of the request.
+        as_stored: Whether a view sends a stored response as it is.
 
     Attributes:
         context: As given.
@@ -90,11 +91,13 @@ class Run:
         failures: PartialFailures,
         context: ExecutionContext,
         guard: Guard,
+        as_stored: bool,
     ) -> None:
         self._options = options
         self._plans = plans
         self._preparation = preparation
         self._failures = failures
+        self._as_stored = as_stored
         self._failed_key: str | None = None
         self._request: RequestContext | None = None
         self._report = Report(guard)
@@ -287,6 +290,7 @@ class Run:
             parts=parts,
             session=identity.session,
             subject=request.subject("operation", operation, identity.visibility),
+            as_stored=self._as_stored,
         )
 
     def _off(self, request: RequestContext, executor: Executor[Any]) -> Problem | None:

@@ -24,6 +24,7 @@ from strawberry_response_cache.core.serialization.codec import dump_within, find
 from strawberry_response_cache.core.serialization.serializer import Diverted, NotStored
 from strawberry_response_cache.graphql._guard import faults
 from strawberry_response_cache.graphql._request import RequestContext
+from strawberry_response_cache.graphql._stored_data import BEGIN, StoredData
 from strawberry_response_cache.graphql.execution.failures import failure_of
 from strawberry_response_cache.graphql.execution.recorder import Recorder
 from strawberry_response_cache.graphql.invalidation.entities import tags_of_types
@@ -55,6 +56,7 @@ class ResponseSerializer:
         private_keys: Returns the keys for a PUBLIC response that becomes PRIVATE; None without a session.
         is_seen_once: Whether nobody else asked for it lately; None if that does not matter.
         max_bytes: The largest payload that is stored.
+        as_stored: Whether a view sends the stored response as it is; only of an operation.
 
     Attributes:
         recorder: The recorder of the execution; None before it starts.
@@ -64,6 +66,7 @@ class ResponseSerializer:
     """
 
     __slots__ = (
+        "_as_stored",
         "_faults",
         "_is_seen_once",
         "_max_bytes",
@@ -91,6 +94,7 @@ class ResponseSerializer:
         private_keys: Callable[[], EntryKeys | None],
         is_seen_once: Callable[[], bool] | None,
         max_bytes: int,
+        as_stored: bool = False,
     ) -> None:
         self._policy = policy
         self._request = request
@@ -101,6 +105,7 @@ class ResponseSerializer:
         self._private_keys = private_keys
         self._is_seen_once = is_seen_once
         self._max_bytes = max_bytes
+        self._as_stored = as_stored
         self.refusal: Reason | None = None
         self.limited_by: str | None = None
         self.is_private = private
@@ -122,7 +127,9 @@ class ResponseSerializer:
         if refusal is not None:
             return self._refuse(refusal)
         try:
-            payload = dump_within(value.data, self._max_bytes)
+            # An operation is stored as the response that a view sends.
+            stored = {"data": value.data} if self._whole else value.data
+            payload = dump_within(stored, self._max_bytes)
         except CacheSerializationError:
             return self._refuse(Reason.UNSERIALIZABLE)
         if payload is None:
@@ -222,13 +229,16 @@ class ResponseSerializer:
         is_private = recording.meta == PRIVATE
         if is_private and not self._private:
             return TurnedPrivate()
+        payload = recording.payload
+        if is_private is not self._private or (self._whole and not payload.startswith(BEGIN)):
+            raise UnreadableEntryError
+        if self._as_stored:
+            return ExecutionResult(StoredData(payload), None)
         try:
-            data = from_json(recording.payload, cache_strings="keys")
+            data = from_json(payload, cache_strings="keys")
         except ValueError:
             raise UnreadableEntryError from None
-        if is_private is not self._private or (self._whole and not isinstance(data, dict)):
-            raise UnreadableEntryError
-        return ExecutionResult(data, None)
+        return ExecutionResult(data["data"] if self._whole else data, None)
 
 
 def _reason_of_no_result(value: Any) -> Reason:  # noqa: ANN401 - as in `record`

@@ -71,8 +71,8 @@ def operation_key(
     printed = print_json(variables) if variables else ""
     others = _others(varied, extensions)
     if session is None:
-        return ["operation", stem, printed, "public", others]
-    return ["operation", stem, printed, "private", session, others]
+        return ["response", stem, printed, "public", others]
+    return ["response", stem, printed, "private", session, others]
 
 
 def field_key(

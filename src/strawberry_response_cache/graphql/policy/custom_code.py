@@ -40,6 +40,22 @@ _HARMLESS_HOOKS: Final = frozenset(
 )
 # Their `on_parse` hooks do not change the document.
 _READING_HOOKS: Final = _HARMLESS_HOOKS | {"strawberry.extensions.parser_cache.ParserCache"}
+# Their other hooks read the errors of a result, and never its data.
+_NOT_READING_DATA: Final = _READING_HOOKS | {
+    f"strawberry.extensions.{name}"
+    for name in (
+        "add_validation_rules.AddValidationRules",
+        "disable_introspection.DisableIntrospection",
+        "disable_validation.DisableValidation",
+        "mask_errors.MaskErrors",
+        "max_aliases.MaxAliasesLimiter",
+        "max_tokens.MaxTokensLimiter",
+        "pyinstrument.PyInstrument",
+        "query_depth_limiter.QueryDepthLimiter",
+        "validation_cache.ValidationCache",
+    )
+}
+_HOOKS_BEFORE_RESULTS: Final = frozenset({"on_parse", "on_validate"})
 
 
 def problem_of_executor(kind: type[Executor[Any]], trusted: AbstractSet[object]) -> Problem | None:
@@ -112,3 +128,26 @@ def _may_act(hook: str, kind: type[SchemaExtension]) -> bool:
     """Whether a class of extensions has an unknown hook."""
     is_own = getattr(kind, hook) is not getattr(SchemaExtension, hook)
     return is_own and not is_known(kind, _READING_HOOKS)
+
+
+def may_see_results(extensions: Sequence[SchemaExtension] | None, ours: SchemaExtension) -> bool:
+    """Whether another extension has a hook that may read the data of a result.
+
+    Args:
+        extensions: All extensions of one request; None if they are not known.
+        ours: This package's extension.
+    """
+    if extensions is None:
+        return True
+    return any(each is not ours and _may_see_results(type(each)) for each in extensions)  # type: ignore[arg-type] # classes are hashable
+
+
+@functools.lru_cache(512)
+def _may_see_results(kind: type[SchemaExtension]) -> bool:
+    """Whether a class of extensions has an unknown hook that is called when there may be a result."""
+    hooks = {name for name in dir(kind) if name.startswith("on_")} - _HOOKS_BEFORE_RESULTS
+    defining = {
+        next(base for base in kind.__mro__ if hook in vars(base))
+        for hook in (*hooks, "get_results")
+    }
+    return any(not is_known(each, _NOT_READING_DATA) for each in defining - {SchemaExtension})

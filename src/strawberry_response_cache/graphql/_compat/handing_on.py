@@ -1,0 +1,51 @@
+"""Where Strawberry itself hands a result on, and where the code of a user does it instead."""
+
+import functools
+from collections.abc import Iterable
+from inspect import getattr_static
+from typing import Final
+
+_STRAWBERRYS: Final = "strawberry."
+_OF_A_SCHEMA: Final = ("execute", "execute_sync", "_execute_operation", "_handle_execution_result")
+_OF_A_VIEW: Final = (
+    "_handle_errors",
+    "create_response",
+    "encode_json",
+    "execute_operation",
+    "execute_single",
+    "process_result",
+)
+
+
+def schema_hands_results_on(schema: object) -> bool:
+    """Whether what executes on a schema, from a view to a result, is Strawberry's own."""
+    is_replaced = any(name in vars(schema) for name in _OF_A_SCHEMA)
+    return not is_replaced and _are_strawberrys(type(schema), _OF_A_SCHEMA)
+
+
+def view_hands_results_on(view: object, ours: Iterable[type]) -> bool:
+    """Whether what a view does with a result is Strawberry's own.
+
+    Args:
+        view: An object of a view's class.
+        ours: This package's classes among its bases.
+    """
+    is_replaced = any(name in vars(view) for name in _OF_A_VIEW)
+    return not is_replaced and _is_plain_view(type(view), frozenset(ours))  # type: ignore[arg-type] # classes are hashable
+
+
+@functools.lru_cache(256)
+def _is_plain_view(kind: type, ours: frozenset[type]) -> bool:
+    return _are_strawberrys(kind, _OF_A_VIEW, ours)
+
+
+def _are_strawberrys(kind: type, names: Iterable[str], ours: frozenset[type] = frozenset()) -> bool:
+    """Whether each of these methods of a class is Strawberry's, or this package's."""
+    for name in names:
+        for base in kind.__mro__:
+            if name in vars(base) and base not in ours:
+                method = getattr_static(base, name)
+                modules = {base.__module__, getattr(method, "__module__", "")}
+                if not all(module.startswith(_STRAWBERRYS) for module in modules):
+                    return False
+    return True

@@ -1,0 +1,112 @@
+"""Stored responses that a view sends as they are: who may receive one, and what stands in a result meanwhile.
+
+A view announces that it takes the next operation as bytes. Everybody else, such as `schema.execute`, streams and
+batches, gets plain dicts.
+"""
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any, Final
+
+from pydantic_core import from_json
+from strawberry.schema import BaseSchema
+
+BEGIN: Final = b'{"data":{'
+"""How each stored response of an operation begins."""
+
+_taken_by: Final[ContextVar[BaseSchema | None]] = ContextVar("stored_data_taken_by", default=None)
+
+
+def announce(schema: BaseSchema | None) -> None:
+    """Announce that the next operation of this task or thread may be answered with stored bytes.
+
+    Args:
+        schema: The schema that executes it; None takes an announcement back.
+    """
+    _taken_by.set(schema)
+
+
+def take_announcement(schema: BaseSchema) -> bool:
+    """Whether the operation that begins now was announced; that holds once.
+
+    Args:
+        schema: The schema that executes it.
+    """
+    if _taken_by.get() is None:
+        return False
+    is_announced = _taken_by.get() is schema
+    _taken_by.set(None)
+    return is_announced
+
+
+class StoredData(dict[str, Any]):
+    """The data of a stored response; it is decoded when somebody looks at it.
+
+    Args:
+        response: The stored response: a JSON object whose only member is ``data``.
+
+    Example:
+        >>> data = StoredData(b'{"data":{"books":[]}}')
+        >>> data.response
+        b'{"data":{"books":[]}}'
+        >>> data["books"]
+        []
+        >>> data.response is None  # what looks at it may change it
+        True
+    """
+
+    __slots__ = ("_response",)
+
+    def __init__(self, response: bytes) -> None:
+        self._response: bytes | None = response
+
+    @property
+    def response(self) -> bytes | None:
+        """The stored response; None after somebody looked at the data."""
+        return self._response
+
+    def look(self) -> None:
+        """Decode the data."""
+        response, self._response = self._response, None
+        if response is not None:
+            dict.update(self, from_json(response, cache_strings="keys")["data"])
+
+    def __reduce_ex__(self, _: object) -> tuple[type, tuple[dict[str, Any]]]:
+        """Be copied and pickled as a plain dict."""
+        return dict, (dict(self),)
+
+
+def _looking(method: Callable[..., Any]) -> Callable[..., Any]:
+    def look(self: StoredData, *args: Any, **named: Any) -> Any:  # noqa: ANN401 - as the method of dict
+        self.look()
+        return method(self, *args, **named)
+
+    look.__name__ = method.__name__
+    return look
+
+
+_HARMLESS: Final = frozenset(
+    {
+        "__class__",
+        "__class_getitem__",
+        "__delattr__",
+        "__dir__",
+        "__doc__",
+        "__getattribute__",
+        "__hash__",
+    }
+    | {
+        "__init__",
+        "__init_subclass__",
+        "__new__",
+        "__reduce__",
+        "__reduce_ex__",
+        "__setattr__",
+        "__sizeof__",
+    }
+    | {"__subclasshook__", "__getstate__", "__format__", "__str__", "fromkeys"}
+)
+"""Methods that do not look at the items, or do so through others."""
+
+for _name in set(dir(dict)) - _HARMLESS:
+    setattr(StoredData, _name, _looking(getattr(dict, _name)))

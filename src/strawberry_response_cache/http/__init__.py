@@ -1,0 +1,1 @@
+"""What do this package's views add to Strawberry's?"""
