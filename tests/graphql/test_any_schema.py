@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import hypothesis
 import pytest
 import strawberry
 from hypothesis import given, settings
@@ -23,9 +24,19 @@ from tests.graphql.generated import EXAMPLES
 from tests.graphql.generated.classes import classes_of
 from tests.graphql.generated.honest_world import HonestWorld, Rules, Versions
 from tests.graphql.generated.mutations import Change, mutation_of, several_changes
-from tests.graphql.generated.operations import Request, alike, beside, requests, wrapped
+from tests.graphql.generated.operations import Request, Selection, alike, beside, requests, wrapped
 from tests.graphql.generated.requesters import Requester, several_requesters
-from tests.graphql.generated.schemas import ROOT, Blueprint, Hint, blueprints
+from tests.graphql.generated.schemas import (
+    ALONE,
+    ID,
+    ROOT,
+    UNCACHED,
+    Blueprint,
+    Hint,
+    Member,
+    Type,
+    blueprints,
+)
 from tests.graphql.generated.towers import climbs, towers
 from tests.graphql.generated.walk import Policy, Walk
 
@@ -120,6 +131,36 @@ def climbed_towers(draw: st.DrawFn) -> Example:
         changed = draw(several_changes(blueprint, tenants)) if number else ()
         rounds.append(Round(draw(FACES), tuple(draw(st.permutations(everything))), changed))
     return Example(blueprint, None, "private", asked, requesters, tuple(rounds))
+
+
+TAGGED_TOWER = Blueprint(
+    (
+        Type("O0", declares=(Member(ALONE, resolver=True, hint=Hint(6000)), Member("id", ID))),
+        Type("O1", declares=(Member("s1", "O0", resolver=True), Member("id", ID))),
+        Type(
+            ROOT,
+            declares=(
+                Member(UNCACHED, resolver=True),
+                Member("q0", "O0", listed=True, resolver=True, hint=Hint(tags=("t0",))),
+                Member("q1", "O1", listed=True, resolver=True, hint=Hint(tags=("t1",))),
+            ),
+        ),
+    )
+)
+
+
+def changed_above() -> Example:
+    """Entries below a tag, and below a tag and another object, of which each changes in turn."""
+    entry = Selection(ALONE)
+    roots = (
+        Selection("q0", below=(entry,)),
+        Selection("q1", below=(Selection("s1", below=(entry,)),)),
+    )
+    asked = tuple(Request(((root, Selection(UNCACHED)),), 0) for root in roots)
+    order = ((0, 0), (0, 1))
+    changes = [(), *((Change("direct", "acme", tag),) for tag in TAGGED_TOWER.tags)]
+    rounds = tuple(Round("sync", order, each) for each in changes)
+    return Example(TAGGED_TOWER, None, "private", asked, (Requester(),), rounds)
 
 
 class Quiet(strawberry.Schema):
@@ -310,6 +351,7 @@ def test_every_answer_is_the_one_of_the_schema_without_a_cache(
 
 @settings(max_examples=EXAMPLES)
 @given(example=climbed_towers())
+@hypothesis.example(example=changed_above())
 def test_some_entries_inherit_from_all_that_is_above_them(
     store: ResponseCache, loop: asyncio.AbstractEventLoop, example: Example
 ) -> None:
