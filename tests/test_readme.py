@@ -30,6 +30,7 @@ def test_the_example_prints_what_the_readme_says() -> None:
     assert finished.stdout == blocks("text")[0]
 
 
+@pytest.mark.exhaustive  # each takes as long as hundreds of other tests
 @pytest.mark.parametrize("checker", [["mypy", "--strict"], ["pyright"]], ids=lambda each: each[0])
 def test_the_example_passes_a_strict_type_checker(checker: list[str], tmp_path: Path) -> None:
     example = tmp_path / "example.py"

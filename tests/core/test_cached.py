@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 import pydantic
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from strawberry_response_cache.core import (
@@ -437,6 +437,7 @@ def test_values_that_look_alike_have_different_keys() -> None:
     assert len({(key_of(each), repr(identity(each))) for each in TRICKY}) == len(identities)
 
 
+@settings(max_examples=settings().max_examples // 3)
 @given(VALUES, VALUES)
 @example(1, True)
 @example(1, "1")

@@ -2,6 +2,7 @@
 
 import ast
 import asyncio
+import functools
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,7 @@ CORE = sorted([*(PACKAGE / "core").rglob("*.py"), PACKAGE / "graphql/annotations
 # -- All lines of the core -------------------------------------------------------------------------------
 
 
+@functools.cache
 def lines() -> dict[str, ast.Call]:
     found = {}
     for path in CORE:

@@ -152,6 +152,7 @@ def test_local_memory_is_bounded_in_bytes_and_drops_the_least_recently_used() ->
     assert not world.has("too large")
 
 
+@pytest.mark.exhaustive
 def test_100_000_entries_leave_no_more_than_the_bound() -> None:
     world = World(max_bytes=50_000)
     for number in range(100_000):

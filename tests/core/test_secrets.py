@@ -249,7 +249,7 @@ IN_THE_STORE = (
     ("place", "store"),
     [*((place, "memory") for place in PLACES), *((place, "away") for place in IN_THE_STORE)],
 )
-@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(SECRETS)
 def test_no_error_log_or_repr_shows_a_secret(
     records: Records, older_core: list[object], store: str, place: str, secret: str

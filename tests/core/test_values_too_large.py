@@ -6,13 +6,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strawberry_response_cache.core import CacheDetail, ResponseCache
 from strawberry_response_cache.core.serialization.codec import dump, is_longer
 
 LARGE = 1_000_000
+FEW = settings().max_examples // 4
+"""Of values that may be large themselves."""
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -21,6 +23,7 @@ plain = st.recursive(
 )
 
 
+@settings(max_examples=FEW)
 @given(plain)
 def test_nothing_that_fits_is_called_too_long(value: Any) -> None:
     try:
@@ -30,6 +33,7 @@ def test_nothing_that_fits_is_called_too_long(value: Any) -> None:
     assert not is_longer(value, size)
 
 
+@settings(max_examples=FEW)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.text("ab") | st.integers(0, 9),

@@ -143,6 +143,7 @@ def test_an_unwritable_database_is_one_line(fail_to_start: FailToStart, tmp_path
     assert finished.stderr.count("\n") == 1
 
 
+@pytest.mark.exhaustive
 def test_an_interrupted_first_start_leaves_nothing_behind(
     start: StartService, tmp_path: Path
 ) -> None:

@@ -166,6 +166,7 @@ def test_the_memory_of_sightings_is_bounded_and_keeps_the_latest_keys() -> None:
     assert not sightings.has_again("once")
 
 
+@pytest.mark.exhaustive
 def test_few_new_keys_count_as_seen_before() -> None:
     sightings = Sightings()
     for number in range(150_000):

@@ -22,7 +22,7 @@ from tests.mutation.mutants import KILLED, STAYS, SURVIVED, TIMEOUT, Judge
 from tests.mutation.operators import Mutation
 
 _FOLDER = Path(__file__).parent
-_OPTIONS = ["-q", "-s", "-n0", "--tb=no", "-p", "no:cacheprovider", "-m", "", "-k"]
+_OPTIONS = ["-q", "-s", "-n0", "--tb=no", "-p", "no:cacheprovider", "-k"]
 _NO_VALKEY = "not valkey"
 """What is asked of a server in this process as well; starting one would take longest."""
 
@@ -97,17 +97,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--seconds", type=float, default=600, help="of tests for one mutant, for a look"
     )
+    parser.add_argument(
+        "--quick", action="store_true", help="with the tests that `uv run pytest` takes alone"
+    )
     chosen = parser.parse_args(arguments)
     names = chosen.modules or list(concerns)
     if len(names) > 1:  # each in a process in which nothing was imported
         options = ["--seconds", str(chosen.seconds), "--processes", str(chosen.processes)]
+        options += ["--quick"] if chosen.quick else []
         command = [sys.executable, "-m", "tests.mutation", *options]
         return max([subprocess.call([*command, name]) for name in names])
     concern = concerns[names[0]]
     run = _Run(names[0], concern.get("survivors", {}), chosen)
     tests = [f"tests/{each}" for each in concern["tests"]]
     os.environ["MUTATION_RUN"] = "1"
-    code = pytest.main([*_OPTIONS, _NO_VALKEY, *tests], [run])
+    marks = ["-m", "not exhaustive" if chosen.quick else ""]
+    code = pytest.main([*_OPTIONS, _NO_VALKEY, *marks, *tests], [run])
     return int(code) or (1 if run.holes else 0)
 
 

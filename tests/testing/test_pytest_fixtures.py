@@ -4,8 +4,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 CONFTEST = 'pytest_plugins = ["strawberry_response_cache.testing.pytest"]\n'
 SETTINGS = "[pytest]\nfilterwarnings = error\nasyncio_default_fixture_loop_scope = function\n"
 TESTS = """
@@ -42,9 +40,22 @@ def test_sync(schema, recording, _):
         check(recording.last)
 
 
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
 @pytest.mark.parametrize("_", range(2))
-MARK
+@pytest.mark.asyncio
 async def test_async(schema, recording, _):
+    for check in (assert_miss, assert_hit):
+        await schema.execute("{ motto }")
+        check(recording.last)
+
+
+@pytest.mark.parametrize("_", range(2))
+@pytest.mark.anyio
+async def test_async_with_anyio(schema, recording, _):
     for check in (assert_miss, assert_hit):
         await schema.execute("{ motto }")
         check(recording.last)
@@ -57,13 +68,10 @@ def test_fails(schema, recording):
 """
 
 
-@pytest.mark.parametrize("mark", ["@pytest.mark.asyncio", "@pytest.mark.anyio"])
-def test_fixtures_serve_sync_and_async_tests(tmp_path: Path, mark: str) -> None:
-    backend = '\n\n@pytest.fixture\ndef anyio_backend():\n    return "asyncio"\n'
+def test_fixtures_serve_sync_and_async_tests(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(CONFTEST, "utf-8")
     (tmp_path / "pytest.ini").write_text(SETTINGS, "utf-8")
-    tests = TESTS.replace("MARK", mark) + backend
-    (tmp_path / "test_shop.py").write_text(tests, "utf-8")
+    (tmp_path / "test_shop.py").write_text(TESTS, "utf-8")
     finished = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
         capture_output=True,
@@ -71,7 +79,7 @@ def test_fixtures_serve_sync_and_async_tests(tmp_path: Path, mark: str) -> None:
         check=False,
         cwd=tmp_path,
     )
-    assert "4 passed, 1 xfailed" in finished.stdout, finished.stdout
+    assert "6 passed, 1 xfailed" in finished.stdout, finished.stdout
 
 
 def test_nothing_but_the_fixtures_imports_pytest() -> None:

@@ -1,0 +1,38 @@
+"""Which cases of a test with several parameters the quick run takes."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+
+import pytest
+
+
+def leave_combinations(items: Iterable[pytest.Item]) -> None:
+    """Mark as exhaustive what combines values of parameters that other cases show already.
+
+    Of a test with parameters, the quick run takes so many cases that each value of each parameter is
+    there, each about as often. A parametrization of several names is one parameter. A test with the mark
+    `combined` keeps all its cases.
+    """
+    tests: defaultdict[str, list[pytest.Function]] = defaultdict(list)
+    for item in items:
+        marked = any(map(item.get_closest_marker, ("combined", "exhaustive")))
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec") and not marked:
+            tests[item.nodeid.partition("[")[0]].append(item)
+    for cases in tests.values():
+        for case in _combining(cases):
+            case.add_marker(pytest.mark.exhaustive)
+
+
+def _combining(cases: list[pytest.Function]) -> Iterable[pytest.Function]:
+    """Return the cases without which each value is there."""
+    # pytest has no public name for the values of one parametrization, of which each case has one.
+    left = {case: frozenset(enumerate(case.callspec._idlist)) for case in cases}
+    missing = set().union(*left.values())
+    taken: Counter[tuple[int, object]] = Counter()
+    while missing:
+        # The one with most that is missing, and with what was taken least.
+        values = {c: (len(v & missing), -sum(taken[e] for e in v)) for c, v in left.items()}
+        chosen = left.pop(max(values, key=lambda case: values[case]))
+        missing -= chosen
+        taken.update(chosen)
+    return left
