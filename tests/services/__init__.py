@@ -1,0 +1,1 @@
+"""Real services under load, each answer checked."""

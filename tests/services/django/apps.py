@@ -1,0 +1,17 @@
+"""The application."""
+
+from django.apps import AppConfig
+
+
+class Shop(AppConfig):
+    """Invalidates what is saved outside of GraphQL."""
+
+    name = "tests.services.django"
+    label = "shop"
+
+    def ready(self) -> None:
+        """Watch the models."""
+        from strawberry_response_cache.django import invalidate_on_save
+        from tests.services.django.schema import schema
+
+        invalidate_on_save(schema)
