@@ -50,7 +50,18 @@ def postgresql() -> Iterator[dict[str, Any]]:
         demoted = {"user": _USER, "group": _USER, "extra_groups": []}
     data, port = directory / "data", unused_port()
     subprocess.run(
-        [programs / "initdb", "-D", data, "-U", _USER, "-A", "trust", "-E", "UTF8", "--no-sync"],
+        [
+            str(programs / "initdb"),
+            "-D",
+            str(data),
+            "-U",
+            _USER,
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--no-sync",
+        ],
         check=True,
         cwd=directory,
         stdout=subprocess.DEVNULL,
@@ -60,13 +71,13 @@ def postgresql() -> Iterator[dict[str, Any]]:
     chosen = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
     with (directory / "log").open("w") as log:
         server = subprocess.Popen(
-            [programs / "postgres", "-D", data, "-p", str(port), *chosen],
+            [str(programs / "postgres"), "-D", str(data), "-p", str(port), *chosen],
             cwd=directory,
             stdout=log,
             stderr=subprocess.STDOUT,
             **demoted,
         )
-    ready = [programs / "pg_isready", "-h", LOOPBACK, "-p", str(port), "-U", _USER]
+    ready = [str(programs / "pg_isready"), "-h", LOOPBACK, "-p", str(port), "-U", _USER]
 
     def answers() -> bool:
         assert server.poll() is None, (directory / "log").read_text()

@@ -1,6 +1,7 @@
 """One user's connection to the service."""
 
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 import httpx
@@ -34,15 +35,22 @@ class Client:
         """Return the JSON of a page."""
         return self._http.get(path).raise_for_status().json()
 
-    def ask(self, query: str, *, path: str = "/graphql/", by_get: bool = False, **variables: Any) -> Answer:
+    def ask(
+        self,
+        query: str,
+        variables: Mapping[str, object],
+        *,
+        path: str = "/graphql/",
+        by_get: bool = False,
+    ) -> Answer:
         """Send one operation."""
         body = {"query": query, "variables": variables}
         if by_get:
-            query_string = body | {"variables": json.dumps(variables)}
+            query_string = {"query": query, "variables": json.dumps(variables)}
             return _answer(self._http.get(path, params=query_string))
         return _answer(self._http.post(path, json=body))
 
-    def batch(self, *operations: tuple[str, dict[str, Any]]) -> Answer:
+    def batch(self, *operations: tuple[str, Mapping[str, object]]) -> Answer:
         """Send several operations in one request."""
         bodies = [{"query": query, "variables": variables} for query, variables in operations]
         return _answer(self._http.post("/graphql/", json=bodies))

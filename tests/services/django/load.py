@@ -1,4 +1,4 @@
-"""Callers that read and change at once, and moments of silence in which all is compared with the database."""
+"""Callers that read and change at once, and moments without changes in which all is compared with the database."""
 
 import hashlib
 import random
@@ -28,10 +28,14 @@ from tests.services.django.requests import (
 
 CALLERS: Final = 6
 NAMES: Final = ("alice", "bob", "carol", "staff", None)
-WRITES: Final = 0.1
+CHANGES: Final = 0.1
 """The share of changes."""
-BETWEEN_SILENCES: Final = 10.0
+BETWEEN_COMPARISONS: Final = 15.0
 """Seconds of load until all is compared."""
+OF_BOOKS: Final = ("bump", "move", "fail", "cover", "review", "batch", "save", "update")
+OF_NOTES: Final = ("note", "create", "delete")
+_SHOWING_BOOKS: Final = READS[:2]
+_SHOWING_NOTES: Final = READS[4:6]
 
 
 class Report:
@@ -71,41 +75,48 @@ class Caller:
     """Sends one request after the other, as any user.
 
     Args:
-        url: Of the service.
+        clients: The users, and a visitor.
         ledger: What was acknowledged.
         report: Where it notes what happened.
         seed: Of its choices.
     """
 
-    def __init__(self, url: str, ledger: Ledger, report: Report, seed: int) -> None:
+    def __init__(self, clients: list[Client], ledger: Ledger, report: Report, seed: int) -> None:
+        self._clients = clients
         self._ledger = ledger
         self._report = report
         self._draw = random.Random(seed)  # noqa: S311 - a seed repeats the choices
-        self._versions = seed  # of notes: one caller's are in order
-        self.clients = [Client(url, name) for name in NAMES]
-
-    def close(self) -> None:
-        """Close the connections."""
-        for each in self.clients:
-            each.close()
+        self._seed = seed
+        self._version = 0  # of the notes that this caller alone changes
 
     def call(self) -> None:
-        """Send one request and judge its answer."""
-        client = self._draw.choice(self.clients)
-        before = self._ledger.now()
+        """Read, or change something: then what shows it is read before and after."""
+        client = self._draw.choice(self._clients)
+        pk = self._book()
         try:
-            if self._draw.random() < WRITES:
-                self._change(client, before)
-            else:
-                read = self._draw.choice(READS)
-                variables = {"pk": self._book()} if "$pk" in read.query else {}
-                answer = client.ask(read.query, by_get=self._draw.random() < 0.2, **variables)  # noqa: PLR2004
-                self._judge("read", client, answer, before, read)
+            if self._draw.random() >= CHANGES:
+                self._read(client, self._draw.choice(READS), pk)
+                return
+            what = self._draw.choice(
+                OF_NOTES if client.pk and self._draw.random() < 0.5 else OF_BOOKS
+            )
+            for each in _SHOWING_NOTES if what in OF_NOTES else _SHOWING_BOOKS:
+                self._read(client, each, pk)
+            getattr(self, f"_{what}")(client, pk, self._ledger.now())
+            for each in _SHOWING_NOTES if what in OF_NOTES else _SHOWING_BOOKS:
+                self._read(client, each, pk)
         except Exception as error:  # noqa: BLE001 - whatever fails is reported
-            self._report.wrong.append(f"failed: {error!r}")
+            self._report.wrong.append(f"{type(error).__name__}: failed: {error}")
 
     def _book(self) -> int:
-        return self._draw.choice(self._ledger.books)
+        """Choose a book, some more often than others."""
+        return self._ledger.books[int(len(self._ledger.books) * self._draw.random() ** 3)]
+
+    def _read(self, client: Client, read: Read, pk: int) -> None:
+        before = self._ledger.now()
+        variables = {"pk": pk} if "$pk" in read.query else {}
+        answer = client.ask(read.query, variables, by_get=self._draw.random() < 0.2)
+        self._judge("read", client, answer, before, read)
 
     def _judge(
         self,
@@ -126,99 +137,90 @@ class Caller:
         self._report.note(what, answer, wrong)
         return answer
 
-    def _change(self, client: Client, before: Acknowledged) -> None:
-        what = self._draw.choice(
-            ("bump", "move", "fail", "cover", "review", "batch", "save", "update", "note", "create", "delete")
-        )
-        if client.pk is None and what in {"note", "create", "delete"}:
-            what = "bump"
-        getattr(self, f"_{what}")(client, before)
-
     # -- Books --------------------------------------------------------------------------------------------
 
     def _acknowledge(self, row: dict[str, Any]) -> None:
         self._ledger.changed_book(row["pk"], row["version"], row["cover"])
 
-    def _bump(self, client: Client, before: Acknowledged) -> None:
-        answer = client.ask(BUMP, pk=self._book())
+    def _bump(self, client: Client, pk: int, before: Acknowledged) -> None:
+        answer = client.ask(BUMP, {"pk": pk})
         self._acknowledge(self._judge("bump", client, answer, before).data["bump"])
 
-    def _move(self, client: Client, before: Acknowledged) -> None:
-        one, other = self._draw.sample(self._ledger.books, 2)
-        answer = client.ask(MOVE, pk=one, to=other)
+    def _move(self, client: Client, pk: int, before: Acknowledged) -> None:
+        other = self._draw.choice([each for each in self._ledger.books if each != pk])
+        answer = client.ask(MOVE, {"pk": pk, "to": other})
         for row in self._judge("move", client, answer, before).data["move"]:
             self._acknowledge(row)
 
-    def _fail(self, client: Client, before: Acknowledged) -> None:
-        self._judge("fail", client, client.ask(FAIL, pk=self._book()), before)
+    def _fail(self, client: Client, pk: int, before: Acknowledged) -> None:
+        self._judge("fail", client, client.ask(FAIL, {"pk": pk}), before)
 
-    def _cover(self, client: Client, before: Acknowledged) -> None:
+    def _cover(self, client: Client, pk: int, before: Acknowledged) -> None:
         content = self._draw.randbytes(20)
-        answer = client.upload(COVER, content, pk=self._book())
+        answer = client.upload(COVER, content, pk=pk)
         row = self._judge("cover", client, answer, before).data["cover"]
         if row["cover"] != hashlib.sha256(content).hexdigest():
             self._report.wrong.append("cover: failed: the file is another")
         self._acknowledge(row)
 
-    def _review(self, client: Client, before: Acknowledged) -> None:
-        pk = self._book()
-        if self._judge("review", client, client.ask(REVIEW, pk=pk), before).data is not None:
+    def _review(self, client: Client, pk: int, before: Acknowledged) -> None:
+        if self._judge("review", client, client.ask(REVIEW, {"pk": pk}), before).data is not None:
             self._ledger.reviewed(pk)
 
-    def _batch(self, client: Client, before: Acknowledged) -> None:
+    def _batch(self, client: Client, pk: int, before: Acknowledged) -> None:
         """Change a book, and read it in the same request."""
-        pk = self._book()
         answer = client.batch((BUMP, {"pk": pk}), (READ_BOOK, {"pk": pk}), (READS[0].query, {}))
-        changed, read, _ = [each["data"] for each in self._judge("batch", client, answer, before).results]
+        judged = self._judge("batch", client, answer, before)
+        changed, read, _ = [each["data"] for each in judged.results]
         if read["book"]["version"] < changed["bump"]["version"]:
             self._report.wrong.append("batch: stale: a query does not see the mutation before it")
         self._acknowledge(changed["bump"])
 
-    def _save(self, client: Client, before: Acknowledged, page: str = "save") -> None:
-        """Change a book outside of GraphQL."""
-        pk = self._book()
-        self._ledger.changed_book(pk, client.get(f"/{page}/{pk}/")["version"])
-        self._report.counted[page] += 1
+    def _save(self, client: Client, pk: int, before: Acknowledged) -> None:
+        self._ledger.changed_book(pk, client.get(f"/save/{pk}/")["version"])
+        self._report.counted["save"] += 1
 
-    def _update(self, client: Client, before: Acknowledged) -> None:
-        self._save(client, before, "update")
+    def _update(self, client: Client, pk: int, before: Acknowledged) -> None:
+        self._ledger.changed_book(pk, client.get(f"/update/{pk}/")["version"])
+        self._report.counted["update"] += 1
 
     # -- Notes --------------------------------------------------------------------------------------------
 
-    def _note(self, client: Client, before: Acknowledged) -> None:
+    def _note(self, client: Client, pk: int, before: Acknowledged) -> None:
         """Change a note that no other caller changes, so that its versions are in order."""
         assert client.pk is not None
-        mine = [pk for pk in before.kept[client.pk] if pk % CALLERS == self._versions % CALLERS]
-        if mine and (pk := self._draw.choice(mine)) in self._ledger.now().kept[client.pk]:
-            self._versions += CALLERS
-            answer = client.ask(CHANGE_NOTE, id=str(pk), version=self._versions)
-            if answer.data is None and pk not in self._ledger.now().kept[client.pk]:
-                return  # another caller has deleted it meanwhile
-            self._judge("note", client, answer, before)
-            self._ledger.changed_note(pk, self._versions)
+        mine = [each for each in before.kept[client.pk] if each % CALLERS == self._seed]
+        if not mine:
+            return
+        note = self._draw.choice(mine)
+        self._version += 1
+        answer = client.ask(CHANGE_NOTE, {"id": str(note), "version": self._version})
+        if answer.data is None and note not in self._ledger.now().kept[client.pk]:
+            return  # another caller has deleted it meanwhile
+        self._judge("note", client, answer, before)
+        self._ledger.changed_note(note, self._version)
 
-    def _create(self, client: Client, before: Acknowledged) -> None:
+    def _create(self, client: Client, pk: int, before: Acknowledged) -> None:
         assert client.pk is not None
-        answer = client.ask(CREATE_NOTE, pk=str(self._book()), owner=str(client.pk))
+        answer = client.ask(CREATE_NOTE, {"pk": str(pk), "owner": str(client.pk)})
         row = self._judge("create", client, answer, before).data["createNote"]
         self._ledger.created_note(client.pk, row["pk"])
 
-    def _delete(self, client: Client, before: Acknowledged) -> None:
+    def _delete(self, client: Client, pk: int, before: Acknowledged) -> None:
         assert client.pk is not None
-        if (pk := self._ledger.take_note(client.pk)) is not None:
-            answer = client.ask(DELETE_NOTE, id=str(pk))
-            self._judge("delete", client, answer, before)
-            self._ledger.deleted_note(pk)
+        if (note := self._ledger.take_note(client.pk)) is not None:
+            self._judge("delete", client, client.ask(DELETE_NOTE, {"id": str(note)}), before)
+            self._ledger.deleted_note(note)
 
 
-def compare(caller: Caller, report: Report) -> None:
+def compare(clients: list[Client], report: Report) -> None:
     """Ask everything as everyone while nothing changes, and compare it with the answer of the database."""
-    for client in caller.clients:
+    for client in clients:
         for read in READS:
             variables = {"pk": 1} if "$pk" in read.query else {}
-            expected = client.ask(read.query, path="/plain/", **variables)
+            expected = client.ask(read.query, variables, path="/plain/")
             for number in range(2):
-                answer = client.ask(read.query, **variables)
+                answer = client.ask(read.query, variables)
                 wrong = []
                 if answer.data != expected.data:
                     wrong.append(f"stale: not what the database holds: {read.query}")
@@ -229,28 +231,26 @@ def compare(caller: Caller, report: Report) -> None:
 
 
 def run(url: str, seconds: float) -> Report:
-    """Load a service for some seconds, silences included.
+    """Load a service for some seconds, and compare all in between and at the end.
 
     Args:
         url: Of the service.
-        seconds: How long.
+        seconds: How long, comparisons included.
     """
     report = Report()
-    ends = time.monotonic() + seconds
     with ExitStack() as stack:
-        visitor = stack.enter_context(closing(Client(url, None)))
-        ledger = Ledger(visitor.get("/truth/"))
-        callers = [
-            stack.enter_context(closing(Caller(url, ledger, report, seed))) for seed in range(CALLERS)
-        ]
+        clients = [stack.enter_context(closing(Client(url, name))) for name in NAMES]
+        ledger = Ledger(clients[0].get("/truth/"))
+        callers = [Caller(clients, ledger, report, seed) for seed in range(CALLERS)]
         pool = stack.enter_context(ThreadPoolExecutor(CALLERS))
+        ends = time.monotonic() + seconds
         while time.monotonic() < ends:
-            until = min(ends, time.monotonic() + BETWEEN_SILENCES)
+            until = min(ends, time.monotonic() + BETWEEN_COMPARISONS)
 
             def call(caller: Caller, until: float = until) -> None:
                 while time.monotonic() < until:
                     caller.call()
 
             list(pool.map(call, callers))
-            compare(callers[0], report)
+            compare(clients, report)
     return report

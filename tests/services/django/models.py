@@ -51,6 +51,15 @@ class Note(models.Model):
         return f"{self.pk}"
 
 
+class Audit(models.Model):
+    """A row for each request that changes something, written when it is answered."""
+
+    at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"{self.at}"
+
+
 def locked(pk: int) -> Book:
     """Return a book that no other transaction changes meanwhile."""
     book: Book = Book.objects.select_for_update().get(pk=pk)

@@ -53,12 +53,8 @@ MOVE: Final = f"mutation ($pk: Int!, $to: Int!) {{ move(pk: $pk, to: $to) {BOOK}
 FAIL: Final = "mutation ($pk: Int!) { fail(pk: $pk) { pk } }"
 COVER: Final = f"mutation ($pk: Int!, $file: Upload!) {{ cover(pk: $pk, file: $file) {BOOK} }}"
 REVIEW: Final = "mutation ($pk: Int!) { review(pk: $pk) { __typename pk } }"
-CHANGE_NOTE: Final = (
-    f"mutation ($id: ID!, $version: Int!) {{ changeNote(data: {{id: $id, version: $version}}) {_NOTE} }}"
-)
-CREATE_NOTE: Final = (
-    f"mutation ($pk: ID!, $owner: ID!) {{ createNote(data: {{book: {{set: $pk}}, owner: {{set: $owner}}}}) {_NOTE} }}"
-)
+CHANGE_NOTE: Final = f"mutation ($id: ID!, $version: Int!) {{ changeNote(data: {{id: $id, version: $version}}) {_NOTE} }}"
+CREATE_NOTE: Final = f"mutation ($pk: ID!, $owner: ID!) {{ createNote(data: {{book: {{set: $pk}}, owner: {{set: $owner}}}}) {_NOTE} }}"
 DELETE_NOTE: Final = f"mutation ($id: ID!) {{ deleteNote(data: {{id: $id}}) {_NOTE} }}"
 READ_BOOK: Final = READS[1].query
 

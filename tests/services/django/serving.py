@@ -36,6 +36,7 @@ def _command(server: str, port: int) -> list[str]:
         words += ["--port", str(port), "--log-level", "warning"]
     else:
         words = [*server.split(), "tests.services.django.wsgi:application", "--threads", "4"]
+        words += ["--keep-alive", "75"]
         words += ["--bind", f"{LOOPBACK}:{port}", "--log-level", "warning"]
     return [sys.executable, "-m", *words, "--workers", str(WORKERS)]
 
@@ -48,7 +49,11 @@ def _sqlite() -> Iterator[dict[str, Any]]:
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": str(Path(directory, "shop.sqlite3")),
             # Else a transaction that read first fails where another one writes: two cannot both go on.
-            "OPTIONS": {"timeout": 60, "transaction_mode": "IMMEDIATE"},
+            "OPTIONS": {
+                "timeout": 60,
+                "transaction_mode": "IMMEDIATE",
+                "init_command": "PRAGMA synchronous=OFF",  # nobody needs it after the test
+            },
         }
     finally:
         shutil.rmtree(directory)

@@ -50,13 +50,15 @@ def counting(get_response: Callable[[Any], Any]) -> Callable[[Any], Any]:
     if iscoroutinefunction(get_response):
 
         async def count_async(request: Any) -> Any:
-            _counted.set(counted := Counter())
+            counted: Counter[str] = Counter()
+            _counted.set(counted)
             return _note(await get_response(request), counted)
 
         return count_async
 
     def count(request: Any) -> Any:
-        _counted.set(counted := Counter())
+        counted: Counter[str] = Counter()
+        _counted.set(counted)
         return _note(get_response(request), counted)
 
     return count

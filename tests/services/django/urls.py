@@ -11,10 +11,21 @@ from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 from strawberry.django.views import AsyncGraphQLView, GraphQLView
 
-from tests.services.django.models import Book, Note, locked
+from tests.services.django.models import Audit, Book, Note, locked
 from tests.services.django.schema import IS_ASYNC, plain, schema
 
-_View: Final[Any] = AsyncGraphQLView if IS_ASYNC else GraphQLView
+
+class AuditedView(GraphQLView[Any, Any]):
+    """Writes a row when the schema is done, in the same transaction: the commit is some time after that."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        response = super().dispatch(request, *args, **kwargs)
+        if b'"mutation (' in request.body:
+            Audit.objects.create()
+        return response
+
+
+_View: Final[Any] = AsyncGraphQLView if IS_ASYNC else AuditedView
 
 
 def log_in(request: HttpRequest, name: str) -> JsonResponse:
