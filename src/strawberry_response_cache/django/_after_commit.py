@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from django.db import transaction
 
-from strawberry_response_cache.graphql.invalidation.django_transactions import AfterCommit
+from strawberry_response_cache.graphql.invalidation.django_transactions import AfterCommit, will_commit
 
 Changes: TypeAlias = Mapping[Any, AbstractSet[str]]
 """Tags to invalidate, by tenant."""
@@ -83,7 +83,7 @@ class ChangesByTransaction:
             within = _Transaction(self._tell)
             vars(self._open)[using] = weakref.ref(within)
         change = _Change(within, tenant, frozenset(tags))
-        try:
-            transaction.on_commit(change, using=using)
-        except transaction.TransactionManagementError:
-            change()  # without autocommit, Django tells nobody when the commit is
+        if not will_commit(transaction.get_connection(using)):
+            change()  # none is open, or Django tells nobody when the commit is, as without autocommit
+            return
+        transaction.on_commit(change, using=using)

@@ -45,12 +45,21 @@ def after_open_transactions(function: Callable[[], object]) -> bool:
         function: What is called, once for each transaction.
 
     Returns:
-        Whether there is an open transaction.
+        Whether there is an open transaction that is not only that of a ``TestCase``.
     """
-    open_ones = _open_transactions()
+    open_ones = [each for each in _open_transactions() if will_commit(each)]
     for connection in open_ones:
         sys.modules[_ON_COMMIT].on_commit(AfterCommit(function), using=connection.alias)
     return bool(open_ones)
+
+
+def will_commit(connection: Any) -> bool:  # noqa: ANN401 - of Django
+    """Whether a connection is in a transaction that the application has opened.
+
+    A ``TestCase`` of Django is in one as well, which is never committed; what the application does outside of
+    transactions of its own is not to wait for that.
+    """
+    return any(not getattr(each, "_from_testcase", False) for each in connection.atomic_blocks)
 
 
 def is_one_awaited() -> bool:
