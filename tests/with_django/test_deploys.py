@@ -6,6 +6,10 @@ import pytest
 import strawberry
 import strawberry_django
 from django.db import models
+from django.db.models.functions import Length
+from django.test import override_settings
+from strawberry_django.optimizer import DjangoOptimizerExtension
+from strawberry_django.pagination import OffsetPaginated
 from strawberry_django.relay import DjangoListConnection
 
 from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
@@ -66,7 +70,30 @@ def with_rows(base: type) -> type:
     return Query
 
 
+def with_annotation(expression: Any, *, of_type: bool = False) -> type:
+    hints: dict[str, Any] = {"annotate": {"size": expression}}
+
+    class OfField:
+        size: int = strawberry_django.field(**hints)
+
+    class OfType:
+        size: int
+
+    found = strawberry_django.type(Book, name="Book", **(hints if of_type else {}))(
+        OfType if of_type else OfField
+    )
+
+    @strawberry.type
+    class Query:
+        books: list[found] = HINT(strawberry_django.field())  # type: ignore[valid-type]
+
+    return Query
+
+
+LENGTHS = Length("title"), Length("title") + 1
 CASES = [
+    ("{ books { size } }", [with_annotation(each) for each in LENGTHS]),
+    ("{ books { size } }", [with_annotation(each, of_type=True) for each in LENGTHS]),
     (
         '{ books(filters: {title: "Tombs"}) { title } }',
         [with_filter(Equal), with_filter(Unequal)],
@@ -79,10 +106,32 @@ CASES = [
 def test_changed_code_has_other_keys(cache: ResponseCache, query: str, queries: list[type]) -> None:
     def ask(query_type: type) -> Any:
         extension = ResponseCacheExtension(cache, tenant=None, session=lambda _: "a", debug=True)
-        schema = strawberry.Schema(query_type, extensions=[extension])
+        schema = strawberry.Schema(query_type, extensions=[DjangoOptimizerExtension, extension])
         result = schema.execute_sync(query)
         assert result.errors is None
-        assert result.data == strawberry.Schema(query_type).execute_sync(query).data
+        uncached = strawberry.Schema(query_type, extensions=[DjangoOptimizerExtension])
+        assert result.data == uncached.execute_sync(query).data
         return status(result)
 
     assert [ask(each) for each in queries * 2] == ["miss", "miss", "hit", "hit"]
+
+
+@pytest.mark.parametrize("name", ["PAGINATION_DEFAULT_LIMIT", "PAGINATION_MAX_LIMIT"])
+def test_a_changed_limit_of_pages_has_other_keys(cache: ResponseCache, name: str) -> None:
+    @strawberry_django.type(Book, name="Book")
+    class Paged:
+        title: strawberry.auto
+
+    @strawberry.type
+    class Query:
+        books: OffsetPaginated[Paged] = HINT(strawberry_django.offset_paginated())
+
+    def ask(limit: int) -> tuple[int, str]:
+        extension = ResponseCacheExtension(cache, tenant=None, debug=True)
+        schema = strawberry.Schema(Query, extensions=[extension])
+        with override_settings(STRAWBERRY_DJANGO={name: limit}):
+            result = schema.execute_sync("{ books { results { title } } }")
+        assert result.data is not None
+        return len(result.data["books"]["results"]), status(result)
+
+    assert [ask(each) for each in (1, 2, 1)] == [(1, "miss"), (2, "miss"), (1, "hit")]

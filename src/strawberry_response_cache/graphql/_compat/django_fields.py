@@ -3,6 +3,7 @@
 Written for strawberry-graphql-django 0.93: https://strawberry.rocks/docs/django
 """
 
+import re
 import sys
 from collections.abc import Iterator
 from inspect import getattr_static
@@ -20,6 +21,7 @@ from graphql import (
     is_object_type,
 )
 
+from strawberry_response_cache.core._user_code import Raised, called
 from strawberry_response_cache.graphql._compat.definitions import definition_of
 from strawberry_response_cache.graphql._compat.known_code import is_known, name_of
 
@@ -60,6 +62,8 @@ _PAGES: Final = frozenset(
 )
 """Classes whose methods make a page of rows."""
 _LIBRARIES: Final = frozenset({"strawberry", "strawberry_django", "builtins", "typing", "abc"})
+_LIMITS: Final = ("PAGINATION_DEFAULT_LIMIT", "PAGINATION_MAX_LIMIT")
+_ADDRESS: Final = re.compile(r" at 0x[0-9A-Fa-f]+")
 _LISTED: Final = ("edges", "node"), ("results",)
 """The ways from a page to its objects."""
 
@@ -155,13 +159,46 @@ def methods_of_input(named: GraphQLNamedType) -> Iterator[tuple[str, object]]:
 
 def functions_of_hints(graphql_field: GraphQLField) -> Iterator[object]:
     """Yield the functions of the user's own among a field's hints for the optimizer, and its type's."""
+    for store in _stores_of(graphql_field):
+        yield from _functions_in(store)
+
+
+def annotations_of(graphql_field: GraphQLField) -> Iterator[list[str]]:
+    """Yield the annotations among these hints that are no functions, each with its name."""
+    for store in _stores_of(graphql_field):
+        for name, expression in getattr(store, "annotate", {}).items():
+            if not callable(expression):
+                yield [str(name), _text_of(expression)]
+
+
+def _stores_of(graphql_field: GraphQLField) -> Iterator[Any]:
+    """Yield the hints of a field, of the property that it reads, and of the type that it returns."""
     field: Any = definition_of(graphql_field)
     if is_django_field(field):
-        yield from _functions_in(field.store)
-        yield from _functions_in(_property_of(field))
+        yield field.store
+        yield _property_of(field)
     origin = getattr(definition_of(get_named_type(graphql_field.type)), "origin", None)
     own: Any = getattr(origin, "__strawberry_django_definition__", None)
-    yield from _functions_in(getattr(own, "store", None))
+    yield getattr(own, "store", None)
+
+
+def _text_of(expression: Any) -> str:  # noqa: ANN401 - of Django
+    """Return the text of an expression, the same in every process. A query set, whose text asks the database, counts by its class."""
+    kind = type(expression)
+    is_shown = hasattr(kind, "resolve_expression") and not hasattr(kind, "iterator")
+    written = called(repr, expression) if is_shown else Raised(TypeError())
+    return name_of(kind) if type(written) is Raised else _ADDRESS.sub("", str(written))
+
+
+def limits_of_pages(field: object) -> list[Any]:
+    """Return how many rows the project's settings let a field of strawberry-django show."""
+    settings: Any = getattr(
+        sys.modules.get("strawberry_django.settings"), "strawberry_django_settings", None
+    )
+    if settings is None or not is_django_field(field):
+        return []
+    found: dict[str, Any] = settings()
+    return [found.get(name) for name in _LIMITS]
 
 
 def chooses_rows(named: GraphQLNamedType) -> bool:

@@ -28,7 +28,9 @@ from strawberry.types.field import StrawberryField
 from strawberry_response_cache.core._keys import digest
 from strawberry_response_cache.graphql._compat.definitions import definition_of
 from strawberry_response_cache.graphql._compat.django_fields import (
+    annotations_of,
     functions_of_hints,
+    limits_of_pages,
     listed_types,
     methods_of_input,
 )
@@ -103,6 +105,8 @@ class SchemaIdentity:
                     identity_field(rule.parent),
                     _resolver(rule.graphql_field),
                     [describe(each) for each in functions_of_hints(rule.graphql_field)],
+                    list(annotations_of(rule.graphql_field)),
+                    limits_of_pages(definition_of(rule.graphql_field)),
                     _extensions(rule.graphql_field),
                     self._most_results if _is_connection(rule.graphql_field) else None,
                     [_hint(each) for each in rule.hints],
