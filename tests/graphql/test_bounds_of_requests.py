@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import sys
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -16,7 +18,9 @@ from strawberry_response_cache import (
 )
 from strawberry_response_cache.core.redis.async_connection import StreamConnection
 from strawberry_response_cache.core.redis.sync_connection import SocketConnection
+from strawberry_response_cache.graphql.keys import schema_identity
 
+IDENTITY = schema_identity.__file__
 LOOKED_UP = 1_000
 TOGETHER = 250
 
@@ -106,6 +110,23 @@ async def test_a_selection_that_is_large_and_not_too_large_is_cached(
 ) -> None:
     query = f"{{ thing {{ {selecting(5)} }} }}"
     assert [told(await things.execute(query))["status"] for _ in range(2)] == ["miss", "hit"]
+
+
+def test_each_type_is_described_once_for_keys(things: strawberry.Schema) -> None:
+    """However many fields return whatever implements an interface."""
+    described: list[str] = []
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        code = frame.f_code
+        if event == "call" and (code.co_filename, code.co_name) == (IDENTITY, "_methods"):
+            described.append(frame.f_locals["named"].name)
+
+    sys.setprofile(note)
+    try:
+        things.execute_sync("{ thing { next { id } } }")
+    finally:
+        sys.setprofile(None)
+    assert len(KINDS) <= len(described) == len(set(described))
 
 
 @both

@@ -9,7 +9,10 @@ from typing import Any, TypeAlias
 
 from django.db import transaction
 
-from strawberry_response_cache.graphql.invalidation.django_transactions import AfterCommit, will_commit
+from strawberry_response_cache.graphql.invalidation.django_transactions import (
+    AfterCommit,
+    will_commit,
+)
 
 Changes: TypeAlias = Mapping[Any, AbstractSet[str]]
 """Tags to invalidate, by tenant."""

@@ -73,6 +73,7 @@ class SchemaIdentity:
         self._most_results = most_results
         self._fields: dict[str, str] = {}
         self._types: dict[str, list[Any]] = {}
+        self._methods: dict[str, list[list[str]]] = {}
 
     def of(self, rules: Iterable[FieldRule]) -> str:
         """Return a digest of fields, in order."""
@@ -92,13 +93,13 @@ class SchemaIdentity:
                     self._type(get_named_type(rule.graphql_field.type)),
                     rule.type_tags,
                     [
-                        [each.name, [i.name for i in each.interfaces], _methods(each)]
+                        [each.name, [i.name for i in each.interfaces], self._methods_of(each)]
                         for each in rule.possible_types
                     ],
-                    _methods(get_named_type(rule.graphql_field.type)),
-                    _methods(rule.parent),
+                    self._methods_of(get_named_type(rule.graphql_field.type)),
+                    self._methods_of(rule.parent),
                     [
-                        [listed.name, _methods(listed)]
+                        [listed.name, self._methods_of(listed)]
                         for each in rule.possible_types
                         for listed in listed_types(each)
                     ],
@@ -113,6 +114,13 @@ class SchemaIdentity:
                     [_type_hints(each) for each in (rule.of, *rule.returned)],
                 ]
             )
+        return known
+
+    def _methods_of(self, named: GraphQLNamedType) -> list[list[str]]:
+        """Describe the methods of a type once: many fields may return each implementation of an interface."""
+        known = self._methods.get(named.name)
+        if known is None:
+            known = self._methods[named.name] = _methods(named)
         return known
 
     def _type(self, named: GraphQLNamedType) -> list[Any]:
