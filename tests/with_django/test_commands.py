@@ -16,8 +16,13 @@ from strawberry_response_cache.django import get_cache
 SCHEMA = """
 import strawberry, strawberry_django
 from django.contrib.auth.models import Group
+from strawberry.extensions import SchemaExtension
 from strawberry_response_cache import ResponseCacheExtension, cache_control
 from strawberry_response_cache.django import get_cache
+
+class Beside(SchemaExtension):
+    def check(self) -> None:
+        "A method of somebody else's, of the same name."
 
 @strawberry_django.type(Group)
 class GroupType:
@@ -27,7 +32,8 @@ class GroupType:
 class Query:
     groups: list[GroupType] = cache_control(ttl=60)(strawberry_django.field())
 
-schema = strawberry.Schema(Query, extensions=[ResponseCacheExtension(get_cache(), tenant=None)])
+extension = ResponseCacheExtension(get_cache(), tenant=None)
+schema = strawberry.Schema(Query, extensions=[Beside, extension])
 bare = strawberry.Schema(Query)
 """
 

@@ -16,8 +16,7 @@ from strawberry_response_cache._command_line import (
 from strawberry_response_cache.core import CacheError, ResponseCache
 from strawberry_response_cache.django._configuration import configuration_of
 from strawberry_response_cache.django._shared_cache import get_cache
-from strawberry_response_cache.graphql import explain
-from strawberry_response_cache.graphql._options import all_options_of
+from strawberry_response_cache.graphql import ResponseCacheExtension, explain
 
 
 class Command(BaseCommand):
@@ -57,8 +56,8 @@ class Command(BaseCommand):
 
     def _check(self, *, schema: str, **_: Any) -> str:
         found = schema_of(schema)
-        extensions: list[Any] = [each for each in found.extensions if hasattr(each, "check")]
-        if not all_options_of(found):
+        extensions = [each for each in found.extensions if isinstance(each, ResponseCacheExtension)]
+        if not extensions:
             msg = f"{schema} has no ResponseCacheExtension."
             raise BadArgumentError(msg)
         notes = [f"Note: {note}" for each in extensions for note in each.check(found)]
