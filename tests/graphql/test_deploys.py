@@ -13,7 +13,7 @@ import pytest
 import strawberry
 from strawberry import relay
 from strawberry.extensions import FieldExtension
-from strawberry.permission import BasePermission
+from strawberry.permission import BasePermission, PermissionExtension
 from strawberry.schema.config import StrawberryConfig
 
 from strawberry_response_cache import CacheScope, ResponseCache, cache_control
@@ -394,6 +394,30 @@ def with_permission_classes(number: int) -> type:
     return release(total)
 
 
+def with_a_setting_of_a_permission(number: int) -> type:
+    class Has(BasePermission):
+        def __init__(self, scope: str) -> None:
+            self.scope = scope
+
+        def has_permission(self, source: Any, info: strawberry.Info, **_: Any) -> bool:
+            return True
+
+    def amount() -> int:
+        return 0
+
+    guard = PermissionExtension(permissions=[Has(f"scope {number}")])
+    guarded: Any = cache_control(inherit=True)(
+        strawberry.field(resolver=amount, extensions=[guard])
+    )
+    shown: Any = strawberry.type(type("Total", (), {"__annotations__": {}, "amount": guarded}))
+
+    def total() -> Any:
+        return shown()
+
+    total.__annotations__["return"] = shown
+    return release(total)
+
+
 def with_a_resolver_of_a_factory_of_functions(number: int) -> type:
     def one() -> int:
         return 0
@@ -634,6 +658,7 @@ CHANGES: list[tuple[Callable[[int], type | Release], str]] = [
     (with_an_input_in_a_circle, "total(within: {})"),
     (with_the_interfaces_of_its_type, "total { __typename }"),
     (with_permission_classes, "total { amount }"),
+    (with_a_setting_of_a_permission, "total { amount }"),
     (with_a_partial_of_other_keywords, "total"),
     (with_a_class_that_a_resolver_takes, "total"),
     (with_a_parse_function, "total(top: 100)"),

@@ -1,15 +1,18 @@
 """A deploy that changes the user's own code in strawberry-django's types finds no responses of the code before."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import strawberry
 import strawberry_django
+from django.contrib.auth.models import User
 from django.db import models
 from django.db.models.functions import Length
 from django.test import override_settings
 from strawberry_django.optimizer import DjangoOptimizerExtension
 from strawberry_django.pagination import OffsetPaginated
+from strawberry_django.permissions import HasRetvalPerm
 from strawberry_django.relay import DjangoListConnection
 
 from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
@@ -90,6 +93,20 @@ def with_annotation(expression: Any, *, of_type: bool = False) -> type:
     return Query
 
 
+def with_permission(name: str) -> type:
+    checked = HasRetvalPerm(name, with_superuser=True)
+
+    @strawberry_django.type(Book, name="Book")
+    class Found:
+        title: strawberry.auto
+
+    @strawberry.type
+    class Query:
+        books: list[Found] = HINT(strawberry_django.field(extensions=[checked]))
+
+    return Query
+
+
 LENGTHS = Length("title"), Length("title") + 1
 CASES = [
     ("{ books { size } }", [with_annotation(each) for each in LENGTHS]),
@@ -98,6 +115,7 @@ CASES = [
         '{ books(filters: {title: "Tombs"}) { title } }',
         [with_filter(Equal), with_filter(Unequal)],
     ),
+    ("{ books { title } }", [with_permission("a.see"), with_permission("a.change")]),
     ("{ books { totalCount } }", [with_rows(OfAlice), with_rows(OfBob)]),
 ]
 
@@ -107,10 +125,12 @@ def test_changed_code_has_other_keys(cache: ResponseCache, query: str, queries: 
     def ask(query_type: type) -> Any:
         extension = ResponseCacheExtension(cache, tenant=None, session=lambda _: "a", debug=True)
         schema = strawberry.Schema(query_type, extensions=[DjangoOptimizerExtension, extension])
-        result = schema.execute_sync(query)
+        user = User.objects.get(username="alice")
+        context = SimpleNamespace(request=SimpleNamespace(user=user))
+        result = schema.execute_sync(query, context_value=context)
         assert result.errors is None
         uncached = strawberry.Schema(query_type, extensions=[DjangoOptimizerExtension])
-        assert result.data == uncached.execute_sync(query).data
+        assert result.data == uncached.execute_sync(query, context_value=context).data
         return status(result)
 
     assert [ask(each) for each in queries * 2] == ["miss", "miss", "hit", "hit"]

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from enum import Enum
 from inspect import getattr_static
+from types import FunctionType
 from typing import Any, Final
 
 from graphql import (
@@ -41,8 +42,8 @@ from strawberry_response_cache.graphql.keys.operation_key import print_json
 from strawberry_response_cache.graphql.policy.rules import FieldRule
 from strawberry_response_cache.graphql.policy.type_rule import TypeRule
 
-_EXACT: Final = str | bytes | int | float | Decimal | Enum | None
-"""What an extension's own attributes may hold to be part of the key."""
+_EXACT: Final = str | bytes | int | float | Decimal | Enum | FunctionType | None
+"""What the attributes of an extension or a permission may hold to be part of the key."""
 _BESIDE_RESOLVERS: Final = (
     "get_paginated_queryset",
     "get_queryset",
@@ -195,20 +196,26 @@ def _is_connection(graphql_field: GraphQLField) -> bool:
 def _extensions(graphql_field: GraphQLField) -> list[Any]:
     """Describe the permission classes and trusted extensions around a field's resolver.
 
-    Of their attributes only those count that are exact, and whose name has no underscore: others may differ
+    Of their attributes only those count that are exact or functions, and whose name has no underscore: others may differ
     between processes.
     """
     extensions = getattr(definition_of(graphql_field), "extensions", ())
     return [
-        [describe(type(each)), _state(each), *(describe(type(p)) for p in _permissions(each))]
+        [describe(type(each)), _state(each), *map(_permission, _permissions(each))]
         for each in extensions
     ]
+
+
+def _permission(permission: object) -> list[Any]:
+    """Describe a permission class with its settings, or the name of a permission."""
+    is_exact = issubclass(type(permission), _EXACT)
+    return [describe(permission if is_exact else type(permission)), _state(permission)]
 
 
 def _state(extension: object) -> list[list[str]]:
     return sorted(
         [name, describe(value)]
-        for name, value in vars(extension).items()
+        for name, value in getattr(extension, "__dict__", {}).items()
         if issubclass(type(value), _EXACT) and not name.startswith("_")
     )
 
