@@ -32,6 +32,8 @@ GRAPHQL = [
     "_compat",
     "_guard",
     "_bounded",
+    "_delivery",
+    "http",
     "_sightings",
     "_stored_data",
 ]

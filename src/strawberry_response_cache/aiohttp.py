@@ -1,11 +1,13 @@
-"""Strawberry's view for aiohttp; it sends stored responses as they are."""
+"""Strawberry's view for aiohttp; stored responses are sent as they are, with headers for caches."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from aiohttp import web
+from cross_web import HTTPException
 from strawberry.aiohttp.views import GraphQLView as _GraphQLView
 from strawberry.http.typevars import Context, RootValue
 
-from strawberry_response_cache.http.views import AsyncStoredResponses
+from strawberry_response_cache.http.views import AsyncCachingView
 
 if TYPE_CHECKING:
     from strawberry.http import GraphQLHTTPResponse
@@ -13,8 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["GraphQLView"]
 
 
-class GraphQLView(AsyncStoredResponses, _GraphQLView[Context, RootValue]):
-    """`strawberry.aiohttp.views.GraphQLView`, which sends a stored response as it is.
+class GraphQLView(AsyncCachingView, _GraphQLView[Context, RootValue]):
+    """`strawberry.aiohttp.views.GraphQLView`, which sends a stored response as it is, with headers for caches.
 
     Its arguments are Strawberry's. A subclass that overrides ``process_result``, ``encode_json``,
     ``create_response`` or the methods that execute gets plain results, as without the cache.
@@ -23,14 +25,26 @@ class GraphQLView(AsyncStoredResponses, _GraphQLView[Context, RootValue]):
     def create_response(
         self,
         response_data: "GraphQLHTTPResponse | list[GraphQLHTTPResponse]",
-        sub_response: Any,  # noqa: ANN401 - aiohttp's, which may not be installed
-    ) -> Any:  # noqa: ANN401 - as above
+        sub_response: web.Response,
+    ) -> web.Response:
         """Create aiohttp's response, from stored bytes where there are any."""
         body = self.stored_body(response_data)
         if body is None:
-            return super().create_response(response_data, sub_response)
+            created: web.Response = super().create_response(response_data, sub_response)
+            return created
         # Strawberry's view would decode them, and aiohttp encode them again.
         sub_response.body = body
         sub_response.charset = "utf-8"
         sub_response.content_type = "application/json"
         return sub_response
+
+    def refusal(self, error: HTTPException) -> web.Response:
+        """Return a plain text, as Strawberry's view does."""
+        return web.Response(body=error.reason, status=error.status_code)
+
+    def not_modified(self, response: web.Response) -> web.Response:
+        """Return a response without content and the headers that describe it."""
+        response.set_status(304)
+        response.body = None
+        response.headers.popall("Content-Type", None)
+        return response

@@ -1,24 +1,68 @@
-"""Strawberry's views for Channels; they send stored responses as they are."""
+"""Strawberry's consumers for Channels; stored responses are sent as they are, with headers for caches."""
 
+from collections.abc import MutableMapping
+from types import SimpleNamespace
+from typing import Any
+
+from cross_web import HTTPException
 from strawberry.channels import GraphQLHTTPConsumer as _GraphQLHTTPConsumer
 from strawberry.channels import SyncGraphQLHTTPConsumer as _SyncGraphQLHTTPConsumer
+from strawberry.channels.handlers.http_handler import ChannelsResponse
 from strawberry.http.typevars import Context, RootValue
 
-from strawberry_response_cache.http.views import AsyncStoredResponses, StoredResponses
+from strawberry_response_cache.http.views import AsyncCachingView, CachingView
 
 __all__ = ["GraphQLHTTPConsumer", "SyncGraphQLHTTPConsumer"]
 
 
-class GraphQLHTTPConsumer(AsyncStoredResponses, _GraphQLHTTPConsumer[Context, RootValue]):
-    """`strawberry.channels.GraphQLHTTPConsumer`, which sends a stored response as it is.
+class _ChannelsView:
+    def response_headers(self, response: Any) -> Any:  # noqa: ANN401 - of a stream or not
+        """Return the headers of a response by text; Channels has them in bytes."""
+        return SimpleNamespace(headers=_TextHeaders(response.headers))
+
+    def refusal(self, error: HTTPException) -> ChannelsResponse:
+        """Return a plain text, as Strawberry's consumer does."""
+        return ChannelsResponse(
+            content=error.reason.encode(),
+            status=error.status_code,
+            headers={b"Content-Type": b"text/plain"},
+        )
+
+    def not_modified(self, response: ChannelsResponse) -> ChannelsResponse:
+        """Return a response without content and the headers of another."""
+        return ChannelsResponse(content=b"", status=304, headers=response.headers)
+
+
+class _TextHeaders(dict[str, str]):
+    """The headers of a response of Channels by text; what is set here is set there."""
+
+    def __init__(self, headers: MutableMapping[bytes, bytes]) -> None:
+        super().__init__({name.decode(): value.decode() for name, value in headers.items()})
+        self._headers = headers
+
+    def __setitem__(self, name: str, value: str) -> None:
+        super().__setitem__(name, value)
+        self._headers[name.encode()] = value.encode()
+
+    def __delitem__(self, name: str) -> None:
+        super().__delitem__(name)
+        del self._headers[name.encode()]
+
+
+class GraphQLHTTPConsumer(
+    _ChannelsView, AsyncCachingView, _GraphQLHTTPConsumer[Context, RootValue]
+):
+    """`strawberry.channels.GraphQLHTTPConsumer`, which sends a stored response as it is, with headers for caches.
 
     Its arguments are Strawberry's. A subclass that overrides ``process_result``, ``encode_json``,
     ``create_response`` or the methods that execute gets plain results, as without the cache.
     """
 
 
-class SyncGraphQLHTTPConsumer(StoredResponses, _SyncGraphQLHTTPConsumer[Context, RootValue]):
-    """`strawberry.channels.SyncGraphQLHTTPConsumer`, which sends a stored response as it is.
+class SyncGraphQLHTTPConsumer(
+    _ChannelsView, CachingView, _SyncGraphQLHTTPConsumer[Context, RootValue]
+):
+    """`strawberry.channels.SyncGraphQLHTTPConsumer`, which sends a stored response as it is, with headers for caches.
 
     Its arguments are Strawberry's. A subclass that overrides ``process_result``, ``encode_json``,
     ``create_response`` or the methods that execute gets plain results, as without the cache.

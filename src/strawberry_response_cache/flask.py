@@ -1,24 +1,46 @@
-"""Strawberry's views for Flask; they send stored responses as they are."""
+"""Strawberry's views for Flask; stored responses are sent as they are, with headers for caches."""
 
+from typing import Any
+
+from cross_web import HTTPException
+from flask import Response, make_response
 from strawberry.flask.views import AsyncGraphQLView as _AsyncGraphQLView
 from strawberry.flask.views import GraphQLView as _GraphQLView
 from strawberry.http.typevars import Context, RootValue
 
-from strawberry_response_cache.http.views import AsyncStoredResponses, StoredResponses
+from strawberry_response_cache.http.views import AsyncCachingView, CachingView
 
 __all__ = ["AsyncGraphQLView", "GraphQLView"]
 
 
-class GraphQLView(StoredResponses, _GraphQLView[Context, RootValue]):
-    """`strawberry.flask.GraphQLView`, which sends a stored response as it is.
+class _FlaskView:
+    def refusal(self, error: HTTPException) -> Response:
+        """Return a plain text, as Strawberry's view does."""
+        return Response(error.reason, status=error.status_code, content_type="text/plain")
+
+    def not_modified(self, response: Response) -> Response:
+        """Return a response without content and the headers that describe it."""
+        response.status_code = 304
+        response.set_data(b"")
+        del response.headers["Content-Type"]
+        del response.headers["Content-Length"]
+        return response
+
+
+class GraphQLView(_FlaskView, CachingView, _GraphQLView[Context, RootValue]):
+    """`strawberry.flask.views.GraphQLView`, which sends a stored response as it is, with headers for caches.
 
     Its arguments are Strawberry's. A subclass that overrides ``process_result``, ``encode_json``,
     ``create_response`` or the methods that execute gets plain results, as without the cache.
     """
 
+    def render_graphql_ide(self, request: Any) -> Response:  # noqa: ANN401 - handed on
+        """Return the page of GraphiQL as a response, which has headers."""
+        return make_response(super().render_graphql_ide(request))
 
-class AsyncGraphQLView(AsyncStoredResponses, _AsyncGraphQLView[Context, RootValue]):
-    """`strawberry.flask.AsyncGraphQLView`, which sends a stored response as it is.
+
+class AsyncGraphQLView(_FlaskView, AsyncCachingView, _AsyncGraphQLView[Context, RootValue]):
+    """`strawberry.flask.views.AsyncGraphQLView`, which sends a stored response as it is, with headers for caches.
 
     Its arguments are Strawberry's. A subclass that overrides ``process_result``, ``encode_json``,
     ``create_response`` or the methods that execute gets plain results, as without the cache.

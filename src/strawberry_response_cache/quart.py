@@ -1,16 +1,30 @@
-"""Strawberry's views for Quart; they send stored responses as they are."""
+"""Strawberry's view for Quart; stored responses are sent as they are, with headers for caches."""
 
+from cross_web import HTTPException
+from quart import Response
 from strawberry.http.typevars import Context, RootValue
 from strawberry.quart.views import GraphQLView as _GraphQLView
 
-from strawberry_response_cache.http.views import AsyncStoredResponses
+from strawberry_response_cache.http.views import AsyncCachingView
 
 __all__ = ["GraphQLView"]
 
 
-class GraphQLView(AsyncStoredResponses, _GraphQLView[Context, RootValue]):
-    """`strawberry.quart.GraphQLView`, which sends a stored response as it is.
+class GraphQLView(AsyncCachingView, _GraphQLView[Context, RootValue]):
+    """`strawberry.quart.views.GraphQLView`, which sends a stored response as it is, with headers for caches.
 
     Its arguments are Strawberry's. A subclass that overrides ``process_result``, ``encode_json``,
     ``create_response`` or the methods that execute gets plain results, as without the cache.
     """
+
+    def refusal(self, error: HTTPException) -> Response:
+        """Return a plain text, as Strawberry's view does."""
+        return Response(error.reason, status=error.status_code, content_type="text/plain")
+
+    def not_modified(self, response: Response) -> Response:
+        """Return a response without content and the headers that describe it."""
+        response.status_code = 304
+        response.set_data(b"")
+        del response.headers["Content-Type"]
+        del response.headers["Content-Length"]
+        return response

@@ -1,16 +1,26 @@
-"""Strawberry's views for Sanic; they send stored responses as they are."""
+"""Strawberry's view for Sanic; stored responses are sent as they are, with headers for caches."""
 
+from cross_web import HTTPException
+from sanic import HTTPResponse
 from strawberry.http.typevars import Context, RootValue
 from strawberry.sanic.views import GraphQLView as _GraphQLView
 
-from strawberry_response_cache.http.views import AsyncStoredResponses
+from strawberry_response_cache.http.views import AsyncCachingView
 
 __all__ = ["GraphQLView"]
 
 
-class GraphQLView(AsyncStoredResponses, _GraphQLView[Context, RootValue]):
-    """`strawberry.sanic.GraphQLView`, which sends a stored response as it is.
+class GraphQLView(AsyncCachingView, _GraphQLView[Context, RootValue]):
+    """`strawberry.sanic.views.GraphQLView`, which sends a stored response as it is, with headers for caches.
 
     Its arguments are Strawberry's. A subclass that overrides ``process_result``, ``encode_json``,
     ``create_response`` or the methods that execute gets plain results, as without the cache.
     """
+
+    def refusal(self, error: HTTPException) -> HTTPResponse:
+        """Return a plain text, as Strawberry's view does."""
+        return HTTPResponse(error.reason, status=error.status_code, content_type="text/plain")
+
+    def not_modified(self, response: HTTPResponse) -> HTTPResponse:
+        """Return a response without content and the headers that describe it."""
+        return HTTPResponse(status=304, headers=response.headers)

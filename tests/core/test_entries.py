@@ -26,6 +26,7 @@ RECORDINGS = st.builds(
     tags=st.lists(st.text(max_size=5), max_size=20).map(tag_digests),
     meta=WORD,
     cost_ms=st.integers(0, 10**9),
+    note=WORD,
 )
 SAMPLE = encode(
     Recording(b'{"a": [1, "\n two"]}', 60_000, 5_000, tag_digests(["Book", "Book:1"]), "PUBLIC"),
@@ -58,17 +59,17 @@ def test_age_and_ttl_come_from_what_the_server_says_is_left() -> None:
 @given(st.binary(max_size=400))
 @example(b"")
 @example(b"rc1 \n")
-@example(b"rc1 00000000 00000000 a b 1 1 1 1 j - \n")
-@example(b"rc1 zzzzzzzz 00000000 a b 1 1 1 1 j - \n")
-@example(b"rc1 00000000 00000000 \xff b 1 1 1 j - \n")
-@example(b"rc1 00000000 00000000 a b " + b"9" * 5000 + b" 1 1 1 j - \n")
+@example(b"rc1 00000000 00000000 a b 1 1 1 1 j - - \n")
+@example(b"rc1 zzzzzzzz 00000000 a b 1 1 1 1 j - - \n")
+@example(b"rc1 00000000 00000000 \xff b 1 1 1 j - - \n")
+@example(b"rc1 00000000 00000000 a b " + b"9" * 5000 + b" 1 1 1 j - - \n")
 def test_any_bytes_are_an_entry_or_unreadable(stored: bytes) -> None:
     with pytest.raises(UnreadableEntryError):
         decode(stored, pttl_ms=1)
 
 
 @given(
-    st.lists(st.binary(max_size=12).map(lambda b: b.replace(b" ", b"")), min_size=10, max_size=10)
+    st.lists(st.binary(max_size=12).map(lambda b: b.replace(b" ", b"")), min_size=11, max_size=11)
 )
 def test_any_fields_are_an_entry_or_unreadable(fields: list[bytes]) -> None:
     with pytest.raises(UnreadableEntryError):

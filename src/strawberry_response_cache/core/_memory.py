@@ -141,7 +141,8 @@ class Memory:
     def keep(self, keys: EntryKeys, entry: Entry, ticket: Ticket) -> None:
         """Keep an entry from Redis, unless a message since the ticket invalidates it."""
         recording = entry.recording
-        size = len(recording.payload) + _OVERHEAD + _PER_TAG * len(recording.tags)
+        size = len(recording.payload) + len(recording.note) + _OVERHEAD
+        size += _PER_TAG * len(recording.tags)
         if size > self._max_bytes or not self._is_trusted():
             return
         now = self._clock()

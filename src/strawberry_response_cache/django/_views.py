@@ -1,14 +1,35 @@
-"""Strawberry's views for Django; they send stored responses as they are."""
+"""Strawberry's views for Django; stored responses are sent as they are, with headers for caches."""
 
+from cross_web import HTTPException
+from django.http import HttpResponse, HttpResponseNotModified
 from strawberry.django.views import AsyncGraphQLView as _AsyncGraphQLView
 from strawberry.django.views import GraphQLView as _GraphQLView
 from strawberry.http.typevars import Context, RootValue
 
-from strawberry_response_cache.http.views import AsyncStoredResponses, StoredResponses
+from strawberry_response_cache.http.views import AsyncCachingView, CachingView
+
+_OF_CONTENT = frozenset({"content-length", "content-type"})
 
 
-class GraphQLView(StoredResponses, _GraphQLView[Context, RootValue]):
-    """`strawberry.django.views.GraphQLView`, which sends a stored response as it is.
+class _DjangoView:
+    def refusal(self, error: HTTPException) -> HttpResponse:
+        """Return a plain text, as Strawberry's view does."""
+        return HttpResponse(
+            content=error.reason, status=error.status_code, content_type="text/plain"
+        )
+
+    def not_modified(self, response: HttpResponse) -> HttpResponse:
+        """Return a response without content and the headers that describe it."""
+        made = HttpResponseNotModified()
+        for name, value in response.items():
+            if name.lower() not in _OF_CONTENT:
+                made[name] = value
+        made.cookies.update(response.cookies)
+        return made
+
+
+class GraphQLView(_DjangoView, CachingView, _GraphQLView[Context, RootValue]):
+    """`strawberry.django.views.GraphQLView`, which sends a stored response as it is, with headers for caches.
 
     Its arguments are Strawberry's. A subclass that overrides ``process_result``, ``encode_json``,
     ``create_response`` or the methods that execute gets plain results, as without the cache.
@@ -22,8 +43,8 @@ class GraphQLView(StoredResponses, _GraphQLView[Context, RootValue]):
     """
 
 
-class AsyncGraphQLView(AsyncStoredResponses, _AsyncGraphQLView[Context, RootValue]):
-    """`strawberry.django.views.AsyncGraphQLView`, which sends a stored response as it is.
+class AsyncGraphQLView(_DjangoView, AsyncCachingView, _AsyncGraphQLView[Context, RootValue]):
+    """`strawberry.django.views.AsyncGraphQLView`, which sends a stored response as it is, with headers for caches.
 
     Its arguments are Strawberry's. A subclass that overrides ``process_result``, ``encode_json``,
     ``create_response`` or the methods that execute gets plain results, as without the cache.

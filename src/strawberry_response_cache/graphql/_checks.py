@@ -1,6 +1,9 @@
 """Checks the arguments of the extension."""
 
+import re
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from typing import Final
 
 from strawberry_response_cache.core import CacheConfigurationError
 from strawberry_response_cache.core._duration import Duration, seconds
@@ -161,3 +164,54 @@ def checked_limit(max_ttl: Duration | None) -> float | None:
         msg = "max_ttl is 0; write a positive number of seconds, or enabled=False to turn the cache off."
         raise CacheConfigurationError(msg)
     return longest
+
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""The name of a header: RFC 9110, section 5.1."""
+
+
+def checked_vary_headers(value: object, names: AbstractSet[str]) -> dict[str, tuple[str, ...]]:
+    """Return the request headers of each name.
+
+    Args:
+        value: The argument ``vary_headers``.
+        names: ``tenant``, and the names in ``vary``.
+
+    Raises:
+        CacheConfigurationError: If it is anything else.
+    """
+    wanted = 'a mapping of names to request headers, such as {"locale": ("Accept-Language",)}'
+    given: Mapping[str, object] = value if isinstance(value, Mapping) else {}
+    require(value is None or given is value, "vary_headers", value, wanted)
+    checked: dict[str, tuple[str, ...]] = {}
+    for name, headers in given.items():
+        if name == "session":
+            msg = (
+                "vary_headers names session; leave it out. A response of one session is PRIVATE, and never "
+                "stored by shared caches."
+            )
+            raise CacheConfigurationError(msg)
+        if name not in names:
+            known = ", ".join(sorted(names))
+            msg = f"vary_headers names something that is neither tenant nor in vary; use one of {known}."
+            raise CacheConfigurationError(msg)
+        listed = () if isinstance(headers, str) or not isinstance(headers, Iterable) else headers
+        checked[name] = tuple(each for each in listed if isinstance(each, str))
+        if not checked[name] or not all(map(_TOKEN.fullmatch, checked[name])):
+            msg = f'vary_headers["{name}"] is no list of request headers; pass names such as ("X-Tenant",).'
+            raise CacheConfigurationError(msg)
+    return checked
+
+
+def checked_whole_seconds(name: str, value: object) -> int | None:
+    """Return a whole number of seconds, or None.
+
+    Raises:
+        CacheConfigurationError: If it is anything else, or negative.
+    """
+    if value is None:
+        return None
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    msg = f"{name} is neither None nor whole seconds; pass a number such as 600."
+    raise CacheConfigurationError(msg)

@@ -24,6 +24,8 @@ from strawberry_response_cache.graphql._checks import (
     checked_classes,
     checked_limit,
     checked_request_extensions,
+    checked_vary_headers,
+    checked_whole_seconds,
     optional_seconds,
     require,
     require_bytes,
@@ -47,6 +49,7 @@ from strawberry_response_cache.graphql._options import (
     Veto,
 )
 from strawberry_response_cache.graphql._sightings import Sightings
+from strawberry_response_cache.graphql.http.rules import HeaderOptions
 from strawberry_response_cache.graphql.policy.demands import Defaults
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
@@ -131,6 +134,13 @@ class ResponseCacheExtension:
             transaction of Django is open.
         invalidate_again: Seconds, or a timedelta, after which the invalidation of a mutation is repeated, for
             database replicas that lag. None, the default, does not repeat it.
+        headers: Whether responses say how long browsers and CDNs may store them: ``Cache-Control``, ``Age`` and
+            ``Vary``, and ``ETag`` in this package's views. True by default. They are written where the context has a
+            response, as ``context["response"]`` or ``context.response``, and by this package's views.
+        vary_headers: The request headers that tell ``tenant`` and the values of ``vary``, by their names. Shared
+            caches may store a PUBLIC response only if they tell all that it depends on. There are none by default.
+        s_maxage: Whole seconds for which shared caches may store a PUBLIC response. None, the default, means as
+            long as browsers.
         plan_bytes: About how many bytes of this process's memory parsed documents and their plans may take. The
             default is 64 MiB. The least recently used are dropped first. 0 parses and plans every request.
 
@@ -223,6 +233,9 @@ class ResponseCacheExtension:
         invalidate_on_mutation: Reach = "lists",
         on_commit: OnCommit | None = None,
         invalidate_again: Duration | None = None,
+        headers: bool = True,
+        vary_headers: Mapping[str, Iterable[str]] | None = None,
+        s_maxage: int | None = None,
         plan_bytes: int = 64 * 1024 * 1024,
     ) -> None:
         require(isinstance(cache, ResponseCache), "cache", cache, "a ResponseCache")
@@ -241,6 +254,11 @@ class ResponseCacheExtension:
         reaches = ("lists", "entities", "types", None)
         require_one_of(reaches, "invalidate_on_mutation", invalidate_on_mutation)
         require_bytes("plan_bytes", plan_bytes)
+        require(isinstance(headers, bool), "headers", headers, "a bool")
+        header_options = HeaderOptions(
+            vary=checked_vary_headers(vary_headers, {"tenant", *(vary or ())}),
+            s_maxage=checked_whole_seconds("s_maxage", s_maxage),
+        )
         ignored, in_keys = checked_request_extensions(
             ignore_request_extensions, vary_request_extensions
         )
@@ -272,6 +290,7 @@ class ResponseCacheExtension:
                 on_commit=on_commit,
                 again_after=optional_seconds(invalidate_again, "invalidate_again"),
             ),
+            headers=header_options if headers else None,
         )
         self._lock = renewed_in_child(self, "_lock", threading.Lock)
         self._tries = 0

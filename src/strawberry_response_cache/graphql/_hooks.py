@@ -11,13 +11,19 @@ from strawberry.utils.await_maybe import AwaitableOrValue
 
 from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.graphql._adoption import Adopted
-from strawberry_response_cache.graphql._compat.endings import Settling, runs_mutation
+from strawberry_response_cache.graphql._compat.endings import Settling, has_errors, runs_mutation
 from strawberry_response_cache.graphql._compat.executor import announced_run
+from strawberry_response_cache.graphql._delivery import Delivery, take_announcement
 from strawberry_response_cache.graphql._guard import Guard
 from strawberry_response_cache.graphql._options import Options
-from strawberry_response_cache.graphql._stored_data import take_announcement
 from strawberry_response_cache.graphql.execution.documents import Preparation
+from strawberry_response_cache.graphql.execution.recorder import of_context
 from strawberry_response_cache.graphql.execution.run import Run
+from strawberry_response_cache.graphql.http.response_headers import (
+    ResponseHeaders,
+    headers_of,
+    known_headers_of,
+)
 from strawberry_response_cache.graphql.invalidation.mutation import (
     invalidate_everything,
     invalidate_everything_sync,
@@ -41,7 +47,8 @@ class RequestHooks(Settling, SchemaExtension):
         self._preparation: Preparation | None = None
         self._run: Run | None = None
         self._is_settled = False
-        self._is_announced = False
+        self._delivery: Delivery | None = None
+        self._headers: ResponseHeaders | None = None
         self._task: asyncio.Task[Any] | None = None
         self.is_watched = False
 
@@ -58,11 +65,38 @@ class RequestHooks(Settling, SchemaExtension):
 
     def _begin(self) -> None:
         context = self._execution_context
-        self._is_announced = take_announcement(context.schema)
+        self._delivery = take_announcement(context.schema)
+        self._begin_headers()
         self._adopted = adopted = self._adopted_of(context.schema)
         is_on = self._options.enabled is not False
         if adopted is not None and is_on and not adopted.mistakes:
             self._preparation = Preparation(adopted.documents, context)
+
+    def _begin_headers(self) -> None:
+        """Nobody may store the response until it is known how long."""
+        if self._delivery is not None:
+            self._headers = self._delivery.headers
+        elif self._options.headers is not None:
+            (response,) = of_context(self._execution_context.context, "response")
+            if response is not None:
+                self._headers = headers_of(response, self._options.headers)
+        if self._headers is not None:
+            self._headers.begin()
+            self._write_headers()
+
+    def _end_headers(self) -> None:
+        if self._headers is not None:
+            has_failed = self._run is None or has_errors(self._execution_context)
+            self._headers.end(None if has_failed or self._run is None else self._run.freshness)
+            self._write_headers()
+
+    def _write_headers(self) -> None:
+        """Write the headers to the response of the context; a view of this package does it by itself."""
+        if self._headers is not None and self._delivery is None:
+            context = self._execution_context.context
+            response, request = of_context(context, "response", "request")
+            if known_headers_of(response) is self._headers:
+                self._headers.write(response, request)
 
     def on_parse(self) -> Iterator[None]:
         """Reuse the parsed document of a known text."""
@@ -114,9 +148,17 @@ class RequestHooks(Settling, SchemaExtension):
             failures=adopted.failures,
             context=context,
             guard=self._guard,
-            as_stored=self._is_announced
+            as_stored=self._takes_bytes(adopted),
+            is_seen=may_see_results(self.all_extensions, self, self._options.trusted),
+        )
+
+    def _takes_bytes(self, adopted: Adopted) -> bool:
+        """Whether the stored bytes reach a view that sends them as they are."""
+        return (
+            self._delivery is not None
+            and self._delivery.takes_bytes
             and adopted.hands_results_on
-            and not may_see_results(self.all_extensions, self),
+            and not may_see_results(self.all_extensions, self)
         )
 
     def on_operation(self) -> Iterator[None]:
@@ -160,6 +202,7 @@ class RequestHooks(Settling, SchemaExtension):
         if self._guard.step(self._is_lost) is not False:
             context = self._execution_context.context
             await self._guard.step_async(invalidate_everything, self._options, context, self._guard)
+        self._guard.step(self._end_headers)
 
     def settle_sync(self) -> None:
         """Invalidate what a mutation changed; the sync form of `settle`."""
@@ -171,6 +214,7 @@ class RequestHooks(Settling, SchemaExtension):
         if self._guard.step(self._is_lost) is not False:
             context = self._execution_context.context
             self._guard.step(invalidate_everything_sync, self._options, context, self._guard)
+        self._guard.step(self._end_headers)
 
     def note_fault(self, error: Exception) -> None:
         """Count a fault, and invalidate what a mutation changed unless that has started."""

@@ -12,6 +12,7 @@ from strawberry_response_cache.core._interval import Intervals
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.graphql._report import Report
 from strawberry_response_cache.graphql._sightings import Sightings
+from strawberry_response_cache.graphql.http.rules import HeaderOptions
 from strawberry_response_cache.graphql.policy.demands import Defaults
 from strawberry_response_cache.graphql.policy.reasons import Problem
 
@@ -54,6 +55,7 @@ class Options:
         off: Why nothing is cached in this process, by the argument ``enabled`` or by the environment; None
             if the cache is on, or if ``enabled`` is a function.
         sightings: What was asked for before, for ``store_after=2``; None if everything is stored at once.
+        headers: What was said of HTTP headers; None if they are turned off.
         watchers: Functions that follow its operations; there are none outside of tests.
     """
 
@@ -75,6 +77,7 @@ class Options:
     cacheable: Veto | None
     sightings: Sightings | None
     invalidation: InvalidationOptions
+    headers: HeaderOptions | None = None
     watchers: tuple[Watcher, ...] = ()
     warnings: "Warnings" = field(default_factory=lambda: Warnings(), repr=False)  # noqa: PLW0108 - defined below
 

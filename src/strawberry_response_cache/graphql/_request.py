@@ -81,6 +81,7 @@ class RequestContext:
         "_answers",
         "_context",
         "_extensions",
+        "_is_debugged",
         "_synchronous",
         "_was_async",
         "cache_name",
@@ -100,6 +101,7 @@ class RequestContext:
         self._answers: dict[str, str | Problem | None] = {}
         self._was_async: set[str] = set()
         self._extensions: Mapping[str, str] = {}
+        self._is_debugged: bool | None = None
         self.cache_name = tenant_of(options.cache).name
         self.wait_budget = tenant_of(options.cache).wait_budget()
 
@@ -294,12 +296,15 @@ class RequestContext:
         return None if answer else Problem(Reason.DISABLED)
 
     def is_debugged(self) -> bool:
-        """Whether ``debug`` is on; False if its function fails."""
+        """Whether ``debug`` is on; False if its function fails. It is asked once."""
+        if self._is_debugged is not None:
+            return self._is_debugged
         answer = self._switch(self.options.debug)
         if not isinstance(answer, bool):
             kind = answer or type(None).__qualname__
             self.options.warnings.unusable("debug", self.options.debug, kind)
-        return answer is True
+        self._is_debugged = answer is True
+        return self._is_debugged
 
     def _switch(self, switch: Switch) -> bool | str | None:
         """Return whether a switch is on; see `yes_or_no`."""

@@ -1,42 +1,12 @@
-"""Stored responses that a view sends as they are: who may receive one, and what stands in a result meanwhile.
-
-A view announces that it takes the next operation as bytes. Everybody else, such as `schema.execute`, streams and
-batches, gets plain dicts.
-"""
+"""The data of a stored response whose bytes a view sends as they are."""
 
 from collections.abc import Callable
-from contextvars import ContextVar
 from typing import Any, Final
 
 from pydantic_core import from_json
-from strawberry.schema import BaseSchema
 
 BEGIN: Final = b'{"data":{'
 """How each stored response of an operation begins."""
-
-_taken_by: Final[ContextVar[BaseSchema | None]] = ContextVar("stored_data_taken_by", default=None)
-
-
-def announce(schema: BaseSchema | None) -> None:
-    """Announce that the next operation of this task or thread may be answered with stored bytes.
-
-    Args:
-        schema: The schema that executes it; None takes an announcement back.
-    """
-    _taken_by.set(schema)
-
-
-def take_announcement(schema: BaseSchema) -> bool:
-    """Whether the operation that begins now was announced; that holds once.
-
-    Args:
-        schema: The schema that executes it.
-    """
-    if _taken_by.get() is None:
-        return False
-    is_announced = _taken_by.get() is schema
-    _taken_by.set(None)
-    return is_announced
 
 
 class StoredData(dict[str, Any]):

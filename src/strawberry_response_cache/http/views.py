@@ -1,19 +1,35 @@
-"""The part of a view that sends stored responses as they are.
+"""What this package's views add to Strawberry's: they send stored responses as they are, with headers for caches.
 
-`create_response` is where a view has the whole response in its hands: what stood in a result until then is
-replaced by the stored bytes, or by a plain dict. `encode_json` hands these bytes on, and nothing else passes
-them to it, so frames of websockets and streams stay text.
+`run` is where a view has the framework's response in its hands: there the headers are written, and a conditional
+request is answered. `create_response` is where it has the whole answer in its hands: what stood in a result
+until then is replaced by the stored bytes, or by a plain dict. `encode_json` hands these bytes on, and nothing
+else passes them to it, so frames of websockets and streams stay text.
 """
 
+from collections.abc import Mapping
+from contextvars import ContextVar
+from http import HTTPMethod, HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from cross_web import HTTPException
+
+from strawberry_response_cache.core._user_code import called
 from strawberry_response_cache.graphql._compat.handing_on import view_hands_results_on
-from strawberry_response_cache.graphql._stored_data import StoredData, announce
+from strawberry_response_cache.graphql._delivery import Delivery, announce
+from strawberry_response_cache.graphql._options import options_of
+from strawberry_response_cache.graphql._stored_data import StoredData
+from strawberry_response_cache.graphql.http.conditional import etag, is_known_to_client
+from strawberry_response_cache.graphql.http.messages import header, set_header
+from strawberry_response_cache.graphql.http.response_headers import ResponseHeaders
+from strawberry_response_cache.graphql.http.rules import NO_STORE
 
 if TYPE_CHECKING:
     from strawberry.http import GraphQLHTTPResponse
 
-_MEMBERS: Final = frozenset({"data", "extensions"})
+_DATA: Final = frozenset({"data"})
+_MEMBERS: Final = _DATA | {"extensions"}
+_current: Final[ContextVar[Delivery | None]] = ContextVar("current_delivery", default=None)
+"""How the response of this task or thread is delivered."""
 
 
 class _Encoded(dict[str, Any]):
@@ -24,7 +40,7 @@ class _Encoded(dict[str, Any]):
         self.body = body
 
 
-class _StoredResponses:
+class _CachingView:
     """What sync and async views share."""
 
     def create_response(self, response_data: Any, sub_response: Any) -> Any:  # noqa: ANN401 - of any framework
@@ -50,6 +66,7 @@ class _StoredResponses:
         Args:
             response_data: What a view sends.
         """
+        _note_members(response_data)
         if isinstance(response_data, list):  # a batch
             for each in response_data:
                 _make_plain(each)
@@ -68,37 +85,157 @@ class _StoredResponses:
         encoded = encoded if isinstance(encoded, bytes) else encoded.encode()
         return b"".join((stored[:-1], b',"extensions":', encoded, b"}"))
 
-    def _announce(self) -> None:
-        """Announce that the next operation may be answered with stored bytes."""
+    def response_headers(self, response: Any) -> Any:  # noqa: ANN401 - of any framework
+        """Return the object whose ``headers`` are those of a response, by text.
+
+        Args:
+            response: The framework's response.
+        """
+        return response
+
+    def refusal(self, error: HTTPException) -> Any:  # noqa: ANN401 - of any framework
+        """Return the framework's response to a request that is refused, as Strawberry's view does.
+
+        Args:
+            error: Why it is refused.
+        """
+        raise NotImplementedError
+
+    def not_modified(self, response: Any) -> Any:  # noqa: ANN401 - of any framework
+        """Return a response with status 304, the headers of another and no content.
+
+        Args:
+            response: The framework's response of status 200.
+        """
+        raise NotImplementedError
+
+    def _begun(self) -> Delivery | None:
+        """Return how a response is delivered; None if the schema has no cache."""
+        schema: Any = self.schema  # type: ignore[attr-defined] # of Strawberry's view
+        options = options_of(schema)
+        if options is None:
+            return None
+        headers = None if options.headers is None else ResponseHeaders(options.headers)
         is_plain = view_hands_results_on(self, _OURS)
-        announce(self.schema if is_plain else None)  # type: ignore[attr-defined] # of Strawberry's view
+        return Delivery(schema=schema, takes_bytes=is_plain, headers=headers)
+
+    def _headers_of_streams(self, headers: Mapping[str, str]) -> Mapping[str, str]:
+        """Return the headers of a response whose answers come one after the other, which nobody may store."""
+        delivery = _current.get()
+        if delivery is None or delivery.headers is None:
+            return headers
+        others = {name: value for name, value in headers.items() if name.lower() != "cache-control"}
+        return {**others, "Cache-Control": NO_STORE}
+
+    def _finished(self, response: Any, request: Any, delivery: Delivery) -> Any:  # noqa: ANN401 - of any framework
+        """Write the headers of a response; answer a conditional request if the client has it already."""
+        headers = delivery.headers
+        if headers is None or not hasattr(response, "headers"):
+            return response
+        request = self.request_adapter_class(request)  # type: ignore[attr-defined] # of Strawberry's view
+        text = self.response_headers(response)
+        headers.write(text, request)
+        freshness = headers.freshness
+        is_known = (
+            freshness is not None
+            and bool(freshness.validator)
+            and delivery.takes_bytes
+            and not delivery.has_more
+            and request.method == HTTPMethod.GET
+            and headers.written.get("cache-control") != NO_STORE
+            and header(text, "ETag") is None
+        )
+        if not is_known or freshness is None or _status(response) != HTTPStatus.OK:
+            return response
+        set_header(text, "ETag", etag(freshness.validator))
+        if is_known_to_client(header(request, "If-None-Match"), freshness.validator):
+            return self.not_modified(response)
+        return response
 
 
-class StoredResponses(_StoredResponses):
-    """Makes a sync view of Strawberry send stored responses as they are."""
+class CachingView(_CachingView):
+    """What this package adds to a sync view of Strawberry."""
+
+    def run(self, request: Any, *args: Any, **named: Any) -> Any:  # noqa: ANN401 - handed on
+        """Answer a request, with headers for caches."""
+        delivery = self._begun()
+        if delivery is None:
+            return super().run(request, *args, **named)  # type: ignore[misc] # of Strawberry's view
+        _current.set(delivery)
+        try:
+            response = super().run(request, *args, **named)  # type: ignore[misc] # of Strawberry's view
+        except HTTPException as error:
+            if delivery.headers is None:
+                raise
+            response = self.refusal(error)
+        finally:
+            _current.set(None)
+        return self._finished(response, request, delivery)
 
     def execute_single(self, *args: Any, **named: Any) -> Any:  # noqa: ANN401 - handed on
-        """Execute one operation, which may be answered with stored bytes."""
-        self._announce()
+        """Execute one operation, and announce how its answer is delivered."""
+        announce(_current.get())
         try:
             return super().execute_single(*args, **named)  # type: ignore[misc] # of Strawberry's view
         finally:
             announce(None)
 
 
-class AsyncStoredResponses(_StoredResponses):
-    """Makes an async view of Strawberry send stored responses as they are."""
+class AsyncCachingView(_CachingView):
+    """What this package adds to an async view of Strawberry."""
+
+    async def run(self, request: Any, *args: Any, **named: Any) -> Any:  # noqa: ANN401 - handed on
+        """Answer a request, with headers for caches."""
+        delivery = None if self.is_websocket_request(request) else self._begun()  # type: ignore[attr-defined] # of Strawberry's view
+        if delivery is None:
+            return await super().run(request, *args, **named)  # type: ignore[misc] # of Strawberry's view
+        _current.set(delivery)
+        try:
+            response = await super().run(request, *args, **named)  # type: ignore[misc] # of Strawberry's view
+        except HTTPException as error:
+            if delivery.headers is None:
+                raise
+            response = self.refusal(error)
+        finally:
+            _current.set(None)
+        return self._finished(response, request, delivery)
 
     async def execute_single(self, *args: Any, **named: Any) -> Any:  # noqa: ANN401 - handed on
-        """Execute one operation, which may be answered with stored bytes."""
-        self._announce()
+        """Execute one operation, and announce how its answer is delivered."""
+        announce(_current.get())
         try:
             return await super().execute_single(*args, **named)  # type: ignore[misc] # of Strawberry's view
         finally:
             announce(None)
 
+    async def create_streaming_response(
+        self,
+        request: Any,  # noqa: ANN401 - handed on
+        stream: Any,  # noqa: ANN401 - handed on
+        sub_response: Any,  # noqa: ANN401 - handed on
+        headers: Mapping[str, str],
+    ) -> Any:  # noqa: ANN401 - of any framework
+        """Create a response whose answers come one after the other; nobody may store it."""
+        headers = self._headers_of_streams(headers)
+        return await super().create_streaming_response(  # type: ignore[misc] # of Strawberry's view
+            request, stream, sub_response, headers
+        )
 
-_OURS: Final = frozenset({_StoredResponses, StoredResponses, AsyncStoredResponses})
+
+_OURS: Final = frozenset({_CachingView, CachingView, AsyncCachingView})
+
+
+def _note_members(
+    response_data: "GraphQLHTTPResponse | list[GraphQLHTTPResponse]",
+) -> None:
+    """Note whether more than data is sent, and whether nobody may store it because of errors."""
+    delivery = _current.get()
+    if delivery is None:
+        return
+    members = response_data if isinstance(response_data, list) else [response_data]
+    delivery.has_more = any(not _DATA.issuperset(each) for each in members)
+    if delivery.headers is not None and any(each.get("errors") for each in members):
+        delivery.headers.end(None)
 
 
 def _make_plain(response_data: "GraphQLHTTPResponse") -> None:
@@ -106,3 +243,9 @@ def _make_plain(response_data: "GraphQLHTTPResponse") -> None:
     data = response_data.get("data")
     if isinstance(data, StoredData):
         response_data["data"] = dict(cast("dict[str, object]", data))
+
+
+def _status(response: Any) -> object:  # noqa: ANN401 - of any framework
+    """Return the status of a framework's response."""
+    status = called(getattr, response, "status_code", None)
+    return status if isinstance(status, int) else called(getattr, response, "status", None)

@@ -4,7 +4,7 @@ The server's script reads the header line only; the payload never enters Lua. Th
 after it, so a truncated or damaged entry is a miss.
 
 ```
-rc1 <checksum> <header length> <write id> <epoch> <clock> <ttl ms> <stale ms> <cost ms> <codec> <meta> <tags>\n<payload>
+rc1 <checksum> <header length> <write id> <epoch> <clock> <ttl ms> <stale ms> <cost ms> <codec> <meta> <note> <tags>\n<payload>
 ```
 """
 
@@ -20,6 +20,7 @@ DEFLATED: Final = "z"
 """The codec flag of a compressed payload (zlib, RFC 1950)."""
 
 NO_META: Final = "-"
+NO_NOTE: Final = "-"
 PRIVATE: Final = "private"
 """The meta word of a recording that belongs to one session; values built from it have it too."""
 
@@ -46,6 +47,7 @@ class Recording:
         tags: Digests of its tags, see `tag_digests`.
         meta: A short word of the client, such as a scope: letters, digits, ``_`` and ``-``.
         cost_ms: How long generating it took, in milliseconds.
+        note: What the client is told of it again, such as a validator: printable ASCII without spaces.
     """
 
     payload: bytes = field(repr=False)
@@ -54,6 +56,7 @@ class Recording:
     tags: tuple[str, ...] = ()
     meta: str = NO_META
     cost_ms: int = 0
+    note: str = NO_NOTE
 
 
 @dataclass(slots=True)
@@ -118,6 +121,7 @@ def encode(
             str(recording.cost_ms),
             codec,
             recording.meta,
+            recording.note,
             ",".join(recording.tags),
         )
     ).encode("ascii")
@@ -140,7 +144,9 @@ def decode(stored: bytes, *, pttl_ms: int, max_bytes: int | None = None) -> Entr
     head, newline, payload = stored.partition(b"\n")
     try:
         words = head.decode("ascii").split(" ")
-        magic, checksum, _, write_id, epoch, clock, ttl, stale, cost, codec, meta, tags = words
+        magic, checksum, _, write_id, epoch, clock, ttl, stale, cost, codec, meta, note, tags = (
+            words
+        )
         ticks, ttl_ms, stale_ms, cost_ms = int(clock), int(ttl), int(stale), int(cost)
     except ValueError:
         raise UnreadableEntryError from None
@@ -153,7 +159,7 @@ def decode(stored: bytes, *, pttl_ms: int, max_bytes: int | None = None) -> Entr
     elif codec != PLAIN:
         raise UnreadableEntryError
     tag_list = tuple(tags.split(",")) if tags else ()
-    recording = Recording(payload, ttl_ms, stale_ms, tag_list, meta, cost_ms)
+    recording = Recording(payload, ttl_ms, stale_ms, tag_list, meta, cost_ms, note)
     return Entry(recording, write_id, epoch, ticks, pttl_ms - stale_ms)
 
 

@@ -60,7 +60,7 @@ local function header(key)
   if length > 4194304 then return nil end
   if length > 512 then head = redis.call('GETRANGE', key, 0, length - 1) end
   local wid, epoch, clock, stale, cost, tags = string.match(string.sub(head, 1, length),
-    '^rc1 %x+ %x+ (%S+) (%S+) (%d+) %d+ (%d+) (%d+) %S+ %S+ (%S*)\\n$')
+    '^rc1 %x+ %x+ (%S+) (%S+) (%d+) %d+ (%d+) (%d+) %S+ %S+ %S+ (%S*)\\n$')
   if not wid then return nil end
   return {wid = wid, epoch = epoch, clock = tonumber(clock), stale = tonumber(stale),
     cost = tonumber(cost), tags = tags}

@@ -222,6 +222,12 @@ def runs_mutation(context: ExecutionContext) -> bool:
         return False
 
 
+def has_errors(context: ExecutionContext) -> bool:
+    """Whether errors of an operation are known so far."""
+    result = context.result
+    return bool(getattr(context, "pre_execution_errors", None) or getattr(result, "errors", None))
+
+
 def _closing(source: Any) -> AbstractAsyncContextManager[Any]:  # noqa: ANN401 - a schema of the user's own may return any iterator
     return aclosing(source) if hasattr(source, "aclose") else nullcontext(source)
 

@@ -21,6 +21,7 @@ from strawberry_response_cache.graphql._compat.sync_or_async import at_once
 from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql.execution.recorder import Recorder
 from strawberry_response_cache.graphql.execution.serializer import ResponseSerializer, TurnedPrivate
+from strawberry_response_cache.graphql.http.freshness import Freshness
 from strawberry_response_cache.graphql.policy.outcome import Outcome, Status
 from strawberry_response_cache.graphql.policy.policy import Policy
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
@@ -91,11 +92,13 @@ class CacheResult(NamedTuple):
         result: Built from an entry, or what the execution returned.
         outcome: Says what the cache did.
         has_run: Whether this request ran the resolvers; its result may still come from an entry.
+        freshness: Says for how long others may store it; None if they must not.
     """
 
     result: ExecutionResult
     outcome: Callable[[], Outcome]
     has_run: bool
+    freshness: Callable[[], Freshness | None]
 
 
 async def execute_cached(
@@ -217,6 +220,7 @@ class _Attempt:
             is_seen_once=None if sightings is None else lambda: not sightings.has_again(key),
             max_bytes=tenant_of(cache_request.cache).max_entry_bytes,
             as_stored=cache_request.as_stored,
+            key=key if cache_request.whole and request.options.headers is not None else None,
         )
 
     def begin(self) -> Recorder:
@@ -236,7 +240,25 @@ class _Attempt:
 
     def cache_result(self, response: CachedResponse[Any]) -> CacheResult:
         """Return the result and its outcome."""
-        return CacheResult(response.value, partial(self._outcome, response), self._made is not None)
+        return CacheResult(
+            response.value,
+            partial(self._outcome, response),
+            self._made is not None,
+            partial(self._freshness, response),
+        )
+
+    def _freshness(self, response: CachedResponse[Any]) -> Freshness | None:
+        stored = self.serializer.stored
+        is_hit = response.status is CacheStatus.HIT
+        if stored is None or not (is_hit or response.ttl > 0):
+            return None
+        return Freshness(
+            lifetime=stored.lifetime if is_hit else response.ttl,
+            stale=stored.stale,
+            age=response.age,
+            is_shared=not self.serializer.is_private,
+            validator=stored.validator,
+        )
 
     def _outcome(self, response: CachedResponse[Any]) -> Outcome:
         serializer = self.serializer

@@ -19,6 +19,7 @@ from strawberry_response_cache.graphql.annotations.run_notes import (
     notes_by,
     take_notes,
 )
+from strawberry_response_cache.graphql.http.response_headers import known_headers_of
 from strawberry_response_cache.graphql.invalidation.entities import Entities
 from strawberry_response_cache.graphql.policy.reasons import Reason
 
@@ -143,6 +144,9 @@ class _ResponseState(NamedTuple):
         if headers is None:
             headers = getattr(response, "headers", None)
         items = headers.items() if hasattr(headers, "items") else headers
+        ours = known_headers_of(response)
+        if ours is not None:  # another operation of a batch may have ended
+            items = [each for each in items or () if not ours.has_written(*each)]
         return cls(
             response,
             status,

@@ -1,7 +1,7 @@
 """The run of one operation: decide, look up, execute, and report what happened."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -40,6 +40,7 @@ from strawberry_response_cache.graphql.execution.mutation_execution import Mutat
 from strawberry_response_cache.graphql.execution.original_variables import OriginalVariables
 from strawberry_response_cache.graphql.execution.partial_failures import PartialFailures
 from strawberry_response_cache.graphql.execution.recorder import Recorder
+from strawberry_response_cache.graphql.http.freshness import Freshness
 from strawberry_response_cache.graphql.invalidation.django_transactions import is_one_awaited
 from strawberry_response_cache.graphql.keys.operation_key import (
     UnkeyableError,
@@ -52,6 +53,7 @@ from strawberry_response_cache.graphql.policy.custom_code import (
     problem_of_middleware,
 )
 from strawberry_response_cache.graphql.policy.outcome import Outcome
+from strawberry_response_cache.graphql.policy.policy import Policy
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
 if TYPE_CHECKING:
@@ -71,6 +73,7 @@ class Run:
         context: Strawberry's execution context.
         guard: The guard of the request.
         as_stored: Whether a view sends a stored response as it is.
+        is_seen: Whether another extension may read or change results.
 
     Attributes:
         context: As given.
@@ -92,12 +95,15 @@ class Run:
         context: ExecutionContext,
         guard: Guard,
         as_stored: bool,
+        is_seen: bool,
     ) -> None:
         self._options = options
         self._plans = plans
         self._preparation = preparation
         self._failures = failures
         self._as_stored = as_stored
+        self._is_seen = is_seen
+        self._freshness: Freshness | None = None
         self._failed_key: str | None = None
         self._request: RequestContext | None = None
         self._report = Report(guard)
@@ -169,6 +175,7 @@ class Run:
             cache_result = execute_cached_sync(cache_request, considered.request, watched)
             if isinstance(cache_result, CacheResult):
                 self._failures.note(cache_request.keys.entry, policy, cache_result.result)
+                self._note_freshness(cache_result, policy)
                 self._conclude(cache_result.outcome())
                 return cache_result.result
             cache_request = cache_result
@@ -192,6 +199,7 @@ class Run:
             cache_result = await execute_cached(cache_request, considered.request, watched)
             if isinstance(cache_result, CacheResult):
                 self._failures.note(cache_request.keys.entry, policy, cache_result.result)
+                self._note_freshness(cache_result, policy)
                 self._conclude(cache_result.outcome())
                 return cache_result.result
             cache_request = cache_result
@@ -342,6 +350,28 @@ class Run:
             )
         observer = tenant_of(self._options.cache).observer
         observer.concluded(Concluded(outcome.status, outcome.reason))
+
+    def _note_freshness(self, cache_result: CacheResult, policy: Policy) -> None:
+        """Note for how long others may store the response."""
+        if self._options.headers is not None:
+            known = cache_result.freshness()
+            if known is not None and known.is_shared and not self._is_for_all(policy):
+                known = replace(known, is_shared=False)
+            self._freshness = known
+
+    def _is_for_all(self, policy: Policy) -> bool:
+        """Whether request headers tell all that a PUBLIC response depends on."""
+        options, request = self._options, self._request
+        if self._is_seen or options.headers is None or request is None or request.is_debugged():
+            return False
+        return options.headers.tells(
+            policy.vary | (set() if options.tenant is None else {"tenant"})
+        )
+
+    @property
+    def freshness(self) -> Freshness | None:
+        """For how long others may store the response; None if they must not."""
+        return None if self.guard.is_faulted else self._freshness
 
     def as_extension(self) -> dict[str, object] | None:
         """Return what the cache did, if ``debug`` is on."""

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from graphql import ExecutionResult, GraphQLError
 from pydantic_core import from_json
@@ -16,6 +16,7 @@ from strawberry_response_cache.core._keys import EntryKeys, tag_digests
 from strawberry_response_cache.core.protocol import Unavailable
 from strawberry_response_cache.core.protocol.entry import (
     NO_META,
+    NO_NOTE,
     PRIVATE,
     Recording,
     UnreadableEntryError,
@@ -27,6 +28,7 @@ from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql._stored_data import BEGIN, StoredData
 from strawberry_response_cache.graphql.execution.failures import failure_of
 from strawberry_response_cache.graphql.execution.recorder import Recorder
+from strawberry_response_cache.graphql.http.conditional import validator_of
 from strawberry_response_cache.graphql.invalidation.entities import tags_of_types
 from strawberry_response_cache.graphql.policy.policy import Policy
 from strawberry_response_cache.graphql.policy.reasons import Reason
@@ -35,6 +37,26 @@ from strawberry_response_cache.graphql.policy.reasons import Reason
 @dataclass(frozen=True, slots=True)
 class TurnedPrivate:
     """The marker under a public key after a resolver made the response PRIVATE."""
+
+
+class Stored(NamedTuple):
+    """What is known of an entry.
+
+    Attributes:
+        lifetime: Seconds for which it is fresh, from when it was stored.
+        stale: Its stale window, in seconds.
+        validator: The digest of its key and data; empty if it has none.
+    """
+
+    lifetime: float
+    stale: float
+    validator: str
+
+    @classmethod
+    def of(cls, recording: Recording) -> "Stored":
+        """Return what is known of a recording."""
+        validator = "" if recording.note == NO_NOTE else recording.note
+        return cls(recording.ttl_ms / 1000, recording.stale_ms / 1000, validator)
 
 
 def _marker(policy: Policy) -> Recording:
@@ -57,18 +79,22 @@ class ResponseSerializer:
         is_seen_once: Whether nobody else asked for it lately; None if that does not matter.
         max_bytes: The largest payload that is stored.
         as_stored: Whether a view sends the stored response as it is; only of an operation.
+        key: The key of an operation's entry, if its response gets a validator.
 
     Attributes:
         recorder: The recorder of the execution; None before it starts.
         refusal: Why `record` refused the result.
         limited_by: The field whose resolver lowered the ttl.
         is_private: Whether the response is PRIVATE.
+        stored: What is known of the entry that was recorded or read at last; without its payload, which would be
+            kept as long as this object.
     """
 
     __slots__ = (
         "_as_stored",
         "_faults",
         "_is_seen_once",
+        "_key",
         "_max_bytes",
         "_policy",
         "_private",
@@ -79,6 +105,7 @@ class ResponseSerializer:
         "limited_by",
         "recorder",
         "refusal",
+        "stored",
     )
 
     serves_stale: ClassVar[bool] = False
@@ -95,6 +122,7 @@ class ResponseSerializer:
         is_seen_once: Callable[[], bool] | None,
         max_bytes: int,
         as_stored: bool = False,
+        key: str | None = None,
     ) -> None:
         self._policy = policy
         self._request = request
@@ -106,9 +134,11 @@ class ResponseSerializer:
         self._is_seen_once = is_seen_once
         self._max_bytes = max_bytes
         self._as_stored = as_stored
+        self._key = key
         self.refusal: Reason | None = None
         self.limited_by: str | None = None
         self.is_private = private
+        self.stored: Stored | None = None
 
     def record(self, value: Any, metas: AbstractSet[str]) -> Recording | Diverted | NotStored:  # noqa: ANN401 - whatever an executor returns
         """Refuse a result that is incomplete, has errors or is not JSON."""
@@ -148,8 +178,19 @@ class ResponseSerializer:
             PRIVATE if self.is_private else NO_META,
         )
         if self.is_private and not self._private:
-            return Diverted(_marker(policy), self._private_keys(), recording)
+            keys = self._private_keys()
+            recording.note = self._note(payload, None if keys is None else keys.entry)
+            self.stored = Stored.of(recording)
+            return Diverted(_marker(policy), keys, recording)
+        recording.note = self._note(payload, self._key)
+        self.stored = Stored.of(recording)
         return recording
+
+    def _note(self, payload: bytes, key: str | None) -> str:
+        """Return the validator of a response."""
+        if self._key is None or key is None:
+            return NO_NOTE
+        return validator_of(key, payload)
 
     def _lifetime(self, data: Any) -> tuple[float, float]:  # noqa: ANN401 - any JSON
         """Return the ttl and the stale window, which resolvers may still lower."""
@@ -232,6 +273,7 @@ class ResponseSerializer:
         payload = recording.payload
         if is_private is not self._private or (self._whole and not payload.startswith(BEGIN)):
             raise UnreadableEntryError
+        self.stored = Stored.of(recording)
         if self._as_stored:
             return ExecutionResult(StoredData(payload), None)
         try:

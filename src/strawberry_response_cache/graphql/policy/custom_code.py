@@ -130,16 +130,22 @@ def _may_act(hook: str, kind: type[SchemaExtension]) -> bool:
     return is_own and not is_known(kind, _READING_HOOKS)
 
 
-def may_see_results(extensions: Sequence[SchemaExtension] | None, ours: SchemaExtension) -> bool:
+def may_see_results(
+    extensions: Sequence[SchemaExtension] | None,
+    ours: SchemaExtension,
+    trusted: AbstractSet[object] = frozenset(),
+) -> bool:
     """Whether another extension has a hook that may read the data of a result.
 
     Args:
         extensions: All extensions of one request; None if they are not known.
         ours: This package's extension.
+        trusted: Classes that count as known.
     """
     if extensions is None:
         return True
-    return any(each is not ours and _may_see_results(type(each)) for each in extensions)  # type: ignore[arg-type] # classes are hashable
+    others = (type(each) for each in extensions if each is not ours)
+    return any(kind not in trusted and _may_see_results(kind) for kind in others)  # type: ignore[arg-type] # classes are hashable
 
 
 @functools.lru_cache(512)

@@ -1,0 +1,1 @@
+"""What may browsers, proxies and CDNs do with a response?"""

@@ -1,0 +1,50 @@
+"""What the cache knows of a response that others may store too."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Freshness:
+    """How long a response may be reused, and by whom.
+
+    Attributes:
+        lifetime: Seconds for which it is fresh, from when it was stored.
+        stale: Seconds after that, in which it may be served while it is refreshed.
+        age: Seconds since it was stored.
+        is_shared: Whether everybody gets this response whose request headers do not tell another tenant or
+            varied value.
+        validator: A digest of its key and data; empty if there is none.
+    """
+
+    lifetime: float
+    stale: float
+    age: float
+    is_shared: bool
+    validator: str = field(default="", repr=False)
+
+
+def strictest(parts: Sequence[Freshness | None]) -> Freshness | None:
+    """Return what holds for a response made of several; None if one must not be stored.
+
+    Args:
+        parts: What holds for each.
+
+    Example:
+        >>> old = Freshness(lifetime=60, stale=0, age=50, is_shared=True)
+        >>> new = Freshness(lifetime=60, stale=9, age=0, is_shared=False)
+        >>> strictest([old, new])
+        Freshness(lifetime=60, stale=0, age=50, is_shared=False)
+        >>> strictest([old, None])
+    """
+    known = [each for each in parts if each is not None]
+    if len(known) < len(parts) or not known:
+        return None
+    if len(known) == 1:
+        return known[0]
+    return Freshness(
+        lifetime=min(each.lifetime for each in known),
+        stale=min(each.stale for each in known),
+        age=max(each.age for each in known),
+        is_shared=all(each.is_shared for each in known),
+    )

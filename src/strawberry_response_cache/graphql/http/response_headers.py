@@ -1,0 +1,137 @@
+"""The headers of one response, which the operations that it answers decide together."""
+
+import weakref
+from collections import OrderedDict
+from typing import Any, Final
+
+from strawberry_response_cache.graphql.http import messages
+from strawberry_response_cache.graphql.http.freshness import Freshness, strictest
+from strawberry_response_cache.graphql.http.rules import (
+    NO_STORE,
+    HeaderOptions,
+    cache_control,
+    vary_with,
+)
+
+_CACHE_CONTROL: Final = "Cache-Control"
+_MOST_KEPT: Final = 256
+
+
+class ResponseHeaders:
+    """What the operations answered by one response say about it.
+
+    Until all have ended nobody may store it.
+
+    Args:
+        options: What the extension was told.
+
+    Attributes:
+        written: The values that were written to the framework's response, by lower-case names.
+    """
+
+    def __init__(self, options: HeaderOptions) -> None:
+        self._options = options
+        self._begun = 0
+        self._parts: list[Freshness | None] = []
+        self.written: dict[str, str] = {}
+
+    def begin(self) -> None:
+        """Note that an operation begins."""
+        self._begun += 1
+
+    def end(self, freshness: Freshness | None) -> None:
+        """Note that an operation has ended.
+
+        Args:
+            freshness: What is known of its answer; None if nobody may store it.
+        """
+        self._parts.append(freshness)
+
+    @property
+    def freshness(self) -> Freshness | None:
+        """What holds for the whole response; None if nobody may store it."""
+        return None if len(self._parts) < self._begun else strictest(self._parts)
+
+    def write(self, response: object, request: object) -> None:
+        """Write the headers to a framework's response.
+
+        A ``Cache-Control`` of the application is left as it is. ``Vary`` is appended to.
+
+        Args:
+            response: The response.
+            request: The request; None if it is not known.
+        """
+        self._write(
+            response,
+            "Vary",
+            vary_with(messages.header(response, "Vary") or "", self._options.names),
+        )
+        present = messages.header(response, _CACHE_CONTROL)
+        if present is not None and present != self.written.get(_CACHE_CONTROL.lower()):
+            return
+        freshness = self.freshness
+        is_public = (
+            freshness is not None and freshness.is_shared and not messages.has_credentials(request)
+        )
+        value = cache_control(
+            freshness,
+            self._options,
+            is_public=is_public,
+            sets_cookie=messages.sets_cookie(response),
+        )
+        self._write(response, _CACHE_CONTROL, value)
+        age = None if freshness is None or value == NO_STORE else str(int(freshness.age))
+        if age is not None or "age" in self.written:
+            self._write(response, "Age", age)
+
+    def has_written(self, name: str | bytes, value: object) -> bool:
+        """Whether a header of the framework's response has the value that was written here.
+
+        Args:
+            name: The name of the header.
+            value: Its value.
+        """
+        text = name.decode("latin-1") if isinstance(name, bytes) else str(name)
+        said = value.decode("latin-1") if isinstance(value, bytes) else value
+        return self.written.get(text.lower()) == said
+
+    def _write(self, response: object, name: str, value: str | None) -> None:
+        messages.set_header(response, name, value)
+        if value is None:
+            self.written.pop(name.lower(), None)
+        else:
+            self.written[name.lower()] = value
+
+
+# A batch shares its response among operations. Those of Litestar cannot be referred to weakly.
+_weakly: Final[dict[int, tuple[weakref.ref[Any], ResponseHeaders]]] = {}
+_strongly: Final[OrderedDict[int, tuple[object, ResponseHeaders]]] = OrderedDict()
+
+
+def headers_of(response: object, options: HeaderOptions) -> ResponseHeaders:
+    """Return the headers of a framework's response, the same for all its operations.
+
+    Args:
+        response: The response.
+        options: What the extension was told.
+    """
+    known = known_headers_of(response)
+    if known is not None:
+        return known
+    made, number = ResponseHeaders(options), id(response)
+    try:
+        _weakly[number] = weakref.ref(response, lambda _: _weakly.pop(number, None)), made
+    except TypeError:
+        _strongly[number] = response, made
+        while len(_strongly) > _MOST_KEPT:
+            _strongly.popitem(last=False)
+    return made
+
+
+def known_headers_of(response: object) -> ResponseHeaders | None:
+    """Return the headers of a framework's response; None if none were written to it."""
+    weakly = _weakly.get(id(response))
+    if weakly is not None and weakly[0]() is response:
+        return weakly[1]
+    strongly = _strongly.get(id(response))
+    return strongly[1] if strongly is not None and strongly[0] is response else None

@@ -1,0 +1,89 @@
+"""The values of the headers that say how a response may be cached."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from strawberry_response_cache.graphql.http.freshness import Freshness
+
+NO_STORE: Final = "no-store"
+_ALWAYS: Final = ("Accept",)
+"""GET with another ``Accept`` is answered by the page of GraphiQL."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeaderOptions:
+    """What the extension was told about headers; see `ResponseCacheExtension`.
+
+    Attributes:
+        vary: The request headers that tell ``tenant`` and the varied values, by their names.
+        s_maxage: Seconds for which shared caches may store a public response; None for as long as browsers.
+    """
+
+    vary: Mapping[str, tuple[str, ...]]
+    s_maxage: int | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The request headers by which responses of the endpoint differ, the same for all its responses."""
+        told = {name for names in self.vary.values() for name in names}
+        return (*_ALWAYS, *sorted(told - set(_ALWAYS)))
+
+    def tells(self, names: Iterable[str]) -> bool:
+        """Whether request headers tell all of these: ``tenant``, and names of varied values."""
+        return set(names) <= self.vary.keys()
+
+
+def cache_control(
+    freshness: Freshness | None, options: HeaderOptions, *, is_public: bool, sets_cookie: bool
+) -> str:
+    """Return the value of ``Cache-Control``.
+
+    ``max-age`` is the whole lifetime (RFC 9111, section 5.2.2.1), because ``Age`` says how much of it is over
+    (section 4.2.3). ``public`` and ``s-maxage`` allow shared caches to store it (sections 5.2.2.9 and
+    5.2.2.10). ``stale-while-revalidate`` is that of RFC 5861, section 3.
+
+    Args:
+        freshness: What is known of the response; None if nobody may store it.
+        options: What the extension was told.
+        is_public: Whether shared caches may store it.
+        sets_cookie: Whether it sets a cookie, which must reach one client only.
+
+    Example:
+        >>> options = HeaderOptions(vary={}, s_maxage=600)
+        >>> known = Freshness(lifetime=60.5, stale=30, age=7, is_shared=True)
+        >>> cache_control(known, options, is_public=True, sets_cookie=False)
+        'public, max-age=60, s-maxage=600, stale-while-revalidate=30'
+        >>> cache_control(known, options, is_public=False, sets_cookie=False)
+        'private, max-age=60, stale-while-revalidate=30'
+        >>> cache_control(None, options, is_public=False, sets_cookie=False)
+        'no-store'
+    """
+    if freshness is None or sets_cookie:
+        return NO_STORE
+    directives = ["public" if is_public else "private", f"max-age={int(freshness.lifetime)}"]
+    if is_public and options.s_maxage is not None:
+        directives.append(f"s-maxage={options.s_maxage}")
+    if freshness.stale >= 1:
+        directives.append(f"stale-while-revalidate={int(freshness.stale)}")
+    return ", ".join(directives)
+
+
+def vary_with(present: str, names: Iterable[str]) -> str:
+    """Return the value of ``Vary`` with further names (RFC 9110, section 12.5.5).
+
+    Args:
+        present: The value so far; empty if there is none.
+        names: Names of request headers.
+
+    Example:
+        >>> vary_with("Origin, accept", ["Accept", "X-Tenant"])
+        'Origin, accept, X-Tenant'
+        >>> vary_with("*", ["Accept"])
+        '*'
+    """
+    known = [each.strip() for each in present.split(",") if each.strip()]
+    if "*" in known:
+        return present
+    lower = {each.lower() for each in known}
+    return ", ".join([*known, *(name for name in names if name.lower() not in lower)])
