@@ -12,6 +12,7 @@ from strawberry.extensions import SchemaExtension
 from strawberry.scalars import JSON
 
 from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
+from strawberry_response_cache.graphql.keys.operation_key import field_key, operation_key
 from tests.graphql.ledger import status
 
 
@@ -197,3 +198,42 @@ def test_workers_with_other_hash_seeds_share_an_entry(
     monkeypatch.setattr(sys, "argv", ["worker", valkey_url])
     exec(WORKER, {})  # noqa: S102 - our own program
     assert (elsewhere, capsys.readouterr().out) == ("miss\n", "hit\n")
+
+
+PARTS: dict[str, dict[str, Any]] = {
+    "operation": {"stem": "s", "variables": [["v"]]},
+    "field": {"stem": "s", "parent": "p", "inherited": "i"},
+}
+OF_REQUESTS: dict[str, Any] = {"session": '"alice"', "varied": {"a": "1"}, "extensions": {"e": "1"}}
+OTHER: dict[str, Any] = {
+    "stem": "S",
+    "variables": [["V"]],
+    "parent": "P",
+    "inherited": "I",
+    "session": '"bob"',
+    "varied": {"a": "2"},
+    "extensions": {"e": "2"},
+}
+
+
+@pytest.mark.combined
+@pytest.mark.parametrize("session", [None, '"alice"'], ids=["public", "private"])
+@pytest.mark.parametrize("kind", PARTS)
+def test_each_part_of_a_key_tells_entries_apart(kind: str, session: str | None) -> None:
+    key_of: Any = {"operation": operation_key, "field": field_key}[kind]
+    parts = PARTS[kind] | OF_REQUESTS | {"session": session}
+    others = [parts | {name: OTHER[name]} for name in parts]
+    others += [parts | {"varied": {"e": "1"}, "extensions": {"a": "1"}}]
+    others += [parts | {"extensions": {}}, parts | {"varied": {}}]
+    others += [parts | {"varied": {"a": "1", "e": "1"}, "extensions": {}}]
+    keys = {repr(key_of(**each)) for each in [parts, *others]}
+    assert len(keys) == 1 + len(others)
+
+
+def test_public_and_private_entries_of_operations_and_fields_are_told_apart() -> None:
+    keys = [
+        key_of(**PARTS[kind], **OF_REQUESTS | {"session": session})
+        for kind, key_of in (("operation", operation_key), ("field", field_key))
+        for session in (None, '"alice"')
+    ]
+    assert len(set(map(repr, keys))) == 4
