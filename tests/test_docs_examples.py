@@ -1,5 +1,6 @@
 """The examples of the documentation print what their pages show, and their tests pass."""
 
+import os
 import re
 import runpy
 import shutil
@@ -13,23 +14,16 @@ from strawberry_response_cache.testing import assert_hit, memory_cache, record
 
 DOCS = Path(__file__).parents[1] / "docs"
 EXAMPLES = sorted((DOCS / "examples").glob("*.py"))
-APART = {"django_shop"}
-"""Django can be configured once in a process."""
 APPLICATION = DOCS / "examples" / "testing"
+PROJECT = DOCS / "examples" / "django"
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_example_prints_what_its_page_shows(
     example: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if example.stem in APART:
-        printed = subprocess.run(
-            [sys.executable, example], capture_output=True, text=True, check=True
-        ).stdout
-    else:
-        runpy.run_path(str(example), run_name="__main__")
-        printed = capsys.readouterr().out
-    assert printed == example.with_suffix(".txt").read_text("utf-8")
+    runpy.run_path(str(example), run_name="__main__")
+    assert capsys.readouterr().out == example.with_suffix(".txt").read_text("utf-8")
 
 
 def test_every_example_is_shown_with_its_output() -> None:
@@ -39,9 +33,15 @@ def test_every_example_is_shown_with_its_output() -> None:
         for name in re.findall(r"\{literalinclude\} .*examples/(\S+)", page.read_text("utf-8"))
     }
     files = {each.name for path in EXAMPLES for each in (path, path.with_suffix(".txt"))}
-    files |= {f"testing/{path.name}" for path in APPLICATION.glob("*.py")}
+    for folder in (APPLICATION, PROJECT):
+        found = [path for path in folder.rglob("*.py") if path.stat().st_size]
+        files |= {path.relative_to(DOCS / "examples").as_posix() for path in found}
     assert len(EXAMPLES) > 5
-    there = {path for path in (DOCS / "examples").rglob("*.*") if path.suffix != ".pyc"}
+    there = {
+        path
+        for path in (DOCS / "examples").rglob("*.*")
+        if path.suffix != ".pyc" and path.stat().st_size
+    }
     assert shown == files == {path.relative_to(DOCS / "examples").as_posix() for path in there}
 
 
@@ -59,6 +59,50 @@ def test_the_tests_of_the_application_pass(tmp_path: Path) -> None:
         cwd=tmp_path,
     )
     assert "5 passed" in finished.stdout, finished.stdout
+
+
+ASK_TWICE = """
+import sys
+from django.test import Client
+
+for _ in range(2):
+    asked = Client().post("/graphql/", sys.argv[1], content_type="application/json")
+    print(asked.content.decode())
+"""
+
+
+def test_the_django_project_does_what_its_page_shows(tmp_path: Path) -> None:
+    """Its tests pass, and the commands of its page print what stands below them."""
+    project = shutil.copytree(PROJECT, tmp_path / "project")
+
+    def run(*command: str) -> str:
+        finished = subprocess.run(
+            [sys.executable, "-W", "error", *command],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=project,
+            env=os.environ | {"REDIS_URL": "memory://"},
+        )
+        assert finished.returncode == 0, finished.stdout + finished.stderr
+        return finished.stdout + finished.stderr
+
+    page = (DOCS / "guides" / "django.md").read_text("utf-8")
+    assert "Ran 5 tests" in run("manage.py", "test")
+    run("manage.py", "makemigrations", "shop")
+    run("manage.py", "migrate")
+    (shown,) = re.findall(r"^   ```console\n(.*?)^   ```", page, re.DOTALL | re.MULTILINE)
+    lines = [line.removeprefix("   ") for line in shown.splitlines()]
+    body = lines[2].partition("-d ")[2].strip("'")
+    setup = (
+        "import os, django; os.environ['DJANGO_SETTINGS_MODULE'] = 'shop.settings'; django.setup()"
+    )
+    said = run(*lines[0].removeprefix("$ python ").split())
+    said += run("-c", setup + ASK_TWICE, body)
+    without_seconds = re.compile(r'(?<="ttl":)\d+')
+    assert without_seconds.sub("", said).splitlines() == [
+        without_seconds.sub("", line) for line in lines if not line.startswith("$")
+    ]
 
 
 def test_the_guide_shows_the_message_of_a_failed_assertion() -> None:

@@ -39,7 +39,9 @@ RESPONSE_CACHE = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
+    "handlers": {"console": {"class": "logging.StreamHandler"}},
     "loggers": {
+        "django.request": {"handlers": ["console"], "level": "ERROR"},
         "strawberry.execution": {"level": "CRITICAL"},
         "strawberry_response_cache": {"level": "ERROR"},
     },

@@ -11,21 +11,34 @@ from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 from strawberry.django.views import AsyncGraphQLView, GraphQLView
 
+from strawberry_response_cache.django import AsyncGraphQLView as AsyncBytesView
+from strawberry_response_cache.django import GraphQLView as BytesView
 from tests.services.django.models import Audit, Book, Note, locked
 from tests.services.django.schema import IS_ASYNC, plain, schema
 
 
-class AuditedView(GraphQLView[Any, Any]):
+class Audited:
     """Writes a row when the schema is done, in the same transaction: the commit is some time after that."""
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        response = super().dispatch(request, *args, **kwargs)
-        if b'"mutation (' in request.body:
+        # A file can be read once, by the view.
+        changes = request.content_type == "multipart/form-data" or b'"mutation (' in request.body
+        response = super().dispatch(request, *args, **kwargs)  # type: ignore[misc] # of the view
+        if changes:
             Audit.objects.create()
         return response
 
 
+class AuditedView(Audited, GraphQLView[Any, Any]):
+    """Strawberry's."""
+
+
+class AuditedBytesView(Audited, BytesView[Any, Any]):
+    """This package's."""
+
+
 _View: Final[Any] = AsyncGraphQLView if IS_ASYNC else AuditedView
+_BytesView: Final[Any] = AsyncBytesView if IS_ASYNC else AuditedBytesView
 
 
 def log_in(request: HttpRequest, name: str) -> JsonResponse:
@@ -60,6 +73,7 @@ def update(_: HttpRequest, pk: int) -> JsonResponse:
 
 urlpatterns = [
     path("graphql/", csrf_exempt(_View.as_view(schema=schema, multipart_uploads_enabled=True))),
+    path("bytes/", csrf_exempt(_BytesView.as_view(schema=schema, multipart_uploads_enabled=True))),
     path("plain/", csrf_exempt(_View.as_view(schema=plain))),
     path("login/<str:name>/", log_in),
     path("truth/", truth),
