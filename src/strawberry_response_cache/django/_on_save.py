@@ -178,7 +178,7 @@ def invalidate_on_save(schema: BaseSchema, *watched: Model, tenant: TenantOf | N
     Django sends no signal for ``QuerySet.update`` and for ``author.books.add``; see `InvalidatingQuerySet`.
 
     Args:
-        schema: A Strawberry schema with a `ResponseCacheExtension`, whose cache is invalidated.
+        schema: A Strawberry schema with a ``ResponseCacheExtension``, whose cache is invalidated.
         *watched: The models. By default all of which the schema shows rows.
         tenant: A function of an instance of any of these models that returns its tenant: a string, an int or a
             UUID. None, the default, is for an extension with ``tenant=None``.

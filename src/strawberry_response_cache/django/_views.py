@@ -29,7 +29,7 @@ class _DjangoView:
 
 
 class GraphQLView(_DjangoView, CachingView, _GraphQLView[Context, RootValue]):
-    """`strawberry.django.views.GraphQLView`, which sends a stored response as it is, with headers for caches.
+    """Strawberry's ``GraphQLView`` for Django, which sends a stored response as it is, with headers for caches.
 
     Its arguments are Strawberry's. A subclass that overrides ``process_result``, ``encode_json``,
     ``create_response`` or the methods that execute gets plain results, as without the cache.
@@ -44,7 +44,7 @@ class GraphQLView(_DjangoView, CachingView, _GraphQLView[Context, RootValue]):
 
 
 class AsyncGraphQLView(_DjangoView, AsyncCachingView, _AsyncGraphQLView[Context, RootValue]):
-    """`strawberry.django.views.AsyncGraphQLView`, which sends a stored response as it is, with headers for caches.
+    """Strawberry's ``AsyncGraphQLView`` for Django, which sends a stored response as it is, with headers for caches.
 
     Its arguments are Strawberry's. A subclass that overrides ``process_result``, ``encode_json``,
     ``create_response`` or the methods that execute gets plain results, as without the cache.
