@@ -15,7 +15,7 @@ class _DjangoView:
     def refusal(self, error: HTTPException) -> HttpResponse:
         """Return a plain text, as Strawberry's view does."""
         return HttpResponse(
-            content=error.reason, status=error.status_code, content_type="text/plain"
+            content=error.reason.encode(), status=error.status_code, content_type="text/plain"
         )
 
     def not_modified(self, response: HttpResponse) -> HttpResponse:
