@@ -10,6 +10,7 @@ from graphql import (
     GraphQLObjectType,
     OperationType,
     SelectionSetNode,
+    is_object_type,
     parse,
     specified_rules,
 )
@@ -184,6 +185,10 @@ def _scope(*, is_private: bool) -> CacheScope:
     return CacheScope.PRIVATE if is_private else CacheScope.PUBLIC
 
 
+def _leads_to_an_entry(explained: ExplainedField) -> bool:
+    return explained.own_ttl is not None or any(map(_leads_to_an_entry, explained.fields))
+
+
 @dataclass(slots=True)
 class _Tree:
     setting: Setting
@@ -253,10 +258,15 @@ class _Tree:
         own = self._own_policy(rule, nodes, above, around, is_root=is_root)
         within = around if own is None else own.life
         demand = demand_of(rule, self.setting.defaults, is_root=is_root)
+        kinds: list[tuple[GraphQLObjectType, bool]] = []
+        if below:
+            kinds += [(kind, False) for kind in rule.possible_types]
+            kinds += [(kind, True) for kind in self._kept_out(rule)]
         fields = [
             each
-            for possible in (rule.possible_types if below else ())
-            for each in self._fields(below, possible, above.below(rule), within, is_root=False)
+            for kind, is_kept_out in kinds
+            for each in self._fields(below, kind, above.below(rule), within, is_root=False)
+            if not is_kept_out or _leads_to_an_entry(each)
         ]
         return ExplainedField(
             name=shown,
@@ -270,6 +280,11 @@ class _Tree:
             own_scope=None if own is None else _scope(is_private=own.private_by is not None),
             fields=tuple(fields),
         )
+
+    def _kept_out(self, rule: FieldRule) -> list[GraphQLObjectType]:
+        """Return the types whose objects are never stored, below which fields have entries of their own still."""
+        found = map(self.setting.schema.get_type, sorted(rule.never_stored))
+        return [each for each in found if is_object_type(each)]
 
     def _own_policy(
         self,

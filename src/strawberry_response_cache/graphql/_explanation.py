@@ -14,7 +14,8 @@ class ExplainedField:
     Attributes:
         name: Its name in the response.
         coordinate: Its coordinate, such as ``Account.balance``. A field of an abstract type has one line for
-            each object type that can be returned there.
+            each object type that can be returned there; for a type with ``ttl=0`` only if it, or a field below
+            it, has an entry of its own.
         ttl: The ttl that it demands, in seconds; None if it follows its parent.
         scope: Its own scope.
         reason: Why no response that holds it can be cached; None if it can.

@@ -17,6 +17,7 @@ from graphql import (
     OperationDefinitionNode,
     SelectionSetNode,
     is_non_null_type,
+    is_object_type,
 )
 
 from strawberry_response_cache.graphql.policy.above import NOTHING_ABOVE, Above
@@ -267,6 +268,8 @@ class _Walk:
     _pending: deque[tuple[SelectionSetNode, GraphQLObjectType]] = field(default_factory=deque)
     _seen: set[tuple[int, str]] = field(default_factory=set)
     _folded: set[tuple[str, bool]] = field(default_factory=set)
+    _kept_out: deque[tuple[SelectionSetNode, GraphQLObjectType]] = field(default_factory=deque)
+    _seen_kept_out: set[tuple[int, str]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.held = HeldInLists(self.rules, self.selected)
@@ -281,6 +284,7 @@ class _Walk:
             current, parent = self._pending.popleft()
             for node in self.selected.fields(current, parent, self._add):
                 self._visit(node, parent, is_root=parent is query)
+        self._look_at_kept_out()
         self.policy.type_tags.update(self.held.tags)
         self.policy.conditions.update(self.selected.conditions)
         if self.selected.allowance.is_spent or self.held.is_cut_short:
@@ -311,6 +315,33 @@ class _Walk:
             self.held.note(rule, node.selection_set)
             for possible in rule.possible_types:
                 self._add(node.selection_set, possible)
+            self._keep_out(node.selection_set, rule)
+
+    # -- Below objects that are never stored ------------------------------------------------------------
+
+    def _keep_out(self, selection_set: SelectionSetNode, rule: FieldRule) -> None:
+        """Note what is selected of objects that keep a response from being stored."""
+        for name in sorted(rule.never_stored):
+            kind = self.selected.schema.get_type(name)
+            if is_object_type(kind):
+                self._add_kept_out(selection_set, kind)
+
+    def _add_kept_out(self, selection_set: SelectionSetNode, parent: GraphQLObjectType) -> None:
+        visit = (id(selection_set), parent.name)
+        if visit not in self._seen_kept_out and self.selected.allowance.spend():
+            self._seen_kept_out.add(visit)
+            self._kept_out.append((selection_set, parent))
+
+    def _look_at_kept_out(self) -> None:
+        """Look for directives there: fields have entries of their own there too, which others read."""
+        while self._kept_out and not self.selected.allowance.is_spent:
+            current, parent = self._kept_out.popleft()
+            for node in self.selected.fields(current, parent, self._add_kept_out):
+                rule = self.rules.field(parent, node.name.value)
+                if rule is not None and node.selection_set is not None:
+                    for possible in rule.possible_types:
+                        self._add_kept_out(node.selection_set, possible)
+                    self._keep_out(node.selection_set, rule)
 
     def _fold(self, rule: FieldRule, *, is_root: bool) -> None:
         self.policy.fold(rule, demand_of(rule, self.defaults, is_root=is_root))

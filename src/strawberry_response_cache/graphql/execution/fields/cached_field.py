@@ -156,11 +156,6 @@ class Fields:
         """How many fields of the operation stand within each other."""
         return self._plan.depth
 
-    @property
-    def has_templates(self) -> bool:
-        """Whether there are tags with placeholders to fill during execution."""
-        return self._variant.policy.has_templates
-
     # -- For executions ------------------------------------------------------------------------------
 
     @property

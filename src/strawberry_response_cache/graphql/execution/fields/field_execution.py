@@ -100,6 +100,7 @@ class _Execution:
         around: The life of the entry that holds its result; None if there is none.
         left: How deep fields with entries of their own can still be nested; deeper fields are parts of
             the last one.
+        has_templates: Whether there are tags with placeholders to fill, although none is left.
     """
 
     __slots__ = (
@@ -109,15 +110,23 @@ class _Execution:
         "_fields",
         "_guard",
         "_guards",
+        "_has_templates",
         "_is_sync",
         "_known",
         "_left",
     )
 
     def __init__(
-        self, fields: Fields, executor: Executor[Any], around: Life | None, left: int
+        self,
+        fields: Fields,
+        executor: Executor[Any],
+        around: Life | None,
+        left: int,
+        *,
+        has_templates: bool = False,
     ) -> None:
         self._left = left
+        self._has_templates = has_templates
         self._fields = fields
         self._guard = fields.request.guard
         self._executor = executor
@@ -134,7 +143,7 @@ class _Execution:
         Args:
             is_whole: Whether it executes the operation and not one field.
         """
-        if not self._left and not self._fields.has_templates:
+        if not self._left and not self._has_templates:
             return
         executor: Any = self._executor
         executor.execute_field = self._answer_or_execute
@@ -319,9 +328,11 @@ class _Execution:
         # Resolvers are told apart by the variables that their `info` brings.
         variables = self._executor.variable_values
         executor.variable_values = variables._replace(coerced=dict(variables.coerced))
-        life = cached_field.plan.policy.life
+        policy, left = cached_field.plan.policy, self._left - 1
         alone = _Alone(executor, executor.execute_field)
-        _Execution(self._fields, executor, life, self._left - 1).install(is_whole=False)
+        _Execution(
+            self._fields, executor, policy.life, left, has_templates=policy.has_templates
+        ).install(is_whole=False)
         return alone
 
     @contextmanager
