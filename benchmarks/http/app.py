@@ -1,0 +1,103 @@
+"""The workload: `books(n, k)` returns n books, and `k` only varies the key.
+
+The environment says how it is served: ``VIEW`` (ours, stock), ``CACHE`` (none, memory, redis), ``REDIS_PORT``.
+"""
+
+import os
+from typing import Any
+
+import strawberry
+from strawberry.extensions import ParserCache, ValidationCache
+
+from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
+
+
+@strawberry.type
+class Author:
+    id: strawberry.ID
+    name: str
+
+
+@strawberry.type
+class Review:
+    id: strawberry.ID
+    body: str
+    stars: int
+
+
+@strawberry.type
+class Book:
+    id: strawberry.ID
+    title: str
+    author: Author
+    reviews: list[Review]
+
+
+def book(number: int) -> Book:
+    """Return one book."""
+    reviews = [
+        Review(
+            id=strawberry.ID(f"{number}-{each}"),
+            body=f"Review text {each} of book {number}, a good read",
+            stars=each + 2,
+        )
+        for each in range(3)
+    ]
+    author = Author(id=strawberry.ID(f"a{number % 7}"), name=f"Author {number % 7}")
+    title = f"Book number {number}"
+    return Book(id=strawberry.ID(str(number)), title=title, author=author, reviews=reviews)
+
+
+@strawberry.type
+class Query:
+    @cache_control(ttl=300)
+    @strawberry.field
+    def books(self, n: int, k: int) -> list[Book]:
+        """Return n books."""
+        return [book(number) for number in range(n)]
+
+
+def make_schema() -> strawberry.Schema:
+    """Return the schema as the environment says."""
+    extensions: list[Any] = [lambda: ParserCache(maxsize=100), lambda: ValidationCache(maxsize=100)]
+    mode = os.environ["CACHE"]
+    if mode != "none":
+        cache = ResponseCache.from_url(
+            f"redis://127.0.0.1:{os.environ['REDIS_PORT']}",
+            prefix="http",
+            local_bytes=256 * 1024 * 1024 if mode == "memory" else 0,
+            local_ttl=300,
+        )
+        extensions.insert(0, ResponseCacheExtension(cache, tenant=None))
+    return strawberry.Schema(Query, extensions=extensions)
+
+
+def asgi() -> Any:  # noqa: ANN401 - an ASGI application
+    """Return the ASGI application."""
+    if os.environ["VIEW"] == "ours":
+        from strawberry_response_cache.asgi import GraphQL
+    else:
+        from strawberry.asgi import GraphQL  # type: ignore[assignment] # the same name on purpose
+    return GraphQL[Any, Any](make_schema())
+
+
+def wsgi() -> Any:  # noqa: ANN401 - a WSGI application
+    """Return the WSGI application: Django with its sync view."""
+    from django.conf import settings
+
+    settings.configure(
+        ALLOWED_HOSTS=["*"], ROOT_URLCONF=__name__, SECRET_KEY=os.urandom(8).hex(), MIDDLEWARE=[]
+    )
+    import django
+
+    django.setup()
+    from django.core.wsgi import get_wsgi_application
+    from django.urls import path
+
+    if os.environ["VIEW"] == "ours":
+        from strawberry_response_cache.django import GraphQLView
+    else:
+        from strawberry.django.views import GraphQLView  # type: ignore[assignment]
+    view = GraphQLView.as_view(schema=make_schema())
+    globals()["urlpatterns"] = [path("graphql", view)]
+    return get_wsgi_application()
