@@ -54,6 +54,11 @@ class Item:
     def price(self) -> int:
         return 10 * self.factor
 
+    @cache_control(ttl=60, vary=["locale"])
+    @strawberry.field
+    def fee(self) -> int:
+        return self.factor
+
 
 @strawberry.type
 class Found:
@@ -64,7 +69,7 @@ class Found:
 @strawberry.type
 class Warned:
     item: Item
-    top: top  # type: ignore[valid-type]
+    top: top
 
 
 @strawberry.directive(locations=[DirectiveLocation.FIELD])
@@ -85,7 +90,10 @@ class Query:
 
 
 def schema_over(cache: ResponseCache | None) -> strawberry.Schema:
-    extensions = [] if cache is None else [ResponseCacheExtension(cache, tenant=None, debug=True)]
+    extensions: list[Any] = []
+    if cache is not None:
+        vary = {"locale": lambda _: "en"}
+        extensions.append(ResponseCacheExtension(cache, tenant=None, vary=vary, debug=True))
     return strawberry.Schema(Query, extensions=extensions, directives=[doubled])
 
 
@@ -125,13 +133,17 @@ def test_a_filled_tag_reaches_every_entry_there(memory_cache: ResponseCache, dep
 
 def test_explain_shows_the_entries_there(memory_cache: ResponseCache) -> None:
     schema = schema_over(memory_cache)
-    query = "{ fresh answer { ... on Warned { item { id price } } } }"
-    told = str(explain(schema, query)).splitlines()
-    assert told[-4:] == [
+    query = "{ fresh answer { ... on Warned { item { id price fee } } } }"
+    explanation = explain(schema, query)
+    _, price, fee = explanation.fields[1].fields[0].fields
+    assert (price.own_ttl, fee.own_ttl) == (60, None)
+    told = str(explanation).splitlines()
+    assert told[-5:] == [
         "  answer: Query.answer, 30 s, never stored with a Warned",
         "    item: Warned.item, as its parent",
         "      id: Item.id, as its parent",
         "      price: Item.price, 60 s",
+        "      fee: Item.fee, 60 s",
     ]
     fields = outcome(schema.execute_sync(query))["fields"]
     assert [each["field"] for each in fields] == ["Item.price", "Query.answer"]

@@ -138,7 +138,7 @@ def _explained(
     selected = Selected(setting.schema, executor.fragment_definitions, variables)
     root = setting.schema.query_type
     around = None if problem is not None else policy.life
-    tree = _Tree(setting, selected, around, has_entries=off is None)
+    tree = _Tree(setting, selected, around, frozenset(policy.vary), has_entries=off is None)
     fields = () if root is None else tree.below(operation, root)
     if problem is not None:
         explanation = _not_cached(problem, fields)
@@ -194,6 +194,7 @@ class _Tree:
     setting: Setting
     selected: Selected
     around: Life | None
+    vary: frozenset[str]
     has_entries: bool
     _count: int = 0
 
@@ -309,4 +310,6 @@ class _Tree:
             above=above,
         )
         outlives = around is None or policy.life.outlives(around)
-        return policy if policy.problem is None and outlives else None
+        # Below what is never stored, the functions of `vary` are called only if something else needs them.
+        is_told_apart = policy.vary <= self.vary
+        return policy if policy.problem is None and outlives and is_told_apart else None
