@@ -1,10 +1,13 @@
 """The two columns of the key: which requests share an entry, and which never do."""
 
+import copy
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 import strawberry
@@ -12,7 +15,13 @@ from strawberry.extensions import SchemaExtension
 from strawberry.scalars import JSON
 
 from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
-from strawberry_response_cache.graphql.keys.operation_key import field_key, operation_key
+from strawberry_response_cache.graphql.keys.operation_key import (
+    UnkeyableError,
+    _is_same,
+    canonical,
+    field_key,
+    operation_key,
+)
 from tests.graphql.ledger import status
 
 
@@ -237,3 +246,32 @@ def test_public_and_private_entries_of_operations_and_fields_are_told_apart() ->
         for session in (None, '"alice"')
     ]
     assert len(set(map(repr, keys))) == 4
+
+
+def test_values_of_sessions_and_vary_functions_have_texts_of_their_own() -> None:
+    one = UUID(int=1)
+    values = ["a", 1, "1", None, "null", True, "true", 1.5, [1], [[1]], {"a": 1}, {"a": "1"}, ""]
+    values += [one, str(one), f"uuid:{one}", UUID(int=2)]
+    assert len({canonical(each) for each in values}) == len(values)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [object(), (1,), [(1,)], {"a": (1,)}, {1: 2}, float("nan"), float("inf"), {"a": float("nan")}],
+)
+def test_a_value_that_is_no_json_has_no_text(value: object) -> None:
+    with pytest.raises(UnkeyableError):
+        canonical(value)
+
+
+def test_only_values_that_a_resolver_cannot_tell_apart_are_the_same() -> None:
+    same = [None, True, 1, "a", 1.5, [1, "a"], {"a": [1.5], "b": {"c": None}}]
+    other: list[tuple[object, object]] = [
+        *((1, 1.0), (1, True), ("1", 1), (0.0, -0.0), (1, 2), ("a", "b"), ([1], (1,))),
+        *(([1], [1, 2]), ([1, 2], [1]), ([1, 2], [1, 3]), ([1, 2], [3, 2]), ([0.0], [-0.0])),
+        *(({"a": 1}, {"b": 1}), ({"a": 1}, {"a": 1, "b": 2}), ({"a": 1, "b": 2}, {"a": 1})),
+        *(({"a": 1, "b": 2}, {"a": 1, "b": 3}), ({"a": 1, "b": 2}, {"a": 3, "b": 2})),
+        (Decimal("1.5"), Decimal("1.50")),
+    ]
+    assert all(_is_same(each, copy.deepcopy(each)) for each in same)
+    assert [pair for pair in other if _is_same(*pair)] == []
