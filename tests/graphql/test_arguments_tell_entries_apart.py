@@ -218,6 +218,8 @@ ALIKE: dict[str, list[Written]] = {
         ("$x: Filter = {money: 1.5}", "within: $x", {}),
         ("$x: JSON = {a: 1}", "anything: $x", {}),
         ("$x: JSON = {a: 2}", "anything: $x", {}),
+        ("$x: JSON = 1", "anything: $x", {}),
+        ("$x: JSON = 1", "anything: $x", {"x": "1"}),
     ],
     "kinds of JSON": [
         *[
