@@ -68,6 +68,14 @@ class Atlas(Book):
         app_label = "bookshop"
 
 
+class Volume(Book):
+    """A book under another name, whose row may be that of an atlas."""
+
+    class Meta:
+        app_label = "bookshop"
+        proxy = True
+
+
 class Writer(Author):
     """An author under another name."""
 

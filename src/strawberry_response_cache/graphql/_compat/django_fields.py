@@ -5,8 +5,8 @@ Written for strawberry-graphql-django 0.93: https://strawberry.rocks/docs/django
 
 import re
 import sys
-from collections.abc import Iterator
-from inspect import getattr_static
+from collections.abc import Iterable, Iterator
+from inspect import getattr_static, signature
 from types import FunctionType
 from typing import Any, Final, NamedTuple
 
@@ -155,6 +155,39 @@ def methods_of_input(named: GraphQLNamedType) -> Iterator[tuple[str, object]]:
             found = getattr_static(origin, name)
             if callable(found):
                 yield name, getattr(found, "wrapped_func", found)
+
+
+def functions_with_info(graphql_field: GraphQLField) -> Iterator[str]:
+    """Yield the names of the user's own functions by which a field chooses rows, and which receive ``info``.
+
+    They are methods of its filters and orders, and functions among its hints for the optimizer.
+    """
+    field: Any = definition_of(graphql_field)
+    if not is_django_field(field):
+        return
+    yield from (_own_name(each) for each in _functions_in(field.store))
+    seen: set[str] = set()
+    waiting = [get_named_type(each.type) for each in graphql_field.args.values()]
+    while waiting:
+        named = waiting.pop()
+        if not is_input_object_type(named) or named.name in seen:
+            continue
+        seen.add(named.name)
+        waiting += [get_named_type(each.type) for each in named.fields.values()]
+        for name, function in methods_of_input(named):
+            if "info" in _parameters(function):
+                yield f"{named.name}.{name}"
+
+
+def _parameters(function: Any) -> Iterable[str]:  # noqa: ANN401 - of the user
+    try:
+        return signature(getattr(function, "__func__", function)).parameters
+    except (TypeError, ValueError):
+        return ()
+
+
+def _own_name(function: object) -> str:
+    return str(getattr(function, "__name__", type(function).__name__))
 
 
 def functions_of_hints(graphql_field: GraphQLField) -> Iterator[object]:

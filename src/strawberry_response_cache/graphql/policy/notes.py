@@ -6,6 +6,7 @@ from typing import Final
 
 from graphql import GraphQLSchema
 
+from strawberry_response_cache.graphql._compat.django_fields import functions_with_info
 from strawberry_response_cache.graphql.policy.demands import Defaults
 from strawberry_response_cache.graphql.policy.rules import FieldRule, SchemaRules
 
@@ -42,10 +43,13 @@ def notes_on(
     """
     written = {root.name for root in (schema.mutation_type, schema.subscription_type) if root}
     read = [rule for rule in rules.fields() if rule.parent.name not in written]
-    return tuple(_notes(read, defaults, has_session=has_session))
+    query = schema.query_type.name if schema.query_type else None
+    return tuple(_notes(read, query, defaults, has_session=has_session))
 
 
-def _notes(rules: list[FieldRule], defaults: Defaults, *, has_session: bool) -> Iterator[Note]:
+def _notes(
+    rules: list[FieldRule], query: str | None, defaults: Defaults, *, has_session: bool
+) -> Iterator[Note]:
     if not defaults.ttl and not any(map(_opens, rules)):
         yield Note(_NOTHING)
         return
@@ -56,6 +60,16 @@ def _notes(rules: list[FieldRule], defaults: Defaults, *, has_session: bool) -> 
             "cached. Give the extension session=, a function that identifies the user.",
             frozenset(private),
         )
+    for rule in rules:
+        if rule.parent.name == query and rule.ttl and not (rule.private or rule.public):
+            asking = [*functions_with_info(rule.graphql_field)]
+            if asking:
+                yield Note(
+                    f"{rule.coordinate}: it is shared by all users, and {_named(asking)}, which may choose other "
+                    "rows for each user, receives info. Write scope=CacheScope.PRIVATE if it reads the user, or "
+                    "scope=CacheScope.PUBLIC if it does not.",
+                    frozenset({rule.coordinate}),
+                )
     longest = defaults.max_ttl
     cut = [rule.coordinate for rule in rules if longest and rule.ttl and rule.ttl > longest]
     if cut:
