@@ -20,6 +20,16 @@ class GraphQLView(AsyncCachingView, _GraphQLView[Context, RootValue]):
 
     Its arguments are Strawberry's. A subclass that overrides ``process_result``, ``encode_json``,
     ``create_response`` or the methods that execute gets plain results, as without the cache.
+
+    Example:
+        >>> from aiohttp import web
+        >>> import strawberry
+        >>> @strawberry.type
+        ... class Query:
+        ...     ok: bool = True
+        >>> schema = strawberry.Schema(Query)
+        >>> application = web.Application()
+        >>> route = application.router.add_route("*", "/graphql", GraphQLView(schema))
     """
 
     def create_response(
@@ -34,8 +44,8 @@ class GraphQLView(AsyncCachingView, _GraphQLView[Context, RootValue]):
             return created
         # Strawberry's view would decode them, and aiohttp encode them again.
         sub_response.body = body
-        sub_response.charset = "utf-8"
         sub_response.content_type = "application/json"
+        sub_response.charset = "utf-8"
         return sub_response
 
     def refusal(self, error: HTTPException) -> web.Response:

@@ -56,6 +56,17 @@ class GraphQLHTTPConsumer(
 
     Its arguments are Strawberry's. A subclass that overrides ``process_result``, ``encode_json``,
     ``create_response`` or the methods that execute gets plain results, as without the cache.
+
+    Example:
+        >>> from channels.routing import URLRouter
+        >>> from django.urls import path
+        >>> import strawberry
+        >>> @strawberry.type
+        ... class Query:
+        ...     ok: bool = True
+        >>> schema = strawberry.Schema(Query)
+        >>> view = GraphQLHTTPConsumer.as_asgi(schema=schema)
+        >>> application = URLRouter([path("graphql", view)])
     """
 
 
@@ -66,4 +77,15 @@ class SyncGraphQLHTTPConsumer(
 
     Its arguments are Strawberry's. A subclass that overrides ``process_result``, ``encode_json``,
     ``create_response`` or the methods that execute gets plain results, as without the cache.
+
+    Example:
+        >>> from channels.routing import URLRouter
+        >>> from django.urls import path
+        >>> import strawberry
+        >>> @strawberry.type
+        ... class Query:
+        ...     ok: bool = True
+        >>> schema = strawberry.Schema(Query)
+        >>> view = SyncGraphQLHTTPConsumer.as_asgi(schema=schema)
+        >>> application = URLRouter([path("graphql", view)])
     """

@@ -13,4 +13,14 @@ class GraphQLRouter(StarletteView, _GraphQLRouter[Context, RootValue]):
 
     Its arguments are Strawberry's. A subclass that overrides ``process_result``, ``encode_json``,
     ``create_response`` or the methods that execute gets plain results, as without the cache.
+
+    Example:
+        >>> from fastapi import FastAPI
+        >>> import strawberry
+        >>> @strawberry.type
+        ... class Query:
+        ...     ok: bool = True
+        >>> schema = strawberry.Schema(Query)
+        >>> application = FastAPI()
+        >>> application.include_router(GraphQLRouter(schema, path="/graphql"))
     """

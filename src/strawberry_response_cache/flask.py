@@ -32,6 +32,17 @@ class GraphQLView(_FlaskView, CachingView, _GraphQLView[Context, RootValue]):
 
     Its arguments are Strawberry's. A subclass that overrides ``process_result``, ``encode_json``,
     ``create_response`` or the methods that execute gets plain results, as without the cache.
+
+    Example:
+        >>> from flask import Flask
+        >>> import strawberry
+        >>> @strawberry.type
+        ... class Query:
+        ...     ok: bool = True
+        >>> schema = strawberry.Schema(Query)
+        >>> application = Flask("shop")
+        >>> view = GraphQLView.as_view("graphql", schema=schema)
+        >>> application.add_url_rule("/graphql", view_func=view)
     """
 
     def render_graphql_ide(self, request: Any) -> Response:  # noqa: ANN401 - handed on
@@ -44,4 +55,15 @@ class AsyncGraphQLView(_FlaskView, AsyncCachingView, _AsyncGraphQLView[Context, 
 
     Its arguments are Strawberry's. A subclass that overrides ``process_result``, ``encode_json``,
     ``create_response`` or the methods that execute gets plain results, as without the cache.
+
+    Example:
+        >>> from flask import Flask
+        >>> import strawberry
+        >>> @strawberry.type
+        ... class Query:
+        ...     ok: bool = True
+        >>> schema = strawberry.Schema(Query)
+        >>> application = Flask("shop")
+        >>> view = AsyncGraphQLView.as_view("graphql", schema=schema)
+        >>> application.add_url_rule("/graphql", view_func=view)
     """

@@ -37,6 +37,18 @@ def _caching(make: Callable[P, C]) -> Callable[P, C]:
         """Make `strawberry.litestar`'s controller; it sends a stored response as it is, with headers for caches.
 
         Its arguments are Strawberry's.
+
+        Returns:
+            The controller.
+
+        Example:
+            >>> import strawberry
+            >>> from litestar import Litestar
+            >>> @strawberry.type
+            ... class Query:
+            ...     ok: bool = True
+            >>> controller = make_graphql_controller(strawberry.Schema(Query), path="/graphql")
+            >>> application = Litestar([controller], logging_config=None)
         """
         controller = make(*args, **named)
         return cast("C", type(controller.__name__, (_LitestarView, controller), {}))

@@ -15,6 +15,17 @@ class GraphQLView(AsyncCachingView, _GraphQLView[Context, RootValue]):
 
     Its arguments are Strawberry's. A subclass that overrides ``process_result``, ``encode_json``,
     ``create_response`` or the methods that execute gets plain results, as without the cache.
+
+    Example:
+        >>> from quart import Quart
+        >>> import strawberry
+        >>> @strawberry.type
+        ... class Query:
+        ...     ok: bool = True
+        >>> schema = strawberry.Schema(Query)
+        >>> application = Quart("shop")
+        >>> view = GraphQLView.as_view("graphql", schema=schema)
+        >>> application.add_url_rule("/graphql", view_func=view)
     """
 
     def refusal(self, error: HTTPException) -> Response:

@@ -15,6 +15,16 @@ class GraphQLView(AsyncCachingView, _GraphQLView[Context, RootValue]):
 
     Its arguments are Strawberry's. A subclass that overrides ``process_result``, ``encode_json``,
     ``create_response`` or the methods that execute gets plain results, as without the cache.
+
+    Example:
+        >>> from sanic import Sanic
+        >>> import strawberry
+        >>> @strawberry.type
+        ... class Query:
+        ...     ok: bool = True
+        >>> schema = strawberry.Schema(Query)
+        >>> application = Sanic("shop")
+        >>> route = application.add_route(GraphQLView.as_view(schema=schema), "/graphql")
     """
 
     def refusal(self, error: HTTPException) -> HTTPResponse:

@@ -116,7 +116,7 @@ class _CachingView:
         if options is None:
             return None
         headers = None if options.headers is None else ResponseHeaders(options.headers)
-        is_plain = view_hands_results_on(self, _OURS)
+        is_plain = view_hands_results_on(self)
         return Delivery(schema=schema, takes_bytes=is_plain, headers=headers)
 
     def _headers_of_streams(self, headers: Mapping[str, str]) -> Mapping[str, str]:
@@ -220,9 +220,6 @@ class AsyncCachingView(_CachingView):
         return await super().create_streaming_response(  # type: ignore[misc] # of Strawberry's view
             request, stream, sub_response, headers
         )
-
-
-_OURS: Final = frozenset({_CachingView, CachingView, AsyncCachingView})
 
 
 def _note_members(

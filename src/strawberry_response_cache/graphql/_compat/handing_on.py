@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from inspect import getattr_static
 from typing import Final
 
-_STRAWBERRYS: Final = "strawberry."
+_OWN: Final = ("strawberry.", f"{__name__.partition('.')[0]}.")
+"""Where the modules of Strawberry and of this package begin."""
 _OF_A_SCHEMA: Final = ("execute", "execute_sync", "_execute_operation", "_handle_execution_result")
 _OF_A_VIEW: Final = (
     "_handle_errors",
@@ -20,32 +21,27 @@ _OF_A_VIEW: Final = (
 def schema_hands_results_on(schema: object) -> bool:
     """Whether what executes on a schema, from a view to a result, is Strawberry's own."""
     is_replaced = any(name in vars(schema) for name in _OF_A_SCHEMA)
-    return not is_replaced and _are_strawberrys(type(schema), _OF_A_SCHEMA)
+    return not is_replaced and _are_own(type(schema), _OF_A_SCHEMA)
 
 
-def view_hands_results_on(view: object, ours: Iterable[type]) -> bool:
-    """Whether what a view does with a result is Strawberry's own.
-
-    Args:
-        view: An object of a view's class.
-        ours: This package's classes among its bases.
-    """
+def view_hands_results_on(view: object) -> bool:
+    """Whether what a view does with a result is Strawberry's own, or this package's."""
     is_replaced = any(name in vars(view) for name in _OF_A_VIEW)
-    return not is_replaced and _is_plain_view(type(view), frozenset(ours))  # type: ignore[arg-type] # classes are hashable
+    return not is_replaced and _is_plain_view(type(view))  # type: ignore[arg-type] # classes are hashable
 
 
 @functools.lru_cache(256)
-def _is_plain_view(kind: type, ours: frozenset[type]) -> bool:
-    return _are_strawberrys(kind, _OF_A_VIEW, ours)
+def _is_plain_view(kind: type) -> bool:
+    return _are_own(kind, _OF_A_VIEW)
 
 
-def _are_strawberrys(kind: type, names: Iterable[str], ours: frozenset[type] = frozenset()) -> bool:
+def _are_own(kind: type, names: Iterable[str]) -> bool:
     """Whether each of these methods of a class is Strawberry's, or this package's."""
     for name in names:
         for base in kind.__mro__:
-            if name in vars(base) and base not in ours:
+            if name in vars(base):
                 method = getattr_static(base, name)
                 modules = {base.__module__, getattr(method, "__module__", "")}
-                if not all(module.startswith(_STRAWBERRYS) for module in modules):
+                if not all(module.startswith(_OWN) for module in modules):
                     return False
     return True

@@ -1,0 +1,303 @@
+"""Each view answers as Strawberry's does, cold and warm, and hands on the stored bytes of a hit."""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strawberry import extensions
+from strawberry.extensions import tracing
+
+from strawberry_response_cache import ResponseCache
+from tests.frameworks.in_process import VIEWS, Request, View
+from tests.frameworks.shop import Names, Stamps, make_schema
+
+BOOKS: Final = "{ books { id title price sold isNew nothing sequel { title } } }"
+MINE: Final = {"x-user": "alice"}
+
+
+def _json(query: Any, **more: Any) -> dict[str, Any]:
+    return {"method": "POST", "json": {"query": query, **more}}
+
+
+def _upload(**parts: str) -> dict[str, Any]:
+    query = "mutation ($file: Upload!) { upload(file: $file) }"
+    operations = {"query": query, "variables": {"file": None}}
+    data = {"operations": json.dumps(operations), "map": '{"one": ["variables.file"]}', **parts}
+    return {"method": "POST", "data": data, "files": {"one": ("a.txt", b"text")}}
+
+
+HITS: Final[dict[str, dict[str, Any]]] = {
+    "post": _json(BOOKS),
+    "get": {"method": "GET", "params": {"query": BOOKS}},
+    "get with variables": {
+        "method": "GET",
+        "params": {
+            "query": "query Named($titles: [String!]) { books(titles: $titles) { title } }",
+            "variables": '{"titles": ["\\u00e9 \\ud834\\udd1e"]}',
+            "operationName": "Named",
+        },
+    },
+    "variables": _json(
+        "query ($titles: [String!]) { books(titles: $titles) { title } }",
+        variables={"titles": ['"', "\\", "é\u2028𝄞\x00", "</script>"]},
+    ),
+    "empty list": _json("{ books(titles: []) { title } }"),
+    "operation name": _json("query A { now } query B { books { id } }", operationName="B"),
+    "private": {**_json("{ mine books { id } }"), "headers": MINE},
+    "form": {
+        "method": "POST",
+        "data": {"operations": json.dumps({"query": BOOKS})},
+        "files": {"x": b""},
+    },
+}
+"""Requests whose second answer comes from the cache."""
+
+OTHERS: Final[dict[str, dict[str, Any]]] = {
+    "private without a user": _json("{ mine }"),
+    "uncacheable beside cacheable": _json("{ now books { title } }"),
+    "partial error": _json("{ books { title fails } }"),
+    "error": _json("{ neverNull }"),
+    "no JSON number": _json("{ infinite }"),
+    "syntax error": _json("{ books"),
+    "validation error": _json("{ unknown }"),
+    "wrong variable": _json(
+        "query ($titles: [String!]) { books(titles: $titles) { id } }", variables={"titles": [1]}
+    ),
+    "introspection": _json("{ __schema { queryType { name } } }"),
+    "mutation": _json('mutation { rename(title: "é") { title } }'),
+    "mutation by get": {
+        "method": "GET",
+        "params": {"query": 'mutation { rename(title: "") { id } }'},
+    },
+    "header of a resolver": _json('{ changes(how: "header") }'),
+    "cookie of a resolver": _json('{ changes(how: "cookie") }'),
+    "status of a resolver": _json('{ changes(how: "status") }'),
+    "batch": {
+        "method": "POST",
+        "json": [{"query": BOOKS}, {"query": "{ now }"}, {"query": "{ neverNull }"}],
+    },
+    "empty batch": {"method": "POST", "json": []},
+    "large batch": {"method": "POST", "json": [{"query": BOOKS}] * 4},
+    "upload": _upload(),
+    "upload without its file": _upload(map='{"two": ["variables.file"]}'),
+    "upload of broken JSON": _upload(operations="{"),
+    "broken JSON": {
+        "method": "POST",
+        "content": b"{",
+        "headers": {"content-type": "application/json"},
+    },
+    "other content": {"method": "POST", "content": b"x", "headers": {"content-type": "text/plain"}},
+    "no query": {"method": "POST", "json": {}},
+    "a query that is no text": _json(1),
+    "variables that are no object": _json(BOOKS, variables=[1]),
+    "unknown operation": _json("query A { now }", operationName="B"),
+    "page of the IDE": {"method": "GET", "headers": {"accept": "text/html"}},
+    "put": {"method": "PUT", "json": {"query": BOOKS}},
+}
+
+pytestmark = [
+    # Strawberry's controller for Litestar, and its requests of Starlette, are told off for these.
+    pytest.mark.filterwarnings("ignore:.*Inferred dependency field"),
+    pytest.mark.filterwarnings("ignore:Unclosed file <tempfile:ResourceWarning"),
+]
+views = pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
+
+
+@contextlib.contextmanager
+def _both(
+    view: View, caches: list[ResponseCache], *others: Any, **options: Any
+) -> Iterator[list[Request]]:
+    with contextlib.ExitStack() as stack:
+        yield [
+            stack.enter_context(view.serving(make_schema(cache, *others, **options), ours=ours))
+            for cache, ours in zip(caches, (False, True), strict=True)
+        ]
+
+
+def _seen(response: httpx.Response) -> tuple[int, list[tuple[str, str]], Any]:
+    """Return what a client sees: the status, the headers, and the body as JSON if it is that."""
+    if "content-length" in response.headers:
+        assert int(response.headers["content-length"]) == len(response.content)
+    left_out = {"content-length", "date", "server"}
+    headers = sorted(
+        (name, "".join(sorted(value)) if name == "allow" else value)  # in any order
+        for name, value in response.headers.multi_items()
+        if name not in left_out
+    )
+    if response.headers.get("content-type", "").startswith("application/json"):
+        return response.status_code, headers, _timeless(response.json())
+    return response.status_code, headers, response.text
+
+
+def _timeless(body: Any) -> Any:
+    """Return a body without the times that tracing adds, and the age of a response."""
+    if isinstance(body, list):
+        return [_timeless(each) for each in body]
+    if isinstance(body, dict) and "extensions" in body:
+        told = {
+            name: sorted(each) if name in {"tracing", "ftv1"} else each
+            for name, each in body["extensions"].items()
+        }
+        if cached := told.get("responseCache"):
+            told["responseCache"] = {k: v for k, v in cached.items() if k != "age"}
+        return {**body, "extensions": told}
+    return body
+
+
+def _assert_equal_answers(
+    both: list[Request], name: str, request: dict[str, Any]
+) -> list[httpx.Response]:
+    """Send a request three times to both views; return what this package's view answered."""
+    answers = [[ask(**request) for _ in range(3)] for ask in both]
+    for stock, ours in zip(*answers, strict=True):
+        assert _seen(ours) == _seen(stock), name
+    return answers[1]
+
+
+@views
+def test_a_hit_is_answered_as_by_the_stock_view_with_the_stored_bytes(
+    view: View, caches: list[ResponseCache], handed_on: list[bytes], decoded: list[bytes]
+) -> None:
+    with _both(view, caches) as both:
+        for name, request in HITS.items():
+            handed_on.clear()
+            miss, *hits = _assert_equal_answers(both, name, request)
+            assert miss.status_code == 200, name
+            assert [each.content for each in hits] == handed_on[-2:], name
+    assert decoded == []
+
+
+@views
+def test_other_requests_are_answered_as_by_the_stock_view(
+    view: View, caches: list[ResponseCache]
+) -> None:
+    with _both(view, caches) as both:
+        for name, request in OTHERS.items():
+            _assert_equal_answers(both, name, request)
+
+
+@views
+def test_extensions_of_a_response_stand_beside_the_stored_bytes(
+    view: View, caches: list[ResponseCache], handed_on: list[bytes], decoded: list[bytes]
+) -> None:
+    with _both(view, caches, debug=True) as both:
+        _, *hits = _assert_equal_answers(both, "post", HITS["post"])
+    assert [each.json()["extensions"]["responseCache"]["status"] for each in hits] == ["hit"] * 2
+    for hit, stored in zip(hits, handed_on, strict=True):
+        assert hit.content.startswith(stored[:-1] + b',"extensions":{')
+    assert decoded == []
+
+
+@views
+def test_a_header_a_cookie_and_a_status_that_are_set_before_a_hit_stand_in_its_response(
+    view: View, caches: list[ResponseCache], handed_on: list[bytes]
+) -> None:
+    with _both(view, caches, Stamps) as both:
+        _, *hits = _assert_equal_answers(both, "post", HITS["post"])
+    assert [each.content for each in hits] == handed_on
+    for hit in hits:
+        assert hit.status_code == 202
+        assert "visited" in hit.headers["set-cookie"]
+
+
+EXTENSIONS: Final[dict[str, Any]] = {
+    "AddValidationRules": lambda: extensions.AddValidationRules([]),
+    "DisableIntrospection": extensions.DisableIntrospection,
+    "DisableValidation": extensions.DisableValidation,
+    "MaskErrors": extensions.MaskErrors,
+    "MaxAliasesLimiter": lambda: extensions.MaxAliasesLimiter(max_alias_count=5),
+    "MaxTokensLimiter": lambda: extensions.MaxTokensLimiter(max_token_count=50),
+    "ParserCache": extensions.ParserCache,
+    **{
+        name: getattr(extensions, name)
+        for name in ("PydanticErrorExtension",)
+        if hasattr(extensions, name)  # not in an older Strawberry
+    },
+    "QueryDepthLimiter": lambda: extensions.QueryDepthLimiter(max_depth=5),
+    "ValidationCache": extensions.ValidationCache,
+}
+TRACING: Final = ("ApolloTracingExtension", "OpenTelemetryExtension")
+READING: Final = {"PydanticErrorExtension", "Names"}
+"""Extensions that may read results, as far as this package knows."""
+
+
+def test_every_extension_of_strawberry_is_compared() -> None:
+    kinds = {
+        name
+        for name in extensions.__all__
+        if isinstance(kind := getattr(extensions, name), type)
+        and issubclass(kind, extensions.SchemaExtension)
+    }
+    assert kinds - {"SchemaExtension"} <= set(EXTENSIONS)
+
+
+@views
+def test_answers_with_an_extension_are_those_of_the_stock_view(
+    view: View, caches: list[ResponseCache], handed_on: list[bytes]
+) -> None:
+    traced = {name: getattr(tracing, f"{name}Sync" if view.is_sync else name) for name in TRACING}
+    for name, other in {**EXTENSIONS, **traced, "Names": Names}.items():
+        handed_on.clear()
+        with _both(view, caches, other, schema_name=name) as both:
+            for each in ("post", "partial error"):
+                _assert_equal_answers(both, f"{name}: {each}", {**HITS, **OTHERS}[each])
+        assert bool(handed_on) == (name not in READING), name
+
+
+class Documents:
+    """Documents of the schema of `tests.frameworks.shop`, with their variables."""
+
+    PLAIN = ("id", "title", "price", "sold", "isNew", "nothing", "__typename", "late: title")
+
+    @staticmethod
+    def selections() -> st.SearchStrategy[str]:
+        plain = st.sampled_from(Documents.PLAIN)
+
+        def nested(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+            return st.one_of(
+                inner.map(lambda chosen: f"sequel {{ {chosen} }}"),
+                inner.map(lambda chosen: f"named: sequel(title: $title) {{ {chosen} }}"),
+                inner.map(lambda chosen: f"... on Book @include(if: $yes) {{ {chosen} }}"),
+                st.just("fails"),
+                st.lists(inner, min_size=2, max_size=4, unique=True).map(" ".join),
+            )
+
+        return st.recursive(plain, nested, max_leaves=6)
+
+    @staticmethod
+    def requests() -> st.SearchStrategy[dict[str, Any]]:
+        return st.builds(
+            lambda chosen, title, titles, is_taken: _json(
+                "query ($title: String!, $titles: [String!], $yes: Boolean!) "
+                f"{{ books(titles: $titles) {{ id {chosen} }} again: books {{ title }}"
+                " x: __typename @include(if: $yes) y: books(titles: [$title]) { id } }",
+                variables={"title": title, "titles": titles, "yes": is_taken},
+            ),
+            Documents.selections(),
+            st.text(max_size=5),
+            st.none() | st.lists(st.text(max_size=5), max_size=3),
+            st.booleans(),
+        )
+
+
+@pytest.mark.parametrize("name", ["asgi", "aiohttp", "flask", "django"])
+def test_generated_documents_are_answered_as_by_the_stock_view(
+    name: str, caches: list[ResponseCache], handed_on: list[bytes], decoded: list[bytes]
+) -> None:
+    with _both(VIEWS[name], caches) as both:
+
+        @settings(max_examples=30)
+        @given(Documents.requests())
+        def compare(request: dict[str, Any]) -> None:
+            handed_on.clear()
+            answers = _assert_equal_answers(both, str(request), request)
+            if "errors" not in answers[0].json():
+                assert [each.content for each in answers[1:]] == handed_on[-2:]
+
+        compare()
+    assert decoded == []
