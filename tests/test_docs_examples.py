@@ -16,6 +16,8 @@ DOCS = Path(__file__).parents[1] / "docs"
 EXAMPLES = sorted((DOCS / "examples").glob("*.py"))
 APPLICATION = DOCS / "examples" / "testing"
 PROJECT = DOCS / "examples" / "django"
+FRAMEWORKS = DOCS / "examples" / "frameworks"
+"""`tests/frameworks` serves them."""
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
@@ -33,7 +35,7 @@ def test_every_example_is_shown_with_its_output() -> None:
         for name in re.findall(r"\{literalinclude\} .*examples/(\S+)", page.read_text("utf-8"))
     }
     files = {each.name for path in EXAMPLES for each in (path, path.with_suffix(".txt"))}
-    for folder in (APPLICATION, PROJECT):
+    for folder in (APPLICATION, FRAMEWORKS, PROJECT):
         found = [path for path in folder.rglob("*.py") if path.stat().st_size]
         files |= {path.relative_to(DOCS / "examples").as_posix() for path in found}
     assert len(EXAMPLES) > 5

@@ -10,13 +10,13 @@ from strawberry.channels import SyncGraphQLHTTPConsumer as _SyncGraphQLHTTPConsu
 from strawberry.channels.handlers.http_handler import ChannelsResponse
 from strawberry.http.typevars import Context, RootValue
 
-from strawberry_response_cache.http.views import AsyncCachingView, CachingView
+from strawberry_response_cache.http.views import AsyncCachingView, ThreadedCachingView
 
 __all__ = ["GraphQLHTTPConsumer", "SyncGraphQLHTTPConsumer"]
 
 
 class _ChannelsView:
-    def response_headers(self, response: Any) -> Any:  # noqa: ANN401 - of a stream or not
+    def text_headers(self, response: Any) -> Any:  # noqa: ANN401 - of a stream or not
         """Return the headers of a response by text; Channels has them in bytes."""
         return SimpleNamespace(headers=_TextHeaders(response.headers))
 
@@ -71,7 +71,7 @@ class GraphQLHTTPConsumer(
 
 
 class SyncGraphQLHTTPConsumer(
-    _ChannelsView, CachingView, _SyncGraphQLHTTPConsumer[Context, RootValue]
+    _ChannelsView, ThreadedCachingView, _SyncGraphQLHTTPConsumer[Context, RootValue]
 ):
     """`strawberry.channels.SyncGraphQLHTTPConsumer`, which sends a stored response as it is, with headers for caches.
 

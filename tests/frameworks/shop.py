@@ -121,9 +121,10 @@ def make_schema(cache: ResponseCache, *others: Any, **options: Any) -> strawberr
     Args:
         cache: The cache.
         *others: Other extensions.
-        **options: Of the cache's extension.
+        **options: Of the cache's extension; without headers for caches by default.
     """
-    extension = ResponseCacheExtension(cache, tenant=None, session=user_of, **options)
+    chosen = {"tenant": None, "session": user_of, "headers": False, **options}
+    extension = ResponseCacheExtension(cache, **chosen)
     return strawberry.Schema(
         Query,
         Mutation,

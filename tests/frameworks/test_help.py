@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
+from strawberry_response_cache.http.views import AsyncCachingView, CachingView
+from tests.frameworks.in_process import VIEWS, View
+
 MODULES = ("aiohttp", "asgi", "channels", "fastapi", "flask", "litestar", "quart", "sanic")
+
+
+CALLED = ("create_response", "create_streaming_response", "encode_json", "execute_single", "run")
+"""What a view of this package replaces in Strawberry's on purpose."""
 
 
 def _public(module: str) -> list[Any]:
@@ -32,6 +39,24 @@ def test_every_module_of_a_framework_is_named_here() -> None:
     found = {
         each.name.removesuffix(".py")
         for each in folder.iterdir()
-        if each.name.endswith(".py") and "http.views import" in each.read_text("utf-8")
+        if each.name.endswith(".py")
+        and "strawberry_response_cache.http." in each.read_text("utf-8")
     }
     assert found == set(MODULES)
+
+
+@pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
+def test_what_a_view_adds_hides_no_name_of_the_framework(view: View) -> None:
+    """Litestar reads `response_headers` of a controller, for example."""
+    stock = importlib.import_module(f"strawberry.{view.stock}")
+    if view.name == "make_graphql_controller":
+        known = set(
+            dir(importlib.import_module("strawberry.litestar.controller").GraphQLController)
+        )
+        known |= set(importlib.import_module("litestar").Controller.__annotations__)
+    else:
+        known = set(dir(getattr(stock, view.name)))
+    mixin: Any = CachingView if view.is_sync else AsyncCachingView
+    added = {name for each in (mixin, *mixin.__bases__) for name in vars(each)}
+    replaced = {name for name in added & known if not name.startswith("__")}
+    assert replaced <= set(CALLED)

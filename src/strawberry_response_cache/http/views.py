@@ -85,7 +85,7 @@ class _CachingView:
         encoded = encoded if isinstance(encoded, bytes) else encoded.encode()
         return b"".join((stored[:-1], b',"extensions":', encoded, b"}"))
 
-    def response_headers(self, response: Any) -> Any:  # noqa: ANN401 - of any framework
+    def text_headers(self, response: Any) -> Any:  # noqa: ANN401 - of any framework
         """Return the object whose ``headers`` are those of a response, by text.
 
         Args:
@@ -133,7 +133,7 @@ class _CachingView:
         if headers is None or not hasattr(response, "headers"):
             return response
         request = self.request_adapter_class(request)  # type: ignore[attr-defined] # of Strawberry's view
-        text = self.response_headers(response)
+        text = self.text_headers(response)
         headers.write(text, request)
         freshness = headers.freshness
         is_known = (
@@ -153,7 +153,19 @@ class _CachingView:
         return response
 
 
-class CachingView(_CachingView):
+class _ExecutesInThreads:
+    """What views share that execute operations in threads."""
+
+    def execute_single(self, *args: Any, **named: Any) -> Any:  # noqa: ANN401 - handed on
+        """Execute one operation, and announce how its answer is delivered."""
+        announce(_current.get())
+        try:
+            return super().execute_single(*args, **named)  # type: ignore[misc] # of Strawberry's view
+        finally:
+            announce(None)
+
+
+class CachingView(_ExecutesInThreads, _CachingView):
     """What this package adds to a sync view of Strawberry."""
 
     def run(self, request: Any, *args: Any, **named: Any) -> Any:  # noqa: ANN401 - handed on
@@ -172,21 +184,14 @@ class CachingView(_CachingView):
             _current.set(None)
         return self._finished(response, request, delivery)
 
-    def execute_single(self, *args: Any, **named: Any) -> Any:  # noqa: ANN401 - handed on
-        """Execute one operation, and announce how its answer is delivered."""
-        announce(_current.get())
-        try:
-            return super().execute_single(*args, **named)  # type: ignore[misc] # of Strawberry's view
-        finally:
-            announce(None)
 
-
-class AsyncCachingView(_CachingView):
-    """What this package adds to an async view of Strawberry."""
+class _IsAwaited(_CachingView):
+    """What views share whose `run` is awaited."""
 
     async def run(self, request: Any, *args: Any, **named: Any) -> Any:  # noqa: ANN401 - handed on
         """Answer a request, with headers for caches."""
-        delivery = None if self.is_websocket_request(request) else self._begun()  # type: ignore[attr-defined] # of Strawberry's view
+        opens_websocket = getattr(self, "is_websocket_request", _is_none)
+        delivery = None if opens_websocket(request) else self._begun()
         if delivery is None:
             return await super().run(request, *args, **named)  # type: ignore[misc] # of Strawberry's view
         _current.set(delivery)
@@ -199,6 +204,14 @@ class AsyncCachingView(_CachingView):
         finally:
             _current.set(None)
         return self._finished(response, request, delivery)
+
+
+class ThreadedCachingView(_ExecutesInThreads, _IsAwaited):
+    """What this package adds to a sync view whose `run` is awaited: it goes on in a thread, with a copy of the context."""
+
+
+class AsyncCachingView(_IsAwaited):
+    """What this package adds to an async view of Strawberry."""
 
     async def execute_single(self, *args: Any, **named: Any) -> Any:  # noqa: ANN401 - handed on
         """Execute one operation, and announce how its answer is delivered."""
@@ -246,3 +259,8 @@ def _status(response: Any) -> object:  # noqa: ANN401 - of any framework
     """Return the status of a framework's response."""
     status = called(getattr, response, "status_code", None)
     return status if isinstance(status, int) else called(getattr, response, "status", None)
+
+
+def _is_none(_request: object) -> bool:
+    """Whether a request opens a websocket, in a view without websockets."""
+    return False

@@ -1,0 +1,123 @@
+"""The examples of `docs/examples/frameworks`, each behind the server that people run it with."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from tests.servers.ports import LOOPBACK, unused_port
+from tests.servers.waiting import wait_until
+
+EXAMPLES: Final = Path(__file__).parents[2] / "docs" / "examples" / "frameworks"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Framework:
+    """An example and its server.
+
+    Attributes:
+        command: What follows ``python -m``; ``{port}`` stands for the port.
+        path: Where the view is.
+        is_async: Whether it executes operations in an event loop.
+        streams: Whether it sends responses in parts: server-sent events, and ``@defer``.
+        has_websockets: Whether it takes subscriptions over websockets.
+    """
+
+    command: str
+    path: str = "/graphql"
+    is_async: bool = True
+    streams: bool = True
+    has_websockets: bool = True
+
+
+_UVICORN: Final = "uvicorn {app} --workers 2 --port {port} --log-level warning"
+_GUNICORN: Final = "gunicorn {app} --workers 2 --bind 127.0.0.1:{port} --log-level warning"
+
+
+def _uvicorn(app: str) -> str:
+    return _UVICORN.replace("{app}", app)
+
+
+def _gunicorn(app: str) -> str:
+    return _GUNICORN.replace("{app}", app)
+
+
+FRAMEWORKS: Final = {
+    "starlette": Framework(command=_uvicorn("on_starlette:app"), path="/graphql/"),
+    "fastapi": Framework(command=_uvicorn("on_fastapi:app")),
+    "django": Framework(
+        command=_gunicorn("on_django:wsgi --threads 4"),
+        is_async=False,
+        streams=False,
+        has_websockets=False,
+    ),
+    "async django": Framework(
+        command=_uvicorn("on_django:asgi --lifespan off"), path="/async", has_websockets=False
+    ),
+    "flask": Framework(
+        command=_gunicorn("on_flask:app --threads 4"),
+        is_async=False,
+        streams=False,
+        has_websockets=False,
+    ),
+    "async flask": Framework(
+        command=_gunicorn("on_flask:app --threads 4"),
+        path="/async",
+        streams=False,
+        has_websockets=False,
+    ),
+    "aiohttp": Framework(
+        command=_gunicorn("on_aiohttp:make_app --worker-class aiohttp.GunicornWebWorker")
+    ),
+    "litestar": Framework(command=_uvicorn("on_litestar:app")),
+    "quart": Framework(command="hypercorn on_quart:app --workers 2 --bind 127.0.0.1:{port}"),
+    "sanic": Framework(
+        command="sanic on_sanic:app --workers 2 --port {port} --no-motd", has_websockets=False
+    ),
+    "channels": Framework(command="daphne on_channels:app -p {port} -v 0"),
+}
+
+
+@contextmanager
+def served(framework: Framework, environment: dict[str, str]) -> Iterator[str]:
+    """Serve an example on loopback, and yield its URL.
+
+    Args:
+        framework: The example and its server.
+        environment: Variables of the process.
+    """
+    port = unused_port()
+    url = f"http://{LOOPBACK}:{port}{framework.path}"
+    words = framework.command.replace("{port}", str(port)).split()
+    process = subprocess.Popen(
+        [sys.executable, "-m", *words],
+        cwd=EXAMPLES,
+        env=os.environ | environment,
+        start_new_session=True,  # the workers are of its group
+    )
+
+    def answers() -> bool:
+        assert process.poll() is None, "the server ended"
+        try:
+            response = httpx.get(url, params={"query": "{ __typename }"}, headers={"x-tenant": "a"})
+        except httpx.TransportError:
+            return False
+        assert response.json() == {"data": {"__typename": "Query"}}, response.text
+        return True
+
+    try:
+        wait_until(answers, "the server answers")
+        yield url
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(60)
