@@ -238,6 +238,7 @@ def _guarded(permission: type[BasePermission]) -> type:
     return Guarded
 
 
+@pytest.mark.combined
 @pytest.mark.parametrize("permission", [Redacting, RedactingSoon])
 @pytest.mark.parametrize(
     "query",

@@ -10,7 +10,10 @@ from strawberry_response_cache import CacheScope, ResponseCache, cache_control
 from tests.graphql.both_ways import WAYS, BothWays
 from tests.graphql.ledger import outcome
 
-pytestmark = pytest.mark.parametrize("url", ["quick"], indirect=True)
+pytestmark = [
+    pytest.mark.parametrize("url", ["quick"], indirect=True),
+    pytest.mark.combined,  # refusals are told apart in threads and in loops by code of their own
+]
 
 
 class _Needs(BasePermission):
@@ -36,13 +39,15 @@ class Signs(_Needs):
     right = "sign"
 
 
-def guarded(*extensions: PermissionExtension, returns: Any = list[str] | None) -> Any:
+def guarded(
+    *extensions: PermissionExtension, returns: Any = list[str] | None, ttl: int = 60
+) -> Any:
     def resolve(info: strawberry.Info) -> Any:
         info.context["asked"].append("run")
         return ["secret"]
 
     resolve.__annotations__["return"] = returns
-    hint = cache_control(ttl=60, scope=CacheScope.PUBLIC)
+    hint = cache_control(ttl=ttl, scope=CacheScope.PUBLIC)
     return hint(strawberry.field(resolver=resolve, extensions=list(extensions)))
 
 
@@ -121,3 +126,41 @@ async def test_the_value_of_a_silent_refusal_is_not_stored(
     data, messages, ran, _ = await asked(schema.schema, f"{{ {field} }}", way, RIGHTS)
     assert (data, messages) == ({field: ["secret"]}, [])
     assert "run" in ran
+
+
+@strawberry.type
+class Safe:
+    id: strawberry.ID
+    contents = guarded(silent(Reads), ttl=600)
+
+
+@strawberry.type
+class Vault:
+    @strawberry.field
+    def fresh(self) -> int:
+        return 0
+
+    @strawberry.field
+    def safe(self) -> Safe:
+        return Safe(id=strawberry.ID("1"))
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def kept_safe(self) -> Safe:
+        return Safe(id=strawberry.ID("1"))
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_an_entry_around_a_refused_entry_is_not_stored(
+    cache: ResponseCache, way: str
+) -> None:
+    """Whoever is refused silently, and is let through later, gets no null that was stored meanwhile."""
+    schema = BothWays(Vault, cache).schema
+    query = "{ fresh keptSafe { contents } }"
+    for _ in range(2):
+        *_, result = await asked(schema, "{ fresh safe { contents } }", way, RIGHTS)
+    assert [each["status"] for each in outcome(result)["fields"]] == ["hit"]
+    for rights, expected in (((), []), (RIGHTS, ["secret"])):
+        data, messages, _, _ = await asked(schema, query, way, rights)
+        assert not messages
+        assert (data["keptSafe"]["contents"] or []) == expected

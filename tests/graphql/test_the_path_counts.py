@@ -257,6 +257,7 @@ OF_ONE_SESSION = {
 }
 
 
+@pytest.mark.combined
 @pytest.mark.parametrize("above", OF_ONE_SESSION)
 async def test_a_field_below_something_private_is_stored_for_one_session(
     shop: BothWays, way: str, above: str
@@ -485,6 +486,7 @@ class Slowly:
         return Slow(id=strawberry.ID("1"), computed_for=seen(info))
 
 
+@pytest.mark.combined
 @pytest.mark.parametrize("query", ["private { price }", "restricted { price }"])
 @pytest.mark.parametrize("local_bytes", [0, 1_000_000])
 async def test_requests_that_join_each_other_are_of_one_session(
@@ -516,6 +518,7 @@ async def test_requests_that_join_each_other_are_of_one_session(
         assert (found, did) == (f"{user} None 1", "hit")
 
 
+@pytest.mark.combined
 @pytest.mark.parametrize("query", ["private { price }", "restricted { price }"])
 async def test_a_refresh_stores_for_the_session_whose_entry_is_stale(
     memory_cache: ResponseCache, raw_of: Any, way: str, query: str, eventually: Eventually

@@ -91,6 +91,7 @@ def context(user: Any) -> Any:
 PLAIN = strawberry.Schema(Query)
 
 
+@pytest.mark.combined
 @pytest.mark.parametrize("is_async", [False, True])
 @pytest.mark.parametrize("field", ["members", "staff", "superusers", "viewers"])
 async def test_checks_of_the_user_run_on_each_hit(
