@@ -97,7 +97,7 @@ def wsgi() -> Any:  # noqa: ANN401 - a WSGI application
     if os.environ["VIEW"] == "ours":
         from strawberry_response_cache.django import GraphQLView
     else:
-        from strawberry.django.views import GraphQLView  # type: ignore[assignment]
+        from strawberry.django.views import GraphQLView
     view = GraphQLView.as_view(schema=make_schema())
     globals()["urlpatterns"] = [path("graphql", view)]
     return get_wsgi_application()

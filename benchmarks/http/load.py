@@ -56,12 +56,12 @@ def loaded(
     out = subprocess.run(
         pinned(1, command), check=True, capture_output=True, text=True, env=environment
     ).stdout
-    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
+    others = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
     return Measured(
         per_second=float(_found(r"Requests/sec: +([\d.]+)", out)),
         p50_ms=_milliseconds(_found(r"\n +50% +(\S+)", out)),
         p99_ms=_milliseconds(_found(r"\n +99% +(\S+)", out)),
-        refused=int(refused[1]) if refused else 0,
+        refused=int(others[1]) if others else 0,
     )
 
 

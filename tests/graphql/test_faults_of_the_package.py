@@ -523,8 +523,8 @@ def _groups() -> Iterator[tuple[str, Group]]:
             scenarios=(*first(way),), beside=(*missing, *changing), share=(0, 2 * parts - 1)
         )
         # Each of these plays all of the above as well, and makes a schema for each fault.
-        ways, quick = (12, True) if parts == 1 else (3, False)
-        yield from _split(f"first requests in a {where}", first_requests, ways, quick=quick)
+        pieces, quick = (12, True) if parts == 1 else (3, False)
+        yield from _split(f"first requests in a {where}", first_requests, pieces, quick=quick)
     blocking = Group(scenarios=(*queries(SyncInLoop()),), share=(0, 8))
     yield from _split("misses in a thread that has a loop", blocking, 4)
     ways = {"gathered": Gathered(), "batch": Posted(), "websocket": Called(), "stream": Streamed()}

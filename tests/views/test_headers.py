@@ -391,6 +391,42 @@ def test_a_context_without_a_response_gets_no_headers(cache: ResponseCache, cont
     assert result.extensions["responseCache"]["status"] == "hit"
 
 
+@pytest.mark.parametrize(
+    ("query", "first", "second"),
+    [
+        ("{ books { id } }", "fwd=miss; stored; ttl=60", "hit; ttl=59"),
+        ("{ mine }", "fwd=miss; stored; ttl=60", "hit; ttl=59"),
+        ("{ now }", "fwd=bypass; detail=root_without_hint", "fwd=bypass; detail=root_without_hint"),
+        ("mutation { change }", "fwd=bypass; detail=mutation", "fwd=bypass; detail=mutation"),
+        ("{ fails }", "fwd=bypass; detail=errors", "fwd=bypass; detail=errors"),
+    ],
+)
+def test_cache_status_says_what_the_cache_did(
+    make: Callable[..., Ask], view: Any, query: str, first: str, second: str
+) -> None:
+    ask, post = make(view, cache_status=True), query.startswith("mutation")
+    for expected in (first, second):
+        response = ask(query, post=post)
+        assert response.headers["cache-status"] == f"strawberry-response-cache; {expected}"
+    assert "cache-status" not in make(view)(query, post=post).headers
+
+
+def test_cache_status_of_a_stale_answer_is_negative(
+    make: Callable[..., Ask], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from strawberry_response_cache.core.protocol.entry import Entry
+
+    ask = make(cache_status=True)
+    ask("{ number }")
+    monkeypatch.setattr(Entry, "age", property(lambda _: 100.5))
+    assert ask("{ number }").headers["cache-status"] == "strawberry-response-cache; hit; ttl=-10"
+
+
+def test_a_batch_has_no_cache_status(make: Callable[..., Ask], view: Any) -> None:
+    ask = make(view, cache_status=True)
+    assert "cache-status" not in ask([{"query": "{ now }"}, {"query": "{ mine }"}]).headers
+
+
 # -- Conditional requests ------------------------------------------------------------------------------
 
 
@@ -492,6 +528,7 @@ def test_a_validator_of_the_application_is_left(make: Callable[..., Ask]) -> Non
         ({"vary_headers": {"tenant": "X-Tenant"}}, r'vary_headers\["tenant"\] is no list'),
         ({"vary_headers": {"tenant": ("X Tenant",)}}, r'vary_headers\["tenant"\] is no list'),
         ({"vary_headers": {"tenant": ()}}, r'vary_headers\["tenant"\] is no list'),
+        ({"cache_status": 1}, "cache_status is a int"),
         ({"s_maxage": -1}, "s_maxage is neither None nor whole seconds"),
         ({"s_maxage": 1.5}, "s_maxage is neither None nor whole seconds"),
         ({"s_maxage": True}, "s_maxage is neither None nor whole seconds"),

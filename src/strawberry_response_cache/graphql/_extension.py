@@ -141,6 +141,8 @@ class ResponseCacheExtension:
             caches may store a PUBLIC response only if they tell all that it depends on. There are none by default.
         s_maxage: Whole seconds for which shared caches may store a PUBLIC response. None, the default, means as
             long as browsers.
+        cache_status: Whether responses say what the cache did, as ``Cache-Status`` (RFC 9211), with the reason why
+            something was not cached. False by default, because a client can find out with it what others asked.
         plan_bytes: About how many bytes of this process's memory parsed documents and their plans may take. The
             default is 64 MiB. The least recently used are dropped first. 0 parses and plans every request.
 
@@ -236,6 +238,7 @@ class ResponseCacheExtension:
         headers: bool = True,
         vary_headers: Mapping[str, Iterable[str]] | None = None,
         s_maxage: int | None = None,
+        cache_status: bool = False,
         plan_bytes: int = 64 * 1024 * 1024,
     ) -> None:
         require(isinstance(cache, ResponseCache), "cache", cache, "a ResponseCache")
@@ -255,9 +258,11 @@ class ResponseCacheExtension:
         require_one_of(reaches, "invalidate_on_mutation", invalidate_on_mutation)
         require_bytes("plan_bytes", plan_bytes)
         require(isinstance(headers, bool), "headers", headers, "a bool")
+        require(isinstance(cache_status, bool), "cache_status", cache_status, "a bool")
         header_options = HeaderOptions(
             vary=checked_vary_headers(vary_headers, {"tenant", *(vary or ())}),
             s_maxage=checked_whole_seconds("s_maxage", s_maxage),
+            cache_status=cache_status,
         )
         ignored, in_keys = checked_request_extensions(
             ignore_request_extensions, vary_request_extensions

@@ -86,8 +86,12 @@ class RequestHooks(Settling, SchemaExtension):
 
     def _end_headers(self) -> None:
         if self._headers is not None:
-            has_failed = self._run is None or has_errors(self._execution_context)
-            self._headers.end(None if has_failed or self._run is None else self._run.freshness)
+            if self._run is None:
+                self._headers.end(None)
+            else:
+                has_failed = has_errors(self._execution_context)
+                freshness = None if has_failed else self._run.freshness
+                self._headers.end(freshness, self._run.cache_status())
             self._write_headers()
 
     def _write_headers(self) -> None:

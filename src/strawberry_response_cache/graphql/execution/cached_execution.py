@@ -276,7 +276,14 @@ class _Attempt:
                 )
             case CacheStatus.MISS if response.ttl > 0:
                 limited_by = serializer.limited_by or self._limited_by(response.ttl)
-                return Outcome("miss", age=0, ttl=response.ttl, scope=scope, limited_by=limited_by)
+                return Outcome(
+                    "miss",
+                    age=0,
+                    ttl=response.ttl,
+                    scope=scope,
+                    limited_by=limited_by,
+                    is_collapsed=response.detail is CacheDetail.JOINED,
+                )
             case CacheStatus.MISS:  # it was generated but could not be stored
                 reason = Reason.of(response.detail) or Reason.CACHE_FAULT
                 return Outcome("miss", reason, reason.advice, age=0, scope=scope)

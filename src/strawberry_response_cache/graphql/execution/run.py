@@ -41,6 +41,7 @@ from strawberry_response_cache.graphql.execution.original_variables import Origi
 from strawberry_response_cache.graphql.execution.partial_failures import PartialFailures
 from strawberry_response_cache.graphql.execution.recorder import Recorder
 from strawberry_response_cache.graphql.http.freshness import Freshness
+from strawberry_response_cache.graphql.http.rules import cache_status
 from strawberry_response_cache.graphql.invalidation.django_transactions import is_one_awaited
 from strawberry_response_cache.graphql.keys.operation_key import (
     UnkeyableError,
@@ -372,6 +373,20 @@ class Run:
     def freshness(self) -> Freshness | None:
         """For how long others may store the response; None if they must not."""
         return None if self.guard.is_faulted else self._freshness
+
+    def cache_status(self) -> str | None:
+        """Return what the cache did, as a header; None if that is not told."""
+        options, outcome = self._options.headers, self._report.outcome
+        if options is None or not options.cache_status or outcome is None:
+            return None
+        known = self.freshness
+        return cache_status(
+            outcome.status,
+            ttl=None if known is None else int(known.lifetime - known.age),
+            reason=None if outcome.reason is None else outcome.reason.value,
+            is_stored=outcome.status == "miss" and known is not None and not outcome.is_collapsed,
+            is_collapsed=outcome.is_collapsed,
+        )
 
     def as_extension(self) -> dict[str, object] | None:
         """Return what the cache did, if ``debug`` is on."""

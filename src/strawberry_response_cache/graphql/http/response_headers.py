@@ -33,19 +33,23 @@ class ResponseHeaders:
         self._options = options
         self._begun = 0
         self._parts: list[Freshness | None] = []
+        self._statuses: list[str] = []
         self.written: dict[str, str] = {}
 
     def begin(self) -> None:
         """Note that an operation begins."""
         self._begun += 1
 
-    def end(self, freshness: Freshness | None) -> None:
+    def end(self, freshness: Freshness | None, status: str | None = None) -> None:
         """Note that an operation has ended.
 
         Args:
             freshness: What is known of its answer; None if nobody may store it.
+            status: What the cache did, as `cache_status` says it; None if that is not told.
         """
         self._parts.append(freshness)
+        if status is not None:
+            self._statuses.append(status)
 
     @property
     def freshness(self) -> Freshness | None:
@@ -66,6 +70,7 @@ class ResponseHeaders:
             "Vary",
             vary_with(messages.header(response, "Vary") or "", self._options.names),
         )
+        self._write_status(response)
         present = messages.header(response, _CACHE_CONTROL)
         if present is not None and present != self.written.get(_CACHE_CONTROL.lower()):
             return
@@ -83,6 +88,14 @@ class ResponseHeaders:
         age = None if freshness is None or value == NO_STORE else str(int(freshness.age))
         if age is not None or "age" in self.written:
             self._write(response, "Age", age)
+
+    def _write_status(self, response: object) -> None:
+        written = self.written.get("cache-status")
+        if self._begun > 1:  # a batch would have several
+            if written is not None:
+                self._write(response, "Cache-Status", None)
+        elif self._statuses and messages.header(response, "Cache-Status") in {None, written}:
+            self._write(response, "Cache-Status", self._statuses[0])
 
     def has_written(self, name: str | bytes, value: object) -> bool:
         """Whether a header of the framework's response has the value that was written here.

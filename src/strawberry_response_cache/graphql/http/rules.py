@@ -7,6 +7,7 @@ from typing import Final
 from strawberry_response_cache.graphql.http.freshness import Freshness
 
 NO_STORE: Final = "no-store"
+_NAME: Final = "strawberry-response-cache"
 _ALWAYS: Final = ("Accept",)
 """GET with another ``Accept`` is answered by the page of GraphiQL."""
 
@@ -18,10 +19,12 @@ class HeaderOptions:
     Attributes:
         vary: The request headers that tell ``tenant`` and the varied values, by their names.
         s_maxage: Seconds for which shared caches may store a public response; None for as long as browsers.
+        cache_status: Whether ``Cache-Status`` is sent.
     """
 
     vary: Mapping[str, tuple[str, ...]]
     s_maxage: int | None = None
+    cache_status: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -87,3 +90,39 @@ def vary_with(present: str, names: Iterable[str]) -> str:
         return present
     lower = {each.lower() for each in known}
     return ", ".join([*known, *(name for name in names if name.lower() not in lower)])
+
+
+def cache_status(
+    status: str, *, ttl: int | None, reason: str | None, is_stored: bool, is_collapsed: bool
+) -> str:
+    """Return the value of ``Cache-Status`` (RFC 9211): what the cache did, and never the key.
+
+    Args:
+        status: ``hit``, ``stale``, ``miss`` or ``bypass``.
+        ttl: Seconds for which the answer stays fresh, negative for a stale one; None if it is not known.
+        reason: Why it was not stored or read; None if it was.
+        is_stored: Whether the answer was stored.
+        is_collapsed: Whether it is that of another request, which was being executed.
+
+    Example:
+        >>> cache_status("hit", ttl=30, reason=None, is_stored=False, is_collapsed=False)
+        'strawberry-response-cache; hit; ttl=30'
+        >>> cache_status("miss", ttl=60, reason=None, is_stored=True, is_collapsed=False)
+        'strawberry-response-cache; fwd=miss; stored; ttl=60'
+        >>> cache_status("bypass", ttl=None, reason="mutation", is_stored=False, is_collapsed=False)
+        'strawberry-response-cache; fwd=bypass; detail=mutation'
+    """
+    parts = [_NAME]
+    if status in {"hit", "stale"}:
+        parts.append("hit")
+    else:
+        parts.append(f"fwd={status}")  # both are words of section 2.2
+    if is_stored:
+        parts.append("stored")
+    if is_collapsed:
+        parts.append("collapsed")
+    if ttl is not None:
+        parts.append(f"ttl={ttl}")
+    if reason is not None:
+        parts.append(f"detail={reason}")
+    return "; ".join(parts)

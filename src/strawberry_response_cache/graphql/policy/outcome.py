@@ -22,6 +22,7 @@ class Outcome:
         ttl: Seconds until it expires.
         scope: ``PUBLIC`` or ``PRIVATE``.
         limited_by: The coordinate of the field that set the ttl.
+        is_collapsed: Whether it is the answer of another request, which was being executed.
     """
 
     status: Status
@@ -31,6 +32,7 @@ class Outcome:
     ttl: float | None = None
     scope: str | None = None
     limited_by: str | None = None
+    is_collapsed: bool = False
 
     @classmethod
     def of(cls, problem: Problem) -> "Outcome":
