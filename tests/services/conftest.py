@@ -1,0 +1,3 @@
+"""The project is imported by its servers alone."""
+
+collect_ignore = ["django"]
