@@ -131,11 +131,11 @@ class View:
                 yield lambda method, **named: client.request(method, "/", **named)
             return
         with asyncio.Runner() as runner:
-            client, stop = runner.run(_start(application))
+            async_client, stop = runner.run(_start(application))
             try:
-                yield lambda method, **named: runner.run(client.request(method, "/", **named))
+                yield lambda method, **named: runner.run(async_client.request(method, "/", **named))
             finally:
-                runner.run(client.aclose())
+                runner.run(async_client.aclose())
                 runner.run(stop())
 
 

@@ -5,6 +5,7 @@ import os
 import threading
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
 from strawberry_response_cache.core._announcements import Announcements, OnInvalidate
 from strawberry_response_cache.core._errors import CacheStoreError
@@ -21,6 +22,9 @@ from strawberry_response_cache.core.drivers.async_driver import AsyncDriver
 from strawberry_response_cache.core.drivers.driving import DriverSettings
 from strawberry_response_cache.core.drivers.sync_driver import SyncDriver
 from strawberry_response_cache.core.protocol import NoLease, Trouble, Unavailable
+
+ENDED_LOOPS: Final = 10
+"""After how many event loops that ended a line is logged: a program that starts a few does not need it."""
 
 _engines: "weakref.WeakSet[Engine]" = weakref.WeakSet()
 
@@ -99,6 +103,7 @@ class Engine:
             weakref.WeakKeyDictionary()
         )
         self._sync: SyncDriver | None = None
+        self._loops = _LoopLog(self.handle)
         self.queue.after_fork()
         self.announcements.after_fork()
 
@@ -117,6 +122,8 @@ class Engine:
                 for ended in [known for known in self._async if known.is_closed()]:
                     del self._async[ended]
                 self._async[loop] = driver
+                alive = len(self._async)
+            self._loops.began(alive)
         return driver
 
     def sync_driver(self) -> SyncDriver:
@@ -144,6 +151,7 @@ class Engine:
                 is_ours = self._async.get(loop) is driver
                 if is_ours:
                     del self._async[loop]
+                    self._loops.closed()
             if is_ours:
                 await driver.retire()
                 await driver.drain()  # work that started before the driver was removed
@@ -189,6 +197,42 @@ class Engine:
         with self._lock:
             sync = [] if self._sync is None else [self._sync]
             return [*self._async.values(), *sync]
+
+
+class _LoopLog:
+    """Logs once that many event loops ended, each with connections of its own.
+
+    Args:
+        handle: The server.
+    """
+
+    def __init__(self, handle: RedisHandle) -> None:
+        self._handle = handle
+        self._begun = 0
+        self._is_told = handle.address == "memory://"
+
+    def began(self, alive: int) -> None:
+        """Count an event loop that uses the cache.
+
+        Args:
+            alive: How many use it now.
+        """
+        self._begun += 1
+        if self._is_told or (ended := self._begun - alive) < ENDED_LOOPS:
+            return
+        self._is_told = True
+        logger.warning(
+            "Redis at %s: %s event loops have ended that used the cache. Each opened connections of its own, which "
+            "takes longer than an answer. Use an event loop that lasts, such as that of an ASGI server, or the "
+            "sync methods and a sync view.",
+            self._handle.place,
+            ended,
+            extra={"server.address": self._handle.address},
+        )
+
+    def closed(self) -> None:
+        """Leave out an event loop that closed the cache."""
+        self._begun -= 1
 
 
 class _FailureLog:
