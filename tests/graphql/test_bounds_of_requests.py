@@ -37,6 +37,10 @@ async def execute(schema: strawberry.Schema, face: str, query: str, **more: Any)
 
 
 both = pytest.mark.parametrize("face", ["sync", "async"])
+mostly_async = pytest.mark.parametrize(
+    "face", [pytest.param("sync", marks=pytest.mark.exhaustive), "async"]
+)
+"""Of tests with hundreds of fields, whose bounds are the same in threads."""
 
 # -- Selections that are too large -----------------------------------------------------------------------
 
@@ -90,7 +94,7 @@ def things(memory_cache: ResponseCache) -> strawberry.Schema:
     return strawberry.Schema(Things, mutation=Changes, types=KINDS, extensions=[extension])
 
 
-@both
+@mostly_async
 async def test_a_selection_that_is_too_large_is_answered_and_not_cached(
     things: strawberry.Schema, face: str
 ) -> None:
@@ -287,7 +291,7 @@ async def ask(schema: strawberry.Schema, face: str, count: int) -> tuple[Any, li
     return result, context["resolved"]
 
 
-@both
+@mostly_async
 async def test_fields_beyond_the_bound_of_lookups_are_executed_and_reported(
     valkey_cache: ResponseCache, face: str
 ) -> None:
@@ -324,7 +328,7 @@ def batches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return sent
 
 
-@both
+@mostly_async
 async def test_a_level_is_looked_up_in_batches_that_others_come_between(
     valkey_cache: ResponseCache, batches: list[int], face: str
 ) -> None:
