@@ -104,6 +104,17 @@ class AsyncRows:
         return walk_async(self.info)
 
 
+class ListedAsyncRows(list[Item]):
+    """A list with an asynchronous iteration, which comes before its own."""
+
+    def __init__(self, info: Any) -> None:
+        super().__init__([FIRST, SECOND])
+        self.info = info
+
+    def __aiter__(self) -> AsyncIterator[Item]:
+        return walk_async(self.info)
+
+
 async def row(info: Any, position: int) -> Item:
     for _ in range(20 * position):
         await asyncio.sleep(0)
@@ -138,6 +149,8 @@ THREAD: dict[str, Callable[[Any], Any]] = {
 LOOP: dict[str, Callable[[Any], Any]] = {
     "asyncGenerator": walk_async,
     "asyncIterable": AsyncRows,
+    "asyncList": ListedAsyncRows,
+    "anItemAndACoroutine": lambda info: [FIRST, row(info, 1)],
     "coroutines": lambda info: [row(info, 0), row(info, 1)],
     "coroutinesInATuple": lambda info: (row(info, 0), row(info, 1)),
     "tasks": lambda info: [asyncio.ensure_future(row(info, at)) for at in (0, 1)],

@@ -157,3 +157,65 @@ async def test_a_list_is_reached_through_so_many_objects(
     await served.ask("mutation { join { id } }")
     assert await served.is_hit(query) is (depth >= DEEPEST)
     assert await served.is_hit(nested("box", depth)), "it is no list"
+
+
+@strawberry.interface
+class Tool:
+    id: strawberry.ID = strawberry.ID("t")
+
+
+@strawberry.type
+class Pen(Tool):
+    pass
+
+
+@strawberry.type
+class Brush(Tool):
+    pass
+
+
+@strawberry.interface
+class Case:
+    tool: Tool
+
+
+@strawberry.type
+class PenCase(Case):
+    tool: Pen = strawberry.field(default_factory=Pen)
+
+
+@strawberry.type
+class BrushCase(Case):
+    tool: Brush = strawberry.field(default_factory=Brush)
+
+
+@strawberry.type(name="Query")
+class Cases:
+    @cache_control(ttl=60)
+    @strawberry.field
+    def cases(self) -> list[Case]:
+        return [PenCase(), BrushCase()]
+
+
+@strawberry.type(name="Mutation")
+class Making:
+    @strawberry.mutation
+    def make_pen(self) -> Pen:
+        return Pen(id=strawberry.ID("new"))
+
+    @strawberry.mutation
+    def make_brush(self) -> Brush:
+        return Brush(id=strawberry.ID("new"))
+
+
+@pytest.mark.parametrize("made", ["makePen", "makeBrush"])
+def test_a_list_is_reached_through_each_type_of_its_items(
+    memory_cache: ResponseCache, made: str
+) -> None:
+    """One selection of an interface is looked at for each type that implements it."""
+    extension = ResponseCacheExtension(memory_cache, tenant=None, debug=True)
+    schema = strawberry.Schema(Cases, Making, types=[PenCase, BrushCase], extensions=[extension])
+    for expected in ("miss", "hit"):
+        assert status(schema.execute_sync("{ cases { tool { id } } }")) == expected
+    assert schema.execute_sync(f"mutation {{ {made} {{ id }} }}").errors is None
+    assert status(schema.execute_sync("{ cases { tool { id } } }")) == "miss"
