@@ -13,6 +13,8 @@ import strawberry
 from werkzeug.local import LocalProxy
 
 from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
+from strawberry_response_cache.graphql.annotations.run_notes import RunNotes
+from strawberry_response_cache.graphql.execution.mutating import is_of_mutation, mutating
 from tests.graphql.ledger import outcome
 
 pytestmark = pytest.mark.parametrize("url", ["quick"], indirect=True)
@@ -176,3 +178,27 @@ def test_a_request_of_somebody_else_is_cached_while_a_mutation_runs(
     CURRENT.read = lambda context: threaded(lambda: read(context))  # type: ignore[attr-defined]
     schema.execute_sync("mutation { rename }", context_value={"request": LOCAL})
     assert statuses == ["miss", "hit"]
+
+
+def elsewhere(context: object) -> bool:
+    """Whether the context is one of a mutation, asked where no context variable says so."""
+    return contextvars.Context().run(is_of_mutation, context)
+
+
+def test_a_context_is_that_of_mutations_until_the_last_of_them_has_ended(url: str) -> None:
+    context = Request()
+    with mutating(RunNotes(), context):
+        with mutating(RunNotes(), context):
+            assert elsewhere(context)
+        assert elsewhere(context)
+        assert not elsewhere(Request())
+    assert not elsewhere(context)
+
+
+def test_a_task_of_a_mutation_is_none_when_the_mutation_has_ended(url: str) -> None:
+    with mutating(RunNotes(), None):
+        assert is_of_mutation(None)
+        copied = contextvars.copy_context()
+        assert copied.run(is_of_mutation, None)
+    assert not is_of_mutation(None)
+    assert not copied.run(is_of_mutation, None)
