@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         invalidate,
         invalidate_sync,
         invalidates,
+        renew_cache,
         restrict_cache,
         skip_cache,
     )
@@ -61,6 +62,7 @@ _EXPORTS = {
     "invalidate": _GRAPHQL,
     "invalidate_sync": _GRAPHQL,
     "invalidates": _GRAPHQL,
+    "renew_cache": _GRAPHQL,
     "restrict_cache": _GRAPHQL,
     "skip_cache": _GRAPHQL,
 }
@@ -87,6 +89,7 @@ __all__ = [
     "invalidate",
     "invalidate_sync",
     "invalidates",
+    "renew_cache",
     "restrict_cache",
     "skip_cache",
 ]

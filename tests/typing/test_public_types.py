@@ -33,6 +33,7 @@ from strawberry_response_cache import (
     invalidate,
     invalidate_sync,
     invalidates,
+    renew_cache,
     restrict_cache,
     skip_cache,
 )
@@ -77,6 +78,7 @@ class Query:
     @cache_control(ttl=60)
     @strawberry.field
     def today(self, info: strawberry.Info) -> str:
+        assert_type(renew_cache(info.context), None)
         assert_type(restrict_cache(info, ttl=5, scope=CacheScope.PRIVATE, tags=["a"]), None)
         assert_type(skip_cache(info), None)
         assert_type(invalidate_sync(info, "Account", "[Account]"), None)

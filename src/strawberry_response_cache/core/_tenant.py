@@ -197,6 +197,21 @@ class Tenant:
         ]
         return driver.run_many(flows, load, subject)
 
+    async def forget(self, keys: EntryKeys) -> None:
+        """Invalidate one entry.
+
+        Args:
+            keys: Its keys.
+
+        Raises:
+            CacheStoreError: If Redis did not take it.
+        """
+        await self._invalidations.forget(keys)
+
+    def forget_sync(self, keys: EntryKeys) -> None:
+        """Invalidate one entry; the sync form of `forget`."""
+        self._invalidations.forget_sync(keys)
+
     # -- Prefetching ---------------------------------------------------------------------------------
 
     async def prefetch(

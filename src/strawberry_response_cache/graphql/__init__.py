@@ -5,6 +5,7 @@ from strawberry_response_cache.graphql._explanation import ExplainedField, Expla
 from strawberry_response_cache.graphql._extension import ResponseCacheExtension
 from strawberry_response_cache.graphql.annotations.hints import CacheScope, cache_control
 from strawberry_response_cache.graphql.annotations.invalidates import invalidates
+from strawberry_response_cache.graphql.annotations.renew import renew_cache
 from strawberry_response_cache.graphql.annotations.restrict import restrict_cache, skip_cache
 from strawberry_response_cache.graphql.invalidation.invalidate import invalidate, invalidate_sync
 from strawberry_response_cache.graphql.policy.reasons import Reason
@@ -20,6 +21,7 @@ __all__ = [
     "invalidate",
     "invalidate_sync",
     "invalidates",
+    "renew_cache",
     "restrict_cache",
     "skip_cache",
 ]

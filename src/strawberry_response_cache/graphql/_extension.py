@@ -143,6 +143,9 @@ class ResponseCacheExtension:
             long as browsers.
         cache_status: Whether responses say what the cache did, as ``Cache-Status`` (RFC 9211), with the reason why
             something was not cached. False by default, because a client can find out with it what others asked.
+        honour_request_cache_control: Whether the ``Cache-Control`` of a request is obeyed: ``no-cache``, ``no-store``,
+            ``max-age`` and ``only-if-cached``. A bool, or a function of the context. False by default, because clients
+            can force work with it.
         plan_bytes: About how many bytes of this process's memory parsed documents and their plans may take. The
             default is 64 MiB. The least recently used are dropped first. 0 parses and plans every request.
 
@@ -239,11 +242,13 @@ class ResponseCacheExtension:
         vary_headers: Mapping[str, Iterable[str]] | None = None,
         s_maxage: int | None = None,
         cache_status: bool = False,
+        honour_request_cache_control: Switch = False,
         plan_bytes: int = 64 * 1024 * 1024,
     ) -> None:
         require(isinstance(cache, ResponseCache), "cache", cache, "a ResponseCache")
         require_functions(tenant=tenant, session=session)
-        require_switches(enabled=enabled, debug=debug)
+        honours = honour_request_cache_control
+        require_switches(enabled=enabled, debug=debug, honour_request_cache_control=honours)
         require_mapping_of_functions("vary", vary)
         require(isinstance(schema_name, str), "schema_name", schema_name, "a string")
         require(isinstance(stale_if_error, bool), "stale_if_error", stale_if_error, "a bool")
@@ -296,6 +301,7 @@ class ResponseCacheExtension:
                 again_after=optional_seconds(invalidate_again, "invalidate_again"),
             ),
             headers=header_options if headers else None,
+            honours_requests=honours,
         )
         self._lock = renewed_in_child(self, "_lock", threading.Lock)
         self._tries = 0

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
+from http import HTTPStatus
 from typing import Any
 
 from strawberry.extensions import SchemaExtension
@@ -17,8 +18,8 @@ from strawberry_response_cache.graphql._delivery import Delivery, take_announcem
 from strawberry_response_cache.graphql._guard import Guard
 from strawberry_response_cache.graphql._options import Options
 from strawberry_response_cache.graphql.execution.documents import Preparation
-from strawberry_response_cache.graphql.execution.recorder import of_context
 from strawberry_response_cache.graphql.execution.run import Run
+from strawberry_response_cache.graphql.http.messages import of_context
 from strawberry_response_cache.graphql.http.response_headers import (
     ResponseHeaders,
     headers_of,
@@ -91,6 +92,8 @@ class RequestHooks(Settling, SchemaExtension):
             else:
                 has_failed = has_errors(self._execution_context)
                 freshness = None if has_failed else self._run.freshness
+                if self._run.is_absent:
+                    self._headers.status = HTTPStatus.GATEWAY_TIMEOUT
                 self._headers.end(freshness, self._run.cache_status())
             self._write_headers()
 

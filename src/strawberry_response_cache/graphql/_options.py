@@ -56,6 +56,7 @@ class Options:
             if the cache is on, or if ``enabled`` is a function.
         sightings: What was asked for before, for ``store_after=2``; None if everything is stored at once.
         headers: What was said of HTTP headers; None if they are turned off.
+        honours_requests: ``honour_request_cache_control``.
         watchers: Functions that follow its operations; there are none outside of tests.
     """
 
@@ -78,6 +79,7 @@ class Options:
     sightings: Sightings | None
     invalidation: InvalidationOptions
     headers: HeaderOptions | None = None
+    honours_requests: Switch = False
     watchers: tuple[Watcher, ...] = ()
     warnings: "Warnings" = field(default_factory=lambda: Warnings(), repr=False)  # noqa: PLW0108 - defined below
 

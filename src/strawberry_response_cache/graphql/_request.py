@@ -20,6 +20,14 @@ from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._user_code import Raised, awaited, called, yes_or_no
 from strawberry_response_cache.graphql._guard import Guard
 from strawberry_response_cache.graphql._options import Options, Switch
+from strawberry_response_cache.graphql.annotations.renew import is_renewed
+from strawberry_response_cache.graphql.http.messages import header, of_context
+from strawberry_response_cache.graphql.http.request_directives import (
+    NOTHING_ASKED,
+    RENEWED,
+    RequestDirectives,
+    directives_in,
+)
 from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError, canonical
 from strawberry_response_cache.graphql.policy.policy import Policy
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
@@ -80,6 +88,7 @@ class RequestContext:
     __slots__ = (
         "_answers",
         "_context",
+        "_directives",
         "_extensions",
         "_is_debugged",
         "_synchronous",
@@ -102,6 +111,7 @@ class RequestContext:
         self._was_async: set[str] = set()
         self._extensions: Mapping[str, str] = {}
         self._is_debugged: bool | None = None
+        self._directives: RequestDirectives | None = None
         self.cache_name = tenant_of(options.cache).name
         self.wait_budget = tenant_of(options.cache).wait_budget()
 
@@ -305,6 +315,29 @@ class RequestContext:
             self.options.warnings.unusable("debug", self.options.debug, kind)
         self._is_debugged = answer is True
         return self._is_debugged
+
+    @property
+    def directives(self) -> RequestDirectives:
+        """What the request, or the server's own code before it, asks of the cache."""
+        if self._directives is None:
+            self._directives = self._asked_of_cache()
+        return self._directives
+
+    def _asked_of_cache(self) -> RequestDirectives:
+        if called(is_renewed, self._context) is True:
+            return RENEWED
+        switch = self.options.honours_requests
+        if switch is False:
+            return NOTHING_ASKED
+        answer = self._switch(switch)
+        if not isinstance(answer, bool):
+            kind = answer or type(None).__qualname__
+            self.options.warnings.unusable("honour_request_cache_control", switch, kind)
+        if answer is not True:
+            return NOTHING_ASKED
+        found = called(of_context, self._context, "request")
+        request = None if type(found) is Raised else found[0]
+        return directives_in(header(request, "Cache-Control"))
 
     def _switch(self, switch: Switch) -> bool | str | None:
         """Return whether a switch is on; see `yes_or_no`."""

@@ -11,6 +11,7 @@ from strawberry_response_cache.core import (
     CacheDetail,
     CachedResponse,
     CacheStatus,
+    CacheStoreError,
     ResponseCache,
 )
 from strawberry_response_cache.core._cache import tenant_of
@@ -22,6 +23,7 @@ from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql.execution.recorder import Recorder
 from strawberry_response_cache.graphql.execution.serializer import ResponseSerializer, TurnedPrivate
 from strawberry_response_cache.graphql.http.freshness import Freshness
+from strawberry_response_cache.graphql.http.request_directives import RequestDirectives
 from strawberry_response_cache.graphql.policy.outcome import Outcome, Status
 from strawberry_response_cache.graphql.policy.policy import Policy
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
@@ -115,7 +117,11 @@ async def execute_cached(
         execute: Executes it; its result is awaitable.
         prefetched: The prefetched entries of the operation, for a field.
     """
+    directives, is_renewed = request.directives, False
     while True:
+        ready = await _obey(cache_request, prefetched, directives, renews=is_renewed)
+        if isinstance(ready, Problem):
+            return ready
         attempt = _Attempt(cache_request, request)
 
         async def generate(attempt: _Attempt = attempt) -> Any:  # noqa: ANN401 - whatever an executor returns
@@ -127,16 +133,19 @@ async def execute_cached(
             attempt.serializer,
             generate,
             cache_request.subject,
-            prefetched=prefetched,
+            prefetched=ready,
             budget=request.wait_budget,
         )
-        if not isinstance(response.value, TurnedPrivate):
+        if not is_renewed and _is_too_old(response, directives):
+            is_renewed = True
+        elif not isinstance(response.value, TurnedPrivate):
             return attempt.cache_result(response)
-        await request.ask_session()
-        found = cache_request.for_session(request)
-        if isinstance(found, Problem):
-            return found
-        cache_request = found
+        else:
+            await request.ask_session()
+            found = cache_request.for_session(request)
+            if isinstance(found, Problem):
+                return found
+            cache_request = found
 
 
 def execute_cached_sync(
@@ -153,7 +162,11 @@ def execute_cached_sync(
         execute: Executes it.
         prefetched: As in `execute_cached`.
     """
+    directives, is_renewed = request.directives, False
     while True:
+        ready = _obey_sync(cache_request, prefetched, directives, renews=is_renewed)
+        if isinstance(ready, Problem):
+            return ready
         attempt = _Attempt(cache_request, request)
 
         def generate(attempt: _Attempt = attempt) -> Any:  # noqa: ANN401 - whatever an executor returns
@@ -165,16 +178,75 @@ def execute_cached_sync(
             attempt.serializer,
             generate,
             cache_request.subject,
-            prefetched=prefetched,
+            prefetched=ready,
             budget=request.wait_budget,
         )
-        if not isinstance(response.value, TurnedPrivate):
+        if not is_renewed and _is_too_old(response, directives):
+            is_renewed = True
+        elif not isinstance(response.value, TurnedPrivate):
             return attempt.cache_result(response)
-        at_once(request.ask_session)
-        found = cache_request.for_session(request)
-        if isinstance(found, Problem):
-            return found
-        cache_request = found
+        else:
+            at_once(request.ask_session)
+            found = cache_request.for_session(request)
+            if isinstance(found, Problem):
+                return found
+            cache_request = found
+
+
+async def _obey(
+    cache_request: CacheRequest,
+    prefetched: Prefetched | None,
+    directives: RequestDirectives,
+    *,
+    renews: bool,
+) -> Prefetched | Problem | None:
+    """Forget or look up an entry first, if a request asks for that.
+
+    Returns:
+        The prefetched entries; or why the cache cannot answer as it is asked.
+    """
+    cache, keys = tenant_of(cache_request.cache), cache_request.keys
+    if directives.only_if_cached:
+        prefetched = Prefetched()
+        await cache.prefetch(prefetched, [keys], cache_request.subject, first=False)
+        return prefetched if prefetched.has(keys) else Problem(Reason.ONLY_IF_CACHED)
+    if directives.no_cache or renews:
+        if prefetched is not None:
+            prefetched.pop(keys)  # but its clock counts, from before anything was loaded
+        try:
+            await cache.forget(keys)
+        except CacheStoreError:
+            return Problem(Reason.STORE_FAILURE)
+    return prefetched
+
+
+def _obey_sync(
+    cache_request: CacheRequest,
+    prefetched: Prefetched | None,
+    directives: RequestDirectives,
+    *,
+    renews: bool,
+) -> Prefetched | Problem | None:
+    """Forget or look up an entry first, if a request asks for that; the sync form of `_obey`."""
+    cache, keys = tenant_of(cache_request.cache), cache_request.keys
+    if directives.only_if_cached:
+        prefetched = Prefetched()
+        cache.prefetch_sync(prefetched, [keys], cache_request.subject, first=False)
+        return prefetched if prefetched.has(keys) else Problem(Reason.ONLY_IF_CACHED)
+    if directives.no_cache or renews:
+        if prefetched is not None:
+            prefetched.pop(keys)  # but its clock counts, from before anything was loaded
+        try:
+            cache.forget_sync(keys)
+        except CacheStoreError:
+            return Problem(Reason.STORE_FAILURE)
+    return prefetched
+
+
+def _is_too_old(response: CachedResponse[Any], directives: RequestDirectives) -> bool:
+    """Whether a stored answer is older than its request takes."""
+    oldest = directives.max_age
+    return oldest is not None and response.status is CacheStatus.HIT and response.age > oldest
 
 
 class _PrivateKeys:

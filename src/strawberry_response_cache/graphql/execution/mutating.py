@@ -19,7 +19,7 @@ from strawberry_response_cache.graphql.annotations.run_notes import (
     around,
     mutation_around,
 )
-from strawberry_response_cache.graphql.execution.recorder import of_context
+from strawberry_response_cache.graphql.http.messages import of_context
 
 _SHARED: Final = frozenset({str, bytes, int, float, bool, tuple, frozenset, type(None)})
 """Types of which requests that have nothing to do with each other may have one object."""

@@ -1,9 +1,8 @@
 """Records what happens while resolvers run, which can only restrict what the annotations allow."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
-from inspect import getattr_static
 from typing import Any, NamedTuple
 
 from graphql import GraphQLObjectType, GraphQLResolveInfo, get_named_type, is_abstract_type
@@ -19,6 +18,7 @@ from strawberry_response_cache.graphql.annotations.run_notes import (
     notes_by,
     take_notes,
 )
+from strawberry_response_cache.graphql.http.messages import of_context
 from strawberry_response_cache.graphql.http.response_headers import known_headers_of
 from strawberry_response_cache.graphql.invalidation.entities import Entities
 from strawberry_response_cache.graphql.policy.reasons import Reason
@@ -159,28 +159,3 @@ class _ResponseState(NamedTuple):
     def is_unchanged(self, context: object) -> bool:
         now = _ResponseState.of(context)
         return called(lambda: now.response is self.response and now[1:] == self[1:]) is True
-
-
-def of_context(context: object, *names: str) -> tuple[Any, ...]:
-    """Return the values of a context under some names; it may be a mapping or an object.
-
-    Args:
-        context: The context, of any class.
-        names: The names. A name that the context does not have gives None, also if the context raises for it.
-
-    Raises:
-        Exception: What a property or a mapping of the user's raises.
-    """
-    if isinstance(context, Mapping):
-        return tuple(context.get(name) for name in names)
-    return tuple(_attribute(context, name) for name in names)
-
-
-def _attribute(context: object, name: str) -> Any:  # noqa: ANN401 - whatever the user put there
-    value = called(getattr, context, name, None)
-    if type(value) is not Raised:
-        return value
-    # `__getattr__` of settings and the like raises KeyError for what there is not.
-    if getattr_static(context, name, None) is None:
-        return None
-    raise value.error

@@ -84,6 +84,7 @@ class Run:
         invalidating: What its resolvers began to invalidate, which is done before it answers.
         is_validated: Whether the executed document is known to be valid.
         is_async: Whether it is a mutation that is awaited.
+        is_absent: Whether the request asked for a stored answer only, and there is none.
     """
 
     def __init__(
@@ -115,6 +116,7 @@ class Run:
         self.invalidating: list[asyncio.Task[None]] = []
         self.is_validated = False
         self.is_async = False
+        self.is_absent = False
 
     def belongs_to(self, schema: GraphQLSchema, document: DocumentNode) -> bool:
         """Whether a new executor executes this run's document."""
@@ -156,7 +158,8 @@ class Run:
         considered = self._consider(request, executor)
         if isinstance(considered, Problem):
             self._conclude_without(considered)
-            return execution.start()
+            is_query = considered.reason not in {Reason.MUTATION, Reason.SUBSCRIPTION}
+            return (self._absent() if is_query else None) or execution.start()
         if is_sync:
             return self._answer_sync(considered, executor, execution)
         return Later(partial(self._answer_async, considered, executor, execution))
@@ -181,6 +184,8 @@ class Run:
                 return cache_result.result
             cache_request = cache_result
         self._conclude_without(cache_request)
+        if (absent := self._absent()) is not None:
+            return absent
         result = execution.start()
         self._note_result(considered, result)
         return result
@@ -205,9 +210,18 @@ class Run:
                 return cache_result.result
             cache_request = cache_result
         self._conclude_without(cache_request)
+        if (absent := self._absent()) is not None:
+            return absent
         result = await execution.run()
         self._note_result(considered, result)
         return result
+
+    def _absent(self) -> ExecutionResult | None:
+        """Return the answer to a request that asks for a stored answer only; None for any other."""
+        if self._request is None or not self._request.directives.only_if_cached:
+            return None
+        self.is_absent = True
+        return ExecutionResult(None, [GraphQLError(_ABSENT)])
 
     def _note_result(self, considered: "_Considered", result: object) -> None:
         """Note whether an operation that is answered field by field fails still."""
@@ -312,7 +326,9 @@ class Run:
             return _BEFORE_THE_COMMIT
         if self._plans.setting.mistakes:
             return Problem(Reason.MISCONFIGURED)
-        return request.switched_off()
+        if (off := request.switched_off()) is not None:
+            return off
+        return Problem(Reason.NO_STORE) if request.directives.no_store else None
 
     def _custom_code(self, executor: Executor[Any]) -> Problem | None:
         """Return a problem if custom code may decide per request."""
@@ -395,6 +411,7 @@ class Run:
         return self._report.as_extension(self._plans.setting.schema)
 
 
+_ABSENT: Final = "The answer is not stored, and the request asks for a stored answer only."
 _BEFORE_THE_COMMIT: Final = Problem(
     Reason.INVALIDATION_PENDING,
     None,

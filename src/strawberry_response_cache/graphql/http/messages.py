@@ -1,5 +1,7 @@
-"""The request and response objects of frameworks: their headers are read and written alike."""
+"""The context, request and response objects of frameworks: they are read and written alike."""
 
+from collections.abc import Mapping
+from inspect import getattr_static
 from typing import Any
 
 from strawberry_response_cache.core._user_code import Raised, called
@@ -89,3 +91,47 @@ def _sets_cookie(response: Any) -> bool:  # noqa: ANN401 - of any framework
         return True
     cookies = getattr(response, "cookies", None)
     return bool(cookies)
+
+
+def set_status(response: object, status: int) -> None:
+    """Set the status of a response, if it has one.
+
+    Args:
+        response: A framework's response.
+        status: The status.
+    """
+    called(_set_status, response, status)
+
+
+def _set_status(response: Any, status: int) -> None:  # noqa: ANN401 - of any framework
+    if hasattr(response, "set_status"):  # aiohttp
+        response.set_status(status)
+    elif hasattr(response, "status_code"):
+        response.status_code = status
+    else:
+        response.status = status
+
+
+def of_context(context: object, *names: str) -> tuple[Any, ...]:
+    """Return the values of a context under some names; it may be a mapping or an object.
+
+    Args:
+        context: The context, of any class.
+        names: The names. A name that the context does not have gives None, also if the context raises for it.
+
+    Raises:
+        Exception: What a property or a mapping of the user's raises.
+    """
+    if isinstance(context, Mapping):
+        return tuple(context.get(name) for name in names)
+    return tuple(_attribute(context, name) for name in names)
+
+
+def _attribute(context: object, name: str) -> Any:  # noqa: ANN401 - whatever the user put there
+    value = called(getattr, context, name, None)
+    if type(value) is not Raised:
+        return value
+    # `__getattr__` of settings and the like raises KeyError for what there is not.
+    if getattr_static(context, name, None) is None:
+        return None
+    raise value.error

@@ -26,6 +26,7 @@ class ResponseHeaders:
         options: What the extension was told.
 
     Attributes:
+        status: The status that the response gets; None for its own.
         written: The values that were written to the framework's response, by lower-case names.
     """
 
@@ -35,6 +36,7 @@ class ResponseHeaders:
         self._parts: list[Freshness | None] = []
         self._statuses: list[str] = []
         self.written: dict[str, str] = {}
+        self.status: int | None = None
 
     def begin(self) -> None:
         """Note that an operation begins."""
@@ -70,7 +72,9 @@ class ResponseHeaders:
             "Vary",
             vary_with(messages.header(response, "Vary") or "", self._options.names),
         )
-        self._write_status(response)
+        self._write_cache_status(response)
+        if self.status is not None and self._begun == 1:
+            messages.set_status(response, self.status)
         present = messages.header(response, _CACHE_CONTROL)
         if present is not None and present != self.written.get(_CACHE_CONTROL.lower()):
             return
@@ -89,7 +93,7 @@ class ResponseHeaders:
         if age is not None or "age" in self.written:
             self._write(response, "Age", age)
 
-    def _write_status(self, response: object) -> None:
+    def _write_cache_status(self, response: object) -> None:
         written = self.written.get("cache-status")
         if self._begun > 1:  # a batch would have several
             if written is not None:

@@ -18,6 +18,9 @@ class Reason(StrEnum):
             ``RESPONSE_CACHE_ENABLED=0`` is in the environment.
         MISCONFIGURED: The annotations of the schema have mistakes, so the cache is off for it; ``check()``
             raises them.
+        NO_STORE: The request has ``Cache-Control: no-store``, and ``honour_request_cache_control`` is on.
+        ONLY_IF_CACHED: The request has ``Cache-Control: only-if-cached``, its answer was not stored, and
+            ``honour_request_cache_control`` is on. It was answered with 504.
         MUTATION: Mutations always run, and so do operations that have the context or the request of one that runs,
             such as those that its resolvers execute.
         SUBSCRIPTION: Subscriptions always run.
@@ -79,6 +82,8 @@ class Reason(StrEnum):
 
     DISABLED = "disabled"
     MISCONFIGURED = "misconfigured"
+    NO_STORE = "no_store"
+    ONLY_IF_CACHED = "only_if_cached"
     MUTATION = "mutation"
     SUBSCRIPTION = "subscription"
     INTROSPECTION = "introspection"
@@ -146,6 +151,10 @@ _ADVICE: Final[Mapping[Reason, str]] = {
     Reason.MISCONFIGURED: (
         "The annotations of the schema have mistakes; the log lists them, and "
         "extension.check(schema) raises them at start."
+    ),
+    Reason.NO_STORE: "There is nothing to change: the request asks for an answer that is not stored.",
+    Reason.ONLY_IF_CACHED: (
+        "There is nothing to change: the request asks for a stored answer only, and there is none."
     ),
     Reason.MUTATION: (
         "There is nothing to change: mutations always run, and so do queries inside a mutation, which have its "

@@ -1,0 +1,258 @@
+"""What a request, or the server's own code, asks of the cache (RFC 9111, section 5.2.1)."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+import strawberry
+from strawberry.asgi import GraphQL as StockGraphQL
+
+from strawberry_response_cache import (
+    CacheScope,
+    ResponseCache,
+    ResponseCacheExtension,
+    cache_control,
+    renew_cache,
+    restrict_cache,
+)
+from strawberry_response_cache.asgi import GraphQL
+from strawberry_response_cache.core.protocol.entry import Entry
+
+VIEWS = {"ours": GraphQL, "strawberry's": StockGraphQL}
+RUNS: list[str] = []
+
+
+@strawberry.type
+class Query:
+    @cache_control(ttl=60)
+    @strawberry.field
+    def number(self) -> int:
+        RUNS.append("number")
+        return len(RUNS)
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def turned(self, info: strawberry.Info) -> int:
+        RUNS.append("turned")
+        restrict_cache(info, scope=CacheScope.PRIVATE)
+        return len(RUNS)
+
+    @strawberry.field
+    def now(self) -> int:
+        return 0
+
+
+@strawberry.type
+class Mutation:
+    @strawberry.mutation
+    async def asks(self, info: strawberry.Info) -> int:
+        result = await info.schema.execute("{ number }", context_value=info.context)
+        assert result.data is not None
+        return int(result.data["number"])
+
+
+@pytest.fixture
+def cache() -> Iterator[ResponseCache]:
+    RUNS.clear()
+    with ResponseCache.from_url("memory://", prefix="asked", jitter=0) as cache:
+        yield cache
+
+
+Ask = Callable[..., httpx.Response]
+
+
+@pytest.fixture(params=VIEWS)
+def make(request: pytest.FixtureRequest, cache: ResponseCache) -> Callable[..., Ask]:
+    def made(**options: Any) -> Ask:
+        chosen: dict[str, Any] = {
+            "tenant": None,
+            "session": lambda _: "alice",
+            "debug": True,
+            "honour_request_cache_control": True,
+        } | options
+        extension = ResponseCacheExtension(cache, **chosen)
+        schema = strawberry.Schema(Query, Mutation, extensions=[extension])
+        application: Any = VIEWS[request.param]
+        application = application(schema)
+
+        def ask(query: str, asked: str | None = None) -> httpx.Response:
+            async def asking() -> httpx.Response:
+                transport = httpx.ASGITransport(application)
+                async with httpx.AsyncClient(transport=transport, base_url="http://t") as client:
+                    headers = {} if asked is None else {"cache-control": asked}
+                    return await client.post("/", json={"query": query}, headers=headers)
+
+            return asyncio.run(asking())
+
+        return ask
+
+    return made
+
+
+def status(response: httpx.Response) -> str:
+    said: str = response.json()["extensions"]["responseCache"]["status"]
+    return said
+
+
+@pytest.mark.parametrize("query", ["{ number }", "{ number now }", "{ turned }"])
+def test_no_cache_runs_the_operation_and_stores_its_answer_for_all(
+    make: Callable[..., Ask], query: str
+) -> None:
+    ask = make()
+    name = query.split()[1]
+    assert ask(query).json()["data"][name] == 1
+    assert ask(query).json()["data"][name] == 1
+    assert ask(query, "no-cache").json()["data"][name] == 2
+    assert ask(query).json()["data"][name] == 2
+
+
+@pytest.mark.parametrize("query", ["{ number }", "{ number now }"])
+def test_no_store_neither_reads_nor_stores(make: Callable[..., Ask], query: str) -> None:
+    ask = make()
+    for expected in (1, 2):
+        response = ask(query, "no-store")
+        assert response.json()["data"]["number"] == expected
+        assert response.json()["extensions"]["responseCache"]["reason"] == "no_store"
+        assert response.headers["cache-control"] == "no-store"
+    assert ask(query).json()["data"]["number"] == 3
+    assert ask(query, "no-store").json()["data"]["number"] == 4
+    assert ask(query).json()["data"]["number"] == 3
+
+
+@pytest.mark.parametrize("query", ["{ number }", "{ number now }"])
+def test_max_age_takes_no_older_answer(
+    make: Callable[..., Ask], monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    ask = make()
+    ask(query)
+    monkeypatch.setattr(Entry, "age", property(lambda _: 30.0))
+    assert ask(query, "max-age=30").json()["data"]["number"] == 1
+    assert ask(query, "max-age=29").json()["data"]["number"] == 2
+
+
+def test_only_if_cached_is_answered_504_without_a_stored_answer(make: Callable[..., Ask]) -> None:
+    ask = make()
+    for query in ("{ number }", "{ now }", "{ number now }"):
+        absent = ask(query, "only-if-cached")
+        assert absent.status_code == 504
+        assert absent.json()["data"] is None
+        assert absent.json()["errors"][0]["message"].startswith("The answer is not stored")
+        assert absent.json()["extensions"]["responseCache"]["reason"] in {
+            "only_if_cached",
+            "root_without_hint",
+        }
+        assert absent.headers["cache-control"] == "no-store"
+    assert RUNS == []
+    ask("{ number }")
+    found = ask("{ number }", "only-if-cached")
+    assert (found.status_code, status(found)) == (200, "hit")
+    assert RUNS == ["number"]
+
+
+def test_queries_of_a_mutation_are_executed_whatever_the_request_asks(
+    make: Callable[..., Ask],
+) -> None:
+    assert make()("mutation { asks }", "only-if-cached").json()["data"] == {"asks": 1}
+
+
+@pytest.mark.parametrize("asked", ["no-cache", "no-store", "max-age=0", "only-if-cached"])
+@pytest.mark.parametrize("honour", [False, lambda context: False, lambda context: None])
+def test_by_default_a_request_can_force_nothing(
+    make: Callable[..., Ask], asked: str, honour: Any
+) -> None:
+    ask = make(honour_request_cache_control=honour)
+    ask("{ number }")
+    response = ask("{ number }", asked)
+    assert (response.status_code, status(response)) == (200, "hit")
+
+
+def test_a_function_says_whose_requests_are_obeyed(make: Callable[..., Ask]) -> None:
+    def is_post(context: Any) -> bool:
+        return bool(context["request"].method == "POST")
+
+    ask = make(honour_request_cache_control=is_post)
+    ask("{ number }")
+    assert status(ask("{ number }", "no-cache")) == "miss"
+
+
+@pytest.mark.parametrize("asked", ["max-age=", "max-age=-1", "max-age=x", "", ",,", "private"])
+def test_what_is_malformed_is_ignored(make: Callable[..., Ask], asked: str) -> None:
+    ask = make()
+    ask("{ number }")
+    assert status(ask("{ number }", asked)) == "hit"
+
+
+class Context:
+    pass
+
+
+@pytest.mark.parametrize("kind", [dict, Context])
+@pytest.mark.parametrize("is_sync", [False, True])
+def test_renewed_operations_are_executed_and_stored(
+    cache: ResponseCache, kind: Callable[[], Any], is_sync: bool
+) -> None:
+    extension = ResponseCacheExtension(cache, tenant=None)
+    schema = strawberry.Schema(Query, extensions=[extension])
+
+    def ask(context: Any) -> Any:
+        if is_sync:
+            return schema.execute_sync("{ number }", context_value=context).data
+        return asyncio.run(schema.execute("{ number }", context_value=context)).data
+
+    renewed = kind()
+    assert [ask(kind()), ask(kind())] == [{"number": 1}, {"number": 1}]
+    renew_cache(renewed)
+    assert ask(renewed) == {"number": 2}
+    assert ask(kind()) == {"number": 2}
+
+
+@pytest.mark.parametrize("context", [None, 1, object(), ("a",)])
+def test_renewing_with_something_that_is_no_context_says_so(context: Any) -> None:
+    with pytest.raises(TypeError, match="takes no mark; pass the context of the operation"):
+        renew_cache(context)
+
+
+async def test_a_renewed_operation_joins_no_run_that_began_before(cache: ResponseCache) -> None:
+    began, go_on = asyncio.Event(), asyncio.Event()
+    runs = 0
+
+    @strawberry.type
+    class Slow:
+        @cache_control(ttl=60)
+        @strawberry.field
+        async def value(self) -> int:
+            nonlocal runs
+            runs += 1
+            own = runs
+            if own == 1:
+                began.set()
+                await go_on.wait()
+            return own
+
+    extension = ResponseCacheExtension(cache, tenant=None)
+    schema = strawberry.Schema(Slow, extensions=[extension])
+    early = asyncio.create_task(schema.execute("{ value }", context_value={}))
+    await began.wait()
+    context: dict[str, Any] = {}
+    renew_cache(context)
+    renewed = await schema.execute("{ value }", context_value=context)
+    assert renewed.data == {"value": 2}
+    go_on.set()
+    assert (await early).data == {"value": 1}
+    assert (await schema.execute("{ value }", context_value={})).data == {"value": 2}
+
+
+async def test_while_redis_is_down_a_renewed_operation_runs_uncached(valkey_url: str) -> None:
+    async with ResponseCache.from_url(
+        "redis://127.0.0.1:1/0", prefix="down", connect_deadline=0.2
+    ) as cache:
+        extension = ResponseCacheExtension(cache, tenant=None, debug=True)
+        schema = strawberry.Schema(Query, extensions=[extension])
+        context: dict[str, Any] = {}
+        renew_cache(context)
+        result = await schema.execute("{ number }", context_value=context)
+        assert result.errors is None
+        assert result.extensions is not None
+        assert result.extensions["responseCache"]["reason"] == "store_failure"
