@@ -193,7 +193,8 @@ def test_local_memory_returns_what_was_kept_last_or_nothing(
                 world.memory.clear("table")
                 model = {}
         assert {name for name in "abc" if world.has(name)} == set(model)
-    assert world.memory.size == sum(1000 + 1 + 350 for _ in model), "an entry, its byte, its tag"
+    assert world.memory.size == sum(1000 + 1 + 1 + 350 for _ in model)
+    """An entry, its byte, its empty note, its tag."""
 
 
 # -- On a store ------------------------------------------------------------------------------------

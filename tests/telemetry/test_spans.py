@@ -238,7 +238,7 @@ async def test_an_operation_says_what_it_is_and_how_it_ended(
         telemetry.GRAPHQL_OPERATION_TYPE: "query",
         telemetry.GRAPHQL_OPERATION_NAME: "Me",
     }
-    size = len(f'{{"me":"{SECRET}"}}')
+    size = len(f'{{"data":{{"me":"{SECRET}"}}}}')
     assert recorder.attributes() == [
         (telemetry.GET, {**about, telemetry.RESULT: "miss"}),
         (telemetry.PUT, {**about, telemetry.ITEM_SIZE: size, telemetry.TAG_COUNT: 0}),

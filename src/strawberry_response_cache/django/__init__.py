@@ -1,9 +1,13 @@
-"""The cache in a Django project: an app with settings, invalidations on save, and a command."""
+"""The cache in a Django project: an app with settings, views, invalidations on save, and a command."""
+
+from typing import TYPE_CHECKING
 
 from strawberry_response_cache.django._on_save import invalidate_on_save
 from strawberry_response_cache.django._query_set import InvalidatingQuerySet, invalidate_models
 from strawberry_response_cache.django._shared_cache import get_cache
-from strawberry_response_cache.django._views import AsyncGraphQLView, GraphQLView
+
+if TYPE_CHECKING:
+    from strawberry_response_cache.django._views import AsyncGraphQLView, GraphQLView
 
 __all__ = [
     "AsyncGraphQLView",
@@ -13,3 +17,13 @@ __all__ = [
     "invalidate_models",
     "invalidate_on_save",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Load a view; Strawberry's needs the settings, which are not there when Django imports its apps."""
+    if name not in {"AsyncGraphQLView", "GraphQLView"}:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    from strawberry_response_cache.django import _views  # noqa: PLC0415 - see above
+
+    return getattr(_views, name)

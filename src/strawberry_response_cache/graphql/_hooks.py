@@ -10,6 +10,7 @@ from strawberry.schema import BaseSchema
 from strawberry.types import ExecutionContext
 from strawberry.utils.await_maybe import AwaitableOrValue
 
+from strawberry_response_cache.core._user_code import Raised, called
 from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.graphql._adoption import Adopted
 from strawberry_response_cache.graphql._compat.endings import Settling, has_errors, runs_mutation
@@ -78,9 +79,10 @@ class RequestHooks(Settling, SchemaExtension):
         if self._delivery is not None:
             self._headers = self._delivery.headers
         elif self._options.headers is not None:
-            (response,) = of_context(self._execution_context.context, "response")
-            if response is not None:
-                self._headers = headers_of(response, self._options.headers)
+            # What cannot be read keeps the operation from being stored; see `Recorder`.
+            found = called(of_context, self._execution_context.context, "response")
+            if type(found) is not Raised and found[0] is not None:
+                self._headers = headers_of(found[0], self._options.headers)
         if self._headers is not None:
             self._headers.begin()
             self._write_headers()
@@ -101,9 +103,10 @@ class RequestHooks(Settling, SchemaExtension):
         """Write the headers to the response of the context; a view of this package does it by itself."""
         if self._headers is not None and self._delivery is None:
             context = self._execution_context.context
-            response, request = of_context(context, "response", "request")
-            if known_headers_of(response) is self._headers:
-                self._headers.write(response, request)
+            found = called(of_context, context, "response")
+            if type(found) is not Raised and known_headers_of(found[0]) is self._headers:
+                asked = called(of_context, context, "request")
+                self._headers.write(found[0], None if type(asked) is Raised else asked[0])
 
     def on_parse(self) -> Iterator[None]:
         """Reuse the parsed document of a known text."""
