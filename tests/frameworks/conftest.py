@@ -10,6 +10,9 @@ from django.conf import settings
 from strawberry_response_cache import ResponseCache
 from strawberry_response_cache.graphql._stored_data import StoredData
 
+collect_ignore = ["noting"]
+"""It is imported by the servers' processes alone."""
+
 if not settings.configured:
     settings.configure(
         ALLOWED_HOSTS=["*"],

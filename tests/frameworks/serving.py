@@ -28,6 +28,7 @@ class Framework:
         is_async: Whether it executes operations in an event loop.
         streams: Whether it sends responses in parts: server-sent events, and ``@defer``.
         has_websockets: Whether it takes subscriptions over websockets.
+        closing: How many processes close their cache. uvicorn ends without Python's exit hooks.
     """
 
     command: str
@@ -35,6 +36,7 @@ class Framework:
     is_async: bool = True
     streams: bool = True
     has_websockets: bool = True
+    closing: int = 2
 
 
 _UVICORN: Final = "uvicorn {app} --workers 2 --port {port} --log-level warning"
@@ -59,7 +61,10 @@ FRAMEWORKS: Final = {
         has_websockets=False,
     ),
     "async django": Framework(
-        command=_uvicorn("on_django:asgi --lifespan off"), path="/async", has_websockets=False
+        command=_uvicorn("on_django:asgi --lifespan off"),
+        path="/async",
+        has_websockets=False,
+        closing=0,
     ),
     "flask": Framework(
         command=_gunicorn("on_flask:app --threads 4"),
@@ -81,7 +86,7 @@ FRAMEWORKS: Final = {
     "sanic": Framework(
         command="sanic on_sanic:app --workers 2 --port {port} --no-motd", has_websockets=False
     ),
-    "channels": Framework(command="daphne on_channels:app -p {port} -v 0"),
+    "channels": Framework(command="daphne on_channels:app -p {port} -v 0", closing=1),
 }
 
 
@@ -115,9 +120,20 @@ def served(framework: Framework, environment: dict[str, str]) -> Iterator[str]:
     try:
         wait_until(answers, "the server answers")
         yield url
-        process.send_signal(signal.SIGTERM)
-        process.wait(60)
+        _stop(process)
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait(60)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Stop a server; Sanic tells a worker nothing that is just starting, so it is asked again."""
+    for _ in range(6):
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            continue
+        return
+    raise TimeoutError

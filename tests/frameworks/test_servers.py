@@ -1,10 +1,10 @@
-"""Each framework on its usual server: one list of checks, a restart, and connections that are closed."""
+"""Each framework on its usual server: one list of checks, a restart, and caches that are closed."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.conftest import UNHURRIED
 from tests.frameworks.checks import CHECKS, Client
 from tests.frameworks.serving import FRAMEWORKS, Framework, served
 from tests.servers.valkey import valkey_node
@@ -17,18 +17,17 @@ def test_a_framework_on_its_server(framework: Framework, tmp_path: Path) -> None
         environment = {
             "RESPONSE_CACHE_URL": f"redis://{valkey.address}",
             "RESPONSE_CACHE_PREFIX": "shop",
-            "RESPONSE_CACHE_EARLY_REFRESH": "0",
+            **{f"RESPONSE_CACHE_{name.upper()}": str(value) for name, value in UNHURRIED.items()},
             "SHOP_DATABASE": str(tmp_path / "shop.sqlite3"),
+            "PYTHONPATH": str(Path(__file__).parent / "noting"),
+            "CLOSED_BY": str(closed := tmp_path / "closed"),
         }
         with served(framework, environment) as url:
             for check in CHECKS:
                 check(Client(url, framework, check.__name__))
             assert Client(url, framework, "kept").titles()[0] == "miss"
-        _await_closed_connections(raw)
+        closing = closed.read_text().split() if closed.exists() else []
+        assert len(set(closing)) == framework.closing
+        wait_until(lambda: len(raw.client_list()) == 1, "the application has disconnected")
         with served(framework, environment) as url:
             assert Client(url, framework, "kept").titles()[0] == "hit"
-
-
-def _await_closed_connections(raw: Any) -> None:
-    """Wait until the server's only client is this test."""
-    wait_until(lambda: len(raw.client_list()) == 1, "the application closed its connections")
