@@ -16,7 +16,7 @@ settings.configure(
     RESPONSE_CACHE={
         "URL": os.environ["RESPONSE_CACHE_URL"],
         "PREFIX": os.environ["RESPONSE_CACHE_PREFIX"],
-        "READ_DEADLINE": float(os.environ.get("RESPONSE_CACHE_READ_DEADLINE", "0.25")),
+        "READ_DEADLINE": float(os.environ.get("RESPONSE_CACHE_READ_DEADLINE", "0.1")),
     },
     ROOT_URLCONF=__name__,
     SECRET_KEY="of an example",
