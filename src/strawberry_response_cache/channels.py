@@ -70,7 +70,7 @@ class GraphQLHTTPConsumer(
     """
 
 
-class SyncGraphQLHTTPConsumer(
+class SyncGraphQLHTTPConsumer(  # type: ignore[misc] # its `run` is awaited, as Strawberry's own
     _ChannelsView, ThreadedCachingView, _SyncGraphQLHTTPConsumer[Context, RootValue]
 ):
     """`strawberry.channels.SyncGraphQLHTTPConsumer`, which sends a stored response as it is, with headers for caches.

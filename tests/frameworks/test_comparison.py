@@ -141,7 +141,7 @@ def _timeless(body: Any) -> Any:
     if isinstance(body, list):
         return [_timeless(each) for each in body]
     if isinstance(body, dict) and "extensions" in body:
-        told = {
+        told: dict[str, Any] = {
             name: sorted(each) if name in {"tracing", "ftv1"} else each
             for name, each in body["extensions"].items()
         }

@@ -112,7 +112,8 @@ class Mutation:
     @strawberry.mutation
     def upload(self, file: Upload) -> int:
         uploaded: Any = file  # a class of the framework
-        return len(uploaded.read())
+        content: bytes = uploaded.read()
+        return len(content)
 
 
 @strawberry.type(name="Query")

@@ -16,7 +16,7 @@ from strawberry_response_cache.litestar import make_graphql_controller
 cache = ResponseCache.from_environment()
 
 
-class ShopContext(BaseContext, kw_only=True):
+class ShopContext(BaseContext):
     caller: Caller
 
 
