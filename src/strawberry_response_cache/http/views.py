@@ -19,7 +19,7 @@ from strawberry_response_cache.graphql._delivery import Delivery, announce
 from strawberry_response_cache.graphql._options import options_of
 from strawberry_response_cache.graphql._stored_data import StoredData
 from strawberry_response_cache.graphql.http.conditional import etag, is_known_to_client
-from strawberry_response_cache.graphql.http.messages import header, set_header
+from strawberry_response_cache.graphql.http.messages import header, set_headers, written_in
 from strawberry_response_cache.graphql.http.response_headers import ResponseHeaders
 from strawberry_response_cache.graphql.http.rules import NO_STORE
 
@@ -132,22 +132,22 @@ class _CachingView:
         headers = delivery.headers
         if headers is None or not hasattr(response, "headers"):
             return response
-        request = self.request_adapter_class(request)  # type: ignore[attr-defined] # of Strawberry's view
         text = self.text_headers(response)
         headers.write(text, request)
+        if called(getattr, request, "method") != HTTPMethod.GET:
+            return response
         freshness = headers.freshness
         is_known = (
             freshness is not None
             and bool(freshness.validator)
             and delivery.takes_bytes
             and not delivery.has_more
-            and request.method == HTTPMethod.GET
             and headers.written.get("cache-control") != NO_STORE
-            and header(text, "ETag") is None
+            and "etag" not in written_in(text)
         )
         if not is_known or freshness is None or _status(response) != HTTPStatus.OK:
             return response
-        set_header(text, "ETag", etag(freshness.validator))
+        set_headers(text, {"etag": etag(freshness.validator)})
         if is_known_to_client(header(request, "If-None-Match"), freshness.validator):
             return self.not_modified(response)
         return response

@@ -2,9 +2,14 @@
 
 from collections.abc import Mapping
 from inspect import getattr_static
-from typing import Any
+from typing import Any, Final
 
 from strawberry_response_cache.core._user_code import Raised, called
+
+_OF_CACHES: Final = ("age", "cache-control", "cache-status", "etag", "set-cookie", "vary")
+_OF_CACHES_RAW: Final = frozenset(name.encode() for name in _OF_CACHES)
+_CREDENTIALS: Final = ("authorization", "cookie")
+_CREDENTIALS_RAW: Final = frozenset(name.encode() for name in _CREDENTIALS)
 
 
 def header(message: object, name: str) -> str | None:
@@ -20,6 +25,10 @@ def header(message: object, name: str) -> str | None:
 
 def _read(message: Any, name: str) -> str | None:  # noqa: ANN401 - of any framework
     headers = message.headers
+    every = getattr(headers, "getlist", None) or getattr(headers, "getall", None)
+    if every is not None:  # a header may have several lines
+        values = every(name) if name in headers else []
+        return ", ".join(map(str, values)) if values else None
     value = headers.get(_spelled(headers, name))
     if value is None:
         return None
@@ -41,28 +50,65 @@ def _spelled(headers: Any, name: str) -> Any:  # noqa: ANN401 - of any framework
     )
 
 
-def set_header(message: object, name: str, value: str | None) -> bool:
-    """Set a header of a response, or remove it.
+def written_in(response: object) -> dict[str, str]:
+    """Return the headers of a response that concern caches, by lower-case names, read at once.
+
+    ``set-cookie`` is among them if the response sets a cookie, or cannot be read.
 
     Args:
-        message: A framework's response.
-        name: The name of the header.
-        value: Its value; None removes it.
+        response: A framework's response.
+    """
+    found = called(_written_in, response)
+    return {"set-cookie": ""} if type(found) is Raised else found
+
+
+def _written_in(response: Any) -> dict[str, str]:  # noqa: ANN401 - of any framework
+    raw = getattr(response, "raw_headers", None)
+    if type(raw) is list:  # Starlette's
+        lines: dict[str, str] = {}
+        for name, value in raw:
+            if (lower := name.lower()) in _OF_CACHES_RAW:
+                known, text = lines.get(lower.decode()), value.decode("latin-1")
+                lines[lower.decode()] = text if known is None else f"{known}, {text}"
+        return lines
+    found = {name: value for name in _OF_CACHES if (value := _read(response, name)) is not None}
+    if getattr(response, "cookies", None):
+        found["set-cookie"] = ""
+    return found
+
+
+def set_headers(response: object, headers: Mapping[str, str | None]) -> bool:
+    """Set headers of a response.
+
+    Args:
+        response: A framework's response.
+        headers: Their values by lower-case names; None removes one.
 
     Returns:
         Whether that was possible.
     """
-    return type(called(_write, message, name, value)) is not Raised
+    return type(called(_set_headers, response, headers)) is not Raised
 
 
-def _write(message: Any, name: str, value: str | None) -> None:  # noqa: ANN401 - of any framework
-    headers = message.headers
-    spelled = _spelled(headers, name)
-    if value is None:
-        if spelled in headers:
+def _set_headers(response: Any, values: Mapping[str, str | None]) -> None:  # noqa: ANN401 - of any framework
+    raw = getattr(response, "raw_headers", None)
+    if type(raw) is list:  # Starlette's, which would be searched for each name
+        for name, value in values.items():
+            spelled = name.encode()
+            for present, _ in raw:
+                if present == spelled:
+                    raw[:] = [each for each in raw if each[0] != spelled]
+                    break
+            if value is not None:
+                raw.append((spelled, value.encode("latin-1")))
+        return
+    headers = response.headers
+    for name, value in values.items():
+        spelled = _spelled(headers, name)
+        if value is not None:
+            headers[spelled] = value
+        elif spelled in headers:
             del headers[spelled]
-    else:
-        headers[spelled] = value
 
 
 def has_credentials(request: object) -> bool:
@@ -71,26 +117,14 @@ def has_credentials(request: object) -> bool:
     Args:
         request: A framework's request; None if it is not known.
     """
-    found = called(_has_any, request, ("Authorization", "Cookie"))
-    return found is not False
+    return called(_has_credentials, request) is not False
 
 
-def _has_any(message: Any, names: tuple[str, ...]) -> bool:  # noqa: ANN401 - of any framework
-    headers = message.headers
-    return any(headers.get(_spelled(headers, name)) is not None for name in names)
-
-
-def sets_cookie(response: object) -> bool:
-    """Whether a response sets a cookie, or that is not known."""
-    found = called(_sets_cookie, response)
-    return found is not False
-
-
-def _sets_cookie(response: Any) -> bool:  # noqa: ANN401 - of any framework
-    if _has_any(response, ("Set-Cookie",)):
-        return True
-    cookies = getattr(response, "cookies", None)
-    return bool(cookies)
+def _has_credentials(request: Any) -> bool:  # noqa: ANN401 - of any framework
+    scope = getattr(request, "scope", None)
+    if type(scope) is dict and type(scope.get("headers")) is list:  # ASGI has lower-case names
+        return any(name in _CREDENTIALS_RAW for name, _ in scope["headers"])
+    return any(_read(request, name) is not None for name in _CREDENTIALS)
 
 
 def set_status(response: object, status: int) -> None:

@@ -2,6 +2,7 @@
 
 import weakref
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import Any, Final
 
 from strawberry_response_cache.graphql.http import messages
@@ -13,7 +14,6 @@ from strawberry_response_cache.graphql.http.rules import (
     vary_with,
 )
 
-_CACHE_CONTROL: Final = "Cache-Control"
 _MOST_KEPT: Final = 256
 
 
@@ -67,39 +67,48 @@ class ResponseHeaders:
             response: The response.
             request: The request; None if it is not known.
         """
-        self._write(
-            response,
-            "Vary",
-            vary_with(messages.header(response, "Vary") or "", self._options.names),
-        )
-        self._write_cache_status(response)
+        present = messages.written_in(response)
+        changes: dict[str, str | None] = {}
+        options = self._options
+        others = present.get("vary")
+        changes["vary"] = options.vary_alone if others is None else vary_with(others, options.names)
+        self._change_cache_status(present, changes)
+        if present.get("cache-control") == self.written.get("cache-control"):
+            self._change_cache_control(present, changes, request)
         if self.status is not None and self._begun == 1:
             messages.set_status(response, self.status)
-        present = messages.header(response, _CACHE_CONTROL)
-        if present is not None and present != self.written.get(_CACHE_CONTROL.lower()):
-            return
+        messages.set_headers(response, changes)
+        for name, value in changes.items():
+            if value is None:
+                self.written.pop(name, None)
+            else:
+                self.written[name] = value
+
+    def _change_cache_control(
+        self, present: Mapping[str, str], changes: dict[str, str | None], request: object
+    ) -> None:
         freshness = self.freshness
         is_public = (
             freshness is not None and freshness.is_shared and not messages.has_credentials(request)
         )
         value = cache_control(
-            freshness,
-            self._options,
-            is_public=is_public,
-            sets_cookie=messages.sets_cookie(response),
+            freshness, self._options, is_public=is_public, sets_cookie="set-cookie" in present
         )
-        self._write(response, _CACHE_CONTROL, value)
-        age = None if freshness is None or value == NO_STORE else str(int(freshness.age))
-        if age is not None or "age" in self.written:
-            self._write(response, "Age", age)
+        changes["cache-control"] = value
+        if freshness is not None and value != NO_STORE:
+            changes["age"] = str(int(freshness.age))
+        elif "age" in self.written:
+            changes["age"] = None
 
-    def _write_cache_status(self, response: object) -> None:
+    def _change_cache_status(
+        self, present: Mapping[str, str], changes: dict[str, str | None]
+    ) -> None:
         written = self.written.get("cache-status")
         if self._begun > 1:  # a batch would have several
             if written is not None:
-                self._write(response, "Cache-Status", None)
-        elif self._statuses and messages.header(response, "Cache-Status") in {None, written}:
-            self._write(response, "Cache-Status", self._statuses[0])
+                changes["cache-status"] = None
+        elif self._statuses and present.get("cache-status") == written:
+            changes["cache-status"] = self._statuses[0]
 
     def has_written(self, name: str | bytes, value: object) -> bool:
         """Whether a header of the framework's response has the value that was written here.
@@ -111,13 +120,6 @@ class ResponseHeaders:
         text = name.decode("latin-1") if isinstance(name, bytes) else str(name)
         said = value.decode("latin-1") if isinstance(value, bytes) else value
         return self.written.get(text.lower()) == said
-
-    def _write(self, response: object, name: str, value: str | None) -> None:
-        messages.set_header(response, name, value)
-        if value is None:
-            self.written.pop(name.lower(), None)
-        else:
-            self.written[name.lower()] = value
 
 
 # A batch shares its response among operations. Those of Litestar cannot be referred to weakly.

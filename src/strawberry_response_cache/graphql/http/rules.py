@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from strawberry_response_cache.graphql.http.freshness import Freshness
@@ -12,7 +13,7 @@ _ALWAYS: Final = ("Accept",)
 """GET with another ``Accept`` is answered by the page of GraphiQL."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class HeaderOptions:
     """What the extension was told about headers; see `ResponseCacheExtension`.
 
@@ -26,11 +27,16 @@ class HeaderOptions:
     s_maxage: int | None = None
     cache_status: bool = False
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The request headers by which responses of the endpoint differ, the same for all its responses."""
         told = {name for names in self.vary.values() for name in names}
         return (*_ALWAYS, *sorted(told - set(_ALWAYS)))
+
+    @cached_property
+    def vary_alone(self) -> str:
+        """The value of ``Vary`` where nobody else sets one."""
+        return ", ".join(self.names)
 
     def tells(self, names: Iterable[str]) -> bool:
         """Whether request headers tell all of these: ``tenant``, and names of varied values."""
