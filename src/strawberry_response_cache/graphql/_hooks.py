@@ -25,6 +25,7 @@ from strawberry_response_cache.graphql.http.response_headers import (
     ResponseHeaders,
     headers_of,
     known_headers_of,
+    share_headers,
 )
 from strawberry_response_cache.graphql.invalidation.mutation import (
     invalidate_everything,
@@ -76,13 +77,16 @@ class RequestHooks(Settling, SchemaExtension):
 
     def _begin_headers(self) -> None:
         """Nobody may store the response until it is known how long."""
-        if self._delivery is not None:
-            self._headers = self._delivery.headers
-        elif self._options.headers is not None:
+        if self._options.headers is not None:
             # What cannot be read keeps the operation from being stored; see `Recorder`.
             found = called(of_context, self._execution_context.context, "response")
-            if type(found) is not Raised and found[0] is not None:
-                self._headers = headers_of(found[0], self._options.headers)
+            response = None if type(found) is Raised else found[0]
+            if self._delivery is not None:
+                self._headers = self._delivery.headers
+                if self._headers is not None and response is not None:
+                    share_headers(response, self._headers)
+            elif response is not None:
+                self._headers = headers_of(response, self._options.headers)
         if self._headers is not None:
             self._headers.begin()
             self._write_headers()

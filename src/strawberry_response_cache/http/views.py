@@ -6,7 +6,8 @@ until then is replaced by the stored bytes, or by a plain dict. `encode_json` ha
 else passes them to it, so frames of websockets and streams stay text.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from http import HTTPMethod, HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -30,6 +31,18 @@ _DATA: Final = frozenset({"data"})
 _MEMBERS: Final = _DATA | {"extensions"}
 _current: Final[ContextVar[Delivery | None]] = ContextVar("current_delivery", default=None)
 """How the response of this task or thread is delivered."""
+
+
+@contextmanager
+def _delivering(delivery: Delivery | None) -> Iterator[None]:
+    """Deliver a response like this inside; a resolver may run another view, of this schema or another."""
+    before = _current.get()
+    _current.set(delivery)
+    try:
+        yield
+    finally:
+        if _current.get() is delivery:  # a coroutine that was dropped ends in whatever context
+            _current.set(before)
 
 
 class _Encoded(dict[str, Any]):
@@ -133,7 +146,7 @@ class _CachingView:
         if headers is None or not hasattr(response, "headers"):
             return response
         text = self.text_headers(response)
-        headers.write(text, request)
+        headers.write(text, request, is_sent=True)
         if called(getattr, request, "method") != HTTPMethod.GET:
             return response
         freshness = headers.freshness
@@ -171,18 +184,14 @@ class CachingView(_ExecutesInThreads, _CachingView):
     def run(self, request: Any, *args: Any, **named: Any) -> Any:  # noqa: ANN401 - handed on
         """Answer a request, with headers for caches."""
         delivery = self._begun()
-        if delivery is None:
-            return super().run(request, *args, **named)  # type: ignore[misc] # of Strawberry's view
-        _current.set(delivery)
-        try:
-            response = super().run(request, *args, **named)  # type: ignore[misc] # of Strawberry's view
-        except HTTPException as error:
-            if delivery.headers is None:
-                raise
-            response = self.refusal(error)
-        finally:
-            _current.set(None)
-        return self._finished(response, request, delivery)
+        with _delivering(delivery):
+            try:
+                response = super().run(request, *args, **named)  # type: ignore[misc] # of Strawberry's view
+            except HTTPException as error:
+                if delivery is None or delivery.headers is None:
+                    raise
+                response = self.refusal(error)
+        return response if delivery is None else self._finished(response, request, delivery)
 
 
 class _IsAwaited(_CachingView):
@@ -192,18 +201,14 @@ class _IsAwaited(_CachingView):
         """Answer a request, with headers for caches."""
         opens_websocket = getattr(self, "is_websocket_request", _is_none)
         delivery = None if opens_websocket(request) else self._begun()
-        if delivery is None:
-            return await super().run(request, *args, **named)  # type: ignore[misc] # of Strawberry's view
-        _current.set(delivery)
-        try:
-            response = await super().run(request, *args, **named)  # type: ignore[misc] # of Strawberry's view
-        except HTTPException as error:
-            if delivery.headers is None:
-                raise
-            response = self.refusal(error)
-        finally:
-            _current.set(None)
-        return self._finished(response, request, delivery)
+        with _delivering(delivery):
+            try:
+                response = await super().run(request, *args, **named)  # type: ignore[misc] # of Strawberry's view
+            except HTTPException as error:
+                if delivery is None or delivery.headers is None:
+                    raise
+                response = self.refusal(error)
+        return response if delivery is None else self._finished(response, request, delivery)
 
 
 class ThreadedCachingView(_ExecutesInThreads, _IsAwaited):

@@ -14,6 +14,8 @@ from strawberry_response_cache.graphql.http.rules import (
     vary_with,
 )
 
+_PENDING: Final = "No-Store"
+"""Directives are read in any case. What a resolver sets is told from this, and is then left as it is."""
 _MOST_KEPT: Final = 256
 
 
@@ -33,32 +35,48 @@ class ResponseHeaders:
     def __init__(self, options: HeaderOptions) -> None:
         self._options = options
         self._begun = 0
-        self._parts: list[Freshness | None] = []
-        self._statuses: list[str] = []
+        self._ended = 0
+        self._strictest: Freshness | None = None
+        self._cache_status: str | None = None
         self.written: dict[str, str] = {}
         self.status: int | None = None
 
-    def begin(self) -> None:
-        """Note that an operation begins."""
-        self._begun += 1
+    def begin(self, count: int = 1) -> None:
+        """Note that an operation begins, or several."""
+        self._begun += count
 
-    def end(self, freshness: Freshness | None, status: str | None = None) -> None:
+    def end(
+        self, freshness: Freshness | None, status: str | None = None, *, count: int = 1
+    ) -> None:
         """Note that an operation has ended.
 
         Args:
             freshness: What is known of its answer; None if nobody may store it.
             status: What the cache did, as `cache_status` says it; None if that is not told.
+            count: How many have ended.
         """
-        self._parts.append(freshness)
-        if status is not None:
-            self._statuses.append(status)
+        is_first = self._ended == 0
+        self._ended += count
+        self._strictest = freshness if is_first else strictest([self._strictest, freshness])
+        self._cache_status = self._cache_status or status
+
+    def tell(self, later: "ResponseHeaders") -> None:
+        """Tell others of the same response what is known so far; what has not ended never is.
+
+        Args:
+            later: Who goes on.
+        """
+        later.begin(self._begun)
+        if self._ended:
+            later.end(self._strictest, self._cache_status, count=self._ended)
+        later.written.update(self.written)
 
     @property
     def freshness(self) -> Freshness | None:
         """What holds for the whole response; None if nobody may store it."""
-        return None if len(self._parts) < self._begun else strictest(self._parts)
+        return None if self._ended < self._begun else self._strictest
 
-    def write(self, response: object, request: object) -> None:
+    def write(self, response: object, request: object, *, is_sent: bool = False) -> None:
         """Write the headers to a framework's response.
 
         A ``Cache-Control`` of the application is left as it is. ``Vary`` is appended to.
@@ -66,6 +84,7 @@ class ResponseHeaders:
         Args:
             response: The response.
             request: The request; None if it is not known.
+            is_sent: Whether it is sent now, also if an operation has not ended.
         """
         present = messages.written_in(response)
         changes: dict[str, str | None] = {}
@@ -74,7 +93,7 @@ class ResponseHeaders:
         changes["vary"] = options.vary_alone if others is None else vary_with(others, options.names)
         self._change_cache_status(present, changes)
         if present.get("cache-control") == self.written.get("cache-control"):
-            self._change_cache_control(present, changes, request)
+            self._change_cache_control(present, changes, request, is_sent=is_sent)
         if self.status is not None and self._begun == 1:
             messages.set_status(response, self.status)
         messages.set_headers(response, changes)
@@ -85,7 +104,12 @@ class ResponseHeaders:
                 self.written[name] = value
 
     def _change_cache_control(
-        self, present: Mapping[str, str], changes: dict[str, str | None], request: object
+        self,
+        present: Mapping[str, str],
+        changes: dict[str, str | None],
+        request: object,
+        *,
+        is_sent: bool,
     ) -> None:
         freshness = self.freshness
         is_public = (
@@ -94,7 +118,8 @@ class ResponseHeaders:
         value = cache_control(
             freshness, self._options, is_public=is_public, sets_cookie="set-cookie" in present
         )
-        changes["cache-control"] = value
+        is_pending = self._ended < self._begun and not is_sent
+        changes["cache-control"] = _PENDING if is_pending else value
         if freshness is not None and value != NO_STORE:
             changes["age"] = str(int(freshness.age))
         elif "age" in self.written:
@@ -107,8 +132,8 @@ class ResponseHeaders:
         if self._begun > 1:  # a batch would have several
             if written is not None:
                 changes["cache-status"] = None
-        elif self._statuses and present.get("cache-status") == written:
-            changes["cache-status"] = self._statuses[0]
+        elif self._cache_status and present.get("cache-status") == written:
+            changes["cache-status"] = self._cache_status
 
     def has_written(self, name: str | bytes, value: object) -> bool:
         """Whether a header of the framework's response has the value that was written here.
@@ -137,14 +162,36 @@ def headers_of(response: object, options: HeaderOptions) -> ResponseHeaders:
     known = known_headers_of(response)
     if known is not None:
         return known
-    made, number = ResponseHeaders(options), id(response)
+    made = ResponseHeaders(options)
+    _keep(response, made)
+    return made
+
+
+def share_headers(response: object, headers: ResponseHeaders) -> None:
+    """Let all operations that find a framework's response in their contexts share headers.
+
+    A view makes the response that is sent from it: what was written to it may not weaken the headers.
+
+    Args:
+        response: The response in the context of an operation.
+        headers: Those of the view, which take over what other operations wrote before.
+    """
+    known = known_headers_of(response)
+    if known is headers:
+        return
+    if known is not None:
+        known.tell(headers)
+    _keep(response, headers)
+
+
+def _keep(response: object, headers: ResponseHeaders) -> None:
+    number = id(response)
     try:
-        _weakly[number] = weakref.ref(response, lambda _: _weakly.pop(number, None)), made
+        _weakly[number] = weakref.ref(response, lambda _: _weakly.pop(number, None)), headers
     except TypeError:
-        _strongly[number] = response, made
+        _strongly[number] = response, headers
         while len(_strongly) > _MOST_KEPT:
             _strongly.popitem(last=False)
-    return made
 
 
 def known_headers_of(response: object) -> ResponseHeaders | None:
