@@ -24,6 +24,7 @@ from strawberry_response_cache import (
     CacheStoreError,
     ExplainedField,
     Explanation,
+    InvalidatedTags,
     Reason,
     RedisHandle,
     ResponseCache,
@@ -33,6 +34,7 @@ from strawberry_response_cache import (
     invalidate,
     invalidate_sync,
     invalidates,
+    purge_names,
     renew_cache,
     restrict_cache,
     skip_cache,
@@ -78,7 +80,9 @@ class Query:
     @cache_control(ttl=60)
     @strawberry.field
     def today(self, info: strawberry.Info) -> str:
-        assert_type(renew_cache(info.context), None)
+        assert_type(renew_cache({}), None)
+        assert_type(InvalidatedTags(["a"], tenant=""), InvalidatedTags)
+        assert_type(purge_names(InvalidatedTags(["a"], tenant="")), list[str])
         assert_type(restrict_cache(info, ttl=5, scope=CacheScope.PRIVATE, tags=["a"]), None)
         assert_type(skip_cache(info), None)
         assert_type(invalidate_sync(info, "Account", "[Account]"), None)

@@ -9,6 +9,7 @@ from strawberry_response_cache.core._errors import (
     CacheStoreError,
 )
 from strawberry_response_cache.core._handle import RedisHandle
+from strawberry_response_cache.core._invalidated_tags import InvalidatedTags
 from strawberry_response_cache.core._response import CacheDetail, CachedResponse, CacheStatus
 from strawberry_response_cache.core._settings import CacheSettings
 
@@ -22,6 +23,7 @@ __all__ = [
     "CacheStoreError",
     "Cacheable",
     "CachedResponse",
+    "InvalidatedTags",
     "RedisHandle",
     "ResponseCache",
 ]

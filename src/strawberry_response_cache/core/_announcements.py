@@ -16,11 +16,10 @@ from typing import Any, Final, TypeAlias
 
 from strawberry_response_cache.core._fork import renewed_in_child
 from strawberry_response_cache.core._interval import Interval
+from strawberry_response_cache.core._invalidated_tags import InvalidatedTags
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._user_code import Raised, awaited, called, is_async
 from strawberry_response_cache.core.drivers.driving import running_loop
-
-OnInvalidate: TypeAlias = Callable[[tuple[str, ...]], Awaitable[object] | object]
 
 PAUSES: Final = (0.1, 0.5)
 """Seconds before each further try."""
@@ -30,6 +29,9 @@ _LONGEST_DRAIN: Final = 10.0
 """Seconds that closing a cache waits for the function."""
 _IDLE: Final = 1.0
 """Seconds without anything to tell after which the thread ends."""
+
+
+OnInvalidate: TypeAlias = Callable[[InvalidatedTags], Awaitable[object] | object]
 
 
 class Announcements:
@@ -59,11 +61,11 @@ class Announcements:
 
     def after_fork(self) -> None:
         """Forget all invalidations in a forked child: the parent tells of them."""
-        self._waiting: deque[tuple[str, ...]] = deque()
+        self._waiting: deque[InvalidatedTags] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_running = self._is_draining = False
 
-    def announce(self, tags: tuple[str, ...]) -> None:
+    def announce(self, tags: InvalidatedTags) -> None:
         """Tell of an invalidation that Redis has taken, in the background."""
         if not self.is_wanted or not tags:
             return
@@ -78,7 +80,7 @@ class Announcements:
 
     # -- In an event loop --------------------------------------------------------------------------
 
-    async def _tell_async(self, tags: tuple[str, ...]) -> None:
+    async def _tell_async(self, tags: InvalidatedTags) -> None:
         for pause in (*PAUSES, None):
             answer = called(self._call, tags)
             if type(answer) is not Raised:
@@ -90,7 +92,7 @@ class Announcements:
             elif not self._is_draining:
                 await asyncio.sleep(pause)
 
-    def _end(self, task: "asyncio.Task[None]", tags: tuple[str, ...]) -> None:
+    def _end(self, task: "asyncio.Task[None]", tags: InvalidatedTags) -> None:
         self._tasks.discard(task)
         if task.cancelled():  # its loop ends
             self._take(tags)
@@ -109,7 +111,7 @@ class Announcements:
 
     # -- In a thread -------------------------------------------------------------------------------
 
-    def _take(self, tags: tuple[str, ...]) -> None:
+    def _take(self, tags: InvalidatedTags) -> None:
         with self._changed:
             if not self._is_running:
                 thread = threading.Thread(
@@ -139,7 +141,7 @@ class Announcements:
             self._is_running = is_running
             self._changed.notify_all()
 
-    def _next(self) -> tuple[str, ...] | None:
+    def _next(self) -> InvalidatedTags | None:
         """Wait for something to tell; None if there was nothing for a while."""
         with self._changed:
             if not self._waiting:
@@ -150,7 +152,7 @@ class Announcements:
             self._changed.notify_all()
             return None
 
-    def _tell(self, tags: tuple[str, ...]) -> None:
+    def _tell(self, tags: InvalidatedTags) -> None:
         for pause in (*PAUSES, None):
             answer = called(self._call, tags)
             if type(answer) is not Raised and inspect.isawaitable(answer):
@@ -172,7 +174,7 @@ class Announcements:
 
     # -- For both ----------------------------------------------------------------------------------
 
-    def _call(self, tags: tuple[str, ...]) -> Any:  # noqa: ANN401 - what the user's function returns
+    def _call(self, tags: InvalidatedTags) -> Any:  # noqa: ANN401 - what the user's function returns
         return self._function(tags)  # type: ignore[misc] # it is wanted
 
     def _note_lost(self, error: str) -> None:

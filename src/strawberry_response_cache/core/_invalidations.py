@@ -14,6 +14,7 @@ from strawberry_response_cache.core._families import (
     with_families,
 )
 from strawberry_response_cache.core._flights import Run
+from strawberry_response_cache.core._invalidated_tags import InvalidatedTags
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace, checked_strings, tag_digests
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._memory import Memory
@@ -227,7 +228,8 @@ class Invalidations:
             )
             engine.observer.invalidated(event)
         if result is None and invalidate.names:
-            engine.announcements.announce(invalidate.names)
+            tags = InvalidatedTags(invalidate.names, tenant=self._keyspace.tenant_hash)
+            engine.announcements.announce(tags)
         if result is not None and invalidate.queued:
             self._log(result, invalidate, was_queued=was_queued)
         if not was_queued:

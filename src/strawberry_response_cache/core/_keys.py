@@ -135,6 +135,10 @@ class EntryKeys(NamedTuple):
         return self.entry.rpartition(":")[2]
 
 
+_SHORT: Final = 16
+"""How many characters of a digest tell a tenant from others."""
+
+
 @dataclass(frozen=True, slots=True)
 class Keyspace:
     """The keys of one cache for one tenant.
@@ -169,6 +173,11 @@ class Keyspace:
         for tenant in tenants:
             within = digest((within, tenant))
         object.__setattr__(self, "tenant_digest", within)
+
+    @property
+    def tenant_hash(self) -> str:
+        """What tells this tenant from others outside of Redis, without its name; empty without a tenant."""
+        return "" if self.tenant_digest == NO_TENANT else self.tenant_digest[:_SHORT]
 
     @property
     def channel(self) -> str:

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple, TypeAlias
 from strawberry_response_cache.core._families import EVERYTHING_TAGGED
 from strawberry_response_cache.core._fork import renewed_in_child
 from strawberry_response_cache.core._interval import Interval
+from strawberry_response_cache.core._invalidated_tags import InvalidatedTags
 from strawberry_response_cache.core._keys import Keyspace
 from strawberry_response_cache.core.protocol import Clear, Effect, Invalidate, Unavailable
 
@@ -89,7 +90,7 @@ class InvalidationQueue:
         max_queued: int,
         max_tags: int,
         patience: float = 10.0,
-        on_taken: Callable[[tuple[str, ...]], None] = lambda _: None,
+        on_taken: Callable[[InvalidatedTags], None] = lambda _: None,
     ) -> None:
         self._max_queued = max_queued
         self._max_tags = max_tags
@@ -233,7 +234,8 @@ class InvalidationQueue:
                     if not pending.tags and not pending.everything:
                         self._pending.pop(tenant, None)
         if is_done:
-            self._on_taken((EVERYTHING_TAGGED,) if taken.everything else tuple(sorted(taken.names)))
+            names = (EVERYTHING_TAGGED,) if taken.everything else sorted(taken.names)
+            self._on_taken(InvalidatedTags(names, tenant=pending.keyspace.tenant_hash))
         return is_done
 
     def _effects(

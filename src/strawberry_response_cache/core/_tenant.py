@@ -34,6 +34,7 @@ class Tenant:
 
     Attributes:
         name: The cache's prefix.
+        tenant_hash: What tells the tenant from others outside of Redis; empty without a tenant.
         observer: Receives the events.
         jitter: The largest share by which a ttl is shortened.
         max_entry_bytes: The largest payload that is stored.
@@ -44,6 +45,7 @@ class Tenant:
         self._keyspace = keyspace
         self._invalidations = invalidations
         self.name = keyspace.prefix
+        self.tenant_hash = keyspace.tenant_hash
         self.observer = engine.observer
         self.jitter = engine.settings.jitter
         self.max_entry_bytes = engine.settings.max_entry_bytes

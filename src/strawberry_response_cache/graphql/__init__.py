@@ -7,6 +7,7 @@ from strawberry_response_cache.graphql.annotations.hints import CacheScope, cach
 from strawberry_response_cache.graphql.annotations.invalidates import invalidates
 from strawberry_response_cache.graphql.annotations.renew import renew_cache
 from strawberry_response_cache.graphql.annotations.restrict import restrict_cache, skip_cache
+from strawberry_response_cache.graphql.http.cdn_tags import purge_names
 from strawberry_response_cache.graphql.invalidation.invalidate import invalidate, invalidate_sync
 from strawberry_response_cache.graphql.policy.reasons import Reason
 
@@ -21,6 +22,7 @@ __all__ = [
     "invalidate",
     "invalidate_sync",
     "invalidates",
+    "purge_names",
     "renew_cache",
     "restrict_cache",
     "skip_cache",

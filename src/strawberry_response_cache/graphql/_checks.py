@@ -8,6 +8,7 @@ from typing import Final
 from strawberry_response_cache.core import CacheConfigurationError
 from strawberry_response_cache.core._duration import Duration, seconds
 from strawberry_response_cache.core._user_code import is_async
+from strawberry_response_cache.graphql.http.cdn_tags import SEPARATORS
 
 
 def require(condition: bool, name: str, value: object, wanted: str) -> None:  # noqa: FBT001 - reads as a sentence
@@ -168,6 +169,7 @@ def checked_limit(max_ttl: Duration | None) -> float | None:
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """The name of a header: RFC 9110, section 5.1."""
+_TAG_PREFIX: Final = re.compile(r"[\w.-]{0,64}", re.ASCII)
 
 
 def checked_vary_headers(value: object, names: AbstractSet[str]) -> dict[str, tuple[str, ...]]:
@@ -214,4 +216,34 @@ def checked_whole_seconds(name: str, value: object) -> int | None:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
     msg = f"{name} is neither None nor whole seconds; pass a number such as 600."
+    raise CacheConfigurationError(msg)
+
+
+def checked_cdn_tags(value: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of headers.
+
+    Raises:
+        CacheConfigurationError: If one is not known.
+    """
+    is_list = isinstance(value, Iterable) and not isinstance(value, str)
+    known = ", ".join(SEPARATORS)
+    require(is_list, "cdn_tags", value, f"names of headers, any of {known}")
+    names = tuple(value)
+    if not all(isinstance(each, str) and each in SEPARATORS for each in names):
+        msg = f"cdn_tags holds a header that is not known; use any of {known}."
+        raise CacheConfigurationError(msg)
+    return names
+
+
+def checked_tag_prefix(value: object) -> str:
+    """Return the prefix of tags.
+
+    Raises:
+        CacheConfigurationError: If it is no short text of letters, digits, dots, dashes and underscores.
+    """
+    if isinstance(value, str) and _TAG_PREFIX.fullmatch(value):
+        return value
+    msg = (
+        "tag_prefix is not up to 64 letters, digits, '.', '-' or '_'; pass a text such as 'shop-'."
+    )
     raise CacheConfigurationError(msg)

@@ -21,9 +21,11 @@ from strawberry_response_cache.graphql._adoption import (
     raise_mistakes,
 )
 from strawberry_response_cache.graphql._checks import (
+    checked_cdn_tags,
     checked_classes,
     checked_limit,
     checked_request_extensions,
+    checked_tag_prefix,
     checked_vary_headers,
     checked_whole_seconds,
     optional_seconds,
@@ -143,6 +145,10 @@ class ResponseCacheExtension:
             long as browsers.
         cache_status: Whether responses say what the cache did, as ``Cache-Status`` (RFC 9211), with the reason why
             something was not cached. False by default, because a client can find out with it what others asked.
+        cdn_tags: Headers in which public responses tell their tags to caches in front, so that these can be purged: any of
+            ``"Cache-Tag"``, ``"Surrogate-Key"``, ``"xkey"`` and ``"Cache-Groups"``. A tenant is told by a hash. There are
+            none by default.
+        tag_prefix: What stands before each tag there, to tell services apart. Empty by default.
         honour_request_cache_control: Whether the ``Cache-Control`` of a request is obeyed: ``no-cache``, ``no-store``,
             ``max-age`` and ``only-if-cached``. A bool, or a function of the context. False by default, because clients
             can force work with it.
@@ -242,6 +248,8 @@ class ResponseCacheExtension:
         vary_headers: Mapping[str, Iterable[str]] | None = None,
         s_maxage: int | None = None,
         cache_status: bool = False,
+        cdn_tags: Iterable[str] = (),
+        tag_prefix: str = "",
         honour_request_cache_control: Switch = False,
         plan_bytes: int = 64 * 1024 * 1024,
     ) -> None:
@@ -268,6 +276,8 @@ class ResponseCacheExtension:
             vary=checked_vary_headers(vary_headers, {"tenant", *(vary or ())}),
             s_maxage=checked_whole_seconds("s_maxage", s_maxage),
             cache_status=cache_status,
+            cdn_tags=checked_cdn_tags(cdn_tags),
+            tag_prefix=checked_tag_prefix(tag_prefix),
         )
         ignored, in_keys = checked_request_extensions(
             ignore_request_extensions, vary_request_extensions

@@ -97,10 +97,11 @@ class RequestHooks(Settling, SchemaExtension):
                 self._headers.end(None)
             else:
                 has_failed = has_errors(self._execution_context)
-                freshness = None if has_failed else self._run.freshness
+                freshness = None if has_failed else self._run.http.freshness
                 if self._run.is_absent:
                     self._headers.status = HTTPStatus.GATEWAY_TIMEOUT
-                self._headers.end(freshness, self._run.cache_status())
+                self._headers.invalidated += self._run.http.invalidated_names()
+                self._headers.end(freshness, self._run.http.cache_status())
             self._write_headers()
 
     def _write_headers(self) -> None:

@@ -163,6 +163,22 @@ class Warnings:
             extra={"response_cache.field": coordinate, "response_cache.failures": count.number},
         )
 
+    def tags_left_out(self, number: int) -> None:
+        """Log that caches in front are not told some tags of a response.
+
+        Args:
+            number: How many.
+        """
+        if (count := self._intervals.counted("cdn_tags")) is None:
+            return
+        logger.warning(
+            "%d tags of a response are not in the headers of cdn_tags (%s): they hold spaces, commas, quotes or other "
+            "than ASCII, or do not fit. Invalidating them does not purge the response from caches in front.",
+            number,
+            count.words.removeprefix(", ") or "1 response",
+            extra={"response_cache.tag.count": number, "response_cache.failures": count.number},
+        )
+
     def unusable_on_commit(self, kind: str, wrong: str) -> None:
         """Log that ``on_commit`` does not defer an invalidation.
 

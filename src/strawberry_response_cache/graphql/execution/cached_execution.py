@@ -330,6 +330,7 @@ class _Attempt:
             age=response.age,
             is_shared=not self.serializer.is_private,
             validator=stored.validator,
+            tags=stored.tags,
         )
 
     def _outcome(self, response: CachedResponse[Any]) -> Outcome:

@@ -1,7 +1,7 @@
 """The run of one operation: decide, look up, execute, and report what happened."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -35,13 +35,12 @@ from strawberry_response_cache.graphql.execution.cached_execution import (
 from strawberry_response_cache.graphql.execution.documents import Preparation
 from strawberry_response_cache.graphql.execution.fields.cached_field import Fields
 from strawberry_response_cache.graphql.execution.fields.field_execution import install
+from strawberry_response_cache.graphql.execution.http_report import HttpReport
 from strawberry_response_cache.graphql.execution.mutating import is_of_mutation
 from strawberry_response_cache.graphql.execution.mutation_execution import MutationExecution
 from strawberry_response_cache.graphql.execution.original_variables import OriginalVariables
 from strawberry_response_cache.graphql.execution.partial_failures import PartialFailures
 from strawberry_response_cache.graphql.execution.recorder import Recorder
-from strawberry_response_cache.graphql.http.freshness import Freshness
-from strawberry_response_cache.graphql.http.rules import cache_status
 from strawberry_response_cache.graphql.invalidation.django_transactions import is_one_awaited
 from strawberry_response_cache.graphql.keys.operation_key import (
     UnkeyableError,
@@ -54,7 +53,6 @@ from strawberry_response_cache.graphql.policy.custom_code import (
     problem_of_middleware,
 )
 from strawberry_response_cache.graphql.policy.outcome import Outcome
-from strawberry_response_cache.graphql.policy.policy import Policy
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
 if TYPE_CHECKING:
@@ -79,6 +77,7 @@ class Run:
     Attributes:
         context: As given.
         guard: As given.
+        http: What others are told of the response in headers.
         mutation: What a mutation changed, to be invalidated after the teardown of other extensions; None
             otherwise.
         invalidating: What its resolvers began to invalidate, which is done before it answers.
@@ -104,11 +103,10 @@ class Run:
         self._preparation = preparation
         self._failures = failures
         self._as_stored = as_stored
-        self._is_seen = is_seen
-        self._freshness: Freshness | None = None
         self._failed_key: str | None = None
         self._request: RequestContext | None = None
         self._report = Report(guard)
+        self.http = HttpReport(options, self._report, guard, is_seen=is_seen)
         self._variables = OriginalVariables(context.variables)
         self.context = context
         self.guard = guard
@@ -141,7 +139,7 @@ class Run:
         if is_sync and is_awaited:
             self._options.warnings.without_event_loop()
         # The context that resolvers receive: a hook may have replaced it since the run started.
-        self._request = request = RequestContext(
+        self._request = self.http.request = request = RequestContext(
             self._options,
             executor.context_value,
             self.guard,
@@ -179,7 +177,7 @@ class Run:
             cache_result = execute_cached_sync(cache_request, considered.request, watched)
             if isinstance(cache_result, CacheResult):
                 self._failures.note(cache_request.keys.entry, policy, cache_result.result)
-                self._note_freshness(cache_result, policy)
+                self.http.note(cache_result, policy)
                 self._conclude(cache_result.outcome())
                 return cache_result.result
             cache_request = cache_result
@@ -205,7 +203,7 @@ class Run:
             cache_result = await execute_cached(cache_request, considered.request, watched)
             if isinstance(cache_result, CacheResult):
                 self._failures.note(cache_request.keys.entry, policy, cache_result.result)
-                self._note_freshness(cache_result, policy)
+                self.http.note(cache_result, policy)
                 self._conclude(cache_result.outcome())
                 return cache_result.result
             cache_request = cache_result
@@ -367,42 +365,6 @@ class Run:
             )
         observer = tenant_of(self._options.cache).observer
         observer.concluded(Concluded(outcome.status, outcome.reason))
-
-    def _note_freshness(self, cache_result: CacheResult, policy: Policy) -> None:
-        """Note for how long others may store the response."""
-        if self._options.headers is not None:
-            known = cache_result.freshness()
-            if known is not None and known.is_shared and not self._is_for_all(policy):
-                known = replace(known, is_shared=False)
-            self._freshness = known
-
-    def _is_for_all(self, policy: Policy) -> bool:
-        """Whether request headers tell all that a PUBLIC response depends on."""
-        options, request = self._options, self._request
-        if self._is_seen or options.headers is None or request is None or request.is_debugged():
-            return False
-        return options.headers.tells(
-            policy.vary | (set() if options.tenant is None else {"tenant"})
-        )
-
-    @property
-    def freshness(self) -> Freshness | None:
-        """For how long others may store the response; None if they must not."""
-        return None if self.guard.is_faulted else self._freshness
-
-    def cache_status(self) -> str | None:
-        """Return what the cache did, as a header; None if that is not told."""
-        options, outcome = self._options.headers, self._report.outcome
-        if options is None or not options.cache_status or outcome is None:
-            return None
-        known = self.freshness
-        return cache_status(
-            outcome.status,
-            ttl=None if known is None else int(known.lifetime - known.age),
-            reason=None if outcome.reason is None else outcome.reason.value,
-            is_stored=outcome.status == "miss" and known is not None and not outcome.is_collapsed,
-            is_collapsed=outcome.is_collapsed,
-        )
 
     def as_extension(self) -> dict[str, object] | None:
         """Return what the cache did, if ``debug`` is on."""

@@ -28,6 +28,7 @@ from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql._stored_data import BEGIN, StoredData
 from strawberry_response_cache.graphql.execution.failures import failure_of
 from strawberry_response_cache.graphql.execution.recorder import Recorder
+from strawberry_response_cache.graphql.http.cdn_tags import packed, unpacked
 from strawberry_response_cache.graphql.http.conditional import validator_of
 from strawberry_response_cache.graphql.invalidation.entities import tags_of_types
 from strawberry_response_cache.graphql.policy.policy import Policy
@@ -46,17 +47,19 @@ class Stored(NamedTuple):
         lifetime: Seconds for which it is fresh, from when it was stored.
         stale: Its stale window, in seconds.
         validator: The digest of its key and data; empty if it has none.
+        tags: Its tags for caches in front.
     """
 
     lifetime: float
     stale: float
     validator: str
+    tags: tuple[str, ...]
 
     @classmethod
     def of(cls, recording: Recording) -> "Stored":
         """Return what is known of a recording."""
-        validator = "" if recording.note == NO_NOTE else recording.note
-        return cls(recording.ttl_ms / 1000, recording.stale_ms / 1000, validator)
+        validator, _, tags = ("" if recording.note == NO_NOTE else recording.note).partition(";")
+        return cls(recording.ttl_ms / 1000, recording.stale_ms / 1000, validator, unpacked(tags))
 
 
 def _marker(policy: Policy) -> Recording:
@@ -179,18 +182,25 @@ class ResponseSerializer:
         )
         if self.is_private and not self._private:
             keys = self._private_keys()
-            recording.note = self._note(payload, None if keys is None else keys.entry)
+            recording.note = self._note(recording, None if keys is None else keys.entry)
             self.stored = Stored.of(recording)
             return Diverted(_marker(policy), keys, recording)
-        recording.note = self._note(payload, self._key)
+        recording.note = self._note(recording, self._key)
         self.stored = Stored.of(recording)
         return recording
 
-    def _note(self, payload: bytes, key: str | None) -> str:
-        """Return the validator of a response."""
+    def _note(self, recording: Recording, key: str | None) -> str:
+        """Return what is told of a response again: its validator, and its tags for caches in front."""
         if self._key is None or key is None:
             return NO_NOTE
-        return validator_of(key, payload)
+        validator = validator_of(key, recording.payload)
+        options, recorder = self._request.options, self.recorder
+        if options.headers is None or not options.headers.cdn_tags or recorder is None:
+            return validator
+        tags, left_out = packed(carried(self._tags(recorder)))
+        if left_out:
+            options.warnings.tags_left_out(left_out)
+        return f"{validator};{tags}"
 
     def _lifetime(self, data: Any) -> tuple[float, float]:  # noqa: ANN401 - any JSON
         """Return the ttl and the stale window, which resolvers may still lower."""

@@ -15,6 +15,7 @@ class Freshness:
         is_shared: Whether everybody gets this response whose request headers do not tell another tenant or
             varied value.
         validator: A digest of its key and data; empty if there is none.
+        tags: The names of its tags for caches in front, the coarsest first; empty if they are not told.
     """
 
     lifetime: float
@@ -22,6 +23,7 @@ class Freshness:
     age: float
     is_shared: bool
     validator: str = field(default="", repr=False)
+    tags: tuple[str, ...] = field(default=(), repr=False)
 
 
 def strictest(parts: Sequence[Freshness | None]) -> Freshness | None:
@@ -47,4 +49,5 @@ def strictest(parts: Sequence[Freshness | None]) -> Freshness | None:
         stale=min(each.stale for each in known),
         age=max(each.age for each in known),
         is_shared=all(each.is_shared for each in known),
+        tags=tuple(dict.fromkeys(tag for each in known for tag in each.tags)),
     )

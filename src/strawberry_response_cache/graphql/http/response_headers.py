@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from strawberry_response_cache.graphql.http import messages
+from strawberry_response_cache.graphql.http.cdn_tags import invalidated_groups, tag_headers
 from strawberry_response_cache.graphql.http.freshness import Freshness, strictest
 from strawberry_response_cache.graphql.http.rules import (
     NO_STORE,
@@ -29,6 +30,7 @@ class ResponseHeaders:
 
     Attributes:
         status: The status that the response gets; None for its own.
+        invalidated: The names of what mutations invalidated, for ``Cache-Group-Invalidation``.
         written: The values that were written to the framework's response, by lower-case names.
     """
 
@@ -40,6 +42,7 @@ class ResponseHeaders:
         self._cache_status: str | None = None
         self.written: dict[str, str] = {}
         self.status: int | None = None
+        self.invalidated: list[str] = []
 
     def begin(self, count: int = 1) -> None:
         """Note that an operation begins, or several."""
@@ -124,6 +127,13 @@ class ResponseHeaders:
             changes["age"] = str(int(freshness.age))
         elif "age" in self.written:
             changes["age"] = None
+        told = freshness.tags if freshness is not None and is_public and value != NO_STORE else ()
+        if told:
+            changes.update(tag_headers(told, self._options.cdn_tags))
+        else:
+            changes.update({name.lower(): None for name in self._options.cdn_tags})
+        if self.invalidated:
+            changes["cache-group-invalidation"] = invalidated_groups(self.invalidated)
 
     def _change_cache_status(
         self, present: Mapping[str, str], changes: dict[str, str | None]

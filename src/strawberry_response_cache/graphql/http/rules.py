@@ -21,11 +21,15 @@ class HeaderOptions:
         vary: The request headers that tell ``tenant`` and the varied values, by their names.
         s_maxage: Seconds for which shared caches may store a public response; None for as long as browsers.
         cache_status: Whether ``Cache-Status`` is sent.
+        cdn_tags: The headers in which caches in front are told the tags of public responses.
+        tag_prefix: What stands before each tag there.
     """
 
     vary: Mapping[str, tuple[str, ...]]
     s_maxage: int | None = None
     cache_status: bool = False
+    cdn_tags: tuple[str, ...] = ()
+    tag_prefix: str = ""
 
     @cached_property
     def names(self) -> tuple[str, ...]:

@@ -1,0 +1,106 @@
+"""What browsers and caches in front are told of the response to one operation, in headers."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from strawberry_response_cache.core._cache import tenant_of
+from strawberry_response_cache.core._families import EVERYTHING_TAGGED
+from strawberry_response_cache.core._invalidated_tags import InvalidatedTags
+from strawberry_response_cache.graphql._guard import Guard
+from strawberry_response_cache.graphql._options import Options
+from strawberry_response_cache.graphql._report import Report
+from strawberry_response_cache.graphql.execution.cached_execution import CacheResult
+from strawberry_response_cache.graphql.http.cdn_tags import names_of_response, purge_names
+from strawberry_response_cache.graphql.http.freshness import Freshness
+from strawberry_response_cache.graphql.http.rules import HeaderOptions, cache_status
+from strawberry_response_cache.graphql.policy.policy import Policy
+
+if TYPE_CHECKING:
+    from strawberry_response_cache.graphql._request import RequestContext
+
+
+class HttpReport:
+    """What others are told of the response to one operation.
+
+    Args:
+        options: The extension's configuration.
+        report: What the cache does for the operation.
+        guard: The guard of the request.
+        is_seen: Whether another extension may read or change results.
+
+    Attributes:
+        request: The context of the request; None as long as it is not known.
+    """
+
+    __slots__ = ("_freshness", "_guard", "_is_seen", "_options", "_report", "request")
+
+    def __init__(self, options: Options, report: Report, guard: Guard, *, is_seen: bool) -> None:
+        self._options = options
+        self._report = report
+        self._guard = guard
+        self._is_seen = is_seen
+        self._freshness: Freshness | None = None
+        self.request: RequestContext | None = None
+
+    def note(self, cache_result: CacheResult, policy: Policy) -> None:
+        """Note for how long others may store the response.
+
+        Args:
+            cache_result: What the cache request came to.
+            policy: The operation's policy.
+        """
+        options = self._options.headers
+        known = None if options is None else cache_result.freshness()
+        if options is None or known is None:
+            return
+        if known.is_shared and not self._is_for_all(policy, options):
+            known = replace(known, is_shared=False)
+        if options.cdn_tags:
+            known = replace(known, tags=self._named(known.tags, options))
+        self._freshness = known
+
+    def _is_for_all(self, policy: Policy, options: HeaderOptions) -> bool:
+        """Whether request headers tell all that a PUBLIC response depends on."""
+        if self._is_seen or self.request is None or self.request.is_debugged():
+            return False
+        needed = policy.vary if self._options.tenant is None else policy.vary | {"tenant"}
+        return options.tells(needed)
+
+    def _named(self, tags: tuple[str, ...], options: HeaderOptions) -> tuple[str, ...]:
+        tenant = self._tenant_hash()
+        if tenant is None:
+            return ()
+        return names_of_response(tags, tenant=tenant, prefix=options.tag_prefix)
+
+    def _tenant_hash(self) -> str | None:
+        cache = None if self.request is None else self.request.tenant_cache()
+        return None if cache is None else tenant_of(cache).tenant_hash
+
+    @property
+    def freshness(self) -> Freshness | None:
+        """For how long others may store the response; None if they must not."""
+        return None if self._guard.is_faulted else self._freshness
+
+    def cache_status(self) -> str | None:
+        """Return what the cache did, as a header; None if that is not told."""
+        options, outcome = self._options.headers, self._report.outcome
+        if options is None or not options.cache_status or outcome is None:
+            return None
+        known = self.freshness
+        return cache_status(
+            outcome.status,
+            ttl=None if known is None else int(known.lifetime - known.age),
+            reason=None if outcome.reason is None else outcome.reason.value,
+            is_stored=outcome.status == "miss" and known is not None and not outcome.is_collapsed,
+            is_collapsed=outcome.is_collapsed,
+        )
+
+    def invalidated_names(self) -> list[str]:
+        """Return the names, for caches in front, of what a mutation invalidated."""
+        options, told, tenant = self._options.headers, self._report.told, self._tenant_hash()
+        if options is None or told is None or tenant is None:
+            return []
+        if "Cache-Groups" not in options.cdn_tags:
+            return []
+        tags = [EVERYTHING_TAGGED] if told.everything else sorted(told.tags)
+        return purge_names(InvalidatedTags(tags, tenant=tenant), prefix=options.tag_prefix)

@@ -1,0 +1,221 @@
+"""Tags of public responses for caches in front, and the names under which these are purged (RFC 9875)."""
+
+import asyncio
+import copy
+import pickle
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+import strawberry
+from hypothesis import given
+from hypothesis import strategies as st
+from strawberry.asgi import GraphQL as StockGraphQL
+
+from strawberry_response_cache import (
+    CacheConfigurationError,
+    CacheScope,
+    InvalidatedTags,
+    ResponseCache,
+    ResponseCacheExtension,
+    cache_control,
+    invalidates,
+    purge_names,
+)
+from strawberry_response_cache.asgi import GraphQL
+from strawberry_response_cache.graphql.http.cdn_tags import packed, tag_headers, unpacked
+
+VIEWS = {"ours": GraphQL, "strawberry's": StockGraphQL}
+EVERY = ("Cache-Tag", "Surrogate-Key", "xkey", "Cache-Groups")
+
+
+@strawberry.type
+class Book:
+    id: strawberry.ID
+
+
+@strawberry.type
+class Query:
+    @cache_control(ttl=60, tags=["shelf:{args.shelf}"])
+    @strawberry.field
+    def books(self, shelf: str = "7") -> list[Book]:
+        return [Book(id=strawberry.ID("1"))]
+
+    @cache_control(ttl=60, scope=CacheScope.PRIVATE)
+    @strawberry.field
+    def mine(self) -> list[Book]:
+        return []
+
+    @strawberry.field
+    def fails(self) -> int | None:
+        raise ValueError
+
+
+@strawberry.type
+class Mutation:
+    @invalidates("shelf:7")
+    @strawberry.mutation
+    def change(self) -> Book:
+        return Book(id=strawberry.ID("1"))
+
+
+Ask = Callable[..., httpx.Response]
+
+
+@pytest.fixture
+def purged() -> list[InvalidatedTags]:
+    return []
+
+
+@pytest.fixture
+def cache(purged: list[InvalidatedTags]) -> Iterator[ResponseCache]:
+    with ResponseCache.from_url("memory://", prefix="tags", on_invalidate=purged.append) as cache:
+        yield cache
+
+
+@pytest.fixture(params=VIEWS)
+def make(request: pytest.FixtureRequest, cache: ResponseCache) -> Callable[..., Ask]:
+    def made(**options: Any) -> Ask:
+        chosen: dict[str, Any] = {"tenant": None, "session": lambda _: "alice"} | options
+        extension = ResponseCacheExtension(cache, **chosen)
+        schema = strawberry.Schema(Query, Mutation, extensions=[extension])
+        view: Any = VIEWS[request.param]
+        application = view(schema)
+
+        def ask(query: str, headers: dict[str, str] | None = None) -> httpx.Response:
+            async def asking() -> httpx.Response:
+                transport = httpx.ASGITransport(application)
+                async with httpx.AsyncClient(transport=transport, base_url="http://t") as client:
+                    return await client.post("/", json={"query": query}, headers=headers)
+
+            return asyncio.run(asking())
+
+        return ask
+
+    return made
+
+
+NAMES = ["~", "Book", "[Book]", "Book:1", "shelf:*", "shelf:7"]
+
+
+def test_public_responses_tell_their_tags_on_a_miss_and_on_a_hit(make: Callable[..., Ask]) -> None:
+    ask = make(cdn_tags=EVERY, tag_prefix="shop-")
+    names = [f"shop-{name}" for name in NAMES]
+    for response in (ask("{ books { id } }"), ask("{ books { id } }")):
+        assert response.headers["cache-tag"].split(",") == names
+        assert response.headers["surrogate-key"].split(" ") == names
+        assert response.headers["xkey"].split(" ") == names
+        groups = response.headers["cache-groups"].split(", ")
+        assert len(groups) == len(names)
+        assert all(len(group.strip('"')) == 32 for group in groups)
+
+
+@pytest.mark.parametrize("query", ["{ mine { id } }", "{ fails }", "{ unknown }"])
+def test_responses_that_are_not_public_tell_no_tags(make: Callable[..., Ask], query: str) -> None:
+    ask = make(cdn_tags=EVERY)
+    for response in (ask(query), ask(query)):
+        assert not {name.lower() for name in EVERY} & set(response.headers)
+
+
+def test_a_request_with_credentials_is_told_no_tags(make: Callable[..., Ask]) -> None:
+    ask = make(cdn_tags=EVERY)
+    for _ in range(2):
+        assert "cache-tag" not in ask("{ books { id } }", {"cookie": "a=b"}).headers
+
+
+def test_by_default_no_tags_are_told(make: Callable[..., Ask]) -> None:
+    assert not {name.lower() for name in EVERY} & set(make()("{ books { id } }").headers)
+
+
+def test_what_a_mutation_purges_reaches_the_responses_that_it_changes(
+    make: Callable[..., Ask], cache: ResponseCache, purged: list[InvalidatedTags]
+) -> None:
+    ask = make(cdn_tags=EVERY, tag_prefix="shop-")
+    told = ask("{ books { id } }").headers
+    changed = ask("mutation { change { id } }")
+    cache.close()  # waits until on_invalidate was told
+    names = {name for tags in purged for name in purge_names(tags, prefix="shop-")}
+    assert {"shop-Book:1", "shop-[Book]", "shop-shelf:7"} <= names
+    assert names & set(told["cache-tag"].split(","))
+    assert "shop-~" not in names
+    groups = set(changed.headers["cache-group-invalidation"].split(", "))
+    assert groups & set(told["cache-groups"].split(", "))
+    assert "cache-group-invalidation" not in told
+
+
+def test_a_clear_purges_everything_of_its_tenant_and_nothing_of_another(
+    make: Callable[..., Ask], cache: ResponseCache, purged: list[InvalidatedTags]
+) -> None:
+    ask = make(
+        cdn_tags=["Cache-Tag"],
+        tenant=lambda context: context["request"].headers["x-tenant"],
+        vary_headers={"tenant": ["X-Tenant"]},
+    )
+    told = {
+        tenant: ask("{ books { id } }", {"x-tenant": tenant}).headers["cache-tag"].split(",")
+        for tenant in ("acme", "globex")
+    }
+    assert not set(told["acme"]) & set(told["globex"])
+    assert not any("acme" in name for name in told["acme"])
+    cache.for_tenant("acme").clear_sync()
+    cache.close()
+    (tags,) = purged
+    assert purge_names(tags) == told["acme"][:1]
+
+
+def test_a_tag_that_no_header_can_hold_is_left_out_and_logged(
+    make: Callable[..., Ask], caplog: pytest.LogCaptureFixture
+) -> None:
+    ask = make(cdn_tags=["Cache-Tag"])
+    response = ask('{ books(shelf: "a,b") { id } }')
+    assert response.headers["cache-tag"].split(",") == ["~", "Book", "[Book]", "Book:1", "shelf:*"]
+    assert "1 tags of a response are not in the headers of cdn_tags" in caplog.text
+    assert "a,b" not in caplog.text
+
+
+@given(st.sets(st.text(st.characters(codec="utf-8"), min_size=1, max_size=12), max_size=30))
+def test_what_is_stored_comes_back_and_fits_into_headers(tags: set[str]) -> None:
+    text, left_out = packed(tags)
+    assert text.isascii()
+    assert not set(text) & set(" \n\r")
+    back = unpacked(text)
+    assert set(back) <= {tag.replace("\0", "*") for tag in tags}
+    assert len(back) + left_out == len({tag.replace("\0", "*") for tag in tags})
+    headers = tag_headers(back, EVERY)
+    assert headers["cache-tag"].split(",") == list(back) or not back
+
+
+def test_what_does_not_fit_is_left_out_the_finest_first() -> None:
+    names = ["Book", *(f"Book:{number:05}" for number in range(3_000))]
+    text, left_out = packed(set(names))
+    back = unpacked(text)
+    assert back[0] == "Book"
+    assert len(back) + left_out == len(names)
+    assert len(text) <= 8_000
+    headers = tag_headers([f"{'p' * 60}-{name}" for name in back], EVERY)
+    assert all(len(value) <= 8_000 for value in headers.values())
+    assert headers["cache-groups"].count('"') == 64
+
+
+def test_invalidated_tags_are_a_tuple_that_keeps_its_tenant() -> None:
+    tags = InvalidatedTags(["a", "b"], tenant="t")
+    pickled: InvalidatedTags = pickle.loads(pickle.dumps(tags))  # noqa: S301 - its own
+    for again in (tags, copy.copy(tags), copy.deepcopy(tags), pickled):
+        assert (tuple(again), again.tenant) == (("a", "b"), "t")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"cdn_tags": "Cache-Tag"}, "cdn_tags is a str"),
+        ({"cdn_tags": ["X-Tags"]}, "cdn_tags holds a header that is not known"),
+        ({"tag_prefix": "a b"}, "tag_prefix is not up to 64 letters"),
+        ({"tag_prefix": None}, "tag_prefix is not up to 64 letters"),
+    ],
+)
+def test_wrong_arguments_are_refused(
+    cache: ResponseCache, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(CacheConfigurationError, match=message):
+        ResponseCacheExtension(cache, tenant=None, **options)
