@@ -364,12 +364,54 @@ class Admits(SchemaExtension):
         yield
 
 
-@pytest.mark.parametrize("other", [Personal, Admits])
+class AdmitsWhenItValidates(SchemaExtension):
+    def on_validate(self) -> Iterator[None]:
+        yield
+
+
+class AdmitsWhenItParses(SchemaExtension):
+    async def on_parse(self) -> None:  # type: ignore[override] # Strawberry takes it
+        return
+
+
+@pytest.mark.parametrize("other", [Personal, Admits, AdmitsWhenItValidates, AdmitsWhenItParses])
 def test_where_another_extension_may_decide_per_request_nothing_is_public(
     make: Callable[..., Ask], view: Any, other: Any
 ) -> None:
     assert control(make(view, other)("{ books { id } }")) == PRIVATE
     assert control(make(view, other, trusted_extensions=[other])("{ books { id } }")) == PUBLIC
+
+
+class AdmittingSchema(strawberry.Schema):
+    async def execute(self, *args: Any, **named: Any) -> Any:
+        return await super().execute(*args, **named)
+
+
+def test_in_a_schema_that_may_decide_per_request_nothing_is_public(
+    make: Callable[..., Ask], view: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(strawberry, "Schema", AdmittingSchema)
+    response = make(view)("{ books { id } }")
+    assert control(response) == PRIVATE
+    assert "etag" not in response.headers
+    ask = make(view, trusted_extensions=[AdmittingSchema])
+    assert control(ask("{ books { id } }")) == PUBLIC
+
+
+class Changes(SchemaExtension):
+    def on_operation(self) -> Iterator[None]:
+        yield
+        request = self.execution_context.context["request"]
+        self.execution_context.result.data["number"] = request.headers["x-number"]  # type: ignore[index, union-attr] # it succeeds
+
+
+def test_what_another_extension_changes_is_sent(make: Callable[..., Ask]) -> None:
+    """The stored data is the same."""
+    ask = make(GraphQL, Changes)
+    for number in ("1", "2"):
+        response = ask("{ number }", headers={"if-none-match": "*", "x-number": number})
+        assert response.json() == {"data": {"number": number}}
+        assert "etag" not in response.headers
 
 
 class Plain(StockGraphQL[Any, Any]):

@@ -104,8 +104,8 @@ class ResponseCacheExtension:
         schema_name: A name that keeps apart the entries of two schemas with one cache. Empty by default.
         guarded: ``"private"``, the default, stores a response with permission classes below a cached field
             for the session that they let through. ``"uncacheable"`` does not store such a response.
-        trusted_extensions: Your classes of field extensions, of schema extensions with a ``resolve`` hook,
-            of executors, of resolvers, of ``info`` and of exception handlers that treat every request alike. By default there are
+        trusted_extensions: Your classes of field extensions, of schema extensions, of schemas, of executors, of resolvers,
+            of ``info`` and of exception handlers that treat every request alike. By default there are
             none, and what such classes touch is not cached.
         root_value: ``"uncached"``, the default, does not cache requests that have a ``root_value``.
             ``"shared"`` says that it is the same for every request.

@@ -19,6 +19,7 @@ from strawberry_response_cache.graphql._delivery import Delivery, take_announcem
 from strawberry_response_cache.graphql._guard import Guard
 from strawberry_response_cache.graphql._options import Options
 from strawberry_response_cache.graphql.execution.documents import Preparation
+from strawberry_response_cache.graphql.execution.http_report import Sharing
 from strawberry_response_cache.graphql.execution.run import Run
 from strawberry_response_cache.graphql.http.messages import of_context
 from strawberry_response_cache.graphql.http.response_headers import (
@@ -31,7 +32,11 @@ from strawberry_response_cache.graphql.invalidation.mutation import (
     invalidate_everything,
     invalidate_everything_sync,
 )
-from strawberry_response_cache.graphql.policy.custom_code import has_later, may_see_results
+from strawberry_response_cache.graphql.policy.custom_code import (
+    has_later,
+    may_decide_per_request,
+    may_see_results,
+)
 
 
 class RequestHooks(Settling, SchemaExtension):
@@ -164,7 +169,16 @@ class RequestHooks(Settling, SchemaExtension):
             context=context,
             guard=self._guard,
             as_stored=self._takes_bytes(adopted),
-            is_seen=may_see_results(self.all_extensions, self, self._options.trusted),
+            sharing=self._sharing(adopted),
+        )
+
+    def _sharing(self, adopted: Adopted) -> Sharing:
+        """Return who may reuse an answer outside of the server, as far as other code decides that."""
+        trusted, others = self._options.trusted, self.all_extensions
+        is_plain = adopted.hands_results_on or type(self._execution_context.schema) in trusted
+        return Sharing(
+            is_as_stored=is_plain and not may_see_results(others, self, trusted),
+            is_for_all=is_plain and not may_decide_per_request(others, self, trusted),
         )
 
     def _takes_bytes(self, adopted: Adopted) -> bool:

@@ -1,7 +1,7 @@
 """What browsers and caches in front are told of the response to one operation, in headers."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._families import EVERYTHING_TAGGED
@@ -19,6 +19,18 @@ if TYPE_CHECKING:
     from strawberry_response_cache.graphql._request import RequestContext
 
 
+class Sharing(NamedTuple):
+    """What other extensions and the schema leave of an answer.
+
+    Attributes:
+        is_as_stored: Whether they neither change nor read it.
+        is_for_all: Whether they treat every request alike.
+    """
+
+    is_as_stored: bool
+    is_for_all: bool
+
+
 class HttpReport:
     """What others are told of the response to one operation.
 
@@ -26,19 +38,19 @@ class HttpReport:
         options: The extension's configuration.
         report: What the cache does for the operation.
         guard: The guard of the request.
-        is_seen: Whether another extension may read or change results.
+        sharing: What other extensions and the schema leave of the answer.
 
     Attributes:
         request: The context of the request; None as long as it is not known.
     """
 
-    __slots__ = ("_freshness", "_guard", "_is_seen", "_options", "_report", "request")
+    __slots__ = ("_freshness", "_guard", "_options", "_report", "_sharing", "request")
 
-    def __init__(self, options: Options, report: Report, guard: Guard, *, is_seen: bool) -> None:
+    def __init__(self, options: Options, report: Report, guard: Guard, *, sharing: Sharing) -> None:
         self._options = options
         self._report = report
         self._guard = guard
-        self._is_seen = is_seen
+        self._sharing = sharing
         self._freshness: Freshness | None = None
         self.request: RequestContext | None = None
 
@@ -55,13 +67,15 @@ class HttpReport:
             return
         if known.is_shared and not self._is_for_all(policy, options):
             known = replace(known, is_shared=False)
+        if not self._sharing.is_as_stored:
+            known = replace(known, validator="")
         if options.cdn_tags:
             known = replace(known, tags=self._named(known.tags, options))
         self._freshness = known
 
     def _is_for_all(self, policy: Policy, options: HeaderOptions) -> bool:
         """Whether request headers tell all that a PUBLIC response depends on."""
-        if self._is_seen or self.request is None or self.request.is_debugged():
+        if self.request is None or self.request.is_debugged() or not self._sharing.is_for_all:
             return False
         needed = policy.vary if self._options.tenant is None else policy.vary | {"tenant"}
         return options.tells(needed)

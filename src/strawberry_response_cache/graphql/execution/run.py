@@ -35,7 +35,7 @@ from strawberry_response_cache.graphql.execution.cached_execution import (
 from strawberry_response_cache.graphql.execution.documents import Preparation
 from strawberry_response_cache.graphql.execution.fields.cached_field import Fields
 from strawberry_response_cache.graphql.execution.fields.field_execution import install
-from strawberry_response_cache.graphql.execution.http_report import HttpReport
+from strawberry_response_cache.graphql.execution.http_report import HttpReport, Sharing
 from strawberry_response_cache.graphql.execution.mutating import is_of_mutation
 from strawberry_response_cache.graphql.execution.mutation_execution import MutationExecution
 from strawberry_response_cache.graphql.execution.original_variables import OriginalVariables
@@ -72,7 +72,7 @@ class Run:
         context: Strawberry's execution context.
         guard: The guard of the request.
         as_stored: Whether a view sends a stored response as it is.
-        is_seen: Whether another extension may read or change results.
+        sharing: Who may reuse an answer outside of the server.
 
     Attributes:
         context: As given.
@@ -96,7 +96,7 @@ class Run:
         context: ExecutionContext,
         guard: Guard,
         as_stored: bool,
-        is_seen: bool,
+        sharing: Sharing,
     ) -> None:
         self._options = options
         self._plans = plans
@@ -106,7 +106,7 @@ class Run:
         self._failed_key: str | None = None
         self._request: RequestContext | None = None
         self._report = Report(guard)
-        self.http = HttpReport(options, self._report, guard, is_seen=is_seen)
+        self.http = HttpReport(options, self._report, guard, sharing=sharing)
         self._variables = OriginalVariables(context.variables)
         self.context = context
         self.guard = guard

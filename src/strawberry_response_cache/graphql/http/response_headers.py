@@ -73,6 +73,7 @@ class ResponseHeaders:
         if self._ended:
             later.end(self._strictest, self._cache_status, count=self._ended)
         later.written.update(self.written)
+        later.invalidated += self.invalidated
 
     @property
     def freshness(self) -> Freshness | None:

@@ -1,7 +1,7 @@
 """Custom code around resolvers that may change or refuse values per request, and the known harmless kinds."""
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from types import FunctionType
 from typing import Any, Final
@@ -142,16 +142,50 @@ def may_see_results(
         ours: This package's extension.
         trusted: Classes that count as known.
     """
+    return _any_other(_may_see_results, extensions, ours, trusted)
+
+
+def may_decide_per_request(
+    extensions: Sequence[SchemaExtension] | None,
+    ours: SchemaExtension,
+    trusted: AbstractSet[object],
+) -> bool:
+    """Whether another extension has a hook that may admit some requests only, or answer them differently.
+
+    Args:
+        extensions: As in `may_see_results`.
+        ours: This package's extension.
+        trusted: Classes that count as known.
+    """
+    return _any_other(_may_decide_per_request, extensions, ours, trusted)
+
+
+def _any_other(
+    has_hook: Callable[[type[SchemaExtension]], bool],
+    extensions: Sequence[SchemaExtension] | None,
+    ours: SchemaExtension,
+    trusted: AbstractSet[object],
+) -> bool:
     if extensions is None:
         return True
     others = (type(each) for each in extensions if each is not ours)
-    return any(kind not in trusted and _may_see_results(kind) for kind in others)  # type: ignore[arg-type] # classes are hashable
+    return any(kind not in trusted and has_hook(kind) for kind in others)
 
 
 @functools.lru_cache(512)
 def _may_see_results(kind: type[SchemaExtension]) -> bool:
     """Whether a class of extensions has an unknown hook that is called when there may be a result."""
-    hooks = {name for name in dir(kind) if name.startswith("on_")} - _HOOKS_BEFORE_RESULTS
+    return _has_unknown_hook(kind, _HOOKS_BEFORE_RESULTS)
+
+
+@functools.lru_cache(512)
+def _may_decide_per_request(kind: type[SchemaExtension]) -> bool:
+    """Whether a class of extensions has an unknown hook of any step."""
+    return _has_unknown_hook(kind, frozenset())
+
+
+def _has_unknown_hook(kind: type[SchemaExtension], but: AbstractSet[str]) -> bool:
+    hooks = {name for name in dir(kind) if name.startswith("on_")} - but
     defining = {
         next(base for base in kind.__mro__ if hook in vars(base))
         for hook in (*hooks, "get_results")
