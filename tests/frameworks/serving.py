@@ -118,7 +118,7 @@ def served(framework: Framework, environment: dict[str, str]) -> Iterator[str]:
         return True
 
     try:
-        wait_until(answers, "the server answers")
+        wait_until(answers, "the server answers", patience=180)
         yield url
         _stop(process)
     finally:
