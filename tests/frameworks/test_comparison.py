@@ -220,6 +220,37 @@ def test_headers_for_caches_are_all_that_a_view_adds(
     assert handed_on
 
 
+class _Sets(extensions.SchemaExtension):
+    """Sets a header before resolvers run, spelled as it likes."""
+
+    name = ""
+
+    def on_operation(self) -> Iterator[None]:
+        response = self.execution_context.context["response"]
+        response.headers[self.name] = "a=b"
+        yield
+
+
+class _LowerCase(_Sets):
+    name = "set-cookie"
+
+
+class _TitleCase(_Sets):
+    name = "Set-Cookie"
+
+
+@views
+@pytest.mark.parametrize("sets", [_LowerCase, _TitleCase])
+def test_a_response_with_a_cookie_is_stored_by_nobody(
+    view: View, caches: list[ResponseCache], sets: type[_Sets]
+) -> None:
+    with _both(view, caches, sets, headers=True) as both:
+        for ask in both:
+            response = ask(**HITS["get"])
+            assert "a=b" in response.headers["set-cookie"]
+            assert response.headers["cache-control"] == "no-store"
+
+
 EXTENSIONS: Final[dict[str, Any]] = {
     "AddValidationRules": lambda: extensions.AddValidationRules([]),
     "DisableIntrospection": extensions.DisableIntrospection,

@@ -584,3 +584,22 @@ def test_wrong_arguments_are_refused(
 ) -> None:
     with pytest.raises(CacheConfigurationError, match=message):
         ResponseCacheExtension(cache, tenant=None, **options)
+
+
+class _AnyCase(dict[str, str]):
+    """Headers of a framework that is not known here."""
+
+
+@pytest.mark.parametrize("kind", [dict, _AnyCase])
+@pytest.mark.parametrize("spell", [str.lower, str.title])
+def test_names_of_headers_are_read_in_any_case(kind: Any, spell: Callable[[str], str]) -> None:
+    from strawberry_response_cache.graphql.http import messages
+
+    for name in ("authorization", "cookie"):
+        assert messages.has_credentials(SimpleNamespace(headers=kind({spell(name): "a"})))
+    assert not messages.has_credentials(SimpleNamespace(headers=kind({spell("accept"): "a"})))
+    headers = kind({spell("set-cookie"): "a=b", spell("vary"): "Origin"})
+    response = SimpleNamespace(headers=headers)
+    assert messages.written_in(response) == {"set-cookie": "a=b", "vary": "Origin"}
+    assert messages.set_headers(response, {"vary": "Accept", "set-cookie": None})
+    assert headers == {spell("vary"): "Accept"}

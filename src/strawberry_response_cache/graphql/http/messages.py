@@ -36,8 +36,8 @@ def _read(message: Any, name: str) -> str | None:  # noqa: ANN401 - of any frame
 
 
 def _spelled(headers: Any, name: str) -> Any:  # noqa: ANN401 - of any framework
-    """Return the name as it is spelled there: the headers of some frameworks are plain dicts."""
-    if type(headers) is not dict:
+    """Return the name as it is spelled there: the headers of some frameworks are dicts, in which case counts."""
+    if not isinstance(headers, dict):
         return name
     wanted = name.lower()
     return next(
