@@ -22,6 +22,7 @@ from strawberry_response_cache.graphql._compat.sync_or_async import at_once
 from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql.execution.recorder import Recorder
 from strawberry_response_cache.graphql.execution.serializer import ResponseSerializer, TurnedPrivate
+from strawberry_response_cache.graphql.execution.varying import varies_by_more, varying
 from strawberry_response_cache.graphql.http.freshness import Freshness
 from strawberry_response_cache.graphql.http.request_directives import RequestDirectives
 from strawberry_response_cache.graphql.policy.outcome import Outcome, Status
@@ -117,7 +118,8 @@ async def execute_cached(
         execute: Executes it; its result is awaitable.
         prefetched: The prefetched entries of the operation, for a field.
     """
-    directives, is_renewed = request.directives, False
+    _note_as_part(cache_request)
+    directives, is_renewed, varied = request.directives, False, cache_request.policy.vary
     while True:
         ready = await _obey(cache_request, prefetched, directives, renews=is_renewed)
         if isinstance(ready, Problem):
@@ -126,7 +128,8 @@ async def execute_cached(
 
         async def generate(attempt: _Attempt = attempt) -> Any:  # noqa: ANN401 - whatever an executor returns
             await request.ask_session()
-            return attempt.made(await execute(attempt.begin()))
+            with varying(varied):
+                return attempt.made(await execute(attempt.begin()))
 
         response = await tenant_of(cache_request.cache).run(
             cache_request.keys,
@@ -162,7 +165,8 @@ def execute_cached_sync(
         execute: Executes it.
         prefetched: As in `execute_cached`.
     """
-    directives, is_renewed = request.directives, False
+    _note_as_part(cache_request)
+    directives, is_renewed, varied = request.directives, False, cache_request.policy.vary
     while True:
         ready = _obey_sync(cache_request, prefetched, directives, renews=is_renewed)
         if isinstance(ready, Problem):
@@ -171,7 +175,8 @@ def execute_cached_sync(
 
         def generate(attempt: _Attempt = attempt) -> Any:  # noqa: ANN401 - whatever an executor returns
             at_once(request.ask_session)
-            return attempt.made(execute(attempt.begin()))
+            with varying(varied):
+                return attempt.made(execute(attempt.begin()))
 
         response = tenant_of(cache_request.cache).run_sync(
             cache_request.keys,
@@ -191,6 +196,13 @@ def execute_cached_sync(
             if isinstance(found, Problem):
                 return found
             cache_request = found
+
+
+def _note_as_part(cache_request: CacheRequest) -> None:
+    """Keep what a resolver generates from being stored, if it executes an operation that varies by more."""
+    # The fields of one operation are known to its policy.
+    if cache_request.whole and varies_by_more(cache_request.policy.vary):
+        tenant_of(cache_request.cache).note_unfit_part()
 
 
 async def _obey(

@@ -1,0 +1,110 @@
+"""A resolver that executes an operation which varies by more than the entry around it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import strawberry
+
+from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
+
+LANGUAGES = ("en", "de", "en")
+
+
+async def words_of(info: strawberry.Info) -> str:
+    result = await info.schema.execute("{ words }", context_value=info.context)
+    assert result.data is not None
+    return str(result.data["words"])
+
+
+@strawberry.type
+class Shelf:
+    id: strawberry.ID
+
+    @cache_control(ttl=30)
+    @strawberry.field
+    async def words(self, info: strawberry.Info) -> str:
+        return await words_of(info)
+
+
+@strawberry.type
+class Query:
+    @cache_control(ttl=60, vary=["locale"])
+    @strawberry.field
+    def words(self, info: strawberry.Info) -> str:
+        return str(info.context["locale"])
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    async def executes(self, info: strawberry.Info) -> str:
+        return await words_of(info)
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def executes_at_once(self, info: strawberry.Info) -> str:
+        result = info.schema.execute_sync("{ words }", context_value=info.context)
+        assert result.data is not None
+        return str(result.data["words"])
+
+    @cache_control(ttl=60, vary=["locale"])
+    @strawberry.field
+    async def executes_and_varies(self, info: strawberry.Info) -> str:
+        return await words_of(info)
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    async def shelf(self) -> Shelf:
+        return Shelf(id=strawberry.ID("1"))
+
+    @strawberry.field
+    def now(self) -> int:
+        return 1
+
+
+@pytest.fixture
+def schema() -> Iterator[strawberry.Schema]:
+    with ResponseCache.from_url("memory://", prefix="parts") as cache:
+        vary: Any = {"locale": lambda context: context["locale"]}
+        extension = ResponseCacheExtension(cache, tenant=None, vary=vary, debug=True)
+        yield strawberry.Schema(Query, extensions=[extension])
+
+
+@pytest.mark.parametrize(
+    ("query", "path"),
+    [
+        ("{ executes }", ["executes"]),
+        ("{ executes now }", ["executes"]),
+        ("{ shelf { words } }", ["shelf", "words"]),
+        ("{ shelf { words } now }", ["shelf", "words"]),
+        # What varies elsewhere in the operation is not in the key of the field.
+        ("{ executes words now }", ["executes"]),
+    ],
+)
+async def test_what_it_is_part_of_is_not_given_to_others(
+    schema: strawberry.Schema, query: str, path: list[str]
+) -> None:
+    for locale in LANGUAGES:
+        result = await schema.execute(query, context_value={"locale": locale})
+        data: Any = result.data
+        for name in path:
+            data = data[name]
+        assert data == locale
+
+
+def test_what_it_is_part_of_is_not_given_to_others_by_sync_execution(
+    schema: strawberry.Schema,
+) -> None:
+    for locale in LANGUAGES:
+        result = schema.execute_sync("{ executesAtOnce }", context_value={"locale": locale})
+        assert result.data == {"executesAtOnce": locale}
+
+
+async def test_what_varies_by_the_same_is_stored(schema: strawberry.Schema) -> None:
+    told = []
+    for locale in LANGUAGES:
+        context = {"locale": locale}
+        result = await schema.execute("{ executesAndVaries }", context_value=context)
+        assert result.data == {"executesAndVaries": locale}
+        assert result.extensions is not None
+        told.append(result.extensions["responseCache"]["status"])
+    assert told == ["miss", "miss", "hit"]
