@@ -14,6 +14,7 @@ from strawberry_response_cache.graphql.http.rules import (
     cache_control,
     vary_with,
 )
+from strawberry_response_cache.graphql.http.session_cookies import sends_session_cookie
 
 _PENDING: Final = "No-Store"
 """Directives are read in any case. What a resolver sets is told from this, and is then left as it is."""
@@ -119,8 +120,10 @@ class ResponseHeaders:
         is_public = (
             freshness is not None and freshness.is_shared and not messages.has_credentials(request)
         )
+        sets_cookie = "set-cookie" in present or (is_public and sends_session_cookie(request))
+        is_public = is_public and not sets_cookie
         value = cache_control(
-            freshness, self._options, is_public=is_public, sets_cookie="set-cookie" in present
+            freshness, self._options, is_public=is_public, sets_cookie=sets_cookie
         )
         is_pending = self._ended < self._begun and not is_sent
         changes["cache-control"] = _PENDING if is_pending else value
