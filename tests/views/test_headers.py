@@ -8,6 +8,8 @@ from typing import Any
 import httpx
 import pytest
 import strawberry
+from cross_web import HTTPException
+from starlette.responses import JSONResponse
 from strawberry.asgi import GraphQL as StockGraphQL
 from strawberry.extensions import SchemaExtension
 from strawberry.permission import BasePermission
@@ -603,3 +605,26 @@ def test_names_of_headers_are_read_in_any_case(kind: Any, spell: Callable[[str],
     assert messages.written_in(response) == {"set-cookie": "a=b", "vary": "Origin"}
     assert messages.set_headers(response, {"vary": "Accept", "set-cookie": None})
     assert headers == {spell("vary"): "Accept"}
+
+
+class Explains(GraphQL[Any, Any]):
+    """Answers refusals in its own way, as a subclass of Strawberry's view may."""
+
+    async def run(self, *args: Any, **named: Any) -> Any:
+        try:
+            return await super().run(*args, **named)
+        except HTTPException as refusal:
+            return JSONResponse({"why": refusal.reason}, 418)
+
+
+class Hands(Explains):
+    """Has a class of its own in between."""
+
+
+@pytest.mark.parametrize("kind", [Explains, Hands])
+def test_a_refusal_reaches_what_a_subclass_does_with_it(
+    make: Callable[..., Ask], kind: Any
+) -> None:
+    response = make(kind)("mutation { change }")
+    assert response.status_code == 418
+    assert response.json()["why"]

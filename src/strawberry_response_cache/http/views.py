@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from cross_web import HTTPException
 
 from strawberry_response_cache.core._user_code import called
-from strawberry_response_cache.graphql._compat.handing_on import view_hands_results_on
+from strawberry_response_cache.graphql._compat.handing_on import (
+    has_code_around_run,
+    view_hands_results_on,
+)
 from strawberry_response_cache.graphql._delivery import Delivery, announce
 from strawberry_response_cache.graphql._options import options_of
 from strawberry_response_cache.graphql._stored_data import StoredData
@@ -132,6 +135,11 @@ class _CachingView:
         is_plain = view_hands_results_on(self)
         return Delivery(schema=schema, takes_bytes=is_plain, headers=headers)
 
+    def _answers_refusals(self, delivery: Delivery | None) -> bool:
+        """Whether a refusal becomes a response here, with headers: nobody else waits for its exception."""
+        has_headers = delivery is not None and delivery.headers is not None
+        return has_headers and not has_code_around_run(type(self))  # type: ignore[arg-type] # classes are hashable
+
     def _headers_of_streams(self, headers: Mapping[str, str]) -> Mapping[str, str]:
         """Return the headers of a response whose answers come one after the other, which nobody may store."""
         delivery = _current.get()
@@ -188,7 +196,7 @@ class CachingView(_ExecutesInThreads, _CachingView):
             try:
                 response = super().run(request, *args, **named)  # type: ignore[misc] # of Strawberry's view
             except HTTPException as error:
-                if delivery is None or delivery.headers is None:
+                if not self._answers_refusals(delivery):
                     raise
                 response = self.refusal(error)
         return response if delivery is None else self._finished(response, request, delivery)
@@ -205,7 +213,7 @@ class _IsAwaited(_CachingView):
             try:
                 response = await super().run(request, *args, **named)  # type: ignore[misc] # of Strawberry's view
             except HTTPException as error:
-                if delivery is None or delivery.headers is None:
+                if not self._answers_refusals(delivery):
                     raise
                 response = self.refusal(error)
         return response if delivery is None else self._finished(response, request, delivery)

@@ -18,6 +18,19 @@ _OF_A_VIEW: Final = (
 )
 
 
+_AROUND_RUN: Final = (
+    "__call__",
+    "dispatch",
+    "dispatch_request",
+    "get",
+    "handle",
+    "handle_http",
+    "post",
+    "run",
+)
+"""Methods of views, of one framework or another, in which Strawberry turns a refusal into a response."""
+
+
 def schema_hands_results_on(schema: object) -> bool:
     """Whether what executes on a schema, from a view to a result, is Strawberry's own."""
     is_replaced = any(name in vars(schema) for name in _OF_A_SCHEMA)
@@ -33,6 +46,17 @@ def view_hands_results_on(view: object) -> bool:
 @functools.lru_cache(256)
 def _is_plain_view(kind: type) -> bool:
     return _are_own(kind, _OF_A_VIEW)
+
+
+@functools.lru_cache(256)
+def has_code_around_run(kind: type) -> bool:
+    """Whether a subclass of a user's may see what a view's `run` raises."""
+    for base in kind.__mro__:
+        if base.__module__.startswith(_OWN):
+            return False
+        if any(name in vars(base) for name in _AROUND_RUN):
+            return True
+    return False
 
 
 def _are_own(kind: type, names: Iterable[str]) -> bool:

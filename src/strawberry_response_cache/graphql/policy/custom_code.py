@@ -161,7 +161,7 @@ def may_decide_per_request(
 
 
 def _any_other(
-    has_hook: Callable[[type[SchemaExtension]], bool],
+    has_hook: Callable[..., bool],
     extensions: Sequence[SchemaExtension] | None,
     ours: SchemaExtension,
     trusted: AbstractSet[object],
