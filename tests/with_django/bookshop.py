@@ -9,10 +9,12 @@ from django.db.models import QuerySet
 from strawberry import relay
 from strawberry_django.pagination import OffsetPaginated
 
-from strawberry_response_cache import cache_control
+from strawberry_response_cache import CacheScope, cache_control
 from tests.with_django.models import Author, Book
 
 HINT: Final = cache_control(ttl=60)
+PUBLIC: Final = cache_control(ttl=60, scope=CacheScope.PUBLIC)
+"""Of a field with a filter that receives ``info``, by which nobody asks here."""
 
 
 @strawberry_django.filter_type(Book, lookups=True)
@@ -85,7 +87,7 @@ def query_type() -> type:
     class Query:
         books: list[BookType] = HINT(strawberry_django.field())
         book: BookType = HINT(strawberry_django.field())
-        authors: list[AuthorType] = HINT(strawberry_django.field())
+        authors: list[AuthorType] = PUBLIC(strawberry_django.field())
         shelf: strawberry_django.relay.DjangoListConnection[BookNode] = HINT(
             strawberry_django.connection()
         )

@@ -1,4 +1,4 @@
-"""What `check()` says of fields whose filters may read the user."""
+"""Fields whose filters may read the user are PRIVATE, and `check()` says so."""
 
 from typing import Any
 
@@ -12,6 +12,7 @@ from strawberry_response_cache import (
     ResponseCache,
     ResponseCacheExtension,
     cache_control,
+    explain,
 )
 from tests.with_django.models import Author, Book
 
@@ -67,6 +68,17 @@ def notes_of(cache: ResponseCache, kind: type, hint: Any, **options: Any) -> tup
     return extension.check(strawberry.Schema(Query, extensions=[extension]))
 
 
+def scope_of(cache: ResponseCache, kind: type, hint: Any, **options: Any) -> str | None:
+    @strawberry.type
+    class Query:
+        rows: list[kind] = hint(strawberry_django.field(**options))  # type: ignore[valid-type]
+
+    extension = ResponseCacheExtension(cache, tenant=None, session=lambda _: "a")
+    schema = strawberry.Schema(Query, extensions=[extension])
+    scope = explain(schema, "{ rows { id } }").scope
+    return None if scope is None else scope.value
+
+
 @pytest.mark.parametrize(
     ("kind", "options", "named"),
     [
@@ -76,12 +88,15 @@ def notes_of(cache: ResponseCache, kind: type, hint: Any, **options: Any) -> tup
         (Writer, {"annotate": {"size": count_of_mine}}, "count_of_mine"),
     ],
 )
-def test_a_shared_root_field_whose_filter_receives_info_is_named(
+def test_a_root_field_whose_filter_receives_info_is_private_and_named(
     cache: ResponseCache, kind: type, options: dict[str, Any], named: str
 ) -> None:
     (note,) = notes_of(cache, kind, cache_control(ttl=60), **options)
-    assert note.startswith("Query.rows: it is shared by all users")
+    assert note.startswith("Query.rows: it is PRIVATE, because")
     assert named in note
+    assert scope_of(cache, kind, cache_control(ttl=60), **options) == "PRIVATE"
+    public = cache_control(ttl=60, scope=CacheScope.PUBLIC)
+    assert scope_of(cache, kind, public, **options) == "PUBLIC"
     for scope in CacheScope:
         assert notes_of(cache, kind, cache_control(ttl=60, scope=scope), **options) == ()
 

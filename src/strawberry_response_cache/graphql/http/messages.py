@@ -8,6 +8,11 @@ from strawberry_response_cache.core._user_code import Raised, called
 
 _OF_CACHES: Final = ("age", "cache-control", "cache-status", "etag", "set-cookie", "vary")
 _OF_CACHES_RAW: Final = frozenset(name.encode() for name in _OF_CACHES)
+_WRITTEN: Final = {
+    "etag": "ETag",
+    **{name: name.title() for name in ("age", "cache-control", "vary")},
+}
+"""How names are usually written, where a framework keeps them as they are."""
 _CREDENTIALS: Final = ("authorization", "cookie")
 _CREDENTIALS_RAW: Final = frozenset(name.encode() for name in _CREDENTIALS)
 
@@ -106,7 +111,7 @@ def _set_headers(response: Any, values: Mapping[str, str | None]) -> None:  # no
     for name, value in values.items():
         spelled = _spelled(headers, name)
         if value is not None:
-            headers[spelled] = value
+            headers[spelled if spelled in headers else _WRITTEN.get(name, name)] = value
         elif spelled in headers:
             del headers[spelled]
 
@@ -123,8 +128,10 @@ def has_credentials(request: object) -> bool:
 def _has_credentials(request: Any) -> bool:  # noqa: ANN401 - of any framework
     scope = getattr(request, "scope", None)
     if type(scope) is dict and type(scope.get("headers")) is list:  # ASGI has lower-case names
-        return any(name in _CREDENTIALS_RAW for name, _ in scope["headers"])
-    return any(_read(request, name) is not None for name in _CREDENTIALS)
+        return any(value and name in _CREDENTIALS_RAW for name, value in scope["headers"])
+    return any(
+        _read(request, name) for name in _CREDENTIALS
+    )  # Django's test client sends an empty one
 
 
 def set_status(response: object, status: int) -> None:

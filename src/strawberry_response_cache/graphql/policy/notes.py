@@ -61,13 +61,14 @@ def _notes(
             frozenset(private),
         )
     for rule in rules:
-        if rule.parent.name == query and rule.ttl and not (rule.private or rule.public):
+        has_scope = any(hint.scope is not None for hint in rule.hints)
+        if rule.parent.name == query and rule.ttl and not has_scope:
             asking = [*functions_with_info(rule.graphql_field)]
             if asking:
                 yield Note(
-                    f"{rule.coordinate}: it is shared by all users, and {_named(asking)}, which may choose other "
-                    "rows for each user, receives info. Write scope=CacheScope.PRIVATE if it reads the user, or "
-                    "scope=CacheScope.PUBLIC if it does not.",
+                    f"{rule.coordinate}: it is PRIVATE, because {_named(asking)}, which may choose other rows for "
+                    "each user, receives info. Write scope=CacheScope.PUBLIC if it does not read the user, or "
+                    "scope=CacheScope.PRIVATE if it does.",
                     frozenset({rule.coordinate}),
                 )
     longest = defaults.max_ttl

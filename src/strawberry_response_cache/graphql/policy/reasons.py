@@ -65,7 +65,8 @@ class Reason(StrEnum):
         TOO_LARGE: The result has more than ``max_entry_bytes`` bytes.
         STORE_FAILURE: Redis did not answer.
         NO_LEASE: Redis takes no writes.
-        REFUSED: An invalidation arrived while the response was generated, so it was not stored.
+        REFUSED: An invalidation arrived while the response was generated, or after a part of it was stored in an
+            entry of its own; so the whole was not stored.
         JOINED: The response of a concurrent request was used, and it could not be stored.
         WAITED_OUT: Another process took longer than ``wait_budget`` to generate the response.
         ASYNC_RESOLVER: An async resolver ran where the cache cannot await it.
@@ -226,7 +227,10 @@ _ADVICE: Final[Mapping[Reason, str]] = {
     Reason.TOO_LARGE: "Raise max_entry_bytes, or select less.",
     Reason.STORE_FAILURE: "Redis failed; the log names the server and the error.",
     Reason.NO_LEASE: "Redis takes no writes: it is full, or a read-only replica.",
-    Reason.REFUSED: "There is nothing to change; the next request is stored.",
+    Reason.REFUSED: (
+        "There is nothing to change: an invalidation arrived. If a part of the response has an entry of its own that is "
+        "older, the whole is stored again when that entry ends."
+    ),
     Reason.JOINED: (
         "There is nothing to change: Redis failed, or an invalidation arrived, while the response was "
         "generated."

@@ -32,6 +32,7 @@ from strawberry_response_cache.graphql._compat.definitions import definition_of
 from strawberry_response_cache.graphql._compat.django_fields import (
     checks_values,
     chooses_rows,
+    functions_with_info,
     listed_types,
     returns_the_user,
 )
@@ -278,8 +279,11 @@ class SchemaRules:
             or any(map(checks_values, extensions))
             or returns_the_user(field)
         )
-        private = has_own_rows or any(h.scope is CacheScope.PRIVATE for h in hints)
         public = own is not None and own.scope is CacheScope.PUBLIC
+        # A filter or an order of the user's own may choose other rows for each user.
+        may_choose = not public and any(functions_with_info(graphql_field))
+        is_of_users = has_own_rows or may_choose
+        private = is_of_users or any(h.scope is CacheScope.PRIVATE for h in hints)
         return FieldRule(
             coordinate=coordinate,
             source=source,
@@ -317,7 +321,7 @@ class SchemaRules:
                 parent,
                 declared,
                 hints,
-                private=has_own_rows or (bool(guards) and not public),
+                private=is_of_users or (bool(guards) and not public),
             ),
             key=None if own is None else own.key,
             lacks_identity=wants_entry and not has_identity and bool(ttl),
