@@ -256,3 +256,17 @@ async def test_while_redis_is_down_a_renewed_operation_runs_uncached(valkey_url:
         assert result.errors is None
         assert result.extensions is not None
         assert result.extensions["responseCache"]["reason"] == "store_failure"
+
+
+@pytest.mark.parametrize("asked", ["only-if-cached, no-cache", "only-if-cached, max-age=5"])
+def test_a_stored_answer_that_the_request_refuses_is_absent(
+    make: Callable[..., Ask], monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    ask = make()
+    ask("{ number }")
+    monkeypatch.setattr(Entry, "age", property(lambda _: 5.5))
+    response = ask("{ number }", asked)
+    assert response.status_code == 504
+    assert response.headers["cache-control"] == "no-store"
+    assert ask("{ number }").json()["data"]["number"] == 1
+    assert ask("{ number }", "only-if-cached, max-age=6").json()["data"]["number"] == 1

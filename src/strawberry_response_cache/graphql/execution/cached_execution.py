@@ -218,11 +218,14 @@ async def _obey(
         The prefetched entries; or why the cache cannot answer as it is asked.
     """
     cache, keys = tenant_of(cache_request.cache), cache_request.keys
+    is_unwanted = directives.no_cache or renews
+    if directives.only_if_cached and is_unwanted:
+        return Problem(Reason.ONLY_IF_CACHED)
     if directives.only_if_cached:
         prefetched = Prefetched()
         await cache.prefetch(prefetched, [keys], cache_request.subject, first=False)
         return prefetched if prefetched.has(keys) else Problem(Reason.ONLY_IF_CACHED)
-    if directives.no_cache or renews:
+    if is_unwanted:
         if prefetched is not None:
             prefetched.pop(keys)  # but its clock counts, from before anything was loaded
         try:
@@ -241,11 +244,14 @@ def _obey_sync(
 ) -> Prefetched | Problem | None:
     """Forget or look up an entry first, if a request asks for that; the sync form of `_obey`."""
     cache, keys = tenant_of(cache_request.cache), cache_request.keys
+    is_unwanted = directives.no_cache or renews
+    if directives.only_if_cached and is_unwanted:
+        return Problem(Reason.ONLY_IF_CACHED)
     if directives.only_if_cached:
         prefetched = Prefetched()
         cache.prefetch_sync(prefetched, [keys], cache_request.subject, first=False)
         return prefetched if prefetched.has(keys) else Problem(Reason.ONLY_IF_CACHED)
-    if directives.no_cache or renews:
+    if is_unwanted:
         if prefetched is not None:
             prefetched.pop(keys)  # but its clock counts, from before anything was loaded
         try:
