@@ -5,7 +5,7 @@ from typing import Any, Self
 
 
 class InvalidatedTags(tuple[str, ...]):  # noqa: SLOT001 - a tuple has no room for slots
-    """The tags of one invalidation, as `on_invalidate` is told of them.
+    """The tags of one invalidation, as ``on_invalidate`` is told of them.
 
     A family of tags is ``shelf:*``, and everything is ``*``.
 

@@ -82,7 +82,7 @@ def purge_names(tags: InvalidatedTags, *, prefix: str = "") -> list[str]:
     Use it in ``on_invalidate``, for responses with the headers of ``cdn_tags`` of the extension.
 
     Args:
-        tags: What `on_invalidate` is told.
+        tags: What ``on_invalidate`` is told.
         prefix: The ``tag_prefix`` of the extension. Empty by default.
 
     Returns:
