@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -179,3 +180,22 @@ def test_a_response_that_serves_many_operations_keeps_nothing_of_each(
     asyncio.run(execute())
     headers = known_headers_of(response)
     assert not any(each for each in vars(headers).values() if isinstance(each, list))
+
+
+@pytest.mark.parametrize("kind", ["shared", "without headers"])
+def test_a_context_that_requests_share_keeps_nothing_of_the_requests_before(
+    schema: strawberry.Schema, kind: str
+) -> None:
+    from starlette.responses import Response
+
+    context = {"response": Response() if kind == "shared" else SimpleNamespace()}
+
+    class Shares(GraphQL[Any, Any]):
+        async def get_context(self, request: Any, response: Any) -> Any:
+            return context
+
+    application = Shares(schema)
+    for _ in range(2):
+        assert ask(application, "{ number }").headers["cache-control"] == PUBLIC
+        assert ask(application, "{ executes }").headers["cache-control"] == "no-store"
+        assert ask(application, "{ unknown }").headers["cache-control"] == "no-store"

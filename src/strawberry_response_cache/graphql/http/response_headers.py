@@ -31,6 +31,7 @@ class ResponseHeaders:
 
     Attributes:
         status: The status that the response gets; None for its own.
+        is_sent: Whether the response is sent; what has the same object in its context later belongs to another.
         invalidated: The names of what mutations invalidated, for ``Cache-Group-Invalidation``.
         written: The values that were written to the framework's response, by lower-case names.
     """
@@ -43,6 +44,7 @@ class ResponseHeaders:
         self._cache_status: str | None = None
         self.written: dict[str, str] = {}
         self.status: int | None = None
+        self.is_sent = False
         self.invalidated: list[str] = []
 
     def begin(self, count: int = 1) -> None:
@@ -91,13 +93,14 @@ class ResponseHeaders:
             request: The request; None if it is not known.
             is_sent: Whether it is sent now, also if an operation has not ended.
         """
+        self.is_sent = is_sent
         present = messages.written_in(response)
         changes: dict[str, str | None] = {}
         options = self._options
         others = present.get("vary")
         changes["vary"] = options.vary_alone if others is None else vary_with(others, options.names)
         self._change_cache_status(present, changes)
-        if present.get("cache-control") == self.written.get("cache-control"):
+        if present.get("cache-control") in {None, self.written.get("cache-control")}:
             self._change_cache_control(present, changes, request, is_sent=is_sent)
         if self.status is not None and self._begun == 1:
             messages.set_status(response, self.status)
@@ -146,7 +149,7 @@ class ResponseHeaders:
         if self._begun > 1:  # a batch would have several
             if written is not None:
                 changes["cache-status"] = None
-        elif self._cache_status and present.get("cache-status") == written:
+        elif self._cache_status and present.get("cache-status") in {None, written}:
             changes["cache-status"] = self._cache_status
 
     def has_written(self, name: str | bytes, value: object) -> bool:
@@ -193,7 +196,7 @@ def share_headers(response: object, headers: ResponseHeaders) -> None:
     known = known_headers_of(response)
     if known is headers:
         return
-    if known is not None:
+    if known is not None and not known.is_sent:
         known.tell(headers)
     _keep(response, headers)
 
