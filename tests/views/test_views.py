@@ -296,6 +296,21 @@ def test_a_view_that_overrides_what_becomes_of_a_result_gets_plain_dicts(
     assert handed_on == []
 
 
+def test_a_method_that_sentry_replaces_on_strawberrys_views_leaves_the_stored_bytes(
+    make: Callable[..., Made], handed_on: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from strawberry.http.async_base_view import AsyncBaseHTTPView
+
+    class Unpatched(GraphQL[Any, Any]):
+        """A class of its own: what is known of a class is kept."""
+
+    Unpatched.__module__ = "strawberry_response_cache.asgi"
+    monkeypatch.setattr(AsyncBaseHTTPView, "_handle_errors", lambda *_: None)
+    _, client = make(view=Unpatched)
+    assert ask(client) == ask(client) == EMMA
+    assert handed_on == [EMMA]
+
+
 def test_a_method_replaced_on_a_view_object_counts_as_overridden(
     make: Callable[..., Made], handed_on: list[bytes]
 ) -> None:

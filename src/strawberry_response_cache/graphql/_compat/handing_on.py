@@ -8,8 +8,10 @@ from typing import Final
 _OWN: Final = ("strawberry.", f"{__name__.partition('.')[0]}.")
 """Where the modules of Strawberry and of this package begin."""
 _OF_A_SCHEMA: Final = ("execute", "execute_sync", "_execute_operation", "_handle_execution_result")
+_WITH_ERRORS_ONLY: Final = "_handle_errors"
+"""It is called with errors, so for no hit. Sentry replaces it on Strawberry's own classes."""
 _OF_A_VIEW: Final = (
-    "_handle_errors",
+    _WITH_ERRORS_ONLY,
     "create_response",
     "encode_json",
     "execute_operation",
@@ -64,8 +66,9 @@ def _are_own(kind: type, names: Iterable[str]) -> bool:
     for name in names:
         for base in kind.__mro__:
             if name in vars(base):
-                method = getattr_static(base, name)
-                modules = {base.__module__, getattr(method, "__module__", "")}
+                modules = {base.__module__}
+                if name != _WITH_ERRORS_ONLY:
+                    modules.add(getattr(getattr_static(base, name), "__module__", ""))
                 if not all(module.startswith(_OWN) for module in modules):
                     return False
     return True
