@@ -19,6 +19,7 @@ CORE = {
     "CacheSettings",
     "CacheStatus",
     "CacheStoreError",
+    "InvalidatedTags",
     "Cacheable",
     "CachedResponse",
     "RedisHandle",

@@ -91,12 +91,13 @@ def purge_names(tags: InvalidatedTags, *, prefix: str = "") -> list[str]:
     Example:
         >>> from strawberry_response_cache import InvalidatedTags
         >>> purge_names(InvalidatedTags(["Book:1"], tenant=""), prefix="shop-")
-        ['shop-Book:1', 'shop-Book:*', 'shop-*']
+        ['shop-Book:1', 'shop-*', 'shop-Book:*']
         >>> purge_names(InvalidatedTags(["*"], tenant="5d41402abc4b2a76"))
         ['5d41402abc4b2a76-~']
     """
     everything = tuple(tags) == (EVERYTHING_TAGGED,)
-    found = (_EVERYTHING,) if everything else shown(with_families(tags))
+    families = sorted(shown(with_families(tags)))
+    found = (_EVERYTHING,) if everything else dict.fromkeys((*tags, *families))
     sendable = [each for each in found if _NAME.fullmatch(each) and len(each) <= _LONGEST_NAME]
     return list(named(sendable, tenant=tags.tenant, prefix=prefix))
 
