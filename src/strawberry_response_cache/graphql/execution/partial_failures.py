@@ -1,4 +1,4 @@
-"""Operations that failed in part lately, which are answered field by field for a while."""
+"""Operations that failed in part lately, or were refused; they are answered field by field for a while."""
 
 import time
 from collections.abc import Callable
@@ -31,6 +31,7 @@ class PartialFailures:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._marks = Marks()
+        self._refused = Marks()
 
     def has(self, key: str) -> bool:
         """Whether an operation failed in part lately.
@@ -55,3 +56,22 @@ class PartialFailures:
             self._marks.set(key, self._clock() + min(policy.ttl or 0.0, _LONGEST))
         elif not result.errors:
             self._marks.remove(key)
+
+    def was_refused(self, key: str) -> bool:
+        """Whether an operation was refused lately, because a part of it is older than an invalidation of another.
+
+        Args:
+            key: The key of its entry.
+        """
+        return self._refused.has(key, self._clock())
+
+    def note_refused(self, key: str, policy: Policy) -> None:
+        """Note that Redis refused to store an operation, some of whose fields have entries that outlive it.
+
+        It would be refused again until such an entry ends, and its other fields would run on each request.
+
+        Args:
+            key: The key of the operation's entry.
+            policy: The operation's policy.
+        """
+        self._refused.set(key, self._clock() + min(policy.ttl or 0.0, _LONGEST))

@@ -176,9 +176,7 @@ class Run:
 
             cache_result = execute_cached_sync(cache_request, considered.request, watched)
             if isinstance(cache_result, CacheResult):
-                self._failures.note(cache_request.keys.entry, policy, cache_result.result)
-                self.http.note(cache_result, policy)
-                self._conclude(cache_result.outcome())
+                self._conclude_cached(considered, cache_request, cache_result)
                 return cache_result.result
             cache_request = cache_result
         self._conclude_without(cache_request)
@@ -202,9 +200,7 @@ class Run:
 
             cache_result = await execute_cached(cache_request, considered.request, watched)
             if isinstance(cache_result, CacheResult):
-                self._failures.note(cache_request.keys.entry, policy, cache_result.result)
-                self.http.note(cache_result, policy)
-                self._conclude(cache_result.outcome())
+                self._conclude_cached(considered, cache_request, cache_result)
                 return cache_result.result
             cache_request = cache_result
         self._conclude_without(cache_request)
@@ -220,6 +216,17 @@ class Run:
             return None
         self.is_absent = True
         return ExecutionResult(None, [GraphQLError(_ABSENT)])
+
+    def _conclude_cached(
+        self, considered: "_Considered", cache_request: CacheRequest, cache_result: CacheResult
+    ) -> None:
+        key, policy = cache_request.keys.entry, cache_request.policy
+        outcome = cache_result.outcome()
+        self._failures.note(key, policy, cache_result.result)
+        if outcome.reason is Reason.REFUSED and considered.variant.watches_fields:
+            self._failures.note_refused(key, policy)
+        self.http.note(cache_result, policy)
+        self._conclude(outcome)
 
     def _note_result(self, considered: "_Considered", result: object) -> None:
         """Note whether an operation that is answered field by field fails still."""
@@ -273,6 +280,10 @@ class Run:
         if isinstance(cache_request, CacheRequest) and self._failures.has(cache_request.keys.entry):
             self._failed_key = cache_request.keys.entry
             cache_request = _FAILED_IN_PART
+        elif isinstance(cache_request, CacheRequest) and self._failures.was_refused(
+            cache_request.keys.entry
+        ):
+            cache_request = _OLDER_PART
         if variant.watches_fields or self._failed_key is not None:
             fields = Fields(
                 considered.plan,
@@ -378,6 +389,12 @@ _BEFORE_THE_COMMIT: Final = Problem(
     Reason.INVALIDATION_PENDING,
     None,
     "A mutation in the same transaction of Django has changed data that is not committed yet.",
+)
+_OLDER_PART: Final = Problem(
+    Reason.REFUSED,
+    None,
+    "A part of it was stored before an invalidation of another part, so the fields are looked up one by one; see "
+    "'fields'.",
 )
 _FAILED_IN_PART: Final = Problem(
     Reason.ERRORS,

@@ -228,8 +228,8 @@ _ADVICE: Final[Mapping[Reason, str]] = {
     Reason.STORE_FAILURE: "Redis failed; the log names the server and the error.",
     Reason.NO_LEASE: "Redis takes no writes: it is full, or a read-only replica.",
     Reason.REFUSED: (
-        "There is nothing to change: an invalidation arrived. If a part of the response has an entry of its own that is "
-        "older, the whole is stored again when that entry ends."
+        "There is nothing to change: an invalidation arrived. The next request is stored, or its fields are, one by "
+        "one."
     ),
     Reason.JOINED: (
         "There is nothing to change: Redis failed, or an invalidation arrived, while the response was "

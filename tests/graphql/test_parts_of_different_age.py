@@ -1,0 +1,64 @@
+"""An operation whose parts are of different age is not run on each request after one of them was invalidated."""
+
+import asyncio
+from typing import Any
+
+import pytest
+import strawberry
+
+from strawberry_response_cache import (
+    CacheScope,
+    ResponseCache,
+    ResponseCacheExtension,
+    cache_control,
+)
+from tests.graphql.ledger import outcome, status
+
+
+@pytest.mark.parametrize("is_sync", [False, True])
+@pytest.mark.parametrize("ttl", [3600, 60])
+async def test_a_part_that_is_older_than_an_invalidation_lets_the_others_be_stored(
+    cache: ResponseCache, ttl: int, is_sync: bool
+) -> None:
+    runs: list[str] = []
+
+    @strawberry.type
+    class Query:
+        @cache_control(ttl=60, scope=CacheScope.PRIVATE, tags=["projects"])
+        @strawberry.field
+        def projects(self) -> list[int]:
+            runs.append("projects")
+            return [len(runs)]
+
+        @cache_control(ttl=ttl)
+        @strawberry.field
+        def labels(self) -> list[int]:
+            runs.append("labels")
+            return [len(runs)]
+
+    extension = ResponseCacheExtension(cache, tenant=None, session=lambda _: "ann", debug=True)
+    schema = strawberry.Schema(Query, extensions=[extension])
+
+    async def ask() -> Any:
+        query = "{ projects labels }"
+        if is_sync:
+            result = await asyncio.to_thread(schema.execute_sync, query)
+        else:
+            result = await schema.execute(query)
+        assert result.errors is None
+        return result
+
+    assert [status(await ask()) for _ in range(2)] == ["miss", "hit"]
+    await cache.invalidate("projects")
+    runs.clear()
+    data = [await ask() for _ in range(5)]
+    assert runs.count("labels") == 0, "it was not invalidated"
+    assert runs.count("projects") <= 2, "once for the whole, once for an entry of its own"
+    assert data[-1].data == data[2].data
+    said = outcome(data[-1])
+    assert said["reason"] == "refused"
+    assert {each["status"] for each in said["fields"]} == {"hit"}
+    await cache.invalidate("projects")
+    before = len(runs)
+    assert (await ask()).data != data[-1].data
+    assert runs[before:] == ["projects"]
