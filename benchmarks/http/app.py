@@ -59,8 +59,10 @@ class Query:
 
 def make_schema() -> strawberry.Schema:
     """Return the schema as the environment says."""
-    extensions: list[Any] = [lambda: ParserCache(maxsize=100), lambda: ValidationCache(maxsize=100)]
     mode = os.environ["CACHE"]
+    # What is known of documents; this package's extension knows it as well.
+    own: list[Any] = [lambda: ParserCache(maxsize=100), lambda: ValidationCache(maxsize=100)]
+    extensions = own
     if mode != "none":
         cache = ResponseCache.from_url(
             f"redis://127.0.0.1:{os.environ['REDIS_PORT']}",
@@ -68,7 +70,7 @@ def make_schema() -> strawberry.Schema:
             local_bytes=256 * 1024 * 1024 if mode == "memory" else 0,
             local_ttl=300,
         )
-        extensions.insert(0, ResponseCacheExtension(cache, tenant=None))
+        extensions = [ResponseCacheExtension(cache, tenant=None)]
     return strawberry.Schema(Query, extensions=extensions)
 
 
