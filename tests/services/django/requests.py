@@ -79,6 +79,12 @@ class Answer:
         return self.results[0].get("data")
 
     @property
+    def is_refused(self) -> bool:
+        """Whether Redis refused to store it, or the same lately."""
+        told = [each.get("extensions", {}).get("responseCache", {}) for each in self.results]
+        return any(each.get("reason") == "refused" for each in told)
+
+    @property
     def statuses(self) -> list[str]:
         """What the cache says of each operation."""
         told = [each.get("extensions", {}).get("responseCache", {}) for each in self.results]

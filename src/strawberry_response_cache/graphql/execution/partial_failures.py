@@ -12,6 +12,9 @@ from strawberry_response_cache.graphql.policy.policy import Policy
 _LONGEST: Final = 60.0
 """Seconds for which an operation stays here after its latest failure, at most."""
 
+_REFUSED: Final = 10.0
+"""Seconds for which an operation stays here after it was refused."""
+
 
 class PartialFailures:
     """The operations of one schema, in this process, in whose latest run some fields failed.
@@ -31,6 +34,7 @@ class PartialFailures:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._marks = Marks()
+        self._refused_once = Marks()
         self._refused = Marks()
 
     def has(self, key: str) -> bool:
@@ -58,20 +62,27 @@ class PartialFailures:
             self._marks.remove(key)
 
     def was_refused(self, key: str) -> bool:
-        """Whether an operation was refused lately, because a part of it is older than an invalidation of another.
+        """Whether an operation was refused twice lately, as if a part of it were older than an invalidation.
 
         Args:
             key: The key of its entry.
         """
         return self._refused.has(key, self._clock())
 
-    def note_refused(self, key: str, policy: Policy) -> None:
-        """Note that Redis refused to store an operation, some of whose fields have entries that outlive it.
+    def note_stored(self, key: str, *, refused: bool) -> None:
+        """Note whether Redis refused to store an operation, some of whose fields have entries that outlive it.
 
-        It would be refused again until such an entry ends, and its other fields would run on each request.
+        An invalidation that arrives meanwhile refuses it once. If such a field is older than the invalidation of
+        another, it is refused until that entry ends, and the other fields would run on each request.
 
         Args:
             key: The key of the operation's entry.
-            policy: The operation's policy.
+            refused: Whether it was refused.
         """
-        self._refused.set(key, self._clock() + min(policy.ttl or 0.0, _LONGEST))
+        now = self._clock()
+        if not refused:
+            self._refused_once.remove(key)
+        elif self._refused_once.has(key, now):
+            self._refused.set(key, now + _REFUSED)
+        else:
+            self._refused_once.set(key, now + _REFUSED)

@@ -223,8 +223,8 @@ class Run:
         key, policy = cache_request.keys.entry, cache_request.policy
         outcome = cache_result.outcome()
         self._failures.note(key, policy, cache_result.result)
-        if outcome.reason is Reason.REFUSED and considered.variant.watches_fields:
-            self._failures.note_refused(key, policy)
+        if considered.variant.watches_fields:
+            self._failures.note_stored(key, refused=outcome.reason is Reason.REFUSED)
         self.http.note(cache_result, policy)
         self._conclude(outcome)
 
