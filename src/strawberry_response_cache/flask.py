@@ -9,22 +9,15 @@ from strawberry.flask.views import GraphQLView as _GraphQLView
 from strawberry.http.typevars import Context, RootValue
 
 from strawberry_response_cache.http.views import AsyncCachingView, CachingView
+from strawberry_response_cache.http.werkzeug import WerkzeugView
 
 __all__ = ["AsyncGraphQLView", "GraphQLView"]
 
 
-class _FlaskView:
+class _FlaskView(WerkzeugView):
     def refusal(self, error: HTTPException) -> Response:
         """Return a plain text, as Strawberry's view does."""
         return Response(error.reason, status=error.status_code, content_type="text/plain")
-
-    def not_modified(self, response: Response) -> Response:
-        """Return a response without content and the headers that describe it."""
-        response.status_code = 304
-        response.set_data(b"")
-        del response.headers["Content-Type"]
-        del response.headers["Content-Length"]
-        return response
 
 
 class GraphQLView(_FlaskView, CachingView, _GraphQLView[Context, RootValue]):

@@ -6,11 +6,12 @@ from strawberry.http.typevars import Context, RootValue
 from strawberry.quart.views import GraphQLView as _GraphQLView
 
 from strawberry_response_cache.http.views import AsyncCachingView
+from strawberry_response_cache.http.werkzeug import WerkzeugView
 
 __all__ = ["GraphQLView"]
 
 
-class GraphQLView(AsyncCachingView, _GraphQLView[Context, RootValue]):
+class GraphQLView(WerkzeugView, AsyncCachingView, _GraphQLView[Context, RootValue]):
     """`strawberry.quart.views.GraphQLView`, which sends a stored response as it is, with headers for caches.
 
     Its arguments are Strawberry's. A subclass that overrides ``process_result``, ``encode_json``,
@@ -31,11 +32,3 @@ class GraphQLView(AsyncCachingView, _GraphQLView[Context, RootValue]):
     def refusal(self, error: HTTPException) -> Response:
         """Return a plain text, as Strawberry's view does."""
         return Response(error.reason, status=error.status_code, content_type="text/plain")
-
-    def not_modified(self, response: Response) -> Response:
-        """Return a response without content and the headers that describe it."""
-        response.status_code = 304
-        response.set_data(b"")
-        del response.headers["Content-Type"]
-        del response.headers["Content-Length"]
-        return response

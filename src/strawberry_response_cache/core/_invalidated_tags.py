@@ -1,4 +1,4 @@
-"""The tags of one invalidation, for whoever is told of it."""
+"""The tags of one invalidation, as ``on_invalidate`` receives them."""
 
 from collections.abc import Iterable
 from typing import Any, Self

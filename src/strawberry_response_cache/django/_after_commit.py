@@ -87,6 +87,6 @@ class ChangesByTransaction:
             vars(self._open)[using] = weakref.ref(within)
         change = _Change(within, tenant, frozenset(tags))
         if not will_commit(transaction.get_connection(using)):
-            change()  # none is open, or Django tells nobody when the commit is, as without autocommit
+            change()  # no transaction is open, or Django does not report its commit
             return
         transaction.on_commit(change, using=using)

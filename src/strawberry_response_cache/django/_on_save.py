@@ -49,7 +49,7 @@ class Watch:
         self._changes = ChangesByTransaction(self._invalidate)
         self._intervals = Intervals()
 
-    # -- What the signals tell; nothing of this fails a save ----------------------------------------------
+    # -- Handling the signals; no error here fails a save ----------------------------------------------
 
     def saved(self, *, instance: models.Model, created: bool, using: str, **_: Any) -> None:
         """Note a row that was created or changed."""

@@ -64,8 +64,6 @@ _HARMLESS: Final = frozenset(
         "__doc__",
         "__getattribute__",
         "__hash__",
-    }
-    | {
         "__init__",
         "__init_subclass__",
         "__new__",
@@ -73,8 +71,12 @@ _HARMLESS: Final = frozenset(
         "__reduce_ex__",
         "__setattr__",
         "__sizeof__",
+        "__subclasshook__",
+        "__getstate__",
+        "__format__",
+        "__str__",
+        "fromkeys",
     }
-    | {"__subclasshook__", "__getstate__", "__format__", "__str__", "fromkeys"}
 )
 """Methods that do not look at the items, or do so through others."""
 

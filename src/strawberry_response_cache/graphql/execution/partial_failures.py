@@ -17,9 +17,9 @@ _REFUSED: Final = 10.0
 
 
 class PartialFailures:
-    """The operations of one schema, in this process, in whose latest run some fields failed.
+    """The operations of one schema, in this process, that are answered field by field for a while.
 
-    Such a run is not stored. If the operation were looked up as a whole again, one field that fails would run
+    Some fields failed in their latest run, which is not stored; or Redis refused to store them twice. If the operation were looked up as a whole again, one field that fails would run
     all the others on each request.
 
     Args:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterable, Sequence
 from hashlib import blake2b
+from itertools import islice
 from typing import Final
 from urllib.parse import quote, unquote
 
@@ -120,10 +121,7 @@ def tag_headers(names: Sequence[str], headers: Collection[str]) -> dict[str, str
     """
     found = {}
     for header in headers:
-        if header == _GROUPS:
-            values = [f'"{group_of(name)}"' for name in names[:_MOST_GROUPS]]
-        else:
-            values = [*names]
+        values = _groups(names) if header == _GROUPS else [*names]
         separator, length, kept = SEPARATORS[header], 0, 0
         for value in values:
             length += len(value) + len(separator)
@@ -140,4 +138,8 @@ def invalidated_groups(names: Iterable[str]) -> str:
     Args:
         names: As `purge_names` returns them.
     """
-    return ", ".join([f'"{group_of(name)}"' for name in names][:_MOST_GROUPS])
+    return SEPARATORS[_GROUPS].join(_groups(names))
+
+
+def _groups(names: Iterable[str]) -> list[str]:
+    return [f'"{group_of(name)}"' for name in islice(names, _MOST_GROUPS)]
