@@ -187,6 +187,10 @@ class Proxy:
         """
         self._perform(functools.partial(self._hooks.__setitem__, command, hook))
 
+    def settle(self) -> None:
+        """Wait until every connection that clients opened so far has been accepted, and has ended."""
+        asyncio.run_coroutine_threadsafe(self._settle(), self._loop).result(30)
+
     def close(self) -> None:
         """End everything, and let the port go.
 
@@ -278,18 +282,26 @@ class Proxy:
             self._refuse()
         self._flapping = self._loop.call_later(seconds, self._flap, seconds)
 
-    def _accept(self, listener: socket.socket) -> None:
+    def _accept(self, listener: socket.socket) -> bool:
+        """Accept the connection that has waited longest; return False if none waits."""
         try:
             accepted, _ = listener.accept()
         except (BlockingIOError, ConnectionError):
-            return
+            return False
         self.accepted += 1
         if self._hangs_up:
             accepted.close()
-            return
+            return True
         connection = self._loop.create_task(self._connect(accepted))
         self._connections[connection] = accepted
         connection.add_done_callback(self._connection_is_over)
+        return True
+
+    async def _settle(self) -> None:
+        while self._listener is not None and self._accept(self._listener):
+            pass
+        while self._connections:
+            await asyncio.wait(self._connections)
 
     def _connection_is_over(self, connection: asyncio.Task[None]) -> None:
         self._connections.pop(connection).close()  # where it was cut before it began
@@ -342,8 +354,7 @@ class Proxy:
         self._heal()
         self._deafen()
         self._cut()
-        while self._connections:
-            await asyncio.wait(self._connections)
+        await self._settle()
 
 
 def _bound(port: int) -> socket.socket:

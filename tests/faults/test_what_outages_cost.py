@@ -19,10 +19,10 @@ from tests.core.logs import facts_of, ours
 from tests.faults.callers import Callers
 from tests.faults.proxy import Proxy
 from tests.faults.stopwatch import Stopwatch
-from tests.faults.test_breaker import NEVER, Ask, ask, opened
+from tests.faults.test_breaker import NEVER, Ask, Opened, ask, opened
 from tests.faults.wire import Delay, Hold
 
-__all__ = ["ask"]
+__all__ = ["ask", "opened"]
 
 LONG: dict[str, Any] = {"read_deadline": 0.15, "connect_deadline": 60, "breaker_failures": 1000}
 """Connecting may take so long that nobody can wait for it and go unnoticed."""
@@ -94,11 +94,12 @@ async def test_a_connection_that_comes_late_lets_an_open_breaker_try_at_once(
     new_cache: Callable[..., ResponseCache],
     callers: Callers,
     ask: Ask,
+    opened: Opened,
 ) -> None:
     await callers.remember(direct, ["a"], 600, lambda: "stored", tags=["t"])
     cache = new_cache(proxy.url, **LONG | {"breaker_failures": 3, "breaker_seconds": NEVER})
     proxy.replies(Hold())
-    await opened(cache, proxy, ask, callers)
+    await opened(cache)
     proxy.heal()
 
     async with asyncio.timeout(60):

@@ -34,6 +34,8 @@ def _command(server: str, port: int) -> list[str]:
     if server == "uvicorn":
         words = ["uvicorn", "tests.services.django.asgi:application", "--lifespan", "off"]
         words += ["--port", str(port), "--log-level", "warning"]
+        # Its supervisor kills a worker that does not answer it for 5 s, which a busy machine may take.
+        words += ["--timeout-worker-healthcheck", "120"]
     else:
         words = [*server.split(), "tests.services.django.wsgi:application", "--threads", "4"]
         words += ["--keep-alive", "75"]
