@@ -38,7 +38,7 @@ class GraphQLView(AsyncCachingView, _GraphQLView[Context, RootValue]):
         sub_response: web.Response,
     ) -> web.Response:
         """Create aiohttp's response, from stored bytes where there are any."""
-        body = self.stored_body(response_data)
+        body = self.guarded_body(response_data)
         if body is None:
             created: web.Response = super().create_response(response_data, sub_response)
             return created

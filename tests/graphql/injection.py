@@ -33,7 +33,8 @@ from typing import Any, Final, NamedTuple
 import strawberry_response_cache
 
 _PACKAGE: Final = str(Path(strawberry_response_cache.__file__).parent)
-_GRAPHQL: Final = str(Path(_PACKAGE, "graphql")) + os.sep
+_WATCHED: Final = ("graphql/", "http/")
+_GRAPHQL: Final = tuple(str(Path(_PACKAGE, each)) + os.sep for each in _WATCHED)
 _TRUSTED: Final = frozenset(
     {
         "core/_user_code.py",
@@ -47,6 +48,13 @@ _CALLERS: Final = ("strawberry.", "graphql.", "tests.graphql.shop")
 """Whose calls are entrances. A fault in an entrance itself is in no guard: it holds the guard, and no more."""
 _ENTRANCES: Final = frozenset(
     {
+        "_CachingView.create_response",
+        "_CachingView.guarded_body",
+        "_CachingView._guarded_begin",
+        "_CachingView._guarded_finish",
+        "_CachingView._guarded_refusal",
+        "AsyncCachingView.execute_single",
+        "_delivering",
         "RequestHooks.__init__",
         "RequestHooks.on_execute",
         "RequestHooks.on_operation",
@@ -54,7 +62,7 @@ _ENTRANCES: Final = frozenset(
         "RequestHooks.on_validate",
     }
 )
-"""Entrances that Strawberry calls through `contextlib`, and the one that only assigns."""
+"""Entrances that are called through `contextlib`, those of a view, and the one that only assigns."""
 
 _RETURNS: Final = frozenset(
     dis.opmap[name] for name in ("RETURN_VALUE", "RETURN_CONST") if name in dis.opmap
@@ -76,7 +84,7 @@ class Depth(Enum):
     """Which calls are watched."""
 
     GRAPHQL = "graphql"
-    """Each call of a function in `graphql/`, and of one in `core/` that `graphql/` calls itself."""
+    """Each call of a function in `graphql/` and `http/`, and of one in `core/` that these call themselves."""
     CORE = "core"
     """Each call of a function in `core/`, as deep as it is, that is made on behalf of `graphql/`: in the
     task or thread of a request, and not in tasks that serve several requests."""
@@ -225,7 +233,7 @@ class Instrument:
     def _is_watched(self, module: str, caller: FrameType | None) -> bool:
         if module in _TRUSTED:
             return False
-        if module.startswith("graphql/"):
+        if module.startswith(_WATCHED):
             return self.depth is Depth.GRAPHQL
         if not module.startswith("core/"):
             return False

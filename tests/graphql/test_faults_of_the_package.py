@@ -33,6 +33,7 @@ from strawberry.asgi import GraphQL
 from strawberry.types import ExecutionResult
 
 from strawberry_response_cache import ResponseCache
+from strawberry_response_cache.asgi import GraphQL as CachingGraphQL
 from strawberry_response_cache.core import _interval
 from tests.graphql.injection import Depth, Fault, InjectedFaultError, Instrument, When
 from tests.graphql.shop import Context, Store, cached_shop, plain_shop
@@ -215,6 +216,46 @@ class Posted(Way):
             return
         for answer in response.json():
             yield _answer(answer)
+
+
+class CachingView(CachingGraphQL[Any, Any]):
+    """The shop over ASGI, by the view of this package."""
+
+    def __init__(self, schema: strawberry.Schema, context: Context) -> None:
+        super().__init__(schema)
+        self._context = context
+
+    async def get_context(self, request: Any, response: Any) -> Any:
+        return self._context
+
+
+class Viewed(Way):
+    """Each in two GET requests, of which the second names what it has, and all in a batch: to our own view."""
+
+    async def _answers(
+        self, schema: strawberry.Schema, asks: Iterable[Ask], context: Callable[[Ask], Context]
+    ) -> AsyncIterator[Answer]:
+        asks = list(asks)
+        view: Any = CachingView(schema, context(asks[0]))
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(view, raise_app_exceptions=False), base_url="http://shop"
+        ) as client:
+            for ask in asks:
+                first = await client.get("/", params={"query": ask.query})
+                yield _received(first)
+                known = {"If-None-Match": first.headers.get("etag", "")}
+                again = await client.get("/", params={"query": ask.query}, headers=known)
+                is_known = again.status_code == httpx.codes.NOT_MODIFIED and not again.content
+                yield _received(first if is_known else again)
+            body = [{"query": ask.query} for ask in asks]
+            response = await client.post("/", json=body)
+            for answer in response.json():
+                yield _answer(answer)
+
+
+def _received(response: httpx.Response) -> Answer:
+    said = _answer(response.json()) if response.is_success else {"text": response.text}
+    return {"status": response.status_code} | said
 
 
 class Telephone(Socket):
@@ -479,6 +520,17 @@ def served(way: Way) -> Iterator[Scenario]:
     )
 
 
+def viewed(way: Way) -> Iterator[Scenario]:
+    """What the view of this package adds headers and bytes to."""
+    named = Ask("{ item(id: 1) { name } }")
+    options = {"debug": False}
+    yield Scenario(way=way, asks=(named, Ask("{ me greeting }")), options=options)
+    yield Scenario(way=way, asks=(named,), before=(named,), options=options)
+    yield Scenario(way=way, asks=(named,), before=(named,))
+    yield Scenario(way=way, asks=(Ask("{ failing }"), Ask("{")), options=options)
+    yield Scenario(way=way, asks=(Ask("mutation { refillSync }"),), later=READS, options=options)
+
+
 def subscriptions(way: Way) -> Iterator[Scenario]:
     yield Scenario(
         way=way, asks=(Ask("subscription { ticks { id label maker { motto } } }"),), later=READS
@@ -530,6 +582,7 @@ def _groups() -> Iterator[tuple[str, Group]]:
     ways = {"gathered": Gathered(), "batch": Posted(), "websocket": Called(), "stream": Streamed()}
     for number, (name, way) in enumerate(ways.items()):
         yield from _split(name, Group(scenarios=(*served(way),), share=(number, len(ways))), 4)
+    yield from _split("own view", Group(scenarios=(*viewed(Viewed()),)), 4)
     for number, (name, way) in enumerate(
         {"subscription": Subscribed(), "subscription over a websocket": Called()}.items()
     ):

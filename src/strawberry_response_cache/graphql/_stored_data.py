@@ -37,9 +37,9 @@ class StoredData(dict[str, Any]):
 
     def look(self) -> None:
         """Decode the data."""
-        response, self._response = self._response, None
-        if response is not None:
-            dict.update(self, from_json(response, cache_strings="keys")["data"])
+        if self._response is not None:
+            dict.update(self, from_json(self._response, cache_strings="keys")["data"])
+            self._response = None
 
     def __reduce_ex__(self, _: object) -> tuple[type, tuple[dict[str, Any]]]:
         """Be copied and pickled as a plain dict."""

@@ -20,6 +20,7 @@ from strawberry_response_cache.graphql._compat.handing_on import (
     view_hands_results_on,
 )
 from strawberry_response_cache.graphql._delivery import Delivery, announce
+from strawberry_response_cache.graphql._guard import Guard
 from strawberry_response_cache.graphql._options import options_of
 from strawberry_response_cache.graphql._stored_data import StoredData
 from strawberry_response_cache.graphql.http.conditional import etag, is_known_to_client
@@ -51,9 +52,7 @@ def _delivering(delivery: Delivery | None) -> Iterator[None]:
 class _Encoded(dict[str, Any]):
     """A response as bytes, on its way through a view's `create_response`."""
 
-    def __init__(self, body: bytes) -> None:
-        super().__init__()
-        self.body = body
+    body: bytes
 
 
 class _CachingView:
@@ -61,9 +60,10 @@ class _CachingView:
 
     def create_response(self, response_data: Any, sub_response: Any) -> Any:  # noqa: ANN401 - of any framework
         """Create the framework's response, from stored bytes where there are any."""
-        body = self.stored_body(response_data)
+        body = self.guarded_body(response_data)
         if body is not None:
-            response_data = _Encoded(body)
+            response_data = _Encoded()
+            response_data.body = body
         return super().create_response(response_data, sub_response)  # type: ignore[misc] # of Strawberry's view
 
     def encode_json(self, data: object) -> str | bytes:
@@ -72,7 +72,7 @@ class _CachingView:
             return data.body
         return super().encode_json(data)  # type: ignore[misc, no-any-return] # of Strawberry's view
 
-    def stored_body(
+    def guarded_body(
         self, response_data: "GraphQLHTTPResponse | list[GraphQLHTTPResponse]"
     ) -> bytes | None:
         """Return the body to send for a response that holds stored data; None for any other.
@@ -82,23 +82,36 @@ class _CachingView:
         Args:
             response_data: What a view sends.
         """
+        guard = Guard()
+        body = guard.step(self._stored_body, response_data)
+        if body is None:
+            for each in response_data if isinstance(response_data, list) else [response_data]:
+                guard.step(_make_plain, each)
+                if guard.is_faulted:  # a view would encode stored data as an empty object
+                    _make_plain(each)
+        return body
+
+    def _stored_body(
+        self, response_data: "GraphQLHTTPResponse | list[GraphQLHTTPResponse]"
+    ) -> bytes | None:
+        """Return the body to send; None if a plain dict has to take the place of stored data."""
         _note_members(response_data)
         if isinstance(response_data, list):  # a batch
-            for each in response_data:
-                _make_plain(each)
             return None
         data = response_data.get("data")
-        if not isinstance(data, StoredData):
+        if not isinstance(data, StoredData) or not _MEMBERS.issuperset(response_data):
             return None
         stored = data.response
-        if stored is None or not _MEMBERS.issuperset(response_data):
-            _make_plain(response_data)
-            return None
         extensions = response_data.get("extensions")
-        if not extensions:
+        if stored is None or not extensions:
             return stored
-        encoded = self.encode_json(extensions)
-        encoded = encoded if isinstance(encoded, bytes) else encoded.encode()
+        encoded = called(self.encode_json, extensions)
+        if isinstance(encoded, str):
+            encoded = encoded.encode()
+        if not isinstance(
+            encoded, bytes
+        ):  # it raised, and raises again where the view encodes the whole
+            return None
         return b"".join((stored[:-1], b',"extensions":', encoded, b"}"))
 
     def text_headers(self, response: Any) -> Any:  # noqa: ANN401 - of any framework
@@ -135,10 +148,27 @@ class _CachingView:
         is_plain = view_hands_results_on(self)
         return Delivery(schema=schema, takes_bytes=is_plain, headers=headers)
 
-    def _answers_refusals(self, delivery: Delivery | None) -> bool:
-        """Whether a refusal becomes a response here, with headers: nobody else waits for its exception."""
-        has_headers = delivery is not None and delivery.headers is not None
-        return has_headers and not has_code_around_run(type(self))  # type: ignore[arg-type] # classes are hashable
+    def _guarded_refusal(self, error: HTTPException, delivery: Delivery | None) -> Any:  # noqa: ANN401 - of any framework
+        """Return the response to a request that is refused; None if somebody else waits for its exception."""
+        if delivery is None or delivery.headers is None:
+            return None
+        guard = Guard()
+        has_code = guard.step(has_code_around_run, type(self))
+        return guard.step(self.refusal, error) if has_code is False else None
+
+    def _guarded_begin(self) -> Delivery | None:
+        return Guard().step(self._begun)
+
+    def _guarded_finish(self, response: Any, request: Any, delivery: Delivery | None) -> Any:  # noqa: ANN401 - of any framework
+        if delivery is None:
+            return response
+        guard = Guard()
+        finished = guard.step(self._finished, response, request, delivery)
+        if not guard.is_faulted:
+            return finished
+        if delivery.headers is not None:  # what was written may not be all that has to be
+            guard.step(set_headers, response, {"cache-control": NO_STORE})
+        return response
 
     def _headers_of_streams(self, headers: Mapping[str, str]) -> Mapping[str, str]:
         """Return the headers of a response whose answers come one after the other, which nobody may store."""
@@ -179,11 +209,11 @@ class _ExecutesInThreads:
 
     def execute_single(self, *args: Any, **named: Any) -> Any:  # noqa: ANN401 - handed on
         """Execute one operation, and announce how its answer is delivered."""
-        announce(_current.get())
+        Guard().step(announce, _current.get())
         try:
             return super().execute_single(*args, **named)  # type: ignore[misc] # of Strawberry's view
         finally:
-            announce(None)
+            Guard().step(announce, None)
 
 
 class CachingView(_ExecutesInThreads, _CachingView):
@@ -191,15 +221,15 @@ class CachingView(_ExecutesInThreads, _CachingView):
 
     def run(self, request: Any, *args: Any, **named: Any) -> Any:  # noqa: ANN401 - handed on
         """Answer a request, with headers for caches."""
-        delivery = self._begun()
+        delivery = self._guarded_begin()
         with _delivering(delivery):
             try:
                 response = super().run(request, *args, **named)  # type: ignore[misc] # of Strawberry's view
             except HTTPException as error:
-                if not self._answers_refusals(delivery):
+                response = self._guarded_refusal(error, delivery)
+                if response is None:
                     raise
-                response = self.refusal(error)
-        return response if delivery is None else self._finished(response, request, delivery)
+        return self._guarded_finish(response, request, delivery)
 
 
 class _IsAwaited(_CachingView):
@@ -208,15 +238,15 @@ class _IsAwaited(_CachingView):
     async def run(self, request: Any, *args: Any, **named: Any) -> Any:  # noqa: ANN401 - handed on
         """Answer a request, with headers for caches."""
         opens_websocket = getattr(self, "is_websocket_request", _is_none)
-        delivery = None if opens_websocket(request) else self._begun()
+        delivery = None if opens_websocket(request) else self._guarded_begin()
         with _delivering(delivery):
             try:
                 response = await super().run(request, *args, **named)  # type: ignore[misc] # of Strawberry's view
             except HTTPException as error:
-                if not self._answers_refusals(delivery):
+                response = self._guarded_refusal(error, delivery)
+                if response is None:
                     raise
-                response = self.refusal(error)
-        return response if delivery is None else self._finished(response, request, delivery)
+        return self._guarded_finish(response, request, delivery)
 
 
 class ThreadedCachingView(_ExecutesInThreads, _IsAwaited):
@@ -228,11 +258,11 @@ class AsyncCachingView(_IsAwaited):
 
     async def execute_single(self, *args: Any, **named: Any) -> Any:  # noqa: ANN401 - handed on
         """Execute one operation, and announce how its answer is delivered."""
-        announce(_current.get())
+        Guard().step(announce, _current.get())
         try:
             return await super().execute_single(*args, **named)  # type: ignore[misc] # of Strawberry's view
         finally:
-            announce(None)
+            Guard().step(announce, None)
 
     async def create_streaming_response(
         self,
@@ -242,7 +272,7 @@ class AsyncCachingView(_IsAwaited):
         headers: Mapping[str, str],
     ) -> Any:  # noqa: ANN401 - of any framework
         """Create a response whose answers come one after the other; nobody may store it."""
-        headers = self._headers_of_streams(headers)
+        headers = Guard().step(self._headers_of_streams, headers) or headers
         return await super().create_streaming_response(  # type: ignore[misc] # of Strawberry's view
             request, stream, sub_response, headers
         )
