@@ -38,7 +38,8 @@ def test_every_example_is_shown_with_its_output() -> None:
     for folder in (APPLICATION, FRAMEWORKS, PROJECT):
         found = [path for path in folder.rglob("*.py") if path.stat().st_size]
         files |= {path.relative_to(DOCS / "examples").as_posix() for path in found}
-    files |= {"http/nginx.conf", "http/varnish.vcl"}  # tests/proxies
+    proxies = ("nginx.conf", "varnish.vcl", "varnish-purge.vcl", "purging.py")
+    files |= {f"http/{each}" for each in proxies}  # tests/proxies
     assert len(EXAMPLES) > 5
     there = {
         path

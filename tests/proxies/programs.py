@@ -30,6 +30,15 @@ def why_not(proxy: str) -> str:
     return ""
 
 
+def why_no_xkey() -> str:
+    """Return why Varnish cannot purge by names on this machine, or nothing if it can."""
+    if why := why_not("varnish"):
+        return why
+    if not any(Path("/usr/lib").glob("*/varnish/vmods/libvmod_xkey.so")):
+        return "the module xkey is not installed; on Debian: apt-get install varnish-modules"
+    return ""
+
+
 @contextmanager
 def proxy(name: str, service: int, directory: Path) -> Iterator[str]:
     """Run a proxy before a service, and yield its address.
@@ -64,6 +73,8 @@ def _answers(port: int) -> bool:
 def _varnish(service: int, port: int, directory: Path) -> list[str]:
     written = directory / "varnish.vcl"
     text = (EXAMPLES / "varnish.vcl").read_text("utf-8")
+    if not why_no_xkey():
+        text += (EXAMPLES / "varnish-purge.vcl").read_text("utf-8")
     written.write_text(_replaced(text, '"8000"', f'"{service}"'), "utf-8")
     directory.chmod(0o755)
     return [

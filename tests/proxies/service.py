@@ -14,9 +14,11 @@ import uvicorn
 
 from strawberry_response_cache import (
     CacheScope,
+    InvalidatedTags,
     ResponseCache,
     ResponseCacheExtension,
     cache_control,
+    invalidates,
 )
 from strawberry_response_cache.asgi import GraphQL
 
@@ -62,6 +64,21 @@ class Service:
         return value
 
 
+def _mutation(service: Service) -> type[Any]:
+    @strawberry.type
+    class Mutation:
+        @strawberry.mutation
+        def change(self, info: strawberry.Info) -> str:
+            return service.value(info)
+
+        @invalidates("shelf:{args.number}")
+        @strawberry.mutation
+        def restock(self, number: int) -> bool:
+            return True
+
+    return Mutation
+
+
 def _schema(service: Service, extension: ResponseCacheExtension) -> strawberry.Schema:
     @strawberry.type
     class Query:
@@ -95,17 +112,16 @@ def _schema(service: Service, extension: ResponseCacheExtension) -> strawberry.S
         def fails(self, info: strawberry.Info) -> str | None:
             raise ValueError(service.value(info))
 
+        @cache_control(ttl=600, tags=["shelf:{args.number}"])
+        @strawberry.field
+        def shelf(self, info: strawberry.Info, number: int) -> str:
+            return service.value(info)
+
         @strawberry.field
         def now(self, info: strawberry.Info) -> str:
             return service.value(info)
 
-    @strawberry.type
-    class Mutation:
-        @strawberry.mutation
-        def change(self, info: strawberry.Info) -> str:
-            return service.value(info)
-
-    return strawberry.Schema(Query, Mutation, extensions=[extension])
+    return strawberry.Schema(Query, _mutation(service), extensions=[extension])
 
 
 def _seeing(service: Service, view: Any) -> Callable[..., Any]:
@@ -144,11 +160,19 @@ def _seeing(service: Service, view: Any) -> Callable[..., Any]:
 
 
 @contextmanager
-def served() -> Iterator[Service]:
-    """Serve it in a thread, on a store in this process."""
+def served(
+    on_invalidate: Callable[[InvalidatedTags], object] | None = None,
+) -> Iterator[Service]:
+    """Serve it in a thread, on a store in this process.
+
+    Args:
+        on_invalidate: As of `ResponseCache`.
+    """
     service = Service()
     with (
-        ResponseCache.from_url("memory://", prefix="proxies", early_refresh=0) as cache,
+        ResponseCache.from_url(
+            "memory://", prefix="proxies", early_refresh=0, on_invalidate=on_invalidate
+        ) as cache,
         socket.create_server(("127.0.0.1", 0)) as listener,
     ):
         extension = ResponseCacheExtension(
@@ -157,6 +181,8 @@ def served() -> Iterator[Service]:
             session=lambda context: context["request"].headers.get("authorization"),
             vary={"locale": lambda context: context["request"].headers.get("accept-language", "")},
             vary_headers={"tenant": ("X-Tenant",), "locale": ("Accept-Language",)},
+            cdn_tags=["xkey"],
+            tag_prefix="shop-",
         )
         view = GraphQL[Any, Any](_schema(service, extension))
         service.port = listener.getsockname()[1]

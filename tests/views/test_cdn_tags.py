@@ -209,7 +209,7 @@ def test_invalidated_tags_are_a_tuple_that_keeps_its_tenant() -> None:
     ("options", "message"),
     [
         ({"cdn_tags": "Cache-Tag"}, "cdn_tags is a str"),
-        ({"cdn_tags": ["X-Tags"]}, "cdn_tags holds a header that is not known"),
+        ({"cdn_tags": ["X-Tags"]}, "cdn_tags holds a name that is not known"),
         ({"tag_prefix": "a b"}, "tag_prefix is not up to 64 letters"),
         ({"tag_prefix": None}, "tag_prefix is not up to 64 letters"),
     ],

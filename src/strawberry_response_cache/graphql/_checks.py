@@ -9,6 +9,7 @@ from strawberry_response_cache.core import CacheConfigurationError
 from strawberry_response_cache.core._duration import Duration, seconds
 from strawberry_response_cache.core._user_code import is_async
 from strawberry_response_cache.graphql.http.cdn_tags import SEPARATORS
+from strawberry_response_cache.graphql.http.gateway_tags import EXTENSION
 
 
 def require(condition: bool, name: str, value: object, wanted: str) -> None:  # noqa: FBT001 - reads as a sentence
@@ -220,17 +221,18 @@ def checked_whole_seconds(name: str, value: object) -> int | None:
 
 
 def checked_cdn_tags(value: Iterable[str]) -> tuple[str, ...]:
-    """Return the names of headers.
+    """Return where tags are told.
 
     Raises:
         CacheConfigurationError: If one is not known.
     """
     is_list = isinstance(value, Iterable) and not isinstance(value, str)
-    known = ", ".join(SEPARATORS)
-    require(is_list, "cdn_tags", value, f"names of headers, any of {known}")
+    known = (*SEPARATORS, EXTENSION)
+    wanted = ", ".join(known)
+    require(is_list, "cdn_tags", value, f"names, any of {wanted}")
     names = tuple(value)
-    if not all(isinstance(each, str) and each in SEPARATORS for each in names):
-        msg = f"cdn_tags holds a header that is not known; use any of {known}."
+    if not all(isinstance(each, str) and each in known for each in names):
+        msg = f"cdn_tags holds a name that is not known; use any of {wanted}."
         raise CacheConfigurationError(msg)
     return names
 

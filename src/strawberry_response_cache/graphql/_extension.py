@@ -145,9 +145,10 @@ class ResponseCacheExtension:
             long as browsers.
         cache_status: Whether responses say what the cache did, as ``Cache-Status`` (RFC 9211), with the reason why
             something was not cached. False by default, because a client can find out with it what others asked.
-        cdn_tags: Headers in which public responses tell their tags to caches in front, so that these can be purged: any of
-            ``"Cache-Tag"``, ``"Surrogate-Key"``, ``"xkey"`` and ``"Cache-Groups"``. A tenant is told by a hash. There are
-            none by default.
+        cdn_tags: Where responses tell their tags to caches in front, so that these can be purged: any of the headers
+            ``"Cache-Tag"``, ``"Surrogate-Key"``, ``"xkey"`` and ``"Cache-Groups"`` of public responses, and
+            ``"apolloCacheTags"`` in ``extensions`` of each response that may be stored, for Apollo Router and Cosmo. A
+            tenant is told by a hash. There are none by default.
         tag_prefix: What stands before each tag there, to tell services apart. Empty by default.
         honour_request_cache_control: Whether the ``Cache-Control`` of a request is obeyed: ``no-cache``, ``no-store``,
             ``max-age`` and ``only-if-cached``. A bool, or a function of the context. False by default, because clients

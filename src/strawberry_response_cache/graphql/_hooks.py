@@ -271,9 +271,12 @@ class RequestHooks(Settling, SchemaExtension):
         return runs_mutation(self._execution_context)
 
     def told(self) -> dict[str, Any]:
-        """Return what the cache did, as far as it is done, if the extension is debugged."""
-        said = None if self._run is None else self._run.as_extension()
-        return {} if said is None else {"responseCache": said}
+        """Return what the cache did, as far as it is done, if somebody is to be told in ``extensions``."""
+        if self._run is None:
+            return {}
+        said = self._run.as_extension()
+        found = {} if has_errors(self._execution_context) else self._run.http.as_extensions()
+        return found if said is None else {"responseCache": said, **found}
 
 
 async def _ends_of(tasks: Iterable["asyncio.Task[None]"]) -> None:

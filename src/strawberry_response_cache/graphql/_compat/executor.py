@@ -132,8 +132,8 @@ def _validation_errors(run: Run) -> list[GraphQLError]:
 own_executors.add(CachingExecutor)
 
 
-Told: TypeAlias = Callable[[Any, Any, object], None]
-"""Called with each object: its type, the `info` of the field that returned it, and the object."""
+Told: TypeAlias = Callable[[Any, Any, object, Any], None]
+"""Called with each object: its type, the `info` of the field that returned it, the object, and its path."""
 
 _OF_AN_OBJECT: Final = (
     "return_type",
@@ -167,11 +167,12 @@ def watch_objects(executor: Executor[Any], told: Told, guard: Guard) -> Callable
     def watched(*given: Any, **named: Any) -> Any:  # noqa: ANN401 - graphql-core's
         if named or len(given) != len(_OF_AN_OBJECT):  # an executor of the user's own
             known = dict(zip(_OF_AN_OBJECT, given, strict=False)) | named
-            guard.step(told, *(known.get(name) for name in ("return_type", "info", "result")))
+            asked = ("return_type", "info", "result", "path")
+            guard.step(told, *(known.get(name) for name in asked))
             return complete(*given, **named)
         kind, details, info, path, source, position = given
         try:
-            told(kind, info, source)
+            told(kind, info, source, path)
         except Exception as error:  # noqa: BLE001 - nothing of the request is stored then
             guard.note(error)
         if is_plain and kind.is_type_of is None:

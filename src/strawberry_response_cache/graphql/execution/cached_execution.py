@@ -24,7 +24,9 @@ from strawberry_response_cache.graphql.execution.recorder import Recorder
 from strawberry_response_cache.graphql.execution.serializer import ResponseSerializer, TurnedPrivate
 from strawberry_response_cache.graphql.execution.varying import varies_by_more, varying
 from strawberry_response_cache.graphql.http.freshness import Freshness
+from strawberry_response_cache.graphql.http.gateway_tags import ENTITIES, unpacked_entities
 from strawberry_response_cache.graphql.http.request_directives import RequestDirectives
+from strawberry_response_cache.graphql.invalidation.entities import PlacedEntities
 from strawberry_response_cache.graphql.policy.outcome import Outcome, Status
 from strawberry_response_cache.graphql.policy.policy import Policy
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
@@ -315,8 +317,12 @@ class _Attempt:
 
     def begin(self) -> Recorder:
         """Start to record. The session is known, because resolvers may make a response PRIVATE."""
+        headers = self._request.options.headers
+        by_item = self._cache_request.whole and headers is not None and headers.tells_gateways
         recorder = self.serializer.recorder = Recorder(
-            self._request.guard, cache=self._cache_request.cache
+            self._request.guard,
+            entities=PlacedEntities(ENTITIES) if by_item else None,
+            cache=self._cache_request.cache,
         )
         recorder.tags.update(self._cache_request.inherited)
         session = self._request.session() if self._cache_request.session is None else None
@@ -349,6 +355,7 @@ class _Attempt:
             is_shared=not self.serializer.is_private,
             validator=stored.validator,
             tags=stored.tags,
+            entity_tags=unpacked_entities(stored.entities, stored.tags),
         )
 
     def _outcome(self, response: CachedResponse[Any]) -> Outcome:

@@ -1,6 +1,7 @@
 """What browsers and caches in front are told of the response to one operation, in headers."""
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from strawberry_response_cache.core._cache import tenant_of
@@ -12,6 +13,7 @@ from strawberry_response_cache.graphql._report import Report
 from strawberry_response_cache.graphql.execution.cached_execution import CacheResult
 from strawberry_response_cache.graphql.http.cdn_tags import names_of_response, purge_names
 from strawberry_response_cache.graphql.http.freshness import Freshness
+from strawberry_response_cache.graphql.http.gateway_tags import as_extensions
 from strawberry_response_cache.graphql.http.rules import HeaderOptions, cache_status
 from strawberry_response_cache.graphql.policy.policy import Policy
 
@@ -70,7 +72,7 @@ class HttpReport:
         if not self._sharing.is_as_stored:
             known = replace(known, validator="")
         if options.cdn_tags:
-            known = replace(known, tags=self._named(known.tags, options))
+            known = self._named(known, options)
         self._freshness = known
 
     def _is_for_all(self, policy: Policy, options: HeaderOptions) -> bool:
@@ -80,11 +82,18 @@ class HttpReport:
         needed = policy.vary if self._options.tenant is None else policy.vary | {"tenant"}
         return options.tells(needed)
 
-    def _named(self, tags: tuple[str, ...], options: HeaderOptions) -> tuple[str, ...]:
+    def _named(self, known: Freshness, options: HeaderOptions) -> Freshness:
+        """Return it with the names of its tags instead of the tags."""
         tenant = self._tenant_hash()
         if tenant is None:
-            return ()
-        return names_of_response(tags, tenant=tenant, prefix=options.tag_prefix)
+            return replace(known, tags=(), entity_tags=None)
+        name = partial(names_of_response, tenant=tenant, prefix=options.tag_prefix)
+        entities = known.entity_tags
+        return replace(
+            known,
+            tags=name(known.tags),
+            entity_tags=entities and tuple(name(each) if each else () for each in entities),
+        )
 
     def _tenant_hash(self) -> str | None:
         cache = None if self.request is None else self.request.tenant_cache()
@@ -94,6 +103,13 @@ class HttpReport:
     def freshness(self) -> Freshness | None:
         """For how long others may store the response; None if they must not."""
         return None if self._guard.is_faulted else self._freshness
+
+    def as_extensions(self) -> dict[str, object]:
+        """Return what gateways are told in ``extensions``; nothing unless ``cdn_tags`` asks for it."""
+        options, known = self._options.headers, self.freshness
+        if options is None or not options.tells_gateways or known is None or not known.tags:
+            return {}
+        return as_extensions(known.tags, known.entity_tags)
 
     def cache_status(self) -> str | None:
         """Return what the cache did, as a header; None if that is not told."""

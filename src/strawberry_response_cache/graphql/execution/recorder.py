@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from graphql import GraphQLObjectType, GraphQLResolveInfo, get_named_type, is_abstract_type
 from graphql.execution import Executor
+from graphql.pyutils import Path
 
 from strawberry_response_cache.core import ResponseCache
 from strawberry_response_cache.core._user_code import Raised, called
@@ -98,8 +99,13 @@ class Recorder(RunNotes):
     ) -> None:
         entities, note = self.entities, self.entities.add
 
-        def told(kind: GraphQLObjectType, info: GraphQLResolveInfo[Any], source: object) -> None:
-            note(kind, source)
+        def told(
+            kind: GraphQLObjectType,
+            info: GraphQLResolveInfo[Any],
+            source: object,
+            path: Path | None,
+        ) -> None:
+            note(kind, source, path)
             if never_stored:
                 if kind.name in never_stored and is_abstract_type(get_named_type(info.return_type)):
                     self.refuse(Reason.TTL_ZERO)

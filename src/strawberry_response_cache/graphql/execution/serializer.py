@@ -30,7 +30,8 @@ from strawberry_response_cache.graphql.execution.failures import failure_of
 from strawberry_response_cache.graphql.execution.recorder import Recorder
 from strawberry_response_cache.graphql.http.cdn_tags import packed, unpacked
 from strawberry_response_cache.graphql.http.conditional import validator_of
-from strawberry_response_cache.graphql.invalidation.entities import tags_of_types
+from strawberry_response_cache.graphql.http.gateway_tags import packed_entities
+from strawberry_response_cache.graphql.invalidation.entities import PlacedEntities, tags_of_types
 from strawberry_response_cache.graphql.policy.policy import Policy
 from strawberry_response_cache.graphql.policy.reasons import Reason
 
@@ -48,18 +49,22 @@ class Stored(NamedTuple):
         stale: Its stale window, in seconds.
         validator: The digest of its key and data; empty if it has none.
         tags: Its tags for caches in front.
+        entities: Which of them each object of ``_entities`` has; see `unpacked_entities`.
     """
 
     lifetime: float
     stale: float
     validator: str
     tags: tuple[str, ...]
+    entities: str
 
     @classmethod
     def of(cls, recording: Recording) -> "Stored":
         """Return what is known of a recording."""
-        validator, _, tags = ("" if recording.note == NO_NOTE else recording.note).partition(";")
-        return cls(recording.ttl_ms / 1000, recording.stale_ms / 1000, validator, unpacked(tags))
+        validator, _, rest = ("" if recording.note == NO_NOTE else recording.note).partition(";")
+        tags, _, entities = rest.partition('"')
+        life = recording.ttl_ms / 1000, recording.stale_ms / 1000
+        return cls(*life, validator, unpacked(tags), entities)
 
 
 def _marker(policy: Policy) -> Recording:
@@ -182,14 +187,15 @@ class ResponseSerializer:
         )
         if self.is_private and not self._private:
             keys = self._private_keys()
-            recording.note = self._note(recording, None if keys is None else keys.entry)
+            key = None if keys is None else keys.entry
+            recording.note = self._note(recording, key, value.data)
             self.stored = Stored.of(recording)
             return Diverted(_marker(policy), keys, recording)
-        recording.note = self._note(recording, self._key)
+        recording.note = self._note(recording, self._key, value.data)
         self.stored = Stored.of(recording)
         return recording
 
-    def _note(self, recording: Recording, key: str | None) -> str:
+    def _note(self, recording: Recording, key: str | None, data: Any) -> str:  # noqa: ANN401 - any JSON
         """Return what is told of a response again: its validator, and its tags for caches in front."""
         if self._key is None or key is None:
             return NO_NOTE
@@ -200,7 +206,15 @@ class ResponseSerializer:
         tags, left_out = packed(carried(self._tags(recorder)))
         if left_out:
             options.warnings.tags_left_out(left_out)
-        return f"{validator};{tags}"
+        told = f"{validator};{tags}"
+        entities = recorder.entities
+        if not options.headers.tells_gateways or not isinstance(entities, PlacedEntities):
+            return told
+        # What a user or a resolver tagged with an object's tag may concern every object.
+        shared = self._policy.tags | recorder.tags
+        by_item = {number: found - shared for number, found in entities.by_item.items()}
+        items = packed_entities(unpacked(tags), data, {} if entities.are_too_many else by_item)
+        return f'{told}"{items}' if items else told
 
     def _lifetime(self, data: Any) -> tuple[float, float]:  # noqa: ANN401 - any JSON
         """Return the ttl and the stale window, which resolvers may still lower."""

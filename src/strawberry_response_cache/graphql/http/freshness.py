@@ -16,6 +16,7 @@ class Freshness:
             varied value.
         validator: A digest of its key and data; empty if there is none.
         tags: The names of its tags for caches in front, the coarsest first; empty if they are not told.
+        entity_tags: Those of each object of ``_entities``; None for another response.
     """
 
     lifetime: float
@@ -24,6 +25,7 @@ class Freshness:
     is_shared: bool
     validator: str = field(default="", repr=False)
     tags: tuple[str, ...] = field(default=(), repr=False)
+    entity_tags: tuple[tuple[str, ...], ...] | None = field(default=None, repr=False)
 
 
 def strictest(parts: Sequence[Freshness | None]) -> Freshness | None:

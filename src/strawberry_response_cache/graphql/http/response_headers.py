@@ -136,9 +136,9 @@ class ResponseHeaders:
             changes["age"] = None
         told = freshness.tags if freshness is not None and is_public and value != NO_STORE else ()
         if told:
-            changes.update(tag_headers(told, self._options.cdn_tags))
+            changes.update(tag_headers(told, self._options.tag_headers))
         else:
-            changes.update({name.lower(): None for name in self._options.cdn_tags})
+            changes.update({name.lower(): None for name in self._options.tag_headers})
         if self.invalidated:
             changes["cache-group-invalidation"] = invalidated_groups(self.invalidated)
 

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Final
 
 from strawberry_response_cache.graphql.http.freshness import Freshness
+from strawberry_response_cache.graphql.http.gateway_tags import EXTENSION
 
 NO_STORE: Final = "no-store"
 _NAME: Final = "strawberry-response-cache"
@@ -21,7 +22,7 @@ class HeaderOptions:
         vary: The request headers that tell ``tenant`` and the varied values, by their names.
         s_maxage: Seconds for which shared caches may store a public response; None for as long as browsers.
         cache_status: Whether ``Cache-Status`` is sent.
-        cdn_tags: The headers in which caches in front are told the tags of public responses.
+        cdn_tags: Where caches in front are told the tags of responses.
         tag_prefix: What stands before each tag there.
     """
 
@@ -36,6 +37,16 @@ class HeaderOptions:
         """The request headers by which responses of the endpoint differ, the same for all its responses."""
         told = {name for names in self.vary.values() for name in names}
         return (*_ALWAYS, *sorted(told - set(_ALWAYS)))
+
+    @cached_property
+    def tag_headers(self) -> tuple[str, ...]:
+        """The headers that tell the tags of public responses."""
+        return tuple(each for each in self.cdn_tags if each != EXTENSION)
+
+    @cached_property
+    def tells_gateways(self) -> bool:
+        """Whether ``extensions`` tell the tags of a response."""
+        return EXTENSION in self.cdn_tags
 
     @cached_property
     def vary_alone(self) -> str:

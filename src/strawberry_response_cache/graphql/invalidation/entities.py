@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from graphql import GraphQLObjectType
+from graphql.pyutils import Path
 
 from strawberry_response_cache.core._families import EVERYTHING_TAGGED, all_of_family
 from strawberry_response_cache.graphql.keys.object_identity import (
@@ -34,8 +35,14 @@ class Entities:
         self._nameless: set[str] = set()
         self._fields: dict[str, IdentityField] = {}
 
-    def add(self, kind: GraphQLObjectType, source: object) -> None:
-        """Note an object that was completed as an object of a type."""
+    def add(self, kind: GraphQLObjectType, source: object, path: Path | None = None) -> None:  # noqa: ARG002 - for subclasses
+        """Note an object that was completed as an object of a type.
+
+        Args:
+            kind: The type.
+            source: The object.
+            path: Where it stands in the response.
+        """
         name = kind.name
         field = self._fields.get(name)
         if field is None:
@@ -88,6 +95,40 @@ class Entities:
                 yield f"{name}:{identity}"
 
 
+class PlacedEntities(Entities):
+    """The objects of a response, noted also by the item of a root field's list below which they stand.
+
+    Args:
+        field: The response key of the root field.
+
+    Attributes:
+        by_item: Their tags, by the number of the item.
+    """
+
+    __slots__ = ("_field", "by_item")
+
+    def __init__(self, field: str) -> None:
+        super().__init__()
+        self._field = field
+        self.by_item: dict[int, set[str]] = {}
+
+    def add(self, kind: GraphQLObjectType, source: object, path: Path | None = None) -> None:
+        """Note an object, and where it was completed."""
+        super().add(kind, source)
+        number = _item_of(path, self._field)
+        identity = None if number is None else identity_of(source, self._fields[kind.name])
+        if number is not None and identity is not None and not self.are_too_many:
+            self.by_item.setdefault(number, set()).add(f"{kind.name}:{identity}")
+
+
+def _item_of(path: Path | None, field: str) -> int | None:
+    """Return the number of the item of a root field's list to which a path leads; None for other paths."""
+    number = None
+    while path is not None and path.prev is not None:
+        number, path = path.key, path.prev
+    return number if path is not None and path.key == field and isinstance(number, int) else None
+
+
 class ChangedEntities(Entities):
     """The objects that a mutation's result holds, noted under every type that shows them.
 
@@ -101,10 +142,10 @@ class ChangedEntities(Entities):
         super().__init__(MOST_INVALIDATED)
         self._same_rows = same_rows
 
-    def add(self, kind: GraphQLObjectType, source: object) -> None:
+    def add(self, kind: GraphQLObjectType, source: object, path: Path | None = None) -> None:
         """Note an object that was completed, also as an object of the other types."""
         for each in (kind, *self._same_rows.get(kind.name, ())):
-            super().add(each, source)
+            super().add(each, source, path)
 
 
 def whole_types(names: Iterable[str]) -> set[str]:

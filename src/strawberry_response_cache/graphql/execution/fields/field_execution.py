@@ -41,11 +41,11 @@ from strawberry_response_cache.graphql.execution.fields.field_guards import (
 from strawberry_response_cache.graphql.execution.fields.filled_tags import fill_tags
 from strawberry_response_cache.graphql.execution.fields.inherited import known_above
 from strawberry_response_cache.graphql.execution.fields.representations import (
-    ENTITIES,
     note_representations,
 )
 from strawberry_response_cache.graphql.execution.fields.room import deepest_entry
 from strawberry_response_cache.graphql.execution.recorder import Recorder
+from strawberry_response_cache.graphql.http.gateway_tags import ENTITIES
 from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError
 from strawberry_response_cache.graphql.policy.above import Above
 from strawberry_response_cache.graphql.policy.policy import Life

@@ -18,7 +18,6 @@ from strawberry_response_cache.graphql.annotations.field_path import FieldPath, 
 from strawberry_response_cache.graphql.execution.fields.field_call import Where, call_of
 from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError, print_json
 
-ENTITIES: Final = "_entities"
 _ARGUMENT: Final = "representations"
 
 
