@@ -33,6 +33,9 @@ not know it, and refuses a rule that names it."""
 FOR_A_DATABASE: Final = ("select",)
 """What redis-py sends where the URL names a database other than 0."""
 
+OF_OPERATORS: Final = ("dbsize", "memory|usage", "scan")
+"""What `stats` and `clear --all-tenants` of the command line send as well."""
+
 ON_A_CLUSTER: Final = ("asking", "cluster|slots")
 """What the library sends to find the slots of a cluster."""
 

@@ -89,10 +89,14 @@ async def test_a_server_that_does_not_answer_is_reported(
         await clear(face, cache)
 
 
-async def test_a_cluster_is_refused(new_cache: NewCache, unused_port: int, face: Face) -> None:
-    cache = new_cache(f"redis+cluster://127.0.0.1:{unused_port}")
-    with pytest.raises(CacheConfigurationError, match="A cluster has no list"):
-        await clear(face, cache)
+async def test_a_cluster_is_cleared_by_the_sync_form_only(
+    new_cache: NewCache, unused_port: int
+) -> None:
+    cache = new_cache(f"redis+cluster://127.0.0.1:{unused_port}", invalidate_deadline=1)
+    with pytest.raises(CacheConfigurationError, match="by the sync form only"):
+        await clear_all_tenants(cache)
+    with pytest.raises(CacheStoreError):
+        clear_all_tenants_sync(cache)
 
 
 def test_each_cache_in_memory_is_empty_and_leaves_nothing_to_chance() -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import redis
 
-from strawberry_response_cache.core import ResponseCache
+from strawberry_response_cache.core import CacheStoreError, ResponseCache
+from strawberry_response_cache.core._cache import all_tenants_of, inspection_of
 from tests.conftest import UNHURRIED
 from tests.servers import debian_redis
 from tests.servers.cluster import Cluster
@@ -18,6 +19,7 @@ from tests.servers.node import Node
 from tests.servers.permissions import (
     FOR_A_DATABASE,
     IN_SCRIPTS,
+    OF_OPERATORS,
     ON_A_CLUSTER,
     ON_CONNECTING,
     SENT,
@@ -128,6 +130,23 @@ def server(running: Callable[[str], Any]) -> Iterator[Any]:
     set_rules(acl.nodes, *smallest_permissions(PREFIX))
 
 
+def test_operators_need_the_permissions_that_are_documented_for_them(server: Any) -> None:
+    with ResponseCache.from_url(server.url, prefix=PREFIX, **PERSISTENT) as cache:
+        cache.remember_sync(["a"], 60, lambda: 1)
+        inspection = inspection_of(cache)
+        assert inspection.servers()
+        assert inspection.entry(["a"]).is_served
+        assert refused(server.nodes) == set()
+        with pytest.raises(CacheStoreError, match="check the user's ACL"):
+            list(inspection.census())
+        set_rules(server.nodes, *(f"+{name}" for name in OF_OPERATORS))
+        assert inspection.all_keys()
+        *_, census = inspection.census()
+        assert (getattr(census, "entries", 0), refused(server.nodes)) == (1, set())
+        *_, cleared = all_tenants_of(cache).clear_stepwise()
+        assert (cleared, refused(server.nodes)) == (1, set())
+
+
 def test_the_documented_permissions_suffice(server: Any) -> None:
     use_everything(server.url, server.nodes)
 
@@ -214,7 +233,7 @@ def test_the_documentation_names_the_smallest_permissions() -> None:
         assert words[5:] == smallest_permissions("ledger", redis_7_0=is_old)
     text = " ".join(PAGE.read_text("utf-8").split())
     assert " and ".join(f"`+{name}`" for name in ON_A_CLUSTER) in text
-    assert all(f"`+{name}`" in text for name in FOR_A_DATABASE)
+    assert all(f"`+{name}`" in text for name in (*FOR_A_DATABASE, *OF_OPERATORS))
 
 
 @pytest.fixture(params=["valkey", "debian"])

@@ -1,4 +1,4 @@
-"""All tenants of a cache cleared at once, for tests between which nothing may be left.
+"""All tenants of a cache cleared one after the other: by operators, and between tests.
 
 Redis has no list of a cache's tenants. A tenant without a tag table has no entry that counts, so it is enough to find the
 tag tables.
@@ -7,25 +7,19 @@ tag tables.
 from typing import TYPE_CHECKING, Final
 
 from strawberry_response_cache.core._errors import CacheConfigurationError
+from strawberry_response_cache.core._inspection import Inspection
 from strawberry_response_cache.core._invalidations import Invalidations
-from strawberry_response_cache.core._keys import FORMAT_VERSION, Keyspace
+from strawberry_response_cache.core._keys import Keyspace
 from strawberry_response_cache.core.protocol.scans import Page, Scan
 from strawberry_response_cache.core.redis.async_transport import AsyncCluster
-from strawberry_response_cache.core.redis.sync_transport import SyncCluster
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable, Iterator
 
     from strawberry_response_cache.core._engine import Engine
     from strawberry_response_cache.core._observer import Subject
-    from strawberry_response_cache.core.drivers.async_driver import AsyncDriver
-    from strawberry_response_cache.core.drivers.sync_driver import SyncDriver
-    from strawberry_response_cache.core.protocol import Unavailable
 
-_NO_CLUSTER: Final = (
-    "A cluster has no list of a cache's tenants. Clear each with cache.for_tenant(...).clear(), or give the tests a "
-    "single server or memory://."
-)
+_NO_CLUSTER: Final = "The tenants of a cluster are cleared by the sync form only; call that, in a thread where an event loop runs."
 
 
 class AllTenants:
@@ -50,27 +44,53 @@ class AllTenants:
             CacheStoreError: If Redis did not take it.
         """
         driver = self._engine.async_driver()
-        tags = self._tag_tables(driver)
-        while (scan := tags.next()) is not None:
-            tags.add(await driver.invalidating.perform(scan))
-        for tenant in tags.tenants:
+        if isinstance(driver.transport, AsyncCluster):
+            raise CacheConfigurationError(_NO_CLUSTER)
+        tenants: set[str] = set()
+        cursor: str | None = None
+        while cursor != "0":
+            page = await driver.invalidating.perform(Scan(self._pattern, cursor or "0"))
+            if not isinstance(page, Page):
+                self._engine.check(page)
+                return
+            tenants |= self._tenants(page.keys)
+            cursor = page.cursor
+        for tenant in tenants:
             await self._of(tenant).clear(queued=False)
         self._forget_locally()
 
     def clear_sync(self) -> None:
-        """Clear every tenant; the sync form of `clear`."""
-        driver = self._engine.sync_driver()
-        tags = self._tag_tables(driver)
-        while (scan := tags.next()) is not None:
-            tags.add(driver.invalidating.perform(scan))
-        for tenant in tags.tenants:
-            self._of(tenant).clear_sync(queued=False)
+        """Clear every tenant; the sync form of `clear`, also on a cluster.
+
+        Raises:
+            CacheStoreError: If Redis did not take it.
+        """
+        for _ in self.clear_stepwise():
+            pass
+
+    def clear_stepwise(self) -> "Iterator[int]":
+        """Clear every tenant, and yield how many were cleared after each page of the servers' keys.
+
+        It is not atomic: tenants that a request begins to use meanwhile may be left out.
+
+        Raises:
+            CacheStoreError: If Redis did not take it; the tenants that were cleared until then stay cleared.
+        """
+        cleared: set[str] = set()
+        for _, keys in Inspection(self._engine, self._keyspace).pages(self._pattern):
+            for tenant in self._tenants(keys) - cleared:
+                self._of(tenant).clear_sync(queued=False)
+                cleared.add(tenant)
+            yield len(cleared)
         self._forget_locally()
 
-    def _tag_tables(self, driver: "AsyncDriver | SyncDriver") -> "_TagTables":
-        if isinstance(driver.transport, AsyncCluster | SyncCluster):
-            raise CacheConfigurationError(_NO_CLUSTER)
-        return _TagTables(self._keyspace.prefix, self._engine.check)
+    @property
+    def _pattern(self) -> str:
+        return f"{self._keyspace.pattern_of_all}}}:t"
+
+    def _tenants(self, keys: "Iterable[str]") -> set[str]:
+        found = map(self._keyspace.found, keys)
+        return {each.tenant for each in found if each is not None}
 
     def _of(self, tenant: str) -> Invalidations:
         slots = self._keyspace.slots_per_tenant
@@ -82,34 +102,3 @@ class AllTenants:
         for driver in self._engine.drivers():
             if driver.memory is not None:
                 driver.memory.forget_everything()
-
-
-class _TagTables:
-    """The search for all tag tables of a cache, page by page.
-
-    Args:
-        prefix: The name of the cache.
-        check: Raises for a failure.
-
-    Attributes:
-        tenants: The digests of the tenants that were found.
-    """
-
-    def __init__(self, prefix: str, check: "Callable[[Unavailable], None]") -> None:
-        self._pattern = f"{{{prefix}:{FORMAT_VERSION}:*}}:t"
-        self._check = check
-        self._cursor: str | None = "0"
-        self.tenants: set[str] = set()
-
-    def next(self) -> Scan | None:
-        """Return the next page to read; None if there is none."""
-        return None if self._cursor is None else Scan(self._pattern, self._cursor)
-
-    def add(self, page: "Page | Unavailable") -> None:
-        """Note the tenants on a page."""
-        if not isinstance(page, Page):
-            self._check(page)
-            return
-        # With several slots, the slot stands before the digest.
-        self.tenants.update(key.removesuffix("}:t").rpartition(":")[2] for key in page.keys)
-        self._cursor = page.cursor if page.cursor != "0" else None

@@ -20,6 +20,7 @@ from strawberry_response_cache.core._engine import Engine
 from strawberry_response_cache.core._environment import PREFIX, URL, naming, required
 from strawberry_response_cache.core._errors import CacheConfigurationError
 from strawberry_response_cache.core._handle import RedisHandle
+from strawberry_response_cache.core._inspection import Inspection
 from strawberry_response_cache.core._invalidations import Invalidations
 from strawberry_response_cache.core._keys import NO_TENANT, EntryKeys, Keyspace, is_function
 from strawberry_response_cache.core._leading import note_unfit_part
@@ -841,6 +842,11 @@ def tenant_of(cache: ResponseCache) -> Tenant:
     return cache._tenant  # noqa: SLF001 - the one way to it from outside
 
 
+def inspection_of(cache: ResponseCache) -> Inspection:
+    """Return what looks at the servers of a cache, for operators."""
+    return Inspection(cache._engine, cache._keyspace)  # noqa: SLF001 - as above
+
+
 def all_tenants_of(cache: ResponseCache) -> AllTenants:
-    """Return all tenants of a cache, for tests between which nothing may be left."""
+    """Return all tenants of a cache, to clear them at once."""
     return AllTenants(cache._engine, cache._keyspace, cache._subject)  # noqa: SLF001 - as above

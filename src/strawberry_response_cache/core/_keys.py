@@ -135,6 +135,29 @@ class EntryKeys(NamedTuple):
         return self.entry.rpartition(":")[2]
 
 
+_FOUND: Final = re.compile(
+    r"(?:\d+/\d+:)?(?P<tenant>[A-Za-z0-9_-]{27})\}:(?P<kind>[elt])(?::[A-Za-z0-9_-]{27})?"
+)
+"""A key after its prefix; with several slots, the slot stands before the tenant."""
+
+
+class FoundKey(NamedTuple):
+    """What a key is that a scan found.
+
+    Attributes:
+        kind: ``e`` for an entry, ``l`` for a lease, ``t`` for a tag table.
+        tenant: The digest of its tenant.
+    """
+
+    kind: str
+    tenant: str
+
+    @property
+    def tenant_hash(self) -> str:
+        """The same as `Keyspace.tenant_hash`."""
+        return "" if self.tenant == NO_TENANT else self.tenant[:_SHORT]
+
+
 _SHORT: Final = 16
 """How many characters of a digest tell a tenant from others."""
 
@@ -188,6 +211,21 @@ class Keyspace:
     def tag_tables(self) -> tuple[str, ...]:
         """The tag tables of this tenant, which hold epoch, clock and tags: one for each slot."""
         return tuple(f"{self._namespace(slot)}:t" for slot in range(self.slots_per_tenant))
+
+    @property
+    def pattern_of_all(self) -> str:
+        """The pattern for ``SCAN`` that all keys of all tenants match; those of other prefixes may match too."""
+        return f"{{{self.prefix}:{FORMAT_VERSION}:*"
+
+    def found(self, key: str) -> "FoundKey | None":
+        """Return what a key is that a scan found; None if it is no key of this cache.
+
+        Args:
+            key: The key.
+        """
+        begin = f"{{{self.prefix}:{FORMAT_VERSION}:"
+        match = _FOUND.fullmatch(key.removeprefix(begin)) if key.startswith(begin) else None
+        return None if match is None else FoundKey(match["kind"], match["tenant"])
 
     @property
     def passes(self) -> int:

@@ -1,18 +1,26 @@
 """`explain`: why an operation is cached or not, field by field, without running anything."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from graphql import (
+    DirectiveNode,
+    DocumentNode,
     ExecutableDefinitionNode,
     FieldNode,
+    FragmentDefinitionNode,
+    GraphQLError,
     GraphQLObjectType,
+    OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
+    VariableNode,
+    Visitor,
     is_object_type,
     parse,
     specified_rules,
+    visit,
 )
 from graphql.execution import Executor
 from strawberry.schema import Schema
@@ -106,22 +114,101 @@ def explain(
     )
     if isinstance(executor, list):
         raise executor[0]
-    if executor.operation.operation is not OperationType.QUERY:
-        is_mutation = executor.operation.operation is OperationType.MUTATION
-        return _not_cached(Problem(Reason.MUTATION if is_mutation else Reason.SUBSCRIPTION), ())
-    return _explained(schema, setting, options, executor)
+    operation = _Operation(
+        executor.operation, executor.fragment_definitions, executor.variable_values.coerced
+    )
+    return _explained(schema, setting, options, operation)
+
+
+def explain_each(
+    schema: Schema, documents: Iterable[DocumentNode], default_ttl: float | None = None
+) -> Iterator[tuple[str, OperationType, Explanation | GraphQLError]]:
+    """Explain every operation of documents, for any variables.
+
+    An operation is explained as if each ``@include`` and ``@skip`` with a variable left the field in it.
+
+    Args:
+        schema: A Strawberry schema, with or without a `ResponseCacheExtension`.
+        documents: Documents, each with one operation and the fragments that it uses.
+        default_ttl: As in `explain`.
+
+    Yields:
+        The name of each operation, empty if it has none; what it is; and its explanation, or the first error if it
+        is not valid for this schema.
+
+    Raises:
+        CacheConfigurationError: If the annotations of the schema have mistakes.
+    """
+    options = options_of(schema)
+    setting = setting_of(schema, options, default_ttl=default_ttl)
+    raise_mistakes(setting.mistakes)
+    for document in documents:
+        (operation,) = (
+            each for each in document.definitions if isinstance(each, OperationDefinitionNode)
+        )
+        name = "" if operation.name is None else operation.name.value
+        errors = validate_document(setting.schema, document, tuple(specified_rules))
+        if errors:
+            yield name, operation.operation, errors[0]
+            continue
+        fragments = {
+            each.name.value: each
+            for each in document.definitions
+            if isinstance(each, FragmentDefinitionNode)
+        }
+        whole = _Operation(operation, fragments, _letting_all_in(document))
+        yield name, operation.operation, _explained(schema, setting, options, whole)
+
+
+@dataclass(frozen=True, slots=True)
+class _Operation:
+    """An operation to explain.
+
+    Attributes:
+        node: The operation.
+        fragments: The fragments of its document.
+        variables: The variables that decide ``@skip`` and ``@include``.
+    """
+
+    node: OperationDefinitionNode
+    fragments: Mapping[str, FragmentDefinitionNode]
+    variables: Mapping[str, Any]
+
+
+def _letting_all_in(document: DocumentNode) -> dict[str, bool]:
+    """Return values of the variables with which each ``@include`` and ``@skip`` leaves its field in."""
+    found = _Conditions()
+    visit(document, found)
+    return found.variables
+
+
+class _Conditions(Visitor):
+    def __init__(self) -> None:
+        super().__init__()
+        self.variables: dict[str, bool] = {}
+
+    def enter_directive(self, node: DirectiveNode, *_: object) -> None:
+        """Note the variable of a condition; that of an ``@include``, if one decides both."""
+        is_include = node.name.value == "include"
+        if is_include or node.name.value == "skip":
+            for argument in node.arguments or ():
+                if isinstance(argument.value, VariableNode):
+                    name = argument.value.name.value
+                    self.variables[name] = is_include or self.variables.get(name, False)
 
 
 def _explained(
-    schema: Schema, setting: Setting, options: Options | None, executor: Executor[Any]
+    schema: Schema, setting: Setting, options: Options | None, asked: _Operation
 ) -> Explanation:
-    variables = executor.variable_values.coerced
-    operation = executor.operation
+    operation, variables = asked.node, asked.variables
+    if operation.operation is not OperationType.QUERY:
+        is_mutation = operation.operation is OperationType.MUTATION
+        return _not_cached(Problem(Reason.MUTATION if is_mutation else Reason.SUBSCRIPTION), ())
     policy = work_out_policy(
         setting.schema,
         setting.rules,
         operation,
-        executor.fragment_definitions,
+        asked.fragments,
         variables=variables,
         defaults=setting.defaults,
     )
@@ -135,7 +222,7 @@ def _explained(
             f"{policy.private_by} is PRIVATE, and the extension has no session=; give it a function "
             "that identifies the user.",
         )
-    selected = Selected(setting.schema, executor.fragment_definitions, variables)
+    selected = Selected(setting.schema, asked.fragments, variables)
     root = setting.schema.query_type
     around = None if problem is not None else policy.life
     tree = _Tree(setting, selected, around, frozenset(policy.vary), has_entries=off is None)

@@ -41,7 +41,7 @@ async def clear_all_tenants(cache: ResponseCache) -> None:
         cache: The cache, or one of its tenants; all tenants of its prefix are cleared.
 
     Raises:
-        CacheConfigurationError: If the server is a cluster.
+        CacheConfigurationError: If the server is a cluster; the sync form clears one.
         CacheStoreError: If Redis did not take it.
 
     Example:
@@ -61,7 +61,6 @@ def clear_all_tenants_sync(cache: ResponseCache) -> None:
         cache: As in `clear_all_tenants`.
 
     Raises:
-        CacheConfigurationError: As `clear_all_tenants` does.
         CacheStoreError: As `clear_all_tenants` does.
 
     Example:

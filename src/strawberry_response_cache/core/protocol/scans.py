@@ -1,11 +1,18 @@
-"""Scans: which tenants a cache has. They take time by the number of keys in the server, so only tests use them."""
+"""What a server holds: its keys page by page, how large they are, and what it says of itself.
 
-from collections.abc import Sequence
+A page takes the server less than a millisecond; all pages take time by the number of its keys. So only operators
+and tests ask for them, never a request.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from strawberry_response_cache.core.protocol.answers import Unavailable, failure
 from strawberry_response_cache.core.protocol.effects import Call
+
+PAGE: Final = 1000
+"""How many keys a server looks at for one page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +42,7 @@ class Scan:
 
     def calls(self) -> Sequence[Call]:
         """One command."""
-        return (("SCAN", (), (self.cursor, "MATCH", self.pattern, "COUNT", 1000)),)
+        return (("SCAN", (), (self.cursor, "MATCH", self.pattern, "COUNT", PAGE)),)
 
     def interpret(self, replies: Sequence[Any]) -> Page | Unavailable:
         """Return the page, or the failure."""
@@ -53,3 +60,82 @@ class Scan:
     def unavailable(self, error: BaseException) -> Page | Unavailable:
         """Return the failure."""
         return failure(error)
+
+
+@dataclass(frozen=True, slots=True)
+class CountKeys:
+    """Count all keys of one server."""
+
+    def calls(self) -> Sequence[Call]:
+        """One command."""
+        return (("DBSIZE", (), ()),)
+
+    def interpret(self, replies: Sequence[Any]) -> int | Unavailable:
+        """Return the number, or the failure."""
+        (reply,) = replies
+        return reply if isinstance(reply, int) else failure(_error_of(reply))
+
+    def unavailable(self, error: BaseException) -> int | Unavailable:
+        """Return the failure."""
+        return failure(error)
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Read how many bytes keys take, on one server.
+
+    Attributes:
+        keys: The keys.
+        tables: Which of them are tag tables; their fields are counted as well.
+    """
+
+    keys: Sequence[str]
+    tables: Sequence[str]
+
+    def calls(self) -> Sequence[Call]:
+        """One command for each key, and one more for each table."""
+        sizes: list[Call] = [("MEMORY", (), ("USAGE", key)) for key in self.keys]
+        return [*sizes, *(("HLEN", (), (key,)) for key in self.tables)]
+
+    def interpret(self, replies: Sequence[Any]) -> "list[int] | Unavailable":
+        """Return the bytes of each key, then the fields of each table; 0 for a key that is gone."""
+        found = []
+        for reply in replies:
+            # Of a key that another node of a cluster holds by now, it is told there.
+            if isinstance(reply, Exception) and not _has_moved(reply):
+                return failure(reply)
+            found.append(reply if isinstance(reply, int) else 0)
+        return found
+
+    def unavailable(self, error: BaseException) -> "list[int] | Unavailable":
+        """Return the failure."""
+        return failure(error)
+
+
+@dataclass(frozen=True, slots=True)
+class Describe:
+    """Read what a server says of itself."""
+
+    def calls(self) -> Sequence[Call]:
+        """One command."""
+        return (("INFO", (), ()),)
+
+    def interpret(self, replies: Sequence[Any]) -> Mapping[str, str] | Unavailable:
+        """Return the fields of ``INFO``, or the failure."""
+        (reply,) = replies
+        if not isinstance(reply, bytes):
+            return failure(_error_of(reply))
+        lines = (line.partition(":") for line in reply.decode("utf-8", "replace").splitlines())
+        return {name: value for name, colon, value in lines if colon}
+
+    def unavailable(self, error: BaseException) -> Mapping[str, str] | Unavailable:
+        """Return the failure."""
+        return failure(error)
+
+
+def _has_moved(error: Exception) -> bool:
+    return failure(error).error_name in {"MovedError", "AskError"}
+
+
+def _error_of(reply: object) -> Exception:
+    return reply if isinstance(reply, Exception) else TypeError()

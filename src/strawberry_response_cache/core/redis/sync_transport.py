@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 from redis.exceptions import ClusterDownError
 
 from strawberry_response_cache.core._fork import renewed_in_child
-from strawberry_response_cache.core.protocol import Call, Effect
+from strawberry_response_cache.core.protocol import Call, Effect, Unavailable, failure
 from strawberry_response_cache.core.redis.breaker import BreakerOpenError
 from strawberry_response_cache.core.redis.connection_factory import (
     ClusterSource,
@@ -53,6 +53,14 @@ class SyncTransport(Protocol):
         """Perform effects with one round trip to each server; it never raises."""
         ...
 
+    def nodes(self, deadline: float) -> "Sequence[SyncNode] | Unavailable":
+        """Return each server that holds keys, to ask it for what it holds; or the failure.
+
+        Args:
+            deadline: Seconds to wait for a cluster's map.
+        """
+        ...
+
     def sources(self) -> Iterable[ConnectionFactory]:
         """Return the connection factory of each server in use."""
         ...
@@ -60,6 +68,26 @@ class SyncTransport(Protocol):
     def close(self) -> None:
         """Disconnect."""
         ...
+
+
+class SyncNode:
+    """One server, whatever the slots of the keys in an effect are.
+
+    Args:
+        link: Its connections.
+        shown: Its name in messages.
+    """
+
+    def __init__(self, link: SyncLink, shown: str) -> None:
+        self._link = link
+        self.shown = shown
+
+    def perform(self, effect: Effect[R], *, deadline: float | None = None) -> R:
+        """Perform an effect; see `SyncTransport`."""
+        try:
+            return effect.interpret(self._link.exchange(effect.calls(), deadline=deadline))
+        except Exception as error:  # noqa: BLE001 - the store's failure, classified and logged by type
+            return effect.unavailable(error)
 
 
 class SyncServer:
@@ -73,14 +101,12 @@ class SyncServer:
     def __init__(self, source: ConnectionFactory, settings: LinkSettings) -> None:
         self._source = source
         self._link = SyncLink(source, settings)
+        self._node = SyncNode(self._link, source.shown)
         self.users = 0
 
     def perform(self, effect: Effect[R], *, deadline: float | None = None) -> R:
         """Perform an effect; see `SyncTransport`."""
-        try:
-            return effect.interpret(self._link.exchange(effect.calls(), deadline=deadline))
-        except Exception as error:  # noqa: BLE001 - the store's failure, classified and logged by type
-            return effect.unavailable(error)
+        return self._node.perform(effect, deadline=deadline)
 
     def perform_all(self, effects: Sequence[Effect[Any]]) -> list[Any]:
         """Perform effects in one round trip; see `SyncTransport`."""
@@ -90,6 +116,10 @@ class SyncServer:
             return [each.interpret(share) for each, share in zip(effects, shares, strict=True)]
         except Exception as error:  # noqa: BLE001 - as in perform
             return [effect.unavailable(error) for effect in effects]
+
+    def nodes(self, deadline: float) -> Sequence[SyncNode]:  # noqa: ARG002 - as of a cluster
+        """Return the server; see `SyncTransport`."""
+        return (self._node,)
 
     def sources(self) -> Iterable[ConnectionFactory]:
         """Return the connection factory of the server."""
@@ -242,6 +272,15 @@ class SyncCluster:
             made = SyncLink(self._source.template.at(*node), self._settings)
             link = self._links.setdefault(node, made)
         return link
+
+    def nodes(self, deadline: float) -> Sequence[SyncNode] | Unavailable:
+        """Return the primaries; see `SyncTransport`."""
+        try:
+            self._node(None, deadline)
+        except Exception as error:  # noqa: BLE001 - as in SyncServer
+            return failure(error)
+        shown = {node: self._source.template.at(*node).shown for node in self._slots.primaries()}
+        return [SyncNode(self._link(node), name) for node, name in shown.items()]
 
     def sources(self) -> Iterable[ConnectionFactory]:
         """Return the connection factory of each known primary."""

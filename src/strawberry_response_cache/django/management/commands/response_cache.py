@@ -1,96 +1,57 @@
-"""`manage.py response_cache check|explain|invalidate|clear|ping`."""
+"""`manage.py response_cache`: the command line, on the cache of the project."""
 
-from argparse import ArgumentParser
-from typing import Any
+from argparse import REMAINDER, ArgumentParser
+from typing import Any, NoReturn
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from graphql import GraphQLError
 
-from strawberry_response_cache._command_line import (
-    BadArgumentError,
-    document_of,
-    schema_of,
-    variables_of,
-)
-from strawberry_response_cache.core import CacheError, ResponseCache
-from strawberry_response_cache.django._configuration import configuration_of
 from strawberry_response_cache.django._shared_cache import get_cache
-from strawberry_response_cache.graphql import ResponseCacheExtension, explain
 
 
 class Command(BaseCommand):
     """The command."""
 
-    help = "Look at the response cache of this project, and invalidate what it holds."
+    help = (
+        "Look at the response cache of this project, and invalidate what it holds. Each command says what it takes: "
+        "response_cache explain --help."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Add a command for each thing to do."""
-        commands = parser.add_subparsers(dest="command", required=True)
-        check = commands.add_parser("check", help="Check the annotations of a schema.")
-        explained = commands.add_parser("explain", help="Say why an operation is cached or not.")
-        for each in (check, explained):
-            each.add_argument("schema", help="Such as bookshop.schema:schema.")
-        explained.add_argument("query", help="A file that holds the document; - reads stdin.")
-        explained.add_argument("--variables", default="{}", help="A JSON object.")
-        explained.add_argument("--operation", help="Which operation, if there are several.")
-        explained.add_argument("--default-ttl", type=float, help="In seconds.")
-        invalidate = commands.add_parser("invalidate", help="Invalidate all that has a tag.")
-        invalidate.add_argument("tags", nargs="+", help="Such as BookType:1 or [BookType].")
-        clear = commands.add_parser("clear", help="Invalidate everything; of one tenant at a time.")
-        for each in (invalidate, clear):
-            each.add_argument("--tenant", help="Whose; entries without a tenant by default.")
-        commands.add_parser("ping", help="Ask the server whether it answers.")
+        """Leave the arguments to the command line."""
+        parser.add_argument(
+            "arguments",
+            nargs=REMAINDER,
+            help="explain, check, ping, stats, key, invalidate, forget or clear, and what it takes.",
+        )
 
-    def handle(self, *_: Any, command: str, **given: Any) -> None:
+    def handle(self, *_: Any, arguments: list[str], **__: Any) -> None:
         """Do it.
 
         Raises:
             CommandError: If an argument or the settings have a mistake, or Redis does not answer.
+            SystemExit: With 1, if the answer is no.
         """
         try:
-            said = getattr(self, f"_{command}")(**given)
-        except (BadArgumentError, CacheError, GraphQLError) as error:
-            raise CommandError(str(error)) from None
-        self.stdout.write(said)
-
-    def _check(self, *, schema: str, **_: Any) -> str:
-        found = schema_of(schema)
-        extensions = [each for each in found.extensions if isinstance(each, ResponseCacheExtension)]
-        if not extensions:
-            msg = f"{schema} has no ResponseCacheExtension."
-            raise BadArgumentError(msg)
-        notes = [f"Note: {note}" for each in extensions for note in each.check(found)]
-        return "\n".join([*notes, "No mistakes."])
-
-    def _explain(
-        self,
-        *,
-        schema: str,
-        query: str,
-        variables: str,
-        operation: str | None,
-        default_ttl: float | None,
-        **_: Any,
-    ) -> str:
-        document, values = document_of(query), variables_of(variables)
-        return str(explain(schema_of(schema), document, values, operation, default_ttl))
-
-    def _invalidate(self, *, tags: list[str], tenant: str | None, **_: Any) -> str:
-        _cache_of(tenant).invalidate_sync(*tags)
-        return f"Invalidated {len(tags)} tags."
-
-    def _clear(self, *, tenant: str | None, **_: Any) -> str:
-        _cache_of(tenant).clear_sync()
-        return "Cleared."
-
-    def _ping(self, **_: Any) -> str:
-        get_cache().ping_sync()
-        return f"{configuration_of(settings).handle.address} answers."
+            from strawberry_response_cache.cli import run  # noqa: PLC0415 - it has an extra of its own
+            from strawberry_response_cache.cli.terminal import Terminal  # noqa: PLC0415 - as above
+        except SystemExit as missing:
+            raise CommandError(missing.code) from None
+        self.stdout.ending = ""
+        terminal = Terminal(self.stdout, cache=get_cache, fail=_failed)
+        code = run(_without_options_of_django(arguments), terminal, "manage.py response_cache")
+        if code:
+            raise SystemExit(code)
 
 
-def _cache_of(tenant: str | None) -> ResponseCache:
-    if configuration_of(settings).handle.address == "memory://":
-        msg = "memory:// is a server inside each process: this one cannot reach the others."
-        raise BadArgumentError(msg)
-    return get_cache() if tenant is None else get_cache().for_tenant(tenant)
+def _failed(text: str, code: int) -> NoReturn:
+    raise CommandError(text, returncode=code)
+
+
+def _without_options_of_django(arguments: list[str]) -> list[str]:
+    """Drop options that Django takes anywhere in a line, and has obeyed already."""
+    parser = ArgumentParser(add_help=False, allow_abbrev=False)
+    for option in ("--settings", "--pythonpath", "--verbosity"):
+        parser.add_argument(option)
+    for flag in ("--traceback", "--no-color", "--force-color", "--skip-checks"):
+        parser.add_argument(flag, action="store_true")
+    return parser.parse_known_args(arguments)[1]

@@ -1,6 +1,7 @@
 """The arguments of commands: a schema, a document and its variables. A mistake in one is told in a line."""
 
 import json
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -27,6 +28,7 @@ def schema_of(selector: str) -> Schema:
     """
     if "" not in sys.path:
         sys.path.insert(0, "")  # as `python -m` does: a schema lies where one works
+    _set_up_django()
     found: object = called(import_module_symbol, selector, "schema")
     if type(found) is Raised:
         error = found.error
@@ -39,6 +41,22 @@ def schema_of(selector: str) -> Schema:
         msg = f"{selector} is a {type(found).__name__} and no strawberry.Schema."
         raise BadArgumentError(msg)
     return found
+
+
+def _set_up_django() -> None:
+    """Set Django up, if the environment names the settings of a project."""
+    if not os.environ.get("DJANGO_SETTINGS_MODULE"):
+        return
+
+    def set_up() -> None:
+        import django  # noqa: PLC0415 - only a project of Django has it
+
+        django.setup()
+
+    done: object = called(set_up)
+    if type(done) is Raised:
+        msg = f"DJANGO_SETTINGS_MODULE: Django cannot be set up: {done.kind}: {done.error}"
+        raise BadArgumentError(msg)
 
 
 def _place(error: BaseException) -> str:

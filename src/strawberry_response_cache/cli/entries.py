@@ -1,0 +1,204 @@
+"""`key` and `forget`: the entry of one operation, or of one key of `ResponseCache.remember`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Final, TypeAlias
+
+import typer
+
+from strawberry_response_cache.cli.arguments import (
+    Json,
+    OfTenant,
+    Operation,
+    Prefix,
+    Url,
+    Variables,
+    Where,
+    of_tenant,
+    opened,
+    values_of,
+)
+from strawberry_response_cache.cli.inputs import (
+    BadArgumentError,
+    document_of,
+    schema_of,
+    variables_of,
+)
+from strawberry_response_cache.cli.terminal import Terminal, finish, speaking
+from strawberry_response_cache.core import ResponseCache
+from strawberry_response_cache.core._cache import inspection_of
+from strawberry_response_cache.core._inspection import InspectedEntry, State
+from strawberry_response_cache.graphql._inspect import Asked, OperationEntry
+
+_OfSchema: TypeAlias = Annotated[
+    str | None, typer.Argument(metavar="[SCHEMA]", help="The schema, such as ledger.api:schema.")
+]
+_Query: TypeAlias = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[QUERY]", help="A file that holds the document; - reads it from stdin."
+    ),
+]
+_Part: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A part of a key of ResponseCache.remember, in place of a schema and a document; once for each part.",
+        show_default=False,
+    ),
+]
+_Session: TypeAlias = Annotated[
+    str | None, typer.Option(help="Whose session, for PRIVATE data.", show_default=False)
+]
+_Vary: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(help="What the extension's vary returns, as name=value.", show_default=False),
+]
+
+_STATES: Final = {
+    State.FRESH: "Present, and fresh.",
+    State.STALE: "Present, and stale: it is served while a caller refreshes it.",
+    State.ABSENT: "Absent: it was never stored, its ttl ended, or the server evicted it.",
+    State.CLEARED: "Ended: the tenant was cleared, or the server lost or evicted its tag table.",
+    State.RESTARTED: "Ended: the server restarted or failed over since, and may lack an invalidation.",
+    State.INVALIDATED: "Ended by an invalidation.",
+    State.BELOW_FLOOR: "Ended: the tenant has invalidated more than max_tags tags since.",
+    State.UNREADABLE: "Unreadable: it is damaged, and the next request replaces it.",
+}
+
+
+def key(
+    context: typer.Context,
+    schema: _OfSchema = None,
+    query: _Query = None,
+    *,
+    part: _Part = None,
+    variables: Variables = "{}",
+    operation: Operation = None,
+    tenant: OfTenant = None,
+    session: _Session = None,
+    vary: _Vary = None,
+    url: Url = None,
+    prefix: Prefix = None,
+    as_json: Json = False,
+) -> None:
+    """Say whether an operation is stored, or why not: 1 if it is not."""
+    with (
+        speaking(context) as terminal,
+        _found(terminal, schema, part, url, prefix) as cache,
+    ):
+        if part:
+            _say(terminal, inspection_of(of_tenant(cache, tenant)).entry(part), as_json=as_json)
+            return
+        entry = _entry_of(cache, schema, query, variables, operation)
+        found = entry.look(Asked(tenant, session, values_of(vary or [])))
+        if found.entry is not None:
+            _say(terminal, found.entry, as_json=as_json)
+            return
+        reason = found.explanation.reason
+        if as_json:
+            terminal.json({"present": False, "reason": None if reason is None else reason.value})
+        else:
+            terminal.say(found.explanation.verdict, "red")
+            terminal.say("Its fields may have entries of their own: `explain` says which.")
+        finish(answer=False)
+
+
+def forget(
+    context: typer.Context,
+    schema: _OfSchema = None,
+    query: _Query = None,
+    *,
+    part: _Part = None,
+    variables: Variables = "{}",
+    operation: Operation = None,
+    tenant: OfTenant = None,
+    session: _Session = None,
+    vary: _Vary = None,
+    url: Url = None,
+    prefix: Prefix = None,
+    as_json: Json = False,
+) -> None:
+    """Invalidate the entry of one operation, and what was built from it."""
+    with (
+        speaking(context) as terminal,
+        _found(terminal, schema, part, url, prefix) as cache,
+    ):
+        if part:
+            of_tenant(cache, tenant).forget_sync(part)
+        else:
+            entry = _entry_of(cache, schema, query, variables, operation)
+            entry.forget(Asked(tenant, session, values_of(vary or [])))
+        if as_json:
+            terminal.json({"forgotten": True})
+        else:
+            terminal.say("Forgotten.")
+
+
+@contextmanager
+def _found(
+    terminal: Terminal,
+    schema: str | None,
+    part: list[str] | None,
+    url: str | None,
+    prefix: str | None,
+) -> Iterator[ResponseCache]:
+    if bool(part) is (schema is not None):
+        msg = "Write a schema and a document, or --part once for each part of a key."
+        raise BadArgumentError(msg)
+    with opened(terminal, Where(url=url, prefix=prefix, schema=schema)) as cache:
+        yield cache
+
+
+def _entry_of(
+    cache: ResponseCache,
+    schema: str | None,
+    query: str | None,
+    variables: str,
+    operation: str | None,
+) -> OperationEntry:
+    if schema is None or query is None:
+        msg = "Name the file that holds the document after the schema; - reads it from stdin."
+        raise BadArgumentError(msg)
+    return OperationEntry(
+        schema_of(schema),
+        document_of(query),
+        variables=variables_of(variables),
+        operation_name=operation,
+        cache=cache,
+    )
+
+
+def _say(terminal: Terminal, entry: InspectedEntry, *, as_json: bool) -> None:
+    if as_json:
+        terminal.json(
+            {
+                "present": entry.is_served,
+                "state": entry.state.value,
+                "ttl": entry.ttl,
+                "stale": entry.stale,
+                "age": entry.age,
+                "size": entry.size,
+                "scope": "PRIVATE" if entry.is_private else "PUBLIC",
+                "tags": entry.tags,
+                "other_tags": entry.other_tags,
+                "ended_by": entry.ended_by,
+                "generated_now": entry.is_generated,
+            }
+        )
+    else:
+        for line in _lines(entry):
+            terminal.say(line)
+    finish(entry.is_served)
+
+
+def _lines(entry: InspectedEntry) -> Iterator[str]:
+    ended = f" Tags: {', '.join(entry.ended_by)}." if entry.ended_by else ""
+    yield _STATES[entry.state] + ended
+    if entry.state not in {State.ABSENT, State.UNREADABLE}:
+        yield f"ttl    {entry.ttl:.1f} s left, then stale for {entry.stale:g} s; stored {entry.age:.1f} s ago"
+        yield f"size   {entry.size} bytes as stored"
+        yield f"scope  {'PRIVATE' if entry.is_private else 'PUBLIC'}"
+        others = f"{entry.other_tags} whose names are not known" if entry.other_tags else ""
+        yield f"tags   {', '.join([*entry.tags, *filter(None, [others])]) or 'none'}"
+    if entry.is_generated:
+        yield "A caller generates it now."

@@ -1,0 +1,92 @@
+"""`invalidate` and `clear`: end what is stored."""
+
+from typing import Annotated
+
+import typer
+from rich.progress import Progress, TextColumn
+
+from strawberry_response_cache.cli.arguments import (
+    Json,
+    OfSchema,
+    OfTenant,
+    Prefix,
+    Url,
+    Where,
+    of_tenant,
+    opened,
+)
+from strawberry_response_cache.cli.inputs import BadArgumentError
+from strawberry_response_cache.cli.terminal import speaking
+from strawberry_response_cache.core._cache import all_tenants_of
+
+
+def invalidate(
+    context: typer.Context,
+    tags: Annotated[list[str], typer.Argument(help="Tags, such as Account:1 or [Account].")],
+    *,
+    tenant: OfTenant = None,
+    url: Url = None,
+    prefix: Prefix = None,
+    schema: OfSchema = None,
+    as_json: Json = False,
+) -> None:
+    """Invalidate every entry that has one of these tags, of one tenant."""
+    with (
+        speaking(context) as terminal,
+        opened(terminal, Where(url=url, prefix=prefix, schema=schema)) as cache,
+    ):
+        of_tenant(cache, tenant).invalidate_sync(*tags)
+        if as_json:
+            terminal.json({"invalidated": tags})
+        else:
+            terminal.say(f"Invalidated {len(tags)} tags.")
+
+
+def clear(
+    context: typer.Context,
+    *,
+    tenant: OfTenant = None,
+    all_tenants: Annotated[
+        bool,
+        typer.Option(
+            "--all-tenants",
+            help="Clear every tenant of the prefix, one after the other. It looks through all keys of the server in "
+            "small steps, and is not atomic.",
+        ),
+    ] = False,
+    url: Url = None,
+    prefix: Prefix = None,
+    schema: OfSchema = None,
+    as_json: Json = False,
+) -> None:
+    """Invalidate everything of one tenant, or of no tenant, at once."""
+    with (
+        speaking(context) as terminal,
+        opened(terminal, Where(url=url, prefix=prefix, schema=schema)) as cache,
+    ):
+        if not all_tenants:
+            of_tenant(cache, tenant).clear_sync()
+            if as_json:
+                terminal.json({"tenants": 1, "atomic": True})
+            else:
+                terminal.say("Cleared.")
+            return
+        if tenant is not None:
+            msg = "--tenant names one tenant, and --all-tenants all: write one of them."
+            raise BadArgumentError(msg)
+        cleared = 0
+        columns = TextColumn("{task.description}")
+        errors = terminal.errors
+        with Progress(
+            columns, console=errors, transient=True, disable=not errors.is_terminal
+        ) as progress:
+            task = progress.add_task("Clearing")
+            for cleared in all_tenants_of(cache).clear_stepwise():
+                progress.update(task, description=f"Cleared {cleared} tenants")
+        if as_json:
+            terminal.json({"tenants": cleared, "atomic": False})
+        else:
+            terminal.say(
+                f"Cleared {cleared} tenants one after the other. That is not atomic: what a request stored for a "
+                "tenant after its turn stays."
+            )

@@ -1,0 +1,97 @@
+"""Inspections: what is stored under a key, read without a lease and without any change."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from strawberry_response_cache.core._keys import EntryKeys
+from strawberry_response_cache.core.protocol.answers import Unavailable, failure
+from strawberry_response_cache.core.protocol.effects import RUN_ID, Call
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What is stored under the keys of an entry.
+
+    Attributes:
+        stored: The bytes of the entry; None if there are none.
+        pttl_ms: For how long the server keeps it, in milliseconds.
+        is_leased: Whether a caller holds the lease.
+        epoch: The epoch of its tag table; None if there is no table.
+        floor: The floor of that table.
+        is_of_another_run: Whether the table was written before the server restarted or failed over.
+    """
+
+    stored: bytes | None
+    pttl_ms: int
+    is_leased: bool
+    epoch: str | None
+    floor: int
+    is_of_another_run: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LookAt:
+    """Read an entry, its lease and its tag table."""
+
+    keys: EntryKeys
+
+    def calls(self) -> Sequence[Call]:
+        """Native commands: a lookup's script would request leases and delete what is damaged."""
+        keys = self.keys
+        return (
+            ("GET", (keys.entry,), ()),
+            ("PTTL", (keys.entry,), ()),
+            ("PTTL", (keys.lease,), ()),
+            ("HMGET", (keys.tags,), ("e", "f", "r")),
+            ("PING", (), (RUN_ID,)),  # says the run id that lookups go by
+        )
+
+    def interpret(self, replies: Sequence[Any]) -> Seen | Unavailable:
+        """Return what is stored, or the failure."""
+        error = next((reply for reply in replies if isinstance(reply, Exception)), None)
+        if error is not None:
+            return failure(error)
+        stored, pttl, lease, (epoch, floor, run_id), current = replies
+        return Seen(
+            stored=stored,
+            pttl_ms=pttl,
+            is_leased=lease > 0,
+            epoch=None if epoch is None else epoch.decode("ascii", "replace"),
+            floor=int(floor or 0),
+            is_of_another_run=bool(current) and run_id != current,
+        )
+
+    def unavailable(self, error: BaseException) -> Seen | Unavailable:
+        """Return the failure."""
+        return failure(error)
+
+
+@dataclass(frozen=True, slots=True)
+class LookAtTags:
+    """Read when tags were invalidated last.
+
+    Attributes:
+        tag_table: The tag table.
+        tags: The digests of the tags.
+    """
+
+    tag_table: str
+    tags: Sequence[str]
+
+    def calls(self) -> Sequence[Call]:
+        """One command; a field that is always asked for keeps it valid without tags."""
+        fields = [f"t:{tag}" for tag in self.tags]
+        return (("HMGET", (self.tag_table,), ("c", *fields)),)
+
+    def interpret(self, replies: Sequence[Any]) -> Mapping[str, int] | Unavailable:
+        """Return the clock of each tag that was invalidated, or the failure."""
+        (reply,) = replies
+        if isinstance(reply, Exception):
+            return failure(reply)
+        clocks = zip(self.tags, reply[1:], strict=True)
+        return {tag: int(clock) for tag, clock in clocks if clock is not None}
+
+    def unavailable(self, error: BaseException) -> Mapping[str, int] | Unavailable:
+        """Return the failure."""
+        return failure(error)

@@ -1,0 +1,255 @@
+"""The entry of an operation, for operators: under which key it is, and what is stored there."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from graphql import parse
+from graphql.execution import Executor
+from strawberry.schema import Schema
+
+from strawberry_response_cache.core import CacheConfigurationError, ResponseCache
+from strawberry_response_cache.core._cache import inspection_of, tenant_of
+from strawberry_response_cache.core._families import carried
+from strawberry_response_cache.core._inspection import InspectedEntry, State
+from strawberry_response_cache.core._keys import EntryKeys
+from strawberry_response_cache.graphql._adoption import setting_of
+from strawberry_response_cache.graphql._compat.sync_or_async import at_once
+from strawberry_response_cache.graphql._explain import explain
+from strawberry_response_cache.graphql._explanation import Explanation
+from strawberry_response_cache.graphql._guard import Guard
+from strawberry_response_cache.graphql._options import Identity, Options, Warnings, options_of
+from strawberry_response_cache.graphql._request import RequestContext
+from strawberry_response_cache.graphql.invalidation.entities import tags_of_types
+from strawberry_response_cache.graphql.keys.operation_key import operation_key, sent_variables
+from strawberry_response_cache.graphql.keys.plan import Plans
+from strawberry_response_cache.graphql.policy.policy import Policy
+from strawberry_response_cache.graphql.policy.reasons import Problem
+
+_MOST_NAMES: Final = 20_000
+"""How many tags are tried for an entry: its server keeps digests of tags only."""
+_MOST_BYTES: Final = 4_000_000
+
+
+class Asked(NamedTuple):
+    """Who asks, as the functions of the extension would say it.
+
+    Attributes:
+        tenant: The tenant; None where the extension has none.
+        session: The session; None for nobody.
+        varied: The values by which responses vary, by the names of the ``vary`` functions.
+    """
+
+    tenant: Identity = None
+    session: Identity = None
+    varied: Mapping[str, object] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InspectedOperation:
+    """An operation for one tenant and session.
+
+    Attributes:
+        explanation: Whether it is cached, and why not.
+        entry: What is stored; None if it is not cached.
+    """
+
+    explanation: Explanation
+    entry: InspectedEntry | None = None
+
+
+class OperationEntry:
+    """The entry of an operation.
+
+    Args:
+        schema: The schema; it has a `ResponseCacheExtension`.
+        query: The text of the document.
+        variables: The variables of the request.
+        operation_name: The name of the operation; None if the document has only one.
+        cache: The cache; None for that of the extension.
+
+    Raises:
+        CacheConfigurationError: If the schema has no extension.
+        GraphQLError: If the document, the operation's name or the variables are not valid.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        query: str,
+        *,
+        variables: Mapping[str, Any],
+        operation_name: str | None = None,
+        cache: ResponseCache | None = None,
+    ) -> None:
+        options = options_of(schema)
+        if options is None:
+            msg = (
+                "The schema has no ResponseCacheExtension, so none of its operations has an entry."
+            )
+            raise CacheConfigurationError(msg)
+        self._options = _as_asked(options, cache or options.cache)
+        self.explanation = explain(schema, query, variables, operation_name)
+        setting = setting_of(schema, options)
+        document = parse(query)
+        executor = Executor.build(
+            setting.schema,
+            document,
+            raw_variable_values=dict(variables),
+            operation_name=operation_name,
+        )
+        if isinstance(executor, list):
+            raise executor[0]
+        plans = Plans(setting, max_bytes=_MOST_BYTES)
+        plan = plans.plan(document, executor.operation, executor.fragment_definitions)
+        self._variant = plan.variant(executor.variable_values.coerced)
+        self._sent = sent_variables(plan.declared, executor.variable_values.sources)
+
+    def look(self, asked: Asked) -> InspectedOperation:
+        """Return what is stored for a tenant and a session.
+
+        Args:
+            asked: Who asks.
+
+        Raises:
+            CacheConfigurationError: If something of that is missing.
+            CacheStoreError: If Redis does not answer.
+        """
+        if not self.explanation.cacheable:
+            return InspectedOperation(explanation=self.explanation)
+        found: InspectedEntry | None = None
+        for cache, parts, beside in self._places(asked):
+            entry = inspection_of(cache).entry(parts, beside=beside, names=self._names)
+            if found is None or entry.state is not State.ABSENT:
+                found = entry
+            # What turned PRIVATE while it ran is under the key of its session.
+            is_marker = entry.is_private and not beside and self._policy.private_by is None
+            if entry.state is not State.ABSENT and not is_marker:
+                break
+        return InspectedOperation(explanation=self.explanation, entry=found)
+
+    def forget(self, asked: Asked) -> None:
+        """Forget what is stored for a tenant and a session.
+
+        Args:
+            asked: Who asks.
+
+        Raises:
+            CacheConfigurationError: If something of that is missing.
+            CacheStoreError: If Redis did not take it.
+        """
+        for cache, parts, beside in self._places(asked):
+            tenant_of(cache).forget_sync(_keys(cache, parts, beside))
+
+    @property
+    def _policy(self) -> Policy:
+        return self._variant.policy
+
+    def _places(self, asked: Asked) -> "Iterator[tuple[ResponseCache, list[str], list[str]]]":
+        """Yield where the entry may be: its key parts, and those in whose slot it is if that is another's."""
+        options, policy = self._options, self._policy
+        if (options.tenant is None) is not (asked.tenant is None):
+            wrong = "has no tenants" if options.tenant is None else "has tenants: say whose it is"
+            raise CacheConfigurationError(_TELL.format(f"The extension {wrong}"))
+        if missing := sorted(policy.vary - asked.varied.keys()):
+            raise CacheConfigurationError(_TELL.format(f"It varies by {', '.join(missing)}"))
+        if policy.private_by is not None and asked.session is None:
+            raise CacheConfigurationError(
+                _TELL.format(f"{policy.private_by} is PRIVATE: say whose session it is")
+            )
+        is_public = policy.private_by is None
+        sessions = _kinds(asked.session)
+        if is_public:
+            yield (*self._parts(asked, None), [])
+            sessions = [each for each in sessions if each is not None]
+        for session in sessions:
+            cache, parts = self._parts(asked._replace(session=session), session)
+            yield cache, parts, self._parts(asked, None)[1] if is_public else []
+
+    def _parts(self, asked: Asked, session: Identity) -> tuple[ResponseCache, list[str]]:
+        policy = self._policy
+        request = RequestContext(self._options, asked, Guard(), synchronous=True)
+        at_once(lambda: request.ask(policy.vary, session=session is not None))
+        identity = request.identify(policy)
+        if isinstance(identity, Problem):
+            raise CacheConfigurationError(identity.advice)
+        of = request.session() if session is not None else None
+        parts = operation_key(
+            self._variant.stem,
+            variables=self._sent,
+            session=of if isinstance(of, str) else None,
+            varied=identity.varied,
+            extensions=identity.extensions,
+        )
+        return identity.cache, parts
+
+    def _names(self, payload: bytes) -> Iterable[str]:
+        """Return the names of tags that an entry may have: its server keeps digests only."""
+        policy = self._policy
+        of_types = tags_of_types(policy.type_tags)
+        yield from carried(policy.tags | of_types | {"*"})
+        tried = 0
+        for found in _ids(payload):
+            for name in policy.types:
+                yield f"{name}:{found}"
+            tried += len(policy.types)
+            if tried > _MOST_NAMES:
+                return
+
+
+_TELL: Final = "{0}. Which entry it is depends on that."
+
+
+def _as_asked(options: Options, cache: ResponseCache) -> Options:
+    """Return options whose functions answer from an `Asked`."""
+    return replace(
+        options,
+        cache=cache,
+        tenant=None if options.tenant is None else lambda asked: asked.tenant,
+        session=None if options.session is None else lambda asked: asked.session,
+        vary={name: _varied(name) for name in options.vary},
+        watchers=(),
+        warnings=Warnings(),
+    )
+
+
+def _varied(name: str) -> Any:  # noqa: ANN401 - a function of the context
+    return lambda asked: asked.varied[name]
+
+
+def _kinds(session: Identity) -> list[Identity]:
+    """Return what a session may be that was written as text: keys tell a number from its text."""
+    found: list[Identity] = [session]
+    if isinstance(session, str):
+        if session.isdecimal() and str(int(session)) == session:
+            found.append(int(session))
+        try:
+            if str(UUID(session)) == session:
+                found.append(UUID(session))
+        except ValueError:
+            pass
+    return found
+
+
+def _keys(cache: ResponseCache, parts: list[str], beside: list[str]) -> EntryKeys:
+    tenant = tenant_of(cache)
+    return tenant.keys_in_slot_of(parts, tenant.keys(beside)) if beside else tenant.keys(parts)
+
+
+def _ids(payload: bytes) -> Iterator[object]:
+    """Yield the values of all fields in a response that are named ``id``."""
+    try:
+        pending = [json.loads(payload or b"null")]
+    except ValueError:
+        return
+    while pending:
+        value = pending.pop()
+        if isinstance(value, list):
+            pending += value
+        elif isinstance(value, dict):
+            pending += value.values()
+            found = value.get("id")
+            if isinstance(found, str | int):
+                yield found

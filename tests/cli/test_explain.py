@@ -1,0 +1,252 @@
+"""`explain` and `check`: what is cached of a schema, one operation or many, and why not."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from strawberry_response_cache.cli import app
+
+SCHEMA = """
+import strawberry
+from strawberry_response_cache import cache_control
+
+@strawberry.type
+class Query:
+    @cache_control(ttl=60)
+    @strawberry.field
+    def motto(self, length: int = 1) -> str:
+        raise AssertionError("nothing runs")
+
+    @strawberry.field
+    def bare(self) -> str:
+        raise AssertionError("nothing runs")
+
+schema = strawberry.Schema(Query)
+number = 1
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a schema, to work in."""
+    (tmp_path / "its_schema.py").write_text(SCHEMA)
+    (tmp_path / "query.graphql").write_text(
+        "query Q($n: Int!, $w: Boolean = false) { motto(length: $n) bare @include(if: $w) }"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "its_schema", raising=False)
+    return tmp_path
+
+
+def explained(*arguments: str, stdin: str | None = None) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["explain", *arguments], input=stdin)
+    return result.exit_code, result.output
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_command_prints_the_verdict_and_the_tree() -> None:
+    code, said = explained("its_schema:schema", "query.graphql", "--variables", '{"n": 1}')
+    assert code == 0
+    assert "Cached for 60 s, PUBLIC; limited by Query.motto." in said
+    assert "motto: Query.motto, 60 s" in said
+    assert "See docs" not in said
+
+    code, said = explained("its_schema", "query.graphql", "--variables", '{"n": 1, "w": true}')
+    assert code == 0
+    assert "Put @cache_control(ttl=...) above Query.bare." in said
+    assert "See docs/why-not-cached.md#root_without_hint\n" in said
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_document_may_come_from_stdin() -> None:
+    code, said = explained("its_schema:schema", "-", "--default-ttl", "5", stdin="{ bare }")
+    assert (code, "Cached for 5 s" in said) == (0, True)
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("missing:schema", "query.graphql"), "Write it as module:schema"),
+        (("its_schema:nothing", "query.graphql"), "Write it as module:schema"),
+        ((":", "query.graphql"), "Write it as module:schema"),
+        (("", "query.graphql"), "Write it as module:schema"),
+        (("its_schema:number", "query.graphql"), "is a int and no strawberry.Schema"),
+        (("its_schema:schema", "nowhere.graphql"), "nowhere.graphql cannot be read"),
+        (("its_schema:schema", "query.graphql"), "$n"),
+        (("its_schema:schema", "query.graphql", "--variables", "[1]"), "is a JSON object"),
+        (("its_schema:schema", "query.graphql", "--variables", "{"), "is a JSON object"),
+    ],
+)
+def test_a_bad_argument_is_one_line_that_says_what_to_write(
+    arguments: tuple[str, ...], expected: str
+) -> None:
+    code, said = explained(*arguments)
+    assert code == 2
+    assert expected in said
+    assert "Traceback" not in said
+
+
+def test_the_command_finds_the_schema_in_the_current_folder(folder: Path) -> None:
+    command: list[Path | str] = [
+        Path(sys.executable).with_name("strawberry-response-cache"),
+        *("explain", "its_schema:schema", "-"),
+    ]
+    finished = subprocess.run(
+        command, cwd=folder, input="{ motto }", capture_output=True, text=True, check=True
+    )
+    assert "Cached for 60 s" in finished.stdout
+
+
+FRAGMENT = "fragment F on Query { motto }"
+CHANGING = """
+import strawberry
+from its_schema import Query
+
+@strawberry.type
+class Mutation:
+    @strawberry.mutation
+    def change(self) -> int:
+        return 1
+
+schema = strawberry.Schema(Query, Mutation)
+"""
+
+
+@pytest.fixture
+def documents(folder: Path) -> Path:
+    """A directory of documents, which share a fragment."""
+    below = folder / "documents" / "below"
+    below.mkdir(parents=True)
+    (below / "fragment.graphql").write_text(FRAGMENT)
+    (folder / "documents" / "a.graphql").write_text(
+        "query A($w: Boolean!) { ...F bare @include(if: $w) } query B { ...F }"
+    )
+    (folder / "documents" / "c.gql").write_text("query C($n: Int!) { motto(length: $n) }")
+    (folder / "documents" / "readme.md").write_text("no document")
+    return folder / "documents"
+
+
+@pytest.mark.usefixtures("documents")
+def test_a_directory_is_a_table_of_its_operations() -> None:
+    code, said = explained("its_schema:schema", "documents")
+    assert code == 0
+    rows = [line.split() for line in said.splitlines()]
+    assert rows[0] == ["Operation", "Cached", "ttl", "Scope", "Limited", "by", "Reason"]
+    assert rows[1] == ["A", "no", "Query.bare", "root_without_hint"]
+    assert rows[2] == ["B", "yes", "60", "s", "PUBLIC", "Query.motto"]
+    assert rows[3] == ["C", "yes", "60", "s", "PUBLIC", "Query.motto"]
+    code, said = explained("its_schema:schema", "documents", "--operation", "B")
+    assert (code, "Cached for 60 s" in said) == (0, True)
+    assert explained("its_schema:schema", "documents", "--variables", '{"w": true}')[0] == 2
+    assert explained("its_schema:schema", "documents", "--operation", "D")[0] == 2
+
+
+@pytest.mark.usefixtures("documents")
+def test_the_exit_code_says_whether_a_query_is_not_cached(documents: Path) -> None:
+    fail = ("--fail-on", "uncacheable")
+    assert explained("its_schema:schema", "documents", *fail)[0] == 1
+    assert explained("its_schema:schema", "documents", "--operation", "B", *fail)[0] == 0
+    assert explained("its_schema:schema", "-", *fail, stdin="{ bare }")[0] == 1
+    assert explained("its_schema:schema", "-", stdin="{ bare }")[0] == 0
+    # What changes something is not to be cached.
+    (documents.parent / "changing.py").write_text(CHANGING)
+    (documents / "a.graphql").write_text("query B { ...F } mutation M { change }")
+    assert explained("changing:schema", "documents", *fail)[0] == 0
+    assert explained("changing:schema", "-", *fail, stdin="mutation { change }")[0] == 0
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        {
+            "format": "apollo-persisted-query-manifest",
+            "version": 1,
+            "operations": [
+                {
+                    "id": "1a",
+                    "name": "B",
+                    "type": "query",
+                    "body": f"query B {{ ...F }} {FRAGMENT}",
+                },
+                {"id": "2b", "name": "A", "type": "query", "body": "query A { bare }"},
+            ],
+        },
+        {"1a": f"query B {{ ...F }} {FRAGMENT}", "2b": "query A { bare }"},
+    ],
+    ids=["apollo", "relay"],
+)
+def test_a_manifest_of_persisted_queries_is_a_table(folder: Path, manifest: object) -> None:
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    code, said = explained("its_schema:schema", "manifest.json", "--json")
+    assert code == 0
+    found = {each["operation"]: each for each in json.loads(said)}
+    assert [found[name]["where"] for name in "BA"] == ["1a", "2b"]
+    assert (found["B"]["cacheable"], found["B"]["ttl"], found["B"]["scope"]) == (True, 60, "PUBLIC")
+    assert found["A"]["reason"] == "root_without_hint"
+    assert found["A"]["advice"].startswith("Put @cache_control")
+    for wrong in ("[]", "{}", '{"1a": 5}', '{"operations": [{"id": "1a"}]}'):
+        (folder / "manifest.json").write_text(wrong)
+        code, said = explained("its_schema:schema", "manifest.json")
+        assert (code, said.startswith("Error: A manifest of persisted queries is")) == (2, True)
+
+
+@pytest.mark.usefixtures("documents")
+def test_an_operation_that_is_not_valid_is_named_and_fails(documents: Path) -> None:
+    (documents / "d.graphql").write_text("query D { nothing }")
+    code, said = explained("its_schema:schema", "documents")
+    assert code == 2
+    assert "Cannot query field 'nothing'" in said
+    assert "Error: 1 of 4 operations are not valid for this schema." in said
+    (documents / "d.graphql").write_text("query D {")
+    code, said = explained("its_schema:schema", "documents")
+    assert (code, "d.graphql is no document" in said) == (2, True)
+
+
+@pytest.mark.usefixtures("folder")
+def test_one_operation_as_json_has_its_tree_of_fields() -> None:
+    code, said = explained("its_schema:schema", "-", "--json", stdin="{ motto }")
+    found = json.loads(said)
+    assert (code, found["cacheable"], found["limited_by"]) == (0, True, "Query.motto")
+    (field,) = found["fields"]
+    assert (field["coordinate"], field["ttl"], field["fields"]) == ("Query.motto", 60, [])
+
+
+def test_the_annotations_of_a_schema_are_checked(folder: Path) -> None:
+    (folder / "checked.py").write_text(
+        """
+import strawberry
+from strawberry_response_cache import CacheScope, ResponseCache, ResponseCacheExtension, cache_control
+
+def schema_with(hint):
+    @strawberry.type
+    class Query:
+        motto: str = hint(strawberry.field(resolver=lambda: "once"))
+    cache = ResponseCache.from_url("memory://", prefix="p")
+    return strawberry.Schema(Query, extensions=[ResponseCacheExtension(cache, tenant=None)])
+
+good = schema_with(cache_control(ttl=60))
+noted = schema_with(cache_control(ttl=60, scope=CacheScope.PRIVATE))
+wrong = schema_with(cache_control(ttl=60, vary=["locale"]))
+"""
+    )
+
+    def checked(*arguments: str) -> tuple[int, str]:
+        result = CliRunner().invoke(app, ["check", *arguments])
+        return result.exit_code, result.output
+
+    assert checked("checked:good") == (0, "No mistakes.\n")
+    code, said = checked("checked:noted")
+    assert (code, said.startswith("Note: ")) == (0, True)
+    assert checked("checked:noted", "--fail-on", "notes")[0] == 1
+    code, said = checked("checked:wrong")
+    assert (code, "Query.motto" in said) == (1, True)
+    found = json.loads(checked("checked:wrong", "--json")[1])
+    assert (len(found["mistakes"]) > 0, found["notes"]) == (True, [])
+    assert checked("its_schema:schema")[0] == 2

@@ -1,0 +1,169 @@
+"""`ping` and `stats` say what the servers are, and what they hold."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from strawberry_response_cache import ResponseCache
+from strawberry_response_cache.cli.servers import advice_on
+from strawberry_response_cache.core._inspection import Server
+
+WELL: Server = Server(
+    name="localhost:6379",
+    software="redis",
+    version="7.0.15",
+    run_id="a",
+    role="master",
+    policy="allkeys-lfu",
+    max_bytes=100,
+    used_bytes=1,
+    evicted=0,
+    round_trip=0.001,
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"version": "6.2.1"}, "older than 7"),
+        ({"role": "slave"}, "is a replica"),
+        ({"max_bytes": 0}, "set maxmemory, and maxmemory-policy"),
+        ({"policy": "noeviction"}, "refuses new entries"),
+        ({"policy": "allkeys-random"}, "allkeys-lfu keeps that"),
+        ({"policy": "volatile-ttl"}, "allkeys-lfu keeps that"),
+        ({"round_trip": 0.06}, "more than half of read_deadline, 100 ms"),
+    ],
+)
+def test_what_is_not_set_up_well_is_told_with_what_to_set(change: Any, text: str) -> None:
+    (advice,) = advice_on(replace(WELL, **change), 0.1)
+    assert text in advice
+
+
+@pytest.mark.parametrize("policy", ["allkeys-lfu", "volatile-lru"])
+def test_a_server_that_is_set_up_well_gets_no_advice(policy: str) -> None:
+    assert advice_on(replace(WELL, policy=policy), 0.1) == []
+
+
+def test_ping_says_what_the_server_is(
+    run: Callable[..., Any], as_json: Callable[..., Any], shop: Any, raw_valkey: Any
+) -> None:
+    code, said = run("ping")
+    assert code == 0
+    assert " answers.\n" in said
+    (server,) = as_json("ping")
+    info = raw_valkey.info()
+    assert server["software"] == "valkey"
+    assert server["version"] == info["valkey_version"]
+    assert server["run_id"] == info["run_id"]
+    assert (server["role"], server["maxmemory"]) == ("master", 0)
+    assert server["round_trip_seconds"] > 0
+    assert "maxmemory is not set" in server["advice"][0]
+    assert run("ping", "--fail-on", "advice")[0] == 1
+
+
+def test_a_server_that_does_not_answer_is_an_exit_code(
+    run: Callable[..., Any], shop: Any, unused_port: int
+) -> None:
+    where = ("--url", f"redis://:hush@127.0.0.1:{unused_port}", "--prefix", "p")
+    for command in (["ping"], ["stats"], ["clear"], ["invalidate", "a"], ["key", "--part", "a"]):
+        code, said = run(*command, *where)
+        assert code == 3
+        assert "hush" not in said
+        assert "Traceback" not in said
+
+
+def test_stats_counts_entries_tenants_and_tags(
+    run: Callable[..., Any],
+    as_json: Callable[..., Any],
+    shop: Any,
+    valkey_url: str,
+    raw_valkey: Any,
+) -> None:
+    others = [
+        ResponseCache.from_url(valkey_url, prefix=each) for each in ("shop2", "shop:1", "sho")
+    ]
+    for number in range(3):
+        tenant = shop.cache.for_tenant(number)
+        for entry in range(number + 1):
+            tenant.remember_sync([str(entry)], 60, lambda: "x" * 1000, tags=["t"])
+        tenant.invalidate_sync("t")
+    for other in others:
+        other.remember_sync(["a"], 60, lambda: 1)
+        other.close()
+    found = as_json("stats")
+    assert (found["entries"], found["tenants"], found["leases"]) == (6, 3, 0)
+    assert (found["tag_tables"], found["invalidated_tags"]) == (3, 6)  # the tag, and that of all
+    entries = [
+        each
+        for each in raw_valkey.keys("*:e:*")
+        if each.startswith(b"{shop:1:") and b":1:1:" not in each
+    ]
+    sizes = [raw_valkey.memory_usage(each) for each in entries if b"{shop:1:1:" not in each]
+    assert found["entry_bytes"] == sum(sizes)
+    largest = shop.cache.for_tenant(2)._keyspace.tenant_hash
+    assert found["largest_tenants"][0]["tenant"] == largest
+    assert [each["entries"] for each in found["largest_tenants"]] == [3, 2, 1]
+    assert as_json("stats", "--tenant", "1")["entries"] == 2
+    code, said = run("stats")
+    assert code == 0
+    assert said.startswith("entries     6 in ")
+
+
+def test_stats_reads_a_server_in_bounded_steps(
+    run: Callable[..., Any], shop: Any, raw_valkey: Any
+) -> None:
+    with raw_valkey.pipeline(transaction=False) as pipeline:
+        for number in range(20_000):
+            pipeline.set(f"of others {number}", "x")
+        pipeline.execute()
+    shop.cache.remember_sync(["a"], 60, lambda: 1)
+    raw_valkey.config_resetstat()
+    assert run("stats")[0] == 0
+    calls = {
+        name.removeprefix("cmdstat_"): figures["calls"]
+        for name, figures in raw_valkey.info("commandstats").items()
+    }
+    assert calls["scan"] >= 20
+    assert calls.get("keys", 0) == 0
+    # Nothing is asked of the keys of others.
+    assert calls["memory|usage"] == 2
+    assert calls["hlen"] == 1
+
+
+def test_a_schema_names_its_own_cache(
+    as_json: Callable[..., Any], shop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.cache.remember_sync(["a"], 60, lambda: 1)
+    monkeypatch.delenv("RESPONSE_CACHE_URL")
+    monkeypatch.delenv("RESPONSE_CACHE_PREFIX")
+    assert as_json("stats", "--schema", "shop")["entries"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("ping", "--url", "redis://h"), "--url and --prefix go together"),
+        (("ping", "--schema", "shop:plain"), "has no ResponseCacheExtension"),
+        (("ping", "--url", "memory://", "--prefix", "p"), "is a server inside each process"),
+        (("ping", "--url", "redis://u:hush@h:x", "--prefix", "p"), ""),
+        (("clear", "--tenant", "a", "--all-tenants"), "write one of them"),
+    ],
+)
+def test_a_wrong_place_is_one_line(
+    run: Callable[..., Any], shop: Any, arguments: tuple[str, ...], text: str
+) -> None:
+    code, said = run(*arguments)
+    assert code == 2
+    assert text in said
+    assert "hush" not in said
+    assert said.count("\n") == 1
+
+
+def test_an_environment_without_a_server_is_one_line(
+    run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RESPONSE_CACHE_URL", raising=False)
+    code, said = run("ping")
+    assert (code, "The environment lacks a variable" in said) == (2, True)
