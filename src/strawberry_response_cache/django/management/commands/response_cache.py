@@ -1,7 +1,7 @@
 """`manage.py response_cache`: the command line, on the cache of the project."""
 
 from argparse import REMAINDER, ArgumentParser
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO, cast
 
 from django.core.management.base import BaseCommand, CommandError
 
@@ -37,7 +37,8 @@ class Command(BaseCommand):
         except SystemExit as missing:
             raise CommandError(missing.code) from None
         self.stdout.ending = ""
-        terminal = Terminal(self.stdout, cache=get_cache, fail=_failed)
+        # Django's wrapper of a stream is no TextIO, and has all that is needed of one.
+        terminal = Terminal(cast("TextIO", self.stdout), cache=get_cache, fail=_failed)
         code = run(_without_options_of_django(arguments), terminal, "manage.py response_cache")
         if code:
             raise SystemExit(code)
