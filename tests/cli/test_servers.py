@@ -1,12 +1,15 @@
 """`ping` and `stats` say what the servers are, and what they hold."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from strawberry_response_cache import ResponseCache
+from strawberry_response_cache.cli import app
 from strawberry_response_cache.cli.servers import advice_on
 from strawberry_response_cache.core._inspection import Server
 
@@ -64,8 +67,9 @@ def test_ping_says_what_the_server_is(
 
 
 def test_a_server_that_does_not_answer_is_an_exit_code(
-    run: Callable[..., Any], shop: Any, unused_port: int
+    run: Callable[..., Any], shop: Any, unused_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("RESPONSE_CACHE_INVALIDATE_DEADLINE", "0.2")  # which is waited for
     where = ("--url", f"redis://:hush@127.0.0.1:{unused_port}", "--prefix", "p")
     for command in (["ping"], ["stats"], ["clear"], ["invalidate", "a"], ["key", "--part", "a"]):
         code, said = run(*command, *where)
@@ -130,6 +134,18 @@ def test_stats_reads_a_server_in_bounded_steps(
     # Nothing is asked of the keys of others.
     assert calls["memory|usage"] == 2
     assert calls["hlen"] == 1
+
+
+def test_a_terminal_shows_how_far_it_is(
+    shop: Any, raw_valkey: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.cache.remember_sync(["a"], 60, lambda: 1)
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as rich says that it writes to a terminal
+    result = CliRunner().invoke(app, ["stats", "--json"])
+    assert "Reading keys" in result.stderr
+    assert json.loads(result.stdout)["entries"] == 1
+    result = CliRunner().invoke(app, ["clear", "--all-tenants", "--json"])
+    assert "Cleared 1 tenants" in result.stderr
 
 
 def test_a_schema_names_its_own_cache(

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 import typer
-from rich.progress import Progress, TextColumn
+from rich.progress import TextColumn
 
 from strawberry_response_cache.cli.arguments import (
     Json,
@@ -75,14 +75,9 @@ def clear(
             msg = "--tenant names one tenant, and --all-tenants all: write one of them."
             raise BadArgumentError(msg)
         cleared = 0
-        columns = TextColumn("{task.description}")
-        errors = terminal.errors
-        with Progress(
-            columns, console=errors, transient=True, disable=not errors.is_terminal
-        ) as progress:
-            task = progress.add_task("Clearing")
+        with terminal.progress("Clearing", TextColumn("{task.description}")) as update:
             for cleared in all_tenants_of(cache).clear_stepwise():
-                progress.update(task, description=f"Cleared {cleared} tenants")
+                update(description=f"Cleared {cleared} tenants")
         if as_json:
             terminal.json({"tenants": cleared, "atomic": False})
         else:

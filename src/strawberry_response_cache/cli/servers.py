@@ -4,8 +4,7 @@ from enum import StrEnum
 from typing import Annotated, Final
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn
 
 from strawberry_response_cache.cli.arguments import (
     Json,
@@ -136,32 +135,23 @@ def stats(
         speaking(context) as terminal,
         opened(terminal, Where(url=url, prefix=prefix, schema=schema)) as cache,
     ):
-        census = _counted(
-            terminal.errors, of_tenant(cache, tenant), only_this_tenant=tenant is not None
-        )
+        census = _counted(terminal, of_tenant(cache, tenant), only_this_tenant=tenant is not None)
         if as_json:
             terminal.json(_census_as_json(census))
         else:
             _say_census(terminal, census)
 
 
-def _counted(errors: Console, cache: ResponseCache, *, only_this_tenant: bool) -> Census:
+def _counted(terminal: Terminal, cache: ResponseCache, *, only_this_tenant: bool) -> Census:
     inspection = inspection_of(cache)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-    )
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
     census = Census()
-    with Progress(
-        *columns, console=errors, transient=True, disable=not errors.is_terminal
-    ) as progress:
-        task = progress.add_task("Reading keys", total=inspection.all_keys())
+    with terminal.progress("Reading keys", *columns, total=inspection.all_keys()) as update:
         for step in inspection.census(only_this_tenant=only_this_tenant):
             if isinstance(step, Census):
                 census = step
             else:
-                progress.advance(task, step)
+                update(advance=step)
     return census
 
 

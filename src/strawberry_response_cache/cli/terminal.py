@@ -5,11 +5,13 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
+from functools import partial
 from typing import NoReturn, TextIO
 
 import typer
 from graphql import GraphQLError
 from rich.console import Console
+from rich.progress import Progress, ProgressColumn
 
 from strawberry_response_cache.cli.inputs import BadArgumentError
 from strawberry_response_cache.core import CacheConfigurationError, CacheStoreError, ResponseCache
@@ -44,7 +46,7 @@ class Terminal:
         fail: Callable[[str, int], NoReturn] | None = None,
     ) -> None:
         self.console = Console(file=out, soft_wrap=True, highlight=False)
-        self.errors = Console(stderr=True, soft_wrap=True, highlight=False)
+        self._errors = Console(stderr=True, soft_wrap=True, highlight=False)
         self.cache = cache
         self._fail = fail
 
@@ -55,6 +57,23 @@ class Terminal:
     def json(self, value: object) -> None:
         """Print one JSON document for scripts."""
         self.console.file.write(f"{json.dumps(value, indent=2)}\n")
+
+    @contextmanager
+    def progress(
+        self, what: str, *columns: ProgressColumn, total: float | None = None
+    ) -> Iterator[Callable[..., None]]:
+        """Show how far a command is, on stderr, if that is a terminal.
+
+        Args:
+            what: What it does.
+            columns: What is shown.
+            total: How many steps there are, if that is known.
+        """
+        if not self._errors.is_terminal:
+            yield lambda **_: None
+            return
+        with Progress(*columns, console=self._errors, transient=True) as progress:
+            yield partial(progress.update, progress.add_task(what, total=total))
 
     def fail(self, text: str, code: Code) -> NoReturn:
         """End the command because it could not do what it was asked."""
