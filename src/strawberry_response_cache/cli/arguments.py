@@ -69,6 +69,7 @@ def opened(terminal: Terminal, where: Where) -> Iterator[ResponseCache]:
         BadArgumentError: If it is in the memory of another process.
         CacheConfigurationError: If none is named, or not completely.
     """
+    is_of_project = where == Where() and terminal.cache is not None
     cache = _cache_of(terminal, where)
     if cache._engine.handle.address == "memory://":  # noqa: SLF001 - not a thing to ask of a cache
         msg = "memory:// is a server inside each process: this one cannot reach the others."
@@ -76,29 +77,30 @@ def opened(terminal: Terminal, where: Where) -> Iterator[ResponseCache]:
     try:
         yield cache
     finally:
-        if terminal.cache is None:
+        if not is_of_project:
             cache.close()
 
 
 def _cache_of(terminal: Terminal, where: Where) -> ResponseCache:
-    if where.url is None and where.prefix is None:
-        if where.schema is not None and (options := options_of(schema_of(where.schema))):
-            return options.cache
-        if where.schema is not None:
-            msg = f"{where.schema} has no ResponseCacheExtension, which would name the server."
-            raise BadArgumentError(msg)
-        if terminal.cache is not None:
-            return terminal.cache()
-        return ResponseCache.from_environment(telemetry=False)
-    if where.url is None or where.prefix is None:
+    if (where.url is None) is not (where.prefix is None):
         msg = "--url and --prefix go together, or write neither: see --help."
         raise BadArgumentError(msg)
-    return ResponseCache(
-        RedisHandle.from_url(where.url),
-        prefix=where.prefix,
-        settings=CacheSettings.from_environment(),
-        telemetry=False,
-    )
+    if where.url is not None and where.prefix is not None:
+        return ResponseCache(
+            RedisHandle.from_url(where.url),
+            prefix=where.prefix,
+            settings=CacheSettings.from_environment(),
+            telemetry=False,
+        )
+    if where.schema is not None:
+        options = options_of(schema_of(where.schema))
+        if options is None:
+            msg = f"{where.schema} has no ResponseCacheExtension, which would name the server."
+            raise BadArgumentError(msg)
+        return options.cache
+    if terminal.cache is not None:
+        return terminal.cache()
+    return ResponseCache.from_environment(telemetry=False)
 
 
 def of_tenant(cache: ResponseCache, tenant: str | None) -> ResponseCache:
