@@ -280,6 +280,16 @@ class Face:
         else:
             await cache.invalidate(*tags)
 
+    async def remember_many(
+        self, cache: ResponseCache, keys: Any, ttl: float, load: Callable[[Any], Any]
+    ) -> Any:
+        async def load_many(missing: Any) -> Any:
+            return load(missing)
+
+        if self.synchronous:
+            return cache.remember_many_sync(keys, ttl, load)
+        return await cache.remember_many(keys, ttl, load_many)
+
     async def forget(self, cache: ResponseCache, parts: Any) -> None:
         if self.synchronous:
             cache.forget_sync(parts)

@@ -10,7 +10,10 @@ import redis.asyncio.connection
 import redis.connection
 
 from strawberry_response_cache.core import CacheStatus, ResponseCache
+from strawberry_response_cache.core._keys import EntryKeys
+from strawberry_response_cache.core.protocol import Lease, Lookup, Release
 from strawberry_response_cache.core.protocol.scripts import LOOKUP
+from strawberry_response_cache.core.redis.wire import ForeignReplyError, Letter
 
 OURS = ("evalsha", "eval", "set", "setex", "psetex", "mget", "script|load", "script|exists")
 
@@ -168,6 +171,124 @@ async def test_concurrent_hits_share_a_round_trip(
     assert {response.status for response in responses} == {CacheStatus.HIT}
     assert [response.value for response in responses] == [*range(10)] * 5
     assert bill.round_trips() <= 3
+
+
+async def test_a_batch_of_lookups_is_one_script_and_one_reading(
+    warm: ResponseCache, face: Any, raw_valkey: Any
+) -> None:
+    """Inside, the clocks of all entries are read at once, and each entry takes two commands."""
+
+    def load(keys: list[list[str]]) -> list[str]:
+        return [f"value of {name}" for (name,) in keys]
+
+    keys = [[str(number)] for number in range(50)]
+    for key in keys:
+        await face.remember(warm, key, 60, partial(load([key]).pop), tags=["t", f"t:{key}"])
+    await face.invalidate(warm, "other")
+    bill = Bill(raw_valkey)
+
+    found = await face.remember_many(warm, keys, 60, load)
+
+    stats = raw_valkey.info("commandstats")
+    assert found == load(keys)
+    assert bill.commands() == {"evalsha": 1, "mget": 1}
+    inside = {
+        name: stats[f"cmdstat_{name}"]["calls"]
+        for name in ("getrange", "hmget", "pttl", "get", "exists", "set", "time")
+        if f"cmdstat_{name}" in stats
+    }
+    assert inside == {"getrange": 50, "hmget": 1, "pttl": 50}
+
+
+async def test_a_batch_holds_the_server_for_a_hundred_lookups_at_most(
+    warm: ResponseCache, face: Any, raw_valkey: Any
+) -> None:
+    keys = [[str(number)] for number in range(250)]
+
+    def load(missing: list[list[str]]) -> list[str]:
+        return [name for (name,) in missing]
+
+    await face.remember_many(warm, keys, 60, load)
+    bill = Bill(raw_valkey)
+
+    assert await face.remember_many(warm, keys, 60, load) == load(keys)
+    assert bill.commands() == {"evalsha": 3, "mget": 3}
+
+
+async def test_a_batch_tells_each_key_its_own_state(
+    warm: ResponseCache, face: Any, raw_valkey: Any
+) -> None:
+    """Fresh, invalidated, damaged, of another type, unknown; all together with more tags than one reading takes."""
+    many = [f"many {number}" for number in range(8)]
+    tags = {name: [f"{name}:{number}" for number in range(150)] for name in many} | {"out": ["t"]}
+    for name in ("fresh", "out", "damaged", "foreign", *many):
+        await face.remember(warm, [name], 60, lambda name=name: name, tags=tags.get(name, ()))
+    await face.invalidate(warm, "t", *(f"many 7:{number}" for number in range(150)))
+    raw_valkey.set(warm._keyspace.keys(["damaged"]).entry, b"rc1 no entry")
+    raw_valkey.delete(warm._keyspace.keys(["foreign"]).entry)
+    raw_valkey.hset(warm._keyspace.keys(["foreign"]).entry, "a", "b")
+    asked: list[str] = []
+
+    def load(missing: list[list[str]]) -> list[str]:
+        asked.extend(name for (name,) in missing)
+        return [f"new {name}" for (name,) in missing]
+
+    names = ["fresh", "out", "damaged", "foreign", *many, "unknown"]
+    found = await face.remember_many(warm, [[name] for name in names], 60, load)
+
+    expected = ["out", "damaged", "foreign", "many 7", "unknown"]
+    assert asked == expected
+    assert found == [f"new {name}" if name in expected else name for name in names]
+    again = await face.remember_many(warm, [[name] for name in names], 60, load)
+    assert again == found
+    assert asked == expected
+
+
+def _lookups(count: int) -> tuple[list[Any], list[bytes]]:
+    lookups = [
+        Lookup(EntryKeys(f"e{n}", f"l{n}", "t", "channel", "tenant"), 10_000) for n in range(count)
+    ]
+    calls = [call for lookup in lookups for call in lookup.calls()]
+    return calls, [f"{lookup.token} fresh w 1 - 0".encode() for lookup in lookups]
+
+
+def test_a_batch_whose_answers_are_out_of_step_is_refused() -> None:
+    calls, lines = _lookups(3)
+    letter = Letter(calls, "run")
+    entries = [b"a", b"b", b"c"]
+    words = ["fresh", "w", "1", "-", "0"]
+
+    assert letter.commands == 2
+    assert letter.replies([b"\n".join(lines), entries]) == [
+        words,
+        b"a",
+        words,
+        b"b",
+        words,
+        b"c",
+    ]
+    for checks, read in (
+        (b"\n".join(lines[::-1]), entries),
+        (b"\n".join(lines[:2]), entries),
+        (b"\n".join(lines), entries[:2]),
+        (b"\n".join(lines), b"a"),
+        (None, entries),
+    ):
+        with pytest.raises(ForeignReplyError):
+            letter.replies([checks, read])
+
+
+def test_each_call_of_a_batch_that_failed_has_failed() -> None:
+    calls, _ = _lookups(2)
+    error = ConnectionError()
+    assert Letter(calls, "run").replies([error, [None, None]]) == [error, None, error, None]
+
+
+def test_other_calls_keep_their_place_among_joined_ones() -> None:
+    """A lookup after the release of a lease finds it released."""
+    calls, _ = _lookups(2)
+    release = Release(EntryKeys("e", "l", "t", "channel", "tenant"), Lease("token", "epoch", 1))
+    assert Letter([*calls[:2], *release.calls(), *calls[2:]], "run").commands == 5
 
 
 async def test_concurrent_hits_of_one_key_are_one_reading_of_it(

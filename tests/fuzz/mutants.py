@@ -34,6 +34,8 @@ from strawberry_response_cache.core.protocol import (
 )
 from strawberry_response_cache.core.protocol import scripts as _scripts
 from strawberry_response_cache.core.protocol.entry import Entry, Recording
+from strawberry_response_cache.core.protocol.script import Script
+from strawberry_response_cache.core.protocol.script import script as new_script
 from strawberry_response_cache.core.redis import async_link, sync_link
 from strawberry_response_cache.core.redis.subscriber import Heartbeat
 from tests.fuzz.checker import HUNG
@@ -136,9 +138,8 @@ def stale_entries_outlive_invalidations(struck: Struck) -> None:
     """Judge tags of fresh entries only, as if the stale window were made for invalidated data."""
     _rewrite(
         "LOOKUP",
-        "elseif invalidated(KEYS[3], found.tags, found.clock) then",
-        "elseif redis.call('PTTL', KEYS[1]) > found.stale"
-        " and invalidated(KEYS[3], found.tags, found.clock) then",
+        "elseif is_outdated(found) then",
+        "elseif redis.call('PTTL', entry) > found.stale and is_outdated(found) then",
     )
     struck()
 
@@ -366,6 +367,7 @@ MUTANTS: Final[dict[str, Mutant]] = {
 
 
 def _rewrite(script: str, old: str, new: str) -> None:
-    text: str = getattr(_scripts, script).text
-    assert text.count(old) == 1, f"{script} has no {old!r} any more"
-    setattr(_scripts, script, _scripts._script(f"damaged {script}", text.replace(old, new)))
+    known: Script = getattr(_scripts, script)
+    assert known.text.count(old) == 1, f"{script} has no {old!r} any more"
+    text = known.text.replace(old, new)
+    setattr(_scripts, script, new_script(f"damaged {script}", text, shares=known.shares))

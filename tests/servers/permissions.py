@@ -2,13 +2,12 @@
 
 from typing import Final
 
-SENT: Final = ("evalsha", "eval", "get", "info", "ping", "subscribe")
+SENT: Final = ("evalsha", "eval", "get", "info", "mget", "ping", "subscribe")
 """What the library sends."""
 
 IN_SCRIPTS: Final = (
     "append",
     "del",
-    "exists",
     "getrange",
     "hdel",
     "hget",

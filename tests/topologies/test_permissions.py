@@ -67,6 +67,7 @@ def use_everything(url: str, nodes: Sequence[Node], prefix: str = PREFIX) -> Non
             cache.ping_sync,
             lambda: cache.remember_sync(["a"], 60, lambda: 1, tags=["t"]),
             lambda: neighbour.remember_sync(["a"], 60, lambda: 1, tags=["t"]),
+            lambda: cache.remember_many_sync([["a"], ["c"]], 60, lambda keys: [1] * len(keys)),
             lambda: contend(cache, neighbour, nodes),
             lambda: cache.invalidate_sync("t"),
             lambda: cache.invalidate_sync(*map(str, range(2000))),

@@ -25,7 +25,7 @@ from strawberry_response_cache.core.protocol.answers import (
     failure,
     for_another,
 )
-from strawberry_response_cache.core.protocol.effects import RUN_ID, Call, Effect, Ping
+from strawberry_response_cache.core.protocol.effects import READ, RUN_ID, Call, Effect, Ping
 from strawberry_response_cache.core.protocol.invalidations import Clear, Forget, Invalidate
 from strawberry_response_cache.core.protocol.leases import Commit, Release, Renew, Throttle
 from strawberry_response_cache.core.protocol.lookups import Lookup, ReadClock
@@ -33,6 +33,7 @@ from strawberry_response_cache.core.protocol.tokens import new_token
 from strawberry_response_cache.core.protocol.troubles import Trouble
 
 __all__ = [
+    "READ",
     "RUN_ID",
     "Call",
     "Clear",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from strawberry_response_cache.core.protocol.answers import Unavailable, failure
-from strawberry_response_cache.core.protocol.scripts import Script
+from strawberry_response_cache.core.protocol.script import Script
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -22,6 +22,10 @@ class _RunId:
 
 RUN_ID: Final = _RunId()
 """A placeholder in a call's arguments for the run id of the server to which the call is sent."""
+
+
+READ: Final = "GET"
+"""The command that reads an entry; behind a script that may be joined, several reads go out as one."""
 
 
 class Effect(Protocol[R_co]):

@@ -20,7 +20,7 @@ from strawberry_response_cache.core.protocol.answers import (
     Unreadable,
     failure,
 )
-from strawberry_response_cache.core.protocol.effects import RUN_ID, Call, Effect
+from strawberry_response_cache.core.protocol.effects import READ, RUN_ID, Call, Effect
 from strawberry_response_cache.core.protocol.entry import Entry, UnreadableEntryError, decode
 from strawberry_response_cache.core.protocol.tokens import new_token
 from strawberry_response_cache.core.protocol.troubles import Trouble, trouble_of_code
@@ -29,10 +29,17 @@ from strawberry_response_cache.core.protocol.troubles import Trouble, trouble_of
 def _check_entry(
     keys: tuple[str, str, str], token: str, lease_ms: int, rejected: str = "", draw: float = 0.0
 ) -> Call:
-    """Return the call that checks whether an entry counts and, if none does, requests the lease."""
-    seed = token[::-1]
+    """Return the call that checks whether an entry counts and, if none does, requests the lease.
+
+    Args:
+        keys: Tag table, entry and lease.
+        token: The token of the lease.
+        lease_ms: Its life; 0 requests none.
+        rejected: See `Lookup`.
+        draw: See `Lookup`.
+    """
     life = scripts.TAG_TABLE_LIFE_MS
-    return (scripts.LOOKUP, keys, (token, lease_ms, seed, life, rejected, RUN_ID, draw))
+    return (scripts.LOOKUP, keys, (token, lease_ms, rejected, draw, RUN_ID, life))
 
 
 def _is_word(epoch: object) -> bool:
@@ -67,9 +74,15 @@ class Lookup(Effect[LookupAnswer]):
 
     def calls(self) -> Sequence[Call]:
         """A script that checks whether the entry counts, and a native GET that fetches it."""
-        keys = (self.keys.entry, self.keys.lease, self.keys.tags)
-        check = _check_entry(keys, self.token, self.lease_ms, self.rejected, self.draw)
-        return (check, ("GET", keys[:1], ()))
+        keys = self.keys
+        check = _check_entry(
+            (keys.tags, keys.entry, keys.lease),
+            self.token,
+            self.lease_ms,
+            self.rejected,
+            self.draw,
+        )
+        return (check, (READ, (keys.entry,), ()))
 
     def interpret(self, replies: Sequence[Any]) -> LookupAnswer:
         """Combine the check with the bytes, which count only if they are of the checked write."""
@@ -141,7 +154,7 @@ class ReadClock(Effect["Moment | Unavailable | None"]):
     def calls(self) -> Sequence[Call]:
         """A lookup of an entry that never exists."""
         nowhere = f"{self.tag_table}:-"
-        keys = (nowhere, f"{nowhere}:l", self.tag_table)
+        keys = (self.tag_table, nowhere, f"{nowhere}:l")
         # A very short lease, for which no caller waits, starts the epoch.
         return (_check_entry(keys, self.token, lease_ms=int(self.begin)),)
 

@@ -15,213 +15,21 @@ Every script answers with a string of words. The first word is its own first arg
 caller. It reveals a connection that is out of step, so that one key never gets the answer of another.
 """
 
-import hashlib
-from dataclasses import dataclass
 from typing import Final
+
+from strawberry_response_cache.core.protocol.lookup_script import LOOKUP
+from strawberry_response_cache.core.protocol.script import (
+    FAILED,
+    HEADER,
+    INVALIDATED,
+    NOW,
+    Script,
+    script,
+)
 
 TAG_TABLE_LIFE_MS: Final = 5 * 60 * 1000
 """How long a tag table is kept after its last lease, and after the end of the last entry: each renewal of a lease and
 each commit extends it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    """A Lua script and the digest by which a server knows it."""
-
-    name: str
-    text: str
-    sha: str
-
-
-def _script(name: str, *parts: str) -> Script:
-    source = "".join(parts)
-    return Script(name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
-
-
-_FAILED: Final = """
-local function failed(reply)
-  return type(reply) == 'table' and reply.err ~= nil
-end
-
--- The first word of an error, such as OOM.
-local function code(reply)
-  return string.match(reply.err, '%u%u+') or 'ERR'
-end
-"""
-
-_HEADER: Final = """
--- The header of an entry, or nil. Never the payload.
-local function header(key)
-  local head = redis.pcall('GETRANGE', key, 0, 511)
-  if failed(head) then return nil end
-  local length = string.match(head, '^rc1 %x%x%x%x%x%x%x%x (%x%x%x%x%x%x%x%x) ')
-  if not length then return nil end
-  length = tonumber(length, 16)
-  if length > 4194304 then return nil end
-  if length > 512 then head = redis.call('GETRANGE', key, 0, length - 1) end
-  local wid, epoch, clock, stale, cost, tags = string.match(string.sub(head, 1, length),
-    '^rc1 %x+ %x+ (%S+) (%S+) (%d+) %d+ (%d+) (%d+) %S+ %S+ %S+ (%S*)\\n$')
-  if not wid then return nil end
-  return {wid = wid, epoch = epoch, clock = tonumber(clock), stale = tonumber(stale),
-    cost = tonumber(cost), tags = tags}
-end
-"""
-
-_INVALIDATED: Final = """
--- Whether one of the tags, separated by commas, was invalidated after the clock.
-local function invalidated(table_key, tags, clock)
-  local fields = {}
-  local function later()
-    if #fields == 0 then return false end
-    local times = redis.call('HMGET', table_key, unpack(fields))
-    fields = {}
-    for _, time in ipairs(times) do
-      if time and tonumber(time) > clock then return true end
-    end
-    return false
-  end
-  for tag in string.gmatch(tags, '[^,]+') do
-    fields[#fields + 1] = 't:' .. tag
-    if #fields == 1000 and later() then return true end
-  end
-  return later()
-end
-"""
-
-_NOW: Final = """
--- Epoch, clock and floor of the tenant, or nil. Without a clock, or under another run of the server
--- (a restart from an old snapshot, a replica that lagged), the table counts as lost.
-local function now(table_key, run_id)
-  local state = redis.pcall('HMGET', table_key, 'e', 'c', 'f', 'r')
-  if failed(state) then
-    redis.pcall('DEL', table_key)
-    return nil
-  end
-  if not state[1] or not string.match(state[2] or '', '^%d+$') then return nil end
-  if run_id ~= '' and state[4] ~= run_id then return nil end
-  return state[1], tonumber(state[2]), tonumber(state[3] or 0) or 0
-end
-"""
-
-LOOKUP: Final = _script(
-    "lookup",
-    _FAILED,
-    _HEADER,
-    _INVALIDATED,
-    _NOW,
-    """
--- KEYS: entry, lease, tag table.
--- ARGV: token, lease ms (0 asks for none), seed of a fresh epoch, table ms, rejected write id, run id,
--- draw.
--- Answers token, state, write id, pttl, epoch, clock. The states of an entry: 'fresh', 'stale'
--- (another refreshes it), 'refresh' (the lease to refresh it is yours). Without one: 'granted' (the
--- lease is yours), 'held' (another has it), 'refused' (the server takes no writes; in place of the epoch
--- stands why).
-local function said(token, state, wid, pttl, epoch, clock)
-  return string.format('%s %s %s %d %s %d', token, state, wid, pttl, epoch, clock)
-end
-
-local token = ARGV[1]
-local epoch, clock, floor = now(KEYS[3], ARGV[6])
-local fresh_epoch = nil
-if not epoch then
-  -- Never one that was there before: not even if this very lookup is repeated after a clear.
-  local time = redis.call('TIME')
-  fresh_epoch, clock, floor = ARGV[3] .. time[1] .. '.' .. time[2], 0, 0
-end
-local found, outdated_tags, is_dead = nil, nil, false
-if redis.call('EXISTS', KEYS[1]) == 1 then
-  found = header(KEYS[1])
-  if not found or found.wid == ARGV[5] then
-    redis.pcall('DEL', KEYS[1])
-    found = nil
-  elseif not epoch or found.epoch ~= epoch or found.clock < floor then
-    -- Dead for good: no epoch returns, and a clock never goes back.
-    found, is_dead = nil, true
-  elseif invalidated(KEYS[3], found.tags, found.clock) then
-    found, outdated_tags, is_dead = nil, found.tags, true
-  end
-end
-local pttl = 0
-if found then
-  pttl = redis.call('PTTL', KEYS[1])
-  -- XFetch: the longer an entry took to generate, the earlier a caller refreshes it.
-  if pttl > found.stale and pttl - found.stale > found.cost * tonumber(ARGV[7]) then
-    return said(token, 'fresh', found.wid, pttl, epoch, found.clock)
-  end
-  if pttl <= 0 then found = nil end
-end
-
--- Whether a lease is of no use: its value cannot be stored, or no caller generates it any more.
-local function is_void(holder)
-  local of, since = string.match(holder, ' (%S+) (%d+)!?$')
-  if not of then return false end
-  if of ~= epoch or tonumber(since) < floor then return true end
-  -- A refresh that failed keeps others from trying again while there is something to serve.
-  if string.sub(holder, 1, 2) == '- ' then return not found end
-  -- Its run began before an invalidation of what it most likely carries.
-  return outdated_tags and invalidated(KEYS[3], outdated_tags, tonumber(since))
-end
-
-local refusal = '-'
-local function refused(reply)
-  refusal = code(reply)
-  return 'refused'
-end
-
-local function lease()
-  if ARGV[2] == '0' then return 'held' end
-  local mine = string.format('%s %s %d', token, epoch or fresh_epoch, clock)
-  local set = redis.pcall('SET', KEYS[2], mine, 'NX', 'PX', ARGV[2])
-  if failed(set) and is_dead then
-    -- The server is full, and a dead entry takes room until its ttl ends. Once it is gone, the lease may be
-    -- set: see `INVALIDATE`. On other servers it stays, since its tags tell which leases are void.
-    redis.pcall('UNLINK', KEYS[1])
-    set = redis.pcall('SET', KEYS[2], mine, 'NX', 'PX', ARGV[2])
-  end
-  if failed(set) then return refused(set) end
-  if set then return 'granted' end
-  local holder = redis.pcall('GET', KEYS[2])
-  -- Not one of ours: a lease is a string that ends. Or our own: a lookup that is repeated because its
-  -- answer was lost.
-  if failed(holder) or redis.call('PTTL', KEYS[2]) < 0
-      or string.sub(holder, 1, #token) == token or is_void(holder) then
-    redis.pcall('DEL', KEYS[2])
-    set = redis.pcall('SET', KEYS[2], mine, 'PX', ARGV[2])
-    if failed(set) then return refused(set) end
-    return 'granted'
-  end
-  -- The mark tells the holder to wake the callers that wait.
-  if not found and string.sub(holder, -1) ~= '!' then redis.pcall('APPEND', KEYS[2], '!') end
-  return 'held'
-end
-
-local state = lease()
-if state == 'granted' and not epoch then
-  epoch = fresh_epoch
-  redis.pcall('DEL', KEYS[3])
-  local set = redis.pcall('HSET', KEYS[3], 'e', epoch, 'c', '0', 'r', ARGV[6])
-  if failed(set) then
-    redis.pcall('DEL', KEYS[2])
-    state = refused(set)
-  else
-    redis.call('PEXPIRE', KEYS[3], ARGV[4])
-  end
-end
-if found then
-  if state == 'granted' then
-    state = 'refresh'
-  elseif pttl > found.stale then
-    state, clock = 'fresh', found.clock
-  else
-    state = 'stale'
-  end
-  return said(token, state, found.wid, pttl, epoch, clock)
-end
-if state == 'refused' then return said(token, state, '-', 0, refusal, 0) end
-return said(token, state, '-', 0, epoch or '-', clock)
-""",
-)
 
 _RELEASED: Final = """
 -- Drop a lease, and wake those who wait for it, if there are any.
@@ -237,12 +45,12 @@ local function held_by(lease_key, token)
 end
 """
 
-COMMIT: Final = _script(
+COMMIT: Final = script(
     "commit",
-    _FAILED,
-    _HEADER,
-    _INVALIDATED,
-    _NOW,
+    FAILED,
+    HEADER,
+    INVALIDATED,
+    NOW,
     _RELEASED,
     """
 -- KEYS: entry, lease, tag table.
@@ -281,9 +89,9 @@ return token .. ' stored'
 """,
 )
 
-RENEW: Final = _script(
+RENEW: Final = script(
     "renew",
-    _FAILED,
+    FAILED,
     _RELEASED,
     """
 -- KEYS: lease, tag table.  ARGV: token, lease ms, table ms.
@@ -296,9 +104,9 @@ return ARGV[1]
 """,
 )
 
-THROTTLE: Final = _script(
+THROTTLE: Final = script(
     "throttle",
-    _FAILED,
+    FAILED,
     _RELEASED,
     """
 -- KEYS: lease.  ARGV: token, lease ms, channel.
@@ -313,9 +121,9 @@ return ARGV[1]
 """,
 )
 
-RELEASE: Final = _script(
+RELEASE: Final = script(
     "release",
-    _FAILED,
+    FAILED,
     _RELEASED,
     """
 -- KEYS: lease.  ARGV: token, channel.
@@ -327,10 +135,10 @@ return ARGV[1] .. ' released'
 """,
 )
 
-INVALIDATE: Final = _script(
+INVALIDATE: Final = script(
     "invalidate",
-    _FAILED,
-    _NOW,
+    FAILED,
+    NOW,
     """
 -- KEYS: tag table.  ARGV: nonce, run id, the bound on its size, channel, tags.
 -- Where there is no table, no entry of this tenant is good and no lease can commit: nothing to do.
@@ -392,7 +200,7 @@ return ARGV[1]
 """,
 )
 
-FORGET: Final = _script(
+FORGET: Final = script(
     "forget",
     """
 -- KEYS: entry or lease.  ARGV: nonce, channel, what is told of it.
@@ -403,7 +211,7 @@ return ARGV[1]
 """,
 )
 
-CLEAR: Final = _script(
+CLEAR: Final = script(
     "clear",
     """
 -- KEYS: tag table.  ARGV: nonce, channel.
@@ -414,4 +222,26 @@ return ARGV[1]
 """,
 )
 
-SCRIPTS: Final = (LOOKUP, COMMIT, RENEW, THROTTLE, RELEASE, INVALIDATE, FORGET, CLEAR)
+__all__ = [
+    "CLEAR",
+    "COMMIT",
+    "FORGET",
+    "INVALIDATE",
+    "LOOKUP",
+    "RELEASE",
+    "RENEW",
+    "SCRIPTS",
+    "TAG_TABLE_LIFE_MS",
+    "THROTTLE",
+]
+
+SCRIPTS: Final[tuple[Script, ...]] = (
+    LOOKUP,
+    COMMIT,
+    RENEW,
+    THROTTLE,
+    RELEASE,
+    INVALIDATE,
+    FORGET,
+    CLEAR,
+)

@@ -18,7 +18,7 @@ from redis.exceptions import ResponseError
 from strawberry_response_cache.core.protocol import Call
 from strawberry_response_cache.core.redis.replies import NonsenseError, Replies
 from strawberry_response_cache.core.redis.tasks import started
-from strawberry_response_cache.core.redis.wire import ForeignReplyError, checked, pack
+from strawberry_response_cache.core.redis.wire import ForeignReplyError, Letter
 
 Outcome = list[Any] | BaseException
 """The replies to a batch of calls, or the error."""
@@ -26,6 +26,7 @@ Outcome = list[Any] | BaseException
 _PASSES: Final = 3
 """Passes of the event loop with nothing to read, after the deadline, that make an answer late."""
 
+_NOTHING: Final = Letter((), "")
 _NONE: Final = Replies(0)
 """The replies where nothing was asked."""
 
@@ -125,7 +126,7 @@ class StreamConnection(asyncio.Protocol):
         self._transport = writer.transport
         self._streams: Any = self._transport.get_protocol()
         self._transport.set_protocol(self)
-        self._calls: Sequence[Call] = ()
+        self._letter = _NOTHING
         self._replies = _NONE
         self._then: Callable[[Outcome], None] | None = None
         self._until = 0.0
@@ -143,10 +144,10 @@ class StreamConnection(asyncio.Protocol):
         by_text: bool = False,
     ) -> None:
         """Send calls; see `AsyncConnection`."""
-        self._calls = calls
-        self._replies = Replies(len(calls))
+        letter = self._letter = Letter(calls, self.run_id, by_text=by_text)
+        self._replies = Replies(letter.commands)
         self._then = then
-        self._transport.write(pack(calls, self.run_id, by_text=by_text))
+        self._transport.write(letter.packed)
         self._until = self._loop.time() + deadline
         self._passes, self._passes_left = _PASSES, _MOST_PASSES
         # A timer for each exchange would almost always be cancelled. A running timer is kept: it
@@ -161,11 +162,7 @@ class StreamConnection(asyncio.Protocol):
             return
         try:
             if self._replies.feed(data):
-                answered = [
-                    checked(call, reply)
-                    for call, reply in zip(self._calls, self._replies.all, strict=True)
-                ]
-                self._end(answered)
+                self._end(self._letter.replies(self._replies.all))
         except (NonsenseError, ForeignReplyError) as error:
             self._fail(error)
 
@@ -217,7 +214,7 @@ class StreamConnection(asyncio.Protocol):
 
     def _end(self, outcome: Outcome) -> None:
         then, self._then = self._then, None
-        self._calls, self._replies = (), _NONE  # an idle connection keeps no entry's bytes
+        self._letter, self._replies = _NOTHING, _NONE  # an idle connection keeps no entry's bytes
         if then is not None:
             then(outcome)
 
@@ -255,29 +252,29 @@ class ClientConnection:
         by_text: bool = False,
     ) -> None:
         """Send calls; see `AsyncConnection`."""
-        packed = pack(calls, self.run_id, by_text=by_text)
-        self._start(self._talk(packed, calls, deadline, then))
+        letter = Letter(calls, self.run_id, by_text=by_text)
+        self._start(self._talk(letter, deadline, then))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         self._task = started(work, self._context)
 
     async def _talk(
         self,
-        packed: bytes,
-        calls: Sequence[Call],
+        letter: Letter,
         deadline: float,
         then: Callable[[Outcome], None],
     ) -> None:
         replies: list[Any] = []
         try:
             async with asyncio.timeout(deadline):
-                await self._raw.send_packed_command([packed], check_health=False)
-                for call in calls:
+                await self._raw.send_packed_command([letter.packed], check_health=False)
+                for _ in range(letter.commands):
                     try:
                         reply = await self._raw.read_response(disable_decoding=True)
                     except ResponseError as error:
                         reply = error
-                    replies.append(checked(call, reply))
+                    replies.append(reply)
+                answered = letter.replies(replies)
         except (Exception, asyncio.CancelledError) as error:
             # redis-py raises many types; the error is classified and logged by its type.
             self.is_open = False
@@ -286,7 +283,7 @@ class ClientConnection:
             if isinstance(error, asyncio.CancelledError):
                 raise
         else:
-            then(replies)
+            then(answered)
 
     def close(self) -> None:
         """Close the connection."""

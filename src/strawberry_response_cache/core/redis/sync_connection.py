@@ -15,7 +15,7 @@ from redis.exceptions import ResponseError
 
 from strawberry_response_cache.core.protocol import Call
 from strawberry_response_cache.core.redis.replies import Replies
-from strawberry_response_cache.core.redis.wire import checked, pack
+from strawberry_response_cache.core.redis.wire import Letter
 
 _CHUNK: Final = 64 * 1024
 _LOOK: Final = 0.001
@@ -87,12 +87,9 @@ class SocketConnection:
         self, calls: Sequence[Call], deadline: float, *, by_text: bool = False
     ) -> list[Any]:
         """Send calls and return the replies; see `SyncConnection`."""
-        packed = pack(calls, self.run_id, by_text=by_text)
+        letter = Letter(calls, self.run_id, by_text=by_text)
         try:
-            return [
-                checked(call, reply)
-                for call, reply in zip(calls, self._talk(packed, len(calls), deadline), strict=True)
-            ]
+            return letter.replies(self._talk(letter, deadline))
         except TimeoutError:
             self.close()
             raise
@@ -103,11 +100,11 @@ class SocketConnection:
             self.close()
             raise
 
-    def _talk(self, packed: bytes, count: int, deadline: float) -> list[Any]:
+    def _talk(self, letter: Letter, deadline: float) -> list[Any]:
         sock, until = self._sock, time.monotonic() + deadline
         sock.settimeout(deadline)
-        sock.sendall(packed)
-        replies = Replies(count)
+        sock.sendall(letter.packed)
+        replies = Replies(letter.commands)
         looks = _MOST_LOOKS
         while True:
             left = until - time.monotonic()
@@ -145,18 +142,18 @@ class ClientConnection:
         """Send calls and return the replies; see `SyncConnection`."""
         replies: list[Any] = []
         try:
-            packed = pack(calls, self.run_id, by_text=by_text)
-            self._raw.send_packed_command([packed], check_health=False)
-            for call in calls:
+            letter = Letter(calls, self.run_id, by_text=by_text)
+            self._raw.send_packed_command([letter.packed], check_health=False)
+            for _ in range(letter.commands):
                 try:
                     reply = self._raw.read_response(disable_decoding=True)
                 except ResponseError as error:
                     reply = error
-                replies.append(checked(call, reply))
+                replies.append(reply)
+            return letter.replies(replies)
         except BaseException:
             self.close()
             raise
-        return replies
 
     def close(self) -> None:
         """Close the connection."""
