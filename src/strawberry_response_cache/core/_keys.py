@@ -224,7 +224,7 @@ class Keyspace:
             key: The key.
         """
         begin = f"{{{self.prefix}:{FORMAT_VERSION}:"
-        match = _FOUND.fullmatch(key.removeprefix(begin)) if key.startswith(begin) else None
+        match = _FOUND.fullmatch(key.removeprefix(begin))
         return None if match is None else FoundKey(match["kind"], match["tenant"])
 
     @property
