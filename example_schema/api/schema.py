@@ -26,10 +26,15 @@ class LedgerSchema(strawberry.Schema):
         super().process_errors(failures, execution_context)
 
 
-def create_schema(cache: ResponseCache) -> strawberry.Schema:
-    """Return the schema, with everything in it that carries a hint cached in `cache`."""
+def create_schema(cache: ResponseCache, *, query: type[Query] = Query) -> strawberry.Schema:
+    """Return the schema, with everything in it that carries a hint cached in `cache`.
+
+    Args:
+        cache: The cache.
+        query: The type of its queries.
+    """
     extension = ResponseCacheExtension(cache, tenant=_tenant_id, session=_user_id, debug=True)
-    schema = LedgerSchema(Query, Mutation, extensions=[extension])
+    schema = LedgerSchema(query, Mutation, extensions=[extension])
     extension.check(schema)
     return schema
 

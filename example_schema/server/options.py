@@ -20,6 +20,10 @@ class Options:
     database: Path
     entries: int
     trace: bool
+    load: bool
+    """Whether the service asks itself, so that there is something to see."""
+    mistakes: bool
+    """Whether the schema has the fields of `mistakes.py`."""
     redis_url: str | None
     redis_deadline: float
     """In seconds."""
@@ -51,6 +55,14 @@ def read_options(arguments: Sequence[str] | None = None) -> Options:
     )
     parser.add_argument("--trace", action="store_true", help="print OpenTelemetry spans")
     parser.add_argument(
+        "--load", action="store_true", help="ask the service all the time, as users would"
+    )
+    parser.add_argument(
+        "--mistakes",
+        action="store_true",
+        help="add fields that are annotated wrongly, to find them",
+    )
+    parser.add_argument(
         "--redis-deadline",
         type=_seconds,
         default=CacheSettings().read_deadline,
@@ -64,6 +76,8 @@ def read_options(arguments: Sequence[str] | None = None) -> Options:
         database=options.database,
         entries=options.entries,
         trace=options.trace,
+        load=options.load,
+        mistakes=options.mistakes,
         redis_url=os.environ.get("REDIS_URL") or None,
         redis_deadline=options.redis_deadline,
     )

@@ -7,11 +7,14 @@ from contextlib import AsyncExitStack
 import uvicorn
 
 from example_schema.api.context import Services
+from example_schema.api.mistakes import QueryWithMistakes
+from example_schema.api.query import Query
 from example_schema.api.schema import create_schema
 from example_schema.books.directory import Directory
 from example_schema.database.file import open_engine
 from example_schema.server.app import GRAPHQL_PATH, create_app
 from example_schema.server.errors import StartError
+from example_schema.server.load import under_load
 from example_schema.server.options import Options
 from example_schema.server.redis import RedisServer
 from example_schema.server.welcome import welcome
@@ -57,7 +60,10 @@ async def serve(options: Options, listener: socket.socket, redis: RedisServer) -
         await _warn_if_unreachable(cache, redis)
 
         services = Services(engine, await Directory.load(engine), cache)
-        app = create_app(create_schema(cache), services)
+        query = QueryWithMistakes if options.mistakes else Query
+        schema = create_schema(cache, query=query)
+        api = _address(listener)
+        app = create_app(schema, services)
         server = _Server(
             uvicorn.Config(
                 app,
@@ -65,8 +71,10 @@ async def serve(options: Options, listener: socket.socket, redis: RedisServer) -
                 log_level="warning",
                 timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
             ),
-            welcome(_address(listener), redis.name),
+            welcome(api, redis.name),
         )
+        if options.load:
+            await stack.enter_async_context(under_load(api, mistakes=options.mistakes))
         await server.serve(sockets=[listener])
 
 
