@@ -63,3 +63,14 @@ def test_without_a_store_there_is_nothing_and_nothing_more_is_asked() -> None:
     prefetched.take([Lookup(KEYS, 0)], [Unavailable("TimeoutError", asked=True)], KEYSPACE)
     assert prefetched.is_down
     assert prefetched.pop(KEYS) is None
+
+
+@pytest.mark.parametrize(("cost_ms", "is_left"), [(0, True), (100, True), (10_000, False)])
+def test_an_entry_that_may_be_due_is_left_to_the_lookup_that_decides(
+    cost_ms: int, *, is_left: bool
+) -> None:
+    prefetched = Prefetched(clock=Clock())
+    found = Fresh(Entry(Recording(b"1", 60_000, cost_ms=cost_ms), "w", "e", 7, 40_000))
+    prefetched.take([Lookup(KEYS, 0)], [found], KEYSPACE)
+    assert (prefetched.find(KEYS, 1.0) is not None) is is_left
+    assert prefetched.has(KEYS) is is_left

@@ -39,12 +39,10 @@ def digest(parts: Sequence[str], *, size: int = 20) -> str:
         >>> digest(["a|b"]) == digest(["a", "b"])
         False
     """
-    hasher = hashlib.blake2b(digest_size=size)
-    for part in parts:
-        encoded = part.encode("utf-8", "surrogatepass")
-        hasher.update(b"%d:" % len(encoded))
-        hasher.update(encoded)
-    return base64.urlsafe_b64encode(hasher.digest()).rstrip(b"=").decode("ascii")
+    encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
+    text = b"".join([b"%d:%b" % (len(part), part) for part in encoded])
+    hashed = hashlib.blake2b(text, digest_size=size).digest()
+    return base64.urlsafe_b64encode(hashed).rstrip(b"=").decode("ascii")
 
 
 def checked_strings(values: object, name: str, example: str) -> tuple[str, ...]:
@@ -182,6 +180,7 @@ class Keyspace:
     slots_per_tenant: int = 1
     within: InitVar[str] = NO_TENANT
     tenant_digest: str = field(init=False)
+    _first_namespace: str = field(init=False, compare=False, repr=False)
 
     def __post_init__(self, tenants: Sequence[str], within: str) -> None:
         """Check the prefix and derive the tenant's digest."""
@@ -196,6 +195,7 @@ class Keyspace:
         for tenant in tenants:
             within = digest((within, tenant))
         object.__setattr__(self, "tenant_digest", within)
+        object.__setattr__(self, "_first_namespace", self._namespace(0))
 
     @property
     def tenant_hash(self) -> str:
@@ -245,11 +245,9 @@ class Keyspace:
     def keys(self, key_parts: Sequence[str]) -> EntryKeys:
         """Return the keys of the entry with these key parts."""
         name = digest(key_parts)
-        slot = (
-            0
-            if self.slots_per_tenant == 1
-            else int.from_bytes(name[:4].encode(), "big") % self.slots_per_tenant
-        )
+        if self.slots_per_tenant == 1:
+            return self._named(name, self._first_namespace)
+        slot = int.from_bytes(name[:4].encode(), "big") % self.slots_per_tenant
         return self._named(name, self._namespace(slot))
 
     def keys_in_slot_of(self, key_parts: Sequence[str], other: EntryKeys) -> EntryKeys:

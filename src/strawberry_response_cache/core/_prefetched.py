@@ -9,20 +9,24 @@ many parts are safe; a missing part would survive its invalidation.
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
-from strawberry_response_cache.core._flights import Flight
+from strawberry_response_cache.core._flights import Flight, Leading
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace
+from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._parts import FOR_EVER, Part
 from strawberry_response_cache.core.algorithm import Limits
 from strawberry_response_cache.core.protocol import (
-    Effect,
     Fresh,
     Lookup,
     Moment,
     ReadClock,
     Unavailable,
 )
+from strawberry_response_cache.core.protocol.entry import Entry
+
+_LARGEST_DRAW: Final = 7
+"""What a lookup draws, in multiples of ``early_refresh``, is larger once in a thousand times."""
 
 
 @dataclass(slots=True, eq=False)
@@ -52,18 +56,35 @@ class Prefetched:
             return None
         return Fresh(replace(found.entry, remaining_ms=left_ms))
 
+    def find(self, keys: EntryKeys, early_refresh: float) -> Entry | None:
+        """Return a found entry with its current age; None if there is none.
+
+        Args:
+            keys: Its keys.
+            early_refresh: See `CacheSettings`. An entry that may be due is dropped: the lookup that finds it again
+                decides whether its caller refreshes it.
+        """
+        found = self._found.get(keys.entry)
+        if found is None:
+            return None
+        entry, left_ms = found[0].entry, int((found[1] - self.clock()) * 1000)
+        if left_ms <= entry.recording.cost_ms * early_refresh * _LARGEST_DRAW:
+            del self._found[keys.entry]
+            return None
+        return Entry(entry.recording, entry.write_id, entry.epoch, entry.clock, left_ms)
+
     def effects(
         self, keys: Sequence[EntryKeys], limits: Limits, keyspace: Keyspace, *, first: bool
-    ) -> list[Effect[Any]]:
+    ) -> list[Lookup | ReadClock]:
         """Return the effects to perform."""
         clocks = [ReadClock(table) for table in keyspace.tag_tables] if first else []
         return [*clocks, *(Lookup(each, 0, max_bytes=limits.max_bytes) for each in keys)]
 
     def take(
-        self, effects: Sequence[Effect[Any]], answers: Sequence[Any], keyspace: Keyspace
-    ) -> list[Effect[Any]]:
+        self, effects: Sequence[Lookup | ReadClock], answers: Sequence[Any], keyspace: Keyspace
+    ) -> list[Lookup | ReadClock]:
         """Note the answers; return further effects to perform."""
-        further: list[Effect[Any]] = []
+        further: list[Lookup | ReadClock] = []
         for effect, answer in zip(effects, answers, strict=True):
             if isinstance(answer, Unavailable):
                 self.is_down = True
@@ -90,3 +111,41 @@ class Prefetched:
             else Part(where, (), FOR_EVER, is_fit=False)
         )
         self.collector.parts.add(part)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class ReadyEntries:
+    """The entries that fields can be answered from without asking for anything.
+
+    Attributes:
+        prefetched: The prefetched entries of the execution.
+        memory: The local memory, if it is on.
+        within: The flights whose generators the caller runs in.
+        early_refresh: See `CacheSettings`.
+    """
+
+    prefetched: Prefetched
+    memory: Memory | None
+    within: Leading
+    early_refresh: float
+
+    def find(self, keys: EntryKeys) -> Entry | None:
+        """Return an entry with its current age; None if there is none."""
+        if self.memory is not None and (entry := self.memory.get(keys)) is not None:
+            return entry
+        return self.prefetched.find(keys, self.early_refresh)
+
+    def note_part(self, keys: EntryKeys, entry: Entry) -> None:
+        """Note that an entry becomes a part of what the caller generates."""
+        if self.within:
+            recording = entry.recording
+            part = Part(
+                keys,
+                recording.tags,
+                entry.remaining_ms,
+                entry.epoch,
+                entry.clock,
+                meta=recording.meta,
+            )
+            for whole in self.within:
+                whole.parts.add(part)

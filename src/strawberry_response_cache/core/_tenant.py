@@ -7,18 +7,20 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
 from strawberry_response_cache.core._engine import Engine
+from strawberry_response_cache.core._flights import Leading
 from strawberry_response_cache.core._invalidations import Invalidations
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace
 from strawberry_response_cache.core._leading import leading, note_unfit_part
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._observer import Subject
-from strawberry_response_cache.core._prefetched import Prefetched
+from strawberry_response_cache.core._prefetched import Prefetched, ReadyEntries
 from strawberry_response_cache.core._response import CachedResponse
 from strawberry_response_cache.core._waiting import WaitBudget
 from strawberry_response_cache.core.algorithm import Remember
 from strawberry_response_cache.core.drivers.async_driver import AsyncDriver
 from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.core.drivers.sync_driver import SyncDriver
+from strawberry_response_cache.core.protocol import Fresh, Lookup
 from strawberry_response_cache.core.serialization.serializer import Serializer
 
 T = TypeVar("T")
@@ -232,9 +234,15 @@ class Tenant:
                 prefetched.begin_blindly(self._keyspace)
         else:
             driver = self._engine.async_driver()
-            effects = prefetched.effects(keys, self._engine.limits, self._keyspace, first=first)
+            memory, limits = driver.memory, self._engine.limits
+            ticket = 0 if memory is None else memory.ticket()
+            effects = prefetched.effects(keys, limits, self._keyspace, first=first)
             while effects:
                 answers = await driver.ask_all(effects, subject)
+                if memory is not None:
+                    for effect, answer in zip(effects, answers, strict=True):
+                        if isinstance(effect, Lookup) and isinstance(answer, Fresh):
+                            memory.keep(effect.keys, answer.entry, ticket)
                 effects = prefetched.take(effects, answers, self._keyspace)
 
     def prefetch_sync(
@@ -250,6 +258,22 @@ class Tenant:
             while effects:
                 answers = driver.ask_all(effects, subject)
                 effects = prefetched.take(effects, answers, self._keyspace)
+
+    def ready(self, prefetched: Prefetched) -> ReadyEntries | None:
+        """Return the entries that can be served now, in the running loop; None while an invalidation is pending.
+
+        Args:
+            prefetched: The prefetched entries of the execution.
+        """
+        if self.has_pending():
+            return None
+        within = _without_collector(prefetched)
+        return ReadyEntries(
+            prefetched=prefetched,
+            memory=self._memory_for(within, self._engine.async_driver()),
+            within=within,
+            early_refresh=self._engine.limits.early_refresh,
+        )
 
     # -- The arguments of the algorithm --------------------------------------------------------------
 
@@ -273,12 +297,8 @@ class Tenant:
         prefetched: Prefetched | None = None,
         subject: Subject,
     ) -> Remember[T]:
-        within = leading.get()
-        if prefetched is not None:
-            # It collects what other fields read, not the values returned here.
-            within = tuple(flight for flight in within if flight is not prefetched.collector)
-        # Clocks of two slots cannot be compared, so parts are then read from Redis.
-        memory = None if within and self._keyspace.slots_per_tenant > 1 else driver.memory
+        within = leading.get() if prefetched is None else _without_collector(prefetched)
+        memory = self._memory_for(within, driver)
         return Remember(
             keys,
             serializer,
@@ -293,3 +313,12 @@ class Tenant:
             None if prefetched is None else prefetched.collector.parts,
             subject,
         )
+
+    def _memory_for(self, within: Leading, driver: AsyncDriver | SyncDriver) -> Memory | None:
+        # Clocks of two slots cannot be compared, so parts are then read from Redis.
+        return None if within and self._keyspace.slots_per_tenant > 1 else driver.memory
+
+
+def _without_collector(prefetched: Prefetched) -> Leading:
+    """Return the flights that the caller runs in, but for one that collects what other fields read."""
+    return tuple(flight for flight in leading.get() if flight is not prefetched.collector)

@@ -51,11 +51,14 @@ from strawberry_response_cache.core.protocol import (
     Lookup,
     LookupAnswer,
     NoLease,
+    ReadClock,
     Release,
+    Together,
     Unavailable,
 )
 from strawberry_response_cache.core.redis.async_link import Ask
 from strawberry_response_cache.core.redis.async_transport import AsyncTransport
+from strawberry_response_cache.core.redis.link import MOST_TOGETHER
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -222,13 +225,32 @@ class AsyncDriver:
                 pause.cancel()
         many.waited()
 
-    async def ask_all(self, effects: Sequence[Effect[Any]], subject: Subject) -> list[Any]:
-        """Perform effects in one round trip, outside of any flow."""
+    async def ask_all(self, effects: "Sequence[Lookup | ReadClock]", subject: Subject) -> list[Any]:
+        """Look up in one round trip for each slot, outside of any flow."""
+        observer = self._settings.observer
+        started_ns = time.time_ns() if observer.listening() else 0
+        by_slot: dict[str, list[int]] = {}
+        for at, effect in enumerate(effects):
+            by_slot.setdefault(_slot_key(effect), []).append(at)
         loop = asyncio.get_running_loop()
-        answers: list[asyncio.Future[Any]] = [loop.create_future() for _ in effects]
-        for effect, answer in zip(effects, answers, strict=True):
-            self._submit(effect, partial(set_once, answer), subject)
-        return [await answer for answer in answers]
+        shares: list[tuple[list[int], asyncio.Future[list[Any]]]] = []
+        for positions in by_slot.values():
+            for first in range(0, len(positions), MOST_TOGETHER):
+                share = positions[first : first + MOST_TOGETHER]
+                answer: asyncio.Future[list[Any]] = loop.create_future()
+                together = Together([effects[at] for at in share])
+                self.transport.submit(together, partial(set_once, answer))
+                shares.append((share, answer))
+        results: list[Any] = [None] * len(effects)
+        for share, answer in shares:
+            for at, result in zip(share, await answer, strict=True):
+                results[at] = result
+            if isinstance(results[share[0]], Unavailable):
+                self._settings.on_failure(results[share[0]])
+        if started_ns:
+            for effect, result in zip(effects, results, strict=True):
+                report(observer, subject, effect, started_ns, result)
+        return results
 
     async def _ask(self, flow: Flow[Any], effect: Effect[R], subject: Subject) -> R:
         """Perform an effect and wait, unless the caller is cancelled.
@@ -379,6 +401,11 @@ class AsyncDriver:
         await self._housekeeping.drain()
         await self.invalidating.drain()
         await self.pub_sub.aclose()
+
+
+def _slot_key(effect: "Lookup | ReadClock") -> str:
+    """Return the tag table of the slot in which an effect is."""
+    return effect.keys.tags if isinstance(effect, Lookup) else effect.tag_table
 
 
 async def _nothing() -> None:

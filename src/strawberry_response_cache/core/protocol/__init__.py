@@ -25,7 +25,14 @@ from strawberry_response_cache.core.protocol.answers import (
     failure,
     for_another,
 )
-from strawberry_response_cache.core.protocol.effects import READ, RUN_ID, Call, Effect, Ping
+from strawberry_response_cache.core.protocol.effects import (
+    READ,
+    RUN_ID,
+    Call,
+    Effect,
+    Ping,
+    Together,
+)
 from strawberry_response_cache.core.protocol.invalidations import Clear, Forget, Invalidate
 from strawberry_response_cache.core.protocol.leases import Commit, Release, Renew, Throttle
 from strawberry_response_cache.core.protocol.lookups import Lookup, ReadClock
@@ -62,6 +69,7 @@ __all__ = [
     "Stale",
     "Stored",
     "Throttle",
+    "Together",
     "Trouble",
     "Unavailable",
     "Unreadable",

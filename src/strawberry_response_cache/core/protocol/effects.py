@@ -44,6 +44,39 @@ class Effect(Protocol[R_co]):
         ...
 
 
+class Together(Effect[list[Any]]):
+    """Several effects of one slot, as one request.
+
+    Args:
+        effects: The effects.
+
+    Attributes:
+        effects: The effects.
+    """
+
+    __slots__ = ("_shares", "effects")
+
+    def __init__(self, effects: Sequence[Effect[Any]]) -> None:
+        self.effects = effects
+        self._shares = [effect.calls() for effect in effects]
+
+    def calls(self) -> Sequence[Call]:
+        """Return the calls of all, in order."""
+        return [call for share in self._shares for call in share]
+
+    def interpret(self, replies: Sequence[Any]) -> list[Any]:
+        """Return the result of each."""
+        results, at = [], 0
+        for effect, share in zip(self.effects, self._shares, strict=True):
+            results.append(effect.interpret(replies[at : at + len(share)]))
+            at += len(share)
+        return results
+
+    def unavailable(self, error: BaseException) -> list[Any]:
+        """Return what each says if the store did not answer."""
+        return [effect.unavailable(error) for effect in self.effects]
+
+
 class Housekeeping(Effect[Unavailable | None]):
     """An effect that returns nothing; only its failure matters."""
 

@@ -36,6 +36,9 @@ from strawberry_response_cache.core.redis.wire import split, unknown_scripts
 _URGENT_BATCHES: Final = 2
 """Batches of invalidations in flight at once; later calls share the next batch."""
 
+_MOST_CALLS: Final = 2 * MOST_TOGETHER
+"""Calls of a batch: a lookup takes two."""
+
 Then = Callable[[Sequence[Any] | BaseException], None]
 """Receives the replies to one ask's calls, or the error. It must not raise."""
 
@@ -157,7 +160,12 @@ class AsyncLink:
 
     def _flush(self) -> None:
         self._flush_is_due = False
-        asks, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
+        count = calls = 0
+        for ask in self._waiting:
+            count, calls = count + 1, calls + len(ask.calls)
+            if calls >= _MOST_CALLS:
+                break
+        asks, self._waiting = self._waiting[:count], self._waiting[count:]
         if asks:
             self._begin(_Batch(asks, self._read_deadline, urgent=False))
 

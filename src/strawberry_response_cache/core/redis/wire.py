@@ -1,7 +1,7 @@
 """Encodes calls, and assigns replies to calls."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final
 
@@ -28,17 +28,18 @@ class _Command:
     Attributes:
         what: A script, or the name of the command.
         positions: The calls that it is for.
-        words: The keys and arguments that each call adds.
+        keys: The keys that each call adds.
+        arguments: The arguments that each call adds.
         before: The keys that they share, which come first.
         after: The arguments that they share, which come last.
     """
 
     what: Script | str
     positions: list[int]
-    keys: list[str]
-    arguments: list[Any]
-    before: tuple[str, ...] = ()
-    after: tuple[Any, ...] = ()
+    keys: list[str] = field(repr=False)
+    arguments: list[Any] = field(repr=False)
+    before: tuple[str, ...] = field(default=(), repr=False)
+    after: tuple[Any, ...] = field(default=(), repr=False)
 
 
 class Letter:
@@ -104,7 +105,7 @@ class Letter:
 def _joined(calls: Sequence[Call]) -> list[_Command]:
     """Return the commands to send. Others than calls that may be joined keep their place among all."""
     commands: list[_Command] = []
-    open_ones: dict[Any, tuple[_Command, _Command | None]] = {}
+    open_ones: dict[Any, tuple[_Command, _Command]] = {}
     at, count = 0, len(calls)
     while at < count:
         what, keys, arguments = calls[at]
@@ -115,23 +116,21 @@ def _joined(calls: Sequence[Call]) -> list[_Command]:
             continue
         first, last = what.shares
         shared = (what.sha, keys[:first], arguments[-last:])
-        reads = at + 1 < count and calls[at + 1][0] == READ
-        known = open_ones.get((shared, reads))
+        known = open_ones.get(shared)
         if known is None or len(known[0].positions) >= _MOST_JOINED:
-            checks = _Command(what, [], [], [], keys[:first], arguments[-last:])
-            known = checks, _Command(READ, [], [], []) if reads else None
-            open_ones[(shared, reads)] = known
-            commands += [each for each in known if each is not None]
+            check = _Command(what, [], [], [], keys[:first], arguments[-last:])
+            known = open_ones[shared] = check, _Command(READ, [], [], [])
+            commands += known
         check, read = known
         check.positions.append(at)
         check.keys += keys[first:]
         check.arguments += arguments[:-last]
         at += 1
-        if read is not None:
+        if at < count and calls[at][0] == READ:
             read.positions.append(at)
             read.keys += calls[at][1]
             at += 1
-    return commands
+    return [command for command in commands if command.positions]
 
 
 def _pack(commands: Iterable[_Command], run_id: str, *, by_text: bool) -> bytes:

@@ -397,7 +397,17 @@ class _Attempt:
 
     def _limited_by(self, life: float) -> str | None:
         """Return the field that set the ttl; None if a part of the value shortened it."""
-        policy = self._cache_request.policy
-        jitter = tenant_of(self._cache_request.cache).jitter
-        shortest = (policy.ttl or 0.0) * (1 - jitter) - _ROUNDING
-        return policy.limited_by if life >= shortest else None
+        return limited_by(self._cache_request.policy, self._cache_request.cache, life)
+
+
+def limited_by(policy: Policy, cache: ResponseCache, life: float) -> str | None:
+    """Return the field that set the ttl of an entry; None if a part of the value shortened it.
+
+    Args:
+        policy: The policy of the operation or field.
+        cache: The tenant's cache.
+        life: Seconds from the storing of the entry to its end.
+    """
+    jitter = tenant_of(cache).jitter
+    shortest = (policy.ttl or 0.0) * (1 - jitter) - _ROUNDING
+    return policy.limited_by if life >= shortest else None

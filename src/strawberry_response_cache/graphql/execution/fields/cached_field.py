@@ -11,8 +11,9 @@ from graphql.execution import Executor
 from graphql.pyutils import Path
 from strawberry.schema import Schema
 
+from strawberry_response_cache.core import ResponseCache
 from strawberry_response_cache.core._cache import tenant_of
-from strawberry_response_cache.core._keys import unwrapped
+from strawberry_response_cache.core._keys import EntryKeys, unwrapped
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._prefetched import Prefetched
 from strawberry_response_cache.core._user_code import ERRORS, ends_the_caller
@@ -261,6 +262,44 @@ class CachedField:
             is_as_admitted=lambda: said_above(path) == said,
         )
         return found.for_session(self._request) if said.private and not who.session else found
+
+    @property
+    def is_private(self) -> bool:
+        """Whether its entries belong to the request's session."""
+        return self._who.session is not None
+
+    @property
+    def cache(self) -> ResponseCache:
+        """The tenant's cache."""
+        return self._who.cache
+
+    @property
+    def subject(self) -> Subject:
+        """The cache and field, for the log and the observer."""
+        return self._subject
+
+    def keys(self, source: object, path: Path) -> EntryKeys | None:
+        """Return the keys of the entry of one object, of which resolvers above said nothing.
+
+        Args:
+            source: The object.
+            path: The path of the field.
+
+        Returns:
+            None if the object has no identity.
+        """
+        parent, who = self._identity(source, path), self._who
+        if parent is None:
+            return None
+        parts = field_key(
+            self._stem,
+            parent=parent,
+            inherited=self.plan.inherited_digest,
+            session=who.session,
+            varied=who.varied,
+            extensions=who.extensions,
+        )
+        return tenant_of(who.cache).keys(parts)
 
     def _problem_without_identity(self) -> Problem:
         """Return why the field of an object without an identity has no entry, and what helps."""

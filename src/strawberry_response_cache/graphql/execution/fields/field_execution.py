@@ -40,6 +40,7 @@ from strawberry_response_cache.graphql.execution.fields.field_guards import (
 )
 from strawberry_response_cache.graphql.execution.fields.filled_tags import fill_tags
 from strawberry_response_cache.graphql.execution.fields.inherited import known_above
+from strawberry_response_cache.graphql.execution.fields.level import Levels
 from strawberry_response_cache.graphql.execution.fields.representations import (
     note_representations,
 )
@@ -114,6 +115,7 @@ class _Execution:
         "_is_sync",
         "_known",
         "_left",
+        "_levels",
     )
 
     def __init__(
@@ -136,6 +138,7 @@ class _Execution:
         self._is_sync = is_synchronous(executor) or running_loop() is None
         # By identity; each object is kept alive, so that its id is not used again.
         self._known: dict[int, _Known] = {}
+        self._levels: Levels | None = None
 
     def install(self, *, is_whole: bool) -> None:
         """Answer the executor's fields; only this object is changed, so that others cost nothing.
@@ -154,7 +157,8 @@ class _Execution:
             executor.execute_fields = prefetch.fields
             executor.complete_list_value = prefetch.items
             return
-        executor.complete_list_value = prefetch.items_later
+        self._levels = Levels(executor, self._fields, lambda *at: self._of(*at).cached_field)
+        executor.complete_list_value = self._levels.complete_list
         if is_whole:
             executor.execute_fields = prefetch.root_fields
 
@@ -188,6 +192,9 @@ class _Execution:
         if known is not None and known.can_be_left_out and self._fields.left <= 0:
             self._guard.step(self._note_left_out, known)
             return self._execute(parent, source, details, path, position)
+        levels = self._levels
+        if levels is not None and (hit := self._guard.step(levels.hit, path)) is not None:
+            return hit.data
         where: Where = (parent, source, details, path, position)
         # Started at once, so that the lookups of a level go out together.
         execute = partial(self._execute, *where)

@@ -42,7 +42,7 @@ class SaidAbove(NamedTuple):
     tags: frozenset[str]
 
 
-_NOTHING_SAID: Final = SaidAbove(None, private=False, tags=frozenset())
+NOTHING_SAID: Final = SaidAbove(None, private=False, tags=frozenset())
 
 
 def said_above(path: Path) -> SaidAbove:
@@ -57,7 +57,7 @@ def said_above(path: Path) -> SaidAbove:
                 of_items.append(said)
         below, above = above, above.prev
     if noted is None:
-        return _NOTHING_SAID
+        return NOTHING_SAID
     return SaidAbove(
         _why_without(noted),
         any(each.private for each in noted),

@@ -1,8 +1,7 @@
 """Prefetch: reads entries of fields before the execution reaches them.
 
 The root fields of an operation are known before anything runs. They are read together, with the clock as
-of which everything counts that the operation stores. Below the root, in an event loop, the lookups of a level
-share a batch anyway. In a thread, which executes one field after another, the fields of an object or a list
+of which everything counts that the operation stores. Below the root, in an event loop, see `level`. In a thread, which executes one field after another, the fields of an object or a list
 are prefetched together.
 """
 
@@ -27,7 +26,7 @@ from strawberry_response_cache.graphql.execution.fields.finished_lists import is
 
 _OF_FIELDS: Final = 5
 """The parameters of graphql-core's `execute_fields`; an executor of the user may have others."""
-_OF_A_LIST: Final = (
+OF_A_LIST: Final = (
     "return_type",
     "field_details_list",
     "info",
@@ -40,9 +39,9 @@ _OF_A_LIST: Final = (
 RequestOf: TypeAlias = Callable[[GraphQLObjectType, object, Any, Any], CacheRequest | None]
 
 
-def _note_if_open(given: tuple[Any, ...], named: dict[str, Any]) -> None:
+def note_if_open(given: tuple[Any, ...], named: dict[str, Any]) -> None:
     """Note a list that is not finished: its resolver may restrict items that it has yielded."""
-    known = dict(zip(_OF_A_LIST, given, strict=False)) | named
+    known = dict(zip(OF_A_LIST, given, strict=False)) | named
     path = known.get("path")
     # The lists in a list count as the one that holds them, whose path is that of a field.
     if isinstance(path, FieldPath) and not is_finished(known["return_type"], known["result"]):
@@ -149,17 +148,10 @@ class Prefetch:
 
     def items(self, *given: Any, **named: Any) -> Any:  # noqa: ANN401 - graphql-core's
         """Prefetch the fields of all objects of a list, then complete them."""
-        self._guard.step(_note_if_open, given, named)
-        if not named and len(given) == len(_OF_A_LIST):
+        self._guard.step(note_if_open, given, named)
+        if not named and len(given) == len(OF_A_LIST):
             kind, details, _, path, result, _ = given
             self._guard.step(self._look_up_items, kind, details, path, result)
-        return self._complete_list(*given, **named)
-
-    # -- In an event loop: each list -------------------------------------------------------------------
-
-    def items_later(self, *given: Any, **named: Any) -> Any:  # noqa: ANN401 - graphql-core's
-        """Complete a list; the lookups of its fields share a batch."""
-        self._guard.step(_note_if_open, given, named)
         return self._complete_list(*given, **named)
 
     def _look_up_items(

@@ -1,0 +1,252 @@
+"""Levels: the fields with entries of their own in all objects of a list, looked up before the list is completed.
+
+In an event loop each field could look its own entry up: all of a level share a batch. But each would take a task, which
+costs more than executing a plain field. So where nothing else in the objects of a list has to be awaited, the list
+waits for one look-up, and then its hits are plain values.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import islice
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from graphql import GraphQLNonNull, GraphQLObjectType, is_object_type
+from graphql.execution import Executor
+from graphql.pyutils import Path
+from pydantic_core import from_json
+
+from strawberry_response_cache.core._cache import tenant_of
+from strawberry_response_cache.core._keys import EntryKeys
+from strawberry_response_cache.core.protocol.entry import PRIVATE, Entry
+from strawberry_response_cache.graphql._guard import Execution, Later
+from strawberry_response_cache.graphql.execution.cached_execution import CacheRequest, limited_by
+from strawberry_response_cache.graphql.execution.fields.cached_field import CachedField, Fields
+from strawberry_response_cache.graphql.execution.fields.inherited import NOTHING_SAID, said_above
+from strawberry_response_cache.graphql.execution.fields.prefetch import OF_A_LIST, note_if_open
+from strawberry_response_cache.graphql.http.request_directives import NOTHING_ASKED
+from strawberry_response_cache.graphql.policy.outcome import FieldOutcomes, Outcome
+from strawberry_response_cache.graphql.policy.resolver_kind import ResolverKind
+from strawberry_response_cache.graphql.policy.rules import FieldRule
+
+_FEWEST: Final = 2
+"""Fields from which on they are looked up together."""
+
+CachedFieldOf: TypeAlias = Callable[[GraphQLObjectType, Any, Path], CachedField | None]
+
+
+class Hit(NamedTuple):
+    """The value of a field, from its entry."""
+
+    data: Any
+
+
+class Wanted(NamedTuple):
+    """The entry of a field of one object.
+
+    Attributes:
+        field: The field.
+        keys: The keys of the entry.
+        is_private: Whether it belongs to the request's session.
+    """
+
+    field: CachedField
+    keys: EntryKeys
+    is_private: bool
+
+
+class Level:
+    """The fields of one list.
+
+    Args:
+        wanted: Their entries, by the index of the object and the response name of the field.
+        fields: The fields of the operation with entries of their own.
+    """
+
+    __slots__ = ("_fields", "_ready", "_subject", "_tenant", "_wanted")
+
+    def __init__(self, wanted: dict[tuple[object, object], Wanted], fields: Fields) -> None:
+        first = next(iter(wanted.values()))
+        self._wanted = wanted
+        self._fields = fields
+        self._subject = first.field.subject
+        self._tenant = tenant_of(first.field.cache)
+        self._ready = self._tenant.ready(fields.prefetched)
+
+    def _missing(self) -> list[EntryKeys]:
+        """Return the keys of which there is no entry yet, each once."""
+        ready = self._ready
+        missing = {
+            each.keys.entry: each.keys
+            for each in self._wanted.values()
+            if ready is None or ready.find(each.keys) is None
+        }
+        return [*missing.values()]
+
+    def is_ready(self) -> bool:
+        """Whether nothing has to be looked up, since all entries are in local memory."""
+        return not self._missing()
+
+    async def look_up(self) -> None:
+        """Look up what is not in local memory."""
+        prefetched = self._fields.prefetched
+        await self._tenant.prefetch(prefetched, self._missing(), self._subject, first=False)
+        self._ready = self._tenant.ready(prefetched)
+
+    def hit(self, index: object, name: object) -> Hit | None:
+        """Return the value of a field; None if its entry is of no use, and the field is answered on its own."""
+        wanted, ready = self._wanted.get((index, name)), self._ready
+        if wanted is None or ready is None or (entry := ready.find(wanted.keys)) is None:
+            return None
+        recording = entry.recording
+        if (recording.meta == PRIVATE) is not wanted.is_private:
+            return None
+        try:
+            data = from_json(recording.payload, cache_strings="keys")
+        except ValueError:
+            return None
+        ready.note_part(wanted.keys, entry)
+        self._fields.left -= 1
+        if self._fields.outcomes is not None:
+            self._note(self._fields.outcomes, wanted, entry)
+        return Hit(data)
+
+    def _note(self, outcomes: FieldOutcomes, wanted: Wanted, entry: Entry) -> None:
+        plan = wanted.field.plan
+        outcome = Outcome(
+            "hit",
+            age=entry.age,
+            ttl=entry.ttl,
+            scope="PRIVATE" if wanted.is_private else "PUBLIC",
+            limited_by=limited_by(plan.policy, wanted.field.cache, entry.age + entry.ttl),
+        )
+        outcomes.add(plan.rule.coordinate, outcome)
+
+
+class Levels:
+    """The levels of one executor, in an event loop.
+
+    Args:
+        executor: The execution.
+        fields: The fields of the operation with entries of their own.
+        cached_field_of: Returns the cached field at a path, for a parent type and graphql-core's details.
+    """
+
+    __slots__ = ("_cached_field_of", "_complete", "_executor", "_fields", "_guard", "_open")
+
+    def __init__(
+        self, executor: Executor[Any], fields: Fields, cached_field_of: CachedFieldOf
+    ) -> None:
+        self._executor = executor
+        self._fields = fields
+        self._guard = fields.request.guard
+        self._cached_field_of = cached_field_of
+        self._complete = executor.complete_list_value
+        self._open: dict[int, Level] = {}
+
+    def hit(self, path: Path) -> Hit | None:
+        """Return the value of a field of a list that is completed now, if it is there."""
+        item = path.prev
+        if not self._open or item is None or item.prev is None:
+            return None
+        level = self._open.get(id(item.prev))
+        return None if level is None else level.hit(item.key, path.key)
+
+    def complete_list(self, *given: Any, **named: Any) -> Any:  # noqa: ANN401 - graphql-core's
+        """Look up the fields of a list, and complete it; a list of which something else is awaited only completes."""
+        self._guard.step(note_if_open, given, named)
+        level = None
+        if not named and len(given) == len(OF_A_LIST):
+            level = self._guard.step(
+                level_of, self._executor, self._fields, given, self._cached_field_of
+            )
+        execute = partial(self._complete, *given, **named)
+        if level is None:
+            return execute()
+        path = given[OF_A_LIST.index("path")]
+        return self._guard.around(execute, partial(self._answer, path, level))
+
+    def _answer(self, path: Path, level: Level, execution: Execution) -> Any:  # noqa: ANN401 - graphql-core's
+        if level.is_ready():
+            self._begin(path, level, execution)
+            return execution.rest()
+        return Later(partial(self._later, path, level, execution))
+
+    async def _later(self, path: Path, level: Level, execution: Execution) -> Any:  # noqa: ANN401 - graphql-core's
+        await level.look_up()
+        self._begin(path, level, execution)
+        return await execution.run()
+
+    def _begin(self, path: Path, level: Level, execution: Execution) -> None:
+        """Complete a list while its fields are answered from its level; they all begin at once."""
+        self._open[id(path)] = level
+        try:
+            execution.start()
+        finally:
+            self._open.pop(id(path), None)
+
+
+def level_of(
+    executor: Executor[Any],
+    fields: Fields,
+    given: tuple[Any, ...],
+    cached_field_of: CachedFieldOf,
+) -> Level | None:
+    """Return the level of a list; None if its fields are answered on their own.
+
+    Args:
+        executor: The execution.
+        fields: The fields of the operation with entries of their own.
+        given: What graphql-core's `complete_list_value` was called with.
+        cached_field_of: Returns the cached field at a path, for a parent type and graphql-core's details.
+    """
+    request = fields.request
+    if request.directives != NOTHING_ASKED or request.options.sightings is not None:
+        return None
+    if fields.prefetched.is_down or fields.left < _FEWEST:
+        return None
+    kind, details, _, path, result, _ = given
+    item = kind.of_type
+    item = item.of_type if isinstance(item, GraphQLNonNull) else item
+    if not isinstance(result, list | tuple) or len(result) < _FEWEST or not is_object_type(item):
+        return None
+    cached: list[tuple[str, CachedField]] = []
+    for name, field_details in executor.collect_subfields(item, details)[0].items():
+        own = cached_field_of(item, field_details, Path(Path(path, 0, None), name, item.name))
+        rule = fields.rule(item, field_details)
+        if own is not None and not (rule is None or rule.guarded or rule.templates):
+            cached.append((name, own))
+        elif not _is_at_once(rule, field_details):
+            return None  # it may await something of its own, and is not to wait for these entries
+    if not cached:
+        return None
+    found = dict(islice(_wanted(item, path, result, cached), fields.left))
+    return Level(found, fields) if len(found) >= _FEWEST else None
+
+
+def _is_at_once(rule: FieldRule | None, details: Any) -> bool:  # noqa: ANN401 - graphql-core's
+    """Whether a field is read from its object, with nothing below it."""
+    if rule is None:
+        return bool(details[0].node.name.value == "__typename")
+    return rule.leaf and rule.source is ResolverKind.ATTRIBUTE and not rule.templates
+
+
+def _wanted(
+    item: GraphQLObjectType,
+    path: Path,
+    objects: Iterable[object],
+    cached: Iterable[tuple[str, CachedField]],
+) -> Iterator[tuple[tuple[object, object], Wanted]]:
+    """Return the entries of the fields of all objects."""
+    for name, own in cached:
+        # What resolvers said above the list holds for all its objects, unless it was said of single ones.
+        is_plain = own.plan.rule.key is None and said_above(Path(path, 0, None)) is NOTHING_SAID
+        for index, source in enumerate(objects):
+            if source is None:
+                continue
+            field_path = Path(Path(path, index, None), name, item.name)
+            if not is_plain:
+                found = own.admit(source, field_path)
+                if isinstance(found, CacheRequest):
+                    yield (index, name), Wanted(own, found.keys, found.session is not None)
+            elif (keys := own.keys(source, field_path)) is not None:
+                yield (index, name), Wanted(own, keys, own.is_private)

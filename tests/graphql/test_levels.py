@@ -1,0 +1,226 @@
+"""The fields of a list that have entries of their own are looked up together, and their hits take no task each."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+import strawberry
+from strawberry.dataloader import DataLoader
+
+from strawberry_response_cache import (
+    CacheScope,
+    ResponseCache,
+    ResponseCacheExtension,
+    cache_control,
+    restrict_cache,
+)
+from tests.core.test_round_trips import Bill
+
+COUNT = 250
+
+
+@strawberry.type
+class Item:
+    id: int
+    name: str = "an item"
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    async def price(self, info: strawberry.Info, factor: int = 1) -> int | None:
+        info.context["resolved"].append(self.id)
+        return None if self.id == 1 else self.id * factor
+
+    @cache_control(ttl=60, scope=CacheScope.PRIVATE)
+    @strawberry.field
+    async def mine(self, info: strawberry.Info) -> str:
+        info.context["resolved"].append(self.id)
+        return f"{info.context['session']}: {self.id}"
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    async def turned(self, info: strawberry.Info) -> str:
+        info.context["resolved"].append(self.id)
+        restrict_cache(info, scope=CacheScope.PRIVATE)
+        return f"{info.context['session']}: {self.id}"
+
+    @strawberry.field
+    async def loaded(self, info: strawberry.Info) -> int:
+        return int(await info.context["loader"].load(self.id))
+
+
+@strawberry.type
+class Query:
+    @strawberry.field
+    def items(
+        self, info: strawberry.Info, count: int, says: str | None = None
+    ) -> list[Item | None]:
+        if says is not None:
+            restrict_cache(info, tags=[says])
+        return [None if number == 2 else Item(id=number) for number in range(count)]
+
+
+class Shop:
+    """A schema over a cache, and what its resolvers did."""
+
+    def __init__(self, cache: ResponseCache, **options: Any) -> None:
+        self.cache = cache
+        self.resolved: list[int] = []
+        self.loads: list[list[int]] = []
+        self._schema = strawberry.Schema(
+            Query,
+            extensions=[
+                ResponseCacheExtension(
+                    cache, tenant=None, session=lambda context: context["session"], **options
+                )
+            ],
+        )
+
+    async def ask(self, query: str, session: str | None = None, **more: Any) -> Any:
+        """Ask; return the data."""
+        self.resolved.clear()
+        loader: DataLoader[int, int] = DataLoader(self._load)
+        context = {"resolved": self.resolved, "session": session, "loader": loader}
+        result = await self._schema.execute(query, context_value=context, **more)
+        assert result.errors is None
+        return result.data
+
+    async def _load(self, keys: list[int]) -> list[int]:
+        self.loads.append(keys)
+        return keys
+
+
+def listed(selection: str, count: int = COUNT) -> str:
+    return f"{{ items(count: {count}) {{ {selection} }} }}"
+
+
+async def test_a_level_of_hits_is_one_script_for_each_hundred_fields(
+    valkey_cache: ResponseCache, raw_valkey: Any
+) -> None:
+    shop = Shop(valkey_cache)
+    first = await shop.ask(listed("id price name"))
+    assert len(shop.resolved) == COUNT - 1
+    bill = Bill(raw_valkey)
+
+    assert await shop.ask(listed("id price name")) == first
+
+    assert shop.resolved == []
+    # One more reads the clock as of which the operation began.
+    assert bill.commands() == {"evalsha": 1 + 3, "mget": 3}
+
+
+async def test_hits_of_a_level_take_no_task_each(valkey_cache: ResponseCache) -> None:
+    shop = Shop(valkey_cache)
+    await shop.ask(listed("price"))
+    tasks = 0
+
+    def counted(
+        loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Any], **more: Any
+    ) -> Any:
+        nonlocal tasks
+        tasks += 1
+        return asyncio.Task(work, loop=loop, **more)
+
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(counted)  # type: ignore[arg-type] # its protocol takes awaitables of all kinds
+    try:
+        await shop.ask(listed("price"))
+    finally:
+        loop.set_task_factory(None)
+    assert shop.resolved == []
+    assert tasks < 10
+
+
+async def test_a_level_of_which_some_fields_are_known_executes_the_others(
+    valkey_cache: ResponseCache,
+) -> None:
+    shop = Shop(valkey_cache)
+    await shop.ask(listed("price", 10))
+    data = await shop.ask(listed("price a: price(factor: 2)", 12))
+    assert sorted(shop.resolved) == sorted([n for n in range(12) if n != 2] + [10, 11])
+    assert [each and (each["price"], each["a"]) for each in data["items"]] == [
+        None if n == 2 else (None, None) if n == 1 else (n, 2 * n) for n in range(12)
+    ]
+    assert await shop.ask(listed("price a: price(factor: 2)", 12)) == data
+    assert shop.resolved == []
+
+
+async def test_an_invalidated_entry_of_a_level_is_generated_again(
+    valkey_cache: ResponseCache,
+) -> None:
+    shop = Shop(valkey_cache)
+    await shop.ask(listed("price", 10))
+    await valkey_cache.invalidate("Item:7")
+    await shop.ask(listed("price", 10))
+    assert shop.resolved == [7]
+
+
+@pytest.mark.parametrize("field", ["mine", "turned"])
+async def test_a_level_of_private_fields_is_each_sessions_own(
+    valkey_cache: ResponseCache, field: str
+) -> None:
+    """Those that turned PRIVATE while they ran as well: a marker under their public key is no value."""
+    shop = Shop(valkey_cache)
+    for _ in range(2):
+        for session in ("alice", "bob"):
+            data = await shop.ask(listed(field, 4), session)
+            assert [each[field] for each in data["items"] if each] == [
+                f"{session}: {number}" for number in (0, 1, 3)
+            ]
+    assert shop.resolved == []
+    assert await shop.ask(listed(field, 4))
+    assert shop.resolved == [0, 1, 3]
+
+
+async def test_what_a_resolver_says_above_a_level_counts_for_its_entries(
+    valkey_cache: ResponseCache,
+) -> None:
+    shop = Shop(valkey_cache)
+    query = '{ items(count: 4, says: "sale") { price } }'
+    await shop.ask(listed("price", 4))
+    await shop.ask(query)
+    assert shop.resolved == [0, 1, 3]
+    await shop.ask(query)
+    assert shop.resolved == []
+    await valkey_cache.invalidate("sale")
+    await shop.ask(query)
+    assert shop.resolved == [0, 1, 3]
+
+
+async def test_local_memory_answers_a_level_without_asking(
+    new_cache: Callable[..., ResponseCache], valkey_url: str, raw_valkey: Any, eventually: Any
+) -> None:
+    cache = new_cache(valkey_url, local_bytes=1_000_000)
+    shop = Shop(cache)
+    await Shop(new_cache(valkey_url)).ask(listed("price"))
+    await shop.ask(listed("price", 1))
+    await eventually(cache._engine.async_driver().pub_sub._is_trusted)
+    first = await shop.ask(listed("price"))  # read, and kept
+    bill = Bill(raw_valkey)
+
+    assert await shop.ask(listed("price")) == first
+
+    assert shop.resolved == []
+    assert bill.commands() == {"evalsha": 1}  # the clock
+
+
+async def test_a_level_does_not_hold_up_the_loaders_beside_it(valkey_cache: ResponseCache) -> None:
+    """A list in which something else is awaited does not wait for its entries."""
+    shop = Shop(valkey_cache)
+    query = "{ a: items(count: 6) { price loaded } b: items(count: 4) { loaded } }"
+    for _ in range(2):
+        shop.loads.clear()
+        await shop.ask(query)
+        assert [sorted(each) for each in shop.loads] == [[0, 1, 3, 4, 5]]
+    assert shop.resolved == []
+
+
+async def test_debug_counts_the_hits_of_a_level(valkey_cache: ResponseCache) -> None:
+    extension = ResponseCacheExtension(valkey_cache, tenant=None, debug=True)
+    schema = strawberry.Schema(Query, extensions=[extension])
+    for _ in range(2):
+        context: dict[str, Any] = {"resolved": [], "session": None}
+        result = await schema.execute(listed("price", 20), context_value=context)
+    (told,) = (result.extensions or {})["responseCache"]["fields"]
+    assert (told["field"], told["status"], told["count"]) == ("Item.price", "hit", 19)
+    assert told["limitedBy"] == "Item.price"
