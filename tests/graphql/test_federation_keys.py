@@ -124,3 +124,17 @@ def test_a_key_of_two_fields_gives_no_entry_of_its_own(schema: strawberry.Schema
     for till in (1, 2):
         result = ask(schema, f"{{ receipt(till: {till}) {{ total }} }}")
         assert result.data == {"receipt": {"total": till}}
+
+
+def test_a_hint_above_an_entity_type_alone_caches_nothing_and_check_says_so(
+    memory_cache: ResponseCache,
+) -> None:
+    @cache_control(ttl=60)
+    @federation.type(keys=["upc"])
+    class Part:
+        upc: str
+
+    extension = ResponseCacheExtension(memory_cache, tenant=None)
+    schema = federation.Schema(types=[Part], extensions=[extension])
+    (note,) = extension.check(schema)
+    assert "nothing of this schema is cached" in note

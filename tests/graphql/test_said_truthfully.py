@@ -271,7 +271,7 @@ class Advised:
         ("{ stamped }", f"{__name__}.Stamping"),
         (
             '{ _entities(representations: [{__typename: "Thing", id: "1"}]) { ... on Thing { id } } }',
-            "cannot have a hint",
+            "Put @cache_control(ttl=...) above fields of the entity types",
         ),
     ],
 )

@@ -139,6 +139,12 @@ def _hint_to_write(rule: FieldRule, *, is_root: bool) -> str:
                 f"{rule.coordinate} is not defined in your code, so it cannot have a hint; select it in a "
                 "query of its own."
             )
+        case WrittenAs.ENTITIES:
+            return (
+                f"A hint cannot be written at {rule.coordinate}. Put @cache_control(ttl=...) above fields of the entity "
+                "types that have resolvers, so that these fields have entries of their own, or set default_ttl on "
+                "the extension."
+            )
         case WrittenAs.ANNOTATION:
             hint = "cache_control(ttl=...)" if is_root else "cache_control(inherit=True)"
             return (

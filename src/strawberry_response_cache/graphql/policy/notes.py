@@ -91,8 +91,7 @@ def _notes(
 
 def _opens(rule: FieldRule) -> bool:
     """Whether something can be cached because of a field."""
-    # The entity types of Apollo Federation open its field, which nobody can annotate.
-    return bool(rule.ttl) and (rule.hinted or rule.coordinate == "Query._entities")
+    return bool(rule.ttl) and rule.hinted
 
 
 def _named(coordinates: list[str]) -> str:

@@ -12,13 +12,17 @@ class WrittenAs(Enum):
     """A function with ``@strawberry.field``."""
     ANNOTATION = auto()
     """An annotation of a class, which cannot have a decorator."""
+    ENTITIES = auto()
+    """By Apollo Federation's ``Schema``, for the objects that a gateway asks for."""
     NOWHERE = auto()
     """Not in the user's code: Strawberry or another library adds it."""
 
 
 def written_as(name: str, field: object) -> WrittenAs:
     """Return how a field is defined."""
-    if name == "_entities" or not isinstance(field, StrawberryField):
+    if name == "_entities":
+        return WrittenAs.ENTITIES
+    if not isinstance(field, StrawberryField):
         return WrittenAs.NOWHERE
     if field.base_resolver is None:
         return WrittenAs.ANNOTATION
