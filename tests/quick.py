@@ -1,9 +1,22 @@
-"""Which cases of a test with several parameters the quick run takes."""
+"""Which cases of a test the quick run takes: of several parameters, and of examples that are drawn."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 import pytest
+
+
+def is_quick(config: pytest.Config) -> bool:
+    """Whether a run leaves out what is marked as exhaustive."""
+    return "not exhaustive" in config.option.markexpr
+
+
+def draw_all_examples(items: Iterable[pytest.Item]) -> None:
+    """Mark as exhaustive what draws examples, of which the quick run draws fewer."""
+    for item in items:
+        function = getattr(item, "obj", None)
+        if getattr(function, "is_hypothesis_test", False) or item.get_closest_marker("examples"):
+            item.add_marker(pytest.mark.exhaustive)
 
 
 def leave_combinations(items: Iterable[pytest.Item]) -> None:

@@ -20,7 +20,7 @@ from strawberry.extensions import ParserCache, ValidationCache
 from strawberry.types import ExecutionResult
 
 from strawberry_response_cache import ResponseCache, ResponseCacheExtension
-from tests.graphql.generated import EXAMPLES
+from tests.graphql.generated import EXAMPLES, IS_QUICK
 from tests.graphql.generated.classes import classes_of
 from tests.graphql.generated.honest_world import HonestWorld, Rules, Versions
 from tests.graphql.generated.mutations import Change, mutation_of, several_changes
@@ -39,6 +39,8 @@ from tests.graphql.generated.schemas import (
 )
 from tests.graphql.generated.towers import climbs, towers
 from tests.graphql.generated.walk import Policy, Walk
+
+MANY = EXAMPLES if IS_QUICK else settings().max_examples
 
 
 @pytest.fixture(scope="module")
@@ -330,42 +332,22 @@ def play(store: ResponseCache, loop: asyncio.AbstractEventLoop, example: Example
         ask_everything(server, example, each)
 
 
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=MANY)
 @given(example=examples())
-def test_answers_are_those_of_the_schema_without_a_cache_in_some_examples(
+def test_every_answer_is_the_one_of_the_schema_without_a_cache(
     store: ResponseCache, loop: asyncio.AbstractEventLoop, example: Example
 ) -> None:
     """Whoever asks, in whatever order, through whichever face, and whatever has changed."""
     play(store, loop, example)
 
 
-@pytest.mark.exhaustive
-@settings(max_examples=EXAMPLES * 5)
-@given(example=examples())
-def test_every_answer_is_the_one_of_the_schema_without_a_cache(
-    store: ResponseCache, loop: asyncio.AbstractEventLoop, example: Example
-) -> None:
-    """The same, of many more schemas."""
-    play(store, loop, example)
-
-
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=MANY)
 @given(example=climbed_towers())
 @hypothesis.example(example=changed_above())
-def test_some_entries_inherit_from_all_that_is_above_them(
-    store: ResponseCache, loop: asyncio.AbstractEventLoop, example: Example
-) -> None:
-    """The same, of objects on top of each other with entries of their own."""
-    play(store, loop, example)
-
-
-@pytest.mark.exhaustive
-@settings(max_examples=EXAMPLES * 5)
-@given(example=climbed_towers())
 def test_every_entry_inherits_from_all_that_is_above_it(
     store: ResponseCache, loop: asyncio.AbstractEventLoop, example: Example
 ) -> None:
-    """The same, of many more."""
+    """The same, of objects on top of each other with entries of their own."""
     play(store, loop, example)
 
 

@@ -133,7 +133,7 @@ def test_each_type_is_described_once_for_keys(things: strawberry.Schema) -> None
     assert len(KINDS) <= len(described) == len(set(described))
 
 
-@both
+@mostly_async
 async def test_own_fields_of_a_selection_that_is_too_large_are_executed_in_place(
     things: strawberry.Schema, face: str
 ) -> None:

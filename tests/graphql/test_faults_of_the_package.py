@@ -6,7 +6,7 @@ at its end. Each time the answers have to be those of the same schema without th
 resolver may run more often, and the requests that follow have to be right as well: right for whoever
 asks, not older than a mutation, and without waiting for what the fault left behind.
 
-By default each call fails in the first scenario that makes it; two thirds of these faults, and more of those
+By default each call fails in the first scenario that makes it; most of these faults, and more of those
 in threads, transports and first requests, are left to `-m exhaustive`. `EXHAUSTIVE_FAULTS=graphql` makes it fail
 in all of them, and its second and third occurrence as well; `EXHAUSTIVE_FAULTS=core` does so with the
 calls inside the core that are made on behalf of a request.
@@ -550,14 +550,16 @@ class Group:
     Attributes:
         scenarios: They.
         beside: Others, whose calls fail in another group; here only what they do not call fails.
-        share: Which part of the faults is injected, of how many parts. Neighbours are in different
-            parts, and so are the two ends of one call.
+        shares: Which parts of the faults are injected, of `parts`. Neighbours are in different parts,
+            and so are the two ends of one call.
+        parts: How many there are.
         is_exhaustive: Whether it is left to an exhaustive run.
     """
 
     scenarios: tuple[Scenario, ...]
     beside: tuple[Scenario, ...] = ()
-    share: tuple[int, int] = (0, 1)
+    shares: tuple[int, ...] = (0,)
+    parts: int = 1
     is_exhaustive: bool = False
 
 
@@ -565,39 +567,52 @@ def _groups() -> Iterator[tuple[str, Group]]:
     # All of it in a loop. Elsewhere the same calls are made in other surroundings: a part of them.
     for where, way, parts in (("loop", Way(), 1), ("thread", Threads(), 2)):
         missing, changing = (*queries(way),), (*mutations(way),)
-        misses = Group(scenarios=missing, share=(0, parts))
-        yield from _split(f"misses in a {where}", misses, 3)
-        found = Group(scenarios=(*hits(way),), share=(0, 2 * parts))
-        yield from _split(f"hits in a {where}", found, 2)
-        changes = Group(scenarios=changing, share=(0, parts))
-        yield from _split(f"mutations in a {where}", changes, 3)
-        first_requests = Group(
-            scenarios=(*first(way),), beside=(*missing, *changing), share=(0, 2 * parts - 1)
-        )
+        misses = Group(scenarios=missing, parts=parts)
+        yield from _split(f"misses in a {where}", misses, 12, 2)
+        found = Group(scenarios=(*hits(way),), parts=2 * parts)
+        yield from _split(f"hits in a {where}", found, 4)
+        changes = Group(scenarios=changing, parts=parts)
+        yield from _split(f"mutations in a {where}", changes, 6)
         # Each of these plays all of the above as well, and makes a schema for each fault.
-        pieces, quick = (12, True) if parts == 1 else (3, False)
-        yield from _split(f"first requests in a {where}", first_requests, pieces, quick=quick)
-    blocking = Group(scenarios=(*queries(SyncInLoop()),), share=(0, 8))
-    yield from _split("misses in a thread that has a loop", blocking, 4)
+        first_requests = Group(
+            scenarios=(*first(way),), beside=(*missing, *changing), parts=2 * parts - 1
+        )
+        if parts == 1:
+            some = first_requests.scenarios[::4]
+            yield "some first requests in a loop", replace(first_requests, scenarios=some, parts=16)
+            for share in range(6):
+                name = f"first requests in a loop, {share + 1} of 6"
+                yield name, replace(first_requests, shares=(share,), parts=6, is_exhaustive=True)
+        else:
+            yield f"first requests in a {where}", replace(first_requests, is_exhaustive=True)
+    blocking = Group(scenarios=(*queries(SyncInLoop()),), parts=8)
+    yield from _split("misses in a thread that has a loop", blocking, 6)
     ways = {"gathered": Gathered(), "batch": Posted(), "websocket": Called(), "stream": Streamed()}
     for number, (name, way) in enumerate(ways.items()):
-        yield from _split(name, Group(scenarios=(*served(way),), share=(number, len(ways))), 4)
-    yield from _split("own view", Group(scenarios=(*viewed(Viewed()),)), 4)
+        group = Group(scenarios=(*served(way),), shares=(number,), parts=len(ways))
+        yield from _split(name, group, 8)
+    yield from _split("own view", Group(scenarios=(*viewed(Viewed()),)), 16, 3)
     for number, (name, way) in enumerate(
         {"subscription": Subscribed(), "subscription over a websocket": Called()}.items()
     ):
-        yield name, Group(scenarios=(*subscriptions(way),), share=(number, 2))
+        group = Group(scenarios=(*subscriptions(way),), shares=(number,), parts=2)
+        yield from _split(name, group, 2)
 
 
-def _split(
-    name: str, group: Group, ways: int, *, quick: bool = True
-) -> Iterator[tuple[str, Group]]:
-    """Divide the faults of a group; all parts but the first are for an exhaustive run, or that one too."""
-    part, parts = group.share
-    for way in range(ways):
-        share = (part + way * parts, parts * ways)
-        more = f", {way + 1} of {ways}" if way else ""
-        yield f"{name}{more}", replace(group, share=share, is_exhaustive=way > 0 or not quick)
+def _split(name: str, group: Group, ways: int, others: int = 1) -> Iterator[tuple[str, Group]]:
+    """Divide the faults of a group: the first of so many parts is for the quick run.
+
+    The others are for an exhaustive run, in so many groups, since each group plays its scenarios first.
+    """
+    ((share,), parts) = group.shares, group.parts
+    shares = [share + way * parts for way in range(ways)]
+    yield name, replace(group, shares=(shares[0],), parts=parts * ways)
+    for other in range(others):
+        rest = tuple(shares[1 + other :: others])
+        yield (
+            f"{name}, {other + 1} of {others} others",
+            replace(group, shares=rest, parts=parts * ways, is_exhaustive=True),
+        )
 
 
 GROUPS: Final = dict(_groups())
@@ -672,15 +687,15 @@ async def inject_all(group: Group, new_cache: NewCache, depth: Depth) -> Tally:
         assert list(differences(scenario, expected, played, unharmed)) == [], "without a fault"
         faults = [fault for fault in _faults(unharmed) if EXHAUSTIVE or fault not in known]
         known.update(faults)
-        for fault in faults if EXHAUSTIVE else _part(faults, *group.share):
+        for fault in faults if EXHAUSTIVE else _part(faults, group):
             await _inject(theatre, scenario, expected, Instrument(fault, depth), tally)
     return tally
 
 
-def _part(faults: list[Fault], part: int, parts: int) -> Iterator[Fault]:
+def _part(faults: list[Fault], group: Group) -> Iterator[Fault]:
     numbers = {call: number for number, call in enumerate(dict.fromkeys(f.call for f in faults))}
     for fault in faults:
-        if (numbers[fault.call] + (fault.when is When.AFTER)) % parts == part:
+        if (numbers[fault.call] + (fault.when is When.AFTER)) % group.parts in group.shares:
             yield fault
 
 

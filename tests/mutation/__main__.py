@@ -45,8 +45,8 @@ class _Run:
         import hypothesis  # its plugin is to be loaded first
 
         phases = [hypothesis.Phase.explicit, hypothesis.Phase.generate]
-        repeatable = hypothesis.settings.get_profile("repeatable")
-        hypothesis.settings.register_profile("mutation", repeatable, phases=phases)
+        usual = hypothesis.settings.get_profile("quick" if self._chosen.quick else "repeatable")
+        hypothesis.settings.register_profile("mutation", usual, phases=phases)
         hypothesis.settings.load_profile("mutation")
 
     @pytest.hookimpl(tryfirst=True)

@@ -476,12 +476,13 @@ ways = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.examples
 def test_caches_in_front_answer_what_the_server_allows_and_reuse_what_they_may(
     worlds: Worlds,
 ) -> None:
     reused: Counter[str] = Counter()
 
-    @settings(max_examples=80)
+    @settings(max_examples=settings().max_examples * 4 // 5)
     @given(way=ways, taken=steps)
     def playing(way: dict[str, Any], taken: list[Any]) -> None:
         reused.update(worlds.play(way, taken))

@@ -208,7 +208,7 @@ def filled(field: str, known: dict[str, str | None]) -> str:
     return field
 
 
-@settings(max_examples=40)
+@settings(max_examples=settings().max_examples * 2 // 5)
 @given(taken=steps)
 def test_requests_are_answered_as_the_model_says(taken: list[Any]) -> None:
     play(taken)

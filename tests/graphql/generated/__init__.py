@@ -8,3 +8,4 @@ from hypothesis import settings
 
 EXAMPLES = settings().max_examples // 5
 """Of what is many requests each."""
+IS_QUICK = settings().max_examples < 100
