@@ -39,7 +39,16 @@ _OF_CACHES = {
         "sync_transport",
         "release_sync",
     ),
-    "OpenTelemetry": ("listening", "looked_up", "put_in", "invalidated", "concluded"),
+    "OpenTelemetry": (
+        "listening",
+        "looked_up",
+        "put_in",
+        "invalidated",
+        "concluded",
+        "watch",
+        "loaded",
+        "called",
+    ),
     "Recording": ("add",),
 }
 """Methods that caches call, and users do not."""

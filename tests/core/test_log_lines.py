@@ -17,7 +17,7 @@ import strawberry_response_cache
 from strawberry_response_cache.core import RedisHandle, ResponseCache
 from strawberry_response_cache.core import _interval as interval_module
 from strawberry_response_cache.core._interval import Interval
-from strawberry_response_cache.core._observer import LookedUp, Observer, Subject
+from strawberry_response_cache.core._observer import Guarded, LookedUp, Observer, Subject
 from tests.conftest import Eventually
 from tests.core.logs import facts_of, ours
 
@@ -142,8 +142,11 @@ def test_an_observer_that_fails_is_logged_once_per_interval(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     observer: Any = Failing()
-    cache = ResponseCache.from_url("memory://", prefix="test", telemetry=observer)
-    told: Observer = cache._engine.observer
+    ResponseCache.from_url("memory://", prefix="test", telemetry=observer).close()
+    (record,) = ours(caplog.records)
+    assert facts_of(record) == {"error.type": "RuntimeError"}
+    caplog.clear()
+    told: Observer = Guarded(observer)
     event = LookedUp(Subject("test", "field", field="Query.accounts"), 0, 1, "miss")
 
     for _ in range(5):
@@ -156,7 +159,6 @@ def test_an_observer_that_fails_is_logged_once_per_interval(
     }
     assert "in Failing or in its exporter" in record.getMessage()
     assert SECRET not in caplog.text
-    cache.close()
 
 
 def test_an_interval_counts_the_failures_that_it_does_not_log(

@@ -7,8 +7,8 @@ import pytest
 import strawberry
 
 from strawberry_response_cache import ResponseCache, ResponseCacheExtension
+from strawberry_response_cache.core._faults import faults
 from strawberry_response_cache.core._interval import Interval
-from strawberry_response_cache.graphql._guard import faults
 from tests.conftest import IN_PROCESS, STORES
 from tests.graphql.ledger import Ledger, Mutation, Query
 

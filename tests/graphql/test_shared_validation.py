@@ -33,8 +33,8 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import validate_document
 
 from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
+from strawberry_response_cache.core._faults import faults
 from strawberry_response_cache.graphql._compat.literals import Literals
-from strawberry_response_cache.graphql._guard import faults
 from strawberry_response_cache.graphql.execution import documents
 from tests.graphql.ledger import status
 

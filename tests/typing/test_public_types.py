@@ -20,13 +20,16 @@ from strawberry_response_cache import (
     CacheScope,
     CacheSerializationError,
     CacheSettings,
+    CacheStatistics,
     CacheStatus,
     CacheStoreError,
+    CallStatistics,
     ExplainedField,
     Explanation,
     InvalidatedTags,
     Reason,
     RedisHandle,
+    RequestStatistics,
     ResponseCache,
     ResponseCacheExtension,
     cache_control,
@@ -196,6 +199,11 @@ async def test_many_values_and_invalidations_are_typed() -> None:
         assert_type(cache.clear_sync(), None)
         assert_type(await cache.ping(), None)
         assert_type(cache.ping_sync(), None)
+        statistics = cache.statistics()
+        assert_type(statistics, CacheStatistics)
+        assert_type(statistics.operations, RequestStatistics)
+        assert_type(statistics.operations.hit_ratio, float | None)
+        assert_type(statistics.loads["value"], CallStatistics)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,11 @@ from strawberry_response_cache.core._handle import RedisHandle
 from strawberry_response_cache.core._invalidated_tags import InvalidatedTags
 from strawberry_response_cache.core._response import CacheDetail, CachedResponse, CacheStatus
 from strawberry_response_cache.core._settings import CacheSettings
+from strawberry_response_cache.core._statistics import (
+    CacheStatistics,
+    CallStatistics,
+    RequestStatistics,
+)
 
 __all__ = [
     "CacheConfigurationError",
@@ -19,11 +24,14 @@ __all__ = [
     "CacheError",
     "CacheSerializationError",
     "CacheSettings",
+    "CacheStatistics",
     "CacheStatus",
     "CacheStoreError",
     "Cacheable",
     "CachedResponse",
+    "CallStatistics",
     "InvalidatedTags",
     "RedisHandle",
+    "RequestStatistics",
     "ResponseCache",
 ]

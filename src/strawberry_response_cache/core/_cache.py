@@ -28,6 +28,7 @@ from strawberry_response_cache.core._local import are_plain, keys_of, local_hit
 from strawberry_response_cache.core._observer import Guarded, Observer, Silence, Subject
 from strawberry_response_cache.core._response import CacheDetail, CachedResponse, CacheStatus
 from strawberry_response_cache.core._settings import CacheSettings, SettingsByName
+from strawberry_response_cache.core._statistics import CacheStatistics
 from strawberry_response_cache.core._tenant import Tenant
 from strawberry_response_cache.core.protocol import Ping
 from strawberry_response_cache.core.serialization.value import (
@@ -105,6 +106,7 @@ class ResponseCache:
         self._keyspace = Keyspace(prefix, slots_per_tenant=chosen.slots_per_tenant)
         observer = Guarded(_observer_for(telemetry))
         self._engine = Engine(redis, self._keyspace, chosen, observer, on_invalidate)
+        self._requests = self._engine.counters.requests["value"]
         self._subject = Subject(prefix)
         self._invalidations = Invalidations(self._engine, self._keyspace, self._subject)
         self._tenant = Tenant(self._engine, self._keyspace, self._invalidations)
@@ -274,15 +276,27 @@ class ResponseCache:
         if self._engine.has_memory and are_plain(ttl, stale, tags):
             memory = self._tenant.memory()
             if memory is not None and (hit := local_hit(memory, keys, as_type)) is not None:
+                self._requests.hit_locally(hit.saved)
                 return hit
         serializer = self._serializer(ttl, as_type, stale, tags, cacheable)
         if serializer.ttl_ms == 0:
+            self._engine.counters.bypassed("value", CacheDetail.TTL_ZERO.value)
             value = await awaited(generator)
             note_unfit_part(keys)
             return CachedResponse(value, CacheStatus.BYPASS, CacheDetail.TTL_ZERO)
-        return await self._tenant.run(
-            keys, serializer, lambda: awaited(generator), self._subject, in_background=background
-        )
+        try:
+            response = await self._tenant.run(
+                keys,
+                serializer,
+                lambda: awaited(generator),
+                self._subject,
+                in_background=background,
+            )
+        except Exception:
+            self._requests.misses += 1
+            raise
+        self._engine.counters.answered("value", response)
+        return response
 
     def remember_sync(
         self,
@@ -329,15 +343,27 @@ class ResponseCache:
         if self._engine.has_memory and are_plain(ttl, stale, tags):
             memory = self._tenant.memory_sync()
             if memory is not None and (hit := local_hit(memory, keys, as_type)) is not None:
+                self._requests.hit_locally(hit.saved)
                 return hit
         serializer = self._serializer(ttl, as_type, stale, tags, cacheable)
         if serializer.ttl_ms == 0:
+            self._engine.counters.bypassed("value", CacheDetail.TTL_ZERO.value)
             value = plain(generator)
             note_unfit_part(keys)
             return CachedResponse(value, CacheStatus.BYPASS, CacheDetail.TTL_ZERO)
-        return self._tenant.run_sync(
-            keys, serializer, lambda: plain(generator), self._subject, in_background=background
-        )
+        try:
+            response = self._tenant.run_sync(
+                keys,
+                serializer,
+                lambda: plain(generator),
+                self._subject,
+                in_background=background,
+            )
+        except Exception:
+            self._requests.misses += 1
+            raise
+        self._engine.counters.answered("value", response)
+        return response
 
     async def remember_many(
         self,
@@ -402,6 +428,8 @@ class ResponseCache:
         serializer = self._serializer(ttl, as_type, stale, tags, cacheable)
         wanted = Wanted(keys, key, self._keyspace)
         if serializer.ttl_ms == 0:
+            for _ in wanted.entries:
+                self._engine.counters.bypassed("value", CacheDetail.TTL_ZERO.value)
             note_unfit_part(*wanted.entries)
             return wanted.in_order(await wanted.load(load_many, range(len(wanted.entries))))
         results = await self._tenant.run_many(
@@ -456,6 +484,8 @@ class ResponseCache:
         serializer = self._serializer(ttl, as_type, stale, tags, cacheable)
         wanted = Wanted(keys, key, self._keyspace)
         if serializer.ttl_ms == 0:
+            for _ in wanted.entries:
+                self._engine.counters.bypassed("value", CacheDetail.TTL_ZERO.value)
             note_unfit_part(*wanted.entries)
             return wanted.in_order(wanted.load_sync(load_many, range(len(wanted.entries))))
         results = self._tenant.run_many_sync(
@@ -605,6 +635,7 @@ class ResponseCache:
         narrowed = object.__new__(type(self))
         narrowed._keyspace = self._keyspace.narrowed(tenant)
         narrowed._engine = self._engine
+        narrowed._requests = self._requests
         narrowed._subject = self._subject
         narrowed._invalidations = Invalidations(self._engine, narrowed._keyspace, self._subject)
         narrowed._tenant = Tenant(self._engine, narrowed._keyspace, narrowed._invalidations)
@@ -747,6 +778,24 @@ class ResponseCache:
     def on_invalidate_failures(self) -> int:
         """Of how many invalidations ``on_invalidate`` could not be told, in this process."""
         return self._engine.announcements.lost
+
+    def statistics(self) -> CacheStatistics:
+        """Return what this cache and all its tenants did in this process: the figures behind the metrics.
+
+        It needs no OpenTelemetry, and also works with ``telemetry=False``.
+
+        Returns:
+            The figures as they are now.
+
+        Example:
+            >>> with ResponseCache.from_url("memory://", prefix="ledger") as cache:
+            ...     for _ in range(3):
+            ...         page = cache.remember_sync(["totals"], 60, lambda: 12)
+            ...     requests = cache.statistics().values
+            >>> requests.misses, requests.redis_hits, f"{requests.hit_ratio:.0%}"
+            (1, 2, '67%')
+        """
+        return self._engine.statistics()
 
     async def ping(self) -> None:
         """Check that the server answers, for example at start.

@@ -8,7 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from strawberry_response_cache.core._announcements import Announcements, OnInvalidate
+from strawberry_response_cache.core._counters import Counters
 from strawberry_response_cache.core._errors import CacheStoreError
+from strawberry_response_cache.core._faults import faults
 from strawberry_response_cache.core._fork import renewed_in_child
 from strawberry_response_cache.core._handle import RedisHandle
 from strawberry_response_cache.core._interval import Interval
@@ -17,6 +19,7 @@ from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._observer import Observer
 from strawberry_response_cache.core._queue import InvalidationQueue
 from strawberry_response_cache.core._settings import CacheSettings
+from strawberry_response_cache.core._statistics import CacheStatistics
 from strawberry_response_cache.core.algorithm import Limits
 from strawberry_response_cache.core.drivers.async_driver import AsyncDriver
 from strawberry_response_cache.core.drivers.driving import DriverSettings
@@ -32,6 +35,8 @@ _engines: "weakref.WeakSet[Engine]" = weakref.WeakSet()
 def _drop_inherited_flights() -> None:
     for engine in list(_engines):
         engine.forget_drivers()
+        engine.counters.reset()
+    faults.reset()
 
 
 os.register_at_fork(after_in_child=_drop_inherited_flights)
@@ -46,6 +51,10 @@ class Engine:
         settings: The settings.
         observer: Receives the events.
         on_invalidate: See `ResponseCache`.
+
+    Attributes:
+        name: The cache's prefix.
+        counters: What is counted in this process.
     """
 
     def __init__(
@@ -60,6 +69,8 @@ class Engine:
         self.settings = settings
         self.has_memory = settings.local_bytes > 0
         self.observer = observer
+        self.name = keyspace.prefix
+        self.counters = Counters()
         self.limits = Limits(
             lease_ms=round(settings.lease * 1000),
             max_bytes=settings.max_entry_bytes,
@@ -90,12 +101,14 @@ class Engine:
             local_bytes=settings.local_bytes,
             local_ttl=settings.local_ttl,
             local_max_lag=settings.local_max_lag,
+            counters=self.counters,
             observer=observer,
             on_failure=self._failures.note,
         )
         self._lock = renewed_in_child(self, "_lock", threading.Lock)
         self.forget_drivers()
         _engines.add(self)
+        observer.watch(self)
 
     def forget_drivers(self) -> None:
         """Drop all drivers and running replays: after a fork, they belong to the parent."""
@@ -191,6 +204,26 @@ class Engine:
                 f"{result.trouble.advice}"
             )
             raise CacheStoreError(msg, error_type=result.error_type)
+
+    def statistics(self) -> CacheStatistics:
+        """Return a copy of what was counted, and what local memory, queue and breaker hold now."""
+        drivers, counters = self.drivers(), self.counters
+        memories = [driver.memory for driver in drivers if driver.memory is not None]
+        return CacheStatistics(
+            operations=counters.requests["operation"].statistics(),
+            fields=counters.requests["field"].statistics(),
+            values=counters.requests["value"].statistics(),
+            bypasses=dict(counters.bypasses),
+            loads={scope: each.statistics() for scope, each in counters.loads.items()},
+            store={name: each.statistics() for name, each in counters.calls.items()},
+            invalidations=dict(counters.invalidations),
+            pending_invalidations=self.queue.pending,
+            local_entries=sum(map(len, memories)),
+            local_bytes=sum(memory.size for memory in memories),
+            evictions=counters.evictions,
+            is_breaker_open=any(driver.transport.has_open_breaker for driver in drivers),
+            faults=faults.count,
+        )
 
     def drivers(self) -> list[AsyncDriver | SyncDriver]:
         """Return the drivers of all event loops and of the threads."""

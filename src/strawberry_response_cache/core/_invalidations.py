@@ -49,6 +49,7 @@ class _Invalidation:
         names: What `on_invalidate` is told when Redis has taken it; empty if the cache has none.
         queued: Whether to queue that, and not to raise.
         started_ns: When it began, in nanoseconds since 1970.
+        began: The same, in seconds of `time.perf_counter`.
     """
 
     effects: Sequence[Effect[Unavailable | None]]
@@ -61,6 +62,7 @@ class _Invalidation:
     names: tuple[str, ...] = ()
     queued: bool = False
     started_ns: int = field(default_factory=time.time_ns)
+    began: float = field(default_factory=time.perf_counter)
 
 
 class Invalidations:
@@ -217,6 +219,11 @@ class Invalidations:
             if result is None:
                 by.give_back(self._outdated(invalidate, driver))
         error = None if result is None else result.error_type
+        seconds = time.perf_counter() - invalidate.began
+        engine.counters.calls["invalidate"].add(seconds, failed=error is not None)
+        engine.observer.called(engine.name, "invalidate", seconds, error)
+        if was_queued or result is None:
+            engine.counters.invalidated(invalidate.kind)
         if engine.observer.listening():
             event = Invalidated(
                 self._subject,

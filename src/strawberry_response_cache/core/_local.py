@@ -98,4 +98,4 @@ def local_hit(memory: Memory, keys: EntryKeys, as_type: object) -> CachedRespons
     except UnreadableEntryError:
         return None
     age = max(0.0, recording.ttl_ms / 1000 - left)
-    return CachedResponse(value, _HIT, _LOCAL, age, left)
+    return CachedResponse(value, _HIT, _LOCAL, age, left, recording.cost_ms / 1000)

@@ -38,14 +38,18 @@ class Many(Generic[T]):
 
     Args:
         flows: One for each key.
+        answered: Called with the response of each flow that has ended without an error.
 
     Attributes:
         requests: What each flow that has not ended asks for, by its position.
         results: What each flow that has ended returned, or the error of its key.
     """
 
-    def __init__(self, flows: Sequence[Flow[T]]) -> None:
+    def __init__(
+        self, flows: Sequence[Flow[T]], answered: Callable[["CachedResponse[T]"], None]
+    ) -> None:
         self._flows = flows
+        self._answered = answered
         self.requests: dict[int, Request] = {}
         self.results: dict[int, T | Exception] = {}
         self._since: dict[int, float] = {}
@@ -148,7 +152,9 @@ class Many(Generic[T]):
             self.requests[position] = step()
             self._since[position] = time.monotonic()
         except StopIteration as end:
-            self.results[position] = cast("CachedResponse[T]", end.value).value
+            response = cast("CachedResponse[T]", end.value)
+            self._answered(response)
+            self.results[position] = response.value
         except BaseException as error:
             own = cast("Exception", own_error(error))
             if joined or own is self._thrown.get(position):

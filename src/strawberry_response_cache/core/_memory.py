@@ -72,6 +72,7 @@ class Memory:
         max_bytes: The most bytes that it holds.
         ttl: The longest time that an entry stays, in seconds.
         is_trusted: Whether messages arrive.
+        evicted: Called for each entry that is dropped because there is no room.
         clock: Returns a monotonic time in seconds.
     """
 
@@ -81,11 +82,13 @@ class Memory:
         max_bytes: int,
         ttl: float,
         is_trusted: Callable[[], bool],
+        evicted: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._max_bytes = max_bytes
         self._ttl = ttl
         self._is_trusted = is_trusted
+        self._evicted = evicted
         self._clock = clock
         self._lock = renewed_in_child(self, "_lock", threading.Lock)
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
@@ -163,6 +166,7 @@ class Memory:
                 self._tagged.setdefault((keys.tags, tag), set()).add(keys.entry)
             while self.size > self._max_bytes:
                 self._remove(next(iter(self._kept)))
+                self._evicted()
 
     def drop(self, keys: EntryKeys) -> None:
         """Drop an entry that could not be rebuilt."""

@@ -6,13 +6,18 @@ Spans cannot leak what is not in an event.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, Protocol, TypeAlias
 
 from strawberry_response_cache.core._interval import Interval
 from strawberry_response_cache.core._log import logger
+from strawberry_response_cache.core._statistics import CacheStatistics
 from strawberry_response_cache.core._user_code import ERRORS, Raised, called, ends_the_caller
 
-E = TypeVar("E")
+Scope: TypeAlias = Literal["value", "operation", "field"]
+"""What is cached: see `Subject`."""
+
+Operation: TypeAlias = Literal["get", "put", "invalidate"]
+"""A call of the store: a lookup, a commit or an invalidation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,7 @@ class Subject:
     """
 
     name: str
-    scope: Literal["value", "operation", "field"] = "value"
+    scope: Scope = "value"
     visibility: Literal["public", "private"] | None = None
     operation_type: str | None = None
     operation_name: str | None = None
@@ -94,6 +99,16 @@ class Concluded:
     reason: str | None
 
 
+class Counted(Protocol):
+    """Has figures that an observer may read at any time, from any thread."""
+
+    name: str
+
+    def statistics(self) -> CacheStatistics:
+        """Return the figures as they are now."""
+        ...
+
+
 class Observer(Protocol):
     """Receives the events of the core. Its methods are quick, do no I/O and do not raise."""
 
@@ -115,6 +130,20 @@ class Observer(Protocol):
 
     def concluded(self, event: Concluded) -> None:
         """A GraphQL operation has its outcome."""
+        ...
+
+    def watch(self, cache: Counted) -> None:
+        """A cache was made. The observer must not keep it alive."""
+        ...
+
+    def loaded(self, name: str, scope: Scope, seconds: float, error_type: str | None) -> None:
+        """What was not cached has run, whether events are wanted or not."""
+        ...
+
+    def called(
+        self, name: str, operation: Operation, seconds: float, error_type: str | None
+    ) -> None:
+        """A call of the store has ended, whether events are wanted or not."""
         ...
 
 
@@ -154,10 +183,24 @@ class Guarded:
         """A GraphQL operation has its outcome."""
         self._tell(self._observer.concluded, event)
 
-    def _tell(self, tell: Callable[[E], None], event: E) -> None:
-        told = called(tell, event)
-        if type(told) is Raised:  # an error of telemetry never fails a request
-            self._log(told.kind, getattr(event, "subject", None))
+    def watch(self, cache: Counted) -> None:
+        """A cache was made."""
+        self._tell(self._observer.watch, cache)
+
+    def loaded(self, name: str, scope: Scope, seconds: float, error_type: str | None) -> None:
+        """What was not cached has run."""
+        self._tell(self._observer.loaded, name, scope, seconds, error_type)
+
+    def called(
+        self, name: str, operation: Operation, seconds: float, error_type: str | None
+    ) -> None:
+        """A call of the store has ended."""
+        self._tell(self._observer.called, name, operation, seconds, error_type)
+
+    def _tell(self, tell: Callable[..., None], *told: object) -> None:
+        answer = called(tell, *told)
+        if type(answer) is Raised:  # an error of telemetry never fails a request
+            self._log(answer.kind, getattr(told[0], "subject", None))
 
     def _log(self, error: str, subject: Subject | None) -> None:
         count = self._interval.counted()
@@ -191,4 +234,15 @@ class Silence:
         """Ignore it."""
 
     def concluded(self, event: Concluded) -> None:
+        """Ignore it."""
+
+    def watch(self, cache: Counted) -> None:
+        """Ignore it."""
+
+    def loaded(self, name: str, scope: Scope, seconds: float, error_type: str | None) -> None:
+        """Ignore it."""
+
+    def called(
+        self, name: str, operation: Operation, seconds: float, error_type: str | None
+    ) -> None:
         """Ignore it."""

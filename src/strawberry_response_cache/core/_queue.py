@@ -109,6 +109,11 @@ class InvalidationQueue:
         """Return the number of queued tags."""
         return self._count
 
+    @property
+    def pending(self) -> int:
+        """The number of queued tags, and of tenants that are to be cleared."""
+        return self._count + sum(each.everything for each in list(self._pending.values()))
+
     def has_pending(self, keyspace: Keyspace) -> bool:
         """Whether an invalidation of a tenant is pending."""
         return bool(self._pending) and keyspace.tenant_digest in self._pending

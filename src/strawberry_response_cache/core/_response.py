@@ -88,6 +88,7 @@ class CachedResponse(Generic[T]):
         detail: Why it has that status.
         age: Seconds since the value was stored; 0 for a value that was just generated.
         ttl: Seconds for which the value stays fresh; 0 if nothing was stored.
+        saved: For a hit, the seconds that the value took when it was generated, in whole milliseconds; else 0.
 
     Example:
         >>> from strawberry_response_cache import ResponseCache
@@ -102,3 +103,4 @@ class CachedResponse(Generic[T]):
     detail: CacheDetail
     age: float = 0.0
     ttl: float = 0.0
+    saved: float = 0.0

@@ -38,6 +38,7 @@ class Tenant:
         name: The cache's prefix.
         tenant_hash: What tells the tenant from others outside of Redis; empty without a tenant.
         observer: Receives the events.
+        counters: What is counted.
         jitter: The largest share by which a ttl is shortened.
         max_entry_bytes: The largest payload that is stored.
     """
@@ -49,6 +50,7 @@ class Tenant:
         self.name = keyspace.prefix
         self.tenant_hash = keyspace.tenant_hash
         self.observer = engine.observer
+        self.counters = engine.counters
         self.jitter = engine.settings.jitter
         self.max_entry_bytes = engine.settings.max_entry_bytes
 

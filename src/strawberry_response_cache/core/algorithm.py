@@ -372,7 +372,8 @@ class Remember(Generic[T]):
 
     def _read(self, entry: Entry, detail: CacheDetail) -> CachedResponse[T]:
         value = self.serializer.read(entry.recording)
-        return CachedResponse(value, CacheStatus.HIT, detail, entry.age, entry.ttl)
+        saved = entry.recording.cost_ms / 1000
+        return CachedResponse(value, CacheStatus.HIT, detail, entry.age, entry.ttl, saved)
 
     def _serve(self, served: CachedResponse[T], entry: Entry) -> CachedResponse[T]:
         """Return an existing value, and note it as a part of what the caller generates."""
@@ -459,7 +460,7 @@ class Remember(Generic[T]):
         """Serve what there is, since a refresh failed; one is tried per lease, not one per request."""
         self._log_refresh(fault)
         yield Detach(Throttle(self.keys, refresh.lease, self.limits.lease_ms))
-        return self._serve(refresh.served, refresh.entry)
+        return self._serve(replace(refresh.served, saved=0.0), refresh.entry)
 
     def _log_refresh(self, fault: Unavailable) -> None:
         if (count := self.limits.log.counted()) is None:

@@ -12,6 +12,7 @@ from strawberry.schema import BaseSchema
 from strawberry_response_cache.core import CacheConfigurationError, ResponseCache
 from strawberry_response_cache.core._duration import Duration
 from strawberry_response_cache.core._environment import SWITCH, is_switched_on
+from strawberry_response_cache.core._faults import faults
 from strawberry_response_cache.core._fork import renewed_in_child
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.graphql._adoption import (
@@ -37,7 +38,6 @@ from strawberry_response_cache.graphql._checks import (
     require_plain_function,
     require_switches,
 )
-from strawberry_response_cache.graphql._guard import faults
 from strawberry_response_cache.graphql._hooks import RequestHooks
 from strawberry_response_cache.graphql._options import (
     InvalidationOptions,

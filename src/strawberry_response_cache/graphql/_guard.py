@@ -9,66 +9,12 @@ import asyncio
 import inspect
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from strawberry_response_cache.core._interval import Interval
-from strawberry_response_cache.core._log import logger
+from strawberry_response_cache.core._faults import faults
 from strawberry_response_cache.core._user_code import ERRORS, ends_the_caller
 
 R = TypeVar("R")
-
-_PACKAGE: Final = str(Path(__file__).parent.parent)
-
-
-class Faults:
-    """The faults of this package in this process: counted, and logged once per interval.
-
-    Attributes:
-        count: How many were caught. Responses that were generated while it grew are not stored.
-        elsewhere: How many were caught in calls from resolvers, such as `restrict_cache`; the effect of
-            these calls is lost.
-    """
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.elsewhere = 0
-        self._log = Interval()
-
-    def note(self, error: BaseException) -> None:
-        """Count a fault, and log its type and place. Its text may hold data of the request."""
-        self.count += 1
-        if (count := self._log.counted()) is None:
-            return
-        kind, place = type(error).__qualname__, _place(error.__traceback__)
-        logger.error(
-            "A fault of strawberry-response-cache was caught (%s in %s%s). The request was answered "
-            "without the cache. Please report this line.",
-            kind,
-            place,
-            count.words,
-            extra={"error.type": kind, "response_cache.faults": count.number},
-        )
-
-    def note_elsewhere(self, error: BaseException) -> None:
-        """Note a fault in a call from a resolver."""
-        self.elsewhere += 1
-        self.note(error)
-
-
-def _place(trace: TracebackType | None) -> str:
-    """Return the innermost place in this package: a function and a line, without path and values."""
-    place = "an unknown place"
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        if code.co_filename.startswith(_PACKAGE):
-            place = f"{Path(code.co_filename).stem}.{code.co_name}, line {trace.tb_lineno}"
-        trace = trace.tb_next
-    return place
-
-
-faults: Final = Faults()
 
 
 @contextmanager

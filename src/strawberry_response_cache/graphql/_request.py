@@ -94,6 +94,7 @@ class RequestContext:
         "_synchronous",
         "_was_async",
         "cache_name",
+        "counters",
         "guard",
         "options",
         "wait_budget",
@@ -114,6 +115,7 @@ class RequestContext:
         self._directives: RequestDirectives | None = None
         self.cache_name = tenant_of(options.cache).name
         self.wait_budget = tenant_of(options.cache).wait_budget()
+        self.counters = tenant_of(options.cache).counters
 
     def subject(
         self,

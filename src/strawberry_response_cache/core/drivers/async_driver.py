@@ -41,6 +41,8 @@ from strawberry_response_cache.core.drivers.async_lookups import SharedLookups
 from strawberry_response_cache.core.drivers.async_pub_sub import AsyncPubSub
 from strawberry_response_cache.core.drivers.driving import (
     DriverSettings,
+    Loading,
+    measure,
     renewals,
     report,
     set_once,
@@ -157,7 +159,7 @@ class AsyncDriver:
             load: Generates the values of the keys at some positions.
             subject: The cache and field, for the observer.
         """
-        many = Many(flows)
+        many = Many(flows, partial(self._settings.counters.answered, subject.scope))
         try:
             while many.requests:
                 await self._next_of(many, load, subject)
@@ -198,7 +200,8 @@ class AsyncDriver:
             with leading_flights(*(r.flight for r in requests if r.flight is not None)):
                 async with self._renewed(requests):
                     try:
-                        values = await load(positions)
+                        with Loading(self._settings, subject):
+                            values = await load(positions)
                     except Exception as error:
                         if many.fail_all(positions, error, self._housekeeping.ask):
                             raise
@@ -291,11 +294,13 @@ class AsyncDriver:
         settings = self._settings
         started_ns = time.time_ns() if settings.observer.listening() else 0
         context = contextvars.copy_context() if started_ns else None
+        began = time.perf_counter()
 
         def arrived(result: R) -> None:
             try:
                 if isinstance(result, Unavailable | NoLease):
                     settings.on_failure(result)
+                measure(settings, subject, effect, began, result)
                 if context is not None:
                     context.run(report, settings.observer, subject, effect, started_ns, result)
             finally:
@@ -310,7 +315,7 @@ class AsyncDriver:
         match request:
             case Generate(flight):
                 with leading_flights(*(() if flight is None else (flight,))):
-                    return await self._generate(request, generator)
+                    return await self._generate(request, generator, subject)
             case Join(waiter, seconds):
                 await cast("AsyncWaiter", waiter).woken(seconds)
             case Pause(seconds, lease_key):
@@ -321,9 +326,10 @@ class AsyncDriver:
                 self._housekeeping.ask(effect)
         return None
 
-    async def _generate(self, request: Generate, generator: Generator) -> object:
+    async def _generate(self, request: Generate, generator: Generator, subject: Subject) -> object:
         async with self._renewed([request]):
-            return await generator()
+            with Loading(self._settings, subject):
+                return await generator()
 
     @asynccontextmanager
     async def _renewed(self, requests: Sequence[Generate]) -> AsyncIterator[None]:

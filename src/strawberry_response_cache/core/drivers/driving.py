@@ -3,14 +3,21 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, TypeVar
 
+from strawberry_response_cache.core._counters import Counters
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._memory import Memory
-from strawberry_response_cache.core._observer import LookedUp, Observer, PutIn, Subject
+from strawberry_response_cache.core._observer import (
+    LookedUp,
+    Observer,
+    Operation,
+    PutIn,
+    Subject,
+)
 from strawberry_response_cache.core._pub_sub import Hearers, hear
 from strawberry_response_cache.core._requests import Generate
 from strawberry_response_cache.core.protocol import (
@@ -25,6 +32,7 @@ from strawberry_response_cache.core.protocol import (
     Throttle,
     Trouble,
     Unavailable,
+    failure,
 )
 from strawberry_response_cache.core.redis.subscriber import Subscription
 
@@ -50,6 +58,9 @@ _LONGEST_PAUSE: Final = 2.0
 _STALLS: Final = 3
 """For how many lives of a lease a server may stall with a lookup in its buffers."""
 
+_OPERATIONS: Final[Mapping[type, Operation]] = {Lookup: "get", Commit: "put"}
+"""What the calls of the store are named in metrics."""
+
 _WITHOUT_NEWS: Final = "local memory is off"
 _WITHOUT_MEMORY: Final = "callers that wait for another process look again after a pause"
 
@@ -72,6 +83,9 @@ class DriverSettings:
         local_bytes: The size of local memory; 0 is off.
         local_ttl: The longest time that an entry stays in local memory.
         local_max_lag: How long local memory is used after the last message from the server.
+        counters: What is counted.
+        observer: Receives the events.
+        on_failure: See `OnFailure`.
     """
 
     lease: float
@@ -87,6 +101,7 @@ class DriverSettings:
     local_bytes: int
     local_ttl: float
     local_max_lag: float
+    counters: Counters = field(repr=False)
     observer: Observer = field(repr=False)
     on_failure: OnFailure = field(repr=False)
 
@@ -115,7 +130,12 @@ def new_memory(settings: DriverSettings, is_trusted: Callable[[], bool]) -> Memo
     """
     if not settings.local_bytes:
         return None
-    return Memory(max_bytes=settings.local_bytes, ttl=settings.local_ttl, is_trusted=is_trusted)
+    return Memory(
+        max_bytes=settings.local_bytes,
+        ttl=settings.local_ttl,
+        is_trusted=is_trusted,
+        evicted=settings.counters.evicted,
+    )
 
 
 def listening(settings: DriverSettings, hearers: Hearers) -> Subscription:
@@ -251,6 +271,54 @@ class LeaseTries:
         pause = self._pause * (1 - self._jitter() / 2)
         self._pause = min(self._pause * 2, _LONGEST_PAUSE)
         return pause if now + pause < self._ends else None
+
+
+def measure(
+    settings: DriverSettings, subject: Subject, effect: object, began: float, result: object
+) -> None:
+    """Count a lookup or a commit that has ended, and tell the observer how long it took.
+
+    Args:
+        settings: The counters and the observer.
+        subject: The cache or field.
+        effect: What was asked; others than lookups and commits are not counted.
+        began: When, in seconds of `time.perf_counter`.
+        result: Its result.
+    """
+    operation = _OPERATIONS.get(type(effect))
+    if operation is not None:
+        seconds = time.perf_counter() - began
+        error = result.error_type if isinstance(result, Unavailable) else None
+        settings.counters.calls[operation].add(seconds, failed=error is not None)
+        settings.observer.called(subject.name, operation, seconds, error)
+
+
+class Loading:
+    """Measures what runs because it was not cached; one that is cancelled is not counted.
+
+    Args:
+        settings: The counters and the observer.
+        subject: The cache, operation or field.
+    """
+
+    __slots__ = ("_began", "_settings", "_subject")
+
+    def __init__(self, settings: DriverSettings, subject: Subject) -> None:
+        self._settings = settings
+        self._subject = subject
+
+    def __enter__(self) -> None:
+        """Begin."""
+        self._began = time.perf_counter()
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        """Count it, and tell the observer how long it took."""
+        seconds = time.perf_counter() - self._began
+        if error is None or isinstance(error, Exception):
+            scope = self._subject.scope
+            self._settings.counters.loads[scope].add(seconds, failed=error is not None)
+            kind = None if error is None else failure(error).error_type
+            self._settings.observer.loaded(self._subject.name, scope, seconds, kind)
 
 
 def report(

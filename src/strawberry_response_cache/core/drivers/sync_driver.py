@@ -38,6 +38,8 @@ from strawberry_response_cache.core._requests import (
 from strawberry_response_cache.core._response import CachedResponse
 from strawberry_response_cache.core.drivers.driving import (
     DriverSettings,
+    Loading,
+    measure,
     renewals,
     report,
 )
@@ -143,7 +145,7 @@ class SyncDriver:
             load: Generates the values of the keys at some positions.
             subject: The cache and field, for the observer.
         """
-        many = Many(flows)
+        many = Many(flows, partial(self._settings.counters.answered, subject.scope))
         try:
             while many.requests:
                 self._next_of(many, load, subject)
@@ -174,7 +176,8 @@ class SyncDriver:
             flights = [request.flight for request in requests if request.flight is not None]
             with leading_flights(*flights), self._renewed(requests):
                 try:
-                    values = load(positions)
+                    with Loading(self._settings, subject):
+                        values = load(positions)
                 except Exception as error:
                     if many.fail_all(positions, error, self._housekeeping.ask):
                         raise
@@ -201,7 +204,7 @@ class SyncDriver:
                 return self._ask(request, subject)
             case Generate(flight):
                 with leading_flights(*(() if flight is None else (flight,))):
-                    return self._generate(request, generator)
+                    return self._generate(request, generator, subject)
             case Join(waiter, seconds):
                 cast("ThreadWaiter", waiter).event.wait(seconds)
             case Pause(seconds, lease_key):
@@ -215,13 +218,15 @@ class SyncDriver:
     def _ask(self, effect: Effect[R], subject: Subject) -> R:
         """Perform an effect, wait for it and report it to the observer."""
         started_ns = time.time_ns() if self._settings.observer.listening() else 0
+        began = time.perf_counter()
         result = self.transport.perform(effect)
-        self._over(effect, result, subject, started_ns)
+        self._over(effect, result, subject, started_ns, began)
         return result
 
     def ask_all(self, effects: Sequence[Effect[Any]], subject: Subject) -> list[Any]:
         """Perform effects in as few round trips as their number allows, and report them to the observer."""
         started_ns = time.time_ns() if self._settings.observer.listening() else 0
+        began = time.perf_counter()
         results: list[Any] = []
         for at in range(0, len(effects), MOST_TOGETHER):
             part = effects[at : at + MOST_TOGETHER]
@@ -230,18 +235,26 @@ class SyncDriver:
             else:
                 results += self.transport.perform_all(part)
         for effect, result in zip(effects, results, strict=True):
-            self._over(effect, result, subject, started_ns)
+            self._over(effect, result, subject, started_ns, began)
         return results
 
-    def _over(self, effect: Effect[Any], result: object, subject: Subject, started_ns: int) -> None:
-        """Report an effect to the observer; one that started at 0 is not observed."""
+    def _over(
+        self,
+        effect: Effect[Any],
+        result: object,
+        subject: Subject,
+        started_ns: int,
+        began: float,
+    ) -> None:
+        """Count an effect, and report it to the observer; one that started at 0 is not observed."""
+        measure(self._settings, subject, effect, began, result)
         if isinstance(result, Unavailable | NoLease):
             self._settings.on_failure(result)
         if started_ns:
             report(self._settings.observer, subject, effect, started_ns, result)
 
-    def _generate(self, request: Generate, generator: Generator) -> object:
-        with self._renewed([request]):
+    def _generate(self, request: Generate, generator: Generator, subject: Subject) -> object:
+        with self._renewed([request]), Loading(self._settings, subject):
             return generator()
 
     def _renewed(self, requests: Sequence[Generate]) -> AbstractContextManager[None]:

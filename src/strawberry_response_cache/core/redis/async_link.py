@@ -131,6 +131,11 @@ class AsyncLink:
         self._quiet: asyncio.Future[None] | None = None
         self._is_closed = False
 
+    @property
+    def has_open_breaker(self) -> bool:
+        """Whether the server is not read now, because it failed several times in a row."""
+        return self._breaker.is_open
+
     def ask(self, calls: Sequence[Call], then: Then, *, deadline: float | None = None) -> Ask:
         """Send calls to the server.
 

@@ -56,6 +56,11 @@ class AsyncTransport(Protocol):
         """
         ...
 
+    @property
+    def has_open_breaker(self) -> bool:
+        """Whether a server in use is not read now, because it failed several times in a row."""
+        ...
+
     def sources(self) -> Iterable[ConnectionFactory]:
         """Return the connection factory of each server in use."""
         ...
@@ -91,6 +96,11 @@ class AsyncServer:
     ) -> Ask | None:
         """Send an effect; see `AsyncTransport`."""
         return self._link.ask(effect.calls(), partial(_tell, effect, then), deadline=deadline)
+
+    @property
+    def has_open_breaker(self) -> bool:
+        """Whether the server is not read now."""
+        return self._link.has_open_breaker
 
     def sources(self) -> Iterable[ConnectionFactory]:
         """Return the connection factory of the server."""
@@ -243,6 +253,12 @@ class AsyncCluster:
                     parcel.then(ClusterDownError("no node serves the slot"))
                 else:
                     self._send(parcel)
+
+    @property
+    def has_open_breaker(self) -> bool:
+        """Whether a known primary is not read now; links of nodes that have left may linger."""
+        links = map(self._links.get, self._slots.primaries())
+        return any(link is not None and link.has_open_breaker for link in links)
 
     def sources(self) -> Iterable[ConnectionFactory]:
         """Return the connection factory of each known primary."""

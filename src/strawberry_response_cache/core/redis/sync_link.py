@@ -90,6 +90,11 @@ class SyncLink:
         self._failed_at = 0.0
         self._is_closed = False
 
+    @property
+    def has_open_breaker(self) -> bool:
+        """Whether the server is not read now, because it failed several times in a row."""
+        return self._breaker.is_open
+
     def exchange(self, calls: Sequence[Call], *, deadline: float | None = None) -> Sequence[Any]:
         """Send calls to the server as soon as a connection is free, and return the replies.
 

@@ -61,6 +61,11 @@ class SyncTransport(Protocol):
         """
         ...
 
+    @property
+    def has_open_breaker(self) -> bool:
+        """Whether a server in use is not read now, because it failed several times in a row."""
+        ...
+
     def sources(self) -> Iterable[ConnectionFactory]:
         """Return the connection factory of each server in use."""
         ...
@@ -120,6 +125,11 @@ class SyncServer:
     def nodes(self, deadline: float) -> Sequence[SyncNode]:  # noqa: ARG002 - as of a cluster
         """Return the server; see `SyncTransport`."""
         return (self._node,)
+
+    @property
+    def has_open_breaker(self) -> bool:
+        """Whether the server is not read now."""
+        return self._link.has_open_breaker
 
     def sources(self) -> Iterable[ConnectionFactory]:
         """Return the connection factory of the server."""
@@ -281,6 +291,12 @@ class SyncCluster:
             return failure(error)
         shown = {node: self._source.template.at(*node).shown for node in self._slots.primaries()}
         return [SyncNode(self._link(node), name) for node, name in shown.items()]
+
+    @property
+    def has_open_breaker(self) -> bool:
+        """Whether a known primary is not read now; links of nodes that have left may linger."""
+        links = map(self._links.get, self._slots.primaries())
+        return any(link is not None and link.has_open_breaker for link in links)
 
     def sources(self) -> Iterable[ConnectionFactory]:
         """Return the connection factory of each known primary."""

@@ -98,12 +98,14 @@ class CacheResult(NamedTuple):
         outcome: Says what the cache did.
         has_run: Whether this request ran the resolvers; its result may still come from an entry.
         freshness: Says for how long others may store it; None if they must not.
+        response: What the core answered.
     """
 
     result: ExecutionResult
     outcome: Callable[[], Outcome]
     has_run: bool
     freshness: Callable[[], Freshness | None]
+    response: CachedResponse[Any]
 
 
 async def execute_cached(
@@ -341,6 +343,7 @@ class _Attempt:
             partial(self._outcome, response),
             self._made is not None,
             partial(self._freshness, response),
+            response,
         )
 
     def _freshness(self, response: CachedResponse[Any]) -> Freshness | None:

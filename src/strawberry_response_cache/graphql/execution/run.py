@@ -32,6 +32,7 @@ from strawberry_response_cache.graphql.execution.cached_execution import (
     execute_cached,
     execute_cached_sync,
 )
+from strawberry_response_cache.graphql.execution.counting import count_result
 from strawberry_response_cache.graphql.execution.documents import Preparation
 from strawberry_response_cache.graphql.execution.fields.cached_field import Fields
 from strawberry_response_cache.graphql.execution.fields.field_execution import install
@@ -226,6 +227,7 @@ class Run:
         if considered.variant.watches_fields:
             self._failures.note_stored(key, refused=outcome.reason is Reason.REFUSED)
         self.http.note(cache_result, policy)
+        count_result(tenant_of(self._options.cache).counters, "operation", cache_result)
         self._conclude(outcome)
 
     def _note_result(self, considered: "_Considered", result: object) -> None:
@@ -363,7 +365,9 @@ class Run:
         A value whose generator executes this operation is not stored, because scope and tags of the operation
         were not recorded.
         """
-        tenant_of(self._options.cache).note_unfit_part()
+        cache = tenant_of(self._options.cache)
+        cache.note_unfit_part()
+        cache.counters.bypassed("operation", problem.reason.value)
         self._conclude(Outcome.of(problem))
 
     def _conclude(self, outcome: Outcome) -> None:

@@ -12,6 +12,7 @@ from pydantic_core import from_json
 from strawberry_response_cache.core import CacheDetail, CacheSerializationError
 from strawberry_response_cache.core._duration import milliseconds
 from strawberry_response_cache.core._families import carried
+from strawberry_response_cache.core._faults import faults
 from strawberry_response_cache.core._keys import EntryKeys, tag_digests
 from strawberry_response_cache.core.protocol import Unavailable
 from strawberry_response_cache.core.protocol.entry import (
@@ -23,7 +24,6 @@ from strawberry_response_cache.core.protocol.entry import (
 )
 from strawberry_response_cache.core.serialization.codec import dump_within, find_inexact
 from strawberry_response_cache.core.serialization.serializer import Diverted, NotStored
-from strawberry_response_cache.graphql._guard import faults
 from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql._stored_data import BEGIN, StoredData
 from strawberry_response_cache.graphql.execution.failures import failure_of

@@ -11,11 +11,12 @@ from graphql.execution import Executor
 
 from strawberry_response_cache.core import CacheError, CacheStoreError, ResponseCache
 from strawberry_response_cache.core._cache import tenant_of
+from strawberry_response_cache.core._faults import faults
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._user_code import Raised, called
 from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.graphql._compat.sync_or_async import at_once
-from strawberry_response_cache.graphql._guard import Guard, faults
+from strawberry_response_cache.graphql._guard import Guard
 from strawberry_response_cache.graphql._options import Options, Reach, Warnings
 from strawberry_response_cache.graphql._report import Report, Told, When
 from strawberry_response_cache.graphql._request import RequestContext

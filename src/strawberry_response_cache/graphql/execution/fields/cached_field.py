@@ -20,7 +20,8 @@ from strawberry_response_cache.core._user_code import ERRORS, ends_the_caller
 from strawberry_response_cache.graphql._compat.resolving import Resolving
 from strawberry_response_cache.graphql._options import Warnings
 from strawberry_response_cache.graphql._request import CacheIdentity, RequestContext
-from strawberry_response_cache.graphql.execution.cached_execution import CacheRequest
+from strawberry_response_cache.graphql.execution.cached_execution import CacheRequest, CacheResult
+from strawberry_response_cache.graphql.execution.counting import count_result
 from strawberry_response_cache.graphql.execution.fields.inherited import said_above, tags_of_owner
 from strawberry_response_cache.graphql.execution.fields.prefetch import Prefetch, RequestOf
 from strawberry_response_cache.graphql.keys.field_plan import FieldPlan, digest_of_tags
@@ -143,8 +144,15 @@ class Fields:
         self.left -= 1
         return cached_field.admit(source, path)
 
+    def answered(self, coordinate: str, cache_result: CacheResult) -> None:
+        """Count a field that was answered through the cache, and note what the cache did."""
+        count_result(self._request.counters, "field", cache_result)
+        if self.outcomes is not None:
+            self.outcomes.add(coordinate, cache_result.outcome())
+
     def note(self, coordinate: str, problem: Problem) -> None:
-        """Note that a field was answered without the cache."""
+        """Count a field that was answered without the cache, and note why."""
+        self._request.counters.bypassed("field", problem.reason.value)
         if self.outcomes is not None:
             self.outcomes.add(coordinate, Outcome.of(problem))
 

@@ -365,8 +365,7 @@ class _Execution:
         self, cached_field: CachedField, cache_result: CacheResult, errors: FieldErrors
     ) -> Any:  # noqa: ANN401 - a completed value
         """Return a field's value and pass on its errors, or raise as the field would have raised without an entry."""
-        if self._fields.outcomes is not None:
-            self._fields.outcomes.add(cached_field.plan.rule.coordinate, cache_result.outcome())
+        self._fields.answered(cached_field.plan.rule.coordinate, cache_result)
         result = cache_result.result
         if isinstance(result, CompletedField):  # and not a value from before that stands in for it
             errors.hand_on()

@@ -1,10 +1,8 @@
-"""OpenTelemetry: the only module that imports it, and only its API.
+"""Spans, and what is noted on the current span.
 
-All names of the package in telemetry are defined in this module. A span is created when its call has ended,
+A span is created when its call has ended,
 with the times of the call, so no span stays open. Spans are created only under a recording parent.
 """
-
-from typing import Final
 
 from opentelemetry import trace
 from opentelemetry.util.types import AttributeValue
@@ -16,46 +14,39 @@ from strawberry_response_cache.core._observer import (
     PutIn,
     Subject,
 )
+from strawberry_response_cache.telemetry._metrics import SCOPE_NAME
+from strawberry_response_cache.telemetry._names import (
+    AGE,
+    ERROR_TYPE,
+    FIELD,
+    GET,
+    GRAPHQL_OPERATION_NAME,
+    GRAPHQL_OPERATION_TYPE,
+    INVALIDATE,
+    INVALIDATE_KIND,
+    ITEM_SIZE,
+    NAME,
+    PUT,
+    REASON,
+    RESULT,
+    SCOPE,
+    STATUS,
+    TAG_COUNT,
+    TIER,
+    TTL,
+    VISIBILITY,
+)
 
-NAMESPACE: Final = "response_cache"
 
-GET: Final = f"{NAMESPACE}.get"
-PUT: Final = f"{NAMESPACE}.put"
-INVALIDATE: Final = f"{NAMESPACE}.invalidate"
-
-NAME: Final = f"{NAMESPACE}.name"
-SCOPE: Final = f"{NAMESPACE}.scope"
-RESULT: Final = f"{NAMESPACE}.result"
-TIER: Final = f"{NAMESPACE}.tier"
-VISIBILITY: Final = f"{NAMESPACE}.visibility"
-FIELD: Final = f"{NAMESPACE}.field"
-TTL: Final = f"{NAMESPACE}.ttl"
-AGE: Final = f"{NAMESPACE}.age"
-ITEM_SIZE: Final = f"{NAMESPACE}.item.size"
-TAG_COUNT: Final = f"{NAMESPACE}.tag.count"
-INVALIDATE_KIND: Final = f"{NAMESPACE}.invalidate.kind"
-STATUS: Final = f"{NAMESPACE}.status"
-REASON: Final = f"{NAMESPACE}.reason"
-GRAPHQL_OPERATION_TYPE: Final = "graphql.operation.type"
-GRAPHQL_OPERATION_NAME: Final = "graphql.operation.name"
-ERROR_TYPE: Final = "error.type"
-
-
-class OpenTelemetry:
-    """Turns what the cache does into OpenTelemetry spans.
+class Spans:
+    """Makes the spans.
 
     Args:
-        tracer_provider: The provider that receives the spans; None, the default, takes the global provider.
-
-    Example:
-        >>> from strawberry_response_cache import ResponseCache
-        >>> cache = ResponseCache.from_url("memory://", prefix="ledger", telemetry=OpenTelemetry())
+        provider: The provider that receives them; None for the global one.
     """
 
-    def __init__(self, *, tracer_provider: trace.TracerProvider | None = None) -> None:
-        self._tracer = trace.get_tracer(
-            "strawberry_response_cache", tracer_provider=tracer_provider
-        )
+    def __init__(self, provider: trace.TracerProvider | None) -> None:
+        self._tracer = trace.get_tracer(SCOPE_NAME, tracer_provider=provider)
 
     def listening(self) -> bool:
         """Whether the current span is recorded."""

@@ -1,0 +1,72 @@
+"""OpenTelemetry: the only package that imports it, and only its API."""
+
+from opentelemetry import metrics, trace
+
+from strawberry_response_cache.core._observer import (
+    Concluded,
+    Counted,
+    Invalidated,
+    LookedUp,
+    Operation,
+    PutIn,
+    Scope,
+)
+from strawberry_response_cache.telemetry._metrics import registry
+from strawberry_response_cache.telemetry._names import *  # noqa: F403 - its names are part of the public face
+from strawberry_response_cache.telemetry._spans import Spans
+
+
+class OpenTelemetry:
+    """Turns what the cache does into OpenTelemetry spans and metrics.
+
+    Args:
+        tracer_provider: The provider that receives the spans; None, the default, takes the global provider.
+        meter_provider: The provider that reads the metrics; None, the default, takes the global provider.
+
+    Example:
+        >>> from strawberry_response_cache import ResponseCache
+        >>> cache = ResponseCache.from_url("memory://", prefix="ledger", telemetry=OpenTelemetry())
+    """
+
+    def __init__(
+        self,
+        *,
+        tracer_provider: trace.TracerProvider | None = None,
+        meter_provider: metrics.MeterProvider | None = None,
+    ) -> None:
+        self._spans = Spans(tracer_provider)
+        self._instruments = registry.instruments(meter_provider)
+
+    def listening(self) -> bool:
+        """Whether the current span is recorded."""
+        return self._spans.listening()
+
+    def looked_up(self, event: LookedUp) -> None:
+        """Create a span for a lookup."""
+        self._spans.looked_up(event)
+
+    def put_in(self, event: PutIn) -> None:
+        """Create a span for a commit."""
+        self._spans.put_in(event)
+
+    def invalidated(self, event: Invalidated) -> None:
+        """Create a span for an invalidation."""
+        self._spans.invalidated(event)
+
+    def concluded(self, event: Concluded) -> None:
+        """Set the attributes of an operation's outcome on the current span."""
+        self._spans.concluded(event)
+
+    def watch(self, cache: Counted) -> None:
+        """Report the figures of a cache for as long as it exists."""
+        self._instruments.watch(cache)
+
+    def loaded(self, name: str, scope: Scope, seconds: float, error_type: str | None) -> None:
+        """Record how long something ran because it was not cached."""
+        self._instruments.loaded(name, scope, seconds, error_type)
+
+    def called(
+        self, name: str, operation: Operation, seconds: float, error_type: str | None
+    ) -> None:
+        """Record how long a call of the store took."""
+        self._instruments.called(name, operation, seconds, error_type)
