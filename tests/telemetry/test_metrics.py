@@ -278,12 +278,12 @@ async def test_two_caches_on_one_provider_both_report_and_a_deleted_one_disappea
         )
         for prefix in ("one", "two")
     }
-    for cache in caches.values():
-        await cache.remember(["a"], 60, one)
-        await cache.aclose()
+    for prefix in ("one", "two"):
+        await caches[prefix].remember(["a"], 60, one)
+        await caches[prefix].aclose()
     assert meters.of(telemetry.REQUESTS, name="one", result="miss") == 1
     assert meters.of(telemetry.REQUESTS, name="two", result="miss") == 1
-    del cache, caches["two"]
+    del caches["two"]
     gc.collect()
     assert {
         dict(labels)[telemetry.NAME] for labels in meters.figures("response_cache.requests")
