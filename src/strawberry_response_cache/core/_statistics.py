@@ -79,7 +79,7 @@ class CacheStatistics:
     Attributes:
         operations: Requests of GraphQL operations.
         fields: Requests of GraphQL fields with entries of their own.
-        values: Calls of `remember` and of what is built on it. In a call for many keys, each key counts.
+        values: Calls of `ResponseCache.remember` and of what is built on it. In a call for many keys, each key counts.
         bypasses: The requests of all three that were answered without the cache, by reason.
         loads: What ran because it was not cached, by scope: ``operation``, ``field`` and ``value``. A load of
             many keys at once counts once.
