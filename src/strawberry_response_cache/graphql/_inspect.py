@@ -38,7 +38,7 @@ class Asked(NamedTuple):
 
     Attributes:
         tenant: The tenant; None where the extension has none.
-        session: The session; None for nobody.
+        session: The session; None for a request without one.
         varied: The values by which responses vary, by the names of the ``vary`` functions.
     """
 

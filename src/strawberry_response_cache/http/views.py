@@ -167,7 +167,9 @@ class _CachingView:
         if not guard.is_faulted:
             return finished
         if delivery.headers is not None:  # what was written may not be all that has to be
-            guard.step(set_headers, response, {"cache-control": NO_STORE})
+            text = guard.step(self.text_headers, response)
+            if text is not None:
+                guard.step(set_headers, text, {"cache-control": NO_STORE})
         return response
 
     def _headers_of_streams(self, headers: Mapping[str, str]) -> Mapping[str, str]:

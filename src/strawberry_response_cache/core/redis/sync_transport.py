@@ -76,7 +76,7 @@ class SyncTransport(Protocol):
 
 
 class SyncNode:
-    """One server, whatever the slots of the keys in an effect are.
+    """One server, which has all keys.
 
     Args:
         link: Its connections.
