@@ -8,6 +8,7 @@ from contextlib import ExitStack, suppress
 from example_schema.database.file import DatabaseError, prepare_database
 from example_schema.server.errors import StartError
 from example_schema.server.listener import listen
+from example_schema.server.metrics import provide_metrics
 from example_schema.server.options import Options, read_options
 from example_schema.server.redis import redis_server
 from example_schema.server.service import serve
@@ -36,6 +37,8 @@ def _run(options: Options) -> None:
         redis = stack.enter_context(redis_server(options.redis_url))
         if options.trace:
             stack.callback(print_spans().shutdown)
+        if options.metrics:
+            stack.callback(provide_metrics().shutdown)
         asyncio.run(serve(options, listener, redis))
 
 

@@ -20,6 +20,8 @@ class Options:
     database: Path
     entries: int
     trace: bool
+    metrics: bool
+    """Whether there is a Prometheus endpoint."""
     load: bool
     """Whether the service asks itself, so that there is something to see."""
     mistakes: bool
@@ -55,6 +57,9 @@ def read_options(arguments: Sequence[str] | None = None) -> Options:
     )
     parser.add_argument("--trace", action="store_true", help="print OpenTelemetry spans")
     parser.add_argument(
+        "--metrics", action="store_true", help="serve metrics for Prometheus under /metrics"
+    )
+    parser.add_argument(
         "--load", action="store_true", help="ask the service all the time, as users would"
     )
     parser.add_argument(
@@ -76,6 +81,7 @@ def read_options(arguments: Sequence[str] | None = None) -> Options:
         database=options.database,
         entries=options.entries,
         trace=options.trace,
+        metrics=options.metrics,
         load=options.load,
         mistakes=options.mistakes,
         redis_url=os.environ.get("REDIS_URL") or None,

@@ -15,6 +15,7 @@ from example_schema.database.file import open_engine
 from example_schema.server.app import GRAPHQL_PATH, create_app
 from example_schema.server.errors import StartError
 from example_schema.server.load import under_load
+from example_schema.server.metrics import METRICS_PATH, metrics_route
 from example_schema.server.options import Options
 from example_schema.server.redis import RedisServer
 from example_schema.server.welcome import welcome
@@ -62,8 +63,9 @@ async def serve(options: Options, listener: socket.socket, redis: RedisServer) -
         services = Services(engine, await Directory.load(engine), cache)
         query = QueryWithMistakes if options.mistakes else Query
         schema = create_schema(cache, query=query)
+        beside = [metrics_route()] if options.metrics else []
         api = _address(listener)
-        app = create_app(schema, services)
+        app = create_app(schema, services, *beside)
         server = _Server(
             uvicorn.Config(
                 app,
@@ -71,7 +73,7 @@ async def serve(options: Options, listener: socket.socket, redis: RedisServer) -
                 log_level="warning",
                 timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
             ),
-            welcome(api, redis.name),
+            welcome(api, redis.name, _metrics_of(api) if options.metrics else None),
         )
         if options.load:
             await stack.enter_async_context(under_load(api, mistakes=options.mistakes))
@@ -102,6 +104,10 @@ async def _warn_if_unreachable(cache: ResponseCache, redis: RedisServer) -> None
             file=sys.stderr,
             flush=True,
         )
+
+
+def _metrics_of(api: str) -> str:
+    return f"{api.removesuffix(GRAPHQL_PATH)}{METRICS_PATH}"
 
 
 def _address(listener: socket.socket) -> str:

@@ -27,19 +27,21 @@ def curl_command(api: str) -> str:
     )
 
 
-def welcome(api: str, redis_name: str) -> str:
+def welcome(api: str, redis_name: str, metrics: str | None = None) -> str:
     """Return the lines that tell where everything is and what to try first.
 
     Args:
         api: The address of the GraphQL endpoint.
         redis_name: Which Redis the cache uses.
+        metrics: The address for Prometheus, if there is one.
     """
     # GraphiQL's page reads its parameters with decodeURIComponent, which leaves plus signs alone.
     parameters = urlencode({"headers": json.dumps(_HEADERS), "q": _QUERY}, quote_via=quote)
+    shown = f"\nMetrics      {metrics}" if metrics else ""
     return f"""\
 GraphQL API  {api}
 GraphiQL     {api}?{parameters}
-Cache        {redis_name}
+Cache        {redis_name}{shown}
 
 Ask for the balance sheet of acme as alice; it is computed from every entry that acme has:
 
