@@ -22,6 +22,7 @@ CORE = {
     "InvalidatedTags",
     "CacheStatistics",
     "CallStatistics",
+    "OperationStatistics",
     "RequestStatistics",
     "Cacheable",
     "CachedResponse",

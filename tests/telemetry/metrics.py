@@ -44,8 +44,13 @@ class Meters:
         }
 
     def of(self, metric: telemetry.Metric, **attributes: str) -> float:
-        """The sum of the figures of a metric with these attributes; dots are written as underscores."""
-        asked = {telemetry.NAMESPACE + "." + name: value for name, value in attributes.items()}
+        """The sum of the figures of a metric with these attributes."""
+        asked = {
+            telemetry.GRAPHQL_OPERATION_NAME
+            if name == "graphql_operation_name"
+            else f"{telemetry.NAMESPACE}.{name}": value
+            for name, value in attributes.items()
+        }
         return sum(
             figure
             for labels, figure in self.figures(metric.name).items()

@@ -345,10 +345,15 @@ def test_the_documented_metrics_are_those_that_there_are() -> None:
 
 def test_each_metric_has_its_instrument_and_unit(meters: Meters) -> None:
     with ResponseCache.from_url(
-        "memory://", prefix="one", telemetry=OpenTelemetry(meter_provider=meters.provider)
+        "memory://",
+        prefix="one",
+        telemetry=OpenTelemetry(meter_provider=meters.provider),
+        operation_names=5,
     ) as cache:
         cache.remember_sync(["a"], 60, lambda: 1)
         cache.remember_sync(["a"], 0, lambda: 1)
+        extension = ResponseCacheExtension(cache, tenant=None)
+        strawberry.Schema(Query, extensions=[extension]).execute_sync("query Title { title }")
         cache.clear_sync()
         collected = meters.collected()
     kinds = {

@@ -1,7 +1,7 @@
 """The types of all public names, which two type checkers check; the tests run the same code once."""
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -27,6 +27,7 @@ from strawberry_response_cache import (
     ExplainedField,
     Explanation,
     InvalidatedTags,
+    OperationStatistics,
     Reason,
     RedisHandle,
     RequestStatistics,
@@ -202,6 +203,7 @@ async def test_many_values_and_invalidations_are_typed() -> None:
         statistics = cache.statistics()
         assert_type(statistics, CacheStatistics)
         assert_type(statistics.operations, RequestStatistics)
+        assert_type(statistics.by_operation, Mapping[str, OperationStatistics])
         assert_type(statistics.operations.hit_ratio, float | None)
         assert_type(statistics.loads["value"], CallStatistics)
 

@@ -15,6 +15,7 @@ from strawberry_response_cache.core._settings import CacheSettings
 from strawberry_response_cache.core._statistics import (
     CacheStatistics,
     CallStatistics,
+    OperationStatistics,
     RequestStatistics,
 )
 
@@ -31,6 +32,7 @@ __all__ = [
     "CachedResponse",
     "CallStatistics",
     "InvalidatedTags",
+    "OperationStatistics",
     "RedisHandle",
     "RequestStatistics",
     "ResponseCache",

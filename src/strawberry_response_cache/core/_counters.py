@@ -4,81 +4,13 @@
 the same moment may be lost where Python runs threads in parallel.
 """
 
-from typing import Any, Final
+from typing import Any
 
 from strawberry_response_cache.core._observer import Scope
-from strawberry_response_cache.core._response import CacheDetail, CachedResponse, CacheStatus
-from strawberry_response_cache.core._statistics import CallStatistics, RequestStatistics
-
-_HIT: Final = CacheStatus.HIT
-_BYPASS: Final = CacheStatus.BYPASS
-_LOCAL: Final = CacheDetail.LOCAL
-_STALE: Final = CacheDetail.STALE
-_JOINED: Final = CacheDetail.JOINED
-
-
-class RequestCounters:
-    """The requests of one scope, by result."""
-
-    __slots__ = (
-        "bypasses",
-        "coalesced",
-        "local_hits",
-        "misses",
-        "redis_hits",
-        "saved",
-        "stale_hits",
-    )
-
-    def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
-        """Begin at 0 again."""
-        self.local_hits = self.redis_hits = self.stale_hits = 0
-        self.coalesced = self.misses = self.bypasses = 0
-        self.saved = 0.0
-
-    def hit_locally(self, saved: float) -> None:
-        """Count a hit in local memory, on its fast path."""
-        self.local_hits += 1
-        self.saved += saved
-
-    def add(self, response: CachedResponse[Any]) -> bool:
-        """Count a request by its response.
-
-        Returns:
-            Whether it counts as a bypass, whose reason is still to be counted.
-        """
-        detail = response.detail
-        if response.status is _HIT:
-            self.saved += response.saved
-            if detail is _LOCAL:
-                self.local_hits += 1
-            elif detail is _STALE:
-                self.stale_hits += 1
-            else:
-                self.redis_hits += 1
-        elif detail is _JOINED:
-            self.coalesced += 1
-        elif response.status is _BYPASS:
-            self.bypasses += 1
-            return True
-        else:
-            self.misses += 1
-        return False
-
-    def statistics(self) -> RequestStatistics:
-        """Return a copy."""
-        return RequestStatistics(
-            local_hits=self.local_hits,
-            redis_hits=self.redis_hits,
-            stale_hits=self.stale_hits,
-            coalesced=self.coalesced,
-            misses=self.misses,
-            bypasses=self.bypasses,
-            saved=self.saved,
-        )
+from strawberry_response_cache.core._operations import OperationCounters, OperationNames
+from strawberry_response_cache.core._request_counters import RequestCounters
+from strawberry_response_cache.core._response import CachedResponse
+from strawberry_response_cache.core._statistics import CallStatistics
 
 
 class CallCounters:
@@ -87,6 +19,10 @@ class CallCounters:
     __slots__ = ("calls", "failures", "seconds")
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin at 0 again."""
         self.calls = self.failures = 0
         self.seconds = 0.0
 
@@ -104,8 +40,12 @@ class CallCounters:
 class Counters:
     """What one cache counts, with all its tenants.
 
+    Args:
+        operation_names: How many operations have figures of their own.
+
     Attributes:
         requests: The requests of each scope.
+        operations: The figures of operations by name; None if there are none.
         bypasses: The requests that were answered without the cache, by reason.
         loads: The runs of generators, operations and fields, by scope.
         calls: The calls of the store, by operation: ``get``, ``put`` and ``invalidate``.
@@ -113,16 +53,13 @@ class Counters:
         evictions: Entries that left local memory because it was full.
     """
 
-    def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
-        """Begin at 0 again: what a parent process has counted is not for its child to report."""
+    def __init__(self, operation_names: int = 0) -> None:
         self.requests: dict[Scope, RequestCounters] = {
             "operation": RequestCounters(),
             "field": RequestCounters(),
             "value": RequestCounters(),
         }
+        self.operations = OperationNames(operation_names) if operation_names else None
         self.bypasses: dict[str, int] = {}
         self.loads: dict[Scope, CallCounters] = {
             "operation": CallCounters(),
@@ -132,6 +69,29 @@ class Counters:
         self.calls = {name: CallCounters() for name in ("get", "put", "invalidate")}
         self.invalidations: dict[str, int] = {}
         self.evictions = 0
+
+    def reset(self) -> None:
+        """Begin at 0 again: what a parent process has counted is not for its child to report.
+
+        The objects stay, because some are referred to from elsewhere.
+        """
+        for requests in self.requests.values():
+            requests.reset()
+        for calls in (*self.loads.values(), *self.calls.values()):
+            calls.reset()
+        if self.operations is not None:
+            self.operations.reset()
+        self.bypasses.clear()
+        self.invalidations.clear()
+        self.evictions = 0
+
+    def named(self, name: str | None) -> OperationCounters | None:
+        """Return the figures of an operation; None if operations have none of their own.
+
+        Args:
+            name: Its name; None if it has none.
+        """
+        return None if self.operations is None else self.operations.of(name)
 
     def answered(self, scope: Scope, response: CachedResponse[Any]) -> None:
         """Count a request of the core, whose response tells why it was a bypass."""

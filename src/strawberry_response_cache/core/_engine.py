@@ -70,7 +70,7 @@ class Engine:
         self.has_memory = settings.local_bytes > 0
         self.observer = observer
         self.name = keyspace.prefix
-        self.counters = Counters()
+        self.counters = Counters(settings.operation_names)
         self.limits = Limits(
             lease_ms=round(settings.lease * 1000),
             max_bytes=settings.max_entry_bytes,
@@ -211,6 +211,7 @@ class Engine:
         memories = [driver.memory for driver in drivers if driver.memory is not None]
         return CacheStatistics(
             operations=counters.requests["operation"].statistics(),
+            by_operation={} if counters.operations is None else counters.operations.statistics(),
             fields=counters.requests["field"].statistics(),
             values=counters.requests["value"].statistics(),
             bypasses=dict(counters.bypasses),

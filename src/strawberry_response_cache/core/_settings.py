@@ -43,6 +43,7 @@ class SettingsByName(TypedDict, total=False):
     local_bytes: int
     local_ttl: float
     local_max_lag: float
+    operation_names: int
 
 
 class CacheSettings(BaseModel):
@@ -158,6 +159,11 @@ class CacheSettings(BaseModel):
     local_max_lag: float = Field(default=1.0, ge=0.1, le=60)
     """How long local memory is used after the last message from the server. This is the longest delay of an
     invalidation by another process."""
+
+    operation_names: int = Field(default=0, ge=0, le=1000)
+    """How many GraphQL operations have figures of their own in `statistics()` and in metrics, by their names. The
+    first names that come have them, and the rest is counted as ``_other``. The default is 0, because clients
+    choose the names, and each makes eight time series."""
 
     def __init__(self, **values: object) -> None:
         """Check the values; unknown names are refused."""

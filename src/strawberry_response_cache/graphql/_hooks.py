@@ -1,6 +1,7 @@
 """The hooks that Strawberry calls for one request. Each is guarded."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import Any
@@ -10,6 +11,7 @@ from strawberry.schema import BaseSchema
 from strawberry.types import ExecutionContext
 from strawberry.utils.await_maybe import AwaitableOrValue
 
+from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._user_code import Raised, called
 from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.graphql._adoption import Adopted
@@ -37,6 +39,7 @@ from strawberry_response_cache.graphql.policy.custom_code import (
     may_decide_per_request,
     may_see_results,
 )
+from strawberry_response_cache.graphql.policy.reasons import Reason
 
 
 class RequestHooks(Settling, SchemaExtension):
@@ -147,13 +150,22 @@ class RequestHooks(Settling, SchemaExtension):
         self._run = self._guard.step(self._new_run)
         before = announced_run.get()
         announced_run.set(self._run)
+        began = time.perf_counter()
         try:
             yield
         finally:
+            self._guard.step(self._end_run, time.perf_counter() - began)
             # Not with a token: a stream may be resumed in another context. An abandoned request is closed
             # in the context in which it is collected, where another run may be announced.
             if announced_run.get() is self._run:
                 announced_run.set(before)
+
+    def _end_run(self, seconds: float) -> None:
+        if self._run is not None:
+            self._run.end(seconds)
+        else:  # a fault: it could not be adopted
+            counters = tenant_of(self._options.cache).counters
+            counters.bypassed("operation", Reason.CACHE_FAULT.value)
 
     def _new_run(self) -> Run | None:
         if self._adopted is None:

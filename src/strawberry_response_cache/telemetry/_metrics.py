@@ -14,13 +14,16 @@ from opentelemetry.metrics import CallbackOptions, Observation
 
 from strawberry_response_cache.core._fork import renewed_in_child
 from strawberry_response_cache.core._observer import Counted
-from strawberry_response_cache.core._statistics import CacheStatistics
+from strawberry_response_cache.core._statistics import CacheStatistics, RequestStatistics
 from strawberry_response_cache.telemetry._names import (
     BREAKER_OPEN,
     BYPASSES,
     ERROR_TYPE,
     EVICTIONS,
     FAULTS,
+    GRAPHQL_OPERATION_NAME,
+    HIT_LIMIT,
+    IMPACT,
     INVALIDATE_KIND,
     INVALIDATIONS,
     LOAD_DURATION,
@@ -65,19 +68,34 @@ _Figures: TypeAlias = Iterable[tuple[_Labels, float]]
 
 
 def _requests(statistics: CacheStatistics) -> _Figures:
-    scopes = {
-        "operation": statistics.operations,
-        "field": statistics.fields,
-        "value": statistics.values,
-    }
-    for scope, requests in scopes.items():
-        about = (SCOPE, scope)
-        yield (about, (RESULT, "hit"), (TIER, "local")), requests.local_hits
-        yield (about, (RESULT, "hit"), (TIER, "redis")), requests.redis_hits
-        yield (about, (RESULT, "stale"), (TIER, "redis")), requests.stale_hits
-        yield (about, (RESULT, "coalesced")), requests.coalesced
-        yield (about, (RESULT, "miss")), requests.misses
-        yield (about, (RESULT, "bypass")), requests.bypasses
+    if statistics.by_operation:
+        for name, figures in statistics.by_operation.items():
+            yield from _results("operation", figures.requests, (GRAPHQL_OPERATION_NAME, name))
+    else:
+        yield from _results("operation", statistics.operations)
+    yield from _results("field", statistics.fields)
+    yield from _results("value", statistics.values)
+
+
+def _results(scope: str, requests: RequestStatistics, *further: tuple[str, str]) -> _Figures:
+    about = (*further, (SCOPE, scope))
+    yield (*about, (RESULT, "hit"), (TIER, "local")), requests.local_hits
+    yield (*about, (RESULT, "hit"), (TIER, "redis")), requests.redis_hits
+    yield (*about, (RESULT, "stale"), (TIER, "redis")), requests.stale_hits
+    yield (*about, (RESULT, "coalesced")), requests.coalesced
+    yield (*about, (RESULT, "miss")), requests.misses
+    yield (*about, (RESULT, "bypass")), requests.bypasses
+
+
+def _impact(statistics: CacheStatistics) -> _Figures:
+    for name, figures in statistics.by_operation.items():
+        yield ((GRAPHQL_OPERATION_NAME, name),), figures.impact
+
+
+def _hit_limit(statistics: CacheStatistics) -> _Figures:
+    for name, figures in statistics.by_operation.items():
+        if figures.hit_limit is not None:
+            yield ((GRAPHQL_OPERATION_NAME, name),), figures.hit_limit
 
 
 def _saved(statistics: CacheStatistics) -> _Figures:
@@ -92,6 +110,8 @@ def _by(name: str, figures: Mapping[str, int]) -> _Figures:
 
 _OBSERVED: Final[Mapping[Metric, Callable[[CacheStatistics], _Figures]]] = {
     REQUESTS: _requests,
+    IMPACT: _impact,
+    HIT_LIMIT: _hit_limit,
     BYPASSES: lambda statistics: _by(REASON, statistics.bypasses),
     SAVED: _saved,
     INVALIDATIONS: lambda statistics: _by(INVALIDATE_KIND, statistics.invalidations),
@@ -155,7 +175,8 @@ class Instruments:
                     key = (cache.name, labels)
                     # Caches of one name are one to who looks at the metrics.
                     known = found.get(key, 0)
-                    found[key] = max(known, figure) if metric is BREAKER_OPEN else known + figure
+                    is_gauge = metric.instrument == "gauge"
+                    found[key] = max(known, figure) if is_gauge else known + figure
             for (name, labels), figure in found.items():
                 yield Observation(figure, {NAME: name, **dict(labels)})
 

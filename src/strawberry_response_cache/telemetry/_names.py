@@ -37,6 +37,7 @@ class Metric:
         instrument: Its instrument, as OpenTelemetry calls it.
         unit: Its unit, in the notation of UCUM.
         attributes: The attributes of its measurements, besides `NAME`.
+        is_by_operation: Whether it is there only with the setting ``operation_names``.
         description: What it tells.
     """
 
@@ -44,6 +45,7 @@ class Metric:
     instrument: Literal["counter", "up-down counter", "gauge", "histogram"]
     unit: str
     attributes: tuple[str, ...] = ()
+    is_by_operation: bool = False
     description: str
 
 
@@ -51,8 +53,24 @@ REQUESTS: Final = Metric(
     name=f"{NAMESPACE}.requests",
     instrument="counter",
     unit="{request}",
-    attributes=(SCOPE, RESULT, TIER),
+    attributes=(SCOPE, RESULT, TIER, GRAPHQL_OPERATION_NAME),
     description="Requests, by how they were answered. Each is counted once.",
+)
+IMPACT: Final = Metric(
+    name=f"{NAMESPACE}.operation.impact",
+    instrument="counter",
+    unit="s",
+    attributes=(GRAPHQL_OPERATION_NAME,),
+    is_by_operation=True,
+    description="The time that generated requests of an operation took: calls x cost x missed share.",
+)
+HIT_LIMIT: Final = Metric(
+    name=f"{NAMESPACE}.operation.hit_limit",
+    instrument="gauge",
+    unit="1",
+    attributes=(GRAPHQL_OPERATION_NAME,),
+    is_by_operation=True,
+    description="The highest hit ratio that the keys of an operation allow, estimated from a sample.",
 )
 BYPASSES: Final = Metric(
     name=f"{NAMESPACE}.bypasses",
@@ -128,6 +146,8 @@ FAULTS: Final = Metric(
 
 METRICS: Final = (
     REQUESTS,
+    IMPACT,
+    HIT_LIMIT,
     BYPASSES,
     SAVED,
     LOAD_DURATION,

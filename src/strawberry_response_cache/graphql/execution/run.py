@@ -32,7 +32,7 @@ from strawberry_response_cache.graphql.execution.cached_execution import (
     execute_cached,
     execute_cached_sync,
 )
-from strawberry_response_cache.graphql.execution.counting import count_result
+from strawberry_response_cache.graphql.execution.counting import OperationCount
 from strawberry_response_cache.graphql.execution.documents import Preparation
 from strawberry_response_cache.graphql.execution.fields.cached_field import Fields
 from strawberry_response_cache.graphql.execution.fields.field_execution import install
@@ -111,6 +111,7 @@ class Run:
         self._variables = OriginalVariables(context.variables)
         self.context = context
         self.guard = guard
+        self._count = OperationCount(tenant_of(options.cache).counters)
         self.mutation: Mutation | None = None
         self.invalidating: list[asyncio.Task[None]] = []
         self.is_validated = False
@@ -149,6 +150,7 @@ class Run:
         if errors := self.errors_now():
             return ExecutionResult(None, errors)
         self.is_validated = True
+        self._count.begin(executor.operation)
         for watcher in self._options.watchers:
             self._report.name(executor.operation)
             watcher(self._report)
@@ -227,7 +229,7 @@ class Run:
         if considered.variant.watches_fields:
             self._failures.note_stored(key, refused=outcome.reason is Reason.REFUSED)
         self.http.note(cache_result, policy)
-        count_result(tenant_of(self._options.cache).counters, "operation", cache_result)
+        self._count.cached(key, cache_result)
         self._conclude(outcome)
 
     def _note_result(self, considered: "_Considered", result: object) -> None:
@@ -365,10 +367,20 @@ class Run:
         A value whose generator executes this operation is not stored, because scope and tags of the operation
         were not recorded.
         """
-        cache = tenant_of(self._options.cache)
-        cache.note_unfit_part()
-        cache.counters.bypassed("operation", problem.reason.value)
+        tenant_of(self._options.cache).note_unfit_part()
+        self._count.bypassed(problem.reason)
         self._conclude(Outcome.of(problem))
+
+    def end(self, seconds: float) -> None:
+        """Report how long the execution took, and an operation that a fault of this package interrupted.
+
+        Args:
+            seconds: How long it took, with the calls of the cache.
+        """
+        if not self._count.is_counted and self.guard.is_faulted:
+            self._count.bypassed(Reason.CACHE_FAULT)
+            self._conclude(Outcome.of(Problem(Reason.CACHE_FAULT)))
+        self._count.took(seconds)
 
     def _conclude(self, outcome: Outcome) -> None:
         self._report.conclude(outcome)
