@@ -27,6 +27,7 @@ from strawberry_response_cache import (
 )
 
 _SHUTDOWN_SECONDS = 5
+_OPERATION_NAMES = 50
 
 
 class _Server(uvicorn.Server):
@@ -56,7 +57,7 @@ async def serve(options: Options, listener: socket.socket, redis: RedisServer) -
     async with AsyncExitStack() as stack:
         engine = open_engine(options.database)
         stack.push_async_callback(engine.dispose)
-        cache = _open_cache(redis, options.redis_deadline)
+        cache = _open_cache(redis, options)
         stack.push_async_callback(cache.aclose)
         await _warn_if_unreachable(cache, redis)
 
@@ -80,7 +81,8 @@ async def serve(options: Options, listener: socket.socket, redis: RedisServer) -
         await server.serve(sockets=[listener])
 
 
-def _open_cache(redis: RedisServer, deadline: float) -> ResponseCache:
+def _open_cache(redis: RedisServer, options: Options) -> ResponseCache:
+    deadline = options.redis_deadline
     try:
         return ResponseCache.from_url(
             redis.url,
@@ -88,6 +90,7 @@ def _open_cache(redis: RedisServer, deadline: float) -> ResponseCache:
             read_deadline=deadline,
             connect_deadline=max(deadline, CacheSettings().connect_deadline),
             invalidate_deadline=max(deadline, CacheSettings().invalidate_deadline),
+            operation_names=_OPERATION_NAMES if options.metrics else 0,
         )
     except CacheConfigurationError as error:
         message = f"REDIS_URL cannot be used: {error}"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import strawberry
-from graphql import OperationDefinitionNode, parse
+from graphql import ExecutionResult, OperationDefinitionNode, parse
 
 from strawberry_response_cache import (
     CacheDetail,
@@ -167,7 +167,9 @@ def test_only_what_a_request_generated_itself_is_impact(
     assert isinstance(operation, OperationDefinitionNode)
     count.begin(operation)
     response = CachedResponse(None, status, detail)
-    found = CacheResult(None, lambda: Outcome("bypass"), False, lambda: None, response)
+    found = CacheResult(
+        ExecutionResult(None), lambda: Outcome("bypass"), False, lambda: None, response
+    )
     count.cached("key", found)
     count.took(5)
     assert counters.operations is not None
