@@ -104,7 +104,11 @@ CALLS_OF_A_HIT: Final = {"accounts": {}, "field by field": {"fresh": 1}, "guarde
 
 
 def require(name: str) -> None:
-    if importlib.util.find_spec(name.partition(".")[0]) is None:
+    try:
+        found = importlib.util.find_spec(name)
+    except ModuleNotFoundError:  # of a package around it
+        found = None
+    if found is None:
         version = ".".join(map(str, sys.version_info[:2]))
         pytest.skip(
             f"{name} is not installed: `uv run --group instrumentation` does, "
@@ -211,3 +215,17 @@ def test_a_subclass_of_sentrys_extension_is_custom_code() -> None:
         "the same name in another module": "custom_code",
         "an object with a hook of its own": "custom_code",
     }
+
+
+def test_the_instrumentation_of_redis_tells_nothing_of_the_cache_which_tells_it_itself() -> None:
+    """The cache reads and writes connections of redis-py itself; a resolver's own client is told as ever."""
+    require("opentelemetry.instrumentation.redis")
+    for told in observed("redis_client"):
+        assert told == [
+            ["response_cache.get", "request"],
+            ["INCRBY", "request"],
+            ["response_cache.put", "request"],
+            ["response_cache.get", "request"],
+            ["response_cache.invalidate", "request"],
+            ["request", None],
+        ]
