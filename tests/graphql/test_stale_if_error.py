@@ -39,11 +39,31 @@ def _from_another() -> None:
     raise BackendError from PermissionError()
 
 
+def _while_another_is_handled() -> None:
+    try:
+        _plainly(PermissionError())()
+    except PermissionError:
+        raise BackendError  # noqa: B904 - many write it so
+
+
+def _in_a_group() -> None:
+    """As a task group raises it whose task was refused."""
+    refused = ExceptionGroup("s3cret", [PermissionError()])
+    raise ExceptionGroup(refused.message, [BackendError(), refused])
+
+
+def _from_a_group() -> None:
+    raise BackendError from ExceptionGroup("s3cret", [DeniedError()])
+
+
 ANSWERS: dict[str, Callable[[], None]] = {
     "GraphQLError": _plainly(GraphQLError("no such account")),
     "PermissionError": _plainly(PermissionError()),
     "Django's PermissionDenied": _plainly(DeniedError()),
     "raised from a PermissionError": _from_another,
+    "raised while a PermissionError is handled": _while_another_is_handled,
+    "a group with a PermissionError": _in_a_group,
+    "raised from a group with Django's PermissionDenied": _from_a_group,
 }
 """What resolvers raise for the client to read."""
 

@@ -116,8 +116,8 @@ class ResponseCacheExtension:
             values have different entries. There are none by default.
         stale_if_error: Whether an answer within its stale window is served if refreshing it ends in errors.
             True by default. An error that wraps a ``GraphQLError``, a ``PermissionError`` or Django's
-            ``PermissionDenied`` is always served, and so are the errors of a run in which a permission
-            class refused something or a resolver restricted the cache.
+            ``PermissionDenied``, or was raised while one was handled, is always served, and so are the errors
+            of a run in which a permission class refused something or a resolver restricted the cache.
         cacheable: A function of an operation's result, graphql-core's ``ExecutionResult`` without errors, and of
             the request's context. If it returns False, the result is not stored. It must not be async or change
             the result. If it raises or returns anything but a bool, the result is not stored, and the log says

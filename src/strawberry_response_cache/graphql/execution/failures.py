@@ -28,14 +28,20 @@ def failure_of(errors: Iterable[GraphQLError]) -> Unavailable | None:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and those that it was raised from."""
+    """Yield an error, those that it was raised from or while they were handled, and those of its groups."""
     seen: set[int] = set()
-    current: BaseException | None = error
-    while current is not None and id(current) not in seen:
+    pending: list[BaseException | None] = [error]
+    while pending:
+        current = pending.pop()
+        if current is None or id(current) in seen:
+            continue
         seen.add(id(current))
         yield current
-        wrapped = current.original_error if isinstance(current, GraphQLError) else None
-        current = wrapped or current.__cause__
+        pending += (current.__cause__, current.__context__)
+        if isinstance(current, GraphQLError):
+            pending.append(current.original_error)
+        elif isinstance(current, BaseExceptionGroup):
+            pending += current.exceptions
 
 
 def _is_answer(error: BaseException) -> bool:
