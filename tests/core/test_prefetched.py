@@ -1,9 +1,11 @@
 """What was looked up ahead is as old as it is when it is come to, not as it was when it was found."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
+from strawberry_response_cache.core._invalidation_log import InvalidationLog
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace
 from strawberry_response_cache.core._prefetched import Prefetched
 from strawberry_response_cache.core.protocol import Fresh, Lookup, Unavailable
@@ -26,9 +28,15 @@ class Clock:
 def looked_up(clock: Clock, remaining_ms: int) -> Prefetched:
     """Return a run that found one entry."""
     prefetched = Prefetched(clock=clock)
-    found = Fresh(Entry(Recording(b"1", 60_000), "w", "e", 7, remaining_ms))
-    assert prefetched.take([Lookup(KEYS, 0)], [found], KEYSPACE) == []
+    take(prefetched, Fresh(Entry(Recording(b"1", 60_000), "w", "e", 7, remaining_ms)))
     return prefetched
+
+
+def take(prefetched: Prefetched, answer: Fresh | Unavailable) -> InvalidationLog:
+    """Note what the store answered; return the log of what is invalidated from now on."""
+    log = InvalidationLog()
+    assert prefetched.take([Lookup(KEYS, 0)], [answer], KEYSPACE, log, log.ticket()) == []
+    return log
 
 
 def test_an_entry_has_aged_since_it_was_found() -> None:
@@ -60,7 +68,7 @@ def test_a_prefetched_entry_is_not_returned_after_its_ttl(later: float) -> None:
 
 def test_without_a_store_there_is_nothing_and_nothing_more_is_asked() -> None:
     prefetched = Prefetched()
-    prefetched.take([Lookup(KEYS, 0)], [Unavailable("TimeoutError", asked=True)], KEYSPACE)
+    take(prefetched, Unavailable("TimeoutError", asked=True))
     assert prefetched.is_down
     assert prefetched.pop(KEYS) is None
 
@@ -70,7 +78,32 @@ def test_an_entry_that_may_be_due_is_left_to_the_lookup_that_decides(
     cost_ms: int, *, is_left: bool
 ) -> None:
     prefetched = Prefetched(clock=Clock())
-    found = Fresh(Entry(Recording(b"1", 60_000, cost_ms=cost_ms), "w", "e", 7, 40_000))
-    prefetched.take([Lookup(KEYS, 0)], [found], KEYSPACE)
+    take(prefetched, Fresh(Entry(Recording(b"1", 60_000, cost_ms=cost_ms), "w", "e", 7, 40_000)))
     assert (prefetched.find(KEYS, 1.0) is not None) is is_left
     assert prefetched.has(KEYS) is is_left
+
+
+END = {
+    "its tag": lambda log: log.invalidate(KEYS.tags, ["t"]),
+    "the entry": lambda log: log.forget(KEYS.entry),
+    "everything": lambda log: log.clear(KEYS.tags),
+    "more than is remembered": lambda log: [log.invalidate("other", ["x"]) for _ in range(2000)],
+}
+LEAVE = {
+    "another tag": lambda log: log.invalidate(KEYS.tags, ["x"]),
+    "another entry": lambda log: log.forget("x"),
+    "the same tag of another tenant": lambda log: log.invalidate("other", ["t"]),
+}
+
+
+@pytest.mark.parametrize(
+    ("end", "is_left"),
+    [(end, False) for end in END.values()] + [(leave, True) for leave in LEAVE.values()],
+    ids=[*END, *LEAVE],
+)
+def test_what_is_invalidated_after_it_was_found_is_not_returned(end: Any, *, is_left: bool) -> None:
+    entry = Entry(Recording(b"1", 60_000, tags=("t",)), "w", "e", 7, 40_000)
+    for read in (lambda each: each.pop(KEYS), lambda each: each.find(KEYS, 0.0)):
+        prefetched = Prefetched(clock=Clock())
+        end(take(prefetched, Fresh(entry)))
+        assert (read(prefetched) is not None) is is_left

@@ -52,6 +52,11 @@ class Item:
 @strawberry.type
 class Query:
     @strawberry.field
+    async def later(self, info: strawberry.Info) -> list[Item]:
+        await info.context["wait"]()
+        return [Item(id=number) for number in range(4)]
+
+    @strawberry.field
     def items(
         self, info: strawberry.Info, count: int, says: str | None = None
     ) -> list[Item | None]:
@@ -76,11 +81,17 @@ class Shop:
             ],
         )
 
-    async def ask(self, query: str, session: str | None = None, **more: Any) -> Any:
+    async def ask(
+        self,
+        query: str,
+        session: str | None = None,
+        wait: Callable[[], Coroutine[Any, Any, None]] | None = None,
+        **more: Any,
+    ) -> Any:
         """Ask; return the data."""
         self.resolved.clear()
         loader: DataLoader[int, int] = DataLoader(self._load)
-        context = {"resolved": self.resolved, "session": session, "loader": loader}
+        context = {"resolved": self.resolved, "session": session, "loader": loader, "wait": wait}
         result = await self._schema.execute(query, context_value=context, **more)
         assert result.errors is None
         return result.data
@@ -202,6 +213,36 @@ async def test_local_memory_answers_a_level_without_asking(
 
     assert shop.resolved == []
     assert bill.commands() == {"evalsha": 1}  # the clock
+    fields = cache.statistics().fields
+    assert (fields.redis_hits, fields.local_hits) == (COUNT - 1, COUNT)  # one was kept before
+
+
+async def test_a_list_that_comes_later_does_not_see_what_was_invalidated_before_it_came(
+    valkey_cache: ResponseCache,
+    new_cache: Callable[..., ResponseCache],
+    valkey_url: str,
+    eventually: Any,
+) -> None:
+    """Another process invalidates while the list is awaited: what an earlier list looked up is old by then."""
+    shop, another = Shop(valkey_cache), new_cache(valkey_url)
+    await shop.ask(listed("price", 4))
+
+    async def invalidated() -> None:
+        await eventually(lambda: shop.cache.statistics().fields.redis_hits > 0)
+        await another.invalidate("Item:3")
+
+    await shop.ask("{ items(count: 4) { price } later { price } }", wait=invalidated)
+
+    # Object 2 is null in the first list only.
+    assert sorted(shop.resolved) == [2, 3]
+
+
+async def test_hits_of_a_level_are_counted(valkey_cache: ResponseCache) -> None:
+    shop = Shop(valkey_cache)
+    for _ in range(3):
+        await shop.ask(listed("price", 20))
+    fields = valkey_cache.statistics().fields
+    assert (fields.redis_hits, fields.local_hits, fields.misses) == (38, 0, 19)
 
 
 async def test_a_level_does_not_hold_up_the_loaders_beside_it(valkey_cache: ResponseCache) -> None:

@@ -14,6 +14,7 @@ from strawberry_response_cache.core._faults import faults
 from strawberry_response_cache.core._fork import renewed_in_child
 from strawberry_response_cache.core._handle import RedisHandle
 from strawberry_response_cache.core._interval import Interval
+from strawberry_response_cache.core._invalidation_log import InvalidationLog
 from strawberry_response_cache.core._keys import Keyspace
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._observer import Observer
@@ -55,6 +56,7 @@ class Engine:
     Attributes:
         name: The cache's prefix.
         counters: What is counted in this process.
+        invalidated: What this process invalidated at last.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Engine:
         self.observer = observer
         self.name = keyspace.prefix
         self.counters = Counters(settings.operation_names)
+        self.invalidated = InvalidationLog()
         self.limits = Limits(
             lease_ms=round(settings.lease * 1000),
             max_bytes=settings.max_entry_bytes,

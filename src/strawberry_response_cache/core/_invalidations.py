@@ -15,6 +15,7 @@ from strawberry_response_cache.core._families import (
 )
 from strawberry_response_cache.core._flights import Run
 from strawberry_response_cache.core._invalidated_tags import InvalidatedTags
+from strawberry_response_cache.core._invalidation_log import InvalidationLog
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace, checked_strings, tag_digests
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._memory import Memory
@@ -41,7 +42,7 @@ class _Invalidation:
     Attributes:
         effects: The effects to perform: one for each slot.
         kind: What is invalidated, for the observer.
-        locally: What to do to local memory.
+        locally: What to do to local memory, and to the log of invalidations.
         tables: The tag tables that it stamps.
         digests: The tags that it stamps them with; None for everything.
         count: The number of tags.
@@ -54,7 +55,7 @@ class _Invalidation:
 
     effects: Sequence[Effect[Unavailable | None]]
     kind: Literal["tags", "key", "clear"]
-    locally: Callable[[Memory], None]
+    locally: Callable[[Memory | InvalidationLog], None]
     tables: Sequence[str]
     digests: tuple[str, ...] | None = None
     count: int = 0
@@ -111,7 +112,7 @@ class Invalidations:
         tables, channel = self._keyspace.tag_tables, self._keyspace.channel
         max_tags = self._engine.settings.max_tags
 
-        def locally(memory: Memory) -> None:
+        def locally(memory: Memory | InvalidationLog) -> None:
             for table in tables:
                 memory.invalidate(table, digests)
 
@@ -133,7 +134,7 @@ class Invalidations:
         own = (keys.own_tag, *EVERYTHING)
         elsewhere = [table for table in self._keyspace.tag_tables if table != keys.tags]
 
-        def locally(memory: Memory) -> None:
+        def locally(memory: Memory | InvalidationLog) -> None:
             memory.forget(keys.entry)
             for table in self._keyspace.tag_tables:
                 memory.invalidate(table, own)
@@ -150,7 +151,7 @@ class Invalidations:
     def _of_everything(self, *, queued: bool) -> _Invalidation:
         tables, channel = self._keyspace.tag_tables, self._keyspace.channel
 
-        def locally(memory: Memory) -> None:
+        def locally(memory: Memory | InvalidationLog) -> None:
             for table in tables:
                 memory.clear(table)
 
@@ -214,6 +215,7 @@ class Invalidations:
         was_queued = False
         if result is not None and invalidate.queued:
             was_queued = engine.queue.add(self._keyspace, invalidate.owed, result, invalidate.names)
+        invalidate.locally(engine.invalidated)
         for driver in engine.drivers():
             self._apply(invalidate, driver, was_queued=was_queued)
             if result is None:

@@ -7,19 +7,16 @@ Redis, and its entry is kept only if no invalidation since then concerns it.
 
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final
 
 from strawberry_response_cache.core._fork import renewed_in_child
+from strawberry_response_cache.core._invalidation_log import InvalidationLog, Ticket
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core.protocol.entry import Entry
 
-Ticket: TypeAlias = int
-"""The number of messages received before a reader asked Redis."""
-
-_REMEMBERED_MESSAGES: Final = 1024
 _OVERHEAD: Final = 1000
 """The approximate size of an entry without its payload, in bytes."""
 _TOUCH_INTERVAL: Final = 0.05
@@ -47,22 +44,6 @@ class _Kept:
     until: float
     size: int
     touched: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Message:
-    """What a message invalidates: tags of a tag table, a whole tag table, one entry, or everything."""
-
-    table: str = ""
-    tags: frozenset[str] = frozenset()
-    entry: str = ""
-
-    def concerns(self, keys: EntryKeys, tags: Iterable[str]) -> bool:
-        if self.entry:
-            return self.entry == keys.entry
-        if not self.table:
-            return True
-        return self.table == keys.tags and (not self.tags or not self.tags.isdisjoint(tags))
 
 
 class Memory:
@@ -93,8 +74,7 @@ class Memory:
         self._lock = renewed_in_child(self, "_lock", threading.Lock)
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._tagged: dict[tuple[str, str], set[str]] = {}
-        self._messages: deque[_Message] = deque(maxlen=_REMEMBERED_MESSAGES)
-        self._sequence = 0
+        self._log = InvalidationLog()
         self.size = 0
 
     def __len__(self) -> int:
@@ -139,7 +119,7 @@ class Memory:
 
     def ticket(self) -> Ticket:
         """Return a ticket for `keep`; take it before asking Redis."""
-        return self._sequence
+        return self._log.ticket()
 
     def keep(self, keys: EntryKeys, entry: Entry, ticket: Ticket) -> None:
         """Keep an entry from Redis, unless a message since the ticket invalidates it."""
@@ -151,11 +131,7 @@ class Memory:
         now = self._clock()
         tags = entry.recording.tags
         with self._lock:
-            missed = self._sequence - ticket
-            if missed > len(self._messages):
-                return
-            recent = list(self._messages)[len(self._messages) - missed :]
-            if any(message.concerns(keys, tags) for message in recent):
+            if self._log.concerns(keys, tags, ticket):
                 return
             self._remove(keys.entry)
             fresh_until = now + entry.remaining_ms / 1000
@@ -176,14 +152,14 @@ class Memory:
     def forget(self, entry_key: str) -> None:
         """Invalidate one entry."""
         with self._lock:
-            self._note(_Message(entry=entry_key))
+            self._log.forget(entry_key)
             self._remove(entry_key)
 
     def invalidate(self, table: str, tags: Iterable[str]) -> None:
         """Invalidate tags."""
         invalidated = frozenset(tags)
         with self._lock:
-            self._note(_Message(table, invalidated))
+            self._log.invalidate(table, invalidated)
             for tag in invalidated:
                 for entry_key in list(self._tagged.get((table, tag), ())):
                     self._remove(entry_key)
@@ -191,21 +167,17 @@ class Memory:
     def clear(self, table: str) -> None:
         """Invalidate all entries of a tag table."""
         with self._lock:
-            self._note(_Message(table))
+            self._log.clear(table)
             for entry_key in [k for k, kept in self._kept.items() if kept.keys.tags == table]:
                 self._remove(entry_key)
 
     def forget_everything(self) -> None:
         """Drop all entries, because messages may be missing."""
         with self._lock:
-            self._note(_Message())
+            self._log.forget_everything()
             self._kept.clear()
             self._tagged.clear()
             self.size = 0
-
-    def _note(self, message: _Message) -> None:
-        self._sequence += 1
-        self._messages.append(message)
 
     def _remove(self, entry_key: str) -> None:
         kept = self._kept.pop(entry_key, None)

@@ -7,11 +7,12 @@ many parts are safe; a missing part would survive its invalidation.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from strawberry_response_cache.core._flights import Flight, Leading
+from strawberry_response_cache.core._invalidation_log import InvalidationLog, Ticket
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._parts import FOR_EVER, Part
@@ -29,6 +30,22 @@ _LARGEST_DRAW: Final = 7
 """What a lookup draws, in multiples of ``early_refresh``, is larger once in a thousand times."""
 
 
+class _Found(NamedTuple):
+    """A found entry.
+
+    Attributes:
+        fresh: The entry as it was found.
+        ends: When its ttl ends.
+        log: Knows what was invalidated since.
+        ticket: Taken before the store was asked.
+    """
+
+    fresh: Fresh
+    ends: float
+    log: InvalidationLog
+    ticket: Ticket
+
+
 @dataclass(slots=True, eq=False)
 class Prefetched:
     """The prefetched entries of one execution.
@@ -42,22 +59,27 @@ class Prefetched:
     collector: Flight = field(default_factory=lambda: Flight("", leased=False))
     is_down: bool = False
     clock: Callable[[], float] = time.monotonic
-    _found: dict[str, tuple[Fresh, float]] = field(default_factory=dict)
+    _found: dict[str, _Found] = field(default_factory=dict)
 
     def has(self, keys: EntryKeys) -> bool:
         """Whether an entry was found."""
         return keys.entry in self._found
 
     def pop(self, keys: EntryKeys) -> Fresh | None:
-        """Return a found entry with its current age, once; None if there is none or it has expired."""
-        found, ends = self._found.pop(keys.entry, (None, 0.0))
-        left_ms = int((ends - self.clock()) * 1000)
+        """Return a found entry with its current age, once.
+
+        Returns:
+            None if there is none, if it has expired, or if this process has invalidated it since: what a resolver
+            invalidates is not served to the fields after it.
+        """
+        found = self._found.pop(keys.entry, None)
+        left_ms = 0 if found is None else self._left_ms(found, keys)
         if found is None or left_ms <= 0:
             return None
-        return Fresh(replace(found.entry, remaining_ms=left_ms))
+        return Fresh(replace(found.fresh.entry, remaining_ms=left_ms))
 
     def find(self, keys: EntryKeys, early_refresh: float) -> Entry | None:
-        """Return a found entry with its current age; None if there is none.
+        """Return a found entry with its current age; None as in `pop`.
 
         Args:
             keys: Its keys.
@@ -67,11 +89,22 @@ class Prefetched:
         found = self._found.get(keys.entry)
         if found is None:
             return None
-        entry, left_ms = found[0].entry, int((found[1] - self.clock()) * 1000)
+        entry, left_ms = found.fresh.entry, self._left_ms(found, keys)
         if left_ms <= entry.recording.cost_ms * early_refresh * _LARGEST_DRAW:
             del self._found[keys.entry]
             return None
         return Entry(entry.recording, entry.write_id, entry.epoch, entry.clock, left_ms)
+
+    def drop(self, every: Iterable[EntryKeys]) -> None:
+        """Drop found entries: a later field asks for them again."""
+        for keys in every:
+            self._found.pop(keys.entry, None)
+
+    def _left_ms(self, found: _Found, keys: EntryKeys) -> int:
+        """Return for how long an entry is fresh, in milliseconds."""
+        if found.log.concerns(keys, found.fresh.entry.recording.tags, found.ticket):
+            return 0
+        return int((found.ends - self.clock()) * 1000)
 
     def effects(
         self, keys: Sequence[EntryKeys], limits: Limits, keyspace: Keyspace, *, first: bool
@@ -81,16 +114,29 @@ class Prefetched:
         return [*clocks, *(Lookup(each, 0, max_bytes=limits.max_bytes) for each in keys)]
 
     def take(
-        self, effects: Sequence[Lookup | ReadClock], answers: Sequence[Any], keyspace: Keyspace
+        self,
+        effects: Sequence[Lookup | ReadClock],
+        answers: Sequence[Any],
+        keyspace: Keyspace,
+        log: InvalidationLog,
+        ticket: Ticket,
     ) -> list[Lookup | ReadClock]:
-        """Note the answers; return further effects to perform."""
+        """Note the answers; return further effects to perform.
+
+        Args:
+            effects: What the store was asked.
+            answers: Its answers.
+            keyspace: The keys of the cache or tenant.
+            log: Knows what this process invalidates.
+            ticket: Taken from it before the store was asked.
+        """
         further: list[Lookup | ReadClock] = []
         for effect, answer in zip(effects, answers, strict=True):
             if isinstance(answer, Unavailable):
                 self.is_down = True
             if isinstance(effect, Lookup) and isinstance(answer, Fresh):
                 ends = self.clock() + answer.entry.remaining_ms / 1000
-                self._found[effect.keys.entry] = answer, ends
+                self._found[effect.keys.entry] = _Found(answer, ends, log, ticket)
             elif isinstance(effect, ReadClock):
                 if answer is None and not effect.begin:
                     further.append(ReadClock(effect.tag_table, begin=True))

@@ -39,6 +39,19 @@ class RequestCounters:
         self.local_hits += 1
         self.saved += saved
 
+    def hit(self, saved: float, *, is_local: bool) -> None:
+        """Count a hit of which there is no response.
+
+        Args:
+            saved: The seconds that its value took when it was generated.
+            is_local: Whether local memory answered it.
+        """
+        self.saved += saved
+        if is_local:
+            self.local_hits += 1
+        else:
+            self.redis_hits += 1
+
     def add(self, response: CachedResponse[Any]) -> bool:
         """Count a request by its response.
 

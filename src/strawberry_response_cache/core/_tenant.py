@@ -235,8 +235,8 @@ class Tenant:
             if first:
                 prefetched.begin_blindly(self._keyspace)
         else:
-            driver = self._engine.async_driver()
-            memory, limits = driver.memory, self._engine.limits
+            driver, log = self._engine.async_driver(), self._engine.invalidated
+            memory, limits, since = driver.memory, self._engine.limits, log.ticket()
             ticket = 0 if memory is None else memory.ticket()
             effects = prefetched.effects(keys, limits, self._keyspace, first=first)
             while effects:
@@ -245,7 +245,7 @@ class Tenant:
                     for effect, answer in zip(effects, answers, strict=True):
                         if isinstance(effect, Lookup) and isinstance(answer, Fresh):
                             memory.keep(effect.keys, answer.entry, ticket)
-                effects = prefetched.take(effects, answers, self._keyspace)
+                effects = prefetched.take(effects, answers, self._keyspace, log, since)
 
     def prefetch_sync(
         self, prefetched: Prefetched, keys: Sequence[EntryKeys], subject: Subject, *, first: bool
@@ -255,11 +255,12 @@ class Tenant:
             if first:
                 prefetched.begin_blindly(self._keyspace)
         else:
-            driver = self._engine.sync_driver()
+            driver, log = self._engine.sync_driver(), self._engine.invalidated
+            since = log.ticket()
             effects = prefetched.effects(keys, self._engine.limits, self._keyspace, first=first)
             while effects:
                 answers = driver.ask_all(effects, subject)
-                effects = prefetched.take(effects, answers, self._keyspace)
+                effects = prefetched.take(effects, answers, self._keyspace, log, since)
 
     def ready(self, prefetched: Prefetched) -> ReadyEntries | None:
         """Return the entries that can be served now, in the running loop; None while an invalidation is pending.

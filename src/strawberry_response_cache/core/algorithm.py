@@ -188,9 +188,10 @@ class Remember(Generic[T]):
         alone = self.flights.marks.has(self.keys.entry, self.clock())
         rejected: str | None = None
         while True:
-            if (remembered := self._from_memory()) is not None:
+            is_found = self.found is not None
+            if not is_found and (remembered := self._from_memory()) is not None:
                 return remembered
-            if not alone and self.flights.is_open(self.keys.entry):
+            if not is_found and not alone and self.flights.is_open(self.keys.entry):
                 watch.end()
                 if (joined := (yield from self._join(leaseless=False))) is not None:
                     return joined

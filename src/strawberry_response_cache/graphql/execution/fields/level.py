@@ -62,7 +62,7 @@ class Level:
         fields: The fields of the operation with entries of their own.
     """
 
-    __slots__ = ("_fields", "_ready", "_subject", "_tenant", "_wanted")
+    __slots__ = ("_asked", "_fields", "_ready", "_subject", "_tenant", "_wanted")
 
     def __init__(self, wanted: dict[tuple[object, object], Wanted], fields: Fields) -> None:
         first = next(iter(wanted.values()))
@@ -71,6 +71,7 @@ class Level:
         self._subject = first.field.subject
         self._tenant = tenant_of(first.field.cache)
         self._ready = self._tenant.ready(fields.prefetched)
+        self._asked: frozenset[str] = frozenset()
 
     def _missing(self) -> list[EntryKeys]:
         """Return the keys of which there is no entry yet, each once."""
@@ -88,9 +89,14 @@ class Level:
 
     async def look_up(self) -> None:
         """Look up what is not in local memory."""
-        prefetched = self._fields.prefetched
-        await self._tenant.prefetch(prefetched, self._missing(), self._subject, first=False)
+        prefetched, missing = self._fields.prefetched, self._missing()
+        self._asked = frozenset(each.entry for each in missing)
+        await self._tenant.prefetch(prefetched, missing, self._subject, first=False)
         self._ready = self._tenant.ready(prefetched)
+
+    def end(self) -> None:
+        """Drop what was looked up: another list with the same objects may be completed much later."""
+        self._fields.prefetched.drop(each.keys for each in self._wanted.values())
 
     def hit(self, index: object, name: object) -> Hit | None:
         """Return the value of a field; None if its entry is of no use, and the field is answered on its own."""
@@ -106,6 +112,8 @@ class Level:
             return None
         ready.note_part(wanted.keys, entry)
         self._fields.left -= 1
+        saved, is_local = recording.cost_ms / 1000, wanted.keys.entry not in self._asked
+        self._tenant.counters.requests["field"].hit(saved, is_local=is_local)
         if self._fields.outcomes is not None:
             self._note(self._fields.outcomes, wanted, entry)
         return Hit(data)
@@ -183,6 +191,7 @@ class Levels:
             execution.start()
         finally:
             self._open.pop(id(path), None)
+            level.end()
 
 
 def level_of(
