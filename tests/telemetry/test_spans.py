@@ -24,6 +24,7 @@ from strawberry_response_cache import (
     telemetry,
 )
 from strawberry_response_cache.telemetry import OpenTelemetry
+from tests.conftest import Eventually
 from tests.core.test_refreshes import make_dear_at
 
 SECRET = "s3cret-0f-a-user"
@@ -408,6 +409,7 @@ def test_one_package_imports_opentelemetry_and_only_its_api() -> None:
     }
     assert imports == {
         ("telemetry", "opentelemetry"),
+        ("telemetry", "opentelemetry.context"),
         ("telemetry", "opentelemetry.metrics"),
         ("telemetry", "opentelemetry.util.types"),
     }
@@ -455,3 +457,148 @@ async def test_telemetry_that_fails_fails_no_request(
             await cache.invalidate("t")
     assert "Telemetry failed (RuntimeError, cache 'failing')" in caplog.text
     assert SECRET not in caplog.text
+
+
+@pytest.mark.parametrize("way", ["async", "sync", "async, failing", "sync, failing"])
+async def test_a_background_refresh_is_a_root_of_its_own_linked_to_its_cause(
+    url: str, recorder: Recorder, raw_of: Any, eventually: Eventually, way: str
+) -> None:
+    async with ResponseCache.from_url(
+        url,
+        prefix="test",
+        telemetry=OpenTelemetry(tracer_provider=recorder.provider),
+        read_deadline=20,
+        connect_deadline=20,
+        early_refresh=0,
+    ) as cache:
+        fails = way.endswith("failing")
+
+        def generate() -> int:
+            if fails and recorder.exporter.get_finished_spans():
+                raise LookupError(SECRET)
+            return 1
+
+        async def generate_later() -> int:
+            return generate()
+
+        async def ask() -> None:
+            if way.startswith("sync"):
+                cache.remember_sync(["a"], 600, generate, stale=600, background=True)
+            else:
+                await cache.remember(["a"], 600, generate_later, stale=600, background=True)
+
+        await ask()
+        raw = raw_of(cache)
+        (key,) = raw.keys("*:e:*")
+        raw.pexpire(key, 300_000)
+        with recorder.tracer.start_as_current_span("request"):
+            await ask()
+        await eventually(lambda: telemetry.REFRESH in {span.name for span in recorder.spans()})
+    spans = {span.name: span for span in recorder.spans()}
+    request, refresh = spans["request"], spans[telemetry.REFRESH]
+    assert refresh.parent is None
+    assert refresh.context.trace_id != request.context.trace_id
+    assert [link.context.span_id for link in refresh.links] == [request.context.span_id]
+    about: dict[str, Any] = {telemetry.NAME: "test", telemetry.SCOPE: "value"}
+    if fails:
+        about[telemetry.ERROR_TYPE] = "LookupError"
+        assert refresh.status.status_code is trace.StatusCode.ERROR
+        assert SECRET not in refresh.to_json()
+    else:
+        put = spans[telemetry.PUT]
+        assert put.parent is not None
+        assert put.parent.span_id == refresh.context.span_id
+    assert dict(refresh.attributes or {}) == about
+    assert refresh.events == ()
+
+
+@pytest.mark.parametrize("synchronous", [False, True], ids=["async", "sync"])
+async def test_entries_that_are_looked_up_together_are_one_span(
+    traced: ResponseCache, recorder: Recorder, synchronous: bool
+) -> None:
+    async def load(keys: list[list[str]]) -> list[int]:
+        return [1 for _ in keys]
+
+    async def ask(*keys: str) -> dict[str, Any]:
+        recorder.exporter.clear()
+        calls = traced.statistics().store["get"].calls
+        with recorder.tracer.start_as_current_span("request"):
+            parts = [[key] for key in keys]
+            if synchronous:
+                traced.remember_many_sync(parts, 60, lambda keys: [1 for _ in keys])
+            else:
+                await traced.remember_many(parts, 60, load)
+        assert traced.statistics().store["get"].calls == calls + 1
+        (attributes,) = [about for name, about in recorder.attributes() if name == telemetry.GET]
+        return attributes
+
+    about = {telemetry.NAME: "test", telemetry.SCOPE: "value"}
+    missed = {**about, telemetry.RESULT: "miss", telemetry.BATCH_SIZE: 2, telemetry.ITEM_SIZE: 0}
+    found = {telemetry.RESULT: "hit", telemetry.TIER: "redis"}
+    assert await ask("a", "b") == missed
+    assert await ask("a", "b") == {
+        **missed,
+        **found,
+        telemetry.ITEM_SIZE: 2,
+    }
+    assert await ask("a", "b", "c") == {
+        **missed,
+        telemetry.BATCH_SIZE: 3,
+        telemetry.ITEM_SIZE: 2,
+    }
+    assert await ask("a") == {**about, **found, telemetry.ITEM_SIZE: 1}
+
+
+@pytest.mark.parametrize("way", ["execute", "execute_sync"])
+async def test_fields_of_a_list_that_are_looked_up_together_are_one_span(
+    traced: ResponseCache, recorder: Recorder, way: str
+) -> None:
+    @strawberry.type
+    class Book:
+        id: strawberry.ID
+
+        @cache_control(ttl=60)
+        @strawberry.field
+        def price(self) -> int:
+            return 1
+
+    @strawberry.type
+    class Query:
+        @strawberry.field
+        def books(self) -> list[Book]:
+            return [Book(id=strawberry.ID(str(number))) for number in range(3)]
+
+    extension = ResponseCacheExtension(traced, tenant=None)
+    schema = strawberry.Schema(Query, extensions=[extension])
+    for result in ("miss", "hit"):
+        recorder.exporter.clear()
+        with recorder.tracer.start_as_current_span("request"):
+            if way == "execute":
+                await schema.execute("query Books { books { price } }")
+            else:
+                schema.execute_sync("query Books { books { price } }")
+        batches = [
+            about
+            for name, about in recorder.attributes()
+            if name == telemetry.GET and telemetry.BATCH_SIZE in about
+        ]
+        assert [(each[telemetry.BATCH_SIZE], each[telemetry.RESULT]) for each in batches] == [
+            (3, result)
+        ]
+
+
+async def test_a_cancelled_caller_of_several_keys_leaves_one_ended_span(
+    traced: ResponseCache, recorder: Recorder, eventually: Eventually
+) -> None:
+    async def load(keys: list[list[str]]) -> list[int]:
+        return [1 for _ in keys]
+
+    with recorder.tracer.start_as_current_span("request"):
+        task = asyncio.create_task(traced.remember_many([["a"], ["b"]], 60, load))
+        await asyncio.sleep(0)  # the lookups are asked for, and not answered
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await eventually(recorder.spans)
+    assert recorder.spans()[0].name == telemetry.GET
+    assert (recorder.spans()[0].attributes or {})[telemetry.BATCH_SIZE] == 2

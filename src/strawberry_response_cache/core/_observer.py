@@ -6,6 +6,7 @@ Spans cannot leak what is not in an event.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, Protocol, TypeAlias
 
 from strawberry_response_cache.core._interval import Interval
@@ -64,6 +65,8 @@ class LookedUp:
     ttl: float | None = None
     size: int | None = None
     error_type: str | None = None
+    batch_size: int | None = None
+    """How many entries were looked up in this call; None for one. It is a hit if all were found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,14 @@ class Concluded:
     reason: str | None
 
 
+Ended: TypeAlias = Callable[[str | None], None]
+"""Called with the type of the error, or None, when something has ended."""
+
+
+def _ignored(_: str | None) -> None:
+    """Ignore the end."""
+
+
 class Counted(Protocol):
     """Has figures that an observer may read at any time, from any thread."""
 
@@ -126,6 +137,14 @@ class Observer(Protocol):
 
     def invalidated(self, event: Invalidated) -> None:
         """An invalidation has ended."""
+        ...
+
+    def refreshing(self, subject: Subject) -> "Ended":
+        """A refresh begins in the background while events are wanted; called in a context of its own.
+
+        Returns:
+            What is called when it has ended.
+        """
         ...
 
     def concluded(self, event: Concluded) -> None:
@@ -178,6 +197,14 @@ class Guarded:
     def invalidated(self, event: Invalidated) -> None:
         """An invalidation has ended."""
         self._tell(self._observer.invalidated, event)
+
+    def refreshing(self, subject: Subject) -> "Ended":
+        """A refresh begins in the background."""
+        ended = called(self._observer.refreshing, subject)
+        if type(ended) is Raised:
+            self._log(ended.kind, subject)
+            return _ignored
+        return partial(self._tell, ended)
 
     def concluded(self, event: Concluded) -> None:
         """A GraphQL operation has its outcome."""
@@ -232,6 +259,10 @@ class Silence:
 
     def invalidated(self, event: Invalidated) -> None:
         """Ignore it."""
+
+    def refreshing(self, subject: Subject) -> "Ended":  # noqa: ARG002 - as every observer
+        """Ignore it."""
+        return _ignored
 
     def concluded(self, event: Concluded) -> None:
         """Ignore it."""

@@ -5,11 +5,13 @@ from opentelemetry import metrics, trace
 from strawberry_response_cache.core._observer import (
     Concluded,
     Counted,
+    Ended,
     Invalidated,
     LookedUp,
     Operation,
     PutIn,
     Scope,
+    Subject,
 )
 from strawberry_response_cache.telemetry._metrics import registry
 from strawberry_response_cache.telemetry._names import *  # noqa: F403 - its names are part of the public face
@@ -52,6 +54,10 @@ class OpenTelemetry:
     def invalidated(self, event: Invalidated) -> None:
         """Create a span for an invalidation."""
         self._spans.invalidated(event)
+
+    def refreshing(self, subject: Subject) -> Ended:
+        """Begin the span of a refresh in the background."""
+        return self._spans.refreshing(subject)
 
     def concluded(self, event: Concluded) -> None:
         """Set the attributes of an operation's outcome on the current span."""

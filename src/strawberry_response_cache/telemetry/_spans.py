@@ -1,14 +1,17 @@
 """Spans, and what is noted on the current span.
 
 A span is created when its call has ended,
-with the times of the call, so no span stays open. Spans are created only under a recording parent.
+with the times of the call, so no span stays open; that of a refresh in the background is open meanwhile, because its
+calls stand below it. Spans are created only under a recording parent.
 """
 
 from opentelemetry import trace
+from opentelemetry.context import Context, attach
 from opentelemetry.util.types import AttributeValue
 
 from strawberry_response_cache.core._observer import (
     Concluded,
+    Ended,
     Invalidated,
     LookedUp,
     PutIn,
@@ -17,6 +20,7 @@ from strawberry_response_cache.core._observer import (
 from strawberry_response_cache.telemetry._metrics import SCOPE_NAME
 from strawberry_response_cache.telemetry._names import (
     AGE,
+    BATCH_SIZE,
     ERROR_TYPE,
     FIELD,
     GET,
@@ -28,6 +32,7 @@ from strawberry_response_cache.telemetry._names import (
     NAME,
     PUT,
     REASON,
+    REFRESH,
     RESULT,
     SCOPE,
     STATUS,
@@ -61,6 +66,7 @@ class Spans:
         _add(attributes, AGE, event.age)
         _add(attributes, TTL, event.ttl)
         _add(attributes, ITEM_SIZE, event.size)
+        _add(attributes, BATCH_SIZE, event.batch_size)
         self._span(GET, event.started_ns, event.ended_ns, attributes, event.error_type)
 
     def put_in(self, event: PutIn) -> None:
@@ -77,6 +83,22 @@ class Spans:
         attributes[INVALIDATE_KIND] = event.kind
         attributes[TAG_COUNT] = event.tag_count
         self._span(INVALIDATE, event.started_ns, event.ended_ns, attributes, event.error_type)
+
+    def refreshing(self, subject: Subject) -> Ended:
+        """Begin the span of a refresh: a new root, linked to the span that caused it."""
+        cause = trace.Link(trace.get_current_span().get_span_context())
+        span = self._tracer.start_span(
+            REFRESH, context=Context(), attributes=_about(subject), links=[cause]
+        )
+        attach(trace.set_span_in_context(span))  # it ends with the context of the refresh
+
+        def ended(error_type: str | None) -> None:
+            if error_type is not None:
+                span.set_attribute(ERROR_TYPE, error_type)
+                span.set_status(trace.StatusCode.ERROR)
+            span.end()
+
+        return ended
 
     def concluded(self, event: Concluded) -> None:
         """Set the attributes of an operation's outcome on the current span."""

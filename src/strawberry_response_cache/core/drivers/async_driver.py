@@ -41,11 +41,16 @@ from strawberry_response_cache.core.drivers.async_lookups import SharedLookups
 from strawberry_response_cache.core.drivers.async_pub_sub import AsyncPubSub
 from strawberry_response_cache.core.drivers.driving import (
     DriverSettings,
-    Loading,
-    measure,
     renewals,
-    report,
     set_once,
+)
+from strawberry_response_cache.core.drivers.measuring import (
+    Loading,
+    Pipelined,
+    Refreshing,
+    measure,
+    measure_all,
+    report,
 )
 from strawberry_response_cache.core.protocol import (
     Commit,
@@ -178,9 +183,18 @@ class AsyncDriver:
         subject: Subject,
     ) -> None:
         if positions := many.asking(ON_THE_STORE):
+            effects = [cast("Effect[Any]", many.requests[at]) for at in positions]
+            lookups = [effect for effect in effects if isinstance(effect, Lookup)]
+            # One lookup is measured by itself.
+            together = Pipelined(self._settings, subject, lookups) if len(lookups) > 1 else None
             answers = [
-                self._begin(many.flow(at), cast("Effect[Any]", many.requests[at]), subject)
-                for at in positions
+                self._begin(
+                    many.flow(at),
+                    effect,
+                    subject,
+                    together if isinstance(effect, Lookup) else None,
+                )
+                for at, effect in zip(positions, effects, strict=True)
             ]
             try:
                 results = [await answer for answer in answers]
@@ -230,8 +244,8 @@ class AsyncDriver:
 
     async def ask_all(self, effects: "Sequence[Lookup | ReadClock]", subject: Subject) -> list[Any]:
         """Look up in one round trip for each slot, outside of any flow."""
-        observer = self._settings.observer
-        started_ns = time.time_ns() if observer.listening() else 0
+        started_ns = time.time_ns() if self._settings.observer.listening() else 0
+        began = time.perf_counter()
         by_slot: dict[str, list[int]] = {}
         for at, effect in enumerate(effects):
             by_slot.setdefault(_slot_key(effect), []).append(at)
@@ -250,9 +264,7 @@ class AsyncDriver:
                 results[at] = result
             if isinstance(results[share[0]], Unavailable):
                 self._settings.on_failure(results[share[0]])
-        if started_ns:
-            for effect, result in zip(effects, results, strict=True):
-                report(observer, subject, effect, started_ns, result)
+        measure_all(self._settings, subject, effects, results, began=began, started_ns=started_ns)
         return results
 
     async def _ask(self, flow: Flow[Any], effect: Effect[R], subject: Subject) -> R:
@@ -268,18 +280,27 @@ class AsyncDriver:
             self._leave(flow, answer)
             raise
 
-    def _begin(self, flow: Flow[Any], effect: Effect[R], subject: Subject) -> "asyncio.Future[R]":
+    def _begin(
+        self,
+        flow: Flow[Any],
+        effect: Effect[R],
+        subject: Subject,
+        together: Pipelined | None = None,
+    ) -> "asyncio.Future[R]":
         """Perform an effect of a flow; its caller waits for the answer or is cancelled."""
         answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
 
         def arrived(result: R) -> None:
+            if together is not None:
+                together.arrived(result)
             if answer.done():
                 self._close(flow, CallerGoneError(result))
             else:
                 answer.set_result(result)
 
         if isinstance(effect, Lookup):
-            self._lookups.ask(effect, cast("Callable[[LookupAnswer], None]", arrived), subject)
+            then = cast("Callable[[LookupAnswer], None]", arrived)
+            self._lookups.ask(effect, then, subject if together is None else None)
         else:
             self._submit(effect, arrived, subject)
         return answer
@@ -289,10 +310,13 @@ class AsyncDriver:
         if not answer.cancel() and not answer.cancelled():
             self._close(flow, CallerGoneError(answer.result()))
 
-    def _submit(self, effect: Effect[R], then: Callable[[R], None], subject: Subject) -> Ask | None:
-        """Perform an effect, and report it to the observer when it has ended."""
+    def _submit(
+        self, effect: Effect[R], then: Callable[[R], None], subject: Subject | None
+    ) -> Ask | None:
+        """Perform an effect, and measure it when it has ended, unless it is measured with others."""
         settings = self._settings
-        started_ns = time.time_ns() if settings.observer.listening() else 0
+        is_observed = subject is not None and settings.observer.listening()
+        started_ns = time.time_ns() if is_observed else 0
         context = contextvars.copy_context() if started_ns else None
         began = time.perf_counter()
 
@@ -300,7 +324,8 @@ class AsyncDriver:
             try:
                 if isinstance(result, Unavailable | NoLease):
                     settings.on_failure(result)
-                measure(settings, subject, effect, began, result)
+                if subject is not None:
+                    measure(settings, subject, effect, began, result)
                 if context is not None:
                     context.run(report, settings.observer, subject, effect, started_ns, result)
             finally:
@@ -366,9 +391,16 @@ class AsyncDriver:
             return False
         context = contextvars.copy_context()
         context.run(leading.set, ())  # it is not a part of another value
+        refreshing = Refreshing(self._settings, subject, context)
+
+        async def watched() -> object:
+            with refreshing:
+                return await generator()
+
         task = asyncio.get_running_loop().create_task(
-            self.run(flow, generator, subject), context=context
+            self.run(flow, watched, subject), context=context
         )
+        task.add_done_callback(refreshing.over)
         self._refreshes.add(task)
         task.add_done_callback(self._refreshes.discard)
         self._hold(task)

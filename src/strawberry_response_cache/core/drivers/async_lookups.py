@@ -34,17 +34,17 @@ class SharedLookups:
         submit: Sends a lookup, and passes on its result.
     """
 
-    def __init__(self, submit: Callable[[Lookup, Then, Subject], Ask | None]) -> None:
+    def __init__(self, submit: Callable[[Lookup, Then, Subject | None], Ask | None]) -> None:
         self._submit = submit
         self._under_way: dict[str, _Shared] = {}
 
-    def ask(self, lookup: Lookup, then: Then, subject: Subject) -> None:
+    def ask(self, lookup: Lookup, then: Then, subject: Subject | None) -> None:
         """Look up, or share a lookup that is not sent yet.
 
         Args:
             lookup: The lookup.
             then: Called with the answer for this caller.
-            subject: The cache and field, for the observer.
+            subject: The cache and field, for the observer; None if the lookup is measured with others.
         """
         if lookup.rejected:  # it has to delete the entry that it rejects
             self._submit(lookup, then, subject)

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, TypeVar
@@ -12,27 +12,18 @@ from strawberry_response_cache.core._counters import Counters
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._observer import (
-    LookedUp,
     Observer,
-    Operation,
-    PutIn,
-    Subject,
 )
 from strawberry_response_cache.core._pub_sub import Hearers, hear
 from strawberry_response_cache.core._requests import Generate
 from strawberry_response_cache.core.protocol import (
-    Commit,
-    Fresh,
-    Lookup,
     NoLease,
     NotYet,
     Release,
     Renew,
-    Stale,
     Throttle,
     Trouble,
     Unavailable,
-    failure,
 )
 from strawberry_response_cache.core.redis.subscriber import Subscription
 
@@ -57,9 +48,6 @@ _LONGEST_PAUSE: Final = 2.0
 """The longest pause, in seconds, between two tries to release a lease."""
 _STALLS: Final = 3
 """For how many lives of a lease a server may stall with a lookup in its buffers."""
-
-_OPERATIONS: Final[Mapping[type, Operation]] = {Lookup: "get", Commit: "put"}
-"""What the calls of the store are named in metrics."""
 
 _WITHOUT_NEWS: Final = "local memory is off"
 _WITHOUT_MEMORY: Final = "callers that wait for another process look again after a pause"
@@ -271,80 +259,6 @@ class LeaseTries:
         pause = self._pause * (1 - self._jitter() / 2)
         self._pause = min(self._pause * 2, _LONGEST_PAUSE)
         return pause if now + pause < self._ends else None
-
-
-def measure(
-    settings: DriverSettings, subject: Subject, effect: object, began: float, result: object
-) -> None:
-    """Count a lookup or a commit that has ended, and tell the observer how long it took.
-
-    Args:
-        settings: The counters and the observer.
-        subject: The cache or field.
-        effect: What was asked; others than lookups and commits are not counted.
-        began: When, in seconds of `time.perf_counter`.
-        result: Its result.
-    """
-    operation = _OPERATIONS.get(type(effect))
-    if operation is not None:
-        seconds = time.perf_counter() - began
-        error = result.error_type if isinstance(result, Unavailable) else None
-        settings.counters.calls[operation].add(seconds, failed=error is not None)
-        settings.observer.called(subject.name, operation, seconds, error)
-
-
-class Loading:
-    """Measures what runs because it was not cached; one that is cancelled is not counted.
-
-    Args:
-        settings: The counters and the observer.
-        subject: The cache, operation or field.
-    """
-
-    __slots__ = ("_began", "_settings", "_subject")
-
-    def __init__(self, settings: DriverSettings, subject: Subject) -> None:
-        self._settings = settings
-        self._subject = subject
-
-    def __enter__(self) -> None:
-        """Begin."""
-        self._began = time.perf_counter()
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        """Count it, and tell the observer how long it took."""
-        seconds = time.perf_counter() - self._began
-        if error is None or isinstance(error, Exception):
-            scope = self._subject.scope
-            self._settings.counters.loads[scope].add(seconds, failed=error is not None)
-            kind = None if error is None else failure(error).error_type
-            self._settings.observer.loaded(self._subject.name, scope, seconds, kind)
-
-
-def report(
-    observer: Observer, subject: Subject, effect: object, started_ns: int, result: object
-) -> None:
-    """Report a lookup or a commit to the observer."""
-    error = result.error_type if isinstance(result, Unavailable) else None
-    if isinstance(effect, Lookup):
-        entry = result.entry if isinstance(result, Fresh | Stale) else None
-        is_stale = entry is not None and entry.remaining_ms <= 0
-        observer.looked_up(
-            LookedUp(
-                subject,
-                started_ns,
-                time.time_ns(),
-                "miss" if entry is None else "stale" if is_stale else "hit",
-                None if entry is None else entry.age,
-                None if entry is None else entry.ttl,
-                None if entry is None else len(entry.recording.payload),
-                error,
-            )
-        )
-    elif isinstance(effect, Commit):
-        recording = effect.recording
-        ttl, size, tags = recording.ttl_ms / 1000, len(recording.payload), len(recording.tags)
-        observer.put_in(PutIn(subject, started_ns, time.time_ns(), ttl, size, tags, error))
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:

@@ -38,9 +38,13 @@ from strawberry_response_cache.core._requests import (
 from strawberry_response_cache.core._response import CachedResponse
 from strawberry_response_cache.core.drivers.driving import (
     DriverSettings,
-    Loading,
-    measure,
     renewals,
+)
+from strawberry_response_cache.core.drivers.measuring import (
+    Loading,
+    Refreshing,
+    measure,
+    measure_all,
     report,
 )
 from strawberry_response_cache.core.drivers.sync_housekeeping import SyncHousekeeping
@@ -234,8 +238,10 @@ class SyncDriver:
                 results += [effect.unavailable(NotAskedError()) for effect in part]
             else:
                 results += self.transport.perform_all(part)
-        for effect, result in zip(effects, results, strict=True):
-            self._over(effect, result, subject, started_ns, began)
+        for result in results:
+            if isinstance(result, Unavailable | NoLease):
+                self._settings.on_failure(result)
+        measure_all(self._settings, subject, effects, results, began=began, started_ns=started_ns)
         return results
 
     def _over(
@@ -273,10 +279,17 @@ class SyncDriver:
         context = contextvars.copy_context()
         context.run(leading.set, ())  # it is not a part of another value
 
+        refreshing = Refreshing(self._settings, subject, context)
+
+        def watched() -> object:
+            with refreshing:
+                return generator()
+
         def refresh() -> None:
             try:
-                context.run(self.run, flow, generator, subject)
+                context.run(self.run, flow, watched, subject)
             finally:
+                refreshing.over()
                 self._room.release()
 
         try:
@@ -284,6 +297,7 @@ class SyncDriver:
         except (
             RuntimeError
         ):  # the cache is closing, the interpreter ends, or no thread can be started
+            refreshing.over()
             self._room.release()
             return False
         return True
