@@ -132,3 +132,22 @@ def test_a_large_reply_is_put_together_once_and_not_for_each_piece_of_it() -> No
 
     assert reading.all == [b"x" * 4_000_000]
     assert joined < 2 * len(data)
+
+
+def test_large_elements_of_an_array_are_put_together_once_and_not_for_each_element() -> None:
+    """As in the answer to the lookups of a list, whose entries may all be large."""
+    reading = Replies(1)
+    elements = [bytes([number]) * 40_000 for number in range(100)]
+    data = said(elements)
+    joined, made = 0, dict[int, bytes]()
+    for piece in cut(data, list(range(0, len(data), 1000))):
+        before = reading._bytes
+        reading.feed(piece)
+        if reading._bytes is not before:
+            joined += len(reading._bytes)
+        for items, _ in reading._open:
+            made.update({id(each): each for each in items})
+
+    assert reading.all == [elements]
+    assert joined < 2 * len(data)
+    assert len(made) <= len(elements)

@@ -61,11 +61,12 @@ class Replies:
         [b'hello', 7]
     """
 
-    __slots__ = ("_at", "_bytes", "_chunks", "_count", "_here", "_needed", "all")
+    __slots__ = ("_at", "_bytes", "_chunks", "_count", "_here", "_needed", "_open", "all")
 
     def __init__(self, count: int) -> None:
         self.all: list[Any] = []
         self._count = count
+        self._open: list[tuple[list[Any], int]] = []
         self._bytes = b""
         self._chunks: list[bytes] = []
         self._here = 0
@@ -94,8 +95,7 @@ class Replies:
         self._chunks = []
         try:
             while len(self.all) < self._count:
-                reply, self._at = _reply(self._bytes, self._at, 0)
-                self.all.append(reply)
+                self._take()
         except _IncompleteError as incomplete:
             self._here = len(self._bytes) - self._at
             self._needed = max(incomplete.needed - self._at, self._here + _WHOLE)
@@ -106,19 +106,50 @@ class Replies:
             raise NonsenseError
         return True
 
+    def _take(self) -> None:
+        """Take one reply, one element of an array, or the beginning of an array.
 
-def _reply(data: bytes, at: int, depth: int) -> tuple[Any, int]:  # noqa: C901 - one branch for each kind of reply
-    """Return the reply that begins at a position, and the position of the next.
+        What is taken is never read again: an array of large elements arrives in many chunks.
+
+        Raises:
+            _IncompleteError: If its end has not arrived.
+            ValueError: If it is not a reply.
+        """
+        data, at = self._bytes, self._at
+        if data[at : at + 1] != b"*":
+            value, self._at = _single(data, at)
+            self._put(value)
+            return
+        if len(self._open) >= _DEEPEST:
+            raise ValueError
+        end = _end_of_line(data, at)
+        count = _number(data[at + 1 : end], _MOST_ITEMS)
+        self._at = end + 2
+        if count > 0:
+            self._open.append(([], count))
+        else:
+            self._put(None if count < 0 else [])
+
+    def _put(self, value: Any) -> None:  # noqa: ANN401 - any reply
+        """Put a value into the innermost array that lacks elements; a complete array into the one around it."""
+        while self._open:
+            items, count = self._open[-1]
+            items.append(value)
+            if len(items) < count:
+                return
+            self._open.pop()
+            value = items
+        self.all.append(value)
+
+
+def _single(data: bytes, at: int) -> tuple[Any, int]:
+    """Return the reply that begins at a position, which is no array, and the position of the next.
 
     Raises:
         _IncompleteError: If its end has not arrived.
         ValueError: If it is not a reply.
     """
-    end = data.find(b"\r\n", at)
-    if end < 0:
-        if len(data) - at > _LONGEST_LINE:
-            raise ValueError
-        raise _IncompleteError(len(data) + _WHOLE)
+    end = _end_of_line(data, at)
     kind, after = data[at : at + 1], end + 2
     if kind == b"$":
         size = _number(data[at + 1 : end], _LARGEST_BULK)
@@ -136,19 +167,22 @@ def _reply(data: bytes, at: int, depth: int) -> tuple[Any, int]:  # noqa: C901 -
         return data[at + 1 : end], after
     if kind == b"-":
         return _error(data[at + 1 : end]), after
-    if kind == b"*" and depth < _DEEPEST:
-        return _array(data, after, _number(data[at + 1 : end], _MOST_ITEMS), depth)
     raise ValueError
 
 
-def _array(data: bytes, at: int, count: int, depth: int) -> tuple[Any, int]:
-    if count < 0:
-        return None, at
-    items = []
-    for _ in range(count):
-        item, at = _reply(data, at, depth + 1)
-        items.append(item)
-    return items, at
+def _end_of_line(data: bytes, at: int) -> int:
+    """Return where the line ends that begins at a position.
+
+    Raises:
+        _IncompleteError: If its end has not arrived.
+        ValueError: If it is too long for a line.
+    """
+    end = data.find(b"\r\n", at)
+    if end < 0:
+        if len(data) - at > _LONGEST_LINE:
+            raise ValueError
+        raise _IncompleteError(len(data) + _WHOLE)
+    return end
 
 
 def _number(digits: bytes, most: int) -> int:
