@@ -13,6 +13,7 @@ from strawberry_response_cache.core import (
     CacheStoreError,
     ResponseCache,
 )
+from strawberry_response_cache.core.drivers import driving
 from strawberry_response_cache.core.protocol import Unavailable
 from tests.conftest import Eventually, Face
 from tests.core.logs import facts_of, ours
@@ -21,6 +22,7 @@ from tests.faults.proxy import Proxy
 from tests.faults.stopwatch import Stopwatch
 from tests.faults.test_breaker import NEVER, Ask, Opened, ask, opened
 from tests.faults.wire import Delay, Hold
+from tests.servers.valkey import valkey_node
 
 __all__ = ["ask", "opened"]
 
@@ -36,6 +38,38 @@ async def queue_invalidation(cache: ResponseCache, face: Face, callers: Callers)
         await callers._somewhere(lambda: cache.invalidate_sync("t", queued=True))
     else:
         await cache.invalidate("t", queued=True)
+
+
+# -- Leases -----------------------------------------------------------------------------------------------
+
+
+async def test_a_lease_that_a_hung_server_grants_when_it_goes_on_keeps_nobody_waiting(
+    new_cache: Callable[..., ResponseCache],
+    callers: Callers,
+    ask: Ask,
+    face: Face,
+    eventually: Eventually,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By then its caller is gone, and the pauses between the tries to give it back are long."""
+    monkeypatch.setattr(driving, "_FIRST_PAUSE", NEVER)
+    with valkey_node() as node:
+        url = f"redis://{node.address}"
+        cache = new_cache(url, **LONG | {"connect_deadline": 5}, lease=NEVER, wait_budget=NEVER)
+        await callers.warm_up(cache, ["warm"], 600, "stored")
+        node.pause()
+        assert (await ask(cache, "a")).detail is CacheDetail.STORE_FAILURE
+        housekeeping = face.driver(cache)._housekeeping
+        late = "_waiting" if face.synchronous else "_late"
+        await eventually(lambda: getattr(housekeeping, late))
+        node.resume()
+
+        async with asyncio.timeout(60):
+            while (response := await ask(cache, "a")).detail is CacheDetail.STORE_FAILURE:
+                pass
+
+        assert response.status is CacheStatus.MISS
+        await eventually(lambda: not getattr(housekeeping, late))
 
 
 # -- Connecting ------------------------------------------------------------------------------------------

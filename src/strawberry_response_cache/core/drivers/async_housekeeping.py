@@ -12,7 +12,8 @@ from strawberry_response_cache.core.redis.async_transport import AsyncTransport
 class AsyncHousekeeping:
     """Releases abandoned leases, so that no caller waits on them.
 
-    A failed release is tried again for as long as the lease may live.
+    A failed release is tried again for as long as the lease may live, and as soon as the server answers anyone: a
+    server that hung may have granted the lease only then.
 
     Args:
         transport: Sends the effects.
@@ -30,13 +31,21 @@ class AsyncHousekeeping:
         self._asked: set[asyncio.Future[None]] = set()
         self._late: dict[LeaseTries, asyncio.TimerHandle] = {}
         self._is_draining = False
+        transport.recoveries.listen(self)
 
     def ask(self, effect: Effect[Any]) -> None:
         """Perform an effect, unless a flow is dropped after its event loop has ended."""
         if running_loop() is self._loop:
-            self._try(effect, LeaseTries(effect, self._lease))
+            self._try(LeaseTries(effect, self._lease))
 
-    def _try(self, effect: Effect[Any], tries: LeaseTries) -> None:
+    def server_is_back(self) -> None:
+        """Try what the server did not answer."""
+        for tries in [each for each in self._late if each.waits_for_server]:
+            self._late.pop(tries).cancel()
+            self._try(tries)
+
+    def _try(self, tries: LeaseTries) -> None:
+        effect = tries.effect
         over: asyncio.Future[None] = self._loop.create_future()
         self._asked.add(over)
         over.add_done_callback(self._asked.discard)
@@ -51,7 +60,7 @@ class AsyncHousekeeping:
 
         def try_again() -> None:
             del self._late[tries]
-            self._try(effect, tries)
+            self._try(tries)
 
         self._transport.submit(effect, arrived)
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from strawberry_response_cache.core._counters import Counters
 from strawberry_response_cache.core._log import logger
@@ -17,6 +17,7 @@ from strawberry_response_cache.core._observer import (
 from strawberry_response_cache.core._pub_sub import Hearers, hear
 from strawberry_response_cache.core._requests import Generate
 from strawberry_response_cache.core.protocol import (
+    Effect,
     NoLease,
     NotYet,
     Release,
@@ -42,6 +43,8 @@ _REPLAY_SHARE: Final = 0.25
 """The part of an invalidation's deadline that each try of a queued one has: nobody waits for it, and the
 next one may find a server that is back."""
 
+_FIRST_PAUSE: Final = 0.01
+"""Seconds before a lease is given back for the second time."""
 _DOUBT: Final = 0.25
 """The shortest pause, in seconds, before checking again whether a late lookup took a lease."""
 _LONGEST_PAUSE: Final = 2.0
@@ -227,18 +230,34 @@ class LeaseTries:
         effect: What is tried; a renewal is tried once, since another follows.
         lease: Seconds that a lease lives.
         jitter: Returns a number from 0 to below 1.
+
+    Attributes:
+        effect: What is tried.
+        waits_for_server: Whether the latest try was not answered: the next one is due as soon as the server answers
+            anyone.
     """
 
-    __slots__ = ("_ends", "_is_answered", "_is_tried_again", "_jitter", "_lease", "_pause")
+    __slots__ = (
+        "_ends",
+        "_is_answered",
+        "_is_tried_again",
+        "_jitter",
+        "_lease",
+        "_pause",
+        "effect",
+        "waits_for_server",
+    )
 
     def __init__(
-        self, effect: object, lease: float, jitter: Callable[[], float] = random.random
+        self, effect: Effect[Any], lease: float, jitter: Callable[[], float] = random.random
     ) -> None:
+        self.effect = effect
+        self.waits_for_server = False
         self._is_tried_again = isinstance(effect, Release | Throttle)
         is_in_doubt = isinstance(effect, Release) and effect.in_doubt
         self._lease = lease
         self._ends = time.monotonic() + lease * (_STALLS if is_in_doubt else 1)
-        self._pause = 0.01
+        self._pause = _FIRST_PAUSE
         self._is_answered = False
         self._jitter = jitter
 
@@ -250,6 +269,7 @@ class LeaseTries:
         """
         if not self._is_tried_again or not isinstance(result, Unavailable | NotYet):
             return None
+        self.waits_for_server = isinstance(result, Unavailable)
         now = time.monotonic()
         if isinstance(result, NotYet):
             self._pause = max(self._pause, _DOUBT)

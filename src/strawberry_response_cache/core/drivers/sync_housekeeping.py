@@ -21,13 +21,11 @@ class _Errand:
     """A background effect.
 
     Attributes:
-        effect: The effect.
-        tries: The tries after a failure.
+        tries: The effect, and when it is tried again after a failure.
         not_before: When it is due.
         every: Seconds after which it is repeated, also after a failure; 0 for once.
     """
 
-    effect: Effect[Any]
     tries: LeaseTries
     not_before: float = 0.0
     every: float = 0.0
@@ -37,7 +35,8 @@ class SyncHousekeeping:
     """A thread, started on demand, that performs background effects; refreshes have threads of their own.
 
     A lease is renewed while its generation runs. A failed release is tried again for as long as the lease may
-    live, so that no caller waits on an abandoned lease.
+    live, and as soon as the server answers anyone: a server that hung may have granted the lease only then. So no
+    caller waits on an abandoned lease.
 
     Args:
         transport: Sends the effects.
@@ -53,11 +52,20 @@ class SyncHousekeeping:
         self._is_running = False
         self._is_draining = False
         self._is_asking = False
+        transport.recoveries.listen(self)
 
     def ask(self, effect: Effect[Any]) -> None:
         """Perform an effect soon, or at once if no thread can be started."""
-        if not self._take([_Errand(effect, LeaseTries(effect, self._lease))]):
+        if not self._take([_Errand(LeaseTries(effect, self._lease))]):
             self._transport.perform(effect)
+
+    def server_is_back(self) -> None:
+        """Try what the server did not answer."""
+        with self._changed:
+            for errand in self._waiting:
+                if errand.tries.waits_for_server:
+                    errand.not_before = 0.0
+            self._changed.notify_all()
 
     @contextmanager
     def repeating(self, effects: Sequence[Effect[Any]], every: float) -> Iterator[None]:
@@ -71,9 +79,7 @@ class SyncHousekeeping:
             every: Seconds before the first time and between two times.
         """
         first = time.monotonic() + every
-        errands = [
-            _Errand(effect, LeaseTries(effect, self._lease), first, every) for effect in effects
-        ]
+        errands = [_Errand(LeaseTries(effect, self._lease), first, every) for effect in effects]
         self._take(errands)
         try:
             yield
@@ -118,7 +124,7 @@ class SyncHousekeeping:
 
     def _run(self) -> None:
         while due := self._next():
-            results = self._transport.perform_all([errand.effect for errand in due])
+            results = self._transport.perform_all([errand.tries.effect for errand in due])
             with self._changed:
                 for errand, result in zip(due, results, strict=True):
                     if (pause := self._pause_after(errand, result)) is not None:

@@ -30,6 +30,7 @@ from strawberry_response_cache.core.redis.link import (
     not_sent,
     run_id_of,
 )
+from strawberry_response_cache.core.redis.recoveries import Recoveries
 from strawberry_response_cache.core.redis.tasks import Alarm, started
 from strawberry_response_cache.core.redis.wire import split, unknown_scripts
 
@@ -107,13 +108,18 @@ class AsyncLink:
     Args:
         source: How to open a connection.
         settings: Deadlines and limits.
+        recoveries: Who is told when the server answers again.
     """
 
-    def __init__(self, source: ConnectionFactory, settings: LinkSettings) -> None:
+    def __init__(
+        self, source: ConnectionFactory, settings: LinkSettings, recoveries: Recoveries
+    ) -> None:
         self._source = source
         self._settings = settings
         self._breaker = Breaker(
-            failures=settings.breaker_failures, seconds=settings.breaker_seconds
+            failures=settings.breaker_failures,
+            seconds=settings.breaker_seconds,
+            recovered=recoveries.tell,
         )
         self._changes = Changes(source.shown, settings)
         self._distance = Distance(source.shown, settings.read_deadline)

@@ -17,6 +17,7 @@ from strawberry_response_cache.core.redis.connection_factory import (
     ConnectionFactory,
 )
 from strawberry_response_cache.core.redis.link import LinkSettings, not_sent
+from strawberry_response_cache.core.redis.recoveries import Recoveries
 from strawberry_response_cache.core.redis.routes import (
     asking,
     redirect_in,
@@ -36,9 +37,15 @@ R = TypeVar("R")
 
 
 class AsyncTransport(Protocol):
-    """Sends the effects of one event loop."""
+    """Sends the effects of one event loop.
+
+    Attributes:
+        users: How many drivers use it.
+        recoveries: Who is told when a server answers again.
+    """
 
     users: int
+    recoveries: Recoveries
 
     def submit(
         self, effect: Effect[R], then: Callable[[R], None], *, deadline: float | None = None
@@ -88,7 +95,8 @@ class AsyncServer:
 
     def __init__(self, source: ConnectionFactory, settings: LinkSettings) -> None:
         self._source = source
-        self._link = AsyncLink(source, settings)
+        self.recoveries = Recoveries()
+        self._link = AsyncLink(source, settings, self.recoveries)
         self.users = 0
 
     def submit(
@@ -148,6 +156,7 @@ class AsyncCluster:
         # Learning the map belongs to no request, so it keeps no request's context variables alive.
         self._context = contextvars.Context()
         self.users = 0
+        self.recoveries = Recoveries()
 
     def submit(
         self, effect: Effect[R], then: Callable[[R], None], *, deadline: float | None = None
@@ -207,7 +216,9 @@ class AsyncCluster:
     def _link(self, node: Node) -> AsyncLink:
         link = self._links.get(node)
         if link is None:
-            link = self._links[node] = AsyncLink(self._source.template.at(*node), self._settings)
+            link = self._links[node] = AsyncLink(
+                self._source.template.at(*node), self._settings, self.recoveries
+            )
         return link
 
     def _learn_soon(self, *, is_urgent: bool) -> None:

@@ -25,6 +25,7 @@ class Breaker:
         failures: How many failures in a row open it.
         seconds: How long it stays open before it lets a probe through.
         clock: Returns a monotonic time in seconds.
+        recovered: Called when the server answers after one failure or more, whether or not it was open.
 
     Example:
         >>> breaker = Breaker(failures=1, seconds=60)
@@ -35,11 +36,17 @@ class Breaker:
     """
 
     def __init__(
-        self, *, failures: int, seconds: float, clock: Callable[[], float] = time.monotonic
+        self,
+        *,
+        failures: int,
+        seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+        recovered: Callable[[], object] = bool,
     ) -> None:
         self._limit = failures
         self._seconds = seconds
         self._clock = clock
+        self._recovered = recovered
         self._lock = renewed_in_child(self, "_lock", threading.Lock)
         self._count = 0
         self._first_failure = 0.0
@@ -82,9 +89,11 @@ class Breaker:
         if not self._count and self._probe_at is None:
             return 0
         with self._lock:
-            count = self._count if self._probe_at is not None else 0
+            count, was_open = self._count, self.is_open
             self._count, self._probe_at, self._probe = 0, None, None
-        return count
+        if count:
+            self._recovered()
+        return count if was_open else 0
 
     def failed(self, began: float) -> int:
         """Note that the server did not answer a call.

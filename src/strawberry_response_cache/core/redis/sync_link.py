@@ -23,6 +23,7 @@ from strawberry_response_cache.core.redis.link import (
     not_sent,
     run_id_of,
 )
+from strawberry_response_cache.core.redis.recoveries import Recoveries
 from strawberry_response_cache.core.redis.sync_connection import SyncConnection, taken_over
 from strawberry_response_cache.core.redis.watchdog import Watchdog
 from strawberry_response_cache.core.redis.wire import unknown_scripts
@@ -71,13 +72,18 @@ class SyncLink:
     Args:
         source: How to open a connection.
         settings: Deadlines and limits.
+        recoveries: Who is told when the server answers again.
     """
 
-    def __init__(self, source: ConnectionFactory, settings: LinkSettings) -> None:
+    def __init__(
+        self, source: ConnectionFactory, settings: LinkSettings, recoveries: Recoveries
+    ) -> None:
         self._source = source
         self._settings = settings
         self._breaker = Breaker(
-            failures=settings.breaker_failures, seconds=settings.breaker_seconds
+            failures=settings.breaker_failures,
+            seconds=settings.breaker_seconds,
+            recovered=recoveries.tell,
         )
         self._learns = settings.detect_restarts and not source.is_fake
         self._turns = Turns(settings.max_batches)

@@ -15,6 +15,7 @@ from strawberry_response_cache.core.redis.connection_factory import (
     ConnectionFactory,
 )
 from strawberry_response_cache.core.redis.link import LinkSettings, not_sent
+from strawberry_response_cache.core.redis.recoveries import Recoveries
 from strawberry_response_cache.core.redis.routes import (
     asking,
     redirect_in,
@@ -35,9 +36,15 @@ R = TypeVar("R")
 
 
 class SyncTransport(Protocol):
-    """Sends the effects of threads."""
+    """Sends the effects of threads.
+
+    Attributes:
+        users: How many drivers use it.
+        recoveries: Who is told when a server answers again.
+    """
 
     users: int
+    recoveries: Recoveries
 
     def perform(self, effect: Effect[R], *, deadline: float | None = None) -> R:
         """Perform an effect and return its result; it never raises.
@@ -105,7 +112,8 @@ class SyncServer:
 
     def __init__(self, source: ConnectionFactory, settings: LinkSettings) -> None:
         self._source = source
-        self._link = SyncLink(source, settings)
+        self.recoveries = Recoveries()
+        self._link = SyncLink(source, settings, self.recoveries)
         self._node = SyncNode(self._link, source.shown)
         self.users = 0
 
@@ -162,6 +170,7 @@ class SyncCluster:
         # Why no node told the map, when it was last asked for.
         self._unlearnt: Exception | None = None
         self.users = 0
+        self.recoveries = Recoveries()
 
     def perform(self, effect: Effect[R], *, deadline: float | None = None) -> R:
         """Perform an effect; see `SyncTransport`."""
@@ -279,7 +288,7 @@ class SyncCluster:
     def _link(self, node: Node) -> SyncLink:
         link = self._links.get(node)
         if link is None:
-            made = SyncLink(self._source.template.at(*node), self._settings)
+            made = SyncLink(self._source.template.at(*node), self._settings, self.recoveries)
             link = self._links.setdefault(node, made)
         return link
 
