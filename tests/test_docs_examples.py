@@ -82,6 +82,7 @@ for _ in range(2):
 """
 
 
+@pytest.mark.exhaustive
 def test_the_django_project_does_what_its_page_shows(tmp_path: Path) -> None:
     """Its tests pass, and the commands of its page print what stands below them."""
     project = shutil.copytree(PROJECT, tmp_path / "project")

@@ -92,6 +92,7 @@ def test_a_bad_argument_is_one_line_that_says_what_to_write(
     assert "Traceback" not in said
 
 
+@pytest.mark.exhaustive
 def test_the_command_finds_the_schema_in_the_current_folder(folder: Path) -> None:
     command: list[Path | str] = [
         Path(sys.executable).with_name("strawberry-response-cache"),

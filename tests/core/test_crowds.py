@@ -85,6 +85,7 @@ cache.close()
 """
 
 
+@pytest.mark.exhaustive
 def test_after_a_fork_the_crowds_of_both_processes_cost_one_run_together(
     valkey_url: str, raw_valkey: Any, runs: Path
 ) -> None:

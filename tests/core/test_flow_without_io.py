@@ -898,7 +898,12 @@ def test_no_interleaving_returns_what_was_invalidated_before_its_caller_began(
 
 @pytest.mark.parametrize(
     "fault",
-    [Unavailable("TimeoutError"), NoLease(), Moved(), Unreadable("x")],
+    [
+        Unavailable("TimeoutError"),
+        NoLease(),
+        pytest.param(Moved(), marks=pytest.mark.exhaustive),
+        pytest.param(Unreadable("x"), marks=pytest.mark.exhaustive),
+    ],
     ids=lambda f: type(f).__name__,
 )
 @pytest.mark.parametrize("processes", [1, 2])

@@ -120,6 +120,7 @@ async def test_nothing_that_a_user_typed_stands_in_the_store(
     assert not any(b"hunter2" in each for each in everything)
 
 
+@pytest.mark.exhaustive  # test_workers_with_other_hash_seeds_share_an_entry shows it of operations
 def test_keys_are_the_same_in_every_process() -> None:
     program = (
         "from strawberry_response_cache.core._keys import Keyspace, tag_digests\n"

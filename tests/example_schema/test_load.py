@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 import redis
 
 from example_schema.schema import schema, with_mistakes
@@ -11,6 +12,7 @@ from tests.conftest import Eventually
 from tests.example_schema.conftest import started
 
 
+@pytest.mark.exhaustive
 async def test_users_ask_all_the_time(tmp_path: Path, eventually: Eventually) -> None:
     with started(tmp_path / "ledger.sqlite3", "--load", "--mistakes") as service:
         host, port = service.valkey

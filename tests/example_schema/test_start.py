@@ -49,6 +49,7 @@ def test_the_printed_command_shows_a_miss_then_a_hit_and_the_time(service: Runni
         assert '"balanceSheet"' in body
 
 
+@pytest.mark.exhaustive
 def test_ctrl_c_ends_the_embedded_valkey_too_and_a_second_start_keeps_the_database_and_traces(
     start: StartService,
 ) -> None:
@@ -84,6 +85,7 @@ def assert_spans_stand_below_their_request(lines: list[str]) -> None:
         assert next(line for line in lines if name in line).startswith("  ")
 
 
+@pytest.mark.exhaustive
 def test_without_redis_requests_are_answered_and_nothing_is_cached(
     start: StartService, closed_port: int
 ) -> None:

@@ -116,6 +116,7 @@ async def test_a_selection_that_is_large_and_not_too_large_is_cached(
     assert [told(await things.execute(query))["status"] for _ in range(2)] == ["miss", "hit"]
 
 
+@pytest.mark.exhaustive
 def test_each_type_is_described_once_for_keys(things: strawberry.Schema) -> None:
     """However many fields return whatever implements an interface."""
     described: list[str] = []
@@ -142,6 +143,7 @@ async def test_own_fields_of_a_selection_that_is_too_large_are_executed_in_place
     assert "fields" not in told(result)
 
 
+@pytest.mark.exhaustive
 async def test_fields_that_share_a_large_fragment_are_looked_at_together_up_to_the_bound(
     things: strawberry.Schema,
 ) -> None:
@@ -216,7 +218,7 @@ async def deepest(schema: strawberry.Schema, face: str, name: str) -> int:
 @pytest.mark.parametrize(
     ("face", "name"),
     [
-        ("sync", "child"),
+        pytest.param("sync", "child", marks=pytest.mark.exhaustive),
         pytest.param("sync", "children", marks=pytest.mark.exhaustive),
         pytest.param("async", "child", marks=pytest.mark.exhaustive),
         pytest.param("async", "children", marks=pytest.mark.exhaustive),

@@ -6,8 +6,8 @@ at its end. Each time the answers have to be those of the same schema without th
 resolver may run more often, and the requests that follow have to be right as well: right for whoever
 asks, not older than a mutation, and without waiting for what the fault left behind.
 
-By default each call fails in the first scenario that makes it; most of these faults, and more of those
-in threads, transports and first requests, are left to `-m exhaustive`. `EXHAUSTIVE_FAULTS=graphql` makes it fail
+By default each call fails in the first scenario that makes it; most of these faults, and nearly all of
+those in threads, transports and first requests, are left to `-m exhaustive`. `EXHAUSTIVE_FAULTS=graphql` makes it fail
 in all of them, and its second and third occurrence as well; `EXHAUSTIVE_FAULTS=core` does so with the
 calls inside the core that are made on behalf of a request.
 
@@ -589,35 +589,37 @@ def _groups() -> Iterator[tuple[str, Group]]:
     for where, way, parts in (("loop", Way(), 1), ("thread", Threads(), 2)):
         missing, changing = (*queries(way),), (*mutations(way),)
         misses = Group(scenarios=missing, parts=parts)
-        yield from _split(f"misses in a {where}", misses, 12, 2)
+        yield from _split(f"misses in a {where}", misses, 24, 2)
         found = Group(scenarios=(*hits(way),), parts=2 * parts)
-        yield from _split(f"hits in a {where}", found, 4)
         changes = Group(scenarios=changing, parts=parts)
-        yield from _split(f"mutations in a {where}", changes, 6)
         # Each of these plays all of the above as well, and makes a schema for each fault.
         first_requests = Group(
             scenarios=(*first(way),), beside=(*missing, *changing), parts=2 * parts - 1
         )
         if parts == 1:
-            some = first_requests.scenarios[::4]
-            yield "some first requests in a loop", replace(first_requests, scenarios=some, parts=16)
+            yield from _split(f"hits in a {where}", found, 8)
+            yield from _split(f"mutations in a {where}", changes, 12)
+            one = replace(first_requests, scenarios=first_requests.scenarios[:1], beside=())
+            yield "a first request in a loop", replace(one, parts=32)
             for share in range(6):
                 name = f"first requests in a loop, {share + 1} of 6"
                 yield name, replace(first_requests, shares=(share,), parts=6, is_exhaustive=True)
         else:
+            yield f"hits in a {where}", replace(found, is_exhaustive=True)
+            yield f"mutations in a {where}", replace(changes, is_exhaustive=True)
             yield f"first requests in a {where}", replace(first_requests, is_exhaustive=True)
-    blocking = Group(scenarios=(*queries(SyncInLoop()),), parts=8)
-    yield from _split("misses in a thread that has a loop", blocking, 6)
+    blocking = Group(scenarios=(*queries(SyncInLoop()),), parts=8, is_exhaustive=True)
+    yield "misses in a thread that has a loop", blocking
     ways = {"gathered": Gathered(), "batch": Posted(), "websocket": Called(), "stream": Streamed()}
     for number, (name, way) in enumerate(ways.items()):
         group = Group(scenarios=(*served(way),), shares=(number,), parts=len(ways))
-        yield from _split(name, group, 8)
-    yield from _split("own view", Group(scenarios=(*viewed(Viewed()),)), 16, 3)
+        yield name, replace(group, is_exhaustive=True)
+    yield from _split("own view", Group(scenarios=(*viewed(Viewed()),)), 32, 3)
     for number, (name, way) in enumerate(
         {"subscription": Subscribed(), "subscription over a websocket": Called()}.items()
     ):
         group = Group(scenarios=(*subscriptions(way),), shares=(number,), parts=2)
-        yield from _split(name, group, 2)
+        yield name, replace(group, is_exhaustive=True)
 
 
 def _split(name: str, group: Group, ways: int, others: int = 1) -> Iterator[tuple[str, Group]]:

@@ -363,6 +363,7 @@ with ResponseCache.from_url(sys.argv[1], prefix="test") as cache:
 """
 
 
+@pytest.mark.exhaustive
 async def test_a_worker_of_another_process_invalidates(
     valkey_url: str, new_cache: Callable[..., ResponseCache]
 ) -> None:

@@ -4,6 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from tests.test_layout import NAME, imports, modules
+
 CONFTEST = 'pytest_plugins = ["strawberry_response_cache.testing.pytest"]\n'
 SETTINGS = "[pytest]\nfilterwarnings = error\nasyncio_default_fixture_loop_scope = function\n"
 TESTS = """
@@ -68,6 +72,7 @@ def test_fails(schema, recording):
 """
 
 
+@pytest.mark.exhaustive  # `tests/test_docs_examples.py` runs the tests of an application with them
 def test_fixtures_serve_sync_and_async_tests(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(CONFTEST, "utf-8")
     (tmp_path / "pytest.ini").write_text(SETTINGS, "utf-8")
@@ -83,8 +88,8 @@ def test_fixtures_serve_sync_and_async_tests(tmp_path: Path) -> None:
 
 
 def test_nothing_but_the_fixtures_imports_pytest() -> None:
-    code = "import sys, strawberry_response_cache.testing; print('pytest' in sys.modules)"
-    finished = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert finished.stdout == "False\n"
+    fixtures = f"{NAME}.testing.pytest"
+    for name, path in modules().items():
+        imported = imports(path, also_lazy=True)
+        assert ("pytest" in imported) == (name == fixtures), name
+        assert fixtures not in imported, name

@@ -245,6 +245,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("rule", BROKEN)
 def test_the_model_notices_a_broken_rule(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("strawberry_response_cache.http.views.is_known_to_client", BROKEN[rule])

@@ -143,7 +143,13 @@ def test_mistakes_in_the_settings_are_an_error_of_the_command() -> None:
         pytest.param(
             "its_settings", "broken", 2, "ZeroDivisionError in ", marks=pytest.mark.exhaustive
         ),
-        ("absent_settings", "its_django_schema", 2, "No module named 'absent_settings'"),
+        pytest.param(
+            "absent_settings",
+            "its_django_schema",
+            2,
+            "No module named 'absent_settings'",
+            marks=pytest.mark.exhaustive,
+        ),
         pytest.param(
             "", "its_django_schema", 2, "ImproperlyConfigured", marks=pytest.mark.exhaustive
         ),
