@@ -70,6 +70,7 @@ def draw(found: dict[Target, list[dict[str, Any]]]) -> str:
         found: The series of each expression.
     """
     width, height = _UNIT
+    times = [at for series in found.values() for each in series for at, _ in each["values"]]
     panels = [
         Panel(
             title=panel["title"],
@@ -90,6 +91,7 @@ def draw(found: dict[Target, list[dict[str, Any]]]) -> str:
                 if target.panel == panel["title"]
                 for each in series
             ],
+            period=(min(times), max(times)),
         )
         for panel in json.loads(DASHBOARD.read_text("utf-8"))["panels"]
     ]

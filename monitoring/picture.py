@@ -25,6 +25,7 @@ class Panel:
         unit: The unit of its values, as Grafana calls it.
         place: Left, top, width and height.
         series: What it shows.
+        period: The times at which it begins and ends.
     """
 
     title: str
@@ -32,6 +33,7 @@ class Panel:
     unit: str
     place: tuple[float, float, float, float]
     series: Series
+    period: tuple[float, float]
 
     def drawn(self) -> Iterator[str]:
         """Yield the elements of SVG."""
@@ -59,10 +61,9 @@ class Panel:
         x0, x1 = left + 54, left + width - 14
         y0, y1 = top + height - 22, top + 26 + 13 * legend_rows
         known = [value for _, points in self.series for _, value in points if value == value]  # noqa: PLR0124 - not NaN
-        times = [at for _, points in self.series for at, _ in points] or [0.0, 1.0]
         step = _nice(max(known, default=0.0) / 4 or 0.25)
         most = step * max(1, math.ceil(max(known, default=0.0) / step))
-        begin, span = min(times), max(max(times) - min(times), 1.0)
+        begin, span = self.period[0], max(self.period[1] - self.period[0], 1.0)
         for number in range(round(most / step) + 1):
             y = y0 - (y0 - y1) * number * step / most
             yield f'<path d="M{x0:g} {y:.1f}H{x1:g}" stroke="#e4e4e4"/>'

@@ -6,7 +6,8 @@ from typing import Any
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from strawberry_response_cache import CacheStatistics, telemetry
+from strawberry_response_cache import CacheStatistics, CallStatistics, telemetry
+from strawberry_response_cache.core.drivers.measuring import LOOKUPS
 
 Labels = tuple[tuple[str, Any], ...]
 
@@ -58,6 +59,12 @@ class Meters:
         )
 
 
+def recorded(operation: str, calls: CallStatistics) -> int:
+    """How many of the calls of the store are in the histogram: of lookups that succeed, a sample."""
+    successes = calls.calls - calls.failures
+    return calls.failures + (-(-successes // LOOKUPS) if operation == "get" else successes)
+
+
 def as_metrics(statistics: CacheStatistics) -> Mapping[str, Mapping[str, float]]:
     """The same figures as the metrics have, by what tells them apart."""
     scopes = {
@@ -84,7 +91,7 @@ def as_metrics(statistics: CacheStatistics) -> Mapping[str, Mapping[str, float]]
             scope: each.calls for scope, each in statistics.loads.items() if each.calls
         },
         "response_cache.store.duration": {
-            name: each.calls for name, each in statistics.store.items() if each.calls
+            name: recorded(name, each) for name, each in statistics.store.items() if each.calls
         },
         "response_cache.invalidations": statistics.invalidations,
         "response_cache.pending": {"": statistics.pending_invalidations},

@@ -26,6 +26,7 @@ from strawberry_response_cache import (
     telemetry,
 )
 from strawberry_response_cache.telemetry import OpenTelemetry
+from tests.telemetry.metrics import recorded
 
 PREFIX = "exported"
 
@@ -97,7 +98,9 @@ def expected(cache: ResponseCache) -> dict[str, float]:
         telemetry.BYPASSES.name: 1,
         telemetry.SAVED.name: statistics.operations.saved,
         telemetry.LOAD_DURATION.name: 1,
-        telemetry.STORE_DURATION.name: sum(each.calls for each in statistics.store.values()),
+        telemetry.STORE_DURATION.name: sum(
+            recorded(name, each) for name, each in statistics.store.items()
+        ),
         telemetry.INVALIDATIONS.name: 2,
         telemetry.PENDING.name: 0,
         telemetry.LOCAL_SIZE.name: 0,

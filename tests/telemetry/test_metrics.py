@@ -20,6 +20,7 @@ from strawberry_response_cache import (
     cache_control,
     telemetry,
 )
+from strawberry_response_cache.core.drivers.measuring import LOOKUPS
 from strawberry_response_cache.telemetry import OpenTelemetry
 from strawberry_response_cache.telemetry._metrics import _Registry
 from tests.core.test_refreshes import make_dear_at
@@ -105,6 +106,21 @@ async def test_each_request_is_counted_once_by_its_result(
     assert statistics.bypasses == {"ttl_zero": 1, "uncacheable": 1}
     assert statistics.loads["value"].calls == 4
     assert statistics.loads["value"].failures == 1
+    same(metered, meters)
+
+
+@pytest.mark.parametrize("synchronous", [False, True], ids=["async", "sync"])
+async def test_a_sample_of_the_lookups_is_in_the_histogram(
+    metered: ResponseCache, meters: Meters, *, synchronous: bool
+) -> None:
+    for _ in range(LOOKUPS + 1):
+        if synchronous:
+            metered.remember_sync(["a"], 60, lambda: 1)
+        else:
+            await metered.remember(["a"], 60, one)
+    assert metered.statistics().store["get"].calls == LOOKUPS + 1
+    assert meters.of(telemetry.STORE_DURATION, operation="get") == 2
+    assert meters.of(telemetry.STORE_DURATION, operation="put") == 1
     same(metered, meters)
 
 

@@ -32,6 +32,11 @@ class CallCounters:
         self.failures += failed
         self.seconds += seconds
 
+    @property
+    def successes(self) -> int:
+        """How many did not fail."""
+        return self.calls - self.failures
+
     def statistics(self) -> CallStatistics:
         """Return a copy."""
         return CallStatistics(calls=self.calls, failures=self.failures, seconds=self.seconds)

@@ -148,7 +148,7 @@ class Observer(Protocol):
         ...
 
     def concluded(self, event: Concluded) -> None:
-        """A GraphQL operation has its outcome."""
+        """A GraphQL operation has its outcome, while events are wanted."""
         ...
 
     def watch(self, cache: Counted) -> None:
@@ -162,7 +162,7 @@ class Observer(Protocol):
     def called(
         self, name: str, operation: Operation, seconds: float, error_type: str | None
     ) -> None:
-        """A call of the store has ended, whether events are wanted or not."""
+        """A call of the store has ended, whether events are wanted or not; of lookups that succeed, a sample."""
         ...
 
 

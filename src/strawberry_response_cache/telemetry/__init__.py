@@ -41,7 +41,7 @@ class OpenTelemetry:
 
     def listening(self) -> bool:
         """Whether the current span is recorded."""
-        return self._spans.listening()
+        return trace.get_current_span().is_recording()
 
     def looked_up(self, event: LookedUp) -> None:
         """Create a span for a lookup."""

@@ -53,10 +53,6 @@ class Spans:
     def __init__(self, provider: trace.TracerProvider | None) -> None:
         self._tracer = trace.get_tracer(SCOPE_NAME, tracer_provider=provider)
 
-    def listening(self) -> bool:
-        """Whether the current span is recorded."""
-        return trace.get_current_span().is_recording()
-
     def looked_up(self, event: LookedUp) -> None:
         """Create a span for a lookup."""
         attributes = _about(event.subject)
@@ -103,10 +99,9 @@ class Spans:
     def concluded(self, event: Concluded) -> None:
         """Set the attributes of an operation's outcome on the current span."""
         span = trace.get_current_span()
-        if span.is_recording():
-            span.set_attribute(STATUS, event.status)
-            if event.reason is not None:
-                span.set_attribute(REASON, event.reason)
+        span.set_attribute(STATUS, event.status)
+        if event.reason is not None:
+            span.set_attribute(REASON, event.reason)
 
     def _span(
         self,

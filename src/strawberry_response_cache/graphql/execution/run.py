@@ -391,7 +391,8 @@ class Run:
                 extra={"response_cache.reason": outcome.reason.value},
             )
         observer = tenant_of(self._options.cache).observer
-        observer.concluded(Concluded(outcome.status, outcome.reason))
+        if observer.listening():
+            observer.concluded(Concluded(outcome.status, outcome.reason))
 
     def as_extension(self) -> dict[str, object] | None:
         """Return what the cache did, if ``debug`` is on."""
