@@ -36,7 +36,36 @@ class Book:
 
 
 @strawberry.type
+class Author:
+    id: strawberry.ID
+    name: str
+
+
+@strawberry.type
+class Written:
+    id: strawberry.ID
+
+    @cache_control(ttl=600)
+    @strawberry.field
+    def author(self) -> Author:
+        return Author(id=strawberry.ID("7"), name="Jane")
+
+
+@strawberry.type
 class Query:
+    @cache_control(ttl=60)
+    @strawberry.field
+    def written(self) -> Written:
+        """Its author has an entry of its own, which outlives it."""
+        return Written(id=strawberry.ID("1"))
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    async def rate(self, info: strawberry.Info) -> int:
+        """Built from a value of the cache."""
+        cache: ResponseCache = info.context["cache"]
+        return (await cache.remember(["rate"], 60, _rate, tags=["rates:eur", "a tag"])).value
+
     @cache_control(ttl=60, tags=["shelf:{args.shelf}"])
     @strawberry.field
     def books(self, shelf: str = "7") -> list[Book]:
@@ -52,8 +81,16 @@ class Query:
         raise ValueError
 
 
+async def _rate() -> int:
+    return 3
+
+
 @strawberry.type
 class Mutation:
+    @strawberry.mutation
+    def rename(self) -> Author:
+        return Author(id=strawberry.ID("7"), name="Cassandra")
+
     @invalidates("shelf:7")
     @strawberry.mutation
     def change(self) -> Book:
@@ -81,7 +118,12 @@ def make(request: pytest.FixtureRequest, cache: ResponseCache) -> Callable[..., 
         extension = ResponseCacheExtension(cache, **chosen)
         schema = strawberry.Schema(Query, Mutation, extensions=[extension])
         view: Any = VIEWS[request.param]
-        application = view(schema)
+
+        class View(view):  # type: ignore[misc] # of one package or the other
+            async def get_context(self, request: Any, response: Any) -> Any:
+                return {"request": request, "response": response, "cache": cache}
+
+        application: Any = View(schema)
 
         def ask(query: str, headers: dict[str, str] | None = None) -> httpx.Response:
             async def asking() -> httpx.Response:
@@ -142,6 +184,55 @@ def test_what_a_mutation_purges_reaches_the_responses_that_it_changes(
     groups = set(changed.headers["cache-group-invalidation"].split(", "))
     assert groups & set(told["cache-groups"].split(", "))
     assert "cache-group-invalidation" not in told
+
+
+PARTS: dict[str, tuple[str, str, Callable[[Ask, ResponseCache], Any]]] = {
+    "a field with an entry of its own": (
+        "{ written { author { name } } }",
+        "query Another { written { author { name } } }",
+        lambda ask, _: ask("mutation { rename { id } }"),
+    ),
+    "a value of the cache": (
+        "{ rate }",
+        "query Another { rate }",
+        lambda _, cache: cache.invalidate_sync("rates:eur"),
+    ),
+    "a value with a tag that no header can hold": (
+        "{ rate }",
+        "query Another { rate }",
+        lambda _, cache: cache.invalidate_sync("a tag"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("first", "later", "change"), PARTS.values(), ids=PARTS.keys())
+def test_what_is_purged_reaches_the_responses_that_hold_a_part_that_it_changes(
+    make: Callable[..., Ask],
+    cache: ResponseCache,
+    purged: list[InvalidatedTags],
+    first: str,
+    later: str,
+    change: Callable[[Ask, ResponseCache], Any],
+) -> None:
+    """Whether the part was made for this response or was found in the cache, where only digests of its tags are."""
+    ask = make(cdn_tags=["Cache-Tag"], tag_prefix="shop-")
+    told = [ask(query).headers["cache-tag"].split(",") for query in (first, first, later, later)]
+    change(ask, cache)
+    cache.close()  # waits until on_invalidate was told
+    names = {name for tags in purged for name in purge_names(tags, prefix="shop-")}
+    for each in told:
+        assert names & set(each)
+
+
+def test_a_purge_of_something_else_leaves_the_responses_with_parts(
+    make: Callable[..., Ask], cache: ResponseCache, purged: list[InvalidatedTags]
+) -> None:
+    ask = make(cdn_tags=["Cache-Tag"])
+    told = ask("{ written { author { name } } }").headers["cache-tag"].split(",")
+    cache.invalidate_sync("Author:8", "rates:usd")
+    cache.close()
+    (tags,) = purged
+    assert not set(purge_names(tags)) & set(told)
 
 
 def test_a_clear_purges_everything_of_its_tenant_and_nothing_of_another(

@@ -7,7 +7,6 @@ may not be stored keeps the whole from being stored.
 
 import time
 from collections.abc import Iterable
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -78,7 +77,7 @@ class Parts:
         return frozenset(part.meta for part, _ in self._noted if part.meta != NO_META)
 
     @property
-    def tags(self) -> AbstractSet[str]:
+    def tags(self) -> frozenset[str]:
         """The tags of the parts so far, their own among them; also while others are added."""
         return _tags_of([part for part, _ in [*self._noted]])
 

@@ -482,7 +482,7 @@ class Remember(Generic[T]):
         """Turn a value into a recording that includes its parts."""
         if self.collected is not None:
             flight.parts.add_all(self.collected)
-        answer = self.serializer.record(value, flight.parts.metas)
+        answer = self.serializer.record(value, flight.parts)
         if isinstance(answer, NotStored):
             return answer
         recording = answer.recording if isinstance(answer, Diverted) else answer
@@ -558,7 +558,7 @@ class Remember(Generic[T]):
         """Generate without a lease or a flight, and store nothing."""
         value = yield Generate(None, self.keys, None)
         if self.within:
-            answer = self.serializer.record(value, frozenset())
+            answer = self.serializer.record(value, Parts())
             if isinstance(answer, NotStored):
                 self._is_unfit_part()
             else:

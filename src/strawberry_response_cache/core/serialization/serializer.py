@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol, TypeVar
 
 from strawberry_response_cache.core._keys import EntryKeys
+from strawberry_response_cache.core._parts import Parts
 from strawberry_response_cache.core._response import CacheDetail
 from strawberry_response_cache.core.protocol import Unavailable
 from strawberry_response_cache.core.protocol.entry import Recording
@@ -49,12 +50,12 @@ class Serializer(Protocol[T]):
 
     serves_stale: ClassVar[bool]
 
-    def record(self, value: T, metas: AbstractSet[str]) -> Recording | Diverted | NotStored:
+    def record(self, value: T, parts: Parts) -> Recording | Diverted | NotStored:
         """Turn a generated value into a recording; its exceptions reach the caller.
 
         Args:
             value: The generated value.
-            metas: The meta words of its parts, such as `PRIVATE`.
+            parts: What its generator read from the cache, which the recording does not hold yet.
         """
         ...
 

@@ -14,6 +14,7 @@ from strawberry_response_cache.core._families import carried
 from strawberry_response_cache.core._interval import Interval
 from strawberry_response_cache.core._keys import checked_strings, is_function, tag_digests
 from strawberry_response_cache.core._log import logger
+from strawberry_response_cache.core._parts import Parts
 from strawberry_response_cache.core._response import CacheDetail
 from strawberry_response_cache.core.protocol.entry import NO_META, PRIVATE, Recording
 from strawberry_response_cache.core.serialization.codec import codec_for
@@ -76,7 +77,7 @@ class ValueRecipe(Generic[T]):
         self._strict = strict
         self._log = log
 
-    def record(self, value: T, metas: AbstractSet[str] = frozenset()) -> Recording | NotStored:
+    def record(self, value: T, parts: Parts | None = None) -> Recording | NotStored:
         """Apply the rules that depend on the value, and serialise it."""
         if not self._may_be_stored(value):
             return NotStored(CacheDetail.UNCACHEABLE)
@@ -98,7 +99,7 @@ class ValueRecipe(Generic[T]):
         if callable(tags):
             tags = checked_strings(tags(value), "tags(value)", TAGS_EXAMPLE)
         digests = tag_digests(carried({*tags}))
-        meta = PRIVATE if PRIVATE in metas else NO_META
+        meta = PRIVATE if parts is not None and PRIVATE in parts.metas else NO_META
         return Recording(payload, ttl_ms, self._stale_ms, digests, meta)
 
     def _log_unstorable(self, error: CacheSerializationError) -> None:

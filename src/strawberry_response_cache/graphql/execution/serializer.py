@@ -14,6 +14,7 @@ from strawberry_response_cache.core._duration import milliseconds
 from strawberry_response_cache.core._families import carried
 from strawberry_response_cache.core._faults import faults
 from strawberry_response_cache.core._keys import EntryKeys, tag_digests
+from strawberry_response_cache.core._parts import Parts
 from strawberry_response_cache.core.protocol import Unavailable
 from strawberry_response_cache.core.protocol.entry import (
     NO_META,
@@ -148,7 +149,7 @@ class ResponseSerializer:
         self.is_private = private
         self.stored: Stored | None = None
 
-    def record(self, value: Any, metas: AbstractSet[str]) -> Recording | Diverted | NotStored:  # noqa: ANN401 - whatever an executor returns
+    def record(self, value: Any, parts: Parts) -> Recording | Diverted | NotStored:  # noqa: ANN401 - whatever an executor returns
         """Refuse a result that is incomplete, has errors or is not JSON."""
         policy = self._policy
         if not isinstance(value, ExecutionResult) or inspect.isawaitable(value.data):
@@ -177,7 +178,7 @@ class ResponseSerializer:
         ttl, stale = self._lifetime(value.data)
         if recorder.ttl is not None and recorder.ttl < ttl:
             ttl, self.limited_by = recorder.ttl, recorder.limited_by
-        self.is_private = self._private or recorder.private or PRIVATE in metas
+        self.is_private = self._private or recorder.private or PRIVATE in parts.metas
         recording = Recording(
             payload,
             milliseconds(ttl, "ttl"),
@@ -188,14 +189,14 @@ class ResponseSerializer:
         if self.is_private and not self._private:
             keys = self._private_keys()
             key = None if keys is None else keys.entry
-            recording.note = self._note(recording, key, value.data)
+            recording.note = self._note(recording, key, value.data, parts)
             self.stored = Stored.of(recording)
             return Diverted(_marker(policy), keys, recording)
-        recording.note = self._note(recording, self._key, value.data)
+        recording.note = self._note(recording, self._key, value.data, parts)
         self.stored = Stored.of(recording)
         return recording
 
-    def _note(self, recording: Recording, key: str | None, data: Any) -> str:  # noqa: ANN401 - any JSON
+    def _note(self, recording: Recording, key: str | None, data: Any, parts: Parts) -> str:  # noqa: ANN401 - any JSON
         """Return what is told of a response again: its validator, and its tags for caches in front."""
         if self._key is None or key is None:
             return NO_NOTE
@@ -203,7 +204,8 @@ class ResponseSerializer:
         options, recorder = self._request.options, self.recorder
         if options.headers is None or not options.headers.cdn_tags or recorder is None:
             return validator
-        tags, left_out = packed(carried(self._tags(recorder)))
+        names = carried(self._tags(recorder))
+        tags, left_out = packed(names, only_digests=parts.tags.difference(recording.tags))
         if left_out:
             options.warnings.tags_left_out(left_out)
         told = f"{validator};{tags}"

@@ -2,13 +2,21 @@
 
 import re
 from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from hashlib import blake2b
 from itertools import islice
 from typing import Final
 from urllib.parse import quote, unquote
 
-from strawberry_response_cache.core._families import EVERYTHING_TAGGED, shown, with_families
+from strawberry_response_cache.core._families import (
+    EVERYTHING,
+    EVERYTHING_TAGGED,
+    shown,
+    whole_family,
+    with_families,
+)
 from strawberry_response_cache.core._invalidated_tags import InvalidatedTags
+from strawberry_response_cache.core._keys import tag_digests
 
 SEPARATORS: Final = {"Cache-Tag": ",", "Surrogate-Key": " ", "xkey": " ", "Cache-Groups": ", "}
 """The headers, and what stands between their tags."""
@@ -20,23 +28,33 @@ _NAME: Final = re.compile(r"[!#-+\--~]+")
 _LONGEST_NAME: Final = 1024
 _LONGEST_HEADER: Final = 8_000
 """Bytes of a header, and of what is stored with an entry."""
+_MOST_DIGESTS: Final = 100
 _MOST_GROUPS: Final = 32
 _GROUP_BYTES: Final = 16
 
 
-def packed(tags: Iterable[str]) -> tuple[str, int]:
+def packed(tags: Iterable[str], only_digests: AbstractSet[str] = frozenset()) -> tuple[str, int]:
     """Return tags as they are stored with an entry, the coarsest first, and how many were left out.
 
     Args:
         tags: The tags of a response, hidden ones included.
+        only_digests: Digests of further tags whose names are not known: those of values that were read from the cache
+            while the response was made. If there are too many, every invalidation reaches the response.
 
     Example:
         >>> packed({"Book:1", "Book", "of:a b"})
         ('Book,Book:1', 1)
+        >>> packed({"Book"}, only_digests={"xpB9vBHwVL8pBBF1"})
+        ('Book,#xpB9vBHwVL8pBBF1', 0)
     """
     kept: list[str] = []
     room, left_out = _LONGEST_HEADER, 0
-    for tag in sorted(shown(tags), key=lambda each: (":" in each, each)):
+    # Entries have longer tags of their own, by which nothing is purged.
+    digests = sorted(each for each in only_digests if len(each) == len(EVERYTHING[0]))
+    more = map(_of_digest, digests if len(digests) <= _MOST_DIGESTS else EVERYTHING)
+    named = sorted(shown(tags), key=lambda each: (":" in each, each))
+    fine = next((at for at, each in enumerate(named) if ":" in each), len(named))
+    for tag in (*named[:fine], *more, *named[fine:]):
         text = quote(tag, safe=_SAFE)
         if _NAME.fullmatch(tag) is None or len(tag) > _LONGEST_NAME or len(text) >= room:
             left_out += 1
@@ -44,6 +62,11 @@ def packed(tags: Iterable[str]) -> tuple[str, int]:
             kept.append(text)
             room -= len(text) + 1
     return ",".join(kept), left_out
+
+
+def _of_digest(digest: str) -> str:
+    """Return what a tag is called of which only the digest is known."""
+    return f"#{digest}"
 
 
 _SAFE: Final = "!#$&'()*+/:;<=>?@[]^_`{|}~"
@@ -87,20 +110,28 @@ def purge_names(tags: InvalidatedTags, *, prefix: str = "") -> list[str]:
         prefix: The ``tag_prefix`` of the extension. Empty by default.
 
     Returns:
-        The names, each once. Tags that no header can hold are left out, because no response carries them.
+        The names, each once. Tags that no header can hold are left out, because no response carries them. Those with
+        ``#`` are digests, for responses that hold something of which the cache knows only the digests of its tags.
 
     Example:
         >>> from strawberry_response_cache import InvalidatedTags
-        >>> purge_names(InvalidatedTags(["Book:1"], tenant=""), prefix="shop-")
+        >>> names = purge_names(InvalidatedTags(["Book:1"], tenant=""), prefix="shop-")
+        >>> [each for each in names if "#" not in each]
         ['shop-Book:1', 'shop-*', 'shop-Book:*']
         >>> purge_names(InvalidatedTags(["*"], tenant="5d41402abc4b2a76"))
         ['5d41402abc4b2a76-~']
     """
     everything = tuple(tags) == (EVERYTHING_TAGGED,)
     families = sorted(shown(with_families(tags)))
-    found = (_EVERYTHING,) if everything else dict.fromkeys((*tags, *families))
+    found = (_EVERYTHING,) if everything else dict.fromkeys((*tags, *families, *_digests(tags)))
     sendable = [each for each in found if _NAME.fullmatch(each) and len(each) <= _LONGEST_NAME]
     return list(named(sendable, tenant=tags.tenant, prefix=prefix))
+
+
+def _digests(tags: Iterable[str]) -> Iterable[str]:
+    """Return what tags are called where only their digests are known."""
+    hidden = (whole_family(each[:-2]) for each in tags if each.endswith(":*"))
+    return map(_of_digest, tag_digests((*with_families(tags), *hidden)))
 
 
 def group_of(name: str) -> str:
