@@ -103,7 +103,8 @@ LEAVE = {
 )
 def test_what_is_invalidated_after_it_was_found_is_not_returned(end: Any, *, is_left: bool) -> None:
     entry = Entry(Recording(b"1", 60_000, tags=("t",)), "w", "e", 7, 40_000)
-    for read in (lambda each: each.pop(KEYS), lambda each: each.find(KEYS, 0.0)):
-        prefetched = Prefetched(clock=Clock())
+    found, popped = Prefetched(clock=Clock()), Prefetched(clock=Clock())
+    for prefetched in (found, popped):
         end(take(prefetched, Fresh(entry)))
-        assert (read(prefetched) is not None) is is_left
+    assert (found.find(KEYS, 0.0) is not None) is is_left
+    assert (popped.pop(KEYS) is not None) is is_left

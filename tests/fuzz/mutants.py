@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from strawberry_response_cache.core import protocol as _port
 from strawberry_response_cache.core._flights import Flight, Flights, Landed, Run
+from strawberry_response_cache.core._invalidation_log import Ticket
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace
-from strawberry_response_cache.core._memory import Memory, Ticket
+from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._parts import Parts
 from strawberry_response_cache.core._pub_sub import Hearers

@@ -36,9 +36,10 @@ from strawberry_response_cache.core._flights import (
     Run,
 )
 from strawberry_response_cache.core._interval import Interval
+from strawberry_response_cache.core._invalidation_log import Ticket
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._log import logger
-from strawberry_response_cache.core._memory import Memory, Ticket
+from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._parts import Part, Parts
 from strawberry_response_cache.core._requests import (
