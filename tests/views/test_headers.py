@@ -89,6 +89,17 @@ class Query:
 
     @cache_control(ttl=60)
     @strawberry.field
+    def shortened(self, info: strawberry.Info) -> int:
+        restrict_cache(info, ttl=5)
+        return 1
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def absent(self) -> int | None:
+        return None
+
+    @cache_control(ttl=60)
+    @strawberry.field
     def fails(self) -> int | None:
         raise ValueError
 
@@ -189,6 +200,15 @@ TOLD = {"locale": ("Accept-Language",)}
         ("{ number books { id } }", {}, PUBLIC),
         ("{ books { id } }", {"s_maxage": 3600}, f"{PUBLIC}, s-maxage=3600"),
         ("{ mine }", {"s_maxage": 3600}, PRIVATE),
+        ("{ shortened }", {"s_maxage": 3600}, "public, max-age=5"),
+        ("{ absent }", {"s_maxage": 3600}, f"{PUBLIC}, s-maxage=3600"),
+        ("{ absent }", {"s_maxage": 3600, "negative_ttl": 7}, "public, max-age=7"),
+        ("{ books { id } }", {"s_maxage": 3600, "negative_ttl": 7}, f"{PUBLIC}, s-maxage=3600"),
+        (
+            "{ books { id } }",
+            {"s_maxage": 3600, "max_ttl": 10},
+            "public, max-age=10, s-maxage=3600",
+        ),
         ("{ books { id } mine }", {}, PRIVATE),
         ("{ words }", {}, PRIVATE),
         ("{ words }", {"vary_headers": TOLD}, PUBLIC),

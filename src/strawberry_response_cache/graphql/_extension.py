@@ -141,8 +141,9 @@ class ResponseCacheExtension:
             response, as ``context["response"]`` or ``context.response``, and by this package's views.
         vary_headers: The request headers that tell ``tenant`` and the values of ``vary``, by their names. Shared
             caches may store a PUBLIC response only if they tell all that it depends on. There are none by default.
-        s_maxage: Whole seconds for which shared caches may store a PUBLIC response. None, the default, means as
-            long as browsers.
+        s_maxage: Whole seconds for which shared caches may store a PUBLIC response, unless ``restrict_cache``,
+            ``negative_ttl`` or a part of it gave that response a shorter ttl than its annotations. None, the
+            default, means as long as browsers.
         cache_status: Whether responses say what the cache did, as ``Cache-Status`` (RFC 9211), with the reason why
             something was not cached. False by default, because a client can find out with it what others asked.
         cdn_tags: Where responses tell their tags to caches in front, so that these can be purged: any of the headers

@@ -351,8 +351,11 @@ class _Attempt:
         is_hit = response.status is CacheStatus.HIT
         if stored is None or not (is_hit or response.ttl > 0):
             return None
+        lifetime = stored.lifetime if is_hit else response.ttl
+        policy, cache = self._cache_request.policy, self._cache_request.cache
         return Freshness(
-            lifetime=stored.lifetime if is_hit else response.ttl,
+            lifetime=lifetime,
+            is_shortened=_is_shortened(policy, cache, lifetime),
             stale=stored.stale,
             age=response.age,
             is_shared=not self.serializer.is_private,
@@ -411,6 +414,16 @@ def limited_by(policy: Policy, cache: ResponseCache, life: float) -> str | None:
         cache: The tenant's cache.
         life: Seconds from the storing of the entry to its end.
     """
-    jitter = tenant_of(cache).jitter
-    shortest = (policy.ttl or 0.0) * (1 - jitter) - _ROUNDING
-    return policy.limited_by if life >= shortest else None
+    return policy.limited_by if life >= _shortest(policy, cache) - _ROUNDING else None
+
+
+def _is_shortened(policy: Policy, cache: ResponseCache, life: float) -> bool:
+    """Whether an entry lives shorter than its annotations say: by a resolver, a part or ``negative_ttl``."""
+    shortest = _shortest(policy, cache)
+    # A part that was stored with it ends a moment before.
+    return life < shortest - min(_ROUNDING, shortest / 10)
+
+
+def _shortest(policy: Policy, cache: ResponseCache) -> float:
+    """Return for how long an entry lives at least by its annotations, in seconds."""
+    return (policy.ttl or 0.0) * (1 - tenant_of(cache).jitter)

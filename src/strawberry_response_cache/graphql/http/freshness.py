@@ -12,6 +12,7 @@ class Freshness:
         lifetime: Seconds for which it is fresh, from when it was stored.
         stale: Seconds after that, in which it may be served while it is refreshed.
         age: Seconds since it was stored.
+        is_shortened: Whether it is fresh for less than its annotations say.
         is_shared: Whether everybody gets this response whose request headers do not tell another tenant or
             varied value.
         validator: A digest of its key and data; empty if there is none.
@@ -23,6 +24,7 @@ class Freshness:
     stale: float
     age: float
     is_shared: bool
+    is_shortened: bool = False
     validator: str = field(default="", repr=False)
     tags: tuple[str, ...] = field(default=(), repr=False)
     entity_tags: tuple[tuple[str, ...], ...] | None = field(default=None, repr=False)
@@ -38,7 +40,7 @@ def strictest(parts: Sequence[Freshness | None]) -> Freshness | None:
         >>> old = Freshness(lifetime=60, stale=0, age=50, is_shared=True)
         >>> new = Freshness(lifetime=60, stale=9, age=0, is_shared=False)
         >>> strictest([old, new])
-        Freshness(lifetime=60, stale=0, age=50, is_shared=False)
+        Freshness(lifetime=60, stale=0, age=50, is_shared=False, is_shortened=False)
         >>> strictest([old, None])
     """
     known = [each for each in parts if each is not None]
@@ -51,5 +53,6 @@ def strictest(parts: Sequence[Freshness | None]) -> Freshness | None:
         stale=min(each.stale for each in known),
         age=max(each.age for each in known),
         is_shared=all(each.is_shared for each in known),
+        is_shortened=any(each.is_shortened for each in known),
         tags=tuple(dict.fromkeys(tag for each in known for tag in each.tags)),
     )

@@ -65,7 +65,7 @@ def cache_control(
 
     ``max-age`` is the whole lifetime (RFC 9111, section 5.2.2.1), because ``Age`` says how much of it is over
     (section 4.2.3). ``public`` and ``s-maxage`` allow shared caches to store it (sections 5.2.2.9 and
-    5.2.2.10). ``stale-while-revalidate`` is that of RFC 5861, section 3.
+    5.2.2.10), for no longer than browsers where a resolver, a part or ``negative_ttl`` shortened its life. ``stale-while-revalidate`` is that of RFC 5861, section 3.
 
     Args:
         freshness: What is known of the response; None if nobody may store it.
@@ -86,7 +86,7 @@ def cache_control(
     if freshness is None or sets_cookie:
         return NO_STORE
     directives = ["public" if is_public else "private", f"max-age={int(freshness.lifetime)}"]
-    if is_public and options.s_maxage is not None:
+    if is_public and options.s_maxage is not None and not freshness.is_shortened:
         directives.append(f"s-maxage={options.s_maxage}")
     if freshness.stale >= 1:
         directives.append(f"stale-while-revalidate={int(freshness.stale)}")
