@@ -47,6 +47,11 @@ class Query:
         restrict_cache(info, scope=CacheScope.PRIVATE)
         return "alice"
 
+    @cache_control(ttl=600)
+    @strawberry.field
+    def motto(self) -> str:
+        return "longer than the others"
+
     @strawberry.field
     def bare(self) -> str:
         return "never"

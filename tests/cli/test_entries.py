@@ -134,6 +134,31 @@ def test_an_entry_is_forgotten(run: Callable[..., Any], ask: Callable[..., Any])
     assert run("key", *arguments, stdin="{ turned }")[0] == 1
 
 
+@pytest.mark.parametrize(
+    ("query", "code", "said", "stays"),
+    [
+        ("{ motto }", 0, "Forgotten.\n", []),
+        ('{ motto book(id: "1") { id } }', 0, "Forgotten.\n", ["Query.motto"]),
+        ("{ bare }", 1, "Not cached: root_without_hint by Query.bare.", []),
+        ("{ bare motto }", 1, "Not cached: root_without_hint by Query.bare.", ["Query.motto"]),
+    ],
+)
+def test_forgetting_says_what_stays(
+    run: Callable[..., Any],
+    as_json: Callable[..., Any],
+    query: str,
+    code: int,
+    said: str,
+    stays: list[str],
+) -> None:
+    """What fields have stored by themselves is not the operation's entry."""
+    found, text = run("forget", "shop", "-", *OF_ACME, stdin=query)
+    assert (found, text.startswith(said)) == (code, True)
+    assert ("stays: Query.motto." in text.replace("\n", " ")) is bool(stays)
+    told = as_json("forget", "shop", "-", *OF_ACME, stdin=query)
+    assert (told["forgotten"], told["fields"]) == (code == 0, stays)
+
+
 def test_keys_of_remember_are_named_by_their_parts(
     run: Callable[..., Any], as_json: Callable[..., Any], shop: Any
 ) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, Final, NoReturn, TypeAlias
 
 import typer
 
@@ -24,7 +24,7 @@ from strawberry_response_cache.cli.inputs import (
     schema_of,
     variables_of,
 )
-from strawberry_response_cache.cli.terminal import Terminal, finish, speaking
+from strawberry_response_cache.cli.terminal import Code, Terminal, finish, speaking
 from strawberry_response_cache.core import ResponseCache
 from strawberry_response_cache.core._cache import inspection_of
 from strawberry_response_cache.core._inspection import InspectedEntry, State
@@ -118,20 +118,45 @@ def forget(
     prefix: Prefix = None,
     as_json: Json = False,
 ) -> None:
-    """Invalidate the entry of one operation, and what was built from it."""
+    """Invalidate the entry of one operation, and what was built from it: 1 if it has none."""
     with (
         speaking(context) as terminal,
         _found(terminal, schema, part, url, prefix) as cache,
     ):
+        fields: list[str] = []
         if part:
             of_tenant(cache, tenant).forget_sync(part)
         else:
             entry = _entry_of(cache, schema, query, variables, operation)
+            fields = entry.fields
+            if not entry.is_whole:
+                _say_without_entry(terminal, entry, as_json=as_json)
             entry.forget(Asked(tenant, session, values_of(vary or [])))
         if as_json:
-            terminal.json({"forgotten": True})
+            terminal.json({"forgotten": True, "fields": fields})
         else:
             terminal.say("Forgotten.")
+            _say_fields(terminal, fields)
+
+
+def _say_without_entry(terminal: Terminal, entry: OperationEntry, *, as_json: bool) -> NoReturn:
+    """Say that an operation has no entry to forget, and end the command."""
+    reason = entry.explanation.reason
+    if as_json:
+        said = {"forgotten": False, "reason": None if reason is None else reason.value}
+        terminal.json(said | {"fields": entry.fields})
+    else:
+        terminal.say(entry.explanation.verdict, "red")
+        _say_fields(terminal, entry.fields)
+    raise typer.Exit(int(Code.NO))
+
+
+def _say_fields(terminal: Terminal, fields: list[str]) -> None:
+    """Say which fields have entries of their own, which are told apart by their objects."""
+    if fields:
+        terminal.say(
+            f"What is stored for fields by themselves stays: {', '.join(fields)}. Invalidate their tags to end it."
+        )
 
 
 @contextmanager

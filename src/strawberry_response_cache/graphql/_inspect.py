@@ -144,6 +144,22 @@ class OperationEntry:
             tenant_of(cache).forget_sync(_keys(cache, parts, beside))
 
     @property
+    def is_whole(self) -> bool:
+        """Whether the operation has an entry, whatever switches the cache off here."""
+        return self._policy.problem is None
+
+    @property
+    def fields(self) -> list[str]:
+        """The coordinates of its fields that have entries of their own, each once."""
+        pending, found = list(self.explanation.fields), dict[str, None]()
+        while pending:
+            each = pending.pop(0)
+            pending += each.fields
+            if each.own_ttl is not None:
+                found[each.coordinate] = None
+        return [*found]
+
+    @property
     def _policy(self) -> Policy:
         return self._variant.policy
 
