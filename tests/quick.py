@@ -2,8 +2,14 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from typing import Final
 
 import pytest
+
+COSTLY: Final = ("tests/graphql/", "tests/views/", "tests/with_django/")
+"""Where nearly each case makes a schema, and validates documents against it."""
+FEW: Final = 6
+"""How many cases of one test the quick run takes there."""
 
 
 def is_quick(config: pytest.Config) -> bool:
@@ -23,21 +29,25 @@ def leave_combinations(items: Iterable[pytest.Item]) -> None:
     """Mark as exhaustive what combines values of parameters that other cases show already.
 
     Of a test with parameters, the quick run takes so many cases that each value of each parameter is
-    there, each about as often. A parametrization of several names is one parameter. A test with the mark
-    `combined` keeps all its cases.
+    there, each about as often. A parametrization of several names is one parameter. Where cases are
+    costly, it takes a few of these, evenly spread. A test with the mark `combined` keeps all its cases.
     """
     tests: defaultdict[str, list[pytest.Function]] = defaultdict(list)
     for item in items:
         marked = any(map(item.get_closest_marker, ("combined", "exhaustive")))
         if isinstance(item, pytest.Function) and hasattr(item, "callspec") and not marked:
             tests[item.nodeid.partition("[")[0]].append(item)
-    for cases in tests.values():
-        for case in _combining(cases):
-            case.add_marker(pytest.mark.exhaustive)
+    for name, cases in tests.items():
+        taken = _covering(cases)
+        if name.startswith(COSTLY) and len(taken) > FEW:
+            taken = [taken[number * len(taken) // FEW] for number in range(FEW)]
+        for case in cases:
+            if case not in taken:
+                case.add_marker(pytest.mark.exhaustive)
 
 
-def _combining(cases: list[pytest.Function]) -> Iterable[pytest.Function]:
-    """Return the cases without which each value is there."""
+def _covering(cases: list[pytest.Function]) -> list[pytest.Function]:
+    """Return cases in which each value of each parameter is there, in their order."""
     # pytest has no public name for the values of one parametrization, of which each case has one.
     left = {case: frozenset(enumerate(case.callspec._idlist)) for case in cases}
     missing = set().union(*left.values())
@@ -48,4 +58,4 @@ def _combining(cases: list[pytest.Function]) -> Iterable[pytest.Function]:
         chosen = left.pop(max(values, key=lambda case: values[case]))
         missing -= chosen
         taken.update(chosen)
-    return left
+    return [case for case in cases if case not in left]

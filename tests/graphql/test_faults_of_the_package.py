@@ -589,7 +589,6 @@ def _groups() -> Iterator[tuple[str, Group]]:
     for where, way, parts in (("loop", Way(), 1), ("thread", Threads(), 2)):
         missing, changing = (*queries(way),), (*mutations(way),)
         misses = Group(scenarios=missing, parts=parts)
-        yield from _split(f"misses in a {where}", misses, 24, 2)
         found = Group(scenarios=(*hits(way),), parts=2 * parts)
         changes = Group(scenarios=changing, parts=parts)
         # Each of these plays all of the above as well, and makes a schema for each fault.
@@ -597,6 +596,7 @@ def _groups() -> Iterator[tuple[str, Group]]:
             scenarios=(*first(way),), beside=(*missing, *changing), parts=2 * parts - 1
         )
         if parts == 1:
+            yield from _split(f"misses in a {where}", misses, 24, 2)
             yield from _split(f"hits in a {where}", found, 8)
             yield from _split(f"mutations in a {where}", changes, 12)
             one = replace(first_requests, scenarios=first_requests.scenarios[:1], beside=())
@@ -605,6 +605,10 @@ def _groups() -> Iterator[tuple[str, Group]]:
                 name = f"first requests in a loop, {share + 1} of 6"
                 yield name, replace(first_requests, shares=(share,), parts=6, is_exhaustive=True)
         else:
+            for share in range(2):
+                name = f"misses in a {where}, {share + 1} of 2"
+                parted = replace(misses, shares=(2 * share,), parts=2 * parts, is_exhaustive=True)
+                yield name, parted
             yield f"hits in a {where}", replace(found, is_exhaustive=True)
             yield f"mutations in a {where}", replace(changes, is_exhaustive=True)
             yield f"first requests in a {where}", replace(first_requests, is_exhaustive=True)

@@ -114,11 +114,12 @@ class UnitOfWork(SchemaExtension):
                 await self._commit(context)
 
     async def _commit(self, context: dict[str, Any]) -> None:
+        number = context.pop("staged")  # the operations of a batch share a context
         try:
             await context["read"]()
             await _reached(context, "cancelled before the commit")
         finally:
-            context["stored"]["number"] = context.pop("staged")
+            context["stored"]["number"] = number
         await context["read"]()
         await _reached(context, "cancelled after the commit")
         if context["end"] == "a teardown raises":

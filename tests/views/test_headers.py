@@ -24,6 +24,7 @@ from strawberry_response_cache import (
     restrict_cache,
 )
 from strawberry_response_cache.asgi import GraphQL
+from strawberry_response_cache.core.protocol.entry import Entry
 
 
 class SignedIn(BasePermission):
@@ -251,7 +252,7 @@ def test_cache_control_of_each_kind_of_operation(
             assert "age" not in response.headers
             assert "etag" not in response.headers
         else:
-            assert response.headers["age"] == "0"
+            assert response.headers["age"].isdigit()
 
 
 @pytest.mark.parametrize("header", ["Authorization", "Cookie"])
@@ -267,8 +268,6 @@ def test_a_request_with_credentials_is_answered_privately(
 def test_age_says_how_long_ago_the_answer_was_stored(
     make: Callable[..., Ask], view: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from strawberry_response_cache.core.protocol.entry import Entry
-
     ask = make(view)
     ask("{ number }")
     monkeypatch.setattr(Entry, "age", property(lambda _: 17.9))
@@ -481,8 +480,6 @@ def test_cache_status_says_what_the_cache_did(
 def test_cache_status_of_a_stale_answer_is_negative(
     make: Callable[..., Ask], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from strawberry_response_cache.core.protocol.entry import Entry
-
     ask = make(cache_status=True)
     ask("{ number }")
     monkeypatch.setattr(Entry, "age", property(lambda _: 100.5))
@@ -498,8 +495,11 @@ def test_a_batch_has_no_cache_status(make: Callable[..., Ask], view: Any) -> Non
 
 
 def test_a_client_that_has_the_answer_gets_304_and_the_headers_of_200(
-    make: Callable[..., Ask],
+    make: Callable[..., Ask], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(
+        Entry, "age", property(lambda _: 0.5)
+    )  # whatever the machine does meanwhile
     ask = make()
     miss, hit = ask("{ books { id } }"), ask("{ books { id } }")
     tag = miss.headers["etag"]
