@@ -32,10 +32,12 @@ GRAPHQL = [
     "annotations",
     "_compat",
     "_guard",
-    "_bounded",
     "_delivery",
     "http",
     "_sightings",
+    "_verify",
+    "_bounded",
+    "_differences",
     "_stored_data",
 ]
 """What is in `graphql/`: each imports only what stands below it."""

@@ -508,6 +508,20 @@ def hits(way: Way) -> Iterator[Scenario]:
     yield Scenario(way=way, asks=(Ask("{ fresh me }"),), before=(Ask("{ fresh me }", "bob"),))
 
 
+def verified(way: Way) -> Iterator[Scenario]:
+    """What is in the cache and is executed all the same: of the same user, and of another."""
+    options = {"verify": 1.0}
+    for query in (
+        "{ item(id: 1) { name } me }",
+        "{ fresh item(id: 1) { label } guarded quiet }",
+        "{ listed { label note } }",
+    ):
+        ask = Ask(query)
+        yield Scenario(way=way, asks=(ask,), before=(ask,), options=options)
+    ask = Ask("{ draft }")
+    yield Scenario(way=way, asks=(ask,), before=(replace(ask, user="bob"),), options=options)
+
+
 def mutations(way: Way) -> Iterator[Scenario]:
     """Everything that a mutation can meet on its way."""
 
@@ -590,6 +604,7 @@ def _groups() -> Iterator[tuple[str, Group]]:
         missing, changing = (*queries(way),), (*mutations(way),)
         misses = Group(scenarios=missing, parts=parts)
         found = Group(scenarios=(*hits(way),), parts=2 * parts)
+        shown = Group(scenarios=(*verified(way),), beside=found.scenarios)
         changes = Group(scenarios=changing, parts=parts)
         # Each of these plays all of the above as well, and makes a schema for each fault.
         first_requests = Group(
@@ -598,6 +613,7 @@ def _groups() -> Iterator[tuple[str, Group]]:
         if parts == 1:
             yield from _split(f"misses in a {where}", misses, 24, 2)
             yield from _split(f"hits in a {where}", found, 8)
+            yield from _split(f"verified hits in a {where}", shown, 16)
             yield from _split(f"mutations in a {where}", changes, 12)
             one = replace(first_requests, scenarios=first_requests.scenarios[:1], beside=())
             yield "a first request in a loop", replace(one, parts=32)
@@ -610,6 +626,7 @@ def _groups() -> Iterator[tuple[str, Group]]:
                 parted = replace(misses, shares=(2 * share,), parts=2 * parts, is_exhaustive=True)
                 yield name, parted
             yield f"hits in a {where}", replace(found, is_exhaustive=True)
+            yield f"verified hits in a {where}", replace(shown, is_exhaustive=True)
             yield f"mutations in a {where}", replace(changes, is_exhaustive=True)
             yield f"first requests in a {where}", replace(first_requests, is_exhaustive=True)
     blocking = Group(scenarios=(*queries(SyncInLoop()),), parts=8, is_exhaustive=True)

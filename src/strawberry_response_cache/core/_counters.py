@@ -6,7 +6,7 @@ the same moment may be lost where Python runs threads in parallel.
 
 from typing import Any
 
-from strawberry_response_cache.core._observer import Scope
+from strawberry_response_cache.core._observer import Scope, Verdict
 from strawberry_response_cache.core._operations import OperationCounters, OperationNames
 from strawberry_response_cache.core._request_counters import RequestCounters
 from strawberry_response_cache.core._response import CachedResponse
@@ -55,6 +55,7 @@ class Counters:
         loads: The runs of generators, operations and fields, by scope.
         calls: The calls of the store, by operation: ``get``, ``put`` and ``invalidate``.
         invalidations: The invalidations, by kind: ``tags``, ``key`` and ``clear``.
+        verified: The hits that were executed all the same, by what the comparison came to.
         evictions: Entries that left local memory because it was full.
     """
 
@@ -73,6 +74,7 @@ class Counters:
         }
         self.calls = {name: CallCounters() for name in ("get", "put", "invalidate")}
         self.invalidations: dict[str, int] = {}
+        self.verified: dict[Verdict, int] = {"equal": 0, "changed": 0, "scope": 0}
         self.evictions = 0
 
     def reset(self) -> None:
@@ -88,6 +90,7 @@ class Counters:
             self.operations.reset()
         self.bypasses.clear()
         self.invalidations.clear()
+        self.verified.update(equal=0, changed=0, scope=0)
         self.evictions = 0
 
     def named(self, name: str | None) -> OperationCounters | None:

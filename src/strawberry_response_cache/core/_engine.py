@@ -221,6 +221,7 @@ class Engine:
             loads={scope: each.statistics() for scope, each in counters.loads.items()},
             store={name: each.statistics() for name, each in counters.calls.items()},
             invalidations=dict(counters.invalidations),
+            verified=dict(counters.verified),
             pending_invalidations=self.queue.pending,
             local_entries=sum(map(len, memories)),
             local_bytes=sum(memory.size for memory in memories),

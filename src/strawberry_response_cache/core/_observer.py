@@ -17,6 +17,9 @@ from strawberry_response_cache.core._user_code import ERRORS, Raised, called, en
 Scope: TypeAlias = Literal["value", "operation", "field"]
 """What is cached: see `Subject`."""
 
+Verdict: TypeAlias = Literal["equal", "changed", "scope"]
+"""What the comparison of a stored answer with a real one came to; see `CacheStatistics.verified`."""
+
 Operation: TypeAlias = Literal["get", "put", "invalidate"]
 """A call of the store: a lookup, a commit or an invalidation."""
 

@@ -117,6 +117,8 @@ class CacheStatistics:
         store: The calls of the store, by operation: ``get``, ``put`` and ``invalidate``.
         invalidations: The invalidations that Redis took or that wait for it, by kind: ``tags``, ``key`` and
             ``clear``.
+        verified: The hits that were executed all the same and compared, by result: ``equal``; ``changed``, another
+            answer; ``scope``, another answer to another session than the one that stored it.
         pending_invalidations: Tags, and tenants to be cleared, of which Redis has not been told yet.
         local_entries: The entries in local memory.
         local_bytes: Their approximate size in bytes.
@@ -142,6 +144,7 @@ class CacheStatistics:
     loads: Mapping[str, CallStatistics] = field(default_factory=dict)
     store: Mapping[str, CallStatistics] = field(default_factory=dict)
     invalidations: Mapping[str, int] = field(default_factory=dict)
+    verified: Mapping[str, int] = field(default_factory=dict)
     pending_invalidations: int = 0
     local_entries: int = 0
     local_bytes: int = 0

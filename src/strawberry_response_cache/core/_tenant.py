@@ -150,6 +150,60 @@ class Tenant:
         )
         return driver.run(remember.flow(), generator, subject)
 
+    async def generate(
+        self,
+        keys: EntryKeys,
+        serializer: Serializer[T],
+        generator: Callable[[], Awaitable[T]],
+        subject: Subject,
+        *,
+        prefetched: Prefetched | None = None,
+    ) -> T:
+        """Generate a value that is not stored, whatever there is: without a lease, and without others.
+
+        It becomes a part of what the caller generates, as in `run`.
+
+        Args:
+            keys: The keys of its entry.
+            serializer: Turns the value into bytes.
+            generator: Generates the value, in the caller's own task.
+            subject: The cache and field, for the log and the observer.
+            prefetched: The prefetched entries of the execution.
+        """
+        driver = self._engine.async_driver()
+        remember = self._remember(
+            keys,
+            serializer,
+            driver,
+            self.wait_budget(),
+            is_pending=False,
+            prefetched=prefetched,
+            subject=subject,
+        )
+        return (await driver.run(remember.alone(), generator, subject)).value
+
+    def generate_sync(
+        self,
+        keys: EntryKeys,
+        serializer: Serializer[T],
+        generator: Callable[[], T],
+        subject: Subject,
+        *,
+        prefetched: Prefetched | None = None,
+    ) -> T:
+        """Generate a value that is not stored; the sync form of `generate`."""
+        driver = self._engine.sync_driver()
+        remember = self._remember(
+            keys,
+            serializer,
+            driver,
+            self.wait_budget(),
+            is_pending=False,
+            prefetched=prefetched,
+            subject=subject,
+        )
+        return driver.run(remember.alone(), generator, subject).value
+
     async def run_many(
         self,
         keys: Sequence[EntryKeys],

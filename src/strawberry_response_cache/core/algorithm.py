@@ -184,6 +184,10 @@ class Remember(Generic[T]):
         finally:
             watch.end()
 
+    def alone(self) -> Flow[T]:
+        """Return a generated value that is not stored, whatever there is."""
+        return (yield from self._generate_alone(CacheDetail.UNCACHEABLE))
+
     def _obtain(self, watch: Watch) -> Flow[T]:  # noqa: C901, PLR0912 - one loop, one case for each thing that can be found
         backoff = Backoff(self.jitter)
         alone = self.flights.marks.has(self.keys.entry, self.clock())
@@ -375,7 +379,9 @@ class Remember(Generic[T]):
     def _read(self, entry: Entry, detail: CacheDetail) -> CachedResponse[T]:
         value = self.serializer.read(entry.recording)
         saved = entry.recording.cost_ms / 1000
-        return CachedResponse(value, CacheStatus.HIT, detail, entry.age, entry.ttl, saved)
+        return CachedResponse(
+            value, CacheStatus.HIT, detail, entry.age, entry.ttl, saved, entry.write_id
+        )
 
     def _serve(self, served: CachedResponse[T], entry: Entry) -> CachedResponse[T]:
         """Return an existing value, and note it as a part of what the caller generates."""
@@ -536,7 +542,9 @@ class Remember(Generic[T]):
         if isinstance(committed, Stored):
             self._keep_own(lease, landed, ticket)
             ttl = whole.ttl_ms / 1000
-            return CachedResponse(value, CacheStatus.MISS, CacheDetail.GENERATED, ttl=ttl)
+            return CachedResponse(
+                value, CacheStatus.MISS, CacheDetail.GENERATED, ttl=ttl, write_id=lease.token
+            )
         failed = isinstance(committed, Unavailable)
         detail = CacheDetail.STORE_FAILURE if failed else CacheDetail.REFUSED
         return CachedResponse(value, CacheStatus.MISS, detail)

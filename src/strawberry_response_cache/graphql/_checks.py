@@ -8,6 +8,7 @@ from typing import Final
 from strawberry_response_cache.core import CacheConfigurationError
 from strawberry_response_cache.core._duration import Duration, seconds
 from strawberry_response_cache.core._user_code import is_async
+from strawberry_response_cache.graphql._verify import is_a_share
 from strawberry_response_cache.graphql.http.cdn_tags import SEPARATORS
 from strawberry_response_cache.graphql.http.gateway_tags import EXTENSION
 
@@ -54,6 +55,17 @@ def require_switches(**values: object) -> None:
     for name, value in values.items():
         is_one = isinstance(value, bool) or callable(value)
         require(is_one, name, value, "a bool or a function of the context")
+
+
+def require_share(name: str, value: object) -> None:
+    """Refuse an argument that is neither a share nor a function of the context.
+
+    Raises:
+        CacheConfigurationError: If it is neither.
+    """
+    wanted = "a number from 0 to 1, or a plain function of the context that returns one"
+    require(is_a_share(value) or callable(value), name, value, wanted)
+    require(not is_async(value), name, value, wanted)
 
 
 def require_mapping_of_functions(name: str, value: object) -> None:

@@ -36,6 +36,7 @@ from strawberry_response_cache.graphql._checks import (
     require_mapping_of_functions,
     require_one_of,
     require_plain_function,
+    require_share,
     require_switches,
 )
 from strawberry_response_cache.graphql._hooks import RequestHooks
@@ -51,6 +52,7 @@ from strawberry_response_cache.graphql._options import (
     Veto,
 )
 from strawberry_response_cache.graphql._sightings import Sightings
+from strawberry_response_cache.graphql._verify import Share, Verification
 from strawberry_response_cache.graphql.http.rules import HeaderOptions
 from strawberry_response_cache.graphql.policy.demands import Defaults
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
@@ -154,6 +156,9 @@ class ResponseCacheExtension:
         honour_request_cache_control: Whether the ``Cache-Control`` of a request is obeyed: ``no-cache``, ``no-store``,
             ``max-age`` and ``only-if-cached``. A bool, or a function of the context. False by default, because clients
             can force work with it.
+        verify: The share of hits that are executed all the same, and compared with what the cache has: a number from 0
+            to 1, or a function of the context that returns one. The client gets what was executed. 0 by default.
+            With 1, nothing is served from the cache. See :doc:`/production/verify`.
         plan_bytes: About how many bytes of this process's memory parsed documents and their plans may take. The
             default is 64 MiB. The least recently used are dropped first. 0 parses and plans every request.
 
@@ -253,12 +258,14 @@ class ResponseCacheExtension:
         cdn_tags: Iterable[str] = (),
         tag_prefix: str = "",
         honour_request_cache_control: Switch = False,
+        verify: Share = 0.0,
         plan_bytes: int = 64 * 1024 * 1024,
     ) -> None:
         require(isinstance(cache, ResponseCache), "cache", cache, "a ResponseCache")
         require_functions(tenant=tenant, session=session)
         honours = honour_request_cache_control
         require_switches(enabled=enabled, debug=debug, honour_request_cache_control=honours)
+        require_share("verify", verify)
         require_mapping_of_functions("vary", vary)
         require(isinstance(schema_name, str), "schema_name", schema_name, "a string")
         require(isinstance(stale_if_error, bool), "stale_if_error", stale_if_error, "a bool")
@@ -314,6 +321,7 @@ class ResponseCacheExtension:
             ),
             headers=header_options if headers else None,
             honours_requests=honours,
+            verification=Verification(verify) if callable(verify) or verify else None,
         )
         self._lock = renewed_in_child(self, "_lock", threading.Lock)
         self._tries = 0

@@ -12,6 +12,7 @@ from strawberry_response_cache.core._interval import Intervals
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.graphql._report import Report
 from strawberry_response_cache.graphql._sightings import Sightings
+from strawberry_response_cache.graphql._verify import Verification
 from strawberry_response_cache.graphql.http.rules import HeaderOptions
 from strawberry_response_cache.graphql.policy.demands import Defaults
 from strawberry_response_cache.graphql.policy.reasons import Problem
@@ -30,6 +31,8 @@ Watcher: TypeAlias = Callable[[Report], None]
 OnCommit: TypeAlias = Callable[[Callable[[], Awaitable[None]]], object]
 
 _MOST_WARNINGS: Final = 1_000
+_WITHOUT: Final = {"debug": "debug counts as off", "verify": "the request is not verified"}
+"""What follows where a function gives nothing usable, by the argument of the extension."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +60,7 @@ class Options:
         sightings: What was asked for before, for ``store_after=2``; None if everything is stored at once.
         headers: What was said of HTTP headers; None if they are turned off.
         honours_requests: ``honour_request_cache_control``.
+        verification: What ``verify`` says; None if nothing is verified.
         watchers: Functions that follow its operations; there are none outside of tests.
     """
 
@@ -80,6 +84,7 @@ class Options:
     invalidation: InvalidationOptions
     headers: HeaderOptions | None = None
     honours_requests: Switch = False
+    verification: Verification | None = None
     watchers: tuple[Watcher, ...] = ()
     warnings: "Warnings" = field(default_factory=lambda: Warnings(), repr=False)  # noqa: PLW0108 - defined below
 
@@ -123,12 +128,29 @@ class Warnings:
             _place_of(function),
             kind,
             count.words,
-            "debug counts as off" if name == "debug" else "the request is not cached",
+            _WITHOUT.get(name, "the request is not cached"),
             extra={
                 "response_cache.function": name,
                 "response_cache.failures": count.number,
                 "error.type": kind,
             },
+        )
+
+    def wrong_scope(self, coordinate: str) -> None:
+        """Log that two sessions share an entry, and get different answers.
+
+        Args:
+            coordinate: The first field that differs.
+        """
+        if (count := self._intervals.counted(f"scope of {coordinate}")) is None:
+            return
+        logger.error(
+            "%s gave another answer to one session than another session has stored for all (%d in the last %d seconds); "
+            "it, or what holds it, is PUBLIC and should be PRIVATE or vary, unless its data has changed meanwhile.",
+            coordinate,
+            count.number,
+            count.seconds,
+            extra={"response_cache.field": coordinate, "response_cache.failures": count.number},
         )
 
     def silent_switch(self, function: object) -> None:

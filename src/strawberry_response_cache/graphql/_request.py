@@ -91,6 +91,7 @@ class RequestContext:
         "_directives",
         "_extensions",
         "_is_debugged",
+        "_is_verified",
         "_synchronous",
         "_was_async",
         "cache_name",
@@ -112,6 +113,7 @@ class RequestContext:
         self._was_async: set[str] = set()
         self._extensions: Mapping[str, str] = {}
         self._is_debugged: bool | None = None
+        self._is_verified: bool | None = None
         self._directives: RequestDirectives | None = None
         self.cache_name = tenant_of(options.cache).name
         self.wait_budget = tenant_of(options.cache).wait_budget()
@@ -317,6 +319,24 @@ class RequestContext:
             self.options.warnings.unusable("debug", self.options.debug, kind)
         self._is_debugged = answer is True
         return self._is_debugged
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether what the cache answers is executed all the same, without waiting for others. It is drawn once."""
+        if self._is_verified is None:
+            self._is_verified = self._draw()
+        return self._is_verified
+
+    def _draw(self) -> bool:
+        verification = self.options.verification
+        if verification is None:
+            return False
+        answer = verification.chooses(self._context)
+        if isinstance(answer, str):
+            self.options.warnings.unusable("verify", verification.share, answer)
+        if answer is True:
+            self.wait_budget.spend()
+        return answer is True
 
     @property
     def directives(self) -> RequestDirectives:

@@ -39,6 +39,7 @@ from strawberry_response_cache.telemetry._names import (
     SCOPE,
     STORE_DURATION,
     TIER,
+    VERIFIED,
     Metric,
 )
 
@@ -114,6 +115,7 @@ _OBSERVED: Final[Mapping[Metric, Callable[[CacheStatistics], _Figures]]] = {
     HIT_LIMIT: _hit_limit,
     BYPASSES: lambda statistics: _by(REASON, statistics.bypasses),
     SAVED: _saved,
+    VERIFIED: lambda statistics: _by(RESULT, statistics.verified),
     INVALIDATIONS: lambda statistics: _by(INVALIDATE_KIND, statistics.invalidations),
     PENDING: lambda statistics: [((), statistics.pending_invalidations)],
     LOCAL_SIZE: lambda statistics: [((), statistics.local_bytes)],

@@ -88,6 +88,13 @@ SAVED: Final = Metric(
     attributes=(SCOPE,),
     description="The time that the values of all hits took when they were generated.",
 )
+VERIFIED: Final = Metric(
+    name=f"{NAMESPACE}.verified",
+    instrument="counter",
+    unit="{request}",
+    attributes=(RESULT,),
+    description="Hits that were executed all the same and compared, by result.",
+)
 LOAD_DURATION: Final = Metric(
     name=f"{NAMESPACE}.load.duration",
     instrument="histogram",
@@ -152,6 +159,7 @@ METRICS: Final = (
     HIT_LIMIT,
     BYPASSES,
     SAVED,
+    VERIFIED,
     LOAD_DURATION,
     STORE_DURATION,
     INVALIDATIONS,

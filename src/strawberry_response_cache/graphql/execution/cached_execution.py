@@ -23,6 +23,11 @@ from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql.execution.recorder import Recorder
 from strawberry_response_cache.graphql.execution.serializer import ResponseSerializer, TurnedPrivate
 from strawberry_response_cache.graphql.execution.varying import varies_by_more, varying
+from strawberry_response_cache.graphql.execution.verification import (
+    VerifiedRun,
+    verified,
+    verified_sync,
+)
 from strawberry_response_cache.graphql.http.freshness import Freshness
 from strawberry_response_cache.graphql.http.gateway_tags import ENTITIES, unpacked_entities
 from strawberry_response_cache.graphql.http.request_directives import RequestDirectives
@@ -124,6 +129,7 @@ async def execute_cached(
     """
     _note_as_part(cache_request)
     directives, is_renewed, varied = request.directives, False, cache_request.policy.vary
+    is_verified = request.is_verified
     while True:
         ready = await _obey(cache_request, prefetched, directives, renews=is_renewed)
         if isinstance(ready, Problem):
@@ -146,6 +152,8 @@ async def execute_cached(
         if not is_renewed and _is_too_old(response, directives):
             is_renewed = True
         elif not isinstance(response.value, TurnedPrivate):
+            if is_verified and not attempt.has_generated(response):
+                return await verified(attempt, response, generate, ready)
             return attempt.cache_result(response)
         else:
             await request.ask_session()
@@ -171,6 +179,7 @@ def execute_cached_sync(
     """
     _note_as_part(cache_request)
     directives, is_renewed, varied = request.directives, False, cache_request.policy.vary
+    is_verified = request.is_verified
     while True:
         ready = _obey_sync(cache_request, prefetched, directives, renews=is_renewed)
         if isinstance(ready, Problem):
@@ -193,6 +202,8 @@ def execute_cached_sync(
         if not is_renewed and _is_too_old(response, directives):
             is_renewed = True
         elif not isinstance(response.value, TurnedPrivate):
+            if is_verified and not attempt.has_generated(response):
+                return verified_sync(attempt, response, generate, ready)
             return attempt.cache_result(response)
         else:
             at_once(request.ask_session)
@@ -293,15 +304,23 @@ class _PrivateKeys:
 
 
 class _Attempt:
-    """One try: for all sessions, or for one session."""
+    """One try: for all sessions, or for one session.
 
-    __slots__ = ("_cache_request", "_made", "_private_keys", "_request", "serializer")
+    Attributes:
+        cache_request: The request to the cache.
+        request: The context of the request.
+        serializer: Of its result.
+        made_itself: What this request executed; None if nothing.
+    """
+
+    __slots__ = ("_private_keys", "_run", "cache_request", "made_itself", "request", "serializer")
 
     def __init__(self, cache_request: CacheRequest, request: RequestContext) -> None:
-        self._cache_request = cache_request
-        self._request = request
+        self.cache_request = cache_request
+        self.request = request
         self._private_keys = _PrivateKeys(cache_request)
-        self._made: object = None
+        self.made_itself: object = None
+        self._run: VerifiedRun | None = None
         sightings, key = request.options.sightings, cache_request.keys.entry
         if sightings is not None:
             sightings.note(key)
@@ -313,42 +332,83 @@ class _Attempt:
             private_keys=self._private_keys,
             is_seen_once=None if sightings is None else lambda: not sightings.has_again(key),
             max_bytes=tenant_of(cache_request.cache).max_entry_bytes,
-            as_stored=cache_request.as_stored,
+            as_stored=cache_request.as_stored and not request.is_verified,
             key=key if cache_request.whole and request.options.headers is not None else None,
         )
 
     def begin(self) -> Recorder:
         """Start to record. The session is known, because resolvers may make a response PRIVATE."""
-        headers = self._request.options.headers
-        by_item = self._cache_request.whole and headers is not None and headers.tells_gateways
+        if self._run is not None:
+            self.serializer.recorder = self._run
+            return self._run
+        headers = self.request.options.headers
+        by_item = self.cache_request.whole and headers is not None and headers.tells_gateways
         recorder = self.serializer.recorder = Recorder(
-            self._request.guard,
+            self.request.guard,
             entities=PlacedEntities(ENTITIES) if by_item else None,
-            cache=self._cache_request.cache,
+            cache=self.cache_request.cache,
         )
-        recorder.tags.update(self._cache_request.inherited)
-        session = self._request.session() if self._cache_request.session is None else None
+        recorder.tags.update(self.cache_request.inherited)
+        session = self.request.session() if self.cache_request.session is None else None
         self._private_keys.session = session if isinstance(session, str) else None
         return recorder
 
+    def verify(self) -> VerifiedRun:
+        """Make what is executed next a verified run."""
+        self._run = VerifiedRun(self.request.guard, cache=self.cache_request.cache)
+        if self.cache_request.whole:
+            # Tags with placeholders are not filled in it, so what holds its result cannot be stored.
+            tenant_of(self.cache_request.cache).note_unfit_part()
+        return self._run
+
     def made(self, result: R) -> R:
         """Note the result that this request executed itself."""
-        self._made = result
+        self.made_itself = result
         return result
+
+    @property
+    def has_run(self) -> bool:
+        """Whether this request ran the resolvers."""
+        return self.made_itself is not None
+
+    def has_generated(self, response: CachedResponse[Any]) -> bool:
+        """Whether a response is what this request executed itself."""
+        return self.has_run and response.value is self.made_itself
+
+    def verified(self, response: CachedResponse[Any], verdict: str | None) -> CacheResult:
+        """Return what was executed, which counts as what the cache answered."""
+        outcome = replace(Outcome.of(Problem(Reason.VERIFIED)), verified=verdict)
+        made: Any = self.made_itself
+        return CacheResult(made, lambda: outcome, self.has_run, lambda: None, response)
 
     def cache_result(self, response: CachedResponse[Any]) -> CacheResult:
         """Return the result and its outcome."""
+        if response.status is CacheStatus.MISS and response.write_id:
+            self._note_stored(response.write_id)
+        if self.request.is_verified and response.detail is CacheDetail.WAITED_OUT:
+            joined = replace(response, status=CacheStatus.MISS, detail=CacheDetail.JOINED)
+            return self.verified(joined, None)
         return CacheResult(
             response.value,
             partial(self._outcome, response),
-            self._made is not None,
+            self.has_run,
             partial(self._freshness, response),
             response,
         )
 
+    def _note_stored(self, write_id: str) -> None:
+        """Note whose session stored an entry that all sessions share."""
+        verification, session = self.request.options.verification, self.request.session()
+        if verification is None or self.serializer.is_private:
+            return
+        if not isinstance(session, Problem):
+            verification.note_stored(write_id, session)
+
     def _freshness(self, response: CachedResponse[Any]) -> Freshness | None:
         stored = self.serializer.stored
         is_hit = response.status is CacheStatus.HIT
+        if self.request.is_verified:
+            return None  # what is verified is not to be answered by caches in front
         if stored is None or not (is_hit or response.ttl > 0):
             return None
         lifetime = stored.lifetime if is_hit else response.ttl
@@ -396,14 +456,14 @@ class _Attempt:
                 return Outcome("bypass", reason, reason.advice)
 
     def _not_shared_because_of(self, detail: CacheDetail) -> Reason:
-        made = self._made
+        made = self.made_itself
         if detail is CacheDetail.UNCACHEABLE and isinstance(made, ExecutionResult) and made.errors:
             return Reason.ERRORS  # it waited for a run that failed, and its own run failed too
         return Reason.of(detail) or Reason.CACHE_FAULT
 
     def _limited_by(self, life: float) -> str | None:
         """Return the field that set the ttl; None if a part of the value shortened it."""
-        return limited_by(self._cache_request.policy, self._cache_request.cache, life)
+        return limited_by(self.cache_request.policy, self.cache_request.cache, life)
 
 
 def limited_by(policy: Policy, cache: ResponseCache, life: float) -> str | None:

@@ -225,7 +225,7 @@ class Run:
     ) -> None:
         key, policy = cache_request.keys.entry, cache_request.policy
         outcome = cache_result.outcome()
-        self._failures.note(key, policy, cache_result.result)
+        self._failures.note(key, policy, cache_result.response.value)
         if considered.variant.watches_fields:
             self._failures.note_stored(key, refused=outcome.reason is Reason.REFUSED)
         self.http.note(cache_result, policy)

@@ -23,6 +23,7 @@ class Outcome:
         scope: ``PUBLIC`` or ``PRIVATE``.
         limited_by: The coordinate of the field that set the ttl.
         is_collapsed: Whether it is the answer of another request, which was being executed.
+        verified: What the comparison of a verified answer came to; None if there was none.
     """
 
     status: Status
@@ -33,6 +34,7 @@ class Outcome:
     scope: str | None = None
     limited_by: str | None = None
     is_collapsed: bool = False
+    verified: str | None = None
 
     @classmethod
     def of(cls, problem: Problem) -> "Outcome":
@@ -49,6 +51,7 @@ class Outcome:
             "reason": None if self.reason is None else self.reason.value,
             "advice": self.advice or None,
             "limitedBy": self.limited_by,
+            "verified": self.verified,
         }
         return {name: value for name, value in shown.items() if value is not None}
 

@@ -74,6 +74,8 @@ class Reason(StrEnum):
         UNCACHEABLE_PART: The response includes a value from the cache that must not be stored in it.
         INVALIDATION_PENDING: Redis has not taken a queued invalidation of this tenant yet, or a mutation in the
             same transaction of Django is not committed yet.
+        VERIFIED: The cache had an answer, and the resolvers ran all the same, because of ``verify`` of the
+            extension.
         NOT_SHARED: The response of the concurrent request could not be shared, so the resolvers ran again.
 
     Example:
@@ -123,6 +125,7 @@ class Reason(StrEnum):
     REENTRANT = "reentrant"
     UNCACHEABLE_PART = "uncacheable_part"
     INVALIDATION_PENDING = "invalidation_pending"
+    VERIFIED = "verified"
     NOT_SHARED = "not_shared"
 
     @property
@@ -249,6 +252,10 @@ _ADVICE: Final[Mapping[Reason, str]] = {
     Reason.INVALIDATION_PENDING: (
         "Redis has not taken an invalidation yet; the log names the server and the error. Or a transaction "
         "is not committed yet."
+    ),
+    Reason.VERIFIED: (
+        "There is nothing to change: the cache had an answer, which was compared with what the resolvers gave, "
+        "because of verify= on the extension."
     ),
     Reason.NOT_SHARED: (
         "There is nothing to change: the response of the concurrent request was for that request only."

@@ -46,6 +46,7 @@ from strawberry_response_cache.graphql.execution.fields.representations import (
 )
 from strawberry_response_cache.graphql.execution.fields.room import deepest_entry
 from strawberry_response_cache.graphql.execution.recorder import Recorder
+from strawberry_response_cache.graphql.execution.verification import VerifiedRun
 from strawberry_response_cache.graphql.http.gateway_tags import ENTITIES
 from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError
 from strawberry_response_cache.graphql.policy.above import Above
@@ -267,7 +268,7 @@ class _Execution:
         errors = FieldErrors(self._executor.collected_errors)
 
         def execute(recorder: Recorder) -> CompletedField:
-            alone = self._alone(cached_field, errors)
+            alone = self._alone(cached_field, errors, recorder)
             with self._recording(recorder, cached_field, alone, where, cache_request):
                 try:
                     value = execution.start(partial(alone.execute, *where))
@@ -302,7 +303,7 @@ class _Execution:
         errors = FieldErrors(self._executor.collected_errors)
 
         async def execute(recorder: Recorder) -> CompletedField:
-            alone = self._alone(cached_field, errors)
+            alone = self._alone(cached_field, errors, recorder)
             with self._recording(recorder, cached_field, alone, where, cache_request):
                 try:
                     value = await execution.run(partial(alone.execute, *where))
@@ -327,7 +328,9 @@ class _Execution:
             return await execution.run()
         return self._deliver(cached_field, cache_result, errors)
 
-    def _alone(self, cached_field: CachedField, errors: FieldErrors) -> "_Alone":
+    def _alone(
+        self, cached_field: CachedField, errors: FieldErrors, recorder: Recorder
+    ) -> "_Alone":
         """Return the execution of one field, which records what happens below it."""
         executor: Any = copy.copy(self._executor)
         uninstall(executor)
@@ -335,7 +338,8 @@ class _Execution:
         # Resolvers are told apart by the variables that their `info` brings.
         variables = self._executor.variable_values
         executor.variable_values = variables._replace(coerced=dict(variables.coerced))
-        policy, left = cached_field.plan.policy, self._left - 1
+        policy = cached_field.plan.policy
+        left = 0 if isinstance(recorder, VerifiedRun) else self._left - 1
         alone = _Alone(executor, executor.execute_field)
         _Execution(
             self._fields, executor, policy.life, left, has_templates=policy.has_templates
@@ -352,6 +356,9 @@ class _Execution:
         cache_request: CacheRequest,
     ) -> Iterator[None]:
         """Record the execution of one field, with its parent object and its tags."""
+        if isinstance(recorder, VerifiedRun):
+            parent, _, details, path, _ = where
+            recorder.stand_at(parent, details, path)
         _note_parent(recorder, where)
         policy = cached_field.plan.policy
         with recorder.recording(alone.executor, policy.never_stored, policy.types):

@@ -209,7 +209,9 @@ def level_of(
         cached_field_of: Returns the cached field at a path, for a parent type and graphql-core's details.
     """
     request = fields.request
-    if request.directives != NOTHING_ASKED or request.options.sightings is not None:
+    if request.directives != NOTHING_ASKED or request.is_verified:
+        return None
+    if request.options.sightings is not None:
         return None
     if fields.prefetched.is_down or fields.left < _FEWEST:
         return None

@@ -1,0 +1,95 @@
+"""Which answers are verified, and which session stored an entry; see ``verify`` of `ResponseCacheExtension`."""
+
+import hashlib
+import inspect
+import os
+import random
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+from strawberry_response_cache.core._user_code import Raised, called
+from strawberry_response_cache.graphql._bounded import Bounded
+
+Share: TypeAlias = float | Callable[[Any], float]
+"""A number from 0 to 1, or a function of the context that returns one; True is 1, and False is 0."""
+
+_MOST_BYTES: Final = 4 * 1024 * 1024
+_SIZE: Final = 256
+"""About what an entry and its session take here, in bytes: so the latest 16,000 entries are known."""
+_WITHOUT_SESSION: Final = "without"
+_OF_SESSION: Final = "session:"
+
+
+class Verification:
+    """Chooses the operations that are verified, and remembers who stored the entries of this process.
+
+    Sessions are remembered as keyed digests, whose key leaves this process as little as they do.
+
+    Args:
+        share: The share of operations.
+
+    Example:
+        >>> verification = Verification(1.0)
+        >>> verification.note_stored("an entry", "alice")
+        >>> verification.is_of_another("an entry", "alice"), verification.is_of_another("an entry", "bob")
+        (False, True)
+        >>> verification.is_of_another("an entry of another process", "bob")
+        False
+    """
+
+    def __init__(self, share: Share) -> None:
+        self.share = share
+        self._key = os.urandom(16)
+        self._storers: Bounded[str, bytes] = Bounded(_MOST_BYTES)
+
+    def chooses(self, context: object) -> bool | str:
+        """Whether an operation is verified.
+
+        Args:
+            context: The context of its request.
+
+        Returns:
+            If the function gave no share, the type of its error or of what it returned.
+        """
+        share = self.share if not callable(self.share) else called(self.share, context)
+        is_share = called(is_a_share, share)
+        if is_share is True:
+            return random.random() < share  # type: ignore[operator] # noqa: S311 - checked
+        if inspect.iscoroutine(share):
+            share.close()
+        error = is_share if type(share) is not Raised else share
+        return error.kind if type(error) is Raised else type(share).__qualname__
+
+    def note_stored(self, write_id: str, session: str | None) -> None:
+        """Note which session stored an entry that all sessions share.
+
+        Args:
+            write_id: The write id of the entry.
+            session: The session; None without one.
+        """
+        self._storers.put(write_id, self._digest(session), size=_SIZE)
+
+    def is_of_another(self, write_id: str, session: str | None) -> bool:
+        """Whether an entry is known to have been stored by another session.
+
+        Args:
+            write_id: The write id of the entry.
+            session: The session that asks; None without one.
+        """
+        storer = self._storers.get(write_id)
+        return storer is not None and storer != self._digest(session)
+
+    def _digest(self, session: str | None) -> bytes:
+        text = _WITHOUT_SESSION if session is None else _OF_SESSION + session
+        encoded = text.encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(encoded, digest_size=8, key=self._key).digest()
+
+
+def is_a_share(value: object) -> bool:
+    """Whether a value is a share: a number from 0 to 1.
+
+    Example:
+        >>> [is_a_share(each) for each in (0, 0.01, True, 1.5, float("nan"), "1", None)]
+        [True, True, True, False, False, False, False]
+    """
+    return isinstance(value, int | float) and 0 <= value <= 1

@@ -1,0 +1,706 @@
+"""``verify`` executes hits all the same, in their request, and compares what the cache would have answered."""
+
+import asyncio
+import contextvars
+import logging
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import strawberry
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strawberry.dataloader import DataLoader
+from strawberry.types import ExecutionResult
+
+from strawberry_response_cache import (
+    CacheConfigurationError,
+    CacheScope,
+    CacheStatistics,
+    ResponseCache,
+    ResponseCacheExtension,
+    cache_control,
+)
+from strawberry_response_cache.core._faults import faults
+from tests.graphql.both_ways import FORMS, WAYS, BothWays, formed
+from tests.graphql.generated import EXAMPLES
+from tests.graphql.ledger import outcome, reason, status
+
+MARK: contextvars.ContextVar[str] = contextvars.ContextVar("mark", default="")
+
+
+@dataclass
+class World:
+    """What resolvers read."""
+
+    number: int | float | None = 1
+    titles: list[str] = field(default_factory=lambda: ["a", "b"])
+    runs: list[str] = field(default_factory=list)
+    meanwhile: Callable[[], object] | None = None
+    error: Exception | None = None
+
+
+def world_of(info: strawberry.Info, what: str) -> World:
+    world: World = info.context["world"]
+    world.runs.append(what)
+    if world.meanwhile is not None:
+        world.meanwhile()
+    if world.error is not None:
+        raise world.error
+    return world
+
+
+@strawberry.type
+class Book:
+    id: strawberry.ID
+    title: str
+
+    @cache_control(ttl=600)
+    @strawberry.field
+    def price(self, info: strawberry.Info) -> float | None:
+        return world_of(info, f"price {self.id}").number
+
+
+@strawberry.type
+class Query:
+    @cache_control(ttl=60)
+    @strawberry.field
+    def number(self, info: strawberry.Info) -> float | None:
+        return world_of(info, "number").number
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def books(self, info: strawberry.Info) -> list[Book]:
+        titles = world_of(info, "books").titles
+        return [Book(id=strawberry.ID(str(n)), title=title) for n, title in enumerate(titles)]
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def me(self, info: strawberry.Info) -> str | None:
+        """Is PUBLIC and should not be."""
+        world_of(info, "me")
+        user: str | None = info.context["user"]
+        return user
+
+    @cache_control(ttl=60, scope=CacheScope.PRIVATE)
+    @strawberry.field
+    def mine(self, info: strawberry.Info) -> float | None:
+        return world_of(info, "mine").number
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def admins(self, info: strawberry.Info) -> str | None:
+        """Refuses in its resolver, where no cache looks."""
+        world_of(info, "admins")
+        if info.context["user"] != "alice":
+            raise PermissionError
+        return "for admins"
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    async def loaded(self, info: strawberry.Info) -> str:
+        return str(await info.context["loader"].load(MARK.get()))
+
+    @strawberry.field
+    def listed(self, info: strawberry.Info) -> list[Book]:
+        return [Book(id=strawberry.ID(str(n)), title="listed") for n in range(3)]
+
+    @strawberry.field
+    def fresh(self) -> int:
+        return 1
+
+
+@strawberry.type
+class Mutation:
+    @strawberry.mutation
+    def change(self, info: strawberry.Info) -> float | None:
+        return world_of(info, "change").number
+
+
+class Shown(BothWays):
+    """The schema, with one world."""
+
+    def __init__(self, cache: ResponseCache, **options: Any) -> None:
+        super().__init__(Query, cache, **({"verify": 1.0} | options))
+        self.cache = cache
+        self.world = World()
+
+    async def ask(self, query: str, *args: Any, **named: Any) -> ExecutionResult:
+        return await super().ask(query, *args, **({"world": self.world, "user": "alice"} | named))
+
+    @property
+    def storers(self) -> Any:
+        """Whose entries this process knows."""
+        verification = self.extension._options.verification
+        assert verification is not None
+        return verification._storers._kept
+
+    @property
+    def verified(self) -> dict[str, int]:
+        return {name: n for name, n in self.cache.statistics().verified.items() if n}
+
+
+# -- Which answers ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("form", FORMS)
+async def test_a_hit_is_executed_and_its_real_result_is_sent(
+    memory_cache: ResponseCache, way: str, form: str
+) -> None:
+    shown = Shown(memory_cache)
+    for number in (1, 2, 3):
+        shown.world.number = number
+        result = await shown.ask("{ number }", way=way, form=form)
+        assert result.data is not None
+        assert result.data["number"] == number
+    assert shown.world.runs == ["number"] * 3
+    assert shown.verified == {"changed": 2}
+
+
+async def test_that_share_of_hits_is_executed(memory_cache: ResponseCache) -> None:
+    shown = Shown(memory_cache, verify=0.3)
+    await shown.ask("{ number }")
+    state = random.getstate()
+    random.seed(7)
+    try:
+        for _ in range(60):
+            await shown.ask("{ number }")
+    finally:
+        random.setstate(state)
+    assert 9 < len(shown.world.runs) - 1 < 27
+    assert shown.verified == {"equal": len(shown.world.runs) - 1}
+
+
+async def test_nothing_is_verified_by_default(memory_cache: ResponseCache) -> None:
+    shown = Shown(memory_cache, verify=0.0)
+    for _ in range(3):
+        await shown.ask("{ number }")
+    assert shown.world.runs == ["number"]
+    assert shown.verified == {}
+
+
+async def test_it_runs_in_the_request_itself(memory_cache: ResponseCache) -> None:
+    """Its context, its context variables and its loaders are those of the request."""
+    loads: list[list[str]] = []
+
+    async def load(keys: list[str]) -> list[str]:
+        loads.append(keys)
+        return [f"{key} {MARK.get()}" for key in keys]
+
+    shown = Shown(memory_cache)
+    for mark in ("first", "second"):
+        MARK.set(mark)
+        result = await shown.ask("{ loaded }", loader=DataLoader(load))
+        assert result.data == {"loaded": f"{mark} {mark}"}
+    assert loads == [["first"], ["second"]]
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_the_context_chooses_each_operation(memory_cache: ResponseCache, way: str) -> None:
+    shown = Shown(memory_cache, verify=lambda context: context["share"])
+    await shown.ask("{ number }", way=way, share=1)
+    for share, runs in ((0, 1), (False, 1), (1, 2), (True, 3), (0.0, 3)):
+        await shown.ask("{ number }", way=way, share=share)
+        assert len(shown.world.runs) == runs
+
+
+async def _soon(_: object) -> float:
+    return 1.0
+
+
+async def test_a_function_that_is_of_no_use_verifies_nothing(
+    memory_cache: ResponseCache, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is logged once per interval, and the request is answered as without it."""
+    answers: list[Any] = [KeyError("plugh"), None, 1.5, -1, "plugh", float("nan")]
+
+    def share(_: object) -> float:
+        answer = answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer  # type: ignore[no-any-return]
+
+    shown = Shown(memory_cache, verify=share)
+    for _ in range(len(answers)):
+        result = await shown.ask("{ number }")
+        answers.append(answers.pop(0))
+    assert status(result) == "hit"
+    assert shown.world.runs == ["number"]
+    (line,) = caplog.messages
+    assert "function verify (" in line
+    assert "(KeyError); the request is not verified" in line
+    assert "plugh" not in line
+
+
+@pytest.mark.parametrize("wrong", [-0.1, 1.1, float("nan"), "1", None, _soon])
+def test_a_share_is_a_number_from_0_to_1(memory_cache: ResponseCache, wrong: Any) -> None:
+    with pytest.raises(CacheConfigurationError, match=r"verify is a .* from 0 to 1"):
+        ResponseCacheExtension(memory_cache, tenant=None, verify=wrong)
+
+
+async def test_mutations_are_never_verified(memory_cache: ResponseCache) -> None:
+    extension = ResponseCacheExtension(memory_cache, tenant=None, verify=1.0, debug=True)
+    schema = strawberry.Schema(Query, Mutation, extensions=[extension])
+    context = {"world": World(), "user": "alice"}
+    for _ in range(2):
+        result = await schema.execute("mutation { change }", context_value=context)
+        assert reason(result) == "mutation"
+    assert context["world"].runs == ["change"] * 2  # type: ignore[attr-defined]
+    assert not any(memory_cache.statistics().verified.values())
+
+
+# -- What a verified run leaves alone --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("form", FORMS)
+async def test_it_stores_nothing(memory_cache: ResponseCache, way: str, form: str) -> None:
+    shown, served = Shown(memory_cache), Shown(memory_cache, verify=0.0)
+    for number in (1, 2):
+        shown.world.number = served.world.number = number
+        await shown.ask("{ number }", way=way, form=form)
+    result = await served.ask("{ number }", way=way, form=form)
+    assert result.data is not None
+    assert result.data["number"] == 1
+    assert memory_cache.statistics().store["put"].calls == 1
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_it_takes_no_lease(memory_cache: ResponseCache, form: str) -> None:
+    """Nobody waits for it who finds the entry gone meanwhile."""
+    shown, served = Shown(memory_cache), Shown(memory_cache, verify=0.0)
+    await shown.ask("{ number }", form=form)
+    inside = asyncio.Event()
+    seen: list[dict[str, Any]] = []
+
+    def meanwhile() -> None:
+        memory_cache.clear_sync()
+        result = asyncio.run(served.ask("{ number }", form=form))
+        seen.append(outcome(result).get("fields", [outcome(result)])[0])
+        inside.set()
+
+    shown.world.meanwhile = meanwhile
+    await shown.ask("{ number }", way="execute_sync", form=form)
+    assert inside.is_set()
+    assert [each["status"] for each in seen] == ["miss"]
+    assert "reason" not in seen[0]
+
+
+async def test_it_joins_nobody(new_cache: Callable[..., ResponseCache]) -> None:
+    """Two requests that come together both run, and neither waits for the other."""
+    cache = new_cache("memory://", wait_budget=600)
+    shown = Shown(cache)
+    arrived: list[asyncio.Event] = [asyncio.Event(), asyncio.Event()]
+
+    async def load(keys: list[str]) -> list[str]:
+        mine = int(keys[0])
+        arrived[mine].set()
+        await arrived[1 - mine].wait()
+        return keys
+
+    async def ask(number: int) -> ExecutionResult:
+        MARK.set(str(number))
+        return await shown.ask("{ loaded }", loader=DataLoader(load))
+
+    async with asyncio.timeout(30):
+        results = await asyncio.gather(ask(0), ask(1))
+    assert [each.data for each in results] == [{"loaded": "0"}, {"loaded": "1"}]
+    operations = cache.statistics().operations
+    assert (operations.misses, operations.coalesced, operations.total) == (1, 1, 2)
+
+
+async def test_a_failed_refresh_is_not_hidden_by_the_stale_answer(
+    memory_cache: ResponseCache,
+) -> None:
+    @strawberry.type
+    class Stale:
+        @cache_control(ttl=0.01, stale=600)
+        @strawberry.field
+        def number(self, info: strawberry.Info) -> float | None:
+            return world_of(info, "number").number
+
+    extension = ResponseCacheExtension(memory_cache, tenant=None, verify=1.0)
+    schema = strawberry.Schema(Stale, extensions=[extension])
+    world = World()
+    await schema.execute("{ number }", context_value={"world": world})
+    world.error = RuntimeError("no luck")
+    await asyncio.sleep(0.02)  # past its ttl
+    result = await schema.execute("{ number }", context_value={"world": world})
+    assert [each.message for each in result.errors or []] == ["no luck"]
+    assert world.runs == ["number"] * 2
+    assert memory_cache.statistics().operations.stale_hits == 1
+
+
+# -- The comparison --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("form", FORMS)
+async def test_what_it_comes_to(memory_cache: ResponseCache, way: str, form: str) -> None:
+    shown = Shown(memory_cache)
+
+    async def ask(query: str, **context: Any) -> object:
+        result = await shown.ask(query, way=way, form=form, **context)
+        said = outcome(result)
+        return said.get("fields", [said])[0].get("verified")
+
+    assert await ask("{ me }") is None
+    assert await ask("{ me }") == "equal"
+    assert await ask("{ me }", user="bob") == "scope"
+    assert await ask("{ number }") is None
+    assert await ask("{ number }", user="bob") == "equal"
+    shown.world.number = 2
+    assert await ask("{ number }") == "changed"
+    assert shown.verified == {"equal": 2, "scope": 1, "changed": 1}
+
+
+async def test_an_entry_of_another_process_is_never_a_wrong_scope(
+    memory_cache: ResponseCache, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is not known whose it is, also where this process stored the same entry before."""
+    here, there = Shown(memory_cache), Shown(memory_cache)
+    await here.ask("{ number }")
+    await memory_cache.clear()
+    await there.ask("{ number }", user="bob")
+    here.world.number = 2
+    await here.ask("{ number }", user="bob")
+    assert here.verified == {"changed": 1}
+    assert caplog.messages == []
+
+
+async def test_private_entries_are_of_the_session_that_asks(memory_cache: ResponseCache) -> None:
+    shown = Shown(memory_cache)
+    for number, user in ((1, "alice"), (2, "bob"), (3, "alice")):
+        shown.world.number = number
+        await shown.ask("{ mine }", user=user)
+    assert shown.verified == {"changed": 1}
+
+
+async def test_no_session_is_a_session_of_its_own(memory_cache: ResponseCache) -> None:
+    shown = Shown(memory_cache)
+    await shown.ask("{ me }", user="alice")
+    await shown.ask("{ me }", user=None)
+    assert shown.verified == {"scope": 1}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("form", FORMS)
+async def test_an_invalidation_during_the_run_makes_it_no_comparison(
+    memory_cache: ResponseCache, way: str, form: str
+) -> None:
+    shown = Shown(memory_cache)
+    await shown.ask("{ number }", way=way, form=form)
+    shown.world.number = 2
+    shown.world.meanwhile = memory_cache.clear_sync
+    result = await shown.ask("{ number }", way=way, form=form)
+    assert result.data is not None
+    assert result.data["number"] == 2
+    assert shown.verified == {}
+
+
+async def test_an_entry_stored_anew_during_the_run_makes_it_no_comparison(
+    memory_cache: ResponseCache,
+) -> None:
+    """Although it holds the same again."""
+    shown, served = Shown(memory_cache), Shown(memory_cache, verify=0.0)
+    await shown.ask("{ number }")
+
+    def meanwhile() -> None:
+        memory_cache.clear_sync()
+        asyncio.run(served.ask("{ number }", user="carol"))
+        shown.world.number = 2
+
+    shown.world.meanwhile = meanwhile
+    await shown.ask("{ number }", user="bob", way="execute_sync")
+    assert shown.verified == {}
+
+
+async def test_a_run_that_failed_is_no_comparison(memory_cache: ResponseCache) -> None:
+    shown = Shown(memory_cache)
+    for form in FORMS:
+        shown.world.error = None
+        await shown.ask("{ number }", form=form)
+        shown.world.error = RuntimeError("no luck")
+        context = {"world": shown.world, "user": "bob"}
+        result = await shown.schema.execute(formed("{ number }", form), context_value=context)
+        assert [each.message for each in result.errors or []] == ["no luck"]
+    assert shown.verified == {}
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_a_refusal_beside_a_stored_answer_is_a_wrong_scope(
+    memory_cache: ResponseCache, caplog: pytest.LogCaptureFixture, form: str
+) -> None:
+    shown = Shown(memory_cache)
+    await shown.ask("{ admins }", form=form)
+    context = {"world": shown.world, "user": "bob"}
+    result = await shown.schema.execute(formed("{ admins }", form), context_value=context)
+    assert result.errors
+    assert shown.verified == {"scope": 1}
+    assert any(line.startswith("Query.admins ") for line in caplog.messages)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "verdict"),
+    [
+        (["a", "b"], ["a", "b"], "equal"),
+        (["a", "b"], ["b", "a"], "changed"),
+        (["a", "b"], ["a"], "changed"),
+        ([], [], "equal"),
+    ],
+)
+async def test_lists_are_compared_in_their_order(
+    memory_cache: ResponseCache, before: list[str], after: list[str], verdict: str
+) -> None:
+    shown = Shown(memory_cache)
+    for titles in (before, after):
+        shown.world.titles = titles
+        await shown.ask("{ books { title } }")
+    assert shown.verified == {verdict: 1}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "verdict"),
+    [
+        (1, 1.0, "equal"),
+        (0.1, 0.1, "equal"),
+        (0.1, 0.1 + 2**-54, "changed"),
+        (0, None, "changed"),
+        (None, None, "equal"),
+    ],
+)
+async def test_numbers_are_compared_as_json(
+    memory_cache: ResponseCache, before: float | None, after: float | None, verdict: str
+) -> None:
+    shown = Shown(memory_cache)
+    for number in (before, after):
+        shown.world.number = number
+        await shown.ask("{ number }")
+    assert shown.verified == {verdict: 1}
+
+
+# -- The alarm -------------------------------------------------------------------------------------------
+
+
+async def test_a_wrong_scope_is_one_error_per_field_and_interval(
+    memory_cache: ResponseCache, caplog: pytest.LogCaptureFixture
+) -> None:
+    shown = Shown(memory_cache)
+    for user in ("plugh1", "plugh2", "plugh3"):
+        await shown.ask("{ me }", user=user)
+        await shown.ask("{ again: me }", user=user)
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR
+    assert record.getMessage().startswith(
+        "Query.me gave another answer to one session than another"
+    )
+    assert vars(record)["response_cache.field"] == "Query.me"
+    assert "plugh" not in repr(vars(record))
+    assert shown.verified == {"scope": 4}
+
+
+async def test_what_changed_is_a_figure_and_no_alarm(
+    memory_cache: ResponseCache, caplog: pytest.LogCaptureFixture
+) -> None:
+    shown = Shown(memory_cache)
+    for number in (1, 2):
+        shown.world.number = number
+        await shown.ask("{ number }")
+    assert shown.verified == {"changed": 1}
+    assert caplog.messages == []
+
+
+async def test_sessions_are_remembered_as_digests_and_never_in_redis(
+    valkey_url: str, raw_valkey: Any, new_cache: Callable[..., ResponseCache]
+) -> None:
+    shown = Shown(new_cache(valkey_url))
+    for user in ("plugh1", "plugh2"):
+        await shown.ask("{ me number }", user=user)
+    assert shown.verified == {"scope": 1}
+    keys = raw_valkey.keys("*")
+    held = [raw_valkey.dump(key) for key in keys]
+    digests = [each.value for each in shown.storers.values()]
+    assert [len(each) for each in digests] == [8]
+    for secret in (b"plugh2", *digests):
+        assert not any(secret in each for each in (*keys, *held))
+
+
+# -- Shadow mode -----------------------------------------------------------------------------------------
+
+
+STORY = (
+    ("alice", "{ number }", 1),
+    ("alice", "{ number }", 1),
+    ("bob", "{ number me }", 2),
+    ("bob", "{ fresh number me }", 2),
+    ("alice", "{ fresh me number }", 3),
+    ("alice", "{ mine }", 3),
+    ("bob", "{ mine }", 3),
+    ("alice", "{ mine }", 4),
+    ("alice", "{ listed { title price } }", 4),
+    ("bob", "{ listed { title price } }", 5),
+    ("bob", "{ books { title } }", 5),
+    ("bob", "{ books { title price } }", 5),
+    ("bob", "{ books { price } number }", 6),
+    ("bob", "{ fresh books { title price } }", 6),
+)
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_in_shadow_mode_nothing_is_served_and_the_figures_are_what_they_would_be(
+    new_cache: Callable[..., ResponseCache], way: str
+) -> None:
+    """Of two caches the same is asked, and one of them only watches."""
+    figures: list[CacheStatistics] = []
+    for verify in (0.0, 1.0):
+        cache = new_cache("memory://", prefix=f"shadow-{verify}")
+        shown = Shown(cache, verify=verify)
+        for user, query, number in STORY:
+            shown.world.number = number
+            result = await shown.ask(query, way=way, user=user)
+            if verify:
+                expected = await shown.ask_plain(
+                    query, form="operation", world=World(number), user=user
+                )
+                assert result.data == expected.data
+        figures.append(cache.statistics())
+    served, shadowed = (
+        {scope: _without_seconds(getattr(each, scope)) for scope in ("operations", "fields")}
+        for each in figures
+    )
+    assert shadowed["operations"] == served["operations"]
+    assert figures[0].bypasses == figures[1].bypasses
+    if way == "execute_sync":  # in an event loop, hits of lists are not counted
+        assert shadowed == served
+
+
+def _without_seconds(requests: Any) -> dict[str, Any]:
+    return {name: getattr(requests, name) for name in ("hits", "misses", "coalesced", "bypasses")}
+
+
+async def test_in_shadow_mode_the_seconds_saved_are_what_they_would_be(
+    memory_cache: ResponseCache,
+) -> None:
+    shown = Shown(memory_cache)
+    shown.world.meanwhile = lambda: time.sleep(0.003)
+    await shown.ask("{ number }")
+    assert memory_cache.statistics().operations.saved == 0
+    await shown.ask("{ number }")
+    once = memory_cache.statistics().operations.saved
+    assert once >= 0.003
+    await shown.ask("{ number }")
+    assert memory_cache.statistics().operations.saved == pytest.approx(2 * once)
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_what_is_stored_beside_verified_fields_is_reached_by_invalidations(
+    memory_cache: ResponseCache, way: str
+) -> None:
+    """An operation is stored that holds a field whose entry was found: with the tags of what really ran."""
+
+    @strawberry.type
+    class Held:
+        @cache_control(ttl=60)
+        @strawberry.field
+        def shelf(self, info: strawberry.Info) -> "Shelf":
+            return Shelf(id=strawberry.ID("s"))
+
+        @strawberry.field
+        def fresh(self) -> int:
+            return 1
+
+    options: dict[str, Any] = {"verify": 1.0}
+    shown = BothWays(Held, memory_cache, **options)
+    world = World(titles=["a"])
+    entry = "{ shelf { books { id } } }"
+    await shown.ask(entry, way=way, form="field", world=world, user="alice")
+    world.titles = ["a", "b"]  # which nobody invalidates
+    await shown.ask(entry, way=way, world=world, user="alice")
+    before = memory_cache.statistics().operations.misses
+    await shown.ask(entry, way=way, world=world, user="alice")
+    assert memory_cache.statistics().operations.misses == before
+    await memory_cache.invalidate("Book:1")
+    await shown.ask(entry, way=way, world=world, user="alice")
+    assert memory_cache.statistics().operations.misses == before + 1
+
+
+@strawberry.type
+class Shelf:
+    id: strawberry.ID
+
+    @cache_control(ttl=600)
+    @strawberry.field
+    def books(self, info: strawberry.Info) -> list[Book]:
+        titles = world_of(info, "books").titles
+        return [Book(id=strawberry.ID(str(n)), title=title) for n, title in enumerate(titles)]
+
+
+async def test_what_was_stored_while_watching_is_served_afterwards(
+    memory_cache: ResponseCache,
+) -> None:
+    """From 1.0 to less is no cold start."""
+    shown, served = Shown(memory_cache), Shown(memory_cache, verify=0.0)
+    await shown.ask("{ number }")
+    assert status(await served.ask("{ number }")) == "hit"
+
+
+async def test_debug_says_that_it_was_verified(memory_cache: ResponseCache) -> None:
+    shown = Shown(memory_cache)
+    await shown.ask("{ number }")
+    said = outcome(await shown.ask("{ number }"))
+    assert (said["status"], said["reason"], said["verified"]) == ("bypass", "verified", "equal")
+    assert "age" not in said
+
+
+# -- Nothing else than without a cache -------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def all_verified() -> Iterator[list[Shown]]:
+    """With local memory, and without."""
+    caches = [
+        ResponseCache.from_url("memory://", prefix="all", local_bytes=size, telemetry=False)
+        for size in (0, 1_000_000)
+    ]
+    yield [Shown(each) for each in caches]
+    for each in caches:
+        each.close()
+
+
+@settings(max_examples=EXAMPLES)
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.sampled_from(["alice", "bob", None]),
+            st.sampled_from([query for _, query, _ in STORY]),
+            st.integers(0, 2),
+            st.booleans(),
+        ),
+        max_size=8,
+    ),
+    local=st.booleans(),
+    way=st.sampled_from(WAYS),
+)
+def test_with_all_verified_every_answer_is_that_of_a_schema_without_a_cache(
+    all_verified: list[Shown], steps: list[tuple[Any, ...]], *, local: bool, way: str
+) -> None:
+    """Whatever changes without an invalidation, and whoever asks."""
+    shown = all_verified[local]
+
+    async def play() -> None:
+        shown.cache.clear_sync()
+        for user, query, number, clears in steps:
+            if clears:
+                await shown.cache.clear()
+            world = World(number, ["a", "b", "c"][: number + 1])
+            found = await shown.ask(query, way=way, user=user, world=world)
+            expected = await shown.ask_plain(query, form="operation", world=world, user=user)
+            assert found.data == expected.data
+
+    before = faults.count
+    asyncio.run(play())
+    assert faults.count == before
