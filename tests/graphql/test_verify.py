@@ -496,7 +496,7 @@ async def test_a_wrong_scope_is_one_error_per_field_and_interval(
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
     assert record.getMessage().startswith(
-        "Query.me gave another answer to one session than another"
+        "Query.me gave a session another answer than the one that another"
     )
     assert vars(record)["response_cache.field"] == "Query.me"
     assert "plugh" not in repr(vars(record))

@@ -94,6 +94,7 @@ def as_metrics(statistics: CacheStatistics) -> Mapping[str, Mapping[str, float]]
             name: recorded(name, each) for name, each in statistics.store.items() if each.calls
         },
         "response_cache.invalidations": statistics.invalidations,
+        "response_cache.verified": statistics.verified,
         "response_cache.pending": {"": statistics.pending_invalidations},
         "response_cache.local.size": {"": statistics.local_bytes},
         "response_cache.local.entries": {"": statistics.local_entries},

@@ -78,7 +78,7 @@ def use(provider: MeterProvider) -> ResponseCache:
         telemetry=OpenTelemetry(meter_provider=provider),
         operation_names=5,
     )
-    extension = ResponseCacheExtension(cache, tenant=None)
+    extension = ResponseCacheExtension(cache, tenant=None, verify=1.0)
     schema = strawberry.Schema(Query, extensions=[extension])
     for query in ["query Title { title }"] * 3 + ["query Plain { plain }"]:
         assert schema.execute_sync(query).errors is None
@@ -97,7 +97,8 @@ def expected(cache: ResponseCache) -> dict[str, float]:
         telemetry.HIT_LIMIT.name: sum(each.hit_limit or 0 for each in by_name),
         telemetry.BYPASSES.name: 1,
         telemetry.SAVED.name: statistics.operations.saved,
-        telemetry.LOAD_DURATION.name: 1,
+        telemetry.VERIFIED.name: 2,
+        telemetry.LOAD_DURATION.name: 3,  # two of them of hits
         telemetry.STORE_DURATION.name: sum(
             recorded(name, each) for name, each in statistics.store.items()
         ),

@@ -145,11 +145,10 @@ class Warnings:
         if (count := self._intervals.counted(f"scope of {coordinate}")) is None:
             return
         logger.error(
-            "%s gave another answer to one session than another session has stored for all (%d in the last %d seconds); "
-            "it, or what holds it, is PUBLIC and should be PRIVATE or vary, unless its data has changed meanwhile.",
+            "%s gave a session another answer than the one that another session stored for all%s; the field, or what "
+            "holds it, is PUBLIC and should be PRIVATE or vary, unless its data has changed meanwhile.",
             coordinate,
-            count.number,
-            count.seconds,
+            count.words.replace("failures", "times"),
             extra={"response_cache.field": coordinate, "response_cache.failures": count.number},
         )
 
