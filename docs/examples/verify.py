@@ -15,7 +15,7 @@ class Account:
     @cache_control(inherit=True)
     @strawberry.field
     def is_favourite(self, info: strawberry.Info) -> bool:
-        return self.name == info.context["favourite"]
+        return bool(self.name == info.context["favourite"])
 
 
 @strawberry.type

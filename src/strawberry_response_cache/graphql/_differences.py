@@ -42,17 +42,17 @@ def first_difference(one: object, other: object) -> ResponsePath | None:
     """
     pending: list[tuple[ResponsePath, Any, Any]] = [((), one, other)]
     while pending:
-        path, one, other = pending.pop()
-        keys: Iterable[str | int]
-        if isinstance(one, dict) and isinstance(other, dict):
-            is_alike, keys = one.keys() == other.keys(), reversed(one)
-        elif isinstance(one, list) and isinstance(other, list):
-            is_alike, keys = len(one) == len(other), reversed(range(len(one)))
+        path, this, that = pending.pop()
+        keys: Iterable[Any] = ()
+        if isinstance(this, dict) and isinstance(that, dict):
+            is_alike, keys = this.keys() == that.keys(), reversed(this)
+        elif isinstance(this, list) and isinstance(that, list):
+            is_alike, keys = len(this) == len(that), reversed(range(len(this)))
         else:
-            is_alike, keys = isinstance(one, bool) is isinstance(other, bool) and one == other, ()
+            is_alike = isinstance(this, bool) is isinstance(that, bool) and this == that
         if not is_alike:
             return path
-        pending.extend(((*path, key), one[key], other[key]) for key in keys)
+        pending.extend(((*path, key), this[key], that[key]) for key in keys)
     return None
 
 

@@ -4,9 +4,9 @@ A verified run takes no lease, joins no other run and stores nothing, and no fie
 of its own. Its result is sent. The stored answer is compared if its entry is still valid after the run.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from graphql import ExecutionResult, GraphQLObjectType
@@ -103,12 +103,13 @@ class VerifiedRun(Recorder):
         self._begin = Place.of_field(parent, (each.node for each in details))
         self._prefix = tuple(path.as_list())
 
+    @contextmanager
     def recording(
         self,
         executor: Executor[Any],
         never_stored: AbstractSet[str] = frozenset(),
         possible: AbstractSet[str] = frozenset(),
-    ) -> AbstractContextManager[None]:
+    ) -> Iterator[None]:
         """Record what an executor executes inside the block; see `Recorder.recording`."""
         operation = executor.operation
         self._places = Places(executor.schema, executor.fragment_definitions, self._types)
@@ -117,7 +118,8 @@ class VerifiedRun(Recorder):
             if root is not None:
                 self._begin = Place(root.name, root, (operation.selection_set,))
             uninstall(executor)  # which answers fields from their entries
-        return super().recording(executor, never_stored, possible)
+        with super().recording(executor, never_stored, possible):
+            yield
 
     def coordinate(self, path: ResponsePath) -> str:
         """Return the schema coordinate of the field at a path of the response."""
@@ -174,9 +176,8 @@ async def verified(
     found = Prefetched()
     if _is_comparable(attempt, run, response):
         await cache.prefetch(found, [asked.keys], asked.subject, first=False)
-    return attempt.verified(
-        response, attempt.request.guard.step(_verdict, attempt, run, response, found)
-    )
+    verdict = attempt.request.guard.step(_verdict, attempt, run, response, found)
+    return attempt.verified(response, verdict)
 
 
 def verified_sync(
@@ -195,9 +196,8 @@ def verified_sync(
     found = Prefetched()
     if _is_comparable(attempt, run, response):
         cache.prefetch_sync(found, [asked.keys], asked.subject, first=False)
-    return attempt.verified(
-        response, attempt.request.guard.step(_verdict, attempt, run, response, found)
-    )
+    verdict = attempt.request.guard.step(_verdict, attempt, run, response, found)
+    return attempt.verified(response, verdict)
 
 
 def _is_comparable(attempt: Attempt, run: VerifiedRun, response: CachedResponse[Any]) -> bool:
