@@ -15,7 +15,11 @@ from strawberry.extensions import ParserCache, ValidationCache
 
 from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
 from strawberry_response_cache.graphql._adoption import setting_of
-from strawberry_response_cache.graphql.keys.operation_key import operation_key, sent_variables
+from strawberry_response_cache.graphql.keys.operation_key import (
+    operation_key,
+    print_variables,
+    sent_variables,
+)
 from strawberry_response_cache.graphql.keys.plan import Plans
 
 LARGE = 1_000_000_000
@@ -115,7 +119,7 @@ def main() -> None:
         variant = plan.variant(sent)
         variables = sent_variables(plan.declared, sources)
         return operation_key(
-            variant.stem, variables=variables, session=None, varied={}, extensions={}
+            variant.stem, printed=print_variables(variables), session=None, varied={}, extensions={}
         )
 
     print(

@@ -27,6 +27,7 @@ GRAPHQL = [
     "_request",
     "_options",
     "_report",
+    "_identity",
     "keys",
     "policy",
     "annotations",

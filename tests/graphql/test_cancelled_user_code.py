@@ -197,7 +197,7 @@ def test_a_cancelled_error_of_this_package_is_a_fault(
         raise asyncio.CancelledError
 
     monkeypatch.setattr(
-        "strawberry_response_cache.graphql.execution.run.RequestContext.ask", raises
+        "strawberry_response_cache.graphql.execution.run.RequestContext._to_ask", raises
     )
     schema = _schema(new_cache("memory://"), {})
     context = {"ran": 0}

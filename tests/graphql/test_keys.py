@@ -210,13 +210,13 @@ def test_workers_with_other_hash_seeds_share_an_entry(
 
 
 PARTS: dict[str, dict[str, Any]] = {
-    "operation": {"stem": "s", "variables": [["v"]]},
+    "operation": {"stem": "s", "printed": "[[1]]"},
     "field": {"stem": "s", "parent": "p", "inherited": "i"},
 }
 OF_REQUESTS: dict[str, Any] = {"session": '"alice"', "varied": {"a": "1"}, "extensions": {"e": "1"}}
 OTHER: dict[str, Any] = {
     "stem": "S",
-    "variables": [["V"]],
+    "printed": "[[2]]",
     "parent": "P",
     "inherited": "I",
     "session": '"bob"',

@@ -177,7 +177,7 @@ def test_a_log_that_fails_lets_no_fault_out_of_the_guard(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(
-        "strawberry_response_cache.graphql.execution.run.RequestContext.ask", _raise
+        "strawberry_response_cache.graphql.execution.run.RequestContext._to_ask", _raise
     )
     extension = ResponseCacheExtension(new_cache("memory://"), tenant=None)
     plain = strawberry.Schema(Query, Mutation)

@@ -13,11 +13,13 @@ from strawberry_response_cache.graphql._compat.django_fields import types_of_sam
 from strawberry_response_cache.graphql._compat.endings import watch_ends
 from strawberry_response_cache.graphql._compat.executor import install
 from strawberry_response_cache.graphql._compat.handing_on import schema_hands_results_on
+from strawberry_response_cache.graphql._compat.literals import Literals
 from strawberry_response_cache.graphql._compat.resolving import watch_guarded_resolvers
 from strawberry_response_cache.graphql._options import Options, all_options_of
 from strawberry_response_cache.graphql.annotations.run_notes import note_guarded, note_let_through
 from strawberry_response_cache.graphql.execution.documents import Documents
 from strawberry_response_cache.graphql.execution.partial_failures import PartialFailures
+from strawberry_response_cache.graphql.keys.known_requests import KnownRequests
 from strawberry_response_cache.graphql.keys.plan import Plans, Setting
 from strawberry_response_cache.graphql.keys.schema_identity import SchemaIdentity
 from strawberry_response_cache.graphql.policy.custom_code import (
@@ -37,6 +39,7 @@ class Adopted:
 
     Attributes:
         plans: The plans of its operations.
+        requests: The requests that came to it before.
         documents: The documents that were sent to it.
         notes: What keeps it from being cached as its annotations say.
         hands_results_on: Whether what executes on it hands results on as they are.
@@ -44,6 +47,7 @@ class Adopted:
     """
 
     plans: Plans
+    requests: KnownRequests
     documents: Documents
     notes: tuple[Note, ...]
     hands_results_on: bool
@@ -77,10 +81,13 @@ def adopt(schema: BaseSchema, options: Options) -> Adopted:
         )
     watch_guarded_resolvers(setting.schema, entered=note_guarded, let_through=note_let_through)
     install(schema)
-    half = options.plan_bytes // 2
+    eighth = options.plan_bytes // 8
+    literals = Literals(setting.schema)
+    plans = Plans(setting, max_bytes=3 * eighth)
     return Adopted(
-        plans=Plans(setting, max_bytes=half),
-        documents=Documents(setting.schema, max_bytes=half),
+        plans=plans,
+        requests=KnownRequests(plans, literals, max_bytes=eighth),
+        documents=Documents(setting.schema, literals, max_bytes=4 * eighth),
         notes=notes,
         hands_results_on=schema_hands_results_on(schema),
     )

@@ -176,6 +176,7 @@ class RequestHooks(Settling, SchemaExtension):
         return Run(
             self._options,
             adopted.plans,
+            adopted.requests,
             preparation=preparation,
             failures=adopted.failures,
             context=context,

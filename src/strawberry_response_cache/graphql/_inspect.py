@@ -23,7 +23,11 @@ from strawberry_response_cache.graphql._guard import Guard
 from strawberry_response_cache.graphql._options import Identity, Options, Warnings, options_of
 from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql.invalidation.entities import tags_of_types
-from strawberry_response_cache.graphql.keys.operation_key import operation_key, sent_variables
+from strawberry_response_cache.graphql.keys.operation_key import (
+    operation_key,
+    print_variables,
+    sent_variables,
+)
 from strawberry_response_cache.graphql.keys.plan import Plans
 from strawberry_response_cache.graphql.policy.policy import Policy
 from strawberry_response_cache.graphql.policy.reasons import Problem
@@ -105,7 +109,8 @@ class OperationEntry:
         plans = Plans(setting, max_bytes=_MOST_BYTES)
         plan = plans.plan(document, executor.operation, executor.fragment_definitions)
         self._variant = plan.variant(executor.variable_values.coerced)
-        self._sent = sent_variables(plan.declared, executor.variable_values.sources)
+        sent = sent_variables(plan.declared, executor.variable_values.sources)
+        self._printed = print_variables(sent)
 
     def look(self, asked: Asked) -> InspectedOperation:
         """Return what is stored for a tenant and a session.
@@ -194,7 +199,7 @@ class OperationEntry:
         of = request.session() if session is not None else None
         parts = operation_key(
             self._variant.stem,
-            variables=self._sent,
+            printed=self._printed,
             session=of if isinstance(of, str) else None,
             varied=identity.varied,
             extensions=identity.extensions,

@@ -4,21 +4,25 @@ Each function of the extension is called once per operation, before its first re
 where the operation is.
 """
 
-import inspect
-import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal, NoReturn
-from uuid import UUID
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from typing import Any, Final, Literal, TypeAlias
 
 from graphql import ExecutionResult, OperationDefinitionNode
 
-from strawberry_response_cache.core import CacheConfigurationError, ResponseCache
+from strawberry_response_cache.core import ResponseCache
 from strawberry_response_cache.core._cache import tenant_of
-from strawberry_response_cache.core._keys import checked_tenant, plain_identity, unwrapped
+from strawberry_response_cache.core._keys import checked_tenant
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._user_code import Raised, awaited, called, yes_or_no
 from strawberry_response_cache.graphql._guard import Guard
+from strawberry_response_cache.graphql._identity import (
+    CacheIdentity,
+    is_awaitable,
+    kind_of_refused,
+    printed_session,
+    refuse_to_wait,
+    unknown_extensions,
+)
 from strawberry_response_cache.graphql._options import Options, Switch
 from strawberry_response_cache.graphql.annotations.renew import is_renewed
 from strawberry_response_cache.graphql.http.messages import header, of_context
@@ -34,39 +38,10 @@ from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
 _CLIENT_METADATA: Final = frozenset({"persistedQuery", "clientLibrary"})
 """Request extensions that no resolver reads: how the document was sent, and by which client."""
-_PRINTABLE: Final = re.compile(r"[A-Za-z_][\w.-]{0,63}", re.ASCII)
+_Function: TypeAlias = tuple[str, Callable[[Any], Any], Callable[[Any], str | None]]
+"""A function of the extension, with its name and what prints its return value."""
 _TENANT: Final = "tenant"
 _SESSION: Final = "session"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CacheIdentity:
-    """The cache identity of a request.
-
-    Attributes:
-        cache: The tenant's cache.
-        session: The session; None if the response is PUBLIC.
-        varied: The values by which the response varies.
-        extensions: The request's extensions that are part of keys.
-    """
-
-    cache: ResponseCache
-    session: str | None = field(repr=False)
-    varied: Mapping[str, str] = field(repr=False)
-    extensions: Mapping[str, str] = field(repr=False)
-
-    @property
-    def visibility(self) -> Literal["public", "private"]:
-        """``public`` for all sessions of the tenant, or ``private`` for one session."""
-        return "public" if self.session is None else "private"
-
-
-class _UnclearError(Exception):
-    """A function of the context raised or returned nothing usable."""
-
-    def __init__(self, kind: type) -> None:
-        super().__init__(kind.__qualname__)
-        self.kind = kind.__qualname__
 
 
 class RequestContext:
@@ -87,6 +62,7 @@ class RequestContext:
 
     __slots__ = (
         "_answers",
+        "_awaiting",
         "_context",
         "_directives",
         "_extensions",
@@ -110,6 +86,7 @@ class RequestContext:
         self._synchronous = synchronous
         # The key text of each function's return value, or a problem if it was not usable.
         self._answers: dict[str, str | Problem | None] = {}
+        self._awaiting: tuple[str, Awaitable[Any]] | None = None
         self._was_async: set[str] = set()
         self._extensions: Mapping[str, str] = {}
         self._is_debugged: bool | None = None
@@ -153,7 +130,7 @@ class RequestContext:
         )
         if unknown:
             options.warnings.unknown_extensions()
-            return _unknown_extensions(unknown)
+            return unknown_extensions(unknown)
         varied = options.varied_request_extensions.intersection(sent)
         try:
             self._extensions = {name: canonical(sent[name]) for name in varied}
@@ -163,6 +140,22 @@ class RequestContext:
 
     # -- Calling the functions, before any resolver runs ----------------------------------------------------------------
 
+    def ask_at_once(self, varied: Iterable[str] = (), *, session: bool) -> bool:
+        """Call the functions of `ask` one after the other, until one returns an awaitable.
+
+        Args:
+            varied: As in `ask`.
+            session: As in `ask`.
+
+        Returns:
+            Whether none did; otherwise `ask` goes on where this ends.
+        """
+        for name, function, printed in self._to_ask(varied, session=session):
+            if (value := self._begun(name, function, printed)) is not None:
+                self._awaiting = name, value
+                return False
+        return True
+
     async def ask(self, varied: Iterable[str] = (), *, session: bool) -> None:
         """Call ``tenant``, ``vary`` functions and, if wanted, ``session``; each once.
 
@@ -170,35 +163,64 @@ class RequestContext:
             varied: Names of the extension's ``vary`` functions.
             session: Whether to call ``session``.
         """
-        options = self.options
-        if options.tenant is not None:
-            await self._ask(_TENANT, options.tenant, checked_tenant)
-        for name in sorted(varied):
-            if (function := options.vary.get(name)) is not None:
-                await self._ask(f"vary.{name}", function, canonical)
-        if session:
-            await self.ask_session()
+        for asked in self._to_ask(varied, session=session):
+            await self._ask(*asked)
 
     async def ask_session(self) -> None:
         """Call ``session``, unless it was called."""
         if self.options.session is not None:
             await self._ask(_SESSION, self.options.session, printed_session)
 
+    def _to_ask(self, varied: Iterable[str], *, session: bool) -> Iterator[_Function]:
+        options = self.options
+        if options.tenant is not None:
+            yield _TENANT, options.tenant, checked_tenant
+        for name in sorted(varied):
+            if (function := options.vary.get(name)) is not None:
+                yield f"vary.{name}", function, canonical
+        if session and options.session is not None:
+            yield _SESSION, options.session, printed_session
+
     async def _ask(
         self, name: str, function: Callable[[Any], Any], printed: Callable[[Any], str | None]
     ) -> None:
+        value: Awaitable[Any] | None
+        if self._awaiting is not None and self._awaiting[0] == name:
+            _, value = self._awaiting
+            self._awaiting = None
+        else:
+            value = self._begun(name, function, printed)
+        if value is not None:
+            self._take(name, function, printed, await awaited(value))
+
+    def _begun(
+        self, name: str, function: Callable[[Any], Any], printed: Callable[[Any], str | None]
+    ) -> Awaitable[Any] | None:
+        """Call a function, unless it was called; return what it returned if that has to be awaited."""
         if name in self._answers:
-            return
+            return None
         value: Any = called(function, self._context)
-        if called(_is_awaitable, value) is True:
+        if type(value) is not str and called(is_awaitable, value) is True:
             self._was_async.add(name)
-            value = called(_refuse_to_wait, value) if self._synchronous else await awaited(value)
+            if not self._synchronous:
+                return value  # type: ignore[no-any-return]
+            value = called(refuse_to_wait, value)
+        self._take(name, function, printed, value)
+        return None
+
+    def _take(
+        self,
+        name: str,
+        function: Callable[[Any], Any],
+        printed: Callable[[Any], str | None],
+        value: Any,  # noqa: ANN401 - whatever the function returned
+    ) -> None:
         answer = value if type(value) is Raised else called(printed, value)
         if type(answer) is not Raised:
             self._answers[name] = answer
             return
         # Its return value would decide who sees the response.
-        self.options.warnings.unusable(name, function, _kind_of_refused(value, answer))
+        self.options.warnings.unusable(name, function, kind_of_refused(value, answer))
         self._answers[name] = _unusable(name)
 
     # -- Their results ---------------------------------------------------------------------------
@@ -277,7 +299,7 @@ class RequestContext:
         )
         return None if is_unchanged else Reason.CONTEXT_CHANGED
 
-    def _asked(self) -> Iterable[tuple[str, Callable[[Any], Any], Callable[[Any], str | None]]]:
+    def _asked(self) -> Iterable[_Function]:
         options = self.options
         if options.tenant is not None and _TENANT in self._answers:
             yield _TENANT, options.tenant, checked_tenant
@@ -381,66 +403,8 @@ class RequestContext:
         return Reason.CONTEXT_FAILED
 
 
-def _is_awaitable(value: object) -> bool:
-    # A lazy object claims another class and may have any method, `__await__` included.
-    return value.__class__ is type(value) and inspect.isawaitable(value)
-
-
-def _kind_of_refused(value: object, answer: Raised) -> str:
-    """Return the type of an error, or of a value that was not usable."""
-    if isinstance(answer.error, _UnclearError):
-        return answer.error.kind
-    if answer is value or not isinstance(answer.error, CacheConfigurationError | UnkeyableError):
-        return answer.kind
-    return "empty str" if type(value) is str and not value else type(value).__qualname__
-
-
-def _refuse_to_wait(value: object) -> NoReturn:
-    """Refuse an awaitable in a sync execution.
-
-    Raises:
-        _UnclearError: In any case.
-    """
-    if inspect.iscoroutine(value):
-        value.close()
-    raise _UnclearError(type(value))
-
-
-def printed_session(session: object) -> str | None:
-    """Return the session's text for keys; None, empty and false values are no session.
-
-    Raises:
-        _UnclearError: If it is not a string, an int or a UUID.
-    """
-    session = unwrapped(session)
-    if session is None or session is False:
-        return None
-    text = plain_identity(session)
-    if text is None:
-        raise _UnclearError(type(session))
-    if text in {"", "0"}:
-        return None
-    kind = next(kind for kind in (str, int, UUID) if isinstance(session, kind))
-    return f"{kind.__name__}:{text}"
-
-
 _WITHOUT_ANSWER: Final = "The extension's function enabled returned None, which counts as off; let it return True or False."
 _NOT_PLAIN: Final = "An extension of the request that is part of keys is not plain JSON."
-
-
-def _unknown_extensions(names: set[Any]) -> Problem:
-    """Return the problem of extensions that a client sent; a client may send names of any form."""
-    printable = [name for name in names if isinstance(name, str) and _PRINTABLE.fullmatch(name)]
-    if not printable:
-        return Problem(Reason.REQUEST_EXTENSIONS)
-    name = min(printable)
-    return Problem(
-        Reason.REQUEST_EXTENSIONS,
-        None,
-        f"The client sends the extension {name}. If no resolver reads it, write "
-        f'ignore_request_extensions=("{name}",) on ResponseCacheExtension; otherwise '
-        f'vary_request_extensions=("{name}",).',
-    )
 
 
 def _unusable(name: str) -> Problem:

@@ -11,8 +11,9 @@ from strawberry_response_cache.core._queue import InvalidationQueue
 from strawberry_response_cache.graphql import _request
 from strawberry_response_cache.graphql._compat.endings import _Operation
 from strawberry_response_cache.graphql._guard import Execution
+from strawberry_response_cache.graphql._identity import printed_session
 from strawberry_response_cache.graphql.annotations.run_notes import RunNotes
-from strawberry_response_cache.graphql.execution import run
+from strawberry_response_cache.graphql.execution import considered
 from strawberry_response_cache.graphql.execution.fields import field_execution
 from strawberry_response_cache.graphql.execution.mutation_execution import MutationExecution
 from strawberry_response_cache.graphql.execution.recorder import Recorder
@@ -30,11 +31,10 @@ from tests.fuzz.options import Fault
 
 def session_not_in_the_key(struck: Struck) -> None:
     """Take all sessions for one."""
-    printed = _request.printed_session
 
     def damaged(session: object) -> str | None:
         struck()
-        return None if printed(session) is None else "str:same"
+        return None if printed_session(session) is None else "str:same"
 
     patch(_request, "printed_session", damaged)
 
@@ -66,7 +66,7 @@ def variables_not_in_the_key(struck: Struck) -> None:
         struck()
         return [[] for _ in declared]
 
-    patch(run, "sent_variables", damaged)
+    patch(considered, "sent_variables", damaged)
 
 
 # -- What is stored ------------------------------------------------------------------------------------

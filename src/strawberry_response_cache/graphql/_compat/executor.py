@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 
 from graphql import (
     DocumentNode,
@@ -19,11 +19,15 @@ from graphql import (
     GraphQLSchema,
     OperationType,
 )
-from graphql.execution import Executor
+from graphql.execution import Executor, MiddlewareManager
 from strawberry.schema import BaseSchema, Schema
 from strawberry.schema.schema import validate_document
 from strawberry.types import ExecutionContext
 
+from strawberry_response_cache.graphql._compat.operation import (
+    Asked,
+    is_as_known,
+)
 from strawberry_response_cache.graphql._guard import Execution, Guard
 
 if TYPE_CHECKING:
@@ -61,11 +65,15 @@ class Run(Protocol):
         """Whether a new executor executes this run's document."""
         ...
 
+    def recognizes(self, asked: Asked) -> bool:
+        """Whether it knows enough of an operation to answer it before its executor is built."""
+        ...
+
     def errors_now(self) -> list[GraphQLError]:
         """Return the validation errors of the executed document, if it is not the validated one."""
         ...
 
-    def answer(self, executor: Executor[Any], execution: Execution) -> Any:  # noqa: ANN401 - a result, or one that comes later
+    def answer(self, asked: Asked, execution: Execution) -> Any:  # noqa: ANN401 - a result, or one that comes later
         """Answer an operation from the cache or by executing it."""
         ...
 
@@ -74,10 +82,40 @@ announced_run: Final[ContextVar[Run | None]] = ContextVar("announced_run", defau
 """The run of the next executor that is built in this task or thread."""
 
 
+class Postponed:
+    """Stands for an executor that is built only if the cache does not have the answer.
+
+    Args:
+        run: Answers the operation.
+        asked: The operation.
+    """
+
+    def __init__(self, run: Run, asked: Asked) -> None:
+        self._run = run
+        self._asked = asked
+
+    def execute_operation(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - handed on
+        """Answer from the cache, or build the executor and execute."""
+        asked = self._asked
+
+        def execute() -> Any:  # noqa: ANN401 - a result or an awaitable of one
+            executor = asked.built or asked.build()
+            if not isinstance(executor, Executor):
+                return ExecutionResult(None, executor)
+            return executor.execute_operation(*args, **kwargs)
+
+        return _answered(self._run, asked, execute)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - of the executor
+        """Return an attribute of the executor."""
+        return getattr(self._asked.executor, name)
+
+
 class CachingExecutor(Executor[Any]):
     """Lets the announced run answer; without a run it executes like its base class."""
 
     _run: Run | None = None
+    _asked: Asked | None = None
 
     @classmethod
     def build(
@@ -87,13 +125,22 @@ class CachingExecutor(Executor[Any]):
         *args: Any,
         **kwargs: Any,
     ) -> "list[GraphQLError] | Executor[Any]":
-        """Build the executor, and take the run if it was announced for the same document."""
-        executor = super().build(schema, document, *args, **kwargs)
+        """Build the executor, and take the run if it was announced for the same document.
+
+        For a request that came before, something is returned that builds it on demand.
+        """
         run = announced_run.get()
-        if not isinstance(executor, cls) or run is None:
-            return executor
-        if run.guard.step(run.belongs_to, schema, document):
+        if run is None:
+            return super().build(schema, document, *args, **kwargs)
+        given = (schema, document, *args)
+        build = partial(super().build, *given, **kwargs)
+        postponed = run.guard.step(_postponed, run, cls, build, given, kwargs)
+        if postponed is not None:
+            return cast("Executor[Any]", postponed)
+        executor = build()
+        if isinstance(executor, cls) and run.guard.step(run.belongs_to, schema, document):
             executor._run = run  # noqa: SLF001 - its own constructor
+            executor._asked = run.guard.step(Asked.of, executor, document, given)  # noqa: SLF001 - as above
             is_stream = executor.operation.operation is OperationType.SUBSCRIPTION
             if is_stream:  # its source would run before `execute_operation` is called
                 errors = run.guard.step(run.errors_now)
@@ -109,15 +156,36 @@ class CachingExecutor(Executor[Any]):
     def execute_operation(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - handed on
         """Answer from the cache, or execute."""
         run, self._run = self._run, None
+        asked, self._asked = self._asked, None  # it refers to this object
         execute = partial(super().execute_operation, *args, **kwargs)
         if run is None:
             return execute()
+        return _answered(run, asked, execute)
 
-        def validated_execute() -> Any:  # noqa: ANN401 - a result or an awaitable of one
-            errors = [] if run.is_validated else _validation_errors(run)
-            return ExecutionResult(None, errors) if errors else execute()
 
-        return run.guard.around(validated_execute, partial(run.answer, self))
+def _postponed(
+    run: Run,
+    kind: type[CachingExecutor],
+    build: Callable[[], "list[GraphQLError] | Executor[Any]"],
+    given: tuple[Any, ...],
+    named: dict[str, Any],
+) -> Postponed | None:
+    """Return what stands for the executor; None if it has to be built now."""
+    if not is_as_known(given):
+        return None
+    asked = Asked(kind, build, given, named)
+    is_known = isinstance(asked.middleware_manager, MiddlewareManager | None)
+    return Postponed(run, asked) if is_known and run.recognizes(asked) else None
+
+
+def _answered(run: Run, asked: Asked | None, execute: Callable[[], Any]) -> Any:  # noqa: ANN401 - what an executor returns
+    def validated_execute() -> Any:  # noqa: ANN401 - a result or an awaitable of one
+        errors = [] if run.is_validated else _validation_errors(run)
+        return ExecutionResult(None, errors) if errors else execute()
+
+    if asked is None:
+        return validated_execute()
+    return run.guard.around(validated_execute, partial(run.answer, asked))
 
 
 def _validation_errors(run: Run) -> list[GraphQLError]:

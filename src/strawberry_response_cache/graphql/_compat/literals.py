@@ -1,7 +1,7 @@
-"""Finds literals whose validation runs the user's code.
+"""Finds literals and variables whose validation or coercion runs the user's code.
 
-graphql-core validates a literal with the parse function of its scalar. The function of a custom scalar may
-read the request or the clock.
+graphql-core validates a literal, and coerces a variable, with the parse function of its scalar. The function of a
+custom scalar may read the request or the clock.
 """
 
 from typing import Any, Final
@@ -9,11 +9,13 @@ from typing import Any, Final
 from graphql import (
     DocumentNode,
     GraphQLEnumType,
+    GraphQLInputObjectType,
     GraphQLNamedType,
     GraphQLScalarType,
     GraphQLSchema,
     Node,
     NullValueNode,
+    OperationDefinitionNode,
     TypeInfo,
     TypeInfoVisitor,
     ValueNode,
@@ -22,8 +24,10 @@ from graphql import (
     VisitorAction,
     get_named_type,
     is_enum_type,
+    is_input_object_type,
     is_scalar_type,
     specified_scalar_types,
+    type_from_ast,
     visit,
 )
 from graphql.language import BREAK
@@ -73,6 +77,24 @@ class Literals:
         visit(document, TypeInfoVisitor(types, search))
         return search.found
 
+    def parse_variables(self, operation: OperationDefinitionNode) -> bool:
+        """Whether coercing the variables of an operation runs the user's code."""
+        kinds: list[Any] = [
+            type_from_ast(self._schema, each.type) for each in operation.variable_definitions or ()
+        ]
+        return any(self._is_parsed(get_named_type(kind), set()) for kind in kinds)
+
+    def _is_parsed(self, named: object, seen: set[str]) -> bool:
+        if not is_input_object_type(named):
+            return getattr(named, "name", None) in self._custom
+        if named.name in seen:
+            return False
+        seen.add(named.name)
+        if type(named) is not GraphQLInputObjectType or not _is_plain(named.out_type):
+            return True
+        kinds = [get_named_type(each.type) for each in named.fields.values()]
+        return any(self._is_parsed(kind, seen) for kind in kinds)
+
 
 class _Search(Visitor):
     def __init__(self, types: TypeInfo, custom: frozenset[str]) -> None:
@@ -101,6 +123,12 @@ def _reads_by_custom_code(named: GraphQLNamedType) -> bool:
     if type(named) is not GraphQLScalarType:
         return True
     return not all(each in _OWN or _is_of_converter(each) for each in _functions(named))
+
+
+def _is_plain(out_type: object) -> bool:
+    """Whether what makes the value of an input object is graphql-core's or Strawberry's."""
+    function = getattr(out_type, "__func__", out_type)
+    return function is GraphQLInputObjectType.out_type or _is_of_converter(function)
 
 
 def _is_of_converter(function: object) -> bool:

@@ -27,6 +27,11 @@ def is_synchronous(executor: Executor[Any]) -> bool:
     return not executor.is_async_iterable(_PROBE)
 
 
+def takes_async(is_async_iterable: Callable[[object], bool] | None) -> bool:
+    """Whether an executor with such a predicate may await; None stands for graphql-core's own."""
+    return is_async_iterable is None or is_async_iterable(_PROBE)
+
+
 def at_once(function: Callable[..., Coroutine[Any, Any, R]], *arguments: Any, **named: Any) -> R:
     """Run a coroutine that awaits nothing, without an event loop."""
     coroutine = function(*arguments, **named)

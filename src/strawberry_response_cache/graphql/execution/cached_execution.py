@@ -18,6 +18,7 @@ from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._prefetched import Prefetched
+from strawberry_response_cache.core.protocol.entry import PRIVATE, UnreadableEntryError
 from strawberry_response_cache.graphql._compat.sync_or_async import at_once
 from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql.execution.recorder import Recorder
@@ -30,7 +31,10 @@ from strawberry_response_cache.graphql.execution.verification import (
 )
 from strawberry_response_cache.graphql.http.freshness import Freshness
 from strawberry_response_cache.graphql.http.gateway_tags import ENTITIES, unpacked_entities
-from strawberry_response_cache.graphql.http.request_directives import RequestDirectives
+from strawberry_response_cache.graphql.http.request_directives import (
+    NOTHING_ASKED,
+    RequestDirectives,
+)
 from strawberry_response_cache.graphql.invalidation.entities import PlacedEntities
 from strawberry_response_cache.graphql.policy.outcome import Outcome, Status
 from strawberry_response_cache.graphql.policy.policy import Policy
@@ -111,6 +115,28 @@ class CacheResult(NamedTuple):
     has_run: bool
     freshness: Callable[[], Freshness | None]
     response: CachedResponse[Any]
+
+
+def result_in_memory(cache_request: CacheRequest, request: RequestContext) -> CacheResult | None:
+    """Return a result that this process has at hand; None if Redis has to be asked, or the request asks for more.
+
+    Args:
+        cache_request: The request to the cache, for an operation.
+        request: The context of the request; the functions on which it depends were called.
+    """
+    if request.directives is not NOTHING_ASKED:
+        return None
+    memory = tenant_of(cache_request.cache).memory()
+    entry = None if memory is None else memory.get(cache_request.keys)
+    if entry is None or (entry.recording.meta == PRIVATE and cache_request.session is None):
+        return None
+    attempt = _Attempt(cache_request, request)
+    try:
+        value = attempt.serializer.read(entry.recording)
+    except UnreadableEntryError:
+        return None  # it is dropped, and looked up in Redis
+    response = CachedResponse(value, CacheStatus.HIT, CacheDetail.LOCAL, entry.age, entry.ttl)
+    return attempt.cache_result(response)
 
 
 async def execute_cached(

@@ -79,12 +79,13 @@ class Documents:
 
     Args:
         schema: The executable schema.
+        literals: Tells what custom scalars parse.
         max_bytes: About what they may take.
     """
 
-    def __init__(self, schema: GraphQLSchema, *, max_bytes: int) -> None:
+    def __init__(self, schema: GraphQLSchema, literals: Literals, *, max_bytes: int) -> None:
         self._schema = schema
-        self._literals = Literals(schema)
+        self._literals = literals
         self._known: Bounded[tuple[Any, ...], Document] = Bounded(max_bytes)
 
     def __len__(self) -> int:

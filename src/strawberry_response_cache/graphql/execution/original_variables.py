@@ -1,12 +1,13 @@
 """The variables of a request before they are coerced, because a custom scalar may change its input."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError, print_json
 
 
 class OriginalVariables:
-    """The variables of a request as they were when its execution began.
+    """The variables of a request as they were before they were coerced.
 
     Args:
         variables: The variables.
@@ -14,35 +15,25 @@ class OriginalVariables:
     Example:
         >>> variables = {"filter": {"city": "Bern"}}
         >>> original = OriginalVariables(variables)
-        >>> original.why_changed(variables) is None
+        >>> original.why_changed() is None
         True
         >>> variables["filter"]["city"] = "Basel"
-        >>> original.why_changed(variables).partition(";")[0]
-        'A variable changed after ResponseCacheExtension had read it'
+        >>> original.why_changed()
+        'A variable changed while it was coerced; parse_value of a custom scalar must not change its argument.'
     """
+
+    __slots__ = ("_printed", "_variables")
 
     def __init__(self, variables: object) -> None:
         self._variables = variables
         self._printed = _printed(variables)
 
-    def why_changed(self, variables: object) -> str | None:
-        """Return what changed the variables, and what to do about it; None if they are the same.
+    def why_changed(self) -> str | None:
+        """Return what changed the variables since; None if they are the same."""
+        return None if _printed(self._variables) == self._printed else _CHANGED
 
-        Args:
-            variables: The variables now.
-        """
-        if _printed(variables) == self._printed:
-            return None
-        if variables is not self._variables:
-            return (
-                "Another extension replaced the variables after ResponseCacheExtension had read them; register "
-                "it before ResponseCacheExtension."
-            )
-        return (
-            "A variable changed after ResponseCacheExtension had read it; parse_value of a custom scalar must "
-            "not change its argument, and an extension that changes variables must be registered before "
-            "ResponseCacheExtension."
-        )
+
+_CHANGED: Final = "A variable changed while it was coerced; parse_value of a custom scalar must not change its argument."
 
 
 def _printed(variables: object) -> str | None:

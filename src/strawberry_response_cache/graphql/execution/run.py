@@ -1,16 +1,13 @@
 """The run of one operation: decide, look up, execute, and report what happened."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from graphql import (
     DocumentNode,
     ExecutionResult,
     GraphQLError,
     GraphQLSchema,
-    OperationDefinitionNode,
     OperationType,
 )
 from graphql.execution import Executor
@@ -19,9 +16,8 @@ from strawberry.types import ExecutionContext
 from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._observer import Concluded
-from strawberry_response_cache.core._user_code import called
 from strawberry_response_cache.core.drivers.driving import running_loop
-from strawberry_response_cache.graphql._compat.sync_or_async import at_once, is_synchronous
+from strawberry_response_cache.graphql._compat.operation import Asked
 from strawberry_response_cache.graphql._guard import Execution, Guard, Later
 from strawberry_response_cache.graphql._options import Options
 from strawberry_response_cache.graphql._report import Report
@@ -31,28 +27,22 @@ from strawberry_response_cache.graphql.execution.cached_execution import (
     CacheResult,
     execute_cached,
     execute_cached_sync,
+    result_in_memory,
 )
+from strawberry_response_cache.graphql.execution.considered import Considered, Considering
 from strawberry_response_cache.graphql.execution.counting import OperationCount
 from strawberry_response_cache.graphql.execution.documents import Preparation
 from strawberry_response_cache.graphql.execution.fields.cached_field import Fields
 from strawberry_response_cache.graphql.execution.fields.field_execution import install
 from strawberry_response_cache.graphql.execution.http_report import HttpReport, Sharing
-from strawberry_response_cache.graphql.execution.mutating import is_of_mutation
 from strawberry_response_cache.graphql.execution.mutation_execution import MutationExecution
-from strawberry_response_cache.graphql.execution.original_variables import OriginalVariables
 from strawberry_response_cache.graphql.execution.partial_failures import PartialFailures
 from strawberry_response_cache.graphql.execution.recorder import Recorder
-from strawberry_response_cache.graphql.invalidation.django_transactions import is_one_awaited
+from strawberry_response_cache.graphql.keys.known_requests import KnownRequests
 from strawberry_response_cache.graphql.keys.operation_key import (
-    UnkeyableError,
     operation_key,
-    sent_variables,
 )
-from strawberry_response_cache.graphql.keys.plan import Plan, Plans, Variant
-from strawberry_response_cache.graphql.policy.custom_code import (
-    problem_of_executor,
-    problem_of_middleware,
-)
+from strawberry_response_cache.graphql.keys.plan import Plans
 from strawberry_response_cache.graphql.policy.outcome import Outcome
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
@@ -68,6 +58,7 @@ class Run:
     Args:
         options: The extension's configuration.
         plans: The plans of the schema.
+        requests: The requests that came to it before.
         preparation: The document of the request.
         failures: The operations that failed in part lately.
         context: Strawberry's execution context.
@@ -91,6 +82,7 @@ class Run:
         self,
         options: Options,
         plans: Plans,
+        requests: KnownRequests,
         *,
         preparation: Preparation,
         failures: PartialFailures,
@@ -101,6 +93,7 @@ class Run:
     ) -> None:
         self._options = options
         self._plans = plans
+        self._considering = Considering(options, plans, requests)
         self._preparation = preparation
         self._failures = failures
         self._as_stored = as_stored
@@ -108,7 +101,6 @@ class Run:
         self._request: RequestContext | None = None
         self._report = Report(guard)
         self.http = HttpReport(options, self._report, guard, sharing=sharing)
-        self._variables = OriginalVariables(context.variables)
         self.context = context
         self.guard = guard
         self._count = OperationCount(tenant_of(options.cache).counters)
@@ -123,19 +115,26 @@ class Run:
         own = self.context
         return own.graphql_document is document and own.schema._schema is schema  # noqa: SLF001 - Strawberry's name for it
 
+    def recognizes(self, asked: Asked) -> bool:
+        """Whether this run's document came before, with these variables."""
+        if not self.belongs_to(asked.schema, asked.document):
+            return False
+        return self._considering.recognizes(asked)
+
     def errors_now(self) -> list[GraphQLError]:
         """Return the validation errors of the executed document, if it is not the validated one."""
         return self._preparation.errors_now()
 
-    def answer(self, executor: Executor[Any], execution: Execution) -> Any:  # noqa: ANN401 - a result or an awaitable of one
+    def answer(self, asked: Asked, execution: Execution) -> Any:  # noqa: ANN401 - a result or an awaitable of one
         """Answer an operation from the cache or by executing it.
 
         Args:
-            executor: The executor, built and not started.
-            execution: Starts it.
+            asked: The operation.
+            execution: Starts its executor.
         """
-        is_mutation = executor.operation.operation is OperationType.MUTATION
-        is_awaited = not is_synchronous(executor)
+        operation = asked.executor.operation if asked.known is None else asked.known.plan.operation
+        is_mutation = operation.operation is OperationType.MUTATION
+        is_awaited = not asked.is_synchronous
         self.is_async = is_mutation and is_awaited
         is_sync = not is_awaited or running_loop() is None
         if is_sync and is_awaited:
@@ -143,37 +142,53 @@ class Run:
         # The context that resolvers receive: a hook may have replaced it since the run started.
         self._request = self.http.request = request = RequestContext(
             self._options,
-            executor.context_value,
+            asked.context_value,
             self.guard,
             synchronous=is_sync and not self.is_async,
         )
         if errors := self.errors_now():
             return ExecutionResult(None, errors)
         self.is_validated = True
-        self._count.begin(executor.operation)
+        self._count.begin(operation)
         for watcher in self._options.watchers:
-            self._report.name(executor.operation)
+            self._report.name(operation)
             watcher(self._report)
         if is_mutation:
-            return self._mutate(request, executor, execution)
-        considered = self._consider(request, executor)
+            return self._mutate(request, asked.executor, execution)
+        considered = self._considering.consider(request, asked, operation)
         if isinstance(considered, Problem):
             self._conclude_without(considered)
             is_query = considered.reason not in {Reason.MUTATION, Reason.SUBSCRIPTION}
             return (self._absent() if is_query else None) or execution.start()
         if is_sync:
-            return self._answer_sync(considered, executor, execution)
-        return Later(partial(self._answer_async, considered, executor, execution))
+            return self._answer_sync(considered, execution)
+        if not considered.ask_at_once():
+            return Later(partial(self._ask_and_answer, considered, execution))
+        cache_request = self._admit(considered)
+        if (result := self._from_memory(considered, cache_request)) is not None:
+            return result
+        return Later(partial(self._answer_async, considered, cache_request, execution))
 
-    def _answer_sync(
-        self, considered: "_Considered", executor: Executor[Any], execution: Execution
-    ) -> Any:  # noqa: ANN401 - a result
-        at_once(considered.ask)
-        cache_request = self._admit(considered, executor)
+    def _from_memory(
+        self, considered: Considered, cache_request: CacheRequest | Problem
+    ) -> ExecutionResult | None:
+        """Return a result that this process has at hand, without awaiting anything."""
+        if not isinstance(cache_request, CacheRequest):
+            return None
+        cache_result = result_in_memory(cache_request, considered.request)
+        if cache_result is None:
+            return None
+        self._conclude_cached(considered, cache_request, cache_result)
+        return cache_result.result
+
+    def _answer_sync(self, considered: Considered, execution: Execution) -> Any:  # noqa: ANN401 - a result
+        considered.ask_at_once()  # none of them may have to be awaited
+        cache_request = self._admit(considered)
         if isinstance(cache_request, CacheRequest):
             policy = cache_request.policy
 
             def watched(recorder: Recorder) -> Any:  # noqa: ANN401 - whatever an executor returns
+                executor = considered.asked.executor
                 with recorder.recording(executor, policy.never_stored, policy.types):
                     return execution.start()
 
@@ -189,15 +204,21 @@ class Run:
         self._note_result(considered, result)
         return result
 
-    async def _answer_async(
-        self, considered: "_Considered", executor: Executor[Any], execution: Execution
-    ) -> Any:  # noqa: ANN401 - a result
+    async def _ask_and_answer(self, considered: Considered, execution: Execution) -> Any:  # noqa: ANN401 - a result
         await considered.ask()
-        cache_request = self._admit(considered, executor)
+        return await self._answer_async(considered, self._admit(considered), execution)
+
+    async def _answer_async(
+        self,
+        considered: Considered,
+        cache_request: CacheRequest | Problem,
+        execution: Execution,
+    ) -> Any:  # noqa: ANN401 - a result
         if isinstance(cache_request, CacheRequest):
             policy = cache_request.policy
 
             async def watched(recorder: Recorder) -> Any:  # noqa: ANN401 - whatever an executor returns
+                executor = considered.asked.executor
                 with recorder.recording(executor, policy.never_stored, policy.types):
                     return await execution.run()
 
@@ -221,7 +242,7 @@ class Run:
         return ExecutionResult(None, [GraphQLError(_ABSENT)])
 
     def _conclude_cached(
-        self, considered: "_Considered", cache_request: CacheRequest, cache_result: CacheResult
+        self, considered: Considered, cache_request: CacheRequest, cache_result: CacheResult
     ) -> None:
         key, policy = cache_request.keys.entry, cache_request.policy
         outcome = cache_result.outcome()
@@ -232,7 +253,7 @@ class Run:
         self._count.cached(key, cache_result)
         self._conclude(outcome)
 
-    def _note_result(self, considered: "_Considered", result: object) -> None:
+    def _note_result(self, considered: Considered, result: object) -> None:
         """Note whether an operation that is answered field by field fails still."""
         if self._failed_key is not None:
             self._failures.note(self._failed_key, considered.variant.policy, result)
@@ -250,37 +271,13 @@ class Run:
 
     # -- Deciding ------------------------------------------------------------------------------------
 
-    def _consider(
-        self, request: RequestContext, executor: Executor[Any]
-    ) -> "_Considered | Problem":
-        """Return what may be cached, independent of tenant and session; or why nothing may be."""
-        problem = (
-            self._off(request, executor)
-            or self._custom_code(executor)
-            or self._unkeyed(request, executor)
-        )
-        if problem is not None:
-            return problem
-        document = cast("DocumentNode", self.context.graphql_document)
-        plan = self._plans.plan(document, executor.operation, executor.fragment_definitions)
-        variant = plan.variant(executor.variable_values.coerced)
-        if variant.policy.problem is not None and not variant.watches_fields:
-            return variant.policy.problem
-        try:
-            variables = sent_variables(plan.declared, executor.variable_values.sources)
-        except UnkeyableError:
-            return variant.policy.problem or Problem(Reason.VARIABLES)
-        if (advice := self._variables.why_changed(self.context.variables)) is not None:
-            return Problem(Reason.VARIABLES, None, advice)
-        return _Considered(request=request, plan=plan, variant=variant, variables=variables)
-
-    def _admit(self, considered: "_Considered", executor: Executor[Any]) -> CacheRequest | Problem:
+    def _admit(self, considered: Considered) -> CacheRequest | Problem:
         """Return the cache request of an operation, or why it has none; its fields have their own."""
         request = considered.request
         if (problem := request.problem) is not None:
             return problem
         variant = considered.variant
-        cache_request = variant.policy.problem or self._way(considered, executor.operation)
+        cache_request = variant.policy.problem or self._way(considered)
         if isinstance(cache_request, CacheRequest) and self._failures.has(cache_request.keys.entry):
             self._failed_key = cache_request.keys.entry
             cache_request = _FAILED_IN_PART
@@ -297,14 +294,12 @@ class Run:
                 around=variant.policy.life if isinstance(cache_request, CacheRequest) else None,
                 schema=self.context.schema,
             )
-            if not install(fields, executor):
+            if not install(fields, considered.asked.executor):
                 return Problem(Reason.SELECTION_TOO_LARGE)
             self._report.fields = fields.outcomes
         return cache_request
 
-    def _way(
-        self, considered: "_Considered", operation: OperationDefinitionNode
-    ) -> CacheRequest | Problem:
+    def _way(self, considered: Considered) -> CacheRequest | Problem:
         request, variant = considered.request, considered.variant
         identity = request.identify(variant.policy)
         if isinstance(identity, Problem):
@@ -313,7 +308,7 @@ class Run:
         def parts(session: str | None) -> list[str]:
             return operation_key(
                 variant.stem,
-                variables=considered.variables,
+                printed=considered.known.printed,
                 session=session,
                 varied=identity.varied,
                 extensions=identity.extensions,
@@ -325,39 +320,9 @@ class Run:
             policy=variant.policy,
             parts=parts,
             session=identity.session,
-            subject=request.subject("operation", operation, identity.visibility),
+            subject=request.subject("operation", considered.plan.operation, identity.visibility),
             as_stored=self._as_stored,
         )
-
-    def _off(self, request: RequestContext, executor: Executor[Any]) -> Problem | None:
-        """Return a problem if the operation is not a query, or the cache is off."""
-        if executor.operation.operation is not OperationType.QUERY:
-            return Problem(Reason.SUBSCRIPTION)
-        if is_of_mutation(executor.context_value):
-            return Problem(Reason.MUTATION)
-        if running_loop() is None and called(is_one_awaited) is True:
-            return _BEFORE_THE_COMMIT
-        if self._plans.setting.mistakes:
-            return Problem(Reason.MISCONFIGURED)
-        if (off := request.switched_off()) is not None:
-            return off
-        return Problem(Reason.NO_STORE) if request.directives.no_store else None
-
-    def _custom_code(self, executor: Executor[Any]) -> Problem | None:
-        """Return a problem if custom code may decide per request."""
-        trusted = self._options.trusted
-        problem = problem_of_executor(type(executor), trusted) or problem_of_middleware(
-            executor.middleware_manager, trusted
-        )
-        if problem is not None:
-            self._options.warnings.everything_bypasses(problem)
-        return problem
-
-    def _unkeyed(self, request: RequestContext, executor: Executor[Any]) -> Problem | None:
-        """Return a problem if resolvers receive something that is not in the key."""
-        if executor.root_value is not None and not self._options.shares_root_value:
-            return Problem(Reason.ROOT_VALUE)
-        return request.read_extensions(getattr(executor, "operation_extensions", None))
 
     # -- Reporting what happened --------------------------------------------------------------------------
 
@@ -402,11 +367,6 @@ class Run:
 
 
 _ABSENT: Final = "The answer is not stored, and the request asks for a stored answer only."
-_BEFORE_THE_COMMIT: Final = Problem(
-    Reason.INVALIDATION_PENDING,
-    None,
-    "A mutation in the same transaction of Django has changed data that is not committed yet.",
-)
 _OLDER_PART: Final = Problem(
     Reason.REFUSED,
     None,
@@ -418,31 +378,3 @@ _FAILED_IN_PART: Final = Problem(
     None,
     "A field failed in the latest run, so the fields are looked up one by one; see 'fields'.",
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Considered:
-    """A query that may be cached, or whose fields may be.
-
-    Attributes:
-        request: The context of the request.
-        plan: Its plan.
-        variant: The operation with its conditions decided.
-        variables: The values that were sent for the declared variables.
-    """
-
-    request: RequestContext
-    plan: Plan
-    variant: Variant
-    variables: list[Sequence[Any]] = field(repr=False)
-
-    async def ask(self) -> None:
-        """Call the functions of the context, before any resolver runs."""
-        policy, watches = self.variant.policy, self.variant.watches_fields
-        await self.request.ask(policy.vary, session=watches or policy.private_by is not None)
-
-    @property
-    def sent(self) -> dict[str, Sequence[Any]]:
-        """The values that were sent, by variable name."""
-        names = (name for name, _ in self.plan.declared)
-        return dict(zip(names, self.variables, strict=True))

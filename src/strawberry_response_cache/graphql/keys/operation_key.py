@@ -53,7 +53,7 @@ def print_json(value: object) -> str:
 def operation_key(
     stem: str,
     *,
-    variables: Sequence[Sequence[Any]],
+    printed: str,
     session: str | None,
     varied: Mapping[str, str],
     extensions: Mapping[str, str],
@@ -62,13 +62,12 @@ def operation_key(
 
     Args:
         stem: The part that does not depend on the request; see `Variant`.
-        variables: What the request sent for each variable; see `sent_variables`.
+        printed: What the request sent for each variable; see `print_variables`.
         session: The session as `RequestContext` prints it, for a PRIVATE response; None for a
             PUBLIC one.
         varied: Each value that the fields vary by, as `canonical` prints it.
         extensions: Each of the request's extensions that is part of keys, as `canonical` prints it.
     """
-    printed = print_json(variables) if variables else ""
     others = _others(varied, extensions)
     if session is None:
         return ["response", stem, printed, "public", others]
@@ -197,6 +196,15 @@ def sent_variables(declared: Declared, sources: Mapping[str, Any]) -> list[Seque
         else:
             sent.append([value])
     return sent
+
+
+def print_variables(sent: Sequence[Sequence[Any]]) -> str:
+    """Print variables for a key.
+
+    Args:
+        sent: What was sent for each; see `sent_variables`.
+    """
+    return print_json(sent) if sent else ""
 
 
 def canonical(value: object) -> str:

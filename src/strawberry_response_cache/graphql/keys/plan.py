@@ -4,6 +4,7 @@ A plan belongs to one document object. The query's text would not do: another ex
 the document that was parsed from it.
 """
 
+import itertools
 import weakref
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -76,7 +77,7 @@ class Setting:
     same_rows: Mapping[str, tuple[GraphQLObjectType, ...]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Variant:
     """An operation with its ``@skip`` and ``@include`` decided.
 
@@ -108,7 +109,7 @@ def _begin(setting: Setting, policy: Policy) -> list[str]:
     ]
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, weakref_slot=True)
 class Plan:
     """One operation of one document against one schema.
 
@@ -242,10 +243,17 @@ class Plan:
 
 
 class _Planned(NamedTuple):
-    """The plans of a document's operations; they refer to its nodes but do not keep it alive."""
+    """The plans of a document's operations; they refer to its nodes but do not keep it alive.
+
+    Attributes:
+        document: The document.
+        plans: Its plans, by the identities of its operations.
+        number: What tells it from any other document, also from one that is no more.
+    """
 
     document: "weakref.ref[DocumentNode]"
     plans: dict[int, Plan]
+    number: int
 
 
 class Plans:
@@ -262,6 +270,7 @@ class Plans:
         self.setting = setting
         self._known: Bounded[int, _Planned] = Bounded(max_bytes)
         self._gone: deque[int] = deque()
+        self._numbers = itertools.count()
 
     def __len__(self) -> int:
         """Return the number of documents with plans."""
@@ -272,6 +281,11 @@ class Plans:
     def size(self) -> int:
         """About what they take, in bytes."""
         return self._known.size
+
+    def number_of(self, document: DocumentNode) -> int | None:
+        """Return what tells a document from any other; None if it has no plans."""
+        planned = self._known.get(id(document))
+        return None if planned is None or planned.document() is not document else planned.number
 
     def plan(
         self,
@@ -285,7 +299,8 @@ class Plans:
         planned = self._known.get(key)
         if planned is None or planned.document() is not document:
             plans: dict[int, Plan] = {}
-            planned = _Planned(weakref.ref(document, self._note_gone(key, plans)), plans)
+            known = weakref.ref(document, self._note_gone(key, plans))
+            planned = _Planned(known, plans, next(self._numbers))
             self._known.put(key, planned, size=_SIZE)
         plan = planned.plans.get(id(operation))
         if plan is None:

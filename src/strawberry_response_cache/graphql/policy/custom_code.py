@@ -58,6 +58,12 @@ _NOT_READING_DATA: Final = _READING_HOOKS | {
 _HOOKS_BEFORE_RESULTS: Final = frozenset({"on_parse", "on_validate"})
 
 
+@functools.lru_cache(512)
+def is_plain_executor(kind: type) -> bool:
+    """Whether an executor class is graphql-core's or Strawberry's, apart from what this package adds."""
+    return problem_of_executor(kind, frozenset()) is None
+
+
 def problem_of_executor(kind: type[Executor[Any]], trusted: AbstractSet[object]) -> Problem | None:
     """Return a problem if the executor class is neither Strawberry's nor trusted."""
     base = next(each for each in kind.__mro__ if each not in own_executors)

@@ -18,8 +18,9 @@ from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._prefetched import Prefetched
 from strawberry_response_cache.core._user_code import ERRORS, ends_the_caller
 from strawberry_response_cache.graphql._compat.resolving import Resolving
+from strawberry_response_cache.graphql._identity import CacheIdentity
 from strawberry_response_cache.graphql._options import Warnings
-from strawberry_response_cache.graphql._request import CacheIdentity, RequestContext
+from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql.execution.cached_execution import CacheRequest, CacheResult
 from strawberry_response_cache.graphql.execution.counting import count_result
 from strawberry_response_cache.graphql.execution.fields.inherited import said_above, tags_of_owner

@@ -1,0 +1,140 @@
+"""The operation that an executor is asked for. What is remembered of it may answer it before that is built."""
+
+import inspect
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from graphql import DocumentNode, GraphQLError, GraphQLSchema
+from graphql.execution import Executor
+
+from strawberry_response_cache.graphql._compat.sync_or_async import is_synchronous, takes_async
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from strawberry_response_cache.graphql._compat.executor import CachingExecutor
+
+_OF_BUILD: Final = (
+    "schema",
+    "document",
+    "root_value",
+    "context_value",
+    "raw_variable_values",
+    "operation_name",
+    "field_resolver",
+    "type_resolver",
+    "subscribe_field_resolver",
+    "max_coercion_errors",
+    "enable_early_execution",
+    "middleware",
+    "is_awaitable",
+    "is_async_iterable",
+)
+"""The positional parameters of graphql-core's `Executor.build`."""
+_BUILDS_AS_KNOWN: Final = (
+    tuple(inspect.signature(Executor.build).parameters)[: len(_OF_BUILD)] == _OF_BUILD
+)
+
+
+def is_as_known(given: tuple[Any, ...]) -> bool:
+    """Whether the positional arguments of `Executor.build` are those that `Asked` reads."""
+    return _BUILDS_AS_KNOWN and len(given) == len(_OF_BUILD)
+
+
+class Asked:
+    """An operation that is to be executed. Its executor may not be built before somebody needs it.
+
+    Attributes:
+        kind: The class of the executor.
+        build: Builds the executor.
+        built: The executor, once it is built; None before.
+        schema: The executable schema.
+        document: The document.
+        operation_name: The name of the operation; None for the only one.
+        variables: The variables as they were sent; None if there are none, or they are not known.
+        context_value: The context that resolvers receive.
+        root_value: The root value.
+        operation_extensions: What the client sent as ``extensions``.
+        middleware_manager: What stands around resolvers.
+        is_synchronous: Whether it must end without awaiting.
+        known: What is remembered of such a request; for whoever answers it.
+    """
+
+    __slots__ = (
+        "build",
+        "built",
+        "context_value",
+        "document",
+        "is_synchronous",
+        "kind",
+        "known",
+        "middleware_manager",
+        "operation_extensions",
+        "operation_name",
+        "root_value",
+        "schema",
+        "variables",
+    )
+
+    def __init__(
+        self,
+        kind: "type[CachingExecutor]",
+        build: "Callable[[], list[GraphQLError] | Executor[Any]]",
+        given: tuple[Any, ...],
+        named: dict[str, Any],
+    ) -> None:
+        self.kind = kind
+        self.build = build
+        self.built: Executor[Any] | None = None
+        self.schema: GraphQLSchema = given[0]
+        self.document: DocumentNode = given[1]
+        self.root_value: object = given[2]
+        self.context_value: object = given[3]
+        self.variables: Any = given[4]
+        self.operation_name: str | None = given[5]
+        self.middleware_manager: Any = given[11]
+        self.is_synchronous = not takes_async(given[13])
+        self.operation_extensions: object = named.get("operation_extensions")
+        self.known: Any = None
+
+    @classmethod
+    def of(
+        cls, executor: "CachingExecutor", document: DocumentNode, given: tuple[Any, ...]
+    ) -> Self:
+        """Return the operation of an executor.
+
+        Args:
+            executor: The executor.
+            document: Its document.
+            given: The positional arguments with which it was built.
+        """
+        asked = cls.__new__(cls)
+        asked.kind = type(executor)
+        asked.built = executor
+        asked.schema = executor.schema
+        asked.document = document
+        asked.root_value = executor.root_value
+        asked.context_value = executor.context_value
+        asked.variables, asked.operation_name = given[4:6] if is_as_known(given) else (None, None)
+        asked.middleware_manager = executor.middleware_manager
+        asked.is_synchronous = is_synchronous(executor)
+        asked.operation_extensions = getattr(executor, "operation_extensions", None)
+        asked.known = None
+        return asked
+
+    @property
+    def executor(self) -> Executor[Any]:
+        """The executor, built on demand.
+
+        Raises:
+            NotBuiltError: If graphql-core finds errors in the request.
+        """
+        if self.built is None:
+            built = self.build()
+            if not isinstance(built, Executor):
+                raise NotBuiltError
+            self.built = built
+        return self.built
+
+
+class NotBuiltError(Exception):
+    """No executor is built for a request with errors."""

@@ -1,0 +1,106 @@
+"""What tells the entries of a request from others, and what the functions that decide that may return."""
+
+import inspect
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, NoReturn
+from uuid import UUID
+
+from strawberry_response_cache.core import CacheConfigurationError, ResponseCache
+from strawberry_response_cache.core._keys import plain_identity, unwrapped
+from strawberry_response_cache.core._user_code import Raised
+from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError
+from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheIdentity:
+    """The cache identity of a request.
+
+    Attributes:
+        cache: The tenant's cache.
+        session: The session; None if the response is PUBLIC.
+        varied: The values by which the response varies.
+        extensions: The request's extensions that are part of keys.
+    """
+
+    cache: ResponseCache
+    session: str | None = field(repr=False)
+    varied: Mapping[str, str] = field(repr=False)
+    extensions: Mapping[str, str] = field(repr=False)
+
+    @property
+    def visibility(self) -> Literal["public", "private"]:
+        """``public`` for all sessions of the tenant, or ``private`` for one session."""
+        return "public" if self.session is None else "private"
+
+
+class UnclearError(Exception):
+    """A function of the context raised or returned nothing usable."""
+
+    def __init__(self, kind: type) -> None:
+        super().__init__(kind.__qualname__)
+        self.kind = kind.__qualname__
+
+
+def is_awaitable(value: object) -> bool:
+    """Whether a value has to be awaited."""
+    # A lazy object claims another class and may have any method, `__await__` included.
+    return value.__class__ is type(value) and inspect.isawaitable(value)
+
+
+def kind_of_refused(value: object, answer: Raised) -> str:
+    """Return the type of an error, or of a value that was not usable."""
+    if isinstance(answer.error, UnclearError):
+        return answer.error.kind
+    if answer is value or not isinstance(answer.error, CacheConfigurationError | UnkeyableError):
+        return answer.kind
+    return "empty str" if type(value) is str and not value else type(value).__qualname__
+
+
+def refuse_to_wait(value: object) -> NoReturn:
+    """Refuse an awaitable in a sync execution.
+
+    Raises:
+        UnclearError: In any case.
+    """
+    if inspect.iscoroutine(value):
+        value.close()
+    raise UnclearError(type(value))
+
+
+def printed_session(session: object) -> str | None:
+    """Return the session's text for keys; None, empty and false values are no session.
+
+    Raises:
+        UnclearError: If it is not a string, an int or a UUID.
+    """
+    session = unwrapped(session)
+    if session is None or session is False:
+        return None
+    text = plain_identity(session)
+    if text is None:
+        raise UnclearError(type(session))
+    if text in {"", "0"}:
+        return None
+    kind = next(kind for kind in (str, int, UUID) if isinstance(session, kind))
+    return f"{kind.__name__}:{text}"
+
+
+_PRINTABLE: Final = re.compile(r"[A-Za-z_][\w.-]{0,63}", re.ASCII)
+
+
+def unknown_extensions(names: set[Any]) -> Problem:
+    """Return the problem of extensions that a client sent; a client may send names of any form."""
+    printable = [name for name in names if isinstance(name, str) and _PRINTABLE.fullmatch(name)]
+    if not printable:
+        return Problem(Reason.REQUEST_EXTENSIONS)
+    name = min(printable)
+    return Problem(
+        Reason.REQUEST_EXTENSIONS,
+        None,
+        f"The client sends the extension {name}. If no resolver reads it, write "
+        f'ignore_request_extensions=("{name}",) on ResponseCacheExtension; otherwise '
+        f'vary_request_extensions=("{name}",).',
+    )

@@ -1,0 +1,185 @@
+"""Decides, independent of tenant and session, whether something of an operation may be cached."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from graphql import OperationDefinitionNode, OperationType
+
+from strawberry_response_cache.core._user_code import called
+from strawberry_response_cache.core.drivers.driving import running_loop
+from strawberry_response_cache.graphql._compat.operation import Asked
+from strawberry_response_cache.graphql._options import Options
+from strawberry_response_cache.graphql._request import RequestContext
+from strawberry_response_cache.graphql.execution.mutating import is_of_mutation
+from strawberry_response_cache.graphql.execution.original_variables import OriginalVariables
+from strawberry_response_cache.graphql.invalidation.django_transactions import is_one_awaited
+from strawberry_response_cache.graphql.keys.known_requests import KnownRequest, KnownRequests
+from strawberry_response_cache.graphql.keys.operation_key import (
+    UnkeyableError,
+    print_variables,
+    sent_variables,
+)
+from strawberry_response_cache.graphql.keys.plan import Plan, Plans, Variant
+from strawberry_response_cache.graphql.policy.custom_code import (
+    is_plain_executor,
+    problem_of_executor,
+    problem_of_middleware,
+)
+from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
+
+
+@dataclass(slots=True, kw_only=True)
+class Considered:
+    """A query that may be cached, or whose fields may be.
+
+    Attributes:
+        request: The context of the request.
+        asked: The operation that is executed.
+        known: Its plan, and its variables for keys.
+    """
+
+    request: RequestContext
+    asked: Asked
+    known: KnownRequest = field(repr=False)
+
+    @property
+    def plan(self) -> Plan:
+        """The plan of the operation."""
+        return self.known.plan
+
+    @property
+    def variant(self) -> Variant:
+        """The operation with its conditions decided."""
+        return self.known.variant
+
+    def ask_at_once(self) -> bool:
+        """Call the functions of the context; return whether none has to be awaited."""
+        policy = self.variant.policy
+        return self.request.ask_at_once(policy.vary, session=self._wants_session)
+
+    async def ask(self) -> None:
+        """Call the functions of the context, before any resolver runs."""
+        policy = self.variant.policy
+        await self.request.ask(policy.vary, session=self._wants_session)
+
+    @property
+    def _wants_session(self) -> bool:
+        variant = self.variant
+        return variant.watches_fields or variant.policy.private_by is not None
+
+    @property
+    def sent(self) -> dict[str, Sequence[Any]]:
+        """The values that were sent, by variable name."""
+        declared = self.plan.declared
+        names = (name for name, _ in declared)
+        sources = self.asked.executor.variable_values.sources
+        return dict(zip(names, sent_variables(declared, sources), strict=True))
+
+
+class Considering:
+    """Decides of the operation of one request.
+
+    Args:
+        options: The extension's configuration.
+        plans: The plans of the schema.
+        requests: The requests that came to it before.
+    """
+
+    __slots__ = ("_options", "_plans", "_requests", "_variables")
+
+    def __init__(self, options: Options, plans: Plans, requests: KnownRequests) -> None:
+        self._options = options
+        self._plans = plans
+        self._requests = requests
+        self._variables: OriginalVariables | None = None
+
+    def recognizes(self, asked: Asked) -> bool:
+        """Whether the same operation came before with these variables, for an executor of Strawberry's own.
+
+        An executor of the user's may build itself from other variables.
+        """
+        if is_plain_executor(asked.kind):  # type: ignore[arg-type] # classes are hashable
+            asked.known = self._requests.find(asked.document, asked.operation_name, asked.variables)
+        if asked.known is None:  # its variables are coerced now
+            self._variables = OriginalVariables(asked.variables)
+        return asked.known is not None
+
+    def consider(
+        self, request: RequestContext, asked: Asked, operation: OperationDefinitionNode
+    ) -> Considered | Problem:
+        """Return what may be cached; or why nothing may be."""
+        problem = (
+            self._off(request, asked, operation)
+            or self._custom_code(asked)
+            or self._unkeyed(request, asked)
+        )
+        if problem is not None:
+            return problem
+        known = asked.known or self._looked_at(asked)
+        if isinstance(known, Problem):
+            return known
+        variant = known.variant
+        if variant.policy.problem is not None and not variant.watches_fields:
+            return variant.policy.problem
+        return Considered(request=request, asked=asked, known=known)
+
+    def _looked_at(self, asked: Asked) -> KnownRequest | Problem:
+        """Return what follows from an operation and its variables, and remember it; or why nothing is cached."""
+        executor = asked.executor
+        plan = self._plans.plan(asked.document, executor.operation, executor.fragment_definitions)
+        variant = plan.variant(executor.variable_values.coerced)
+        own = None if variant.watches_fields else variant.policy.problem
+        try:
+            sent = sent_variables(plan.declared, executor.variable_values.sources)
+            printed = print_variables(sent)
+        except UnkeyableError:
+            return variant.policy.problem or Problem(Reason.VARIABLES)
+        known = KnownRequest(plan=plan, variant=variant, printed=printed)
+        if self._variables is None:  # nothing is known of them before they were coerced
+            is_parsed = self._requests.are_variables_parsed(plan)
+            return (own or Problem(Reason.VARIABLES)) if is_parsed else known
+        if (advice := self._variables.why_changed()) is not None:
+            return own or Problem(Reason.VARIABLES, None, advice)
+        if is_plain_executor(asked.kind):  # type: ignore[arg-type] # as above
+            self._requests.note(asked.document, asked.operation_name, asked.variables, known)
+        return known
+
+    def _off(
+        self, request: RequestContext, asked: Asked, operation: OperationDefinitionNode
+    ) -> Problem | None:
+        """Return a problem if the operation is not a query, or the cache is off."""
+        if operation.operation is not OperationType.QUERY:
+            return Problem(Reason.SUBSCRIPTION)
+        if is_of_mutation(asked.context_value):
+            return Problem(Reason.MUTATION)
+        if running_loop() is None and called(is_one_awaited) is True:
+            return _BEFORE_THE_COMMIT
+        if self._plans.setting.mistakes:
+            return Problem(Reason.MISCONFIGURED)
+        if (off := request.switched_off()) is not None:
+            return off
+        return Problem(Reason.NO_STORE) if request.directives.no_store else None
+
+    def _custom_code(self, asked: Asked) -> Problem | None:
+        """Return a problem if custom code may decide per request."""
+        trusted = self._options.trusted
+        problem = problem_of_executor(asked.kind, trusted) or problem_of_middleware(
+            asked.middleware_manager, trusted
+        )
+        if problem is not None:
+            self._options.warnings.everything_bypasses(problem)
+        return problem
+
+    def _unkeyed(self, request: RequestContext, asked: Asked) -> Problem | None:
+        """Return a problem if resolvers receive something that is not in the key."""
+        if asked.root_value is not None and not self._options.shares_root_value:
+            return Problem(Reason.ROOT_VALUE)
+        return request.read_extensions(asked.operation_extensions)
+
+
+_BEFORE_THE_COMMIT: Final = Problem(
+    Reason.INVALIDATION_PENDING,
+    None,
+    "A mutation in the same transaction of Django has changed data that is not committed yet.",
+)

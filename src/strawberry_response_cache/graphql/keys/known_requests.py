@@ -1,0 +1,156 @@
+"""Requests that came before: what follows from document, operation name and raw variables alone is remembered.
+
+A request that comes again needs no coercion of its variables, no executor to read them from, and no walk through
+its plan. Requests whose variables a custom scalar parses are not remembered: its function may read anything.
+"""
+
+import marshal
+import weakref
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any, Final
+
+from graphql import DocumentNode
+
+from strawberry_response_cache.core.serialization.codec import find_inexact
+from strawberry_response_cache.graphql._bounded import Bounded
+from strawberry_response_cache.graphql._compat.literals import Literals
+from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError, print_json
+from strawberry_response_cache.graphql.keys.plan import Plan, Plans, Variant
+
+_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
+_SIZE: Final = 1_000
+"""About what a request takes in bytes, apart from the text of its variables."""
+_DIGEST: Final = 20
+_EVERY_TIME_ALIKE: Final = 2
+"""The version of `marshal` that writes equal values alike, however often they are referred to."""
+
+
+@dataclass(slots=True, kw_only=True)
+class KnownRequest:
+    """What follows from a document, the name of an operation and the variables as they were sent.
+
+    Attributes:
+        plan: The plan of the operation.
+        variant: The operation with its conditions decided.
+        printed: The variables as they stand in its key; see `print_variables`.
+    """
+
+    plan: Plan
+    variant: Variant
+    printed: str = field(repr=False)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Noted:
+    """A request as it is kept. Its plan is freed with its document, so it is referred to weakly."""
+
+    plan: "weakref.ref[Plan]"
+    variant: "weakref.ref[Variant]"
+    printed: str = field(repr=False)
+
+
+class KnownRequests:
+    """The requests of one schema that came lately, in a bounded memory that drops the least recently used.
+
+    Variables are known by a digest.
+
+    Args:
+        plans: The plans of the schema.
+        literals: Tells what custom scalars parse.
+        max_bytes: About what they may take.
+    """
+
+    def __init__(self, plans: Plans, literals: Literals, *, max_bytes: int) -> None:
+        self._plans = plans
+        self._literals = literals
+        self._known: Bounded[tuple[int, str | None, bytes], _Noted] = Bounded(max_bytes)
+
+    def __len__(self) -> int:
+        """Return the number of requests."""
+        return len(self._known)
+
+    @property
+    def size(self) -> int:
+        """About what they take, in bytes."""
+        return self._known.size
+
+    def find(
+        self, document: DocumentNode, operation_name: str | None, variables: object
+    ) -> KnownRequest | None:
+        """Return what is known of a request; None if it did not come before.
+
+        Args:
+            document: The very document that is executed.
+            operation_name: The name of the operation; None for the only one.
+            variables: The variables as they were sent.
+        """
+        number = self._plans.number_of(document)
+        if number is None or (printed := _digest(variables)) is None:
+            return None
+        noted = self._known.get((number, operation_name, printed))
+        if noted is None:
+            return None
+        plan, variant = noted.plan(), noted.variant()
+        if plan is None or variant is None:
+            return None
+        return KnownRequest(plan=plan, variant=variant, printed=noted.printed)
+
+    def note(
+        self,
+        document: DocumentNode,
+        operation_name: str | None,
+        variables: object,
+        request: KnownRequest,
+    ) -> None:
+        """Remember a request, unless a custom scalar parses its variables.
+
+        Args:
+            document: The document that is executed.
+            operation_name: As in `find`.
+            variables: The variables as they were sent.
+            request: What follows from these.
+        """
+        number = self._plans.number_of(document)
+        if number is None or self.are_variables_parsed(request.plan):
+            return
+        if (printed := _digest(variables)) is None:
+            return
+        noted = _Noted(
+            plan=weakref.ref(request.plan),
+            variant=weakref.ref(request.variant),
+            printed=request.printed,
+        )
+        size = _SIZE + len(request.printed)
+        self._known.put((number, operation_name, printed), noted, size=size)
+
+    def are_variables_parsed(self, plan: Plan) -> bool:
+        """Whether the user's code parses a variable of an operation."""
+        return self._literals.parse_variables(plan.operation)
+
+
+def _digest(variables: Any) -> bytes | None:  # noqa: ANN401 - whatever a caller sent
+    """Return a digest of variables as they were sent: different ones have different digests.
+
+    Returns:
+        None if they are not plain JSON: two of them may print alike.
+    """
+    if not variables:
+        return b""
+    if type(variables) is not dict:
+        return None
+    for name, value in variables.items():
+        if type(value) not in _SCALARS or type(name) is not str:
+            return _digest_of_nested(variables)
+    return blake2b(marshal.dumps(variables, _EVERY_TIME_ALIKE), digest_size=_DIGEST).digest()
+
+
+def _digest_of_nested(variables: dict[str, Any]) -> bytes | None:
+    try:
+        if find_inexact(variables) is not None:
+            return None
+        printed = print_json(variables)
+    except (UnkeyableError, RecursionError):
+        return None
+    encoded = printed.encode("utf-8", "surrogatepass")
+    return blake2b(encoded, digest_size=_DIGEST, person=b"json").digest()

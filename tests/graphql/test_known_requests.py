@@ -1,0 +1,390 @@
+"""A request that comes again costs no coercion and no executor; what it is told apart by stays as it was."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, ClassVar, NewType
+
+import pytest
+import strawberry
+from graphql import ASTValidationRule, FieldNode, GraphQLError
+from graphql.execution import Executor, values
+from strawberry.extensions import AddValidationRules, SchemaExtension
+from strawberry.permission import BasePermission
+from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+
+from strawberry_response_cache import (
+    CacheScope,
+    ResponseCache,
+    ResponseCacheExtension,
+    cache_control,
+)
+from strawberry_response_cache.graphql._compat import operation
+
+Word = NewType("Word", str)
+parsed: list[str] = []
+
+
+def parse_word(value: Any) -> Word:
+    parsed.append(value)
+    return Word(str(value))
+
+
+@strawberry.input
+class Filter:
+    least: float = 0
+    words: list[str] | None = None
+
+
+@strawberry.type
+class Query:
+    @cache_control(ttl=60)
+    @strawberry.field
+    def said(
+        self,
+        number: float = 0,
+        text: str = "",
+        by: Filter | None = None,
+        day: date | None = None,
+    ) -> str:
+        return f"{number!r} {text!r} {by!r} {day!r}"
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def spelled(self, word: Word) -> str:
+        return word
+
+    @strawberry.field
+    def uncached(self) -> int:
+        return 1
+
+
+@dataclass
+class Counted:
+    """What graphql-core did."""
+
+    coercions: int = 0
+    executors: int = 0
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
+    """Count what graphql-core does for an operation before it executes it."""
+    counts = Counted()
+    coerce, begin = values.get_variable_values, Executor.__init__
+
+    def coercing(*args: Any, **named: Any) -> Any:
+        counts.coercions += 1
+        return coerce(*args, **named)
+
+    def beginning(self: Any, *args: Any, **named: Any) -> None:
+        counts.executors += 1
+        begin(self, *args, **named)
+
+    monkeypatch.setattr("graphql.execution.executor.get_variable_values", coercing)
+    monkeypatch.setattr(Executor, "__init__", beginning)
+    return counts
+
+
+@pytest.fixture(params=[0, 1_000_000], ids=["redis", "local"])
+async def cache(request: pytest.FixtureRequest, valkey_url: str) -> AsyncIterator[ResponseCache]:
+    async with ResponseCache.from_url(
+        valkey_url, prefix="known", local_bytes=request.param, read_deadline=20
+    ) as made:
+        await made.clear()
+        yield made
+
+
+def made(cache: ResponseCache, *others: Any, **options: Any) -> strawberry.Schema:
+    executor = options.pop("executor", None)
+    extension = ResponseCacheExtension(
+        cache, **{"tenant": None, "debug": True, "schema_name": str(len(options)), **options}
+    )
+    config = StrawberryConfig(
+        scalar_map={Word: strawberry.scalar(name="Word", parse_value=parse_word)}
+    )
+    return strawberry.Schema(
+        Query, extensions=[extension, *others], config=config, execution_context_class=executor
+    )
+
+
+async def asked(
+    schema: strawberry.Schema, query: str, variables: dict[str, Any] | None = None
+) -> tuple[str, Any]:
+    """Return the status and the first value of an answer."""
+    result = await schema.execute(query, variables)
+    assert result.errors is None
+    assert result.data is not None
+    assert result.extensions is not None
+    return result.extensions["responseCache"]["status"], next(iter(result.data.values()))
+
+
+def known(schema: strawberry.Schema) -> Any:
+    return vars(schema)["_response_cache"].adopted.requests
+
+
+SAID = "query($n: Float!, $by: Filter, $day: Date) { said(number: $n, by: $by, day: $day) }"
+
+
+async def test_a_hit_coerces_no_variables_and_builds_no_executor(
+    cache: ResponseCache, counted: Counted
+) -> None:
+    schema = made(cache)
+    for status in ("miss", "hit", "hit"):
+        variables = {"n": 1.5, "by": {"least": 2, "words": ["a"]}, "day": "2026-01-31"}
+        assert (await asked(schema, SAID, variables))[0] == status
+
+    assert counted == Counted(coercions=1, executors=1)
+
+
+async def test_a_miss_that_came_before_coerces_its_variables_once(
+    cache: ResponseCache, counted: Counted
+) -> None:
+    schema = made(cache)
+    assert (await asked(schema, SAID, {"n": 1}))[0] == "miss"
+    await cache.clear()
+
+    assert await asked(schema, SAID, {"n": 1}) == ("miss", "1.0 '' None None")
+    assert counted == Counted(coercions=2, executors=2)
+
+
+async def test_what_a_custom_scalar_parses_is_parsed_on_each_request(
+    cache: ResponseCache, counted: Counted
+) -> None:
+    schema = made(cache)
+    parsed.clear()
+    spelled = "query($word: Word!) { spelled(word: $word) }"
+    for status in ("miss", "hit"):
+        assert await asked(schema, spelled, {"word": "yes"}) == (status, "yes")
+
+    assert parsed == ["yes", "yes"]
+    assert counted.coercions == 2
+    assert len(known(schema)) == 0
+
+
+@pytest.mark.parametrize(
+    ("query", "first", "second"),
+    [
+        (SAID, {"n": 1}, {"n": 2}),
+        ("query($t: String!) { said(text: $t) }", {"t": "a"}, {"t": "b"}),
+        (SAID, {"n": 1, "by": {"words": ["a", "b"]}}, {"n": 1, "by": {"words": ["b", "a"]}}),
+        (SAID, {"n": 1, "by": {}}, {"n": 1, "by": None}),
+        ("query($t: String) { said(text: $t) }", {"t": "null"}, {}),
+    ],
+)
+async def test_other_variables_are_another_request(
+    cache: ResponseCache, query: str, first: dict[str, Any], second: dict[str, Any]
+) -> None:
+    schema = made(cache)
+    answers = [await asked(schema, query, variables) for variables in (first, second) * 2]
+
+    assert [status for status, _ in answers] == ["miss", "miss", "hit", "hit"]
+    assert answers[0][1] == answers[2][1] != answers[1][1] == answers[3][1]
+
+
+async def test_a_value_of_another_type_is_coerced_although_an_equal_one_came_before(
+    cache: ResponseCache,
+) -> None:
+    schema = made(cache)
+    assert (await asked(schema, SAID, {"n": 1}))[0] == "miss"
+
+    for wrong in (True, "1"):
+        assert (await schema.execute(SAID, {"n": wrong})).errors
+
+
+async def test_operations_of_one_document_are_told_apart_by_name(cache: ResponseCache) -> None:
+    schema = made(cache)
+    both = 'query A { said(text: "a") } query B { said(text: "b") }'
+    for _ in range(2):
+        a = await schema.execute(both, operation_name="A")
+        b = await schema.execute(both, operation_name="B")
+        assert (a.data, b.data) == ({"said": "0 'a' None None"}, {"said": "0 'b' None None"})
+
+
+async def test_variables_that_a_later_extension_changes_are_those_that_count(
+    cache: ResponseCache,
+) -> None:
+    numbers = iter([1, 2, 1])
+
+    class Changes(SchemaExtension):
+        def on_execute(self) -> Iterator[None]:
+            self.execution_context.variables = {"n": next(numbers)}
+            yield
+
+    schema = made(cache, Changes, trusted_extensions=[Changes])
+    answers = [(await asked(schema, SAID, {"n": 0}))[1] for _ in range(3)]
+
+    assert answers == [f"{n}.0 '' None None" for n in (1, 2, 1)]
+
+
+async def test_an_executor_of_the_users_builds_itself_on_each_request(
+    cache: ResponseCache,
+) -> None:
+    numbers = iter([1, 2])
+
+    class Decides(StrawberryGraphQLCoreExecutionContext):
+        @classmethod
+        def build(cls, *args: Any, **named: Any) -> Any:
+            given = [*args]
+            given[4] = {"n": next(numbers)}
+            return super().build(*given, **named)
+
+    schema = made(cache, executor=Decides, trusted_extensions=[Decides])
+    answers = [(await asked(schema, SAID, {"n": 0}))[1] for _ in range(2)]
+
+    assert answers == ["1.0 '' None None", "2.0 '' None None"]
+
+
+async def test_an_extension_that_refuses_when_the_execution_begins_is_asked_on_each_hit(
+    cache: ResponseCache,
+) -> None:
+    allowed = iter([True, False])
+
+    class Authenticates(SchemaExtension):
+        def on_execute(self) -> Iterator[None]:
+            if not next(allowed):
+                raise PermissionError
+            yield
+
+    schema = made(cache, Authenticates, trusted_extensions=[Authenticates])
+    await asked(schema, "{ said }")
+
+    assert (await schema.execute("{ said }")).data is None
+
+
+class Refuses(BasePermission):
+    message = "no"
+    answers: ClassVar[Iterator[bool]]
+
+    def has_permission(self, source: Any, info: strawberry.Info, **kwargs: Any) -> bool:
+        return next(self.answers)
+
+
+@strawberry.type(name="Query")
+class Guarded:
+    @cache_control(ttl=60, scope=CacheScope.PUBLIC)
+    @strawberry.field(permission_classes=[Refuses])  # type: ignore[untyped-decorator] # its overloads
+    def said(self) -> str:
+        return "yes"
+
+
+async def test_a_permission_is_checked_on_each_request(cache: ResponseCache) -> None:
+    Refuses.answers = iter([True, True, False])
+    schema = strawberry.Schema(Guarded, extensions=[ResponseCacheExtension(cache, tenant=None)])
+    results = [await schema.execute("{ said }") for _ in range(3)]
+
+    assert [bool(result.errors) for result in results] == [False, False, True]
+
+
+async def test_a_validation_rule_is_run_on_each_request(cache: ResponseCache) -> None:
+    allowed = iter([True, True, False])
+
+    class Sometimes(ASTValidationRule):
+        def enter_field(self, node: FieldNode, *_: Any) -> None:
+            if not next(allowed):
+                self.report_error(GraphQLError("not now", node))
+
+    schema = made(cache, lambda: AddValidationRules([Sometimes]))
+    for status in ("miss", "hit"):
+        assert (await asked(schema, "{ said }"))[0] == status
+
+    assert (await schema.execute("{ said }")).errors
+
+
+async def test_tenant_session_and_varied_values_are_asked_on_each_request(
+    cache: ResponseCache,
+) -> None:
+    @strawberry.type
+    class Query:
+        @cache_control(ttl=60, scope=CacheScope.PRIVATE, vary=["language"])
+        @strawberry.field
+        def me(self, info: strawberry.Info) -> str:
+            return " ".join(info.context)
+
+    extension = ResponseCacheExtension(
+        cache,
+        tenant=lambda context: context[0],
+        session=lambda context: context[1],
+        vary={"language": lambda context: context[2]},
+        debug=True,
+    )
+    schema = strawberry.Schema(Query, extensions=[extension])
+    found = []
+    contexts = [tuple(each) for each in ("abc", "xbc", "axc", "abx")]
+    for context in (*contexts, *contexts):
+        result = await schema.execute("{ me }", context_value=context)
+        assert result.extensions is not None
+        assert result.data == {"me": " ".join(context)}
+        found.append(result.extensions["responseCache"]["status"])
+
+    assert found == ["miss"] * 4 + ["hit"] * 4
+
+
+@pytest.mark.parametrize("is_known", [True, False], ids=["as known", "of an unknown graphql-core"])
+async def test_a_scalar_that_changes_its_argument_keeps_the_operation_from_being_cached(
+    cache: ResponseCache, monkeypatch: pytest.MonkeyPatch, is_known: bool
+) -> None:
+    monkeypatch.setattr(operation, "_BUILDS_AS_KNOWN", is_known)
+
+    def pops(value: dict[str, str]) -> Word:
+        return Word(value.pop("text"))
+
+    config = StrawberryConfig(scalar_map={Word: strawberry.scalar(name="Word", parse_value=pops)})
+    extension = ResponseCacheExtension(cache, tenant=None, debug=True)
+    schema = strawberry.Schema(Query, extensions=[extension], config=config)
+    spelled = "query($word: Word!) { spelled(word: $word) }"
+    answers = [await asked(schema, spelled, {"word": {"text": text}}) for text in "ab"]
+
+    assert answers == [("bypass", "a"), ("bypass", "b")]
+
+
+async def test_an_unknown_form_of_building_executors_costs_the_memory_of_requests_only(
+    cache: ResponseCache, monkeypatch: pytest.MonkeyPatch, counted: Counted
+) -> None:
+    monkeypatch.setattr(operation, "_BUILDS_AS_KNOWN", False)
+    schema = made(cache)
+    for status in ("miss", "hit"):
+        assert (await asked(schema, SAID, {"n": 1}))[0] == status
+
+    assert counted.executors == 2
+
+
+async def test_functions_of_the_context_may_be_async_one_by_one(cache: ResponseCache) -> None:
+    calls: list[str] = []
+
+    def tenant(_: object) -> str:
+        calls.append("tenant")
+        return "acme"
+
+    async def session(_: object) -> str:
+        calls.append("session")
+        await asyncio.sleep(0)
+        return "alice"
+
+    schema = made(cache, tenant=tenant, session=session)
+    await asked(schema, "{ said uncached }")
+    calls.clear()
+
+    assert (await asked(schema, "{ said uncached }"))[0] == "bypass"
+    assert calls == ["tenant", "session"]
+
+
+async def test_known_requests_are_bounded_in_bytes(
+    new_cache: Callable[..., ResponseCache],
+) -> None:
+    schema = made(new_cache("memory://"), plan_bytes=80_000)
+    for number in range(20):
+        await schema.execute("query($n: Float!) { said(number: $n) }", {"n": number})
+
+    assert 0 < len(known(schema)) < 10
+    assert known(schema).size <= 10_000
+
+
+async def test_a_request_is_forgotten_with_its_document(cache: ResponseCache) -> None:
+    schema = made(cache, plan_bytes=0)
+    for status in ("miss", "hit"):
+        assert (await asked(schema, "{ said }"))[0] == status
+
+    assert len(known(schema)) == 0
