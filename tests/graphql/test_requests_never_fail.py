@@ -352,7 +352,9 @@ def test_faults_are_counted_and_logged_once_per_interval(
 
     extension = ResponseCacheExtension(memory_cache, tenant=None, debug=True)
     schema = strawberry.Schema(Shop, extensions=[extension])
-    monkeypatch.setattr("strawberry_response_cache.graphql.execution.considered.sent_variables", fail)
+    monkeypatch.setattr(
+        "strawberry_response_cache.graphql.execution.considered.sent_variables", fail
+    )
     before = extension.faults
     for _ in range(3):
         context = {"lazy": lambda value: value, "calls": []}
