@@ -91,7 +91,7 @@ def expected(cache: ResponseCache) -> dict[str, float]:
     """The sum of the figures of each metric; of a histogram, the number of its values."""
     statistics = cache.statistics()
     by_name = statistics.by_operation.values()
-    return {
+    return dict.fromkeys((metric.name for metric in telemetry.METRICS), 0.0) | {
         telemetry.REQUESTS.name: 4,
         telemetry.IMPACT.name: sum(each.impact for each in by_name),
         telemetry.HIT_LIMIT.name: sum(each.hit_limit or 0 for each in by_name),
@@ -103,11 +103,6 @@ def expected(cache: ResponseCache) -> dict[str, float]:
             recorded(name, each) for name, each in statistics.store.items()
         ),
         telemetry.INVALIDATIONS.name: 2,
-        telemetry.PENDING.name: 0,
-        telemetry.LOCAL_SIZE.name: 0,
-        telemetry.LOCAL_ENTRIES.name: 0,
-        telemetry.EVICTIONS.name: 0,
-        telemetry.BREAKER_OPEN.name: 0,
         telemetry.FAULTS.name: statistics.faults,
     }
 
