@@ -124,7 +124,7 @@ def result_in_memory(cache_request: CacheRequest, request: RequestContext) -> Ca
         cache_request: The request to the cache, for an operation.
         request: The context of the request; the functions on which it depends were called.
     """
-    if request.directives is not NOTHING_ASKED:
+    if request.directives is not NOTHING_ASKED or request.is_verified:
         return None
     memory = tenant_of(cache_request.cache).memory()
     entry = None if memory is None else memory.get(cache_request.keys)
@@ -438,7 +438,7 @@ class _Attempt:
         if stored is None or not (is_hit or response.ttl > 0):
             return None
         lifetime = stored.lifetime if is_hit else response.ttl
-        policy, cache = self._cache_request.policy, self._cache_request.cache
+        policy, cache = self.cache_request.policy, self.cache_request.cache
         return Freshness(
             lifetime=lifetime,
             is_shortened=_is_shortened(policy, cache, lifetime),
