@@ -162,6 +162,19 @@ async def test_a_hit_is_executed_and_its_real_result_is_sent(
     assert shown.verified == {"changed": 2}
 
 
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_hit_in_local_memory_is_executed_too(
+    new_cache: Callable[..., ResponseCache], way: str
+) -> None:
+    cache = new_cache("memory://", local_bytes=1_000_000, local_max_lag=60)
+    served, shown = Shown(cache, verify=0.0), Shown(cache)
+    while not cache.statistics().operations.local_hits:  # until its messages arrive
+        await served.ask("{ number }", way=way)
+    await shown.ask("{ number }", way=way)
+    assert shown.world.runs == ["number"]
+    assert shown.verified == {"equal": 1}
+
+
 async def test_that_share_of_hits_is_executed(memory_cache: ResponseCache) -> None:
     shown = Shown(memory_cache, verify=0.3)
     await shown.ask("{ number }")

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -283,6 +284,32 @@ async def test_operations_and_fields_are_counted(
     assert statistics.bypasses == {"root_without_hint": 3, "mutation": 1}
     assert statistics.loads["operation"].calls == statistics.loads["field"].calls == 1
     same(metered, meters)
+
+
+@pytest.mark.parametrize("synchronous", [False, True], ids=["async", "sync"])
+async def test_a_local_hit_of_an_operation_saves_what_it_took(
+    url: str, *, synchronous: bool
+) -> None:
+    @strawberry.type
+    class Dear:
+        @cache_control(ttl=60)
+        @strawberry.field
+        def page(self) -> int:
+            time.sleep(0.01)
+            return 1
+
+    async with ResponseCache.from_url(
+        url, prefix="test", read_deadline=20, connect_deadline=20, local_bytes=10_000
+    ) as cache:
+        extension = ResponseCacheExtension(cache, tenant=None)
+        schema = strawberry.Schema(Dear, extensions=[extension])
+        while not cache.statistics().operations.local_hits:  # until its messages arrive
+            before = cache.statistics().operations.saved
+            if synchronous:
+                schema.execute_sync("{ page }")
+            else:
+                await schema.execute("{ page }")
+        assert cache.statistics().operations.saved - before >= 0.01
 
 
 async def test_two_caches_on_one_provider_both_report_and_a_deleted_one_disappears(

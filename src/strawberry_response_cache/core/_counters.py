@@ -6,7 +6,7 @@ the same moment may be lost where Python runs threads in parallel.
 
 from typing import Any
 
-from strawberry_response_cache.core._observer import Scope, Verdict
+from strawberry_response_cache.core._observer import Scope
 from strawberry_response_cache.core._operations import OperationCounters, OperationNames
 from strawberry_response_cache.core._request_counters import RequestCounters
 from strawberry_response_cache.core._response import CachedResponse
@@ -74,7 +74,7 @@ class Counters:
         }
         self.calls = {name: CallCounters() for name in ("get", "put", "invalidate")}
         self.invalidations: dict[str, int] = {}
-        self.verified: dict[Verdict, int] = {"equal": 0, "changed": 0, "scope": 0}
+        self.verified: dict[str, int] = {"equal": 0, "changed": 0, "scope": 0}
         self.evictions = 0
 
     def reset(self) -> None:

@@ -326,8 +326,8 @@ class AsyncDriver:
                     settings.on_failure(result)
                 if subject is not None:
                     measure(settings, subject, effect, began, result)
-                if context is not None:
-                    context.run(report, settings.observer, subject, effect, started_ns, result)
+                    if context is not None:
+                        context.run(report, settings.observer, subject, effect, started_ns, result)
             finally:
                 then(result)
                 if isinstance(effect, Commit | Release):

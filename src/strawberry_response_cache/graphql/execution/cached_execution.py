@@ -135,7 +135,10 @@ def result_in_memory(cache_request: CacheRequest, request: RequestContext) -> Ca
         value = attempt.serializer.read(entry.recording)
     except UnreadableEntryError:
         return None  # it is dropped, and looked up in Redis
-    response = CachedResponse(value, CacheStatus.HIT, CacheDetail.LOCAL, entry.age, entry.ttl)
+    saved = entry.recording.cost_ms / 1000
+    response = CachedResponse(
+        value, CacheStatus.HIT, CacheDetail.LOCAL, entry.age, entry.ttl, saved
+    )
     return attempt.cache_result(response)
 
 
