@@ -25,6 +25,7 @@ GRAPHQL = [
     "execution",
     "invalidation",
     "_request",
+    "_claim",
     "_options",
     "_report",
     "_identity",

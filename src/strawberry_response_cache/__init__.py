@@ -38,11 +38,13 @@ if TYPE_CHECKING:
         restrict_cache,
         skip_cache,
     )
+    from strawberry_response_cache.middleware import ResponseCacheMiddleware
 
 __version__ = "0.1.0"
 
 _CORE = "strawberry_response_cache.core"
 _GRAPHQL = "strawberry_response_cache.graphql"
+_MIDDLEWARE = "strawberry_response_cache.middleware"
 
 # Loaded on first access (PEP 562), so that a REST service that uses only the core imports
 # neither Strawberry nor GraphQL.
@@ -68,6 +70,7 @@ _EXPORTS = {
     "RequestStatistics": _CORE,
     "ResponseCache": _CORE,
     "ResponseCacheExtension": _GRAPHQL,
+    "ResponseCacheMiddleware": _MIDDLEWARE,
     "cache_control": _GRAPHQL,
     "explain": _GRAPHQL,
     "invalidate": _GRAPHQL,
@@ -101,6 +104,7 @@ __all__ = [
     "RequestStatistics",
     "ResponseCache",
     "ResponseCacheExtension",
+    "ResponseCacheMiddleware",
     "cache_control",
     "explain",
     "invalidate",

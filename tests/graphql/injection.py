@@ -33,7 +33,7 @@ from typing import Any, Final, NamedTuple
 import strawberry_response_cache
 
 _PACKAGE: Final = str(Path(strawberry_response_cache.__file__).parent)
-_WATCHED: Final = ("graphql/", "http/")
+_WATCHED: Final = ("graphql/", "http/", "middleware/")
 _GRAPHQL: Final = tuple(str(Path(_PACKAGE, each)) + os.sep for each in _WATCHED)
 _TRUSTED: Final = frozenset(
     {
@@ -54,6 +54,9 @@ _ENTRANCES: Final = frozenset(
         "_CachingView._guarded_finish",
         "_CachingView._guarded_refusal",
         "AsyncCachingView.execute_single",
+        "ResponseCacheMiddleware.__call__",
+        "Incoming.receive",
+        "Outgoing.send",
         "_delivering",
         "RequestHooks.__init__",
         "RequestHooks.on_execute",
@@ -62,7 +65,7 @@ _ENTRANCES: Final = frozenset(
         "RequestHooks.on_validate",
     }
 )
-"""Entrances that are called through `contextlib`, those of a view, and the one that only assigns."""
+"""Entrances that are called through `contextlib`, those of a view and of the middleware, and the one that only assigns."""
 
 _RETURNS: Final = frozenset(
     dis.opmap[name] for name in ("RETURN_VALUE", "RETURN_CONST") if name in dis.opmap
@@ -84,7 +87,7 @@ class Depth(Enum):
     """Which calls are watched."""
 
     GRAPHQL = "graphql"
-    """Each call of a function in `graphql/` and `http/`, and of one in `core/` that these call themselves."""
+    """Each call of a function in `graphql/`, `http/` and `middleware/`, and of one in `core/` that these call themselves."""
     CORE = "core"
     """Each call of a function in `core/`, as deep as it is, that is made on behalf of `graphql/`: in the
     task or thread of a request, and not in tasks that serve several requests."""

@@ -90,7 +90,7 @@ class Prefetched:
         if found is None:
             return None
         entry, left_ms = found.fresh.entry, self._left_ms(found, keys)
-        if left_ms <= entry.recording.cost_ms * early_refresh * _LARGEST_DRAW:
+        if may_be_due(entry, left_ms, early_refresh):
             del self._found[keys.entry]
             return None
         return Entry(entry.recording, entry.write_id, entry.epoch, entry.clock, left_ms)
@@ -157,6 +157,17 @@ class Prefetched:
             else Part(where, (), FOR_EVER, is_fit=False)
         )
         self.collector.parts.add(part)
+
+
+def may_be_due(entry: Entry, left_ms: int, early_refresh: float) -> bool:
+    """Whether a lookup that requests a lease may get one to refresh an entry before it expires.
+
+    Args:
+        entry: The entry.
+        left_ms: How long it stays fresh, in milliseconds.
+        early_refresh: See `CacheSettings`.
+    """
+    return left_ms <= entry.recording.cost_ms * early_refresh * _LARGEST_DRAW
 
 
 @dataclass(slots=True, frozen=True, kw_only=True)

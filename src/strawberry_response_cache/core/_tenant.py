@@ -13,7 +13,11 @@ from strawberry_response_cache.core._keys import EntryKeys, Keyspace
 from strawberry_response_cache.core._leading import leading, note_unfit_part
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._observer import Subject
-from strawberry_response_cache.core._prefetched import Prefetched, ReadyEntries
+from strawberry_response_cache.core._prefetched import (
+    Prefetched,
+    ReadyEntries,
+    may_be_due,
+)
 from strawberry_response_cache.core._response import CachedResponse
 from strawberry_response_cache.core._waiting import WaitBudget
 from strawberry_response_cache.core.algorithm import Remember
@@ -21,6 +25,7 @@ from strawberry_response_cache.core.drivers.async_driver import AsyncDriver
 from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.core.drivers.sync_driver import SyncDriver
 from strawberry_response_cache.core.protocol import Fresh, Lookup
+from strawberry_response_cache.core.protocol.entry import Entry
 from strawberry_response_cache.core.serialization.serializer import Serializer
 
 T = TypeVar("T")
@@ -271,6 +276,32 @@ class Tenant:
     def forget_sync(self, keys: EntryKeys) -> None:
         """Invalidate one entry; the sync form of `forget`."""
         self._invalidations.forget_sync(keys)
+
+    async def find(self, keys: EntryKeys, subject: Subject) -> Entry | None:
+        """Return a fresh entry from Redis, without a lease; callers of one tick share the lookup.
+
+        Args:
+            keys: The keys of the entry.
+            subject: The cache and field, for the log and the observer.
+
+        Returns:
+            None if there is none, if it may be due for an early refresh, if Redis does not answer, if an
+            invalidation is pending, or if the caller runs in a generator, whose value it would be a part of.
+        """
+        if not self._may_serve_locally():
+            return None
+        driver, limits = self._engine.async_driver(), self._engine.limits
+        memory = driver.memory
+        ticket = 0 if memory is None else memory.ticket()
+        answer = await driver.find(Lookup(keys, 0, max_bytes=limits.max_bytes), subject)
+        if not isinstance(answer, Fresh):
+            return None
+        entry = answer.entry
+        if may_be_due(entry, entry.remaining_ms, limits.early_refresh):
+            return None
+        if memory is not None:
+            memory.keep(keys, entry, ticket)
+        return entry
 
     # -- Prefetching ---------------------------------------------------------------------------------
 

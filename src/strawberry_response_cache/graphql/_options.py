@@ -62,6 +62,7 @@ class Options:
         honours_requests: ``honour_request_cache_control``.
         verification: What ``verify`` says; None if nothing is verified.
         watchers: Functions that follow its operations; there are none outside of tests.
+        is_fronted: Whether a middleware stands in front of the application.
     """
 
     cache: ResponseCache
@@ -86,6 +87,7 @@ class Options:
     honours_requests: Switch = False
     verification: Verification | None = None
     watchers: tuple[Watcher, ...] = ()
+    is_fronted: bool = False
     warnings: "Warnings" = field(default_factory=lambda: Warnings(), repr=False)  # noqa: PLW0108 - defined below
 
     @property
@@ -106,9 +108,14 @@ def all_options_of(schema: object) -> list[Options]:
 
 
 class Warnings:
-    """The log lines of one extension: once per field, or once per interval for each function."""
+    """The log lines of one extension: once per field, or once per interval for each function.
 
-    def __init__(self) -> None:
+    Args:
+        owner: Whose functions they are about, as it stands in the lines.
+    """
+
+    def __init__(self, owner: str = "The extension's") -> None:
+        self._owner = owner
         self._fields: set[str] = set()
         self._intervals = Intervals()
 
@@ -123,7 +130,8 @@ class Warnings:
         if (count := self._intervals.counted(name)) is None:
             return
         logger.error(
-            "The extension's function %s (%s) gave nothing usable (%s%s); %s.",
+            "%s function %s (%s) gave nothing usable (%s%s); %s.",
+            self._owner,
             name,
             _place_of(function),
             kind,

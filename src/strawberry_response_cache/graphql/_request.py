@@ -223,6 +223,16 @@ class RequestContext:
         self.options.warnings.unusable(name, function, kind_of_refused(value, answer))
         self._answers[name] = _unusable(name)
 
+    @property
+    def answers(self) -> Mapping[str, str | Problem | None]:
+        """What the functions returned that were called, as it is printed for keys, by their names."""
+        return self._answers
+
+    @property
+    def extensions(self) -> Mapping[str, str]:
+        """The request's extensions that are part of keys."""
+        return self._extensions
+
     # -- Their results ---------------------------------------------------------------------------
 
     @property

@@ -24,7 +24,7 @@ from strawberry_response_cache.graphql._guard import Guard
 from strawberry_response_cache.graphql._options import options_of
 from strawberry_response_cache.graphql._stored_data import StoredData
 from strawberry_response_cache.graphql.http.conditional import etag, is_known_to_client
-from strawberry_response_cache.graphql.http.messages import header, set_headers, written_in
+from strawberry_response_cache.graphql.http.messages import header, set_headers
 from strawberry_response_cache.graphql.http.response_headers import ResponseHeaders
 from strawberry_response_cache.graphql.http.rules import NO_STORE
 
@@ -189,19 +189,12 @@ class _CachingView:
         headers.write(text, request, is_sent=True)
         if called(getattr, request, "method") != HTTPMethod.GET:
             return response
-        freshness = headers.freshness
-        is_known = (
-            freshness is not None
-            and bool(freshness.validator)
-            and delivery.takes_bytes
-            and not delivery.has_more
-            and headers.written.get("cache-control") != NO_STORE
-            and "etag" not in written_in(text)
-        )
-        if not is_known or freshness is None or _status(response) != HTTPStatus.OK:
+        is_as_stored = delivery.takes_bytes and not delivery.has_more
+        validator = headers.validator(text) if is_as_stored else ""
+        if not validator or _status(response) != HTTPStatus.OK:
             return response
-        set_headers(text, {"etag": etag(freshness.validator)})
-        if is_known_to_client(header(request, "If-None-Match"), freshness.validator):
+        set_headers(text, {"etag": etag(validator)})
+        if is_known_to_client(header(request, "If-None-Match"), validator):
             return self.not_modified(response)
         return response
 

@@ -125,6 +125,7 @@ class AsyncDriver:
         self._refreshes: set[asyncio.Task[Any]] = set()
         self._housekeeping = AsyncHousekeeping(transport, settings.lease, self.pub_sub.wake)
         self._lookups = SharedLookups(self._submit)
+        self._finds = SharedLookups(self._submit)
 
     async def run(self, flow: Flow[T], generator: Generator, subject: Subject) -> CachedResponse[T]:
         """Run a flow to its end; return its result or raise its error."""
@@ -266,6 +267,17 @@ class AsyncDriver:
                 self._settings.on_failure(results[share[0]])
         measure_all(self._settings, subject, effects, results, began=began, started_ns=started_ns)
         return results
+
+    async def find(self, lookup: Lookup, subject: Subject) -> LookupAnswer:
+        """Look up outside of any flow; callers of one tick share it.
+
+        Args:
+            lookup: A lookup that requests no lease.
+            subject: The cache and field, for the observer.
+        """
+        answer: asyncio.Future[LookupAnswer] = asyncio.get_running_loop().create_future()
+        self._finds.ask(lookup, partial(set_once, answer), subject)
+        return await answer
 
     async def _ask(self, flow: Flow[Any], effect: Effect[R], subject: Subject) -> R:
         """Perform an effect and wait, unless the caller is cancelled.

@@ -18,7 +18,7 @@ from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._prefetched import Prefetched
-from strawberry_response_cache.core.protocol.entry import PRIVATE, UnreadableEntryError
+from strawberry_response_cache.core.protocol.entry import PRIVATE, Entry, UnreadableEntryError
 from strawberry_response_cache.graphql._compat.sync_or_async import at_once
 from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql.execution.recorder import Recorder
@@ -240,6 +240,47 @@ def execute_cached_sync(
             if isinstance(found, Problem):
                 return found
             cache_request = found
+
+
+def stored_result(
+    entry: Entry,
+    request: RequestContext,
+    *,
+    cache: ResponseCache,
+    keys: EntryKeys,
+    policy: Policy,
+    session: str | None,
+    subject: Subject,
+) -> CacheResult:
+    """Return the result of an operation whose fresh entry is known already.
+
+    Args:
+        entry: The entry.
+        request: The context of the request.
+        cache: See `CacheRequest`, as for the others.
+        keys: The keys of the entry.
+        policy: The policy of the operation.
+        session: The session of a PRIVATE entry.
+        subject: The operation.
+
+    Raises:
+        UnreadableEntryError: If it is not the entry of such a request.
+    """
+    cache_request = CacheRequest(
+        cache=cache,
+        keys=keys,
+        policy=policy,
+        parts=lambda _: [],  # it is asked for no other entry
+        session=session,
+        subject=subject,
+        as_stored=True,
+    )
+    attempt = _Attempt(cache_request, request)
+    value = attempt.serializer.read(entry.recording)
+    if isinstance(value, TurnedPrivate):
+        raise UnreadableEntryError
+    found = CachedResponse(value, CacheStatus.HIT, CacheDetail.FRESH, entry.age, entry.ttl)
+    return attempt.cache_result(found)
 
 
 def _note_as_part(cache_request: CacheRequest) -> None:

@@ -6,7 +6,7 @@ from graphql import OperationDefinitionNode
 
 from strawberry_response_cache.core._counters import Counters
 from strawberry_response_cache.core._observer import Scope
-from strawberry_response_cache.core._response import CacheDetail, CacheStatus
+from strawberry_response_cache.core._response import CacheDetail, CachedResponse, CacheStatus
 from strawberry_response_cache.graphql.execution.cached_execution import CacheResult
 from strawberry_response_cache.graphql.policy.reasons import Reason
 
@@ -24,6 +24,22 @@ def count_result(counters: Counters, scope: Scope, cache_result: CacheResult) ->
     """
     if counters.requests[scope].add(cache_result.response):
         counters.because((cache_result.outcome().reason or Reason.CACHE_FAULT).value)
+
+
+def count_hit(counters: Counters, name: str | None, key: str, hit: CachedResponse[None]) -> None:
+    """Count an operation that was answered before it was parsed.
+
+    Args:
+        counters: The counters of the cache.
+        name: The name of the operation.
+        key: Its key.
+        hit: The answer.
+    """
+    counters.requests["operation"].add(hit)
+    if counters.operations is not None:
+        figures = counters.operations.of(name)
+        figures.requests.add(hit)
+        figures.keys.note(key)
 
 
 class OperationCount:

@@ -17,6 +17,7 @@ from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._observer import Concluded
 from strawberry_response_cache.core.drivers.driving import running_loop
+from strawberry_response_cache.graphql._claim import Claim, Hit, claim_in
 from strawberry_response_cache.graphql._compat.operation import Asked
 from strawberry_response_cache.graphql._guard import Execution, Guard, Later
 from strawberry_response_cache.graphql._options import Options
@@ -99,6 +100,8 @@ class Run:
         self._as_stored = as_stored
         self._failed_key: str | None = None
         self._request: RequestContext | None = None
+        self._claim: Claim | None = None
+        self._is_for_all = sharing.is_for_all
         self._report = Report(guard)
         self.http = HttpReport(options, self._report, guard, sharing=sharing)
         self.context = context
@@ -146,6 +149,8 @@ class Run:
             self.guard,
             synchronous=is_sync and not self.is_async,
         )
+        if self._options.is_fronted:
+            self._claim = claim_in(asked.context_value, self._options)
         if errors := self.errors_now():
             return ExecutionResult(None, errors)
         self.is_validated = True
@@ -252,6 +257,23 @@ class Run:
         self.http.note(cache_result, policy)
         self._count.cached(key, cache_result)
         self._conclude(outcome)
+        if self._claim is not None and outcome.status == "hit":
+            self._tell(self._claim, cache_request, outcome)
+
+    def _tell(self, claim: Claim, cache_request: CacheRequest, outcome: Outcome) -> None:
+        """Tell the middleware in front of a hit, unless other code may decide per request."""
+        policy, is_private = cache_request.policy, cache_request.session is not None
+        is_guarded = any(rule.guarded for rule in policy.touched.values())
+        if is_guarded or not self._is_for_all or (outcome.scope == "PRIVATE") is not is_private:
+            return
+        hit = Hit(
+            cache=cache_request.cache,
+            keys=cache_request.keys,
+            policy=policy,
+            session=cache_request.session,
+            subject=cache_request.subject,
+        )
+        claim.tell(hit)
 
     def _note_result(self, considered: Considered, result: object) -> None:
         """Note whether an operation that is answered field by field fails still."""
@@ -274,7 +296,10 @@ class Run:
     def _admit(self, considered: Considered) -> CacheRequest | Problem:
         """Return the cache request of an operation, or why it has none; its fields have their own."""
         request = considered.request
-        if (problem := request.problem) is not None:
+        problem = request.problem
+        if problem is None and self._claim is not None:
+            problem = self._claim.problem(request.answers)
+        if problem is not None:
             return problem
         variant = considered.variant
         cache_request = variant.policy.problem or self._way(considered)

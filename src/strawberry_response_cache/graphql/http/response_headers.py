@@ -111,6 +111,17 @@ class ResponseHeaders:
             else:
                 self.written[name] = value
 
+    def validator(self, response: object) -> str:
+        """Return the validator with which the response to a GET is sent; empty if there is none.
+
+        Args:
+            response: The response, whose headers were written.
+        """
+        freshness = self.freshness
+        if freshness is None or self.written.get("cache-control") == NO_STORE:
+            return ""
+        return "" if "etag" in messages.written_in(response) else freshness.validator
+
     def _change_cache_control(
         self,
         present: Mapping[str, str],

@@ -1,0 +1,9 @@
+"""How are stored responses answered before the GraphQL application is entered?
+
+`_middleware` reads from top to bottom what happens to a request. Nothing is parsed here: a request is answered that
+the application was seen to answer from the cache, byte for byte, for the same requester.
+"""
+
+from strawberry_response_cache.middleware._middleware import ResponseCacheMiddleware
+
+__all__ = ["ResponseCacheMiddleware"]

@@ -1,0 +1,205 @@
+"""The response to a hit, made by the code that makes those of this package's views."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from strawberry_response_cache.core.protocol.entry import Entry
+from strawberry_response_cache.graphql._claim import Hit
+from strawberry_response_cache.graphql._options import Options
+from strawberry_response_cache.graphql._report import Report
+from strawberry_response_cache.graphql._request import RequestContext
+from strawberry_response_cache.graphql.execution.cached_execution import CacheResult, stored_result
+from strawberry_response_cache.graphql.execution.http_report import HttpReport, Sharing
+from strawberry_response_cache.graphql.http.conditional import etag, is_known_to_client
+from strawberry_response_cache.graphql.http.response_headers import ResponseHeaders
+from strawberry_response_cache.graphql.http.session_cookies import sends_session_cookie
+from strawberry_response_cache.middleware._messages import Headers, Message, Scope
+
+_OK: Final = 200
+_NOT_MODIFIED: Final = 304
+_START: Final = "http.response.start"
+_BODY: Final = "http.response.body"
+_OF_TIME: Final = frozenset({b"age", b"cache-status"})
+"""Headers whose values change from second to second."""
+_OF_CONTENT: Final = frozenset({b"content-length", b"content-type"})
+
+
+class _ScopedRequest:
+    """A request as the code for headers reads it."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = dict(scope)
+
+
+class _Response:
+    """A response as the code for headers writes it, in the way of Starlette's."""
+
+    def __init__(self) -> None:
+        self.raw_headers: Headers = []
+
+
+@dataclass(slots=True, kw_only=True)
+class _Head:
+    """The headers of a response, without those of its content.
+
+    Attributes:
+        made_for: What they were made for.
+        headers: The headers.
+        validator: The validator that is sent with it; empty if there is none.
+    """
+
+    made_for: tuple[object, ...]
+    headers: Headers
+    validator: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Repeated:
+    """An answer of the application that the middleware may repeat.
+
+    Attributes:
+        hit: What the application answered from.
+        content_type: The content type of its answer.
+        head: The headers that were made for it at last.
+    """
+
+    hit: Hit
+    content_type: bytes
+    head: _Head | None = None
+
+
+class Answers:
+    """Makes the responses to hits.
+
+    Args:
+        options: The extension's configuration.
+        sharing: What other extensions and the schema leave of an answer.
+    """
+
+    def __init__(self, options: Options, sharing: Sharing) -> None:
+        self._options = options
+        self._sharing = sharing
+
+    def messages(
+        self,
+        repeated: Repeated,
+        entry: Entry,
+        *,
+        request: RequestContext,
+        scope: Scope,
+        if_none_match: bytes | None,
+    ) -> tuple[Message, Message]:
+        """Return the messages of the response to a hit.
+
+        Args:
+            repeated: The answer to repeat.
+            entry: The entry under its key now.
+            request: The context of the request.
+            scope: Its ASGI scope.
+            if_none_match: What the client has already; None if it did not say.
+
+        Raises:
+            UnreadableEntryError: If it is not the entry of such a request.
+        """
+        head = self._head(repeated, entry, request, scope)
+        if (
+            if_none_match is not None
+            and head.validator
+            and is_known_to_client(if_none_match.decode("latin-1"), head.validator)
+        ):
+            start = {"type": _START, "status": _NOT_MODIFIED, "headers": [*head.headers]}
+            return start, {"type": _BODY, "body": b""}
+        payload = entry.recording.payload
+        headers = [
+            (b"content-length", b"%d" % len(payload)),
+            (b"content-type", repeated.content_type),
+            *head.headers,
+        ]
+        start = {"type": _START, "status": _OK, "headers": headers}
+        return start, {"type": _BODY, "body": payload}
+
+    def _head(
+        self, repeated: Repeated, entry: Entry, request: RequestContext, scope: Scope
+    ) -> _Head:
+        sends_cookie = "session" in scope and sends_session_cookie(_ScopedRequest(scope))
+        made_for = (entry.write_id, int(entry.age), int(entry.ttl), sends_cookie)
+        head = repeated.head
+        if head is None or head.made_for != made_for:
+            head = repeated.head = self._made(repeated, entry, request, scope, made_for)
+        return head
+
+    def _made(
+        self,
+        repeated: Repeated,
+        entry: Entry,
+        request: RequestContext,
+        scope: Scope,
+        made_for: tuple[object, ...],
+    ) -> _Head:
+        options, asked, response = self._options, _ScopedRequest(scope), _Response()
+        cache_result, validator = self._result(repeated.hit, entry, request), ""
+        if options.headers is not None:
+            report = Report(request.guard)
+            report.conclude(cache_result.outcome())
+            told = HttpReport(options, report, request.guard, sharing=self._sharing)
+            told.request = request
+            told.note(cache_result, repeated.hit.policy)
+            headers = ResponseHeaders(options.headers)
+            headers.begin()
+            headers.end(told.freshness, told.cache_status())
+            headers.write(response, asked, is_sent=True)
+            if scope["method"] == "GET" and (validator := headers.validator(response)):
+                response.raw_headers.append((b"etag", etag(validator).encode("latin-1")))
+        return _Head(made_for=made_for, headers=response.raw_headers, validator=validator)
+
+    def report(self, hit: Hit, entry: Entry, request: RequestContext) -> Report:
+        """Return the report of a hit, for who watches the extension."""
+        report = Report(request.guard)
+        report.operation_type = hit.subject.operation_type or ""
+        report.operation_name = hit.subject.operation_name
+        report.conclude(self._result(hit, entry, request).outcome())
+        return report
+
+    def _result(self, hit: Hit, entry: Entry, request: RequestContext) -> CacheResult:
+        return stored_result(
+            entry,
+            request,
+            cache=hit.cache,
+            keys=hit.keys,
+            policy=hit.policy,
+            session=hit.session,
+            subject=hit.subject,
+        )
+
+
+def unlike(sent: Headers, made: Headers) -> list[str]:
+    """Return the names of the headers in which a response of the application differs from one made here.
+
+    Args:
+        sent: The headers that the application sent.
+        made: The headers that were made here.
+    """
+    theirs, ours = _compared(sent), _compared(made)
+    names = {name for name, _ in (*theirs, *ours)}
+    return sorted(
+        name.decode("latin-1")
+        for name in names
+        if [each for each in theirs if each[0] == name]
+        != [each for each in ours if each[0] == name]
+    )
+
+
+def _compared(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    lower = [(name.lower(), value) for name, value in headers]
+    return [
+        (name, b"" if name in _OF_TIME else value)
+        for name, value in lower
+        if name not in _OF_CONTENT
+    ]
+
+
+def content_type_of(headers: Headers) -> bytes | None:
+    """Return the content type of a response; None if it has several or none."""
+    found = [value for name, value in headers if name.lower() == b"content-type"]
+    return found[0] if len(found) == 1 else None

@@ -1,0 +1,250 @@
+"""One request: it is answered from the cache; or the application answers, and what it answers is compared."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from pydantic_core import from_json, to_json
+
+from strawberry_response_cache.core import CacheDetail, CachedResponse, CacheStatus
+from strawberry_response_cache.core._cache import tenant_of
+from strawberry_response_cache.core._interval import Interval
+from strawberry_response_cache.core._log import logger
+from strawberry_response_cache.core._observer import Concluded
+from strawberry_response_cache.core.protocol.entry import Entry, UnreadableEntryError
+from strawberry_response_cache.graphql._claim import IN_SCOPE, Claim, Front
+from strawberry_response_cache.graphql._guard import Guard
+from strawberry_response_cache.graphql._options import Options
+from strawberry_response_cache.graphql._request import RequestContext
+from strawberry_response_cache.graphql.execution.counting import count_hit
+from strawberry_response_cache.graphql.execution.partial_failures import PartialFailures
+from strawberry_response_cache.middleware._answers import (
+    Answers,
+    Repeated,
+    content_type_of,
+    unlike,
+)
+from strawberry_response_cache.middleware._messages import (
+    Headers,
+    Incoming,
+    Message,
+    Outgoing,
+    Receive,
+    Scope,
+    Send,
+)
+from strawberry_response_cache.middleware._requests import Asked, asked_by, name_of
+from strawberry_response_cache.middleware._seen import Seen
+
+_OK: Final = 200
+_LONGEST_PARSED: Final = 1024 * 1024
+"""Bytes of a body that is compared as JSON; a longer one has to be the same bytes."""
+_HIT: Final = Concluded("hit", None)
+
+
+@dataclass(slots=True, kw_only=True)
+class Shared:
+    """What the requests of one middleware share.
+
+    Attributes:
+        options: The extension's configuration.
+        of_scope: The same with the middleware's functions, which take a scope.
+        answers: Makes the responses to hits.
+        failures: The operations that failed in part lately.
+        front: The state that the extension knows.
+        seen: What the application was seen to answer.
+        log: When an answer was logged that cannot be made here.
+    """
+
+    options: Options
+    of_scope: Options
+    answers: Answers
+    failures: PartialFailures
+    front: Front
+    seen: Seen = field(default_factory=Seen)
+    log: Interval = field(default_factory=Interval)
+
+
+class Call:
+    """One request that may be answered.
+
+    Args:
+        shared: What it shares with other requests.
+        asked: What it asks.
+        scope: Its ASGI scope.
+        receive: Receives the next message of the client.
+        send: Sends a message to the client.
+        guard: Its guard.
+
+    Attributes:
+        incoming: The request, for the application.
+        send: Sends a message of the application to the client.
+    """
+
+    __slots__ = (
+        "_asked",
+        "_claim",
+        "_context",
+        "_guard",
+        "_name",
+        "_outgoing",
+        "_scope",
+        "_shared",
+        "incoming",
+        "send",
+    )
+
+    def __init__(
+        self,
+        shared: Shared,
+        asked: Asked,
+        *,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        guard: Guard,
+    ) -> None:
+        self._shared = shared
+        self._asked = asked
+        self._scope = scope
+        self._guard = guard
+        self._context = RequestContext(shared.of_scope, scope, guard, synchronous=False)
+        self._name = b""
+        self._claim: Claim | None = None
+        self._outgoing: Outgoing | None = None
+        self.incoming = Incoming(receive)
+        self.send = send
+
+    async def answer(self) -> tuple[Message, Message] | None:
+        """Return the response to a hit; None if the application has to answer."""
+        shared, asked, context = self._shared, self._asked, self._context
+        body = await self.incoming.body() if asked.has_body else b""
+        if body is None:
+            return None
+        await context.ask(shared.of_scope.vary, session=True)
+        self._name = name = name_of(asked, body, context.answers)
+        repeated = shared.seen.answer(name)
+        if repeated is not None:
+            messages = await self._repeat(repeated)
+            if messages is not None:
+                return messages
+        self._leave_claim()
+        return None
+
+    async def _repeat(self, repeated: Repeated) -> tuple[Message, Message] | None:
+        hit, failures = repeated.hit, self._shared.failures
+        key, tenant = hit.keys.entry, tenant_of(hit.cache)
+        if failures.has(key) or failures.was_refused(key):  # it is answered field by field
+            return None
+        memory, detail = tenant.memory(), CacheDetail.LOCAL
+        entry = None if memory is None else memory.get(hit.keys)
+        if entry is None:
+            detail = CacheDetail.FRESH
+            entry = await tenant.find(hit.keys, hit.subject)
+        messages = None if entry is None else self._messages(repeated, entry)
+        if entry is None or messages is None or self._shared.front.is_off:
+            return None
+        saved = entry.recording.cost_ms / 1000
+        found = CachedResponse(None, CacheStatus.HIT, detail, entry.age, entry.ttl, saved)
+        count_hit(tenant.counters, hit.subject.operation_name, key, found)
+        tenant.observer.concluded(_HIT)
+        for watcher in self._shared.options.watchers:
+            watcher(self._shared.answers.report(hit, entry, self._context))
+        return messages
+
+    def _messages(self, repeated: Repeated, entry: Entry) -> tuple[Message, Message] | None:
+        try:
+            return self._shared.answers.messages(
+                repeated,
+                entry,
+                request=self._context,
+                scope=self._scope,
+                if_none_match=self._asked.if_none_match,
+            )
+        except UnreadableEntryError:
+            return None
+
+    # -- The application answers ---------------------------------------------------------------------
+
+    def _leave_claim(self) -> None:
+        """Leave a claim in the scope, and watch the answer if it may be one to repeat."""
+        shared = self._shared
+        if shared.front.is_off:
+            return
+        self._claim = self._scope[IN_SCOPE] = Claim(
+            shared.options, shared.front, self._context.answers
+        )
+        if not shared.seen.is_unlike(self._name):
+            most = tenant_of(shared.options.cache).max_entry_bytes
+            self._outgoing = Outgoing(self.send, self._guard, most=most)
+            self.send = self._outgoing.send
+
+    async def learn(self) -> None:
+        """Compare what the application answered with what would have been answered here."""
+        outgoing, hit = self._outgoing, None if self._claim is None else self._claim.hit
+        if outgoing is None or hit is None or self._guard.is_faulted or self._shared.front.is_off:
+            return
+        body, content_type = outgoing.body, content_type_of(outgoing.headers)
+        if outgoing.status != _OK or body is None or content_type is None:
+            return
+        repeated, seen = Repeated(hit=hit, content_type=content_type), self._shared.seen
+        made = await self._made(repeated)
+        if made is None:  # it was invalidated meanwhile, say
+            return
+        headers, payload = made
+        if wrong := unlike(outgoing.headers, headers):
+            self._log_unlike(wrong)
+        if wrong or not _is_same(body, payload):
+            seen.note_unlike(self._name)
+        else:
+            seen.note(self._name, repeated)
+
+    async def _made(self, repeated: Repeated) -> tuple[Headers, bytes] | None:
+        """Return the headers and the body that would have been answered here, in full."""
+        hit = repeated.hit
+        tenant = tenant_of(hit.cache)
+        memory = tenant.memory()
+        entry = None if memory is None else memory.get(hit.keys)
+        entry = entry or await tenant.find(hit.keys, hit.subject)
+        self._asked = self._asked._replace(if_none_match=None)
+        made = None if entry is None else self._messages(repeated, entry)
+        return None if made is None else (made[0]["headers"], made[1]["body"])
+
+    def _log_unlike(self, headers: list[str]) -> None:
+        if (count := self._shared.log.counted()) is not None:
+            logger.warning(
+                "ResponseCacheMiddleware leaves requests to the application, whose responses have other headers than "
+                "it would send (%s%s). Set them outside of the middleware.",
+                ", ".join(headers[:5]),
+                count.words,
+                extra={"response_cache.failures": count.number},
+            )
+
+
+def call_of(
+    shared: Shared, scope: Scope, receive: Receive, send: Send, guard: Guard
+) -> Call | None:
+    """Return a request that may be answered; None if it is for the application alone.
+
+    Args:
+        shared: What it shares with other requests.
+        scope: Its ASGI scope.
+        receive: Receives the next message of the client.
+        send: Sends a message to the client.
+        guard: Its guard.
+    """
+    asked = asked_by(scope, shared.options.honours_requests is not False)
+    if asked is None:
+        return None
+    return Call(shared, asked, scope=scope, receive=receive, send=send, guard=guard)
+
+
+def _is_same(sent: bytes, stored: bytes) -> bool:
+    """Whether two bodies are the same JSON; views other than this package's encode it in another way."""
+    if sent == stored:
+        return True
+    if len(sent) > _LONGEST_PARSED:
+        return False
+    try:
+        return to_json(from_json(sent)) == to_json(from_json(stored))
+    except ValueError:
+        return False

@@ -1,0 +1,108 @@
+"""The messages of one request and response of ASGI: a body is read and handed on again, a response is watched."""
+
+from collections import deque
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final, TypeAlias
+
+from strawberry_response_cache.core._user_code import Raised, awaited
+from strawberry_response_cache.graphql._guard import Guard
+
+Message: TypeAlias = MutableMapping[str, Any]
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+Headers: TypeAlias = list[tuple[bytes, bytes]]
+
+LONGEST_BODY: Final = 64 * 1024
+"""Bytes of a request that are read before the application is entered."""
+_MOST_PARTS: Final = 64
+"""Messages of a request that are read before the application is entered."""
+
+
+class Incoming:
+    """A request, whose body may be read before the application reads it.
+
+    Args:
+        receive: Receives the next message of the client.
+    """
+
+    __slots__ = ("_left", "_receive")
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._left: deque[Message] = deque()
+
+    async def body(self) -> bytes | None:
+        """Read the body; None if it is too long, or the client left."""
+        parts: list[bytes] = []
+        left = LONGEST_BODY
+        while len(parts) < _MOST_PARTS:
+            message = await awaited(self._receive())
+            if type(message) is Raised:  # as it does for the application, which receives again
+                return None
+            self._left.append(message)
+            if message["type"] != "http.request":  # the client left
+                return None
+            parts.append(message.get("body", b""))
+            left -= len(parts[-1])
+            if left < 0:
+                return None
+            if not message.get("more_body", False):
+                return b"".join(parts)
+        return None
+
+    async def receive(self) -> Message:
+        """Receive the next message for the application: first those that were read."""
+        return self._left.popleft() if self._left else await self._receive()
+
+
+class Outgoing:
+    """A response of the application, on its way to the server.
+
+    Args:
+        send: Sends its messages.
+        guard: The guard of the request.
+        most: The most bytes of its body that are kept.
+
+    Attributes:
+        status: Its status; 0 as long as it is not known.
+        headers: Its headers.
+    """
+
+    __slots__ = ("_guard", "_is_complete", "_left", "_parts", "_send", "headers", "status")
+
+    def __init__(self, send: Send, guard: Guard, *, most: int) -> None:
+        self._send = send
+        self._guard = guard
+        self._left = most
+        self._parts: list[bytes] | None = None
+        self._is_complete = False
+        self.status = 0
+        self.headers: Headers = []
+
+    @property
+    def body(self) -> bytes | None:
+        """Its whole body; None if it is not known."""
+        return None if self._parts is None or not self._is_complete else b"".join(self._parts)
+
+    async def send(self, message: Message) -> None:
+        """Send a message of the application, and note what it says."""
+        self._guard.step(self._note, message)
+        await self._send(message)
+
+    def _note(self, message: Message) -> None:
+        match message["type"]:
+            case "http.response.start":
+                self.status = message["status"]
+                self.headers = [(bytes(n), bytes(v)) for n, v in message.get("headers", ())]
+                self._parts = None if message.get("trailers", False) else []
+            case "http.response.body":
+                self._is_complete = not message.get("more_body", False)
+                if self._parts is not None:
+                    self._parts.append(bytes(message.get("body", b"")))
+                    self._left -= len(self._parts[-1])
+                    if self._left < 0:
+                        self._parts = None
+            case _:  # the body is sent in another way
+                self._parts = None

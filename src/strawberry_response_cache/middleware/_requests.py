@@ -1,0 +1,119 @@
+"""Which requests may be answered, and what tells them apart."""
+
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Final, NamedTuple
+
+from strawberry_response_cache.graphql.policy.reasons import Problem
+from strawberry_response_cache.middleware._messages import LONGEST_BODY, Scope
+
+_JSON: Final = b"application/json"
+_MOST_HEADERS: Final = 64
+_BYTES: Final = 16
+_LEFT_ALONE: Final = frozenset({b"content-encoding", b"expect", b"range", b"upgrade"})
+"""Requests with these headers are not read."""
+_OF_ONE_REQUEST: Final = frozenset(
+    {
+        b"b3",
+        b"cf-ray",
+        b"connection",
+        b"content-length",
+        b"if-none-match",
+        b"newrelic",
+        b"sentry-trace",
+        b"traceparent",
+        b"tracestate",
+        b"transfer-encoding",
+        b"x-amzn-trace-id",
+        b"x-b3-parentspanid",
+        b"x-b3-sampled",
+        b"x-b3-spanid",
+        b"x-b3-traceid",
+        b"x-cloud-trace-context",
+        b"x-correlation-id",
+        b"x-datadog-parent-id",
+        b"x-datadog-trace-id",
+        b"x-request-id",
+    }
+)
+"""Headers that name one request, and not who sends it or what is asked. All others tell requests apart."""
+
+
+class Asked(NamedTuple):
+    """A request that may be answered.
+
+    Attributes:
+        has_body: Whether it is asked in the body.
+        start: Its method, query string and headers, but for those that name one request.
+        if_none_match: What the client has already; None if it did not say.
+    """
+
+    has_body: bool
+    start: bytes
+    if_none_match: bytes | None
+
+
+def asked_by(scope: Scope, obeys_requests: bool) -> Asked | None:  # noqa: FBT001 - called by the guard
+    """Return what a request asks; None if it is for the application alone.
+
+    Args:
+        scope: Its ASGI scope.
+        obeys_requests: Whether a request may say how it is cached; then the application answers it.
+    """
+    method, query, lines = scope["method"], scope.get("query_string", b""), scope["headers"]
+    if type(lines) is not list:  # it may be read only once
+        return None
+    headers: dict[bytes, bytes] = dict(lines)
+    # A header of several lines may be read in one way or another.
+    if len(headers) != len(lines) or len(headers) > _MOST_HEADERS or len(query) > LONGEST_BODY:
+        return None
+    if not _LEFT_ALONE.isdisjoint(headers) or (obeys_requests and b"cache-control" in headers):
+        return None
+    is_readable = _has_json(headers) if method == "POST" else method == "GET" and _is_empty(headers)
+    if not is_readable:
+        return None
+    words = [b"%d %b" % (len(query), method.encode("latin-1")), query]
+    for name, value in headers.items():
+        if name not in _OF_ONE_REQUEST:
+            words += (name, value)
+    start = b"\n".join(words)
+    # No header holds a line break, so words cannot be taken for others.
+    if start.count(b"\n") - query.count(b"\n") != len(words) - 1:
+        return None
+    return Asked(method == "POST", start, headers.get(b"if-none-match"))
+
+
+def _has_json(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a body is JSON, and not known to be long; one of HTTP/2 need not tell its length."""
+    kind = headers.get(b"content-type", b"")
+    if kind != _JSON and kind.partition(b";")[0].strip().lower() != _JSON:
+        return False
+    length = headers.get(b"content-length")
+    if length is None:
+        return True
+    return length.isdigit() and len(length) <= len(b"%d" % LONGEST_BODY)
+
+
+def _is_empty(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether there is no body, which would mean nothing."""
+    return headers.get(b"content-length", b"0") == b"0" and b"transfer-encoding" not in headers
+
+
+def name_of(asked: Asked, body: bytes, answers: Mapping[str, str | Problem | None]) -> bytes:
+    """Return a digest of a request and of who asks: the headers, and what the middleware's functions returned.
+
+    Args:
+        asked: The request.
+        body: Its body.
+        answers: What the functions returned, as it is printed for keys, by their names.
+    """
+    said = []
+    for name, answer in answers.items():
+        text = answer if isinstance(answer, str) else ""
+        kind = "text" if isinstance(answer, str) else "none" if answer is None else "problem"
+        said.append(f"{name} {kind} {len(text)} {text}")
+    words = "\n".join(said).encode("utf-8", "surrogatepass")
+    hashed = blake2b(b"%d %d " % (len(asked.start), len(words)), digest_size=_BYTES)
+    for part in (asked.start, words, body):
+        hashed.update(part)
+    return hashed.digest()

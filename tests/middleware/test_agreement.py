@@ -1,0 +1,67 @@
+"""Both sides have to say the same of each request; otherwise nothing is stored and the middleware turns itself off."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.middleware.service import RUNS, Shop
+
+DISAGREEING: dict[str, dict[str, Any]] = {
+    "tenant": {"tenant": lambda _: "umbrella"},
+    "session": {"session": lambda _: "mallory"},
+    "no session": {"session": lambda _: None},
+    "vary.locale": {"vary": {"locale": lambda _: "fr"}},
+}
+ASKED = {"tenant": "{ book { title } }", "vary.locale": "{ greeting }"}
+
+
+@pytest.mark.parametrize("name", DISAGREEING)
+async def test_a_disagreement_stores_nothing_and_turns_the_middleware_off(
+    make: Callable[..., Shop], name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop = make(of_scope=DISAGREEING[name])
+    query, named = ASKED.get(name, "{ mine }"), [("accept-language", "en")]
+    first = await shop.call(query, user="alice", headers=named)
+    (record,) = [each for each in caplog.records if each.levelno == logging.ERROR]
+    function = name.removeprefix("no ")
+    assert f"turned itself off in this process: its {function} gave" in record.getMessage()
+    assert vars(record)["response_cache.function"] == function
+    for secret in ("acme", "umbrella", "alice", "mallory", "en", "fr"):
+        assert f" {secret} " not in record.getMessage()
+    stored = sum(RUNS.values())
+    second = await shop.call(query, user="alice", headers=named)
+    assert first.data == second.data
+    assert sum(RUNS.values()) == stored + 1, "the first answer was not stored"
+    for _ in range(3):
+        await shop.call(query, user="alice", headers=named)
+    assert sum(RUNS.values()) == stored + 1, "the cache is on, and the middleware off"
+    assert shop.entered == 5
+    assert len([each for each in caplog.records if each.levelno == logging.ERROR]) == 1
+
+
+async def test_a_disagreement_ends_what_is_answered_already(make: Callable[..., Shop]) -> None:
+    sessions = ["alice"]
+    shop = make(of_scope={"session": lambda _: sessions[0]})
+    assert await shop.is_answered_in_front("{ mine }", user="alice")
+    sessions[0] = "bob"
+    assert (await shop.call("{ mine }", user="carol")).data == {"mine": "carol of acme"}
+    entered = shop.entered
+    sessions[0] = "alice"
+    await shop.call("{ mine }", user="alice")
+    assert shop.entered == entered + 1
+
+
+async def test_a_function_is_compared_only_where_the_extension_calls_it(
+    make: Callable[..., Shop],
+) -> None:
+    shop = make(of_scope={"session": lambda _: "mallory"})
+    assert await shop.is_answered_in_front(user="alice")
+
+
+async def test_the_reason_is_told_with_debug(make: Callable[..., Shop]) -> None:
+    shop = make(of_scope={"tenant": lambda _: "umbrella"}, debug=lambda _: True)
+    response = await shop.call()
+    assert b'"reason":"context_changed"' in response.body.replace(b" ", b"")
+    assert b"tenant of ResponseCacheMiddleware" in response.body

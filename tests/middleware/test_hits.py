@@ -1,0 +1,159 @@
+"""A request that the application has answered from the cache is answered before the application is entered."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from strawberry_response_cache import ResponseCache
+from strawberry_response_cache.middleware import _seen
+from tests.middleware.service import RUNS, TITLES, Shop, call
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_the_third_request_is_answered_like_the_second_and_the_application_is_not_entered(
+    shop: Shop, method: str
+) -> None:
+    seen = await shop.warm(method=method)
+    assert shop.entered == 2
+    again = await shop.call(method=method)
+    assert shop.entered == 2
+    assert RUNS["book"] == 1
+    assert (again.status, again.body) == (200, seen.body)
+    assert again.headers == seen.headers
+    assert len(again.messages) == 2
+
+
+async def test_a_persisted_document_in_the_url_and_variables_are_answered(shop: Shop) -> None:
+    document = "query Named($n: Int!) { book(number: $n) { title } }"
+    for variables in ({"n": 1}, {"n": 2}):
+        assert await shop.is_answered_in_front(document, variables=variables)
+        url = {"method": "GET", "variables": json.dumps(variables)}
+        assert await shop.is_answered_in_front(document, **url)
+    assert RUNS["book"] == 2
+
+
+async def test_extensions_of_known_clients_are_answered(shop: Shop) -> None:
+    assert await shop.is_answered_in_front(extensions={"clientLibrary": {"name": "apollo"}})
+
+
+@pytest.mark.parametrize("parts", [2, 3, 64])
+async def test_a_body_in_parts_is_answered(shop: Shop, parts: int) -> None:
+    body = json.dumps({"query": "{ book { title } }"}).encode()
+    cut = [body[n * len(body) // parts : (n + 1) * len(body) // parts] for n in range(parts)]
+    messages = [
+        {"type": "http.request", "body": part, "more_body": n < parts - 1}
+        for n, part in enumerate(cut)
+    ]
+    assert await shop.is_answered_in_front(parts=messages)
+    whole = await shop.call(body)
+    assert whole.data == (await shop.call(parts=messages)).data
+
+
+async def test_a_conditional_request_is_answered_without_a_body(shop: Shop) -> None:
+    seen = await shop.warm(method="GET")
+    known = [("if-none-match", seen.headers["etag"])]
+    theirs = await call(shop.plain, method="GET", headers=known)
+    entered = shop.entered
+    ours = await shop.call(method="GET", headers=known)
+    assert shop.entered == entered
+    assert (ours.status, ours.body) == (theirs.status, theirs.body) == (304, b"")
+    assert ours.headers == theirs.headers
+    other = await shop.call(method="GET", headers=[("if-none-match", 'W/"other"')])
+    assert (other.status, other.body, shop.entered) == (200, seen.body, entered)
+
+
+async def test_a_conditional_post_is_answered_in_full(shop: Shop) -> None:
+    validator = (await shop.warm(method="GET")).headers["etag"]
+    await shop.warm()
+    entered = shop.entered
+    response = await shop.call(headers=[("if-none-match", validator)])
+    assert (response.status, shop.entered) == (200, entered)
+
+
+async def test_invalidated_data_is_not_answered(shop: Shop) -> None:
+    await shop.warm()
+    await shop.call()
+    assert (await shop.call('mutation { rename(title: "Emma") }')).data == {"rename": True}
+    assert (await shop.call()).data == {"book": {"title": "Emma"}}
+    assert await shop.is_answered_in_front()
+
+
+async def test_an_invalidation_by_another_process_reaches_it(
+    new_cache: Callable[..., ResponseCache], valkey_url: str
+) -> None:
+    shop, other = Shop(new_cache(valkey_url)), new_cache(valkey_url)
+    assert await shop.is_answered_in_front()
+    TITLES["acme"] = "Emma"
+    await other.for_tenant("acme").invalidate("Book")
+    assert (await shop.call()).data == {"book": {"title": "Emma"}}
+
+
+async def test_nothing_is_answered_while_an_invalidation_is_pending(
+    make: Callable[..., Shop], memory_cache: ResponseCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = make()
+    assert await shop.is_answered_in_front()
+    queue = memory_cache._engine.queue
+    monkeypatch.setattr(queue, "has_pending", lambda _: True)
+    monkeypatch.setattr(queue, "is_unattended", lambda: False)
+    entered = shop.entered
+    await shop.call()
+    assert shop.entered == entered + 1
+
+
+async def test_what_is_answered_in_a_generator_becomes_a_part_of_its_value(
+    make: Callable[..., Shop], memory_cache: ResponseCache
+) -> None:
+    shop = make()
+    await shop.warm()
+
+    async def generate() -> Any:
+        return (await shop.call()).data
+
+    tenant = memory_cache.for_tenant("acme")
+    page = await tenant.remember(["page"], 60, generate)
+    assert (await tenant.remember(["page"], 60, generate)).value == page.value
+    await shop.call('mutation { rename(title: "Emma") }')
+    assert (await tenant.remember(["page"], 60, generate)).value == {"book": {"title": "Emma"}}
+
+
+async def test_the_application_is_asked_again_after_a_minute(
+    make: Callable[..., Shop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(_seen.Seen.__init__, "__defaults__", (lambda: now[0],))
+    shop = make()
+    await shop.warm()
+    for seconds, entered in ((0, 2), (59.9, 2), (60, 3), (119, 3), (120, 4)):
+        now[0] = seconds
+        await shop.call()
+        assert shop.entered == entered
+
+
+async def test_what_fills_the_memory_pushes_out_what_was_not_asked_for_longest(
+    make: Callable[..., Shop],
+) -> None:
+    shop = make()
+    shop.front._shared.seen._seen._max_bytes = 50_000
+    for number in range(20):
+        await shop.warm(f"query Q{number} {{ book {{ title }} }}")
+        assert shop.front._shared.seen._seen.size <= 50_000
+    entered = shop.entered
+    await shop.call("query Q19 { book { title } }")
+    assert shop.entered == entered
+    await shop.call("query Q0 { book { title } }")
+    assert shop.entered == entered + 1
+
+
+async def test_a_client_is_answered_over_http(shop: Shop) -> None:
+    transport = httpx.ASGITransport(shop.front)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        named: Any = {"json": {"query": "{ book { title } }"}, "headers": {"x-tenant": "acme"}}
+        answers = [await client.post("/graphql", **named) for _ in range(3)]
+    assert shop.entered == 2
+    assert [each.json() for each in answers] == [
+        {"data": {"book": {"title": "a book of acme"}}}
+    ] * 3

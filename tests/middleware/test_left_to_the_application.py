@@ -1,0 +1,291 @@
+"""What is left to the application reaches it as it came, and its answer leaves as it is."""
+
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from strawberry.asgi import GraphQL as StockGraphQL
+
+from strawberry_response_cache import ResponseCache
+from strawberry_response_cache.asgi import GraphQL
+from tests.middleware.service import RUNS, Message, Shop, call
+
+BODY = b'{"query":"{ book { title } }"}'
+
+
+ANOTHER_KIND: list[dict[str, Any]] = [
+    {"method": "PUT"},
+    {"method": "HEAD"},
+    {"method": "OPTIONS"},
+    {"method": "DELETE"},
+    {"path": "/graphql/"},
+    {"path": "/other"},
+    {"headers": [("content-type", "application/graphql")]},
+    {"headers": [("content-type", "text/plain")]},
+    {"headers": [("content-type", "multipart/form-data; boundary=x")]},
+    {"headers": [("content-encoding", "gzip")]},
+    {"headers": [("expect", "100-continue")]},
+    {"headers": [("content-length", "100000")]},
+    {"headers": [("content-length", "-1")]},
+    {"headers": [("x-user", "alice"), ("x-user", "bob")]},
+    {"method": "GET", "headers": [("content-length", "1")]},
+    {"method": "GET", "headers": [("transfer-encoding", "chunked")]},
+    {"headers": [(f"x-{n}", "") for n in range(65)]},
+    {"headers": [("x-a", "a line\nbreak")]},
+]
+
+
+async def test_a_request_of_another_kind_is_not_read(make: Callable[..., Shop]) -> None:
+    shop, given = make(), []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        given.append((dict(scope), receive, send))
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"anything"})
+
+    shop.plain = application
+    for named in ANOTHER_KIND:
+        given.clear()
+        assert (await shop.call(BODY, **named)).body == b"anything"
+        ((scope, receive, send),) = given
+        assert not [name for name in scope if "strawberry" in name], named
+        assert receive.__qualname__.startswith("call."), named
+        assert send.__qualname__.startswith("call."), named
+
+
+@pytest.mark.parametrize("kind", ["websocket", "lifespan"])
+async def test_other_protocols_are_handed_on(make: Callable[..., Shop], kind: str) -> None:
+    shop, given = make(), []
+
+    async def application(*arguments: Any) -> None:
+        given.append(arguments)
+
+    shop.plain = application
+    arguments = ({"type": kind, "path": "/graphql"}, object(), object())
+    await shop.front(*arguments)  # type: ignore[arg-type]
+    assert given == [arguments]
+
+
+BODIES = [
+    b"",
+    b"{",
+    b"[]",
+    b"\xff\xfe",
+    b'{"query":"{ book { title } }","query":"{ uncached }"}',
+    b'{"query":"{ book { title }"}',
+    b'{"query":"{ nothing }"}',
+    b'{"query":"{ fails }"}',
+    b'{"query":"{ uncached }"}',
+    b'{"query":"{ __typename book { title } }"}',
+    b'{"query":"{ cookie }"}',
+    b'{"query":"query A { book { title } } query B { mine }"}',
+    b'[{"query":"{ book { title } }"}]',
+    b'[{"query":"{ book { title } }"},{"query":"{ book { id } }"}]',
+    b'{"query":"{ book { title } }","extensions":{"unknown":1}}',
+    b'{"query":"mutation { book { id title } }"}',
+    b'{"query":"subscription { book }"}',
+]
+
+
+async def test_whatever_is_asked_is_answered_as_by_the_application(shop: Shop) -> None:
+    await shop.warm("{ book { id title } }")
+    for body in BODIES * 4:
+        ours, theirs = await shop.call(body), await call(shop.plain, body)
+        assert (ours.status, ours.body) == (theirs.status, theirs.body), body
+        changing = {"age", "cache-control"} if b"cookie" in body else {"age"}
+        assert {n: v for n, v in ours.headers.items() if n not in changing} == {
+            n: v for n, v in theirs.headers.items() if n not in changing
+        }, body
+
+
+async def test_a_mutation_that_answers_like_a_query_is_executed_each_time(
+    make: Callable[..., Shop],
+) -> None:
+    shop = make(headers=False)
+    await shop.warm("{ book { id title } }")
+    answers = {(await shop.call("mutation { book { id title } }")).body for _ in range(4)}
+    assert len(answers) == 1
+    assert RUNS["mutation book"] == 4
+    assert shop.entered == 6
+
+
+async def test_a_long_body_is_handed_on_whole(make: Callable[..., Shop]) -> None:
+    shop, received = make(), []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        while (message := await receive())["type"] == "http.request":
+            received.append(message)
+            if not message["more_body"]:
+                break
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body"})
+
+    shop.plain = application
+    for size, parts in ((1000, 200), (30_000, 5), (1, 300), (0, 300)):
+        received.clear()
+        sent = [
+            {"type": "http.request", "body": b"x" * size, "more_body": n < parts - 1}
+            for n in range(parts)
+        ]
+        await shop.call(parts=sent)
+        assert received == sent
+
+
+async def test_an_answer_that_is_not_made_here_is_sent_as_it_is(make: Callable[..., Shop]) -> None:
+    """Trailers, files, pushes: messages that the middleware does not know."""
+    shop = make()
+    said: list[Message] = []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        for message in said:
+            await send(message)
+
+    shop.plain = application
+    start = {"type": "http.response.start", "status": 200, "headers": [[b"X-A", b"1"]]}
+    said = [
+        {"type": "http.response.push", "path": "/", "headers": []},
+        {**start, "trailers": True},
+        {"type": "http.response.body", "body": b"a", "more_body": True},
+        {"type": "http.response.pathsend", "path": "/file"},
+        {"type": "http.response.trailers", "headers": [], "more_trailers": False},
+    ]
+    assert (await shop.call()).messages == said
+
+
+def with_header(name: bytes, value: bytes) -> Callable[[Any], Any]:
+    """Return what adds a header to each response of an application."""
+
+    def wrapped(application: Any) -> Any:
+        async def adding(scope: Any, receive: Any, send: Any) -> None:
+            async def sending(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    message["headers"].append((name, value))
+                await send(message)
+
+            await application(scope, receive, sending)
+
+        return adding
+
+    return wrapped
+
+
+@pytest.mark.parametrize("name", [b"x-process-time", b"set-cookie", b"vary"])
+async def test_a_header_that_it_cannot_make_leaves_the_request_to_the_application(
+    make: Callable[..., Shop], name: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop = make(inside=with_header(name, b"1"))
+    for _ in range(4):
+        response = await shop.call()
+        assert (name, b"1") in response.messages[0]["headers"]
+    assert shop.entered == 4
+    (record,) = [each for each in caplog.records if each.levelno == logging.WARNING]
+    assert f"({name.decode()})" in record.getMessage()
+
+
+async def test_an_answer_of_another_status_is_left_to_the_application(
+    make: Callable[..., Shop],
+) -> None:
+    statuses = iter([201, 206, 400, 403, 500, 201])
+
+    def wrapped(application: Any) -> Any:
+        async def changing(scope: Any, receive: Any, send: Any) -> None:
+            async def sending(message: Message) -> None:
+                if "status" in message:
+                    message["status"] = next(statuses)
+                await send(message)
+
+            await application(scope, receive, sending)
+
+        return changing
+
+    shop = make(inside=wrapped)
+    for status in (201, 206, 400, 403, 500, 201):
+        assert (await shop.call()).status == status
+
+
+async def test_an_application_that_raises_raises_through_it(make: Callable[..., Shop]) -> None:
+    def wrapped(_: Any) -> Any:
+        async def failing(scope: Any, receive: Any, send: Any) -> None:
+            raise LookupError
+
+        return failing
+
+    shop = make(inside=wrapped)
+    for _ in range(2):
+        with pytest.raises(LookupError):
+            await shop.call()
+
+
+class Changing(GraphQL[Any, Any]):
+    async def process_result(self, request: Any, result: Any, **more: Any) -> Any:
+        answer = await super().process_result(request, result, **more)
+        return {**answer, "user": request.headers.get("x-user")}
+
+
+async def test_a_view_that_changes_its_answers_is_not_repeated(make: Callable[..., Shop]) -> None:
+    shop = make(view=Changing)
+    for _ in range(3):
+        for user in ("alice", "bob"):
+            assert json.loads((await shop.call(user=user)).body)["user"] == user
+    assert shop.entered == 6
+
+
+async def test_strawberrys_own_view_is_answered_with_the_same_json(
+    make: Callable[..., Shop],
+) -> None:
+    shop = make(view=StockGraphQL)
+    seen = await shop.warm()
+    again = await shop.call()
+    assert shop.entered == 2
+    assert again.data == seen.data
+    names = set(again.headers) - {"content-length"}
+    assert {n: again.headers[n] for n in names} == {n: seen.headers[n] for n in names}
+
+
+async def test_a_context_without_the_request_leaves_all_to_the_application(
+    make: Callable[..., Shop],
+) -> None:
+    class View(GraphQL[Any, Any]):
+        async def get_context(self, request: Any, response: Any) -> Any:
+            return {"tenant": "acme", "kept": request}
+
+    shop = make(
+        view=View,
+        tenant=lambda context: context["tenant"],
+        session=None,
+        vary=None,
+        of_scope={"session": None, "vary": None},
+    )
+    document = "{ __typename }"
+    for _ in range(3):
+        await shop.call(document)
+    assert shop.entered == 3
+
+
+@pytest.mark.parametrize("debug", [True, lambda _: True])
+async def test_debug_is_told_by_the_application(make: Callable[..., Shop], debug: Any) -> None:
+    shop = make(debug=debug)
+    for status in ("miss", "hit", "hit", "hit"):
+        answer = json.loads((await shop.call()).body)
+        assert answer["extensions"]["responseCache"]["status"] == status
+
+
+async def test_a_request_that_says_how_it_is_cached_is_obeyed(make: Callable[..., Shop]) -> None:
+    shop = make(honour_request_cache_control=True)
+    assert await shop.is_answered_in_front()
+    for word in ("no-cache", "no-store", "max-age=0", "only-if-cached"):
+        assert not await shop.is_answered_in_front(headers=[("cache-control", word)])
+
+
+async def test_what_is_refreshed_early_is_left_to_the_application(
+    make: Callable[..., Shop], memory_cache: ResponseCache
+) -> None:
+    shop = make()
+    assert await shop.is_answered_in_front()
+    object.__setattr__(memory_cache._engine.limits, "early_refresh", 1e9)
+    assert RUNS["book"] == 1
+    entered = shop.entered
+    await shop.call()
+    assert shop.entered == entered + 1

@@ -1,0 +1,219 @@
+"""Slow clients, clients that leave, and servers that push back: nothing leaks, and nothing is answered twice."""
+
+import asyncio
+import gc
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.conftest import living
+from tests.middleware.service import Message, Shop, call
+
+BODY = b'{"query":"{ book { title } }"}'
+PART: Message = {"type": "http.request", "body": BODY[:5], "more_body": True}
+REST: Message = {"type": "http.request", "body": BODY[5:], "more_body": False}
+
+
+class Line:
+    """A connection whose client sends when it is told to, and whose server may push back."""
+
+    def __init__(self) -> None:
+        self.incoming: asyncio.Queue[Message] = asyncio.Queue()
+        self.sent: list[Message] = []
+        self.may_send = asyncio.Event()
+        self.may_send.set()
+        self.is_sending = asyncio.Event()
+        self.received = 0
+
+    async def receive(self) -> Message:
+        self.received += 1
+        return await self.incoming.get()
+
+    async def send(self, message: Message) -> None:
+        self.is_sending.set()
+        await self.may_send.wait()
+        self.sent.append(message)
+
+    def request(self, application: Any) -> "asyncio.Task[Any]":
+        async def requesting() -> None:
+            async def on_line(scope: Any, _receive: Any, _send: Any) -> None:
+                await application(scope, self.receive, self.send)
+
+            await call(on_line)
+
+        return asyncio.create_task(requesting())
+
+
+async def turns() -> None:
+    """Let all that can run come to a halt."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+async def test_a_slow_body_is_waited_for(shop: Shop) -> None:
+    await shop.warm(BODY)
+    line = Line()
+    request = line.request(shop.front)
+    await turns()
+    line.incoming.put_nowait(PART)
+    await turns()
+    assert line.sent == []
+    assert line.received == 2
+    line.incoming.put_nowait(REST)
+    await request
+    assert [each["type"] for each in line.sent] == ["http.response.start", "http.response.body"]
+    assert shop.entered == 2
+
+
+async def test_a_client_that_leaves_in_its_body_is_the_applications(
+    make: Callable[..., Shop],
+) -> None:
+    shop, received = make(), []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        received.extend([await receive(), await receive()])
+
+    shop.plain = application
+    line, gone = Line(), {"type": "http.disconnect"}
+    line.incoming.put_nowait(PART)
+    line.incoming.put_nowait(gone)
+    await line.request(shop.front)
+    assert received == [PART, gone]
+    assert line.received == 2
+
+
+async def test_an_error_of_the_server_while_it_receives_is_the_applications(
+    make: Callable[..., Shop],
+) -> None:
+    shop, received = make(), []
+
+    async def failing() -> Message:
+        raise ConnectionError
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        with pytest.raises(ConnectionError):
+            await receive()
+        received.append(True)
+
+    shop.plain = application
+
+    async def on_line(scope: Any, _receive: Any, send: Any) -> None:
+        await shop.front(scope, failing, send)
+
+    await call(on_line)
+    assert received == [True]
+
+
+async def test_the_application_hears_that_the_client_left_after_the_body(
+    make: Callable[..., Shop],
+) -> None:
+    shop, received = make(), []
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        received.extend([await receive(), await receive()])
+
+    shop.plain = application
+    line, gone = Line(), {"type": "http.disconnect"}
+    whole = {"type": "http.request", "body": BODY, "more_body": False}
+    request = line.request(shop.front)
+    line.incoming.put_nowait(whole)
+    await turns()
+    assert line.received == 2
+    line.incoming.put_nowait(gone)
+    await request
+    assert received == [whole, gone]
+
+
+async def test_a_body_that_never_ends_is_dropped_with_its_request(shop: Shop) -> None:
+    await shop.warm(BODY)
+    line = Line()
+    request = line.request(shop.front)
+    line.incoming.put_nowait(PART)
+    await turns()
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    assert line.sent == []
+    assert await shop.is_answered_in_front(BODY)
+
+
+async def test_backpressure_is_waited_for_and_a_failed_send_is_not_repeated(shop: Shop) -> None:
+    await shop.warm(BODY)
+    line = Line()
+    line.may_send.clear()
+    line.incoming.put_nowait({"type": "http.request", "body": BODY})
+    request = line.request(shop.front)
+    await line.is_sending.wait()
+    await turns()
+    assert not request.done()
+    line.may_send.set()
+    await request
+    assert len(line.sent) == 2
+    assert shop.entered == 2
+
+    sent = []
+
+    async def failing(message: Message) -> None:
+        sent.append(message)
+        raise ConnectionError
+
+    async def on_line(scope: Any, receive: Any, _send: Any) -> None:
+        await shop.front(scope, receive, failing)
+
+    with pytest.raises(ConnectionError):
+        await call(on_line, BODY)
+    assert len(sent) == 1
+    assert shop.entered == 2
+
+
+async def test_a_request_that_is_cancelled_while_redis_is_asked_leaves_nothing(
+    make: Callable[..., Shop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = make()
+    await shop.warm(BODY)
+    asked, go_on = asyncio.Event(), asyncio.Event()
+    seen = shop.front._shared.seen
+    (known,) = seen._seen._kept.values()
+    tenant = type(known.value.repeated.hit.cache._tenant)  # type: ignore[union-attr]
+    find = tenant.find
+
+    async def slow(*given: Any) -> Any:
+        asked.set()
+        await go_on.wait()
+        return await find(*given)
+
+    monkeypatch.setattr(tenant, "find", slow)
+    line = Line()
+    line.incoming.put_nowait({"type": "http.request", "body": BODY})
+    request = line.request(shop.front)
+    await asked.wait()
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    assert line.sent == []
+    go_on.set()
+    assert await shop.is_answered_in_front(BODY)
+
+
+async def test_nothing_of_a_request_is_kept_after_it(
+    older: list[object], make: Callable[..., Shop]
+) -> None:
+    shop, contexts = make(), []
+
+    class Kept:
+        pass
+
+    def tenant(context: Any) -> str:
+        contexts.append(weakref.ref(context["request"]))
+        return "acme"
+
+    shop = make(tenant=tenant, of_scope={"tenant": lambda _: "acme"})
+    for _ in range(5):
+        await shop.call(BODY)
+    gc.collect()
+    assert len(contexts) >= 2
+    assert [each for each in contexts if each() is not None] == []
+    left = {type(each).__name__ for each in living("strawberry_response_cache.middleware")}
+    assert left.isdisjoint({"Call", "Incoming", "Outgoing", "Asked"})
