@@ -10,6 +10,7 @@ from strawberry.asgi import GraphQL as StockGraphQL
 
 from strawberry_response_cache import ResponseCache
 from strawberry_response_cache.asgi import GraphQL
+from strawberry_response_cache.graphql import _verify
 from tests.middleware.service import RUNS, Message, Shop, call
 
 BODY = b'{"query":"{ book { title } }"}'
@@ -289,3 +290,26 @@ async def test_what_is_refreshed_early_is_left_to_the_application(
     entered = shop.entered
     await shop.call()
     assert shop.entered == entered + 1
+
+
+async def test_the_share_of_hits_that_verify_names_is_executed(
+    make: Callable[..., Shop], memory_cache: ResponseCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop, drawn = make(verify=0.5), [0.9]
+    monkeypatch.setattr(_verify.random, "random", lambda: drawn[0])
+    assert await shop.is_answered_in_front()
+    drawn = [0.1]
+    entered = shop.entered
+    await shop.call()
+    assert (shop.entered, RUNS["book"]) == (entered + 1, 2)
+    assert memory_cache.statistics().verified["equal"] == 1
+    drawn = [0.9]
+    await shop.call()
+    assert shop.entered == entered + 1
+
+
+async def test_a_function_that_names_the_share_is_the_applications(
+    make: Callable[..., Shop],
+) -> None:
+    shop = make(verify=lambda context: float(context["request"].method == "PUT"))
+    assert not await shop.is_answered_in_front()

@@ -86,13 +86,23 @@ class Claim:
         extension: The configuration of the extension that the middleware belongs to.
         front: The state of the middleware.
         answers: What its functions returned, as it is printed for keys, by their names.
+        is_verified: Whether it hands on a hit because of ``verify``.
+
+    Attributes:
+        is_verified: As given.
     """
 
-    __slots__ = ("_agreed", "_digests", "_extension", "_front", "_hit", "_runs")
+    __slots__ = ("_agreed", "_digests", "_extension", "_front", "_hit", "_runs", "is_verified")
 
     def __init__(
-        self, extension: "Options", front: Front, answers: Mapping[str, str | Problem | None]
+        self,
+        extension: "Options",
+        front: Front,
+        answers: Mapping[str, str | Problem | None],
+        *,
+        is_verified: bool,
     ) -> None:
+        self.is_verified = is_verified
         self._extension = extension
         self._front = front
         self._digests = _digests(answers)

@@ -85,6 +85,7 @@ class Call:
         "_claim",
         "_context",
         "_guard",
+        "_is_verified",
         "_name",
         "_outgoing",
         "_scope",
@@ -109,6 +110,7 @@ class Call:
         self._guard = guard
         self._context = RequestContext(shared.of_scope, scope, guard, synchronous=False)
         self._name = b""
+        self._is_verified = False
         self._claim: Claim | None = None
         self._outgoing: Outgoing | None = None
         self.incoming = Incoming(receive)
@@ -131,6 +133,10 @@ class Call:
         return None
 
     async def _repeat(self, repeated: Repeated) -> tuple[Message, Message] | None:
+        verification = self._shared.options.verification
+        if verification is not None and verification.chooses(self._scope) is True:
+            self._is_verified = True
+            return None
         hit, failures = repeated.hit, self._shared.failures
         key, tenant = hit.keys.entry, tenant_of(hit.cache)
         if failures.has(key) or failures.was_refused(key):  # it is answered field by field
@@ -171,7 +177,10 @@ class Call:
         if shared.front.is_off:
             return
         self._claim = self._scope[IN_SCOPE] = Claim(
-            shared.options, shared.front, self._context.answers
+            shared.options,
+            shared.front,
+            self._context.answers,
+            is_verified=self._is_verified,
         )
         if not shared.seen.is_unlike(self._name):
             most = tenant_of(shared.options.cache).max_entry_bytes

@@ -106,6 +106,7 @@ def checked_functions(
         session=session,
         vary=dict(vary or {}),
         debug=False,
+        verification=None,
         warnings=Warnings("The middleware's"),
     )
 
@@ -122,6 +123,17 @@ def checked_path(path: object) -> str:
     is_path = isinstance(path, str) and path.startswith("/")
     require(is_path, "path", path, "a string that begins with a slash")
     return str(path)
+
+
+def is_for_the_application(options: Options) -> bool:
+    """Whether the application answers every request.
+
+    The cache may be off, or each response may have ``extensions``; a function of the context may say how many hits are
+    executed.
+    """
+    verification = options.verification
+    is_asked = verification is not None and callable(verification.share)
+    return options.off is not None or options.debug is True or is_asked
 
 
 def failures_of(extension: ResponseCacheExtension, schema: BaseSchema) -> PartialFailures:

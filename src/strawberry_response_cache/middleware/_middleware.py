@@ -16,6 +16,7 @@ from strawberry_response_cache.middleware._checks import (
     checked_path,
     checked_sharing,
     failures_of,
+    is_for_the_application,
 )
 from strawberry_response_cache.middleware._messages import Application, Receive, Scope, Send
 
@@ -83,8 +84,7 @@ class ResponseCacheMiddleware:
             of_scope=checked_functions(options, tenant=tenant, session=session, vary=vary),
             answers=Answers(options, sharing),
             failures=failures_of(extension, schema),
-            # What `debug` says of a response is said by the application.
-            front=Front(is_off=options.off is not None or options.debug is True),
+            front=Front(is_off=is_for_the_application(options)),
         )
         options.is_fronted = options.is_fronted or not self._shared.front.is_off
 

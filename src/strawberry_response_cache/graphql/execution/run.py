@@ -151,6 +151,8 @@ class Run:
         )
         if self._options.is_fronted:
             self._claim = claim_in(asked.context_value, self._options)
+            if self._claim is not None and self._claim.is_verified:
+                request.verify()
         if errors := self.errors_now():
             return ExecutionResult(None, errors)
         self.is_validated = True
