@@ -4,12 +4,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from strawberry_response_cache.core import CacheDetail
 from strawberry_response_cache.core.protocol.entry import Entry
 from strawberry_response_cache.graphql._claim import Hit
 from strawberry_response_cache.graphql._options import Options
 from strawberry_response_cache.graphql._report import Report
 from strawberry_response_cache.graphql._request import RequestContext
-from strawberry_response_cache.graphql.execution.cached_execution import CacheResult, stored_result
+from strawberry_response_cache.graphql.execution.cached_execution import (
+    CacheRequest,
+    CacheResult,
+    stored_result,
+)
 from strawberry_response_cache.graphql.execution.http_report import HttpReport, Sharing
 from strawberry_response_cache.graphql.http.conditional import etag, is_known_to_client
 from strawberry_response_cache.graphql.http.response_headers import ResponseHeaders
@@ -162,15 +167,16 @@ class Answers:
         return report
 
     def _result(self, hit: Hit, entry: Entry, request: RequestContext) -> CacheResult:
-        return stored_result(
-            entry,
-            request,
+        cache_request = CacheRequest(
             cache=hit.cache,
             keys=hit.keys,
             policy=hit.policy,
+            parts=lambda _: [],  # it is asked for no other entry
             session=hit.session,
             subject=hit.subject,
+            as_stored=True,
         )
+        return stored_result(cache_request, request, entry, CacheDetail.FRESH)
 
 
 def unlike(sent: Headers, made: Headers) -> list[str]:

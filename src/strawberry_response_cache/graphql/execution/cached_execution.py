@@ -130,15 +130,32 @@ def result_in_memory(cache_request: CacheRequest, request: RequestContext) -> Ca
     entry = None if memory is None else memory.get(cache_request.keys)
     if entry is None or (entry.recording.meta == PRIVATE and cache_request.session is None):
         return None
-    attempt = _Attempt(cache_request, request)
     try:
-        value = attempt.serializer.read(entry.recording)
+        return stored_result(cache_request, request, entry, CacheDetail.LOCAL)
     except UnreadableEntryError:
         return None  # it is dropped, and looked up in Redis
+
+
+def stored_result(
+    cache_request: CacheRequest, request: RequestContext, entry: Entry, detail: CacheDetail
+) -> CacheResult:
+    """Return the result of a fresh entry.
+
+    Args:
+        cache_request: The request to the cache.
+        request: The context of the request.
+        entry: The entry.
+        detail: Where it was found.
+
+    Raises:
+        UnreadableEntryError: If it is not the entry of such a request.
+    """
+    attempt = _Attempt(cache_request, request)
+    value = attempt.serializer.read(entry.recording)
+    if isinstance(value, TurnedPrivate):
+        raise UnreadableEntryError
     saved = entry.recording.cost_ms / 1000
-    response = CachedResponse(
-        value, CacheStatus.HIT, CacheDetail.LOCAL, entry.age, entry.ttl, saved
-    )
+    response = CachedResponse(value, CacheStatus.HIT, detail, entry.age, entry.ttl, saved)
     return attempt.cache_result(response)
 
 
@@ -240,47 +257,6 @@ def execute_cached_sync(
             if isinstance(found, Problem):
                 return found
             cache_request = found
-
-
-def stored_result(
-    entry: Entry,
-    request: RequestContext,
-    *,
-    cache: ResponseCache,
-    keys: EntryKeys,
-    policy: Policy,
-    session: str | None,
-    subject: Subject,
-) -> CacheResult:
-    """Return the result of an operation whose fresh entry is known already.
-
-    Args:
-        entry: The entry.
-        request: The context of the request.
-        cache: See `CacheRequest`, as for the others.
-        keys: The keys of the entry.
-        policy: The policy of the operation.
-        session: The session of a PRIVATE entry.
-        subject: The operation.
-
-    Raises:
-        UnreadableEntryError: If it is not the entry of such a request.
-    """
-    cache_request = CacheRequest(
-        cache=cache,
-        keys=keys,
-        policy=policy,
-        parts=lambda _: [],  # it is asked for no other entry
-        session=session,
-        subject=subject,
-        as_stored=True,
-    )
-    attempt = _Attempt(cache_request, request)
-    value = attempt.serializer.read(entry.recording)
-    if isinstance(value, TurnedPrivate):
-        raise UnreadableEntryError
-    found = CachedResponse(value, CacheStatus.HIT, CacheDetail.FRESH, entry.age, entry.ttl)
-    return attempt.cache_result(found)
 
 
 def _note_as_part(cache_request: CacheRequest) -> None:

@@ -149,10 +149,7 @@ class Run:
             self.guard,
             synchronous=is_sync and not self.is_async,
         )
-        if self._options.is_fronted:
-            self._claim = claim_in(asked.context_value, self._options)
-            if self._claim is not None and self._claim.is_verified:
-                request.verify()
+        self._claim = self._claimed(request, asked.context_value)
         if errors := self.errors_now():
             return ExecutionResult(None, errors)
         self.is_validated = True
@@ -261,6 +258,13 @@ class Run:
         self._conclude(outcome)
         if self._claim is not None and outcome.status == "hit":
             self._tell(self._claim, cache_request, outcome)
+
+    def _claimed(self, request: RequestContext, context: object) -> Claim | None:
+        """Return what a middleware in front says of the request; None if there is none."""
+        claim = claim_in(context, self._options) if self._options.is_fronted else None
+        if claim is not None and claim.is_verified:
+            request.verify()
+        return claim
 
     def _tell(self, claim: Claim, cache_request: CacheRequest, outcome: Outcome) -> None:
         """Tell the middleware in front of a hit, unless other code may decide per request."""
