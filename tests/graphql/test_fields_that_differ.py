@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import pytest
 import strawberry
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from strawberry.permission import BasePermission, PermissionExtension
 from strawberry.scalars import JSON
@@ -218,6 +218,9 @@ def at(piece: Any, path: tuple[Any, ...]) -> Any:
     return piece
 
 
+@example(one={"a": [1]}, other={"a": [True]})
+@example(one={"a": [1]}, other={"a": [1.0]})
+@example(one={"a": None, "b": 2}, other={"b": 1, "a": None})
 @given(one=PIECES, other=PIECES)
 def test_the_first_difference_is_where_they_differ(one: Any, other: Any) -> None:
     path = first_difference(one, other)

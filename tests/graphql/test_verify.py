@@ -327,6 +327,25 @@ async def test_it_joins_nobody(new_cache: Callable[..., ResponseCache]) -> None:
     assert (operations.misses, operations.coalesced, operations.total) == (1, 1, 2)
 
 
+async def test_what_a_generator_got_from_a_verified_run_is_not_stored(
+    memory_cache: ResponseCache,
+) -> None:
+    shown = Shown(memory_cache, verify=lambda context: context["share"])
+    await shown.ask("{ number }", share=0)
+    loads = 0
+    for share, expected in ((1, 1), (1, 2), (0, 3), (0, 3)):
+
+        async def load(share: int = share) -> float:
+            nonlocal loads
+            loads += 1
+            result = await shown.ask("{ number }", share=share)
+            assert result.data is not None
+            return float(result.data["number"])
+
+        await memory_cache.remember(["total"], 60, load)
+        assert loads == expected
+
+
 async def test_a_failed_refresh_is_not_hidden_by_the_stale_answer(
     memory_cache: ResponseCache,
 ) -> None:
@@ -346,7 +365,9 @@ async def test_a_failed_refresh_is_not_hidden_by_the_stale_answer(
     result = await schema.execute("{ number }", context_value={"world": world})
     assert [each.message for each in result.errors or []] == ["no luck"]
     assert world.runs == ["number"] * 2
-    assert memory_cache.statistics().operations.stale_hits == 1
+    statistics = memory_cache.statistics()
+    assert statistics.operations.stale_hits == 1
+    assert statistics.loads["operation"].calls == 2
 
 
 # -- The comparison --------------------------------------------------------------------------------------
@@ -384,6 +405,35 @@ async def test_an_entry_of_another_process_is_never_a_wrong_scope(
     await here.ask("{ number }", user="bob")
     assert here.verified == {"changed": 1}
     assert caplog.messages == []
+
+
+async def test_who_reads_an_entry_did_not_store_it(memory_cache: ResponseCache) -> None:
+    shown = Shown(memory_cache, verify=lambda context: context["share"])
+    await shown.ask("{ me }", user="alice", share=0)
+    for share in (0, 1):
+        await shown.ask("{ me }", user="bob", share=share)
+    assert shown.verified == {"scope": 1}
+
+
+async def test_an_error_where_both_have_null_is_a_change(memory_cache: ResponseCache) -> None:
+    @strawberry.type
+    class Nothing:
+        @cache_control(ttl=60)
+        @strawberry.field
+        def notes(self, info: strawberry.Info) -> str | None:
+            if info.context["user"] == "alice":
+                return None
+            raise PermissionError
+
+    extension = ResponseCacheExtension(
+        memory_cache, tenant=None, session=lambda context: context["user"], verify=1.0
+    )
+    schema = strawberry.Schema(Nothing, extensions=[extension])
+    for user in ("alice", "bob"):
+        result = await schema.execute("{ notes }", context_value={"user": user})
+        assert result.data == {"notes": None}
+    verified = memory_cache.statistics().verified
+    assert (verified["changed"], verified["scope"]) == (1, 0)
 
 
 async def test_private_entries_are_of_the_session_that_asks(memory_cache: ResponseCache) -> None:

@@ -378,7 +378,7 @@ class _Attempt:
             private_keys=self._private_keys,
             is_seen_once=None if sightings is None else lambda: not sightings.has_again(key),
             max_bytes=tenant_of(cache_request.cache).max_entry_bytes,
-            as_stored=cache_request.as_stored and not request.is_verified,
+            as_stored=cache_request.as_stored,
             key=key if cache_request.whole and request.options.headers is not None else None,
         )
 

@@ -232,8 +232,7 @@ def _verdict(
     path = first_difference(response.value.data, data)
     verdict: Verdict = "changed" if real.errors else "equal"
     if path is not None:
-        is_shared = attempt.cache_request.session is None
-        is_leak = is_shared and _is_of_another(attempt.request, response.write_id)
+        is_leak = _is_of_another(attempt.request, response.write_id)
         verdict = "scope" if is_leak else "changed"
     if verdict == "scope":
         if not path and real.errors and attempt.cache_request.whole:
@@ -244,7 +243,7 @@ def _verdict(
 
 
 def _is_of_another(request: RequestContext, write_id: str) -> bool:
-    """Whether another session than that of a request is known to have stored an entry."""
+    """Whether another session than that of a request is known to have stored an entry for all sessions."""
     verification, session = request.options.verification, request.session()
     if verification is None or isinstance(session, Problem):
         return False
