@@ -44,6 +44,7 @@ _OF_CACHES = {
         "looked_up",
         "put_in",
         "invalidated",
+        "refreshing",
         "concluded",
         "watch",
         "loaded",

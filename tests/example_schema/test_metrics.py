@@ -5,11 +5,13 @@ import re
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.conftest import Eventually
 from tests.example_schema.conftest import started
 
 
+@pytest.mark.exhaustive
 async def test_prometheus_reads_what_the_cache_does_for_users_who_ask_all_the_time(
     tmp_path: Path, eventually: Eventually
 ) -> None:
