@@ -41,6 +41,7 @@ _TRUSTED: Final = frozenset(
         "graphql/_guard.py",
         "graphql/_compat/executor.py",
         "graphql/_compat/endings.py",
+        "graphql/_compat/phases.py",
     }
 )
 """What catches the faults, and what stands in the place of Strawberry's own and hands itself to it."""
@@ -59,6 +60,8 @@ _ENTRANCES: Final = frozenset(
         "Outgoing.send",
         "_delivering",
         "RequestHooks.__init__",
+        "RequestHooks.begin_execution",
+        "RequestHooks.end_execution",
         "RequestHooks.on_execute",
         "RequestHooks.on_operation",
         "RequestHooks.on_parse",

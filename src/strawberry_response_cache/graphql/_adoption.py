@@ -10,10 +10,10 @@ from strawberry_response_cache.core import CacheConfigurationError
 from strawberry_response_cache.core._duration import seconds
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.graphql._compat.django_fields import types_of_same_rows
-from strawberry_response_cache.graphql._compat.endings import watch_ends
 from strawberry_response_cache.graphql._compat.executor import install
 from strawberry_response_cache.graphql._compat.handing_on import schema_hands_results_on
 from strawberry_response_cache.graphql._compat.literals import Literals
+from strawberry_response_cache.graphql._compat.phases import watch_phases
 from strawberry_response_cache.graphql._compat.resolving import watch_guarded_resolvers
 from strawberry_response_cache.graphql._options import Options, all_options_of
 from strawberry_response_cache.graphql.annotations.run_notes import note_guarded, note_let_through
@@ -66,7 +66,7 @@ def adopt(schema: BaseSchema, options: Options) -> Adopted:
         schema: The Strawberry schema.
         options: The extension's configuration.
     """
-    watch_ends(schema)  # first, so that mutations invalidate even if the rest fails
+    watch_phases(schema)  # first, so that mutations invalidate even if the rest fails
     setting = setting_of(schema, options)
     if setting.mistakes:
         logger.error(

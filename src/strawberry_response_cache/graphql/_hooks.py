@@ -15,8 +15,10 @@ from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._user_code import Raised, called
 from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.graphql._adoption import Adopted
-from strawberry_response_cache.graphql._compat.endings import Settling, has_errors, runs_mutation
+from strawberry_response_cache.graphql._compat.endings import has_errors, runs_mutation
+from strawberry_response_cache.graphql._compat.executor import Run as AnnouncedRun
 from strawberry_response_cache.graphql._compat.executor import announced_run
+from strawberry_response_cache.graphql._compat.phases import Phased
 from strawberry_response_cache.graphql._delivery import Delivery, take_announcement
 from strawberry_response_cache.graphql._guard import Guard
 from strawberry_response_cache.graphql._options import Options
@@ -42,7 +44,7 @@ from strawberry_response_cache.graphql.policy.custom_code import (
 from strawberry_response_cache.graphql.policy.reasons import Reason
 
 
-class RequestHooks(Settling, SchemaExtension):
+class RequestHooks(Phased, SchemaExtension):
     """The extension object of one request.
 
     Args:
@@ -53,7 +55,7 @@ class RequestHooks(Settling, SchemaExtension):
     def __init__(self, options: Options, adopted: Callable[[BaseSchema], Adopted | None]) -> None:
         self._options = options
         self._adopted_of = adopted
-        self._guard = Guard()
+        self.guard = Guard()
         self._adopted: Adopted | None = None
         self._preparation: Preparation | None = None
         self._run: Run | None = None
@@ -61,6 +63,8 @@ class RequestHooks(Settling, SchemaExtension):
         self._delivery: Delivery | None = None
         self._headers: ResponseHeaders | None = None
         self._task: asyncio.Task[Any] | None = None
+        self._before: AnnouncedRun | None = None
+        self._began = 0.0
         self.is_watched = False
 
     @property
@@ -72,7 +76,7 @@ class RequestHooks(Settling, SchemaExtension):
     def execution_context(self, context: ExecutionContext) -> None:  # pyright: ignore[reportIncompatibleVariableOverride] # Strawberry only assigns and reads it
         # Set before anything of the request runs, which is early enough to replace the schema's executor.
         self._execution_context = context
-        self._guard.step(self._begin)
+        self.guard.step(self._begin)
 
     def _begin(self) -> None:
         context = self._execution_context
@@ -123,42 +127,57 @@ class RequestHooks(Settling, SchemaExtension):
 
     def on_parse(self) -> Iterator[None]:
         """Reuse the parsed document of a known text."""
-        self._guard.step(self._parse)
+        self.guard.step(self.parse)
         yield
 
-    def _parse(self) -> None:
+    def parse(self) -> None:
+        """Set the document of a known text."""
         # A later extension may change the text: Strawberry parses after all of them.
         if self._preparation is not None and not has_later("on_parse", self.all_extensions, self):
             self._preparation.parse()
 
     def on_validate(self) -> Iterator[None]:
         """Reuse a cached validation result: leave out rules by which the document is known to be valid."""
-        self._guard.step(self._validate)
+        self.guard.step(self.validate)
         yield
-        if self._preparation is not None:
-            self._guard.step(self._preparation.restore_rules)
+        self.guard.step(self.end_validation)
 
-    def _validate(self) -> None:
+    def validate(self) -> None:
+        """Leave out rules by which the document is known to be valid."""
         # A later extension sees the rules and may change them.
         if self._preparation is not None and not has_later(
             "on_validate", self.all_extensions, self
         ):
             self._preparation.validate()
 
+    def end_validation(self) -> None:
+        """Put the rules back that were left out."""
+        if self._preparation is not None:
+            self._preparation.restore_rules()
+
     def on_execute(self) -> Iterator[None]:
         """Announce the run to the executor that Strawberry builds next."""
-        self._run = self._guard.step(self._new_run)
-        before = announced_run.get()
-        announced_run.set(self._run)
-        began = time.perf_counter()
+        self.begin_execution()
         try:
             yield
         finally:
-            self._guard.step(self._end_run, time.perf_counter() - began)
-            # Not with a token: a stream may be resumed in another context. An abandoned request is closed
-            # in the context in which it is collected, where another run may be announced.
-            if announced_run.get() is self._run:
-                announced_run.set(before)
+            self.end_execution()
+
+    def begin_execution(self) -> None:
+        """Announce the run to the executor that Strawberry builds next."""
+        self._run = self.guard.step(self._new_run)
+        self._before = announced_run.get()
+        announced_run.set(self._run)
+        self._began = time.perf_counter()
+
+    def end_execution(self) -> None:
+        """Take the announcement back."""
+        self.guard.step(self._end_run, time.perf_counter() - self._began)
+        # Not with a token: a stream may be resumed in another context. An abandoned request is closed
+        # in the context in which it is collected, where another run may be announced.
+        if announced_run.get() is self._run:
+            announced_run.set(self._before)
+        self._before = None
 
     def _end_run(self, seconds: float) -> None:
         if self._run is not None:
@@ -180,7 +199,7 @@ class RequestHooks(Settling, SchemaExtension):
             preparation=preparation,
             failures=adopted.failures,
             context=context,
-            guard=self._guard,
+            guard=self.guard,
             as_stored=self._takes_bytes(adopted),
             sharing=self._sharing(adopted),
         )
@@ -208,13 +227,13 @@ class RequestHooks(Settling, SchemaExtension):
         try:
             yield
         except Exception:
-            self._guard.step(self._await_end)
+            self.guard.step(self._await_end)
             raise
         except BaseException:  # for example, a cancellation or a closed stream
             if not self.is_watched:
                 self.settle_early()
             raise
-        self._guard.step(self._await_end)
+        self.guard.step(self._await_end)
 
     def _await_end(self) -> None:
         if self._run is not None and self._run.is_async and not self.is_watched:
@@ -228,7 +247,17 @@ class RequestHooks(Settling, SchemaExtension):
         if self._run is not None and not self._is_settled:
             self._is_settled = True
             if self._run.mutation is not None:
-                self._guard.step(self._run.mutation.settle_early)
+                self.guard.step(self._run.mutation.settle_early)
+
+    def settle_at_once(self) -> bool:
+        """End a request that has changed nothing; return whether it is done."""
+        run = self._run
+        if run is not None and (run.invalidating or run.mutation is not None):
+            return self._is_settled
+        if self.guard.step(self._is_lost) is not False:
+            return self._is_settled
+        self.settle_sync()
+        return True
 
     async def settle(self) -> None:
         """Invalidate what a mutation changed, once, after the teardown of every extension."""
@@ -238,13 +267,13 @@ class RequestHooks(Settling, SchemaExtension):
         if self._task is not None:
             self._task.remove_done_callback(self.settle_early)
         if self._run is not None and self._run.invalidating:
-            await self._guard.step_async(_ends_of, self._run.invalidating)
+            await self.guard.step_async(_ends_of, self._run.invalidating)
         if self._run is not None and self._run.mutation is not None:
-            await self._guard.step_async(self._run.mutation.settle)
-        if self._guard.step(self._is_lost) is not False:
+            await self.guard.step_async(self._run.mutation.settle)
+        if self.guard.step(self._is_lost) is not False:
             context = self._execution_context.context
-            await self._guard.step_async(invalidate_everything, self._options, context, self._guard)
-        self._guard.step(self._end_headers)
+            await self.guard.step_async(invalidate_everything, self._options, context, self.guard)
+        self.guard.step(self._end_headers)
 
     def settle_sync(self) -> None:
         """Invalidate what a mutation changed; the sync form of `settle`."""
@@ -252,34 +281,34 @@ class RequestHooks(Settling, SchemaExtension):
             return
         self._is_settled = True
         if self._run is not None and self._run.mutation is not None:
-            self._guard.step(self._run.mutation.settle_sync)
-        if self._guard.step(self._is_lost) is not False:
+            self.guard.step(self._run.mutation.settle_sync)
+        if self.guard.step(self._is_lost) is not False:
             context = self._execution_context.context
-            self._guard.step(invalidate_everything_sync, self._options, context, self._guard)
-        self._guard.step(self._end_headers)
+            self.guard.step(invalidate_everything_sync, self._options, context, self.guard)
+        self.guard.step(self._end_headers)
 
     def note_fault(self, error: Exception) -> None:
         """Count a fault, and invalidate what a mutation changed unless that has started."""
-        self._guard.note(error)
+        self.guard.note(error)
         self.settle_early()
 
     def get_results(self) -> AwaitableOrValue[dict[str, Any]]:
         """Return ``responseCache``, if ``debug`` is on."""
         if self._is_settled or self.is_watched:
-            return self._guard.step(self.told) or {}
+            return self.guard.step(self.told) or {}
         # The ends of this schema could not be watched.
         if self._run is not None and self._run.is_async:
             return self._settled()
         self.settle_sync()
-        return self._guard.step(self.told) or {}
+        return self.guard.step(self.told) or {}
 
     async def _settled(self) -> dict[str, Any]:
         await self.settle()
-        return self._guard.step(self.told) or {}
+        return self.guard.step(self.told) or {}
 
     def _is_lost(self) -> bool:
         """Whether a fault may have lost what a mutation changed."""
-        if self._adopted is not None and not self._guard.is_faulted:
+        if self._adopted is not None and not self.guard.is_faulted:
             return False
         return runs_mutation(self._execution_context)
 

@@ -8,21 +8,24 @@ Methods of the schema are replaced, and a copy of the schema gets the replaced m
 method finds the schema on which it was called through the execution context.
 """
 
-import weakref
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from types import TracebackType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from strawberry.extensions import SchemaExtension
-from strawberry.extensions.runner import SchemaExtensionsRunner
 from strawberry.schema import BaseSchema, Schema
 from strawberry.types import ExecutionContext
 from strawberry.types.graphql import OperationType
 
 from strawberry_response_cache.core._user_code import Raised, called
 from strawberry_response_cache.graphql._compat.frames import as_it_is_now
+
+if TYPE_CHECKING:
+    import weakref
+
+    from strawberry.extensions.runner import SchemaExtensionsRunner
 
 _NOTHING: Final = object()
 
@@ -49,6 +52,10 @@ class Settling(ABC):
         return None if runner is None else runner.extensions
 
     @abstractmethod
+    def settle_at_once(self) -> bool:
+        """Act at the end of the request, if nothing has to be awaited; return whether it is done."""
+
+    @abstractmethod
     async def settle(self) -> None:
         """Act at the end of the request."""
 
@@ -69,18 +76,13 @@ class Settling(ABC):
         """Note a fault in one of the other methods."""
 
 
-def watch_ends(schema: BaseSchema) -> None:
-    """Make a schema settle each request at its end."""
-    if not isinstance(schema, Schema):
-        return
+def watch_streams(schema: BaseSchema) -> None:
+    """Make a schema settle each stream at its end."""
     # `stream` reads `_stream` after the extensions were created, so the first request is included.
-    for name, made in (("create_extensions_runner", _CreateRunner), ("_stream", _Stream)):
-        replaced = vars(schema).get(name)
-        if hasattr(schema, name) and not isinstance(replaced, _Exchanged):
-            vars(schema)[name] = made(name, replaced)
+    exchange(schema, "_stream", _Stream)
 
 
-class _Exchanged:
+class Exchanged:
     """Replaces a method of a schema and of its copies.
 
     Args:
@@ -102,32 +104,14 @@ class _Exchanged:
         return found if bind is None else bind(schema, type(schema))  # type: ignore[no-any-return]
 
 
-class _CreateRunner(_Exchanged):
-    def __call__(
-        self, execution_context: ExecutionContext, extensions: list[Any]
-    ) -> SchemaExtensionsRunner:
-        create = self.original(execution_context)
-        runner: SchemaExtensionsRunner = create(execution_context, extensions)
-        settling = [each for each in extensions if isinstance(each, Settling)]
-        # Otherwise each settles when its own results are requested.
-        if settling and isinstance(runner, SchemaExtensionsRunner):
-            runner.operation = _of_runner(runner.operation, settling)  # type: ignore[assignment, method-assign]
-        if type(runner) is SchemaExtensionsRunner:  # another one may have hooks of its own
-            for each in settling:
-                each.runner = weakref.ref(runner)
-        return runner
+def exchange(schema: BaseSchema, name: str, made: type[Exchanged]) -> None:
+    """Replace a method of a schema, unless that is done, or the schema is none of Strawberry's."""
+    replaced = vars(schema).get(name)
+    if isinstance(schema, Schema) and hasattr(schema, name) and not isinstance(replaced, Exchanged):
+        vars(schema)[name] = made(name, replaced)
 
 
-def _of_runner(operation: Any, settling: Iterable[Settling]) -> Callable[[], "_Operation"]:  # noqa: ANN401 - a bound method, unless somebody else replaced it
-    """Return the replacement of a runner's `operation`. It refers to the runner weakly."""
-    owner, method = getattr(operation, "__self__", None), getattr(operation, "__func__", None)
-    if owner is None or method is None:
-        return lambda: _Operation(operation(), settling)
-    alive = weakref.ref(owner)
-    return lambda: _Operation(method(alive()), settling)
-
-
-class _Stream(_Exchanged):
+class _Stream(Exchanged):
     def __call__(self, execution_context: ExecutionContext, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - Strawberry's
         source = self.original(execution_context)(execution_context, *arguments, **named)
         runner = named.get("extensions_runner", arguments[0] if arguments else None)
@@ -138,11 +122,11 @@ class _Stream(_Exchanged):
         return _held_back(source, execution_context, settling) if settling else source
 
 
-class _Operation:
+class Operation:
     """Wraps Strawberry's context manager of all `on_operation` hooks, and settles after it.
 
     Args:
-        hooks: Strawberry's context manager.
+        hooks: Strawberry's context manager; None if no other extension has such a hook.
         settling: The request's part that settles.
     """
 
@@ -153,7 +137,7 @@ class _Operation:
             each.is_watched = True
 
     def __enter__(self) -> Any:  # noqa: ANN401 - Strawberry's
-        return self._hooks.__enter__()
+        return None if self._hooks is None else self._hooks.__enter__()
 
     def __exit__(
         self,
@@ -162,12 +146,12 @@ class _Operation:
         trace: TracebackType | None,
     ) -> Any:  # noqa: ANN401 - as above
         try:
-            return self._hooks.__exit__(kind, error, trace)
+            return None if self._hooks is None else self._hooks.__exit__(kind, error, trace)
         finally:
             _settle_sync(self._settling)
 
     async def __aenter__(self) -> Any:  # noqa: ANN401 - Strawberry's
-        return await self._hooks.__aenter__()
+        return None if self._hooks is None else await self._hooks.__aenter__()
 
     async def __aexit__(
         self,
@@ -178,7 +162,7 @@ class _Operation:
         # The request was cancelled or its stream was closed, so no caller waits.
         is_awaited = error is None or isinstance(error, Exception)
         try:
-            return await self._hooks.__aexit__(kind, error, trace)
+            return None if self._hooks is None else await self._hooks.__aexit__(kind, error, trace)
         except Exception:
             raise
         except BaseException:
@@ -186,10 +170,19 @@ class _Operation:
             raise
         finally:
             for each in self._settling:
-                if is_awaited:
-                    await _settle(each)
-                else:
+                if not is_awaited:
                     _settle_early(each)
+                elif not _is_settled(each):
+                    await _settle(each)
+
+
+def _is_settled(each: Settling) -> bool:
+    """Settle if nothing has to be awaited; return whether it is done."""
+    try:
+        return each.settle_at_once()
+    except Exception as error:  # noqa: BLE001 - a fault of this package fails no request
+        each.note_fault(error)
+        return True
 
 
 async def _settle(each: Settling) -> None:
