@@ -26,14 +26,19 @@ class LedgerSchema(strawberry.Schema):
         super().process_errors(failures, execution_context)
 
 
-def create_schema(cache: ResponseCache, *, query: type[Query] = Query) -> strawberry.Schema:
+def create_schema(
+    cache: ResponseCache, *, query: type[Query] = Query, verify: float = 0.0
+) -> strawberry.Schema:
     """Return the schema, with everything in it that carries a hint cached in `cache`.
 
     Args:
         cache: The cache.
         query: The type of its queries.
+        verify: The share of hits that are executed all the same and compared.
     """
-    extension = ResponseCacheExtension(cache, tenant=_tenant_id, session=_user_id, debug=True)
+    extension = ResponseCacheExtension(
+        cache, tenant=_tenant_id, session=_user_id, debug=True, verify=verify
+    )
     schema = LedgerSchema(query, Mutation, extensions=[extension])
     extension.check(schema)
     return schema

@@ -24,6 +24,8 @@ class Options:
     """Whether there is a Prometheus endpoint."""
     load: bool
     """Whether the service asks itself, so that there is something to see."""
+    verify: float
+    """The share of hits that are executed all the same and compared."""
     mistakes: bool
     """Whether the schema has the fields of `mistakes.py`."""
     redis_url: str | None
@@ -60,6 +62,13 @@ def read_options(arguments: Sequence[str] | None = None) -> Options:
         "--metrics", action="store_true", help="serve metrics for Prometheus under /metrics"
     )
     parser.add_argument(
+        "--verify",
+        type=_share,
+        default=0.0,
+        metavar="SHARE",
+        help="execute this share of hits all the same, and compare (%(default)s)",
+    )
+    parser.add_argument(
         "--load", action="store_true", help="ask the service all the time, as users would"
     )
     parser.add_argument(
@@ -83,6 +92,7 @@ def read_options(arguments: Sequence[str] | None = None) -> Options:
         trace=options.trace,
         metrics=options.metrics,
         load=options.load,
+        verify=options.verify,
         mistakes=options.mistakes,
         redis_url=os.environ.get("REDIS_URL") or None,
         redis_deadline=options.redis_deadline,
@@ -95,6 +105,14 @@ def _port(text: str) -> int:
         message = f"{port} is not a port"
         raise argparse.ArgumentTypeError(message)
     return port
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 <= share <= 1:
+        message = f"{share} is not between 0 and 1"
+        raise argparse.ArgumentTypeError(message)
+    return share
 
 
 def _count(text: str) -> int:

@@ -63,7 +63,7 @@ async def serve(options: Options, listener: socket.socket, redis: RedisServer) -
 
         services = Services(engine, await Directory.load(engine), cache)
         query = QueryWithMistakes if options.mistakes else Query
-        schema = create_schema(cache, query=query)
+        schema = create_schema(cache, query=query, verify=options.verify)
         beside = [metrics_route()] if options.metrics else []
         api = _address(listener)
         app = create_app(schema, services, *beside)

@@ -47,7 +47,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     folder = tmp_path_factory.mktemp("prometheus")
     valkey = _start()
     try:
-        arguments = ("--metrics", "--load", "--mistakes")
+        arguments = ("--metrics", "--load", "--mistakes", "--verify", "0.5")
         url = f"redis://127.0.0.1:{valkey.port}"
         with started(folder / "ledger.sqlite3", *arguments, redis_url=url) as service:
             (metrics,) = [line.split()[-1] for line in service.lines if line.startswith("Metrics ")]
@@ -104,6 +104,17 @@ async def test_the_metrics_of_each_rule_are_there(
     without_threshold = re.sub(r" [<>] [\d.]+$", "", expression)
     assert ("ratio" in name) or without_threshold != expression
     await eventually(lambda: values_of(watched.prometheus.query(without_threshold)))
+
+
+async def test_a_field_that_is_public_and_should_not_be_is_reported(
+    watched: Watched, eventually: Eventually
+) -> None:
+    def is_reported() -> bool:
+        for user in ("alice", "bob"):
+            watched.service.ask("{ greeting }", user=user)
+        return "ResponseCacheScopeDiffers" in watched.prometheus.alerts()
+
+    await eventually(is_reported)
 
 
 async def test_an_outage_is_reported_and_ends(watched: Watched, eventually: Eventually) -> None:
