@@ -603,3 +603,44 @@ async def test_a_cancelled_caller_of_several_keys_leaves_one_ended_span(
         await eventually(recorder.spans)
     assert recorder.spans()[0].name == telemetry.GET
     assert (recorder.spans()[0].attributes or {})[telemetry.BATCH_SIZE] == 2
+
+
+@pytest.mark.parametrize("synchronous", [False, True], ids=["async", "sync"])
+async def test_telemetry_that_fails_prevents_no_refresh(
+    url: str,
+    raw_of: Any,
+    eventually: Eventually,
+    caplog: pytest.LogCaptureFixture,
+    synchronous: bool,
+) -> None:
+    class Failing(SpanProcessor):
+        def on_start(self, span: Any, parent_context: Any = None) -> None:
+            if span.name != "request":
+                raise RuntimeError(SECRET)
+
+    provider = TracerProvider()
+    provider.add_span_processor(Failing())
+    async with ResponseCache.from_url(
+        url,
+        prefix="test",
+        telemetry=OpenTelemetry(tracer_provider=provider),
+        read_deadline=20,
+        connect_deadline=20,
+        early_refresh=0,
+    ) as cache:
+
+        async def ask() -> None:
+            if synchronous:
+                cache.remember_sync(["a"], 600, lambda: 1, stale=600, background=True)
+            else:
+                await cache.remember(["a"], 600, one, stale=600, background=True)
+
+        await ask()
+        raw = raw_of(cache)
+        (key,) = raw.keys("*:e:*")
+        raw.pexpire(key, 300_000)
+        with provider.get_tracer("test").start_as_current_span("request"):
+            await ask()
+        await eventually(lambda: cache.statistics().store["put"].calls == 2)
+    assert "Telemetry failed (RuntimeError, cache 'test')" in caplog.text
+    assert SECRET not in caplog.text
