@@ -507,3 +507,63 @@ def test_the_advice_names_the_values_that_count_as_no_session(
     result = strawberry.Schema(Query, extensions=[extension]).execute_sync("{ me }")
     assert reason(result) == "private_without_session"
     assert "None, a false value, 0 as a number or as text" in str(outcome(result)["advice"])
+
+
+# -- How many ---------------------------------------------------------------------------------------------
+
+
+@strawberry.type
+class Counted:
+    id: int
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def price(self) -> int:
+        return self.id
+
+    @cache_control(ttl=60, scope=CacheScope.PRIVATE)
+    @strawberry.field
+    def mine(self) -> int:
+        return self.id
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def owner(self) -> "Counted":
+        return self
+
+    @strawberry.field
+    def now(self) -> int:
+        return self.id
+
+
+@strawberry.type
+class CountedQuery:
+    @strawberry.field
+    def rows(self) -> list[Counted]:
+        return [Counted(id=number) for number in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("selection", "field", "why"),
+    [
+        ("price", "price", None),
+        ("mine", "mine", "private_without_session"),
+        ("owner { now }", "owner", "resolver_without_hint"),
+    ],
+)
+@pytest.mark.parametrize("face", FACES)
+async def test_a_field_is_counted_for_each_object_whatever_the_cache_did(
+    cache: ResponseCache, face: str, selection: str, field: str, why: str | None
+) -> None:
+    """In ``debug`` and in the figures of the cache, for a field that has no entry for a reason too."""
+    extension = ResponseCacheExtension(cache, tenant=None, session=lambda _: None, debug=True)
+    schema = strawberry.Schema(CountedQuery, extensions=[extension])
+    for number in (1, 2):
+        result = await ask(schema, face, f"{{ rows {{ {selection} }} }}")
+        (told,) = outcome(result)["fields"]
+        assert (told["field"], told["count"]) == (f"Counted.{field}", 5)
+        figures = cache.statistics()
+        assert figures.fields.hits + figures.fields.misses + figures.fields.bypasses == 5 * number
+        assert told.get("reason") == why
+        if why is not None:
+            assert figures.bypasses[why] == 5 * number

@@ -94,14 +94,17 @@ class Fields:
         parent: GraphQLObjectType,
         details: Any,  # noqa: ANN401 - graphql-core's own
         above: Above,
-    ) -> "CachedField | None":
-        """Return the cached field for a selected field; None if it has no entry of its own.
+    ) -> "CachedField | Problem | None":
+        """Return the cached field for a selected field.
 
         Args:
             executor: The execution.
             parent: The parent type.
             details: graphql-core's details of the selected field.
             above: What it inherits from the annotations of the fields above it.
+
+        Returns:
+            Why it has no entry of its own, if its annotations ask for one; None if they do not.
         """
         nodes = [each.node for each in details]
         if any(each.fragment_variable_values for each in details):
@@ -113,15 +116,12 @@ class Fields:
             return None
         coordinate = plan.rule.coordinate
         if plan.policy.problem is not None:
-            if plan.rule.hinted:
-                self.note(coordinate, plan.policy.problem)
-            return None
+            return plan.policy.problem if plan.rule.hinted else None
         who = self._request.identify(plan.policy)
         if isinstance(who, Problem):
             # Below an object of a type with ttl=0, the values by which the field varies were not read.
-            if who.reason is not Reason.CONTEXT_FAILED or self._request.problem is not None:
-                self.note(coordinate, who)
-            return None
+            is_known = who.reason is not Reason.CONTEXT_FAILED or self._request.problem is not None
+            return who if is_known else None
         subject = self._request.subject("field", executor.operation, who.visibility, coordinate)
         if self._text is None:
             self._text = self._plan.text(self._sent, executor.variable_values.coerced)

@@ -6,9 +6,8 @@ field. Executions without such fields are not changed.
 """
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -21,7 +20,6 @@ from strawberry_response_cache.graphql._compat.executor import uninstall
 from strawberry_response_cache.graphql._compat.sync_or_async import is_synchronous
 from strawberry_response_cache.graphql._guard import Execution, ExecutionRaisedError, Later
 from strawberry_response_cache.graphql.annotations.field_path import FieldPath
-from strawberry_response_cache.graphql.annotations.tag_templates import Template
 from strawberry_response_cache.graphql.execution.cached_execution import (
     CacheRequest,
     CacheResult,
@@ -40,6 +38,7 @@ from strawberry_response_cache.graphql.execution.fields.field_guards import (
 )
 from strawberry_response_cache.graphql.execution.fields.filled_tags import fill_tags
 from strawberry_response_cache.graphql.execution.fields.inherited import known_above
+from strawberry_response_cache.graphql.execution.fields.known_field import KnownField
 from strawberry_response_cache.graphql.execution.fields.level import Levels
 from strawberry_response_cache.graphql.execution.fields.representations import (
     note_representations,
@@ -49,7 +48,6 @@ from strawberry_response_cache.graphql.execution.recorder import Recorder
 from strawberry_response_cache.graphql.execution.verification import VerifiedRun
 from strawberry_response_cache.graphql.http.gateway_tags import ENTITIES
 from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError
-from strawberry_response_cache.graphql.policy.above import Above
 from strawberry_response_cache.graphql.policy.policy import Life
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
@@ -70,27 +68,6 @@ def install(fields: Fields, executor: Executor[Any]) -> bool:
     if deepest:
         _Execution(fields, executor, fields.around, deepest).install(is_whole=True)
     return deepest > 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Known:
-    """A field of an execution.
-
-    Attributes:
-        details: graphql-core's details, kept alive; one for each path without list indexes.
-        cached_field: The cached field; None if it has no entry of its own.
-        templates: Its tags with placeholders, which belong to the entry that holds it.
-        hands_down: What the fields below inherit from its annotations and those above it.
-        is_plain: Whether it is executed in place without any notes.
-        can_be_left_out: Whether it may be executed in place although it has an entry of its own.
-    """
-
-    details: object
-    cached_field: CachedField | None
-    templates: Sequence[Template]
-    hands_down: Above | None
-    is_plain: bool
-    can_be_left_out: bool
 
 
 class _Execution:
@@ -138,7 +115,7 @@ class _Execution:
         self._guards = FieldGuards(fields, executor)
         self._is_sync = is_synchronous(executor) or running_loop() is None
         # By identity; each object is kept alive, so that its id is not used again.
-        self._known: dict[int, _Known] = {}
+        self._known: dict[int, KnownField] = {}
         self._levels: Levels | None = None
 
     def install(self, *, is_whole: bool) -> None:
@@ -189,6 +166,8 @@ class _Execution:
             except Exception as error:  # noqa: BLE001 - nothing of the request is stored then
                 self._guard.note(error)
         if known is not None and known.is_plain:
+            if known.problem is not None:
+                self._guard.step(self._fields.note, known.coordinate, known.problem)
             return self._execute(parent, source, details, path, position)
         if known is not None and known.can_be_left_out and self._fields.left <= 0:
             self._guard.step(self._note_left_out, known)
@@ -201,7 +180,7 @@ class _Execution:
         execute = partial(self._execute, *where)
         return self._guard.around(execute, partial(self._answer, where), at_once=True)
 
-    def _note_left_out(self, known: "_Known") -> None:
+    def _note_left_out(self, known: KnownField) -> None:
         """Note a field that is executed in place, since so many others were looked up."""
         if known.cached_field is not None:
             self._fields.note(known.cached_field.plan.rule.coordinate, _TOO_MANY)
@@ -216,6 +195,8 @@ class _Execution:
             fill_tags(known.templates, self._fields, self._executor, where)
         cached_field = known.cached_field
         if cached_field is None:
+            if known.problem is not None:
+                self._fields.note(known.coordinate, known.problem)
             return execution.start()
         cache_request = self._fields.admit(cached_field, source, path)
         if isinstance(cache_request, Problem):
@@ -225,31 +206,35 @@ class _Execution:
             return self._answer_sync(cached_field, cache_request, where, execution)
         return Later(partial(self._answer_async, cached_field, cache_request, where, execution))
 
-    def _of(self, parent: GraphQLObjectType, details: Any, path: Path) -> "_Known":  # noqa: ANN401 - graphql-core's own
+    def _of(self, parent: GraphQLObjectType, details: Any, path: Path) -> KnownField:  # noqa: ANN401 - graphql-core's own
         known = self._known.get(id(details))
         if known is None:
             known = self._known[id(details)] = self._learn(parent, details, path)
         return known
 
-    def _learn(self, parent: GraphQLObjectType, details: Any, path: Path) -> "_Known":  # noqa: ANN401 - graphql-core's own
+    def _learn(self, parent: GraphQLObjectType, details: Any, path: Path) -> KnownField:  # noqa: ANN401 - graphql-core's own
         rule = self._fields.rule(parent, details)
         templates = () if rule is None else rule.templates
         above = known_above(path)
         try:
-            cached_field = (
+            found = (
                 None
                 if above is None or not self._left
                 else self._fields.cached_field(self._executor, parent, details, above)
             )
         except (RecursionError, UnkeyableError):
-            cached_field = None  # nested too deeply to be printed
+            found = None  # nested too deeply to be printed
+        problem = found if isinstance(found, Problem) else None
+        cached_field = None if isinstance(found, Problem) else found
         if cached_field is not None and self._around is not None:
             cached_field = (
                 cached_field if cached_field.plan.policy.life.outlives(self._around) else None
             )
-        return _Known(
+        return KnownField(
             details=details,
+            coordinate="" if rule is None else rule.coordinate,
             cached_field=cached_field,
+            problem=problem,
             templates=templates,
             hands_down=above if above is None or rule is None else above.below(rule),
             is_plain=cached_field is None and not templates,
