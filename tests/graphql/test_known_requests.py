@@ -1,6 +1,7 @@
 """A request that comes again costs no coercion and no executor; what it is told apart by stays as it was."""
 
 import asyncio
+import copy
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -30,6 +31,9 @@ parsed: list[str] = []
 def parse_word(value: Any) -> Word:
     parsed.append(value)
     return Word(str(value))
+
+
+CONFIG = StrawberryConfig(scalar_map={Word: strawberry.scalar(name="Word", parse_value=parse_word)})
 
 
 @strawberry.input
@@ -102,11 +106,8 @@ def made(cache: ResponseCache, *others: Any, **options: Any) -> strawberry.Schem
     extension = ResponseCacheExtension(
         cache, **{"tenant": None, "debug": True, "schema_name": str(len(options)), **options}
     )
-    config = StrawberryConfig(
-        scalar_map={Word: strawberry.scalar(name="Word", parse_value=parse_word)}
-    )
     return strawberry.Schema(
-        Query, extensions=[extension, *others], config=config, execution_context_class=executor
+        Query, extensions=[extension, *others], config=CONFIG, execution_context_class=executor
     )
 
 
@@ -388,3 +389,58 @@ async def test_a_request_is_forgotten_with_its_document(cache: ResponseCache) ->
         assert (await asked(schema, "{ said }"))[0] == status
 
     assert len(known(schema)) == 0
+
+
+CHANGES: dict[str, tuple[str, dict[str, Any], Callable[[dict[str, Any]], object]]] = {
+    "a value": ("$n: Float!", {"n": 1}, lambda sent: sent.update(n=99)),
+    "a value within": (
+        "$by: Filter",
+        {"by": {"least": 1}},
+        lambda sent: sent["by"].update(least=99),
+    ),
+    "a list": (
+        "$by: Filter",
+        {"by": {"words": ["a"]}},
+        lambda sent: sent["by"]["words"].append("b"),
+    ),
+}
+
+
+@pytest.mark.parametrize("form", ["{}", "{} uncached"])
+@pytest.mark.parametrize("came_before", [True, False])
+@pytest.mark.parametrize(("declared", "sent", "change"), CHANGES.values(), ids=CHANGES.keys())
+async def test_variables_that_change_after_the_execution_began_change_no_answer(
+    cache: ResponseCache,
+    declared: str,
+    sent: dict[str, Any],
+    change: Callable[[dict[str, Any]], object],
+    form: str,
+    *,
+    came_before: bool,
+) -> None:
+    """What logs requests may take secrets out of the variables while the cache is asked."""
+    changed: list[dict[str, Any]] = []
+
+    async def tenant(_: object) -> str:
+        for each in changed:
+            change(each)
+        changed.clear()
+        return "acme"
+
+    schema = made(cache, tenant=tenant)
+    argument = "number: $n" if "$n" in declared else "by: $by"
+    field = form.format(f"said({argument})")
+    query, variables = f"query({declared}) {{ {field} }}", copy.deepcopy(sent)
+    if came_before:
+        await asked(schema, query, copy.deepcopy(sent))
+        await cache.for_tenant("acme").clear()
+    changed.append(variables)
+
+    _, answer = await asked(schema, query, variables)
+
+    assert variables != sent
+    expected = (await strawberry.Schema(Query, config=CONFIG).execute(query, sent)).data
+    assert expected is not None
+    assert answer == expected["said"]
+    assert (await asked(schema, query, copy.deepcopy(sent)))[1] == expected["said"]
+    assert (await asked(schema, query, variables))[1] != expected["said"]

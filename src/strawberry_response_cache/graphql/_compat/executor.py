@@ -27,6 +27,7 @@ from strawberry.types import ExecutionContext
 from strawberry_response_cache.graphql._compat.operation import (
     Asked,
     is_as_known,
+    with_own_variables,
 )
 from strawberry_response_cache.graphql._guard import Execution, Guard
 
@@ -133,6 +134,7 @@ class CachingExecutor(Executor[Any]):
         if run is None:
             return super().build(schema, document, *args, **kwargs)
         given = (schema, document, *args)
+        given = run.guard.step(with_own_variables, given) or given
         build = partial(super().build, *given, **kwargs)
         postponed = run.guard.step(_postponed, run, cls, build, given, kwargs)
         if postponed is not None:

@@ -30,6 +30,8 @@ _OF_BUILD: Final = (
     "is_async_iterable",
 )
 """The positional parameters of graphql-core's `Executor.build`."""
+_VARIABLES: Final = _OF_BUILD.index("raw_variable_values")
+_NESTED: Final = frozenset({dict, list})
 _BUILDS_AS_KNOWN: Final = (
     tuple(inspect.signature(Executor.build).parameters)[: len(_OF_BUILD)] == _OF_BUILD
 )
@@ -38,6 +40,32 @@ _BUILDS_AS_KNOWN: Final = (
 def is_as_known(given: tuple[Any, ...]) -> bool:
     """Whether the positional arguments of `Executor.build` are those that `Asked` reads."""
     return _BUILDS_AS_KNOWN and len(given) == len(_OF_BUILD)
+
+
+def with_own_variables(given: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the arguments of `Executor.build` with a copy of the variables.
+
+    The executor may be built only after the cache was asked, and keys are printed from what was sent. Until then,
+    the caller's code may change its object.
+
+    Args:
+        given: The positional arguments.
+    """
+    if not is_as_known(given) or type(given[_VARIABLES]) is not dict:
+        return given
+    try:
+        copied = _copied(given[_VARIABLES])
+    except RecursionError:  # graphql-core reports it
+        return given
+    return (*given[:_VARIABLES], copied, *given[_VARIABLES + 1 :])
+
+
+def _copied(value: Any) -> Any:  # noqa: ANN401 - whatever a client sent
+    if type(value) is dict:
+        return {
+            name: _copied(each) if type(each) in _NESTED else each for name, each in value.items()
+        }
+    return [_copied(each) if type(each) in _NESTED else each for each in value]
 
 
 class Asked:
