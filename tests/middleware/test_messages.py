@@ -106,6 +106,42 @@ async def test_an_error_of_the_server_while_it_receives_is_the_applications(
     assert received == [True]
 
 
+@pytest.mark.parametrize("is_async", [True, False])
+async def test_an_error_from_outside_comes_once_and_in_its_place(
+    make: Callable[..., Shop], is_async: bool
+) -> None:
+    """What limits bodies raises where one becomes too long; nothing follows then that could be received."""
+    shop, received = make(), []
+    line = Line()
+
+    async def limited() -> Message:
+        if line.received == 1:
+            line.received += 1
+            raise OverflowError
+        return await line.receive()
+
+    def at_once() -> Any:
+        if line.received == 1:
+            line.received += 1
+            raise OverflowError
+        return line.receive()
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        received.append(await receive())
+        await receive()
+
+    shop.plain = application
+    line.incoming.put_nowait(PART)
+
+    async def on_line(scope: Any, _receive: Any, send: Any) -> None:
+        await shop.front(scope, limited if is_async else at_once, send)
+
+    with pytest.raises(OverflowError):
+        await asyncio.wait_for(call(on_line), 10)
+    assert received == [PART]
+    assert line.received == 2
+
+
 async def test_the_application_hears_that_the_client_left_after_the_body(
     make: Callable[..., Shop],
 ) -> None:

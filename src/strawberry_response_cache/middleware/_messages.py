@@ -31,17 +31,17 @@ class Incoming:
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
-        self._left: deque[Message] = deque()
+        self._left: deque[Message | Raised] = deque()
 
     async def body(self) -> bytes | None:
-        """Read the body; None if it is too long, or the client left."""
+        """Read the body; None if it is too long, or the client left, or receiving failed."""
         parts: list[bytes] = []
         left = LONGEST_BODY
         while len(parts) < _MOST_PARTS:
-            message = await awaited(self._receive())
-            if type(message) is Raised:  # as it does for the application, which receives again
-                return None
+            message = await awaited(self._received())
             self._left.append(message)
+            if isinstance(message, Raised):
+                return None
             if message["type"] != "http.request":  # the client left
                 return None
             parts.append(message.get("body", b""))
@@ -52,9 +52,21 @@ class Incoming:
                 return b"".join(parts)
         return None
 
+    async def _received(self) -> Message:
+        return await self._receive()  # it may raise when it is called, or when it is awaited
+
     async def receive(self) -> Message:
-        """Receive the next message for the application: first those that were read."""
-        return self._left.popleft() if self._left else await self._receive()
+        """Receive the next message for the application: first those that were read, and an error in its place.
+
+        A middleware outside may raise once, for a body that is too long, say; to receive again would wait for the
+        client.
+        """
+        if not self._left:
+            return await self._receive()
+        message = self._left.popleft()
+        if isinstance(message, Raised):
+            raise message.error
+        return message
 
 
 class Outgoing:
