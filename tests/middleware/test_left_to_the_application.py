@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from graphql import ASTValidationRule
 from strawberry.asgi import GraphQL as StockGraphQL
+from strawberry.extensions import AddValidationRules
 
 from strawberry_response_cache import ResponseCache
 from strawberry_response_cache.asgi import GraphQL
@@ -313,3 +315,18 @@ async def test_a_function_that_names_the_share_is_the_applications(
 ) -> None:
     shop = make(verify=lambda context: float(context["request"].method == "PUT"))
     assert not await shop.is_answered_in_front()
+
+
+class Rule(ASTValidationRule):
+    """A rule of the user's, which may read who sends a request."""
+
+
+@pytest.mark.parametrize("is_trusted", [False, True])
+async def test_what_a_rule_of_the_users_validates_is_left_to_the_application(
+    make: Callable[..., Shop], *, is_trusted: bool
+) -> None:
+    shop = make(
+        others=[lambda: AddValidationRules([Rule])],
+        trusted_extensions=[Rule] if is_trusted else [],
+    )
+    assert await shop.is_answered_in_front() is is_trusted

@@ -9,9 +9,15 @@ import httpx
 import pytest
 import strawberry
 from cross_web import HTTPException
+from graphql import ASTValidationRule, NoSchemaIntrospectionCustomRule
 from starlette.responses import JSONResponse
 from strawberry.asgi import GraphQL as StockGraphQL
-from strawberry.extensions import SchemaExtension
+from strawberry.extensions import (
+    AddValidationRules,
+    MaxAliasesLimiter,
+    QueryDepthLimiter,
+    SchemaExtension,
+)
 from strawberry.permission import BasePermission
 from strawberry.schema.config import StrawberryConfig
 
@@ -401,6 +407,43 @@ def test_where_another_extension_may_decide_per_request_nothing_is_public(
 ) -> None:
     assert control(make(view, other)("{ books { id } }")) == PRIVATE
     assert control(make(view, other, trusted_extensions=[other])("{ books { id } }")) == PUBLIC
+
+
+class Admitting(ASTValidationRule):
+    """As one that refuses a field to those who are not staff."""
+
+
+def _ignores(_: object) -> bool:
+    return False
+
+
+RULES: dict[str, tuple[Callable[[], SchemaExtension], str]] = {
+    "a rule of the user's": (lambda: AddValidationRules([Admitting]), PRIVATE),
+    "a rule of graphql-core": (
+        lambda: AddValidationRules([NoSchemaIntrospectionCustomRule]),
+        PUBLIC,
+    ),
+    "a limit": (lambda: QueryDepthLimiter(max_depth=9), PUBLIC),
+    "a limit with a function": (
+        lambda: QueryDepthLimiter(max_depth=9, should_ignore=_ignores),
+        PRIVATE,
+    ),
+    "another limit": (lambda: MaxAliasesLimiter(max_alias_count=9), PUBLIC),
+}
+
+
+@pytest.mark.parametrize(("other", "expected"), RULES.values(), ids=RULES.keys())
+def test_where_a_validation_rule_may_admit_some_only_nothing_is_public(
+    make: Callable[..., Ask], view: Any, other: Any, expected: str
+) -> None:
+    ask = make(view, other)
+    for _ in range(2):
+        assert control(ask("{ books { id } }")) == expected
+
+
+def test_a_validation_rule_can_be_trusted(make: Callable[..., Ask], view: Any) -> None:
+    ask = make(view, lambda: AddValidationRules([Admitting]), trusted_extensions=[Admitting])
+    assert control(ask("{ books { id } }")) == PUBLIC
 
 
 class AdmittingSchema(strawberry.Schema):

@@ -19,6 +19,7 @@ from strawberry_response_cache.graphql._compat.endings import has_errors, runs_m
 from strawberry_response_cache.graphql._compat.executor import Run as AnnouncedRun
 from strawberry_response_cache.graphql._compat.executor import announced_run
 from strawberry_response_cache.graphql._compat.phases import Phased
+from strawberry_response_cache.graphql._compat.validation_rules import may_admit_some_only
 from strawberry_response_cache.graphql._delivery import Delivery, take_announcement
 from strawberry_response_cache.graphql._guard import Guard
 from strawberry_response_cache.graphql._options import Options
@@ -207,10 +208,14 @@ class RequestHooks(Phased, SchemaExtension):
     def _sharing(self, adopted: Adopted) -> Sharing:
         """Return who may reuse an answer outside of the server, as far as other code decides that."""
         trusted, others = self._options.trusted, self.all_extensions
-        is_plain = adopted.hands_results_on or type(self._execution_context.schema) in trusted
+        context = self._execution_context
+        is_plain = adopted.hands_results_on or type(context.schema) in trusted
+        admits_all = not may_admit_some_only(context.validation_rules, trusted)
         return Sharing(
             is_as_stored=is_plain and not may_see_results(others, self, trusted),
-            is_for_all=is_plain and not may_decide_per_request(others, self, trusted),
+            is_for_all=(
+                is_plain and admits_all and not may_decide_per_request(others, self, trusted)
+            ),
         )
 
     def _takes_bytes(self, adopted: Adopted) -> bool:

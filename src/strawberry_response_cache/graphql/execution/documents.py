@@ -14,24 +14,21 @@ from graphql import (
     DocumentNode,
     GraphQLError,
     GraphQLSchema,
-    NoSchemaIntrospectionCustomRule,
     ValuesOfCorrectTypeRule,
     parse,
-    specified_rules,
 )
 from strawberry.schema.schema import validate_document
 from strawberry.types import ExecutionContext
 
 from strawberry_response_cache.graphql._bounded import Bounded
 from strawberry_response_cache.graphql._compat.literals import Literals
+from strawberry_response_cache.graphql._compat.validation_rules import PURE_RULES
 
 Rules: TypeAlias = tuple[type[ASTValidationRule], ...]
 
 _SIZE: Final = 2_000
 _SIZE_OF_TOKEN: Final = 500
 """The memory of a parsed document per token, about; 250 to 560 bytes were measured."""
-_PURE_RULES: Final = frozenset({*specified_rules, NoSchemaIntrospectionCustomRule})
-"""Rules that read only the schema and the document, except for `_READS_LITERALS`."""
 _READS_LITERALS: Final = frozenset({ValuesOfCorrectTypeRule})
 """The rule that runs the parse functions of custom scalars."""
 
@@ -114,7 +111,7 @@ class Documents:
         """Return the rules whose result for a document is the same for every request."""
         if document.runs_custom_code is None:
             document.runs_custom_code = self._literals.run_custom_code(document.node)
-        same = _PURE_RULES - _READS_LITERALS if document.runs_custom_code else _PURE_RULES
+        same = PURE_RULES - _READS_LITERALS if document.runs_custom_code else PURE_RULES
         return tuple(rule for rule in rules if rule in same)
 
     def errors(self, document: Document, rules: Rules) -> list[GraphQLError]:
