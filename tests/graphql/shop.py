@@ -132,6 +132,40 @@ class Parcel:
         return 7
 
 
+@cache_control(ttl=300)
+@strawberry.federation.type(keys=["id"])
+class Gadget:
+    """What a gateway asks for: some are not there, and some cannot be found."""
+
+    id: strawberry.ID
+
+    @cache_control(inherit=True)
+    @strawberry.field
+    def weight(self, info: strawberry.Info) -> int:
+        ran(info, f"weight of gadget {self.id}")
+        return 7
+
+    @cache_control(ttl=600)
+    @strawberry.field
+    def use(self, info: strawberry.Info) -> str:
+        ran(info, f"use of gadget {self.id}")
+        return f"use of {self.id}"
+
+    @cache_control(inherit=True, scope=CacheScope.PRIVATE)
+    @strawberry.field
+    def owner(self, info: strawberry.Info) -> str:
+        ran(info, f"owner of gadget {self.id}")
+        return f"{info.context.user}"
+
+    @classmethod
+    def resolve_reference(cls, info: strawberry.Info, id: strawberry.ID) -> "Gadget | None":  # noqa: A002 - the key's name
+        ran(info, f"gadget {id}")
+        if id == "broken":
+            msg = "no luck"
+            raise RuntimeError(msg)
+        return None if id == "missing" else cls(id=id)
+
+
 Found = Annotated[Item | Parcel, strawberry.union("Found")]
 
 
@@ -347,7 +381,9 @@ class Subscription:
 
 def plain_shop() -> strawberry.Schema:
     """The shop without a cache."""
-    return strawberry.Schema(AsyncQuery, AsyncMutation, Subscription, config=_config())
+    return strawberry.federation.Schema(
+        AsyncQuery, AsyncMutation, Subscription, types=[Gadget], config=_config()
+    )
 
 
 def cached_shop(cache: ResponseCache, **options: Any) -> strawberry.Schema:
@@ -358,10 +394,11 @@ def cached_shop(cache: ResponseCache, **options: Any) -> strawberry.Schema:
         "vary": {"locale": lambda context: context.locale},
         "debug": True,
     } | options
-    return strawberry.Schema(
+    return strawberry.federation.Schema(
         AsyncQuery,
         AsyncMutation,
         Subscription,
+        types=[Gadget],
         config=_config(),
         extensions=[ResponseCacheExtension(cache, **chosen)],
     )

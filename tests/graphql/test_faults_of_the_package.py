@@ -522,6 +522,24 @@ def verified(way: Way) -> Iterator[Scenario]:
     yield Scenario(way=way, asks=(ask,), before=(replace(ask, user="bob"),), options=options)
 
 
+def gateways(way: Way) -> Iterator[Scenario]:
+    """What a gateway asks for: objects with and without an entry, one twice, and one that cannot be found."""
+    some = ("1", "2", "1", "missing")
+    yield Scenario(way=way, asks=(Ask(_gadgets("weight", *some)),))
+    yield Scenario(
+        way=way,
+        asks=(Ask(_gadgets("weight use", "3", "2", "broken", "1")),),
+        before=(Ask(_gadgets("weight use", *some)),),
+    )
+    owned = _gadgets("owner", "1", "2")
+    yield Scenario(way=way, asks=(Ask(owned),), before=(Ask(owned, "bob"),), others=("bob", None))
+
+
+def _gadgets(fields: str, *numbers: str) -> str:
+    sent = " ".join(f'{{__typename: "Gadget", id: "{number}"}}' for number in numbers)
+    return f"{{ _entities(representations: [{sent}]) {{ ... on Gadget {{ {fields} }} }} }}"
+
+
 def mutations(way: Way) -> Iterator[Scenario]:
     """Everything that a mutation can meet on its way."""
 
@@ -605,6 +623,7 @@ def _groups() -> Iterator[tuple[str, Group]]:
         misses = Group(scenarios=missing, parts=parts)
         found = Group(scenarios=(*hits(way),), parts=2 * parts)
         shown = Group(scenarios=(*verified(way),), beside=found.scenarios)
+        asked = Group(scenarios=(*gateways(way),), parts=parts)
         changes = Group(scenarios=changing, parts=parts)
         # Each of these plays all of the above as well, and makes a schema for each fault.
         first_requests = Group(
@@ -614,6 +633,7 @@ def _groups() -> Iterator[tuple[str, Group]]:
             yield from _split(f"misses in a {where}", misses, 24, 2)
             yield from _split(f"hits in a {where}", found, 8)
             yield from _split(f"verified hits in a {where}", shown, 16)
+            yield from _split(f"gateways in a {where}", asked, 32)
             yield from _split(f"mutations in a {where}", changes, 12)
             one = replace(first_requests, scenarios=first_requests.scenarios[:1], beside=())
             yield "a first request in a loop", replace(one, parts=32)
@@ -627,6 +647,7 @@ def _groups() -> Iterator[tuple[str, Group]]:
                 yield name, parted
             yield f"hits in a {where}", replace(found, is_exhaustive=True)
             yield f"verified hits in a {where}", replace(shown, is_exhaustive=True)
+            yield f"gateways in a {where}", replace(asked, is_exhaustive=True)
             yield f"mutations in a {where}", replace(changes, is_exhaustive=True)
             yield f"first requests in a {where}", replace(first_requests, is_exhaustive=True)
     blocking = Group(scenarios=(*queries(SyncInLoop()),), parts=8, is_exhaustive=True)

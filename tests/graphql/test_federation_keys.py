@@ -126,15 +126,15 @@ def test_a_key_of_two_fields_gives_no_entry_of_its_own(schema: strawberry.Schema
         assert result.data == {"receipt": {"total": till}}
 
 
-def test_a_hint_above_an_entity_type_alone_caches_nothing_and_check_says_so(
+def test_a_hint_above_an_entity_type_alone_is_enough_and_without_one_check_says_so(
     memory_cache: ResponseCache,
 ) -> None:
-    @cache_control(ttl=60)
     @federation.type(keys=["upc"])
     class Part:
         upc: str
 
     extension = ResponseCacheExtension(memory_cache, tenant=None)
-    schema = federation.Schema(types=[Part], extensions=[extension])
-    (note,) = extension.check(schema)
+    (note,) = extension.check(federation.Schema(types=[Part], extensions=[extension]))
     assert "nothing of this schema is cached" in note
+    cache_control(ttl=60)(Part)
+    assert extension.check(federation.Schema(types=[Part], extensions=[extension])) == ()

@@ -88,6 +88,20 @@ class Mutation:
         return Book(id=strawberry.ID("1"))
 
 
+@cache_control(ttl=60)
+@federation.type(keys=["id"])
+class Pen:
+    id: strawberry.ID
+    ink: str = "blue"
+
+
+@cache_control(ttl=20)
+@federation.type(keys=["id"])
+class Cap:
+    id: strawberry.ID
+    size: int = 1
+
+
 Ask = Callable[..., dict[str, Any]]
 
 
@@ -112,10 +126,10 @@ def make(request: pytest.FixtureRequest, cache: ResponseCache) -> Callable[..., 
             "default_ttl": 60,  # `_entities` cannot have a hint of its own
         } | options
         extension = ResponseCacheExtension(cache, **chosen)
-        schema = federation.Schema(Query, Mutation, extensions=[extension])
+        schema = federation.Schema(Query, Mutation, types=[Pen, Cap], extensions=[extension])
         application: Any = VIEWS[request.param](schema)
 
-        def ask(query: str, *of: str) -> dict[str, Any]:
+        def ask(query: str, *of: str, header: str = "") -> dict[str, Any]:
             sent = {"of": [{"__typename": "Book", "id": each} for each in of]} if of else None
 
             async def asking() -> httpx.Response:
@@ -126,7 +140,7 @@ def make(request: pytest.FixtureRequest, cache: ResponseCache) -> Callable[..., 
             response = asyncio.run(asking())
             assert "apolloCacheTags" not in response.headers
             answer: dict[str, Any] = response.json()
-            return answer
+            return answer | ({"header": response.headers[header]} if header else {})
 
         return ask
 
@@ -170,17 +184,48 @@ def test_entities_that_are_not_there_tell_nothing(make: Callable[..., Ask]) -> N
     assert twice(make(), NAMED, "none", "none") == {"apolloEntityCacheTags": [[], []]}
 
 
-def test_of_many_entities_each_tells_all_types(make: Callable[..., Ask]) -> None:
-    told = twice(make(), NAMED, *map(str, range(300)), "none")["apolloEntityCacheTags"]
-    assert len(told) == 301
+def test_of_many_entities_each_tells_its_own_tags(make: Callable[..., Ask]) -> None:
+    told = twice(make(), NAMED, *map(str, range(12)), "none")["apolloEntityCacheTags"]
+    assert told.pop() == []
+    assert [{name for name in each if ":" in name} for each in told] == [
+        {f"Book:{number}"} for number in range(12)
+    ]
+
+
+def test_of_many_entities_that_are_stored_as_a_whole_each_tells_all_types(
+    make: Callable[..., Ask],
+) -> None:
+    ask = make(cacheable=lambda *_: True)  # it judges whole answers
+    told = twice(ask, NAMED, *map(str, range(101)), "none")["apolloEntityCacheTags"]
+    assert len(told) == 102
     assert told[-1] == []
     assert all({"~", "Book", "Book:*"} <= set(each) for each in told[:-1])
 
 
 def test_what_a_resolver_tags_concerns_each_entity(make: Callable[..., Ask]) -> None:
-    told = twice(make(), ENTITIES % "title tagged", "1", "2")["apolloEntityCacheTags"]
-    assert all("Book:1" in each for each in told)
-    assert "Book:2" not in told[0]
+    for options in ({}, {"cacheable": lambda *_: True}):
+        told = twice(make(**options), ENTITIES % "title tagged", "1", "2")["apolloEntityCacheTags"]
+        assert all("Book:1" in each for each in told)
+        assert "Book:2" not in told[0]
+
+
+def test_each_entity_tells_its_tags_whatever_it_was_asked_with(make: Callable[..., Ask]) -> None:
+    ask = make()
+    known = ask(NAMED, "2")["extensions"]["apolloEntityCacheTags"]
+    told = ask(NAMED, "1", "2", "none")["extensions"]["apolloEntityCacheTags"]
+    assert told[1:] == [*known, []]
+    assert ask(NAMED, "2", "1")["extensions"]["apolloEntityCacheTags"] == [told[1], told[0]]
+
+
+def test_an_answer_lives_as_long_as_its_shortest_entity(make: Callable[..., Ask]) -> None:
+    ask = make(default_ttl=None)
+    query = "{ _entities(representations: [%s]) { ... on Pen { ink } ... on Cap { size } } }"
+    pen, cap = '{__typename: "Pen", id: "1"}', '{__typename: "Cap", id: "1"}'
+    for of, lifetime in ((pen, 60), (cap, 20), (f"{pen} {cap}", 20)):
+        for _ in range(2):
+            assert f"max-age={lifetime}" in ask(query % of, header="Cache-Control")["header"]
+    book = '{__typename: "Book", id: "1"}'
+    assert ask(query % f"{pen} {book}", header="Cache-Control")["header"] == "no-store"
 
 
 @pytest.mark.parametrize(

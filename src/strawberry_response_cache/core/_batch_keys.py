@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from strawberry_response_cache.core._errors import CacheConfigurationError
 from strawberry_response_cache.core._keys import (
@@ -12,6 +12,9 @@ from strawberry_response_cache.core._keys import (
     is_function,
     unwrapped,
 )
+
+if TYPE_CHECKING:
+    from strawberry_response_cache.core._response import CachedResponse
 
 K = TypeVar("K")
 T = TypeVar("T")
@@ -102,11 +105,16 @@ class Wanted(Generic[K]):
             raise TypeError(msg)
         return _checked(values, len(missing))
 
-    def in_order(
-        self, results: Mapping[int, T | Exception] | Sequence[T | Exception]
-    ) -> list[T | Exception]:
+    def in_order(self, results: Sequence[T | Exception]) -> list[T | Exception]:
         """Return the results in the order of the caller's keys."""
         return [results[position] for position in self._positions]
+
+    def values(
+        self, responses: Mapping[int, "CachedResponse[T] | Exception"]
+    ) -> list[T | Exception]:
+        """Return the values of the responses in the order of the caller's keys."""
+        found = (responses[position] for position in self._positions)
+        return [each if isinstance(each, BaseException) else each.value for each in found]
 
 
 def _checked(values: object, count: int) -> Sequence[Any]:

@@ -432,13 +432,13 @@ class ResponseCache:
                 self._engine.counters.bypassed("value", CacheDetail.TTL_ZERO.value)
             note_unfit_part(*wanted.entries)
             return wanted.in_order(await wanted.load(load_many, range(len(wanted.entries))))
-        results = await self._tenant.run_many(
+        responses = await self._tenant.run_many(
             wanted.entries,
             [serializer.for_key(each) for each in wanted.keys],
             lambda positions: wanted.load(load_many, positions),
             self._subject,
         )
-        return wanted.in_order(results)
+        return wanted.values(responses)
 
     def remember_many_sync(
         self,
@@ -488,13 +488,13 @@ class ResponseCache:
                 self._engine.counters.bypassed("value", CacheDetail.TTL_ZERO.value)
             note_unfit_part(*wanted.entries)
             return wanted.in_order(wanted.load_sync(load_many, range(len(wanted.entries))))
-        results = self._tenant.run_many_sync(
+        responses = self._tenant.run_many_sync(
             wanted.entries,
             [serializer.for_key(each) for each in wanted.keys],
             lambda positions: wanted.load_sync(load_many, positions),
             self._subject,
         )
-        return wanted.in_order(results)
+        return wanted.values(responses)
 
     def _serializer(
         self,

@@ -42,7 +42,7 @@ class Many(Generic[T]):
 
     Attributes:
         requests: What each flow that has not ended asks for, by its position.
-        results: What each flow that has ended returned, or the error of its key.
+        results: The response of each flow that has ended, or the error of its key.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Many(Generic[T]):
         self._flows = flows
         self._answered = answered
         self.requests: dict[int, Request] = {}
-        self.results: dict[int, T | Exception] = {}
+        self.results: dict[int, CachedResponse[T] | Exception] = {}
         self._since: dict[int, float] = {}
         self._thrown: dict[int, BaseException] = {}
         for position, flow in enumerate(flows):
@@ -154,7 +154,7 @@ class Many(Generic[T]):
         except StopIteration as end:
             response = cast("CachedResponse[T]", end.value)
             self._answered(response)
-            self.results[position] = response.value
+            self.results[position] = response
         except BaseException as error:
             own = cast("Exception", own_error(error))
             if joined or own is self._thrown.get(position):

@@ -215,7 +215,10 @@ class Tenant:
         serializers: Sequence[Serializer[T]],
         load: Callable[[list[int]], Awaitable[Sequence[T | Exception]]],
         subject: Subject,
-    ) -> Mapping[int, T | Exception]:
+        *,
+        prefetched: Prefetched | None = None,
+        budget: WaitBudget | None = None,
+    ) -> Mapping[int, CachedResponse[T] | Exception]:
         """Return many values, with one round trip for all.
 
         Args:
@@ -223,6 +226,8 @@ class Tenant:
             serializers: Each turns the value of one key into bytes and back.
             load: Generates the values at some positions of ``keys``.
             subject: The cache and field, for the log and the observer.
+            prefetched: As in `run`.
+            budget: As in `run`; None for one of each key.
         """
         driver = self._engine.async_driver()
         is_pending = await self._invalidations.are_pending()
@@ -231,8 +236,9 @@ class Tenant:
                 each,
                 serializer,
                 driver,
-                self.wait_budget(),
+                budget or self.wait_budget(),
                 is_pending=is_pending,
+                prefetched=prefetched,
                 subject=subject,
             ).flow()
             for each, serializer in zip(keys, serializers, strict=True)
@@ -245,7 +251,10 @@ class Tenant:
         serializers: Sequence[Serializer[T]],
         load: Callable[[list[int]], Sequence[T | Exception]],
         subject: Subject,
-    ) -> Mapping[int, T | Exception]:
+        *,
+        prefetched: Prefetched | None = None,
+        budget: WaitBudget | None = None,
+    ) -> Mapping[int, CachedResponse[T] | Exception]:
         """Return many values; the sync form of `run_many`."""
         driver = self._engine.sync_driver()
         is_pending = self._invalidations.are_pending_sync()
@@ -254,8 +263,9 @@ class Tenant:
                 each,
                 serializer,
                 driver,
-                self._budget_of_threads(),
+                self._budget_of_threads(budget),
                 is_pending=is_pending,
+                prefetched=prefetched,
                 subject=subject,
             ).flow()
             for each, serializer in zip(keys, serializers, strict=True)

@@ -37,7 +37,12 @@ from strawberry_response_cache.graphql._options import Options, options_of
 from strawberry_response_cache.graphql.annotations.hints import CacheScope
 from strawberry_response_cache.graphql.keys.plan import Setting
 from strawberry_response_cache.graphql.policy.above import NOTHING_ABOVE, Above
-from strawberry_response_cache.graphql.policy.demands import demand_of, problem_of_unknown
+from strawberry_response_cache.graphql.policy.demands import (
+    Demand,
+    demand_of,
+    problem_of_unknown,
+)
+from strawberry_response_cache.graphql.policy.entities import entities_asked, entity_policies
 from strawberry_response_cache.graphql.policy.policy import (
     Life,
     Policy,
@@ -213,6 +218,13 @@ def _explained(
         defaults=setting.defaults,
     )
     off = problem_around(schema, options)
+    selected = Selected(setting.schema, asked.fragments, variables)
+    entities: list[Policy] = []
+    if entities_asked(setting.schema, setting.rules, operation, policy, setting.defaults):
+        entities = entity_policies(
+            setting.rules, operation, selected=selected, defaults=setting.defaults
+        )
+        policy = _policy_of_all(entities)
     problem = off or policy.problem
     is_private = policy.private_by is not None
     if problem is None and is_private and options is not None and options.session is None:
@@ -222,10 +234,16 @@ def _explained(
             f"{policy.private_by} is PRIVATE, and the extension has no session=; give it a function "
             "that identifies the user.",
         )
-    selected = Selected(setting.schema, asked.fragments, variables)
     root = setting.schema.query_type
     around = None if problem is not None else policy.life
-    tree = _Tree(setting, selected, around, frozenset(policy.vary), has_entries=off is None)
+    tree = _Tree(
+        setting,
+        selected,
+        around,
+        frozenset(policy.vary),
+        has_entries=off is None,
+        entities=entities,
+    )
     fields = () if root is None else tree.below(operation, root)
     if problem is not None:
         explanation = _not_cached(problem, fields)
@@ -248,6 +266,13 @@ def _explained(
         if not note.coordinates or note.coordinates & selected_fields
     ]
     return replace(explanation, notes=tuple(notes))
+
+
+def _policy_of_all(parts: list[Policy]) -> Policy:
+    """Return the policy of an answer that holds an object of each type that a gateway asks for."""
+    whole = replace(min(parts, key=lambda each: (each.problem is None, each.ttl or 0.0)))
+    whole.private_by = next((each.private_by for each in parts if each.private_by), None)
+    return whole
 
 
 def _coordinates(fields: tuple[ExplainedField, ...]) -> Iterator[str]:
@@ -283,6 +308,7 @@ class _Tree:
     around: Life | None
     vary: frozenset[str]
     has_entries: bool
+    entities: list[Policy]
     _count: int = 0
 
     def below(
@@ -346,6 +372,8 @@ class _Tree:
         own = self._own_policy(rule, nodes, above, around, is_root=is_root)
         within = around if own is None else own.life
         demand = demand_of(rule, self.setting.defaults, is_root=is_root)
+        if self.entities and is_root:
+            demand, own = self._of_entities()
         kinds: list[tuple[GraphQLObjectType, bool]] = []
         if below:
             kinds += [(kind, False) for kind in rule.possible_types]
@@ -368,6 +396,14 @@ class _Tree:
             own_scope=None if own is None else _scope(is_private=own.private_by is not None),
             fields=tuple(fields),
         )
+
+    def _of_entities(self) -> tuple[Demand, Policy | None]:
+        """Return what the objects that a gateway asks for demand together, and the policy of those that are stored."""
+        whole = _policy_of_all(self.entities)
+        stored = [each for each in self.entities if each.problem is None and self.has_entries]
+        is_private = whole.private_by is not None
+        demand = Demand(whole.ttl, whole.stale or 0.0, is_private, whole.problem)
+        return demand, _policy_of_all(stored) if stored else None
 
     def _kept_out(self, rule: FieldRule) -> list[GraphQLObjectType]:
         """Return the types whose objects are never stored, below which fields have entries of their own still."""

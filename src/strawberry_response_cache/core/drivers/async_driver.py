@@ -41,6 +41,7 @@ from strawberry_response_cache.core.drivers.async_lookups import SharedLookups
 from strawberry_response_cache.core.drivers.async_pub_sub import AsyncPubSub
 from strawberry_response_cache.core.drivers.driving import (
     DriverSettings,
+    counted,
     renewals,
     set_once,
 )
@@ -157,7 +158,7 @@ class AsyncDriver:
         flows: Sequence[Flow[T]],
         load: Callable[[list[int]], Awaitable[Sequence[T | Exception]]],
         subject: Subject,
-    ) -> dict[int, T | Exception]:
+    ) -> dict[int, CachedResponse[T] | Exception]:
         """Run flows to their ends together.
 
         Args:
@@ -165,7 +166,7 @@ class AsyncDriver:
             load: Generates the values of the keys at some positions.
             subject: The cache and field, for the observer.
         """
-        many = Many(flows, partial(self._settings.counters.answered, subject.scope))
+        many = Many(flows, counted(self._settings, subject))
         try:
             while many.requests:
                 await self._next_of(many, load, subject)

@@ -13,9 +13,11 @@ from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._observer import (
     Observer,
+    Subject,
 )
 from strawberry_response_cache.core._pub_sub import Hearers, hear
 from strawberry_response_cache.core._requests import Generate
+from strawberry_response_cache.core._response import CachedResponse
 from strawberry_response_cache.core.protocol import (
     Effect,
     NoLease,
@@ -279,6 +281,13 @@ class LeaseTries:
         pause = self._pause * (1 - self._jitter() / 2)
         self._pause = min(self._pause * 2, _LONGEST_PAUSE)
         return pause if now + pause < self._ends else None
+
+
+def counted(settings: DriverSettings, subject: Subject) -> Callable[[CachedResponse[Any]], None]:
+    """Return what counts the responses of many keys; an operation's fields are counted by who asks for them."""
+    if subject.scope == "value":
+        return partial(settings.counters.answered, subject.scope)
+    return lambda _: None
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:

@@ -38,6 +38,7 @@ from strawberry_response_cache.core._requests import (
 from strawberry_response_cache.core._response import CachedResponse
 from strawberry_response_cache.core.drivers.driving import (
     DriverSettings,
+    counted,
     renewals,
 )
 from strawberry_response_cache.core.drivers.measuring import (
@@ -141,7 +142,7 @@ class SyncDriver:
         flows: Sequence[Flow[T]],
         load: Callable[[list[int]], Sequence[T | Exception]],
         subject: Subject,
-    ) -> dict[int, T | Exception]:
+    ) -> dict[int, CachedResponse[T] | Exception]:
         """Run flows to their ends together.
 
         Args:
@@ -149,7 +150,7 @@ class SyncDriver:
             load: Generates the values of the keys at some positions.
             subject: The cache and field, for the observer.
         """
-        many = Many(flows, partial(self._settings.counters.answered, subject.scope))
+        many = Many(flows, counted(self._settings, subject))
         try:
             while many.requests:
                 self._next_of(many, load, subject)

@@ -2,13 +2,28 @@
 
 from typing import Any
 
-from graphql import GraphQLObjectType
+from graphql import GraphQLField, GraphQLObjectType
+from strawberry.federation.schema import Schema
 from strawberry.federation.schema_directives import Key
 
 
 def definition_of(element: Any) -> Any:  # noqa: ANN401 - graphql-core's types and fields; Strawberry's definitions
     """Return Strawberry's definition of a type or field; None if Strawberry did not create it."""
     return element.extensions.get("strawberry-definition")
+
+
+def resolves_entities(graphql_field: GraphQLField) -> bool:
+    """Whether a field is Strawberry's `_entities`, which resolves each object by its representation alone."""
+    resolver = getattr(definition_of(graphql_field), "base_resolver", None)
+    function = getattr(getattr(resolver, "wrapped_func", None), "__func__", None)
+    return function is Schema.entities_resolver
+
+
+def is_told_where_it_stands(kind: GraphQLObjectType) -> bool:
+    """Whether the objects of a type are made by code that is told which representation of a list it gets."""
+    definition = definition_of(kind)
+    is_found = hasattr(getattr(definition, "origin", None), "resolve_reference")
+    return not is_found and getattr(definition, "from_input", None) is not None
 
 
 def identity_name(kind: GraphQLObjectType) -> str:

@@ -150,7 +150,7 @@ def stored_result(
     Raises:
         UnreadableEntryError: If it is not the entry of such a request.
     """
-    attempt = _Attempt(cache_request, request)
+    attempt = Attempt(cache_request, request)
     value = attempt.serializer.read(entry.recording)
     if isinstance(value, TurnedPrivate):
         raise UnreadableEntryError
@@ -180,9 +180,9 @@ async def execute_cached(
         ready = await _obey(cache_request, prefetched, directives, renews=is_renewed)
         if isinstance(ready, Problem):
             return ready
-        attempt = _Attempt(cache_request, request)
+        attempt = Attempt(cache_request, request)
 
-        async def generate(attempt: _Attempt = attempt) -> Any:  # noqa: ANN401 - whatever an executor returns
+        async def generate(attempt: Attempt = attempt) -> Any:  # noqa: ANN401 - whatever an executor returns
             await request.ask_session()
             with varying(varied):
                 return attempt.made(await execute(attempt.begin()))
@@ -195,7 +195,7 @@ async def execute_cached(
             prefetched=ready,
             budget=request.wait_budget,
         )
-        if not is_renewed and _is_too_old(response, directives):
+        if not is_renewed and is_too_old(response, directives):
             is_renewed = True
         elif not isinstance(response.value, TurnedPrivate):
             if is_verified and not attempt.has_generated(response):
@@ -230,9 +230,9 @@ def execute_cached_sync(
         ready = _obey_sync(cache_request, prefetched, directives, renews=is_renewed)
         if isinstance(ready, Problem):
             return ready
-        attempt = _Attempt(cache_request, request)
+        attempt = Attempt(cache_request, request)
 
-        def generate(attempt: _Attempt = attempt) -> Any:  # noqa: ANN401 - whatever an executor returns
+        def generate(attempt: Attempt = attempt) -> Any:  # noqa: ANN401 - whatever an executor returns
             at_once(request.ask_session)
             with varying(varied):
                 return attempt.made(execute(attempt.begin()))
@@ -245,7 +245,7 @@ def execute_cached_sync(
             prefetched=ready,
             budget=request.wait_budget,
         )
-        if not is_renewed and _is_too_old(response, directives):
+        if not is_renewed and is_too_old(response, directives):
             is_renewed = True
         elif not isinstance(response.value, TurnedPrivate):
             if is_verified and not attempt.has_generated(response):
@@ -322,7 +322,7 @@ def _obey_sync(
     return prefetched
 
 
-def _is_too_old(response: CachedResponse[Any], directives: RequestDirectives) -> bool:
+def is_too_old(response: CachedResponse[Any], directives: RequestDirectives) -> bool:
     """Whether a stored answer is older than its request takes."""
     oldest = directives.max_age
     return oldest is not None and response.status is CacheStatus.HIT and response.age > oldest
@@ -331,7 +331,7 @@ def _is_too_old(response: CachedResponse[Any], directives: RequestDirectives) ->
 class _PrivateKeys:
     """Makes the keys for the request's session, if the answer turns PRIVATE.
 
-    It is no method of `_Attempt`, which holds its serializer and the answer: a circle of references would keep
+    It is no method of `Attempt`, which holds its serializer and the answer: a circle of references would keep
     the answer until the garbage collector runs, long after the request.
 
     Attributes:
@@ -349,19 +349,31 @@ class _PrivateKeys:
         return None if self.session is None else self._cache_request.private_keys(self.session)
 
 
-class _Attempt:
+class Attempt:
     """One try: for all sessions, or for one session.
 
-    Attributes:
+    Args:
         cache_request: The request to the cache.
         request: The context of the request.
+        tells_tags: Whether others are told the tags of its response; by default those of an operation are.
+
+    Attributes:
+        cache_request: As given.
+        request: As given.
         serializer: Of its result.
         made_itself: What this request executed; None if nothing.
     """
 
     __slots__ = ("_private_keys", "_run", "cache_request", "made_itself", "request", "serializer")
 
-    def __init__(self, cache_request: CacheRequest, request: RequestContext) -> None:
+    def __init__(
+        self,
+        cache_request: CacheRequest,
+        request: RequestContext,
+        *,
+        tells_tags: bool | None = None,
+    ) -> None:
+        tells_tags = cache_request.whole if tells_tags is None else tells_tags
         self.cache_request = cache_request
         self.request = request
         self._private_keys = _PrivateKeys(cache_request)
@@ -379,7 +391,7 @@ class _Attempt:
             is_seen_once=None if sightings is None else lambda: not sightings.has_again(key),
             max_bytes=tenant_of(cache_request.cache).max_entry_bytes,
             as_stored=cache_request.as_stored,
-            key=key if cache_request.whole and request.options.headers is not None else None,
+            key=key if tells_tags and request.options.headers is not None else None,
         )
 
     def begin(self) -> Recorder:

@@ -63,8 +63,17 @@ class HttpReport:
             cache_result: What the cache request came to.
             policy: The operation's policy.
         """
+        if self._options.headers is not None:
+            self.note_parts(cache_result.freshness(), policy)
+
+    def note_parts(self, known: Freshness | None, policy: Policy) -> None:
+        """Note for how long others may store a response.
+
+        Args:
+            known: What is known of it, or of its parts together; None if they must not.
+            policy: The operation's policy.
+        """
         options = self._options.headers
-        known = None if options is None else cache_result.freshness()
         if options is None or known is None:
             return
         if known.is_shared and not self._is_for_all(policy, options):

@@ -57,6 +57,17 @@ class Recorder(RunNotes):
         if self._refusal is None:
             self._refusal = reason
 
+    def take_over(self, others: "Recorder") -> None:
+        """Note what resolvers said of several results, of which this is one."""
+        if others.refusal is not None:
+            self.refuse(others.refusal)
+        if others.ttl is not None and (self.ttl is None or others.ttl < self.ttl):
+            self.ttl, self.limited_by = others.ttl, others.limited_by
+        self.private = self.private or others.private
+        self.is_skipped = self.is_skipped or others.is_skipped
+        self.tags.update(others.tags)
+        self.held_back.update(others.held_back)
+
     @property
     def refusal(self) -> Reason | None:
         """Why the result cannot be stored."""

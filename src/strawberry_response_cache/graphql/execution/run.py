@@ -33,6 +33,7 @@ from strawberry_response_cache.graphql.execution.cached_execution import (
 from strawberry_response_cache.graphql.execution.considered import Considered, Considering
 from strawberry_response_cache.graphql.execution.counting import OperationCount
 from strawberry_response_cache.graphql.execution.documents import Preparation
+from strawberry_response_cache.graphql.execution.fields.cached_entity import Entities, Told
 from strawberry_response_cache.graphql.execution.fields.cached_field import Fields
 from strawberry_response_cache.graphql.execution.fields.field_execution import install
 from strawberry_response_cache.graphql.execution.http_report import HttpReport, Sharing
@@ -45,7 +46,9 @@ from strawberry_response_cache.graphql.keys.operation_key import (
 )
 from strawberry_response_cache.graphql.keys.plan import Plans
 from strawberry_response_cache.graphql.policy.outcome import Outcome
+from strawberry_response_cache.graphql.policy.policy import Policy
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
+from strawberry_response_cache.graphql.policy.rules import FieldRule
 
 if TYPE_CHECKING:
     import asyncio
@@ -99,6 +102,7 @@ class Run:
         self._failures = failures
         self._as_stored = as_stored
         self._failed_key: str | None = None
+        self._entities: Entities | None = None
         self._request: RequestContext | None = None
         self._claim: Claim | None = None
         self._is_for_all = sharing.is_for_all
@@ -201,7 +205,8 @@ class Run:
                 self._conclude_cached(considered, cache_request, cache_result)
                 return cache_result.result
             cache_request = cache_result
-        self._conclude_without(cache_request)
+        if self._entities is None:
+            self._conclude_without(cache_request)
         if (absent := self._absent()) is not None:
             return absent
         result = execution.start()
@@ -231,7 +236,8 @@ class Run:
                 self._conclude_cached(considered, cache_request, cache_result)
                 return cache_result.result
             cache_request = cache_result
-        self._conclude_without(cache_request)
+        if self._entities is None:
+            self._conclude_without(cache_request)
         if (absent := self._absent()) is not None:
             return absent
         result = await execution.run()
@@ -283,8 +289,20 @@ class Run:
 
     def _note_result(self, considered: Considered, result: object) -> None:
         """Note whether an operation that is answered field by field fails still."""
+        if self._entities is not None:
+            self._conclude_entities(self._entities.told, considered.variant.policy)
         if self._failed_key is not None:
             self._failures.note(self._failed_key, considered.variant.policy, result)
+
+    def _conclude_entities(self, told: Told, policy: Policy) -> None:
+        """Report what became of an operation whose objects are answered one by one."""
+        outcome = told.conclude(self._count)
+        if outcome is None:
+            self._conclude_without(Problem(Reason.NO_OBJECTS))
+            return
+        self.http.note_parts(told.freshness(), policy)
+        tenant_of(self._options.cache).note_unfit_part()
+        self._conclude(outcome)
 
     def _mutate(
         self, request: RequestContext, executor: Executor[Any], execution: Execution
@@ -316,6 +334,9 @@ class Run:
             cache_request.keys.entry
         ):
             cache_request = _OLDER_PART
+        entities = None if variant.entities is None else self._entities_of(considered)
+        if entities is not None:
+            cache_request = Problem(Reason.NO_OBJECTS)
         if variant.watches_fields or self._failed_key is not None:
             fields = Fields(
                 considered.plan,
@@ -324,11 +345,21 @@ class Run:
                 sent=considered.sent,
                 around=variant.policy.life if isinstance(cache_request, CacheRequest) else None,
                 schema=self.context.schema,
+                entities=entities,
             )
             if not install(fields, considered.asked.executor):
                 return Problem(Reason.SELECTION_TOO_LARGE)
             self._report.fields = fields.outcomes
+            self._entities = fields.entities
         return cache_request
+
+    def _entities_of(self, considered: Considered) -> FieldRule | None:
+        """Return the rule of `_entities`, if each object that a gateway asks for is looked up."""
+        rule, request = considered.variant.entities, considered.request
+        # The user's function judges whole answers, and only a whole answer can be told to be absent.
+        is_whole = self._options.cacheable is not None or request.directives.only_if_cached
+        can_wait = considered.asked.is_synchronous or running_loop() is not None
+        return rule if can_wait and not is_whole and not request.is_verified else None
 
     def _way(self, considered: Considered) -> CacheRequest | Problem:
         request, variant = considered.request, considered.variant

@@ -69,6 +69,11 @@ class Entities:
         self._fields.update(dict.fromkeys(types, IdentityField("")))
 
     @property
+    def first_type(self) -> str | None:
+        """The name of the type of the object that was completed first; None if there is none."""
+        return next(iter(self._fields), None)
+
+    @property
     def types(self) -> frozenset[str]:
         """The names of the types."""
         return frozenset(self._fields)

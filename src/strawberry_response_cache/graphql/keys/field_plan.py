@@ -77,7 +77,7 @@ class FieldPlan:
             UnkeyableError: If the selection cannot be printed, or an argument has no value.
         """
         if self._used is not None:
-            known = self._stems.get(_digest_of(text.sent, self._used))
+            known = self._stems.get(digest_of_sent(text.sent, self._used))
             if known is not None:
                 return known
         try:
@@ -88,11 +88,11 @@ class FieldPlan:
         stem = digest([*self._begin, self.rule.coordinate, printed.text])
         used = self._used = tuple(sorted(printed.used))
         if len(self._stems) < _MOST_STEMS and self._grow(_SIZE_OF_STEM):
-            self._stems[_digest_of(text.sent, used)] = stem
+            self._stems[digest_of_sent(text.sent, used)] = stem
         return stem
 
 
-def _digest_of(sent: Mapping[str, Sequence[Any]], used: Sequence[str]) -> str:
+def digest_of_sent(sent: Mapping[str, Sequence[Any]], used: Sequence[str]) -> str:
     """Return a digest of these variables, since a client may send half a megabyte of them."""
     return digest((print_json([sent.get(name, ()) for name in used]),)) if used else ""
 

@@ -26,6 +26,7 @@ from graphql import (
 from strawberry_response_cache.core._keys import digest
 from strawberry_response_cache.graphql._bounded import Bounded
 from strawberry_response_cache.graphql.keys.document import UsedParts
+from strawberry_response_cache.graphql.keys.entity_plan import EntityPlan
 from strawberry_response_cache.graphql.keys.field_plan import FieldPlan, Grow
 from strawberry_response_cache.graphql.keys.object_identity import parent_identity
 from strawberry_response_cache.graphql.keys.operation_key import (
@@ -37,12 +38,17 @@ from strawberry_response_cache.graphql.keys.schema_identity import SchemaIdentit
 from strawberry_response_cache.graphql.keys.selection_text import SelectionText
 from strawberry_response_cache.graphql.policy.above import Above
 from strawberry_response_cache.graphql.policy.demands import Defaults
+from strawberry_response_cache.graphql.policy.entities import (
+    entities_asked,
+    entities_node,
+    work_out_entity_policy,
+)
 from strawberry_response_cache.graphql.policy.policy import (
     Policy,
     work_out_field_policy,
     work_out_policy,
 )
-from strawberry_response_cache.graphql.policy.rules import SchemaRules
+from strawberry_response_cache.graphql.policy.rules import FieldRule, SchemaRules
 from strawberry_response_cache.graphql.policy.selection import Allowance, Selected
 
 KEY_VERSION: Final = "3"
@@ -88,12 +94,17 @@ class Variant:
             entries of their own, because the operation cannot be cached or such an entry would outlive
             it, or if tags have placeholders.
         allowance: How much of the document is read for the plans of all these fields together.
+        entities: The rule of its only field, if that asks for entities of a gateway, and each of them may have an
+            entry of its own; None for any other operation.
+        entity_plans: The plans of these entities, by the names of their types.
     """
 
     policy: Policy
     stem: str
     watches_fields: bool = False
     allowance: Allowance = field(default_factory=Allowance)
+    entities: FieldRule | None = None
+    entity_plans: dict[str, EntityPlan] = field(default_factory=dict, repr=False)
     _fields: "dict[tuple[str, tuple[int, ...], Above], FieldPlan | None]" = field(
         default_factory=dict
     )
@@ -151,7 +162,11 @@ class Plan:
             is_uncached = policy.problem is not None
             has_fields = any(is_uncached or life.outlives(policy.life) for life in policy.lives)
             watches = has_fields or (policy.has_templates and not is_uncached)
-            variant = Variant(policy, self._stem(policy), watches)
+            entities = entities_asked(
+                setting.schema, setting.rules, self.operation, policy, setting.defaults
+            )
+            watches = watches or entities is not None
+            variant = Variant(policy, self._stem(policy), watches, entities=entities)
             if len(self._variants) < _MOST_VARIANTS and self.grow(_SIZE + policy.size):
                 self._variants[values] = variant
         return variant
@@ -180,6 +195,39 @@ class Plan:
         plan = self._compile_field(variant, parent, nodes, variables, above)
         if self.grow(_SIZE if plan is None else _SIZE + plan.policy.size):
             fields[key] = plan
+        return plan
+
+    def entity(
+        self, variant: Variant, kind: GraphQLObjectType, variables: Mapping[str, Any]
+    ) -> EntityPlan | None:
+        """Return the plan of the objects of a type that a gateway asks for, compiled on demand.
+
+        Args:
+            variant: The operation with its conditions decided.
+            kind: The type.
+            variables: The coerced variables; only those of conditions are read.
+        """
+        plan, node = variant.entity_plans.get(kind.name), entities_node(self.operation)
+        if plan is None and node is not None and variant.entities is not None:
+            setting = self.setting
+            policy = work_out_entity_policy(
+                setting.rules,
+                kind,
+                node,
+                selected=self._selected(variables, variant.allowance),
+                defaults=setting.defaults,
+            )
+            known = setting.identity.of_entity(kind, setting.rules.type(kind))
+            plan = EntityPlan(
+                variant.entities,
+                kind,
+                node,
+                policy=policy,
+                begin=[*_begin(setting, policy), known],
+                grow=self.grow,
+            )
+            if self.grow(_SIZE + policy.size):
+                variant.entity_plans[kind.name] = plan
         return plan
 
     def text(

@@ -17,6 +17,7 @@ from graphql import (
     GraphQLField,
     GraphQLInputField,
     GraphQLNamedType,
+    GraphQLObjectType,
     get_named_type,
     is_enum_type,
     is_input_object_type,
@@ -79,6 +80,34 @@ class SchemaIdentity:
     def of(self, rules: Iterable[FieldRule]) -> str:
         """Return a digest of fields, in order."""
         return digest([self._field(rule) for rule in rules])
+
+    def of_entity(self, kind: GraphQLObjectType, rule: TypeRule) -> str:
+        """Return a digest of a type of which a gateway asks for objects.
+
+        Args:
+            kind: The type.
+            rule: Its hints.
+        """
+        made_of = [
+            [name, str(field.type), *_resolver(field)] for name, field in kind.fields.items()
+        ]
+        methods = self._methods_of(kind)
+        is_found = any(name == "resolve_reference" for name, *_ in methods)
+        return digest(
+            [
+                print_json(
+                    [
+                        kind.name,
+                        [each.name for each in kind.interfaces],
+                        methods,
+                        identity_field(kind),
+                        _type_hints(rule),
+                        # Strawberry makes an object of what the gateway sends for its fields.
+                        [] if is_found else made_of,
+                    ]
+                )
+            ]
+        )
 
     def _field(self, rule: FieldRule) -> str:
         """Describe a field: coordinate, arguments, types, resolver, and the hints on it and its types."""

@@ -12,6 +12,7 @@ from graphql import (
     FieldNode,
     FragmentSpreadNode,
     GraphQLField,
+    GraphQLObjectType,
     InlineFragmentNode,
     ListValueNode,
     ObjectValueNode,
@@ -75,6 +76,26 @@ class SelectionText:
         try:
             below = [self._below(node.selection_set) for node in nodes if node.selection_set]
             text = digest([self._arguments(definition, nodes[0], coerced), *below])
+        except RecursionError:
+            raise UnkeyableError from None
+        return Printed(text, frozenset(self._used))
+
+    def of_entity(self, node: FieldNode, kind: GraphQLObjectType) -> Printed:
+        """Print what the field of a gateway selects of the objects of one type.
+
+        Args:
+            node: The field, which selects of other types as well.
+            kind: The type.
+
+        Raises:
+            UnkeyableError: As `of`.
+        """
+        self._used = set()
+        below = () if node.selection_set is None else self._included(node.selection_set)
+        try:
+            text = digest(
+                [self._selection(each) for each in below if self.selected.is_of(each, kind)]
+            )
         except RecursionError:
             raise UnkeyableError from None
         return Printed(text, frozenset(self._used))

@@ -8,6 +8,7 @@ from graphql import GraphQLSchema
 
 from strawberry_response_cache.graphql._compat.django_fields import functions_with_info
 from strawberry_response_cache.graphql.policy.demands import Defaults
+from strawberry_response_cache.graphql.policy.entities import opens_entities
 from strawberry_response_cache.graphql.policy.rules import FieldRule, SchemaRules
 
 _MOST_NAMED: Final = 5
@@ -44,15 +45,15 @@ def notes_on(
     written = {root.name for root in (schema.mutation_type, schema.subscription_type) if root}
     read = [rule for rule in rules.fields() if rule.parent.name not in written]
     query = schema.query_type.name if schema.query_type else None
+    opens = any(map(_opens, read)) or opens_entities(schema, rules, defaults)
+    if not defaults.ttl and not opens:
+        return (Note(_NOTHING),)
     return tuple(_notes(read, query, defaults, has_session=has_session))
 
 
 def _notes(
     rules: list[FieldRule], query: str | None, defaults: Defaults, *, has_session: bool
 ) -> Iterator[Note]:
-    if not defaults.ttl and not any(map(_opens, rules)):
-        yield Note(_NOTHING)
-        return
     private = [rule.coordinate for rule in rules if rule.private and rule.ttl]
     if private and not has_session:
         yield Note(

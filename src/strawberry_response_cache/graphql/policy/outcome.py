@@ -59,18 +59,22 @@ class Outcome:
 class FieldOutcomes:
     """What the cache did for each field with an entry of its own, one line for each coordinate.
 
-    A list can hold a field five hundred times. Its line shows the worst outcome, and the number of fields.
+    A list can hold a field five hundred times. Its line shows the worst outcome, the number of fields, and how many
+    of them were hits where some were none.
     """
 
-    __slots__ = ("_counts", "_outcomes")
+    __slots__ = ("_counts", "_hits", "_outcomes")
 
     def __init__(self) -> None:
         self._outcomes: dict[str, Outcome] = {}
         self._counts: dict[str, int] = {}
+        self._hits: dict[str, int] = {}
 
     def add(self, coordinate: str, outcome: Outcome) -> None:
         """Note one field of one object."""
         self._counts[coordinate] = self._counts.get(coordinate, 0) + 1
+        if outcome.status == "hit":
+            self._hits[coordinate] = self._hits.get(coordinate, 0) + 1
         known = self._outcomes.get(coordinate)
         self._outcomes[coordinate] = outcome if known is None else _lesser(known, outcome)
 
@@ -81,16 +85,29 @@ class FieldOutcomes:
 
     def as_extension(self) -> list[dict[str, object]]:
         """Return them as they are shown in a response."""
-        return [
-            {"field": coordinate, **outcome.as_extension(), "count": count}
-            for coordinate, outcome, count in self.items()
-        ]
+        shown: list[dict[str, object]] = []
+        for coordinate, outcome, count in self.items():
+            line = {"field": coordinate, **outcome.as_extension(), "count": count}
+            if 0 < (hits := self._hits.get(coordinate, 0)) < count:
+                line["hits"] = hits
+            shown.append(line)
+        return shown
 
 
 def _lesser(one: Outcome, other: Outcome) -> Outcome:
-    """Return the worse of two outcomes: the worse status, then the lower ttl."""
+    """Return the worse of two outcomes."""
+    return other if is_worse(other, one) else one
 
-    def promise(outcome: Outcome) -> tuple[int, float]:
-        return -_BEST_FIRST.index(outcome.status), outcome.ttl or 0.0
 
-    return min(one, other, key=promise)
+def is_worse(one: Outcome, other: Outcome) -> bool:
+    """Whether an outcome is worse than another: its status, or its ttl if that is the same.
+
+    Example:
+        >>> is_worse(Outcome("miss"), Outcome("hit", ttl=5.0)), is_worse(Outcome("miss"), Outcome("miss"))
+        (True, False)
+    """
+    return _promise(one) < _promise(other)
+
+
+def _promise(outcome: Outcome) -> tuple[int, float]:
+    return -_BEST_FIRST.index(outcome.status), outcome.ttl or 0.0

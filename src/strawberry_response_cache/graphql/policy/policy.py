@@ -31,6 +31,7 @@ from strawberry_response_cache.graphql.policy.held_in_lists import HeldInLists
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 from strawberry_response_cache.graphql.policy.rules import FieldRule, SchemaRules
 from strawberry_response_cache.graphql.policy.selection import Selected
+from strawberry_response_cache.graphql.policy.type_rule import TypeRule
 
 _SIZE: Final = 2_000
 _SIZE_OF_NAME: Final = 100
@@ -80,6 +81,7 @@ class Policy:
         has_templates: Whether there are tags with placeholders to fill during execution.
         exact: Whether all selected leaves are GraphQL's built-in scalars and enums, whose results are
             JSON already.
+        is_altered: Whether something in the document may change more than the place where it is written.
         problem: Why it cannot be cached: the first problem that was found.
     """
 
@@ -97,6 +99,7 @@ class Policy:
     lives: list["Life"] = field(default_factory=list)
     has_templates: bool = False
     exact: bool = True
+    is_altered: bool = False
     problem: Problem | None = None
 
     @property
@@ -138,6 +141,32 @@ class Policy:
         """Add what holds if a root field is null."""
         if not is_non_null_type(rule.graphql_field.type):
             self.negative_ttl = defaults.negative_ttl
+
+    def fold_entity(
+        self, kind: GraphQLObjectType, of: TypeRule, ttl: float | None, defaults: Defaults
+    ) -> None:
+        """Add the annotations of the type of an object that a gateway asks for.
+
+        Args:
+            kind: The type.
+            of: Its rule.
+            ttl: The ttl of the type, or the default; None without any.
+            defaults: The defaults from the extension's configuration.
+        """
+        self.type_tags.add(kind.name)
+        self.tags.update(of.tags)
+        self.vary.update(of.vary)
+        self.negative_ttl = defaults.negative_ttl
+        if of.private:
+            self.private_by = kind.name
+        if ttl is not None:
+            self.ttl, self.limited_by, self.stale = ttl, kind.name, of.stale or 0.0
+            return
+        self.problem = Problem(
+            Reason.WITHOUT_TTL,
+            kind.name,
+            f"Put @cache_control(ttl=...) above the type {kind.name}.",
+        )
 
     def fold_parent(self, rule: FieldRule) -> None:
         """Add the annotations of the parent's type to the policy of a field's own entry."""
@@ -209,9 +238,10 @@ def work_out_policy(
         selected.problem = Problem(
             Reason.DIRECTIVE, None, "Remove the directive from the operation."
         )
-    _Walk(rules, selected, defaults, policy).run(operation.selection_set, root)
+    Walk(rules, selected, defaults, policy).run(operation.selection_set, root)
     if selected.problem is not None:
         policy.lives.clear()  # a directive may change more than the place where it is written
+        policy.is_altered = True
     if selected.allowance.is_spent:  # the part that was not read may hold any type
         policy.type_tags.update(*(each.type_tags for each in rules.fields()))
     policy.conclude()
@@ -245,7 +275,7 @@ def work_out_field_policy(
         policy.fold_null(rule, defaults)
     else:
         policy.fold_parent(rule)
-    walk = _Walk(rules, selected, defaults, policy)
+    walk = Walk(rules, selected, defaults, policy)
     for node in nodes:
         if selected.is_included(node.directives) and node.selection_set is not None:
             walk.held.note(rule, node.selection_set)
@@ -259,7 +289,17 @@ def work_out_field_policy(
 
 
 @dataclass(slots=True)
-class _Walk:
+class Walk:
+    """Folds everything that is selected below a selection set into a policy.
+
+    Attributes:
+        rules: The rules of the schema.
+        selected: The decided conditions.
+        defaults: The defaults from the extension's configuration.
+        policy: Receives the demands.
+        held: Which types the items of lists hold.
+    """
+
     rules: SchemaRules
     selected: Selected
     defaults: Defaults
@@ -272,6 +312,7 @@ class _Walk:
     _seen_kept_out: set[tuple[int, str]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
+        """Begin with nothing that lists hold."""
         self.held = HeldInLists(self.rules, self.selected)
 
     def run(

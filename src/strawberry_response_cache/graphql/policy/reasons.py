@@ -33,6 +33,8 @@ class Reason(StrEnum):
         ROOT_WITHOUT_HINT: A root field has no ``cache_control`` with a ttl.
         RESOLVER_WITHOUT_HINT: A field with a resolver of its own has no ``cache_control``.
         WITHOUT_TTL: A ``cache_control`` has no ttl, and neither has the type that the field returns.
+        NO_OBJECTS: A gateway of Apollo Federation asks for no objects, or for one of a type that it cannot ask for.
+            Each object that it asks for has an entry of its own.
         TTL_ZERO: A field or type has ``ttl=0``, or a root field is null and ``negative_ttl`` of the extension is 0.
         GUARDED: A field has permission classes: their checks must run on every request, or they refused
             this one.
@@ -96,6 +98,7 @@ class Reason(StrEnum):
     ROOT_WITHOUT_HINT = "root_without_hint"
     RESOLVER_WITHOUT_HINT = "resolver_without_hint"
     WITHOUT_TTL = "without_ttl"
+    NO_OBJECTS = "no_objects"
     TTL_ZERO = "ttl_zero"
     GUARDED = "guarded"
     CUSTOM_CODE = "custom_code"
@@ -176,6 +179,10 @@ _ADVICE: Final[Mapping[Reason, str]] = {
     Reason.ROOT_WITHOUT_HINT: "Put @cache_control(ttl=...) above the root field.",
     Reason.RESOLVER_WITHOUT_HINT: "Put @cache_control(inherit=True) or a ttl above the field.",
     Reason.WITHOUT_TTL: "No selected field has a ttl; give one cache_control(ttl=...).",
+    Reason.NO_OBJECTS: (
+        "There is nothing to change: the request asks _entities for no objects, or for an object of a type that "
+        "is no entity."
+    ),
     Reason.TTL_ZERO: (
         "The result holds an object of a type with ttl=0, such as an error. Or a root field is null, and "
         "negative_ttl on the extension is 0."

@@ -189,6 +189,10 @@ class SchemaRules:
         """Return the rule of a field of an object type, or None if it has no such field."""
         return self._fields.get((parent.name, name))
 
+    def type(self, named: GraphQLNamedType) -> TypeRule:
+        """Return the rule of a type."""
+        return self._type_rule(named)
+
     def fields(self) -> Iterable[FieldRule]:
         """Return the rules of all fields."""
         return self._fields.values()

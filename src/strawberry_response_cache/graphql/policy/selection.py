@@ -81,13 +81,13 @@ class Selected:
                 case FieldNode():
                     yield node
                 case InlineFragmentNode(type_condition=condition, selection_set=nested):
-                    if self._applies(condition, parent):
+                    if self.applies(condition, parent):
                         add(nested, parent)
                 case FragmentSpreadNode(name=name):
                     fragment = self.fragments.get(name.value)
                     if fragment is None or getattr(fragment, "variable_definitions", None):
                         self._refuse(Reason.DIRECTIVE, "Fragment arguments are not cached.")
-                    elif self._applies(fragment.type_condition, parent):
+                    elif self.applies(fragment.type_condition, parent):
                         if fragment.directives:
                             self._refuse(Reason.DIRECTIVE, "Remove the fragment's directive.")
                         add(fragment.selection_set, parent)
@@ -138,7 +138,18 @@ class Selected:
                 self._refuse(Reason.DIRECTIVE, "A condition needs exactly its 'if'.")
                 return True
 
-    def _applies(self, condition: NamedTypeNode | None, parent: GraphQLObjectType) -> bool:
+    def is_of(self, node: SelectionNode, kind: GraphQLObjectType) -> bool:
+        """Whether something is selected of an object type, whatever its conditions say."""
+        match node:
+            case InlineFragmentNode(type_condition=condition):
+                return self.applies(condition, kind)
+            case FragmentSpreadNode(name=name):
+                fragment = self.fragments.get(name.value)
+                return fragment is None or self.applies(fragment.type_condition, kind)
+        return True
+
+    def applies(self, condition: NamedTypeNode | None, parent: GraphQLObjectType) -> bool:
+        """Whether what stands under a type condition is selected of an object type."""
         if condition is None or condition.name.value == parent.name:
             return True
         named: GraphQLNamedType | None = self.schema.get_type(condition.name.value)

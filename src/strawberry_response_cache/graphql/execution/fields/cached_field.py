@@ -4,7 +4,7 @@ One uncacheable field does not stop other fields from being cached. `field_execu
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from graphql import GraphQLObjectType
 from graphql.execution import Executor
@@ -23,8 +23,9 @@ from strawberry_response_cache.graphql._options import Warnings
 from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql.execution.cached_execution import CacheRequest, CacheResult
 from strawberry_response_cache.graphql.execution.counting import count_result
+from strawberry_response_cache.graphql.execution.fields.cached_entity import Entities
 from strawberry_response_cache.graphql.execution.fields.inherited import said_above, tags_of_owner
-from strawberry_response_cache.graphql.execution.fields.prefetch import Prefetch, RequestOf
+from strawberry_response_cache.graphql.execution.fields.prefetch import Prefetch, RequestsOf
 from strawberry_response_cache.graphql.keys.field_plan import FieldPlan, digest_of_tags
 from strawberry_response_cache.graphql.keys.operation_key import (
     UnkeyableError,
@@ -32,14 +33,12 @@ from strawberry_response_cache.graphql.keys.operation_key import (
     field_key,
 )
 from strawberry_response_cache.graphql.keys.plan import Plan, Variant
+from strawberry_response_cache.graphql.keys.selection_text import SelectionText
 from strawberry_response_cache.graphql.policy.above import Above
 from strawberry_response_cache.graphql.policy.outcome import FieldOutcomes, Outcome
 from strawberry_response_cache.graphql.policy.policy import Life
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 from strawberry_response_cache.graphql.policy.rules import FieldRule
-
-if TYPE_CHECKING:
-    from strawberry_response_cache.graphql.keys.selection_text import SelectionText
 
 _MOST_LOOKED_UP: Final = 1_000
 """Fields of one operation that are looked up. Each takes as long as executing dozens of plain fields, so a list
@@ -58,9 +57,11 @@ class Fields:
         sent: The values that were sent for the variables.
         around: The life of the entry that holds the fields; None if there is none.
         schema: The Strawberry schema.
+        entities: The rule of `_entities`, if each object that it asks for is looked up; None, the default, if not.
 
     Attributes:
         around: As given.
+        entities: These objects; None if they are not looked up.
         outcomes: What the cache did for each field; None if nothing reads that.
         left: How many fields may still be looked up.
         prefetched: The prefetched entries.
@@ -75,6 +76,7 @@ class Fields:
         sent: Mapping[str, Sequence[Any]],
         around: Life | None,
         schema: Schema,
+        entities: FieldRule | None = None,
     ) -> None:
         self._plan = plan
         self._variant = variant
@@ -84,6 +86,11 @@ class Fields:
         self.around = around
         self._schema = schema
         self.outcomes = FieldOutcomes() if request.options.notes_fields else None
+        self.entities = (
+            None
+            if entities is None
+            else Entities(plan, variant, entities, request=request, text=self._text_of)
+        )
         self.left = _MOST_LOOKED_UP
         self.prefetched = Prefetched()
         self._cache = request.tenant_cache()
@@ -123,9 +130,7 @@ class Fields:
             is_known = who.reason is not Reason.CONTEXT_FAILED or self._request.problem is not None
             return who if is_known else None
         subject = self._request.subject("field", executor.operation, who.visibility, coordinate)
-        if self._text is None:
-            self._text = self._plan.text(self._sent, executor.variable_values.coerced)
-        stem = plan.stem(self._text, executor.variable_values)
+        stem = plan.stem(self._text_of(executor), executor.variable_values)
         return CachedField(plan, stem, who, parent=parent, subject=subject, request=self._request)
 
     def admit(
@@ -144,6 +149,11 @@ class Fields:
             return Problem(Reason.TOO_MANY_FIELDS)
         self.left -= 1
         return cached_field.admit(source, path)
+
+    def _text_of(self, executor: Executor[Any]) -> SelectionText:
+        if self._text is None:
+            self._text = self._plan.text(self._sent, executor.variable_values.coerced)
+        return self._text
 
     def answered(self, coordinate: str, cache_result: CacheResult) -> None:
         """Count a field that was answered through the cache, and note what the cache did."""
@@ -178,12 +188,12 @@ class Fields:
         """The log lines of the extension."""
         return self._request.options.warnings
 
-    def prefetch(self, executor: Executor[Any], cache_request: RequestOf) -> Prefetch:
+    def prefetch(self, executor: Executor[Any], cache_requests: RequestsOf) -> Prefetch:
         """Return the prefetch of an execution."""
         subject = self._request.subject("field", executor.operation)
         return Prefetch(
             executor,
-            cache_request,
+            cache_requests,
             left=lambda: self.left,
             prefetched=self.prefetched,
             cache=self._cache,

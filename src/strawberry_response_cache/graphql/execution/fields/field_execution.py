@@ -6,7 +6,7 @@ field. Executions without such fields are not changed.
 """
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -26,11 +26,13 @@ from strawberry_response_cache.graphql.execution.cached_execution import (
     execute_cached,
     execute_cached_sync,
 )
+from strawberry_response_cache.graphql.execution.fields.cached_entity import requests_of
 from strawberry_response_cache.graphql.execution.fields.cached_field import CachedField, Fields
 from strawberry_response_cache.graphql.execution.fields.completed_field import (
     CompletedField,
     FieldErrors,
 )
+from strawberry_response_cache.graphql.execution.fields.entity_execution import EntityExecution
 from strawberry_response_cache.graphql.execution.fields.field_call import Where
 from strawberry_response_cache.graphql.execution.fields.field_guards import (
     FieldGuards,
@@ -48,7 +50,7 @@ from strawberry_response_cache.graphql.execution.recorder import Recorder
 from strawberry_response_cache.graphql.execution.verification import VerifiedRun
 from strawberry_response_cache.graphql.http.gateway_tags import ENTITIES
 from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError
-from strawberry_response_cache.graphql.policy.policy import Life
+from strawberry_response_cache.graphql.policy.policy import Life, Policy
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
 _PARAMETERS: Final = 5
@@ -130,7 +132,7 @@ class _Execution:
         executor.execute_field = self._answer_or_execute
         if not self._left:
             return
-        prefetch = self._fields.prefetch(executor, self._cache_request)
+        prefetch = self._fields.prefetch(executor, self._cache_requests)
         if self._is_sync:
             executor.execute_fields = prefetch.fields
             executor.complete_list_value = prefetch.items
@@ -140,17 +142,21 @@ class _Execution:
         if is_whole:
             executor.execute_fields = prefetch.root_fields
 
-    def _cache_request(
+    def _cache_requests(
         self,
         parent: GraphQLObjectType,
         source: object,
         details: Any,  # noqa: ANN401 - graphql-core's own
         path: Path,
-    ) -> CacheRequest | None:
-        """Return the cache request of a field; None if it has none."""
+    ) -> Iterable[CacheRequest]:
+        """Return the cache requests of a field: its own, or those of the objects that a gateway asks for."""
+        if _asks_for_entities(path, details) and (entities := self._fields.entities) is not None:
+            where = parent, source, details, path, None
+            if found := entities.representations(self._executor, where):
+                return requests_of(found)
         cached_field = self._of(parent, details, path).cached_field
         cache_request = None if cached_field is None else cached_field.admit(source, path)
-        return cache_request if isinstance(cache_request, CacheRequest) else None
+        return (cache_request,) if isinstance(cache_request, CacheRequest) else ()
 
     def _answer_or_execute(self, *given: Any, **named: Any) -> Any:  # noqa: ANN401 - graphql-core calls it: see `Where`
         if named or len(given) != _PARAMETERS:  # an executor of the user's own
@@ -161,10 +167,13 @@ class _Execution:
             try:
                 path = FieldPath.of(path, parent, source)
                 path.above = None if known is None else known.hands_down
-                if path.prev is None and details[0].node.name.value == ENTITIES:
+                if path.prev is None and _asks_for_entities(path, details):
                     note_representations(path, self._executor, given)
             except Exception as error:  # noqa: BLE001 - nothing of the request is stored then
                 self._guard.note(error)
+            where: Where = (parent, source, details, path, position)
+            if self._fields.entities and (asked := self._guard.step(self._entities, where)):
+                return self._guard.around(asked.rest, asked.answer, at_once=True)
         if known is not None and known.is_plain:
             if known.problem is not None:
                 self._guard.step(self._fields.note, known.coordinate, known.problem)
@@ -175,10 +184,29 @@ class _Execution:
         levels = self._levels
         if levels is not None and (hit := self._guard.step(levels.hit, path)) is not None:
             return hit.data
-        where: Where = (parent, source, details, path, position)
+        where = (parent, source, details, path, position)
         # Started at once, so that the lookups of a level go out together.
         execute = partial(self._execute, *where)
         return self._guard.around(execute, partial(self._answer, where), at_once=True)
+
+    def _entities(self, where: Where) -> EntityExecution | None:
+        """Return the execution of what a gateway asks for; None if it is executed as any other field."""
+        parent, _, details, path, _ = where
+        entities = self._fields.entities
+        if entities is None or not _asks_for_entities(path, details):
+            return None
+        if not isinstance(path, FieldPath) or not entities.representations(self._executor, where):
+            return None
+        path.above = self._of(parent, details, path).hands_down
+        return EntityExecution(
+            self._fields,
+            self._executor,
+            where,
+            entities=entities,
+            plain=partial(self._execute, *where),
+            alone=self._alone_with,
+            is_sync=self._is_sync,
+        )
 
     def _note_left_out(self, known: KnownField) -> None:
         """Note a field that is executed in place, since so many others were looked up."""
@@ -317,18 +345,33 @@ class _Execution:
         self, cached_field: CachedField, errors: FieldErrors, recorder: Recorder
     ) -> "_Alone":
         """Return the execution of one field, which records what happens below it."""
+        is_verified = isinstance(recorder, VerifiedRun)
+        executor = self._alone_with(cached_field.plan.policy, errors, is_verified=is_verified)
+        return _Alone(executor, type(executor).execute_field.__get__(executor))
+
+    def _alone_with(
+        self, policy: Policy | None, errors: FieldErrors, *, is_verified: bool = False
+    ) -> Executor[Any]:
+        """Return an executor of one part of the operation, which records what happens below it.
+
+        Args:
+            policy: That of the entry of the part; None if it has none.
+            errors: Receives its errors.
+            is_verified: Whether nothing below it has an entry of its own.
+        """
         executor: Any = copy.copy(self._executor)
         uninstall(executor)
         executor.collected_errors = errors
         # Resolvers are told apart by the variables that their `info` brings.
         variables = self._executor.variable_values
         executor.variable_values = variables._replace(coerced=dict(variables.coerced))
-        policy = cached_field.plan.policy
-        left = 0 if isinstance(recorder, VerifiedRun) else self._left - 1
-        alone = _Alone(executor, executor.execute_field)
-        _Execution(
-            self._fields, executor, policy.life, left, has_templates=policy.has_templates
-        ).install(is_whole=False)
+        life = None if policy is None else policy.life
+        left = 0 if is_verified else self._left if policy is None else self._left - 1
+        has_templates = policy is not None and policy.has_templates
+        _Execution(self._fields, executor, life, left, has_templates=has_templates).install(
+            is_whole=False
+        )
+        alone: Executor[Any] = executor
         return alone
 
     @contextmanager
@@ -371,6 +414,11 @@ def _note_parent(recorder: Recorder, where: Where) -> None:
     parent, source, _, path, _ = where
     if path.prev is not None:
         recorder.entities.add(parent, source)
+
+
+def _asks_for_entities(path: Path, details: Any) -> bool:  # noqa: ANN401 - graphql-core's own
+    """Whether a field is `_entities` of the query type."""
+    return path.prev is None and details[0].node.name.value == ENTITIES
 
 
 class _Alone(NamedTuple):

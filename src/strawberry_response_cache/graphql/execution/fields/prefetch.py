@@ -5,7 +5,7 @@ of which everything counts that the operation stores. Below the root, in an even
 are prefetched together.
 """
 
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from functools import partial
 from itertools import islice
 from typing import Any, Final, TypeAlias
@@ -36,7 +36,7 @@ OF_A_LIST: Final = (
 )
 """The parameters of its `complete_list_value`."""
 
-RequestOf: TypeAlias = Callable[[GraphQLObjectType, object, Any, Any], CacheRequest | None]
+RequestsOf: TypeAlias = Callable[[GraphQLObjectType, object, Any, Any], Iterable[CacheRequest]]
 
 
 def note_if_open(given: tuple[Any, ...], named: dict[str, Any]) -> None:
@@ -53,7 +53,7 @@ class Prefetch:
 
     Args:
         executor: The execution.
-        cache_request: Returns the cache request of a field, for a parent type, the parent, graphql-core's
+        cache_requests: Returns the cache requests of a field, for a parent type, the parent, graphql-core's
             details and the path.
         left: Returns how many fields may still be looked up.
         prefetched: Receives the entries.
@@ -64,7 +64,7 @@ class Prefetch:
 
     __slots__ = (
         "_cache",
-        "_cache_request",
+        "_cache_requests",
         "_complete_list",
         "_execute_fields",
         "_executor",
@@ -77,7 +77,7 @@ class Prefetch:
     def __init__(
         self,
         executor: Executor[Any],
-        cache_request: RequestOf,
+        cache_requests: RequestsOf,
         *,
         left: Callable[[], int],
         prefetched: Prefetched,
@@ -86,7 +86,7 @@ class Prefetch:
         guard: Guard,
     ) -> None:
         self._executor = executor
-        self._cache_request = cache_request
+        self._cache_requests = cache_requests
         self._left = left
         self._prefetched = prefetched
         self._cache = cache
@@ -179,11 +179,10 @@ class Prefetch:
         path: Any,  # noqa: ANN401 - graphql-core's
     ) -> Iterator[CacheRequest]:
         for name, details in grouped.items():
-            cache_request = self._cache_request(
-                parent, source, details, Path(path, name, parent.name)
-            )
-            if cache_request is not None and not self._prefetched.has(cache_request.keys):
-                yield cache_request
+            field_path = Path(path, name, parent.name)
+            for each in self._cache_requests(parent, source, details, field_path):
+                if not self._prefetched.has(each.keys):
+                    yield each
 
     def _look_up(self, found: Iterator[CacheRequest], *, first: bool) -> None:
         """Read several entries at once; a single one is read when the execution reaches it."""

@@ -1,0 +1,309 @@
+"""The objects that a gateway of Apollo Federation asks for, each with an entry of its own.
+
+A gateway asks for a different list each time, so the entry of a whole answer is of little use. What it says of an
+object is in the key as a whole: where a type has no ``resolve_reference``, Strawberry makes the object of it.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from graphql import GraphQLError, GraphQLObjectType, get_named_type
+from graphql.execution import Executor
+
+from strawberry_response_cache.core._cache import tenant_of
+from strawberry_response_cache.core._keys import plain_identity
+from strawberry_response_cache.core._observer import Subject
+from strawberry_response_cache.graphql._compat.definitions import (
+    identity_name,
+    is_told_where_it_stands,
+)
+from strawberry_response_cache.graphql._identity import CacheIdentity
+from strawberry_response_cache.graphql._request import RequestContext
+from strawberry_response_cache.graphql.execution.cached_execution import CacheRequest, CacheResult
+from strawberry_response_cache.graphql.execution.counting import OperationCount
+from strawberry_response_cache.graphql.execution.fields.field_call import Where, call_of
+from strawberry_response_cache.graphql.http.freshness import Freshness, strictest
+from strawberry_response_cache.graphql.keys.entity_plan import EntityPlan
+from strawberry_response_cache.graphql.keys.operation_key import (
+    UnkeyableError,
+    canonical,
+    field_key,
+)
+from strawberry_response_cache.graphql.keys.plan import Plan, Variant
+from strawberry_response_cache.graphql.keys.selection_text import SelectionText
+from strawberry_response_cache.graphql.policy.entities import REPRESENTATIONS
+from strawberry_response_cache.graphql.policy.outcome import Outcome, is_worse
+from strawberry_response_cache.graphql.policy.policy import Policy
+from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
+from strawberry_response_cache.graphql.policy.rules import FieldRule
+
+
+class CachedEntity:
+    """The objects of one type, in one request: the part of their keys that all of them share.
+
+    Args:
+        plan: The plan of the type.
+        stem: The first part of their keys.
+        who: The cache identity.
+        subject: The cache and field, for the log and the observer.
+    """
+
+    __slots__ = ("_identity", "_plan", "_stem", "_subject", "_who")
+
+    def __init__(
+        self, plan: EntityPlan, stem: str, who: CacheIdentity, *, subject: Subject
+    ) -> None:
+        self._plan = plan
+        self._stem = stem
+        self._who = who
+        self._subject = subject
+        self._identity = identity_name(plan.kind)
+
+    def admit(self, representation: Mapping[str, Any]) -> CacheRequest | Problem:
+        """Return the cache request for one object.
+
+        Args:
+            representation: What the gateway sent; resolving changes it.
+        """
+        who = self._who
+        try:
+            sent = canonical(representation)
+        except UnkeyableError:
+            return Problem(Reason.VARIABLES)
+
+        def parts(session: str | None) -> list[str]:
+            return field_key(
+                self._stem,
+                parent=sent,
+                inherited="",
+                session=session,
+                varied=who.varied,
+                extensions=who.extensions,
+            )
+
+        # An object that is not there has no identity, and a mutation may create it.
+        identity = plain_identity(representation.get(self._identity))
+        kind = self._plan.kind.name
+        return CacheRequest(
+            cache=who.cache,
+            keys=tenant_of(who.cache).keys(parts(who.session)),
+            policy=self._plan.policy,
+            parts=parts,
+            session=who.session,
+            subject=self._subject,
+            whole=False,
+            inherited=frozenset({f"{kind}:{identity}"} if identity else ()),
+        )
+
+
+class Representation:
+    """An object that is asked for.
+
+    Args:
+        sent: What the gateway sent of it.
+        plan: The plan of its type.
+        cache_request: The request for its entry, or why it has none.
+
+    Attributes:
+        sent: As given.
+        plan: As given.
+        cache_request: As given.
+    """
+
+    __slots__ = ("cache_request", "plan", "sent")
+
+    def __init__(
+        self,
+        sent: dict[str, Any],
+        plan: EntityPlan,
+        cache_request: CacheRequest | Problem,
+    ) -> None:
+        self.sent = sent
+        self.plan = plan
+        self.cache_request = cache_request
+
+    @property
+    def policy(self) -> Policy | None:
+        """How long it is cached; None if it is not."""
+        return None if isinstance(self.cache_request, Problem) else self.plan.policy
+
+
+class Told:
+    """What is told of the answer to an operation that consists of single objects.
+
+    Args:
+        tells_gateways: Whether gateways are told the tags of each object.
+
+    Attributes:
+        count: How many objects are asked for.
+    """
+
+    __slots__ = ("_is_private", "_parts", "_tells_gateways", "_worst", "count")
+
+    def __init__(self, *, tells_gateways: bool) -> None:
+        self._tells_gateways = tells_gateways
+        self._parts: dict[int, tuple[Freshness | None, bool]] = {}
+        self._is_private = False
+        self._worst: tuple[Outcome, tuple[str, CacheResult] | None] | None = None
+        self.count = 0
+
+    def note(self, positions: Iterable[int], key: str, cache_result: CacheResult) -> None:
+        """Note an object that was answered through the cache.
+
+        Args:
+            positions: Where it is asked for.
+            key: The key of its entry.
+            cache_result: Its answer.
+        """
+        self._note(cache_result.outcome(), (key, cache_result))
+        part = cache_result.freshness(), cache_result.result.data is None
+        self._parts.update(dict.fromkeys(positions, part))
+
+    def note_problem(self, problem: Problem) -> None:
+        """Note an object that is answered without the cache."""
+        self._note(Outcome.of(problem), None)
+
+    def _note(self, outcome: Outcome, answered: tuple[str, CacheResult] | None) -> None:
+        self._is_private = self._is_private or outcome.scope == "PRIVATE"
+        if self._worst is None or is_worse(outcome, self._worst[0]):
+            self._worst = outcome, answered
+
+    def conclude(self, count: OperationCount) -> Outcome | None:
+        """Count the operation; return what became of it: the worst that became of an object.
+
+        Args:
+            count: Counts it.
+
+        Returns:
+            None if it asks for no objects.
+        """
+        if self._worst is None:
+            return None
+        outcome, answered = self._worst
+        if answered is None:
+            count.bypassed(outcome.reason or Reason.CACHE_FAULT)
+        else:
+            count.cached(*answered)
+        is_told = self._is_private and outcome.scope is not None
+        return replace(outcome, scope="PRIVATE") if is_told else outcome
+
+    def freshness(self) -> Freshness | None:
+        """Return for how long others may store the answer; None if they must not."""
+        parts = [self._parts.get(position, (None, True)) for position in range(self.count)]
+        known = strictest([freshness for freshness, _ in parts])
+        if known is None:
+            return None
+        tags = [() if is_null or each is None else each.tags for each, is_null in parts]
+        return replace(
+            known, validator="", entity_tags=tuple(tags) if self._tells_gateways else None
+        )
+
+
+class Entities:
+    """The objects that one operation asks for.
+
+    Args:
+        plan: The plan of the operation.
+        variant: The operation with its conditions decided.
+        rule: The rule of `_entities`.
+        request: The context of the request.
+        text: Returns the printer of what the request selects.
+
+    Attributes:
+        told: What others may be told of the answer.
+    """
+
+    __slots__ = ("_found", "_kinds", "_plan", "_request", "_text", "_variant", "told")
+
+    def __init__(
+        self,
+        plan: Plan,
+        variant: Variant,
+        rule: FieldRule,
+        *,
+        request: RequestContext,
+        text: Callable[[Executor[Any]], SelectionText],
+    ) -> None:
+        self._plan = plan
+        self._variant = variant
+        self._request = request
+        self._text = text
+        kinds = plan.setting.rules.possible_types(get_named_type(rule.graphql_field.type))
+        self._kinds = {each.name: each for each in kinds}
+        self._found: list[Representation] | None = None
+        headers = request.options.headers
+        self.told = Told(tells_gateways=headers is not None and headers.tells_gateways)
+
+    def representations(self, executor: Executor[Any], where: Where) -> list[Representation]:
+        """Return what is asked for; nothing if it is executed as any other field.
+
+        Args:
+            executor: The executor of the field, which has not executed it yet: that changes what was sent.
+            where: The field.
+        """
+        if self._found is None:
+            found = self._read(executor, where)
+            problems = [p for each in found if isinstance(p := each.cache_request, Problem)]
+            if found and len(problems) == len(found):
+                self.told.note_problem(problems[0])
+                found = []
+            self._found = found
+            self.told.count = len(found)
+        return self._found
+
+    def _read(self, executor: Executor[Any], where: Where) -> list[Representation]:
+        entities: dict[str, tuple[EntityPlan, CachedEntity | Problem]] = {}
+        found: list[Representation] = []
+        for sent in _sent(executor, where):
+            kind = self._kind(sent)
+            if kind is None:
+                return []  # Strawberry answers it with an error of the whole field
+            if kind.name not in entities:
+                plan = self._plan.entity(self._variant, kind, executor.variable_values.coerced)
+                if plan is None:
+                    return []
+                entities[kind.name] = plan, self._entity(executor, plan)
+            plan, entity = entities[kind.name]
+            admitted = entity if isinstance(entity, Problem) else entity.admit(sent)
+            found.append(Representation(sent, plan, admitted))
+        return found
+
+    def _kind(self, sent: object) -> GraphQLObjectType | None:
+        """Return the type of an object that is asked for; None if it is not resolved by itself."""
+        name = sent.get("__typename") if isinstance(sent, dict) else None
+        kind = self._kinds.get(name) if isinstance(name, str) else None
+        return None if kind is None or is_told_where_it_stands(kind) else kind
+
+    def _entity(self, executor: Executor[Any], plan: EntityPlan) -> CachedEntity | Problem:
+        if plan.policy.problem is not None:
+            return plan.policy.problem
+        who = self._request.identify(plan.policy)
+        if isinstance(who, Problem):
+            return who
+        try:
+            stem = plan.stem(self._text(executor))
+        except UnkeyableError:
+            return Problem(Reason.SELECTION_TOO_LARGE)
+        subject = self._request.subject("field", executor.operation, who.visibility, plan.name)
+        return CachedEntity(plan, stem, who, subject=subject)
+
+
+def _sent(executor: Executor[Any], where: Where) -> list[Any]:
+    """Return what a gateway sent, as graphql-core coerces it."""
+    try:
+        _, coerced = call_of(executor, where)
+    except GraphQLError:  # graphql-core raises it again
+        return []
+    sent = coerced.get(REPRESENTATIONS)
+    return sent if isinstance(sent, list) else []
+
+
+def requests_of(representations: list[Representation]) -> Iterator[CacheRequest]:
+    """Yield the requests for entries, each entry once."""
+    known: set[str] = set()
+    for each in representations:
+        found = each.cache_request
+        if isinstance(found, CacheRequest) and found.keys.entry not in known:
+            known.add(found.keys.entry)
+            yield found

@@ -1,0 +1,284 @@
+"""Answers `_entities` of Apollo Federation: each object from its entry, and those without one by one execution."""
+
+import copy
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+from graphql import ExecutionResult
+from graphql.execution import Executor
+
+from strawberry_response_cache.core import CachedResponse, CacheStoreError
+from strawberry_response_cache.core._cache import tenant_of
+from strawberry_response_cache.graphql._guard import Execution, Later
+from strawberry_response_cache.graphql.execution.cached_execution import (
+    Attempt,
+    CacheRequest,
+    is_too_old,
+)
+from strawberry_response_cache.graphql.execution.fields.cached_entity import Entities
+from strawberry_response_cache.graphql.execution.fields.cached_field import Fields
+from strawberry_response_cache.graphql.execution.fields.entity_run import Alone, EntityRun
+from strawberry_response_cache.graphql.execution.fields.field_call import Where
+from strawberry_response_cache.graphql.execution.recorder import Recorder
+from strawberry_response_cache.graphql.execution.serializer import TurnedPrivate
+from strawberry_response_cache.graphql.execution.varying import varying
+from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
+
+
+class EntityExecution:
+    """One `_entities` field.
+
+    Args:
+        fields: The fields of the operation with entries of their own.
+        executor: The executor of the operation.
+        where: The field.
+        entities: What it asks for.
+        plain: Executes it as any other field.
+        alone: Makes the executor of one object.
+        is_sync: Whether it is answered in a thread.
+    """
+
+    __slots__ = (
+        "_alike",
+        "_answers",
+        "_fields",
+        "_is_sync",
+        "_pending",
+        "_plain",
+        "_renews",
+        "_representations",
+        "_run",
+        "_told",
+        "_uncached",
+    )
+
+    def __init__(
+        self,
+        fields: Fields,
+        executor: Executor[Any],
+        where: Where,
+        *,
+        entities: Entities,
+        plain: Callable[[], Any],
+        alone: Alone,
+        is_sync: bool,
+    ) -> None:
+        representations = entities.representations(executor, where)
+        self._fields = fields
+        self._told = entities.told
+        self._plain = plain
+        self._representations = representations
+        self._is_sync = is_sync
+        guard = fields.request.guard
+        self._run = EntityRun(executor, where, representations, alone=alone, guard=guard)
+        self._answers: dict[int, ExecutionResult] = {}
+        self._renews = fields.request.directives.no_cache
+        self._alike: dict[int, list[int]] = {}
+        self._pending: dict[int, CacheRequest] = {}
+        self._uncached: list[int] = []
+
+    def rest(self) -> Any:  # noqa: ANN401 - the value of the field, or an awaitable of it
+        """Answer without the cache what is not answered yet."""
+        run = self._run
+        if run.raised is not None:
+            raise run.raised.error
+        if not run.has_begun or run.is_odd:
+            return self._plain()
+        if not self._is_sync:
+            return self._rest()
+        self._finish_sync()
+        return self._value()
+
+    async def _rest(self) -> Any:  # noqa: ANN401 - as above
+        await self._finish()
+        return self._value()
+
+    def answer(self, _: Execution) -> Any:  # noqa: ANN401 - the value of the field, or a `Later`
+        """Answer from entries, and execute the rest."""
+        self._admit()
+        if not self._is_sync:
+            return Later(self._answer)
+        while self._pending:
+            self._forget_sync()
+            attempts = self._attempts()
+            first = next(iter(attempts.values()), None)
+            if first is not None:
+                keys = [each.cache_request.keys for each in attempts.values()]
+                responses = tenant_of(first.cache_request.cache).run_many_sync(
+                    keys,
+                    [each.serializer for each in attempts.values()],
+                    partial(self._load_sync, attempts),
+                    first.cache_request.subject,
+                    prefetched=self._fields.prefetched,
+                    budget=self._fields.request.wait_budget,
+                )
+                self._take(attempts, responses)
+        self._finish_sync()
+        return self._value()
+
+    async def _answer(self) -> Any:  # noqa: ANN401 - the value of the field
+        while self._pending:
+            await self._forget()
+            attempts = self._attempts()
+            first = next(iter(attempts.values()), None)
+            if first is not None:
+                keys = [each.cache_request.keys for each in attempts.values()]
+                responses = await tenant_of(first.cache_request.cache).run_many(
+                    keys,
+                    [each.serializer for each in attempts.values()],
+                    partial(self._load, attempts),
+                    first.cache_request.subject,
+                    prefetched=self._fields.prefetched,
+                    budget=self._fields.request.wait_budget,
+                )
+                self._take(attempts, responses)
+        await self._finish()
+        return self._value()
+
+    # -- Before it runs ------------------------------------------------------------------------------
+
+    def _admit(self) -> None:
+        """Note what is asked for, each entry once."""
+        first: dict[str, int] = {}
+        fields = self._fields
+        for at, each in enumerate(self._representations):
+            found = each.cache_request
+            if isinstance(found, CacheRequest) and fields.prefetched.is_down:
+                found = Problem(Reason.STORE_FAILURE)
+            elif isinstance(found, CacheRequest) and fields.left <= 0:
+                found = Problem(Reason.TOO_MANY_FIELDS)
+            if isinstance(found, Problem):
+                self._give_up(at, found)
+                continue
+            known = first.setdefault(found.keys.entry, at)
+            if known == at:
+                fields.left -= 1
+                self._pending[at] = found
+            else:
+                self._alike.setdefault(known, []).append(at)
+
+    def _attempts(self) -> dict[int, Attempt]:
+        pending, self._pending = self._pending, {}
+        request = self._fields.request
+        return {at: Attempt(each, request, tells_tags=True) for at, each in pending.items()}
+
+    async def _forget(self) -> None:
+        """Forget entries that the request does not want."""
+        for at, each in [*self._pending.items()] if self._renews else ():
+            self._fields.prefetched.pop(each.keys)
+            try:
+                await tenant_of(each.cache).forget(each.keys)
+            except CacheStoreError:
+                del self._pending[at]
+                self._give_up(at, Problem(Reason.STORE_FAILURE))
+
+    def _forget_sync(self) -> None:
+        """Forget entries that the request does not want; the sync form of `_forget`."""
+        for at, each in [*self._pending.items()] if self._renews else ():
+            self._fields.prefetched.pop(each.keys)
+            try:
+                tenant_of(each.cache).forget_sync(each.keys)
+            except CacheStoreError:
+                del self._pending[at]
+                self._give_up(at, Problem(Reason.STORE_FAILURE))
+
+    def _give_up(self, at: int, problem: Problem) -> None:
+        self._uncached.append(at)
+        self._told.note_problem(problem)
+        self._fields.note(self._representations[at].plan.name, problem)
+
+    # -- While it runs -------------------------------------------------------------------------------
+
+    async def _load(self, attempts: Mapping[int, Attempt], wanted: list[int]) -> list[Any]:
+        """Execute objects that have no entry."""
+        loading = _at(attempts, wanted)
+        with varying(self._varied(loading)):
+            await self._run.run(self._recorders(attempts, loading))
+        return [attempts[at].made(self._run.completed[at]) for at in loading]
+
+    def _load_sync(self, attempts: Mapping[int, Attempt], wanted: list[int]) -> list[Any]:
+        """Execute objects that have no entry; the sync form of `_load`."""
+        loading = _at(attempts, wanted)
+        with varying(self._varied(loading)):
+            self._run.run_sync(self._recorders(attempts, loading))
+        return [attempts[at].made(self._run.completed[at]) for at in loading]
+
+    def _varied(self, loading: Iterable[int]) -> frozenset[str]:
+        """Return the varied values that the keys of all these have."""
+        varied = [frozenset(self._representations[at].plan.policy.vary) for at in loading]
+        return frozenset.intersection(*varied)
+
+    def _recorders(
+        self, attempts: Mapping[int, Attempt], loading: list[int]
+    ) -> dict[int, Recorder | None]:
+        """Return what is executed together: what has no entry, and what never has one."""
+        recorders: dict[int, Recorder | None] = {at: attempts[at].begin() for at in loading}
+        alike = (other for at in loading for other in self._alike.get(at, ()))
+        for at in (*alike, *self._uncached):
+            if at not in self._run.completed:
+                recorders[at] = None
+        return recorders
+
+    def _take(
+        self,
+        attempts: Mapping[int, Attempt],
+        responses: Mapping[int, CachedResponse[Any] | Exception],
+    ) -> None:
+        """Note the answers of a round; what has to be asked once more is pending again."""
+        fields, directives = self._fields, self._fields.request.directives
+        if self._run.raised is not None:
+            raise self._run.raised
+        was_renewed, self._renews = self._renews, False
+        for number, (at, attempt) in enumerate(attempts.items()):
+            response = responses[number]
+            if isinstance(response, BaseException):
+                continue
+            if isinstance(response.value, TurnedPrivate):
+                found = attempt.cache_request.for_session(fields.request)
+                if isinstance(found, CacheRequest):
+                    self._pending[at] = found
+                else:
+                    self._give_up(at, found)
+            elif not was_renewed and is_too_old(response, directives):
+                self._pending[at], self._renews = attempt.cache_request, True
+            else:
+                cache_result = attempt.cache_result(response)
+                fields.answered(self._representations[at].plan.name, cache_result)
+                self._answers[at] = cache_result.result
+                key, alike = attempt.cache_request.keys.entry, self._alike.get(at, ())
+                self._told.note([at, *alike], key, cache_result)
+
+    # -- After it ran --------------------------------------------------------------------------------
+
+    async def _finish(self) -> None:
+        """Execute what is not answered."""
+        if missing := self._missing():
+            await self._run.run(dict.fromkeys(missing))
+            self._answers.update({at: self._run.completed[at] for at in missing})
+
+    def _finish_sync(self) -> None:
+        """Execute what is not answered; the sync form of `_finish`."""
+        if missing := self._missing():
+            self._run.run_sync(dict.fromkeys(missing))
+            self._answers.update({at: self._run.completed[at] for at in missing})
+
+    def _missing(self) -> list[int]:
+        """Take over what is known; return the positions of what is not."""
+        for first, others in self._alike.items():
+            stored = self._answers.get(first)
+            for at in others:
+                if stored is not None and stored is not self._run.completed.get(first):
+                    self._answers.setdefault(at, ExecutionResult(copy.deepcopy(stored.data), None))
+        for at, completed in self._run.completed.items():
+            self._answers.setdefault(at, completed)
+        return [at for at in range(len(self._representations)) if at not in self._answers]
+
+    def _value(self) -> Any:  # noqa: ANN401 - a list, or an awaitable of it
+        return self._run.value(self._answers)
+
+
+def _at(attempts: Mapping[int, Attempt], wanted: list[int]) -> list[int]:
+    """Return the positions of some of the attempts, which the core numbers from 0."""
+    positions = [*attempts]
+    return [positions[number] for number in wanted]

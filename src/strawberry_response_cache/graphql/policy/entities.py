@@ -1,0 +1,151 @@
+"""The policy of an object that a gateway of Apollo Federation asks for.
+
+Nobody can annotate `Query._entities`, so a ttl on the type of an object opens it. Each object has an entry of its own.
+
+https://www.apollographql.com/docs/graphos/reference/federation/subgraph-spec#resolving-entities
+"""
+
+from typing import Final
+
+from graphql import (
+    FieldNode,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    OperationType,
+    get_named_type,
+    is_union_type,
+)
+
+from strawberry_response_cache.graphql._compat.definitions import resolves_entities
+from strawberry_response_cache.graphql.http.gateway_tags import ENTITIES
+from strawberry_response_cache.graphql.policy.demands import Defaults
+from strawberry_response_cache.graphql.policy.policy import Policy, Walk
+from strawberry_response_cache.graphql.policy.resolver_kind import ResolverKind
+from strawberry_response_cache.graphql.policy.rules import FieldRule, SchemaRules
+from strawberry_response_cache.graphql.policy.selection import Selected
+
+REPRESENTATIONS: Final = "representations"
+"""The argument with what a gateway knows of each object."""
+
+
+def entities_node(operation: OperationDefinitionNode) -> FieldNode | None:
+    """Return the field of an operation that asks for nothing else than entities; None for any other."""
+    if operation.operation is not OperationType.QUERY or operation.directives:
+        return None
+    selections = operation.selection_set.selections
+    if len(selections) != 1 or not isinstance(node := selections[0], FieldNode):
+        return None
+    is_plain = node.alias is None and not node.directives and node.selection_set is not None
+    return node if is_plain and node.name.value == ENTITIES else None
+
+
+def _entities_rule(schema: GraphQLSchema, rules: SchemaRules) -> FieldRule | None:
+    """Return the rule of `Query._entities`; None if it may be anything else than Strawberry's field.
+
+    An object is then resolved by its own representation alone.
+    """
+    root = schema.query_type
+    rule = None if root is None else rules.field(root, ENTITIES)
+    if rule is None or rule.source is ResolverKind.CUSTOM or rule.guarded:
+        return None
+    kind = rule.graphql_field.type
+    items = kind.of_type if isinstance(kind, GraphQLNonNull) else kind
+    is_list = isinstance(items, GraphQLList) and is_union_type(items.of_type)
+    is_plain = is_list and list(rule.graphql_field.args) == [REPRESENTATIONS]
+    return rule if is_plain and resolves_entities(rule.graphql_field) else None
+
+
+def entities_asked(
+    schema: GraphQLSchema,
+    rules: SchemaRules,
+    operation: OperationDefinitionNode,
+    policy: Policy,
+    defaults: Defaults,
+) -> FieldRule | None:
+    """Return the rule of `Query._entities`, if an operation asks for nothing else and its objects may be stored.
+
+    Args:
+        schema: The executable schema.
+        rules: Its rules.
+        operation: The operation.
+        policy: Its policy.
+        defaults: The defaults from the extension's configuration.
+    """
+    if policy.is_altered or entities_node(operation) is None:
+        return None
+    rule = _entities_rule(schema, rules)
+    return rule if rule is not None and _opens(rules, rule, defaults) else None
+
+
+def opens_entities(schema: GraphQLSchema, rules: SchemaRules, defaults: Defaults) -> bool:
+    """Whether a gateway may ask for objects that are stored."""
+    rule = _entities_rule(schema, rules)
+    return rule is not None and _opens(rules, rule, defaults)
+
+
+def _opens(rules: SchemaRules, rule: FieldRule, defaults: Defaults) -> bool:
+    return any(_ttl(rules, each, defaults) for each in rule.possible_types)
+
+
+def work_out_entity_policy(
+    rules: SchemaRules,
+    kind: GraphQLObjectType,
+    node: FieldNode,
+    *,
+    selected: Selected,
+    defaults: Defaults,
+) -> Policy:
+    """Return the policy of an object of a type.
+
+    Args:
+        rules: The rules of the schema.
+        kind: The type.
+        node: The field that asks for it.
+        selected: The decided conditions.
+        defaults: The defaults from the extension's configuration.
+    """
+    policy, of = Policy(), rules.type(kind)
+    policy.fold_entity(kind, of, _ttl(rules, kind, defaults), defaults)
+    if node.selection_set is not None:
+        Walk(rules, selected, defaults, policy).run(node.selection_set, kind, is_root=False)
+    policy.conclude()
+    return policy
+
+
+def entity_policies(
+    rules: SchemaRules,
+    operation: OperationDefinitionNode,
+    *,
+    selected: Selected,
+    defaults: Defaults,
+) -> list[Policy]:
+    """Return the policies of the objects of all types that an operation selects something of.
+
+    Args:
+        rules: The rules of the schema.
+        operation: The operation, which asks for nothing else.
+        selected: The decided conditions.
+        defaults: The defaults from the extension's configuration.
+    """
+    node, root = entities_node(operation), selected.schema.query_type
+    if node is None or node.selection_set is None or root is None:
+        return []
+    kinds = rules.possible_types(get_named_type(root.fields[ENTITIES].type))
+    chosen = [
+        kind
+        for kind in kinds
+        if any(selected.is_of(each, kind) for each in node.selection_set.selections)
+    ]
+    return [
+        work_out_entity_policy(rules, kind, node, selected=selected, defaults=defaults)
+        for kind in chosen or kinds
+    ]
+
+
+def _ttl(rules: SchemaRules, kind: GraphQLObjectType, defaults: Defaults) -> float | None:
+    ttl = rules.type(kind).ttl
+    ttl = defaults.ttl if ttl is None else ttl
+    return ttl if ttl is None or defaults.max_ttl is None else min(ttl, defaults.max_ttl)

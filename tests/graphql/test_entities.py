@@ -1,0 +1,370 @@
+"""Objects that a gateway of Apollo Federation asks for: each has an entry of its own."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import strawberry
+
+from strawberry_response_cache import (
+    CacheScope,
+    ResponseCache,
+    ResponseCacheExtension,
+    cache_control,
+    explain,
+)
+from tests.graphql.federated_shop import (
+    BROKEN,
+    MISSING,
+    SKIPPED,
+    WRONG,
+    Asking,
+    Form,
+    World,
+    federated,
+)
+from tests.graphql.ledger import outcome
+
+QUERY = "query($of: [_Any!]!) { _entities(representations: $of) { %s } }"
+NAMED = QUERY % "... on Product { upc title } ... on Review { stars }"
+WAYS = ["execute", "execute_sync"]
+
+
+def products(*upcs: str) -> list[dict[str, Any]]:
+    return [{"__typename": "Product", "upc": each} for each in upcs]
+
+
+class Shop:
+    """A federated schema with a cache, its world, and who asks."""
+
+    def __init__(self, cache: ResponseCache, form: Form | None = None, **options: Any) -> None:
+        chosen: dict[str, Any] = {
+            "tenant": None,
+            "session": lambda context: context.user,
+            "vary": {"locale": lambda context: context.locale},
+            "debug": True,
+        } | options
+        self.world = World()
+        self.extension = ResponseCacheExtension(cache, **chosen)
+        self.schema = federated(form or Form(), extensions=[self.extension])
+        assert self.extension.check(self.schema) == ()
+
+    async def ask(
+        self,
+        query: str,
+        of: list[dict[str, Any]] | None = None,
+        *,
+        way: str = "execute",
+        user: str | None = "alice",
+        locale: str = "en",
+    ) -> Any:
+        variables = None if of is None else {"of": [dict(each) for each in of]}
+        context = Asking(self.world, user, locale)
+        if way == "execute":
+            return await self.schema.execute(query, variables, context_value=context)
+        return await asyncio.to_thread(
+            self.schema.execute_sync, query, variables, context_value=context
+        )
+
+    async def ask_twice(self, query: str, of: list[dict[str, Any]]) -> Any:
+        await self.ask(query, of)
+        return await self.ask(query, of)
+
+    def ran(self, what: str) -> int:
+        """How often a resolver ran since this was asked for the last time."""
+        return self.world.runs.pop(what, 0)
+
+
+def lines(result: Any) -> dict[str, tuple[str, int, int | None]]:
+    """What became of the objects of each type: the worst, how many there are, and how many were hits among others."""
+    return {
+        line["field"].partition(": ")[2]: (line["status"], line["count"], line.get("hits"))
+        for line in outcome(result)["fields"]
+    }
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_only_objects_without_an_entry_are_resolved(
+    memory_cache: ResponseCache, way: str
+) -> None:
+    shop = Shop(memory_cache)
+    first = await shop.ask(NAMED, products("a", "b"), way=way)
+    assert first.data == {"_entities": [{"upc": "a", "title": "a 0"}, {"upc": "b", "title": "b 0"}]}
+    assert (outcome(first)["status"], lines(first)) == ("miss", {"Product": ("miss", 2, None)})
+    shop.world.runs.clear()
+    more = await shop.ask(NAMED, products("c", "b", "a"), way=way)
+    assert [each["upc"] for each in more.data["_entities"]] == ["c", "b", "a"]
+    assert shop.world.runs == {"? c": 1, "Product c": 1}
+    assert (outcome(more)["status"], lines(more)) == ("miss", {"Product": ("miss", 3, 2)})
+    hit = await shop.ask(NAMED, products("b", "c"), way=way)
+    assert (outcome(hit)["status"], lines(hit)) == ("hit", {"Product": ("hit", 2, None)})
+
+
+async def test_the_missing_ones_are_loaded_in_one_batch(memory_cache: ResponseCache) -> None:
+    shop = Shop(memory_cache, Form(is_async=True, reads_many=True))
+    await shop.ask(NAMED, products("a"))
+    assert shop.ran("batches") == 1
+    await shop.ask(NAMED, products("a", "b", "c", "restricted"))
+    assert shop.ran("batches") == 1
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_an_error_of_one_object_leaves_the_others_stored(
+    memory_cache: ResponseCache, way: str
+) -> None:
+    shop = Shop(memory_cache)
+    query = QUERY % "... on Product { upc must }"
+    asked = products("a", BROKEN, "c", "b")
+    for times in (1, 0):
+        result = await shop.ask(query, asked, way=way)
+        assert result.data == {
+            "_entities": [
+                {"upc": "a", "must": "must 0"},
+                None,
+                None,
+                {"upc": "b", "must": "must 0"},
+            ]
+        }
+        paths = sorted(error.path for error in result.errors)
+        assert paths == [["_entities", 1], ["_entities", 2, "must"]]
+        assert (shop.ran("? a"), shop.ran(f"? {BROKEN}"), shop.ran("? c")) == (times, 1, 1)
+
+
+async def test_an_error_of_the_whole_field_is_that_of_a_schema_without_a_cache(
+    memory_cache: ResponseCache,
+) -> None:
+    shop, plain = Shop(memory_cache), federated(Form())
+    await shop.ask(NAMED, products("a"))
+    for odd in ({"__typename": "Nothing"}, {"upc": "a"}, {"__typename": "Named", "upc": "a"}):
+        asked = [*products("a"), odd]
+        result = await shop.ask(NAMED, asked)
+        expected = await plain.execute(
+            NAMED, {"of": [dict(each) for each in asked]}, context_value=Asking(World(), "", "")
+        )
+        assert result.data == expected.data
+        assert [e.formatted for e in result.errors] == [e.formatted for e in expected.errors or ()]
+        assert outcome(result)["status"] == "bypass"
+
+
+async def test_a_mutation_refreshes_the_object_that_it_changes_and_no_other(
+    memory_cache: ResponseCache,
+) -> None:
+    shop = Shop(memory_cache)
+    await shop.ask(NAMED, products("a", "b"))
+    await shop.ask('mutation { changeProduct(upc: "a") { upc } }')
+    shop.world.runs.clear()
+    result = await shop.ask(NAMED, products("a", "b"))
+    assert [each["title"] for each in result.data["_entities"]] == ["a 1", "b 0"]
+    assert (shop.ran("? a"), shop.ran("? b")) == (1, 0)
+
+
+async def test_an_object_that_is_created_replaces_the_null_that_was_stored(
+    memory_cache: ResponseCache,
+) -> None:
+    shop = Shop(memory_cache, invalidate_on_mutation="entities")
+    for times in (1, 0):
+        assert (await shop.ask(NAMED, products(MISSING))).data == {"_entities": [None]}
+        assert shop.ran(f"? {MISSING}") == times
+    await shop.ask(f'mutation {{ changeProduct(upc: "{MISSING}") {{ upc }} }}')
+    await shop.ask(NAMED, products(MISSING))
+    assert shop.ran(f"? {MISSING}") == 1
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_what_one_user_sees_of_an_object_reaches_no_other(
+    memory_cache: ResponseCache, way: str
+) -> None:
+    shop = Shop(memory_cache)
+    for field in ("mine", "secret", "label"):
+        query = QUERY % f"... on Product {{ {field} }}"
+        for times in (1, 0):
+            for user, locale in (("alice", "en"), ("bob", "de")):
+                result = await shop.ask(query, products("a"), way=way, user=user, locale=locale)
+                (found,) = result.data["_entities"]
+                expected = {"mine": f"{user} 0", "label": f"{locale} 0", "secret": "secret of a 0"}
+                refused = field == "secret" and user == "bob"
+                assert found == {field: None if refused else expected[field]}
+                assert shop.ran("Product a") == (0 if refused else times)
+    nobody = await shop.ask(QUERY % "... on Product { mine }", products("a"), way=way, user=None)
+    assert outcome(nobody)["reason"] == "private_without_session"
+
+
+async def test_what_a_resolver_restricts_holds_for_its_object(memory_cache: ResponseCache) -> None:
+    shop = Shop(memory_cache)
+    query, asked = QUERY % "... on Product { upc price }", products("a", SKIPPED, "restricted")
+    for _ in range(2):
+        await shop.ask(query, asked)
+    assert (shop.ran("? a"), shop.ran(f"? {SKIPPED}"), shop.ran("? restricted")) == (1, 2, 1)
+    await shop.ask(query, asked, user="bob")
+    assert (shop.ran("? a"), shop.ran("? restricted")) == (0, 1)
+
+
+async def test_an_object_of_another_type_than_was_asked_for_is_not_stored(
+    memory_cache: ResponseCache,
+) -> None:
+    shop = Shop(memory_cache, Form(review_ttl=60))
+    for selected in ("stars", "upc", "stars"):
+        query = QUERY % f"... on Product {{ reviews {{ stars }} }} ... on Review {{ {selected} }}"
+        result = await shop.ask(query, products(WRONG))
+        assert list(result.data["_entities"][0]) == [selected]
+    assert shop.ran(f"? {WRONG}") == 3
+
+
+async def test_all_that_is_sent_of_an_object_tells_its_entry_apart(
+    memory_cache: ResponseCache,
+) -> None:
+    shop = Shop(memory_cache)
+    query = QUERY % "... on Part { doubled }"
+    for _ in range(2):
+        for weight in (1, 2):
+            asked = [{"__typename": "Part", "upc": "a", "weight": weight}]
+            result = await shop.ask(query, asked)
+            assert result.data == {"_entities": [{"doubled": 2 * weight}]}
+    assert shop.ran("Part a") == 2
+
+
+async def test_what_is_selected_of_other_types_tells_no_entry_apart(
+    memory_cache: ResponseCache,
+) -> None:
+    shop = Shop(memory_cache)
+    await shop.ask(QUERY % "... on Product { title }", products("a"))
+    both = QUERY % "... on Review { stars } ... on Product { title }"
+    assert outcome(await shop.ask(both, products("a")))["status"] == "hit"
+    other = QUERY % "... on Named { title } ... on Product { upc }"
+    assert outcome(await shop.ask(other, products("a")))["status"] == "miss"
+
+
+async def test_the_same_object_twice_is_looked_up_once(memory_cache: ResponseCache) -> None:
+    shop = Shop(memory_cache)
+    for expected in ("miss", "hit", "hit"):
+        result = await shop.ask(NAMED, products("a", "b", "a"))
+        first, _, third = result.data["_entities"]
+        assert first == third == {"upc": "a", "title": "a 0"}
+        assert first is not third
+        assert lines(result) == {"Product": (expected, 2, None)}
+
+
+async def test_a_type_without_a_ttl_is_resolved_each_time_beside_hits(
+    memory_cache: ResponseCache,
+) -> None:
+    shop = Shop(memory_cache, Form(review_ttl=None))
+    asked = [*products("a"), {"__typename": "Review", "upc": "b"}]
+    result = await shop.ask_twice(NAMED, asked)
+    assert (shop.ran("Product a"), shop.ran("Review b")) == (1, 2)
+    told = outcome(result)
+    assert (told["status"], told["reason"]) == ("bypass", "without_ttl")
+    assert told["advice"] == "Put @cache_control(ttl=...) above the type Review."
+    assert lines(result) == {"Product": ("hit", 1, None), "Review": ("bypass", 1, None)}
+
+
+async def test_a_field_of_an_object_keeps_an_entry_of_its_own_that_outlives_it(
+    memory_cache: ResponseCache,
+) -> None:
+    shop = Shop(memory_cache)
+    query = QUERY % "... on Product { own silent }"  # an object with it is not stored
+    result = await shop.ask_twice(query, products("a"))
+    fields = {line["field"]: line["status"] for line in outcome(result)["fields"]}
+    assert fields == {"Product.own": "hit"}
+    assert outcome(result)["reason"] == "resolver_without_hint"
+
+
+async def test_two_requests_at_once_share_the_runs_of_their_objects(
+    memory_cache: ResponseCache,
+) -> None:
+    shop = Shop(memory_cache, Form(is_async=True, reads_many=True))
+    one, other = await asyncio.gather(
+        shop.ask(NAMED, products("a", "b")), shop.ask(NAMED, products("b", "c", "a"))
+    )
+    assert [each["upc"] for each in one.data["_entities"]] == ["a", "b"]
+    assert [each["upc"] for each in other.data["_entities"]] == ["b", "c", "a"]
+    assert [shop.ran(f"? {name}") for name in "abc"] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "query($of: [_Any!]!) { a: _entities(representations: $of) { ... on Product { title } } }",
+        "query($of: [_Any!]!) { _entities(representations: $of) { ... on Product { title } } __typename }",
+        "query($of: [_Any!]!) { _entities(representations: $of) @skip(if: false) { ... on Product { title } } }",
+    ],
+)
+async def test_an_operation_that_is_not_only_a_gateways_is_answered_as_before(
+    memory_cache: ResponseCache, query: str
+) -> None:
+    shop = Shop(memory_cache)
+    for _ in range(2):
+        result = await shop.ask(query, products("a"))
+        assert outcome(result)["reason"] == "root_without_hint"
+    assert shop.ran("? a") == 2
+
+
+@pytest.mark.exhaustive
+async def test_no_more_objects_are_looked_up_than_fields(
+    new_cache: Callable[..., ResponseCache], valkey_url: str
+) -> None:
+    shop = Shop(new_cache(valkey_url))
+    asked = products(*(f"n{number}" for number in range(1_010)))
+    result = await shop.ask_twice(QUERY % "... on Product { upc }", asked)
+    assert lines(result) == {"Product": ("bypass", 1_010, 1_000)}
+    assert len(result.data["_entities"]) == 1_010
+    assert outcome(result)["reason"] == "too_many_fields"
+    assert (shop.ran("? n0"), shop.ran("? n1005")) == (1, 2)
+
+
+async def test_a_function_that_judges_answers_judges_whole_ones(
+    memory_cache: ResponseCache,
+) -> None:
+    shop = Shop(memory_cache, cacheable=lambda result, _: False, default_ttl=60)
+    for _ in range(2):
+        result = await shop.ask(NAMED, products("a"))
+        assert outcome(result)["reason"] == "vetoed"
+
+
+def test_explain_names_the_types(memory_cache: ResponseCache) -> None:
+    schema = Shop(memory_cache, Form(review_ttl=None)).schema
+    of = {"of": products("a")}
+    told = explain(schema, QUERY % "... on Product { upc }", of)
+    assert (told.ttl, told.scope, told.limited_by) == (60, CacheScope.PUBLIC, "Product")
+    told = explain(schema, QUERY % "... on Product { mine }", of)
+    assert (told.ttl, told.scope) == (60, CacheScope.PRIVATE)
+    told = explain(schema, NAMED, of)
+    assert told.advice == "Put @cache_control(ttl=...) above the type Review."
+    assert "but with an entry of its own for 60 s" in str(told)
+
+
+async def test_an_object_that_a_request_wants_anew_replaces_its_entry(
+    memory_cache: ResponseCache,
+) -> None:
+    from strawberry_response_cache import renew_cache
+
+    shop = Shop(memory_cache)
+    await shop.ask(NAMED, products("a", "b"))
+    shop.world.changes["Product a"] += 1  # without a mutation
+    context = Asking(shop.world, "alice", "en")
+    renew_cache(context)
+    result: Any = await shop.schema.execute(NAMED, {"of": products("a")}, context_value=context)
+    assert result.data == {"_entities": [{"upc": "a", "title": "a 1"}]}
+    again = await shop.ask(NAMED, products("a", "b"))
+    assert [each["title"] for each in again.data["_entities"]] == ["a 1", "b 0"]
+    assert outcome(again)["status"] == "hit"
+
+
+async def test_a_failing_server_fails_no_object(memory_cache: ResponseCache) -> None:
+    @cache_control(ttl=60)
+    @strawberry.federation.type(keys=["id"])
+    class Thing:
+        id: strawberry.ID
+
+        @classmethod
+        def resolve_reference(cls, id: strawberry.ID) -> "Thing":  # noqa: A002 - the key's name
+            return cls(id=id)
+
+    cache = ResponseCache.from_url("redis://127.0.0.1:1", connect_deadline=0.1, prefix="down")
+    extension = ResponseCacheExtension(cache, tenant=None, debug=True)
+    schema = strawberry.federation.Schema(types=[Thing], extensions=[extension])
+    of = [{"__typename": "Thing", "id": each} for each in "ab"]
+    result: Any = await schema.execute(QUERY % "... on Thing { id }", {"of": of})
+    assert result.data == {"_entities": [{"id": "a"}, {"id": "b"}]}
+    assert outcome(result)["status"] == "bypass"
+    await cache.aclose()
