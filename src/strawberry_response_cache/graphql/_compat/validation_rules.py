@@ -34,8 +34,10 @@ def may_admit_some_only(
     )
 
 
-def _is_limit(rule: type[ASTValidationRule]) -> bool:
+def _is_limit(rule: object) -> bool:
     """Whether a rule is a limit of Strawberry's, with nothing of the user's but numbers."""
+    if not isinstance(rule, type):  # anything that can be called is taken for one
+        return False
     if (rule.__module__, rule.__name__) not in _LIMITS:
         return False
     init: Any = vars(rule).get("__init__")
