@@ -24,7 +24,13 @@ from strawberry_response_cache import (
     purge_names,
 )
 from strawberry_response_cache.asgi import GraphQL
-from strawberry_response_cache.graphql.http.cdn_tags import packed, tag_headers, unpacked
+from strawberry_response_cache.graphql.http.cdn_tags import (
+    invalidated_groups,
+    names_of_response,
+    packed,
+    tag_headers,
+    unpacked,
+)
 
 VIEWS = {"ours": GraphQL, "strawberry's": StockGraphQL}
 EVERY = ("Cache-Tag", "Surrogate-Key", "xkey", "Cache-Groups")
@@ -255,38 +261,75 @@ def test_a_clear_purges_everything_of_its_tenant_and_nothing_of_another(
     assert purge_names(tags) == told["acme"][:1]
 
 
-def test_a_tag_that_no_header_can_hold_is_left_out_and_logged(
-    make: Callable[..., Ask], caplog: pytest.LogCaptureFixture
+def test_a_tag_that_no_header_can_hold_is_told_as_its_digest(
+    make: Callable[..., Ask], cache: ResponseCache, purged: list[InvalidatedTags]
 ) -> None:
     ask = make(cdn_tags=["Cache-Tag"])
-    response = ask('{ books(shelf: "a,b") { id } }')
-    assert response.headers["cache-tag"].split(",") == ["~", "Book", "[Book]", "Book:1", "shelf:*"]
-    assert "1 tags of a response are not in the headers of cdn_tags" in caplog.text
-    assert "a,b" not in caplog.text
+    told = ask('{ books(shelf: "a,b") { id } }').headers["cache-tag"].split(",")
+    (digest,) = [each for each in told if each.startswith("#")]
+    assert [each for each in told if each != digest] == ["~", "Book", "[Book]", "Book:1", "shelf:*"]
+    cache.invalidate_sync("shelf:a,b")
+    cache.close()
+    (tags,) = purged
+    assert digest in purge_names(tags)
 
 
 @given(st.sets(st.text(st.characters(codec="utf-8"), min_size=1, max_size=12), max_size=30))
 def test_what_is_stored_comes_back_and_fits_into_headers(tags: set[str]) -> None:
+    shown = {tag.replace("\0", "*") for tag in tags}
     text, left_out = packed(tags)
     assert text.isascii()
     assert not set(text) & set(" \n\r")
     back = unpacked(text)
-    assert set(back) <= {tag.replace("\0", "*") for tag in tags}
-    assert len(back) + left_out == len({tag.replace("\0", "*") for tag in tags})
+    assert left_out == 0
+    assert {each for each in back if not each.startswith("#")} <= shown
+    assert len(back) == len(shown)
     headers = tag_headers(back, EVERY)
     assert headers["cache-tag"].split(",") == list(back) or not back
 
 
-def test_what_does_not_fit_is_left_out_the_finest_first() -> None:
+def test_where_tags_do_not_fit_every_invalidation_reaches_the_response() -> None:
     names = ["Book", *(f"Book:{number:05}" for number in range(3_000))]
     text, left_out = packed(set(names))
     back = unpacked(text)
-    assert back[0] == "Book"
-    assert len(back) + left_out == len(names)
+    assert back[:2] == ("*", "Book")
+    assert len(back) - 1 + left_out == len(names)
     assert len(text) <= 8_000
-    headers = tag_headers([f"{'p' * 60}-{name}" for name in back], EVERY)
+    told = names_of_response(back, tenant="t" * 16, prefix="p" * 60)
+    headers = tag_headers(told, EVERY)
     assert all(len(value) <= 8_000 for value in headers.values())
     assert headers["cache-groups"].count('"') == 64
+    purged = purge_names(InvalidatedTags(["other"], tenant="t" * 16), prefix="p" * 60)
+    for separator, header in ((",", "cache-tag"), (" ", "surrogate-key"), (" ", "xkey")):
+        assert set(purged) & set(headers[header].split(separator))
+    groups = invalidated_groups(purged, []).split(", ")
+    assert set(groups) & set(headers["cache-groups"].split(", "))
+
+
+@pytest.mark.parametrize("count", [5, 25, 31, 32, 100])
+def test_where_names_do_not_fit_into_one_header_every_invalidation_reaches_the_response(
+    count: int,
+) -> None:
+    """Those of one entry may fit into some headers only."""
+    tags = [f"Book:{number}" for number in range(count)]
+    told = tag_headers(names_of_response(tags, tenant="", prefix=""), EVERY)
+    for each in tags:
+        purged = purge_names(InvalidatedTags([each], tenant=""))
+        assert set(invalidated_groups(purged, []).split(", ")) & set(
+            told["cache-groups"].split(", ")
+        )
+        assert each in told["cache-tag"].split(",")
+    assert told["cache-groups"].count('"') <= 64
+
+
+@pytest.mark.parametrize("count", [1, 7, 8, 40])
+def test_a_mutation_with_more_names_than_fit_invalidates_all_groups(count: int) -> None:
+    tags = InvalidatedTags([f"Book:{number}" for number in range(count)], tenant="")
+    said = invalidated_groups(purge_names(tags), ["~"]).split(", ")
+    assert len(said) <= 32
+    for each in tags:
+        response = tag_headers(names_of_response([each], tenant="", prefix=""), EVERY)
+        assert set(said) & set(response["cache-groups"].split(", "))
 
 
 def test_invalidated_tags_are_a_tuple_that_keeps_its_tenant() -> None:

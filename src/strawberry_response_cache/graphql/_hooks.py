@@ -113,7 +113,7 @@ class RequestHooks(Phased, SchemaExtension):
                 freshness = None if has_failed else self._run.http.freshness
                 if self._run.is_absent:
                     self._headers.status = HTTPStatus.GATEWAY_TIMEOUT
-                self._headers.invalidated += self._run.http.invalidated_names()
+                self._headers.invalidate(*self._run.http.invalidated_names())
                 self._headers.end(freshness, self._run.http.cache_status())
             self._write_headers()
 

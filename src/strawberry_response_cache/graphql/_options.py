@@ -193,7 +193,7 @@ class Warnings:
         )
 
     def tags_left_out(self, number: int) -> None:
-        """Log that caches in front are not told some tags of a response.
+        """Log that a response has more tags than caches in front can be told.
 
         Args:
             number: How many.
@@ -201,8 +201,8 @@ class Warnings:
         if (count := self._intervals.counted("cdn_tags")) is None:
             return
         logger.warning(
-            "%d tags of a response are not in the headers of cdn_tags (%s): they hold spaces, commas, quotes or other "
-            "than ASCII, or do not fit. Invalidating them does not purge the response from caches in front.",
+            "%d tags of a response do not fit into the headers of cdn_tags (%s). Every invalidation of its tenant purges "
+            "it from caches in front.",
             number,
             count.words.removeprefix(", ") or "1 response",
             extra={"response_cache.tag.count": number, "response_cache.failures": count.number},

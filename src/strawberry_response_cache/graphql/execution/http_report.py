@@ -134,12 +134,14 @@ class HttpReport:
             is_collapsed=outcome.is_collapsed,
         )
 
-    def invalidated_names(self) -> list[str]:
-        """Return the names, for caches in front, of what a mutation invalidated."""
+    def invalidated_names(self) -> tuple[list[str], list[str]]:
+        """Return the names, for caches in front, of what a mutation invalidated, and those of all responses."""
         options, told, tenant = self._options.headers, self._report.told, self._tenant_hash()
         if options is None or told is None or tenant is None:
-            return []
+            return [], []
         if "Cache-Groups" not in options.cdn_tags:
-            return []
+            return [], []
         tags = [EVERYTHING_TAGGED] if told.everything else sorted(told.tags)
-        return purge_names(InvalidatedTags(tags, tenant=tenant), prefix=options.tag_prefix)
+        names = partial(purge_names, prefix=options.tag_prefix)
+        everything = names(InvalidatedTags([EVERYTHING_TAGGED], tenant=tenant))
+        return names(InvalidatedTags(tags, tenant=tenant)), everything

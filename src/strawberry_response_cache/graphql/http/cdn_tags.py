@@ -1,10 +1,9 @@
 """Tags of responses for the caches in front of a server, and the names under which these are purged."""
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from hashlib import blake2b
-from itertools import islice
 from typing import Final
 from urllib.parse import quote, unquote
 
@@ -34,34 +33,51 @@ _GROUP_BYTES: Final = 16
 
 
 def packed(tags: Iterable[str], only_digests: AbstractSet[str] = frozenset()) -> tuple[str, int]:
-    """Return tags as they are stored with an entry, the coarsest first, and how many were left out.
+    """Return tags as they are stored with an entry, the coarsest first, and how many do not fit.
+
+    A tag that no header can hold is told as its digest. If something does not fit, every invalidation reaches the
+    response.
 
     Args:
         tags: The tags of a response, hidden ones included.
         only_digests: Digests of further tags whose names are not known: those of values that were read from the cache
-            while the response was made. If there are too many, every invalidation reaches the response.
+            while the response was made.
 
     Example:
-        >>> packed({"Book:1", "Book", "of:a b"})
-        ('Book,Book:1', 1)
+        >>> packed({"Book:1", "Book"})
+        ('Book,Book:1', 0)
         >>> packed({"Book"}, only_digests={"xpB9vBHwVL8pBBF1"})
         ('Book,#xpB9vBHwVL8pBBF1', 0)
+        >>> packed({"Book", "x" * 900 + ":1", *(f"{n}:" + "x" * 900 for n in range(8))})[0][:8]
+        '*,Book,0'
     """
-    kept: list[str] = []
-    room, left_out = _LONGEST_HEADER, 0
     # Entries have longer tags of their own, by which nothing is purged.
-    digests = sorted(each for each in only_digests if len(each) == len(EVERYTHING[0]))
-    more = map(_of_digest, digests if len(digests) <= _MOST_DIGESTS else EVERYTHING)
-    named = sorted(shown(tags), key=lambda each: (":" in each, each))
-    fine = next((at for at, each in enumerate(named) if ":" in each), len(named))
-    for tag in (*named[:fine], *more, *named[fine:]):
+    digests = {each for each in only_digests if len(each) == len(EVERYTHING[0])}
+    coarse, fine = list[str](), list[str]()
+    for tag in sorted(shown(tags)):
+        if not _is_sendable(tag):
+            digests.update(tag_digests((tag,)))
+        else:
+            (fine if ":" in tag else coarse).append(tag)
+    kept: list[str] = []
+    room, left_out = _LONGEST_HEADER - len(f"{EVERYTHING_TAGGED},"), 0
+    if len(digests) > _MOST_DIGESTS:
+        digests, left_out = set(), len(digests)
+    for tag in (*coarse, *map(_of_digest, sorted(digests)), *fine):
         text = quote(tag, safe=_SAFE)
-        if _NAME.fullmatch(tag) is None or len(tag) > _LONGEST_NAME or len(text) >= room:
+        if len(text) >= room:
             left_out += 1
         else:
             kept.append(text)
             room -= len(text) + 1
+    if left_out and EVERYTHING_TAGGED not in kept:
+        kept.insert(0, EVERYTHING_TAGGED)
     return ",".join(kept), left_out
+
+
+def _is_sendable(name: str) -> bool:
+    """Whether a header can hold a name."""
+    return len(name) <= _LONGEST_NAME and _NAME.fullmatch(name) is not None
 
 
 def _of_digest(digest: str) -> str:
@@ -110,8 +126,8 @@ def purge_names(tags: InvalidatedTags, *, prefix: str = "") -> list[str]:
         prefix: The ``tag_prefix`` of the extension. Empty by default.
 
     Returns:
-        The names, each once. Tags that no header can hold are left out, because no response carries them. Those with
-        ``#`` are digests, for responses that hold something of which the cache knows only the digests of its tags.
+        The names, each once. Those with ``#`` are digests, for tags that no header can hold, and for responses with
+        something of which the cache knows only the digests of its tags. ``*`` is for responses with more tags than fit.
 
     Example:
         >>> from strawberry_response_cache import InvalidatedTags
@@ -124,8 +140,7 @@ def purge_names(tags: InvalidatedTags, *, prefix: str = "") -> list[str]:
     everything = tuple(tags) == (EVERYTHING_TAGGED,)
     families = sorted(shown(with_families(tags)))
     found = (_EVERYTHING,) if everything else dict.fromkeys((*tags, *families, *_digests(tags)))
-    sendable = [each for each in found if _NAME.fullmatch(each) and len(each) <= _LONGEST_NAME]
-    return list(named(sendable, tenant=tags.tenant, prefix=prefix))
+    return list(named(filter(_is_sendable, found), tenant=tags.tenant, prefix=prefix))
 
 
 def _digests(tags: Iterable[str]) -> Iterable[str]:
@@ -143,7 +158,8 @@ def tag_headers(names: Sequence[str], headers: Collection[str]) -> dict[str, str
     """Return the headers that hold the names of a response.
 
     Args:
-        names: The names, the coarsest first; what does not fit is left out.
+        names: The names, as `names_of_response` returns them. If some do not fit, there is the name that every
+            invalidation purges in their place.
         headers: Names of headers, see `SEPARATORS`.
 
     Example:
@@ -152,25 +168,40 @@ def tag_headers(names: Sequence[str], headers: Collection[str]) -> dict[str, str
     """
     found = {}
     for header in headers:
-        values = _groups(names) if header == _GROUPS else [*names]
-        separator, length, kept = SEPARATORS[header], 0, 0
-        for value in values:
-            length += len(value) + len(separator)
-            if length > _LONGEST_HEADER:
-                break
-            kept += 1
-        found[header.lower()] = separator.join(values[:kept])
+        separator, printed = SEPARATORS[header], _group if header == _GROUPS else str
+        most = _MOST_GROUPS if header == _GROUPS else len(names)
+        fitting = _fitting(names, most, separator, printed)
+        if len(fitting) < len(names):
+            every = f"{names[0].removesuffix(_EVERYTHING)}{EVERYTHING_TAGGED}"
+            fitting = _fitting([names[0], every, *names[1:]], most, separator, printed)
+        found[header.lower()] = separator.join(fitting)
     return found
 
 
-def invalidated_groups(names: Iterable[str]) -> str:
+def _fitting(
+    names: Sequence[str], most: int, separator: str, printed: Callable[[str], str]
+) -> list[str]:
+    """Return the first names that fit into a header, as they are printed there."""
+    kept, room = list[str](), _LONGEST_HEADER
+    for name in names[:most]:
+        text = printed(name)
+        room -= len(text) + len(separator)
+        if room < 0:
+            break
+        kept.append(text)
+    return kept
+
+
+def invalidated_groups(names: Iterable[str], everything: Iterable[str]) -> str:
     """Return the value of ``Cache-Group-Invalidation`` (RFC 9875, section 3).
 
     Args:
         names: As `purge_names` returns them.
+        everything: The names of all responses, which stand for more names than such a header holds.
     """
-    return SEPARATORS[_GROUPS].join(_groups(names))
+    each = [*dict.fromkeys(names)]
+    return SEPARATORS[_GROUPS].join(map(_group, each if len(each) <= _MOST_GROUPS else everything))
 
 
-def _groups(names: Iterable[str]) -> list[str]:
-    return [f'"{group_of(name)}"' for name in islice(names, _MOST_GROUPS)]
+def _group(name: str) -> str:
+    return f'"{group_of(name)}"'

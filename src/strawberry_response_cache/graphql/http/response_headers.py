@@ -2,7 +2,7 @@
 
 import weakref
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from strawberry_response_cache.graphql.http import messages
@@ -46,6 +46,7 @@ class ResponseHeaders:
         self.status: int | None = None
         self.is_sent = False
         self.invalidated: list[str] = []
+        self._everything: dict[str, None] = {}
 
     def begin(self, count: int = 1) -> None:
         """Note that an operation begins, or several."""
@@ -76,7 +77,17 @@ class ResponseHeaders:
         if self._ended:
             later.end(self._strictest, self._cache_status, count=self._ended)
         later.written.update(self.written)
-        later.invalidated += self.invalidated
+        later.invalidate(self.invalidated, self._everything)
+
+    def invalidate(self, names: Iterable[str], everything: Iterable[str]) -> None:
+        """Note what a mutation invalidated.
+
+        Args:
+            names: The names of that.
+            everything: The names of all responses of its tenant.
+        """
+        self.invalidated += names
+        self._everything.update(dict.fromkeys(everything))
 
     @property
     def freshness(self) -> Freshness | None:
@@ -151,7 +162,9 @@ class ResponseHeaders:
         else:
             changes.update({name.lower(): None for name in self._options.tag_headers})
         if self.invalidated:
-            changes["cache-group-invalidation"] = invalidated_groups(self.invalidated)
+            changes["cache-group-invalidation"] = invalidated_groups(
+                self.invalidated, self._everything
+            )
 
     def _change_cache_status(
         self, present: Mapping[str, str], changes: dict[str, str | None]
