@@ -1,15 +1,23 @@
 """The workload: `books(n, k)` returns n books, and `k` only varies the key.
 
-The environment says how it is served: ``VIEW`` (ours, stock), ``CACHE`` (none, memory, redis), ``REDIS_PORT``.
+The environment says how it is served: ``VIEW`` (ours, stock, middleware, constant), ``CACHE`` (none, memory, redis), ``REDIS_PORT``.
 """
 
+import json
 import os
+from dataclasses import asdict
 from typing import Any
 
 import strawberry
+from starlette.types import Receive, Scope, Send
 from strawberry.extensions import ParserCache, ValidationCache
 
-from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
+from strawberry_response_cache import (
+    ResponseCache,
+    ResponseCacheExtension,
+    ResponseCacheMiddleware,
+    cache_control,
+)
 
 
 @strawberry.type
@@ -57,12 +65,12 @@ class Query:
         return [book(number) for number in range(n)]
 
 
-def make_schema() -> strawberry.Schema:
-    """Return the schema as the environment says."""
+def make_schema() -> tuple[strawberry.Schema, ResponseCacheExtension | None]:
+    """Return the schema as the environment says, and its extension."""
     mode = os.environ["CACHE"]
     # What is known of documents; this package's extension knows it as well.
     own: list[Any] = [lambda: ParserCache(maxsize=100), lambda: ValidationCache(maxsize=100)]
-    extensions = own
+    extensions, extension = own, None
     if mode != "none":
         cache = ResponseCache.from_url(
             f"redis://127.0.0.1:{os.environ['REDIS_PORT']}",
@@ -70,17 +78,42 @@ def make_schema() -> strawberry.Schema:
             local_bytes=256 * 1024 * 1024 if mode == "memory" else 0,
             local_ttl=300,
         )
-        extensions = [ResponseCacheExtension(cache, tenant=None)]
-    return strawberry.Schema(Query, extensions=extensions)
+        extension = ResponseCacheExtension(cache, tenant=None)
+        extensions = [extension]
+    return strawberry.Schema(Query, extensions=extensions), extension
 
 
 def asgi() -> Any:  # noqa: ANN401 - an ASGI application
     """Return the ASGI application."""
-    if os.environ["VIEW"] == "ours":
-        from strawberry_response_cache.asgi import GraphQL
+    if os.environ["VIEW"] == "constant":
+        return constant
+    if os.environ["VIEW"] == "stock":
+        from strawberry.asgi import GraphQL
     else:
-        from strawberry.asgi import GraphQL  # type: ignore[assignment] # the same name on purpose
-    return GraphQL[Any, Any](make_schema())
+        from strawberry_response_cache.asgi import GraphQL  # type: ignore[assignment] # the same name on purpose
+    schema, extension = make_schema()
+    view = GraphQL[Any, Any](schema)
+    if os.environ["VIEW"] != "middleware" or extension is None:
+        return view
+    return ResponseCacheMiddleware(view, extension, schema=schema, tenant=None, path="/")
+
+
+async def constant(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer the same to every request for so many books, as fast as an ASGI application can."""
+    if scope["type"] != "http":
+        return
+    variables = json.loads((await receive())["body"])["variables"]
+    body = _constants.get(variables["n"])
+    if body is None:
+        books = [asdict(book(number)) for number in range(variables["n"])]
+        body = _constants[variables["n"]] = json.dumps({"data": {"books": books}}).encode()
+    length = (b"content-length", b"%d" % len(body))
+    headers = [length, (b"content-type", b"application/json")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+_constants: dict[int, bytes] = {}
 
 
 def wsgi() -> Any:  # noqa: ANN401 - a WSGI application
@@ -100,6 +133,6 @@ def wsgi() -> Any:  # noqa: ANN401 - a WSGI application
         from strawberry_response_cache.django import GraphQLView
     else:
         from strawberry.django.views import GraphQLView
-    view = GraphQLView.as_view(schema=make_schema())
+    view = GraphQLView.as_view(schema=make_schema()[0])
     globals()["urlpatterns"] = [path("graphql", view)]
     return get_wsgi_application()

@@ -40,8 +40,11 @@ class Server:
 
 
 def python_servers(redis_port: int) -> Iterator[Server]:
-    """Return this package's views, Strawberry's with this package's extension, and Strawberry alone."""
+    """Return this package's middleware and views, Strawberry's view with its extension and alone, and a constant."""
     for kind, view, mode in (
+        ("asgi", "constant", "none"),
+        ("asgi", "middleware", "memory"),
+        ("asgi", "middleware", "redis"),
         ("asgi", "stock", "none"),
         ("asgi", "stock", "memory"),
         ("asgi", "stock", "redis"),
@@ -55,7 +58,12 @@ def python_servers(redis_port: int) -> Iterator[Server]:
         uvicorn = ("-m", "uvicorn", "--factory", place, "--log-level", "warning", "--port", "PORT")
         gunicorn = ("-m", "gunicorn", f"{place}()", "--threads", "8", "--bind", "127.0.0.1:PORT")
         served = {"asgi": "ASGI", "wsgi": "Django"}[kind]
-        whose = {"ours": "this package's view", "stock": "Strawberry's view"}[view]
+        whose = {
+            "constant": "a constant answer",
+            "middleware": "this package's middleware",
+            "ours": "this package's view",
+            "stock": "Strawberry's view",
+        }[view]
         yield Server(
             name=f"{served}, {whose}",
             mode=mode,

@@ -15,7 +15,12 @@ import strawberry
 import uvicorn
 from strawberry.asgi import GraphQL as StockGraphQL
 
-from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
+from strawberry_response_cache import (
+    ResponseCache,
+    ResponseCacheExtension,
+    ResponseCacheMiddleware,
+    cache_control,
+)
 from strawberry_response_cache.asgi import GraphQL
 
 HERE: Final = Path(__file__).parent
@@ -94,3 +99,24 @@ def test_audits_end_alike_with_this_package_and_without_it() -> None:
             RUNS[0] = 0
             assert audited(url) == expected
             assert RUNS[0] == 2  # requests with extensions that are not known
+
+
+def test_audits_end_alike_with_the_middleware() -> None:
+    with served(StockGraphQL[Any, Any](schema())) as url:
+        expected = audited(url)
+    with ResponseCache.from_url("memory://", prefix="audits") as cache:
+        extension = ResponseCacheExtension(cache, tenant=None)
+        executed = schema(extension)
+        entered = [0]
+
+        async def application(*arguments: Any) -> None:
+            entered[0] += 1
+            await GraphQL[Any, Any](executed)(*arguments)
+
+        front = ResponseCacheMiddleware(application, extension, schema=executed, tenant=None)
+        with served(front) as url:
+            assert audited(url) == expected
+            assert audited(url) == expected
+            before, entered[0] = entered[0], 0
+            assert audited(url) == expected
+            assert entered[0] < before / 2
