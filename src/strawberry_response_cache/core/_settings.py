@@ -161,7 +161,7 @@ class CacheSettings(BaseModel):
     invalidation by another process."""
 
     operation_names: int = Field(default=0, ge=0, le=1000)
-    """How many GraphQL operations have figures of their own in `statistics()` and in metrics, by their names. The
+    """How many GraphQL operations have figures of their own in `ResponseCache.statistics` and in metrics, by their names. The
     first names that come have them, and the rest is counted as ``_other``. The default is 0, because clients
     choose the names, and each makes eight time series."""
 
