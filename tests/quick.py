@@ -30,7 +30,8 @@ def leave_combinations(items: Iterable[pytest.Item]) -> None:
 
     Of a test with parameters, the quick run takes so many cases that each value of each parameter is
     there, each about as often. A parametrization of several names is one parameter. Where cases are
-    costly, it takes a few of these, evenly spread. A test with the mark `combined` keeps all its cases.
+    costly, it takes a few of these, evenly spread; runs with other versions of packages take all of them.
+    A test with the mark `combined` keeps all its cases.
     """
     tests: defaultdict[str, list[pytest.Function]] = defaultdict(list)
     for item in items:
@@ -38,12 +39,15 @@ def leave_combinations(items: Iterable[pytest.Item]) -> None:
         if isinstance(item, pytest.Function) and hasattr(item, "callspec") and not marked:
             tests[item.nodeid.partition("[")[0]].append(item)
     for name, cases in tests.items():
-        taken = _covering(cases)
-        if name.startswith(COSTLY) and len(taken) > FEW:
-            taken = [taken[number * len(taken) // FEW] for number in range(FEW)]
+        covering = _covering(cases)
+        taken = covering
+        if name.startswith(COSTLY) and len(covering) > FEW:
+            taken = [covering[number * len(covering) // FEW] for number in range(FEW)]
         for case in cases:
             if case not in taken:
                 case.add_marker(pytest.mark.exhaustive)
+            if case in covering:
+                case.add_marker(pytest.mark.versions)
 
 
 def _covering(cases: list[pytest.Function]) -> list[pytest.Function]:

@@ -155,6 +155,7 @@ print(engine._sync)
 
 
 @pytest.mark.exhaustive
+@pytest.mark.versions
 def test_the_cache_is_closed_when_the_process_ends(valkey_url: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", PROGRAM % valkey_url],
