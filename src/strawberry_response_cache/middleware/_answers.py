@@ -66,11 +66,13 @@ class Repeated:
     Attributes:
         hit: What the application answered from.
         content_type: The content type of its answer.
+        reads_session: Whether the application read the session in the scope.
         head: The headers that were made for it at last.
     """
 
     hit: Hit
     content_type: bytes
+    reads_session: bool = False
     head: _Head | None = None
 
 

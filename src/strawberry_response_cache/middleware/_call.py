@@ -34,6 +34,7 @@ from strawberry_response_cache.middleware._messages import (
 )
 from strawberry_response_cache.middleware._requests import Asked, asked_by, name_of
 from strawberry_response_cache.middleware._seen import Seen
+from strawberry_response_cache.middleware._sessions import SessionUse, note_read
 
 _OK: Final = 200
 _LONGEST_PARSED: Final = 1024 * 1024
@@ -89,6 +90,7 @@ class Call:
         "_name",
         "_outgoing",
         "_scope",
+        "_session_use",
         "_shared",
         "incoming",
         "send",
@@ -113,6 +115,7 @@ class Call:
         self._is_verified = False
         self._claim: Claim | None = None
         self._outgoing: Outgoing | None = None
+        self._session_use: SessionUse | None = None
         self.incoming = Incoming(receive)
         self.send = send
 
@@ -155,6 +158,8 @@ class Call:
         tenant.observer.concluded(_HIT)
         for watcher in self._shared.options.watchers:
             watcher(self._shared.answers.report(hit, entry, self._context))
+        if repeated.reads_session:
+            note_read(self._scope)
         return messages
 
     def _messages(self, repeated: Repeated, entry: Entry) -> tuple[Message, Message] | None:
@@ -186,21 +191,30 @@ class Call:
             most = tenant_of(shared.options.cache).max_entry_bytes
             self._outgoing = Outgoing(self.send, self._guard, most=most)
             self.send = self._outgoing.send
+            # What is inside may change both; hits come as this request came.
+            self._session_use = SessionUse(self._scope)
+            self._scope = {**self._scope, "headers": [*self._scope["headers"]]}
 
     async def learn(self) -> None:
         """Compare what the application answered with what would have been answered here."""
         outgoing, hit = self._outgoing, None if self._claim is None else self._claim.hit
-        if outgoing is None or hit is None or self._guard.is_faulted or self._shared.front.is_off:
+        use = self._session_use
+        if outgoing is None or use is None or hit is None:
+            return
+        if self._guard.is_faulted or self._shared.front.is_off:
             return
         body, content_type = outgoing.body, content_type_of(outgoing.headers)
         if outgoing.status != _OK or body is None or content_type is None:
             return
-        repeated, seen = Repeated(hit=hit, content_type=content_type), self._shared.seen
+        repeated = Repeated(hit=hit, content_type=content_type, reads_session=use.is_read)
         made = await self._made(repeated)
         if made is None:  # it was invalidated meanwhile, say
             return
         headers, payload = made
-        if wrong := unlike(outgoing.headers, headers):
+        wrong, seen = unlike(outgoing.headers, headers), self._shared.seen
+        if use.is_changed:  # a cookie follows outside
+            wrong = sorted({*wrong, "set-cookie"})
+        if wrong:
             self._log_unlike(wrong)
         if wrong or not _is_same(body, payload):
             seen.note_unlike(self._name)
