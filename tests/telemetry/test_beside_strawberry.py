@@ -60,7 +60,7 @@ async def test_spans_of_the_cache_stand_below_the_request_and_a_hit_runs_no_reso
         connect_deadline=20,
     ) as cache:
         ours = ResponseCacheExtension(cache, tenant=None)
-        both = [other, ours] if order == "before ours" else [ours, other]
+        both: list[Any] = [other, ours] if order == "before ours" else [ours, other]
         schema = strawberry.Schema(Query, extensions=both)
 
         async def told(query: str) -> list[tuple[str, str | None]]:

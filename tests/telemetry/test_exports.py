@@ -148,7 +148,7 @@ def _sum(metric: Any) -> float:
     points = getattr(metric, kind).data_points
     if kind == "histogram":
         return float(sum(point.count for point in points))
-    return sum(getattr(point, point.WhichOneof("value")) for point in points)
+    return float(sum(getattr(point, point.WhichOneof("value")) for point in points))
 
 
 UNITS = {"s": "_seconds", "By": "_bytes"}

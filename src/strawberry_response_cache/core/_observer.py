@@ -204,7 +204,7 @@ class Guarded:
     def refreshing(self, subject: Subject) -> "Ended":
         """A refresh begins in the background."""
         ended = called(self._observer.refreshing, subject)
-        if type(ended) is Raised:
+        if isinstance(ended, Raised):
             self._log(ended.kind, subject)
             return _ignored
         return partial(self._tell, ended)
