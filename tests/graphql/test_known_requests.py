@@ -323,6 +323,42 @@ async def test_tenant_session_and_varied_values_are_asked_on_each_request(
     assert found == ["miss"] * 4 + ["hit"] * 4
 
 
+async def test_tenants_that_send_the_same_request_in_turns_have_entries_of_their_own(
+    cache: ResponseCache,
+) -> None:
+    @strawberry.type
+    class Query:
+        @cache_control(ttl=60)
+        @strawberry.field
+        def name(self, info: strawberry.Info) -> str:
+            return str(info.context)
+
+    extension = ResponseCacheExtension(cache, tenant=lambda context: context, debug=True)
+    schema = strawberry.Schema(Query, extensions=[extension])
+    found = []
+    for tenant in ("a", "b", "a", "b", "b", "a"):
+        result = await schema.execute("{ name }", context_value=tenant)
+        assert result.data == {"name": tenant}
+        assert result.extensions is not None
+        found.append(result.extensions["responseCache"]["status"])
+
+    assert found == ["miss", "miss", "hit", "hit", "hit", "hit"]
+
+
+async def test_of_operations_that_are_never_cached_no_request_is_remembered(
+    cache: ResponseCache,
+) -> None:
+    schema = made(cache)
+    query = "query($b: Boolean!) { uncached said @include(if: $b) }"
+    for number in range(3):
+        assert (await asked(schema, "{ uncached }", {"n": number}))[0] == "bypass"
+    assert len(known(schema)) == 0
+
+    for said in (False, True, False, True):
+        result = await schema.execute(query, {"b": said})
+        assert result.data == {"uncached": 1} | ({"said": "0 '' None None"} if said else {})
+
+
 @pytest.mark.parametrize("is_known", [True, False], ids=["as known", "of an unknown graphql-core"])
 async def test_a_scalar_that_changes_its_argument_keeps_the_operation_from_being_cached(
     cache: ResponseCache, monkeypatch: pytest.MonkeyPatch, is_known: bool

@@ -40,6 +40,7 @@ class Tenant:
         invalidations: Its invalidations; while one is pending, nothing is read.
 
     Attributes:
+        keyspace: As given.
         name: The cache's prefix.
         tenant_hash: What tells the tenant from others outside of Redis; empty without a tenant.
         observer: Receives the events.
@@ -50,7 +51,7 @@ class Tenant:
 
     def __init__(self, engine: Engine, keyspace: Keyspace, invalidations: Invalidations) -> None:
         self._engine = engine
-        self._keyspace = keyspace
+        self.keyspace = keyspace
         self._invalidations = invalidations
         self.name = keyspace.prefix
         self.tenant_hash = keyspace.tenant_hash
@@ -61,24 +62,25 @@ class Tenant:
 
     def keys(self, key_parts: Sequence[str]) -> EntryKeys:
         """Return the keys of the entry with these key parts."""
-        return self._keyspace.keys(key_parts)
+        return self.keyspace.keys(key_parts)
 
     def keys_in_slot_of(self, key_parts: Sequence[str], other: EntryKeys) -> EntryKeys:
         """Return the keys of the entry with these key parts, in the slot of another entry."""
-        return self._keyspace.keys_in_slot_of(key_parts, other)
+        return self.keyspace.keys_in_slot_of(key_parts, other)
 
     def note_unfit_part(self) -> None:
         """Keep the values whose generators the current code runs in from being stored."""
-        note_unfit_part(self._keyspace.keys(()))
+        if leading.get():  # the keys take longer than to ask
+            note_unfit_part(self.keyspace.keys(()))
 
     @property
     def identity(self) -> tuple[int, Keyspace]:
         """A value that is equal for two objects with the same entries."""
-        return id(self._engine), self._keyspace
+        return id(self._engine), self.keyspace
 
     def has_pending(self) -> bool:
         """Whether an invalidation of this tenant is queued, because Redis has not taken it yet."""
-        return self._engine.queue.has_pending(self._keyspace)
+        return self._engine.queue.has_pending(self.keyspace)
 
     def memory(self) -> Memory | None:
         """Return the running loop's local memory; None if its entries cannot be served directly."""
@@ -328,19 +330,19 @@ class Tenant:
         """
         if prefetched.is_down or await self._invalidations.are_pending():
             if first:
-                prefetched.begin_blindly(self._keyspace)
+                prefetched.begin_blindly(self.keyspace)
         else:
             driver, log = self._engine.async_driver(), self._engine.invalidated
             memory, limits, since = driver.memory, self._engine.limits, log.ticket()
             ticket = 0 if memory is None else memory.ticket()
-            effects = prefetched.effects(keys, limits, self._keyspace, first=first)
+            effects = prefetched.effects(keys, limits, self.keyspace, first=first)
             while effects:
                 answers = await driver.ask_all(effects, subject)
                 if memory is not None:
                     for effect, answer in zip(effects, answers, strict=True):
                         if isinstance(effect, Lookup) and isinstance(answer, Fresh):
                             memory.keep(effect.keys, answer.entry, ticket)
-                effects = prefetched.take(effects, answers, self._keyspace, log, since)
+                effects = prefetched.take(effects, answers, self.keyspace, log, since)
 
     def prefetch_sync(
         self, prefetched: Prefetched, keys: Sequence[EntryKeys], subject: Subject, *, first: bool
@@ -348,14 +350,14 @@ class Tenant:
         """Read fresh entries ahead of the fields that use them; the sync form of `prefetch`."""
         if prefetched.is_down or self._invalidations.are_pending_sync():
             if first:
-                prefetched.begin_blindly(self._keyspace)
+                prefetched.begin_blindly(self.keyspace)
         else:
             driver, log = self._engine.sync_driver(), self._engine.invalidated
             since = log.ticket()
-            effects = prefetched.effects(keys, self._engine.limits, self._keyspace, first=first)
+            effects = prefetched.effects(keys, self._engine.limits, self.keyspace, first=first)
             while effects:
                 answers = driver.ask_all(effects, subject)
-                effects = prefetched.take(effects, answers, self._keyspace, log, since)
+                effects = prefetched.take(effects, answers, self.keyspace, log, since)
 
     def ready(self, prefetched: Prefetched) -> ReadyEntries | None:
         """Return the entries that can be served now, in the running loop; None while an invalidation is pending.
@@ -414,7 +416,7 @@ class Tenant:
 
     def _memory_for(self, within: Leading, driver: AsyncDriver | SyncDriver) -> Memory | None:
         # Clocks of two slots cannot be compared, so parts are then read from Redis.
-        return None if within and self._keyspace.slots_per_tenant > 1 else driver.memory
+        return None if within and self.keyspace.slots_per_tenant > 1 else driver.memory
 
 
 def _without_collector(prefetched: Prefetched) -> Leading:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import Any
@@ -24,7 +25,7 @@ from strawberry_response_cache.graphql._delivery import Delivery, take_announcem
 from strawberry_response_cache.graphql._guard import Guard
 from strawberry_response_cache.graphql._options import Options
 from strawberry_response_cache.graphql.execution.documents import Preparation
-from strawberry_response_cache.graphql.execution.http_report import Sharing
+from strawberry_response_cache.graphql.execution.http_report import UNSHARED, Sharing
 from strawberry_response_cache.graphql.execution.run import Run
 from strawberry_response_cache.graphql.http.messages import of_context
 from strawberry_response_cache.graphql.http.response_headers import (
@@ -202,8 +203,18 @@ class RequestHooks(Phased, SchemaExtension):
             context=context,
             guard=self.guard,
             as_stored=self._takes_bytes(adopted),
-            sharing=self._sharing(adopted),
+            sharing=self._sharing_later(adopted),
         )
+
+    def _sharing_later(self, adopted: Adopted) -> Callable[[], Sharing]:
+        """Return what tells who may reuse the answer. It refers to this object weakly, which refers to it in turn."""
+        known = weakref.ref(self)
+
+        def sharing() -> Sharing:
+            hooks = known()
+            return UNSHARED if hooks is None else hooks._sharing(adopted)  # noqa: SLF001 - its own
+
+        return sharing
 
     def _sharing(self, adopted: Adopted) -> Sharing:
         """Return who may reuse an answer outside of the server, as far as other code decides that."""
@@ -321,8 +332,9 @@ class RequestHooks(Phased, SchemaExtension):
         """Return what the cache did, as far as it is done, if somebody is to be told in ``extensions``."""
         if self._run is None:
             return {}
-        said = self._run.as_extension()
-        found = {} if has_errors(self._execution_context) else self._run.http.as_extensions()
+        said, found = self._run.as_extension(), self._run.http.as_extensions()
+        if found and has_errors(self._execution_context):
+            found = {}
         return found if said is None else {"responseCache": said, **found}
 
 

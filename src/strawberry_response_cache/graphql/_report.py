@@ -1,5 +1,6 @@
 """What the cache did for one operation: for responses with ``debug``, and for who watches the extension."""
 
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -74,7 +75,7 @@ class Report:
 
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
-        self._outcome: Outcome | None = None
+        self._outcome: Outcome | Callable[[], Outcome] | None = None
         self.operation_type = ""
         self.operation_name: str | None = None
         self.fields: FieldOutcomes | None = None
@@ -85,8 +86,12 @@ class Report:
         self.operation_type = operation.operation.value
         self.operation_name = None if operation.name is None else operation.name.value
 
-    def conclude(self, outcome: Outcome) -> None:
-        """Note the outcome of the operation."""
+    def conclude(self, outcome: Outcome | Callable[[], Outcome]) -> None:
+        """Note the outcome of the operation.
+
+        Args:
+            outcome: The outcome, or what tells it when it is asked for.
+        """
         self._outcome = outcome
 
     @property
@@ -94,6 +99,8 @@ class Report:
         """The outcome of the operation; None as long as it is not known."""
         if self._guard.is_faulted:
             return Outcome.of(Problem(Reason.CACHE_FAULT))
+        if self._outcome is not None and not isinstance(self._outcome, Outcome):
+            self._outcome = self._outcome()
         return self._outcome
 
     def as_extension(self, schema: GraphQLSchema) -> dict[str, object] | None:

@@ -149,9 +149,9 @@ class Answers:
         if options.headers is not None:
             report = Report(request.guard)
             report.conclude(cache_result.outcome())
-            told = HttpReport(options, report, request.guard, sharing=self._sharing)
+            told = HttpReport(options, report, request.guard, sharing=lambda: self._sharing)
             told.request = request
-            told.note(cache_result, repeated.hit.policy)
+            told.note(cache_result.freshness, repeated.hit.policy)
             headers = ResponseHeaders(options.headers)
             headers.begin()
             headers.end(told.freshness, told.cache_status())

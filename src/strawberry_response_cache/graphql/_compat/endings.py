@@ -93,13 +93,18 @@ class Exchanged:
     def __init__(self, name: str, replaced: Callable[..., Any] | None) -> None:
         self._name = name
         self._replaced = replaced
+        self._found: tuple[type[BaseSchema] | None, Any] = None, None
 
     def original(self, context: ExecutionContext) -> Callable[..., Any]:
         """Return the original method of the schema on which it was called."""
         if self._replaced is not None:
             return self._replaced
         schema = context.schema
-        found = next(vars(c)[self._name] for c in type(schema).__mro__ if self._name in vars(c))
+        kind, found = self._found
+        if kind is not type(schema):
+            kind = type(schema)
+            found = next(vars(c)[self._name] for c in kind.__mro__ if self._name in vars(c))
+            self._found = kind, found
         bind = getattr(found, "__get__", None)
         return found if bind is None else bind(schema, type(schema))  # type: ignore[no-any-return]
 

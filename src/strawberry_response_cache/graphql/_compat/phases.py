@@ -123,6 +123,8 @@ class PhasesRunner(SchemaExtensionsRunner):
 
 def _alone(hook: str, extensions: Sequence[SchemaExtension]) -> Phased | None:
     """Return this package's extension, if it is the only one with a hook; else None."""
+    if len(extensions) == 1 and isinstance(extensions[0], Phased):
+        return extensions[0]
     default, found = _DEFAULTS[hook], None
     for each in extensions:
         if getattr(type(each), hook) is not default:

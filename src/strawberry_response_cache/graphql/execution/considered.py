@@ -119,9 +119,6 @@ class Considering:
         known = asked.known or self._looked_at(asked)
         if isinstance(known, Problem):
             return known
-        variant = known.variant
-        if variant.policy.problem is not None and not variant.watches_fields:
-            return variant.policy.problem
         return Considered(request=request, asked=asked, known=known)
 
     def _looked_at(self, asked: Asked) -> KnownRequest | Problem:
@@ -129,7 +126,10 @@ class Considering:
         executor = asked.executor
         plan = self._plans.plan(asked.document, executor.operation, executor.fragment_definitions)
         variant = plan.variant(executor.variable_values.coerced)
-        own = None if variant.watches_fields else variant.policy.problem
+        if variant.policy.problem is not None and not variant.watches_fields:
+            if not plan.conditions:
+                self._requests.note_uncached(asked.document, asked.operation_name)
+            return variant.policy.problem
         try:
             sent = sent_variables(plan.declared, executor.variable_values.sources)
             printed = print_variables(sent)
@@ -138,9 +138,9 @@ class Considering:
         known = KnownRequest(plan=plan, variant=variant, printed=printed)
         if self._variables is None:  # nothing is known of them before they were coerced
             is_parsed = self._requests.are_variables_parsed(plan)
-            return (own or Problem(Reason.VARIABLES)) if is_parsed else known
+            return Problem(Reason.VARIABLES) if is_parsed else known
         if (advice := self._variables.why_changed()) is not None:
-            return own or Problem(Reason.VARIABLES, None, advice)
+            return Problem(Reason.VARIABLES, None, advice)
         if is_plain_executor(asked.kind):  # type: ignore[arg-type] # as above
             self._requests.note(asked.document, asked.operation_name, asked.variables, known)
         return known
@@ -164,9 +164,9 @@ class Considering:
     def _custom_code(self, asked: Asked) -> Problem | None:
         """Return a problem if custom code may decide per request."""
         trusted = self._options.trusted
-        problem = problem_of_executor(asked.kind, trusted) or problem_of_middleware(
-            asked.middleware_manager, trusted
-        )
+        # What came before has an executor of Strawberry's own.
+        executor = None if asked.known is not None else problem_of_executor(asked.kind, trusted)
+        problem = executor or problem_of_middleware(asked.middleware_manager, trusted)
         if problem is not None:
             self._options.warnings.everything_bypasses(problem)
         return problem

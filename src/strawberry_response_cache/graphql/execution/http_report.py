@@ -1,8 +1,9 @@
 """What browsers and caches in front are told of the response to one operation, in headers."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._families import EVERYTHING_TAGGED
@@ -10,7 +11,6 @@ from strawberry_response_cache.core._invalidated_tags import InvalidatedTags
 from strawberry_response_cache.graphql._guard import Guard
 from strawberry_response_cache.graphql._options import Options
 from strawberry_response_cache.graphql._report import Report
-from strawberry_response_cache.graphql.execution.cached_execution import CacheResult
 from strawberry_response_cache.graphql.http.cdn_tags import names_of_response, purge_names
 from strawberry_response_cache.graphql.http.freshness import Freshness
 from strawberry_response_cache.graphql.http.gateway_tags import as_extensions
@@ -33,6 +33,9 @@ class Sharing(NamedTuple):
     is_for_all: bool
 
 
+UNSHARED: Final = Sharing(is_as_stored=False, is_for_all=False)
+
+
 class HttpReport:
     """What others are told of the response to one operation.
 
@@ -40,53 +43,51 @@ class HttpReport:
         options: The extension's configuration.
         report: What the cache does for the operation.
         guard: The guard of the request.
-        sharing: What other extensions and the schema leave of the answer.
+        sharing: Tells what other extensions and the schema leave of the answer; it is asked once, where that matters.
 
     Attributes:
         request: The context of the request; None as long as it is not known.
     """
 
-    __slots__ = ("_freshness", "_guard", "_options", "_report", "_sharing", "request")
+    __slots__ = ("_freshness", "_guard", "_noted", "_options", "_report", "_sharing", "request")
 
-    def __init__(self, options: Options, report: Report, guard: Guard, *, sharing: Sharing) -> None:
+    def __init__(
+        self, options: Options, report: Report, guard: Guard, *, sharing: Callable[[], Sharing]
+    ) -> None:
         self._options = options
         self._report = report
         self._guard = guard
-        self._sharing = sharing
+        self._sharing: Sharing | Callable[[], Sharing] = sharing
+        self._noted: tuple[Callable[[], Freshness | None], Policy] | None = None
         self._freshness: Freshness | None = None
         self.request: RequestContext | None = None
 
-    def note(self, cache_result: CacheResult, policy: Policy) -> None:
-        """Note for how long others may store the response.
+    def note(self, freshness: Callable[[], Freshness | None], policy: Policy) -> None:
+        """Note what tells for how long others may store the response; it is asked where they are told.
 
         Args:
-            cache_result: What the cache request came to.
+            freshness: Tells what is known of the response, or of its parts together; None if they must not.
             policy: The operation's policy.
         """
-        if self._options.headers is not None:
-            self.note_parts(cache_result.freshness(), policy)
+        self._noted = freshness, policy
 
-    def note_parts(self, known: Freshness | None, policy: Policy) -> None:
-        """Note for how long others may store a response.
-
-        Args:
-            known: What is known of it, or of its parts together; None if they must not.
-            policy: The operation's policy.
-        """
+    def _known(self, freshness: Callable[[], Freshness | None], policy: Policy) -> Freshness | None:
+        """Return for how long others may store the response."""
+        known = None if self._options.headers is None else freshness()
         options = self._options.headers
         if options is None or known is None:
-            return
+            return None
         if known.is_shared and not self._is_for_all(policy, options):
             known = replace(known, is_shared=False)
-        if not self._sharing.is_as_stored:
+        if not self.sharing.is_as_stored:
             known = replace(known, validator="")
         if options.cdn_tags:
             known = self._named(known, options)
-        self._freshness = known
+        return known
 
     def _is_for_all(self, policy: Policy, options: HeaderOptions) -> bool:
         """Whether request headers tell all that a PUBLIC response depends on."""
-        if self.request is None or self.request.is_debugged() or not self._sharing.is_for_all:
+        if self.request is None or self.request.is_debugged() or not self.sharing.is_for_all:
             return False
         needed = policy.vary if self._options.tenant is None else policy.vary | {"tenant"}
         return options.tells(needed)
@@ -109,14 +110,27 @@ class HttpReport:
         return None if cache is None else tenant_of(cache).tenant_hash
 
     @property
+    def sharing(self) -> Sharing:
+        """What other extensions and the schema leave of the answer."""
+        if not isinstance(self._sharing, Sharing):
+            self._sharing = self._sharing()
+        return self._sharing
+
+    @property
     def freshness(self) -> Freshness | None:
         """For how long others may store the response; None if they must not."""
+        if self._noted is not None:
+            noted, self._noted = self._noted, None
+            self._freshness = self._guard.step(self._known, *noted)
         return None if self._guard.is_faulted else self._freshness
 
     def as_extensions(self) -> dict[str, object]:
         """Return what gateways are told in ``extensions``; nothing unless ``cdn_tags`` asks for it."""
-        options, known = self._options.headers, self.freshness
-        if options is None or not options.tells_gateways or known is None or not known.tags:
+        options = self._options.headers
+        if options is None or not options.tells_gateways:
+            return {}
+        known = self.freshness
+        if known is None or not known.tags:
             return {}
         return as_extensions(known.tags, known.entity_tags)
 

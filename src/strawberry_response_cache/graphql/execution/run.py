@@ -1,5 +1,6 @@
 """The run of one operation: decide, look up, execute, and report what happened."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,13 +14,16 @@ from graphql import (
 from graphql.execution import Executor
 from strawberry.types import ExecutionContext
 
+from strawberry_response_cache.core import CacheStatus
 from strawberry_response_cache.core._cache import tenant_of
+from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._observer import Concluded
 from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.graphql._claim import Claim, Hit, claim_in
 from strawberry_response_cache.graphql._compat.operation import Asked
 from strawberry_response_cache.graphql._guard import Execution, Guard, Later
+from strawberry_response_cache.graphql._identity import CacheIdentity
 from strawberry_response_cache.graphql._options import Options
 from strawberry_response_cache.graphql._report import Report
 from strawberry_response_cache.graphql._request import RequestContext
@@ -40,7 +44,7 @@ from strawberry_response_cache.graphql.execution.http_report import HttpReport, 
 from strawberry_response_cache.graphql.execution.mutation_execution import MutationExecution
 from strawberry_response_cache.graphql.execution.partial_failures import PartialFailures
 from strawberry_response_cache.graphql.execution.recorder import Recorder
-from strawberry_response_cache.graphql.keys.known_requests import KnownRequests
+from strawberry_response_cache.graphql.keys.known_requests import KnownRequests, Noted
 from strawberry_response_cache.graphql.keys.operation_key import (
     operation_key,
 )
@@ -68,7 +72,7 @@ class Run:
         context: Strawberry's execution context.
         guard: The guard of the request.
         as_stored: Whether a view sends a stored response as it is.
-        sharing: Who may reuse an answer outside of the server.
+        sharing: Tells who may reuse an answer outside of the server.
 
     Attributes:
         context: As given.
@@ -93,7 +97,7 @@ class Run:
         context: ExecutionContext,
         guard: Guard,
         as_stored: bool,
-        sharing: Sharing,
+        sharing: Callable[[], Sharing],
     ) -> None:
         self._options = options
         self._plans = plans
@@ -105,7 +109,6 @@ class Run:
         self._entities: Entities | None = None
         self._request: RequestContext | None = None
         self._claim: Claim | None = None
-        self._is_for_all = sharing.is_for_all
         self._report = Report(guard)
         self.http = HttpReport(options, self._report, guard, sharing=sharing)
         self.context = context
@@ -255,12 +258,19 @@ class Run:
         self, considered: Considered, cache_request: CacheRequest, cache_result: CacheResult
     ) -> None:
         key, policy = cache_request.keys.entry, cache_request.policy
-        outcome = cache_result.outcome()
         self._failures.note(key, policy, cache_result.response.value)
-        if considered.variant.watches_fields:
-            self._failures.note_stored(key, refused=outcome.reason is Reason.REFUSED)
-        self.http.note(cache_result, policy)
+        self.http.note(cache_result.freshness, policy)
         self._count.cached(key, cache_result)
+        is_wanted = tenant_of(self._options.cache).observer.listening() or self._options.watchers
+        is_hit = cache_result.response.status is CacheStatus.HIT
+        if is_hit and considered.variant.watches_fields:
+            self._failures.note_stored(key, refused=False)
+        if is_hit and self._claim is None and not is_wanted:
+            self._report.conclude(cache_result.outcome)  # most responses do not tell it
+            return
+        outcome = cache_result.outcome()
+        if considered.variant.watches_fields and not is_hit:
+            self._failures.note_stored(key, refused=outcome.reason is Reason.REFUSED)
         self._conclude(outcome)
         if self._claim is not None and outcome.status == "hit":
             self._tell(self._claim, cache_request, outcome)
@@ -276,7 +286,11 @@ class Run:
         """Tell the middleware in front of a hit, unless other code may decide per request."""
         policy, is_private = cache_request.policy, cache_request.session is not None
         is_guarded = any(rule.guarded for rule in policy.touched.values())
-        if is_guarded or not self._is_for_all or (outcome.scope == "PRIVATE") is not is_private:
+        if (
+            is_guarded
+            or not self.http.sharing.is_for_all
+            or (outcome.scope == "PRIVATE") is not is_private
+        ):
             return
         hit = Hit(
             cache=cache_request.cache,
@@ -300,7 +314,7 @@ class Run:
         if outcome is None:
             self._conclude_without(Problem(Reason.NO_OBJECTS))
             return
-        self.http.note_parts(told.freshness(), policy)
+        self.http.note(told.freshness, policy)
         tenant_of(self._options.cache).note_unfit_part()
         self._conclude(outcome)
 
@@ -378,7 +392,7 @@ class Run:
 
         return CacheRequest(
             cache=identity.cache,
-            keys=tenant_of(identity.cache).keys(parts(identity.session)),
+            keys=_keys(identity, considered.known.noted, parts),
             policy=variant.policy,
             parts=parts,
             session=identity.session,
@@ -426,6 +440,19 @@ class Run:
         if self._request is None or not self._request.is_debugged():
             return None
         return self._report.as_extension(self._plans.setting.schema)
+
+
+def _keys(
+    identity: CacheIdentity, noted: Noted | None, parts: Callable[[str | None], list[str]]
+) -> EntryKeys:
+    """Return the keys of an operation's entry; those of a PUBLIC one that came before are remembered."""
+    tenant = tenant_of(identity.cache)
+    if noted is None or identity.session is not None or identity.varied or identity.extensions:
+        return tenant.keys(parts(identity.session))
+    known = noted.public_keys
+    if known is None or known[0] != tenant.keyspace:
+        known = noted.public_keys = tenant.keyspace, tenant.keys(parts(None))
+    return known[1]
 
 
 _ABSENT: Final = "The answer is not stored, and the request asks for a stored answer only."

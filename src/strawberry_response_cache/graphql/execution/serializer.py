@@ -60,12 +60,11 @@ class Stored(NamedTuple):
     entities: str
 
     @classmethod
-    def of(cls, recording: Recording) -> "Stored":
-        """Return what is known of a recording."""
-        validator, _, rest = ("" if recording.note == NO_NOTE else recording.note).partition(";")
+    def of(cls, ttl_ms: int, stale_ms: int, note: str) -> "Stored":
+        """Return what is known of an entry with such a lifetime and note."""
+        validator, _, rest = ("" if note == NO_NOTE else note).partition(";")
         tags, _, entities = rest.partition('"')
-        life = recording.ttl_ms / 1000, recording.stale_ms / 1000
-        return cls(*life, validator, unpacked(tags), entities)
+        return cls(ttl_ms / 1000, stale_ms / 1000, validator, unpacked(tags), entities)
 
 
 def _marker(policy: Policy) -> Recording:
@@ -95,8 +94,6 @@ class ResponseSerializer:
         refusal: Why `record` refused the result.
         limited_by: The field whose resolver lowered the ttl.
         is_private: Whether the response is PRIVATE.
-        stored: What is known of the entry that was recorded or read at last; without its payload, which would be
-            kept as long as this object.
     """
 
     __slots__ = (
@@ -109,12 +106,12 @@ class ResponseSerializer:
         "_private",
         "_private_keys",
         "_request",
+        "_told",
         "_whole",
         "is_private",
         "limited_by",
         "recorder",
         "refusal",
-        "stored",
     )
 
     serves_stale: ClassVar[bool] = False
@@ -147,7 +144,12 @@ class ResponseSerializer:
         self.refusal: Reason | None = None
         self.limited_by: str | None = None
         self.is_private = private
-        self.stored: Stored | None = None
+        self._told: tuple[int, int, str] | None = None
+
+    @property
+    def stored(self) -> Stored | None:
+        """What is known of the entry that was recorded or read at last."""
+        return None if self._told is None else Stored.of(*self._told)
 
     def record(self, value: Any, parts: Parts) -> Recording | Diverted | NotStored:  # noqa: ANN401 - whatever an executor returns
         """Refuse a result that is incomplete, has errors or is not JSON."""
@@ -190,11 +192,15 @@ class ResponseSerializer:
             keys = self._private_keys()
             key = None if keys is None else keys.entry
             recording.note = self._note(recording, key, value.data, parts)
-            self.stored = Stored.of(recording)
+            self._keep(recording)
             return Diverted(_marker(policy), keys, recording)
         recording.note = self._note(recording, self._key, value.data, parts)
-        self.stored = Stored.of(recording)
+        self._keep(recording)
         return recording
+
+    def _keep(self, recording: Recording) -> None:
+        """Keep what others may be told of an entry; without its payload, which would be kept as long as this object."""
+        self._told = recording.ttl_ms, recording.stale_ms, recording.note
 
     def _note(self, recording: Recording, key: str | None, data: Any, parts: Parts) -> str:  # noqa: ANN401 - any JSON
         """Return what is told of a response again: its validator, and its tags for caches in front."""
@@ -299,7 +305,7 @@ class ResponseSerializer:
         payload = recording.payload
         if is_private is not self._private or (self._whole and not payload.startswith(BEGIN)):
             raise UnreadableEntryError
-        self.stored = Stored.of(recording)
+        self._keep(recording)
         if self._as_stored:
             return ExecutionResult(StoredData(payload), None)
         try:

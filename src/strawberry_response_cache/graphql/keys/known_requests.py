@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from graphql import DocumentNode
 
+from strawberry_response_cache.core._keys import EntryKeys, Keyspace
 from strawberry_response_cache.core.serialization.codec import find_inexact
 from strawberry_response_cache.graphql._bounded import Bounded
 from strawberry_response_cache.graphql._compat.literals import Literals
@@ -19,7 +20,7 @@ from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError,
 from strawberry_response_cache.graphql.keys.plan import Plan, Plans, Variant
 
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
-_SIZE: Final = 1_000
+_SIZE: Final = 1_200
 """About what a request takes in bytes, apart from the text of its variables."""
 _DIGEST: Final = 20
 _EVERY_TIME_ALIKE: Final = 2
@@ -34,20 +35,31 @@ class KnownRequest:
         plan: The plan of the operation.
         variant: The operation with its conditions decided.
         printed: The variables as they stand in its key; see `print_variables`.
+        noted: What is kept of it; None if it did not come before.
     """
 
     plan: Plan
     variant: Variant
     printed: str = field(repr=False)
+    noted: "Noted | None" = None
 
 
 @dataclass(slots=True, kw_only=True)
-class _Noted:
-    """A request as it is kept. Its plan is freed with its document, so it is referred to weakly."""
+class Noted:
+    """A request as it is kept. Its plan is freed with its document, so it is referred to weakly.
+
+    Attributes:
+        plan: The plan of the operation.
+        variant: The operation with its conditions decided.
+        printed: The variables as they stand in its key.
+        public_keys: The keys of its entry for all sessions, if nothing else of a request is part of them; with the
+            keyspace of the tenant that had it last.
+    """
 
     plan: "weakref.ref[Plan]"
     variant: "weakref.ref[Variant]"
     printed: str = field(repr=False)
+    public_keys: tuple[Keyspace, EntryKeys] | None = field(default=None, repr=False)
 
 
 class KnownRequests:
@@ -64,7 +76,7 @@ class KnownRequests:
     def __init__(self, plans: Plans, literals: Literals, *, max_bytes: int) -> None:
         self._plans = plans
         self._literals = literals
-        self._known: Bounded[tuple[int, str | None, bytes], _Noted] = Bounded(max_bytes)
+        self._known: Bounded[tuple[int, str | None, bytes], Noted] = Bounded(max_bytes)
 
     def __len__(self) -> int:
         """Return the number of requests."""
@@ -85,7 +97,7 @@ class KnownRequests:
             operation_name: The name of the operation; None for the only one.
             variables: The variables as they were sent.
         """
-        number = self._plans.number_of(document)
+        number = self._plans.number_of(document, operation_name)
         if number is None or (printed := _digest(variables)) is None:
             return None
         noted = self._known.get((number, operation_name, printed))
@@ -94,7 +106,7 @@ class KnownRequests:
         plan, variant = noted.plan(), noted.variant()
         if plan is None or variant is None:
             return None
-        return KnownRequest(plan=plan, variant=variant, printed=noted.printed)
+        return KnownRequest(plan=plan, variant=variant, printed=noted.printed, noted=noted)
 
     def note(
         self,
@@ -111,18 +123,22 @@ class KnownRequests:
             variables: The variables as they were sent.
             request: What follows from these.
         """
-        number = self._plans.number_of(document)
+        number = self._plans.number_of(document, operation_name)
         if number is None or self.are_variables_parsed(request.plan):
             return
         if (printed := _digest(variables)) is None:
             return
-        noted = _Noted(
+        noted = Noted(
             plan=weakref.ref(request.plan),
             variant=weakref.ref(request.variant),
             printed=request.printed,
         )
         size = _SIZE + len(request.printed)
         self._known.put((number, operation_name, printed), noted, size=size)
+
+    def note_uncached(self, document: DocumentNode, operation_name: str | None) -> None:
+        """Note that nothing of an operation is cached, whatever its variables are; it is not looked for again."""
+        self._plans.note_uncached(document, operation_name)
 
     def are_variables_parsed(self, plan: Plan) -> bool:
         """Whether the user's code parses a variable of an operation."""

@@ -297,11 +297,13 @@ class _Planned(NamedTuple):
         document: The document.
         plans: Its plans, by the identities of its operations.
         number: What tells it from any other document, also from one that is no more.
+        uncached: The names of the operations of which nothing is cached.
     """
 
     document: "weakref.ref[DocumentNode]"
     plans: dict[int, Plan]
     number: int
+    uncached: set[str | None]
 
 
 class Plans:
@@ -330,10 +332,18 @@ class Plans:
         """About what they take, in bytes."""
         return self._known.size
 
-    def number_of(self, document: DocumentNode) -> int | None:
-        """Return what tells a document from any other; None if it has no plans."""
+    def number_of(self, document: DocumentNode, operation_name: str | None) -> int | None:
+        """Return what tells a document from any other; None if it has no plans, or this operation is never cached."""
         planned = self._known.get(id(document))
-        return None if planned is None or planned.document() is not document else planned.number
+        if planned is None or planned.document() is not document:
+            return None
+        return None if operation_name in planned.uncached else planned.number
+
+    def note_uncached(self, document: DocumentNode, operation_name: str | None) -> None:
+        """Note that nothing of an operation is cached, whatever its variables are."""
+        planned = self._known.get(id(document))
+        if planned is not None and planned.document() is document:
+            planned.uncached.add(operation_name)
 
     def plan(
         self,
@@ -348,7 +358,7 @@ class Plans:
         if planned is None or planned.document() is not document:
             plans: dict[int, Plan] = {}
             known = weakref.ref(document, self._note_gone(key, plans))
-            planned = _Planned(known, plans, next(self._numbers))
+            planned = _Planned(known, plans, next(self._numbers), set())
             self._known.put(key, planned, size=_SIZE)
         plan = planned.plans.get(id(operation))
         if plan is None:
