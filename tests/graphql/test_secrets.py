@@ -17,11 +17,12 @@ QUERY = """query ($mark: ID, $shelf: String!) {
 }"""
 
 
+@pytest.mark.parametrize("verify", [0.0, 1.0])
 @pytest.mark.parametrize("face", ["execute", "execute_sync"])
 async def test_no_repr_tells_a_secret(
-    memory_cache: ResponseCache, face: str, older: list[object]
+    memory_cache: ResponseCache, face: str, verify: float, older: list[object]
 ) -> None:
-    library = Library(memory_cache)
+    library = Library(memory_cache, verify=verify)
     shown: list[str] = []
 
     def look(_: strawberry.Info) -> None:
@@ -40,5 +41,6 @@ async def test_no_repr_tells_a_secret(
     look(None)  # type: ignore[arg-type] # it reads nothing of it
     kinds = {text.partition("(")[0] for text in shown}
     assert {"CacheRequest", "CacheIdentity", "EntryKeys", "Flight"} <= kinds, kinds
+    assert not verify or any("VerifiedRun" in kind for kind in kinds)
     told = [text for text in shown if any(secret in text for secret in SECRETS)]
     assert not told, told[:3]
