@@ -23,9 +23,9 @@ def main() -> None:
         example(Path(name)) as metrics,
         scraping(metrics, Path(name), ALERTS.read_text("utf-8"), port=port),
     ):
-        print(f"Metrics     {metrics}\nPrometheus  http://127.0.0.1:{port}")
-        print("\nPress Ctrl-C to stop.", flush=True)
         try:
+            print(f"Metrics     {metrics}\nPrometheus  http://127.0.0.1:{port}")
+            print("\nPress Ctrl-C to stop.", flush=True)
             signal.pause()
         except KeyboardInterrupt:
             print("Stopping.")

@@ -4,17 +4,20 @@ import math
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from monitoring.prometheus import ALERTS, Prometheus, scraping, targets, why_not
+from monitoring.prometheus import ALERTS, Prometheus, free_port, scraping, targets, why_not
 from tests.conftest import Eventually, _start
 from tests.example_schema.conftest import RunningService, started
 
+ROOT = Path(__file__).parents[2]
 WINDOW = "10s"
 DURATION = re.compile(r"\b(?:\d+[smhd])+\b")
 
@@ -137,3 +140,30 @@ def test_alerts_fire_when_they_should_and_not_before(tmp_path: Path) -> None:
         ["promtool", "test", "rules", str(tests)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def addresses() -> Iterator[dict[str, str]]:
+    """What the one command prints: the addresses of what it has started."""
+    command = [sys.executable, "-m", "monitoring", "--port", str(free_port())]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            found: dict[str, str] = {}
+            for line in process.stdout:
+                if "Ctrl-C" in line:
+                    break
+                name, _, address = line.partition(" ")
+                found[name] = address.strip()
+            yield found
+        finally:
+            process.terminate()
+        assert process.wait(60) == 0
+
+
+async def test_one_command_starts_the_example_and_prometheus(
+    addresses: dict[str, str], eventually: Eventually
+) -> None:
+    assert addresses["Metrics"].endswith("/metrics")
+    with httpx.Client(base_url=addresses["Prometheus"], timeout=60, trust_env=False) as client:
+        await eventually(lambda: Prometheus(client).query("response_cache_requests_total"))
