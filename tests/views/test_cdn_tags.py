@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 import strawberry
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from strawberry.asgi import GraphQL as StockGraphQL
 
@@ -24,6 +24,8 @@ from strawberry_response_cache import (
     purge_names,
 )
 from strawberry_response_cache.asgi import GraphQL
+from strawberry_response_cache.core._families import carried, shown, whole_family, with_families
+from strawberry_response_cache.core._keys import tag_digests
 from strawberry_response_cache.graphql.http.cdn_tags import (
     invalidated_groups,
     names_of_response,
@@ -353,3 +355,44 @@ def test_wrong_arguments_are_refused(
 ) -> None:
     with pytest.raises(CacheConfigurationError, match=message):
         ResponseCacheExtension(cache, tenant=None, **options)
+
+
+kinds = st.sampled_from(["Book", "[Book]", "Author", "shelf", "ein Regal", "x,y"])
+some_tags = st.one_of(
+    kinds,
+    st.builds("{}:{}".format, kinds, st.integers(0, 3)),
+    st.builds("{}:*".format, kinds),
+    st.builds(whole_family, kinds),
+    st.just("*"),
+)
+
+
+@given(
+    own=st.sets(some_tags, max_size=6),
+    parts=st.sets(some_tags, max_size=4),
+    many=st.sampled_from([0, 0, 0, 40, 150]),
+    of_parts=st.booleans(),
+    invalidated=st.sets(some_tags, min_size=1, max_size=5),
+)
+@example(own={"x,y"}, parts=set(), many=0, of_parts=False, invalidated={"x,y"})
+@example(own=set(), parts=set(), many=40, of_parts=False, invalidated={"Many:39"})
+@example(own=set(), parts=set(), many=150, of_parts=True, invalidated={"Many:149"})
+@example(own=set(), parts=set(), many=3_000, of_parts=False, invalidated={"Many:2999"})
+def test_what_ends_an_entry_purges_its_response_from_every_cache_in_front(
+    own: set[str], parts: set[str], many: int, invalidated: set[str], *, of_parts: bool
+) -> None:
+    """Redis compares digests, and caches in front compare names: whatever Redis ends, these purge."""
+    more = {f"Many:{number}" for number in range(many)}
+    own, parts = (own, parts | more) if of_parts else (own | more, parts)
+    digests = frozenset(tag_digests(carried(parts)))
+    ends = set(tag_digests(with_families(invalidated)))
+    if not ends & {*tag_digests(carried(own)), *digests}:
+        return
+    text, _ = packed(carried(own), only_digests=digests - {*tag_digests(carried(own))})
+    told = tag_headers(names_of_response(unpacked(text), tenant="t", prefix="p-"), EVERY)
+    every = purge_names(InvalidatedTags(["*"], tenant="t"), prefix="p-")
+    purged = purge_names(InvalidatedTags(shown(invalidated), tenant="t"), prefix="p-")
+    assert set(told["cache-tag"].split(",")) & set(purged)
+    assert set(told["surrogate-key"].split(" ")) & set(purged)
+    groups = invalidated_groups(purged, every).split(", ")
+    assert set(told["cache-groups"].split(", ")) & set(groups)
