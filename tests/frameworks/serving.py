@@ -23,7 +23,7 @@ class Framework:
     """An example and its server.
 
     Attributes:
-        command: What follows ``python -m``; ``{port}`` stands for the port.
+        command: What follows ``python -m``; ``{port}`` stands for the port, ``{workers}`` for how many.
         path: Where the view is.
         is_async: Whether it executes operations in an event loop.
         streams: Whether it sends responses in parts: server-sent events, and ``@defer``.
@@ -39,8 +39,8 @@ class Framework:
     closing: int = 2
 
 
-_UVICORN: Final = "uvicorn {app} --workers 2 --port {port} --log-level warning"
-_GUNICORN: Final = "gunicorn {app} --workers 2 --bind 127.0.0.1:{port} --log-level warning"
+_UVICORN: Final = "uvicorn {app} --workers {workers} --port {port} --log-level warning"
+_GUNICORN: Final = "gunicorn {app} --workers {workers} --bind 127.0.0.1:{port} --log-level warning"
 
 
 def _uvicorn(app: str) -> str:
@@ -82,25 +82,29 @@ FRAMEWORKS: Final = {
         command=_gunicorn("on_aiohttp:make_app --worker-class aiohttp.GunicornWebWorker")
     ),
     "litestar": Framework(command=_uvicorn("on_litestar:app")),
-    "quart": Framework(command="hypercorn on_quart:app --workers 2 --bind 127.0.0.1:{port}"),
+    "quart": Framework(
+        command="hypercorn on_quart:app --workers {workers} --bind 127.0.0.1:{port}"
+    ),
     "sanic": Framework(
-        command="sanic on_sanic:app --workers 2 --port {port} --no-motd", has_websockets=False
+        command="sanic on_sanic:app --workers {workers} --port {port} --no-motd",
+        has_websockets=False,
     ),
     "channels": Framework(command="daphne on_channels:app -p {port} -v 0", closing=1),
 }
 
 
 @contextmanager
-def served(framework: Framework, environment: dict[str, str]) -> Iterator[str]:
+def served(framework: Framework, environment: dict[str, str], *, workers: int = 2) -> Iterator[str]:
     """Serve an example on loopback, and yield its URL.
 
     Args:
         framework: The example and its server.
         environment: Variables of the process.
+        workers: How many processes answer, where the server has several.
     """
     port = unused_port()
     url = f"http://{LOOPBACK}:{port}{framework.path}"
-    words = framework.command.replace("{port}", str(port)).split()
+    words = framework.command.format(port=port, workers=workers).split()
     process = subprocess.Popen(
         [sys.executable, "-m", *words],
         cwd=EXAMPLES,

@@ -29,5 +29,5 @@ def test_a_framework_on_its_server(framework: Framework, tmp_path: Path) -> None
         closing = closed.read_text().split() if closed.exists() else []
         assert len(set(closing)) == framework.closing
         wait_until(lambda: len(raw.client_list()) == 1, "the application has disconnected")
-        with served(framework, environment) as url:
+        with served(framework, environment, workers=1) as url:  # each takes seconds to start
             assert Client(url, framework, "kept").titles()[0] == "hit"
