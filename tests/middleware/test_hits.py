@@ -148,6 +148,31 @@ async def test_what_fills_the_memory_pushes_out_what_was_not_asked_for_longest(
     assert shop.entered == entered + 1
 
 
+async def test_texts_that_clients_choose_count_in_the_memory(make: Callable[..., Shop]) -> None:
+    shop = make()
+    seen = shop.front._shared.seen._seen
+    for query, user, least in (
+        ("query A { book { title } }", None, 0),
+        (f"query {'A' * 50_000} {{ book {{ title }} }}", None, 50_000),
+        ("{ mine }", "alice" * 1_000, 5_000),
+    ):
+        before = seen.size
+        assert await shop.is_answered_in_front(query, user=user)
+        assert least < seen.size - before < least + 10_000
+
+
+async def test_headers_count_in_the_memory(make: Callable[..., Shop]) -> None:
+    sizes = []
+    for number in (1, 100):
+        shop = make(cdn_tags=["Cache-Tag"], vary_headers={"tenant": ["X-Tenant"]})
+        books = " ".join(f"a{each}: book(number: {each}) {{ id title }}" for each in range(number))
+        await shop.warm(f"{{ {books} }}")
+        (kept,) = shop.front._shared.seen._seen._kept.values()
+        tags = (await shop.call(f"{{ {books} }}")).headers["cache-tag"]
+        sizes.append(kept.size - len(tags))
+    assert sizes[0] == sizes[1]
+
+
 async def test_a_client_is_answered_over_http(shop: Shop) -> None:
     transport = httpx.ASGITransport(shop.front)
     async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from sys import getsizeof
 from typing import Final
 
 from strawberry_response_cache.core import CacheDetail
@@ -74,6 +75,14 @@ class Repeated:
     content_type: bytes
     reads_session: bool = False
     head: _Head | None = None
+
+    @property
+    def size(self) -> int:
+        """About what it takes in bytes, where it is remembered: clients choose names, and tags fill headers."""
+        texts = getsizeof(self.hit.subject.operation_name) + getsizeof(self.hit.session)
+        lines = [] if self.head is None else self.head.headers
+        headers = sum(len(name) + len(value) for name, value in lines)
+        return self.hit.policy.size + texts + headers + len(self.content_type)
 
 
 class Answers:

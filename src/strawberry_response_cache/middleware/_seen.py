@@ -51,7 +51,7 @@ class Seen:
     def note(self, name: bytes, repeated: Repeated) -> None:
         """Note that the application answered a request as the middleware would have."""
         seen = _Seen(until=self._clock() + _SECONDS, repeated=repeated)
-        self._seen.put(name, seen, size=_SIZE + repeated.hit.policy.size)
+        self._seen.put(name, seen, size=_SIZE + repeated.size)
 
     def note_unlike(self, name: bytes) -> None:
         """Note that the application answered a request as the middleware could not have."""
