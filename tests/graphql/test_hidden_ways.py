@@ -344,7 +344,9 @@ async def test_a_fault_of_the_cache_is_not_the_requests(
         msg = "s3cret"
         raise ZeroDivisionError(msg)
 
-    monkeypatch.setattr("strawberry_response_cache.graphql.execution.run.operation_key", fail)
+    monkeypatch.setattr(
+        "strawberry_response_cache.graphql.execution.considered.operation_key", fail
+    )
     result = await ledger.ask("{ accounts { id } }")
     assert result.errors is None
     assert reason(result) == "cache_fault"

@@ -1,22 +1,27 @@
 """Decides, independent of tenant and session, whether something of an operation may be cached."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from graphql import OperationDefinitionNode, OperationType
 
+from strawberry_response_cache.core._cache import tenant_of
+from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._user_code import called
 from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.graphql._compat.operation import Asked
+from strawberry_response_cache.graphql._identity import CacheIdentity
 from strawberry_response_cache.graphql._options import Options
 from strawberry_response_cache.graphql._request import RequestContext
+from strawberry_response_cache.graphql.execution.cached_execution import CacheRequest
 from strawberry_response_cache.graphql.execution.mutating import is_of_mutation
 from strawberry_response_cache.graphql.execution.original_variables import OriginalVariables
 from strawberry_response_cache.graphql.invalidation.django_transactions import is_one_awaited
-from strawberry_response_cache.graphql.keys.known_requests import KnownRequest, KnownRequests
+from strawberry_response_cache.graphql.keys.known_requests import KnownRequest, KnownRequests, Noted
 from strawberry_response_cache.graphql.keys.operation_key import (
     UnkeyableError,
+    operation_key,
     print_variables,
     sent_variables,
 )
@@ -27,6 +32,7 @@ from strawberry_response_cache.graphql.policy.custom_code import (
     problem_of_middleware,
 )
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
+from strawberry_response_cache.graphql.policy.rules import FieldRule
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,6 +81,58 @@ class Considered:
         names = (name for name, _ in declared)
         sources = self.asked.executor.variable_values.sources
         return dict(zip(names, sent_variables(declared, sources), strict=True))
+
+    def entities(self) -> FieldRule | None:
+        """Return the rule of `_entities`, if each object that a gateway asks for is looked up."""
+        rule, request = self.variant.entities, self.request
+        # The user's function judges whole answers, and only a whole answer can be told to be absent.
+        is_whole = request.options.cacheable is not None or request.directives.only_if_cached
+        can_wait = self.asked.is_synchronous or running_loop() is not None
+        return rule if can_wait and not is_whole and not request.is_verified else None
+
+    def cache_request(self, *, as_stored: bool) -> CacheRequest | Problem:
+        """Return the cache request of the whole operation; or why it has none.
+
+        Args:
+            as_stored: Whether a view sends a stored response as it is.
+        """
+        request, variant = self.request, self.variant
+        known = self.known
+        identity = request.identify(variant.policy)
+        if isinstance(identity, Problem):
+            return identity
+
+        def parts(session: str | None) -> list[str]:
+            return operation_key(
+                variant.stem,
+                printed=known.printed,
+                session=session,
+                varied=identity.varied,
+                extensions=identity.extensions,
+            )
+
+        return CacheRequest(
+            cache=identity.cache,
+            keys=_keys(identity, known.noted, parts),
+            policy=variant.policy,
+            parts=parts,
+            session=identity.session,
+            subject=request.subject("operation", known.plan.operation, identity.visibility),
+            as_stored=as_stored,
+        )
+
+
+def _keys(
+    identity: CacheIdentity, noted: Noted | None, parts: Callable[[str | None], list[str]]
+) -> EntryKeys:
+    """Return the keys of an operation's entry; those of a PUBLIC one that came before are remembered."""
+    tenant = tenant_of(identity.cache)
+    if noted is None or identity.session is not None or identity.varied or identity.extensions:
+        return tenant.keys(parts(identity.session))
+    known = noted.public_keys
+    if known is None or known[0] != tenant.keyspace:
+        known = noted.public_keys = tenant.keyspace, tenant.keys(parts(None))
+    return known[1]
 
 
 class Considering:

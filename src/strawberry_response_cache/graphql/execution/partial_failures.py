@@ -8,12 +8,25 @@ from graphql import ExecutionResult
 
 from strawberry_response_cache.core._marks import Marks
 from strawberry_response_cache.graphql.policy.policy import Policy
+from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
 _LONGEST: Final = 60.0
 """Seconds for which an operation stays here after its latest failure, at most."""
 
 _REFUSED: Final = 10.0
 """Seconds for which an operation stays here after it was refused."""
+
+OLDER_PART: Final = Problem(
+    Reason.REFUSED,
+    None,
+    "A part of it was stored before an invalidation of another part, so the fields are looked up one by one; see "
+    "'fields'.",
+)
+FAILED_IN_PART: Final = Problem(
+    Reason.ERRORS,
+    None,
+    "A field failed in the latest run, so the fields are looked up one by one; see 'fields'.",
+)
 
 
 class PartialFailures:

@@ -16,14 +16,12 @@ from strawberry.types import ExecutionContext
 
 from strawberry_response_cache.core import CacheStatus
 from strawberry_response_cache.core._cache import tenant_of
-from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._observer import Concluded
 from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.graphql._claim import Claim, Hit, claim_in
 from strawberry_response_cache.graphql._compat.operation import Asked
 from strawberry_response_cache.graphql._guard import Execution, Guard, Later
-from strawberry_response_cache.graphql._identity import CacheIdentity
 from strawberry_response_cache.graphql._options import Options
 from strawberry_response_cache.graphql._report import Report
 from strawberry_response_cache.graphql._request import RequestContext
@@ -42,17 +40,17 @@ from strawberry_response_cache.graphql.execution.fields.cached_field import Fiel
 from strawberry_response_cache.graphql.execution.fields.field_execution import install
 from strawberry_response_cache.graphql.execution.http_report import HttpReport, Sharing
 from strawberry_response_cache.graphql.execution.mutation_execution import MutationExecution
-from strawberry_response_cache.graphql.execution.partial_failures import PartialFailures
-from strawberry_response_cache.graphql.execution.recorder import Recorder
-from strawberry_response_cache.graphql.keys.known_requests import KnownRequests, Noted
-from strawberry_response_cache.graphql.keys.operation_key import (
-    operation_key,
+from strawberry_response_cache.graphql.execution.partial_failures import (
+    FAILED_IN_PART,
+    OLDER_PART,
+    PartialFailures,
 )
+from strawberry_response_cache.graphql.execution.recorder import Recorder
+from strawberry_response_cache.graphql.keys.known_requests import KnownRequests
 from strawberry_response_cache.graphql.keys.plan import Plans
 from strawberry_response_cache.graphql.policy.outcome import Outcome
 from strawberry_response_cache.graphql.policy.policy import Policy
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
-from strawberry_response_cache.graphql.policy.rules import FieldRule
 
 if TYPE_CHECKING:
     import asyncio
@@ -340,15 +338,17 @@ class Run:
         if problem is not None:
             return problem
         variant = considered.variant
-        cache_request = variant.policy.problem or self._way(considered)
+        cache_request = variant.policy.problem or considered.cache_request(
+            as_stored=self._as_stored
+        )
         if isinstance(cache_request, CacheRequest) and self._failures.has(cache_request.keys.entry):
             self._failed_key = cache_request.keys.entry
-            cache_request = _FAILED_IN_PART
+            cache_request = FAILED_IN_PART
         elif isinstance(cache_request, CacheRequest) and self._failures.was_refused(
             cache_request.keys.entry
         ):
-            cache_request = _OLDER_PART
-        entities = None if variant.entities is None else self._entities_of(considered)
+            cache_request = OLDER_PART
+        entities = None if variant.entities is None else considered.entities()
         if entities is not None:
             cache_request = Problem(Reason.NO_OBJECTS)
         if variant.watches_fields or self._failed_key is not None:
@@ -366,39 +366,6 @@ class Run:
             self._report.fields = fields.outcomes
             self._entities = fields.entities
         return cache_request
-
-    def _entities_of(self, considered: Considered) -> FieldRule | None:
-        """Return the rule of `_entities`, if each object that a gateway asks for is looked up."""
-        rule, request = considered.variant.entities, considered.request
-        # The user's function judges whole answers, and only a whole answer can be told to be absent.
-        is_whole = self._options.cacheable is not None or request.directives.only_if_cached
-        can_wait = considered.asked.is_synchronous or running_loop() is not None
-        return rule if can_wait and not is_whole and not request.is_verified else None
-
-    def _way(self, considered: Considered) -> CacheRequest | Problem:
-        request, variant = considered.request, considered.variant
-        identity = request.identify(variant.policy)
-        if isinstance(identity, Problem):
-            return identity
-
-        def parts(session: str | None) -> list[str]:
-            return operation_key(
-                variant.stem,
-                printed=considered.known.printed,
-                session=session,
-                varied=identity.varied,
-                extensions=identity.extensions,
-            )
-
-        return CacheRequest(
-            cache=identity.cache,
-            keys=_keys(identity, considered.known.noted, parts),
-            policy=variant.policy,
-            parts=parts,
-            session=identity.session,
-            subject=request.subject("operation", considered.plan.operation, identity.visibility),
-            as_stored=self._as_stored,
-        )
 
     # -- Reporting what happened --------------------------------------------------------------------------
 
@@ -442,28 +409,4 @@ class Run:
         return self._report.as_extension(self._plans.setting.schema)
 
 
-def _keys(
-    identity: CacheIdentity, noted: Noted | None, parts: Callable[[str | None], list[str]]
-) -> EntryKeys:
-    """Return the keys of an operation's entry; those of a PUBLIC one that came before are remembered."""
-    tenant = tenant_of(identity.cache)
-    if noted is None or identity.session is not None or identity.varied or identity.extensions:
-        return tenant.keys(parts(identity.session))
-    known = noted.public_keys
-    if known is None or known[0] != tenant.keyspace:
-        known = noted.public_keys = tenant.keyspace, tenant.keys(parts(None))
-    return known[1]
-
-
 _ABSENT: Final = "The answer is not stored, and the request asks for a stored answer only."
-_OLDER_PART: Final = Problem(
-    Reason.REFUSED,
-    None,
-    "A part of it was stored before an invalidation of another part, so the fields are looked up one by one; see "
-    "'fields'.",
-)
-_FAILED_IN_PART: Final = Problem(
-    Reason.ERRORS,
-    None,
-    "A field failed in the latest run, so the fields are looked up one by one; see 'fields'.",
-)
