@@ -90,7 +90,7 @@ def asgi() -> Any:  # noqa: ANN401 - an ASGI application
     if os.environ["VIEW"] == "stock":
         from strawberry.asgi import GraphQL
     else:
-        from strawberry_response_cache.asgi import GraphQL  # type: ignore[assignment] # the same name on purpose
+        from strawberry_response_cache.asgi import GraphQL
     schema, extension = make_schema()
     view = GraphQL[Any, Any](schema)
     if os.environ["VIEW"] != "middleware" or extension is None:

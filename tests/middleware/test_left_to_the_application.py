@@ -2,6 +2,7 @@
 
 import json
 import logging
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,6 @@ from strawberry.extensions import AddValidationRules
 
 from strawberry_response_cache import ResponseCache
 from strawberry_response_cache.asgi import GraphQL
-from strawberry_response_cache.graphql import _verify
 from tests.middleware.service import RUNS, Message, Shop, call
 
 BODY = b'{"query":"{ book { title } }"}'
@@ -298,7 +298,7 @@ async def test_the_share_of_hits_that_verify_names_is_executed(
     make: Callable[..., Shop], memory_cache: ResponseCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop, drawn = make(verify=0.5), [0.9]
-    monkeypatch.setattr(_verify.random, "random", lambda: drawn[0])
+    monkeypatch.setattr(random, "random", lambda: drawn[0])
     assert await shop.is_answered_in_front()
     drawn = [0.1]
     entered = shop.entered

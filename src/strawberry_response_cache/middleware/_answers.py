@@ -1,6 +1,6 @@
 """The response to a hit, made by the code that makes those of this package's views."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from sys import getsizeof
 from typing import Final
@@ -102,7 +102,7 @@ class Answers:
         repeated: Repeated,
         entry: Entry,
         *,
-        request: RequestContext,
+        request: Callable[[], RequestContext],
         scope: Scope,
         if_none_match: bytes | None,
     ) -> tuple[Message, Message]:
@@ -111,7 +111,7 @@ class Answers:
         Args:
             repeated: The answer to repeat.
             entry: The entry under its key now.
-            request: The context of the request.
+            request: Returns the context of the request.
             scope: Its ASGI scope.
             if_none_match: What the client has already; None if it did not say.
 
@@ -136,13 +136,19 @@ class Answers:
         return start, {"type": _BODY, "body": payload}
 
     def _head(
-        self, repeated: Repeated, entry: Entry, request: RequestContext, scope: Scope
+        self,
+        repeated: Repeated,
+        entry: Entry,
+        request: Callable[[], RequestContext],
+        scope: Scope,
     ) -> _Head:
         sends_cookie = "session" in scope and sends_session_cookie(_ScopedRequest(scope))
-        made_for = (entry.write_id, int(entry.age), int(entry.ttl), sends_cookie)
+        left = entry.remaining_ms // 1000
+        age = (entry.recording.ttl_ms - entry.remaining_ms) // 1000
+        made_for = (entry.write_id, age, left, sends_cookie)
         head = repeated.head
         if head is None or head.made_for != made_for:
-            head = repeated.head = self._made(repeated, entry, request, scope, made_for)
+            head = repeated.head = self._made(repeated, entry, request(), scope, made_for)
         return head
 
     def _made(

@@ -1,5 +1,6 @@
 """One request: it is answered from the cache; or the application answers, and what it answers is compared."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,6 +18,7 @@ from strawberry_response_cache.graphql._options import Options
 from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql.execution.counting import count_hit
 from strawberry_response_cache.graphql.execution.partial_failures import PartialFailures
+from strawberry_response_cache.graphql.policy.reasons import Problem
 from strawberry_response_cache.middleware._answers import (
     Answers,
     Repeated,
@@ -49,6 +51,7 @@ class Shared:
     Attributes:
         options: The extension's configuration.
         of_scope: The same with the middleware's functions, which take a scope.
+        has_functions: Whether there are any.
         answers: Makes the responses to hits.
         failures: The operations that failed in part lately.
         front: The state that the extension knows.
@@ -58,6 +61,7 @@ class Shared:
 
     options: Options
     of_scope: Options
+    has_functions: bool
     answers: Answers
     failures: PartialFailures
     front: Front
@@ -110,7 +114,7 @@ class Call:
         self._asked = asked
         self._scope = scope
         self._guard = guard
-        self._context = RequestContext(shared.of_scope, scope, guard, synchronous=False)
+        self._context: RequestContext | None = None
         self._name = b""
         self._is_verified = False
         self._claim: Claim | None = None
@@ -119,14 +123,28 @@ class Call:
         self.incoming = Incoming(receive)
         self.send = send
 
+    @property
+    def context(self) -> RequestContext:
+        """The context of the request."""
+        if self._context is None:
+            of_scope = self._shared.of_scope
+            self._context = RequestContext(of_scope, self._scope, self._guard, synchronous=False)
+        return self._context
+
+    @property
+    def _answers(self) -> Mapping[str, str | Problem | None]:
+        """What the middleware's functions returned."""
+        return {} if self._context is None else self._context.answers
+
     async def answer(self) -> tuple[Message, Message] | None:
         """Return the response to a hit; None if the application has to answer."""
-        shared, asked, context = self._shared, self._asked, self._context
+        shared, asked = self._shared, self._asked
         body = await self.incoming.body() if asked.has_body else b""
         if body is None:
             return None
-        await context.ask(shared.of_scope.vary, session=True)
-        self._name = name = name_of(asked, body, context.answers)
+        if shared.has_functions:
+            await self.context.ask(shared.of_scope.vary, session=True)
+        self._name = name = name_of(asked, body, self._answers)
         repeated = shared.seen.answer(name)
         if repeated is not None:
             messages = await self._repeat(repeated)
@@ -144,20 +162,24 @@ class Call:
         key, tenant = hit.keys.entry, tenant_of(hit.cache)
         if failures.has(key) or failures.was_refused(key):  # it is answered field by field
             return None
-        memory, detail = tenant.memory(), CacheDetail.LOCAL
+        memory = tenant.memory()
         entry = None if memory is None else memory.get(hit.keys)
+        is_local = entry is not None
         if entry is None:
-            detail = CacheDetail.FRESH
             entry = await tenant.find(hit.keys, hit.subject)
         messages = None if entry is None else self._messages(repeated, entry)
         if entry is None or messages is None or self._shared.front.is_off:
             return None
         saved = entry.recording.cost_ms / 1000
-        found = CachedResponse(None, CacheStatus.HIT, detail, entry.age, entry.ttl, saved)
-        count_hit(tenant.counters, hit.subject.operation_name, key, found)
+        if is_local and tenant.counters.operations is None:
+            tenant.counters.requests["operation"].hit_locally(saved)
+        else:
+            detail = CacheDetail.LOCAL if is_local else CacheDetail.FRESH
+            found = CachedResponse(None, CacheStatus.HIT, detail, entry.age, entry.ttl, saved)
+            count_hit(tenant.counters, hit.subject.operation_name, key, found)
         tenant.observer.concluded(_HIT)
         for watcher in self._shared.options.watchers:
-            watcher(self._shared.answers.report(hit, entry, self._context))
+            watcher(self._shared.answers.report(hit, entry, self.context))
         if repeated.reads_session:
             note_read(self._scope)
         return messages
@@ -167,7 +189,7 @@ class Call:
             return self._shared.answers.messages(
                 repeated,
                 entry,
-                request=self._context,
+                request=lambda: self.context,
                 scope=self._scope,
                 if_none_match=self._asked.if_none_match,
             )
@@ -184,7 +206,7 @@ class Call:
         self._claim = self._scope[IN_SCOPE] = Claim(
             shared.options,
             shared.front,
-            self._context.answers,
+            self._answers,
             is_verified=self._is_verified,
         )
         if not shared.seen.is_unlike(self._name):

@@ -82,6 +82,7 @@ class ResponseCacheMiddleware:
         self._shared = Shared(
             options=options,
             of_scope=checked_functions(options, tenant=tenant, session=session, vary=vary),
+            has_functions=bool(tenant or session or vary),
             answers=Answers(options, sharing),
             failures=failures_of(extension, schema),
             front=Front(is_off=is_for_the_application(options)),

@@ -1,8 +1,9 @@
 """Which requests may be answered, and what tells them apart."""
 
+import functools
 from collections.abc import Mapping
 from hashlib import blake2b
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from strawberry_response_cache.graphql.policy.reasons import Problem
 from strawberry_response_cache.middleware._messages import LONGEST_BODY, Scope
@@ -44,12 +45,12 @@ class Asked(NamedTuple):
 
     Attributes:
         has_body: Whether it is asked in the body.
-        start: Its method, query string and headers, but for those that name one request.
+        hashed: A hash of its method, query string and headers, but for those that name one request.
         if_none_match: What the client has already; None if it did not say.
     """
 
     has_body: bool
-    start: bytes
+    hashed: Any
     if_none_match: bytes | None
 
 
@@ -63,6 +64,20 @@ def asked_by(scope: Scope, obeys_requests: bool) -> Asked | None:  # noqa: FBT00
     method, query, lines = scope["method"], scope.get("query_string", b""), scope["headers"]
     if type(lines) is not list:  # it may be read only once
         return None
+    try:
+        return _asked(method, query, tuple(lines), obeys_requests)
+    except TypeError:  # each line is a list
+        return _asked(method, query, tuple(map(tuple, lines)), obeys_requests)
+
+
+# Most requests have headers that came before.
+@functools.lru_cache(512)
+def _asked(
+    method: str,
+    query: bytes,
+    lines: tuple[tuple[bytes, bytes], ...],
+    obeys_requests: bool,  # noqa: FBT001 - as above
+) -> Asked | None:
     headers: dict[bytes, bytes] = dict(lines)
     # A header of several lines may be read in one way or another.
     if len(headers) != len(lines) or len(headers) > _MOST_HEADERS or len(query) > LONGEST_BODY:
@@ -80,7 +95,8 @@ def asked_by(scope: Scope, obeys_requests: bool) -> Asked | None:  # noqa: FBT00
     # No header holds a line break, so words cannot be taken for others.
     if start.count(b"\n") - query.count(b"\n") != len(words) - 1:
         return None
-    return Asked(method == "POST", start, headers.get(b"if-none-match"))
+    hashed = blake2b(b"%d %b" % (len(start), start), digest_size=_BYTES)
+    return Asked(method == "POST", hashed, headers.get(b"if-none-match"))
 
 
 def _has_json(headers: Mapping[bytes, bytes]) -> bool:
@@ -107,13 +123,16 @@ def name_of(asked: Asked, body: bytes, answers: Mapping[str, str | Problem | Non
         body: Its body.
         answers: What the functions returned, as it is printed for keys, by their names.
     """
+    hashed = asked.hashed.copy()
+    if not answers:
+        hashed.update(b"0 " + body)
+        return bytes(hashed.digest())
     said = []
     for name, answer in answers.items():
         text = answer if isinstance(answer, str) else ""
         kind = "text" if isinstance(answer, str) else "none" if answer is None else "problem"
         said.append(f"{name} {kind} {len(text)} {text}")
     words = "\n".join(said).encode("utf-8", "surrogatepass")
-    hashed = blake2b(b"%d %d " % (len(asked.start), len(words)), digest_size=_BYTES)
-    for part in (asked.start, words, body):
-        hashed.update(part)
-    return hashed.digest()
+    hashed.update(b"%d %b" % (len(words), words))
+    hashed.update(body)
+    return bytes(hashed.digest())
