@@ -342,6 +342,34 @@ async def test_a_mutation_invalidates_while_the_cache_is_off(
     assert status(await on.execute("{ item { name } }", context_value=context)) == "miss"
 
 
+@pytest.mark.parametrize("way", ["execute", "execute_sync"])
+async def test_a_mutation_of_a_schema_with_two_extensions_invalidates_in_both_caches(
+    new_cache: Callable[..., ResponseCache], way: str
+) -> None:
+    """That is a mistake, which turns the cache off. Other processes may be on."""
+    caches = [new_cache("memory://", prefix=prefix) for prefix in ("one", "two")]
+    both = strawberry.Schema(
+        Shop,
+        Change,
+        extensions=[ResponseCacheExtension(each, tenant=None, debug=True) for each in caches],
+    )
+    context = {"tenant": "acme", "user": "a", "lazy": lambda value: value, "calls": []}
+    others = [
+        strawberry.Schema(Shop, extensions=[ResponseCacheExtension(each, tenant=None, debug=True)])
+        for each in caches
+    ]
+    for other in others:
+        for expected in ("miss", "hit"):
+            answer = await other.execute("{ item { name } }", context_value=context)
+            assert status(answer) == expected
+    if way == "execute":
+        await both.execute("mutation { touch { id } }", context_value=context)
+    else:
+        both.execute_sync("mutation { touch { id } }", context_value=context)
+    for other in others:
+        assert status(await other.execute("{ item { name } }", context_value=context)) == "miss"
+
+
 @pytest.mark.faults
 def test_faults_are_counted_and_logged_once_per_interval(
     memory_cache: ResponseCache, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

@@ -168,7 +168,10 @@ class RequestHooks(Phased, SchemaExtension):
     def begin_execution(self) -> None:
         """Announce the run to the executor that Strawberry builds next."""
         self._run = self.guard.step(self._new_run)
-        self._before = announced_run.get()
+        self._before = around = announced_run.get()
+        if around is not None and around.context is self._execution_context:
+            # Of two extensions, which are a mistake, only this one will know what a mutation changes.
+            around.is_passed_over = True
         announced_run.set(self._run)
         self._began = time.perf_counter()
 
@@ -323,8 +326,9 @@ class RequestHooks(Phased, SchemaExtension):
         return self.guard.step(self.told) or {}
 
     def _is_lost(self) -> bool:
-        """Whether a fault may have lost what a mutation changed."""
-        if self._adopted is not None and not self.guard.is_faulted:
+        """Whether a fault, or another extension of this package, may have lost what a mutation changed."""
+        is_passed_over = self._run is not None and self._run.is_passed_over
+        if self._adopted is not None and not self.guard.is_faulted and not is_passed_over:
             return False
         return runs_mutation(self._execution_context)
 

@@ -55,12 +55,14 @@ class Run(Protocol):
         guard: The guard of the request.
         invalidating: What its resolvers began to invalidate.
         is_validated: Whether the executed document is known to be valid.
+        is_passed_over: Whether another run of the same request answers instead.
     """
 
     context: ExecutionContext
     guard: Guard
     invalidating: "list[asyncio.Task[None]]"
     is_validated: bool
+    is_passed_over: bool
 
     def belongs_to(self, schema: GraphQLSchema, document: DocumentNode) -> bool:
         """Whether a new executor executes this run's document."""

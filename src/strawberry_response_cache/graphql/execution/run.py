@@ -115,6 +115,7 @@ class Run:
         self.mutation: Mutation | None = None
         self.invalidating: list[asyncio.Task[None]] = []
         self.is_validated = False
+        self.is_passed_over = False
         self.is_async = False
         self.is_absent = False
 
