@@ -38,8 +38,8 @@ GET = "a bare GET of the entry"
 NO_CACHE = "bare, the same operation"
 
 _OPERATION = "query Books($count: Int!, $edition: Int!) { %s(count: $count, edition: $edition) { id title price stock } }"
-_CACHED = _OPERATION % "books"
-_UNCACHED = _OPERATION % "newest"
+CACHED = _OPERATION % "books"
+UNCACHED = _OPERATION % "newest"
 _LARGE = 20
 """From so many objects on, a round has fewer calls."""
 
@@ -186,7 +186,7 @@ async def sized(server: Server, count: int, rounds: int, calls: int) -> dict[str
     numbers = itertools.count(1)
     same = itertools.repeat(0)
     one = strawberry.Schema(Query, extensions=caches)
-    data = (await one.execute(_CACHED, {"count": count, "edition": 0})).data
+    data = (await one.execute(CACHED, {"count": count, "edition": 0})).data
     Preset.data, Decoded.payload = data or {}, to_json({"data": data})
     stored = redis.asyncio.Redis(host="127.0.0.1", port=server.port)
     await stored.set("bare", Decoded.payload)
@@ -199,19 +199,19 @@ async def sized(server: Server, count: int, rounds: int, calls: int) -> dict[str
     async with near, far:
         subjects = {
             GET: lambda: stored.get("bare"),
-            BARE: executing(one, _CACHED, count, numbers),
+            BARE: executing(one, CACHED, count, numbers),
             PRESET: executing(
-                strawberry.Schema(Query, extensions=[*caches, Preset]), _CACHED, count, same
+                strawberry.Schema(Query, extensions=[*caches, Preset]), CACHED, count, same
             ),
             DECODED: executing(
-                strawberry.Schema(Query, extensions=[*caches, Decoded]), _CACHED, count, same
+                strawberry.Schema(Query, extensions=[*caches, Decoded]), CACHED, count, same
             ),
-            LOCAL: executing(ours(near), _CACHED, count, same),
-            REDIS: executing(ours(far), _CACHED, count, same),
-            MISS: executing(ours(far), _CACHED, count, numbers),
-            NO_CACHE: executing(one, _UNCACHED, count, numbers),
-            UNCACHEABLE: executing(ours(far), _UNCACHED, count, numbers),
-            HINTLESS: executing(ours(far, Plain), _UNCACHED, count, numbers),
+            LOCAL: executing(ours(near), CACHED, count, same),
+            REDIS: executing(ours(far), CACHED, count, same),
+            MISS: executing(ours(far), CACHED, count, numbers),
+            NO_CACHE: executing(one, UNCACHED, count, numbers),
+            UNCACHEABLE: executing(ours(far), UNCACHED, count, numbers),
+            HINTLESS: executing(ours(far, Plain), UNCACHED, count, numbers),
         }
         measured = await measure(subjects, rounds, calls)
     await stored.aclose()
