@@ -157,6 +157,26 @@ async def test_an_answer_that_is_not_made_here_is_sent_as_it_is(make: Callable[.
     assert (await shop.call()).messages == said
 
 
+async def test_headers_that_can_be_read_only_once_reach_the_server(
+    make: Callable[..., Shop],
+) -> None:
+    def wrapped(application: Any) -> Any:
+        async def streaming(scope: Any, receive: Any, send: Any) -> None:
+            async def sending(message: Message) -> None:
+                if "headers" in message:
+                    message["headers"] = iter(message["headers"])
+                await send(message)
+
+            await application(scope, receive, sending)
+
+        return streaming
+
+    shop = make(inside=wrapped)
+    for _ in range(4):
+        start, _body = (await shop.call()).messages
+        assert b"content-type" in dict(start["headers"])
+
+
 def with_header(name: bytes, value: bytes) -> Callable[[Any], Any]:
     """Return what adds a header to each response of an application."""
 

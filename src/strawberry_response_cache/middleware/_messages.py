@@ -107,7 +107,11 @@ class Outgoing:
         match message["type"]:
             case "http.response.start":
                 self.status = message["status"]
-                self.headers = [(bytes(n), bytes(v)) for n, v in message.get("headers", ())]
+                headers = message.get("headers", ())
+                if not isinstance(headers, list | tuple):  # an iterator may be read only once
+                    self._parts = None
+                    return
+                self.headers = [(bytes(n), bytes(v)) for n, v in headers]
                 self._parts = None if message.get("trailers", False) else []
             case "http.response.body":
                 self._is_complete = not message.get("more_body", False)
