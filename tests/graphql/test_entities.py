@@ -368,3 +368,15 @@ async def test_a_failing_server_fails_no_object(memory_cache: ResponseCache) -> 
     assert result.data == {"_entities": [{"id": "a"}, {"id": "b"}]}
     assert outcome(result)["status"] == "bypass"
     await cache.aclose()
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_no_object_of_a_verified_request_comes_from_its_entry(
+    memory_cache: ResponseCache, way: str
+) -> None:
+    served, shown = Shop(memory_cache), Shop(memory_cache, verify=1.0)
+    query = QUERY % "... on Product { upc title }"
+    await served.ask(query, products("a"), way=way)
+    shown.world.changes["Product a"] += 1
+    result = await shown.ask(query, products("a"), way=way)
+    assert [each["title"] for each in result.data["_entities"]] == ["a 1"]
