@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tests.bounds.conftest import KeepsNothing
 
 MANY = 100_000
+SOME = 20_000
+"""Of things that one round inside this process makes, and each test has several."""
 KEYS = 1_000
 """Keys of one round with a server, of which there are three."""
 
@@ -179,7 +181,7 @@ async def test_the_table_of_flights_is_empty_when_all_have_landed(
     flights = Flights(ThreadWaiter, max_flights=1000, max_waiting=1000)
 
     async def work() -> None:
-        for key in itertools.islice(new_keys, MANY):
+        for key in itertools.islice(new_keys, SOME):
             outer = flights.open(key, leased=True)
             inner = flights.open(f"{key} inner", leased=True)
             joined = flights.join(f"{key} inner", (outer,), leaseless=False)
@@ -191,7 +193,7 @@ async def test_the_table_of_flights_is_empty_when_all_have_landed(
             flights.leave(*joined, ())
             flights.settle(outer, NotShared())
 
-    await keeps_nothing(work, MANY)
+    await keeps_nothing(work, SOME)
     assert len(flights) == 0
 
 
@@ -270,22 +272,22 @@ async def test_no_more_callers_wait_than_may(
     waiting = [asyncio.create_task(cache.remember(key, 60, quick)) for _ in range(50)]
     flights = cache._engine.async_driver().flights
     await eventually(lambda: flights._waiting == 50)
-    for _ in range(MANY // KEYS):
+    for _ in range(SOME // KEYS):
         await asyncio.gather(*(cache.remember(key, 60, quick) for _ in range(KEYS)))
-    assert (alone, flights._waiting) == (MANY, 50)
+    assert (alone, flights._waiting) == (SOME, 50)
     finish.set()
     await asyncio.gather(leader, *waiting)
-    assert (alone, flights._waiting) == (MANY, 0)
+    assert (alone, flights._waiting) == (SOME, 0)
 
 
 async def test_a_tenant_leaves_nothing_behind(
     memory_cache: ResponseCache, new_keys: Iterator[str], keeps_nothing: "KeepsNothing"
 ) -> None:
     async def work() -> None:
-        for tenant in itertools.islice(new_keys, MANY):
+        for tenant in itertools.islice(new_keys, SOME):
             memory_cache.for_tenant(tenant)._keyspace.keys([tenant])
 
-    await keeps_nothing(work, MANY)
+    await keeps_nothing(work, SOME)
 
 
 def test_an_event_loop_that_ended_leaves_nothing_behind(
