@@ -7,6 +7,7 @@ import socket
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -230,7 +231,7 @@ def play(application: Application, context: dict[str, Any], told: Told) -> None:
     secret = context["secret"]
 
     async def over_http(user: str) -> None:
-        transport = httpx.ASGITransport(View(application.schema, context))  # type: ignore[arg-type]
+        transport = httpx.ASGITransport(View(application.schema, context))
         headers = {
             "x-tenant": secret,
             "authorization": user,
@@ -264,9 +265,13 @@ def play(application: Application, context: dict[str, Any], told: Told) -> None:
     told.texts += [repr(application.extension), repr(application.extension._options)]
 
 
+def _same(value: object) -> object:
+    return value
+
+
 def use(cache: ResponseCache, context: dict[str, Any], told: Told) -> None:
     """Use the core directly."""
-    secret = context["secret"]
+    secret: str = context["secret"]
 
     def load() -> str:
         return secret
@@ -282,7 +287,7 @@ def use(cache: ResponseCache, context: dict[str, Any], told: Told) -> None:
             each.remember_sync([secret, "fails"], 60, fails_to_load, tags=[secret])
         for wrong in (object(), {secret: {1, secret}}):
             with told.raised():
-                each.remember_sync([secret, "wrong"], 60, lambda wrong=wrong: wrong)
+                each.remember_sync([secret, "wrong"], 60, partial(_same, wrong))
         with told.raised():
             each.invalidate_sync(secret)
         with told.raised():
