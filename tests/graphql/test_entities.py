@@ -13,6 +13,9 @@ from strawberry_response_cache import (
     ResponseCacheExtension,
     cache_control,
     explain,
+    renew_cache,
+    restrict_cache,
+    skip_cache,
 )
 from tests.graphql.federated_shop import (
     BROKEN,
@@ -200,6 +203,43 @@ async def test_what_a_resolver_restricts_holds_for_its_object(memory_cache: Resp
     assert (shop.ran("? a"), shop.ran("? restricted")) == (0, 1)
 
 
+@pytest.mark.parametrize("way", WAYS)
+async def test_what_resolve_reference_restricts_holds_for_all_that_are_resolved_with_it(
+    memory_cache: ResponseCache, way: str
+) -> None:
+    @cache_control(ttl=60)
+    @strawberry.federation.type(keys=["id"])
+    class Thing:
+        id: strawberry.ID
+        of: str
+
+        @classmethod
+        def resolve_reference(cls, id: strawberry.ID, info: strawberry.Info) -> "Thing":  # noqa: A002 - the key's name
+            if id == "hidden":
+                restrict_cache(info, scope=CacheScope.PRIVATE)
+            if id == "skipped":
+                skip_cache(info)
+            return cls(id=id, of=info.context.user)
+
+    extension = ResponseCacheExtension(
+        memory_cache, tenant=None, session=lambda context: context.user, debug=True
+    )
+    schema = strawberry.federation.Schema(types=[Thing], extensions=[extension])
+    query = QUERY % "... on Thing { of }"
+    shop = Shop(memory_cache)
+    shop.schema = schema
+    for ids, users in {
+        ("hidden", "beside"): [("alice", "miss"), ("bob", "miss"), ("bob", "hit")],
+        ("skipped", "beside it"): [("alice", "bypass"), ("bob", "bypass")],
+        ("alone",): [("alice", "miss")],
+    }.items():
+        for user, expected in users:
+            of = [{"__typename": "Thing", "id": each} for each in ids]
+            result = await shop.ask(query, of, way=way, user=user)
+            assert result.data == {"_entities": [{"of": user}] * len(ids)}
+            assert outcome(result)["status"] == expected
+
+
 async def test_an_object_of_another_type_than_was_asked_for_is_not_stored(
     memory_cache: ResponseCache,
 ) -> None:
@@ -336,8 +376,6 @@ def test_explain_names_the_types(memory_cache: ResponseCache) -> None:
 async def test_an_object_that_a_request_wants_anew_replaces_its_entry(
     memory_cache: ResponseCache,
 ) -> None:
-    from strawberry_response_cache import renew_cache
-
     shop = Shop(memory_cache)
     await shop.ask(NAMED, products("a", "b"))
     shop.world.changes["Product a"] += 1  # without a mutation
