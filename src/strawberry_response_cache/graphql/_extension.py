@@ -158,7 +158,7 @@ class ResponseCacheExtension:
             can force work with it.
         verify: The share of hits that are executed all the same, and compared with what the cache has: a number from 0
             to 1, or a function of the context that returns one. The client gets what was executed. 0 by default.
-            With 1, nothing is served from the cache. See :doc:`/production/verify`.
+            With 1, nothing is served from the cache.
         plan_bytes: About how many bytes of this process's memory parsed documents and their plans may take. The
             default is 64 MiB. The least recently used are dropped first. 0 parses and plans every request.
 
