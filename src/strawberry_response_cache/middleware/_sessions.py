@@ -44,8 +44,12 @@ def note_read(scope: Scope) -> None:
 
 def _content_of(session: Any) -> object:  # noqa: ANN401 - any session
     """Return what a session holds, and whether it is to be sent."""
-    content = called(dict, session) if isinstance(session, dict) else None
+    content = called(_copied, session) if isinstance(session, dict) else None
     return content, _is(session, "modified"), _is(session, "_changed")
+
+
+def _copied(session: dict[str, Any]) -> object:
+    return dict(session)
 
 
 def _is(session: Any, name: str) -> bool:  # noqa: ANN401 - any session
