@@ -357,6 +357,7 @@ async def test_of_operations_that_are_never_cached_no_request_is_remembered(
     for said in (False, True, False, True):
         result = await schema.execute(query, {"b": said})
         assert result.data == {"uncached": 1} | ({"said": "0 '' None None"} if said else {})
+    assert len(known(schema)) == 1, "of the one that a condition makes cacheable"
 
 
 @pytest.mark.parametrize("is_known", [True, False], ids=["as known", "of an unknown graphql-core"])
