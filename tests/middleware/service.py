@@ -48,6 +48,7 @@ class Book:
     id: strawberry.ID
     title: str
 
+    @cache_control(inherit=True)
     @strawberry.field(permission_classes=[IsStaff])  # type: ignore[untyped-decorator]
     def price(self) -> int | None:
         return 5
@@ -85,6 +86,14 @@ class Query:
     def uncached(self) -> str:
         RUNS["uncached"] += 1
         return "uncached"
+
+    @strawberry.field
+    async def relayed(self, info: strawberry.Info) -> Book:
+        """Answer what another query answers, by executing it."""
+        RUNS["relayed"] += 1
+        result = await info.schema.execute("{ book { id title } }", context_value=info.context)
+        assert result.data is not None
+        return Book(**result.data["book"])
 
     @cache_control(ttl=60)
     @strawberry.field

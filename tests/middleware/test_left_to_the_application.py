@@ -114,6 +114,16 @@ async def test_a_mutation_that_answers_like_a_query_is_executed_each_time(
     assert shop.entered == 6
 
 
+async def test_what_a_resolver_executes_is_not_taken_for_the_whole_request(
+    make: Callable[..., Shop],
+) -> None:
+    shop = make(headers=False)
+    seen = await shop.warm("{ book { id title } }")
+    for _ in range(4):
+        assert (await shop.call("{ book: relayed { id title } }")).data == seen.data
+    assert RUNS["relayed"] == 4
+
+
 async def test_a_long_body_is_handed_on_whole(make: Callable[..., Shop]) -> None:
     shop, received = make(), []
 

@@ -99,6 +99,7 @@ async def test_a_value_that_no_header_tells_is_another_requester(make: Callable[
 async def test_guarded_fields_are_left_to_the_application(shop: Shop) -> None:
     query = "{ book { title price } }"
     assert not await shop.is_answered_in_front(query, user="staff")
+    assert RUNS["book"] == 1, "the application answers it from the cache"
     refused = await shop.call(query, user="bob")
     assert b"staff only" in refused.body
 
