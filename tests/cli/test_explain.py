@@ -148,6 +148,23 @@ def test_a_directory_is_a_table_of_its_operations() -> None:
     assert explained("its_schema:schema", "documents", "--operation", "D")[0] == 2
 
 
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("columns", ["20", "80"])
+def test_a_narrow_terminal_cuts_nothing_off_the_table(
+    columns: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "OfANameThatLeavesNoPlace" * 5
+    Path("long.graphql").write_text(f"query {name} {{ bare }} query Other {{ motto }}")
+    monkeypatch.setenv("COLUMNS", columns)
+
+    _, output = explained("its_schema:schema", "long.graphql")
+
+    assert [line.split() for line in output.splitlines()[1:]] == [
+        [name, "no", "Query.bare", "root_without_hint"],
+        ["Other", "yes", "60", "s", "PUBLIC", "Query.motto"],
+    ]
+
+
 @pytest.mark.usefixtures("documents")
 def test_the_exit_code_says_whether_a_query_is_not_cached(documents: Path) -> None:
     fail = ("--fail-on", "uncacheable")

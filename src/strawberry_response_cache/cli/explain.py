@@ -25,6 +25,9 @@ from strawberry_response_cache.graphql._explanation import ExplainedField, Expla
 from strawberry_response_cache.graphql.annotations.hints import CacheScope
 from strawberry_response_cache.graphql.policy.reasons import Reason
 
+_WIDEST: Final = 100_000
+"""Columns: more than any table has."""
+
 
 class Finding(StrEnum):
     """What `explain` may fail on."""
@@ -174,8 +177,11 @@ def _say_table(terminal: Terminal, rows: list[_Row]) -> None:
             style=style,
         )
     # A table that is cut at the width of a terminal could not be read by scripts.
-    measured = terminal.console.measure(table).maximum
-    terminal.console.print(table, width=max(terminal.console.width, measured), crop=False)
+    # The console measures and prints no wider than itself.
+    console = terminal.console
+    wide = console.options.update(width=_WIDEST)
+    console.width = max(console.width, console.measure(table, options=wide).maximum)
+    console.print(table)
     for note in notes:
         terminal.say(f"Note: {note}", "yellow")
 
