@@ -23,19 +23,24 @@ def statuses(shop: Any) -> Callable[[], list[str]]:
 def test_tags_are_invalidated_in_one_tenant(
     run: Callable[..., Any], as_json: Callable[..., Any], statuses: Callable[[], list[str]]
 ) -> None:
-    assert run("invalidate", "Book:1", "Other") == (0, "Invalidated 2 tags.\n")
+    assert run("invalidate", "Book:1", "Other") == (0, "Invalidated 2 tags without a tenant.\n")
     assert statuses() == ["miss", "hit", "hit"]
     assert as_json("invalidate", "Book:1", "--tenant", "acme") == {"invalidated": ["Book:1"]}
+    assert statuses() == ["hit", "miss", "hit"]
+    said = run("invalidate", "Book:1", "--tenant", "acme")
+    assert said == (0, "Invalidated 1 tag of the tenant.\n")
     assert statuses() == ["hit", "miss", "hit"]
 
 
 def test_a_tenant_is_cleared(
     run: Callable[..., Any], as_json: Callable[..., Any], statuses: Callable[[], list[str]]
 ) -> None:
-    assert run("clear") == (0, "Cleared.\n")
+    assert run("clear") == (0, "Cleared everything without a tenant.\n")
     assert statuses() == ["miss", "hit", "hit"]
     assert as_json("clear", "--tenant", "globex") == {"tenants": 1, "atomic": True}
     assert statuses() == ["hit", "hit", "miss"]
+    assert run("clear", "--tenant", "acme") == (0, "Cleared everything of the tenant.\n")
+    assert statuses() == ["hit", "miss", "hit"]
 
 
 def test_all_tenants_of_a_prefix_are_cleared_and_it_says_that_this_is_not_atomic(

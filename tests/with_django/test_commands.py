@@ -81,11 +81,12 @@ def test_invalidate_and_clear_reach_one_tenant(valkey_url: str) -> None:
             ]
 
         statuses()
-        assert said("invalidate", "BookType:1", "[BookType]") == "Invalidated 2 tags.\n"
+        invalidated = said("invalidate", "BookType:1", "[BookType]")
+        assert invalidated == "Invalidated 2 tags without a tenant.\n"
         assert statuses() == ["miss", "hit"]
         said("invalidate", "BookType:1", "--tenant", "acme")
         assert statuses() == ["hit", "miss"]
-        assert said("clear") == "Cleared.\n"
+        assert said("clear") == "Cleared everything without a tenant.\n"
         assert statuses() == ["miss", "hit"]
         said("clear", "--tenant", "acme")
         assert statuses() == ["hit", "miss"]

@@ -39,7 +39,8 @@ def invalidate(
         if as_json:
             terminal.json({"invalidated": tags})
         else:
-            terminal.say(f"Invalidated {len(tags)} tags.")
+            number = "1 tag" if len(tags) == 1 else f"{len(tags)} tags"
+            terminal.say(f"Invalidated {number} {_whose(tenant)}.")
 
 
 def clear(
@@ -69,7 +70,7 @@ def clear(
             if as_json:
                 terminal.json({"tenants": 1, "atomic": True})
             else:
-                terminal.say("Cleared.")
+                terminal.say(f"Cleared everything {_whose(tenant)}.")
             return
         if tenant is not None:
             msg = "--tenant names one tenant, and --all-tenants all: write one of them."
@@ -85,3 +86,8 @@ def clear(
                 f"Cleared {cleared} tenants one after the other. That is not atomic: what a request stored for a "
                 "tenant after its turn stays."
             )
+
+
+def _whose(tenant: str | None) -> str:
+    # Whoever forgets --tenant reaches nothing of any tenant, and must not take that for done.
+    return "without a tenant" if tenant is None else "of the tenant"
