@@ -257,7 +257,7 @@ wrong = schema_with(cache_control(ttl=60, vary=["locale"]))
 
     def checked(*arguments: str) -> tuple[int, str]:
         result = CliRunner().invoke(app, ["check", *arguments])
-        return result.exit_code, result.output
+        return result.exit_code, result.stdout or result.stderr
 
     assert checked("checked:good") == (0, "No mistakes.\n")
     code, said = checked("checked:noted")

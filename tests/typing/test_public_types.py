@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import assert_type
 
+import httpx
 import pytest
 import strawberry
 
@@ -33,6 +34,7 @@ from strawberry_response_cache import (
     RequestStatistics,
     ResponseCache,
     ResponseCacheExtension,
+    ResponseCacheMiddleware,
     cache_control,
     explain,
     invalidate,
@@ -43,6 +45,7 @@ from strawberry_response_cache import (
     restrict_cache,
     skip_cache,
 )
+from strawberry_response_cache.asgi import GraphQL
 from strawberry_response_cache.telemetry import OpenTelemetry
 
 
@@ -146,6 +149,25 @@ async def test_the_extension_is_what_a_schema_takes() -> None:
     assert_type(extension.check(schema), tuple[str, ...])
     for document in ("{ account { name } today }", 'mutation { rename(name: "y") { name } }'):
         assert (await schema.execute(document, context_value="t")).errors is None
+    await cache.aclose()
+
+
+async def test_the_middleware_is_an_application() -> None:
+    cache = ResponseCache.from_url("memory://", prefix="typing")
+    extension = ResponseCacheExtension(cache, tenant=str, session=str, vary={"locale": str})
+    schema = strawberry.Schema(Query, extensions=[extension])
+    application = ResponseCacheMiddleware(
+        GraphQL[object, None](schema),
+        extension,
+        schema=schema,
+        tenant=lambda scope: scope["path"],
+        session=lambda scope: None,
+        vary={"locale": lambda scope: "en"},
+    )
+    assert_type(application, ResponseCacheMiddleware)
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://test")
+    async with client:
+        assert (await client.get("/graphql")).status_code == 200
     await cache.aclose()
 
 
