@@ -1,5 +1,6 @@
 """The examples of the documentation print what their pages show, and their tests pass."""
 
+import logging
 import os
 import re
 import runpy
@@ -20,6 +21,13 @@ FRAMEWORKS = DOCS / "examples" / "frameworks"
 """`tests/frameworks` serves them."""
 
 
+@pytest.fixture
+def own_handlers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let an example add handlers to the log for as long as it runs."""
+    monkeypatch.setattr(logging.getLogger("strawberry_response_cache"), "handlers", [])
+
+
+@pytest.mark.usefixtures("own_handlers")
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_example_prints_what_its_page_shows(
     example: Path, capsys: pytest.CaptureFixture[str]
