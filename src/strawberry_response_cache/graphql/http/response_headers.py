@@ -3,6 +3,7 @@
 import weakref
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from strawberry_response_cache.graphql.http import messages
@@ -228,7 +229,8 @@ def share_headers(response: object, headers: ResponseHeaders) -> None:
 def _keep(response: object, headers: ResponseHeaders) -> None:
     number = id(response)
     try:
-        _weakly[number] = weakref.ref(response, lambda _: _weakly.pop(number, None)), headers
+        # The reference itself is the default of `pop`.
+        _weakly[number] = weakref.ref(response, partial(_weakly.pop, number)), headers
     except TypeError:
         _strongly[number] = response, headers
         while len(_strongly) > _MOST_KEPT:
