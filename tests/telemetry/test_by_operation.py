@@ -204,7 +204,7 @@ from strawberry_response_cache import ResponseCache
 cache = ResponseCache.from_url("memory://", prefix="forks", operation_names=5)
 cache.remember_sync(["a"], 60, lambda: 1)
 cache.remember_sync(["a"], 60, lambda: 1)
-cache._engine.counters.named("Title").requests.misses += 1
+cache._engine.counters.operations.of("Title").requests.misses += 1
 child = os.fork()
 if not child:
     cache.remember_sync(["b"], 0, lambda: 1)

@@ -7,7 +7,7 @@ the same moment may be lost where Python runs threads in parallel.
 from typing import Any
 
 from strawberry_response_cache.core._observer import Scope
-from strawberry_response_cache.core._operations import OperationCounters, OperationNames
+from strawberry_response_cache.core._operations import OperationNames
 from strawberry_response_cache.core._request_counters import RequestCounters
 from strawberry_response_cache.core._response import CachedResponse
 from strawberry_response_cache.core._statistics import CallStatistics
@@ -92,14 +92,6 @@ class Counters:
         self.invalidations.clear()
         self.verified.update(equal=0, changed=0, scope=0)
         self.evictions = 0
-
-    def named(self, name: str | None) -> OperationCounters | None:
-        """Return the figures of an operation; None if operations have none of their own.
-
-        Args:
-            name: Its name; None if it has none.
-        """
-        return None if self.operations is None else self.operations.of(name)
 
     def answered(self, scope: Scope, response: CachedResponse[Any]) -> None:
         """Count a request of the core, whose response tells why it was a bypass."""

@@ -18,6 +18,7 @@ from strawberry_response_cache.core._prefetched import (
     ReadyEntries,
     may_be_due,
 )
+from strawberry_response_cache.core._requests import Flow
 from strawberry_response_cache.core._response import CachedResponse
 from strawberry_response_cache.core._waiting import WaitBudget
 from strawberry_response_cache.core.algorithm import Remember
@@ -178,16 +179,8 @@ class Tenant:
             prefetched: The prefetched entries of the execution.
         """
         driver = self._engine.async_driver()
-        remember = self._remember(
-            keys,
-            serializer,
-            driver,
-            self.wait_budget(),
-            is_pending=False,
-            prefetched=prefetched,
-            subject=subject,
-        )
-        return (await driver.run(remember.alone(), generator, subject)).value
+        flow = self._alone(keys, serializer, driver, prefetched, subject)
+        return (await driver.run(flow, generator, subject)).value
 
     def generate_sync(
         self,
@@ -200,16 +193,8 @@ class Tenant:
     ) -> T:
         """Generate a value that is not stored; the sync form of `generate`."""
         driver = self._engine.sync_driver()
-        remember = self._remember(
-            keys,
-            serializer,
-            driver,
-            self.wait_budget(),
-            is_pending=False,
-            prefetched=prefetched,
-            subject=subject,
-        )
-        return driver.run(remember.alone(), generator, subject).value
+        flow = self._alone(keys, serializer, driver, prefetched, subject)
+        return driver.run(flow, generator, subject).value
 
     async def run_many(
         self,
@@ -413,6 +398,24 @@ class Tenant:
             None if prefetched is None else prefetched.collector.parts,
             subject,
         )
+
+    def _alone(
+        self,
+        keys: EntryKeys,
+        serializer: Serializer[T],
+        driver: AsyncDriver | SyncDriver,
+        prefetched: Prefetched | None,
+        subject: Subject,
+    ) -> Flow[T]:
+        return self._remember(
+            keys,
+            serializer,
+            driver,
+            self.wait_budget(),
+            is_pending=False,
+            prefetched=prefetched,
+            subject=subject,
+        ).alone()
 
     def _memory_for(self, within: Leading, driver: AsyncDriver | SyncDriver) -> Memory | None:
         # Clocks of two slots cannot be compared, so parts are then read from Redis.
