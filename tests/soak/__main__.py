@@ -3,7 +3,7 @@
 Rounds take turns: callers in an event loop or in threads, local memory off or on, a server with snapshots or
 without. In each the server is restarted, paused, flushed or made to evict every few seconds. Each answer is
 checked. The end is 1 if a request failed or an answer was stale, or if a query took longer than the read deadline,
-its resolvers and 50 ms where the machine did not stand still.
+its resolvers and 50 ms without having stood still for as long: for the machine, or for the garbage collector.
 
 With ``--hostile`` there are no outages. Rounds take turns: with the cache or without it, and with hostile requests
 beside the ordinary ones or without.
@@ -111,7 +111,7 @@ def one_round(number: int, seconds: float) -> Report:
         f"{len(report.queries)} queries {longest(report.queries)} ({status}), "
         f"{len(report.mutations)} mutations {longest(report.mutations)}, "
         f"{len(late)} late, longest {max((took for _, took in late), default=0) * 1000:.0f} ms, "
-        f"{len(slow) - len(late)} late since the machine stood still, "
+        f"{len(slow) - len(late)} late since the machine or the interpreter stood still, "
         f"{len(report.wrong)} failed or stale",
         flush=True,
     )

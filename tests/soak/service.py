@@ -12,7 +12,7 @@ import strawberry
 from strawberry.types import ExecutionResult
 
 from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
-from tests.soak.machine import Standstill
+from tests.soak.machine import Moment, Standstill
 
 ITEMS: Final = 100
 PAGE: Final = 10
@@ -130,7 +130,7 @@ class Request:
         floors: The versions of its items that were answered before.
         writes: Whether it is a mutation.
         began: When it was sent.
-        still: How long the machine had stood still before.
+        moment: What the machine had counted until then.
     """
 
     arguments: dict[str, Any]
@@ -138,7 +138,7 @@ class Request:
     floors: list[int]
     writes: bool
     began: float
-    still: float
+    moment: Moment
 
 
 class Caller:
@@ -171,7 +171,7 @@ class Caller:
             tenant=tenant,
             floors=[self._source.answered[tenant, number] for number in range(x, x + PAGE)],
             writes=writes,
-            still=self._standstill.seconds(),
+            moment=self._standstill.now(),
             began=time.monotonic(),
         )
 
@@ -180,9 +180,8 @@ class Caller:
         ended = time.monotonic()
         report = self._report
         times = report.mutations if request.writes else report.queries
-        times.append(
-            (ended, ended - request.began, max(0, self._standstill.seconds() - request.still))
-        )
+        still = self._standstill.since(request.moment)
+        times.append((ended, ended - request.began, still))
         if result.errors or result.data is None:
             report.wrong.append(f"failed: {result.errors}")
         elif request.writes:
