@@ -23,7 +23,7 @@ from strawberry_response_cache import (
 )
 from strawberry_response_cache.core._counters import Counters
 from strawberry_response_cache.core._operations import OTHER, KeyEstimate, OperationNames
-from strawberry_response_cache.graphql.execution.cached_execution import CacheResult
+from strawberry_response_cache.graphql.execution.cache_request import CacheResult
 from strawberry_response_cache.graphql.execution.counting import OperationCount
 from strawberry_response_cache.graphql.policy.outcome import Outcome
 from strawberry_response_cache.telemetry import OpenTelemetry

@@ -11,11 +11,8 @@ from strawberry_response_cache.graphql._claim import Hit
 from strawberry_response_cache.graphql._options import Options
 from strawberry_response_cache.graphql._report import Report
 from strawberry_response_cache.graphql._request import RequestContext
-from strawberry_response_cache.graphql.execution.cached_execution import (
-    CacheRequest,
-    CacheResult,
-    stored_result,
-)
+from strawberry_response_cache.graphql.execution.cache_request import CacheRequest, CacheResult
+from strawberry_response_cache.graphql.execution.cached_execution import stored_result
 from strawberry_response_cache.graphql.execution.http_report import HttpReport, Sharing
 from strawberry_response_cache.graphql.http.conditional import etag, is_known_to_client
 from strawberry_response_cache.graphql.http.response_headers import ResponseHeaders

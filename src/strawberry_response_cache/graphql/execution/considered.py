@@ -14,7 +14,7 @@ from strawberry_response_cache.graphql._compat.operation import Asked
 from strawberry_response_cache.graphql._identity import CacheIdentity
 from strawberry_response_cache.graphql._options import Options
 from strawberry_response_cache.graphql._request import RequestContext
-from strawberry_response_cache.graphql.execution.cached_execution import CacheRequest
+from strawberry_response_cache.graphql.execution.cache_request import CacheRequest
 from strawberry_response_cache.graphql.execution.mutating import is_of_mutation
 from strawberry_response_cache.graphql.execution.original_variables import OriginalVariables
 from strawberry_response_cache.graphql.invalidation.django_transactions import is_one_awaited

@@ -7,7 +7,7 @@ from graphql import OperationDefinitionNode
 from strawberry_response_cache.core._counters import Counters
 from strawberry_response_cache.core._observer import Scope
 from strawberry_response_cache.core._response import CacheDetail, CachedResponse, CacheStatus
-from strawberry_response_cache.graphql.execution.cached_execution import CacheResult
+from strawberry_response_cache.graphql.execution.cache_request import CacheResult
 from strawberry_response_cache.graphql.policy.reasons import Reason
 
 if TYPE_CHECKING:

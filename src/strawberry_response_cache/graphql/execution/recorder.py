@@ -1,7 +1,6 @@
 """Records what happens while resolvers run, which can only restrict what the annotations allow."""
 
 from collections.abc import Iterator
-from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -22,6 +21,7 @@ from strawberry_response_cache.graphql.annotations.run_notes import (
 from strawberry_response_cache.graphql.http.messages import of_context
 from strawberry_response_cache.graphql.http.response_headers import known_headers_of
 from strawberry_response_cache.graphql.invalidation.entities import Entities
+from strawberry_response_cache.graphql.policy.policy import Policy
 from strawberry_response_cache.graphql.policy.reasons import Reason
 
 
@@ -79,18 +79,16 @@ class Recorder(RunNotes):
     def recording(
         self,
         executor: Executor[Any],
-        never_stored: AbstractSet[str] = frozenset(),
-        possible: AbstractSet[str] = frozenset(),
+        policy: Policy | None = None,
     ) -> Iterator[None]:
         """Record what an executor executes inside the block.
 
         Args:
             executor: The executor; only this object is watched, so that others cost nothing.
-            never_stored: See `Policy`.
-            possible: Names of all types that can be completed. They are noted instead of the objects if
-                there are too many. Empty notes every object.
+            policy: That of the entry. If there are too many objects, its types are noted instead. None notes
+                every object.
         """
-        self._watch_objects(executor, never_stored, possible)
+        self.watch(executor, policy)
         before = _ResponseState.of(executor.context_value)
         # The objects that executors pass to resolvers: Strawberry's and graphql-core's.
         variables = executor.variable_values.coerced, executor.variable_values
@@ -102,13 +100,11 @@ class Recorder(RunNotes):
             if not before.is_unchanged(executor.context_value):
                 self.refuse(Reason.RESPONSE_MODIFIED)
 
-    def _watch_objects(
-        self,
-        executor: Executor[Any],
-        never_stored: AbstractSet[str],
-        possible: AbstractSet[str],
-    ) -> None:
+    def watch(self, executor: Executor[Any], policy: Policy | None) -> None:
+        """Note the objects that an executor completes; see `recording`."""
         entities, note = self.entities, self.entities.add
+        never_stored = frozenset[str]() if policy is None else policy.never_stored
+        possible = frozenset[str]() if policy is None else policy.types
 
         def told(
             kind: GraphQLObjectType,

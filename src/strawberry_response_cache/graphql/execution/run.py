@@ -25,9 +25,8 @@ from strawberry_response_cache.graphql._guard import Execution, Guard, Later
 from strawberry_response_cache.graphql._options import Options
 from strawberry_response_cache.graphql._report import Report
 from strawberry_response_cache.graphql._request import RequestContext
+from strawberry_response_cache.graphql.execution.cache_request import CacheRequest, CacheResult
 from strawberry_response_cache.graphql.execution.cached_execution import (
-    CacheRequest,
-    CacheResult,
     execute_cached,
     execute_cached_sync,
     result_in_memory,
@@ -199,7 +198,7 @@ class Run:
 
             def watched(recorder: Recorder) -> Any:  # noqa: ANN401 - whatever an executor returns
                 executor = considered.asked.executor
-                with recorder.recording(executor, policy.never_stored, policy.types):
+                with recorder.recording(executor, policy):
                     return execution.start()
 
             cache_result = execute_cached_sync(cache_request, considered.request, watched)
@@ -230,7 +229,7 @@ class Run:
 
             async def watched(recorder: Recorder) -> Any:  # noqa: ANN401 - whatever an executor returns
                 executor = considered.asked.executor
-                with recorder.recording(executor, policy.never_stored, policy.types):
+                with recorder.recording(executor, policy):
                     return await execution.run()
 
             cache_result = await execute_cached(cache_request, considered.request, watched)

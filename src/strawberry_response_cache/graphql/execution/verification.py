@@ -4,153 +4,25 @@ A verified run takes no lease, joins no other run and stores nothing, and no fie
 of its own. Its result is sent. The stored answer is compared if its entry is still valid after the run.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Any
 
-from graphql import ExecutionResult, GraphQLObjectType
-from graphql.execution import Executor
-from graphql.pyutils import Path
+from graphql import ExecutionResult
 from pydantic_core import from_json
 
-from strawberry_response_cache.core import (
-    CachedResponse,
-    CacheSerializationError,
-    CacheStatus,
-    ResponseCache,
-)
+from strawberry_response_cache.core import CachedResponse, CacheSerializationError, CacheStatus
 from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._observer import Verdict
 from strawberry_response_cache.core._prefetched import Prefetched
 from strawberry_response_cache.core.serialization.codec import dump
-from strawberry_response_cache.graphql._compat.executor import uninstall
-from strawberry_response_cache.graphql._differences import (
-    Place,
-    Places,
-    ResponsePath,
-    first_difference,
-)
-from strawberry_response_cache.graphql._guard import Guard
+from strawberry_response_cache.graphql._differences import first_difference
 from strawberry_response_cache.graphql._request import RequestContext
+from strawberry_response_cache.graphql.execution.attempt import Attempt
+from strawberry_response_cache.graphql.execution.attempt_result import verified_result
+from strawberry_response_cache.graphql.execution.cache_request import CacheResult
 from strawberry_response_cache.graphql.execution.failures import failure_of
-from strawberry_response_cache.graphql.execution.recorder import Recorder
-from strawberry_response_cache.graphql.invalidation.entities import Entities
+from strawberry_response_cache.graphql.execution.verified_run import VerifiedRun
 from strawberry_response_cache.graphql.policy.reasons import Problem
-
-if TYPE_CHECKING:
-    from strawberry_response_cache.graphql.execution.cached_execution import (
-        CacheRequest,
-        CacheResult,
-    )
-    from strawberry_response_cache.graphql.execution.serializer import ResponseSerializer
-
-_MOST_TYPES: Final = 10_000
-"""Objects of a response whose types are noted."""
-
-
-class _TypedEntities(Entities):
-    """The objects of a response, and the type of each by its path.
-
-    Attributes:
-        types_by_path: The names of the types.
-    """
-
-    __slots__ = ("types_by_path",)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.types_by_path: dict[ResponsePath, str] = {}
-
-    def add(self, kind: GraphQLObjectType, source: object, path: Path | None = None) -> None:
-        """Note an object, and where it was completed."""
-        super().add(kind, source)
-        if path is not None and len(self.types_by_path) < _MOST_TYPES:
-            self.types_by_path[tuple(path.as_list())] = kind.name
-
-    @property
-    def are_too_many(self) -> bool:
-        """Whether nothing more is noted."""
-        return super().are_too_many and len(self.types_by_path) >= _MOST_TYPES
-
-
-class VerifiedRun(Recorder):
-    """Records a verified run of an operation or a field.
-
-    Args:
-        guard: The guard of the request.
-        cache: The tenant's cache.
-    """
-
-    __slots__ = ("_begin", "_places", "_prefix", "_types")
-
-    def __init__(self, guard: Guard, *, cache: ResponseCache) -> None:
-        entities = _TypedEntities()
-        super().__init__(guard, entities=entities, cache=cache)
-        self._types = entities.types_by_path
-        self._begin: Place | None = None
-        self._prefix: ResponsePath = ()
-        self._places: Places | None = None
-
-    def stand_at(self, parent: GraphQLObjectType, details: Sequence[Any], path: Path) -> None:
-        """Note which field it runs.
-
-        Args:
-            parent: The parent type.
-            details: graphql-core's details of the selected field.
-            path: Where the field stands in the response.
-        """
-        self._begin = Place.of_field(parent, (each.node for each in details))
-        self._prefix = tuple(path.as_list())
-
-    @contextmanager
-    def recording(
-        self,
-        executor: Executor[Any],
-        never_stored: AbstractSet[str] = frozenset(),
-        possible: AbstractSet[str] = frozenset(),
-    ) -> Iterator[None]:
-        """Record what an executor executes inside the block; see `Recorder.recording`."""
-        operation = executor.operation
-        self._places = Places(executor.schema, executor.fragment_definitions, self._types)
-        if self._begin is None:
-            root = executor.schema.get_root_type(operation.operation)
-            if root is not None:
-                self._begin = Place(root.name, root, (operation.selection_set,))
-            uninstall(executor)  # which answers fields from their entries
-        with super().recording(executor, never_stored, possible):
-            yield
-
-    def coordinate(self, path: ResponsePath) -> str:
-        """Return the schema coordinate of the field at a path of the response."""
-        begin, places = self._begin, self._places
-        if begin is None or places is None:
-            return ""
-        return places.coordinate(begin, self._prefix, path)
-
-
-class Attempt(Protocol):
-    """One try to answer from the cache; see `cached_execution`.
-
-    Attributes:
-        cache_request: The request to the cache.
-        request: The context of the request.
-        serializer: Of its result.
-        made_itself: What this request executed; None if nothing.
-    """
-
-    cache_request: "CacheRequest"
-    request: RequestContext
-    serializer: "ResponseSerializer"
-    made_itself: Any
-
-    def verify(self) -> VerifiedRun:
-        """Make what is executed next a verified run."""
-        ...
-
-    def verified(self, response: CachedResponse[Any], verdict: Verdict | None) -> "CacheResult":
-        """Return what was executed, which counts as what the cache answered."""
-        ...
 
 
 async def verified(
@@ -158,7 +30,7 @@ async def verified(
     response: CachedResponse[Any],
     generate: Callable[[], Awaitable[Any]],
     prefetched: Prefetched | None,
-) -> "CacheResult":
+) -> CacheResult:
     """Execute what the cache answered all the same, and compare.
 
     Args:
@@ -177,7 +49,7 @@ async def verified(
     if _is_comparable(attempt, run, response):
         await cache.prefetch(found, [asked.keys], asked.subject, first=False)
     verdict = attempt.request.guard.step(_verdict, attempt, run, response, found)
-    return attempt.verified(response, verdict)
+    return verified_result(attempt, response, verdict)
 
 
 def verified_sync(
@@ -185,7 +57,7 @@ def verified_sync(
     response: CachedResponse[Any],
     generate: Callable[[], Any],
     prefetched: Prefetched | None,
-) -> "CacheResult":
+) -> CacheResult:
     """Execute what the cache answered all the same, and compare; the sync form of `verified`."""
     asked, run = attempt.cache_request, attempt.verify()
     cache = tenant_of(asked.cache)
@@ -197,7 +69,7 @@ def verified_sync(
     if _is_comparable(attempt, run, response):
         cache.prefetch_sync(found, [asked.keys], asked.subject, first=False)
     verdict = attempt.request.guard.step(_verdict, attempt, run, response, found)
-    return attempt.verified(response, verdict)
+    return verified_result(attempt, response, verdict)
 
 
 def _is_comparable(attempt: Attempt, run: VerifiedRun, response: CachedResponse[Any]) -> bool:
@@ -224,7 +96,7 @@ def _verdict(
     fresh = found.pop(attempt.cache_request.keys)
     if fresh is None or fresh.entry.write_id != response.write_id:
         return None
-    real = attempt.made_itself
+    real: Any = attempt.made_itself
     try:
         data = from_json(dump(real.data))
     except CacheSerializationError:

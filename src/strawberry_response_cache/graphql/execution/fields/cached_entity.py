@@ -20,7 +20,7 @@ from strawberry_response_cache.graphql._compat.definitions import (
 )
 from strawberry_response_cache.graphql._identity import CacheIdentity
 from strawberry_response_cache.graphql._request import RequestContext
-from strawberry_response_cache.graphql.execution.cached_execution import CacheRequest, CacheResult
+from strawberry_response_cache.graphql.execution.cache_request import CacheRequest, CacheResult
 from strawberry_response_cache.graphql.execution.counting import OperationCount
 from strawberry_response_cache.graphql.execution.fields.field_call import Where, call_of
 from strawberry_response_cache.graphql.http.freshness import Freshness, strictest

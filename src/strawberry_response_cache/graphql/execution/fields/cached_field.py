@@ -21,7 +21,7 @@ from strawberry_response_cache.graphql._compat.resolving import Resolving
 from strawberry_response_cache.graphql._identity import CacheIdentity
 from strawberry_response_cache.graphql._options import Warnings
 from strawberry_response_cache.graphql._request import RequestContext
-from strawberry_response_cache.graphql.execution.cached_execution import CacheRequest, CacheResult
+from strawberry_response_cache.graphql.execution.cache_request import CacheRequest, CacheResult
 from strawberry_response_cache.graphql.execution.counting import count_result
 from strawberry_response_cache.graphql.execution.fields.cached_entity import Entities
 from strawberry_response_cache.graphql.execution.fields.inherited import said_above, tags_of_owner

@@ -11,15 +11,14 @@ from graphql.execution import Executor
 from strawberry_response_cache.core import CachedResponse, CacheStoreError
 from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.graphql._guard import Execution, Later
-from strawberry_response_cache.graphql.execution.cached_execution import (
-    Attempt,
-    CacheRequest,
-    is_too_old,
-)
+from strawberry_response_cache.graphql.execution.attempt import Attempt
+from strawberry_response_cache.graphql.execution.attempt_result import cache_result_of
+from strawberry_response_cache.graphql.execution.cache_request import CacheRequest
 from strawberry_response_cache.graphql.execution.fields.cached_entity import Entities
 from strawberry_response_cache.graphql.execution.fields.cached_field import Fields
 from strawberry_response_cache.graphql.execution.fields.entity_run import Alone, EntityRun
 from strawberry_response_cache.graphql.execution.fields.field_call import Where
+from strawberry_response_cache.graphql.execution.obey_directives import is_too_old
 from strawberry_response_cache.graphql.execution.recorder import Recorder
 from strawberry_response_cache.graphql.execution.serializer import TurnedPrivate
 from strawberry_response_cache.graphql.execution.varying import varying
@@ -243,7 +242,7 @@ class EntityExecution:
             elif not was_renewed and is_too_old(response, directives):
                 self._pending[at], self._renews = attempt.cache_request, True
             else:
-                cache_result = attempt.cache_result(response)
+                cache_result = cache_result_of(attempt, response)
                 fields.answered(self._representations[at].plan.name, cache_result)
                 self._answers[at] = cache_result.result
                 key, alike = attempt.cache_request.keys.entry, self._alike.get(at, ())

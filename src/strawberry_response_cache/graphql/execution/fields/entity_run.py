@@ -162,9 +162,7 @@ class EntityRun:
                 errors = self._errors.setdefault(at, FieldErrors(holder))
                 executor = executors[at] = self._alone(policy, errors)
                 if recorder is not None and policy is not None:
-                    stack.enter_context(
-                        recorder.recording(executor, policy.never_stored, policy.types)
-                    )
+                    stack.enter_context(recorder.recording(executor, policy))
             yield shared, executors
         for at, recorder in recorders.items():
             if recorder is not None:

@@ -20,9 +20,8 @@ from strawberry_response_cache.graphql._compat.executor import uninstall
 from strawberry_response_cache.graphql._compat.sync_or_async import is_synchronous
 from strawberry_response_cache.graphql._guard import Execution, ExecutionRaisedError, Later
 from strawberry_response_cache.graphql.annotations.field_path import FieldPath
+from strawberry_response_cache.graphql.execution.cache_request import CacheRequest, CacheResult
 from strawberry_response_cache.graphql.execution.cached_execution import (
-    CacheRequest,
-    CacheResult,
     execute_cached,
     execute_cached_sync,
 )
@@ -47,7 +46,7 @@ from strawberry_response_cache.graphql.execution.fields.representations import (
 )
 from strawberry_response_cache.graphql.execution.fields.room import deepest_entry
 from strawberry_response_cache.graphql.execution.recorder import Recorder
-from strawberry_response_cache.graphql.execution.verification import VerifiedRun
+from strawberry_response_cache.graphql.execution.verified_run import VerifiedRun
 from strawberry_response_cache.graphql.http.gateway_tags import ENTITIES
 from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError
 from strawberry_response_cache.graphql.policy.policy import Life, Policy
@@ -389,7 +388,7 @@ class _Execution:
             recorder.stand_at(parent, details, path)
         _note_parent(recorder, where)
         policy = cached_field.plan.policy
-        with recorder.recording(alone.executor, policy.never_stored, policy.types):
+        with recorder.recording(alone.executor, policy):
             if templates := cached_field.plan.rule.templates:
                 fill_tags(templates, self._fields, alone.executor, where)
             yield

@@ -10,7 +10,7 @@ from strawberry_response_cache.core._user_code import ERRORS, ends_the_caller
 from strawberry_response_cache.graphql._compat.executor import execute_with
 from strawberry_response_cache.graphql._compat.resolving import is_allowed
 from strawberry_response_cache.graphql.annotations.run_notes import note_guarded
-from strawberry_response_cache.graphql.execution.cached_execution import CacheResult
+from strawberry_response_cache.graphql.execution.cache_request import CacheResult
 from strawberry_response_cache.graphql.execution.fields.cached_field import CachedField, Fields
 from strawberry_response_cache.graphql.execution.fields.field_call import Where, call_of
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason

@@ -19,7 +19,8 @@ from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core.protocol.entry import PRIVATE, Entry
 from strawberry_response_cache.graphql._guard import Execution, Later
-from strawberry_response_cache.graphql.execution.cached_execution import CacheRequest, limited_by
+from strawberry_response_cache.graphql.execution.attempt_result import limiting_field
+from strawberry_response_cache.graphql.execution.cache_request import CacheRequest
 from strawberry_response_cache.graphql.execution.fields.cached_field import CachedField, Fields
 from strawberry_response_cache.graphql.execution.fields.inherited import NOTHING_SAID, said_above
 from strawberry_response_cache.graphql.execution.fields.prefetch import OF_A_LIST, note_if_open
@@ -125,7 +126,7 @@ class Level:
             age=entry.age,
             ttl=entry.ttl,
             scope="PRIVATE" if wanted.is_private else "PUBLIC",
-            limited_by=limited_by(plan.policy, wanted.field.cache, entry.age + entry.ttl),
+            limited_by=limiting_field(plan.policy, wanted.field.cache, entry.age + entry.ttl),
         )
         outcomes.add(plan.rule.coordinate, outcome)
 

@@ -21,7 +21,7 @@ from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._prefetched import Prefetched
 from strawberry_response_cache.graphql._guard import Execution, Guard, Later
 from strawberry_response_cache.graphql.annotations.field_path import FieldPath, note_open
-from strawberry_response_cache.graphql.execution.cached_execution import CacheRequest
+from strawberry_response_cache.graphql.execution.cache_request import CacheRequest
 from strawberry_response_cache.graphql.execution.fields.finished_lists import is_finished
 
 _OF_FIELDS: Final = 5

@@ -1,0 +1,76 @@
+"""Obeys what the headers of a request ask of the cache: a new response, a young one, or none that is executed."""
+
+from typing import Any
+
+from strawberry_response_cache.core import CachedResponse, CacheStatus, CacheStoreError
+from strawberry_response_cache.core._cache import tenant_of
+from strawberry_response_cache.core._prefetched import Prefetched
+from strawberry_response_cache.graphql.execution.cache_request import CacheRequest
+from strawberry_response_cache.graphql.http.request_directives import RequestDirectives
+from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
+
+
+async def obey(
+    cache_request: CacheRequest,
+    prefetched: Prefetched | None,
+    directives: RequestDirectives,
+    *,
+    renews: bool,
+) -> Prefetched | Problem | None:
+    """Forget or look up an entry first, if a request asks for that.
+
+    Args:
+        cache_request: The request to the cache.
+        prefetched: The prefetched entries of the operation, for a field.
+        directives: What the request asks of the cache.
+        renews: Whether the entry that was found is too old.
+
+    Returns:
+        The prefetched entries; or why the cache cannot answer as it is asked.
+    """
+    cache, keys = tenant_of(cache_request.cache), cache_request.keys
+    is_unwanted = directives.no_cache or renews
+    if directives.only_if_cached:
+        found = Prefetched()
+        if not is_unwanted:
+            await cache.prefetch(found, [keys], cache_request.subject, first=False)
+        return found if found.has(keys) else Problem(Reason.ONLY_IF_CACHED)
+    if is_unwanted:
+        if prefetched is not None:
+            prefetched.pop(keys)  # but its clock counts, from before anything was loaded
+        try:
+            await cache.forget(keys)
+        except CacheStoreError:
+            return Problem(Reason.STORE_FAILURE)
+    return prefetched
+
+
+def obey_sync(
+    cache_request: CacheRequest,
+    prefetched: Prefetched | None,
+    directives: RequestDirectives,
+    *,
+    renews: bool,
+) -> Prefetched | Problem | None:
+    """Forget or look up an entry first, if a request asks for that; the sync form of `obey`."""
+    cache, keys = tenant_of(cache_request.cache), cache_request.keys
+    is_unwanted = directives.no_cache or renews
+    if directives.only_if_cached:
+        found = Prefetched()
+        if not is_unwanted:
+            cache.prefetch_sync(found, [keys], cache_request.subject, first=False)
+        return found if found.has(keys) else Problem(Reason.ONLY_IF_CACHED)
+    if is_unwanted:
+        if prefetched is not None:
+            prefetched.pop(keys)  # but its clock counts, from before anything was loaded
+        try:
+            cache.forget_sync(keys)
+        except CacheStoreError:
+            return Problem(Reason.STORE_FAILURE)
+    return prefetched
+
+
+def is_too_old(response: CachedResponse[Any], directives: RequestDirectives) -> bool:
+    """Whether a stored answer is older than its request takes."""
+    oldest = directives.max_age
+    return oldest is not None and response.status is CacheStatus.HIT and response.age > oldest
