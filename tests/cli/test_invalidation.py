@@ -43,6 +43,17 @@ def test_a_tenant_is_cleared(
     assert statuses() == ["hit", "miss", "hit"]
 
 
+@pytest.mark.parametrize("command", [["clear"], ["invalidate", "Book:1"]])
+def test_a_schema_with_tenants_is_not_invalidated_without_one(
+    run: Callable[..., Any], statuses: Callable[[], list[str]], command: list[str]
+) -> None:
+    code, said = run(*command, "--schema", "shop:schema")
+    assert (code, "name one with --tenant" in said) == (2, True)
+    assert statuses() == ["hit", "hit", "hit"]
+    assert run(*command, "--schema", "shop:schema", "--tenant", "acme")[0] == 0
+    assert statuses() == ["hit", "miss", "hit"]
+
+
 def test_all_tenants_of_a_prefix_are_cleared_and_it_says_that_this_is_not_atomic(
     run: Callable[..., Any],
     as_json: Callable[..., Any],

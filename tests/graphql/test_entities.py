@@ -373,6 +373,44 @@ def test_explain_names_the_types(memory_cache: ResponseCache) -> None:
     assert "but with an entry of its own for 60 s" in str(told)
 
 
+@pytest.mark.parametrize(
+    ("query", "options"),
+    [
+        ("query($of: [_Any!]!) { mine: _entities(representations: $of) { __typename } }", {}),
+        (
+            "query($of: [_Any!]!) { _entities(representations: $of) @include(if: true) { __typename } }",
+            {},
+        ),
+        (
+            "query($of: [_Any!]!) { __typename _entities(representations: $of) { __typename } }",
+            {},
+        ),
+        (NAMED, {"verify": 1.0}),
+        (NAMED, {"cacheable": lambda *_: True}),
+    ],
+)
+async def test_advice_names_no_hint_that_is_written_already(
+    memory_cache: ResponseCache, query: str, options: dict[str, Any]
+) -> None:
+    told = outcome(await Shop(memory_cache, **options).ask(query, products("a")))
+    assert told["reason"] == "root_without_hint"
+    words = "and the operation asks for nothing else, without an alias"
+    if options:
+        words = f"not looked up one by one here, because {'verify=' if 'verify' in options else 'the extension has'}"
+    assert words in told["advice"]
+
+
+async def test_what_is_told_of_objects_is_private_if_one_of_them_is(
+    memory_cache: ResponseCache,
+) -> None:
+    shop, query = Shop(memory_cache), QUERY % "... on Product { price }"
+    await shop.ask(query, products("a"))
+    told = outcome(await shop.ask(query, products("a", "restricted", "b")))
+    assert (told["scope"], [line["scope"] for line in told["fields"]]) == ("PRIVATE", ["PRIVATE"])
+    public = outcome(await shop.ask(query, products("a")))
+    assert (public["scope"], [line["scope"] for line in public["fields"]]) == ("PUBLIC", ["PUBLIC"])
+
+
 async def test_an_object_that_a_request_wants_anew_replaces_its_entry(
     memory_cache: ResponseCache,
 ) -> None:

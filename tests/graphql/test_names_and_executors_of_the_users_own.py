@@ -197,7 +197,6 @@ class Deep:
     name: str = "deep"
 
 
-@pytest.mark.faults  # the guard catches a RecursionError of an operation that is too deep by a frame
 @pytest.mark.parametrize("level", ["deeper", "more"])
 @pytest.mark.parametrize("kind", ["query", "mutation"])
 def test_recorded_objects_nest_as_deep_as_without_a_cache(

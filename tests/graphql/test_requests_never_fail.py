@@ -3,7 +3,7 @@
 import asyncio
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from enum import Enum
 from typing import Any
 
@@ -368,6 +368,53 @@ async def test_a_mutation_of_a_schema_with_two_extensions_invalidates_in_both_ca
         both.execute_sync("mutation { touch { id } }", context_value=context)
     for other in others:
         assert status(await other.execute("{ item { name } }", context_value=context)) == "miss"
+
+
+def test_an_operation_at_the_end_of_the_stack_is_no_fault(
+    memory_cache: ResponseCache, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def end(*_: object) -> None:
+        msg = "s3cret"
+        raise RecursionError(msg)
+
+    extension = ResponseCacheExtension(memory_cache, tenant=None, debug=True)
+    schema = strawberry.Schema(Shop, extensions=[extension])
+    monkeypatch.setattr(
+        "strawberry_response_cache.graphql.execution.considered.sent_variables", end
+    )
+    before = extension.faults
+    for _ in range(3):
+        context = {"lazy": lambda value: value, "calls": []}
+        result = schema.execute_sync("{ item { name } }", context_value=context)
+        assert (result.errors, reason(result)) == (None, "selection_too_large")
+        assert context["calls"] == ["item"]
+    assert extension.faults == before
+    assert not [each for each in caplog.records if each.levelname == "ERROR"]
+    (said,) = [each for each in caplog.messages if "nested too deeply" in each]
+    assert "report" not in said
+    assert "s3cret" not in caplog.text
+    assert memory_cache.statistics().operations.total == 3
+
+
+async def test_a_fault_before_a_subscription_counts_its_events_once(
+    memory_cache: ResponseCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @strawberry.type
+    class Subscription:
+        @strawberry.subscription
+        async def ticks(self) -> AsyncIterator[int]:
+            yield 1
+            yield 2
+
+    def end(*_: object) -> None:
+        raise RecursionError
+
+    extension = ResponseCacheExtension(memory_cache, tenant=None)
+    schema = strawberry.Schema(Shop, subscription=Subscription, extensions=[extension])
+    monkeypatch.setattr("strawberry_response_cache.graphql._compat.executor._postponed", end)
+    events: Any = await schema.subscribe("subscription { ticks }")
+    assert [each.data async for each in events] == [{"ticks": 1}, {"ticks": 2}]
+    assert memory_cache.statistics().operations.total == 2
 
 
 @pytest.mark.faults

@@ -271,7 +271,7 @@ class Advised:
         ("{ stamped }", f"{__name__}.Stamping"),
         (
             '{ _entities(representations: [{__typename: "Thing", id: "1"}]) { ... on Thing { id } } }',
-            "Put @cache_control(ttl=...) above the entity types",
+            "where its type has @cache_control(ttl=...)",
         ),
     ],
 )

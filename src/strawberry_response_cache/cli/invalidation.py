@@ -15,9 +15,10 @@ from strawberry_response_cache.cli.arguments import (
     of_tenant,
     opened,
 )
-from strawberry_response_cache.cli.inputs import BadArgumentError
+from strawberry_response_cache.cli.inputs import BadArgumentError, schema_of
 from strawberry_response_cache.cli.terminal import speaking
 from strawberry_response_cache.core._cache import all_tenants_of
+from strawberry_response_cache.graphql._options import options_of
 
 
 def invalidate(
@@ -35,6 +36,8 @@ def invalidate(
         speaking(context) as terminal,
         opened(terminal, Where(url=url, prefix=prefix, schema=schema)) as cache,
     ):
+        if tenant is None:
+            _refuse_to_reach_nothing(schema)
         of_tenant(cache, tenant).invalidate_sync(*tags)
         if as_json:
             terminal.json({"invalidated": tags})
@@ -66,6 +69,8 @@ def clear(
         opened(terminal, Where(url=url, prefix=prefix, schema=schema)) as cache,
     ):
         if not all_tenants:
+            if tenant is None:
+                _refuse_to_reach_nothing(schema)
             of_tenant(cache, tenant).clear_sync()
             if as_json:
                 terminal.json({"tenants": 1, "atomic": True})
@@ -88,6 +93,18 @@ def clear(
             )
 
 
+def _refuse_to_reach_nothing(schema: str | None) -> None:
+    """Check that a schema stores entries without a tenant.
+
+    Raises:
+        BadArgumentError: If its extension has a function for the tenant.
+    """
+    options = None if schema is None else options_of(schema_of(schema))
+    if options is not None and options.tenant is not None:
+        msg = "Everything that this schema stores belongs to a tenant: name one with --tenant."
+        raise BadArgumentError(msg)
+
+
 def _whose(tenant: str | None) -> str:
-    # Whoever forgets --tenant reaches nothing of any tenant, and must not take that for done.
+    # Whoever forgets --tenant, with no schema that tells it, must not take that for done.
     return "without a tenant" if tenant is None else "of the tenant"

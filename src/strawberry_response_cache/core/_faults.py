@@ -14,15 +14,16 @@ class Faults:
     """The faults of this package in this process: counted, and logged once per interval.
 
     Attributes:
-        count: How many were caught. Responses that were generated while it grew are not stored.
+        count: How many were caught. Responses that were generated while this or `elsewhere` grew are not stored.
         elsewhere: How many were caught in calls from resolvers, such as `restrict_cache`; the effect of
-            these calls is lost.
+            these calls is lost. That Python's stack ended counts here, too, although it is no fault.
     """
 
     def __init__(self) -> None:
         self.count = 0
         self.elsewhere = 0
         self._log = Interval()
+        self._log_of_depth = Interval()
 
     def reset(self) -> None:
         """Begin at 0 again, in a forked child."""
@@ -30,6 +31,9 @@ class Faults:
 
     def note(self, error: BaseException) -> None:
         """Count a fault, and log its type and place. Its text may hold data of the request."""
+        if isinstance(error, RecursionError):
+            self._note_depth(error)
+            return
         self.count += 1
         if (count := self._log.counted()) is None:
             return
@@ -41,6 +45,18 @@ class Faults:
             place,
             count.words,
             extra={"error.type": kind, "response_cache.faults": count.number},
+        )
+
+    def _note_depth(self, error: RecursionError) -> None:
+        # Strawberry alone may still execute such an operation: this package takes some frames of the stack.
+        if (count := self._log_of_depth.counted()) is None:
+            return
+        logger.warning(
+            "Python's stack ended in strawberry-response-cache (%s%s), because an operation is nested too deeply. "
+            "It was answered without the cache.",
+            _place(error.__traceback__),
+            count.words.replace("failures", "times"),
+            extra={"response_cache.failures": count.number},
         )
 
     def note_elsewhere(self, error: BaseException) -> None:

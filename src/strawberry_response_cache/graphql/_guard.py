@@ -136,17 +136,21 @@ class Guard:
     """Keeps the faults of this package from one request.
 
     Attributes:
-        is_faulted: Whether a fault was caught in this request.
+        is_faulted: Whether a fault was caught in this request, or Python's stack ended in this package.
+        is_too_deep: Whether that was all: no fault, but an operation that is nested too deeply.
     """
 
-    __slots__ = ("is_faulted",)
+    __slots__ = ("is_faulted", "is_too_deep")
 
     def __init__(self) -> None:
         self.is_faulted = False
+        self.is_too_deep = False
 
     def note(self, error: BaseException) -> None:
         """Note a caught fault."""
+        is_first = not self.is_faulted
         self.is_faulted = True
+        self.is_too_deep = isinstance(error, RecursionError) and (is_first or self.is_too_deep)
         faults.note(error)
 
     def step(self, step: Callable[..., R], *arguments: Any) -> R | None:

@@ -189,7 +189,8 @@ class RequestHooks(Phased, SchemaExtension):
             self._run.end(seconds)
         else:  # a fault: it could not be adopted
             counters = tenant_of(self._options.cache).counters
-            counters.bypassed("operation", Reason.CACHE_FAULT.value)
+            reason = Reason.of_fault(is_too_deep=self.guard.is_too_deep)
+            counters.bypassed("operation", reason.value)
 
     def _new_run(self) -> Run | None:
         if self._adopted is None:

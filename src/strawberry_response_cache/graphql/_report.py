@@ -98,7 +98,7 @@ class Report:
     def outcome(self) -> Outcome | None:
         """The outcome of the operation; None as long as it is not known."""
         if self._guard.is_faulted:
-            return Outcome.of(Problem(Reason.CACHE_FAULT))
+            return Outcome.of(Problem(Reason.of_fault(is_too_deep=self._guard.is_too_deep)))
         if self._outcome is not None and not isinstance(self._outcome, Outcome):
             self._outcome = self._outcome()
         return self._outcome

@@ -56,6 +56,7 @@ class Run(Protocol):
         invalidating: What its resolvers began to invalidate.
         is_validated: Whether the executed document is known to be valid.
         is_passed_over: Whether another run of the same request answers instead.
+        counts_events: Whether it answers each event of a subscription.
     """
 
     context: ExecutionContext
@@ -63,6 +64,7 @@ class Run(Protocol):
     invalidating: "list[asyncio.Task[None]]"
     is_validated: bool
     is_passed_over: bool
+    counts_events: bool
 
     def belongs_to(self, schema: GraphQLSchema, document: DocumentNode) -> bool:
         """Whether a new executor executes this run's document."""
@@ -146,6 +148,7 @@ class CachingExecutor(Executor[Any]):
             executor._run = run  # noqa: SLF001 - its own constructor
             executor._asked = run.guard.step(Asked.of, executor, document, given)  # noqa: SLF001 - as above
             is_stream = executor.operation.operation is OperationType.SUBSCRIPTION
+            run.counts_events = is_stream and executor._asked is not None  # noqa: SLF001 - as above
             if is_stream:  # its source would run before `execute_operation` is called
                 errors = run.guard.step(run.errors_now)
                 return (_validation_errors(run) if errors is None else errors) or executor

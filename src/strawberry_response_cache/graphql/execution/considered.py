@@ -82,13 +82,25 @@ class Considered:
         sources = self.asked.executor.variable_values.sources
         return dict(zip(names, sent_variables(declared, sources), strict=True))
 
-    def entities(self) -> FieldRule | None:
-        """Return the rule of `_entities`, if each object that a gateway asks for is looked up."""
+    def entities(self) -> FieldRule | Problem | None:
+        """Return the rule of `_entities`, if a gateway asks for objects; or why they are not looked up one by one."""
         rule, request = self.variant.entities, self.request
+        if rule is None:
+            return None
         # The user's function judges whole answers, and only a whole answer can be told to be absent.
-        is_whole = request.options.cacheable is not None or request.directives.only_if_cached
-        can_wait = self.asked.is_synchronous or running_loop() is not None
-        return rule if can_wait and not is_whole and not request.is_verified else None
+        if request.options.cacheable is not None:
+            why = "the extension has cacheable="
+        elif request.directives.only_if_cached:
+            why = "the request asks for a stored answer only"
+        elif request.is_verified:
+            why = "verify= of the extension chose the request"
+        elif not self.asked.is_synchronous and running_loop() is None:
+            why = "no asyncio event loop runs"
+        else:
+            return rule
+        return Problem(
+            Reason.ROOT_WITHOUT_HINT, rule.coordinate, _AS_A_WHOLE.format(rule.coordinate, why)
+        )
 
     def cache_request(self, *, as_stored: bool) -> CacheRequest | Problem:
         """Return the cache request of the whole operation; or why it has none.
@@ -235,6 +247,11 @@ class Considering:
             return Problem(Reason.ROOT_VALUE)
         return request.read_extensions(asked.operation_extensions)
 
+
+_AS_A_WHOLE: Final = (
+    "The objects of {} are not looked up one by one here, because {}. Set default_ttl on the extension if "
+    "such answers are to be stored as a whole."
+)
 
 _BEFORE_THE_COMMIT: Final = Problem(
     Reason.INVALIDATION_PENDING,

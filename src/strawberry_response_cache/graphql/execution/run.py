@@ -80,6 +80,7 @@ class Run:
         invalidating: What its resolvers began to invalidate, which is done before it answers.
         is_validated: Whether the executed document is known to be valid.
         is_async: Whether it is a mutation that is awaited.
+        counts_events: Whether each event of a subscription is answered and counted, after `end`.
         is_absent: Whether the request asked for a stored answer only, and there is none.
     """
 
@@ -115,6 +116,7 @@ class Run:
         self.invalidating: list[asyncio.Task[None]] = []
         self.is_validated = False
         self.is_passed_over = False
+        self.counts_events = False
         self.is_async = False
         self.is_absent = False
 
@@ -348,8 +350,11 @@ class Run:
             cache_request.keys.entry
         ):
             cache_request = OLDER_PART
-        entities = None if variant.entities is None else considered.entities()
-        if entities is not None:
+        entities = considered.entities()
+        if isinstance(entities, Problem):
+            cache_request = entities if isinstance(cache_request, Problem) else cache_request
+            entities = None
+        elif entities is not None:
             cache_request = Problem(Reason.NO_OBJECTS)
         if variant.watches_fields or self._failed_key is not None:
             fields = Fields(
@@ -385,9 +390,10 @@ class Run:
         Args:
             seconds: How long it took, with the calls of the cache.
         """
-        if not self._count.is_counted and self.guard.is_faulted:
-            self._count.bypassed(Reason.CACHE_FAULT)
-            self._conclude(Outcome.of(Problem(Reason.CACHE_FAULT)))
+        if not (self._count.is_counted or self.counts_events) and self.guard.is_faulted:
+            reason = Reason.of_fault(is_too_deep=self.guard.is_too_deep)
+            self._count.bypassed(reason)
+            self._conclude(Outcome.of(Problem(reason)))
         self._count.took(seconds)
 
     def _conclude(self, outcome: Outcome) -> None:

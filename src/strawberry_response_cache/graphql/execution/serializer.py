@@ -132,7 +132,7 @@ class ResponseSerializer:
     ) -> None:
         self._policy = policy
         self._request = request
-        self._faults = faults.count
+        self._faults = faults.count, faults.elsewhere
         self.recorder: Recorder | None = None
         self._whole = whole
         self._private = private
@@ -253,8 +253,11 @@ class ResponseSerializer:
 
     def _refusal_now(self, recorder: Recorder) -> Reason | None:
         """Return why the result is not stored, for reasons that are known only after the execution."""
-        if faults.count != self._faults or recorder.guard.is_faulted:
-            return Reason.CACHE_FAULT  # the recording may be incomplete
+        # The recording may be incomplete.
+        if recorder.guard.is_faulted:
+            return Reason.of_fault(is_too_deep=recorder.guard.is_too_deep)
+        if (faults.count, faults.elsewhere) != self._faults:
+            return Reason.of_fault(is_too_deep=faults.count == self._faults[0])
         if recorder.held_back:
             return Reason.GUARDED
         return self._request.why_not_stored()

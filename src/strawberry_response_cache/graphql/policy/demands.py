@@ -141,9 +141,9 @@ def _hint_to_write(rule: FieldRule, *, is_root: bool) -> str:
             )
         case WrittenAs.ENTITIES:
             return (
-                f"A hint cannot be written at {rule.coordinate}. Put @cache_control(ttl=...) above the entity types, so "
-                "that each object that a gateway asks for has an entry of its own, or set default_ttl on the "
-                "extension."
+                f"A hint cannot be written at {rule.coordinate}. Each object that a gateway asks for has an entry of its "
+                "own, where its type has @cache_control(ttl=...) and the operation asks for nothing else, without an "
+                "alias or a directive. Or set default_ttl on the extension."
             )
         case WrittenAs.ANNOTATION:
             hint = "cache_control(ttl=...)" if is_root else "cache_control(inherit=True)"

@@ -1,6 +1,6 @@
 """What the cache did, as ``extensions.responseCache`` shows it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
@@ -60,7 +60,7 @@ class FieldOutcomes:
     """What the cache did for each field with an entry of its own, one line for each coordinate.
 
     A list can hold a field five hundred times. Its line shows the worst outcome, the number of fields, and how many
-    of them were hits where some were none.
+    of them were hits where some were none. Its scope is PRIVATE if one of them is.
     """
 
     __slots__ = ("_counts", "_hits", "_outcomes")
@@ -76,7 +76,7 @@ class FieldOutcomes:
         if outcome.status == "hit":
             self._hits[coordinate] = self._hits.get(coordinate, 0) + 1
         known = self._outcomes.get(coordinate)
-        self._outcomes[coordinate] = outcome if known is None else _lesser(known, outcome)
+        self._outcomes[coordinate] = outcome if known is None else worse_of(known, outcome)
 
     def items(self) -> list[tuple[str, Outcome, int]]:
         """Return the coordinate, the worst outcome and the number of the fields, for each line."""
@@ -94,9 +94,17 @@ class FieldOutcomes:
         return shown
 
 
-def _lesser(one: Outcome, other: Outcome) -> Outcome:
-    """Return the worse of two outcomes."""
-    return other if is_worse(other, one) else one
+def worse_of(one: Outcome, other: Outcome) -> Outcome:
+    """Return what is told of two answers together: the worse outcome, which is PRIVATE if either is.
+
+    Example:
+        >>> told = worse_of(Outcome("hit", scope="PRIVATE"), Outcome("miss", scope="PUBLIC"))
+        >>> told.status, told.scope
+        ('miss', 'PRIVATE')
+    """
+    worse = other if is_worse(other, one) else one
+    is_told = worse.scope is not None and "PRIVATE" in {one.scope, other.scope}
+    return replace(worse, scope="PRIVATE") if is_told and worse.scope != "PRIVATE" else worse
 
 
 def is_worse(one: Outcome, other: Outcome) -> bool:

@@ -27,7 +27,8 @@ class Reason(StrEnum):
         INTROSPECTION: The operation asks for ``__schema`` or ``__type``.
         DIRECTIVE: The operation uses a directive other than ``@skip`` and ``@include``.
         SELECTION_TOO_LARGE: The operation selects more than 20,000 fields, counted for each type that a
-            field can belong to, or it is nested too deeply for fields with entries of their own.
+            field can belong to. Or it is nested too deeply: for fields with entries of their own, or so that
+            Python's stack ended in this package.
         TOO_MANY_FIELDS: The operation has more than 1,000 fields with entries of their own; the rest of
             them ran uncached.
         ROOT_WITHOUT_HINT: A root field has no ``cache_control`` with a ttl.
@@ -152,6 +153,15 @@ class Reason(StrEnum):
         """
         return _OF_DETAIL[detail]
 
+    @classmethod
+    def of_fault(cls, *, is_too_deep: bool) -> "Reason":
+        """Return the reason for what the guard caught.
+
+        Args:
+            is_too_deep: Whether it was no fault, but the end of Python's stack.
+        """
+        return cls.SELECTION_TOO_LARGE if is_too_deep else cls.CACHE_FAULT
+
 
 _ADVICE: Final[Mapping[Reason, str]] = {
     Reason.DISABLED: "The extension is off: see its argument enabled.",
@@ -171,7 +181,8 @@ _ADVICE: Final[Mapping[Reason, str]] = {
     Reason.INTROSPECTION: "Introspection is never cached.",
     Reason.DIRECTIVE: "Use no directives other than @skip and @include.",
     Reason.SELECTION_TOO_LARGE: (
-        "Select less in one operation; fields below interfaces and unions count for each of their types."
+        "Select less in one operation, or nest it less; fields below interfaces and unions count for each of their "
+        "types."
     ),
     Reason.TOO_MANY_FIELDS: (
         "Ask for fewer objects at once, or put cache_control(ttl=...) on the field that returns the list."

@@ -33,7 +33,7 @@ from strawberry_response_cache.graphql.keys.operation_key import (
 from strawberry_response_cache.graphql.keys.plan import Plan, Variant
 from strawberry_response_cache.graphql.keys.selection_text import SelectionText
 from strawberry_response_cache.graphql.policy.entities import REPRESENTATIONS
-from strawberry_response_cache.graphql.policy.outcome import Outcome, is_worse
+from strawberry_response_cache.graphql.policy.outcome import Outcome, is_worse, worse_of
 from strawberry_response_cache.graphql.policy.policy import Policy
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 from strawberry_response_cache.graphql.policy.rules import FieldRule
@@ -139,12 +139,11 @@ class Told:
         count: How many objects are asked for.
     """
 
-    __slots__ = ("_is_private", "_parts", "_tells_gateways", "_worst", "count")
+    __slots__ = ("_parts", "_tells_gateways", "_worst", "count")
 
     def __init__(self, *, tells_gateways: bool) -> None:
         self._tells_gateways = tells_gateways
         self._parts: dict[int, tuple[Freshness | None, bool]] = {}
-        self._is_private = False
         self._worst: tuple[Outcome, tuple[str, CacheResult] | None] | None = None
         self.count = 0
 
@@ -165,9 +164,12 @@ class Told:
         self._note(Outcome.of(problem), None)
 
     def _note(self, outcome: Outcome, answered: tuple[str, CacheResult] | None) -> None:
-        self._is_private = self._is_private or outcome.scope == "PRIVATE"
-        if self._worst is None or is_worse(outcome, self._worst[0]):
+        if self._worst is None:
             self._worst = outcome, answered
+            return
+        known, of = self._worst
+        of = answered if is_worse(outcome, known) else of
+        self._worst = worse_of(known, outcome), of
 
     def conclude(self, count: OperationCount) -> Outcome | None:
         """Count the operation; return what became of it: the worst that became of an object.
@@ -185,8 +187,7 @@ class Told:
             count.bypassed(outcome.reason or Reason.CACHE_FAULT)
         else:
             count.cached(*answered)
-        is_told = self._is_private and outcome.scope is not None
-        return replace(outcome, scope="PRIVATE") if is_told else outcome
+        return outcome
 
     def freshness(self) -> Freshness | None:
         """Return for how long others may store the answer; None if they must not."""
