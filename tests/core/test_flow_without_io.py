@@ -26,7 +26,7 @@ from strawberry_response_cache.core._requests import (
     Pause,
 )
 from strawberry_response_cache.core._waiting import WaitBudget
-from strawberry_response_cache.core.algorithm import Limits, Remember
+from strawberry_response_cache.core.algorithm import Call, Limits, remember
 from strawberry_response_cache.core.drivers.sync_driver import ThreadWaiter
 from strawberry_response_cache.core.protocol import (
     Commit,
@@ -105,7 +105,7 @@ class Script:
         self, flights: Flights | None = None, budget: WaitBudget | None = None, **more: Any
     ) -> None:
         self.flights = new_flights() if flights is None else flights
-        self.remember: Remember[int] = Remember(
+        self.call: Call[int] = Call(
             KEYS,
             Numbers(),
             self.flights,
@@ -114,7 +114,7 @@ class Script:
             jitter=lambda: 0,
             **({"clock": CLOCK} | more),
         )
-        self.flow: Flow[int] = self.remember.flow()
+        self.flow: Flow[int] = remember(self.call)
         self.response: CachedResponse[int] | None = None
         self.request: Any = next(self.flow)
 
@@ -209,7 +209,7 @@ def test_an_error_is_raised_if_the_serializer_serves_nothing_stale() -> None:
         serves_stale: ClassVar[bool] = False
 
     caller = Script()
-    caller.remember.serializer = Strict()
+    caller.call.serializer = Strict()
     caller.answer(Stale(entry(remaining_ms=-100), LEASE))
     assert caller.fail(LookupError()) == Release(KEYS, LEASE)
     with pytest.raises(LookupError):
@@ -365,14 +365,16 @@ def test_a_part_that_was_taken_counts_while_the_whole_is_generated() -> None:
     leader = Script()
     generate = leader.answer(Granted(LEASE))
     part = Entry(Recording(b"7", 1000, tags=("of the part",)), "wid", "epoch", 3, 400)
-    taking: Flow[int] = Remember[int](
-        EntryKeys("{n}:e:part", "{n}:l:part", "{n}:t"),
-        Numbers(),
-        leader.flights,
-        Limits(10_000),
-        WaitBudget(1),
-        within=(generate.flight,),
-    ).flow()
+    taking: Flow[int] = remember(
+        Call(
+            EntryKeys("{n}:e:part", "{n}:l:part", "{n}:t"),
+            Numbers(),
+            leader.flights,
+            Limits(10_000),
+            WaitBudget(1),
+            within=(generate.flight,),
+        )
+    )
     next(taking)
     with pytest.raises(StopIteration):
         taking.send(Fresh(part))
@@ -408,7 +410,7 @@ def test_after_a_failed_lookup_the_caller_generates_and_releases_a_lease_it_may_
     detached = caller.answer(Unavailable("TimeoutError"))
 
     assert isinstance(detached, Detach)
-    assert detached.effect.lease.token == caller.remember.token
+    assert detached.effect.lease.token == caller.call.token
     assert isinstance(caller.answer(), Generate)
     assert len(caller.flights) == 1, "callers that come meanwhile share the run"
     caller.answer(8)
@@ -571,7 +573,7 @@ def test_a_caller_that_is_gone_during_its_lookup_gives_the_lease_back(result: Lo
     release = caller.fail(CallerGoneError(result))
 
     assert isinstance(release, Release)
-    assert release.lease.token == caller.remember.token
+    assert release.lease.token == caller.call.token
 
 
 def test_a_generator_that_asks_for_its_own_key_generates_alone() -> None:
@@ -673,17 +675,15 @@ class UnconditionalSet(Store):
         return self.store(effect)
 
 
-class JoinersKeepARefusedValue(Remember[int]):
+class JoinersKeepARefusedValue(Flights):
+    def settle(self, flight: Flight, outcome: Outcome, *, early: Outcome | None = None) -> None:
+        super().settle(flight, early or outcome)
+
+
+class WaitsForEver(WaitBudget):
     __slots__ = ()
 
-    def _settle(self, flight: Flight, committed: object, landed: Landed) -> None:
-        self.flights.settle(flight, landed)
-
-
-class WaitsForEver(Remember[int]):
-    __slots__ = ()
-
-    def _left(self) -> float:
+    def left(self, now: float) -> float:
         return math.inf
 
 
@@ -847,7 +847,7 @@ def explore(new_world: Callable[[], World]) -> tuple[int, str | None]:
 
 def worlds(
     store: type[Store] = Store,
-    remember: type[Remember[int]] = Remember,
+    budget: type[WaitBudget] = WaitBudget,
     flights: type[Flights] = Flights,
     *,
     processes: int = 1,
@@ -867,15 +867,17 @@ def worlds(
         callers = [
             Caller(
                 remember(
-                    KEYS,
-                    Numbers(),
-                    shared[number % processes],
-                    Limits(10_000),
-                    WaitBudget(0.005),
-                    jitter=lambda: 0,
-                    clock=clock,
-                    token=f"token {number}",
-                ).flow()
+                    Call(
+                        KEYS,
+                        Numbers(),
+                        shared[number % processes],
+                        Limits(10_000),
+                        budget(0.005),
+                        jitter=lambda: 0,
+                        clock=clock,
+                        token=f"token {number}",
+                    )
+                )
             )
             for number in range(2)
         ]
@@ -938,7 +940,7 @@ def test_no_interleaving_waits_for_a_run_that_an_invalidation_made_useless() -> 
 @pytest.mark.parametrize(
     "mutant",
     [
-        {"remember": WaitsForEver, "hangs": True},
+        {"budget": WaitsForEver, "hangs": True},
         {"flights": NotSealedByAnInvalidation, "hears": True, "hangs": True, "is_patient": True},
     ],
     ids=str,
@@ -957,7 +959,7 @@ def test_a_mutant_waits_for_ever(mutant: dict[str, Any]) -> None:
         ({"store": CommitIgnoresTags}, 2),
         ({"store": UnconditionalSet, "forget": True}, 1),
         ({"store": UnconditionalSet, "forget": True}, 2),
-        ({"remember": JoinersKeepARefusedValue}, 1),
+        ({"flights": JoinersKeepARefusedValue}, 1),
         ({"flights": NoSealBeforeTheCommit}, 1),
     ],
     ids=str,

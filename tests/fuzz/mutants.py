@@ -20,7 +20,7 @@ from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._parts import Parts
 from strawberry_response_cache.core._pub_sub import Hearers
 from strawberry_response_cache.core._waiting import WaitBudget
-from strawberry_response_cache.core.algorithm import Remember
+from strawberry_response_cache.core.algorithm import Call, generating, storing
 from strawberry_response_cache.core.drivers import driving
 from strawberry_response_cache.core.drivers.async_lookups import SharedLookups
 from strawberry_response_cache.core.protocol import (
@@ -67,15 +67,15 @@ def unconditional_commit(struck: Struck) -> None:
 
 def joiners_keep_a_refused_value(struck: Struck) -> None:
     """Share with joiners what the commit refused."""
-    settle = Remember._settle
+    settle = storing.settle
 
-    def damaged(self: Remember[Any], flight: Flight, committed: object, landed: Landed) -> None:
+    def damaged(call: Call[Any], flight: Flight, committed: object, landed: Landed) -> None:
         if isinstance(committed, Refused):
             struck()
             committed = Stored()
-        settle(self, flight, committed, landed)
+        settle(call, flight, committed, landed)
 
-    patch(Remember, "_settle", damaged)
+    patch(storing, "settle", damaged)
 
 
 def no_seal_before_the_commit(struck: Struck) -> None:
@@ -95,23 +95,23 @@ def no_seal_before_the_commit(struck: Struck) -> None:
 
 def clock_read_after_the_generation(struck: Struck) -> None:
     """Judge the commit by the clock at its end rather than at the start of the generation."""
-    commit = Remember._commit
+    commit = storing.commit
 
     def damaged(
-        self: Remember[Any],
+        call: Call[Any],
         flight: Flight,
         lease: Lease,
         value: Any,
         recorded: Any,
     ) -> Generator[Any, Any, Any]:
         # A lookup that finds its own lease tells the clock of now.
-        seen = yield Lookup(self.keys, self.limits.lease_ms, "", lease.token)
+        seen = yield Lookup(call.keys, call.limits.lease_ms, "", lease.token)
         if isinstance(seen, Granted | Stale) and seen.lease is not None:
             struck()
             lease, recorded = seen.lease, replace(recorded, clock=None)
-        return (yield from commit(self, flight, lease, value, recorded))
+        return (yield from commit(call, flight, lease, value, recorded))
 
-    patch(Remember, "_commit", damaged)
+    patch(generating, "commit", damaged)
 
 
 # -- Invalidations ------------------------------------------------------------------------------------------

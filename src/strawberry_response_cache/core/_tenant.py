@@ -18,10 +18,9 @@ from strawberry_response_cache.core._prefetched import (
     ReadyEntries,
     may_be_due,
 )
-from strawberry_response_cache.core._requests import Flow
-from strawberry_response_cache.core._response import CachedResponse
+from strawberry_response_cache.core._response import CacheDetail, CachedResponse
 from strawberry_response_cache.core._waiting import WaitBudget
-from strawberry_response_cache.core.algorithm import Remember
+from strawberry_response_cache.core.algorithm import Call, generate_alone, remember
 from strawberry_response_cache.core.drivers.async_driver import AsyncDriver
 from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.core.drivers.sync_driver import SyncDriver
@@ -121,17 +120,17 @@ class Tenant:
         """
         driver = self._engine.async_driver()
         is_pending = await self._invalidations.are_pending()
-        remember = self._remember(
+        call = self._call(
             keys,
             serializer,
             driver,
-            budget or self.wait_budget(),
-            in_background=in_background,
-            is_pending=is_pending,
+            subject,
             prefetched=prefetched,
-            subject=subject,
+            budget=budget,
+            is_pending=is_pending,
         )
-        return await driver.run(remember.flow(), generator, subject)
+        call.in_background = in_background
+        return await driver.run(remember(call), generator, subject)
 
     def run_sync(
         self,
@@ -145,18 +144,19 @@ class Tenant:
         budget: WaitBudget | None = None,
     ) -> CachedResponse[T]:
         """Return a value; the sync form of `run`."""
-        driver = self._engine.sync_driver()
-        remember = self._remember(
+        driver, budget = self._engine.sync_driver(), _budget_of_threads(budget)
+        is_pending = self._invalidations.are_pending_sync()
+        call = self._call(
             keys,
             serializer,
             driver,
-            self._budget_of_threads(budget),
-            in_background=in_background,
-            is_pending=self._invalidations.are_pending_sync(),
+            subject,
             prefetched=prefetched,
-            subject=subject,
+            budget=budget,
+            is_pending=is_pending,
         )
-        return driver.run(remember.flow(), generator, subject)
+        call.in_background = in_background
+        return driver.run(remember(call), generator, subject)
 
     async def generate(
         self,
@@ -169,17 +169,11 @@ class Tenant:
     ) -> T:
         """Generate a value that is not stored, whatever there is: without a lease, and without others.
 
-        It becomes a part of what the caller generates, as in `run`.
-
-        Args:
-            keys: The keys of its entry.
-            serializer: Turns the value into bytes.
-            generator: Generates the value, in the caller's own task.
-            subject: The cache and field, for the log and the observer.
-            prefetched: The prefetched entries of the execution.
+        It becomes a part of what the caller generates, as in `run`, which has the same arguments.
         """
         driver = self._engine.async_driver()
-        flow = self._alone(keys, serializer, driver, prefetched, subject)
+        call = self._call(keys, serializer, driver, subject, prefetched=prefetched)
+        flow = generate_alone(call, CacheDetail.UNCACHEABLE)
         return (await driver.run(flow, generator, subject)).value
 
     def generate_sync(
@@ -193,7 +187,8 @@ class Tenant:
     ) -> T:
         """Generate a value that is not stored; the sync form of `generate`."""
         driver = self._engine.sync_driver()
-        flow = self._alone(keys, serializer, driver, prefetched, subject)
+        call = self._call(keys, serializer, driver, subject, prefetched=prefetched)
+        flow = generate_alone(call, CacheDetail.UNCACHEABLE)
         return driver.run(flow, generator, subject).value
 
     async def run_many(
@@ -219,15 +214,17 @@ class Tenant:
         driver = self._engine.async_driver()
         is_pending = await self._invalidations.are_pending()
         flows = [
-            self._remember(
-                each,
-                serializer,
-                driver,
-                budget or self.wait_budget(),
-                is_pending=is_pending,
-                prefetched=prefetched,
-                subject=subject,
-            ).flow()
+            remember(
+                self._call(
+                    each,
+                    serializer,
+                    driver,
+                    subject,
+                    prefetched=prefetched,
+                    budget=budget,
+                    is_pending=is_pending,
+                )
+            )
             for each, serializer in zip(keys, serializers, strict=True)
         ]
         return await driver.run_many(flows, load, subject)
@@ -243,27 +240,26 @@ class Tenant:
         budget: WaitBudget | None = None,
     ) -> Mapping[int, CachedResponse[T] | Exception]:
         """Return many values; the sync form of `run_many`."""
-        driver = self._engine.sync_driver()
+        driver, budget = self._engine.sync_driver(), _budget_of_threads(budget)
         is_pending = self._invalidations.are_pending_sync()
         flows = [
-            self._remember(
-                each,
-                serializer,
-                driver,
-                self._budget_of_threads(budget),
-                is_pending=is_pending,
-                prefetched=prefetched,
-                subject=subject,
-            ).flow()
+            remember(
+                self._call(
+                    each,
+                    serializer,
+                    driver,
+                    subject,
+                    prefetched=prefetched,
+                    budget=budget,
+                    is_pending=is_pending,
+                )
+            )
             for each, serializer in zip(keys, serializers, strict=True)
         ]
         return driver.run_many(flows, load, subject)
 
     async def forget(self, keys: EntryKeys) -> None:
         """Invalidate one entry.
-
-        Args:
-            keys: Its keys.
 
         Raises:
             CacheStoreError: If Redis did not take it.
@@ -276,10 +272,6 @@ class Tenant:
 
     async def find(self, keys: EntryKeys, subject: Subject) -> Entry | None:
         """Return a fresh entry from Redis, without a lease; callers of one tick share the lookup.
-
-        Args:
-            keys: The keys of the entry.
-            subject: The cache and field, for the log and the observer.
 
         Returns:
             None if there is none, if it may be due for an early refresh, if Redis does not answer, if an
@@ -345,11 +337,7 @@ class Tenant:
                 effects = prefetched.take(effects, answers, self.keyspace, log, since)
 
     def ready(self, prefetched: Prefetched) -> ReadyEntries | None:
-        """Return the entries that can be served now, in the running loop; None while an invalidation is pending.
-
-        Args:
-            prefetched: The prefetched entries of the execution.
-        """
+        """Return the entries that can be served now, in the running loop; None while an invalidation is pending."""
         if self.has_pending():
             return None
         within = _without_collector(prefetched)
@@ -366,60 +354,40 @@ class Tenant:
         """Return a new budget for waiting for others."""
         return WaitBudget(self._engine.settings.wait_budget)
 
-    def _budget_of_threads(self, budget: WaitBudget | None = None) -> WaitBudget:
-        # The generator may need the event loop of this thread, and waiting here would block it.
-        return WaitBudget(0) if running_loop() is not None else budget or self.wait_budget()
-
-    def _remember(
+    def _call(
         self,
         keys: EntryKeys,
         serializer: Serializer[T],
         driver: AsyncDriver | SyncDriver,
-        budget: WaitBudget,
-        *,
-        in_background: bool = False,
-        is_pending: bool,
-        prefetched: Prefetched | None = None,
         subject: Subject,
-    ) -> Remember[T]:
+        *,
+        prefetched: Prefetched | None,
+        budget: WaitBudget | None = None,
+        is_pending: bool = False,
+    ) -> Call[T]:
         within = leading.get() if prefetched is None else _without_collector(prefetched)
-        memory = self._memory_for(within, driver)
-        return Remember(
+        return Call(
             keys,
             serializer,
             driver.flights,
             self._engine.limits,
-            budget,
+            budget or self.wait_budget(),
             within,
-            memory,
-            in_background,
-            is_pending,
-            None if prefetched is None else prefetched.pop(keys),
-            None if prefetched is None else prefetched.collector.parts,
-            subject,
-        )
-
-    def _alone(
-        self,
-        keys: EntryKeys,
-        serializer: Serializer[T],
-        driver: AsyncDriver | SyncDriver,
-        prefetched: Prefetched | None,
-        subject: Subject,
-    ) -> Flow[T]:
-        return self._remember(
-            keys,
-            serializer,
-            driver,
-            self.wait_budget(),
-            is_pending=False,
-            prefetched=prefetched,
+            self._memory_for(within, driver),
+            invalidation_pending=is_pending,
+            found=None if prefetched is None else prefetched.pop(keys),
+            collected=None if prefetched is None else prefetched.collector.parts,
             subject=subject,
-        ).alone()
+        )
 
     def _memory_for(self, within: Leading, driver: AsyncDriver | SyncDriver) -> Memory | None:
         # Clocks of two slots cannot be compared, so parts are then read from Redis.
         return None if within and self.keyspace.slots_per_tenant > 1 else driver.memory
+
+
+def _budget_of_threads(budget: WaitBudget | None) -> WaitBudget | None:
+    # The generator may need the event loop of this thread, and waiting here would block it.
+    return WaitBudget(0) if running_loop() is not None else budget
 
 
 def _without_collector(prefetched: Prefetched) -> Leading:

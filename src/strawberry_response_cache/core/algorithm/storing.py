@@ -1,0 +1,131 @@
+"""The end of step 4: a generated value is recorded, and committed after its flight is sealed."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from strawberry_response_cache.core._flights import Flight, Landed, LookAgain
+from strawberry_response_cache.core._invalidation_log import Ticket
+from strawberry_response_cache.core._keys import EntryKeys
+from strawberry_response_cache.core._requests import CallerGoneError, Detach, Flow, Step
+from strawberry_response_cache.core._response import CacheDetail, CachedResponse, CacheStatus
+from strawberry_response_cache.core.algorithm.call import Call
+from strawberry_response_cache.core.algorithm.existing import keep
+from strawberry_response_cache.core.protocol import Commit, Lease, Release, Stored, Unavailable
+from strawberry_response_cache.core.protocol.entry import Entry, Recording
+from strawberry_response_cache.core.serialization.serializer import Diverted, NotStored
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A generated value, ready to be stored.
+
+    Attributes:
+        recording: The value.
+        clock: The lowest clock among the lease and the value's parts.
+        shared: The recording for the requested keys and for joiners: the value, or a marker.
+        diverted_to: The keys of the value, if ``shared`` is a marker.
+    """
+
+    recording: Recording
+    clock: int | None
+    shared: Recording
+    diverted_to: EntryKeys | None = None
+
+
+def record(
+    call: Call[T], value: T, flight: Flight, lease: Lease | None, seconds: float
+) -> Recorded | NotStored:
+    """Turn a value into a recording that includes its parts."""
+    if call.collected is not None:
+        flight.parts.add_all(call.collected)
+    answer = call.serializer.record(value, flight.parts)
+    if isinstance(answer, NotStored):
+        return answer
+    recording = answer.recording if isinstance(answer, Diverted) else answer
+    ttl_ms = recording.ttl_ms
+    if call.limits.jitter:
+        ttl_ms = math.ceil(ttl_ms * (1 - call.limits.jitter * call.jitter()))
+    recording = replace(recording, ttl_ms=ttl_ms, cost_ms=round(seconds * 1000))
+    folded = flight.parts.fold(recording, call.keys, lease)
+    if folded is None:
+        return NotStored(CacheDetail.UNCACHEABLE_PART)
+    recording, clock = folded
+    if isinstance(answer, Diverted):
+        return Recorded(recording, clock, answer.marker, answer.keys)
+    return Recorded(recording, clock, recording)
+
+
+def commit(call: Call[T], flight: Flight, lease: Lease, value: T, recorded: Recorded) -> Flow[T]:
+    """Store a generated value, and share it with the callers that joined.
+
+    Args:
+        call: The caller.
+        flight: Its flight, which is sealed before the commit.
+        lease: The right to store.
+        value: The value.
+        recorded: Its recording.
+    """
+    if recorded.diverted_to is not None:
+        yield from _commit_diverted(call, flight, lease, recorded)
+    recording, clock = recorded.shared, recorded.clock
+    call.flights.seal(flight)
+    ticket = call.memory.ticket() if call.memory is not None else None
+    landed = Landed(recording, lease.epoch, lease.clock if clock is None else clock)
+    try:
+        committed = yield Commit(call.keys, lease, recording, clock, call.limits.compress_above)
+    except BaseException as gone:
+        result = gone.result if isinstance(gone, CallerGoneError) else None
+        settle(call, flight, result, landed)
+        if result is None:  # the commit may never have been sent
+            yield from call.release(lease, gone)
+        raise
+    settle(call, flight, committed, landed)
+    # Also if it was refused or the outcome is unknown: the same will refuse the whole.
+    whole = recorded.recording
+    call.note_part(whole, lease.epoch, landed.clock, whole.ttl_ms, keys=recorded.diverted_to)
+    if isinstance(committed, Unavailable):
+        yield Detach(Release(call.keys, lease))
+    if isinstance(committed, Stored):
+        _keep_own(call, lease, landed, ticket)
+        ttl = whole.ttl_ms / 1000
+        return CachedResponse(
+            value, CacheStatus.MISS, CacheDetail.GENERATED, ttl=ttl, write_id=lease.token
+        )
+    failed = isinstance(committed, Unavailable)
+    detail = CacheDetail.STORE_FAILURE if failed else CacheDetail.REFUSED
+    return CachedResponse(value, CacheStatus.MISS, detail)
+
+
+def _commit_diverted(call: Call[T], flight: Flight, lease: Lease, recorded: Recorded) -> Step[None]:
+    """Store a diverted value under its own keys. Its marker is stored even if this fails."""
+    try:
+        yield Commit(
+            call.keys,
+            lease,
+            recorded.recording,
+            recorded.clock,
+            call.limits.compress_above,
+            recorded.diverted_to,
+        )
+    except BaseException as gone:
+        yield from call.release(call.flights.abandon(flight, lease), gone)
+        raise
+
+
+def settle(call: Call[T], flight: Flight, committed: object, landed: Landed) -> None:
+    """Share the recording if it was stored. If not, callers that joined late look the key up again."""
+    if isinstance(committed, Stored):
+        call.flights.marks.remove(call.keys.entry)
+        call.flights.settle(flight, landed)
+    else:
+        call.flights.settle(flight, LookAgain(), early=Landed(landed.recording))
+
+
+def _keep_own(call: Call[T], lease: Lease, landed: Landed, ticket: Ticket | None) -> None:
+    if landed.clock is not None:
+        recording = landed.recording
+        entry = Entry(recording, lease.token, lease.epoch, landed.clock, recording.ttl_ms)
+        keep(call, entry, ticket)
