@@ -14,7 +14,7 @@ from strawberry_response_cache.graphql._guard import Execution
 from strawberry_response_cache.graphql._identity import printed_session
 from strawberry_response_cache.graphql.annotations.run_notes import RunNotes
 from strawberry_response_cache.graphql.execution import considered
-from strawberry_response_cache.graphql.execution.fields import field_execution
+from strawberry_response_cache.graphql.execution.fields import field_answer
 from strawberry_response_cache.graphql.execution.mutation_execution import MutationExecution
 from strawberry_response_cache.graphql.execution.recorder import Recorder
 from strawberry_response_cache.graphql.execution.serializer import ResponseSerializer
@@ -129,7 +129,7 @@ def parents_not_tagged(struck: Struck) -> None:
     def damaged(recorder: Recorder, where: Any) -> None:
         struck()
 
-    patch(field_execution, "_note_parent", damaged)
+    patch(field_answer, "_note_parent", damaged)
 
 
 # -- What is answered ----------------------------------------------------------------------------------
@@ -142,7 +142,7 @@ def hits_not_checked(struck: Struck) -> None:
         struck()
         return False
 
-    patch(field_execution, "is_to_be_checked", damaged)
+    patch(field_answer, "is_to_be_checked", damaged)
 
 
 def missing_table_entry(struck: Struck) -> None:

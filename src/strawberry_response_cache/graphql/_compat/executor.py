@@ -295,6 +295,25 @@ def execute_with(
     return execute.__func__(once, *where)  # type: ignore[attr-defined] # it is bound to the executor
 
 
+def separate_copy(executor: Executor[Any]) -> Executor[Any]:
+    """Return a copy whose resolvers are told apart from the others, by the variables that their `info` brings."""
+    copied: Any = copy.copy(executor)
+    variables = executor.variable_values
+    copied.variable_values = variables._replace(coerced=dict(variables.coerced))
+    separate: Executor[Any] = copied
+    return separate
+
+
+def execute_field(executor: Executor[Any], where: tuple[Any, ...]) -> Any:  # noqa: ANN401 - a completed value, or an awaitable of it
+    """Execute a field itself, whatever is installed on its executor.
+
+    Args:
+        executor: The executor.
+        where: The arguments of graphql-core's ``execute_field``.
+    """
+    return type(executor).execute_field(executor, *where)
+
+
 def uninstall(copied: Executor[Any]) -> None:
     """Remove the replaced methods from a copy of an executor; they would act for the original."""
     for name in _INSTALLED:

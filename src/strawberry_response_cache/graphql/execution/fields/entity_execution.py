@@ -16,7 +16,8 @@ from strawberry_response_cache.graphql.execution.attempt_result import cache_res
 from strawberry_response_cache.graphql.execution.cache_request import CacheRequest
 from strawberry_response_cache.graphql.execution.fields.cached_entity import Entities
 from strawberry_response_cache.graphql.execution.fields.cached_field import Fields
-from strawberry_response_cache.graphql.execution.fields.entity_run import Alone, EntityRun
+from strawberry_response_cache.graphql.execution.fields.entity_run import EntityRun
+from strawberry_response_cache.graphql.execution.fields.field_answer import ExecutorAlone
 from strawberry_response_cache.graphql.execution.fields.field_call import Where
 from strawberry_response_cache.graphql.execution.obey_directives import is_too_old
 from strawberry_response_cache.graphql.execution.recorder import Recorder
@@ -60,7 +61,7 @@ class EntityExecution:
         *,
         entities: Entities,
         plain: Callable[[], Any],
-        alone: Alone,
+        alone: ExecutorAlone,
         is_sync: bool,
     ) -> None:
         representations = entities.representations(executor, where)

@@ -7,29 +7,27 @@ of the executor, at its own place in the response: its errors, restrictions and 
 import asyncio
 import copy
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, TypeAlias
+from typing import Any
 
 from graphql import ExecutionResult
 from graphql.execution import Executor
 from graphql.pyutils import Path
 
+from strawberry_response_cache.graphql._compat.executor import separate_copy
 from strawberry_response_cache.graphql._guard import ExecutionRaisedError, Guard
 from strawberry_response_cache.graphql.execution.fields.cached_entity import Representation
 from strawberry_response_cache.graphql.execution.fields.completed_field import (
     CompletedField,
     FieldErrors,
 )
+from strawberry_response_cache.graphql.execution.fields.field_answer import ExecutorAlone
 from strawberry_response_cache.graphql.execution.fields.field_call import Where, call_of
 from strawberry_response_cache.graphql.execution.fields.prefetch import note_if_open
 from strawberry_response_cache.graphql.execution.recorder import Recorder
 from strawberry_response_cache.graphql.policy.entities import REPRESENTATIONS
-from strawberry_response_cache.graphql.policy.policy import Policy
 from strawberry_response_cache.graphql.policy.reasons import Reason
-
-Alone: TypeAlias = Callable[[Policy | None, FieldErrors], Executor[Any]]
-"""Makes the executor of one object, for the policy of its entry and its errors."""
 
 
 class EntityRun:
@@ -74,7 +72,7 @@ class EntityRun:
         where: Where,
         representations: Sequence[Representation],
         *,
-        alone: Alone,
+        alone: ExecutorAlone,
         guard: Guard,
     ) -> None:
         self._executor = executor
@@ -148,9 +146,7 @@ class EntityRun:
     ) -> Iterator[tuple[Executor[Any], dict[int, Executor[Any]]]]:
         """Record objects; yield the executor of all of them, and that of each."""
         guard, holder = self._guard, self._executor.collected_errors
-        shared: Any = copy.copy(self._executor)
-        variables = shared.variable_values
-        shared.variable_values = variables._replace(coerced=dict(variables.coerced))
+        shared = separate_copy(self._executor)
         said, executors = Recorder(guard), {}
         with ExitStack() as stack:
             stack.enter_context(said.recording(shared))

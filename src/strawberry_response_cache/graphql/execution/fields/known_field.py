@@ -2,10 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from graphql import GraphQLObjectType
+from graphql.execution import Executor
+from graphql.pyutils import Path
 
 from strawberry_response_cache.graphql.annotations.tag_templates import Template
-from strawberry_response_cache.graphql.execution.fields.cached_field import CachedField
+from strawberry_response_cache.graphql.execution.fields.cached_field import CachedField, Fields
+from strawberry_response_cache.graphql.execution.fields.inherited import known_above
+from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError
 from strawberry_response_cache.graphql.policy.above import Above
+from strawberry_response_cache.graphql.policy.policy import Life
 from strawberry_response_cache.graphql.policy.reasons import Problem
 
 
@@ -32,3 +40,72 @@ class KnownField:
     hands_down: Above | None
     is_plain: bool
     can_be_left_out: bool
+
+
+class KnownFields:
+    """The fields of one executor.
+
+    Args:
+        fields: The fields of the operation with entries of their own.
+        executor: The executor.
+        around: The life of the entry that holds its result; None if there is none.
+        has_entries: Whether fields have entries of their own in it.
+    """
+
+    __slots__ = ("_around", "_executor", "_fields", "_has_entries", "_known")
+
+    def __init__(
+        self, fields: Fields, executor: Executor[Any], around: Life | None, *, has_entries: bool
+    ) -> None:
+        self._fields = fields
+        self._executor = executor
+        self._around = around
+        self._has_entries = has_entries
+        # By identity; each object is kept alive, so that its id is not used again.
+        self._known: dict[int, KnownField] = {}
+
+    def known(self, details: object) -> KnownField | None:
+        """Return what is known already of the field with such details."""
+        return self._known.get(id(details))
+
+    def of(self, parent: GraphQLObjectType, details: Any, path: Path) -> KnownField:  # noqa: ANN401 - graphql-core's own
+        """Return what is known of a field, which is found out once.
+
+        Args:
+            parent: The parent type.
+            details: graphql-core's details of the selected field.
+            path: Where it stands in the response.
+        """
+        known = self._known.get(id(details))
+        if known is None:
+            known = self._known[id(details)] = self._learn(parent, details, path)
+        return known
+
+    def _learn(self, parent: GraphQLObjectType, details: Any, path: Path) -> KnownField:  # noqa: ANN401 - graphql-core's own
+        rule = self._fields.rule(parent, details)
+        templates = () if rule is None else rule.templates
+        above = known_above(path)
+        try:
+            found = (
+                None
+                if above is None or not self._has_entries
+                else self._fields.cached_field(self._executor, parent, details, above)
+            )
+        except (RecursionError, UnkeyableError):
+            found = None  # nested too deeply to be printed
+        problem = found if isinstance(found, Problem) else None
+        cached_field = None if isinstance(found, Problem) else found
+        if cached_field is not None and self._around is not None:
+            cached_field = (
+                cached_field if cached_field.plan.policy.life.outlives(self._around) else None
+            )
+        return KnownField(
+            details=details,
+            coordinate="" if rule is None else rule.coordinate,
+            cached_field=cached_field,
+            problem=problem,
+            templates=templates,
+            hands_down=above if above is None or rule is None else above.below(rule),
+            is_plain=cached_field is None and not templates,
+            can_be_left_out=cached_field is not None and not templates,
+        )

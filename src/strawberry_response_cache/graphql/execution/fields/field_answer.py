@@ -1,0 +1,190 @@
+"""Answers one field from its entry; executes it alone if it has none."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Protocol
+
+from graphql.execution import Executor
+
+from strawberry_response_cache.graphql._compat.executor import execute_field
+from strawberry_response_cache.graphql._guard import Execution, ExecutionRaisedError
+from strawberry_response_cache.graphql.execution.cache_request import CacheRequest, CacheResult
+from strawberry_response_cache.graphql.execution.cached_execution import (
+    execute_cached,
+    execute_cached_sync,
+)
+from strawberry_response_cache.graphql.execution.fields.cached_field import CachedField, Fields
+from strawberry_response_cache.graphql.execution.fields.completed_field import (
+    CompletedField,
+    FieldErrors,
+)
+from strawberry_response_cache.graphql.execution.fields.field_call import Where
+from strawberry_response_cache.graphql.execution.fields.field_guards import (
+    FieldGuards,
+    is_to_be_checked,
+)
+from strawberry_response_cache.graphql.execution.fields.filled_tags import fill_tags
+from strawberry_response_cache.graphql.execution.recorder import Recorder
+from strawberry_response_cache.graphql.execution.verified_run import VerifiedRun
+from strawberry_response_cache.graphql.policy.policy import Policy
+from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
+
+
+class ExecutorAlone(Protocol):
+    """Makes the executor of one part of the operation, which records what happens below it."""
+
+    def __call__(
+        self, policy: Policy | None, errors: FieldErrors, *, is_verified: bool = False
+    ) -> Executor[Any]:
+        """Return the executor.
+
+        Args:
+            policy: That of the entry of the part; None if it has none.
+            errors: Receives its errors.
+            is_verified: Whether nothing below it has an entry of its own.
+        """
+        ...
+
+
+class FieldAnswers:
+    """The answers to the fields of one executor.
+
+    Args:
+        fields: The fields of the operation with entries of their own.
+        executor: The executor.
+        executor_alone: Makes the executor of one field.
+    """
+
+    __slots__ = ("_executor", "_executor_alone", "_fields", "_guards")
+
+    def __init__(
+        self, fields: Fields, executor: Executor[Any], executor_alone: ExecutorAlone
+    ) -> None:
+        self._fields = fields
+        self._executor = executor
+        self._executor_alone = executor_alone
+        self._guards = FieldGuards(fields, executor)
+
+    async def answer(
+        self,
+        cached_field: CachedField,
+        cache_request: CacheRequest,
+        where: Where,
+        execution: Execution,
+    ) -> Any:  # noqa: ANN401 - a completed value
+        """Answer a field from its entry, or execute it alone.
+
+        Args:
+            cached_field: The field.
+            cache_request: The request for its entry.
+            where: Where it stands.
+            execution: Executes it.
+        """
+        errors = FieldErrors(self._executor.collected_errors)
+
+        async def execute(recorder: Recorder) -> CompletedField:
+            executor = self._executor_alone(
+                cached_field.plan.policy, errors, is_verified=isinstance(recorder, VerifiedRun)
+            )
+            with self._recording(recorder, cached_field, executor, where, cache_request):
+                try:
+                    value = await execution.run(partial(execute_field, executor, where))
+                except ExecutionRaisedError as raised:
+                    return errors.completed(None, raised)
+                return errors.completed(value)
+
+        try:
+            cache_result = await execute_cached(
+                cache_request, self._fields.request, execute, self._fields.prefetched
+            )
+        except BaseException:
+            errors.hand_on()  # what was executed counts, whatever became of the cache
+            raise
+        if is_to_be_checked(cached_field, cache_result):
+            refusal = await self._guards.refusal(where)
+            if refusal is not None:
+                return await execution.run(self._guards.refused(cached_field, where, refusal))
+        if isinstance(cache_result, Problem):
+            self._fields.note(cached_field.plan.rule.coordinate, cache_result)
+            errors.hand_on()
+            return await execution.run()
+        return self._deliver(cached_field, cache_result, errors)
+
+    def answer_sync(
+        self,
+        cached_field: CachedField,
+        cache_request: CacheRequest,
+        where: Where,
+        execution: Execution,
+    ) -> Any:  # noqa: ANN401 - a completed value
+        """Answer a field in a thread; see `answer`."""
+        errors = FieldErrors(self._executor.collected_errors)
+
+        def execute(recorder: Recorder) -> CompletedField:
+            executor = self._executor_alone(
+                cached_field.plan.policy, errors, is_verified=isinstance(recorder, VerifiedRun)
+            )
+            with self._recording(recorder, cached_field, executor, where, cache_request):
+                try:
+                    value = execution.start(partial(execute_field, executor, where))
+                except ExecutionRaisedError as raised:
+                    return errors.completed(None, raised)
+                return errors.completed(value)
+
+        try:
+            cache_result = execute_cached_sync(
+                cache_request, self._fields.request, execute, self._fields.prefetched
+            )
+        except BaseException:
+            errors.hand_on()  # what was executed counts, whatever became of the cache
+            raise
+        if is_to_be_checked(cached_field, cache_result):
+            refusal = self._guards.refusal_sync(where)
+            if refusal is not None:
+                return execution.start(self._guards.refused(cached_field, where, refusal))
+        if isinstance(cache_result, Problem):
+            self._fields.note(cached_field.plan.rule.coordinate, cache_result)
+            errors.hand_on()
+            return execution.start()
+        return self._deliver(cached_field, cache_result, errors)
+
+    @contextmanager
+    def _recording(
+        self,
+        recorder: Recorder,
+        cached_field: CachedField,
+        executor: Executor[Any],
+        where: Where,
+        cache_request: CacheRequest,
+    ) -> Iterator[None]:
+        """Record the execution of one field, with its parent object and its tags."""
+        if isinstance(recorder, VerifiedRun):
+            parent, _, details, path, _ = where
+            recorder.stand_at(parent, details, path)
+        _note_parent(recorder, where)
+        with recorder.recording(executor, cached_field.plan.policy):
+            if templates := cached_field.plan.rule.templates:
+                fill_tags(templates, self._fields, executor, where)
+            yield
+        if not cache_request.is_as_admitted():
+            recorder.refuse(Reason.RESTRICTED)
+
+    def _deliver(
+        self, cached_field: CachedField, cache_result: CacheResult, errors: FieldErrors
+    ) -> Any:  # noqa: ANN401 - a completed value
+        """Return a field's value and pass on its errors, or raise as the field would have raised without an entry."""
+        self._fields.answered(cached_field.plan.rule.coordinate, cache_result)
+        result = cache_result.result
+        if isinstance(result, CompletedField):  # and not a value from before that stands in for it
+            errors.hand_on()
+            if result.raised is not None:
+                raise result.raised
+        return result.data
+
+
+def _note_parent(recorder: Recorder, where: Where) -> None:
+    """Note the parent object, so that its invalidation reaches the field's entry."""
+    parent, source, _, path, _ = where
+    if path.prev is not None:
+        recorder.entities.add(parent, source)
