@@ -20,7 +20,7 @@ from strawberry_response_cache.graphql.keys.operation_key import (
     print_variables,
     sent_variables,
 )
-from strawberry_response_cache.graphql.keys.plan import Plans
+from strawberry_response_cache.graphql.keys.plans import Plans
 
 LARGE = 1_000_000_000
 FIELDS = 200

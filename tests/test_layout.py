@@ -17,6 +17,7 @@ NAME = strawberry_response_cache.__name__
 GRAPHQL = [
     "_inspect",
     "_explain",
+    "_explained_fields",
     "_explanation",
     "_extension",
     "_checks",

@@ -20,8 +20,9 @@ from strawberry_response_cache.graphql.annotations.run_notes import note_guarded
 from strawberry_response_cache.graphql.execution.documents import Documents
 from strawberry_response_cache.graphql.execution.partial_failures import PartialFailures
 from strawberry_response_cache.graphql.keys.known_requests import KnownRequests
-from strawberry_response_cache.graphql.keys.plan import Plans, Setting
+from strawberry_response_cache.graphql.keys.plans import Plans
 from strawberry_response_cache.graphql.keys.schema_identity import SchemaIdentity
+from strawberry_response_cache.graphql.keys.setting import Setting
 from strawberry_response_cache.graphql.policy.custom_code import (
     problem_of_executor,
     problem_of_hooks,

@@ -2,22 +2,17 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 from graphql import (
     DirectiveNode,
     DocumentNode,
-    ExecutableDefinitionNode,
-    FieldNode,
     FragmentDefinitionNode,
     GraphQLError,
-    GraphQLObjectType,
     OperationDefinitionNode,
     OperationType,
-    SelectionSetNode,
     VariableNode,
     Visitor,
-    is_object_type,
     parse,
     specified_rules,
     visit,
@@ -32,28 +27,21 @@ from strawberry_response_cache.graphql._adoption import (
     raise_mistakes,
     setting_of,
 )
+from strawberry_response_cache.graphql._explained_fields import ExplainedTree, scope_of
 from strawberry_response_cache.graphql._explanation import ExplainedField, Explanation
 from strawberry_response_cache.graphql._options import Options, options_of
-from strawberry_response_cache.graphql.annotations.hints import CacheScope
-from strawberry_response_cache.graphql.keys.plan import Setting
-from strawberry_response_cache.graphql.policy.above import NOTHING_ABOVE, Above
-from strawberry_response_cache.graphql.policy.demands import (
-    Demand,
-    demand_of,
-    problem_of_unknown,
+from strawberry_response_cache.graphql.keys.setting import Setting
+from strawberry_response_cache.graphql.policy.entities import (
+    entities_asked,
+    entity_policies,
+    policy_of_all,
 )
-from strawberry_response_cache.graphql.policy.entities import entities_asked, entity_policies
 from strawberry_response_cache.graphql.policy.policy import (
-    Life,
     Policy,
-    work_out_field_policy,
     work_out_policy,
 )
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
-from strawberry_response_cache.graphql.policy.rules import FieldRule
 from strawberry_response_cache.graphql.policy.selection import Selected
-
-_MOST_FIELDS: Final = 5_000
 
 
 def explain(
@@ -224,7 +212,7 @@ def _explained(
         entities = entity_policies(
             setting.rules, operation, selected=selected, defaults=setting.defaults
         )
-        policy = _policy_of_all(entities)
+        policy = policy_of_all(entities)
     problem = off or policy.problem
     is_private = policy.private_by is not None
     if problem is None and is_private and options is not None and options.session is None:
@@ -236,7 +224,7 @@ def _explained(
         )
     root = setting.schema.query_type
     around = None if problem is not None else policy.life
-    tree = _Tree(
+    tree = ExplainedTree(
         setting,
         selected,
         around,
@@ -251,7 +239,7 @@ def _explained(
         explanation = Explanation(
             cacheable=True,
             ttl=policy.ttl,
-            scope=_scope(is_private=is_private),
+            scope=scope_of(is_private=is_private),
             reason=None,
             limited_by=policy.limited_by,
             advice="",
@@ -266,13 +254,6 @@ def _explained(
         if not note.coordinates or note.coordinates & selected_fields
     ]
     return replace(explanation, notes=tuple(notes))
-
-
-def _policy_of_all(parts: list[Policy]) -> Policy:
-    """Return the policy of an answer that holds an object of each type that a gateway asks for."""
-    whole = replace(min(parts, key=lambda each: (each.problem is None, each.ttl or 0.0)))
-    whole.private_by = next((each.private_by for each in parts if each.private_by), None)
-    return whole
 
 
 def _coordinates(fields: tuple[ExplainedField, ...]) -> Iterator[str]:
@@ -291,148 +272,3 @@ def _not_cached(problem: Problem, fields: tuple[ExplainedField, ...]) -> Explana
         advice=problem.advice,
         fields=fields,
     )
-
-
-def _scope(*, is_private: bool) -> CacheScope:
-    return CacheScope.PRIVATE if is_private else CacheScope.PUBLIC
-
-
-def _leads_to_an_entry(explained: ExplainedField) -> bool:
-    return explained.own_ttl is not None or any(map(_leads_to_an_entry, explained.fields))
-
-
-@dataclass(slots=True)
-class _Tree:
-    setting: Setting
-    selected: Selected
-    around: Life | None
-    vary: frozenset[str]
-    has_entries: bool
-    entities: list[Policy]
-    _count: int = 0
-
-    def below(
-        self, operation: ExecutableDefinitionNode, root: GraphQLObjectType
-    ) -> tuple[ExplainedField, ...]:
-        sets = [operation.selection_set]
-        return tuple(self._fields(sets, root, NOTHING_ABOVE, self.around, is_root=True))
-
-    def _fields(
-        self,
-        selection_sets: list[SelectionSetNode],
-        parent: GraphQLObjectType,
-        above: Above,
-        around: Life | None,
-        *,
-        is_root: bool,
-    ) -> Iterator[ExplainedField]:
-        merged: dict[tuple[str, str], list[FieldNode]] = {}
-        pending = list(selection_sets)
-        seen = set(map(id, pending))
-
-        def add(nested: SelectionSetNode, _: GraphQLObjectType) -> None:
-            if id(nested) not in seen:
-                seen.add(id(nested))
-                pending.append(nested)
-
-        while pending:
-            for node in self.selected.fields(pending.pop(0), parent, add):
-                name = node.name.value
-                shown = node.alias.value if node.alias else name
-                merged.setdefault((shown, name), []).append(node)
-        for (shown, name), nodes in merged.items():
-            self._count += 1
-            if name != "__typename" and self._count <= _MOST_FIELDS:
-                yield self._field(shown, parent, nodes, above, around, is_root=is_root)
-
-    def _field(
-        self,
-        shown: str,
-        parent: GraphQLObjectType,
-        nodes: list[FieldNode],
-        above: Above,
-        around: Life | None,
-        *,
-        is_root: bool,
-    ) -> ExplainedField:
-        name = nodes[0].name.value
-        rule = self.setting.rules.field(parent, name)
-        if rule is None:
-            problem = problem_of_unknown(parent, name)
-            coordinate = f"{parent.name}.{name}"
-            return ExplainedField(
-                name=shown,
-                coordinate=coordinate,
-                ttl=None,
-                scope=CacheScope.PUBLIC,
-                reason=problem.reason,
-                advice=problem.advice,
-            )
-        below = [node.selection_set for node in nodes if node.selection_set is not None]
-        own = self._own_policy(rule, nodes, above, around, is_root=is_root)
-        within = around if own is None else own.life
-        demand = demand_of(rule, self.setting.defaults, is_root=is_root)
-        if self.entities and is_root:
-            demand, own = self._of_entities()
-        kinds: list[tuple[GraphQLObjectType, bool]] = []
-        if below:
-            kinds += [(kind, False) for kind in rule.possible_types]
-            kinds += [(kind, True) for kind in self._kept_out(rule)]
-        fields = [
-            each
-            for kind, is_kept_out in kinds
-            for each in self._fields(below, kind, above.below(rule), within, is_root=False)
-            if not is_kept_out or _leads_to_an_entry(each)
-        ]
-        return ExplainedField(
-            name=shown,
-            coordinate=rule.coordinate,
-            ttl=demand.ttl,
-            scope=_scope(is_private=demand.private),
-            reason=None if demand.problem is None else demand.problem.reason,
-            advice="" if demand.problem is None else demand.problem.advice,
-            never_stored=tuple(sorted(rule.never_stored)),
-            own_ttl=None if own is None else own.ttl,
-            own_scope=None if own is None else _scope(is_private=own.private_by is not None),
-            fields=tuple(fields),
-        )
-
-    def _of_entities(self) -> tuple[Demand, Policy | None]:
-        """Return what the objects that a gateway asks for demand together, and the policy of those that are stored."""
-        whole = _policy_of_all(self.entities)
-        stored = [each for each in self.entities if each.problem is None and self.has_entries]
-        is_private = whole.private_by is not None
-        demand = Demand(whole.ttl, whole.stale or 0.0, is_private, whole.problem)
-        return demand, _policy_of_all(stored) if stored else None
-
-    def _kept_out(self, rule: FieldRule) -> list[GraphQLObjectType]:
-        """Return the types whose objects are never stored, below which fields have entries of their own still."""
-        found = map(self.setting.schema.get_type, sorted(rule.never_stored))
-        return [each for each in found if is_object_type(each)]
-
-    def _own_policy(
-        self,
-        rule: FieldRule,
-        nodes: list[FieldNode],
-        above: Above,
-        around: Life | None,
-        *,
-        is_root: bool,
-    ) -> Policy | None:
-        """Return the policy of a field's own entry; None if it is only part of the entry around it."""
-        is_below = rule.parent is self.setting.schema.query_type and not is_root
-        if not self.has_entries or not rule.by_itself or is_below:
-            return None
-        policy = work_out_field_policy(
-            self.setting.rules,
-            rule,
-            nodes,
-            selected=self.selected,
-            defaults=self.setting.defaults,
-            is_root=is_root,
-            above=above,
-        )
-        outlives = around is None or policy.life.outlives(around)
-        # Below what is never stored, the functions of `vary` are called only if something else needs them.
-        is_told_apart = policy.vary <= self.vary
-        return policy if policy.problem is None and outlives and is_told_apart else None

@@ -28,7 +28,7 @@ from strawberry_response_cache.graphql.keys.operation_key import (
     print_variables,
     sent_variables,
 )
-from strawberry_response_cache.graphql.keys.plan import Plans
+from strawberry_response_cache.graphql.keys.plans import Plans
 from strawberry_response_cache.graphql.policy.policy import Policy
 from strawberry_response_cache.graphql.policy.reasons import Problem
 

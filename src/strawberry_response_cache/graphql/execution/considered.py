@@ -25,7 +25,8 @@ from strawberry_response_cache.graphql.keys.operation_key import (
     print_variables,
     sent_variables,
 )
-from strawberry_response_cache.graphql.keys.plan import Plan, Plans, Variant
+from strawberry_response_cache.graphql.keys.plan import Plan, Variant
+from strawberry_response_cache.graphql.keys.plans import Plans
 from strawberry_response_cache.graphql.policy.custom_code import (
     is_plain_executor,
     problem_of_executor,

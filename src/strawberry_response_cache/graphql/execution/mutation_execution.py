@@ -14,7 +14,7 @@ from strawberry_response_cache.graphql.execution.mutating import mutating
 from strawberry_response_cache.graphql.execution.recorder import Recorder
 from strawberry_response_cache.graphql.invalidation.entities import ChangedEntities
 from strawberry_response_cache.graphql.invalidation.mutation import Mutation
-from strawberry_response_cache.graphql.keys.plan import Setting
+from strawberry_response_cache.graphql.keys.setting import Setting
 
 
 class MutationExecution:

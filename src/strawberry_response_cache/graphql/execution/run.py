@@ -46,7 +46,7 @@ from strawberry_response_cache.graphql.execution.partial_failures import (
 )
 from strawberry_response_cache.graphql.execution.recorder import Recorder
 from strawberry_response_cache.graphql.keys.known_requests import KnownRequests
-from strawberry_response_cache.graphql.keys.plan import Plans
+from strawberry_response_cache.graphql.keys.plans import Plans
 from strawberry_response_cache.graphql.policy.outcome import Outcome
 from strawberry_response_cache.graphql.policy.policy import Policy
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason

@@ -32,7 +32,7 @@ from strawberry_response_cache.graphql.invalidation.entities import (
     whole_types,
 )
 from strawberry_response_cache.graphql.invalidation.repeats import repeats
-from strawberry_response_cache.graphql.keys.plan import Setting
+from strawberry_response_cache.graphql.keys.setting import Setting
 from strawberry_response_cache.graphql.policy.policy import work_out_policy
 
 _LONGEST_WAIT: Final = 5.0

@@ -17,7 +17,8 @@ from strawberry_response_cache.core.serialization.codec import find_inexact
 from strawberry_response_cache.graphql._bounded import Bounded
 from strawberry_response_cache.graphql._compat.literals import Literals
 from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError, print_json
-from strawberry_response_cache.graphql.keys.plan import Plan, Plans, Variant
+from strawberry_response_cache.graphql.keys.plan import Plan, Variant
+from strawberry_response_cache.graphql.keys.plans import Plans
 
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 _SIZE: Final = 1_200

@@ -5,6 +5,7 @@ Nobody can annotate `Query._entities`, so a ttl on the type of an object opens i
 https://www.apollographql.com/docs/graphos/reference/federation/subgraph-spec#resolving-entities
 """
 
+from dataclasses import replace
 from typing import Final
 
 from graphql import (
@@ -149,3 +150,10 @@ def _ttl(rules: SchemaRules, kind: GraphQLObjectType, defaults: Defaults) -> flo
     ttl = rules.type(kind).ttl
     ttl = defaults.ttl if ttl is None else ttl
     return ttl if ttl is None or defaults.max_ttl is None else min(ttl, defaults.max_ttl)
+
+
+def policy_of_all(parts: list[Policy]) -> Policy:
+    """Return the policy of an answer that holds an object of each type that a gateway asks for."""
+    whole = replace(min(parts, key=lambda each: (each.problem is None, each.ttl or 0.0)))
+    whole.private_by = next((each.private_by for each in parts if each.private_by), None)
+    return whole

@@ -1,0 +1,153 @@
+"""The plans of one schema, for the documents that are in use.
+
+A plan belongs to one document object. The query's text would not do: another extension may have replaced
+the document that was parsed from it.
+"""
+
+import itertools
+import weakref
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import NamedTuple
+
+from graphql import (
+    DocumentNode,
+    FragmentDefinitionNode,
+    OperationDefinitionNode,
+    print_ast,
+)
+
+from strawberry_response_cache.core._keys import digest
+from strawberry_response_cache.graphql._bounded import Bounded
+from strawberry_response_cache.graphql.keys.document import UsedParts
+from strawberry_response_cache.graphql.keys.field_plan import Grow
+from strawberry_response_cache.graphql.keys.operation_key import declared_variables
+from strawberry_response_cache.graphql.keys.plan import SIZE, Plan
+from strawberry_response_cache.graphql.keys.setting import Setting
+
+
+class _Planned(NamedTuple):
+    """The plans of a document's operations; they refer to its nodes but do not keep it alive.
+
+    Attributes:
+        document: The document.
+        plans: Its plans, by the identities of its operations.
+        number: What tells it from any other document, also from one that is no more.
+        uncached: The names of the operations of which nothing is cached.
+    """
+
+    document: "weakref.ref[DocumentNode]"
+    plans: dict[int, Plan]
+    number: int
+    uncached: set[str | None]
+
+
+class Plans:
+    """The plans of one schema, in a bounded cache that drops the least recently used.
+
+    A plan lives as long as its document: as long as a parser cache keeps it, else for one request.
+
+    Args:
+        setting: What the plans share.
+        max_bytes: The memory that they may take, about.
+    """
+
+    def __init__(self, setting: Setting, *, max_bytes: int) -> None:
+        self.setting = setting
+        self._known: Bounded[int, _Planned] = Bounded(max_bytes)
+        self._gone: deque[int] = deque()
+        self._numbers = itertools.count()
+
+    def __len__(self) -> int:
+        """Return the number of documents with plans."""
+        self._drop_gone()
+        return len(self._known)
+
+    @property
+    def size(self) -> int:
+        """About what they take, in bytes."""
+        return self._known.size
+
+    def number_of(self, document: DocumentNode, operation_name: str | None) -> int | None:
+        """Return what tells a document from any other; None if it has no plans, or this operation is never cached."""
+        planned = self._known.get(id(document))
+        if planned is None or planned.document() is not document:
+            return None
+        return None if operation_name in planned.uncached else planned.number
+
+    def note_uncached(self, document: DocumentNode, operation_name: str | None) -> None:
+        """Note that nothing of an operation is cached, whatever its variables are."""
+        planned = self._known.get(id(document))
+        if planned is not None and planned.document() is document:
+            planned.uncached.add(operation_name)
+
+    def plan(
+        self,
+        document: DocumentNode,
+        operation: OperationDefinitionNode,
+        fragments: Mapping[str, FragmentDefinitionNode],
+    ) -> Plan:
+        """Return the plan of an operation, compiled on demand."""
+        self._drop_gone()
+        key = id(document)
+        planned = self._known.get(key)
+        if planned is None or planned.document() is not document:
+            plans: dict[int, Plan] = {}
+            known = weakref.ref(document, self._note_gone(key, plans))
+            planned = _Planned(known, plans, next(self._numbers), set())
+            self._known.put(key, planned, size=SIZE)
+        plan = planned.plans.get(id(operation))
+        if plan is None:
+            grow = partial(self._known.grow, key, planned)
+            plan = self._compile(operation, fragments, grow)
+            if grow(SIZE):
+                planned.plans[id(operation)] = plan
+        return plan
+
+    def _note_gone(
+        self, key: int, plans: dict[int, Plan]
+    ) -> Callable[["weakref.ref[DocumentNode]"], None]:
+        """Return the callback that drops a document's plans after the document was freed.
+
+        It runs wherever an object is freed, so it takes no lock.
+        """
+        gone = self._gone  # not `self`, which the document would keep alive
+
+        def forget(_: "weakref.ref[DocumentNode]") -> None:
+            plans.clear()
+            gone.append(key)
+
+        return forget
+
+    def _drop_gone(self) -> None:
+        while self._gone:
+            with suppress(IndexError):  # another thread was quicker
+                key = self._gone.popleft()
+                planned = self._known.get(key)
+                if planned is not None and planned.document() is None:
+                    self._known.drop(key, planned)
+
+    def _compile(
+        self,
+        operation: OperationDefinitionNode,
+        fragments: Mapping[str, FragmentDefinitionNode],
+        grow: Grow,
+    ) -> Plan:
+        used = UsedParts(operation, fragments)
+        printed = [print_ast(operation), *map(print_ast, used.fragments.values())]
+        return Plan(
+            setting=self.setting,
+            operation=operation,
+            fragments=used.fragments,
+            canonical=digest(printed),
+            conditions=used.conditions,
+            depth=used.depth,
+            declared=declared_variables(operation, self.setting.schema),
+            types={
+                each.variable.name.value: print_ast(each.type)
+                for each in operation.variable_definitions or ()
+            },
+            grow=grow,
+        )
