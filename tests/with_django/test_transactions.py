@@ -15,7 +15,13 @@ from django.test import RequestFactory, TestCase
 from strawberry.django.views import GraphQLView
 from strawberry.schema.config import StrawberryConfig
 
-from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
+from strawberry_response_cache import (
+    ResponseCache,
+    ResponseCacheExtension,
+    cache_control,
+    invalidate_sync,
+)
+from strawberry_response_cache.django import invalidate_on_save
 from tests.graphql.ledger import outcome, reason
 from tests.with_django.bookshop import BookType
 from tests.with_django.models import Book
@@ -131,6 +137,54 @@ def test_a_query_in_the_transaction_of_a_mutation_is_not_cached(
             transaction.set_rollback(True)
         assert first_title(schema) == ("Rocannon", "hit" if is_stored else "miss")
     assert first_title(schema) == ("Rocannon", "hit")
+
+
+@pytest.mark.parametrize("field", ["touched", "renamedBy"])
+def test_what_a_query_changed_is_not_stored_before_the_commit(
+    cache: ResponseCache, signals_of_its_own: None, field: str
+) -> None:
+    @strawberry.type
+    class Reads(Query):
+        @cache_control(ttl=60)
+        @strawberry_django.field
+        def touched(self) -> BookType:
+            return renamed("never")
+
+        @cache_control(ttl=60)
+        @strawberry_django.field
+        def renamed_by(self, info: strawberry.Info) -> BookType:
+            Book.objects.filter(pk=1).update(title="never")
+            invalidate_sync(info, "BookType:1")
+            return Book.objects.get(pk=1)
+
+    extension = ResponseCacheExtension(cache, tenant=None, debug=True)
+    schema = strawberry.Schema(Reads, extensions=[extension])
+    invalidate_on_save(schema)
+    query = f"{{ {field} {{ title }} }}"
+    with transaction.atomic():
+        assert reason(schema.execute_sync(query)) == "invalidation_pending"
+        transaction.set_rollback(True)
+    assert outcome(schema.execute_sync(query))["status"] == "miss"
+
+
+def test_what_a_query_invalidates_is_invalidated_again_after_the_commit(
+    cache: ResponseCache,
+) -> None:
+    @strawberry.type
+    class Reads(Query):
+        @strawberry_django.field
+        def rename(self, info: strawberry.Info, title: str) -> bool:
+            Book.objects.filter(pk=1).update(title=title)
+            invalidate_sync(info, "BookType")
+            return True
+
+    extension = ResponseCacheExtension(cache, tenant=None, debug=True)
+    schema = strawberry.Schema(Reads, extensions=[extension])
+    with transaction.atomic():
+        assert schema.execute_sync('{ rename(title: "Second") }').errors is None
+        with ThreadPoolExecutor(1) as pool:  # what is not committed yet is not to be seen there
+            assert pool.submit(first_title, schema).result() == ("Rocannon", "miss")
+    assert first_title(schema) == ("Second", "miss")
 
 
 def test_a_batch_that_is_rolled_back_leaves_nothing_stored(

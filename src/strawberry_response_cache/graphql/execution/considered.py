@@ -8,7 +8,6 @@ from graphql import OperationDefinitionNode, OperationType
 
 from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._keys import EntryKeys
-from strawberry_response_cache.core._user_code import called
 from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.graphql._compat.operation import Asked
 from strawberry_response_cache.graphql._identity import CacheIdentity
@@ -17,7 +16,7 @@ from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql.execution.cache_request import CacheRequest
 from strawberry_response_cache.graphql.execution.mutating import is_of_mutation
 from strawberry_response_cache.graphql.execution.original_variables import OriginalVariables
-from strawberry_response_cache.graphql.invalidation.django_transactions import is_one_awaited
+from strawberry_response_cache.graphql.invalidation.django_transactions import is_before_commit
 from strawberry_response_cache.graphql.keys.known_requests import KnownRequest, KnownRequests, Noted
 from strawberry_response_cache.graphql.keys.operation_key import (
     UnkeyableError,
@@ -224,7 +223,7 @@ class Considering:
             return Problem(Reason.SUBSCRIPTION)
         if is_of_mutation(asked.context_value):
             return Problem(Reason.MUTATION)
-        if running_loop() is None and called(is_one_awaited) is True:
+        if is_before_commit():
             return _BEFORE_THE_COMMIT
         if self._plans.setting.mistakes:
             return Problem(Reason.MISCONFIGURED)
@@ -257,5 +256,5 @@ _AS_A_WHOLE: Final = (
 _BEFORE_THE_COMMIT: Final = Problem(
     Reason.INVALIDATION_PENDING,
     None,
-    "A mutation in the same transaction of Django has changed data that is not committed yet.",
+    "Something in the same transaction of Django has changed data that is not committed yet.",
 )

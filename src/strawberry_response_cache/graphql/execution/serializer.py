@@ -32,6 +32,7 @@ from strawberry_response_cache.graphql.execution.recorder import Recorder
 from strawberry_response_cache.graphql.http.cdn_tags import packed, unpacked
 from strawberry_response_cache.graphql.http.conditional import validator_of
 from strawberry_response_cache.graphql.http.gateway_tags import packed_entities
+from strawberry_response_cache.graphql.invalidation.django_transactions import is_before_commit
 from strawberry_response_cache.graphql.invalidation.entities import PlacedEntities, tags_of_types
 from strawberry_response_cache.graphql.policy.policy import Policy
 from strawberry_response_cache.graphql.policy.reasons import Reason
@@ -260,6 +261,8 @@ class ResponseSerializer:
             return Reason.of_fault(is_too_deep=faults.count == self._faults[0])
         if recorder.held_back:
             return Reason.GUARDED
+        if is_before_commit():  # a resolver changed data
+            return Reason.INVALIDATION_PENDING
         return self._request.why_not_stored()
 
     def _failure(self, errors: Sequence[GraphQLError]) -> Unavailable | None:

@@ -7,6 +7,9 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
+from strawberry_response_cache.core._user_code import called
+from strawberry_response_cache.core.drivers.driving import running_loop
+
 _ON_COMMIT: Final = "django.db.transaction"
 
 
@@ -62,11 +65,15 @@ def will_commit(connection: Any) -> bool:  # noqa: ANN401 - of Django
     return any(not getattr(each, "_from_testcase", False) for each in connection.atomic_blocks)
 
 
-def is_one_awaited() -> bool:
+def is_before_commit() -> bool:
     """Whether an invalidation waits for a transaction that is open in this thread.
 
     Code in this thread sees what the transaction changed, which nobody else does and which may be rolled back.
     """
+    return running_loop() is None and called(_is_one_awaited) is True
+
+
+def _is_one_awaited() -> bool:
     return any(
         isinstance(function, AfterCommit) and not function.is_over
         for connection in _open_transactions()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any, Final
 
 from strawberry.types import Info
@@ -16,6 +17,9 @@ from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql.annotations.restrict import MISUSE, raw_info
 from strawberry_response_cache.graphql.annotations.run_notes import mutation_around, notes_of
 from strawberry_response_cache.graphql.annotations.tag_templates import checked_tags
+from strawberry_response_cache.graphql.invalidation.django_transactions import (
+    after_open_transactions,
+)
 from strawberry_response_cache.graphql.invalidation.mutation import (
     are_of_one_tenant,
     log_without_tenant,
@@ -27,7 +31,7 @@ def invalidate(info: Info, *tags: str) -> Coroutine[Any, Any, None]:
 
     In a mutation the call notes the tags for its end; awaiting it invalidates now as well. In a query or a
     subscription the call begins to invalidate, and awaiting it waits for that; a query waits for it before it
-    answers. It does not raise if Redis is down. The invalidation is queued then, and until it is replayed
+    answers. In an open transaction of Django, a query invalidates again after the commit. It does not raise if Redis is down. The invalidation is queued then, and until it is replayed
     this process reads nothing of the tenant from the cache. If the extension's ``tenant`` returns nothing
     usable, an ERROR is logged and nothing is invalidated.
 
@@ -118,7 +122,16 @@ def _invalidate_at_once(info: Info, tags: tuple[str, ...], options: Options) -> 
     if cache is None:
         log_without_tenant(options.warnings)
     else:
-        _note_around(tags, cache)
+        is_noted = _note_around(tags, cache) or _is_of_mutation(info)
+        cache.invalidate_sync(*tags, queued=True)
+        if (
+            not is_noted and running_loop() is None
+        ):  # until its commit, others may store what was there before
+            after_open_transactions(partial(_invalidate_again, cache, tags))
+
+
+def _invalidate_again(cache: ResponseCache, tags: tuple[str, ...]) -> None:
+    with resolver_guard():
         cache.invalidate_sync(*tags, queued=True)
 
 
@@ -159,17 +172,24 @@ def _are_noted(info: Info, tags: tuple[str, ...]) -> bool:
     return True
 
 
+def _is_of_mutation(info: Info) -> bool:
+    notes = notes_of(raw_info(info))
+    return notes is not None and notes.is_of_mutation
+
+
 def _known_cache(info: Info) -> ResponseCache | None:
     """Return the cache of the request's tenant, where it is known."""
     notes = notes_of(raw_info(info))
     return None if notes is None else notes.cache
 
 
-def _note_around(tags: tuple[str, ...], cache: ResponseCache) -> None:
-    """Note the tags for the end of the mutation that a query runs in: they may not be committed yet."""
+def _note_around(tags: tuple[str, ...], cache: ResponseCache) -> bool:
+    """Note the tags for the end of the mutation that a query runs in, if one does: they may not be committed yet."""
     notes = mutation_around()
-    if notes is not None and are_of_one_tenant(cache, notes.cache):
-        notes.invalidated.update(tags)
+    if notes is None or not are_of_one_tenant(cache, notes.cache):
+        return False
+    notes.invalidated.update(tags)
+    return True
 
 
 def _options_of(info: Info) -> Options:
