@@ -55,12 +55,20 @@ _OF_CACHES = {
 """Methods that caches call, and users do not."""
 
 
+def own_attributes(kind: type) -> dict[str, Any]:
+    """The attributes of a class and of those base classes that are this package's."""
+    bases = [
+        each for each in kind.__mro__ if each.__module__.startswith("strawberry_response_cache.")
+    ]
+    return {name: value for each in reversed(bases) for name, value in vars(each).items()}
+
+
 def methods() -> dict[str, Any]:
     """The methods that users call or write."""
     found = {}
     for name, kind in NAMES.items():
         if isinstance(kind, type):
-            for attribute, value in vars(kind).items():
+            for attribute, value in own_attributes(kind).items():
                 function = getattr(value, "__func__", value)
                 is_public = not attribute.startswith("_") and inspect.isfunction(function)
                 if is_public and attribute not in _OF_CACHES.get(name, ()):
@@ -84,10 +92,31 @@ def parameters_of(called: Any) -> list[inspect.Parameter]:
     return [each for each in parameters if each.name not in {"self", "cls"}]
 
 
+def async_form_of(documented: Any) -> Any:
+    """What the documentation of a sync form refers to; None for anything else."""
+    named = re.search(r"; the sync form of `(\w+)`", inspect.getdoc(documented) or "")
+    if named is None:
+        return None
+    owner: Any = inspect.getmodule(documented)
+    for outer in documented.__qualname__.split(".")[:-1]:
+        owner = getattr(owner, outer)
+    return getattr(owner, named[1])
+
+
 def sections(documented: Any) -> dict[str, str]:
-    """The sections of a docstring, such as ``Args``; the text before them has no name."""
+    """The sections of a docstring, such as ``Args``; the text before them has no name.
+
+    A sync form has those of the async form that its first line names, beside its own.
+    """
     parts = re.split(r"^(\w+):\n(?= {4})", inspect.getdoc(documented) or "", flags=re.MULTILINE)
-    return {"": parts[0], **dict(zip(parts[1::2], parts[2::2], strict=True))}
+    found = {"": parts[0], **dict(zip(parts[1::2], parts[2::2], strict=True))}
+    referred = async_form_of(documented)
+    if referred is None:
+        return found
+    theirs = sections(referred)
+    if inspect.signature(documented).return_annotation in {None, "None"}:
+        theirs.pop("Returns", None)
+    return theirs | found
 
 
 def items(section: str) -> dict[str, str]:
@@ -109,6 +138,14 @@ def code_of(called: Any) -> str:
 def test_help_names_every_argument(name: str) -> None:
     named = list(items(sections(CALLED[name]).get("Args", "")))
     assert named == [each.name for each in parameters_of(CALLED[name])]
+
+
+@pytest.mark.parametrize("name", [name for name in CALLED if name.endswith("_sync")])
+def test_a_sync_form_takes_what_its_async_form_takes(name: str) -> None:
+    own, referred = parameters_of(CALLED[name]), parameters_of(async_form_of(CALLED[name]))
+    assert [(each.name, each.kind, each.default) for each in own] == [
+        (each.name, each.kind, each.default) for each in referred
+    ]
 
 
 @pytest.mark.parametrize("name", CALLED)
@@ -146,6 +183,7 @@ def test_help_names_every_error_that_the_function_itself_raises(name: str) -> No
 @pytest.mark.parametrize("name", [*NAMES, *methods()])
 def test_help_has_an_example_which_the_doctests_run(name: str) -> None:
     documented = {**NAMES, **methods()}[name]
+    assert "Example:" in (inspect.getdoc(documented) or "") or async_form_of(documented) is None
     if inspect.isfunction(documented) and documented.__qualname__.split(".")[0] == "Cacheable":
         documented = (
             strawberry_response_cache.Cacheable

@@ -5,8 +5,8 @@ from typing import Final
 import pytest
 
 from strawberry_response_cache.core import CacheStatus, ResponseCache
-from strawberry_response_cache.core._cache import all_tenants_of, inspection_of
-from strawberry_response_cache.core._inspection import Census, State
+from strawberry_response_cache.core._all_tenants import AllTenants
+from strawberry_response_cache.core._inspection import Census, Inspection, State
 from tests.conftest import Face
 from tests.topologies.conftest import ON_SERVERS, Store
 
@@ -18,7 +18,7 @@ WHO_MAY: Final = [each for each in ON_SERVERS if each.id != "acl-url"]
 
 
 def counted(cache: ResponseCache) -> Census:
-    *_, census = inspection_of(cache).census()
+    *_, census = Inspection(cache).census()
     assert isinstance(census, Census)
     return census
 
@@ -35,7 +35,7 @@ async def test_all_nodes_are_asked_what_they_are_and_what_they_hold(
             tenant.remember_sync([str(number)], 60, lambda: "value", tags=["t"])
 
     assert store.topology is not None
-    servers = inspection_of(cache).servers()
+    servers = Inspection(cache).servers()
     assert {each.role for each in servers} == {"master"}
     assert len({each.run_id for each in servers}) == len(servers)
     census = counted(cache)
@@ -44,13 +44,13 @@ async def test_all_nodes_are_asked_what_they_are_and_what_they_hold(
     assert counted_by_a_plain_client(store) == (36, census.tag_tables)
 
     tenants[0].invalidate_sync("t")
-    assert inspection_of(tenants[0]).entry(["0"]).state is State.INVALIDATED
-    assert inspection_of(tenants[1]).entry(["0"]).state is State.FRESH
+    assert Inspection(tenants[0]).entry(["0"]).state is State.INVALIDATED
+    assert Inspection(tenants[1]).entry(["0"]).state is State.FRESH
 
-    *_, cleared = all_tenants_of(cache).clear_stepwise()
+    *_, cleared = AllTenants(cache).clear_stepwise()
     assert cleared == 12
     for tenant in tenants:
-        assert inspection_of(tenant).entry(["0"]).state is State.CLEARED
+        assert Inspection(tenant).entry(["0"]).state is State.CLEARED
         answer = tenant.remember_sync(["0"], 60, lambda: "new")
         assert (answer.status, answer.value) == (CacheStatus.MISS, "new")
 

@@ -11,7 +11,8 @@ import pytest
 import redis
 
 from strawberry_response_cache.core import CacheStoreError, ResponseCache
-from strawberry_response_cache.core._cache import all_tenants_of, inspection_of
+from strawberry_response_cache.core._all_tenants import AllTenants
+from strawberry_response_cache.core._inspection import Inspection
 from tests.conftest import UNHURRIED
 from tests.servers import debian_redis
 from tests.servers.cluster import Cluster
@@ -134,7 +135,7 @@ def server(running: Callable[[str], Any]) -> Iterator[Any]:
 def test_operators_need_the_permissions_that_are_documented_for_them(server: Any) -> None:
     with ResponseCache.from_url(server.url, prefix=PREFIX, **PERSISTENT) as cache:
         cache.remember_sync(["a"], 60, lambda: 1)
-        inspection = inspection_of(cache)
+        inspection = Inspection(cache)
         assert inspection.servers()
         assert inspection.entry(["a"]).is_served
         assert refused(server.nodes) == set()
@@ -144,7 +145,7 @@ def test_operators_need_the_permissions_that_are_documented_for_them(server: Any
         assert inspection.all_keys()
         *_, census = inspection.census()
         assert (getattr(census, "entries", 0), refused(server.nodes)) == (1, set())
-        *_, cleared = all_tenants_of(cache).clear_stepwise()
+        *_, cleared = AllTenants(cache).clear_stepwise()
         assert (cleared, refused(server.nodes)) == (1, set())
 
 

@@ -26,8 +26,7 @@ from strawberry_response_cache.cli.inputs import (
 )
 from strawberry_response_cache.cli.terminal import Code, Terminal, finish, speaking
 from strawberry_response_cache.core import ResponseCache
-from strawberry_response_cache.core._cache import inspection_of
-from strawberry_response_cache.core._inspection import InspectedEntry, State
+from strawberry_response_cache.core._inspection import InspectedEntry, Inspection, State
 from strawberry_response_cache.graphql._inspect import Asked, OperationEntry
 
 _OfSchema: TypeAlias = Annotated[
@@ -87,7 +86,7 @@ def key(
         _found(terminal, schema, part, url, prefix) as cache,
     ):
         if part:
-            _say(terminal, inspection_of(of_tenant(cache, tenant)).entry(part), as_json=as_json)
+            _say(terminal, Inspection(of_tenant(cache, tenant)).entry(part), as_json=as_json)
             return
         entry = _entry_of(cache, schema, query, variables, operation)
         found = entry.look(Asked(tenant, session, values_of(vary or [])))

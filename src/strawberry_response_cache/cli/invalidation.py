@@ -17,7 +17,7 @@ from strawberry_response_cache.cli.arguments import (
 )
 from strawberry_response_cache.cli.inputs import BadArgumentError, schema_of
 from strawberry_response_cache.cli.terminal import speaking
-from strawberry_response_cache.core._cache import all_tenants_of
+from strawberry_response_cache.core._all_tenants import AllTenants
 from strawberry_response_cache.graphql._options import options_of
 
 
@@ -82,7 +82,7 @@ def clear(
             raise BadArgumentError(msg)
         cleared = 0
         with terminal.progress("Clearing", TextColumn("{task.description}")) as update:
-            for cleared in all_tenants_of(cache).clear_stepwise():
+            for cleared in AllTenants(cache).clear_stepwise():
                 update(description=f"Cleared {cleared} tenants")
         if as_json:
             terminal.json({"tenants": cleared, "atomic": False})

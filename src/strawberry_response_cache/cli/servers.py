@@ -18,8 +18,7 @@ from strawberry_response_cache.cli.arguments import (
 )
 from strawberry_response_cache.cli.terminal import Terminal, finish, speaking
 from strawberry_response_cache.core import ResponseCache
-from strawberry_response_cache.core._cache import inspection_of
-from strawberry_response_cache.core._inspection import Census, Server
+from strawberry_response_cache.core._inspection import Census, Inspection, Server
 
 _OLDEST: Final = 7
 _EVICTS_WELL: Final = frozenset({"allkeys-lfu", "allkeys-lru", "volatile-lfu", "volatile-lru"})
@@ -50,7 +49,7 @@ def ping(
         settings = cache._engine.settings  # noqa: SLF001 - not a thing to ask of a cache
         found = [
             (server, list(advice_on(server, settings.read_deadline)))
-            for server in inspection_of(cache).servers()
+            for server in Inspection(cache).servers()
         ]
         if as_json:
             terminal.json([_server_as_json(server) | {"advice": said} for server, said in found])
@@ -143,7 +142,7 @@ def stats(
 
 
 def _counted(terminal: Terminal, cache: ResponseCache, *, only_this_tenant: bool) -> Census:
-    inspection = inspection_of(cache)
+    inspection = Inspection(cache)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
     census = Census()
     with terminal.progress("Reading keys", *columns, total=inspection.all_keys()) as update:

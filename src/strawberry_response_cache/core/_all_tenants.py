@@ -16,8 +16,7 @@ from strawberry_response_cache.core.redis.async_transport import AsyncCluster
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from strawberry_response_cache.core._engine import Engine
-    from strawberry_response_cache.core._observer import Subject
+    from strawberry_response_cache.core._values import RememberedValues
 
 _NO_CLUSTER: Final = "The tenants of a cluster are cleared by the sync form only; call that, in a thread where an event loop runs."
 
@@ -26,15 +25,12 @@ class AllTenants:
     """All tenants of a cache, the cache itself included.
 
     Args:
-        engine: The state of the cache.
-        keyspace: The keys of the cache, or of any tenant.
-        subject: The cache, for the observer.
+        cache: The cache, or its form for any tenant.
     """
 
-    def __init__(self, engine: "Engine", keyspace: Keyspace, subject: "Subject") -> None:
-        self._engine = engine
-        self._keyspace = keyspace
-        self._subject = subject
+    def __init__(self, cache: "RememberedValues") -> None:
+        self._engine, self._keyspace = cache._engine, cache._keyspace  # noqa: SLF001 - beside it
+        self._subject, self._inspection = cache._subject, Inspection(cache)  # noqa: SLF001 - as above
 
     async def clear(self) -> None:
         """Clear every tenant.
@@ -77,7 +73,7 @@ class AllTenants:
             CacheStoreError: If Redis did not take it; the tenants that were cleared until then stay cleared.
         """
         cleared: set[str] = set()
-        for _, keys in Inspection(self._engine, self._keyspace).pages(self._pattern):
+        for _, keys in self._inspection.pages(self._pattern):
             for tenant in self._tenants(keys) - cleared:
                 self._of(tenant).clear_sync(queued=False)
                 cleared.add(tenant)

@@ -1,7 +1,7 @@
 """The keys of `remember_many`: each key once for the store, and all in order for the caller."""
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from strawberry_response_cache.core._errors import CacheConfigurationError
@@ -12,6 +12,7 @@ from strawberry_response_cache.core._keys import (
     is_function,
     unwrapped,
 )
+from strawberry_response_cache.core.serialization.value import not_callable
 
 if TYPE_CHECKING:
     from strawberry_response_cache.core._response import CachedResponse
@@ -26,6 +27,7 @@ class Wanted(Generic[K]):
     Args:
         keys: The caller's keys, in its order.
         key: Turns a key into key parts; None if the keys are key parts.
+        load_many: The caller's loader.
         keyspace: The keys of the cache or tenant.
 
     Attributes:
@@ -33,12 +35,18 @@ class Wanted(Generic[K]):
         entries: The keys of their entries.
 
     Raises:
-        TypeError: If a key is not, or does not become, a sequence of strings.
+        TypeError: If a key is not, or does not become, a sequence of strings, or ``load_many`` is no function.
     """
 
     def __init__(
-        self, keys: Sequence[K], key: Callable[[K], Sequence[str]] | None, keyspace: Keyspace
+        self,
+        keys: Sequence[K],
+        key: Callable[[K], Sequence[str]] | None,
+        load_many: Callable[[list[K]], object],
+        keyspace: Keyspace,
     ) -> None:
+        if not callable(load_many):
+            raise not_callable(load_many, "remember_many(keys, ttl, load_many)", "load_many")
         unwrapped(keys)  # raises what a lazy object raises, as an error of ours
         if isinstance(keys, str | bytes) or not isinstance(keys, Iterable):
             msg = (
@@ -52,6 +60,7 @@ class Wanted(Generic[K]):
                 'key=lambda number: ["square", str(number)].'
             )
             raise TypeError(msg)
+        self._load_many = load_many
         self.keys: list[K] = []
         self._positions: list[int] = []
         self.entries: list[EntryKeys] = []
@@ -64,11 +73,7 @@ class Wanted(Generic[K]):
                 self.keys.append(each)
             self._positions.append(position)
 
-    async def load(
-        self,
-        load_many: Callable[[list[K]], Awaitable[Sequence[T | Exception]]],
-        positions: Iterable[int],
-    ) -> Sequence[T | Exception]:
+    async def load(self, positions: Iterable[int]) -> Sequence[Any]:
         """Load the values of the entries at these positions.
 
         Raises:
@@ -76,7 +81,7 @@ class Wanted(Generic[K]):
             CacheConfigurationError: If it does not return one value for each key.
         """
         missing = [self.keys[position] for position in positions]
-        loading: object = load_many(missing)
+        loading = self._load_many(missing)
         if not inspect.isawaitable(loading):
             msg = (
                 "load_many of remember_many() is an async function; for a plain one call "
@@ -85,11 +90,7 @@ class Wanted(Generic[K]):
             raise TypeError(msg)
         return _checked(await loading, len(missing))
 
-    def load_sync(
-        self,
-        load_many: Callable[[list[K]], Sequence[T | Exception]],
-        positions: Iterable[int],
-    ) -> Sequence[T | Exception]:
+    def load_sync(self, positions: Iterable[int]) -> Sequence[Any]:
         """Load the values of the entries at these positions; the sync form of `load`.
 
         Raises:
@@ -97,7 +98,7 @@ class Wanted(Generic[K]):
             CacheConfigurationError: If it does not return one value for each key.
         """
         missing = [self.keys[position] for position in positions]
-        values: object = load_many(missing)
+        values = self._load_many(missing)
         if inspect.isawaitable(values):
             if inspect.iscoroutine(values):
                 values.close()

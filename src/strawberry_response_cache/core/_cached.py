@@ -30,7 +30,7 @@ from strawberry_response_cache.core.serialization.value import (
 )
 
 if TYPE_CHECKING:
-    from strawberry_response_cache.core._cache import ResponseCache
+    from strawberry_response_cache.core._values import RememberedValues
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -47,7 +47,7 @@ NOT_GIVEN: Final = object()
 _KEY_EXAMPLE: Final = 'key=lambda session, year: ["totals", str(year)]'
 
 
-def checked_ttl_of(misplaced: tuple[object, ...], ttl: object) -> Any:  # noqa: ANN401 - checked by `Cached`
+def checked_ttl(misplaced: tuple[object, ...], ttl: object) -> Any:  # noqa: ANN401 - checked by `Cached`
     """Return the ttl of ``cached(...)``, if the call is valid.
 
     Raises:
@@ -92,7 +92,7 @@ class Cached:
 
     def __init__(
         self,
-        cache: "ResponseCache",
+        cache: "RememberedValues",
         *,
         ttl: Duration | Callable[[Any], Duration],
         tags: Iterable[str] | Callable[[Any], Iterable[str]],

@@ -59,3 +59,12 @@ class CacheSerializationError(CacheError):
         ...         print("pass as_type" if "as_type" in str(error) else error)
         pass as_type
     """
+
+
+def named(value: object) -> str:
+    """Name the type of a wrong argument, without showing the argument."""
+    return (
+        f"the class {value.__qualname__} itself"
+        if isinstance(value, type)
+        else f"a {type(value).__name__}"
+    )

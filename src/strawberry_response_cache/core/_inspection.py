@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
-from strawberry_response_cache.core._keys import FoundKey, Keyspace, tag_digests
+from strawberry_response_cache.core._keys import FoundKey, tag_digests
 from strawberry_response_cache.core.protocol import Ping, Unavailable
 from strawberry_response_cache.core.protocol.entry import PRIVATE, UnreadableEntryError, decode
 from strawberry_response_cache.core.protocol.inspections import LookAt, LookAtTags, Seen
 from strawberry_response_cache.core.protocol.scans import PAGE, CountKeys, Describe, Scan, Sizes
 
 if TYPE_CHECKING:
-    from strawberry_response_cache.core._engine import Engine
+    from strawberry_response_cache.core._values import RememberedValues
     from strawberry_response_cache.core.redis.sync_transport import SyncNode
 
 R = TypeVar("R")
@@ -137,14 +137,12 @@ class Inspection:
     """Looks at the servers of a cache, by the sync connections of its engine.
 
     Args:
-        engine: The state of the cache.
-        keyspace: The keys of the cache, or of a tenant.
+        cache: The cache, or its form for one tenant.
     """
 
-    def __init__(self, engine: "Engine", keyspace: Keyspace) -> None:
-        self._engine = engine
-        self._keyspace = keyspace
-        self._deadline = engine.settings.invalidate_deadline
+    def __init__(self, cache: "RememberedValues") -> None:
+        self._engine, self._keyspace = cache._engine, cache._keyspace  # noqa: SLF001 - beside it
+        self._deadline = self._engine.settings.invalidate_deadline
 
     def _checked(self, answer: "R | Unavailable") -> R:
         self._engine.check(answer if isinstance(answer, Unavailable) else None)

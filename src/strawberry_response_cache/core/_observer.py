@@ -4,11 +4,13 @@ The core imports no telemetry library; `strawberry_response_cache.telemetry` tur
 Spans cannot leak what is not in an event.
 """
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, cast
 
+from strawberry_response_cache.core._errors import CacheConfigurationError, named
 from strawberry_response_cache.core._interval import Interval
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._statistics import CacheStatistics
@@ -280,3 +282,22 @@ class Silence:
         self, name: str, operation: Operation, seconds: float, error_type: str | None
     ) -> None:
         """Ignore it."""
+
+
+def observer_for(telemetry: bool | Observer) -> Observer:  # noqa: FBT001 - the contract's argument
+    """Return the observer that the argument ``telemetry`` of a cache means.
+
+    Raises:
+        CacheConfigurationError: If it is neither True, False nor an observer.
+    """
+    if telemetry is True:
+        # The only place where the core uses telemetry. It is loaded by name, so that the core does not
+        # import a module above it.
+        module: Any = importlib.import_module("strawberry_response_cache.telemetry")
+        return cast("Observer", module.OpenTelemetry())
+    if telemetry is False:
+        return Silence()
+    if isinstance(telemetry, type) or not callable(getattr(telemetry, "listening", None)):
+        msg = f"telemetry is {named(telemetry)}; pass True, False or OpenTelemetry(tracer_provider=...)."
+        raise CacheConfigurationError(msg)
+    return telemetry

@@ -11,9 +11,9 @@ from graphql.execution import Executor
 from strawberry.schema import Schema
 
 from strawberry_response_cache.core import CacheConfigurationError, ResponseCache
-from strawberry_response_cache.core._cache import inspection_of, tenant_of
+from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._families import carried
-from strawberry_response_cache.core._inspection import InspectedEntry, State
+from strawberry_response_cache.core._inspection import InspectedEntry, Inspection, State
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.graphql._adoption import setting_of
 from strawberry_response_cache.graphql._compat.sync_or_async import at_once
@@ -126,7 +126,7 @@ class OperationEntry:
             return InspectedOperation(explanation=self.explanation)
         found: InspectedEntry | None = None
         for cache, parts, beside in self._places(asked):
-            entry = inspection_of(cache).entry(parts, beside=beside, names=self._names)
+            entry = Inspection(cache).entry(parts, beside=beside, names=self._names)
             if found is None or entry.state is not State.ABSENT:
                 found = entry
             # What turned PRIVATE while it ran is under the key of its session.

@@ -3,7 +3,7 @@
 from typing import Unpack
 
 from strawberry_response_cache.core import ResponseCache
-from strawberry_response_cache.core._cache import all_tenants_of
+from strawberry_response_cache.core._all_tenants import AllTenants
 from strawberry_response_cache.core._settings import SettingsByName
 
 
@@ -51,7 +51,7 @@ async def clear_all_tenants(cache: ResponseCache) -> None:
         ...         await clear_all_tenants(cache)
         >>> asyncio.run(main())
     """
-    await all_tenants_of(cache).clear()
+    await AllTenants(cache).clear()
 
 
 def clear_all_tenants_sync(cache: ResponseCache) -> None:
@@ -72,4 +72,4 @@ def clear_all_tenants_sync(cache: ResponseCache) -> None:
         'miss'
         'miss'
     """
-    all_tenants_of(cache).clear_sync()
+    AllTenants(cache).clear_sync()

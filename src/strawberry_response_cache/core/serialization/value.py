@@ -16,6 +16,7 @@ from strawberry_response_cache.core._keys import checked_strings, is_function, t
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._parts import Parts
 from strawberry_response_cache.core._response import CacheDetail
+from strawberry_response_cache.core._settings import CacheSettings
 from strawberry_response_cache.core.protocol.entry import NO_META, PRIVATE, Recording
 from strawberry_response_cache.core.serialization.codec import codec_for
 from strawberry_response_cache.core.serialization.serializer import NotStored
@@ -53,28 +54,27 @@ class ValueRecipe(Generic[T]):
 
     def __init__(
         self,
+        settings: CacheSettings,
+        log: Interval,
         *,
         ttl: "Duration | Callable[[T], Duration]",
-        stale: Duration,
+        stale: Duration | None,
         as_type: object,
         tags: "Iterable[str] | Callable[..., Iterable[str]]",
         cacheable: Callable[[T], bool] | None,
-        max_bytes: int,
-        strict: bool,
-        log: Interval,
     ) -> None:
         refuse_async("ttl", ttl)
         refuse_async("tags", tags)
         self._ttl = ttl
         self.ttl_ms = None if is_function(ttl) else milliseconds(ttl, "ttl")
-        self._stale_ms = milliseconds(stale, "stale")
+        self._stale_ms = milliseconds(settings.stale if stale is None else stale, "stale")
         self._codec = codec_for(as_type)
         self._tags: Callable[..., Iterable[str]] | tuple[str, ...]
         self._tags = tags if is_function(tags) else checked_strings(tags, "tags", TAGS_EXAMPLE)
         check_cacheable(cacheable)
         self._cacheable = cacheable
-        self._max_bytes = max_bytes
-        self._strict = strict
+        self._max_bytes = settings.max_entry_bytes
+        self._strict = settings.strict
         self._log = log
 
     def record(self, value: T, parts: Parts | None = None) -> Recording | NotStored:

@@ -159,6 +159,10 @@ class Reason(StrEnum):
 
         Args:
             is_too_deep: Whether it was no fault, but the end of Python's stack.
+
+        Example:
+            >>> Reason.of_fault(is_too_deep=False).value
+            'cache_fault'
         """
         return cls.SELECTION_TOO_LARGE if is_too_deep else cls.CACHE_FAULT
 
