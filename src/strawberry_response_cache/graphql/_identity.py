@@ -10,7 +10,7 @@ from uuid import UUID
 from strawberry_response_cache.core import CacheConfigurationError, ResponseCache
 from strawberry_response_cache.core._keys import plain_identity, unwrapped
 from strawberry_response_cache.core._user_code import Raised
-from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError
+from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError, field_key
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
 
@@ -29,6 +29,17 @@ class CacheIdentity:
     session: str | None = field(repr=False)
     varied: Mapping[str, str] = field(repr=False)
     extensions: Mapping[str, str] = field(repr=False)
+
+    def field_parts(self, stem: str, parent: str, inherited: str, session: str | None) -> list[str]:
+        """Return the parts of the key of a field, for this identity with any session; see `field_key`."""
+        return field_key(
+            stem,
+            parent=parent,
+            inherited=inherited,
+            session=session,
+            varied=self.varied,
+            extensions=self.extensions,
+        )
 
     @property
     def visibility(self) -> Literal["public", "private"]:

@@ -2,23 +2,13 @@
 
 from opentelemetry import metrics, trace
 
-from strawberry_response_cache.core._observer import (
-    Concluded,
-    Counted,
-    Ended,
-    Invalidated,
-    LookedUp,
-    Operation,
-    PutIn,
-    Scope,
-    Subject,
-)
+from strawberry_response_cache.core._observer import Counted, Operation, Scope
 from strawberry_response_cache.telemetry._metrics import registry
 from strawberry_response_cache.telemetry._names import *  # noqa: F403 - its names are part of the public face
 from strawberry_response_cache.telemetry._spans import Spans
 
 
-class OpenTelemetry:
+class OpenTelemetry(Spans):
     """Turns what the cache does into OpenTelemetry spans and metrics.
 
     Args:
@@ -36,32 +26,12 @@ class OpenTelemetry:
         tracer_provider: trace.TracerProvider | None = None,
         meter_provider: metrics.MeterProvider | None = None,
     ) -> None:
-        self._spans = Spans(tracer_provider)
+        super().__init__(tracer_provider)
         self._instruments = registry.instruments(meter_provider)
 
     def listening(self) -> bool:
         """Whether the current span is recorded."""
         return trace.get_current_span().is_recording()
-
-    def looked_up(self, event: LookedUp) -> None:
-        """Create a span for a lookup."""
-        self._spans.looked_up(event)
-
-    def put_in(self, event: PutIn) -> None:
-        """Create a span for a commit."""
-        self._spans.put_in(event)
-
-    def invalidated(self, event: Invalidated) -> None:
-        """Create a span for an invalidation."""
-        self._spans.invalidated(event)
-
-    def refreshing(self, subject: Subject) -> Ended:
-        """Begin the span of a refresh in the background."""
-        return self._spans.refreshing(subject)
-
-    def concluded(self, event: Concluded) -> None:
-        """Set the attributes of an operation's outcome on the current span."""
-        self._spans.concluded(event)
 
     def watch(self, cache: Counted) -> None:
         """Report the figures of a cache for as long as it exists."""

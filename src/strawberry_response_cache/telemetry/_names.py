@@ -39,7 +39,6 @@ class Metric:
         instrument: Its instrument, as OpenTelemetry calls it.
         unit: Its unit, in the notation of UCUM.
         attributes: The attributes of its measurements, besides `NAME`.
-        is_by_operation: Whether it is there only with the setting ``operation_names``.
         description: What it tells.
     """
 
@@ -47,7 +46,6 @@ class Metric:
     instrument: Literal["counter", "up-down counter", "gauge", "histogram"]
     unit: str
     attributes: tuple[str, ...] = ()
-    is_by_operation: bool = False
     description: str
 
 
@@ -63,7 +61,6 @@ IMPACT: Final = Metric(
     instrument="counter",
     unit="s",
     attributes=(GRAPHQL_OPERATION_NAME,),
-    is_by_operation=True,
     description="The time that generated requests of an operation took: calls x cost x missed share.",
 )
 HIT_LIMIT: Final = Metric(
@@ -71,7 +68,6 @@ HIT_LIMIT: Final = Metric(
     instrument="gauge",
     unit="1",
     attributes=(GRAPHQL_OPERATION_NAME,),
-    is_by_operation=True,
     description="The highest hit ratio that the keys of an operation allow, estimated from a sample.",
 )
 BYPASSES: Final = Metric(

@@ -313,19 +313,22 @@ def log_without_tenant(warnings: Warnings) -> None:
     warnings.lost_invalidation("", "its tenant is not known")
 
 
-async def invalidate_everything(options: Options, context: object, guard: Guard) -> None:
+async def invalidate_everything(
+    options: Options, context: object, guard: Guard, *, is_sync: bool = False
+) -> None:
     """Clear the tenant after a mutation, because a fault lost the list of what it changed.
 
     Args:
         options: The extension's configuration.
         context: The context of the request.
         guard: The guard of the request.
+        is_sync: Whether nothing can be awaited; it awaits nothing then.
     """
-    request = RequestContext(options, context, guard, synchronous=False)
+    request = RequestContext(options, context, guard, synchronous=is_sync)
     await request.ask(session=False)
     if (cache := request.tenant_cache()) is None:
         log_without_tenant(options.warnings)
-    elif running_loop() is None:
+    elif is_sync or running_loop() is None:
         cache.clear_sync(queued=True)
     else:
         await cache.clear(queued=True)
@@ -333,12 +336,7 @@ async def invalidate_everything(options: Options, context: object, guard: Guard)
 
 def invalidate_everything_sync(options: Options, context: object, guard: Guard) -> None:
     """Clear the tenant; the sync form of `invalidate_everything`."""
-    request = RequestContext(options, context, guard, synchronous=True)
-    at_once(request.ask, session=False)
-    if (cache := request.tenant_cache()) is None:
-        log_without_tenant(options.warnings)
-    else:
-        cache.clear_sync(queued=True)
+    at_once(invalidate_everything, options, context, guard, is_sync=True)
 
 
 def _reached(entities: Entities, reach: Reach) -> set[str]:

@@ -1,19 +1,14 @@
 """The plan of the objects of one type that a gateway of Apollo Federation asks for."""
 
 from collections.abc import Sequence
-from typing import Final
+from functools import partial
 
 from graphql import FieldNode, GraphQLObjectType
 
-from strawberry_response_cache.core._keys import digest
-from strawberry_response_cache.graphql.keys.field_plan import Grow, digest_of_sent
 from strawberry_response_cache.graphql.keys.selection_text import SelectionText
+from strawberry_response_cache.graphql.keys.stems import Grow, Stems
 from strawberry_response_cache.graphql.policy.policy import Policy
 from strawberry_response_cache.graphql.policy.rules import FieldRule
-
-_MOST_STEMS: Final = 64
-_SIZE_OF_STEM: Final = 200
-"""About what one takes, in bytes."""
 
 
 class EntityPlan:
@@ -47,10 +42,7 @@ class EntityPlan:
         self.policy = policy
         self.name = f"{rule.coordinate}: {kind.name}"
         self._node = node
-        self._begin = begin
-        self._grow = grow
-        self._used: tuple[str, ...] | None = None
-        self._stems: dict[str, str] = {}
+        self._stems = Stems([*begin, self.name], grow)
 
     def stem(self, text: SelectionText) -> str:
         """Return a digest of the part of their keys that depends neither on the object nor on the session.
@@ -61,13 +53,4 @@ class EntityPlan:
         Raises:
             UnkeyableError: If the selection cannot be printed.
         """
-        if self._used is not None:
-            known = self._stems.get(digest_of_sent(text.sent, self._used))
-            if known is not None:
-                return known
-        printed = text.of_entity(self._node, self.kind)
-        stem = digest([*self._begin, self.name, printed.text])
-        used = self._used = tuple(sorted(printed.used))
-        if len(self._stems) < _MOST_STEMS and self._grow(_SIZE_OF_STEM):
-            self._stems[digest_of_sent(text.sent, used)] = stem
-        return stem
+        return self._stems.of(text, partial(text.of_entity, self._node, self.kind))

@@ -1,24 +1,18 @@
 """The plan of a field that has an entry of its own."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from collections.abc import Sequence
+from functools import partial
 
 from graphql import FieldNode, GraphQLError, GraphQLField, get_argument_values
 from graphql.execution.values import VariableValues
 
 from strawberry_response_cache.core._keys import digest
 from strawberry_response_cache.graphql.keys.object_identity import ParentIdentity
-from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError, print_json
-from strawberry_response_cache.graphql.keys.selection_text import SelectionText
+from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError
+from strawberry_response_cache.graphql.keys.selection_text import Printed, SelectionText
+from strawberry_response_cache.graphql.keys.stems import Grow, Stems
 from strawberry_response_cache.graphql.policy.policy import Policy
 from strawberry_response_cache.graphql.policy.rules import FieldRule
-
-_MOST_STEMS: Final = 64
-_SIZE_OF_STEM: Final = 200
-"""About what one takes, in bytes."""
-
-Grow: TypeAlias = Callable[[int], bool]
-"""Asks whether something may be remembered that takes so many more bytes."""
 
 
 class FieldPlan:
@@ -61,10 +55,7 @@ class FieldPlan:
         self.inherited_digest = digest_of_tags(inherited)
         self._definition = definition
         self._nodes = nodes
-        self._begin = begin
-        self._grow = grow
-        self._used: tuple[str, ...] | None = None
-        self._stems: dict[str, str] = {}
+        self._stems = Stems([*begin, rule.coordinate], grow)
 
     def stem(self, text: SelectionText, variables: VariableValues) -> str:
         """Return a digest of the part of its keys that depends neither on the parent nor on the session.
@@ -76,25 +67,14 @@ class FieldPlan:
         Raises:
             UnkeyableError: If the selection cannot be printed, or an argument has no value.
         """
-        if self._used is not None:
-            known = self._stems.get(digest_of_sent(text.sent, self._used))
-            if known is not None:
-                return known
+        return self._stems.of(text, partial(self._printed, text, variables))
+
+    def _printed(self, text: SelectionText, variables: VariableValues) -> Printed:
         try:
             coerced = get_argument_values(self._definition, self._nodes[0], variables)
         except GraphQLError:  # graphql-core raises it again when it executes the field
             raise UnkeyableError from None
-        printed = text.of(self._definition, self._nodes, coerced)
-        stem = digest([*self._begin, self.rule.coordinate, printed.text])
-        used = self._used = tuple(sorted(printed.used))
-        if len(self._stems) < _MOST_STEMS and self._grow(_SIZE_OF_STEM):
-            self._stems[digest_of_sent(text.sent, used)] = stem
-        return stem
-
-
-def digest_of_sent(sent: Mapping[str, Sequence[Any]], used: Sequence[str]) -> str:
-    """Return a digest of these variables, since a client may send half a megabyte of them."""
-    return digest((print_json([sent.get(name, ()) for name in used]),)) if used else ""
+        return text.of(self._definition, self._nodes, coerced)
 
 
 def digest_of_tags(tags: frozenset[str]) -> str:

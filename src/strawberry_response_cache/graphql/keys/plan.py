@@ -13,13 +13,14 @@ from graphql import (
 
 from strawberry_response_cache.core._keys import digest
 from strawberry_response_cache.graphql.keys.entity_plan import EntityPlan
-from strawberry_response_cache.graphql.keys.field_plan import FieldPlan, Grow
+from strawberry_response_cache.graphql.keys.field_plan import FieldPlan
 from strawberry_response_cache.graphql.keys.object_identity import parent_identity
 from strawberry_response_cache.graphql.keys.operation_key import (
     Declared,
 )
 from strawberry_response_cache.graphql.keys.selection_text import SelectionText
 from strawberry_response_cache.graphql.keys.setting import Setting
+from strawberry_response_cache.graphql.keys.stems import Grow
 from strawberry_response_cache.graphql.policy.above import Above
 from strawberry_response_cache.graphql.policy.entities import (
     entities_asked,

@@ -22,10 +22,10 @@ from graphql import (
 from strawberry_response_cache.core._keys import digest
 from strawberry_response_cache.graphql._bounded import Bounded
 from strawberry_response_cache.graphql.keys.document import UsedParts
-from strawberry_response_cache.graphql.keys.field_plan import Grow
 from strawberry_response_cache.graphql.keys.operation_key import declared_variables
 from strawberry_response_cache.graphql.keys.plan import SIZE, Plan
 from strawberry_response_cache.graphql.keys.setting import Setting
+from strawberry_response_cache.graphql.keys.stems import Grow
 
 
 class _Planned(NamedTuple):

@@ -5,7 +5,8 @@ object is in the key as a whole: where a type has no ``resolve_reference``, Stra
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from graphql import GraphQLError, GraphQLObjectType, get_named_type
@@ -28,7 +29,6 @@ from strawberry_response_cache.graphql.keys.entity_plan import EntityPlan
 from strawberry_response_cache.graphql.keys.operation_key import (
     UnkeyableError,
     canonical,
-    field_key,
 )
 from strawberry_response_cache.graphql.keys.plan import Plan, Variant
 from strawberry_response_cache.graphql.keys.selection_text import SelectionText
@@ -71,17 +71,7 @@ class CachedEntity:
             sent = canonical(representation)
         except UnkeyableError:
             return Problem(Reason.VARIABLES)
-
-        def parts(session: str | None) -> list[str]:
-            return field_key(
-                self._stem,
-                parent=sent,
-                inherited="",
-                session=session,
-                varied=who.varied,
-                extensions=who.extensions,
-            )
-
+        parts = partial(who.field_parts, self._stem, sent, "")
         # An object that is not there has no identity, and a mutation may create it.
         identity = plain_identity(representation.get(self._identity))
         kind = self._plan.kind.name
@@ -97,31 +87,19 @@ class CachedEntity:
         )
 
 
+@dataclass(slots=True, repr=False, eq=False)
 class Representation:
     """An object that is asked for.
 
-    Args:
+    Attributes:
         sent: What the gateway sent of it.
         plan: The plan of its type.
         cache_request: The request for its entry, or why it has none.
-
-    Attributes:
-        sent: As given.
-        plan: As given.
-        cache_request: As given.
     """
 
-    __slots__ = ("cache_request", "plan", "sent")
-
-    def __init__(
-        self,
-        sent: dict[str, Any],
-        plan: EntityPlan,
-        cache_request: CacheRequest | Problem,
-    ) -> None:
-        self.sent = sent
-        self.plan = plan
-        self.cache_request = cache_request
+    sent: dict[str, Any]
+    plan: EntityPlan
+    cache_request: CacheRequest | Problem
 
     @property
     def policy(self) -> Policy | None:

@@ -4,6 +4,8 @@ One uncacheable field does not stop other fields from being cached. `field_execu
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from graphql import GraphQLObjectType
@@ -11,7 +13,6 @@ from graphql.execution import Executor
 from graphql.pyutils import Path
 from strawberry.schema import Schema
 
-from strawberry_response_cache.core import ResponseCache
 from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._keys import EntryKeys, unwrapped
 from strawberry_response_cache.core._observer import Subject
@@ -19,7 +20,6 @@ from strawberry_response_cache.core._prefetched import Prefetched
 from strawberry_response_cache.core._user_code import ERRORS, ends_the_caller
 from strawberry_response_cache.graphql._compat.resolving import Resolving
 from strawberry_response_cache.graphql._identity import CacheIdentity
-from strawberry_response_cache.graphql._options import Warnings
 from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql.execution.cache_request import CacheRequest, CacheResult
 from strawberry_response_cache.graphql.execution.counting import count_result
@@ -30,7 +30,6 @@ from strawberry_response_cache.graphql.keys.field_plan import FieldPlan, digest_
 from strawberry_response_cache.graphql.keys.operation_key import (
     UnkeyableError,
     canonical,
-    field_key,
 )
 from strawberry_response_cache.graphql.keys.plan import Plan, Variant
 from strawberry_response_cache.graphql.keys.selection_text import SelectionText
@@ -60,7 +59,9 @@ class Fields:
         entities: The rule of `_entities`, if each object that it asks for is looked up; None, the default, if not.
 
     Attributes:
+        request: As given.
         around: As given.
+        depth: How many fields of the operation stand within each other.
         entities: These objects; None if they are not looked up.
         outcomes: What the cache did for each field; None if nothing reads that.
         left: How many fields may still be looked up.
@@ -80,8 +81,9 @@ class Fields:
     ) -> None:
         self._plan = plan
         self._variant = variant
-        self._request = request
+        self.request = request
         self._sent = sent
+        self.depth = plan.depth
         self._text: SelectionText | None = None
         self.around = around
         self._schema = schema
@@ -124,14 +126,21 @@ class Fields:
         coordinate = plan.rule.coordinate
         if plan.policy.problem is not None:
             return plan.policy.problem if plan.rule.hinted else None
-        who = self._request.identify(plan.policy)
+        who = self.request.identify(plan.policy)
         if isinstance(who, Problem):
             # Below an object of a type with ttl=0, the values by which the field varies were not read.
-            is_known = who.reason is not Reason.CONTEXT_FAILED or self._request.problem is not None
+            is_known = who.reason is not Reason.CONTEXT_FAILED or self.request.problem is not None
             return who if is_known else None
-        subject = self._request.subject("field", executor.operation, who.visibility, coordinate)
+        subject = self.request.subject("field", executor.operation, who.visibility, coordinate)
         stem = plan.stem(self._text_of(executor), executor.variable_values)
-        return CachedField(plan, stem, who, parent=parent, subject=subject, request=self._request)
+        return CachedField(
+            plan=plan,
+            stem=stem,
+            who=who,
+            parent=parent,
+            subject=subject,
+            request=self.request,
+        )
 
     def admit(
         self, cached_field: "CachedField", source: object, path: Path
@@ -157,13 +166,13 @@ class Fields:
 
     def answered(self, coordinate: str, cache_result: CacheResult) -> None:
         """Count a field that was answered through the cache, and note what the cache did."""
-        count_result(self._request.counters, "field", cache_result)
+        count_result(self.request.counters, "field", cache_result)
         if self.outcomes is not None:
             self.outcomes.add(coordinate, cache_result.outcome())
 
     def note(self, coordinate: str, problem: Problem) -> None:
         """Count a field that was answered without the cache, and note why."""
-        self._request.counters.bypassed("field", problem.reason.value)
+        self.request.counters.bypassed("field", problem.reason.value)
         if self.outcomes is not None:
             self.outcomes.add(coordinate, Outcome.of(problem))
 
@@ -171,26 +180,9 @@ class Fields:
         """Return the rule of a field."""
         return self._plan.setting.rules.field(parent, details[0].node.name.value)
 
-    @property
-    def depth(self) -> int:
-        """How many fields of the operation stand within each other."""
-        return self._plan.depth
-
-    # -- For executions ------------------------------------------------------------------------------
-
-    @property
-    def request(self) -> RequestContext:
-        """The context of the request."""
-        return self._request
-
-    @property
-    def warnings(self) -> Warnings:
-        """The log lines of the extension."""
-        return self._request.options.warnings
-
     def prefetch(self, executor: Executor[Any], cache_requests: RequestsOf) -> Prefetch:
         """Return the prefetch of an execution."""
-        subject = self._request.subject("field", executor.operation)
+        subject = self.request.subject("field", executor.operation)
         return Prefetch(
             executor,
             cache_requests,
@@ -198,7 +190,7 @@ class Fields:
             prefetched=self.prefetched,
             cache=self._cache,
             subject=subject,
-            guard=self._request.guard,
+            guard=self.request.guard,
         )
 
     def resolving(self) -> Resolving:
@@ -206,10 +198,11 @@ class Fields:
         return Resolving(self._schema)
 
 
+@dataclass(slots=True, kw_only=True, repr=False, eq=False)
 class CachedField:
     """A field with entries of its own, in one request: the part of its keys that all objects share.
 
-    Args:
+    Attributes:
         plan: The plan of the field.
         stem: The first part of its keys.
         who: The cache identity.
@@ -218,24 +211,12 @@ class CachedField:
         request: The context of the request.
     """
 
-    __slots__ = ("_parent", "_request", "_stem", "_subject", "_who", "plan")
-
-    def __init__(
-        self,
-        plan: FieldPlan,
-        stem: str,
-        who: CacheIdentity,
-        *,
-        parent: GraphQLObjectType,
-        subject: Subject,
-        request: RequestContext,
-    ) -> None:
-        self.plan = plan
-        self._stem = stem
-        self._who = who
-        self._parent = parent
-        self._subject = subject
-        self._request = request
+    plan: FieldPlan
+    stem: str
+    who: CacheIdentity
+    parent: GraphQLObjectType
+    subject: Subject
+    request: RequestContext
 
     def admit(self, source: object, path: Path) -> CacheRequest | Problem:
         """Return the cache request for the field of one object.
@@ -252,50 +233,29 @@ class CachedField:
             return Problem(said.reason, self.plan.rule.coordinate)
         tags = said.tags
         if self.plan.rule.key is not None:
-            tags |= tags_of_owner(self._parent, source, path)
-        who = self._who
-        cache = who.cache
+            tags |= tags_of_owner(self.parent, source, path)
+        who = self.who
         inherited = (
             digest_of_tags(self.plan.inherited | tags) if tags else self.plan.inherited_digest
         )
-
-        def parts(session: str | None) -> list[str]:
-            return field_key(
-                self._stem,
-                parent=parent,
-                inherited=inherited,
-                session=session,
-                varied=who.varied,
-                extensions=who.extensions,
-            )
-
+        parts = partial(who.field_parts, self.stem, parent, inherited)
         found = CacheRequest(
-            cache=cache,
-            keys=tenant_of(cache).keys(parts(who.session)),
+            cache=who.cache,
+            keys=tenant_of(who.cache).keys(parts(who.session)),
             policy=self.plan.policy,
             parts=parts,
             session=who.session,
-            subject=self._subject,
+            subject=self.subject,
             whole=False,
             inherited=tags,
             is_as_admitted=lambda: said_above(path) == said,
         )
-        return found.for_session(self._request) if said.private and not who.session else found
+        return found.for_session(self.request) if said.private and not who.session else found
 
     @property
     def is_private(self) -> bool:
         """Whether its entries belong to the request's session."""
-        return self._who.session is not None
-
-    @property
-    def cache(self) -> ResponseCache:
-        """The tenant's cache."""
-        return self._who.cache
-
-    @property
-    def subject(self) -> Subject:
-        """The cache and field, for the log and the observer."""
-        return self._subject
+        return self.who.session is not None
 
     def keys(self, source: object, path: Path) -> EntryKeys | None:
         """Return the keys of the entry of one object, of which resolvers above said nothing.
@@ -307,17 +267,10 @@ class CachedField:
         Returns:
             None if the object has no identity.
         """
-        parent, who = self._identity(source, path), self._who
+        parent, who = self._identity(source, path), self.who
         if parent is None:
             return None
-        parts = field_key(
-            self._stem,
-            parent=parent,
-            inherited=self.plan.inherited_digest,
-            session=who.session,
-            varied=who.varied,
-            extensions=who.extensions,
-        )
+        parts = who.field_parts(self.stem, parent, self.plan.inherited_digest, who.session)
         return tenant_of(who.cache).keys(parts)
 
     def _problem_without_identity(self) -> Problem:
@@ -350,7 +303,7 @@ class CachedField:
                 raise
             is_no_json = isinstance(error, UnkeyableError)
             kind = "its value is not JSON" if is_no_json else type(error).__qualname__
-            self._request.options.warnings.parent_key(self.plan.rule.coordinate, kind)
+            self.request.options.warnings.parent_key(self.plan.rule.coordinate, kind)
             return None
 
 

@@ -10,6 +10,7 @@ from graphql.execution import Executor
 
 from strawberry_response_cache.core import CachedResponse, CacheStoreError
 from strawberry_response_cache.core._cache import tenant_of
+from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.graphql._guard import Execution, Later
 from strawberry_response_cache.graphql.execution.attempt import Attempt
 from strawberry_response_cache.graphql.execution.attempt_result import cache_result_of
@@ -21,7 +22,7 @@ from strawberry_response_cache.graphql.execution.fields.field_answer import Exec
 from strawberry_response_cache.graphql.execution.fields.field_call import Where
 from strawberry_response_cache.graphql.execution.obey_directives import is_too_old
 from strawberry_response_cache.graphql.execution.recorder import Recorder
-from strawberry_response_cache.graphql.execution.serializer import TurnedPrivate
+from strawberry_response_cache.graphql.execution.serializer import ResponseSerializer, TurnedPrivate
 from strawberry_response_cache.graphql.execution.varying import varying
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
@@ -101,15 +102,13 @@ class EntityExecution:
             return Later(self._answer)
         while self._pending:
             self._forget_sync()
-            attempts = self._attempts()
-            first = next(iter(attempts.values()), None)
-            if first is not None:
-                keys = [each.cache_request.keys for each in attempts.values()]
-                responses = tenant_of(first.cache_request.cache).run_many_sync(
+            if attempts := self._attempts():
+                first, keys, serializers = _asked(attempts)
+                responses = tenant_of(first.cache).run_many_sync(
                     keys,
-                    [each.serializer for each in attempts.values()],
+                    serializers,
                     partial(self._load_sync, attempts),
-                    first.cache_request.subject,
+                    first.subject,
                     prefetched=self._fields.prefetched,
                     budget=self._fields.request.wait_budget,
                 )
@@ -120,15 +119,13 @@ class EntityExecution:
     async def _answer(self) -> Any:  # noqa: ANN401 - the value of the field
         while self._pending:
             await self._forget()
-            attempts = self._attempts()
-            first = next(iter(attempts.values()), None)
-            if first is not None:
-                keys = [each.cache_request.keys for each in attempts.values()]
-                responses = await tenant_of(first.cache_request.cache).run_many(
+            if attempts := self._attempts():
+                first, keys, serializers = _asked(attempts)
+                responses = await tenant_of(first.cache).run_many(
                     keys,
-                    [each.serializer for each in attempts.values()],
+                    serializers,
                     partial(self._load, attempts),
-                    first.cache_request.subject,
+                    first.subject,
                     prefetched=self._fields.prefetched,
                     budget=self._fields.request.wait_budget,
                 )
@@ -282,3 +279,12 @@ def _at(attempts: Mapping[int, Attempt], wanted: list[int]) -> list[int]:
     """Return the positions of some of the attempts, which the core numbers from 0."""
     positions = [*attempts]
     return [positions[number] for number in wanted]
+
+
+def _asked(
+    attempts: Mapping[int, Attempt],
+) -> tuple[CacheRequest, list[EntryKeys], list[ResponseSerializer]]:
+    """Return the first of some requests, and the keys and serializers of all."""
+    requests = [each.cache_request for each in attempts.values()]
+    serializers = [each.serializer for each in attempts.values()]
+    return requests[0], [each.keys for each in requests], serializers

@@ -39,7 +39,7 @@ def fill_tags(
     except Exception as error:  # noqa: BLE001 - invalid arguments raise again where they are used
         if isinstance(error, UnfilledError):
             coordinate = f"{parent.name}.{details[0].node.name.value}"
-            fields.warnings.unfilled_tag(coordinate, error)
+            fields.request.options.warnings.unfilled_tag(coordinate, error)
         if recorder is not None:
             recorder.refuse(Reason.TAG_UNFILLED)
         if isinstance(path, FieldPath):

@@ -70,7 +70,7 @@ class Level:
         self._wanted = wanted
         self._fields = fields
         self._subject = first.field.subject
-        self._tenant = tenant_of(first.field.cache)
+        self._tenant = tenant_of(first.field.who.cache)
         self._ready = self._tenant.ready(fields.prefetched)
         self._asked: frozenset[str] = frozenset()
 
@@ -126,7 +126,7 @@ class Level:
             age=entry.age,
             ttl=entry.ttl,
             scope="PRIVATE" if wanted.is_private else "PUBLIC",
-            limited_by=limiting_field(plan.policy, wanted.field.cache, entry.age + entry.ttl),
+            limited_by=limiting_field(plan.policy, wanted.field.who.cache, entry.age + entry.ttl),
         )
         outcomes.add(plan.rule.coordinate, outcome)
 
