@@ -235,13 +235,13 @@ def test_many_to_many_that_is_cleared(cache: ResponseCache) -> None:
 def told(memory_cache: ResponseCache, monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
     """What each invalidation reaches: a schema is watched whose cache says it."""
     found: list[set[str]] = []
-    original = type(memory_cache._invalidations).invalidate_sync
+    original = ResponseCache.invalidate_sync
 
-    def invalidate_sync(self: Any, tags: Any, *, queued: bool) -> None:
+    def invalidate_sync(self: ResponseCache, *tags: str, queued: bool = False) -> None:
         found.append(set(tags))
-        original(self, tags, queued=queued)
+        original(self, *tags, queued=queued)
 
-    monkeypatch.setattr(type(memory_cache._invalidations), "invalidate_sync", invalidate_sync)
+    monkeypatch.setattr(ResponseCache, "invalidate_sync", invalidate_sync)
     at = Author.objects.create(name="Jorge")
     Book.objects.create(title="Aleph", author=at)
     invalidate_on_save(schema_over(memory_cache))

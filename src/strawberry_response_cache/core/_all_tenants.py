@@ -52,7 +52,8 @@ class AllTenants:
             tenants |= self._tenants(page.keys)
             cursor = page.cursor
         for tenant in tenants:
-            await self._of(tenant).clear(queued=False)
+            invalidations = self._of(tenant)
+            await invalidations.perform(invalidations.of_everything(queued=False))
         self._forget_locally()
 
     def clear_sync(self) -> None:
@@ -75,7 +76,8 @@ class AllTenants:
         cleared: set[str] = set()
         for _, keys in self._inspection.pages(self._pattern):
             for tenant in self._tenants(keys) - cleared:
-                self._of(tenant).clear_sync(queued=False)
+                invalidations = self._of(tenant)
+                invalidations.perform_sync(invalidations.of_everything(queued=False))
                 cleared.add(tenant)
             yield len(cleared)
         self._forget_locally()

@@ -233,7 +233,7 @@ class ResponseCache(RememberedValues):
             reading the balance
             reading the balance
         """
-        await self._invalidations.invalidate(tags, queued=queued)
+        await self._invalidations.perform(self._invalidations.of_tags(tags, queued=queued))
 
     def invalidate_sync(self, *tags: str, queued: bool = False) -> None:
         """Invalidate every entry that has one of these tags; the sync form of `invalidate`.
@@ -246,7 +246,7 @@ class ResponseCache(RememberedValues):
             12
             10
         """
-        self._invalidations.invalidate_sync(tags, queued=queued)
+        self._invalidations.perform_sync(self._invalidations.of_tags(tags, queued=queued))
 
     async def forget(self, key_parts: Sequence[str]) -> None:
         """Invalidate one entry, and the values that a generator built from it.
@@ -267,7 +267,7 @@ class ResponseCache(RememberedValues):
             ...         await cache.forget(["/v1/ledger", "page=2"])
             >>> asyncio.run(main())
         """
-        await self._invalidations.forget(keys_of(self._keyspace, key_parts))
+        await self._tenant.forget(keys_of(self._keyspace, key_parts))
 
     def forget_sync(self, key_parts: Sequence[str]) -> None:
         """Invalidate one entry; the sync form of `forget`.
@@ -280,7 +280,7 @@ class ResponseCache(RememberedValues):
             12
             10
         """
-        self._invalidations.forget_sync(keys_of(self._keyspace, key_parts))
+        self._tenant.forget_sync(keys_of(self._keyspace, key_parts))
 
     async def clear(self, *, queued: bool = False) -> None:
         """Invalidate all entries of this cache or tenant at once; entries of its tenants stay.
@@ -299,7 +299,7 @@ class ResponseCache(RememberedValues):
             ...         await cache.for_tenant("acme").clear()
             >>> asyncio.run(main())
         """
-        await self._invalidations.clear(queued=queued)
+        await self._invalidations.perform(self._invalidations.of_everything(queued=queued))
 
     def clear_sync(self, *, queued: bool = False) -> None:
         """Invalidate all entries of this cache or tenant; the sync form of `clear`.
@@ -312,7 +312,7 @@ class ResponseCache(RememberedValues):
             12
             10
         """
-        self._invalidations.clear_sync(queued=queued)
+        self._invalidations.perform_sync(self._invalidations.of_everything(queued=queued))
 
     @property
     def on_invalidate_failures(self) -> int:

@@ -6,7 +6,7 @@ the same moment may be lost where Python runs threads in parallel.
 
 from typing import Any
 
-from strawberry_response_cache.core._observer import Scope
+from strawberry_response_cache.core._observer import SCOPES, Scope
 from strawberry_response_cache.core._operations import OperationNames
 from strawberry_response_cache.core._request_counters import RequestCounters
 from strawberry_response_cache.core._response import CachedResponse
@@ -60,18 +60,10 @@ class Counters:
     """
 
     def __init__(self, operation_names: int = 0) -> None:
-        self.requests: dict[Scope, RequestCounters] = {
-            "operation": RequestCounters(),
-            "field": RequestCounters(),
-            "value": RequestCounters(),
-        }
+        self.requests: dict[Scope, RequestCounters] = {each: RequestCounters() for each in SCOPES}
         self.operations = OperationNames(operation_names) if operation_names else None
         self.bypasses: dict[str, int] = {}
-        self.loads: dict[Scope, CallCounters] = {
-            "operation": CallCounters(),
-            "field": CallCounters(),
-            "value": CallCounters(),
-        }
+        self.loads: dict[Scope, CallCounters] = {each: CallCounters() for each in SCOPES}
         self.calls = {name: CallCounters() for name in ("get", "put", "invalidate")}
         self.invalidations: dict[str, int] = {}
         self.verified: dict[str, int] = {"equal": 0, "changed": 0, "scope": 0}

@@ -21,7 +21,7 @@ from typing import NoReturn, Protocol, TypeAlias
 from strawberry_response_cache.core._fork import renewed_in_child
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._marks import Marks
-from strawberry_response_cache.core._parts import Parts
+from strawberry_response_cache.core._parts import Part, Parts
 from strawberry_response_cache.core.protocol import Lease
 from strawberry_response_cache.core.protocol.entry import Recording
 
@@ -154,6 +154,12 @@ class Flight:
 
 Leading: TypeAlias = tuple[Flight, ...]
 """The flights whose generators a caller runs in, outermost first."""
+
+
+def note_part(within: Leading, part: Part) -> None:
+    """Note a part in each generator that a caller runs in."""
+    for whole in within:
+        whole.parts.add(part)
 
 
 class Flights:

@@ -36,7 +36,7 @@ _LOST: Final = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Invalidation:
+class Invalidation:
     """One invalidation.
 
     Attributes:
@@ -80,33 +80,8 @@ class Invalidations:
         self._keyspace = keyspace
         self._subject = subject
 
-    async def invalidate(self, tags: Sequence[str], *, queued: bool) -> None:
-        """Invalidate tags; see `ResponseCache.invalidate`."""
-        await self._perform(self._of_tags(tags, queued=queued))
-
-    def invalidate_sync(self, tags: Sequence[str], *, queued: bool) -> None:
-        """Invalidate tags; the sync form of `invalidate`."""
-        self._perform_sync(self._of_tags(tags, queued=queued))
-
-    async def forget(self, keys: EntryKeys) -> None:
-        """Invalidate one entry; see `ResponseCache.forget`."""
-        await self._perform(self._of_entry(keys))
-
-    def forget_sync(self, keys: EntryKeys) -> None:
-        """Invalidate one entry; the sync form of `forget`."""
-        self._perform_sync(self._of_entry(keys))
-
-    async def clear(self, *, queued: bool) -> None:
-        """Invalidate everything; see `ResponseCache.clear`."""
-        await self._perform(self._of_everything(queued=queued))
-
-    def clear_sync(self, *, queued: bool) -> None:
-        """Invalidate everything; the sync form of `clear`."""
-        self._perform_sync(self._of_everything(queued=queued))
-
-    # -- The effects of an invalidation -----------------------------------------------------------------------
-
-    def _of_tags(self, tags: Sequence[str], *, queued: bool) -> _Invalidation:
+    def of_tags(self, tags: Sequence[str], *, queued: bool) -> Invalidation:
+        """Return the invalidation of tags; see `ResponseCache.invalidate`."""
         named = checked_strings(tags, "tags", _EXAMPLE)
         digests = tag_digests(with_families(named))
         tables, channel = self._keyspace.tag_tables, self._keyspace.channel
@@ -117,7 +92,7 @@ class Invalidations:
                 memory.invalidate(table, digests)
 
         effects = [Invalidate(table, channel, digests, max_tags) for table in tables]
-        return _Invalidation(
+        return Invalidation(
             effects=effects,
             kind="tags",
             locally=locally,
@@ -129,7 +104,8 @@ class Invalidations:
             queued=queued,
         )
 
-    def _of_entry(self, keys: EntryKeys) -> _Invalidation:
+    def of_entry(self, keys: EntryKeys) -> Invalidation:
+        """Return the invalidation of one entry; see `ResponseCache.forget`."""
         max_tags = self._engine.settings.max_tags
         own = (keys.own_tag, *EVERYTHING)
         elsewhere = [table for table in self._keyspace.tag_tables if table != keys.tags]
@@ -140,7 +116,7 @@ class Invalidations:
                 memory.invalidate(table, own)
 
         others = [Invalidate(table, keys.channel, own, max_tags) for table in elsewhere]
-        return _Invalidation(
+        return Invalidation(
             effects=[Forget(keys, max_tags), *others],
             kind="key",
             locally=locally,
@@ -148,7 +124,8 @@ class Invalidations:
             digests=own,
         )
 
-    def _of_everything(self, *, queued: bool) -> _Invalidation:
+    def of_everything(self, *, queued: bool) -> Invalidation:
+        """Return the invalidation of everything; see `ResponseCache.clear`."""
         tables, channel = self._keyspace.tag_tables, self._keyspace.channel
 
         def locally(memory: Memory | InvalidationLog) -> None:
@@ -156,7 +133,7 @@ class Invalidations:
                 memory.clear(table)
 
         effects = [Clear(table, channel) for table in tables]
-        return _Invalidation(
+        return Invalidation(
             effects=effects,
             kind="clear",
             locally=locally,
@@ -167,11 +144,16 @@ class Invalidations:
 
     # -- Performing them: in every slot, and with several slots in every slot twice ---------------------
 
-    async def _perform(self, invalidate: _Invalidation) -> None:
+    async def perform(self, invalidate: Invalidation) -> None:
+        """Perform an invalidation, also if the caller is cancelled meanwhile.
+
+        Raises:
+            CacheStoreError: If Redis did not take it, and it was not queued.
+        """
         driver = self._engine.async_driver()
         await driver.invalidating.hold(self._see_through(invalidate, driver))
 
-    async def _see_through(self, invalidate: _Invalidation, driver: AsyncDriver) -> None:
+    async def _see_through(self, invalidate: Invalidation, driver: AsyncDriver) -> None:
         why_pending = self._why_pending(invalidate)
         result = why_pending()
         for effect in [] if result else [*invalidate.effects] * self._keyspace.passes:
@@ -180,7 +162,8 @@ class Invalidations:
         if self._conclude(invalidate, result, driver):
             driver.invalidating.keep_replaying(self._engine.queue)
 
-    def _perform_sync(self, invalidate: _Invalidation) -> None:
+    def perform_sync(self, invalidate: Invalidation) -> None:
+        """Perform an invalidation; the sync form of `perform`."""
         driver = self._engine.sync_driver()
         why_pending = self._why_pending(invalidate)
         result = why_pending()
@@ -190,7 +173,7 @@ class Invalidations:
         if self._conclude(invalidate, result, driver):
             driver.invalidating.keep_replaying(self._engine.queue)
 
-    def _why_pending(self, invalidate: _Invalidation) -> Callable[[], Unavailable | None]:
+    def _why_pending(self, invalidate: Invalidation) -> Callable[[], Unavailable | None]:
         """Return a function that returns why to queue an invalidation without a try; None to try it.
 
         If another invalidation of the tenant is pending, it is replayed already. A second try would only let
@@ -202,7 +185,7 @@ class Invalidations:
 
     def _conclude(
         self,
-        invalidate: _Invalidation,
+        invalidate: Invalidation,
         result: Unavailable | None,
         by: AsyncDriver | SyncDriver,
     ) -> bool:
@@ -245,7 +228,7 @@ class Invalidations:
             engine.check(result)
         return was_queued
 
-    def _log(self, result: Unavailable, invalidate: _Invalidation, *, was_queued: bool) -> None:
+    def _log(self, result: Unavailable, invalidate: Invalidation, *, was_queued: bool) -> None:
         engine = self._engine
         interval = engine.queue.log if was_queued else engine.queue.log_lost
         if (count := interval.counted()) is None:
@@ -268,7 +251,7 @@ class Invalidations:
 
     @staticmethod
     def _apply(
-        invalidate: _Invalidation, driver: AsyncDriver | SyncDriver, *, was_queued: bool
+        invalidate: Invalidation, driver: AsyncDriver | SyncDriver, *, was_queued: bool
     ) -> None:
         """Apply an invalidation to what one driver has in this process."""
         if was_queued:
@@ -279,7 +262,7 @@ class Invalidations:
             invalidate.locally(driver.memory)
 
     @staticmethod
-    def _outdated(invalidate: _Invalidation, driver: AsyncDriver | SyncDriver) -> Iterable[Run]:
+    def _outdated(invalidate: Invalidation, driver: AsyncDriver | SyncDriver) -> Iterable[Run]:
         """Seal the flights that an invalidation outdates; return their runs, whose leases must be released."""
         digests = None if invalidate.digests is None else frozenset(invalidate.digests)
         for table in invalidate.tables:

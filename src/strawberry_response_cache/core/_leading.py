@@ -4,9 +4,9 @@ import contextvars
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from strawberry_response_cache.core._flights import Flight, Leading
+from strawberry_response_cache.core._flights import Flight, Leading, note_part
 from strawberry_response_cache.core._keys import EntryKeys
-from strawberry_response_cache.core._parts import Part
+from strawberry_response_cache.core._parts import unfit_part
 
 leading: contextvars.ContextVar[Leading] = contextvars.ContextVar("leading", default=())
 """The flights whose generators the current code runs in, outermost first."""
@@ -14,9 +14,8 @@ leading: contextvars.ContextVar[Leading] = contextvars.ContextVar("leading", def
 
 def note_unfit_part(*keys: EntryKeys) -> None:
     """Note an unstored part in each generator that the current code runs in."""
-    for whole in leading.get():
-        for each in keys:
-            whole.parts.add(Part(each, (), 0, is_fit=False))
+    for each in keys:
+        note_part(leading.get(), unfit_part(each))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, Protocol, TypeAlias, cast
+from typing import Any, Final, Literal, Protocol, TypeAlias, cast, get_args
 
 from strawberry_response_cache.core._errors import CacheConfigurationError, named
 from strawberry_response_cache.core._interval import Interval
@@ -18,6 +18,7 @@ from strawberry_response_cache.core._user_code import ERRORS, Raised, called, en
 
 Scope: TypeAlias = Literal["value", "operation", "field"]
 """What is cached: see `Subject`."""
+SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 
 Verdict: TypeAlias = Literal["equal", "changed", "scope"]
 """What the comparison of a stored answer with a real one came to; see `CacheStatistics.verified`."""

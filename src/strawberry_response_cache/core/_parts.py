@@ -48,6 +48,11 @@ class Part:
     meta: str = NO_META
 
 
+def unfit_part(keys: EntryKeys) -> Part:
+    """Return a part that keeps the values built from it from being stored."""
+    return Part(keys, (), 0, is_fit=False)
+
+
 class Parts:
     """The parts of one run of a generator; any of its tasks and threads may add to it."""
 

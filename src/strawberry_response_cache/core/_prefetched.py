@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
-from strawberry_response_cache.core._flights import Flight, Leading
+from strawberry_response_cache.core._flights import Flight, Leading, note_part
 from strawberry_response_cache.core._invalidation_log import InvalidationLog, Ticket
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace
 from strawberry_response_cache.core._memory import Memory
@@ -204,5 +204,4 @@ class ReadyEntries:
                 entry.clock,
                 meta=recording.meta,
             )
-            for whole in self.within:
-                whole.parts.add(part)
+            note_part(self.within, part)

@@ -78,12 +78,4 @@ class RequestCounters:
 
     def statistics(self) -> RequestStatistics:
         """Return a copy."""
-        return RequestStatistics(
-            local_hits=self.local_hits,
-            redis_hits=self.redis_hits,
-            stale_hits=self.stale_hits,
-            coalesced=self.coalesced,
-            misses=self.misses,
-            bypasses=self.bypasses,
-            saved=self.saved,
-        )
+        return RequestStatistics(**{name: getattr(self, name) for name in self.__slots__})

@@ -264,11 +264,11 @@ class Tenant:
         Raises:
             CacheStoreError: If Redis did not take it.
         """
-        await self._invalidations.forget(keys)
+        await self._invalidations.perform(self._invalidations.of_entry(keys))
 
     def forget_sync(self, keys: EntryKeys) -> None:
         """Invalidate one entry; the sync form of `forget`."""
-        self._invalidations.forget_sync(keys)
+        self._invalidations.perform_sync(self._invalidations.of_entry(keys))
 
     async def find(self, keys: EntryKeys, subject: Subject) -> Entry | None:
         """Return a fresh entry from Redis, without a lease; callers of one tick share the lookup.

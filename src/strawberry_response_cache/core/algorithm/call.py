@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from strawberry_response_cache.core._flights import Flights, Leading
+from strawberry_response_cache.core._flights import Flights, Leading, note_part
 from strawberry_response_cache.core._interval import Interval
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._observer import Subject
-from strawberry_response_cache.core._parts import Part, Parts
+from strawberry_response_cache.core._parts import Part, Parts, unfit_part
 from strawberry_response_cache.core._requests import Step
 from strawberry_response_cache.core._waiting import WaitBudget
 from strawberry_response_cache.core.protocol import Fresh, Lease, Release, new_token
@@ -99,13 +99,11 @@ class Call(Generic[T]):
             part = Part(
                 keys or self.keys, recording.tags, remaining_ms, epoch, clock, fit, recording.meta
             )
-            for whole in self.within:
-                whole.parts.add(part)
+            note_part(self.within, part)
 
     def note_unfit_part(self) -> None:
         """Keep the values of these generators from being stored."""
-        for whole in self.within:
-            whole.parts.add(Part(self.keys, (), 0, is_fit=False))
+        note_part(self.within, unfit_part(self.keys))
 
     def any_lease(self) -> Lease:
         """Return the lease that this caller may hold; releasing it has no effect if it was not granted."""

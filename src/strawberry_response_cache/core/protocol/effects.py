@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Protocol, TypeAlias, TypeVar, cast
 
 from strawberry_response_cache.core.protocol.answers import Unavailable, failure
 from strawberry_response_cache.core.protocol.script import Script
@@ -40,8 +40,8 @@ class Effect(Protocol[R_co]):
         ...
 
     def unavailable(self, error: BaseException) -> R_co:
-        """Return the result if the store did not answer."""
-        ...
+        """Return the result if the store did not answer: the failure, unless an effect says otherwise."""
+        return cast("R_co", failure(error))
 
 
 class Together(Effect[list[Any]]):
@@ -85,10 +85,6 @@ class Housekeeping(Effect[Unavailable | None]):
     def interpret(self, replies: Sequence[Any]) -> Unavailable | None:
         """Return the failure, if it failed."""
         return next((failure(reply) for reply in replies if isinstance(reply, Exception)), None)
-
-    def unavailable(self, error: BaseException) -> Unavailable | None:
-        """Return the failure."""
-        return failure(error)
 
 
 @dataclass(frozen=True, slots=True)

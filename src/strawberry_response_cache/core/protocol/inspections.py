@@ -6,7 +6,7 @@ from typing import Any
 
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core.protocol.answers import Unavailable, failure
-from strawberry_response_cache.core.protocol.effects import RUN_ID, Call
+from strawberry_response_cache.core.protocol.effects import RUN_ID, Call, Effect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class LookAt:
+class LookAt(Effect[Seen | Unavailable]):
     """Read an entry, its lease and its tag table."""
 
     keys: EntryKeys
@@ -62,13 +62,9 @@ class LookAt:
             is_of_another_run=bool(current) and run_id != current,
         )
 
-    def unavailable(self, error: BaseException) -> Seen | Unavailable:
-        """Return the failure."""
-        return failure(error)
-
 
 @dataclass(frozen=True, slots=True)
-class LookAtTags:
+class LookAtTags(Effect[Mapping[str, int] | Unavailable]):
     """Read when tags were invalidated last.
 
     Attributes:
@@ -91,7 +87,3 @@ class LookAtTags:
             return failure(reply)
         clocks = zip(self.tags, reply[1:], strict=True)
         return {tag: int(clock) for tag, clock in clocks if clock is not None}
-
-    def unavailable(self, error: BaseException) -> Mapping[str, int] | Unavailable:
-        """Return the failure."""
-        return failure(error)

@@ -75,10 +75,6 @@ class Commit(Effect[Committed]):
             return failure(reply)
         return Stored() if reply == ["stored"] else Refused()
 
-    def unavailable(self, error: BaseException) -> Committed:
-        """Return the failure; the recording may have been stored."""
-        return failure(error)
-
 
 @dataclass(frozen=True, slots=True)
 class Renew(Housekeeping):
@@ -133,7 +129,3 @@ class Release(Effect[Unavailable | NotYet | None]):
         if isinstance(reply, Exception):
             return failure(reply)
         return NotYet() if self.in_doubt and reply == ["nothing"] else None
-
-    def unavailable(self, error: BaseException) -> Unavailable | NotYet | None:
-        """Return the failure."""
-        return failure(error)

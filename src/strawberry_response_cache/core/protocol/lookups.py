@@ -133,10 +133,6 @@ class Lookup(Effect[LookupAnswer]):
             return Unreadable(write_id)
         return entry if entry.write_id == write_id else Moved()
 
-    def unavailable(self, error: BaseException) -> LookupAnswer:
-        """Return the failure: nothing is known of the entry."""
-        return failure(error)
-
 
 @dataclass(frozen=True, slots=True)
 class ReadClock(Effect["Moment | Unavailable | None"]):
@@ -168,7 +164,3 @@ class ReadClock(Effect["Moment | Unavailable | None"]):
             return None if epoch == "-" else Moment(epoch, int(ticks))
         except (TypeError, ValueError) as error:
             return failure(error)
-
-    def unavailable(self, error: BaseException) -> "Moment | Unavailable | None":
-        """Return the failure: nothing is known of the clock."""
-        return failure(error)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from strawberry_response_cache.core.protocol.answers import Unavailable, failure
-from strawberry_response_cache.core.protocol.effects import Call
+from strawberry_response_cache.core.protocol.effects import Call, Effect
 
 PAGE: Final = 1000
 """How many keys a server looks at for one page."""
@@ -29,7 +29,7 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Scan:
+class Scan(Effect[Page | Unavailable]):
     """Read one page of the keys that match a pattern, on one server.
 
     Attributes:
@@ -57,13 +57,9 @@ class Scan:
             case _:
                 return failure(TypeError())
 
-    def unavailable(self, error: BaseException) -> Page | Unavailable:
-        """Return the failure."""
-        return failure(error)
-
 
 @dataclass(frozen=True, slots=True)
-class CountKeys:
+class CountKeys(Effect[int | Unavailable]):
     """Count all keys of one server."""
 
     def calls(self) -> Sequence[Call]:
@@ -75,13 +71,9 @@ class CountKeys:
         (reply,) = replies
         return reply if isinstance(reply, int) else failure(_error_of(reply))
 
-    def unavailable(self, error: BaseException) -> int | Unavailable:
-        """Return the failure."""
-        return failure(error)
-
 
 @dataclass(frozen=True, slots=True)
-class Sizes:
+class Sizes(Effect["list[int] | Unavailable"]):
     """Read how many bytes keys take, on one server.
 
     Attributes:
@@ -107,13 +99,9 @@ class Sizes:
             found.append(reply if isinstance(reply, int) else 0)
         return found
 
-    def unavailable(self, error: BaseException) -> "list[int] | Unavailable":
-        """Return the failure."""
-        return failure(error)
-
 
 @dataclass(frozen=True, slots=True)
-class Describe:
+class Describe(Effect[Mapping[str, str] | Unavailable]):
     """Read what a server says of itself."""
 
     def calls(self) -> Sequence[Call]:
@@ -127,10 +115,6 @@ class Describe:
             return failure(_error_of(reply))
         lines = (line.partition(":") for line in reply.decode("utf-8", "replace").splitlines())
         return {name: value for name, colon, value in lines if colon}
-
-    def unavailable(self, error: BaseException) -> Mapping[str, str] | Unavailable:
-        """Return the failure."""
-        return failure(error)
 
 
 def _has_moved(error: Exception) -> bool:

@@ -5,7 +5,7 @@ import contextvars
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from redis.exceptions import ClusterDownError
 
@@ -36,16 +36,31 @@ from strawberry_response_cache.core.redis.tasks import Alarm, started
 R = TypeVar("R")
 
 
-class AsyncTransport(Protocol):
-    """Sends the effects of one event loop.
+def _tell(effect: Effect[R], then: Callable[[R], None], outcome: Any) -> None:  # noqa: ANN401 - replies or an error
+    """Turn an outcome into the effect's result."""
+    if isinstance(outcome, BaseException):
+        then(effect.unavailable(outcome))
+    else:
+        then(effect.interpret(outcome))
+
+
+class AsyncServer:
+    """One server.
+
+    Args:
+        source: Its connection factory.
+        settings: Deadlines and limits.
 
     Attributes:
         users: How many drivers use it.
         recoveries: Who is told when a server answers again.
     """
 
-    users: int
-    recoveries: Recoveries
+    def __init__(self, source: ConnectionFactory, settings: LinkSettings) -> None:
+        self._source = source
+        self.recoveries = Recoveries()
+        self._link = AsyncLink(source, settings, self.recoveries)
+        self.users = 0
 
     def submit(
         self, effect: Effect[R], then: Callable[[R], None], *, deadline: float | None = None
@@ -61,48 +76,6 @@ class AsyncTransport(Protocol):
         Returns:
             The `Ask`, which tells whether it was sent; None where that is not known.
         """
-        ...
-
-    @property
-    def has_open_breaker(self) -> bool:
-        """Whether a server in use is not read now, because it failed several times in a row."""
-        ...
-
-    def sources(self) -> Iterable[ConnectionFactory]:
-        """Return the connection factory of each server in use."""
-        ...
-
-    async def aclose(self) -> None:
-        """Wait for running exchanges, then disconnect."""
-        ...
-
-
-def _tell(effect: Effect[R], then: Callable[[R], None], outcome: Any) -> None:  # noqa: ANN401 - replies or an error
-    """Turn an outcome into the effect's result."""
-    if isinstance(outcome, BaseException):
-        then(effect.unavailable(outcome))
-    else:
-        then(effect.interpret(outcome))
-
-
-class AsyncServer:
-    """One server.
-
-    Args:
-        source: Its connection factory.
-        settings: Deadlines and limits.
-    """
-
-    def __init__(self, source: ConnectionFactory, settings: LinkSettings) -> None:
-        self._source = source
-        self.recoveries = Recoveries()
-        self._link = AsyncLink(source, settings, self.recoveries)
-        self.users = 0
-
-    def submit(
-        self, effect: Effect[R], then: Callable[[R], None], *, deadline: float | None = None
-    ) -> Ask | None:
-        """Send an effect; see `AsyncTransport`."""
         return self._link.ask(effect.calls(), partial(_tell, effect, then), deadline=deadline)
 
     @property
@@ -136,12 +109,7 @@ class _Parcel:
 
 
 class AsyncCluster:
-    """The primaries of a cluster.
-
-    Args:
-        source: The connection factory of its nodes.
-        settings: Deadlines and limits.
-    """
+    """The primaries of a cluster; see `AsyncServer`."""
 
     def __init__(self, source: ClusterSource, settings: LinkSettings) -> None:
         self._source = source
@@ -161,7 +129,7 @@ class AsyncCluster:
     def submit(
         self, effect: Effect[R], then: Callable[[R], None], *, deadline: float | None = None
     ) -> Ask | None:
-        """Send an effect; see `AsyncTransport`."""
+        """Send an effect; see `AsyncServer`."""
         calls = effect.calls()
         told = partial(_tell, effect, then)
         return self._send(_Parcel(calls, slot_of_calls(calls), told, deadline))
@@ -288,3 +256,7 @@ class AsyncCluster:
 
 def _asked(parcel: _Parcel, outcome: Sequence[Any] | BaseException) -> None:
     parcel.then(outcome if isinstance(outcome, BaseException) else without_asking(outcome))
+
+
+AsyncTransport: TypeAlias = AsyncServer | AsyncCluster
+"""Sends the effects of one event loop."""

@@ -3,12 +3,12 @@
 import threading
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from redis.exceptions import ClusterDownError
 
 from strawberry_response_cache.core._fork import renewed_in_child
-from strawberry_response_cache.core.protocol import Call, Effect, Unavailable, failure
+from strawberry_response_cache.core.protocol import Call, Effect, Together, Unavailable, failure
 from strawberry_response_cache.core.redis.breaker import BreakerOpenError
 from strawberry_response_cache.core.redis.connection_factory import (
     ClusterSource,
@@ -30,56 +30,8 @@ from strawberry_response_cache.core.redis.slots import (
     candidates,
 )
 from strawberry_response_cache.core.redis.sync_link import SyncLink
-from strawberry_response_cache.core.redis.wire import split
 
 R = TypeVar("R")
-
-
-class SyncTransport(Protocol):
-    """Sends the effects of threads.
-
-    Attributes:
-        users: How many drivers use it.
-        recoveries: Who is told when a server answers again.
-    """
-
-    users: int
-    recoveries: Recoveries
-
-    def perform(self, effect: Effect[R], *, deadline: float | None = None) -> R:
-        """Perform an effect and return its result; it never raises.
-
-        Args:
-            effect: The effect.
-            deadline: Seconds for an answer; such an effect is sent even while the breaker is open.
-                None for ``read_deadline``.
-        """
-        ...
-
-    def perform_all(self, effects: Sequence[Effect[Any]]) -> list[Any]:
-        """Perform effects with one round trip to each server; it never raises."""
-        ...
-
-    def nodes(self, deadline: float) -> "Sequence[SyncNode] | Unavailable":
-        """Return each server that holds keys, to ask it for what it holds; or the failure.
-
-        Args:
-            deadline: Seconds to wait for a cluster's map.
-        """
-        ...
-
-    @property
-    def has_open_breaker(self) -> bool:
-        """Whether a server in use is not read now, because it failed several times in a row."""
-        ...
-
-    def sources(self) -> Iterable[ConnectionFactory]:
-        """Return the connection factory of each server in use."""
-        ...
-
-    def close(self) -> None:
-        """Disconnect."""
-        ...
 
 
 class SyncNode:
@@ -95,7 +47,13 @@ class SyncNode:
         self.shown = shown
 
     def perform(self, effect: Effect[R], *, deadline: float | None = None) -> R:
-        """Perform an effect; see `SyncTransport`."""
+        """Perform an effect and return its result; it never raises.
+
+        Args:
+            effect: The effect.
+            deadline: Seconds for an answer; such an effect is sent even while the breaker is open.
+                None for ``read_deadline``.
+        """
         try:
             return effect.interpret(self._link.exchange(effect.calls(), deadline=deadline))
         except Exception as error:  # noqa: BLE001 - the store's failure, classified and logged by type
@@ -108,6 +66,10 @@ class SyncServer:
     Args:
         source: Its connection factory.
         settings: Deadlines and limits.
+
+    Attributes:
+        users: How many drivers use it.
+        recoveries: Who is told when a server answers again.
     """
 
     def __init__(self, source: ConnectionFactory, settings: LinkSettings) -> None:
@@ -118,20 +80,15 @@ class SyncServer:
         self.users = 0
 
     def perform(self, effect: Effect[R], *, deadline: float | None = None) -> R:
-        """Perform an effect; see `SyncTransport`."""
+        """Perform an effect; see `SyncNode`."""
         return self._node.perform(effect, deadline=deadline)
 
     def perform_all(self, effects: Sequence[Effect[Any]]) -> list[Any]:
-        """Perform effects in one round trip; see `SyncTransport`."""
-        calls = [effect.calls() for effect in effects]
-        try:
-            shares = split(self._link.exchange([c for share in calls for c in share]), calls)
-            return [each.interpret(share) for each, share in zip(effects, shares, strict=True)]
-        except Exception as error:  # noqa: BLE001 - as in perform
-            return [effect.unavailable(error) for effect in effects]
+        """Perform effects with one round trip to each server; it never raises."""
+        return self.perform(Together(effects))
 
     def nodes(self, deadline: float) -> Sequence[SyncNode]:  # noqa: ARG002 - as of a cluster
-        """Return the server; see `SyncTransport`."""
+        """Return each server that holds keys, to ask it for what it holds."""
         return (self._node,)
 
     @property
@@ -151,12 +108,7 @@ class SyncServer:
 
 
 class SyncCluster:
-    """The primaries of a cluster.
-
-    Args:
-        source: The connection factory of its nodes.
-        settings: Deadlines and limits.
-    """
+    """The primaries of a cluster; see `SyncServer`."""
 
     def __init__(self, source: ClusterSource, settings: LinkSettings) -> None:
         self._source = source
@@ -173,28 +125,23 @@ class SyncCluster:
         self.recoveries = Recoveries()
 
     def perform(self, effect: Effect[R], *, deadline: float | None = None) -> R:
-        """Perform an effect; see `SyncTransport`."""
+        """Perform an effect; see `SyncNode`."""
         try:
             return effect.interpret(self._exchange(effect.calls(), deadline))
         except Exception as error:  # noqa: BLE001 - as in SyncServer
             return effect.unavailable(error)
 
     def perform_all(self, effects: Sequence[Effect[Any]]) -> list[Any]:
-        """Perform effects in one round trip for each slot; see `SyncTransport`."""
+        """Perform effects with one round trip for each slot; it never raises."""
         results: list[Any] = [None] * len(effects)
-        calls = [effect.calls() for effect in effects]
-        by_slot: dict[int | None, list[int]] = {}
-        for at, share in enumerate(calls):
-            by_slot.setdefault(slot_of_calls(share), []).append(at)
-        for positions in by_slot.values():
-            together = [calls[at] for at in positions]
-            try:
-                replies = self._exchange([c for share in together for c in share], None)
-                for at, share in zip(positions, split(replies, together), strict=True):
-                    results[at] = effects[at].interpret(share)
-            except Exception as error:  # noqa: BLE001 - as in perform
-                for at in positions:
-                    results[at] = effects[at].unavailable(error)
+        by_slot: dict[int | None, list[tuple[int, Together]]] = {}
+        for at, effect in enumerate(effects):
+            single = Together([effect])
+            by_slot.setdefault(slot_of_calls(single.calls()), []).append((at, single))
+        for found in by_slot.values():
+            answers = self.perform(Together([single for _, single in found]))
+            for (at, _), (answer,) in zip(found, answers, strict=True):
+                results[at] = answer
         return results
 
     def _exchange(self, calls: Sequence[Call], deadline: float | None) -> Sequence[Any]:
@@ -293,7 +240,11 @@ class SyncCluster:
         return link
 
     def nodes(self, deadline: float) -> Sequence[SyncNode] | Unavailable:
-        """Return the primaries; see `SyncTransport`."""
+        """Return the primaries, to ask each for what it holds; or why they are not known.
+
+        Args:
+            deadline: Seconds to wait for the cluster's map.
+        """
         try:
             self._node(None, deadline)
         except Exception as error:  # noqa: BLE001 - as in SyncServer
@@ -315,3 +266,7 @@ class SyncCluster:
         """Disconnect."""
         for link in list(self._links.values()):
             link.close()
+
+
+SyncTransport: TypeAlias = SyncServer | SyncCluster
+"""Sends the effects of threads."""
