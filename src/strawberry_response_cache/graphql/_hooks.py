@@ -103,7 +103,8 @@ class RequestHooks(Phased, SchemaExtension):
                 self._headers = headers_of(response, self._options.headers)
         if self._headers is not None:
             self._headers.begin()
-            self._write_headers()
+            if self._delivery is None:
+                self._write_headers(self._headers)
 
     def _end_headers(self) -> None:
         if self._headers is not None:
@@ -114,18 +115,19 @@ class RequestHooks(Phased, SchemaExtension):
                 freshness = None if has_failed else self._run.http.freshness
                 if self._run.is_absent:
                     self._headers.status = HTTPStatus.GATEWAY_TIMEOUT
-                self._headers.invalidate(*self._run.http.invalidated_names())
+                if self._run.mutation is not None:
+                    self._headers.invalidate(*self._run.http.invalidated_names())
                 self._headers.end(freshness, self._run.http.cache_status())
-            self._write_headers()
+            if self._delivery is None:
+                self._write_headers(self._headers)
 
-    def _write_headers(self) -> None:
+    def _write_headers(self, headers: ResponseHeaders) -> None:
         """Write the headers to the response of the context; a view of this package does it by itself."""
-        if self._headers is not None and self._delivery is None:
-            context = self._execution_context.context
-            found = called(of_context, context, "response")
-            if type(found) is not Raised and known_headers_of(found[0]) is self._headers:
-                asked = called(of_context, context, "request")
-                self._headers.write(found[0], None if type(asked) is Raised else asked[0])
+        context = self._execution_context.context
+        found = called(of_context, context, "response")
+        if type(found) is not Raised and known_headers_of(found[0]) is headers:
+            asked = called(of_context, context, "request")
+            headers.write(found[0], None if type(asked) is Raised else asked[0])
 
     def on_parse(self) -> Iterator[None]:
         """Reuse the parsed document of a known text."""

@@ -24,7 +24,7 @@ from strawberry_response_cache.graphql._guard import Guard
 from strawberry_response_cache.graphql._options import options_of
 from strawberry_response_cache.graphql._stored_data import StoredData
 from strawberry_response_cache.graphql.http.conditional import etag, is_known_to_client
-from strawberry_response_cache.graphql.http.messages import header, set_headers
+from strawberry_response_cache.graphql.http.messages import Lines, header, set_headers
 from strawberry_response_cache.graphql.http.response_headers import ResponseHeaders
 from strawberry_response_cache.graphql.http.rules import NO_STORE
 
@@ -169,7 +169,7 @@ class _CachingView:
         if delivery.headers is not None:  # what was written may not be all that has to be
             text = guard.step(self.text_headers, response)
             if text is not None:
-                guard.step(set_headers, text, {"cache-control": NO_STORE})
+                guard.step(set_headers, text, Lines({"cache-control": NO_STORE}))
         return response
 
     def _headers_of_streams(self, headers: Mapping[str, str]) -> Mapping[str, str]:
@@ -183,7 +183,7 @@ class _CachingView:
     def _finished(self, response: Any, request: Any, delivery: Delivery) -> Any:  # noqa: ANN401 - of any framework
         """Write the headers of a response; answer a conditional request if the client has it already."""
         headers = delivery.headers
-        if headers is None or not hasattr(response, "headers"):
+        if headers is None or response is None:
             return response
         text = self.text_headers(response)
         headers.write(text, request, is_sent=True)
@@ -193,7 +193,7 @@ class _CachingView:
         validator = headers.validator(text) if is_as_stored else ""
         if not validator or _status(response) != HTTPStatus.OK:
             return response
-        set_headers(text, {"etag": etag(validator)})
+        set_headers(text, Lines({"etag": etag(validator)}))
         if is_known_to_client(header(request, "If-None-Match"), validator):
             return self.not_modified(response)
         return response

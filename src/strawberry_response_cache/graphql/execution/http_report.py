@@ -1,7 +1,6 @@
 """What browsers and caches in front are told of the response to one operation, in headers."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -66,7 +65,8 @@ class HttpReport:
         """Note what tells for how long others may store the response; it is asked where they are told.
 
         Args:
-            freshness: Tells what is known of the response, or of its parts together; None if they must not.
+            freshness: Tells what is known of the response, or of its parts together, in an object that nobody else
+                has; None if they must not.
             policy: The operation's policy.
         """
         self._noted = freshness, policy
@@ -77,33 +77,31 @@ class HttpReport:
         options = self._options.headers
         if options is None or known is None:
             return None
-        if known.is_shared and not self._is_for_all(policy, options):
-            known = replace(known, is_shared=False)
-        if not self.sharing.is_as_stored:
-            known = replace(known, validator="")
+        sharing = self.sharing
+        known.is_shared = known.is_shared and sharing.is_for_all and self._is_told(policy, options)
+        if not sharing.is_as_stored:
+            known.validator = ""
         if options.cdn_tags:
-            known = self._named(known, options)
+            self._name_tags(known, options)
         return known
 
-    def _is_for_all(self, policy: Policy, options: HeaderOptions) -> bool:
+    def _is_told(self, policy: Policy, options: HeaderOptions) -> bool:
         """Whether request headers tell all that a PUBLIC response depends on."""
-        if self.request is None or self.request.is_debugged() or not self.sharing.is_for_all:
+        if self.request is None or self.request.is_debugged():
             return False
         needed = policy.vary if self._options.tenant is None else policy.vary | {"tenant"}
         return options.tells(needed)
 
-    def _named(self, known: Freshness, options: HeaderOptions) -> Freshness:
-        """Return it with the names of its tags instead of the tags."""
+    def _name_tags(self, known: Freshness, options: HeaderOptions) -> None:
+        """Put the names of its tags in the place of the tags."""
         tenant = self._tenant_hash()
         if tenant is None:
-            return replace(known, tags=(), entity_tags=None)
+            known.tags, known.entity_tags = (), None
+            return
         name = partial(names_of_response, tenant=tenant, prefix=options.tag_prefix)
-        entities = known.entity_tags
-        return replace(
-            known,
-            tags=name(known.tags),
-            entity_tags=entities and tuple(name(each) if each else () for each in entities),
-        )
+        known.tags = name(known.tags)
+        if known.entity_tags is not None:
+            known.entity_tags = tuple(name(each) if each else () for each in known.entity_tags)
 
     def _tenant_hash(self) -> str | None:
         cache = None if self.request is None else self.request.tenant_cache()
@@ -136,8 +134,11 @@ class HttpReport:
 
     def cache_status(self) -> str | None:
         """Return what the cache did, as a header; None if that is not told."""
-        options, outcome = self._options.headers, self._report.outcome
-        if options is None or not options.cache_status or outcome is None:
+        options = self._options.headers
+        if options is None or not options.cache_status:
+            return None
+        outcome = self._report.outcome
+        if outcome is None:
             return None
         known = self.freshness
         return cache_status(
@@ -150,10 +151,11 @@ class HttpReport:
 
     def invalidated_names(self) -> tuple[list[str], list[str]]:
         """Return the names, for caches in front, of what a mutation invalidated, and those of all responses."""
-        options, told, tenant = self._options.headers, self._report.told, self._tenant_hash()
-        if options is None or told is None or tenant is None:
+        options, told = self._options.headers, self._report.told
+        if options is None or told is None or "Cache-Groups" not in options.cdn_tags:
             return [], []
-        if "Cache-Groups" not in options.cdn_tags:
+        tenant = self._tenant_hash()
+        if tenant is None:
             return [], []
         tags = [EVERYTHING_TAGGED] if told.everything else sorted(told.tags)
         names = partial(purge_names, prefix=options.tag_prefix)

@@ -1,19 +1,23 @@
 """The context, request and response objects of frameworks: they are read and written alike."""
 
 from collections.abc import Mapping
+from functools import cached_property, lru_cache
 from inspect import getattr_static
 from typing import Any, Final
 
 from strawberry_response_cache.core._user_code import Raised, called
 
-_OF_CACHES: Final = ("age", "cache-control", "cache-status", "etag", "set-cookie", "vary")
-_OF_CACHES_RAW: Final = frozenset(name.encode() for name in _OF_CACHES)
+_MOST_KEPT: Final = 1024
+"""How many combinations of headers are remembered."""
+_NAMES: Final = ("age", "cache-control", "cache-status", "etag", "set-cookie", "vary")
+_OF_CACHES: Final = frozenset({*_NAMES, *(name.encode() for name in _NAMES)})
 _WRITTEN: Final = {
     "etag": "ETag",
     **{name: name.title() for name in ("age", "cache-control", "vary")},
 }
 """How names are usually written, where a framework keeps them as they are."""
 _CREDENTIALS: Final = ("authorization", "cookie")
+_CREDENTIALS_CGI: Final = tuple(f"HTTP_{name.upper()}" for name in _CREDENTIALS)
 _CREDENTIALS_RAW: Final = frozenset(name.encode() for name in _CREDENTIALS)
 
 
@@ -34,25 +38,16 @@ def _read(message: Any, name: str) -> str | None:  # noqa: ANN401 - of any frame
     if every is not None:  # a header may have several lines
         values = every(name) if name in headers else []
         return ", ".join(map(str, values)) if values else None
-    value = headers.get(_spelled(headers, name))
-    if value is None:
-        return None
-    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+    value = headers.get(_spelled(headers, name) or name)
+    return None if value is None else _text(value)
 
 
 def _spelled(headers: Any, name: str) -> Any:  # noqa: ANN401 - of any framework
-    """Return the name as it is spelled there: the headers of some frameworks are dicts, in which case counts."""
+    """Return the name as it is spelled in a dict, in which case counts; None if it is not there, or for no dict."""
     if not isinstance(headers, dict):
-        return name
+        return None
     wanted = name.lower()
-    return next(
-        (
-            each
-            for each in headers
-            if (each.decode("latin-1") if isinstance(each, bytes) else each).lower() == wanted
-        ),
-        name,
-    )
+    return next((each for each in headers if _text(each).lower() == wanted), None)
 
 
 def written_in(response: object) -> dict[str, str]:
@@ -69,69 +64,107 @@ def written_in(response: object) -> dict[str, str]:
 
 def _written_in(response: Any) -> dict[str, str]:  # noqa: ANN401 - of any framework
     raw = getattr(response, "raw_headers", None)
-    if type(raw) is list:  # Starlette's
-        lines: dict[str, str] = {}
-        for name, value in raw:
-            if (lower := name.lower()) in _OF_CACHES_RAW:
-                known, text = lines.get(lower.decode()), value.decode("latin-1")
-                lines[lower.decode()] = text if known is None else f"{known}, {text}"
-        return lines
-    found = {name: value for name in _OF_CACHES if (value := _read(response, name)) is not None}
-    if getattr(response, "cookies", None):
+    found: dict[str, str] = {}
+    for name, value in raw if type(raw) is list else response.headers.items():  # Starlette's first
+        lower = name.lower()
+        if lower in _OF_CACHES:
+            key, text = _text(lower), _text(value)
+            found[key] = f"{found[key]}, {text}" if key in found else text
+    if type(raw) is not list and getattr(response, "cookies", None):
         found["set-cookie"] = ""
     return found
 
 
-def set_headers(response: object, headers: Mapping[str, str | None]) -> bool:
-    """Set headers of a response.
+def _text(value: object) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+
+
+class Lines:
+    """Headers that are set together.
+
+    Args:
+        values: Their values by lower-case names; None removes one.
+    """
+
+    def __init__(self, values: Mapping[str, str | None]) -> None:
+        self.values = values
+
+    @cached_property
+    def raw(self) -> dict[bytes, bytes | None]:
+        """The same, as ASGI has them."""
+        return {
+            name.encode(): None if value is None else value.encode("latin-1")
+            for name, value in self.values.items()
+        }
+
+    @cached_property
+    def added(self) -> list[tuple[bytes, bytes]]:
+        """Those that have a value, as ASGI has them."""
+        return [(name, value) for name, value in self.raw.items() if value is not None]
+
+
+@lru_cache(_MOST_KEPT)
+def lines(vary: str, cache_control: str | None, age: int | None) -> Lines:
+    """Return the headers that most responses have.
+
+    Args:
+        vary: The value of ``Vary``.
+        cache_control: That of ``Cache-Control``; None leaves it as it is.
+        age: Seconds since the response was stored; None for a response without ``Age``.
+    """
+    values = {
+        "vary": vary,
+        "cache-control": cache_control,
+        "age": None if age is None else str(age),
+    }
+    return Lines({name: value for name, value in values.items() if value is not None})
+
+
+def set_headers(response: object, lines: Lines, *, replaces: bool = True) -> None:
+    """Set headers of a response, if that is possible.
 
     Args:
         response: A framework's response.
-        headers: Their values by lower-case names; None removes one.
-
-    Returns:
-        Whether that was possible.
+        lines: The headers.
+        replaces: Whether the response may have some of them.
     """
-    return type(called(_set_headers, response, headers)) is not Raised
+    called(_set_headers, response, lines, replaces)
 
 
-def _set_headers(response: Any, values: Mapping[str, str | None]) -> None:  # noqa: ANN401 - of any framework
+def _set_headers(response: Any, lines: Lines, replaces: bool) -> None:  # noqa: ANN401, FBT001 - of any framework
     raw = getattr(response, "raw_headers", None)
     if type(raw) is list:  # Starlette's, which would be searched for each name
-        for name, value in values.items():
-            spelled = name.encode()
-            for present, _ in raw:
-                if present == spelled:
-                    raw[:] = [each for each in raw if each[0] != spelled]
-                    break
-            if value is not None:
-                raw.append((spelled, value.encode("latin-1")))
+        if replaces:
+            raw[:] = [each for each in raw if each[0] not in lines.raw]
+        raw += lines.added
         return
     headers = response.headers
-    for name, value in values.items():
+    for name, value in lines.values.items():
         spelled = _spelled(headers, name)
         if value is not None:
-            headers[spelled if spelled in headers else _WRITTEN.get(name, name)] = value
-        elif spelled in headers:
-            del headers[spelled]
+            headers[spelled or _WRITTEN.get(name, name)] = value
+        elif (spelled or name) in headers:
+            del headers[spelled or name]
 
 
-def has_credentials(request: object) -> bool:
-    """Whether a request tells who sends it: it has ``Authorization`` or ``Cookie``, or its headers are not known.
+def has_credentials(request: Any) -> bool:  # noqa: ANN401 - of any framework
+    """Whether a request tells who sends it: it has ``Authorization`` or ``Cookie``. A request may raise.
 
     Args:
-        request: A framework's request; None if it is not known.
+        request: A framework's request.
     """
-    return called(_has_credentials, request) is not False
-
-
-def _has_credentials(request: Any) -> bool:  # noqa: ANN401 - of any framework
     scope = getattr(request, "scope", None)
     if type(scope) is dict and type(scope.get("headers")) is list:  # ASGI has lower-case names
-        return any(value and name in _CREDENTIALS_RAW for name, value in scope["headers"])
-    return any(
-        _read(request, name) for name in _CREDENTIALS
-    )  # Django's test client sends an empty one
+        sent = scope["headers"]
+        names = dict(sent)  # which most requests do not have
+        if b"authorization" not in names and b"cookie" not in names:
+            return False
+        return any(value and name in _CREDENTIALS_RAW for name, value in sent)
+    variables = getattr(request, "META", None) or getattr(request, "environ", None)
+    if type(variables) is dict:  # Django's and Flask's, whose `headers` are made on demand
+        return any(map(variables.get, _CREDENTIALS_CGI))
+    # Django's test client sends an empty one.
+    return any(_read(request, name) for name in _CREDENTIALS)
 
 
 def set_status(response: object, status: int) -> None:
@@ -164,7 +197,7 @@ def of_context(context: object, *names: str) -> tuple[Any, ...]:
         Exception: What a property or a mapping of the user's raises.
     """
     if isinstance(context, Mapping):
-        return tuple(context.get(name) for name in names)
+        return tuple(map(context.get, names))
     return tuple(_attribute(context, name) for name in names)
 
 

@@ -1,11 +1,10 @@
 """The headers of one response, which the operations that it answers decide together."""
 
-import weakref
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from functools import partial
-from typing import Any, Final
+from typing import Final
 
+from strawberry_response_cache.core._user_code import Raised, called
 from strawberry_response_cache.graphql.http import messages
 from strawberry_response_cache.graphql.http.cdn_tags import invalidated_groups, tag_headers
 from strawberry_response_cache.graphql.http.freshness import Freshness, strictest
@@ -15,7 +14,7 @@ from strawberry_response_cache.graphql.http.rules import (
     cache_control,
     vary_with,
 )
-from strawberry_response_cache.graphql.http.session_cookies import sends_session_cookie
+from strawberry_response_cache.graphql.http.session_cookies import changes_session
 
 _PENDING: Final = "No-Store"
 """Directives are read in any case. What a resolver sets is told from this, and is then left as it is."""
@@ -34,7 +33,8 @@ class ResponseHeaders:
         status: The status that the response gets; None for its own.
         is_sent: Whether the response is sent; what has the same object in its context later belongs to another.
         invalidated: The names of what mutations invalidated, for ``Cache-Group-Invalidation``.
-        written: The values that were written to the framework's response, by lower-case names.
+        written: The values that were written to the framework's response, by lower-case names; None for a header that
+            was removed.
     """
 
     def __init__(self, options: HeaderOptions) -> None:
@@ -43,7 +43,7 @@ class ResponseHeaders:
         self._ended = 0
         self._strictest: Freshness | None = None
         self._cache_status: str | None = None
-        self.written: dict[str, str] = {}
+        self.written: Mapping[str, str | None] = {}
         self.status: int | None = None
         self.is_sent = False
         self.invalidated: list[str] = []
@@ -77,7 +77,7 @@ class ResponseHeaders:
         later.begin(self._begun)
         if self._ended:
             later.end(self._strictest, self._cache_status, count=self._ended)
-        later.written.update(self.written)
+        later.written = {**later.written, **self.written}
         later.invalidate(self.invalidated, self._everything)
 
     def invalidate(self, names: Iterable[str], everything: Iterable[str]) -> None:
@@ -106,22 +106,23 @@ class ResponseHeaders:
             is_sent: Whether it is sent now, also if an operation has not ended.
         """
         self.is_sent = is_sent
-        present = messages.written_in(response)
-        changes: dict[str, str | None] = {}
-        options = self._options
-        others = present.get("vary")
-        changes["vary"] = options.vary_alone if others is None else vary_with(others, options.names)
-        self._change_cache_status(present, changes)
-        if present.get("cache-control") in {None, self.written.get("cache-control")}:
-            self._change_cache_control(present, changes, request, is_sent=is_sent)
+        present, written, options = messages.written_in(response), self.written, self._options
+        theirs = present.get("vary")
+        vary = options.vary_alone if theirs is None else vary_with(theirs, options.names)
+        control, age, is_public = None, None, False
+        if present.get("cache-control") in {None, written.get("cache-control")}:
+            control, age, is_public = self._control(present, request, is_sent=is_sent)
+        lines = messages.lines(vary, control, age)
+        if written or self._cache_status or options.tag_headers or self.invalidated:
+            more = self._cache_status_line(present)
+            if control is not None:
+                more |= self._others(age, is_public=is_public)
+            lines = messages.Lines({**lines.values, **more})
+            written = {**written, **lines.values}
         if self.status is not None and self._begun == 1:
             messages.set_status(response, self.status)
-        messages.set_headers(response, changes)
-        for name, value in changes.items():
-            if value is None:
-                self.written.pop(name, None)
-            else:
-                self.written[name] = value
+        messages.set_headers(response, lines, replaces=bool(present or written))
+        self.written = written or lines.values
 
     def validator(self, response: object) -> str:
         """Return the validator with which the response to a GET is sent; empty if there is none.
@@ -134,48 +135,39 @@ class ResponseHeaders:
             return ""
         return "" if "etag" in messages.written_in(response) else freshness.validator
 
-    def _change_cache_control(
-        self,
-        present: Mapping[str, str],
-        changes: dict[str, str | None],
-        request: object,
-        *,
-        is_sent: bool,
-    ) -> None:
-        freshness = self.freshness
-        is_public = (
-            freshness is not None and freshness.is_shared and not messages.has_credentials(request)
-        )
-        sets_cookie = "set-cookie" in present or (is_public and sends_session_cookie(request))
-        is_public = is_public and not sets_cookie
-        value = cache_control(
-            freshness, self._options, is_public=is_public, sets_cookie=sets_cookie
-        )
-        is_pending = self._ended < self._begun and not is_sent
-        changes["cache-control"] = _PENDING if is_pending else value
-        if freshness is not None and value != NO_STORE:
-            changes["age"] = str(int(freshness.age))
-        elif "age" in self.written:
-            changes["age"] = None
-        told = freshness.tags if freshness is not None and is_public and value != NO_STORE else ()
-        if told:
-            changes.update(tag_headers(told, self._options.tag_headers))
-        else:
-            changes.update({name.lower(): None for name in self._options.tag_headers})
-        if self.invalidated:
-            changes["cache-group-invalidation"] = invalidated_groups(
-                self.invalidated, self._everything
-            )
+    def _control(
+        self, present: Mapping[str, str], request: object, *, is_sent: bool
+    ) -> tuple[str, int | None, bool]:
+        """Return ``Cache-Control``, ``Age``, and whether shared caches may store the response."""
+        is_pending, freshness = self._ended < self._begun, self._strictest
+        if is_pending or freshness is None:
+            return _PENDING if is_pending and not is_sent else NO_STORE, None, False
+        asker = called(_asker, request) if freshness.is_shared else "known"
+        if "set-cookie" in present or asker == "gets a cookie":
+            return NO_STORE, None, False
+        is_public = asker == "anybody"
+        control = cache_control(freshness, self._options, is_public=is_public)
+        return control, int(freshness.age), is_public
 
-    def _change_cache_status(
-        self, present: Mapping[str, str], changes: dict[str, str | None]
-    ) -> None:
+    def _others(self, age: int | None, *, is_public: bool) -> dict[str, str | None]:
+        """Return what most responses do not have beside ``Cache-Control``; None removes what was written before."""
+        names, freshness = self._options.tag_headers, self.freshness
+        found: dict[str, str | None] = {name.lower(): None for name in names}
+        if is_public and freshness is not None and freshness.tags:
+            found |= tag_headers(freshness.tags, names)
+        if age is None and self.written.get("age") is not None:
+            found["age"] = None
+        if self.invalidated:
+            name = "cache-group-invalidation"
+            found[name] = invalidated_groups(self.invalidated, self._everything)
+        return found
+
+    def _cache_status_line(self, present: Mapping[str, str]) -> dict[str, str | None]:
         written = self.written.get("cache-status")
         if self._begun > 1:  # a batch would have several
-            if written is not None:
-                changes["cache-status"] = None
-        elif self._cache_status and present.get("cache-status") in {None, written}:
-            changes["cache-status"] = self._cache_status
+            return {} if written is None else {"cache-status": None}
+        is_ours = present.get("cache-status") in {None, written}
+        return {"cache-status": self._cache_status} if self._cache_status and is_ours else {}
 
     def has_written(self, name: str | bytes, value: object) -> bool:
         """Whether a header of the framework's response has the value that was written here.
@@ -189,9 +181,17 @@ class ResponseHeaders:
         return self.written.get(text.lower()) == said
 
 
-# A batch shares its response among operations. Those of Litestar cannot be referred to weakly.
-_weakly: Final[dict[int, tuple[weakref.ref[Any], ResponseHeaders]]] = {}
-_strongly: Final[OrderedDict[int, tuple[object, ResponseHeaders]]] = OrderedDict()
+def _asker(request: object) -> str:
+    """Return who asks: anybody, or somebody who is known to the application, or who gets a cookie now."""
+    if messages.has_credentials(request):
+        return "known"
+    return "gets a cookie" if changes_session(request) else "anybody"
+
+
+_ATTRIBUTE: Final = "_strawberry_response_cache"
+"""Where a response keeps its headers. A batch shares its response among operations."""
+_of_others: Final[OrderedDict[int, tuple[object, ResponseHeaders]]] = OrderedDict()
+"""The headers of responses without attributes of others, such as Litestar's and Sanic's."""
 
 
 def headers_of(response: object, options: HeaderOptions) -> ResponseHeaders:
@@ -227,20 +227,16 @@ def share_headers(response: object, headers: ResponseHeaders) -> None:
 
 
 def _keep(response: object, headers: ResponseHeaders) -> None:
-    number = id(response)
-    try:
-        # The reference itself is the default of `pop`.
-        _weakly[number] = weakref.ref(response, partial(_weakly.pop, number)), headers
-    except TypeError:
-        _strongly[number] = response, headers
-        while len(_strongly) > _MOST_KEPT:
-            _strongly.popitem(last=False)
+    if type(called(setattr, response, _ATTRIBUTE, headers)) is Raised:
+        _of_others[id(response)] = response, headers
+        while len(_of_others) > _MOST_KEPT:
+            _of_others.popitem(last=False)
 
 
 def known_headers_of(response: object) -> ResponseHeaders | None:
     """Return the headers of a framework's response; None if none were written to it."""
-    weakly = _weakly.get(id(response))
-    if weakly is not None and weakly[0]() is response:
-        return weakly[1]
-    strongly = _strongly.get(id(response))
-    return strongly[1] if strongly is not None and strongly[0] is response else None
+    known = called(getattr, response, _ATTRIBUTE, None)
+    if type(known) is ResponseHeaders:
+        return known
+    other = _of_others.get(id(response))
+    return other[1] if other is not None and other[0] is response else None

@@ -1,8 +1,9 @@
 """The values of the headers that say how a response may be cached."""
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final
 
 from strawberry_response_cache.graphql.http.freshness import Freshness
@@ -10,6 +11,8 @@ from strawberry_response_cache.graphql.http.gateway_tags import EXTENSION
 
 NO_STORE: Final = "no-store"
 _NAME: Final = "strawberry-response-cache"
+_MOST_KEPT: Final = 1024
+"""How many values of ``Cache-Control`` are remembered."""
 _ALWAYS: Final = ("Accept",)
 """GET with another ``Accept`` is answered by the page of GraphiQL."""
 
@@ -53,14 +56,12 @@ class HeaderOptions:
         """The value of ``Vary`` where nobody else sets one."""
         return ", ".join(self.names)
 
-    def tells(self, names: Iterable[str]) -> bool:
+    def tells(self, names: AbstractSet[str]) -> bool:
         """Whether request headers tell all of these: ``tenant``, and names of varied values."""
-        return set(names) <= self.vary.keys()
+        return names <= self.vary.keys()
 
 
-def cache_control(
-    freshness: Freshness | None, options: HeaderOptions, *, is_public: bool, sets_cookie: bool
-) -> str:
+def cache_control(freshness: Freshness, options: HeaderOptions, *, is_public: bool) -> str:
     """Return the value of ``Cache-Control``.
 
     ``max-age`` is the whole lifetime (RFC 9111, section 5.2.2.1), because ``Age`` says how much of it is over
@@ -68,28 +69,29 @@ def cache_control(
     5.2.2.10), for no longer than browsers where a resolver, a part or ``negative_ttl`` shortened its life. ``stale-while-revalidate`` is that of RFC 5861, section 3.
 
     Args:
-        freshness: What is known of the response; None if nobody may store it.
+        freshness: What is known of the response.
         options: What the extension was told.
         is_public: Whether shared caches may store it.
-        sets_cookie: Whether it sets a cookie, which must reach one client only.
 
     Example:
         >>> options = HeaderOptions(vary={}, s_maxage=600)
         >>> known = Freshness(lifetime=60.5, stale=30, age=7, is_shared=True)
-        >>> cache_control(known, options, is_public=True, sets_cookie=False)
+        >>> cache_control(known, options, is_public=True)
         'public, max-age=60, s-maxage=600, stale-while-revalidate=30'
-        >>> cache_control(known, options, is_public=False, sets_cookie=False)
+        >>> cache_control(known, options, is_public=False)
         'private, max-age=60, stale-while-revalidate=30'
-        >>> cache_control(None, options, is_public=False, sets_cookie=False)
-        'no-store'
     """
-    if freshness is None or sets_cookie:
-        return NO_STORE
-    directives = ["public" if is_public else "private", f"max-age={int(freshness.lifetime)}"]
-    if is_public and options.s_maxage is not None and not freshness.is_shortened:
-        directives.append(f"s-maxage={options.s_maxage}")
-    if freshness.stale >= 1:
-        directives.append(f"stale-while-revalidate={int(freshness.stale)}")
+    s_maxage = options.s_maxage if is_public and not freshness.is_shortened else None
+    return _directives(is_public, int(freshness.lifetime), s_maxage, int(freshness.stale))
+
+
+@lru_cache(_MOST_KEPT)
+def _directives(is_public: bool, lifetime: int, s_maxage: int | None, stale: int) -> str:  # noqa: FBT001 - a cache takes positions faster
+    directives = ["public" if is_public else "private", f"max-age={lifetime}"]
+    if s_maxage is not None:
+        directives.append(f"s-maxage={s_maxage}")
+    if stale >= 1:
+        directives.append(f"stale-while-revalidate={stale}")
     return ", ".join(directives)
 
 

@@ -1,10 +1,11 @@
 """Whether a framework is about to send a session's cookie: its middleware does so after the view has returned."""
 
 import sys
-from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from strawberry_response_cache.core._user_code import called
+
+_WITH_GLOBALS: Final = ("flask.globals", "quart.globals")
 
 
 def sends_session_cookie(request: object) -> bool:
@@ -16,29 +17,25 @@ def sends_session_cookie(request: object) -> bool:
     Args:
         request: A framework's request.
     """
-    return called(_any_changed, request) is True
+    return called(changes_session, request) is True
 
 
-def _any_changed(request: Any) -> bool:  # noqa: ANN401 - of any framework
-    meta = getattr(request, "META", None)
-    if type(meta) is dict and meta.get("CSRF_COOKIE_NEEDS_UPDATE"):
-        return True
-    return any(called(_is_changed, each) is True for each in _sessions_of(request))
-
-
-def _sessions_of(request: Any) -> Iterator[Any]:  # noqa: ANN401 - of any framework
+def changes_session(request: Any) -> bool:  # noqa: ANN401 - of any framework
+    """Whether a cookie follows for a request, as `sends_session_cookie` does; a request may raise."""
+    meta, sessions = getattr(request, "META", None), []
     scope = getattr(getattr(request, "consumer", request), "scope", None)  # Channels has consumers
-    if isinstance(scope, dict):
-        yield scope.get("session")
-    if isinstance(
-        getattr(request, "META", None), dict
-    ):  # Django's; Starlette's raises without a session
-        yield getattr(request, "session", None)
+    if isinstance(scope, dict) and "session" in scope:
+        sessions.append(scope["session"])
+    if isinstance(meta, dict):  # Django's; Starlette's raises without a session
+        if meta.get("CSRF_COOKIE_NEEDS_UPDATE"):
+            return True
+        sessions.append(getattr(request, "session", None))
     if "aiohttp_session" in sys.modules:
-        yield called(_in_state, request)
-    for name in ("flask", "quart"):
-        if (module := sys.modules.get(f"{name}.globals")) is not None:
-            yield called(_in_context, module)
+        sessions.append(called(_in_state, request))
+    for name in _WITH_GLOBALS:
+        if name in sys.modules:
+            sessions.append(called(_in_context, sys.modules[name]))  # noqa: PERF401 - a generator takes 0.4 µs of each hit
+    return bool(sessions) and any(called(_is_changed, each) is True for each in sessions)
 
 
 def _in_state(request: Any) -> Any:  # noqa: ANN401 - any session

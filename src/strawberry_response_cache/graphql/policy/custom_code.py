@@ -174,8 +174,8 @@ def _any_other(
 ) -> bool:
     if extensions is None:
         return True
-    others = (type(each) for each in extensions if each is not ours)
-    return any(kind not in trusted and has_hook(kind) for kind in others)
+    others = {type(each) for each in extensions if each is not ours}
+    return any(map(has_hook, others - trusted))
 
 
 @functools.lru_cache(512)
