@@ -30,6 +30,9 @@ from strawberry_response_cache.core.protocol import NoLease, Trouble, Unavailabl
 ENDED_LOOPS: Final = 10
 """After how many event loops that ended a line is logged: a program that starts a few does not need it."""
 
+_NO_LEASE: Final = "takes no lease", "what is not in the cache is generated and not stored"
+_NO_ANSWER: Final = "failed", "responses are generated and not stored until it answers"
+
 _engines: "weakref.WeakSet[Engine]" = weakref.WeakSet()
 
 
@@ -285,37 +288,27 @@ class _FailureLog:
     def note(self, failure: Unavailable | NoLease) -> None:
         """Count a failure, and log it unless one was logged just now."""
         if isinstance(failure, NoLease):
-            self._note_refusal(failure.trouble)
-            return
-        if not failure.asked or (count := self.interval.counted()) is None:
-            return
-        logger.warning(
-            "Redis at %s failed (%s%s); responses are generated and not stored until it answers. %s",
-            self._handle.place,
-            failure.error_name,
-            count.words,
-            failure.trouble.advice,
-            extra={
-                "response_cache.name": self._name,
-                "response_cache.failures": count.number,
-                "server.address": self._handle.address,
-                "error.type": failure.error_type,
-            },
-        )
+            self._log(self._refusals, _NO_LEASE, failure.trouble.value, failure.trouble)
+        elif failure.asked:
+            self._log(self.interval, _NO_ANSWER, failure.error_type, failure.trouble)
 
-    def _note_refusal(self, trouble: Trouble) -> None:
-        if (count := self._refusals.counted()) is None:
+    def _log(
+        self, interval: Interval, what: tuple[str, str], error_type: str, trouble: Trouble
+    ) -> None:
+        if (count := interval.counted()) is None:
             return
         logger.warning(
-            "Redis at %s takes no lease (%s%s); what is not in the cache is generated and not stored. %s",
+            "Redis at %s %s (%s%s); %s. %s",
             self._handle.place,
-            trouble.value,
+            what[0],
+            error_type.rpartition(".")[2],
             count.words,
+            what[1],
             trouble.advice,
             extra={
                 "response_cache.name": self._name,
                 "response_cache.failures": count.number,
                 "server.address": self._handle.address,
-                "error.type": trouble.value,
+                "error.type": error_type,
             },
         )

@@ -6,26 +6,18 @@ from collections.abc import Callable, Iterable
 
 from strawberry_response_cache.core.redis.async_connection import hang_up
 from strawberry_response_cache.core.redis.connection_factory import ConnectionFactory
-from strawberry_response_cache.core.redis.subscriber import Heartbeat, Subscription
+from strawberry_response_cache.core.redis.subscriber import Backplane, Heartbeat, Subscription
 
 
-class AsyncBackplane:
-    """The subscriptions of one event loop.
-
-    Args:
-        sources: Returns a connection factory for each server in use; a cluster changes them.
-        subscription: The channel and the callbacks.
-    """
+class AsyncBackplane(Backplane):
+    """The subscriptions of one event loop."""
 
     def __init__(
         self, sources: Callable[[], Iterable[ConnectionFactory]], subscription: Subscription
     ) -> None:
-        self._sources = sources
-        self._subscription = subscription
-        self._heartbeats: dict[str, Heartbeat] = {}
+        super().__init__(sources, subscription)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._keeper: asyncio.Task[None] | None = None
-        self._is_retired = False
 
     def start(self) -> None:
         """Start to listen, unless it has started or is stopped for good."""
@@ -35,34 +27,23 @@ class AsyncBackplane:
                 self._keep(), context=contextvars.Context()
             )
 
-    def is_live(self) -> bool:
-        """Whether every server in use was heard within ``max_lag``."""
-        heartbeats = self._heartbeats.values()
-        # Called for each hit: `all` with a generator takes three times as long.
-        for heartbeat in heartbeats:
-            if not heartbeat.is_live():
-                return False
-        return bool(heartbeats)
-
     async def _keep(self) -> None:
         """Keep one subscription for each server in use."""
         try:
             while True:
-                sources = {source.place: source for source in self._sources()}
+                sources = self._in_use()
                 for place in self._tasks.keys() - sources.keys():
                     self._tasks.pop(place).cancel()
-                    del self._heartbeats[place]
+                    self._drop_heartbeat(place)
                 for place in sources.keys() - self._tasks.keys():
-                    heartbeat = self._heartbeats[place] = Heartbeat(
-                        self._subscription, sources[place].shown
-                    )
+                    heartbeat = self._new_heartbeat(sources[place])
                     listen = self._listen(sources[place], heartbeat)
                     self._tasks[place] = asyncio.get_running_loop().create_task(listen)
                 await asyncio.sleep(self._subscription.interval)
         finally:
             tasks = [*self._tasks.values()]
             self._tasks.clear()
-            self._heartbeats.clear()
+            self._heartbeats = {}
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

@@ -17,13 +17,12 @@ from strawberry_response_cache.core.redis.async_connection import (
     hang_up,
     taken_over,
 )
-from strawberry_response_cache.core.redis.breaker import Breaker, BreakerOpenError
+from strawberry_response_cache.core.redis.breaker import BreakerOpenError
 from strawberry_response_cache.core.redis.connection_factory import ConnectionFactory
 from strawberry_response_cache.core.redis.connections import Connections
 from strawberry_response_cache.core.redis.link import (
     MOST_TOGETHER,
-    Changes,
-    Distance,
+    Link,
     LinkSettings,
     has_errors,
     has_lost_its_way,
@@ -102,28 +101,13 @@ class _Batch:
         self.unknown = ()
 
 
-class AsyncLink:
-    """The connections of one event loop to one server.
-
-    Args:
-        source: How to open a connection.
-        settings: Deadlines and limits.
-        recoveries: Who is told when the server answers again.
-    """
+class AsyncLink(Link):
+    """The connections of one event loop to one server."""
 
     def __init__(
         self, source: ConnectionFactory, settings: LinkSettings, recoveries: Recoveries
     ) -> None:
-        self._source = source
-        self._settings = settings
-        self._breaker = Breaker(
-            failures=settings.breaker_failures,
-            seconds=settings.breaker_seconds,
-            recovered=recoveries.tell,
-        )
-        self._changes = Changes(source.shown, settings)
-        self._distance = Distance(source.shown, settings.read_deadline)
-        self._learns = settings.detect_restarts and not source.is_fake
+        super().__init__(source, settings, recoveries)
         self._read_deadline = source.deadline(settings.read_deadline)
         self._connections: Connections[AsyncConnection, _Batch] = Connections()
         self._waiting: list[Ask] = []
@@ -135,12 +119,6 @@ class AsyncLink:
         self._opening: set[asyncio.Task[None]] = set()
         self._flush_is_due = False
         self._quiet: asyncio.Future[None] | None = None
-        self._is_closed = False
-
-    @property
-    def has_open_breaker(self) -> bool:
-        """Whether the server is not read now, because it failed several times in a row."""
-        return self._breaker.is_open
 
     def ask(self, calls: Sequence[Call], then: Then, *, deadline: float | None = None) -> Ask:
         """Send calls to the server.

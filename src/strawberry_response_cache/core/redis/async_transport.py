@@ -12,25 +12,23 @@ from redis.exceptions import ClusterDownError
 from strawberry_response_cache.core.protocol import Call, Effect
 from strawberry_response_cache.core.redis.async_link import Ask, AsyncLink, Then
 from strawberry_response_cache.core.redis.breaker import BreakerOpenError
+from strawberry_response_cache.core.redis.cluster import (
+    CLUSTER_SLOTS,
+    LEARN_INTERVAL,
+    ClusterNodes,
+    Node,
+    asking,
+    candidates,
+    redirect_in,
+    slot_of_calls,
+    without_asking,
+)
 from strawberry_response_cache.core.redis.connection_factory import (
     ClusterSource,
     ConnectionFactory,
 )
 from strawberry_response_cache.core.redis.link import LinkSettings, not_sent
 from strawberry_response_cache.core.redis.recoveries import Recoveries
-from strawberry_response_cache.core.redis.routes import (
-    asking,
-    redirect_in,
-    slot_of_calls,
-    without_asking,
-)
-from strawberry_response_cache.core.redis.slots import (
-    CLUSTER_SLOTS,
-    LEARN_INTERVAL,
-    Node,
-    SlotMap,
-    candidates,
-)
 from strawberry_response_cache.core.redis.tasks import Alarm, started
 
 R = TypeVar("R")
@@ -108,23 +106,16 @@ class _Parcel:
         return _Parcel(self.calls, self.slot, self.then, self.deadline, may_move=False)
 
 
-class AsyncCluster:
+class AsyncCluster(ClusterNodes[AsyncLink]):
     """The primaries of a cluster; see `AsyncServer`."""
 
     def __init__(self, source: ClusterSource, settings: LinkSettings) -> None:
-        self._source = source
-        self._settings = settings
-        self._slots = SlotMap()
-        self._links: dict[Node, AsyncLink] = {}
+        super().__init__(source, settings, AsyncLink)
         self._unrouted: dict[_Parcel, Alarm | None] = {}
-        self._read_deadline = source.template.deadline(settings.read_deadline)
         self._learning: asyncio.Task[None] | None = None
-        self._learnt_at = float("-inf")
         self._is_lost = False
         # Learning the map belongs to no request, so it keeps no request's context variables alive.
         self._context = contextvars.Context()
-        self.users = 0
-        self.recoveries = Recoveries()
 
     def submit(
         self, effect: Effect[R], then: Callable[[R], None], *, deadline: float | None = None
@@ -138,11 +129,7 @@ class AsyncCluster:
         is_urgent = parcel.deadline is not None
         if self._slots.is_stale:
             self._learn_soon(is_urgent=is_urgent)
-        if parcel.slot is None:
-            node = next(iter(self._slots.primaries()), None)
-        else:
-            node = self._slots.node(parcel.slot)
-        if node is None:
+        if (node := self._known(parcel.slot)) is None:
             self._learn_soon(is_urgent=is_urgent)
             if is_urgent:
                 self._unrouted[parcel] = None
@@ -180,14 +167,6 @@ class AsyncCluster:
 
     def _reached(self, node: Node) -> Node:
         return self._source.remap(*node)
-
-    def _link(self, node: Node) -> AsyncLink:
-        link = self._links.get(node)
-        if link is None:
-            link = self._links[node] = AsyncLink(
-                self._source.template.at(*node), self._settings, self.recoveries
-            )
-        return link
 
     def _learn_soon(self, *, is_urgent: bool) -> None:
         """Ask for the map in the background, unless that is under way or was done just now."""
@@ -232,16 +211,6 @@ class AsyncCluster:
                     parcel.then(ClusterDownError("no node serves the slot"))
                 else:
                     self._send(parcel)
-
-    @property
-    def has_open_breaker(self) -> bool:
-        """Whether a known primary is not read now; links of nodes that have left may linger."""
-        links = map(self._links.get, self._slots.primaries())
-        return any(link is not None and link.has_open_breaker for link in links)
-
-    def sources(self) -> Iterable[ConnectionFactory]:
-        """Return the connection factory of each known primary."""
-        return [self._source.template.at(*node) for node in self._slots.primaries()]
 
     async def aclose(self) -> None:
         """Wait for running exchanges, then disconnect."""

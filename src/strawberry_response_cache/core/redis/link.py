@@ -9,6 +9,9 @@ from redis.exceptions import AuthenticationError, ReadOnlyError, ResponseError
 from strawberry_response_cache.core._interval import Interval
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core.protocol import NotSentError, failure
+from strawberry_response_cache.core.redis.breaker import Breaker
+from strawberry_response_cache.core.redis.connection_factory import ConnectionFactory
+from strawberry_response_cache.core.redis.recoveries import Recoveries
 
 _ENOUGH: Final = 2
 """Round trips that are measured before one is believed."""
@@ -36,6 +39,36 @@ class LinkSettings:
     detect_restarts: bool
     breaker_failures: int
     breaker_seconds: float
+
+
+class Link:
+    """What the async and the sync link to a server have in common.
+
+    Args:
+        source: How to open a connection.
+        settings: Deadlines and limits.
+        recoveries: Who is told when the server answers again.
+    """
+
+    def __init__(
+        self, source: ConnectionFactory, settings: LinkSettings, recoveries: Recoveries
+    ) -> None:
+        self._source = source
+        self._settings = settings
+        self._breaker = Breaker(
+            failures=settings.breaker_failures,
+            seconds=settings.breaker_seconds,
+            recovered=recoveries.tell,
+        )
+        self._changes = Changes(source.shown, settings)
+        self._distance = Distance(source.shown, settings.read_deadline)
+        self._learns = settings.detect_restarts and not source.is_fake
+        self._is_closed = False
+
+    @property
+    def has_open_breaker(self) -> bool:
+        """Whether the server is not read now, because it failed several times in a row."""
+        return self._breaker.is_open
 
 
 class NoRunIdError(ResponseError):

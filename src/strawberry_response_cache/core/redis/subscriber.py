@@ -7,12 +7,13 @@ because no answers come.
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core.protocol import failure
+from strawberry_response_cache.core.redis.connection_factory import ConnectionFactory
 
 _UNANSWERED: Final = 8
 """PINGs without an answer after which a connection is closed."""
@@ -107,3 +108,44 @@ class Heartbeat:
                     "error.type": fault.error_type,
                 },
             )
+
+
+class Backplane:
+    """What the subscriptions of an event loop and of the threads have in common: one for each server in use.
+
+    Args:
+        sources: Returns a connection factory for each server in use; a cluster changes them.
+        subscription: The channel and the callbacks.
+    """
+
+    def __init__(
+        self, sources: Callable[[], Iterable[ConnectionFactory]], subscription: Subscription
+    ) -> None:
+        self._sources = sources
+        self._subscription = subscription
+        # Never changed, but replaced: another thread may be going through it.
+        self._heartbeats: Mapping[str, Heartbeat] = {}
+        self._is_retired = False
+
+    def is_live(self) -> bool:
+        """Whether every server in use was heard within ``max_lag``."""
+        heartbeats = self._heartbeats
+        # Called for each hit: `all` with a generator takes three times as long.
+        for heartbeat in heartbeats.values():
+            if not heartbeat.is_live():
+                return False
+        return bool(heartbeats)
+
+    def _in_use(self) -> dict[str, ConnectionFactory]:
+        """Return the connection factory of each server in use, by the server."""
+        return {source.place: source for source in self._sources()}
+
+    def _new_heartbeat(self, source: ConnectionFactory) -> Heartbeat:
+        heartbeat = Heartbeat(self._subscription, source.shown)
+        self._heartbeats = {**self._heartbeats, source.place: heartbeat}
+        return heartbeat
+
+    def _drop_heartbeat(self, place: str) -> None:
+        self._heartbeats = {
+            each: known for each, known in self._heartbeats.items() if each != place
+        }

@@ -10,27 +10,19 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from strawberry_response_cache.core._fork import renewed_in_child
 from strawberry_response_cache.core.redis.connection_factory import ConnectionFactory
-from strawberry_response_cache.core.redis.subscriber import Heartbeat, Subscription
+from strawberry_response_cache.core.redis.subscriber import Backplane, Heartbeat, Subscription
 
 
-class SyncBackplane:
-    """The subscriptions of all threads of a process.
-
-    Args:
-        sources: Returns a connection factory for each server in use; a cluster changes them.
-        subscription: The channel and the callbacks.
-    """
+class SyncBackplane(Backplane):
+    """The subscriptions of all threads of a process."""
 
     def __init__(
         self, sources: Callable[[], Iterable[ConnectionFactory]], subscription: Subscription
     ) -> None:
-        self._sources = sources
-        self._subscription = subscription
+        super().__init__(sources, subscription)
         self._lock = renewed_in_child(self, "_lock", threading.Lock)
-        self._heartbeats: dict[str, Heartbeat] = {}
         self._ends: dict[str, threading.Event] = {}
         self._end: threading.Event | None = None
-        self._is_retired = False
 
     def start(self) -> None:
         """Start to listen, unless it has started or is stopped for good."""
@@ -49,32 +41,21 @@ class SyncBackplane:
             target=target, args=arguments, name="response-cache-news", daemon=True
         ).start()
 
-    def is_live(self) -> bool:
-        """Whether every server in use was heard within ``max_lag``."""
-        heartbeats = list(self._heartbeats.values())
-        # Called for each hit: `all` with a generator takes three times as long.
-        for heartbeat in heartbeats:
-            if not heartbeat.is_live():
-                return False
-        return bool(heartbeats)
-
     def _keep(self, end: threading.Event) -> None:
         """Keep one subscription for each server in use."""
         while not end.is_set():
-            sources = {source.place: source for source in self._sources()}
+            sources = self._in_use()
             for place in self._ends.keys() - sources.keys():
                 self._ends.pop(place).set()
-                del self._heartbeats[place]
+                self._drop_heartbeat(place)
             for place in sources.keys() - self._ends.keys():
-                heartbeat = self._heartbeats[place] = Heartbeat(
-                    self._subscription, sources[place].shown
-                )
+                heartbeat = self._new_heartbeat(sources[place])
                 self._ends[place] = threading.Event()
                 self._run(self._listen, sources[place], heartbeat, self._ends[place])
             end.wait(self._subscription.interval)
         for listener in self._ends.values():
             listener.set()
-        self._heartbeats.clear()
+        self._heartbeats = {}
 
     def _listen(
         self, source: ConnectionFactory, heartbeat: Heartbeat, end: threading.Event

@@ -10,13 +10,12 @@ from typing import Any, Final
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from strawberry_response_cache.core.protocol import Call, NotAskedError
-from strawberry_response_cache.core.redis.breaker import Breaker, BreakerOpenError
+from strawberry_response_cache.core.redis.breaker import BreakerOpenError
 from strawberry_response_cache.core.redis.connection_factory import ConnectionFactory
 from strawberry_response_cache.core.redis.connections import SLICES, Connections
 from strawberry_response_cache.core.redis.fair_semaphore import Turns
 from strawberry_response_cache.core.redis.link import (
-    Changes,
-    Distance,
+    Link,
     LinkSettings,
     has_errors,
     has_lost_its_way,
@@ -66,40 +65,19 @@ class _Waiter:
                 return
 
 
-class SyncLink:
-    """The connections of all threads to one server.
-
-    Args:
-        source: How to open a connection.
-        settings: Deadlines and limits.
-        recoveries: Who is told when the server answers again.
-    """
+class SyncLink(Link):
+    """The connections of all threads to one server."""
 
     def __init__(
         self, source: ConnectionFactory, settings: LinkSettings, recoveries: Recoveries
     ) -> None:
-        self._source = source
-        self._settings = settings
-        self._breaker = Breaker(
-            failures=settings.breaker_failures,
-            seconds=settings.breaker_seconds,
-            recovered=recoveries.tell,
-        )
-        self._learns = settings.detect_restarts and not source.is_fake
+        super().__init__(source, settings, recoveries)
         self._turns = Turns(settings.max_batches)
         # Invalidations may wait twenty times as long for an answer; reads must not wait for them.
         self._urgent_turns = Turns(_URGENT_TURNS)
         self._connections: Connections[SyncConnection, _Waiter] = Connections()
-        self._changes = Changes(source.shown, settings)
-        self._distance = Distance(source.shown, settings.read_deadline)
         self._watchdog = Watchdog()
         self._failed_at = 0.0
-        self._is_closed = False
-
-    @property
-    def has_open_breaker(self) -> bool:
-        """Whether the server is not read now, because it failed several times in a row."""
-        return self._breaker.is_open
 
     def exchange(self, calls: Sequence[Call], *, deadline: float | None = None) -> Sequence[Any]:
         """Send calls to the server as soon as a connection is free, and return the replies.

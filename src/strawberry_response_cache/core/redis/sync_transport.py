@@ -10,25 +10,23 @@ from redis.exceptions import ClusterDownError
 from strawberry_response_cache.core._fork import renewed_in_child
 from strawberry_response_cache.core.protocol import Call, Effect, Together, Unavailable, failure
 from strawberry_response_cache.core.redis.breaker import BreakerOpenError
+from strawberry_response_cache.core.redis.cluster import (
+    CLUSTER_SLOTS,
+    LEARN_INTERVAL,
+    ClusterNodes,
+    Node,
+    asking,
+    candidates,
+    redirect_in,
+    slot_of_calls,
+    without_asking,
+)
 from strawberry_response_cache.core.redis.connection_factory import (
     ClusterSource,
     ConnectionFactory,
 )
 from strawberry_response_cache.core.redis.link import LinkSettings, not_sent
 from strawberry_response_cache.core.redis.recoveries import Recoveries
-from strawberry_response_cache.core.redis.routes import (
-    asking,
-    redirect_in,
-    slot_of_calls,
-    without_asking,
-)
-from strawberry_response_cache.core.redis.slots import (
-    CLUSTER_SLOTS,
-    LEARN_INTERVAL,
-    Node,
-    SlotMap,
-    candidates,
-)
 from strawberry_response_cache.core.redis.sync_link import SyncLink
 
 R = TypeVar("R")
@@ -107,22 +105,15 @@ class SyncServer:
             guide.close()
 
 
-class SyncCluster:
+class SyncCluster(ClusterNodes[SyncLink]):
     """The primaries of a cluster; see `SyncServer`."""
 
     def __init__(self, source: ClusterSource, settings: LinkSettings) -> None:
-        self._source = source
-        self._settings = settings
-        self._slots = SlotMap()
-        self._read_deadline = source.template.deadline(settings.read_deadline)
-        self._links: dict[Node, SyncLink] = {}
+        super().__init__(source, settings, SyncLink)
         self._lock = renewed_in_child(self, "_lock", threading.Lock)
         self._learning: threading.Event | None = None
-        self._learnt_at = float("-inf")
         # Why no node told the map, when it was last asked for.
         self._unlearnt: Exception | None = None
-        self.users = 0
-        self.recoveries = Recoveries()
 
     def perform(self, effect: Effect[R], *, deadline: float | None = None) -> R:
         """Perform an effect; see `SyncNode`."""
@@ -181,11 +172,6 @@ class SyncCluster:
             raise ClusterDownError(msg)
         return node
 
-    def _known(self, slot: int | None) -> Node | None:
-        if slot is None:
-            return next(iter(self._slots.primaries()), None)
-        return self._slots.node(slot)
-
     def _learn_soon(self, *, is_urgent: bool) -> threading.Event:
         """Ask for the map in a thread of its own, unless that is under way or was done just now.
 
@@ -232,13 +218,6 @@ class SyncCluster:
                 self._learning, self._learnt_at = None, time.monotonic()
             over.set()
 
-    def _link(self, node: Node) -> SyncLink:
-        link = self._links.get(node)
-        if link is None:
-            made = SyncLink(self._source.template.at(*node), self._settings, self.recoveries)
-            link = self._links.setdefault(node, made)
-        return link
-
     def nodes(self, deadline: float) -> Sequence[SyncNode] | Unavailable:
         """Return the primaries, to ask each for what it holds; or why they are not known.
 
@@ -251,16 +230,6 @@ class SyncCluster:
             return failure(error)
         shown = {node: self._source.template.at(*node).shown for node in self._slots.primaries()}
         return [SyncNode(self._link(node), name) for node, name in shown.items()]
-
-    @property
-    def has_open_breaker(self) -> bool:
-        """Whether a known primary is not read now; links of nodes that have left may linger."""
-        links = map(self._links.get, self._slots.primaries())
-        return any(link is not None and link.has_open_breaker for link in links)
-
-    def sources(self) -> Iterable[ConnectionFactory]:
-        """Return the connection factory of each known primary."""
-        return [self._source.template.at(*node) for node in self._slots.primaries()]
 
     def close(self) -> None:
         """Disconnect."""
