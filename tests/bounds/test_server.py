@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
+from strawberry_response_cache.core._cache import tenant_of
 
 MANY_TAGS = 100_000
 KEYS = 1_000
@@ -56,7 +57,7 @@ async def test_the_tags_of_a_tenant_have_a_bound(
     new_cache: Callable[..., ResponseCache], valkey_url: str, raw_valkey: Any, face: Any
 ) -> None:
     cache = new_cache(valkey_url, max_tags=1_000)
-    (table,) = cache._keyspace.tag_tables
+    (table,) = tenant_of(cache).keyspace.tag_tables
     await face.remember(cache, ["a"], 600, lambda: "old", tags=["t"])
     fields, size = [], []
 
@@ -87,7 +88,9 @@ async def test_values_over_the_limit_leave_nothing_in_the_server(
         )
         assert {response.detail for response in responses} == {CacheDetail.TOO_LARGE}
 
-    assert set(raw_valkey.scan_iter()) <= {table.encode() for table in cache._keyspace.tag_tables}
+    assert set(raw_valkey.scan_iter()) <= {
+        table.encode() for table in tenant_of(cache).keyspace.tag_tables
+    }
 
 
 @pytest.mark.parametrize("ttl", [1, 3600])
@@ -96,7 +99,7 @@ async def test_an_entry_is_not_much_larger_than_its_value(
 ) -> None:
     await face.remember(valkey_cache, ["a"], ttl, lambda: "x" * 10_000, tags=["t"], stale=ttl)
 
-    assert raw_valkey.strlen(valkey_cache._keyspace.keys(["a"]).entry) < 10_000 + 300
+    assert raw_valkey.strlen(tenant_of(valkey_cache).keys(["a"]).entry) < 10_000 + 300
 
 
 async def test_a_cache_keeps_its_entries_and_one_table_and_all_of_them_end(
@@ -115,8 +118,8 @@ async def test_a_cache_keeps_its_entries_and_one_table_and_all_of_them_end(
         await asyncio.gather(*(use(number) for number in range(start, start + 50)))
 
     keys = [key.decode() for key in raw_valkey.scan_iter()]
-    (table,) = valkey_cache._keyspace.tag_tables
-    entries = {valkey_cache._keyspace.keys([str(number)]).entry for number in range(KEYS // 4)}
+    (table,) = tenant_of(valkey_cache).keyspace.tag_tables
+    entries = {tenant_of(valkey_cache).keys([str(number)]).entry for number in range(KEYS // 4)}
     assert set(keys) <= entries | {table}
     lives = raw_valkey.pipeline(transaction=False)
     for key in keys:

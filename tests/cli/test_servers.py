@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from strawberry_response_cache import ResponseCache
 from strawberry_response_cache.cli import app
 from strawberry_response_cache.cli.servers import advice_on
+from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._inspection import Server
 
 WELL: Server = Server(
@@ -106,7 +107,7 @@ def test_stats_counts_entries_tenants_and_tags(
     ]
     sizes = [raw_valkey.memory_usage(each) for each in entries if b"{shop:1:1:" not in each]
     assert found["entry_bytes"] == sum(sizes)
-    largest = shop.cache.for_tenant(2)._keyspace.tenant_hash
+    largest = tenant_of(shop.cache.for_tenant(2)).tenant_hash
     assert found["largest_tenants"][0]["tenant"] == largest
     assert [each["entries"] for each in found["largest_tenants"]] == [3, 2, 1]
     assert as_json("stats", "--tenant", "1")["entries"] == 2

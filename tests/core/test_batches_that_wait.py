@@ -13,6 +13,7 @@ from strawberry_response_cache.core import (
     CacheStatus,
     ResponseCache,
 )
+from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core.protocol import Release
 from tests.conftest import Eventually, UntilJoined, joined
 
@@ -24,7 +25,7 @@ async def test_a_batch_notices_that_it_was_promoted_while_it_waits_for_another_k
 ) -> None:
     cache, go = memory_cache, asyncio.Event()
     flights = cache._engine.async_driver().flights
-    x, y = (cache._keyspace.keys([name]).entry for name in "xy")
+    x, y = (tenant_of(cache).keys([name]).entry for name in "xy")
 
     async def never() -> str:
         return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
@@ -58,7 +59,7 @@ async def test_two_batches_that_watch_for_each_other_end(
     """Each could become the one that watches for what the other waits for."""
     other, cache = new_cache(valkey_url), new_cache(valkey_url)
     flights = cache._engine.async_driver().flights
-    a, b = (cache._keyspace.keys([name]).lease for name in "ab")
+    a, b = (tenant_of(cache).keys([name]).lease for name in "ab")
     over = asyncio.Event()
 
     async def elsewhere() -> str:
@@ -74,7 +75,7 @@ async def test_two_batches_that_watch_for_each_other_end(
     others = [asyncio.create_task(other.remember([key], 60, elsewhere)) for key in "ab"]
     theirs = other._engine.async_driver().flights
     await eventually(lambda: len(theirs) == 2)
-    raw = [other._keyspace.keys([key]).lease for key in "ab"]
+    raw = [tenant_of(other).keys([key]).lease for key in "ab"]
     assert raw == [a, b]
     watchers = [asyncio.create_task(cache.remember([key], 60, mine)) for key in "ab"]
     await eventually(lambda: flights.has(a) and flights.has(b))
@@ -201,7 +202,7 @@ def test_a_batch_of_threads_interrupted_while_it_loads_leaves_nothing(
 def test_a_thread_is_woken_by_whichever_flight_ends_first(memory_cache: ResponseCache) -> None:
     cache = memory_cache
     flights = cache._engine.sync_driver().flights
-    x, y = (cache._keyspace.keys([name]).entry for name in "xy")
+    x, y = (tenant_of(cache).keys([name]).entry for name in "xy")
     leave_x, leave_y = threading.Event(), threading.Event()
     results: list[Any] = []
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
+from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._flights import Flight
 from strawberry_response_cache.core._leading import leading_flights
 from strawberry_response_cache.core.protocol.scripts import COMMIT
@@ -75,7 +76,7 @@ async def test_a_caller_cancelled_at_any_step_leaves_nothing_behind(
     step: int,
 ) -> None:
     raw = raw_of(watched)
-    keys = watched._keyspace.keys(["a"])
+    keys = tenant_of(watched).keys(["a"])
 
     async def fail() -> str:
         raise LookupError
@@ -123,7 +124,7 @@ async def test_a_leader_cancelled_at_any_step_loses_no_joiner(
 
     assert {response.value for response in responses} == {"value"}
     await settled(watched)
-    assert not raw_of(watched).exists(watched._keyspace.keys(["a"]).lease)
+    assert not raw_of(watched).exists(tenant_of(watched).keys(["a"]).lease)
     assert len(watched._engine.async_driver().flights) == 0
     assert (await watched.remember(["a"], 60, value)).status is CacheStatus.HIT
 
@@ -161,7 +162,7 @@ async def test_leaders_cancelled_one_after_the_other_lose_no_joiner(
     assert (await asyncio.wait_for(callers[4], 60)).value == "value"
     await asyncio.gather(*callers, return_exceptions=True)
     await settled(watched)
-    assert not raw_of(watched).exists(watched._keyspace.keys(["a"]).lease)
+    assert not raw_of(watched).exists(tenant_of(watched).keys(["a"]).lease)
     assert len(watched._engine.async_driver().flights) == 0
 
 
@@ -180,14 +181,14 @@ async def test_a_joiner_leads_on_where_its_leader_was_cancelled(
     await entered.wait()
     joiners = [asyncio.create_task(cache.remember(["a"], 60, value)) for _ in range(3)]
     await until_joined(cache, 3, ["a"])
-    lease = raw.get(cache._keyspace.keys(["a"]).lease)
+    lease = raw.get(tenant_of(cache).keys(["a"]).lease)
     assert await cancelled(leader)
 
     responses = await asyncio.wait_for(asyncio.gather(*joiners), 60)
 
     assert sorted(response.detail for response in responses) == ["generated", "joined", "joined"]
     assert lease
-    assert not raw.exists(cache._keyspace.keys(["a"]).lease)
+    assert not raw.exists(tenant_of(cache).keys(["a"]).lease)
 
 
 async def test_a_leader_cancelled_alone_gives_its_lease_back(
@@ -202,11 +203,11 @@ async def test_a_leader_cancelled_alone_gives_its_lease_back(
 
     leader = asyncio.create_task(cache.remember(["a"], 60, stuck))
     await entered.wait()
-    assert raw.exists(cache._keyspace.keys(["a"]).lease)
+    assert raw.exists(tenant_of(cache).keys(["a"]).lease)
     assert await cancelled(leader)
     await settled(cache)
 
-    assert not raw.exists(cache._keyspace.keys(["a"]).lease)
+    assert not raw.exists(tenant_of(cache).keys(["a"]).lease)
     assert (await cache.remember(["a"], 60, value)).detail is CacheDetail.GENERATED
 
 
@@ -215,7 +216,7 @@ async def test_a_caller_cancelled_while_another_process_generates_leaves_nothing
     watched: ResponseCache, raw_of: Callable[..., Any], step: int
 ) -> None:
     raw = raw_of(watched)
-    keys = watched._keyspace.keys(["a"])
+    keys = tenant_of(watched).keys(["a"])
     raw.set(keys.lease, "another process's", px=60_000)
 
     waiting = asyncio.create_task(watched.remember(["a"], 60, value))
@@ -244,7 +245,7 @@ async def test_a_caller_cancelled_in_the_middle_of_a_command_keeps_the_connectio
     assert (await valkey_cache.remember(["warm"], 60, value)).status is CacheStatus.HIT
     grown = raw_valkey.info("stats")["total_connections_received"] - connections
     assert grown <= valkey_cache._engine.settings.max_connections
-    leases = [valkey_cache._keyspace.keys([str(number)]).lease for number in range(25)]
+    leases = [tenant_of(valkey_cache).keys([str(number)]).lease for number in range(25)]
     assert not raw_valkey.exists(*leases)
 
 
@@ -304,7 +305,7 @@ async def test_a_timeout_around_a_call_is_a_timeout(cache: ResponseCache, raw: A
         await asyncio.wait_for(cache.remember(["a"], 60, stuck), 0.05)
     await settled(cache)
 
-    assert not raw.exists(cache._keyspace.keys(["a"]).lease)
+    assert not raw.exists(tenant_of(cache).keys(["a"]).lease)
 
 
 def test_a_keyboard_interrupt_in_a_generator_gives_the_lease_back(
@@ -316,7 +317,7 @@ def test_a_keyboard_interrupt_in_a_generator_gives_the_lease_back(
     with pytest.raises(KeyboardInterrupt):
         cache.remember_sync(["a"], 60, interrupted)
 
-    assert not raw.exists(cache._keyspace.keys(["a"]).lease)
+    assert not raw.exists(tenant_of(cache).keys(["a"]).lease)
     assert len(cache._engine.sync_driver().flights) == 0
 
 

@@ -7,6 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from strawberry_response_cache.core import CacheStatus, ResponseCache
+from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._keys import tag_digests
 from strawberry_response_cache.core.protocol.entry import (
     Entry,
@@ -113,7 +114,7 @@ def test_an_entry_shows_no_payload_where_its_parts_are_printed() -> None:
 async def test_a_damaged_entry_is_generated_again_and_then_hits(
     cache: ResponseCache, face: Any, raw: Any, damage: Any
 ) -> None:
-    keys = cache._keyspace.keys(["a"])
+    keys = tenant_of(cache).keys(["a"])
     await face.remember(cache, ["a"], 60, lambda: "stored", stale=60)
 
     damage(raw, keys.entry)
@@ -131,7 +132,7 @@ async def test_a_damaged_tag_table_costs_misses_and_no_more(
 ) -> None:
     await face.remember(cache, ["a"], 60, lambda: "stored")
 
-    damage(raw, cache._keyspace.tag_tables[0])
+    damage(raw, tenant_of(cache).keyspace.tag_tables[0])
 
     assert (await face.remember(cache, ["a"], 60, lambda: "new")).value == "new"
     assert (await face.remember(cache, ["a"], 60, lambda: "no")).status is CacheStatus.HIT
@@ -146,7 +147,7 @@ async def test_a_tag_table_with_foreign_content_costs_misses_and_no_more(
 ) -> None:
     cache = memory_cache
     await face.remember(cache, ["a"], 60, lambda: "stored", tags=["t"])
-    raw_of(cache).hset(cache._keyspace.tag_tables[0], field, content)
+    raw_of(cache).hset(tenant_of(cache).keyspace.tag_tables[0], field, content)
     await face.forget(cache, ["a"])
 
     for _ in range(3):
@@ -159,7 +160,7 @@ async def test_a_tag_table_with_foreign_content_costs_misses_and_no_more(
 async def test_a_foreign_type_under_the_lease_is_taken_over(
     cache: ResponseCache, face: Any, raw: Any, damage: Any
 ) -> None:
-    damage(raw, cache._keyspace.keys(["a"]).lease)
+    damage(raw, tenant_of(cache).keys(["a"]).lease)
 
     assert (await face.remember(cache, ["a"], 60, lambda: "new")).value == "new"
     assert (await face.remember(cache, ["a"], 60, lambda: "no")).value == "new"
@@ -170,7 +171,7 @@ async def test_a_lease_damaged_while_the_generator_runs_costs_no_more_than_the_e
     cache: ResponseCache, face: Any, raw: Any, damage: Any
 ) -> None:
     def generate() -> str:
-        damage(raw, cache._keyspace.keys(["a"]).lease)
+        damage(raw, tenant_of(cache).keys(["a"]).lease)
         return "value"
 
     assert (await face.remember(cache, ["a"], 60, generate)).value == "value"
@@ -182,7 +183,7 @@ async def test_a_foreign_lease_without_an_end_does_not_close_its_key_for_ever(
     new_cache: Any, face: Any, raw_of: Any
 ) -> None:
     cache = new_cache("memory://", lease=0.1, wait_budget=0.1)
-    raw_of(cache).set(cache._keyspace.keys(["a"]).lease, "foreign, and without an end")
+    raw_of(cache).set(tenant_of(cache).keys(["a"]).lease, "foreign, and without an end")
 
     for _ in range(2):
         assert (await face.remember(cache, ["a"], 60, lambda: "value")).value == "value"
@@ -199,8 +200,8 @@ async def test_an_entry_copied_under_another_key_is_not_taken_for_it(
     await face.remember(other, ["b"], 60, lambda: "of b")
 
     raw.set(
-        other._keyspace.keys(["b"]).entry,
-        stored_bytes(raw, cache._keyspace.keys(["a"]).entry),
+        tenant_of(other).keys(["b"]).entry,
+        stored_bytes(raw, tenant_of(cache).keys(["a"]).entry),
         px=9999,
     )
 

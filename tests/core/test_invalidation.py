@@ -17,6 +17,7 @@ from strawberry_response_cache.core import (
     RedisHandle,
     ResponseCache,
 )
+from strawberry_response_cache.core._cache import tenant_of
 from tests.conftest import Eventually, joined
 
 
@@ -65,7 +66,7 @@ async def test_an_invalidation_removes_a_stale_value_too(
         raise LookupError
 
     await face.remember(cache, ["a"], 1000, lambda: "old", tags=["t"], stale=1000)
-    raw.pexpire(cache._keyspace.keys(["a"]).entry, 900_000)
+    raw.pexpire(tenant_of(cache).keys(["a"]).entry, 900_000)
 
     await face.invalidate_by(cache, what)
 
@@ -311,7 +312,7 @@ async def test_bytes_of_another_write_than_the_checked_one_do_not_count(
     """As when the entry is replaced between its check and its reading."""
     source = ConnectionFactory()
     await cache.remember(["a"], 60, source.quick, tags=["t"])
-    invalidated = raw.get(cache._keyspace.keys(["a"]).entry)
+    invalidated = raw.get(tenant_of(cache).keys(["a"]).entry)
     source.content = "new"
     await cache.invalidate("t")
     await cache.remember(["a"], 60, source.quick, tags=["t"])
@@ -417,7 +418,7 @@ async def test_the_tag_table_is_bounded_and_its_bound_fails_closed(
 
     async def invalidate(number: int) -> int:
         await face.invalidate(cache, *(f"{number}:{each}" for each in range(50)))
-        return int(raw.hlen(cache._keyspace.tag_tables[0]))
+        return int(raw.hlen(tenant_of(cache).keyspace.tag_tables[0]))
 
     assert max([await invalidate(number) for number in range(19)]) <= 1000
     assert (await face.remember(cache, ["a"], 60, lambda: "no")).value == "old"
@@ -464,7 +465,7 @@ async def test_every_key_is_bounded_in_time(cache: ResponseCache, face: Any, raw
 
     await face.remember(cache, ["a"], 3600, generate, tags=["t"], stale=3600)
     await face.invalidate(cache, "t")
-    keys = cache._keyspace.keys(["a"])
+    keys = tenant_of(cache).keys(["a"])
 
     assert seen
     assert all(life > 0 for life in seen)
@@ -478,7 +479,7 @@ async def test_the_tag_table_outlives_the_longest_entry(
     await face.remember(cache, ["long"], year, lambda: "value")
     await face.remember(cache, ["short"], 1, lambda: "value")
 
-    keys = cache._keyspace.keys(["long"])
+    keys = tenant_of(cache).keys(["long"])
     assert raw.pttl(keys.entry) < raw.pttl(keys.tags)
 
 
@@ -488,7 +489,7 @@ async def test_a_tag_table_expires_soon_after_the_last_entry_that_it_guards(
     def fail() -> str:
         raise LookupError
 
-    table = cache._keyspace.keys(["a"]).tags
+    table = tenant_of(cache).keys(["a"]).tags
     with pytest.raises(LookupError):
         await face.remember(cache, ["a"], 3600, fail)
     assert 0 < raw.pttl(table) <= 5 * 60 * 1000
@@ -501,7 +502,7 @@ async def test_a_tag_table_lives_as_long_as_a_generation(
 ) -> None:
     cache = new_cache(url, lease=0.3)
     raw = raw_of(cache)
-    table = cache._keyspace.keys(["a"]).tags
+    table = tenant_of(cache).keys(["a"]).tags
 
     async def generate() -> str:
         raw.pexpire(table, 2_000)

@@ -18,6 +18,7 @@ from strawberry_response_cache.core import (
     CacheStatus,
     ResponseCache,
 )
+from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._keys import Keyspace
 from strawberry_response_cache.core._local import keys_of
 from strawberry_response_cache.core.protocol import Unavailable
@@ -144,7 +145,7 @@ async def test_local_memory_is_not_read_while_an_invalidation_is_pending(
 ) -> None:
     await local(local_cache, face, ["a"])
     queue = local_cache._engine.queue
-    queue.add(local_cache._keyspace, ("t",), Unavailable("x"))
+    queue.add(tenant_of(local_cache).keyspace, ("t",), Unavailable("x"))
     running = queue.replay()  # by another caller, who waits for Redis
     next(running)
 

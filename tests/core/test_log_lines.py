@@ -15,6 +15,7 @@ import redis.asyncio
 import strawberry_response_cache
 from strawberry_response_cache.core import RedisHandle, ResponseCache
 from strawberry_response_cache.core import _interval as interval_module
+from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._interval import Interval
 from strawberry_response_cache.core._observer import Guarded, LookedUp, Observer, Subject
 from tests.conftest import Eventually
@@ -186,7 +187,7 @@ async def test_a_refresh_of_a_field_that_failed_names_the_field(
     memory_cache: ResponseCache, raw_of: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     subject = Subject("test", "field", field="Query.accounts")
-    keys = memory_cache._keyspace.keys(["a"])
+    keys = tenant_of(memory_cache).keys(["a"])
     serializer: Any = memory_cache._serializer(1000, None, 1000, (), None)
 
     async def old() -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
+from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core.drivers import async_invalidation, sync_invalidation
 from strawberry_response_cache.core.protocol import RUN_ID, Commit, Effect, Lookup, Release
 from strawberry_response_cache.core.redis.watchdog import Watchdog
@@ -108,9 +109,9 @@ def test_a_refresh_without_room_releases_its_lease_at_once(
     go_on, gone = threading.Event(), threading.Event()
     for name in ("slow", "other"):
         cache.remember_sync([name], 30, lambda: "old", stale=1000)
-        key = cache._keyspace.keys([name]).entry
+        key = tenant_of(cache).keys([name]).entry
         raw_valkey.pexpire(key, raw_valkey.pttl(key) - 40_000)
-    lease = cache._keyspace.keys(["other"]).lease
+    lease = tenant_of(cache).keys(["other"]).lease
 
     def ask(name: str, generator: Callable[[], Any]) -> Any:
         return cache.remember_sync([name], 30, generator, stale=1000, background=True)
@@ -250,7 +251,7 @@ async def test_a_queued_invalidation_whose_caller_is_cancelled_is_queued(
     invalidate.cancel()
     await asyncio.wait({invalidate})
     assert invalidate.cancelled()
-    await eventually(lambda: cache._engine.queue.has_pending(cache._keyspace))
+    await eventually(lambda: tenant_of(cache).has_pending())
 
 
 async def test_an_invalidation_that_fails_after_its_caller_was_cancelled_is_logged(
@@ -294,14 +295,14 @@ async def test_closing_replays_pending_invalidations_or_logs_that_it_could_not(
         cache.invalidate_sync("t", queued=True)
     else:
         await cache.invalidate("t", queued=True)
-    assert cache._engine.queue.has_pending(cache._keyspace)
+    assert tenant_of(cache).has_pending()
     if back:
         new_server(port=port)
         await asyncio.sleep(0.05)  # longer than the breaker is open
     with caplog.at_level(logging.ERROR):
         caplog.clear()
         await cache.aclose()
-    assert cache._engine.queue.has_pending(cache._keyspace) is not back
+    assert tenant_of(cache).has_pending() is not back
     told = [
         r for r in ours(caplog.records) if "has not taken all queued invalidations" in r.message
     ]
@@ -328,7 +329,7 @@ async def test_a_refresh_that_ends_while_the_cache_closes_makes_no_second_driver
         return (await cache.remember(["part"], 60, part)).value
 
     await cache.remember(["whole"], 30, part, stale=1000)
-    key = cache._keyspace.keys(["whole"]).entry
+    key = tenant_of(cache).keys(["whole"]).entry
     raw_valkey.pexpire(key, raw_valkey.pttl(key) - 40_000)
     await cache.remember(["whole"], 30, refresh, stale=1000, background=True)
     await began.wait()
@@ -337,7 +338,7 @@ async def test_a_refresh_that_ends_while_the_cache_closes_makes_no_second_driver
     go_on.set()
     await closing
     assert cache._engine.drivers() == []
-    assert raw_valkey.get(cache._keyspace.keys(["part"]).entry) is not None
+    assert raw_valkey.get(tenant_of(cache).keys(["part"]).entry) is not None
 
 
 async def test_a_lease_that_cannot_have_been_granted_is_not_released(
@@ -447,7 +448,7 @@ async def test_closing_ends_the_subscription_though_calls_are_under_way(
     """One is in its generator, and one waits for a lease of another process."""
     cache = new_cache(valkey_url)
     await face.remember(cache, ["warm"], 60, lambda: "v")
-    raw_valkey.set(cache._keyspace.keys(["held"]).lease, "another process", px=600_000)
+    raw_valkey.set(tenant_of(cache).keys(["held"]).lease, "another process", px=600_000)
     driver = face.driver(cache)
     entered, go_on = threading.Event(), threading.Event()
 
@@ -470,7 +471,7 @@ async def test_closing_ends_the_subscription_though_calls_are_under_way(
     await eventually(
         lambda: raw_valkey.info("commandstats")["cmdstat_evalsha"]["calls"] > looked + 1
     )
-    raw_valkey.delete(cache._keyspace.keys(["held"]).lease)
+    raw_valkey.delete(tenant_of(cache).keys(["held"]).lease)
     assert (await waiting).value == "v"
 
     backplane = driver.pub_sub._backplane
@@ -486,7 +487,7 @@ async def test_closing_takes_no_lease_from_a_generation_that_is_under_way(
     eventually: Eventually,
 ) -> None:
     cache = new_cache(valkey_url, lease=2)
-    lease = cache._keyspace.keys(["a"]).lease
+    lease = tenant_of(cache).keys(["a"]).lease
     entered, go_on = threading.Event(), threading.Event()
 
     def slow() -> str:

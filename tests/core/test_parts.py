@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
+from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._keys import Keyspace
 from strawberry_response_cache.core._parts import Part, Parts
 
@@ -113,7 +114,7 @@ def test_a_whole_lives_no_longer_than_its_parts(remember: Any) -> None:
 
 def test_a_whole_made_of_a_stale_part_is_not_stored(remember: Any, raw: Any, cache: Any) -> None:
     remember(["part"], lambda: "old", ttl=60, stale=600)
-    keys = cache._keyspace.keys(["part"])
+    keys = tenant_of(cache).keys(["part"])
     raw.pexpire(keys.entry, 100_000)  # its ttl is over, its stale window is not
     raw.set(keys.lease, "another process", px=60_000)
 
@@ -236,7 +237,7 @@ def test_a_whole_with_the_tags_of_many_parts_stays_small_and_is_invalidated_by_e
         return content
 
     remember(["whole"], whole)
-    assert raw.strlen(cache._keyspace.keys(["whole"]).entry) < 1500
+    assert raw.strlen(tenant_of(cache).keys(["whole"]).entry) < 1500
     for invalidated in ("t0.0", "t29.9"):
         content = f"after {invalidated}"
         cache.invalidate_sync(invalidated)
@@ -331,8 +332,8 @@ async def test_a_value_stored_between_the_slots_of_an_invalidation_does_not_outl
 ) -> None:
     cache = new_cache(url, slots_per_tenant=2)
     content = "old"
-    names = {cache._keyspace.keys([str(number)]).tags: [str(number)] for number in range(50)}
-    whole_key, part_key = (names[table] for table in cache._keyspace.tag_tables)
+    names = {tenant_of(cache).keys([str(number)]).tags: [str(number)] for number in range(50)}
+    whole_key, part_key = (names[table] for table in tenant_of(cache).keyspace.tag_tables)
 
     async def part() -> str:
         return content
@@ -372,7 +373,7 @@ async def test_a_whole_whose_generator_refreshed_its_part_is_stored(
         return (await cache.remember(["part"], 30, part, stale=1000)).value
 
     await cache.remember(["part"], 30, part, stale=1000)
-    raw, key = raw_of(cache), cache._keyspace.keys(["part"]).entry
+    raw, key = raw_of(cache), tenant_of(cache).keys(["part"]).entry
     raw.pexpire(key, raw.pttl(key) - 40_000)
     assert (await cache.remember(["whole"], 30, whole)).detail is CacheDetail.GENERATED
     again = await cache.remember(["whole"], 30, whole)

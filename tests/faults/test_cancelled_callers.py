@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
+from strawberry_response_cache.core._cache import tenant_of
 from tests.conftest import Eventually
 from tests.faults.callers import until_idle
 from tests.faults.proxy import Proxy
@@ -194,4 +195,4 @@ async def test_a_lease_that_was_granted_after_its_caller_was_gone_and_in_a_lost_
     await cancelled(caller)
 
     await until_idle(cache)
-    assert not raw_valkey.exists(cache._keyspace.keys(["a"]).lease)
+    assert not raw_valkey.exists(tenant_of(cache).keys(["a"]).lease)

@@ -14,6 +14,7 @@ from strawberry_response_cache.core import (
     CacheStatus,
     ResponseCache,
 )
+from strawberry_response_cache.core._cache import tenant_of
 from tests.conftest import Eventually
 from tests.faults.callers import Callers
 from tests.faults.proxy import Proxy
@@ -32,7 +33,7 @@ async def test_a_failing_commit_returns_the_value_and_keeps_nothing_wrong(
     stopwatch: Stopwatch,
     way: str,
 ) -> None:
-    keys = direct._keyspace.keys(["a"])
+    keys = tenant_of(direct).keys(["a"])
     cache = new_hurried(read_deadline=0.5)
 
     def generate() -> str:
@@ -123,7 +124,7 @@ async def test_a_commit_that_arrives_after_its_caller_gave_up_and_after_an_inval
     await eventually(lambda: raw_valkey.info("commandstats")["cmdstat_evalsha"]["calls"] > run)
     await callers.settled(cache)
 
-    raw_valkey.delete(cache._keyspace.keys(["a"]).lease)
+    raw_valkey.delete(tenant_of(cache).keys(["a"]).lease)
     new = await callers.remember(direct, ["a"], 600, lambda: "new", tags=["t"])
     assert (new.value, new.status) == ("new", CacheStatus.MISS)
 
@@ -197,7 +198,7 @@ async def test_a_stale_value_is_served_while_its_refresh_cannot_be_stored(
     callers: Callers,
     raw_valkey: Any,
 ) -> None:
-    keys = direct._keyspace.keys(["a"])
+    keys = tenant_of(direct).keys(["a"])
     await callers.remember(direct, ["a"], 1000, lambda: "old", stale=1000)
     raw_valkey.pexpire(keys.entry, 900_000)
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 import pytest
 
 from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
+from strawberry_response_cache.core._cache import tenant_of
 from tests.conftest import Eventually
 from tests.faults.callers import Callers, giving
 from tests.faults.proxy import Proxy
@@ -37,7 +38,7 @@ async def damaged(
 ) -> Callable[[str], str]:
     """Store an entry, to be damaged in place; that returns its key."""
     await callers.warm_up(unhurried, ["a"], 600, "stored")
-    key: str = unhurried._keyspace.keys(["a"]).entry
+    key: str = tenant_of(unhurried).keys(["a"]).entry
 
     def damage(kind: str) -> str:
         if stored := raw_valkey.get(key):

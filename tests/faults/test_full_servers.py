@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
+from strawberry_response_cache.core._cache import tenant_of
 from tests.faults.callers import Callers, giving
 from tests.servers import debian_redis
 from tests.servers.valkey import valkey_node
@@ -107,7 +108,7 @@ async def test_entries_that_lost_their_table_go_when_they_are_asked_for(
     full: ResponseCache, raw: Any, callers: Callers, lost: str
 ) -> None:
     await ask(full, callers, 0, "old")
-    keys = full._keyspace.keys(["0"])
+    keys = tenant_of(full).keys(["0"])
     if lost == "an evicted table":
         raw.delete(keys.tags)
     else:

@@ -6,6 +6,7 @@ from typing import Any, Final
 import pytest
 
 from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
+from strawberry_response_cache.core._cache import tenant_of
 from tests.faults.callers import Callers, giving
 from tests.faults.proxy import Proxy
 
@@ -30,7 +31,7 @@ async def test_data_lost_during_a_lookup_costs_a_miss_at_most(
     command: str,
 ) -> None:
     """GET goes out with the script, so before it is after the check."""
-    keys = unhurried._keyspace.keys(["a"])
+    keys = tenant_of(unhurried).keys(["a"])
     await callers.warm_up(unhurried, ["a"], 600, "stored")
     proxy.before(command, lambda: LOSSES[loss](raw_valkey, keys))
 
@@ -48,7 +49,7 @@ async def test_data_lost_during_a_lookup_costs_a_miss_at_most(
 async def test_an_invalidation_and_then_a_loss_while_the_generator_runs_store_nothing_old(
     direct: ResponseCache, unhurried: ResponseCache, callers: Callers, raw_valkey: Any, loss: str
 ) -> None:
-    keys = direct._keyspace.keys(["a"])
+    keys = tenant_of(direct).keys(["a"])
 
     def generate() -> str:
         direct.invalidate_sync("t")
@@ -68,7 +69,7 @@ async def test_an_invalidation_and_then_a_loss_while_the_generator_runs_store_no
 async def test_an_entry_invalidated_before_data_is_lost_does_not_come_back(
     direct: ResponseCache, callers: Callers, raw_valkey: Any, loss: str
 ) -> None:
-    keys = direct._keyspace.keys(["a"])
+    keys = tenant_of(direct).keys(["a"])
     await callers.remember(direct, ["a"], 600, lambda: "old", tags=["t"])
     await callers.invalidate_by(direct, "invalidate")
     LOSSES[loss](raw_valkey, keys)

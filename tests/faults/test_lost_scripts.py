@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
+from strawberry_response_cache.core._cache import tenant_of
 from tests.faults.callers import Callers, giving
 from tests.faults.proxy import Proxy
 
@@ -43,7 +44,7 @@ async def test_a_lease_is_released_though_the_server_forgets_its_scripts(
         await callers.remember(unhurried, ["a"], 600, fail)
     await callers.settled(unhurried)
 
-    assert not raw_valkey.exists(unhurried._keyspace.keys(["a"]).lease)
+    assert not raw_valkey.exists(tenant_of(unhurried).keys(["a"]).lease)
 
 
 async def test_many_callers_at_once_are_all_served(

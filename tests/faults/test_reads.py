@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
+from strawberry_response_cache.core._cache import tenant_of
 from tests.conftest import Eventually
 from tests.faults.callers import Callers, Runs, giving
 from tests.faults.proxy import Proxy
@@ -161,4 +162,4 @@ async def test_a_lease_whose_grant_was_lost_is_given_back(
 
     assert response.detail is CacheDetail.STORE_FAILURE
     await callers.settled(cache)
-    assert not raw_valkey.exists(cache._keyspace.keys(["a"]).lease)
+    assert not raw_valkey.exists(tenant_of(cache).keys(["a"]).lease)

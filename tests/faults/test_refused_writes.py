@@ -12,6 +12,7 @@ from strawberry_response_cache.core import (
     CacheStoreError,
     ResponseCache,
 )
+from strawberry_response_cache.core._cache import tenant_of
 from tests.core.logs import facts_of, ours
 from tests.faults.callers import Callers
 
@@ -108,7 +109,7 @@ async def test_a_refused_commit_loses_the_entry_and_does_not_open_the_breaker(
     response = await callers.remember(spare, ["a"], 600, generate)
 
     assert (response.value, response.detail) == ("generated", CacheDetail.STORE_FAILURE)
-    assert not raw.exists(spare._keyspace.keys(["a"]).entry)
+    assert not raw.exists(tenant_of(spare).keys(["a"]).entry)
     hit = await callers.remember(spare, ["kept"], 600, lambda: "generated")
     assert (hit.value, hit.status) == ("stored", CacheStatus.HIT)
 

@@ -13,6 +13,7 @@ from strawberry_response_cache.core import (
     CacheStoreError,
     ResponseCache,
 )
+from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core.drivers import driving
 from strawberry_response_cache.core.protocol import Unavailable
 from tests.conftest import Eventually, Face
@@ -344,7 +345,7 @@ async def test_an_invalidation_stops_trying_when_another_of_its_tenant_is_pendin
     trying = asyncio.create_task(queue_invalidation(cache, face, callers))
     failures = cache._engine._failures.interval
     await eventually(lambda: failures._number)
-    cache._engine.queue.add(cache._keyspace, ("t",), WHY)
+    cache._engine.queue.add(tenant_of(cache).keyspace, ("t",), WHY)
 
     async with asyncio.timeout(30):
         await trying

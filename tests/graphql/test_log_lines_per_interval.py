@@ -12,6 +12,7 @@ from strawberry_response_cache import (
     cache_control,
     invalidates,
 )
+from strawberry_response_cache.core._cache import tenant_of
 from tests.core.logs import facts_of, ours
 
 TIMES = 30
@@ -105,7 +106,7 @@ async def test_values_and_refreshes_are_logged_once_per_interval(
     for number in range(TIMES):
         key = [str(number)]
         await cache.remember(key, 1000, old, stale=1000)
-        entry = cache._keyspace.keys(key).entry
+        entry = tenant_of(cache).keys(key).entry
         raw_of(cache).pexpire(entry, 900_000)
         await cache.remember(key, 1000, fail, stale=1000)
         await cache.remember(["unstorable"], 1000, unstorable)

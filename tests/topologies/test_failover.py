@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from strawberry_response_cache.core import ResponseCache
+from strawberry_response_cache.core._cache import tenant_of
 from tests.conftest import Eventually
 from tests.servers.sentinel import Sentinels
 from tests.topologies.conftest import Store
@@ -89,7 +90,7 @@ async def test_a_lease_of_the_primary_before_keeps_nobody_waiting(
     very_long = {**HURRIED, "lease": 3600, "wait_budget": 7200}
     cache, fresh = [await store.new_cache(face, **very_long) for _ in range(2)]
     held = await hold(cache, face, eventually)
-    lease = cache._keyspace.keys(["a"]).lease
+    lease = tenant_of(cache).keys(["a"]).lease
     with sentinels.replica.client() as replica:
         await eventually(lambda: replica.exists(lease))
 

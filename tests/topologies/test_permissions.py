@@ -12,6 +12,7 @@ import redis
 
 from strawberry_response_cache.core import CacheStoreError, ResponseCache
 from strawberry_response_cache.core._all_tenants import AllTenants
+from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._inspection import Inspection
 from tests.conftest import UNHURRIED
 from tests.servers import debian_redis
@@ -193,7 +194,7 @@ def use_a_slot_that_moves(url: str, cluster: Cluster) -> None:
     use_everything(url, cluster.nodes)
     with ResponseCache.from_url(url, prefix=PREFIX, telemetry=False, **UNHURRIED) as cache:
         cache.remember_sync(["a"], 60, lambda: 1)
-        slot = cluster.slot_of(cache._keyspace.tag_tables[0])
+        slot = cluster.slot_of(tenant_of(cache).keyspace.tag_tables[0])
         owner = cluster.owner_of(slot)
         migration = cluster.migration(slot, next(n for n in cluster.nodes if n is not owner))
         migration.begin()

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from strawberry_response_cache.core import CacheStatus, CacheStoreError, ResponseCache
+from strawberry_response_cache.core._cache import tenant_of
 from tests.servers.cluster import Cluster
 from tests.servers.resharding import SlotMigration
 from tests.topologies.conftest import Store
@@ -117,7 +118,7 @@ async def test_the_death_of_one_primary_is_felt_only_by_its_own_tenants(
     owners = []
     for tenant in tenants:
         await face.remember(tenant, ["a"], 600, lambda: "kept")
-        owners.append(cluster.owner_of(cluster.slot_of(tenant._keyspace.tag_tables[0])))
+        owners.append(cluster.owner_of(cluster.slot_of(tenant_of(tenant).keyspace.tag_tables[0])))
     lost = owners[0]
     lost.kill()
     try:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
+from strawberry_response_cache.core._cache import tenant_of
 from tests.conftest import Eventually
 from tests.servers import standalone
 from tests.servers.cluster import Cluster
@@ -118,7 +119,7 @@ async def test_a_lease_that_a_restart_revives_keeps_nobody_waiting(
     restart_from_snapshot(server)
 
     with server.admin() as admin:
-        assert admin.exists(cache._keyspace.keys(["a"]).lease), "it came back"
+        assert admin.exists(tenant_of(cache).keys(["a"]).lease), "it came back"
     if others:  # the epoch of the new life has begun by then
         await face.remember(fresh, ["another"], 600, lambda: "value")
     await assert_nobody_is_waited_for(fresh, face, held)
@@ -142,7 +143,7 @@ async def test_a_lease_on_another_node_of_a_cluster_keeps_nobody_waiting(
 ) -> None:
     cache, fresh = [await store.new_cache(face, **VERY_LONG) for _ in range(2)]
     held = await hold(cache, face, eventually)
-    slot = cluster.slot_of(cache._keyspace.keys(["a"]).lease)
+    slot = cluster.slot_of(tenant_of(cache).keys(["a"]).lease)
     node = cluster.owner_of(slot)
 
     if how == "restart":
@@ -155,5 +156,5 @@ async def test_a_lease_on_another_node_of_a_cluster_keeps_nobody_waiting(
         cluster.migrate_slot(slot, next(each for each in cluster.nodes if each is not node))
 
     with cluster.admin() as admin:
-        assert admin.exists(cache._keyspace.keys(["a"]).lease), "it came back"
+        assert admin.exists(tenant_of(cache).keys(["a"]).lease), "it came back"
     await assert_nobody_is_waited_for(fresh, face, held)
