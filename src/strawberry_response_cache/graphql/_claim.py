@@ -175,7 +175,7 @@ def claim_in(context: object, extension: "Options") -> Claim | None:
 
 
 def _claim_in(context: object) -> object:
-    (request,) = of_context(context, "request")
+    request = of_context(context, "request")
     scope = getattr(request, "scope", None)
     return scope.get(IN_SCOPE) if isinstance(scope, dict) else None
 

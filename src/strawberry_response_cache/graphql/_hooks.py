@@ -94,7 +94,7 @@ class RequestHooks(Phased, SchemaExtension):
         if self._options.headers is not None:
             # What cannot be read keeps the operation from being stored; see `Recorder`.
             found = called(of_context, self._execution_context.context, "response")
-            response = None if type(found) is Raised else found[0]
+            response = None if type(found) is Raised else found
             if self._delivery is not None:
                 self._headers = self._delivery.headers
                 if self._headers is not None and response is not None:
@@ -125,34 +125,36 @@ class RequestHooks(Phased, SchemaExtension):
         """Write the headers to the response of the context; a view of this package does it by itself."""
         context = self._execution_context.context
         found = called(of_context, context, "response")
-        if type(found) is not Raised and known_headers_of(found[0]) is headers:
+        if type(found) is not Raised and known_headers_of(found) is headers:
             asked = called(of_context, context, "request")
-            headers.write(found[0], None if type(asked) is Raised else asked[0])
+            headers.write(found, None if type(asked) is Raised else asked)
 
     def on_parse(self) -> Iterator[None]:
         """Reuse the parsed document of a known text."""
-        self.guard.step(self.parse)
+        # A later extension may change the text: Strawberry parses after all of them.
+        self.guard.step(self._unless_later, "on_parse", self.parse)
         yield
+
+    def _unless_later(self, hook: str, step: Callable[[], object]) -> None:
+        """Take a step, unless an extension after this one may act in between."""
+        if not has_later(hook, self.all_extensions, self):
+            step()
 
     def parse(self) -> None:
         """Set the document of a known text."""
-        # A later extension may change the text: Strawberry parses after all of them.
-        if self._preparation is not None and not has_later("on_parse", self.all_extensions, self):
+        if self._preparation is not None:
             self._preparation.parse()
 
     def on_validate(self) -> Iterator[None]:
         """Reuse a cached validation result: leave out rules by which the document is known to be valid."""
-        self.guard.step(self.validate)
+        # A later extension sees the rules and may change them.
+        self.guard.step(self._unless_later, "on_validate", self.validate)
         yield
         self.guard.step(self.end_validation)
 
-    def validate(self) -> None:
-        """Leave out rules by which the document is known to be valid."""
-        # A later extension sees the rules and may change them.
-        if self._preparation is not None and not has_later(
-            "on_validate", self.all_extensions, self
-        ):
-            self._preparation.validate()
+    def validate(self) -> bool:
+        """Leave out rules by which the document is known to be valid; return whether they have to be put back."""
+        return self._preparation is not None and self._preparation.validate()
 
     def end_validation(self) -> None:
         """Put the rules back that were left out."""
@@ -179,20 +181,20 @@ class RequestHooks(Phased, SchemaExtension):
 
     def end_execution(self) -> None:
         """Take the announcement back."""
-        self.guard.step(self._end_run, time.perf_counter() - self._began)
+        seconds = time.perf_counter() - self._began
+        if self._run is not None:
+            self.guard.step(self._run.end, seconds)
+        else:
+            self.guard.step(self._count_fault)
         # Not with a token: a stream may be resumed in another context. An abandoned request is closed
         # in the context in which it is collected, where another run may be announced.
         if announced_run.get() is self._run:
             announced_run.set(self._before)
         self._before = None
 
-    def _end_run(self, seconds: float) -> None:
-        if self._run is not None:
-            self._run.end(seconds)
-        else:  # a fault: it could not be adopted
-            counters = tenant_of(self._options.cache).counters
-            reason = Reason.of_fault(is_too_deep=self.guard.is_too_deep)
-            counters.bypassed("operation", reason.value)
+    def _count_fault(self) -> None:
+        reason = Reason.of_fault(is_too_deep=self.guard.is_too_deep)
+        tenant_of(self._options.cache).counters.bypassed("operation", reason.value)
 
     def _new_run(self) -> Run | None:
         if self._adopted is None:
@@ -274,11 +276,12 @@ class RequestHooks(Phased, SchemaExtension):
     def settle_at_once(self) -> bool:
         """End a request that has changed nothing; return whether it is done."""
         run = self._run
-        if run is not None and (run.invalidating or run.mutation is not None):
+        has_changed = run is not None and (run.invalidating or run.mutation is not None)
+        if self._is_settled or has_changed or self.guard.step(self._is_lost) is not False:
             return self._is_settled
-        if self.guard.step(self._is_lost) is not False:
-            return self._is_settled
-        self.settle_sync()
+        self._is_settled = True
+        if self._headers is not None:
+            self.guard.step(self._end_headers)
         return True
 
     async def settle(self) -> None:

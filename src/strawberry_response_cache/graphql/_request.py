@@ -390,7 +390,7 @@ class RequestContext:
         if answer is not True:
             return NOTHING_ASKED
         found = called(of_context, self._context, "request")
-        request = None if type(found) is Raised else found[0]
+        request = None if type(found) is Raised else found
         return directives_in(header(request, "Cache-Control"))
 
     def _switch(self, switch: Switch) -> bool | str | None:

@@ -8,7 +8,6 @@ Methods of the schema are replaced, and a copy of the schema gets the replaced m
 method finds the schema on which it was called through the execution context.
 """
 
-from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from types import TracebackType
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 _NOTHING: Final = object()
 
 
-class Settling(ABC):
+class Settling:
     """The part of a request that acts at its end; each of its methods may be called repeatedly.
 
     Attributes:
@@ -51,29 +50,29 @@ class Settling(ABC):
         runner = None if self.runner is None else self.runner()
         return None if runner is None else runner.extensions
 
-    @abstractmethod
     def settle_at_once(self) -> bool:
         """Act at the end of the request, if nothing has to be awaited; return whether it is done."""
+        raise NotImplementedError
 
-    @abstractmethod
     async def settle(self) -> None:
         """Act at the end of the request."""
+        raise NotImplementedError
 
-    @abstractmethod
     def settle_sync(self) -> None:
         """Act at the end of the request; the sync form of `settle`."""
+        raise NotImplementedError
 
-    @abstractmethod
     def settle_early(self) -> None:
         """Act at the end of a request that has no caller any more, such as after a cancellation."""
+        raise NotImplementedError
 
-    @abstractmethod
     def told(self) -> dict[str, Any]:
         """Return what is said of the request in `extensions` when it is over."""
+        raise NotImplementedError
 
-    @abstractmethod
     def note_fault(self, error: Exception) -> None:
         """Note a fault in one of the other methods."""
+        raise NotImplementedError
 
 
 def watch_streams(schema: BaseSchema) -> None:

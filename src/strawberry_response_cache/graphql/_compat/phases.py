@@ -5,11 +5,12 @@ in order. That takes longer than what this package does in its hooks. Where its 
 hook, that is called directly; anywhere else, Strawberry calls all hooks.
 """
 
+import functools
 import weakref
-from abc import abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from strawberry.extensions import SchemaExtension
 from strawberry.extensions.runner import SchemaExtensionsRunner
@@ -25,8 +26,14 @@ from strawberry_response_cache.graphql._compat.endings import (
 )
 from strawberry_response_cache.graphql._guard import Guard
 
-_HOOKS: Final = ("on_operation", "on_parse", "on_validate", "on_execute")
-_DEFAULTS: Final = {name: getattr(SchemaExtension, name) for name in _HOOKS}
+
+class _Alone(NamedTuple):
+    """Where this package's extension stands, for each hook that no other one has; None for the others."""
+
+    on_operation: int | None
+    on_parse: int | None
+    on_validate: int | None
+    on_execute: int | None
 
 
 class Phased(Settling):
@@ -38,25 +45,25 @@ class Phased(Settling):
 
     guard: Guard
 
-    @abstractmethod
     def parse(self) -> None:
-        """Act before the text is parsed."""
+        """Act before the text is parsed; only where no other extension acts then."""
+        raise NotImplementedError
 
-    @abstractmethod
-    def validate(self) -> None:
-        """Act before the document is validated."""
+    def validate(self) -> bool:
+        """Act before the document is validated, as in `parse`; return whether `end_validation` has to be called."""
+        raise NotImplementedError
 
-    @abstractmethod
     def end_validation(self) -> None:
         """Act when the document was validated."""
+        raise NotImplementedError
 
-    @abstractmethod
     def begin_execution(self) -> None:
         """Act before the operation is executed."""
+        raise NotImplementedError
 
-    @abstractmethod
     def end_execution(self) -> None:
         """Act when it was executed, whatever was raised."""
+        raise NotImplementedError
 
 
 def watch_phases(schema: BaseSchema) -> None:
@@ -76,6 +83,7 @@ class _CreateRunner(Exchanged):
             return runner
         if type(runner) is SchemaExtensionsRunner:
             runner.__class__ = PhasesRunner  # it has no other state; `create` may be anybody's
+            runner.alone = _alone(*map(type, runner.extensions))  # type: ignore[attr-defined] # it has just become one
             known = weakref.ref(runner)
             for each in settling:
                 each.runner = known
@@ -95,53 +103,71 @@ def _of_runner(operation: Any, settling: Iterable[Settling]) -> Callable[[], Ope
 
 
 class PhasesRunner(SchemaExtensionsRunner):
-    """Strawberry's runner, for the extensions of one request with one or more of this package."""
+    """Strawberry's runner, for the extensions of one request with one or more of this package.
+
+    What is done before a phase is done here, directly before Strawberry enters it.
+    """
+
+    alone: _Alone
 
     def operation(self) -> Any:  # noqa: ANN401 - Strawberry's, or one like it
         """Return what is entered around the whole operation, and settles at its end."""
-        alone = _alone("on_operation", self.extensions)
-        if alone is not None:  # its own hook does nothing where the end is watched
-            return Operation(None, (alone,))
+        if (at := self.alone.on_operation) is not None:
+            # Its own hook does nothing where the end is watched.
+            return Operation(None, (self.extensions[at],))  # type: ignore[arg-type] # see `_alone`
         settling = [each for each in self.extensions if isinstance(each, Phased)]
         return Operation(super().operation(), settling)
 
     def parsing(self) -> Any:  # noqa: ANN401 - Strawberry's, or one like it
         """Return what is entered around the parsing."""
-        alone = _alone("on_parse", self.extensions)
-        return super().parsing() if alone is None else _Parsing(alone)
+        if (at := self.alone.on_parse) is None:
+            return super().parsing()
+        own: Any = self.extensions[at]
+        own.guard.step(own.parse)
+        return _NOTHING_LEFT
 
     def validation(self) -> Any:  # noqa: ANN401 - Strawberry's, or one like it
         """Return what is entered around the validation."""
-        alone = _alone("on_validate", self.extensions)
-        return super().validation() if alone is None else _Validation(alone)
+        if (at := self.alone.on_validate) is None:
+            return super().validation()
+        own: Any = self.extensions[at]
+        return _Validation(own) if own.guard.step(own.validate) else _NOTHING_LEFT
 
     def executing(self) -> Any:  # noqa: ANN401 - Strawberry's, or one like it
         """Return what is entered around the execution."""
-        alone = _alone("on_execute", self.extensions)
-        return super().executing() if alone is None else _Executing(alone)
+        if (at := self.alone.on_execute) is None:
+            return super().executing()
+        own: Any = self.extensions[at]
+        own.begin_execution()
+        return _Executing(own)
 
 
-def _alone(hook: str, extensions: Sequence[SchemaExtension]) -> Phased | None:
-    """Return this package's extension, if it is the only one with a hook; else None."""
-    if len(extensions) == 1 and isinstance(extensions[0], Phased):
-        return extensions[0]
-    default, found = _DEFAULTS[hook], None
-    for each in extensions:
-        if getattr(type(each), hook) is not default:
-            if found is not None or not isinstance(each, Phased):
-                return None
-            found = each
-    return found
+@functools.lru_cache(512)
+def _alone(*kinds: type[SchemaExtension]) -> _Alone:
+    """Return for which hooks this package's extension is the only one."""
+
+    def place(hook: str) -> int | None:
+        default = getattr(SchemaExtension, hook)
+        having = [at for at, kind in enumerate(kinds) if getattr(kind, hook) is not default]
+        return having[0] if len(having) == 1 and issubclass(kinds[having[0]], Phased) else None
+
+    return _Alone(*map(place, _Alone._fields))
 
 
 class _Phase:
+    """A phase that has begun.
+
+    Args:
+        of: What acts at its end.
+    """
+
     __slots__ = ("_of",)
 
     def __init__(self, of: Phased) -> None:
         self._of = of
 
     def __enter__(self) -> None:
-        self.begin()
+        """Do nothing: see `PhasesRunner`."""
 
     def __exit__(
         self,
@@ -152,7 +178,7 @@ class _Phase:
         self.end(kind)
 
     async def __aenter__(self) -> None:
-        self.begin()
+        """Do nothing: see `PhasesRunner`."""
 
     async def __aexit__(
         self,
@@ -162,26 +188,13 @@ class _Phase:
     ) -> None:
         self.end(kind)
 
-    def begin(self) -> None:
-        """Do what comes before the phase."""
-        raise NotImplementedError
-
     def end(self, kind: type[BaseException] | None) -> None:
         """Do what comes after it."""
-
-
-class _Parsing(_Phase):
-    __slots__ = ()
-
-    def begin(self) -> None:
-        self._of.guard.step(self._of.parse)
+        raise NotImplementedError
 
 
 class _Validation(_Phase):
     __slots__ = ()
-
-    def begin(self) -> None:
-        self._of.guard.step(self._of.validate)
 
     def end(self, kind: type[BaseException] | None) -> None:
         if kind is None:
@@ -191,8 +204,8 @@ class _Validation(_Phase):
 class _Executing(_Phase):
     __slots__ = ()
 
-    def begin(self) -> None:
-        self._of.begin_execution()
-
     def end(self, kind: type[BaseException] | None) -> None:  # noqa: ARG002 - whatever was raised
         self._of.end_execution()
+
+
+_NOTHING_LEFT: Final = nullcontext()

@@ -159,50 +159,59 @@ class Preparation:
         self._document = document
         context.graphql_document = document.node
 
-    def validate(self) -> None:
-        """Skip the rules by which the document is known to be valid; Strawberry runs the others."""
+    def validate(self) -> bool:
+        """Skip the rules by which the document is known to be valid; Strawberry runs the others.
+
+        Returns:
+            Whether `restore_rules` has to be called afterwards.
+        """
         context, document = self._context, self._document
         if (
             document is None
             or context.graphql_document is not document.node
             or context.pre_execution_errors is not None
         ):
-            return
+            return False
         rules = tuple(context.validation_rules)
         sparing = document.sparing
         if sparing is not None and sparing.rules == rules:  # as in most requests
-            self._spare(sparing)
-            return
+            return self._spare(sparing, document)
         try:
             known = self._documents.shared_rules(document, rules)
         except RecursionError:
-            return  # Strawberry gets the same error and reports it
+            return False  # Strawberry gets the same error and reports it
         if unknown := tuple(rule for rule in known if rule not in document.valid_by):
             if document.invalid_by == unknown != rules:
-                return
+                return False
             try:
                 errors = self._documents.errors(document, unknown)
             except Exception:  # noqa: BLE001 - from a rule: Strawberry gets the same error and reports it
-                return
+                return False
             if errors:
                 document.invalid_by = unknown
                 if unknown == rules:
                     context.pre_execution_errors = errors  # what Strawberry would find
-                return
+                return False
             document.valid_by |= frozenset(unknown)
-        if known:
-            left = tuple(rule for rule in rules if rule not in known)
-            document.sparing = Sparing(rules, known, left)
-            self._spare(document.sparing)
+        if not known:
+            return False
+        left = tuple(rule for rule in rules if rule not in known)
+        document.sparing = Sparing(rules, known, left)
+        return self._spare(document.sparing, document)
 
-    def _spare(self, sparing: Sparing) -> None:
+    def _spare(self, sparing: Sparing, document: Document) -> bool:
         self._spared = sparing
-        self._context.validation_rules = sparing.left
+        if sparing.left:
+            self._context.validation_rules = sparing.left
+            return True
+        self._validated = document.node
+        self._context.pre_execution_errors = []  # Strawberry runs no rule then
+        return False
 
     def restore_rules(self) -> None:
-        """Restore the skipped rules, and set the result if no other rules remained."""
+        """Restore the skipped rules."""
         rules, skipped, left = self._spared
-        if not skipped:
+        if not left:
             return
         context = self._context
         self._validated = context.graphql_document

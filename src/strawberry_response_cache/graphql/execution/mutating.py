@@ -70,7 +70,7 @@ _lock = renewed_in_child(sys.modules[__name__], "_lock", threading.Lock)
 def _ids(context: object) -> list[int]:
     """Return the identities of a context and of the request in it, which no other request has."""
     found = called(of_context, context, "request")
-    own = (context, *(() if type(found) is Raised else found))
+    own = (context, *(() if type(found) is Raised else (found,)))
     return [id(each) for each in own if called(_is_of_one_request, each) is True]
 
 

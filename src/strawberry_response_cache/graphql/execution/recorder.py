@@ -147,7 +147,8 @@ class _ResponseState(NamedTuple):
 
     @classmethod
     def _read(cls, context: object) -> "_ResponseState":
-        response, background = of_context(context, "response", "background_tasks")
+        response = of_context(context, "response")
+        background = of_context(context, "background_tasks")
         # Background tasks of Starlette and FastAPI: https://www.starlette.io/background/
         tasks = tuple(map(id, getattr(background, "tasks", None) or ()))
         if response is None:

@@ -186,26 +186,22 @@ def _set_status(response: Any, status: int) -> None:  # noqa: ANN401 - of any fr
         response.status = status
 
 
-def of_context(context: object, *names: str) -> tuple[Any, ...]:
-    """Return the values of a context under some names; it may be a mapping or an object.
+def of_context(context: object, name: str) -> Any:  # noqa: ANN401 - whatever the user put there
+    """Return the value of a context under a name; it may be a mapping or an object.
 
     Args:
         context: The context, of any class.
-        names: The names. A name that the context does not have gives None, also if the context raises for it.
+        name: The name. One that the context does not have gives None, also if the context raises for it.
 
     Raises:
         Exception: What a property or a mapping of the user's raises.
     """
-    if isinstance(context, Mapping):
-        return tuple(map(context.get, names))
-    return tuple(_attribute(context, name) for name in names)
-
-
-def _attribute(context: object, name: str) -> Any:  # noqa: ANN401 - whatever the user put there
-    value = called(getattr, context, name, None)
-    if type(value) is not Raised:
-        return value
-    # `__getattr__` of settings and the like raises KeyError for what there is not.
-    if getattr_static(context, name, None) is None:
-        return None
-    raise value.error
+    if type(context) is dict or isinstance(context, Mapping):
+        return context.get(name)
+    try:
+        return getattr(context, name, None)
+    except Exception:
+        # `__getattr__` of settings and the like raises KeyError for what there is not.
+        if getattr_static(context, name, None) is None:
+            return None
+        raise
