@@ -8,7 +8,10 @@ import strawberry
 from graphql import ExecutionResult, GraphQLError
 
 from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
-from strawberry_response_cache.graphql.execution.partial_failures import PartialFailures
+from strawberry_response_cache.graphql.execution.partial_failures import (
+    FAILED_IN_PART,
+    PartialFailures,
+)
 from strawberry_response_cache.graphql.policy.policy import Life, Policy
 
 QUERY = "{ steady shaky }"
@@ -118,11 +121,11 @@ def test_a_failure_is_remembered_for_the_operations_ttl_and_the_number_is_bounde
     policy = Policy(ttl=5.0, lives=[Life(5.0, private=False)])
     failures.note("key", policy, failed)
     now[0] = 4.9
-    assert failures.has("key")
+    assert failures.problem("key") is FAILED_IN_PART
     now[0] = 5.0
-    assert not failures.has("key")
+    assert failures.problem("key") is None
     failures.note("key", Policy(ttl=5.0), failed)
-    assert not failures.has("key")
+    assert failures.problem("key") is None
     for number in range(2_000):
         failures.note(str(number), policy, failed)
-    assert sum(failures.has(str(number)) for number in range(2_000)) == 1_024
+    assert sum(failures.problem(str(number)) is FAILED_IN_PART for number in range(2_000)) == 1_024

@@ -28,7 +28,10 @@ class Log:
 
     def debug(self, text: str, *values: object, extra: Mapping[str, object] | None = None) -> None:
         """Log a line of level DEBUG."""
-        self._log(logging.DEBUG, text, values, extra)
+        if self._logger.isEnabledFor(
+            logging.DEBUG
+        ):  # there is one for each operation that is not cached
+            self._log(logging.DEBUG, text, values, extra)
 
     def warning(
         self, text: str, *values: object, extra: Mapping[str, object] | None = None

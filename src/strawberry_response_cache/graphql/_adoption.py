@@ -17,6 +17,7 @@ from strawberry_response_cache.graphql._compat.phases import watch_phases
 from strawberry_response_cache.graphql._compat.resolving import watch_guarded_resolvers
 from strawberry_response_cache.graphql._options import Options, all_options_of
 from strawberry_response_cache.graphql.annotations.run_notes import note_guarded, note_let_through
+from strawberry_response_cache.graphql.execution.considered import Considering
 from strawberry_response_cache.graphql.execution.documents import Documents
 from strawberry_response_cache.graphql.execution.partial_failures import PartialFailures
 from strawberry_response_cache.graphql.keys.known_requests import KnownRequests
@@ -39,25 +40,24 @@ class Adopted:
     """An adopted schema.
 
     Attributes:
+        considering: Decides of its operations.
         plans: The plans of its operations.
         requests: The requests that came to it before.
         documents: The documents that were sent to it.
         notes: What keeps it from being cached as its annotations say.
         hands_results_on: Whether what executes on it hands results on as they are.
+        mistakes: The mistakes in its annotations, each with its coordinate; the cache is off if there are any.
         failures: Its operations that failed in part lately.
     """
 
+    considering: Considering
     plans: Plans
     requests: KnownRequests
     documents: Documents
     notes: tuple[Note, ...]
     hands_results_on: bool
+    mistakes: tuple[str, ...]
     failures: PartialFailures = field(default_factory=PartialFailures)
-
-    @property
-    def mistakes(self) -> tuple[str, ...]:
-        """The mistakes in its annotations, each with its coordinate; the cache is off if there are any."""
-        return self.plans.setting.mistakes
 
 
 def adopt(schema: BaseSchema, options: Options) -> Adopted:
@@ -85,12 +85,15 @@ def adopt(schema: BaseSchema, options: Options) -> Adopted:
     eighth = options.plan_bytes // 8
     literals = Literals(setting.schema)
     plans = Plans(setting, max_bytes=3 * eighth)
+    requests = KnownRequests(plans, literals, max_bytes=eighth)
     return Adopted(
+        considering=Considering(options, plans, requests),
         plans=plans,
-        requests=KnownRequests(plans, literals, max_bytes=eighth),
+        requests=requests,
         documents=Documents(setting.schema, literals, max_bytes=4 * eighth),
         notes=notes,
         hands_results_on=schema_hands_results_on(schema),
+        mistakes=setting.mistakes,
     )
 
 

@@ -204,13 +204,12 @@ class RequestHooks(Phased, SchemaExtension):
         adopted = self._adopted
         return Run(
             self._options,
-            adopted.plans,
-            adopted.requests,
+            adopted.considering,
             preparation=preparation,
             failures=adopted.failures,
             context=context,
             guard=self.guard,
-            as_stored=self._takes_bytes(adopted),
+            as_stored=self._delivery is not None and self._takes_bytes(self._delivery, adopted),
             sharing=self._sharing_later(adopted),
         )
 
@@ -237,11 +236,10 @@ class RequestHooks(Phased, SchemaExtension):
             ),
         )
 
-    def _takes_bytes(self, adopted: Adopted) -> bool:
+    def _takes_bytes(self, delivery: Delivery, adopted: Adopted) -> bool:
         """Whether the stored bytes reach a view that sends them as they are."""
         return (
-            self._delivery is not None
-            and self._delivery.takes_bytes
+            delivery.takes_bytes
             and adopted.hands_results_on
             and not may_see_results(self.all_extensions, self)
         )
@@ -320,7 +318,7 @@ class RequestHooks(Phased, SchemaExtension):
     def get_results(self) -> AwaitableOrValue[dict[str, Any]]:
         """Return ``responseCache``, if ``debug`` is on."""
         if self._is_settled or self.is_watched:
-            return self.guard.step(self.told) or {}
+            return {} if self._options.says_nothing else self.guard.step(self.told) or {}
         # The ends of this schema could not be watched.
         if self._run is not None and self._run.is_async:
             return self._settled()

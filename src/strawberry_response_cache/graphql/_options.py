@@ -95,6 +95,11 @@ class Options:
         """Whether it is noted what the cache does for each field."""
         return self.debug is not False or bool(self.watchers)
 
+    @property
+    def says_nothing(self) -> bool:
+        """Whether nothing of this package ever stands in ``extensions``."""
+        return self.debug is False and not (self.headers and self.headers.tells_gateways)
+
 
 def options_of(schema: object) -> Options | None:
     """Return the configuration of a schema's extension; None if it has none."""

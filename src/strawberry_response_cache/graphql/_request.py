@@ -4,16 +4,18 @@ Each function of the extension is called once per operation, before its first re
 where the operation is.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final, Literal, TypeAlias
 
 from graphql import ExecutionResult, OperationDefinitionNode
 
 from strawberry_response_cache.core import ResponseCache
 from strawberry_response_cache.core._cache import tenant_of
+from strawberry_response_cache.core._counters import Counters
 from strawberry_response_cache.core._keys import checked_tenant
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._user_code import Raised, awaited, called, yes_or_no
+from strawberry_response_cache.core._waiting import WaitBudget
 from strawberry_response_cache.graphql._guard import Guard
 from strawberry_response_cache.graphql._identity import (
     CacheIdentity,
@@ -54,10 +56,9 @@ class RequestContext:
         synchronous: Whether the request is executed without an event loop.
 
     Attributes:
-        cache_name: The cache's prefix.
         guard: As given.
         options: As given.
-        wait_budget: For how long all of the request may wait for other requests.
+        problem: Why nothing of the request is cached, if ``tenant`` or ``vary`` returned nothing usable.
     """
 
     __slots__ = (
@@ -69,12 +70,11 @@ class RequestContext:
         "_is_debugged",
         "_is_verified",
         "_synchronous",
+        "_wait_budget",
         "_was_async",
-        "cache_name",
-        "counters",
         "guard",
         "options",
-        "wait_budget",
+        "problem",
     )
 
     def __init__(
@@ -92,9 +92,20 @@ class RequestContext:
         self._is_debugged: bool | None = None
         self._is_verified: bool | None = None
         self._directives: RequestDirectives | None = None
-        self.cache_name = tenant_of(options.cache).name
-        self.wait_budget = tenant_of(options.cache).wait_budget()
-        self.counters = tenant_of(options.cache).counters
+        self._wait_budget: WaitBudget | None = None
+        self.problem: Problem | None = None
+
+    @property
+    def wait_budget(self) -> WaitBudget:
+        """For how long all of the request may wait for other requests."""
+        if self._wait_budget is None:
+            self._wait_budget = tenant_of(self.options.cache).wait_budget()
+        return self._wait_budget
+
+    @property
+    def counters(self) -> Counters:
+        """The counters of the cache."""
+        return tenant_of(self.options.cache).counters
 
     def subject(
         self,
@@ -106,7 +117,8 @@ class RequestContext:
         """Return the subject for the log and the observer."""
         name = None if operation.name is None else operation.name.value
         kind = operation.operation.value
-        return Subject(self.cache_name, scope, visibility, kind, name, field)
+        cache_name = tenant_of(self.options.cache).name
+        return Subject(cache_name, scope, visibility, kind, name, field)
 
     def read_extensions(self, sent: object) -> Problem | None:
         """Read the ``extensions`` that a client sent with its request.
@@ -117,8 +129,6 @@ class RequestContext:
         Returns:
             A problem if resolvers may read any that are not part of keys.
         """
-        if not sent:
-            return None
         options = self.options
         if not isinstance(sent, Mapping):
             return Problem(Reason.REQUEST_EXTENSIONS)
@@ -171,15 +181,16 @@ class RequestContext:
         if self.options.session is not None:
             await self._ask(_SESSION, self.options.session, printed_session)
 
-    def _to_ask(self, varied: Iterable[str], *, session: bool) -> Iterator[_Function]:
-        options = self.options
+    def _to_ask(self, varied: Iterable[str], *, session: bool) -> list[_Function]:
+        options, functions = self.options, list[_Function]()
         if options.tenant is not None:
-            yield _TENANT, options.tenant, checked_tenant
+            functions.append((_TENANT, options.tenant, checked_tenant))
         for name in sorted(varied):
             if (function := options.vary.get(name)) is not None:
-                yield f"vary.{name}", function, canonical
+                functions.append((f"vary.{name}", function, canonical))
         if session and options.session is not None:
-            yield _SESSION, options.session, printed_session
+            functions.append((_SESSION, options.session, printed_session))
+        return functions
 
     async def _ask(
         self, name: str, function: Callable[[Any], Any], printed: Callable[[Any], str | None]
@@ -221,7 +232,9 @@ class RequestContext:
             return
         # Its return value would decide who sees the response.
         self.options.warnings.unusable(name, function, kind_of_refused(value, answer))
-        self._answers[name] = _unusable(name)
+        self._answers[name] = problem = _unusable(name)
+        if name != _SESSION and self.problem is None:
+            self.problem = problem
 
     @property
     def answers(self) -> Mapping[str, str | Problem | None]:
@@ -229,18 +242,6 @@ class RequestContext:
         return self._answers
 
     # -- Their results ---------------------------------------------------------------------------
-
-    @property
-    def problem(self) -> Problem | None:
-        """Why nothing of the request is cached, if ``tenant`` or ``vary`` returned nothing usable."""
-        return next(
-            (
-                answer
-                for name, answer in self._answers.items()
-                if isinstance(answer, Problem) and name != _SESSION
-            ),
-            None,
-        )
 
     def tenant_cache(self) -> ResponseCache | None:
         """Return the cache of this request's tenant; None if the tenant is not known."""
@@ -259,12 +260,13 @@ class RequestContext:
         Args:
             policy: The policy; the functions on which it depends were called.
         """
-        cache, problem = self.tenant_cache(), self.problem
-        if problem is not None:
-            return problem
-        varied = {name: self._answers.get(f"vary.{name}") for name in sorted(policy.vary)}
-        known = {name: value for name, value in varied.items() if isinstance(value, str)}
-        if cache is None or len(known) < len(varied):
+        if self.problem is not None:
+            return self.problem
+        cache, varied = self.tenant_cache(), dict[str, str]()
+        for name in sorted(policy.vary):
+            if isinstance(value := self._answers.get(f"vary.{name}"), str):
+                varied[name] = value
+        if cache is None or len(varied) < len(policy.vary):
             return Problem(Reason.CONTEXT_FAILED)
         session = self.session() if policy.private_by else None
         if isinstance(session, Problem):
@@ -272,7 +274,7 @@ class RequestContext:
         if policy.private_by and session is None:
             return self.without_session(policy.private_by)
         return CacheIdentity(
-            cache=cache, session=session, varied=known, extensions=self._extensions
+            cache=cache, session=session, varied=varied, extensions=self._extensions
         )
 
     def without_session(self, coordinate: str | None) -> Problem:
@@ -325,7 +327,7 @@ class RequestContext:
     def switched_off(self) -> Problem | None:
         """Return a problem if the cache is off."""
         options = self.options
-        if options.off is not None:
+        if options.off is not None or options.enabled is True:
             return options.off
         answer = self._switch(options.enabled)
         if answer is None:
@@ -373,9 +375,9 @@ class RequestContext:
     @property
     def directives(self) -> RequestDirectives:
         """What the request, or the server's own code before it, asks of the cache."""
-        if self._directives is None:
-            self._directives = self._asked_of_cache()
-        return self._directives
+        if (directives := self._directives) is None:
+            directives = self._directives = self._asked_of_cache()
+        return directives
 
     def _asked_of_cache(self) -> RequestDirectives:
         if called(is_renewed, self._context) is True:

@@ -10,7 +10,7 @@ import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from graphql import (
     DocumentNode,
@@ -27,7 +27,6 @@ from strawberry.types import ExecutionContext
 from strawberry_response_cache.graphql._compat.operation import (
     Asked,
     is_as_known,
-    with_own_variables,
 )
 from strawberry_response_cache.graphql._guard import Execution, Guard
 
@@ -71,7 +70,7 @@ class Run(Protocol):
         ...
 
     def recognizes(self, asked: Asked) -> bool:
-        """Whether it knows enough of an operation to answer it before its executor is built."""
+        """Whether it knows enough of an operation of its own to answer it before its executor is built."""
         ...
 
     def errors_now(self) -> list[GraphQLError]:
@@ -137,16 +136,16 @@ class CachingExecutor(Executor[Any]):
         run = announced_run.get()
         if run is None:
             return super().build(schema, document, *args, **kwargs)
-        given = (schema, document, *args)
-        given = run.guard.step(with_own_variables, given) or given
-        build = partial(super().build, *given, **kwargs)
-        postponed = run.guard.step(_postponed, run, cls, build, given, kwargs)
-        if postponed is not None:
-            return cast("Executor[Any]", postponed)
-        executor = build()
-        if isinstance(executor, cls) and run.guard.step(run.belongs_to, schema, document):
+        build, given = super().build, (schema, document, *args)
+        asked = run.guard.step(_asked, run, cls, build, given, kwargs)
+        if asked is not None and asked.is_postponed:
+            return Postponed(run, asked)  # type: ignore[return-value] # it stands for an executor
+        executor = build(*given, **kwargs) if asked is None else asked.build()
+        if isinstance(executor, cls) and (
+            asked is not None or run.guard.step(run.belongs_to, schema, document)
+        ):
             executor._run = run  # noqa: SLF001 - its own constructor
-            executor._asked = run.guard.step(Asked.of, executor, document, given)  # noqa: SLF001 - as above
+            executor._asked = run.guard.step(Asked.of, executor, document, asked)  # noqa: SLF001 - as above
             is_stream = executor.operation.operation is OperationType.SUBSCRIPTION
             run.counts_events = is_stream and executor._asked is not None  # noqa: SLF001 - as above
             if is_stream:  # its source would run before `execute_operation` is called
@@ -170,19 +169,23 @@ class CachingExecutor(Executor[Any]):
         return _answered(run, asked, execute)
 
 
-def _postponed(
+def _asked(
     run: Run,
     kind: type[CachingExecutor],
-    build: Callable[[], "list[GraphQLError] | Executor[Any]"],
+    build: Callable[..., "list[GraphQLError] | Executor[Any]"],
     given: tuple[Any, ...],
     named: dict[str, Any],
-) -> Postponed | None:
-    """Return what stands for the executor; None if it has to be built now."""
-    if not is_as_known(given):
+) -> Asked | None:
+    """Return the operation that an executor is built for; None if the arguments are others, or it is not the run's."""
+    if not is_as_known(given) or not run.belongs_to(given[0], given[1]):
         return None
     asked = Asked(kind, build, given, named)
-    is_known = isinstance(asked.middleware_manager, MiddlewareManager | None)
-    return Postponed(run, asked) if is_known and run.recognizes(asked) else None
+    if isinstance(asked.middleware_manager, _MANAGERS):
+        asked.is_postponed = run.recognizes(asked)
+    return asked
+
+
+_MANAGERS: Final = (MiddlewareManager, type(None))
 
 
 def _answered(run: Run, asked: Asked | None, execute: Callable[[], Any]) -> Any:  # noqa: ANN401 - what an executor returns

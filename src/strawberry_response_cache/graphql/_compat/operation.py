@@ -1,7 +1,8 @@
 """The operation that an executor is asked for. What is remembered of it may answer it before that is built."""
 
 import inspect
-from typing import TYPE_CHECKING, Any, Final, Self
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from graphql import DocumentNode, GraphQLError, GraphQLSchema
 from graphql.execution import Executor
@@ -42,16 +43,13 @@ def is_as_known(given: tuple[Any, ...]) -> bool:
     return _BUILDS_AS_KNOWN and len(given) == len(_OF_BUILD)
 
 
-def with_own_variables(given: tuple[Any, ...]) -> tuple[Any, ...]:
+def _with_own_variables(given: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return the arguments of `Executor.build` with a copy of the variables.
 
     The executor may be built only after the cache was asked, and keys are printed from what was sent. Until then,
     the caller's code may change its object.
-
-    Args:
-        given: The positional arguments.
     """
-    if not is_as_known(given) or type(given[_VARIABLES]) is not dict:
+    if type(given[_VARIABLES]) is not dict:
         return given
     try:
         copied = _copied(given[_VARIABLES])
@@ -78,13 +76,15 @@ class Asked:
         schema: The executable schema.
         document: The document.
         operation_name: The name of the operation; None for the only one.
-        variables: The variables as they were sent; None if there are none, or they are not known.
+        variables: The variables as they were sent, copied; None if there are none, or they are not known.
         context_value: The context that resolvers receive.
         root_value: The root value.
         operation_extensions: What the client sent as ``extensions``.
         middleware_manager: What stands around resolvers.
+        is_postponed: Whether its executor is built only if the cache does not have the answer.
         is_synchronous: Whether it must end without awaiting.
         known: What is remembered of such a request; for whoever answers it.
+        original: What tells whether the variables were changed while they were coerced; for whoever answers it.
     """
 
     __slots__ = (
@@ -92,12 +92,14 @@ class Asked:
         "built",
         "context_value",
         "document",
+        "is_postponed",
         "is_synchronous",
         "kind",
         "known",
         "middleware_manager",
         "operation_extensions",
         "operation_name",
+        "original",
         "root_value",
         "schema",
         "variables",
@@ -106,12 +108,13 @@ class Asked:
     def __init__(
         self,
         kind: "type[CachingExecutor]",
-        build: "Callable[[], list[GraphQLError] | Executor[Any]]",
+        build: "Callable[..., list[GraphQLError] | Executor[Any]]",
         given: tuple[Any, ...],
         named: dict[str, Any],
     ) -> None:
+        given = _with_own_variables(given)
         self.kind = kind
-        self.build = build
+        self.build = partial(build, *given, **named)
         self.built: Executor[Any] | None = None
         self.schema: GraphQLSchema = given[0]
         self.document: DocumentNode = given[1]
@@ -122,19 +125,24 @@ class Asked:
         self.middleware_manager: Any = given[11]
         self.is_synchronous = not takes_async(given[13])
         self.operation_extensions: object = named.get("operation_extensions")
+        self.is_postponed = False
         self.known: Any = None
+        self.original: Any = None
 
     @classmethod
     def of(
-        cls, executor: "CachingExecutor", document: DocumentNode, given: tuple[Any, ...]
-    ) -> Self:
+        cls, executor: "CachingExecutor", document: DocumentNode, before: "Asked | None"
+    ) -> "Asked":
         """Return the operation of an executor.
 
         Args:
             executor: The executor.
             document: Its document.
-            given: The positional arguments with which it was built.
+            before: The operation as it was before the executor was built; None if it is not known.
         """
+        if before is not None and before.known is not None:
+            before.built = executor
+            return before
         asked = cls.__new__(cls)
         asked.kind = type(executor)
         asked.built = executor
@@ -142,7 +150,9 @@ class Asked:
         asked.document = document
         asked.root_value = executor.root_value
         asked.context_value = executor.context_value
-        asked.variables, asked.operation_name = given[4:6] if is_as_known(given) else (None, None)
+        asked.variables = None if before is None else before.variables
+        asked.operation_name = None if before is None else before.operation_name
+        asked.original = None if before is None else before.original
         asked.middleware_manager = executor.middleware_manager
         asked.is_synchronous = is_synchronous(executor)
         asked.operation_extensions = getattr(executor, "operation_extensions", None)

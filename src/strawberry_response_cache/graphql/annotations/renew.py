@@ -38,6 +38,6 @@ def renew_cache(context: Any) -> None:  # noqa: ANN401 - of any class
 
 def is_renewed(context: object) -> bool:
     """Whether `renew_cache` was called with a context."""
-    if isinstance(context, Mapping):
+    if type(context) is dict or isinstance(context, Mapping):
         return context.get(_MARK) is True
     return getattr(context, _MARK, None) is True

@@ -1,7 +1,6 @@
 """Decides, independent of tenant and session, whether something of an operation may be cached."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from graphql import OperationDefinitionNode, OperationType
@@ -24,7 +23,6 @@ from strawberry_response_cache.graphql.keys.operation_key import (
     print_variables,
     sent_variables,
 )
-from strawberry_response_cache.graphql.keys.plan import Plan, Variant
 from strawberry_response_cache.graphql.keys.plans import Plans
 from strawberry_response_cache.graphql.policy.custom_code import (
     is_plain_executor,
@@ -35,29 +33,31 @@ from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 from strawberry_response_cache.graphql.policy.rules import FieldRule
 
 
-@dataclass(slots=True, kw_only=True)
 class Considered:
     """A query that may be cached, or whose fields may be.
 
-    Attributes:
+    Args:
         request: The context of the request.
         asked: The operation that is executed.
         known: Its plan, and its variables for keys.
+
+    Attributes:
+        request: As given.
+        asked: As given.
+        known: As given.
+        plan: The plan of the operation.
+        variant: The operation with its conditions decided.
     """
 
-    request: RequestContext
-    asked: Asked
-    known: KnownRequest = field(repr=False)
+    __slots__ = ("_wants_session", "asked", "known", "plan", "request", "variant")
 
-    @property
-    def plan(self) -> Plan:
-        """The plan of the operation."""
-        return self.known.plan
-
-    @property
-    def variant(self) -> Variant:
-        """The operation with its conditions decided."""
-        return self.known.variant
+    def __init__(self, request: RequestContext, asked: Asked, known: KnownRequest) -> None:
+        self.request = request
+        self.asked = asked
+        self.known = known
+        self.plan = known.plan
+        self.variant = variant = known.variant
+        self._wants_session = variant.watches_fields or variant.policy.private_by is not None
 
     def ask_at_once(self) -> bool:
         """Call the functions of the context; return whether none has to be awaited."""
@@ -68,11 +68,6 @@ class Considered:
         """Call the functions of the context, before any resolver runs."""
         policy = self.variant.policy
         await self.request.ask(policy.vary, session=self._wants_session)
-
-    @property
-    def _wants_session(self) -> bool:
-        variant = self.variant
-        return variant.watches_fields or variant.policy.private_by is not None
 
     @property
     def sent(self) -> dict[str, Sequence[Any]]:
@@ -142,27 +137,28 @@ def _keys(
     if noted is None or identity.session is not None or identity.varied or identity.extensions:
         return tenant.keys(parts(identity.session))
     known = noted.public_keys
-    if known is None or known[0] != tenant.keyspace:
+    if known is None or (known[0] is not tenant.keyspace and known[0] != tenant.keyspace):
         known = noted.public_keys = tenant.keyspace, tenant.keys(parts(None))
     return known[1]
 
 
 class Considering:
-    """Decides of the operation of one request.
+    """Decides of the operations of one schema.
 
     Args:
         options: The extension's configuration.
         plans: The plans of the schema.
         requests: The requests that came to it before.
+
+    Attributes:
+        setting: What the plans of the schema share.
     """
 
-    __slots__ = ("_options", "_plans", "_requests", "_variables")
-
     def __init__(self, options: Options, plans: Plans, requests: KnownRequests) -> None:
+        self.setting = plans.setting
         self._options = options
         self._plans = plans
         self._requests = requests
-        self._variables: OriginalVariables | None = None
 
     def recognizes(self, asked: Asked) -> bool:
         """Whether the same operation came before with these variables, for an executor of Strawberry's own.
@@ -172,80 +168,84 @@ class Considering:
         if is_plain_executor(asked.kind):  # type: ignore[arg-type] # classes are hashable
             asked.known = self._requests.find(asked.document, asked.operation_name, asked.variables)
         if asked.known is None:  # its variables are coerced now
-            self._variables = OriginalVariables(asked.variables)
-        return asked.known is not None
+            asked.original = OriginalVariables(asked.variables)
+        return isinstance(asked.known, KnownRequest)
 
     def consider(
-        self, request: RequestContext, asked: Asked, operation: OperationDefinitionNode
+        self,
+        request: RequestContext,
+        asked: Asked,
+        operation: OperationDefinitionNode,
     ) -> Considered | Problem:
-        """Return what may be cached; or why nothing may be."""
-        problem = (
-            self._off(request, asked, operation)
-            or self._custom_code(asked)
-            or self._unkeyed(request, asked)
-        )
+        """Return what may be cached; or why nothing may be.
+
+        Args:
+            request: The context of the request.
+            asked: The operation.
+            operation: Its definition.
+        """
+        problem = self._problem(request, asked, operation)
         if problem is not None:
             return problem
         known = asked.known or self._looked_at(asked)
-        if isinstance(known, Problem):
-            return known
-        return Considered(request=request, asked=asked, known=known)
+        return known if isinstance(known, Problem) else Considered(request, asked, known)
 
     def _looked_at(self, asked: Asked) -> KnownRequest | Problem:
         """Return what follows from an operation and its variables, and remember it; or why nothing is cached."""
         executor = asked.executor
         plan = self._plans.plan(asked.document, executor.operation, executor.fragment_definitions)
         variant = plan.variant(executor.variable_values.coerced)
-        if variant.policy.problem is not None and not variant.watches_fields:
+        problem = variant.policy.problem
+        if problem is not None and not variant.watches_fields:
             if not plan.conditions:
-                self._requests.note_uncached(asked.document, asked.operation_name)
-            return variant.policy.problem
+                self._requests.note_uncached(asked.document, asked.operation_name, problem)
+            return problem
         try:
             sent = sent_variables(plan.declared, executor.variable_values.sources)
             printed = print_variables(sent)
         except UnkeyableError:
-            return variant.policy.problem or Problem(Reason.VARIABLES)
+            return problem or Problem(Reason.VARIABLES)
         known = KnownRequest(plan=plan, variant=variant, printed=printed)
-        if self._variables is None:  # nothing is known of them before they were coerced
+        if asked.original is None:  # nothing is known of them before they were coerced
             is_parsed = self._requests.are_variables_parsed(plan)
             return Problem(Reason.VARIABLES) if is_parsed else known
-        if (advice := self._variables.why_changed()) is not None:
+        if (advice := asked.original.why_changed()) is not None:
             return Problem(Reason.VARIABLES, None, advice)
         if is_plain_executor(asked.kind):  # type: ignore[arg-type] # as above
             self._requests.note(asked.document, asked.operation_name, asked.variables, known)
         return known
 
-    def _off(
-        self, request: RequestContext, asked: Asked, operation: OperationDefinitionNode
+    def _problem(
+        self,
+        request: RequestContext,
+        asked: Asked,
+        operation: OperationDefinitionNode,
     ) -> Problem | None:
-        """Return a problem if the operation is not a query, or the cache is off."""
+        """Return why nothing is cached, whatever the operation selects."""
         if operation.operation is not OperationType.QUERY:
             return Problem(Reason.SUBSCRIPTION)
         if is_of_mutation(asked.context_value):
             return Problem(Reason.MUTATION)
         if is_before_commit():
             return _BEFORE_THE_COMMIT
-        if self._plans.setting.mistakes:
+        if self.setting.mistakes:
             return Problem(Reason.MISCONFIGURED)
         if (off := request.switched_off()) is not None:
             return off
-        return Problem(Reason.NO_STORE) if request.directives.no_store else None
-
-    def _custom_code(self, asked: Asked) -> Problem | None:
-        """Return a problem if custom code may decide per request."""
+        if request.directives.no_store:
+            return Problem(Reason.NO_STORE)
+        # Custom code may decide per request. What came before has an executor of Strawberry's own.
         trusted = self._options.trusted
-        # What came before has an executor of Strawberry's own.
         executor = None if asked.known is not None else problem_of_executor(asked.kind, trusted)
         problem = executor or problem_of_middleware(asked.middleware_manager, trusted)
         if problem is not None:
             self._options.warnings.everything_bypasses(problem)
-        return problem
-
-    def _unkeyed(self, request: RequestContext, asked: Asked) -> Problem | None:
-        """Return a problem if resolvers receive something that is not in the key."""
+            return problem
+        # Resolvers receive both, and neither is in the key.
         if asked.root_value is not None and not self._options.shares_root_value:
             return Problem(Reason.ROOT_VALUE)
-        return request.read_extensions(asked.operation_extensions)
+        sent = asked.operation_extensions
+        return request.read_extensions(sent) if sent else None
 
 
 _AS_A_WHOLE: Final = (

@@ -38,25 +38,32 @@ class PartialFailures:
     Args:
         clock: Returns the seconds of a clock that never goes back.
 
+    Attributes:
+        is_empty: Whether there never was one, as in most processes.
+
     Example:
         >>> failures = PartialFailures(clock=lambda: 0.0)
-        >>> failures.has("key")
-        False
+        >>> failures.problem("key")
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self.is_empty = True
         self._marks = Marks()
         self._refused_once = Marks()
         self._refused = Marks()
 
-    def has(self, key: str) -> bool:
-        """Whether an operation failed in part lately.
+    def problem(self, key: str) -> Problem | None:
+        """Return why an operation is not looked up as a whole: `FAILED_IN_PART` or `OLDER_PART`.
 
         Args:
             key: The key of its entry.
         """
-        return self._marks.has(key, self._clock())
+        if self.is_empty:
+            return None
+        if self._marks.has(key, self._clock()):
+            return FAILED_IN_PART
+        return OLDER_PART if self._refused.has(key, self._clock()) else None
 
     def note(self, key: str, policy: Policy, result: object) -> None:
         """Note what a run came to.
@@ -70,17 +77,10 @@ class PartialFailures:
             return
         # Without data, or without fields that have entries of their own, there is nothing to gain.
         if result.errors and result.data is not None and policy.lives:
+            self.is_empty = False
             self._marks.set(key, self._clock() + min(policy.ttl or 0.0, _LONGEST))
         elif not result.errors:
             self._marks.remove(key)
-
-    def was_refused(self, key: str) -> bool:
-        """Whether an operation was refused twice lately, as if a part of it were older than an invalidation.
-
-        Args:
-            key: The key of its entry.
-        """
-        return self._refused.has(key, self._clock())
 
     def note_stored(self, key: str, *, refused: bool) -> None:
         """Note whether Redis refused to store an operation, some of whose fields have entries that outlive it.
@@ -96,6 +96,7 @@ class PartialFailures:
         if not refused:
             self._refused_once.remove(key)
         elif self._refused_once.has(key, now):
+            self.is_empty = False
             self._refused.set(key, now + _REFUSED)
         else:
             self._refused_once.set(key, now + _REFUSED)

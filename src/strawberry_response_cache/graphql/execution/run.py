@@ -41,12 +41,9 @@ from strawberry_response_cache.graphql.execution.http_report import HttpReport, 
 from strawberry_response_cache.graphql.execution.mutation_execution import MutationExecution
 from strawberry_response_cache.graphql.execution.partial_failures import (
     FAILED_IN_PART,
-    OLDER_PART,
     PartialFailures,
 )
 from strawberry_response_cache.graphql.execution.recorder import Recorder
-from strawberry_response_cache.graphql.keys.known_requests import KnownRequests
-from strawberry_response_cache.graphql.keys.plans import Plans
 from strawberry_response_cache.graphql.policy.outcome import Outcome
 from strawberry_response_cache.graphql.policy.policy import Policy
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
@@ -62,8 +59,7 @@ class Run:
 
     Args:
         options: The extension's configuration.
-        plans: The plans of the schema.
-        requests: The requests that came to it before.
+        considering: Decides of the operations of the schema.
         preparation: The document of the request.
         failures: The operations that failed in part lately.
         context: Strawberry's execution context.
@@ -87,8 +83,7 @@ class Run:
     def __init__(
         self,
         options: Options,
-        plans: Plans,
-        requests: KnownRequests,
+        considering: Considering,
         *,
         preparation: Preparation,
         failures: PartialFailures,
@@ -98,8 +93,7 @@ class Run:
         sharing: Callable[[], Sharing],
     ) -> None:
         self._options = options
-        self._plans = plans
-        self._considering = Considering(options, plans, requests)
+        self._considering = considering
         self._preparation = preparation
         self._failures = failures
         self._as_stored = as_stored
@@ -127,8 +121,6 @@ class Run:
 
     def recognizes(self, asked: Asked) -> bool:
         """Whether this run's document came before, with these variables."""
-        if not self.belongs_to(asked.schema, asked.document):
-            return False
         return self._considering.recognizes(asked)
 
     def errors_now(self) -> list[GraphQLError]:
@@ -142,7 +134,8 @@ class Run:
             asked: The operation.
             execution: Starts its executor.
         """
-        operation = asked.executor.operation if asked.known is None else asked.known.plan.operation
+        built = asked.built
+        operation = asked.known.plan.operation if built is None else built.operation
         is_mutation = operation.operation is OperationType.MUTATION
         is_awaited = not asked.is_synchronous
         self.is_async = is_mutation and is_awaited
@@ -156,8 +149,9 @@ class Run:
             self.guard,
             synchronous=is_sync and not self.is_async,
         )
-        self._claim = self._claimed(request, asked.context_value)
-        if errors := self.errors_now():
+        if self._options.is_fronted:
+            self._claim = self._claimed(request, asked.context_value)
+        if errors := self._preparation.errors_now():
             return ExecutionResult(None, errors)
         self.is_validated = True
         self._count.begin(operation)
@@ -258,11 +252,12 @@ class Run:
         self, considered: Considered, cache_request: CacheRequest, cache_result: CacheResult
     ) -> None:
         key, policy = cache_request.keys.entry, cache_request.policy
-        self._failures.note(key, policy, cache_result.response.value)
+        is_hit = cache_result.response.status is CacheStatus.HIT
+        if not (is_hit and self._failures.is_empty):
+            self._failures.note(key, policy, cache_result.response.value)
         self.http.note(cache_result.freshness, policy)
         self._count.cached(key, cache_result)
         is_wanted = tenant_of(self._options.cache).observer.listening() or self._options.watchers
-        is_hit = cache_result.response.status is CacheStatus.HIT
         if is_hit and considered.variant.watches_fields:
             self._failures.note_stored(key, refused=False)
         if is_hit and self._claim is None and not is_wanted:
@@ -277,7 +272,7 @@ class Run:
 
     def _claimed(self, request: RequestContext, context: object) -> Claim | None:
         """Return what a middleware in front says of the request; None if there is none."""
-        claim = claim_in(context, self._options) if self._options.is_fronted else None
+        claim = claim_in(context, self._options)
         if claim is not None and claim.is_verified:
             request.verify()
         return claim
@@ -322,7 +317,7 @@ class Run:
         self, request: RequestContext, executor: Executor[Any], execution: Execution
     ) -> Any:  # noqa: ANN401 - as `answer`
         """Run a mutation; see `mutation`."""
-        own = MutationExecution(request, self._plans.setting, self._report)
+        own = MutationExecution(request, self._considering.setting, self._report)
         self.mutation = own.mutation
         self._conclude_without(Problem(Reason.MUTATION))
         if self.is_async:
@@ -343,14 +338,11 @@ class Run:
         cache_request = variant.policy.problem or considered.cache_request(
             as_stored=self._as_stored
         )
-        if isinstance(cache_request, CacheRequest) and self._failures.has(cache_request.keys.entry):
-            self._failed_key = cache_request.keys.entry
-            cache_request = FAILED_IN_PART
-        elif isinstance(cache_request, CacheRequest) and self._failures.was_refused(
-            cache_request.keys.entry
-        ):
-            cache_request = OLDER_PART
-        entities = considered.entities()
+        if isinstance(cache_request, CacheRequest):
+            key = cache_request.keys.entry
+            cache_request = self._failures.problem(key) or cache_request
+            self._failed_key = key if cache_request is FAILED_IN_PART else None
+        entities = None if variant.entities is None else considered.entities()
         if isinstance(entities, Problem):
             cache_request = entities if isinstance(cache_request, Problem) else cache_request
             entities = None
@@ -412,7 +404,7 @@ class Run:
         """Return what the cache did, if ``debug`` is on."""
         if self._request is None or not self._request.is_debugged():
             return None
-        return self._report.as_extension(self._plans.setting.schema)
+        return self._report.as_extension(self._considering.setting.schema)
 
 
 _ABSENT: Final = "The answer is not stored, and the request asks for a stored answer only."

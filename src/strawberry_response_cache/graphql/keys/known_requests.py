@@ -19,6 +19,7 @@ from strawberry_response_cache.graphql._compat.literals import Literals
 from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError, print_json
 from strawberry_response_cache.graphql.keys.plan import Plan, Variant
 from strawberry_response_cache.graphql.keys.plans import Plans
+from strawberry_response_cache.graphql.policy.reasons import Problem
 
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 _SIZE: Final = 1_200
@@ -90,18 +91,21 @@ class KnownRequests:
 
     def find(
         self, document: DocumentNode, operation_name: str | None, variables: object
-    ) -> KnownRequest | None:
-        """Return what is known of a request; None if it did not come before.
+    ) -> KnownRequest | Problem | None:
+        """Return what is known of a request, or why nothing of it is cached; None if it did not come before.
 
         Args:
             document: The very document that is executed.
             operation_name: The name of the operation; None for the only one.
             variables: The variables as they were sent.
         """
-        number = self._plans.number_of(document, operation_name)
-        if number is None or (printed := _digest(variables)) is None:
+        if (planned := self._plans.planned(document)) is None:
             return None
-        noted = self._known.get((number, operation_name, printed))
+        if (problem := planned.uncached.get(operation_name)) is not None:
+            return problem
+        if (printed := _digest(variables)) is None:
+            return None
+        noted = self._known.get((planned.number, operation_name, printed))
         if noted is None:
             return None
         plan, variant = noted.plan(), noted.variant()
@@ -124,8 +128,8 @@ class KnownRequests:
             variables: The variables as they were sent.
             request: What follows from these.
         """
-        number = self._plans.number_of(document, operation_name)
-        if number is None or self.are_variables_parsed(request.plan):
+        planned = self._plans.planned(document)
+        if planned is None or self.are_variables_parsed(request.plan):
             return
         if (printed := _digest(variables)) is None:
             return
@@ -135,11 +139,14 @@ class KnownRequests:
             printed=request.printed,
         )
         size = _SIZE + len(request.printed)
-        self._known.put((number, operation_name, printed), noted, size=size)
+        self._known.put((planned.number, operation_name, printed), noted, size=size)
 
-    def note_uncached(self, document: DocumentNode, operation_name: str | None) -> None:
-        """Note that nothing of an operation is cached, whatever its variables are; it is not looked for again."""
-        self._plans.note_uncached(document, operation_name)
+    def note_uncached(
+        self, document: DocumentNode, operation_name: str | None, problem: Problem
+    ) -> None:
+        """Remember why nothing of an operation is cached, whatever its variables are."""
+        if (planned := self._plans.planned(document)) is not None:
+            planned.uncached[operation_name] = problem
 
     def are_variables_parsed(self, plan: Plan) -> bool:
         """Whether the user's code parses a variable of an operation."""

@@ -26,22 +26,23 @@ from strawberry_response_cache.graphql.keys.operation_key import declared_variab
 from strawberry_response_cache.graphql.keys.plan import SIZE, Plan
 from strawberry_response_cache.graphql.keys.setting import Setting
 from strawberry_response_cache.graphql.keys.stems import Grow
+from strawberry_response_cache.graphql.policy.reasons import Problem
 
 
-class _Planned(NamedTuple):
+class Planned(NamedTuple):
     """The plans of a document's operations; they refer to its nodes but do not keep it alive.
 
     Attributes:
         document: The document.
         plans: Its plans, by the identities of its operations.
         number: What tells it from any other document, also from one that is no more.
-        uncached: The names of the operations of which nothing is cached.
+        uncached: Why nothing of an operation is cached, whatever its variables are, by its name.
     """
 
     document: "weakref.ref[DocumentNode]"
     plans: dict[int, Plan]
     number: int
-    uncached: set[str | None]
+    uncached: dict[str | None, Problem]
 
 
 class Plans:
@@ -56,7 +57,7 @@ class Plans:
 
     def __init__(self, setting: Setting, *, max_bytes: int) -> None:
         self.setting = setting
-        self._known: Bounded[int, _Planned] = Bounded(max_bytes)
+        self._known: Bounded[int, Planned] = Bounded(max_bytes)
         self._gone: deque[int] = deque()
         self._numbers = itertools.count()
 
@@ -70,18 +71,10 @@ class Plans:
         """About what they take, in bytes."""
         return self._known.size
 
-    def number_of(self, document: DocumentNode, operation_name: str | None) -> int | None:
-        """Return what tells a document from any other; None if it has no plans, or this operation is never cached."""
+    def planned(self, document: DocumentNode) -> Planned | None:
+        """Return the plans of a document; None if it has none."""
         planned = self._known.get(id(document))
-        if planned is None or planned.document() is not document:
-            return None
-        return None if operation_name in planned.uncached else planned.number
-
-    def note_uncached(self, document: DocumentNode, operation_name: str | None) -> None:
-        """Note that nothing of an operation is cached, whatever its variables are."""
-        planned = self._known.get(id(document))
-        if planned is not None and planned.document() is document:
-            planned.uncached.add(operation_name)
+        return planned if planned is not None and planned.document() is document else None
 
     def plan(
         self,
@@ -96,7 +89,7 @@ class Plans:
         if planned is None or planned.document() is not document:
             plans: dict[int, Plan] = {}
             known = weakref.ref(document, self._note_gone(key, plans))
-            planned = _Planned(known, plans, next(self._numbers), set())
+            planned = Planned(known, plans, next(self._numbers), {})
             self._known.put(key, planned, size=SIZE)
         plan = planned.plans.get(id(operation))
         if plan is None:
