@@ -318,7 +318,7 @@ class RequestHooks(Phased, SchemaExtension):
     def get_results(self) -> AwaitableOrValue[dict[str, Any]]:
         """Return ``responseCache``, if ``debug`` is on."""
         if self._is_settled or self.is_watched:
-            return {} if self._options.says_nothing else self.guard.step(self.told) or {}
+            return self.guard.step(self.told) or {}
         # The ends of this schema could not be watched.
         if self._run is not None and self._run.is_async:
             return self._settled()
@@ -338,7 +338,7 @@ class RequestHooks(Phased, SchemaExtension):
 
     def told(self) -> dict[str, Any]:
         """Return what the cache did, as far as it is done, if somebody is to be told in ``extensions``."""
-        if self._run is None:
+        if self._run is None or self._options.says_nothing:
             return {}
         said, found = self._run.as_extension(), self._run.http.as_extensions()
         if found and has_errors(self._execution_context):

@@ -26,6 +26,7 @@ from strawberry_response_cache.graphql._identity import (
     unknown_extensions,
 )
 from strawberry_response_cache.graphql._options import Options, Switch
+from strawberry_response_cache.graphql._verify import Verification
 from strawberry_response_cache.graphql.annotations.renew import is_renewed
 from strawberry_response_cache.graphql.http.messages import header, of_context
 from strawberry_response_cache.graphql.http.request_directives import (
@@ -116,7 +117,7 @@ class RequestContext:
     ) -> Subject:
         """Return the subject for the log and the observer."""
         name = None if operation.name is None else operation.name.value
-        kind = operation.operation.value
+        kind = operation.operation._value_  # `value` is two calls
         cache_name = tenant_of(self.options.cache).name
         return Subject(cache_name, scope, visibility, kind, name, field)
 
@@ -353,7 +354,8 @@ class RequestContext:
     def is_verified(self) -> bool:
         """Whether what the cache answers is executed all the same, without waiting for others. It is drawn once."""
         if self._is_verified is None:
-            self._is_verified = self._draw()
+            verification = self.options.verification
+            self._is_verified = verification is not None and self._draw(verification)
         return self._is_verified
 
     def verify(self) -> None:
@@ -361,10 +363,7 @@ class RequestContext:
         self._is_verified = True
         self.wait_budget.spend()
 
-    def _draw(self) -> bool:
-        verification = self.options.verification
-        if verification is None:
-            return False
+    def _draw(self, verification: Verification) -> bool:
         answer = verification.chooses(self._context)
         if isinstance(answer, str):
             self.options.warnings.unusable("verify", verification.share, answer)

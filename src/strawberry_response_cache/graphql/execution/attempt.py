@@ -4,7 +4,6 @@ from typing import Any, TypeVar
 
 from strawberry_response_cache.core import CachedResponse
 from strawberry_response_cache.core._cache import tenant_of
-from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql.execution.cache_request import CacheRequest
 from strawberry_response_cache.graphql.execution.recorder import Recorder
@@ -14,27 +13,6 @@ from strawberry_response_cache.graphql.http.gateway_tags import ENTITIES
 from strawberry_response_cache.graphql.invalidation.entities import PlacedEntities
 
 R = TypeVar("R")
-
-
-class _PrivateKeys:
-    """Makes the keys for the request's session, if the answer turns PRIVATE.
-
-    It is no method of `Attempt`, which holds its serializer and the answer: a circle of references would keep
-    the answer until the garbage collector runs, long after the request.
-
-    Attributes:
-        session: The session whose entry it is then; None without one.
-    """
-
-    __slots__ = ("_cache_request", "session")
-
-    def __init__(self, cache_request: CacheRequest) -> None:
-        self._cache_request = cache_request
-        self.session: str | None = None
-
-    def __call__(self) -> EntryKeys | None:
-        """Return the keys, if there is a session."""
-        return None if self.session is None else self._cache_request.private_keys(self.session)
 
 
 class Attempt:
@@ -52,7 +30,7 @@ class Attempt:
         made_itself: What this request executed; None if nothing.
     """
 
-    __slots__ = ("_private_keys", "_run", "cache_request", "made_itself", "request", "serializer")
+    __slots__ = ("_run", "cache_request", "made_itself", "request", "serializer")
 
     def __init__(
         self,
@@ -61,26 +39,14 @@ class Attempt:
         *,
         tells_tags: bool | None = None,
     ) -> None:
-        tells_tags = cache_request.whole if tells_tags is None else tells_tags
         self.cache_request = cache_request
         self.request = request
-        self._private_keys = _PrivateKeys(cache_request)
         self.made_itself: object = None
         self._run: VerifiedRun | None = None
-        sightings, key = request.options.sightings, cache_request.keys.entry
-        if sightings is not None:
-            sightings.note(key)
-        self.serializer = ResponseSerializer(
-            cache_request.policy,
-            request,
-            whole=cache_request.whole,
-            private=cache_request.session is not None,
-            private_keys=self._private_keys,
-            is_seen_once=None if sightings is None else lambda: not sightings.has_again(key),
-            max_bytes=tenant_of(cache_request.cache).max_entry_bytes,
-            as_stored=cache_request.as_stored,
-            key=key if tells_tags and request.options.headers is not None else None,
-        )
+        if (sightings := request.options.sightings) is not None:
+            sightings.note(cache_request.keys.entry)
+        tells_tags = cache_request.whole if tells_tags is None else tells_tags
+        self.serializer = ResponseSerializer(cache_request, request, tells_tags=tells_tags)
 
     def begin(self) -> Recorder:
         """Start to record. The session is known, because resolvers may make a response PRIVATE."""
@@ -96,7 +62,7 @@ class Attempt:
         )
         recorder.tags.update(self.cache_request.inherited)
         session = self.request.session() if self.cache_request.session is None else None
-        self._private_keys.session = session if isinstance(session, str) else None
+        self.serializer.session = session if isinstance(session, str) else None
         return recorder
 
     def verify(self) -> VerifiedRun:
@@ -112,11 +78,6 @@ class Attempt:
         self.made_itself = result
         return result
 
-    @property
-    def has_run(self) -> bool:
-        """Whether this request ran the resolvers."""
-        return self.made_itself is not None
-
     def has_generated(self, response: CachedResponse[Any]) -> bool:
         """Whether a response is what this request executed itself."""
-        return self.has_run and response.value is self.made_itself
+        return self.made_itself is not None and response.value is self.made_itself

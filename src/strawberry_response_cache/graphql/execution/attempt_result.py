@@ -26,20 +26,20 @@ def verified_result(
     """Return what was executed, which counts as what the cache answered."""
     outcome = replace(Outcome.of(Problem(Reason.VERIFIED)), verified=verdict)
     made: Any = attempt.made_itself
-    return CacheResult(made, lambda: outcome, attempt.has_run, lambda: None, response)
+    return CacheResult(made, lambda: outcome, made is not None, lambda: None, response)
 
 
 def cache_result_of(attempt: Attempt, response: CachedResponse[Any]) -> CacheResult:
     """Return the result and its outcome."""
     if response.status is CacheStatus.MISS and response.write_id:
         _note_stored(attempt, response.write_id)
-    if attempt.request.is_verified and response.detail is CacheDetail.WAITED_OUT:
+    if response.detail is CacheDetail.WAITED_OUT and attempt.request.is_verified:
         joined = replace(response, status=CacheStatus.MISS, detail=CacheDetail.JOINED)
         return verified_result(attempt, joined, None)
     return CacheResult(
         response.value,
         partial(_outcome, attempt, response),
-        attempt.has_run,
+        attempt.made_itself is not None,
         partial(_freshness, attempt, response),
         response,
     )

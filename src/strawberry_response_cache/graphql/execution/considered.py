@@ -47,9 +47,10 @@ class Considered:
         known: As given.
         plan: The plan of the operation.
         variant: The operation with its conditions decided.
+        wants_session: Whether the session has to be known before the first resolver runs.
     """
 
-    __slots__ = ("_wants_session", "asked", "known", "plan", "request", "variant")
+    __slots__ = ("asked", "known", "plan", "request", "variant", "wants_session")
 
     def __init__(self, request: RequestContext, asked: Asked, known: KnownRequest) -> None:
         self.request = request
@@ -57,17 +58,7 @@ class Considered:
         self.known = known
         self.plan = known.plan
         self.variant = variant = known.variant
-        self._wants_session = variant.watches_fields or variant.policy.private_by is not None
-
-    def ask_at_once(self) -> bool:
-        """Call the functions of the context; return whether none has to be awaited."""
-        policy = self.variant.policy
-        return self.request.ask_at_once(policy.vary, session=self._wants_session)
-
-    async def ask(self) -> None:
-        """Call the functions of the context, before any resolver runs."""
-        policy = self.variant.policy
-        await self.request.ask(policy.vary, session=self._wants_session)
+        self.wants_session = variant.watches_fields or variant.policy.private_by is not None
 
     @property
     def sent(self) -> dict[str, Sequence[Any]]:

@@ -165,30 +165,27 @@ class Run:
             self._conclude_without(considered)
             is_query = considered.reason not in {Reason.MUTATION, Reason.SUBSCRIPTION}
             return (self._absent() if is_query else None) or execution.start()
-        if is_sync:
-            return self._answer_sync(considered, execution)
-        if not considered.ask_at_once():
+        varied, session = considered.variant.policy.vary, considered.wants_session
+        is_asked = request.ask_at_once(varied, session=session)
+        if is_sync:  # nothing had to be awaited
+            return self._answer_sync(considered, self._admit(considered), execution)
+        if not is_asked:
             return Later(partial(self._ask_and_answer, considered, execution))
         cache_request = self._admit(considered)
-        if (result := self._from_memory(considered, cache_request)) is not None:
-            return result
+        # What this process has at hand is answered without awaiting anything.
+        if isinstance(cache_request, CacheRequest) and (
+            cache_result := result_in_memory(cache_request, request)
+        ):
+            self._conclude_cached(considered, cache_request, cache_result)
+            return cache_result.result
         return Later(partial(self._answer_async, considered, cache_request, execution))
 
-    def _from_memory(
-        self, considered: Considered, cache_request: CacheRequest | Problem
-    ) -> ExecutionResult | None:
-        """Return a result that this process has at hand, without awaiting anything."""
-        if not isinstance(cache_request, CacheRequest):
-            return None
-        cache_result = result_in_memory(cache_request, considered.request)
-        if cache_result is None:
-            return None
-        self._conclude_cached(considered, cache_request, cache_result)
-        return cache_result.result
-
-    def _answer_sync(self, considered: Considered, execution: Execution) -> Any:  # noqa: ANN401 - a result
-        considered.ask_at_once()  # none of them may have to be awaited
-        cache_request = self._admit(considered)
+    def _answer_sync(
+        self,
+        considered: Considered,
+        cache_request: CacheRequest | Problem,
+        execution: Execution,
+    ) -> Any:  # noqa: ANN401 - a result
         if isinstance(cache_request, CacheRequest):
             policy = cache_request.policy
 
@@ -211,7 +208,8 @@ class Run:
         return result
 
     async def _ask_and_answer(self, considered: Considered, execution: Execution) -> Any:  # noqa: ANN401 - a result
-        await considered.ask()
+        varied, session = considered.variant.policy.vary, considered.wants_session
+        await considered.request.ask(varied, session=session)
         return await self._answer_async(considered, self._admit(considered), execution)
 
     async def _answer_async(

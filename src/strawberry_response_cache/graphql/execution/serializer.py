@@ -1,7 +1,7 @@
 """The serializer of GraphQL results."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
@@ -10,10 +10,11 @@ from graphql import ExecutionResult, GraphQLError
 from pydantic_core import from_json
 
 from strawberry_response_cache.core import CacheDetail, CacheSerializationError
+from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._duration import milliseconds
 from strawberry_response_cache.core._families import carried
 from strawberry_response_cache.core._faults import faults
-from strawberry_response_cache.core._keys import EntryKeys, tag_digests
+from strawberry_response_cache.core._keys import tag_digests
 from strawberry_response_cache.core._parts import Parts
 from strawberry_response_cache.core.protocol import Unavailable
 from strawberry_response_cache.core.protocol.entry import (
@@ -27,6 +28,7 @@ from strawberry_response_cache.core.serialization.codec import dump_within, find
 from strawberry_response_cache.core.serialization.serializer import Diverted, NotStored
 from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql._stored_data import BEGIN, StoredData
+from strawberry_response_cache.graphql.execution.cache_request import CacheRequest
 from strawberry_response_cache.graphql.execution.failures import failure_of
 from strawberry_response_cache.graphql.execution.recorder import Recorder
 from strawberry_response_cache.graphql.http.cdn_tags import packed, unpacked
@@ -80,71 +82,53 @@ class ResponseSerializer:
     """Stores the data of a complete result without errors; each hit creates a new result.
 
     Args:
-        policy: The policy, whose ttl is above 0.
+        cache_request: The request to the cache; the ttl of its policy is above 0.
         request: The context of the request.
-        whole: Whether it is an operation, whose data is an object; a field's data may be any value.
-        private: Whether the key is of one session.
-        private_keys: Returns the keys for a PUBLIC response that becomes PRIVATE; None without a session.
-        is_seen_once: Whether nobody else asked for it lately; None if that does not matter.
-        max_bytes: The largest payload that is stored.
-        as_stored: Whether a view sends the stored response as it is; only of an operation.
-        key: The key of an operation's entry, if its response gets a validator.
+        tells_tags: Whether others are told the tags and the validator of the response.
 
     Attributes:
         recorder: The recorder of the execution; None before it starts.
+        session: Whose response it is if it turns PRIVATE; None without a session.
         refusal: Why `record` refused the result.
         limited_by: The field whose resolver lowered the ttl.
         is_private: Whether the response is PRIVATE.
     """
 
     __slots__ = (
-        "_as_stored",
+        "_cache_request",
         "_faults",
-        "_is_seen_once",
-        "_key",
-        "_max_bytes",
         "_policy",
         "_private",
-        "_private_keys",
         "_request",
+        "_tells_tags",
         "_told",
         "_whole",
         "is_private",
         "limited_by",
         "recorder",
         "refusal",
+        "session",
     )
 
     serves_stale: ClassVar[bool] = False
     """What an executor raises, and a fault of this package, is for the guard."""
 
     def __init__(
-        self,
-        policy: Policy,
-        request: RequestContext,
-        *,
-        whole: bool,
-        private: bool,
-        private_keys: Callable[[], EntryKeys | None],
-        is_seen_once: Callable[[], bool] | None,
-        max_bytes: int,
-        as_stored: bool = False,
-        key: str | None = None,
+        self, cache_request: CacheRequest, request: RequestContext, *, tells_tags: bool
     ) -> None:
-        self._policy = policy
+        self._cache_request = cache_request
+        self._policy = cache_request.policy
         self._request = request
+        self._tells_tags = tells_tags
         self._faults = faults.count, faults.elsewhere
         self.recorder: Recorder | None = None
-        self._whole = whole
-        self._private = private
-        self._private_keys = private_keys
-        self._is_seen_once = is_seen_once
-        self._max_bytes = max_bytes
-        self._as_stored = as_stored
-        self._key = key
+        self._whole = cache_request.whole
+        self._private = cache_request.session is not None
+        self.session: str | None = None
         self.refusal: Reason | None = None
         self.limited_by: str | None = None
-        self.is_private = private
+        self.is_private = self._private
+        # Without its payload, which would be kept as long as this object.
         self._told: tuple[int, int, str] | None = None
 
     @property
@@ -171,7 +155,7 @@ class ResponseSerializer:
         try:
             # An operation is stored as the response that a view sends.
             stored = {"data": value.data} if self._whole else value.data
-            payload = dump_within(stored, self._max_bytes)
+            payload = dump_within(stored, tenant_of(self._cache_request.cache).max_entry_bytes)
         except CacheSerializationError:
             return self._refuse(Reason.UNSERIALIZABLE)
         if payload is None:
@@ -190,26 +174,24 @@ class ResponseSerializer:
             PRIVATE if self.is_private else NO_META,
         )
         if self.is_private and not self._private:
-            keys = self._private_keys()
+            asked, session = self._cache_request, self.session
+            keys = None if session is None else asked.private_keys(session)
             key = None if keys is None else keys.entry
             recording.note = self._note(recording, key, value.data, parts)
-            self._keep(recording)
+            self._told = recording.ttl_ms, recording.stale_ms, recording.note
             return Diverted(_marker(policy), keys, recording)
-        recording.note = self._note(recording, self._key, value.data, parts)
-        self._keep(recording)
-        return recording
-
-    def _keep(self, recording: Recording) -> None:
-        """Keep what others may be told of an entry; without its payload, which would be kept as long as this object."""
+        key = self._cache_request.keys.entry
+        recording.note = self._note(recording, key, value.data, parts)
         self._told = recording.ttl_ms, recording.stale_ms, recording.note
+        return recording
 
     def _note(self, recording: Recording, key: str | None, data: Any, parts: Parts) -> str:  # noqa: ANN401 - any JSON
         """Return what is told of a response again: its validator, and its tags for caches in front."""
-        if self._key is None or key is None:
+        options, recorder = self._request.options, self.recorder
+        if key is None or options.headers is None or not self._tells_tags:
             return NO_NOTE
         validator = validator_of(key, recording.payload)
-        options, recorder = self._request.options, self.recorder
-        if options.headers is None or not options.headers.cdn_tags or recorder is None:
+        if not options.headers.cdn_tags or recorder is None:
             return validator
         names = carried(self._tags(recorder))
         tags, left_out = packed(names, only_digests=parts.tags.difference(recording.tags))
@@ -237,7 +219,8 @@ class ResponseSerializer:
     def _refusal_of_data(self, data: Any) -> Reason | None:  # noqa: ANN401 - any JSON
         """Return why data is not stored."""
         # Asked now: of those that came meanwhile and wait for this run, one is enough.
-        if self._is_seen_once is not None and self._is_seen_once():
+        sightings = self._request.options.sightings
+        if sightings is not None and not sightings.has_again(self._cache_request.keys.entry):
             return Reason.SEEN_ONCE
         if self._policy.negative_ttl == 0 and self._is_null(data):
             return Reason.TTL_ZERO
@@ -311,8 +294,8 @@ class ResponseSerializer:
         payload = recording.payload
         if is_private is not self._private or (self._whole and not payload.startswith(BEGIN)):
             raise UnreadableEntryError
-        self._keep(recording)
-        if self._as_stored:
+        self._told = recording.ttl_ms, recording.stale_ms, recording.note
+        if self._cache_request.as_stored:
             return ExecutionResult(StoredData(payload), None)
         try:
             data = from_json(payload, cache_strings="keys")
