@@ -160,7 +160,7 @@ class Call:
             return None
         hit, failures = repeated.hit, self._shared.failures
         key, tenant = hit.keys.entry, tenant_of(hit.cache)
-        if failures.has(key) or failures.was_refused(key):  # it is answered field by field
+        if failures.problem(key) is not None:  # it is answered field by field
             return None
         memory = tenant.memory()
         entry = None if memory is None else memory.get(hit.keys)
