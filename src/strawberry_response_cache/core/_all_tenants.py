@@ -22,11 +22,7 @@ _NO_CLUSTER: Final = "The tenants of a cluster are cleared by the sync form only
 
 
 class AllTenants:
-    """All tenants of a cache, the cache itself included.
-
-    Args:
-        cache: The cache, or its form for any tenant.
-    """
+    """All tenants of a cache, the cache itself included."""
 
     def __init__(self, cache: "RememberedValues") -> None:
         self._engine, self._keyspace = cache._engine, cache._keyspace  # noqa: SLF001 - beside it

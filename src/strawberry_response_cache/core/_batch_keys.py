@@ -24,12 +24,6 @@ T = TypeVar("T")
 class Wanted(Generic[K]):
     """The requested keys of one call of `remember_many`.
 
-    Args:
-        keys: The caller's keys, in its order.
-        key: Turns a key into key parts; None if the keys are key parts.
-        load_many: The caller's loader.
-        keyspace: The keys of the cache or tenant.
-
     Attributes:
         keys: The caller's keys, each once.
         entries: The keys of their entries.

@@ -49,13 +49,6 @@ os.register_at_fork(after_in_child=_drop_inherited_flights)
 class Engine:
     """The shared part of a cache and of all its tenants.
 
-    Args:
-        handle: The server.
-        keyspace: The keys of the cache itself.
-        settings: The settings.
-        observer: Receives the events.
-        on_invalidate: See `ResponseCache`.
-
     Attributes:
         name: The cache's prefix.
         counters: What is counted in this process.
@@ -241,11 +234,7 @@ class Engine:
 
 
 class _LoopLog:
-    """Logs once that many event loops ended, each with connections of its own.
-
-    Args:
-        handle: The server.
-    """
+    """Logs once that many event loops ended, each with connections of its own."""
 
     def __init__(self, handle: RedisHandle) -> None:
         self._handle = handle
@@ -253,11 +242,7 @@ class _LoopLog:
         self._is_told = handle.address == "memory://"
 
     def began(self, alive: int) -> None:
-        """Count an event loop that uses the cache.
-
-        Args:
-            alive: How many use it now.
-        """
+        """Count an event loop that uses the cache."""
         self._begun += 1
         if self._is_told or (ended := self._begun - alive) < ENDED_LOOPS:
             return

@@ -60,9 +60,6 @@ def required(environ: Mapping[str, str], examples: Mapping[str, str]) -> list[st
 def naming(name: str) -> Iterator[None]:
     """Name a variable in the errors about its value; these never quote the value.
 
-    Args:
-        name: The variable.
-
     Raises:
         CacheConfigurationError: As raised inside.
     """

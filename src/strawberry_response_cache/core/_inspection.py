@@ -134,11 +134,7 @@ class InspectedEntry:
 
 
 class Inspection:
-    """Looks at the servers of a cache, by the sync connections of its engine.
-
-    Args:
-        cache: The cache, or its form for one tenant.
-    """
+    """Looks at the servers of a cache, by the sync connections of its engine."""
 
     def __init__(self, cache: "RememberedValues") -> None:
         self._engine, self._keyspace = cache._engine, cache._keyspace  # noqa: SLF001 - beside it
@@ -186,9 +182,6 @@ class Inspection:
 
     def pages(self, pattern: str) -> "Iterator[tuple[SyncNode, tuple[str, ...]]]":
         """Yield the keys that match, page by page, from each server.
-
-        Args:
-            pattern: The pattern.
 
         Raises:
             CacheStoreError: If a server does not answer.

@@ -58,13 +58,7 @@ class InvalidationLog:
         return self._count
 
     def concerns(self, keys: EntryKeys, tags: Iterable[str], since: Ticket) -> bool:
-        """Whether an invalidation since a ticket concerns an entry, or more came than are kept.
-
-        Args:
-            keys: The keys of the entry.
-            tags: Its tags.
-            since: The ticket.
-        """
+        """Whether an invalidation since a ticket concerns an entry, or more came than are kept."""
         if self._count == since:
             return False
         with self._lock:

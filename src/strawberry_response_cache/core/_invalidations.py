@@ -67,13 +67,7 @@ class Invalidation:
 
 
 class Invalidations:
-    """The invalidations of one cache or tenant.
-
-    Args:
-        engine: The state that the cache shares with its tenants.
-        keyspace: The keys of the cache or tenant.
-        subject: The cache, for the observer.
-    """
+    """The invalidations of one cache or tenant."""
 
     def __init__(self, engine: Engine, keyspace: Keyspace, subject: Subject) -> None:
         self._engine = engine

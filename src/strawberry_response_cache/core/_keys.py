@@ -218,11 +218,7 @@ class Keyspace:
         return f"{{{self.prefix}:{FORMAT_VERSION}:*"
 
     def found(self, key: str) -> "FoundKey | None":
-        """Return what a key is that a scan found; None if it is no key of this cache.
-
-        Args:
-            key: The key.
-        """
+        """Return what a key is that a scan found; None if it is no key of this cache."""
         begin = f"{{{self.prefix}:{FORMAT_VERSION}:"
         match = _FOUND.fullmatch(key.removeprefix(begin))
         return None if match is None else FoundKey(match["kind"], match["tenant"])

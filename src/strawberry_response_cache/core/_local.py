@@ -33,10 +33,6 @@ def _known_keys(
 def keys_of(keyspace: Keyspace, key_parts: Sequence[str]) -> EntryKeys:
     """Return the keys of the entry with these key parts; the latest are memoised.
 
-    Args:
-        keyspace: The keys of the cache or tenant.
-        key_parts: The caller's argument.
-
     Raises:
         TypeError: If it is not valid, see `checked_key_parts`.
     """
@@ -75,11 +71,6 @@ def _is_plain_duration(duration: Any) -> bool:  # noqa: ANN401 - whatever a call
 
 def local_hit(memory: Memory, keys: EntryKeys, as_type: object) -> CachedResponse[Any] | None:
     """Return a hit from local memory.
-
-    Args:
-        memory: The local memory.
-        keys: The entry's keys.
-        as_type: The type to rebuild.
 
     Returns:
         None if there is no entry, or it cannot be rebuilt.

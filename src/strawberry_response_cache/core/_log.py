@@ -14,9 +14,6 @@ class Log:
     Exceptions in the user's handlers, filters, formatters and logger classes are dropped, because they cannot
     be logged. A `KeyboardInterrupt` or `SystemExit` is raised.
 
-    Args:
-        name: The name of the logger.
-
     Example:
         >>> Log("strawberry_response_cache.example").warning("Redis at %s failed.", "localhost:6379")
     """

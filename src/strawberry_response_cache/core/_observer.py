@@ -173,11 +173,7 @@ class Observer(Protocol):
 
 
 class Guarded:
-    """Wraps an observer so that its exceptions reach no request.
-
-    Args:
-        observer: The observer; it may call exporters and span processors of the user.
-    """
+    """Wraps an observer so that its exceptions reach no request."""
 
     def __init__(self, observer: Observer) -> None:
         self._observer = observer

@@ -37,11 +37,7 @@ class KeyEstimate:
         self._sample: set[int] = set()
 
     def note(self, key: str) -> None:
-        """Note a call.
-
-        Args:
-            key: Its key.
-        """
+        """Note a call."""
         self._calls += 1
         # A hash of Python differs between processes: no client can aim at the sample.
         number = hash(key)
@@ -105,11 +101,7 @@ class OperationNames:
         self._rest = OperationCounters()
 
     def of(self, name: str | None) -> OperationCounters:
-        """Return the figures of an operation.
-
-        Args:
-            name: Its name; None if it has none.
-        """
+        """Return the figures of an operation."""
         return self._named.get(name) or self._new(name)
 
     def _new(self, name: str | None) -> OperationCounters:

@@ -91,11 +91,6 @@ class Parts:
     ) -> tuple[Recording, int | None] | None:
         """Return the recording and the clock of the whole.
 
-        Args:
-            recording: The whole without its parts.
-            keys: The whole's keys.
-            lease: The whole's lease, if it has one.
-
         Returns:
             None if a part keeps the whole from being stored: it is stale, was not stored itself,
             or belongs to another tenant, whose invalidations do not reach this one.

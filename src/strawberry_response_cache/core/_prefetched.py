@@ -121,15 +121,7 @@ class Prefetched:
         log: InvalidationLog,
         ticket: Ticket,
     ) -> list[Lookup | ReadClock]:
-        """Note the answers; return further effects to perform.
-
-        Args:
-            effects: What the store was asked.
-            answers: Its answers.
-            keyspace: The keys of the cache or tenant.
-            log: Knows what this process invalidates.
-            ticket: Taken from it before the store was asked.
-        """
+        """Note the answers; return further effects to perform. The ticket was taken before the store was asked."""
         further: list[Lookup | ReadClock] = []
         for effect, answer in zip(effects, answers, strict=True):
             if isinstance(answer, Unavailable):
@@ -172,14 +164,7 @@ def may_be_due(entry: Entry, left_ms: int, early_refresh: float) -> bool:
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class ReadyEntries:
-    """The entries that fields can be answered from without asking for anything.
-
-    Attributes:
-        prefetched: The prefetched entries of the execution.
-        memory: The local memory, if it is on.
-        within: The flights whose generators the caller runs in.
-        early_refresh: See `CacheSettings`.
-    """
+    """The entries that fields can be answered from without asking for anything."""
 
     prefetched: Prefetched
     memory: Memory | None

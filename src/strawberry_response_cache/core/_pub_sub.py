@@ -35,12 +35,7 @@ class Hearers:
 
 
 def hear(message: bytes, hearers: Hearers) -> None:
-    """Pass a message on; one that is not understood may be an invalidation, so all memory goes.
-
-    Args:
-        message: What was published.
-        hearers: The functions.
-    """
+    """Pass a message on; one that is not understood may be an invalidation, so all memory goes."""
     memory = hearers.memory
     kind, _, rest = message.decode("ascii", "replace").partition(" ")
     if kind == "w":

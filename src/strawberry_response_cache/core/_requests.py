@@ -95,13 +95,7 @@ def detached_effect(request: Request) -> DetachedEffect | None:
 def finish(
     flow: "Flow[Any]", error: BaseException, perform_later: Callable[[DetachedEffect], None]
 ) -> None:
-    """Run a flow to its end without its caller; it only releases and shortens leases then.
-
-    Args:
-        flow: The flow.
-        error: The error to raise in it first.
-        perform_later: Called with each effect, which is performed in the background.
-    """
+    """Run a flow to its end without its caller: an error is raised in it, and it only releases and shortens leases."""
     answer: Callable[[], Request] = partial(flow.throw, error)
     while True:
         try:

@@ -34,11 +34,6 @@ T = TypeVar("T")
 class Tenant:
     """The entries of one cache or tenant, for clients with a serializer of their own.
 
-    Args:
-        engine: The state that the cache shares with its tenants.
-        keyspace: The keys of the cache or tenant.
-        invalidations: Its invalidations; while one is pending, nothing is read.
-
     Attributes:
         keyspace: As given.
         name: The cache's prefix.

@@ -40,9 +40,6 @@ class WaitBudget:
 
     It counts from the first wait, so that several waits, one after the other or side by side, take no
     longer than one.
-
-    Args:
-        seconds: For how long.
     """
 
     __slots__ = ("_ends", "_seconds")

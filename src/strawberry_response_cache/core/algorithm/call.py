@@ -110,12 +110,7 @@ class Call(Generic[T]):
         return Lease(self.token, "", 0)
 
     def release(self, lease: Lease | None, gone: BaseException | None = None) -> Step[None]:
-        """Release a lease, if there is one.
-
-        Args:
-            lease: The lease.
-            gone: What was raised in the flow, if it ends with that.
-        """
+        """Release a lease, if there is one."""
         # A dropped flow (GeneratorExit) cannot yield any more; its lease expires by itself.
         if lease is not None and not isinstance(gone, GeneratorExit):
             yield Release(self.keys, lease)

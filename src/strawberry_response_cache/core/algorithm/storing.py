@@ -59,15 +59,7 @@ def record(
 
 
 def commit(call: Call[T], flight: Flight, lease: Lease, value: T, recorded: Recorded) -> Flow[T]:
-    """Store a generated value, and share it with the callers that joined.
-
-    Args:
-        call: The caller.
-        flight: Its flight, which is sealed before the commit.
-        lease: The right to store.
-        value: The value.
-        recorded: Its recording.
-    """
+    """Store a generated value, and share it with the callers that joined."""
     if recorded.diverted_to is not None:
         yield from _commit_diverted(call, flight, lease, recorded)
     recording, clock = recorded.shared, recorded.clock

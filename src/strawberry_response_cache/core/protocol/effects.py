@@ -47,9 +47,6 @@ class Effect(Protocol[R_co]):
 class Together(Effect[list[Any]]):
     """Several effects of one slot, as one request.
 
-    Args:
-        effects: The effects.
-
     Attributes:
         effects: The effects.
     """

@@ -65,12 +65,7 @@ class LookAt(Effect[Seen | Unavailable]):
 
 @dataclass(frozen=True, slots=True)
 class LookAtTags(Effect[Mapping[str, int] | Unavailable]):
-    """Read when tags were invalidated last.
-
-    Attributes:
-        tag_table: The tag table.
-        tags: The digests of the tags.
-    """
+    """Read when tags were invalidated last."""
 
     tag_table: str
     tags: Sequence[str]

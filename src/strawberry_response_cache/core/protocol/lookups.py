@@ -29,15 +29,7 @@ from strawberry_response_cache.core.protocol.troubles import Trouble, trouble_of
 def _check_entry(
     keys: tuple[str, str, str], token: str, lease_ms: int, rejected: str = "", draw: float = 0.0
 ) -> Call:
-    """Return the call that checks whether an entry counts and, if none does, requests the lease.
-
-    Args:
-        keys: Tag table, entry and lease.
-        token: The token of the lease.
-        lease_ms: Its life; 0 requests none.
-        rejected: See `Lookup`.
-        draw: See `Lookup`.
-    """
+    """Return the call that checks whether an entry counts and, if not, requests the lease; see `Lookup`."""
     life = scripts.TAG_TABLE_LIFE_MS
     return (scripts.LOOKUP, keys, (token, lease_ms, rejected, draw, RUN_ID, life))
 

@@ -30,12 +30,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Scan(Effect[Page | Unavailable]):
-    """Read one page of the keys that match a pattern, on one server.
-
-    Attributes:
-        pattern: The pattern.
-        cursor: Where the page begins; ``0`` for the first.
-    """
+    """Read one page of the keys that match a pattern, on one server."""
 
     pattern: str
     cursor: str

@@ -75,13 +75,7 @@ class AsyncConnection(Protocol):
 
 
 def taken_over(raw: Any, run_id: str, context: contextvars.Context) -> AsyncConnection:  # noqa: ANN401 - a connection of redis-py
-    """Wrap an open connection of redis-py.
-
-    Args:
-        raw: The connection; nothing else may use it from now on.
-        run_id: The run id of the server.
-        context: The context in which its callbacks run.
-    """
+    """Wrap an open connection of redis-py; nothing else may use that from now on."""
     writer = getattr(raw, "_writer", None)
     if isinstance(writer, asyncio.StreamWriter):
         raw._reader = raw._writer = None  # noqa: SLF001 - no public way to hand a stream over

@@ -45,10 +45,6 @@ def _tell(effect: Effect[R], then: Callable[[R], None], outcome: Any) -> None:  
 class AsyncServer:
     """One server.
 
-    Args:
-        source: Its connection factory.
-        settings: Deadlines and limits.
-
     Attributes:
         users: How many drivers use it.
         recoveries: Who is told when a server answers again.

@@ -87,13 +87,7 @@ def candidates(slots: SlotMap, seeds: Iterable[Node]) -> list[Node]:
 
 
 class ClusterNodes(Generic[L]):
-    """The primaries of a cluster, and a link to each.
-
-    Args:
-        source: The connection factory of its nodes.
-        settings: Deadlines and limits.
-        new_link: Makes the link to one node.
-    """
+    """The primaries of a cluster, and a link to each."""
 
     def __init__(
         self,

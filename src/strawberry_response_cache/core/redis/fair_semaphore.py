@@ -13,9 +13,6 @@ class Turns:
     next turn as well. Turns belong to threads. If a signal handler raises and the end of a turn is lost,
     the thread still has that turn when it asks again.
 
-    Args:
-        number: How many turns there are at once.
-
     Example:
         >>> turns = Turns(1)
         >>> turns.take()

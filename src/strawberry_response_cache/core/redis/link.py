@@ -42,13 +42,7 @@ class LinkSettings:
 
 
 class Link:
-    """What the async and the sync link to a server have in common.
-
-    Args:
-        source: How to open a connection.
-        settings: Deadlines and limits.
-        recoveries: Who is told when the server answers again.
-    """
+    """What the async and the sync link to a server have in common."""
 
     def __init__(
         self, source: ConnectionFactory, settings: LinkSettings, recoveries: Recoveries
@@ -116,10 +110,6 @@ class Distance:
     """Warns once of a server that is too far away for the deadline of reads.
 
     One round trip that took long says little of a busy process: the shortest of several counts.
-
-    Args:
-        server: The server, for the log.
-        deadline: Seconds for an answer to a read.
     """
 
     def __init__(self, server: str, deadline: float) -> None:
@@ -151,12 +141,7 @@ class Distance:
 
 
 class Changes:
-    """Logs that a server is left alone, and that it answers again: at most one pair per interval.
-
-    Args:
-        server: The server, for the log.
-        settings: The numbers that the link decides by.
-    """
+    """Logs that a server is left alone, and that it answers again: at most one pair per interval."""
 
     def __init__(self, server: str, settings: LinkSettings) -> None:
         self._server = server
@@ -165,12 +150,7 @@ class Changes:
         self._is_told = False
 
     def opened(self, failures: int, error: BaseException) -> None:
-        """Log that the server is read no more.
-
-        Args:
-            failures: How many there were in a row.
-            error: The latest.
-        """
+        """Log that the server is read no more."""
         self._is_told = self._interval.counted() is not None
         if self._is_told:
             fault = failure(error)
@@ -190,11 +170,7 @@ class Changes:
             )
 
     def closed(self, failures: int) -> None:
-        """Log that the server answers again.
-
-        Args:
-            failures: How many there were until then.
-        """
+        """Log that the server answers again."""
         if self._is_told:
             self._is_told = False
             logger.warning(

@@ -46,9 +46,6 @@ class _IncompleteError(Exception):
 class Replies:
     r"""Collects the replies to one batch of calls; bytes may arrive in chunks of any size.
 
-    Args:
-        count: How many replies there are.
-
     Source: the protocol's specification, https://redis.io/docs/latest/develop/reference/protocol-spec/
 
     Example:

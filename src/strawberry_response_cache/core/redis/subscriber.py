@@ -45,12 +45,7 @@ class Subscription:
 
 
 class Heartbeat:
-    """Tracks when one server was last heard.
-
-    Args:
-        subscription: The configuration.
-        server: The server, for the log.
-    """
+    """Tracks when one server was last heard."""
 
     def __init__(self, subscription: Subscription, server: str) -> None:
         self._subscription = subscription
@@ -111,12 +106,7 @@ class Heartbeat:
 
 
 class Backplane:
-    """What the subscriptions of an event loop and of the threads have in common: one for each server in use.
-
-    Args:
-        sources: Returns a connection factory for each server in use; a cluster changes them.
-        subscription: The channel and the callbacks.
-    """
+    """What the subscriptions of an event loop and of the threads have in common: one for each server in use."""
 
     def __init__(
         self, sources: Callable[[], Iterable[ConnectionFactory]], subscription: Subscription

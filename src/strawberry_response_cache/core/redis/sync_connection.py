@@ -58,12 +58,7 @@ class SyncConnection(Protocol):
 
 
 def taken_over(raw: Any, run_id: str) -> SyncConnection:  # noqa: ANN401 - a connection of redis-py
-    """Wrap an open connection of redis-py.
-
-    Args:
-        raw: The connection; nothing else may use it from now on.
-        run_id: The run id of the server.
-    """
+    """Wrap an open connection of redis-py; nothing else may use that from now on."""
     sock = getattr(raw, "_sock", None)
     if isinstance(sock, socket.socket):
         return SocketConnection(raw, sock, run_id)

@@ -38,12 +38,7 @@ _HANDED_OVER: Final = 1.0
 
 
 class _Waiter:
-    """A thread that waits for a connection.
-
-    Attributes:
-        connection: What it waits for.
-        error: Why there is none.
-    """
+    """A thread that waits for a connection."""
 
     __slots__ = ("_bell", "connection", "error")
 

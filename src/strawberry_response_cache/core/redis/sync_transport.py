@@ -33,12 +33,7 @@ R = TypeVar("R")
 
 
 class SyncNode:
-    """One server, which has all keys.
-
-    Args:
-        link: Its connections.
-        shown: Its name in messages.
-    """
+    """One server, which has all keys."""
 
     def __init__(self, link: SyncLink, shown: str) -> None:
         self._link = link
@@ -60,10 +55,6 @@ class SyncNode:
 
 class SyncServer:
     """One server.
-
-    Args:
-        source: Its connection factory.
-        settings: Deadlines and limits.
 
     Attributes:
         users: How many drivers use it.

@@ -13,22 +13,12 @@ def started(work: Coroutine[Any, Any, None], context: contextvars.Context) -> "a
 
     An eager task factory (Python 3.12) would start it at once. The caller may be running in the same
     context, and a context cannot be entered twice.
-
-    Args:
-        work: The coroutine.
-        context: The context in which it runs.
     """
     return asyncio.Task(work, loop=asyncio.get_running_loop(), context=context)
 
 
 class Alarm:
-    """A timer that does not count the time in which the loop is late.
-
-    Args:
-        seconds: After how long it rings.
-        ring: What it calls, once.
-        context: What it calls it in.
-    """
+    """A timer that does not count the time in which the loop is late."""
 
     __slots__ = ("_context", "_left", "_loop", "_ring", "_slice", "_timer")
 

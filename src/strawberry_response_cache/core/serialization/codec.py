@@ -133,9 +133,6 @@ class ExactJson:
 class TypedJson:
     """The codec of values with a declared type.
 
-    Args:
-        as_type: Anything that pydantic's ``TypeAdapter`` accepts.
-
     Raises:
         CacheConfigurationError: If pydantic cannot serialise such a type.
     """

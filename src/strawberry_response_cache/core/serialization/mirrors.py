@@ -28,11 +28,7 @@ _MISSING: Final = dataclasses.MISSING
 
 
 def adapter_of(as_type: Any) -> TypeAdapter[Any]:  # noqa: ANN401 - anything that `TypeAdapter` takes
-    """Return an adapter that reads and writes values of a type.
-
-    Args:
-        as_type: Anything that ``TypeAdapter`` takes, and dataclasses with another library's fields.
-    """
+    """Return an adapter that reads and writes values of a type."""
     mirrors = _Mirrors(as_type)
     if not mirrors.are_needed:
         return TypeAdapter(as_type)
@@ -52,9 +48,6 @@ def is_part_of_value(field: "dataclasses.Field[Any]") -> bool:
 
 class _Mirrors:
     """The dataclasses that a type is made of, and their mirrors.
-
-    Args:
-        as_type: The type.
 
     Attributes:
         are_needed: Whether one of them has fields that pydantic cannot read.

@@ -172,13 +172,7 @@ def refuse_async(name: str, function: object) -> None:
 
 
 def not_callable(generator: object, example: str, name: str = "The generator") -> TypeError:
-    """Return the error for a generator that is not a function, such as a coroutine.
-
-    Args:
-        generator: The wrong argument.
-        example: The correct call, for the message.
-        name: The name of the argument, for the message.
-    """
+    """Return the error for a generator that is not a function, such as a coroutine."""
     if type(generator) is CoroutineType:
         generator.close()
     return TypeError(
