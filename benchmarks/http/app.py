@@ -77,6 +77,7 @@ def make_schema() -> tuple[strawberry.Schema, ResponseCacheExtension | None]:
             prefix="http",
             local_bytes=256 * 1024 * 1024 if mode == "memory" else 0,
             local_ttl=300,
+            read_deadline=2.0,  # all connections share one core, and a late answer is a hit still
         )
         extension = ResponseCacheExtension(cache, tenant=None)
         extensions = [extension]

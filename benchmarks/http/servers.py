@@ -31,12 +31,14 @@ class Server:
         mode: Where it caches: none, memory or redis.
         command: Starts it.
         environment: What it reads beside the port.
+        uses_redis: Whether it asks Redis, or hears from it.
     """
 
     name: str
     mode: str
     command: tuple[str, ...]
     environment: Mapping[str, str]
+    uses_redis: bool
 
 
 def python_servers(redis_port: int) -> Iterator[Server]:
@@ -56,7 +58,8 @@ def python_servers(redis_port: int) -> Iterator[Server]:
     ):
         place = f"benchmarks.http.app:{kind}"
         uvicorn = ("-m", "uvicorn", "--factory", place, "--log-level", "warning", "--port", "PORT")
-        gunicorn = ("-m", "gunicorn", f"{place}()", "--threads", "8", "--bind", "127.0.0.1:PORT")
+        threads = ("--threads", "8", "--graceful-timeout", "1", "--bind", "127.0.0.1:PORT")
+        gunicorn = ("-m", "gunicorn", f"{place}()", *threads)
         served = {"asgi": "ASGI", "wsgi": "Django"}[kind]
         whose = {
             "constant": "a constant answer",
@@ -69,6 +72,7 @@ def python_servers(redis_port: int) -> Iterator[Server]:
             mode=mode,
             command=(sys.executable, *(uvicorn if kind == "asgi" else gunicorn)),
             environment={"VIEW": view, "CACHE": mode, "REDIS_PORT": str(redis_port)},
+            uses_redis=mode != "none",
         )
 
 
@@ -91,6 +95,7 @@ def peers(redis_port: int, installed: Path | None) -> Iterator[Server]:
                 mode=mode,
                 command=(node, str(folder / f"{name}.mjs")),
                 environment={"CACHE": mode, "REDIS_PORT": str(redis_port)},
+                uses_redis=mode == "redis",
             )
 
 
