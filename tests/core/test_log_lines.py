@@ -196,9 +196,9 @@ async def test_a_refresh_of_a_field_that_failed_names_the_field(
     async def fail() -> str:
         raise LookupError(SECRET)
 
-    await memory_cache._tenant.run(keys, serializer, old, subject)
+    await tenant_of(memory_cache).run(keys, serializer, old, subject)
     raw_of(memory_cache).pexpire(keys.entry, 900_000)
-    response = await memory_cache._tenant.run(keys, serializer, fail, subject)
+    response = await tenant_of(memory_cache).run(keys, serializer, fail, subject)
 
     assert response.value == "old"
     (record,) = ours(caplog.records)

@@ -21,6 +21,7 @@ from strawberry_response_cache import (
     explain,
     invalidates,
 )
+from strawberry_response_cache.graphql._adoption import executable_of
 from tests.graphql.ledger import outcome, reason, status
 
 pytestmark = pytest.mark.parametrize("url", ["quick"], indirect=True)
@@ -120,14 +121,14 @@ def test_a_class_that_the_advice_names_can_be_trusted(cache: ResponseCache, kind
 
 def exchanged() -> tuple[strawberry.Schema, str]:
     schema = strawberry.Schema(query_type())
-    schema._schema.query_type.fields["item"].resolve = lambda *_: "1"  # type: ignore[union-attr]
+    executable_of(schema).query_type.fields["item"].resolve = lambda *_: "1"  # type: ignore[union-attr]
     return schema, "item"
 
 
 def added() -> tuple[strawberry.Schema, str]:
     schema = strawberry.Schema(query_type())
     field = GraphQLField(GraphQLString, resolve=lambda *_: "1")
-    schema._schema.query_type.fields["added"] = field  # type: ignore[union-attr]
+    executable_of(schema).query_type.fields["added"] = field  # type: ignore[union-attr]
     return schema, "added"
 
 

@@ -18,6 +18,7 @@ from strawberry_response_cache import (
     cache_control,
     explain,
 )
+from strawberry_response_cache.graphql._options import options_of
 from tests.graphql.ledger import Ledger, outcome
 
 QUERIES = [
@@ -56,8 +57,8 @@ def test_explain_runs_no_resolver_and_no_function(ledger: Ledger) -> None:
     def fail(_: Any) -> Any:
         raise AssertionError
 
-    extension: Any = ledger.schema.extensions[0]
-    extension._options.tenant = extension._options.session = fail
+    options: Any = options_of(ledger.schema)
+    options.tenant = options.session = fail
     explain(ledger.schema, "{ accounts { id } me }")
     assert not ledger.calls
 

@@ -18,6 +18,7 @@ from strawberry_response_cache import (
     cache_control,
     invalidates,
 )
+from strawberry_response_cache.graphql._adoption import executable_of
 
 NAMES = ("source", "info_", "next_", "self_", "kwargs", "args", "result", "parent", "path", "field")
 """What parameters of this package, of Strawberry and of graphql-core are called."""
@@ -83,7 +84,7 @@ async def test_an_argument_may_have_any_name(
         *(("query", field) for field in ("argued", "named", "unhinted") * 2),
         *(("mutation", field) for field in ("argued", "named")),
     ):
-        root: Any = schema._schema.get_root_type(OperationType(kind))
+        root: Any = executable_of(schema).get_root_type(OperationType(kind))
         [shown] = root.fields[field].args
         query = f'{kind} {{ {field}({shown}: "a") }}'
         ran: list[int] = []

@@ -12,6 +12,7 @@ from strawberry.types import ExecutionResult
 
 from strawberry_response_cache import ResponseCache, ResponseCacheExtension
 from strawberry_response_cache.graphql._adoption import setting_of
+from strawberry_response_cache.graphql._options import options_of
 from strawberry_response_cache.graphql.policy import policy as _policy
 from tests.graphql.generated import EXAMPLES
 from tests.graphql.generated.classes import classes_of
@@ -95,7 +96,7 @@ def schema_of(example: Example, classes: dict[str, Any], store: ResponseCache) -
 
 def planned_of(schema: strawberry.Schema, request: Request) -> _policy.Policy:
     """What was worked out before anything ran; a stale window shows nowhere else so soon."""
-    setting = setting_of(schema, schema.extensions[0]._options)  # type: ignore[union-attr] # ours
+    setting = setting_of(schema, options_of(schema))
     definitions = parse(str(request)).definitions
     operations = [each for each in definitions if isinstance(each, OperationDefinitionNode)]
     fragments = [each for each in definitions if isinstance(each, FragmentDefinitionNode)]

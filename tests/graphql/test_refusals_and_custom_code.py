@@ -20,7 +20,7 @@ from strawberry_response_cache import (
     cache_control,
     explain,
 )
-from strawberry_response_cache.graphql._adoption import setting_of
+from strawberry_response_cache.graphql._adoption import executable_of, setting_of
 from strawberry_response_cache.graphql.policy.reasons import Reason
 from strawberry_response_cache.graphql.policy.resolver_kind import ResolverKind
 
@@ -129,7 +129,7 @@ def test_a_resolver_exchanged_in_the_executable_schema_is_custom_code(
     schema = strawberry.Schema(
         Query, extensions=[ResponseCacheExtension(memory_cache, tenant=None)]
     )
-    field = schema._schema.query_type.fields["secret"]  # type: ignore[union-attr]
+    field = executable_of(schema).query_type.fields["secret"]  # type: ignore[union-attr]
     resolve: Any = field.resolve
     field.resolve = lambda source, info, **more: (
         resolve(source, info, **more) if info.context["user"] == "staff" else "hidden"

@@ -34,6 +34,7 @@ from strawberry.schema.schema import validate_document
 
 from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
 from strawberry_response_cache.core._faults import faults
+from strawberry_response_cache.graphql._adoption import executable_of
 from strawberry_response_cache.graphql._compat.literals import Literals
 from strawberry_response_cache.graphql.execution import documents
 from tests.graphql.ledger import status
@@ -107,7 +108,7 @@ class ValidatedByFewRules(SchemaExtension):
         context = self.execution_context
         if user.get() == "staff" and context.graphql_document is not None:
             context.pre_execution_errors = validate(
-                context.schema._schema, context.graphql_document, (ScalarLeafsRule,)
+                executable_of(context.schema), context.graphql_document, (ScalarLeafsRule,)
             )
         yield
 
@@ -593,7 +594,9 @@ def reading_schema() -> GraphQLSchema:
             return ""
 
     scalar = strawberry.scalar(name="Ref", serialize=str, parse_value=note_read)
-    return strawberry.Schema(Items, config=StrawberryConfig(scalar_map={Ref: scalar}))._schema
+    return executable_of(
+        strawberry.Schema(Items, config=StrawberryConfig(scalar_map={Ref: scalar}))
+    )
 
 
 READING = reading_schema()

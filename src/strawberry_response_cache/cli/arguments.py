@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeAlias
 import typer
 
 from strawberry_response_cache.cli.inputs import BadArgumentError, schema_of
-from strawberry_response_cache.cli.terminal import Terminal
+from strawberry_response_cache.cli.terminal import Terminal, speaking
 from strawberry_response_cache.core import CacheSettings, RedisHandle, ResponseCache
 from strawberry_response_cache.core._environment import PREFIX, URL
 from strawberry_response_cache.graphql._options import options_of
@@ -55,6 +55,18 @@ class Where:
     url: str | None = None
     prefix: str | None = None
     schema: str | None = None
+
+
+@contextmanager
+def asked(context: typer.Context, where: Where) -> Iterator[tuple[Terminal, ResponseCache]]:
+    """Provide the terminal of a command and the cache that it is for; see `speaking` and `opened`.
+
+    Args:
+        context: The context of the command.
+        where: What is named on the command line.
+    """
+    with speaking(context) as terminal, opened(terminal, where) as cache:
+        yield terminal, cache
 
 
 @contextmanager

@@ -81,10 +81,7 @@ def key(
     as_json: Json = False,
 ) -> None:
     """Say whether an operation is stored, or why not: 1 if it is not."""
-    with (
-        speaking(context) as terminal,
-        _found(terminal, schema, part, url, prefix) as cache,
-    ):
+    with _found(context, schema, part, url, prefix) as (terminal, cache):
         if part:
             _say(terminal, Inspection(of_tenant(cache, tenant)).entry(part), as_json=as_json)
             return
@@ -118,10 +115,7 @@ def forget(
     as_json: Json = False,
 ) -> None:
     """Invalidate the entry of one operation, and what was built from it: 1 if it has none."""
-    with (
-        speaking(context) as terminal,
-        _found(terminal, schema, part, url, prefix) as cache,
-    ):
+    with _found(context, schema, part, url, prefix) as (terminal, cache):
         fields: list[str] = []
         if part:
             of_tenant(cache, tenant).forget_sync(part)
@@ -160,17 +154,18 @@ def _say_fields(terminal: Terminal, fields: list[str]) -> None:
 
 @contextmanager
 def _found(
-    terminal: Terminal,
+    context: typer.Context,
     schema: str | None,
     part: list[str] | None,
     url: str | None,
     prefix: str | None,
-) -> Iterator[ResponseCache]:
-    if bool(part) is (schema is not None):
-        msg = "Write a schema and a document, or --part once for each part of a key."
-        raise BadArgumentError(msg)
-    with opened(terminal, Where(url=url, prefix=prefix, schema=schema)) as cache:
-        yield cache
+) -> Iterator[tuple[Terminal, ResponseCache]]:
+    with speaking(context) as terminal:
+        if bool(part) is (schema is not None):
+            msg = "Write a schema and a document, or --part once for each part of a key."
+            raise BadArgumentError(msg)
+        with opened(terminal, Where(url=url, prefix=prefix, schema=schema)) as cache:
+            yield terminal, cache
 
 
 def _entry_of(

@@ -1,5 +1,6 @@
 """`explain`: whether, how long and for whom operations are cached, and why not."""
 
+from dataclasses import asdict
 from enum import StrEnum
 from typing import Annotated, Final, NamedTuple
 
@@ -22,7 +23,6 @@ from strawberry_response_cache.cli.terminal import Terminal, finish, speaking
 from strawberry_response_cache.graphql._explain import explain as explain_one
 from strawberry_response_cache.graphql._explain import explain_each
 from strawberry_response_cache.graphql._explanation import ExplainedField, Explanation, line_of
-from strawberry_response_cache.graphql.annotations.hints import CacheScope
 from strawberry_response_cache.graphql.policy.reasons import Reason
 
 _WIDEST: Final = 100_000
@@ -70,7 +70,7 @@ def explain(
             whole = _chosen(found, operation) if text is None else text
             explanation = explain_one(loaded, whole, values, operation, default_ttl)
             if as_json:
-                terminal.json(_as_json(explanation))
+                terminal.json(asdict(explanation))
             else:
                 _say_tree(terminal, explanation)
             finish(fail_on is None or _is_fine(explanation))
@@ -198,38 +198,6 @@ def _row_as_json(row: _Row) -> dict[str, object]:
     }
     if isinstance(said, GraphQLError):
         return about | {"invalid": said.message}
-    whole = _as_json(said)
+    whole = asdict(said)
     del whole["fields"]
     return about | whole
-
-
-def _as_json(explanation: Explanation) -> dict[str, object]:
-    return {
-        "cacheable": explanation.cacheable,
-        "ttl": explanation.ttl,
-        "scope": _value_of(explanation.scope),
-        "reason": _value_of(explanation.reason),
-        "limited_by": explanation.limited_by,
-        "advice": explanation.advice,
-        "fields": [_field_as_json(each) for each in explanation.fields],
-        "notes": list(explanation.notes),
-    }
-
-
-def _field_as_json(field: ExplainedField) -> dict[str, object]:
-    return {
-        "name": field.name,
-        "coordinate": field.coordinate,
-        "ttl": field.ttl,
-        "scope": _value_of(field.scope),
-        "reason": _value_of(field.reason),
-        "advice": field.advice,
-        "never_stored": list(field.never_stored),
-        "own_ttl": field.own_ttl,
-        "own_scope": _value_of(field.own_scope),
-        "fields": [_field_as_json(each) for each in field.fields],
-    }
-
-
-def _value_of(member: CacheScope | Reason | None) -> str | None:
-    return None if member is None else member.value

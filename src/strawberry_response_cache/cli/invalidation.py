@@ -12,11 +12,10 @@ from strawberry_response_cache.cli.arguments import (
     Prefix,
     Url,
     Where,
+    asked,
     of_tenant,
-    opened,
 )
 from strawberry_response_cache.cli.inputs import BadArgumentError, schema_of
-from strawberry_response_cache.cli.terminal import speaking
 from strawberry_response_cache.core._all_tenants import AllTenants
 from strawberry_response_cache.graphql._options import options_of
 
@@ -32,10 +31,7 @@ def invalidate(
     as_json: Json = False,
 ) -> None:
     """Invalidate every entry that has one of these tags, of one tenant."""
-    with (
-        speaking(context) as terminal,
-        opened(terminal, Where(url=url, prefix=prefix, schema=schema)) as cache,
-    ):
+    with asked(context, Where(url=url, prefix=prefix, schema=schema)) as (terminal, cache):
         if tenant is None:
             _refuse_to_reach_nothing(schema)
         of_tenant(cache, tenant).invalidate_sync(*tags)
@@ -64,10 +60,7 @@ def clear(
     as_json: Json = False,
 ) -> None:
     """Invalidate everything of one tenant, or of no tenant, at once."""
-    with (
-        speaking(context) as terminal,
-        opened(terminal, Where(url=url, prefix=prefix, schema=schema)) as cache,
-    ):
+    with asked(context, Where(url=url, prefix=prefix, schema=schema)) as (terminal, cache):
         if not all_tenants:
             if tenant is None:
                 _refuse_to_reach_nothing(schema)

@@ -13,10 +13,10 @@ from strawberry_response_cache.cli.arguments import (
     Prefix,
     Url,
     Where,
+    asked,
     of_tenant,
-    opened,
 )
-from strawberry_response_cache.cli.terminal import Terminal, finish, speaking
+from strawberry_response_cache.cli.terminal import Terminal, finish
 from strawberry_response_cache.core import ResponseCache
 from strawberry_response_cache.core._inspection import Census, Inspection, Server
 
@@ -42,10 +42,7 @@ def ping(
     as_json: Json = False,
 ) -> None:
     """Ask each server what it is, how far away, and whether it is set up well for a cache."""
-    with (
-        speaking(context) as terminal,
-        opened(terminal, Where(url=url, prefix=prefix, schema=schema)) as cache,
-    ):
+    with asked(context, Where(url=url, prefix=prefix, schema=schema)) as (terminal, cache):
         settings = cache._engine.settings  # noqa: SLF001 - not a thing to ask of a cache
         found = [
             (server, list(advice_on(server, settings.read_deadline)))
@@ -130,10 +127,7 @@ def stats(
     as_json: Json = False,
 ) -> None:
     """Count entries, tenants and tags, and what they take. It reads the servers in small steps."""
-    with (
-        speaking(context) as terminal,
-        opened(terminal, Where(url=url, prefix=prefix, schema=schema)) as cache,
-    ):
+    with asked(context, Where(url=url, prefix=prefix, schema=schema)) as (terminal, cache):
         census = _counted(terminal, of_tenant(cache, tenant), only_this_tenant=tenant is not None)
         if as_json:
             terminal.json(_census_as_json(census))

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import IntEnum
+from enum import Enum, IntEnum
 from functools import partial
 from typing import NoReturn, TextIO
 
@@ -55,8 +55,8 @@ class Terminal:
         self.console.print(text, style=style or None, markup=False)
 
     def json(self, value: object) -> None:
-        """Print one JSON document for scripts."""
-        self.console.file.write(f"{json.dumps(value, indent=2)}\n")
+        """Print one JSON document for scripts; a member of an enum as its value."""
+        self.console.file.write(f"{json.dumps(value, indent=2, default=_value_of)}\n")
 
     @contextmanager
     def progress(
@@ -81,6 +81,10 @@ class Terminal:
             self._fail(text, int(code))
         print(f"Error: {text}", file=sys.stderr)  # noqa: T201 - a command speaks there
         raise typer.Exit(int(code))
+
+
+def _value_of(member: Enum) -> object:
+    return member.value
 
 
 @contextmanager
