@@ -10,7 +10,7 @@ import contextlib
 import contextvars
 import select
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, TypeAlias
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
@@ -34,55 +34,6 @@ _MOST_PASSES: Final = 10_000
 """The most passes of the event loop, after the deadline, that read bytes: 2 GB, or about a second."""
 
 
-class AsyncConnection(Protocol):
-    """A connection to a server; one batch at a time.
-
-    Attributes:
-        run_id: The run id of the server; empty if restarts are not detected.
-        is_used: Whether a batch was answered on it before.
-        is_open: Whether it can send a batch.
-    """
-
-    run_id: str
-    is_used: bool
-    is_open: bool
-
-    def exchange(
-        self,
-        calls: Sequence[Call],
-        deadline: float,
-        then: Callable[[Outcome], None],
-        *,
-        by_text: bool = False,
-    ) -> None:
-        """Send calls; close the connection if it does not answer.
-
-        Args:
-            calls: What to send.
-            deadline: Seconds for all the replies.
-            then: Called with the outcome, exactly once.
-            by_text: Whether to send the text of scripts, for a server that does not have them.
-        """
-        ...
-
-    def close(self) -> None:
-        """Close the connection; no exchange is running."""
-        ...
-
-    async def aclose(self) -> None:
-        """Close the connection and wait until it is closed."""
-        ...
-
-
-def taken_over(raw: Any, run_id: str, context: contextvars.Context) -> AsyncConnection:  # noqa: ANN401 - a connection of redis-py
-    """Wrap an open connection of redis-py; nothing else may use that from now on."""
-    writer = getattr(raw, "_writer", None)
-    if isinstance(writer, asyncio.StreamWriter):
-        raw._reader = raw._writer = None  # noqa: SLF001 - no public way to hand a stream over
-        return StreamConnection(writer, run_id, context)
-    return ClientConnection(raw, run_id, context)
-
-
 async def hang_up(raw: Any) -> None:  # noqa: ANN401 - a connection of redis-py
     """Close a connection of redis-py and wait until it is closed.
 
@@ -101,11 +52,16 @@ async def _gone(writer: asyncio.StreamWriter) -> None:
 
 
 class StreamConnection(asyncio.Protocol):
-    """A connection whose bytes this module reads.
+    """A connection to a server, one batch at a time, whose bytes this module reads.
 
     The deadline limits the server, not a busy event loop. The answer may have arrived while the loop was
     busy. So after the deadline the exchange ends only when passes of the loop found nothing to read, or
     after the largest number of passes.
+
+    Attributes:
+        run_id: The run id of the server; empty if restarts are not detected.
+        is_used: Whether a batch was answered on it before.
+        is_open: Whether it can send a batch.
     """
 
     def __init__(
@@ -137,7 +93,14 @@ class StreamConnection(asyncio.Protocol):
         *,
         by_text: bool = False,
     ) -> None:
-        """Send calls; see `AsyncConnection`."""
+        """Send calls; close the connection if it does not answer.
+
+        Args:
+            calls: What to send.
+            deadline: Seconds for all the replies.
+            then: Called with the outcome, exactly once.
+            by_text: Whether to send the text of scripts, for a server that does not have them.
+        """
         letter = self._letter = Letter(calls, self.run_id, by_text=by_text)
         self._replies = Replies(letter.commands)
         self._then = then
@@ -245,7 +208,7 @@ class ClientConnection:
         *,
         by_text: bool = False,
     ) -> None:
-        """Send calls; see `AsyncConnection`."""
+        """Send calls; see `StreamConnection`."""
         letter = Letter(calls, self.run_id, by_text=by_text)
         self._start(self._talk(letter, deadline, then))
 
@@ -289,3 +252,15 @@ class ClientConnection:
         """Close the connection and wait until it is closed."""
         self.is_open = False
         await self._raw.disconnect()
+
+
+AsyncConnection: TypeAlias = StreamConnection | ClientConnection
+
+
+def taken_over(raw: Any, run_id: str, context: contextvars.Context) -> AsyncConnection:  # noqa: ANN401 - a connection of redis-py
+    """Wrap an open connection of redis-py; nothing else may use that from now on."""
+    writer = getattr(raw, "_writer", None)
+    if isinstance(writer, asyncio.StreamWriter):
+        raw._reader = raw._writer = None  # noqa: SLF001 - no public way to hand a stream over
+        return StreamConnection(writer, run_id, context)
+    return ClientConnection(raw, run_id, context)

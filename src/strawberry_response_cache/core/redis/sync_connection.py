@@ -8,7 +8,7 @@ redis-py reads.
 import socket
 import time
 from collections.abc import Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
@@ -24,19 +24,25 @@ _MOST_LOOKS: Final = 1000
 """The most checks, after the deadline, that find bytes to read."""
 
 
-class SyncConnection(Protocol):
-    """A connection to a server; one batch at a time.
+class SyncConnection:
+    """A connection to a server, one batch at a time; redis-py reads the replies.
 
     Attributes:
         run_id: The run id of the server; empty if restarts are not detected.
         is_used: Whether a batch was answered on it before.
     """
 
-    run_id: str
-    is_used: bool
+    def __init__(self, raw: Any, run_id: str) -> None:  # noqa: ANN401 - a connection of redis-py
+        self.run_id = run_id
+        self.is_used = False
+        self._raw = raw
 
     def exchange(
-        self, calls: Sequence[Call], deadline: float, *, by_text: bool = False
+        self,
+        calls: Sequence[Call],
+        deadline: float,  # noqa: ARG002 - a server inside this process does not hang
+        *,
+        by_text: bool = False,
     ) -> list[Any]:
         """Send calls and return the replies; close the connection if it does not answer.
 
@@ -50,22 +56,27 @@ class SyncConnection(Protocol):
             RedisConnectionError: If the connection was closed, or its bytes are not of the protocol.
             ForeignReplyError: If a reply belongs to another call.
         """
-        ...
+        replies: list[Any] = []
+        try:
+            letter = Letter(calls, self.run_id, by_text=by_text)
+            self._raw.send_packed_command([letter.packed], check_health=False)
+            for _ in range(letter.commands):
+                try:
+                    reply = self._raw.read_response(disable_decoding=True)
+                except ResponseError as error:
+                    reply = error
+                replies.append(reply)
+            return letter.replies(replies)
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Close the connection."""
-        ...
+        self._raw.disconnect()
 
 
-def taken_over(raw: Any, run_id: str) -> SyncConnection:  # noqa: ANN401 - a connection of redis-py
-    """Wrap an open connection of redis-py; nothing else may use that from now on."""
-    sock = getattr(raw, "_sock", None)
-    if isinstance(sock, socket.socket):
-        return SocketConnection(raw, sock, run_id)
-    return ClientConnection(raw, run_id)
-
-
-class SocketConnection:
+class SocketConnection(SyncConnection):
     """A connection whose bytes this module reads.
 
     The deadline limits the server, not a busy process: after it, the exchange ends with a check that finds
@@ -73,9 +84,7 @@ class SocketConnection:
     """
 
     def __init__(self, raw: Any, sock: socket.socket, run_id: str) -> None:  # noqa: ANN401 - a connection of redis-py
-        self.run_id = run_id
-        self.is_used = False
-        self._raw = raw
+        super().__init__(raw, run_id)
         self._sock = sock
 
     def exchange(
@@ -114,42 +123,10 @@ class SocketConnection:
             if replies.feed(chunk):
                 return replies.all
 
-    def close(self) -> None:
-        """Close the connection."""
-        self._raw.disconnect()
 
-
-class ClientConnection:
-    """A connection whose replies redis-py reads."""
-
-    def __init__(self, raw: Any, run_id: str) -> None:  # noqa: ANN401 - a connection of redis-py
-        self.run_id = run_id
-        self.is_used = False
-        self._raw = raw
-
-    def exchange(
-        self,
-        calls: Sequence[Call],
-        deadline: float,  # noqa: ARG002 - a server inside this process does not hang
-        *,
-        by_text: bool = False,
-    ) -> list[Any]:
-        """Send calls and return the replies; see `SyncConnection`."""
-        replies: list[Any] = []
-        try:
-            letter = Letter(calls, self.run_id, by_text=by_text)
-            self._raw.send_packed_command([letter.packed], check_health=False)
-            for _ in range(letter.commands):
-                try:
-                    reply = self._raw.read_response(disable_decoding=True)
-                except ResponseError as error:
-                    reply = error
-                replies.append(reply)
-            return letter.replies(replies)
-        except BaseException:
-            self.close()
-            raise
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._raw.disconnect()
+def taken_over(raw: Any, run_id: str) -> SyncConnection:  # noqa: ANN401 - a connection of redis-py
+    """Wrap an open connection of redis-py; nothing else may use that from now on."""
+    sock = getattr(raw, "_sock", None)
+    if isinstance(sock, socket.socket):
+        return SocketConnection(raw, sock, run_id)
+    return SyncConnection(raw, run_id)
