@@ -1,6 +1,8 @@
 """The headers that say who may store a response, and for how long (RFC 9110, RFC 9111, RFC 5861)."""
 
 import asyncio
+import copy
+import pickle
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -498,6 +500,37 @@ def test_a_context_without_a_response_gets_no_headers(cache: ResponseCache, cont
         assert result.errors is None
     assert result.extensions is not None
     assert result.extensions["responseCache"]["status"] == "hit"
+
+
+class Reply:
+    """A response in a context, as a user may write it."""
+
+    def __init__(self) -> None:
+        self.headers: dict[str, str] = {}
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [copy.copy, copy.deepcopy, lambda reply: pickle.loads(pickle.dumps(reply))],  # noqa: S301 - as Django's cache does
+    ids=["copy", "deep copy", "pickle"],
+)
+def test_a_response_can_be_copied_and_pickled_and_its_copy_is_another_one(
+    cache: ResponseCache, copied: Callable[[Reply], Reply]
+) -> None:
+    schema = strawberry.Schema(
+        Query,
+        extensions=[ResponseCacheExtension(cache, tenant=None, vary={"locale": lambda _: "en"})],
+    )
+
+    def answered(reply: Reply, query: str) -> str:
+        schema.execute_sync(query, context_value={"response": reply})
+        return reply.headers["Cache-Control"]
+
+    first = Reply()
+    assert answered(first, "{ now }") == "no-store"
+    second = copied(first)
+    second.headers = {}
+    assert answered(second, "{ books { id } }") == PRIVATE
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ class ResponseHeaders:
         invalidated: The names of what mutations invalidated, for ``Cache-Group-Invalidation``.
         written: The values that were written to the framework's response, by lower-case names; None for a header that
             was removed.
+        owner: The identity of the framework's response; a copy of it is another one.
     """
 
     def __init__(self, options: HeaderOptions) -> None:
@@ -48,6 +49,11 @@ class ResponseHeaders:
         self.is_sent = False
         self.invalidated: list[str] = []
         self._everything: dict[str, None] = {}
+        self.owner = 0
+
+    def __reduce__(self) -> tuple[type[str], tuple[()]]:
+        """Leave them out where the framework's response is pickled, as Django's cache does, or deeply copied."""
+        return str, ()
 
     def begin(self, count: int = 1) -> None:
         """Note that an operation begins, or several."""
@@ -227,6 +233,7 @@ def share_headers(response: object, headers: ResponseHeaders) -> None:
 
 
 def _keep(response: object, headers: ResponseHeaders) -> None:
+    headers.owner = id(response)
     if type(called(setattr, response, _ATTRIBUTE, headers)) is Raised:
         _of_others[id(response)] = response, headers
         while len(_of_others) > _MOST_KEPT:
@@ -236,7 +243,7 @@ def _keep(response: object, headers: ResponseHeaders) -> None:
 def known_headers_of(response: object) -> ResponseHeaders | None:
     """Return the headers of a framework's response; None if none were written to it."""
     known = called(getattr, response, _ATTRIBUTE, None)
-    if type(known) is ResponseHeaders:
+    if type(known) is ResponseHeaders and known.owner == id(response):
         return known
     other = _of_others.get(id(response))
     return other[1] if other is not None and other[0] is response else None
