@@ -59,12 +59,7 @@ class Where:
 
 @contextmanager
 def asked(context: typer.Context, where: Where) -> Iterator[tuple[Terminal, ResponseCache]]:
-    """Provide the terminal of a command and the cache that it is for; see `speaking` and `opened`.
-
-    Args:
-        context: The context of the command.
-        where: What is named on the command line.
-    """
+    """Provide the terminal of a command and the cache that it is for; see `speaking` and `opened`."""
     with speaking(context) as terminal, opened(terminal, where) as cache:
         yield terminal, cache
 

@@ -58,12 +58,7 @@ def ping(
 
 
 def advice_on(server: Server, read_deadline: float) -> "list[str]":
-    """Return what is not set up well for a cache.
-
-    Args:
-        server: What a server says of itself.
-        read_deadline: The setting, in seconds.
-    """
+    """Return what is not set up well for a cache."""
     advice = []
     if server.software == "redis" and int(server.version.partition(".")[0] or 0) < _OLDEST:
         advice.append("Redis is older than 7, which is the oldest supported.")

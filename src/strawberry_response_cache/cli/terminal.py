@@ -91,9 +91,6 @@ def _value_of(member: Enum) -> object:
 def speaking(context: typer.Context) -> Iterator[Terminal]:
     """Provide the terminal of a command; an error that is expected ends the command in a line.
 
-    Args:
-        context: The context of the command.
-
     Raises:
         typer.Exit: After an error, with its code.
     """

@@ -61,12 +61,7 @@ class Adopted:
 
 
 def adopt(schema: BaseSchema, options: Options) -> Adopted:
-    """Adopt a schema: build its rules and replace its executor.
-
-    Args:
-        schema: The Strawberry schema.
-        options: The extension's configuration.
-    """
+    """Adopt a schema: build its rules and replace its executor."""
     watch_phases(schema)  # first, so that mutations invalidate even if the rest fails
     setting = setting_of(schema, options)
     if setting.mistakes:

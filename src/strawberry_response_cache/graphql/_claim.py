@@ -87,9 +87,6 @@ class Claim:
         front: The state of the middleware.
         answers: What its functions returned, as it is printed for keys, by their names.
         is_verified: Whether it hands on a hit because of ``verify``.
-
-    Attributes:
-        is_verified: As given.
     """
 
     __slots__ = ("_agreed", "_digests", "_extension", "_front", "_hit", "_runs", "is_verified")

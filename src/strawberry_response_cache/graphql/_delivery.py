@@ -42,11 +42,7 @@ def announce(delivery: Delivery | None) -> None:
 
 
 def take_announcement(schema: BaseSchema) -> Delivery | None:
-    """Return how the answer of the operation that begins now is delivered, once; None if nobody said so.
-
-    Args:
-        schema: The schema that executes it.
-    """
+    """Return how the answer of the operation that begins now is delivered, once; None if nobody said so."""
     delivery = _announced.get()
     if delivery is None:
         return None

@@ -58,12 +58,7 @@ class ExplainedTree:
     def below(
         self, operation: ExecutableDefinitionNode, root: GraphQLObjectType
     ) -> tuple[ExplainedField, ...]:
-        """Return the fields of an operation.
-
-        Args:
-            operation: The operation.
-            root: The type of its fields.
-        """
+        """Return the fields of an operation."""
         sets = [operation.selection_set]
         return tuple(self._fields(sets, root, NOTHING_ABOVE, self.around, is_root=True))
 

@@ -115,9 +115,6 @@ class OperationEntry:
     def look(self, asked: Asked) -> InspectedOperation:
         """Return what is stored for a tenant and a session.
 
-        Args:
-            asked: Who asks.
-
         Raises:
             CacheConfigurationError: If something of that is missing.
             CacheStoreError: If Redis does not answer.
@@ -137,9 +134,6 @@ class OperationEntry:
 
     def forget(self, asked: Asked) -> None:
         """Forget what is stored for a tenant and a session.
-
-        Args:
-            asked: Who asks.
 
         Raises:
             CacheConfigurationError: If something of that is missing.

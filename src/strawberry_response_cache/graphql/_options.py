@@ -150,11 +150,7 @@ class Warnings:
         )
 
     def wrong_scope(self, coordinate: str) -> None:
-        """Log that two sessions share an entry, and get different answers.
-
-        Args:
-            coordinate: The first field that differs.
-        """
+        """Log that two sessions share an entry, and get different answers."""
         if (count := self._intervals.counted(f"scope of {coordinate}")) is None:
             return
         logger.error(
@@ -166,11 +162,7 @@ class Warnings:
         )
 
     def silent_switch(self, function: object) -> None:
-        """Log that ``enabled`` returned None.
-
-        Args:
-            function: The function.
-        """
+        """Log that ``enabled`` returned None."""
         if (count := self._intervals.counted("enabled")) is None:
             return
         logger.warning(
@@ -198,11 +190,7 @@ class Warnings:
         )
 
     def tags_left_out(self, number: int) -> None:
-        """Log that a response has more tags than caches in front can be told.
-
-        Args:
-            number: How many.
-        """
+        """Log that a response has more tags than caches in front can be told."""
         if (count := self._intervals.counted("cdn_tags")) is None:
             return
         logger.warning(
@@ -259,12 +247,7 @@ class Warnings:
             )
 
     def missing_session(self, coordinate: str, advice: str) -> None:
-        """Log, once per field, that it is PRIVATE and a request had no session.
-
-        Args:
-            coordinate: The field; empty if a resolver made the response PRIVATE.
-            advice: What to change.
-        """
+        """Log, once per field, that it is PRIVATE and a request had no session."""
         if self._is_first(coordinate):
             logger.warning(
                 "A response without a session is not cached. %s",

@@ -61,9 +61,6 @@ class Report:
 
     It holds nothing of the request, so it may outlive it.
 
-    Args:
-        guard: The guard of the request.
-
     Attributes:
         operation_type: GraphQL's, such as ``query``; known if the operation is watched.
         operation_name: The name that the document gives the operation.

@@ -57,8 +57,6 @@ class RequestContext:
         synchronous: Whether the request is executed without an event loop.
 
     Attributes:
-        guard: As given.
-        options: As given.
         problem: Why nothing of the request is cached, if ``tenant`` or ``vary`` returned nothing usable.
     """
 
@@ -153,10 +151,6 @@ class RequestContext:
 
     def ask_at_once(self, varied: Iterable[str] = (), *, session: bool) -> bool:
         """Call the functions of `ask` one after the other, until one returns an awaitable.
-
-        Args:
-            varied: As in `ask`.
-            session: As in `ask`.
 
         Returns:
             Whether none did; otherwise `ask` goes on where this ends.

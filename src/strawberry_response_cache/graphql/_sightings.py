@@ -42,11 +42,7 @@ class Sightings:
         self._again = [_Filter(), _Filter()]
 
     def note(self, key: str) -> None:
-        """Note that a key is asked for.
-
-        Args:
-            key: The key of an entry.
-        """
+        """Note that a key is asked for."""
         number = hash(key)
         with self._lock:
             if any(each.has(number) for each in self._once):
@@ -60,11 +56,7 @@ class Sightings:
                     filters[:] = [_Filter(), filters[0]]
 
     def has_again(self, key: str) -> bool:
-        """Whether a key was noted at least twice.
-
-        Args:
-            key: The key of an entry.
-        """
+        """Whether a key was noted at least twice."""
         number = hash(key)
         with self._lock:
             return any(each.has(number) for each in self._again)

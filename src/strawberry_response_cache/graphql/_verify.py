@@ -45,9 +45,6 @@ class Verification:
     def chooses(self, context: object) -> bool | str:
         """Whether an operation is verified.
 
-        Args:
-            context: The context of its request.
-
         Returns:
             If the function gave no share, the type of its error or of what it returned.
         """

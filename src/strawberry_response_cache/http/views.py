@@ -78,9 +78,6 @@ class _CachingView:
         """Return the body to send for a response that holds stored data; None for any other.
 
         A response that is not sent as it was stored gets a plain dict.
-
-        Args:
-            response_data: What a view sends.
         """
         guard = Guard()
         body = guard.step(self._stored_body, response_data)
@@ -115,19 +112,11 @@ class _CachingView:
         return b"".join((stored[:-1], b',"extensions":', encoded, b"}"))
 
     def text_headers(self, response: Any) -> Any:  # noqa: ANN401 - of any framework
-        """Return the object whose ``headers`` are those of a response, by text.
-
-        Args:
-            response: The framework's response.
-        """
+        """Return the object whose ``headers`` are those of a response, by text."""
         return response
 
     def refusal(self, error: HTTPException) -> Any:  # noqa: ANN401 - of any framework
-        """Return the framework's response to a request that is refused, as Strawberry's view does.
-
-        Args:
-            error: Why it is refused.
-        """
+        """Return the framework's response to a request that is refused, as Strawberry's view does."""
         raise NotImplementedError
 
     def not_modified(self, response: Any) -> Any:  # noqa: ANN401 - of any framework

@@ -194,12 +194,7 @@ class Answers:
 
 
 def unlike(sent: Headers, made: Headers) -> list[str]:
-    """Return the names of the headers in which a response of the application differs from one made here.
-
-    Args:
-        sent: The headers that the application sent.
-        made: The headers that were made here.
-    """
+    """Return the names of the headers in which a response of the application differs from one made here."""
     theirs, ours = _compared(sent), _compared(made)
     names = {name for name, _ in (*theirs, *ours)}
     return sorted(

@@ -72,14 +72,6 @@ class Shared:
 class Call:
     """One request that may be answered.
 
-    Args:
-        shared: What it shares with other requests.
-        asked: What it asks.
-        scope: Its ASGI scope.
-        receive: Receives the next message of the client.
-        send: Sends a message to the client.
-        guard: Its guard.
-
     Attributes:
         incoming: The request, for the application.
         send: Sends a message of the application to the client.
@@ -268,15 +260,7 @@ class Call:
 def call_of(
     shared: Shared, scope: Scope, receive: Receive, send: Send, guard: Guard
 ) -> Call | None:
-    """Return a request that may be answered; None if it is for the application alone.
-
-    Args:
-        shared: What it shares with other requests.
-        scope: Its ASGI scope.
-        receive: Receives the next message of the client.
-        send: Sends a message to the client.
-        guard: Its guard.
-    """
+    """Return a request that may be answered; None if it is for the application alone."""
     asked = asked_by(scope, shared.options.honours_requests is not False)
     if asked is None:
         return None

@@ -21,11 +21,7 @@ _MOST_PARTS: Final = 64
 
 
 class Incoming:
-    """A request, whose body may be read before the application reads it.
-
-    Args:
-        receive: Receives the next message of the client.
-    """
+    """A request, whose body may be read before the application reads it."""
 
     __slots__ = ("_left", "_receive")
 

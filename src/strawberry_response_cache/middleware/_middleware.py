@@ -90,13 +90,7 @@ class ResponseCacheMiddleware:
         options.is_fronted = options.is_fronted or not self._shared.front.is_off
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request from the cache, or let the application answer.
-
-        Args:
-            scope: The ASGI scope.
-            receive: Receives the next message of the client.
-            send: Sends a message to the client.
-        """
+        """Answer a request from the cache, or let the application answer."""
         shared, guard = self._shared, Guard()
         is_left = shared.front.is_off or scope["type"] != "http" or scope["path"] != self._path
         call = None if is_left else guard.step(call_of, shared, scope, receive, send, guard)

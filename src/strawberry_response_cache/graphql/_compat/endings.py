@@ -127,12 +127,7 @@ class _Stream(Exchanged):
 
 
 class Operation:
-    """Wraps Strawberry's context manager of all `on_operation` hooks, and settles after it.
-
-    Args:
-        hooks: Strawberry's context manager; None if no other extension has such a hook.
-        settling: The request's part that settles.
-    """
+    """Wraps Strawberry's context manager of all `on_operation` hooks, and settles after it."""
 
     def __init__(self, hooks: Any, settling: Iterable[Settling]) -> None:  # noqa: ANN401 - for either way
         self._hooks = hooks

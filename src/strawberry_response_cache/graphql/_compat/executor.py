@@ -87,12 +87,7 @@ announced_run: Final[ContextVar[Run | None]] = ContextVar("announced_run", defau
 
 
 class Postponed:
-    """Stands for an executor that is built only if the cache does not have the answer.
-
-    Args:
-        run: Answers the operation.
-        asked: The operation.
-    """
+    """Stands for an executor that is built only if the cache does not have the answer."""
 
     def __init__(self, run: Run, asked: Asked) -> None:
         self._run = run
@@ -226,11 +221,6 @@ _OF_AN_OBJECT: Final = (
 
 def watch_objects(executor: Executor[Any], told: Told, guard: Guard) -> Callable[[], None]:
     """Call a function with each object that an executor completes.
-
-    Args:
-        executor: The executor; only this object is watched, so that others cost nothing.
-        told: The function.
-        guard: The guard of the request, which notes its errors.
 
     Returns:
         A function that stops it.

@@ -56,11 +56,7 @@ _OWN: Final = frozenset(
 
 
 class Literals:
-    """Tells which documents of one schema have literals that the user's code parses.
-
-    Args:
-        schema: The executable schema.
-    """
+    """Tells which documents of one schema have literals that the user's code parses."""
 
     def __init__(self, schema: GraphQLSchema) -> None:
         self._schema = schema

@@ -37,11 +37,7 @@ class _Alone(NamedTuple):
 
 
 class Phased(Settling):
-    """The part of a request that acts in its phases.
-
-    Attributes:
-        guard: The guard of the request.
-    """
+    """The part of a request that acts in its phases."""
 
     guard: Guard
 
@@ -155,11 +151,7 @@ def _alone(*kinds: type[SchemaExtension]) -> _Alone:
 
 
 class _Phase:
-    """A phase that has begun.
-
-    Args:
-        of: What acts at its end.
-    """
+    """A phase that has begun."""
 
     __slots__ = ("_of",)
 

@@ -47,11 +47,7 @@ _MAKING: Final = ("__new__", "__init__", "__post_init__", "__setattr__", "_raw_i
 
 
 class Resolving:
-    """Runs the code around a resolver, without the resolver.
-
-    Args:
-        schema: The Strawberry schema.
-    """
+    """Runs the code around a resolver, without the resolver."""
 
     def __init__(self, schema: Schema) -> None:
         self._config = schema.config

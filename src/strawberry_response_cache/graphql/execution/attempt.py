@@ -24,8 +24,6 @@ class Attempt:
         tells_tags: Whether others are told the tags of its response; by default those of an operation are.
 
     Attributes:
-        cache_request: As given.
-        request: As given.
         serializer: Of its result.
         made_itself: What this request executed; None if nothing.
     """

@@ -48,12 +48,6 @@ def stored_result(
 ) -> CacheResult:
     """Return the result of a fresh entry.
 
-    Args:
-        cache_request: The request to the cache.
-        request: The context of the request.
-        entry: The entry.
-        detail: Where it was found.
-
     Raises:
         UnreadableEntryError: If it is not the entry of such a request.
     """
@@ -72,14 +66,7 @@ async def execute_cached(
     execute: Execute,
     prefetched: Prefetched | None = None,
 ) -> CacheResult | Problem:
-    """Answer from the cache, or execute; or return why it has to be executed without the cache.
-
-    Args:
-        cache_request: The request to the cache.
-        request: The context of the request.
-        execute: Executes it; its result is awaitable.
-        prefetched: The prefetched entries of the operation, for a field.
-    """
+    """Answer from the cache, or execute; or return why it has to be executed without the cache."""
     _note_as_part(cache_request)
     directives, is_renewed, varied = request.directives, False, cache_request.policy.vary
     is_verified = request.is_verified
@@ -122,14 +109,7 @@ def execute_cached_sync(
     execute: Execute,
     prefetched: Prefetched | None = None,
 ) -> CacheResult | Problem:
-    """Answer from the cache, or execute; the sync form of `execute_cached`.
-
-    Args:
-        cache_request: The request to the cache.
-        request: The context of the request.
-        execute: Executes it.
-        prefetched: As in `execute_cached`.
-    """
+    """Answer from the cache, or execute; the sync form of `execute_cached`."""
     _note_as_part(cache_request)
     directives, is_renewed, varied = request.directives, False, cache_request.policy.vary
     is_verified = request.is_verified

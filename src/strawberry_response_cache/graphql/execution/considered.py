@@ -36,15 +36,7 @@ from strawberry_response_cache.graphql.policy.rules import FieldRule
 class Considered:
     """A query that may be cached, or whose fields may be.
 
-    Args:
-        request: The context of the request.
-        asked: The operation that is executed.
-        known: Its plan, and its variables for keys.
-
     Attributes:
-        request: As given.
-        asked: As given.
-        known: As given.
         plan: The plan of the operation.
         variant: The operation with its conditions decided.
         wants_session: Whether the session has to be known before the first resolver runs.
@@ -136,11 +128,6 @@ def _keys(
 class Considering:
     """Decides of the operations of one schema.
 
-    Args:
-        options: The extension's configuration.
-        plans: The plans of the schema.
-        requests: The requests that came to it before.
-
     Attributes:
         setting: What the plans of the schema share.
     """
@@ -168,13 +155,7 @@ class Considering:
         asked: Asked,
         operation: OperationDefinitionNode,
     ) -> Considered | Problem:
-        """Return what may be cached; or why nothing may be.
-
-        Args:
-            request: The context of the request.
-            asked: The operation.
-            operation: Its definition.
-        """
+        """Return what may be cached; or why nothing may be."""
         problem = self._problem(request, asked, operation)
         if problem is not None:
             return problem

@@ -27,14 +27,7 @@ def count_result(counters: Counters, scope: Scope, cache_result: CacheResult) ->
 
 
 def count_hit(counters: Counters, name: str | None, key: str, hit: CachedResponse[None]) -> None:
-    """Count an operation that was answered before it was parsed.
-
-    Args:
-        counters: The counters of the cache.
-        name: The name of the operation.
-        key: Its key.
-        hit: The answer.
-    """
+    """Count an operation that was answered before it was parsed."""
     counters.requests["operation"].add(hit)
     if counters.operations is not None:
         figures = counters.operations.of(name)
@@ -44,9 +37,6 @@ def count_hit(counters: Counters, name: str | None, key: str, hit: CachedRespons
 
 class OperationCount:
     """Counts one operation once, and by its name if the cache has figures by name.
-
-    Args:
-        counters: The counters of the cache.
 
     Attributes:
         is_counted: Whether it is counted.
@@ -67,12 +57,7 @@ class OperationCount:
             self._figures = self._counters.operations.of(name)
 
     def cached(self, key: str, cache_result: CacheResult) -> None:
-        """Count it as answered through the cache.
-
-        Args:
-            key: Its key.
-            cache_result: The answer.
-        """
+        """Count it as answered through the cache."""
         self.is_counted = True
         count_result(self._counters, "operation", cache_result)
         if self._figures is not None:

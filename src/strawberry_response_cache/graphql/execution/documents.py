@@ -72,13 +72,7 @@ _NOTHING_SPARED: Final = Sparing((), (), ())
 
 
 class Documents:
-    """The documents of one schema, in a bounded cache that drops the least recently used.
-
-    Args:
-        schema: The executable schema.
-        literals: Tells what custom scalars parse.
-        max_bytes: About what they may take.
-    """
+    """The documents of one schema, in a bounded cache that drops the least recently used."""
 
     def __init__(self, schema: GraphQLSchema, literals: Literals, *, max_bytes: int) -> None:
         self._schema = schema
@@ -131,12 +125,7 @@ def _size_of(document: Document) -> int:
 
 
 class Preparation:
-    """The document of one request, from the text to the execution.
-
-    Args:
-        documents: The documents of the schema.
-        context: Strawberry's execution context.
-    """
+    """The document of one request, from the text to the execution."""
 
     __slots__ = ("_context", "_document", "_documents", "_spared", "_validated")
 

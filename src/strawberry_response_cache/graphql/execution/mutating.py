@@ -26,11 +26,7 @@ _SHARED: Final = frozenset({str, bytes, int, float, bool, tuple, frozenset, type
 
 
 def is_of_mutation(context: object) -> bool:
-    """Return whether a mutation runs here, or one whose context, or the request in it, this is.
-
-    Args:
-        context: The context of another operation.
-    """
+    """Return whether a mutation runs here, or one whose context, or the request in it, this is."""
     if mutation_around() is not None:
         return True
     return any(_running[each] > 0 for each in _ids(context)) if _running else False
@@ -38,12 +34,7 @@ def is_of_mutation(context: object) -> bool:
 
 @contextmanager
 def mutating(notes: RunNotes, context: object) -> Iterator[None]:
-    """Run the resolvers of a mutation inside.
-
-    Args:
-        notes: What they say.
-        context: The context of their request.
-    """
+    """Run the resolvers of a mutation inside."""
     token = around.set(notes)
     running = _ids(context)
     with _lock:

@@ -20,11 +20,6 @@ from strawberry_response_cache.graphql.keys.setting import Setting
 class MutationExecution:
     """The execution of one mutation.
 
-    Args:
-        request: The context of the request.
-        setting: What is known of the schema.
-        report: What is noted of the operation.
-
     Attributes:
         mutation: What it changed, to be invalidated at the end.
     """

@@ -54,11 +54,7 @@ class PartialFailures:
         self._refused = Marks()
 
     def problem(self, key: str) -> Problem | None:
-        """Return why an operation is not looked up as a whole: `FAILED_IN_PART` or `OLDER_PART`.
-
-        Args:
-            key: The key of its entry.
-        """
+        """Return why an operation is not looked up as a whole: `FAILED_IN_PART` or `OLDER_PART`."""
         if self.is_empty:
             return None
         if self._marks.has(key, self._clock()):

@@ -34,7 +34,6 @@ class Recorder(RunNotes):
         cache: The tenant's cache, if it is known before resolvers run.
 
     Attributes:
-        guard: As given.
         entities: The completed objects.
     """
 

@@ -68,8 +68,6 @@ class Run:
         sharing: Tells who may reuse an answer outside of the server.
 
     Attributes:
-        context: As given.
-        guard: As given.
         http: What others are told of the response in headers.
         mutation: What a mutation changed, to be invalidated after the teardown of other extensions; None
             otherwise.
@@ -128,12 +126,7 @@ class Run:
         return self._preparation.errors_now()
 
     def answer(self, asked: Asked, execution: Execution) -> Any:  # noqa: ANN401 - a result or an awaitable of one
-        """Answer an operation from the cache or by executing it.
-
-        Args:
-            asked: The operation.
-            execution: Starts its executor.
-        """
+        """Answer an operation from the cache or by executing it."""
         built = asked.built
         operation = asked.known.plan.operation if built is None else built.operation
         is_mutation = operation.operation is OperationType.MUTATION

@@ -31,14 +31,7 @@ async def verified(
     generate: Callable[[], Awaitable[Any]],
     prefetched: Prefetched | None,
 ) -> CacheResult:
-    """Execute what the cache answered all the same, and compare.
-
-    Args:
-        attempt: The try that the cache answered.
-        response: The cache's answer.
-        generate: Executes it.
-        prefetched: The prefetched entries of the operation, for a field.
-    """
+    """Execute what the cache answered all the same, and compare."""
     asked, run = attempt.cache_request, attempt.verify()
     cache = tenant_of(asked.cache)
     if attempt.made_itself is None:  # else it is a refresh that failed

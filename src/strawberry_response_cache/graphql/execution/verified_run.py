@@ -45,12 +45,7 @@ class _TypedEntities(Entities):
 
 
 class VerifiedRun(Recorder):
-    """Records a verified run of an operation or a field.
-
-    Args:
-        guard: The guard of the request.
-        cache: The tenant's cache.
-    """
+    """Records a verified run of an operation or a field."""
 
     __slots__ = ("_begin", "_places", "_prefix", "_types")
 
@@ -63,13 +58,7 @@ class VerifiedRun(Recorder):
         self._places: Places | None = None
 
     def stand_at(self, parent: GraphQLObjectType, details: Sequence[Any], path: Path) -> None:
-        """Note which field it runs.
-
-        Args:
-            parent: The parent type.
-            details: graphql-core's details of the selected field.
-            path: Where the field stands in the response.
-        """
+        """Note which field it runs."""
         self._begin = Place.of_field(parent, (each.node for each in details))
         self._prefix = tuple(path.as_list())
 

@@ -54,9 +54,6 @@ def written_in(response: object) -> dict[str, str]:
     """Return the headers of a response that concern caches, by lower-case names, read at once.
 
     ``set-cookie`` is among them if the response sets a cookie, or cannot be read.
-
-    Args:
-        response: A framework's response.
     """
     found = called(_written_in, response)
     return {"set-cookie": ""} if type(found) is Raised else found
@@ -148,11 +145,7 @@ def _set_headers(response: Any, lines: Lines, replaces: bool) -> None:  # noqa: 
 
 
 def has_credentials(request: Any) -> bool:  # noqa: ANN401 - of any framework
-    """Whether a request tells who sends it: it has ``Authorization`` or ``Cookie``. A request may raise.
-
-    Args:
-        request: A framework's request.
-    """
+    """Whether a request tells who sends it: it has ``Authorization`` or ``Cookie``. A request may raise."""
     scope = getattr(request, "scope", None)
     if type(scope) is dict and type(scope.get("headers")) is list:  # ASGI has lower-case names
         sent = scope["headers"]
@@ -168,12 +161,7 @@ def has_credentials(request: Any) -> bool:  # noqa: ANN401 - of any framework
 
 
 def set_status(response: object, status: int) -> None:
-    """Set the status of a response, if it has one.
-
-    Args:
-        response: A framework's response.
-        status: The status.
-    """
+    """Set the status of a response, if it has one."""
     called(_set_status, response, status)
 
 

@@ -26,9 +26,6 @@ class ResponseHeaders:
 
     Until all have ended nobody may store it.
 
-    Args:
-        options: What the extension was told.
-
     Attributes:
         status: The status that the response gets; None for its own.
         is_sent: Whether the response is sent; what has the same object in its context later belongs to another.
@@ -176,12 +173,7 @@ class ResponseHeaders:
         return {"cache-status": self._cache_status} if self._cache_status and is_ours else {}
 
     def has_written(self, name: str | bytes, value: object) -> bool:
-        """Whether a header of the framework's response has the value that was written here.
-
-        Args:
-            name: The name of the header.
-            value: Its value.
-        """
+        """Whether a header of the framework's response has the value that was written here."""
         text = name.decode("latin-1") if isinstance(name, bytes) else str(name)
         said = value.decode("latin-1") if isinstance(value, bytes) else value
         return self.written.get(text.lower()) == said
@@ -201,12 +193,7 @@ _of_others: Final[OrderedDict[int, tuple[object, ResponseHeaders]]] = OrderedDic
 
 
 def headers_of(response: object, options: HeaderOptions) -> ResponseHeaders:
-    """Return the headers of a framework's response, the same for all its operations.
-
-    Args:
-        response: The response.
-        options: What the extension was told.
-    """
+    """Return the headers of a framework's response, the same for all its operations."""
     known = known_headers_of(response)
     if known is not None:
         return known

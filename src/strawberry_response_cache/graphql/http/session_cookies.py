@@ -13,9 +13,6 @@ def sends_session_cookie(request: object) -> bool:
 
     These are Starlette's, FastAPI's, Litestar's, Django's with its CSRF token, those of Channels, Flask's,
     Quart's and aiohttp_session's.
-
-    Args:
-        request: A framework's request.
     """
     return called(changes_session, request) is True
 

@@ -20,11 +20,7 @@ def is_djangos(on_commit: object) -> bool:
 
 
 class AfterCommit:
-    """An invalidation that waits for a commit; Django drops it with a transaction or savepoint that is rolled back.
-
-    Args:
-        function: Invalidates.
-    """
+    """An invalidation that waits for a commit; Django drops it with a transaction or savepoint that is rolled back."""
 
     __slots__ = ("_function", "is_over")
 

@@ -36,13 +36,7 @@ class Entities:
         self._fields: dict[str, IdentityField] = {}
 
     def add(self, kind: GraphQLObjectType, source: object, path: Path | None = None) -> None:  # noqa: ARG002 - for subclasses
-        """Note an object that was completed as an object of a type.
-
-        Args:
-            kind: The type.
-            source: The object.
-            path: Where it stands in the response.
-        """
+        """Note an object that was completed as an object of a type."""
         name = kind.name
         field = self._fields.get(name)
         if field is None:
@@ -102,9 +96,6 @@ class Entities:
 
 class PlacedEntities(Entities):
     """The objects of a response, noted also by the item of a root field's list below which they stand.
-
-    Args:
-        field: The response key of the root field.
 
     Attributes:
         by_item: Their tags, by the number of the item.

@@ -27,12 +27,7 @@ class _Repeats:
         self._is_running = False
 
     def call_later(self, seconds: float, function: Callable[[], object]) -> None:
-        """Call a function after some seconds, unless the process ends before; what it raises is a fault.
-
-        Args:
-            seconds: How long to wait.
-            function: The function.
-        """
+        """Call a function after some seconds, unless the process ends before; what it raises is a fault."""
         with self._changed:
             if not self._is_running:
                 thread = threading.Thread(

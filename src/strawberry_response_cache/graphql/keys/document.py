@@ -15,10 +15,6 @@ from graphql import (
 class UsedParts(Visitor):
     """The fragments that an operation uses, the variables of its conditions, and how deeply it is nested.
 
-    Args:
-        operation: The operation.
-        fragments: The fragments of its document.
-
     Attributes:
         fragments: Those that it uses, by name, sorted.
         conditions: The variables that decide an ``@skip`` or ``@include``, sorted.

@@ -23,9 +23,7 @@ class EntityPlan:
         grow: Asks whether its keys may be remembered.
 
     Attributes:
-        kind: As given.
         name: What they are called in what the cache tells.
-        policy: As given.
     """
 
     def __init__(
@@ -46,9 +44,6 @@ class EntityPlan:
 
     def stem(self, text: SelectionText) -> str:
         """Return a digest of the part of their keys that depends neither on the object nor on the session.
-
-        Args:
-            text: Prints what the request selects, see `Plan.text`.
 
         Raises:
             UnkeyableError: If the selection cannot be printed.

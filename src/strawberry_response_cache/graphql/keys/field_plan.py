@@ -31,8 +31,6 @@ class FieldPlan:
     Attributes:
         rule: The field's rule.
         policy: How long it is cached, and for whom.
-        parent_key: As given.
-        inherited: As given.
         inherited_digest: The digest of these tags in its keys.
     """
 
@@ -59,10 +57,6 @@ class FieldPlan:
 
     def stem(self, text: SelectionText, variables: VariableValues) -> str:
         """Return a digest of the part of its keys that depends neither on the parent nor on the session.
-
-        Args:
-            text: Prints what the request selects, see `Plan.text`.
-            variables: The values that were sent, coerced by graphql-core.
 
         Raises:
             UnkeyableError: If the selection cannot be printed, or an argument has no value.

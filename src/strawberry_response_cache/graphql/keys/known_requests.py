@@ -68,11 +68,6 @@ class KnownRequests:
     """The requests of one schema that came lately, in a bounded memory that drops the least recently used.
 
     Variables are known by a digest.
-
-    Args:
-        plans: The plans of the schema.
-        literals: Tells what custom scalars parse.
-        max_bytes: About what they may take.
     """
 
     def __init__(self, plans: Plans, literals: Literals, *, max_bytes: int) -> None:
@@ -92,13 +87,7 @@ class KnownRequests:
     def find(
         self, document: DocumentNode, operation_name: str | None, variables: object
     ) -> KnownRequest | Problem | None:
-        """Return what is known of a request, or why nothing of it is cached; None if it did not come before.
-
-        Args:
-            document: The very document that is executed.
-            operation_name: The name of the operation; None for the only one.
-            variables: The variables as they were sent.
-        """
+        """Return what is known of a request, or why nothing of it is cached; None if it did not come before."""
         if (planned := self._plans.planned(document)) is None:
             return None
         if (problem := planned.uncached.get(operation_name)) is not None:
@@ -120,14 +109,7 @@ class KnownRequests:
         variables: object,
         request: KnownRequest,
     ) -> None:
-        """Remember a request, unless a custom scalar parses its variables.
-
-        Args:
-            document: The document that is executed.
-            operation_name: As in `find`.
-            variables: The variables as they were sent.
-            request: What follows from these.
-        """
+        """Remember a request, unless a custom scalar parses its variables."""
         planned = self._plans.planned(document)
         if planned is None or self.are_variables_parsed(request.plan):
             return

@@ -148,13 +148,7 @@ class Plan:
     def entity(
         self, variant: Variant, kind: GraphQLObjectType, variables: Mapping[str, Any]
     ) -> EntityPlan | None:
-        """Return the plan of the objects of a type that a gateway asks for, compiled on demand.
-
-        Args:
-            variant: The operation with its conditions decided.
-            kind: The type.
-            variables: The coerced variables; only those of conditions are read.
-        """
+        """Return the plan of the objects of a type that a gateway asks for, compiled on demand."""
         plan, node = variant.entity_plans.get(kind.name), entities_node(self.operation)
         if plan is None and node is not None and variant.entities is not None:
             setting = self.setting

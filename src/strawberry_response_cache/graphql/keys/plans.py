@@ -49,10 +49,6 @@ class Plans:
     """The plans of one schema, in a bounded cache that drops the least recently used.
 
     A plan lives as long as its document: as long as a parser cache keeps it, else for one request.
-
-    Args:
-        setting: What the plans share.
-        max_bytes: The memory that they may take, about.
     """
 
     def __init__(self, setting: Setting, *, max_bytes: int) -> None:

@@ -45,13 +45,7 @@ class Printed(NamedTuple):
 
 @dataclass(slots=True)
 class SelectionText:
-    """Prints the selections of one request; a selection set that many fields share is printed once.
-
-    Args:
-        selected: The decided conditions.
-        sent: The values that were sent, see `sent_variables`.
-        types: The declared type of each variable.
-    """
+    """Prints the selections of one request; a selection set that many fields share is printed once."""
 
     selected: Selected
     sent: Mapping[str, Sequence[Any]] = field(repr=False)

@@ -66,15 +66,7 @@ def entities_asked(
     policy: Policy,
     defaults: Defaults,
 ) -> FieldRule | None:
-    """Return the rule of `Query._entities`, if an operation asks for nothing else and its objects may be stored.
-
-    Args:
-        schema: The executable schema.
-        rules: Its rules.
-        operation: The operation.
-        policy: Its policy.
-        defaults: The defaults from the extension's configuration.
-    """
+    """Return the rule of `Query._entities`, if an operation asks for nothing else and its objects may be stored."""
     if policy.is_altered or entities_node(operation) is None:
         return None
     rule = _entities_rule(schema, rules)
@@ -99,15 +91,7 @@ def work_out_entity_policy(
     selected: Selected,
     defaults: Defaults,
 ) -> Policy:
-    """Return the policy of an object of a type.
-
-    Args:
-        rules: The rules of the schema.
-        kind: The type.
-        node: The field that asks for it.
-        selected: The decided conditions.
-        defaults: The defaults from the extension's configuration.
-    """
+    """Return the policy of an object of a type."""
     policy, of = Policy(), rules.type(kind)
     policy.fold_entity(kind, of, _ttl(rules, kind, defaults), defaults)
     if node.selection_set is not None:
@@ -123,14 +107,7 @@ def entity_policies(
     selected: Selected,
     defaults: Defaults,
 ) -> list[Policy]:
-    """Return the policies of the objects of all types that an operation selects something of.
-
-    Args:
-        rules: The rules of the schema.
-        operation: The operation, which asks for nothing else.
-        selected: The decided conditions.
-        defaults: The defaults from the extension's configuration.
-    """
+    """Return the policies of the objects of all types that an operation selects something of."""
     node, root = entities_node(operation), selected.schema.query_type
     if node is None or node.selection_set is None or root is None:
         return []

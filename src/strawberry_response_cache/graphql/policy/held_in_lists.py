@@ -18,13 +18,6 @@ class HeldInLists:
     """The tags ``[Type]`` of the types that items of lists hold, in what is selected.
 
     A selection set is walked once for each type and depth, so it costs no more than `DEEPEST` times its size.
-
-    Args:
-        rules: The rules of the schema.
-        selected: The conditions of the request.
-
-    Attributes:
-        tags: The tags.
     """
 
     def __init__(self, rules: SchemaRules, selected: Selected) -> None:
@@ -41,12 +34,7 @@ class HeldInLists:
         return self._selected.allowance.is_spent
 
     def note(self, rule: FieldRule, selection_set: SelectionSetNode) -> None:
-        """Note what the items of a field hold, if it is a list of objects.
-
-        Args:
-            rule: The field's.
-            selection_set: What is selected of its items.
-        """
+        """Note what the items of a field hold, if it is a list of objects."""
         if not _is_list(rule):
             return
         pending: deque[tuple[SelectionSetNode, GraphQLObjectType, int]] = deque()

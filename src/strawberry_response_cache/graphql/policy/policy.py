@@ -217,17 +217,7 @@ def work_out_policy(
     defaults: Defaults,
     root: GraphQLObjectType | None = None,
 ) -> Policy:
-    """Return the policy of an operation, with its ``@skip`` and ``@include`` decided.
-
-    Args:
-        schema: The schema against which it was validated.
-        rules: The rules of that schema.
-        operation: The operation.
-        fragments: The fragments of its document.
-        variables: The coerced variables; only those of conditions are read.
-        defaults: The defaults from the extension's configuration.
-        root: The type of its root; None for the schema's query type.
-    """
+    """Return the policy of an operation, with its ``@skip`` and ``@include`` decided."""
     policy = Policy()
     root = root or schema.query_type
     if root is None:
@@ -258,17 +248,7 @@ def work_out_field_policy(
     is_root: bool,
     above: Above = NOTHING_ABOVE,
 ) -> Policy:
-    """Return the policy of a field that has an entry of its own.
-
-    Args:
-        rules: The rules of the schema.
-        rule: The field's rule.
-        nodes: The nodes that select it; graphql-core merges them.
-        selected: The decided conditions.
-        defaults: The defaults from the extension's configuration.
-        is_root: Whether it is a field of the query type.
-        above: What it inherits from the fields above it.
-    """
+    """Return the policy of a field that has an entry of its own."""
     policy = Policy()
     policy.fold(rule, demand_of(rule, defaults, is_root=is_root, by_itself=True))
     if is_root:

@@ -40,14 +40,7 @@ from strawberry_response_cache.graphql.policy.rules import FieldRule
 
 
 class CachedEntity:
-    """The objects of one type, in one request: the part of their keys that all of them share.
-
-    Args:
-        plan: The plan of the type.
-        stem: The first part of their keys.
-        who: The cache identity.
-        subject: The cache and field, for the log and the observer.
-    """
+    """The objects of one type, in one request: the part of their keys that all of them share."""
 
     __slots__ = ("_identity", "_plan", "_stem", "_subject", "_who")
 
@@ -151,9 +144,6 @@ class Told:
 
     def conclude(self, count: OperationCount) -> Outcome | None:
         """Count the operation; return what became of it: the worst that became of an object.
-
-        Args:
-            count: Counts it.
 
         Returns:
             None if it asks for no objects.

@@ -59,8 +59,6 @@ class Fields:
         entities: The rule of `_entities`, if each object that it asks for is looked up; None, the default, if not.
 
     Attributes:
-        request: As given.
-        around: As given.
         depth: How many fields of the operation stand within each other.
         entities: These objects; None if they are not looked up.
         outcomes: What the cache did for each field; None if nothing reads that.
@@ -145,13 +143,7 @@ class Fields:
     def admit(
         self, cached_field: "CachedField", source: object, path: Path
     ) -> CacheRequest | Problem:
-        """Return the way through the cache for the field of one object, unless there are too many.
-
-        Args:
-            cached_field: The field.
-            source: The object.
-            path: Where the field stands.
-        """
+        """Return the way through the cache for the field of one object, unless there are too many."""
         if self.prefetched.is_down:
             return Problem(Reason.STORE_FAILURE)
         if self.left <= 0:
@@ -259,10 +251,6 @@ class CachedField:
 
     def keys(self, source: object, path: Path) -> EntryKeys | None:
         """Return the keys of the entry of one object, of which resolvers above said nothing.
-
-        Args:
-            source: The object.
-            path: The path of the field.
 
         Returns:
             None if the object has no identity.

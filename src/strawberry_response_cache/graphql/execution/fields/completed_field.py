@@ -33,11 +33,7 @@ class CompletedField(ExecutionResult):
 
 
 class FieldErrors(CollectedErrors):
-    """Errors of one field, held until it is known that no value from before is its answer instead.
-
-    Args:
-        holder: Those of what holds the field.
-    """
+    """Errors of one field, held until it is known that no value from before is its answer instead."""
 
     __slots__ = ("_holder", "_is_handed_on", "noted")
 

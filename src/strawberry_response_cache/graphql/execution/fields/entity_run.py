@@ -33,13 +33,6 @@ from strawberry_response_cache.graphql.policy.reasons import Reason
 class EntityRun:
     """The executions of objects of one operation.
 
-    Args:
-        executor: The executor of the operation.
-        where: The field that asks for them.
-        representations: What is asked for.
-        alone: Makes the executor of one object.
-        guard: The guard of the request.
-
     Attributes:
         completed: The objects that were executed, by position.
         has_begun: Whether any was.

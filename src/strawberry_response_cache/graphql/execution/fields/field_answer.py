@@ -48,13 +48,7 @@ class ExecutorAlone(Protocol):
 
 
 class FieldAnswers:
-    """The answers to the fields of one executor.
-
-    Args:
-        fields: The fields of the operation with entries of their own.
-        executor: The executor.
-        executor_alone: Makes the executor of one field.
-    """
+    """The answers to the fields of one executor."""
 
     __slots__ = ("_executor", "_executor_alone", "_fields", "_guards")
 
@@ -73,14 +67,7 @@ class FieldAnswers:
         where: Where,
         execution: Execution,
     ) -> Any:  # noqa: ANN401 - a completed value
-        """Answer a field from its entry, or execute it alone.
-
-        Args:
-            cached_field: The field.
-            cache_request: The request for its entry.
-            where: Where it stands.
-            execution: Executes it.
-        """
+        """Answer a field from its entry, or execute it alone."""
         errors = FieldErrors(self._executor.collected_errors)
 
         async def execute(recorder: Recorder) -> CompletedField:

@@ -11,12 +11,7 @@ Where: TypeAlias = tuple[GraphQLObjectType, Any, Any, Path, Any]
 
 
 def call_of(executor: Executor[Any], where: Where) -> tuple[Any, dict[str, Any]]:
-    """Return the ``info`` and the arguments of a field's resolver, as graphql-core coerces them.
-
-    Args:
-        executor: The executor of the field.
-        where: The field.
-    """
+    """Return the ``info`` and the arguments of a field's resolver, as graphql-core coerces them."""
     parent, _, details, path, _ = where
     definition = parent.fields[details[0].node.name.value]
     raw = executor.build_resolve_info(definition, [each.node for each in details], parent, path)

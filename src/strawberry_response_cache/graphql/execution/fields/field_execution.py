@@ -40,10 +40,6 @@ _PARAMETERS: Final = 5
 def install(fields: Fields, executor: Executor[Any]) -> bool:
     """Answer fields of an execution.
 
-    Args:
-        fields: The fields of the operation with entries of their own.
-        executor: The execution.
-
     Returns:
         Whether they are: an operation may be nested so deeply that it would not be answered then.
     """

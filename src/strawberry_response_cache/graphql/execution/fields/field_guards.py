@@ -26,12 +26,7 @@ def is_to_be_checked(cached_field: CachedField, cache_result: CacheResult | Prob
 
 
 class FieldGuards:
-    """The permission classes of the fields of one executor.
-
-    Args:
-        fields: The fields of the operation with entries of their own.
-        executor: The executor.
-    """
+    """The permission classes of the fields of one executor."""
 
     __slots__ = ("_execute", "_executor", "_fields")
 

@@ -69,13 +69,7 @@ class KnownFields:
         return self._known.get(id(details))
 
     def of(self, parent: GraphQLObjectType, details: Any, path: Path) -> KnownField:  # noqa: ANN401 - graphql-core's own
-        """Return what is known of a field, which is found out once.
-
-        Args:
-            parent: The parent type.
-            details: graphql-core's details of the selected field.
-            path: Where it stands in the response.
-        """
+        """Return what is known of a field, which is found out once."""
         known = self._known.get(id(details))
         if known is None:
             known = self._known[id(details)] = self._learn(parent, details, path)
