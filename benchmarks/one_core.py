@@ -19,7 +19,7 @@ import redis
 from benchmarks.core.server import Server
 from strawberry_response_cache import ResponseCache
 from strawberry_response_cache.core._keys import EntryKeys
-from strawberry_response_cache.core.protocol import Call, Lookup
+from strawberry_response_cache.core.protocol import Call, Lookup, Lookups
 from strawberry_response_cache.core.redis.wire import Letter
 
 KEYS: Final = 500
@@ -78,10 +78,11 @@ def processor_seconds(client: redis.Redis) -> float:
 
 def hits(keys: Sequence[EntryKeys], run_id: str, batch: int) -> list[bytes]:
     """Return the messages for hits of these keys, so many in each."""
-    lookups: list[list[Call]] = [list(Lookup(each, 10_000).calls()) for each in keys]
     return [
-        Letter([c for share in lookups[at : at + batch] for c in share], run_id).packed
-        for at in range(0, len(lookups), batch)
+        Letter(
+            Lookups(*(Lookup(each, 10_000) for each in keys[at : at + batch])).calls(), run_id
+        ).packed
+        for at in range(0, len(keys), batch)
     ]
 
 

@@ -6,18 +6,21 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
 from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core.drivers import async_invalidation, sync_invalidation
-from strawberry_response_cache.core.protocol import RUN_ID, Commit, Effect, Lookup, Release
+from strawberry_response_cache.core.drivers.async_driver import AsyncDriver
+from strawberry_response_cache.core.protocol import RUN_ID, Commit, Effect, Lookup, Lookups, Release
 from strawberry_response_cache.core.redis.watchdog import Watchdog
 from tests.conftest import Eventually
 from tests.core.logs import facts_of, ours
 from tests.core.test_batches_that_wait import PATIENCE
+
+T = TypeVar("T")
 
 NEVER = 600.0
 """Longer than any test."""
@@ -32,7 +35,7 @@ class Unreliable:
         self.lost: list[type] = []
 
     def _is_lost(self, effect: Effect[Any]) -> bool:
-        kind = type(effect)
+        kind = Lookup if isinstance(effect, Lookups) else type(effect)
         if self._times.get(kind, 0) <= len([each for each in self.lost if each is kind]):
             return False
         self.lost.append(kind)
@@ -42,7 +45,7 @@ class Unreliable:
         if self._is_lost(effect):
             answer = effect.unavailable(TimeoutError())
             # A lookup was performed, and only its answer did not come in time.
-            if isinstance(effect, Lookup):
+            if isinstance(effect, Lookup | Lookups):
                 self._transport.submit(effect, lambda _: then(answer), **more)
             else:
                 then(answer)
@@ -57,7 +60,7 @@ class Unreliable:
         lost = [self._is_lost(effect) for effect in effects]
         results = [
             self._transport.perform(effect, **more)
-            if not is_lost or isinstance(effect, Lookup)
+            if not is_lost or isinstance(effect, Lookup | Lookups)
             else None
             for effect, is_lost in zip(effects, lost, strict=True)
         ]
@@ -70,13 +73,20 @@ class Unreliable:
         return getattr(self._transport, name)
 
 
+def put_between(driver: Any, transport: T) -> T:
+    """Send a driver's effects through another transport."""
+    driver.transport = transport
+    sender = driver._lookups if isinstance(driver, AsyncDriver) else driver._housekeeping
+    sender._transport = transport
+    return transport
+
+
 def lose(cache: ResponseCache, face: Any, **times: int) -> Unreliable:
     """Lose answers of a cache's store."""
     kinds = {"lookup": Lookup, "commit": Commit, "release": Release}
     driver = face.driver(cache)
-    driver.transport = Unreliable(driver.transport, {kinds[n]: many for n, many in times.items()})
-    driver._housekeeping._transport = driver.transport
-    return driver.transport  # type: ignore[no-any-return] # just made
+    between = Unreliable(driver.transport, {kinds[n]: many for n, many in times.items()})
+    return put_between(driver, between)
 
 
 # -- Leases ------------------------------------------------------------------------------------------
@@ -394,7 +404,7 @@ class Late:
         return results
 
     def _is_late(self, effect: Effect[Any]) -> bool:
-        if self._late or not isinstance(effect, Lookup):
+        if self._late or not isinstance(effect, Lookup | Lookups):
             return False
         self._late.append(effect)
         return True
@@ -427,7 +437,7 @@ async def test_a_lookup_that_arrives_after_it_was_given_up_leaves_no_lease(
     """A packet that was lost and sent again can come later than what was sent on another connection."""
     cache = new_cache(valkey_url, lease=3600, wait_budget=3600)
     driver = face.driver(cache)
-    store = driver.transport = driver._housekeeping._transport = Late(driver.transport)
+    store = put_between(driver, Late(driver.transport))
 
     response = await face.remember(cache, ["a"], 60, lambda: "generated")
     assert response.detail is CacheDetail.STORE_FAILURE

@@ -11,11 +11,24 @@ import redis.connection
 
 from strawberry_response_cache.core import CacheStatus, ResponseCache
 from strawberry_response_cache.core._cache import tenant_of
+from strawberry_response_cache.core._flights import Run
 from strawberry_response_cache.core._keys import EntryKeys
-from strawberry_response_cache.core.protocol import Lease, Lookup, Release
+from strawberry_response_cache.core._observer import Subject
+from strawberry_response_cache.core.protocol import (
+    Granted,
+    Held,
+    Lease,
+    Lookup,
+    Lookups,
+    Moved,
+    Release,
+    bundled,
+    failure,
+)
 from strawberry_response_cache.core.protocol.scripts import LOOKUP
 from strawberry_response_cache.core.redis.wire import ForeignReplyError, Letter
 
+SUBJECT = Subject("warm", scope="value")
 OURS = ("evalsha", "eval", "set", "setex", "psetex", "mget", "script|load", "script|exists")
 
 
@@ -245,51 +258,110 @@ async def test_a_batch_tells_each_key_its_own_state(
     assert asked == expected
 
 
-def _lookups(count: int) -> tuple[list[Any], list[bytes]]:
-    lookups = [
-        Lookup(EntryKeys(f"e{n}", f"l{n}", "t", "channel", "tenant"), 10_000) for n in range(count)
-    ]
-    calls = [call for lookup in lookups for call in lookup.calls()]
-    return calls, [f"{lookup.token} fresh w 1 - 0".encode() for lookup in lookups]
+def _lookups(count: int) -> tuple[Lookups, bytes]:
+    """Return lookups, and what the script answers if all are hits."""
+    lookups = Lookups(
+        *(
+            Lookup(EntryKeys(f"e{n}", f"l{n}", "t", "channel", "tenant"), 10_000)
+            for n in range(count)
+        )
+    )
+    token = lookups.calls()[0][2][0]
+    return lookups, " ".join([token, *["fresh w 1 - 0"] * count]).encode()
 
 
 def test_a_batch_whose_answers_are_out_of_step_is_refused() -> None:
-    calls, lines = _lookups(3)
-    letter = Letter(calls, "run")
+    lookups, said = _lookups(3)
+    letter = Letter(lookups.calls(), "run")
     entries = [b"a", b"b", b"c"]
-    words = ["fresh", "w", "1", "-", "0"]
 
-    assert letter.commands == 2
-    assert letter.replies([b"\n".join(lines), entries]) == [
-        words,
-        b"a",
-        words,
-        b"b",
-        words,
-        b"c",
-    ]
-    for checks, read in (
-        (b"\n".join(lines[::-1]), entries),
-        (b"\n".join(lines[:2]), entries),
-        (b"\n".join(lines), entries[:2]),
-        (b"\n".join(lines), b"a"),
+    assert letter.replies([said, entries]) == [["fresh", "w", "1", "-", "0"] * 3, entries]
+    for script, read in (
+        (_lookups(3)[1], entries),
         (None, entries),
+        (said, entries[:2]),
+        (said, b"a"),
+        (said, None),
     ):
         with pytest.raises(ForeignReplyError):
-            letter.replies([checks, read])
+            letter.replies([script, read])
 
 
-def test_each_call_of_a_batch_that_failed_has_failed() -> None:
-    calls, _ = _lookups(2)
+@pytest.mark.parametrize("count", [1, 3])
+def test_each_lookup_of_a_batch_that_failed_has_failed(count: int) -> None:
+    lookups, said = _lookups(count)
+    words = said.decode().split(" ")[1:]
     error = ConnectionError()
-    assert Letter(calls, "run").replies([error, [None, None]]) == [error, None, error, None]
+
+    assert lookups.interpret([error, None]) == [failure(error)] * count
+    for fewer in (words[:-1], [*words, "0"]):
+        assert lookups.interpret([fewer, None]) == [failure(ValueError())] * count
+    assert lookups.interpret([words, error]) == [Moved()] * count
 
 
-def test_other_calls_keep_their_place_among_joined_ones() -> None:
+def test_one_damaged_answer_of_a_batch_is_that_of_its_own_lookup() -> None:
+    lookups, said = _lookups(3)
+    words = said.decode().split(" ")[1:]
+    words[7] = "soon"  # the remaining milliseconds of the second
+
+    found = lookups.interpret([words, [None] * 3])
+
+    assert found == [Moved(), failure(ValueError()), Moved()]
+
+
+def test_lookups_that_are_performed_together_keep_their_place_among_others() -> None:
     """A lookup after the release of a lease finds it released."""
-    calls, _ = _lookups(2)
+    first, second, third = _lookups(3)[0].lookups
+    elsewhere = Lookup(EntryKeys("e", "l", "another slot", "channel", "tenant"), 10_000)
     release = Release(EntryKeys("e", "l", "t", "channel", "tenant"), Lease("token", "epoch", 1))
-    assert Letter([*calls[:2], *release.calls(), *calls[2:]], "run").commands == 5
+
+    assert bundled([first, elsewhere, second]) == [[0, 2], [1]]
+    assert bundled([first, release, second, third]) == [[0], [1], [2, 3]]
+
+
+async def test_a_lookup_after_a_release_in_the_same_tick_finds_the_lease_released(
+    warm: ResponseCache, raw_valkey: Any
+) -> None:
+    await warm.remember(["warm"], 60, never)
+    driver: Any = warm._engine.async_driver()
+    keys = tenant_of(warm).keys(["leased"])
+    (granted,) = await driver.ask_all([Lookup(keys, 10_000)], SUBJECT)
+    bill = Bill(raw_valkey)
+
+    earlier = asyncio.ensure_future(driver.find(Lookup(tenant_of(warm).keys(["warm"]), 0), SUBJECT))
+    await asyncio.sleep(0)  # it is requested, and not sent
+    driver.give_back([Run(keys, granted.lease, set)])
+    found = await driver.ask_all([Lookup(keys, 10_000)], SUBJECT)
+    await earlier
+
+    assert isinstance(found[0], Granted)
+    assert bill.commands()["evalsha"] == 3
+
+
+async def test_what_is_looked_up_while_a_batch_waits_to_be_sent_joins_it(
+    warm: ResponseCache, raw_valkey: Any
+) -> None:
+    """Of all kinds, of several tenants: one script for each slot."""
+    await warm.remember(["warm"], 60, never)
+    driver: Any = warm._engine.async_driver()
+    tenants = [warm, warm.for_tenant("a"), warm.for_tenant("b")]
+    lookups = [
+        Lookup(tenant_of(tenant).keys([str(number)]), lease_ms)
+        for number in range(10)
+        for tenant in tenants
+        for lease_ms in (0, 10_000)
+    ]
+    bill = Bill(raw_valkey)
+
+    answers = await asyncio.gather(
+        *(driver.find(lookup, SUBJECT) for lookup in lookups[:30]),
+        driver.ask_all(lookups[30:], SUBJECT),
+    )
+
+    found = [*answers[:30], *answers[30]]
+    assert bill.round_trips() == 1
+    assert bill.commands() == {"evalsha": 3, "mget": 3, "set": 30}
+    assert [type(each) for each in found] == [Held, Granted] * 30
 
 
 async def test_concurrent_hits_of_one_key_are_one_reading_of_it(

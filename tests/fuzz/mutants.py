@@ -172,10 +172,17 @@ def lookups_shared_after_they_were_sent(struck: Struck) -> None:
     ask = SharedLookups.ask
 
     def damaged(self: SharedLookups, lookup: Lookup, then: Any, subject: Subject) -> None:
-        known = self._under_way.get(lookup.keys.entry)
-        if known is not None and known.ask is not None and known.ask.is_sent:
+        known = self._batches.get(lookup.keys.tags)
+        key = lookup.keys.lease if lookup.wish else lookup.keys.entry
+        if (
+            known is not None
+            and known.ask is not None
+            and known.ask.is_sent
+            and key in known.shared
+        ):
             struck()
-            known.ask.is_sent = False
+            known.shared[key].append(then)
+            return
         ask(self, lookup, then, subject)
 
     patch(SharedLookups, "ask", damaged)
@@ -371,4 +378,4 @@ def _rewrite(script: str, old: str, new: str) -> None:
     known: Script = getattr(_scripts, script)
     assert known.text.count(old) == 1, f"{script} has no {old!r} any more"
     text = known.text.replace(old, new)
-    setattr(_scripts, script, new_script(f"damaged {script}", text, shares=known.shares))
+    setattr(_scripts, script, new_script(f"damaged {script}", text))

@@ -54,19 +54,15 @@ from strawberry_response_cache.core.drivers.measuring import (
     report,
 )
 from strawberry_response_cache.core.protocol import (
+    AnyLookup,
     Commit,
     Effect,
     Lookup,
     LookupAnswer,
-    NoLease,
-    ReadClock,
     Release,
-    Together,
     Unavailable,
 )
-from strawberry_response_cache.core.redis.async_link import Ask
 from strawberry_response_cache.core.redis.async_transport import AsyncTransport
-from strawberry_response_cache.core.redis.link import MOST_TOGETHER
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -124,9 +120,10 @@ class AsyncDriver:
         self._settings = settings
         self._background: set[asyncio.Future[Any]] = set()
         self._refreshes: set[asyncio.Task[Any]] = set()
-        self._housekeeping = AsyncHousekeeping(transport, settings.lease, self.pub_sub.wake)
-        self._lookups = SharedLookups(self._submit)
-        self._finds = SharedLookups(self._submit)
+        self._lookups = SharedLookups(transport, settings)
+        self._housekeeping = AsyncHousekeeping(
+            self._lookups.submit, transport.recoveries, settings.lease, self.pub_sub.wake
+        )
 
     async def run(self, flow: Flow[T], generator: Generator, subject: Subject) -> CachedResponse[T]:
         """Run a flow to its end; return its result or raise its error."""
@@ -244,28 +241,29 @@ class AsyncDriver:
                 pause.cancel()
         many.waited()
 
-    async def ask_all(self, effects: "Sequence[Lookup | ReadClock]", subject: Subject) -> list[Any]:
-        """Look up in one round trip for each slot, outside of any flow."""
+    async def ask_all(self, effects: Sequence[AnyLookup], subject: Subject) -> list[Any]:
+        """Look up together, outside of any flow.
+
+        Args:
+            effects: At least one.
+            subject: The cache and field, for the observer.
+        """
         started_ns = time.time_ns() if self._settings.observer.listening() else 0
         began = time.perf_counter()
-        by_slot: dict[str, list[int]] = {}
-        for at, effect in enumerate(effects):
-            by_slot.setdefault(_slot_key(effect), []).append(at)
-        loop = asyncio.get_running_loop()
-        shares: list[tuple[list[int], asyncio.Future[list[Any]]]] = []
-        for positions in by_slot.values():
-            for first in range(0, len(positions), MOST_TOGETHER):
-                share = positions[first : first + MOST_TOGETHER]
-                answer: asyncio.Future[list[Any]] = loop.create_future()
-                together = Together([effects[at] for at in share])
-                self.transport.submit(together, partial(set_once, answer))
-                shares.append((share, answer))
+        answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         results: list[Any] = [None] * len(effects)
-        for share, answer in shares:
-            for at, result in zip(share, await answer, strict=True):
-                results[at] = result
-            if isinstance(results[share[0]], Unavailable):
-                self._settings.on_failure(results[share[0]])
+        left = len(effects)
+
+        def arrived(at: int, result: object) -> None:
+            nonlocal left
+            results[at] = result
+            left -= 1
+            if not left:
+                set_once(answered, None)
+
+        for at, effect in enumerate(effects):
+            self._lookups.ask(effect, partial(arrived, at), None)
+        await answered
         measure_all(self._settings, subject, effects, results, began=began, started_ns=started_ns)
         return results
 
@@ -277,7 +275,7 @@ class AsyncDriver:
             subject: The cache and field, for the observer.
         """
         answer: asyncio.Future[LookupAnswer] = asyncio.get_running_loop().create_future()
-        self._finds.ask(lookup, partial(set_once, answer), subject)
+        self._lookups.ask(lookup, partial(set_once, answer), subject)
         return await answer
 
     async def _ask(self, flow: Flow[Any], effect: Effect[R], subject: Subject) -> R:
@@ -312,8 +310,7 @@ class AsyncDriver:
                 answer.set_result(result)
 
         if isinstance(effect, Lookup):
-            then = cast("Callable[[LookupAnswer], None]", arrived)
-            self._lookups.ask(effect, then, subject if together is None else None)
+            self._lookups.ask(effect, arrived, subject if together is None else None)
         else:
             self._submit(effect, arrived, subject)
         return answer
@@ -323,31 +320,27 @@ class AsyncDriver:
         if not answer.cancel() and not answer.cancelled():
             self._close(flow, CallerGoneError(answer.result()))
 
-    def _submit(
-        self, effect: Effect[R], then: Callable[[R], None], subject: Subject | None
-    ) -> Ask | None:
-        """Perform an effect, and measure it when it has ended, unless it is measured with others."""
+    def _submit(self, effect: Effect[R], then: Callable[[R], None], subject: Subject) -> None:
+        """Perform another effect than a lookup, and measure it when it has ended."""
         settings = self._settings
-        is_observed = subject is not None and settings.observer.listening()
-        started_ns = time.time_ns() if is_observed else 0
+        started_ns = time.time_ns() if settings.observer.listening() else 0
         context = contextvars.copy_context() if started_ns else None
         began = time.perf_counter()
 
         def arrived(result: R) -> None:
             try:
-                if isinstance(result, Unavailable | NoLease):
+                if isinstance(result, Unavailable):
                     settings.on_failure(result)
-                if subject is not None:
-                    measure(settings, subject, effect, began, result)
-                    if context is not None:
-                        context.run(report, settings.observer, subject, effect, started_ns, result)
+                measure(settings, subject, effect, began, result)
+                if context is not None:
+                    context.run(report, settings.observer, subject, effect, started_ns, result)
             finally:
                 then(result)
                 if isinstance(effect, Commit | Release):
                     # The server does not know callers that shared a lookup, so it does not wake them.
                     self.pub_sub.wake(effect.keys.lease)
 
-        return self.transport.submit(effect, arrived)
+        self._lookups.submit(effect, arrived)
 
     async def _perform(self, request: Request, generator: Generator, subject: Subject) -> object:
         match request:
@@ -452,11 +445,6 @@ class AsyncDriver:
         await self._housekeeping.drain()
         await self.invalidating.drain()
         await self.pub_sub.aclose()
-
-
-def _slot_key(effect: "Lookup | ReadClock") -> str:
-    """Return the tag table of the slot in which an effect is."""
-    return effect.keys.tags if isinstance(effect, Lookup) else effect.tag_table
 
 
 async def _nothing() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from strawberry_response_cache.core.drivers.driving import LeaseTries, running_loop
 from strawberry_response_cache.core.protocol import Effect, Release
-from strawberry_response_cache.core.redis.async_transport import AsyncTransport
+from strawberry_response_cache.core.redis.recoveries import Recoveries
 
 
 class AsyncHousekeeping:
@@ -16,22 +16,27 @@ class AsyncHousekeeping:
     server that hung may have granted the lease only then.
 
     Args:
-        transport: Sends the effects.
+        submit: Sends an effect; its second argument is called with the result.
+        recoveries: Tells when the server answers again.
         lease: The life of a lease, in seconds.
         released: Called with the key of each lease for which a release was tried.
     """
 
     def __init__(
-        self, transport: AsyncTransport, lease: float, released: Callable[[str], None]
+        self,
+        submit: Callable[[Effect[Any], Callable[[object], None]], None],
+        recoveries: Recoveries,
+        lease: float,
+        released: Callable[[str], None],
     ) -> None:
-        self._transport = transport
+        self._submit = submit
         self._lease = lease
         self._released = released
         self._loop = asyncio.get_running_loop()
         self._asked: set[asyncio.Future[None]] = set()
         self._late: dict[LeaseTries, asyncio.TimerHandle] = {}
         self._is_draining = False
-        transport.recoveries.listen(self)
+        recoveries.listen(self)
 
     def ask(self, effect: Effect[Any]) -> None:
         """Perform an effect, unless a flow is dropped after its event loop has ended."""
@@ -62,7 +67,7 @@ class AsyncHousekeeping:
             del self._late[tries]
             self._try(tries)
 
-        self._transport.submit(effect, arrived)
+        self._submit(effect, arrived)
 
     async def drain(self) -> None:
         """Wait until every effect was tried once, without further tries."""

@@ -1,44 +1,71 @@
-"""Merges lookups of one key: those requested before the first is sent are sent once."""
+"""Merges the lookups of one event loop: those requested before the first is sent go out together."""
 
+import contextvars
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from strawberry_response_cache.core._observer import Subject
-from strawberry_response_cache.core.protocol import Lookup, LookupAnswer, for_another
+from strawberry_response_cache.core.drivers.driving import DriverSettings
+from strawberry_response_cache.core.drivers.measuring import measure_lookups, report
+from strawberry_response_cache.core.protocol import (
+    AnyLookup,
+    Effect,
+    Lookup,
+    Lookups,
+    NoLease,
+    Unavailable,
+    for_another,
+)
+from strawberry_response_cache.core.protocol.lookups import MOST_IN_A_RUN
 from strawberry_response_cache.core.redis.async_link import Ask
+from strawberry_response_cache.core.redis.async_transport import AsyncTransport
 
-Then: TypeAlias = Callable[[LookupAnswer], None]
+R = TypeVar("R")
+
+Then: TypeAlias = Callable[[Any], None]
 
 
 @dataclass(eq=False, slots=True)
-class _Shared:
-    """A running lookup.
+class _Batch:
+    """Lookups in one slot.
 
     Attributes:
-        ask: Tells whether it was sent.
-        others: The other callers to notify.
+        effect: The lookups.
+        began: When the first was requested, in seconds of `time.perf_counter`.
+        ask: Tells whether it was sent; None if more lookups cannot be added.
+        callers: Who is told the answer to each lookup: who requested it, then those who share it.
+        subjects: The cache and field of each, for the observer; None for one that is measured with others.
+        shared: The callers of each lookup that may be shared, by its key.
     """
 
+    effect: Lookups
+    began: float
     ask: Ask | None = None
-    others: list[Then] = field(default_factory=list)
+    callers: list[list[Then]] = field(default_factory=list)
+    subjects: list[Subject | None] = field(default_factory=list)
+    shared: dict[str, list[Then]] = field(default_factory=dict)
 
 
 class SharedLookups:
     """The lookups of one event loop.
 
-    A hundred callers of a hot key in one tick of the loop cost one lookup. A lookup that was sent is not
-    shared: the server may have answered it before an invalidation that a later caller knows of.
+    Lookups of one slot are one run of the script. A hundred callers of a hot key in one tick of the loop are one
+    lookup. What was sent is not shared: the server may have answered it before an invalidation that a later caller
+    knows of.
 
     Args:
-        submit: Sends a lookup, and passes on its result.
+        transport: Sends the effects.
+        settings: The counters and the observer.
     """
 
-    def __init__(self, submit: Callable[[Lookup, Then, Subject | None], Ask | None]) -> None:
-        self._submit = submit
-        self._under_way: dict[str, _Shared] = {}
+    def __init__(self, transport: AsyncTransport, settings: DriverSettings) -> None:
+        self._transport = transport
+        self._settings = settings
+        self._batches: dict[str, _Batch] = {}
 
-    def ask(self, lookup: Lookup, then: Then, subject: Subject | None) -> None:
+    def ask(self, lookup: AnyLookup, then: Then, subject: Subject | None) -> None:
         """Look up, or share a lookup that is not sent yet.
 
         Args:
@@ -46,26 +73,81 @@ class SharedLookups:
             then: Called with the answer for this caller.
             subject: The cache and field, for the observer; None if the lookup is measured with others.
         """
-        if lookup.rejected:  # it has to delete the entry that it rejects
-            self._submit(lookup, then, subject)
+        keys, is_new = lookup.keys, False
+        batch = self._batches.get(keys.tags)
+        if batch is None or batch.ask is None or batch.ask.is_sent:
+            batch, is_new = _Batch(Lookups(lookup), time.perf_counter()), True
+        # A lookup with a lease is told from one without, and one that rejects an entry has to delete it.
+        key = keys.lease if lookup.wish else keys.entry
+        is_shared = type(lookup) is Lookup and not lookup.rejected
+        if is_shared and (known := batch.shared.get(key)) is not None:
+            known.append(then)
             return
-        key = lookup.keys.entry
-        known = self._under_way.get(key)
-        if known is not None and known.ask is not None and not known.ask.is_sent:
-            known.others.append(then)
-            return
-        shared = self._under_way[key] = _Shared()
+        if not is_new:
+            if batch.ask is None or batch.ask.is_taken or len(batch.callers) >= MOST_IN_A_RUN:
+                batch, is_new = _Batch(Lookups(lookup), time.perf_counter()), True
+            else:
+                batch.effect.add(lookup)
+        if subject is not None and self._settings.observer.listening():
+            then = _reporting(self._settings, lookup, subject, then)
+        callers = [then]
+        batch.callers.append(callers)
+        batch.subjects.append(subject)
+        if is_shared:
+            batch.shared[key] = callers
+        if is_new:
+            self._send(batch, keys.tags)
 
-        def arrived(answer: LookupAnswer) -> None:
-            if self._under_way.get(key) is shared:
-                del self._under_way[key]
-            shared.ask = None  # it holds this function, and the two the bytes of the entry
+    def submit(self, effect: Effect[R], then: Callable[[R], None]) -> None:
+        """Send another effect, after the lookups before it: it may release what those after it ask for.
+
+        Args:
+            effect: The effect.
+            then: Called with the result.
+        """
+        self._batches.clear()
+        self._transport.submit(effect, then)
+
+    def _send(self, batch: _Batch, slot: str) -> None:
+        self._batches[slot] = batch
+
+        def arrived(answers: list[Any]) -> None:
+            if self._batches.get(slot) is batch:
+                del self._batches[slot]
+            batch.ask = None  # it holds this function, and the two the bytes of the entries
+            self._tell(batch, answers)
+
+        ask = self._transport.submit(batch.effect, arrived)
+        if self._batches.get(slot) is batch:  # else it was answered at once
+            batch.ask = ask
+
+    def _tell(self, batch: _Batch, answers: list[Any]) -> None:
+        """Tell each caller the answer to its lookup; an error of one does not affect the others."""
+        settings, raised = self._settings, None
+        for callers, answer in zip(batch.callers, answers, strict=True):
+            told = answer
+            for then in callers:
+                try:
+                    then(told)
+                except Exception as error:  # noqa: BLE001 - the link logs it
+                    raised = error
+                told = answer if len(callers) == 1 else for_another(answer)
+        measure_lookups(settings, batch.subjects, answers, batch.began)
+        for answer in answers:
+            if isinstance(answer, Unavailable | NoLease):
+                settings.on_failure(answer)
+        if raised is not None:
+            raise raised
+
+
+def _reporting(settings: DriverSettings, lookup: AnyLookup, subject: Subject, then: Then) -> Then:
+    """Return what reports the answer to the observer, in the context of the caller, and passes it on."""
+    context, started_ns = contextvars.copy_context(), time.time_ns()
+
+    def arrived(answer: object) -> None:
+        try:
+            context.run(report, settings.observer, subject, lookup, started_ns, answer)
+        finally:
             then(answer)
-            if shared.others:
-                theirs = for_another(answer)
-                for other in shared.others:
-                    other(theirs)
 
-        ask = self._submit(lookup, arrived, subject)
-        if self._under_way.get(key) is shared:  # else it was answered at once
-            shared.ask = ask
+    return arrived

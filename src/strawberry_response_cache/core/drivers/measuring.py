@@ -43,14 +43,38 @@ def measure(
     """
     operation = _OPERATIONS.get(type(effect))
     if operation is not None:
-        seconds = time.perf_counter() - began
-        error = result.error_type if isinstance(result, Unavailable) else None
-        counted = settings.counters.calls[operation]
-        counted.add(seconds, failed=error is not None)
-        # A histogram of an SDK costs a twentieth of a hit, so of lookups that succeed only a sample is told.
-        is_told = operation != "get" or error is not None or counted.successes % LOOKUPS == 1
-        if is_told:
-            settings.observer.called(subject.name, operation, seconds, error)
+        _count(settings, subject, operation, time.perf_counter() - began, result)
+
+
+def measure_lookups(
+    settings: DriverSettings,
+    subjects: Sequence[Subject | None],
+    results: Sequence[object],
+    began: float,
+) -> None:
+    """Count lookups that went out together, each as a call, and tell the observer how long they took.
+
+    Args:
+        settings: The counters and the observer.
+        subjects: The cache or field of each; one without is counted with others.
+        results: Their results.
+        began: When, in seconds of `time.perf_counter`.
+    """
+    seconds = time.perf_counter() - began
+    for subject, result in zip(subjects, results, strict=True):
+        if subject is not None:
+            _count(settings, subject, "get", seconds, result)
+
+
+def _count(
+    settings: DriverSettings, subject: Subject, operation: Operation, seconds: float, result: object
+) -> None:
+    error = result.error_type if isinstance(result, Unavailable) else None
+    counted = settings.counters.calls[operation]
+    counted.add(seconds, failed=error is not None)
+    # A histogram of an SDK costs a twentieth of a hit, so of lookups that succeed only a sample is told.
+    if operation != "get" or error is not None or counted.successes % LOOKUPS == 1:
+        settings.observer.called(subject.name, operation, seconds, error)
 
 
 class Loading:

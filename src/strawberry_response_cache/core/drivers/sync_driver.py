@@ -52,13 +52,16 @@ from strawberry_response_cache.core.drivers.sync_housekeeping import SyncHouseke
 from strawberry_response_cache.core.drivers.sync_invalidation import SyncInvalidation
 from strawberry_response_cache.core.drivers.sync_pub_sub import SyncPubSub
 from strawberry_response_cache.core.protocol import (
+    AnyLookup,
     Commit,
     Effect,
     Lookup,
+    Lookups,
     NoLease,
     NotAskedError,
     Release,
     Unavailable,
+    bundled,
 )
 from strawberry_response_cache.core.redis.link import MOST_TOGETHER
 from strawberry_response_cache.core.redis.sync_transport import SyncTransport
@@ -238,11 +241,28 @@ class SyncDriver:
             if results and isinstance(results[-1], Unavailable):
                 results += [effect.unavailable(NotAskedError()) for effect in part]
             else:
-                results += self.transport.perform_all(part)
+                results += self._perform_all(part)
         for result in results:
             if isinstance(result, Unavailable | NoLease):
                 self._settings.on_failure(result)
         measure_all(self._settings, subject, effects, results, began=began, started_ns=started_ns)
+        return results
+
+    def _perform_all(self, effects: Sequence[Effect[Any]]) -> list[Any]:
+        """Perform effects in one round trip; lookups of one slot are one of them."""
+        bundles = bundled(effects)
+        results: list[Any] = [None] * len(effects)
+        performed = self.transport.perform_all(
+            [
+                Lookups(*(cast("AnyLookup", effects[at]) for at in bundle))
+                if len(bundle) > 1
+                else effects[bundle[0]]
+                for bundle in bundles
+            ]
+        )
+        for bundle, result in zip(bundles, performed, strict=True):
+            for at, each in zip(bundle, result if len(bundle) > 1 else [result], strict=True):
+                results[at] = each
         return results
 
     def _over(

@@ -35,13 +35,20 @@ from strawberry_response_cache.core.protocol.effects import (
 )
 from strawberry_response_cache.core.protocol.invalidations import Clear, Forget, Invalidate
 from strawberry_response_cache.core.protocol.leases import Commit, Release, Renew, Throttle
-from strawberry_response_cache.core.protocol.lookups import Lookup, ReadClock
+from strawberry_response_cache.core.protocol.lookups import (
+    AnyLookup,
+    Lookup,
+    Lookups,
+    ReadClock,
+    bundled,
+)
 from strawberry_response_cache.core.protocol.tokens import new_token
 from strawberry_response_cache.core.protocol.troubles import Trouble
 
 __all__ = [
     "READ",
     "RUN_ID",
+    "AnyLookup",
     "Call",
     "Clear",
     "Commit",
@@ -55,6 +62,7 @@ __all__ = [
     "Lease",
     "Lookup",
     "LookupAnswer",
+    "Lookups",
     "Moment",
     "Moved",
     "NoLease",
@@ -73,6 +81,7 @@ __all__ = [
     "Trouble",
     "Unavailable",
     "Unreadable",
+    "bundled",
     "failure",
     "for_another",
     "new_token",

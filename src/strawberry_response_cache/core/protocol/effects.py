@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeAlias, TypeVar, cast
+from typing import Any, Final, Generic, TypeAlias, TypeVar, cast
 
 from strawberry_response_cache.core.protocol.answers import Unavailable, failure
 from strawberry_response_cache.core.protocol.script import Script
 
 R_co = TypeVar("R_co", covariant=True)
 
-Call: TypeAlias = tuple[Script | str, tuple[str, ...], tuple[Any, ...]]
+Call: TypeAlias = tuple[Script | str, Sequence[str], Sequence[Any]]
 """A script or the name of a command, its keys and its arguments. A script returns its first argument."""
 
 
@@ -25,19 +25,24 @@ RUN_ID: Final = _RunId()
 
 
 READ: Final = "GET"
-"""The command that reads an entry; behind a script that may be joined, several reads go out as one."""
+"""The command that reads an entry, or several at once."""
 
 
-class Effect(Protocol[R_co]):
-    """A request to the store, as one batch of calls on one connection."""
+class Effect(Generic[R_co]):
+    """A request to the store, as one batch of calls on one connection.
+
+    Not a protocol: whether an object is of a class of those takes twenty times as long.
+    """
+
+    __slots__ = ()
 
     def calls(self) -> Sequence[Call]:
         """Return the calls to send, in order."""
-        ...
+        raise NotImplementedError
 
     def interpret(self, replies: Sequence[Any]) -> R_co:
         """Return the result for the replies. A reply may be an exception."""
-        ...
+        raise NotImplementedError
 
     def unavailable(self, error: BaseException) -> R_co:
         """Return the result if the store did not answer: the failure, unless an effect says otherwise."""

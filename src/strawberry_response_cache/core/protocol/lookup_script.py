@@ -15,12 +15,13 @@ LOOKUP: Final = script(
     INVALIDATED,
     """
 -- KEYS: tag table; then entry and lease of each lookup.
--- ARGV: token, lease ms (0 asks for none), rejected write id and draw of each lookup; then run id, table ms.
--- Answers a line for each: token, state, write id, pttl, epoch, clock. The states of an entry: 'fresh',
+-- ARGV: token of the call, run id, table ms; then for each lookup '', if it only reads; else its token,
+-- lease ms (0 asks for none), draw and rejected write id.
+-- Answers the token of the call, then for each state, write id, pttl, epoch, clock. The states of an entry: 'fresh',
 -- 'stale' (another refreshes it), 'refresh' (the lease to refresh it is yours). Without one: 'granted'
 -- (the lease is yours), 'held' (another has it), 'refused' (the server takes no writes; in place of the epoch
 -- stands why).
-local table_key, run_id, table_ms = KEYS[1], ARGV[#ARGV - 1], ARGV[#ARGV]
+local table_key, run_id, table_ms = KEYS[1], ARGV[2], ARGV[3]
 
 -- Epoch, clock, floor and run id, and the clock of the last invalidation of each tag of each entry.
 local fields, times = {'e', 'c', 'f', 'r'}, {}
@@ -41,10 +42,12 @@ local function read_times()
   end
 end
 
-local founds = {}
+local founds, wishes = {}, {}
 for i = 2, #KEYS, 2 do
+  local token, lease_ms, draw, rejected = string.match(ARGV[i / 2 + 3], '^(%S+) (%d+) (%S+) (%S*)$')
+  if token then wishes[i] = {token, lease_ms, draw} end
   local found, exists = header(KEYS[i])
-  if exists and (not found or found.wid == ARGV[2 * i - 1]) then
+  if exists and (not found or found.wid == rejected) then
     redis.pcall('DEL', KEYS[i])
     found = nil
   end
@@ -75,13 +78,13 @@ local function is_outdated(found)
   return false
 end
 
-local function line(token, state, wid, pttl, epoch, clock)
-  return string.format('%s %s %s %d %s %d', token, state, wid, pttl, epoch, clock)
+local function line(state, wid, pttl, epoch, clock)
+  return string.format('%s %s %d %s %d', state, wid, pttl, epoch, clock)
 end
 
 local function look_up(i)
   local entry, lease_key, found = KEYS[i], KEYS[i + 1], founds[i]
-  local token, lease_ms, draw = ARGV[2 * i - 3], ARGV[2 * i - 2], ARGV[2 * i]
+  local token, lease_ms, draw = unpack(wishes[i] or {})
   local outdated_tags, is_dead, pttl = nil, false, 0
   if found then
     if found.epoch ~= epoch or found.clock < floor then
@@ -92,8 +95,8 @@ local function look_up(i)
     else
       pttl = redis.call('PTTL', entry)
       -- XFetch: the longer an entry took to generate, the earlier a caller refreshes it.
-      if pttl > found.stale and pttl - found.stale > found.cost * tonumber(draw) then
-        return line(token, 'fresh', found.wid, pttl, '-', 0)
+      if pttl > found.stale and pttl - found.stale > found.cost * tonumber(draw or '0') then
+        return line('fresh', found.wid, pttl, '-', 0)
       end
       if pttl <= 0 then found = nil end
     end
@@ -117,7 +120,7 @@ local function look_up(i)
   end
 
   local function lease()
-    if lease_ms == '0' then return 'held' end
+    if not token or lease_ms == '0' then return 'held' end
     local mine = string.format('%s %s %d', token, epoch or fresh_epoch, clock)
     local set = redis.pcall('SET', lease_key, mine, 'NX', 'PX', lease_ms)
     if failed(set) and is_dead then
@@ -156,17 +159,15 @@ local function look_up(i)
     end
   end
   if found then
-    if state == 'granted' then return line(token, 'refresh', found.wid, pttl, epoch, clock) end
-    return line(token, pttl > found.stale and 'fresh' or 'stale', found.wid, pttl, '-', 0)
+    if state == 'granted' then return line('refresh', found.wid, pttl, epoch, clock) end
+    return line(pttl > found.stale and 'fresh' or 'stale', found.wid, pttl, '-', 0)
   end
-  if state == 'refused' then return line(token, state, '-', 0, refusal, 0) end
-  return line(token, state, '-', 0, epoch or '-', clock)
+  if state == 'refused' then return line(state, '-', 0, refusal, 0) end
+  return line(state, '-', 0, epoch or '-', clock)
 end
 
-if #KEYS == 3 then return look_up(2) end
-local lines = {}
+local lines = {ARGV[1]}
 for i = 2, #KEYS, 2 do lines[#lines + 1] = look_up(i) end
-return table.concat(lines, '\\n')
+return table.concat(lines, ' ')
 """,
-    shares=(1, 2),
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core.protocol import scripts
@@ -25,13 +25,12 @@ from strawberry_response_cache.core.protocol.entry import Entry, UnreadableEntry
 from strawberry_response_cache.core.protocol.tokens import new_token
 from strawberry_response_cache.core.protocol.troubles import Trouble, trouble_of_code
 
+MOST_IN_A_RUN: Final = 100
+"""Lookups that one run of the script answers: a server does nothing else meanwhile, and each takes it ten
+microseconds."""
 
-def _check_entry(
-    keys: tuple[str, str, str], token: str, lease_ms: int, rejected: str = "", draw: float = 0.0
-) -> Call:
-    """Return the call that checks whether an entry counts and, if not, requests the lease; see `Lookup`."""
-    life = scripts.TAG_TABLE_LIFE_MS
-    return (scripts.LOOKUP, keys, (token, lease_ms, rejected, draw, RUN_ID, life))
+_WORDS: Final = 5
+"""What the script says of a lookup: its state, write id, remaining milliseconds, epoch and clock."""
 
 
 def _is_word(epoch: object) -> bool:
@@ -66,29 +65,34 @@ class Lookup(Effect[LookupAnswer]):
 
     def calls(self) -> Sequence[Call]:
         """A script that checks whether the entry counts, and a native GET that fetches it."""
-        keys = self.keys
-        check = _check_entry(
-            (keys.tags, keys.entry, keys.lease),
-            self.token,
-            self.lease_ms,
-            self.rejected,
-            self.draw,
-        )
-        return (check, (READ, (keys.entry,), ()))
+        return Lookups(self).calls()
 
     def interpret(self, replies: Sequence[Any]) -> LookupAnswer:
         """Combine the check with the bytes, which count only if they are of the checked write."""
-        checked, stored = replies
-        if isinstance(checked, Exception):
-            return failure(checked)
-        try:
-            state, write_id, remaining, epoch, ticks = checked
-            pttl, clock = int(remaining), int(ticks)
-        except (TypeError, ValueError) as error:
-            return failure(error)
+        answer: LookupAnswer = Lookups(self).interpret(replies)[0]
+        return answer
+
+    @property
+    def wish(self) -> str:
+        """What the script is told of it; see there."""
+        if not (self.lease_ms or self.rejected):
+            return ""
+        return f"{self.token} {self.lease_ms} {self.draw} {self.rejected}"
+
+    def answer(self, words: Sequence[str], stored: object) -> LookupAnswer:
+        """Combine what the script said with the bytes that were read.
+
+        Raises:
+            ValueError: If the script said something else.
+        """
+        state, write_id, remaining, epoch, ticks = words
+        if state == "fresh":
+            entry = self._entry(stored, write_id, int(remaining))
+            return Fresh(entry) if isinstance(entry, Entry) else entry
+        pttl, clock = int(remaining), int(ticks)
         match state:
-            case "fresh" | "stale" | "refresh":
-                return self._found(state, self._entry(stored, write_id, pttl), epoch, clock)
+            case "stale" | "refresh":
+                return self._stale(state, self._entry(stored, write_id, pttl), epoch, clock)
             case "granted":
                 lease = self._lease(epoch, clock)
                 return lease if isinstance(lease, Unavailable) else Granted(lease)
@@ -99,13 +103,11 @@ class Lookup(Effect[LookupAnswer]):
             case _:
                 return Unavailable("unknown_state", trouble=Trouble.NONSENSE)
 
-    def _found(
+    def _stale(
         self, state: str, entry: Entry | Unreadable | Moved, epoch: str, clock: int
     ) -> LookupAnswer:
         if not isinstance(entry, Entry):
             return entry
-        if state == "fresh":
-            return Fresh(entry)
         if state == "stale":
             return Stale(entry, None)
         lease = self._lease(epoch, clock)
@@ -139,20 +141,110 @@ class ReadClock(Effect["Moment | Unavailable | None"]):
     begin: bool = False
     token: str = field(default_factory=new_token, repr=False)
 
+    @property
+    def keys(self) -> EntryKeys:
+        """The keys of an entry that never exists."""
+        nowhere = f"{self.tag_table}:-"
+        return EntryKeys(nowhere, f"{nowhere}:l", self.tag_table, "", "")
+
+    @property
+    def wish(self) -> str:
+        """What the script is told of it: a very short lease, for which no caller waits, starts the epoch."""
+        return f"{self.token} 1 0 " if self.begin else ""
+
     def calls(self) -> Sequence[Call]:
         """A lookup of an entry that never exists."""
-        nowhere = f"{self.tag_table}:-"
-        keys = (self.tag_table, nowhere, f"{nowhere}:l")
-        # A very short lease, for which no caller waits, starts the epoch.
-        return (_check_entry(keys, self.token, lease_ms=int(self.begin)),)
+        return Lookups(self).calls()
 
     def interpret(self, replies: Sequence[Any]) -> "Moment | Unavailable | None":
         """Return the moment; None if there is no epoch."""
-        (checked,) = replies
-        if isinstance(checked, Exception):
-            return failure(checked)
-        try:
-            _, _, _, epoch, ticks = checked
-            return None if epoch == "-" else Moment(epoch, int(ticks))
-        except (TypeError, ValueError) as error:
-            return failure(error)
+        moment: Moment | Unavailable | None = Lookups(self).interpret(replies)[0]
+        return moment
+
+    def answer(self, words: Sequence[str], _: object) -> "Moment | None":
+        """Return the moment; None if there is no epoch.
+
+        Raises:
+            ValueError: If the script said something else.
+        """
+        *_, epoch, ticks = words
+        return None if epoch == "-" else Moment(epoch, int(ticks))
+
+
+AnyLookup: TypeAlias = Lookup | ReadClock
+
+
+class Lookups(Effect[list[Any]]):
+    """Lookups in one slot: one run of the script answers them, and one command reads their entries.
+
+    Args:
+        lookups: The lookups.
+
+    Attributes:
+        lookups: The lookups. `add` adds others, as long as the calls are not sent.
+    """
+
+    __slots__ = ("_keys", "_read", "_words", "lookups")
+
+    def __init__(self, *lookups: AnyLookup) -> None:
+        self.lookups: list[AnyLookup] = []
+        self._keys = [lookups[0].keys.tags]
+        self._words: list[Any] = [new_token(), RUN_ID, scripts.TAG_TABLE_LIFE_MS]
+        self._read: list[str] = []
+        for lookup in lookups:
+            self.add(lookup)
+
+    def add(self, lookup: AnyLookup) -> None:
+        """Add a lookup."""
+        keys = lookup.keys
+        self.lookups.append(lookup)
+        self._keys += (keys.entry, keys.lease)
+        self._words.append(lookup.wish)
+        self._read.append(keys.entry)
+
+    def calls(self) -> Sequence[Call]:
+        """The script, and the command that reads; they name also what is added later."""
+        return ((scripts.LOOKUP, self._keys, self._words), (READ, self._read, ()))
+
+    def interpret(self, replies: Sequence[Any]) -> list[Any]:
+        """Return the answer to each."""
+        said, read = replies
+        number = len(self.lookups)
+        if isinstance(said, Exception):
+            return self.unavailable(said)
+        if len(said) != number * _WORDS:
+            return self.unavailable(ValueError())
+        if number == 1 or isinstance(read, Exception):
+            read = (read,) * number
+        answers: list[Any] = []
+        for at, (lookup, stored) in enumerate(zip(self.lookups, read, strict=True)):
+            words = said[at * _WORDS : (at + 1) * _WORDS]
+            try:
+                answers.append(lookup.answer(words, stored))
+            except ValueError as error:
+                answers.append(failure(error))
+        return answers
+
+    def unavailable(self, error: BaseException) -> list[Any]:
+        """Return the failure of each: nothing is known of any."""
+        return [failure(error)] * len(self.lookups)
+
+
+def bundled(effects: Sequence[Effect[Any]]) -> list[list[int]]:
+    """Return the positions of effects that may be performed as one, in order.
+
+    Lookups of one slot go together, unless another effect is between them: it may release what they ask for.
+    """
+    bundles: list[list[int]] = []
+    open_ones: dict[str, list[int]] = {}
+    for at, effect in enumerate(effects):
+        if not isinstance(effect, AnyLookup):
+            open_ones.clear()
+            bundles.append([at])
+            continue
+        bundle = open_ones.get(effect.keys.tags)
+        if bundle is None or len(bundle) >= MOST_IN_A_RUN:
+            bundle = open_ones[effect.keys.tags] = []
+            bundles.append(bundle)
+        bundle.append(at)
+    return bundles

@@ -13,21 +13,18 @@ class Script:
         name: Its name.
         text: Its text.
         sha: Its digest.
-        shares: Of a script that one call may ask for many others as well: how many of its first keys and of its
-            last arguments they share. None if each call is sent by itself.
     """
 
     name: str
     text: str
     sha: str
-    shares: tuple[int, int] | None = None
 
 
-def script(name: str, *parts: str, shares: tuple[int, int] | None = None) -> Script:
+def script(name: str, *parts: str) -> Script:
     """Return the script of these parts."""
     text = "".join(parts)
     sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-    return Script(name, text, sha, shares)
+    return Script(name, text, sha)
 
 
 FAILED: Final = """

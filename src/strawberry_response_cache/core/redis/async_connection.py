@@ -102,7 +102,7 @@ class StreamConnection(asyncio.Protocol):
             by_text: Whether to send the text of scripts, for a server that does not have them.
         """
         letter = self._letter = Letter(calls, self.run_id, by_text=by_text)
-        self._replies = Replies(letter.commands)
+        self._replies = Replies(len(letter.calls))
         self._then = then
         self._transport.write(letter.packed)
         self._until = self._loop.time() + deadline
@@ -225,7 +225,7 @@ class ClientConnection:
         try:
             async with asyncio.timeout(deadline):
                 await self._raw.send_packed_command([letter.packed], check_health=False)
-                for _ in range(letter.commands):
+                for _ in letter.calls:
                     try:
                         reply = await self._raw.read_response(disable_decoding=True)
                     except ResponseError as error:

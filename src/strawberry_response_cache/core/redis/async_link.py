@@ -36,8 +36,8 @@ from strawberry_response_cache.core.redis.wire import split, unknown_scripts
 _URGENT_BATCHES: Final = 2
 """Batches of invalidations in flight at once; later calls share the next batch."""
 
-_MOST_CALLS: Final = 2 * MOST_TOGETHER
-"""Calls of a batch: a lookup takes two."""
+_MOST_KEYS: Final = 3 * MOST_TOGETHER
+"""Keys that a batch names: a lookup names three, and the slot."""
 
 Then = Callable[[Sequence[Any] | BaseException], None]
 """Receives the replies to one ask's calls, or the error. It must not raise."""
@@ -51,12 +51,14 @@ class Ask:
         calls: The calls to send.
         then: Called with the outcome.
         deadline: Seconds for an answer, if it has a deadline of its own.
+        is_taken: Whether a batch has it; then no call may become longer.
         is_sent: Whether the server may have received it.
     """
 
     calls: Sequence[Call] = field(repr=False)
     then: Then
     deadline: float = 0.0
+    is_taken: bool = False
     is_sent: bool = False
 
 
@@ -149,11 +151,12 @@ class AsyncLink(Link):
 
     def _flush(self) -> None:
         self._flush_is_due = False
-        count = calls = 0
+        count = keys = 0
         for ask in self._waiting:
-            count, calls = count + 1, calls + len(ask.calls)
-            if calls >= _MOST_CALLS:
+            keys += sum(len(call[1]) for call in ask.calls)
+            if count and keys > _MOST_KEYS:
                 break
+            count += 1
         asks, self._waiting = self._waiting[:count], self._waiting[count:]
         if asks:
             self._begin(_Batch(asks, self._read_deadline, urgent=False))
@@ -167,6 +170,8 @@ class AsyncLink(Link):
 
     def _begin(self, batch: _Batch) -> None:
         self._batches.add(batch)
+        for ask in batch.asks:
+            ask.is_taken = True
         if not batch.urgent:
             try:
                 batch.began = self._breaker.admit()

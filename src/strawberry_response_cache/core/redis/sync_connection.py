@@ -60,7 +60,7 @@ class SyncConnection:
         try:
             letter = Letter(calls, self.run_id, by_text=by_text)
             self._raw.send_packed_command([letter.packed], check_health=False)
-            for _ in range(letter.commands):
+            for _ in letter.calls:
                 try:
                     reply = self._raw.read_response(disable_decoding=True)
                 except ResponseError as error:
@@ -108,7 +108,7 @@ class SocketConnection(SyncConnection):
         sock, until = self._sock, time.monotonic() + deadline
         sock.settimeout(deadline)
         sock.sendall(letter.packed)
-        replies = Replies(letter.commands)
+        replies = Replies(len(letter.calls))
         looks = _MOST_LOOKS
         while True:
             left = until - time.monotonic()
