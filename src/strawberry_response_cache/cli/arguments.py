@@ -68,10 +68,6 @@ def asked(context: typer.Context, where: Where) -> Iterator[tuple[Terminal, Resp
 def opened(terminal: Terminal, where: Where) -> Iterator[ResponseCache]:
     """Open the cache that is named on the command line, by a schema, by a project or by the environment.
 
-    Args:
-        terminal: Knows the cache of a project.
-        where: What is named on the command line.
-
     Raises:
         BadArgumentError: If it is in the memory of another process.
         CacheConfigurationError: If none is named, or not completely.

@@ -80,11 +80,6 @@ class Bounded(Generic[K, V]):
     def grow(self, key: K, value: V, by: int) -> bool:
         """Reserve more bytes for a value.
 
-        Args:
-            key: Its key.
-            value: The value.
-            by: How many bytes more.
-
         Returns:
             Whether they are reserved: the value is still kept and does not become too large.
         """

@@ -188,10 +188,6 @@ _TAG_PREFIX: Final = re.compile(r"[\w.-]{0,64}", re.ASCII)
 def checked_vary_headers(value: object, names: AbstractSet[str]) -> dict[str, tuple[str, ...]]:
     """Return the request headers of each name.
 
-    Args:
-        value: The argument ``vary_headers``.
-        names: ``tenant``, and the names in ``vary``.
-
     Raises:
         CacheConfigurationError: If it is anything else.
     """

@@ -125,13 +125,7 @@ class Warnings:
         self._intervals = Intervals()
 
     def unusable(self, name: str, function: object, kind: str) -> None:
-        """Log that a function of the context raised or returned nothing usable.
-
-        Args:
-            name: The argument of the extension, such as ``tenant``.
-            function: The function.
-            kind: The type of its error or return value.
-        """
+        """Log that a function of the context raised or returned nothing usable."""
         if (count := self._intervals.counted(name)) is None:
             return
         logger.error(
@@ -173,12 +167,7 @@ class Warnings:
         )
 
     def unfilled_tag(self, coordinate: str, error: object) -> None:
-        """Log that a tag of a field's hint could not be filled.
-
-        Args:
-            coordinate: The field.
-            error: What is wrong; it holds no value.
-        """
+        """Log that a tag of a field's hint could not be filled."""
         if (count := self._intervals.counted(f"tags of {coordinate}")) is None:
             return
         logger.error(
@@ -202,12 +191,7 @@ class Warnings:
         )
 
     def unusable_on_commit(self, kind: str, wrong: str) -> None:
-        """Log that ``on_commit`` does not defer an invalidation.
-
-        Args:
-            kind: The type of its error, or of what it returned.
-            wrong: What is wrong with it.
-        """
+        """Log that ``on_commit`` does not defer an invalidation."""
         if (count := self._intervals.counted("on_commit")) is None:
             return
         logger.error(

@@ -58,21 +58,11 @@ class Verification:
         return error.kind if type(error) is Raised else type(share).__qualname__
 
     def note_stored(self, write_id: str, session: str | None) -> None:
-        """Note which session stored an entry that all sessions share.
-
-        Args:
-            write_id: The write id of the entry.
-            session: The session; None without one.
-        """
+        """Note which session stored an entry that all sessions share."""
         self._storers.put(write_id, self._digest(session), size=_SIZE)
 
     def is_of_another(self, write_id: str, session: str | None) -> bool:
-        """Whether an entry is known to have been stored by another session.
-
-        Args:
-            write_id: The write id of the entry.
-            session: The session that asks; None without one.
-        """
+        """Whether an entry is known to have been stored by another session."""
         storer = self._storers.get(write_id)
         return storer is not None and storer != self._digest(session)
 

@@ -120,11 +120,7 @@ class _CachingView:
         raise NotImplementedError
 
     def not_modified(self, response: Any) -> Any:  # noqa: ANN401 - of any framework
-        """Return a response with status 304, the headers of another and no content.
-
-        Args:
-            response: The framework's response of status 200.
-        """
+        """Return a response with status 304, the headers of another and no content."""
         raise NotImplementedError
 
     def _begun(self) -> Delivery | None:

@@ -83,12 +83,7 @@ class Repeated:
 
 
 class Answers:
-    """Makes the responses to hits.
-
-    Args:
-        options: The extension's configuration.
-        sharing: What other extensions and the schema leave of an answer.
-    """
+    """Makes the responses to hits."""
 
     def __init__(self, options: Options, sharing: Sharing) -> None:
         self._options = options
@@ -104,13 +99,6 @@ class Answers:
         if_none_match: bytes | None,
     ) -> tuple[Message, Message]:
         """Return the messages of the response to a hit.
-
-        Args:
-            repeated: The answer to repeat.
-            entry: The entry under its key now.
-            request: Returns the context of the request.
-            scope: Its ASGI scope.
-            if_none_match: What the client has already; None if it did not say.
 
         Raises:
             UnreadableEntryError: If it is not the entry of such a request.

@@ -68,11 +68,6 @@ class Incoming:
 class Outgoing:
     """A response of the application, on its way to the server.
 
-    Args:
-        send: Sends its messages.
-        guard: The guard of the request.
-        most: The most bytes of its body that are kept.
-
     Attributes:
         status: Its status; 0 as long as it is not known.
         headers: Its headers.

@@ -116,13 +116,7 @@ def _is_empty(headers: Mapping[bytes, bytes]) -> bool:
 
 
 def name_of(asked: Asked, body: bytes, answers: Mapping[str, str | Problem | None]) -> bytes:
-    """Return a digest of a request and of who asks: the headers, and what the middleware's functions returned.
-
-    Args:
-        asked: The request.
-        body: Its body.
-        answers: What the functions returned, as it is printed for keys, by their names.
-    """
+    """Return a digest of a request and of who asks: the headers, and what the middleware's functions returned."""
     hashed = asked.hashed.copy()
     if not answers:
         hashed.update(b"0 " + body)

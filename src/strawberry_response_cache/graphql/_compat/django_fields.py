@@ -296,12 +296,7 @@ class Reads(NamedTuple):
 
 
 def reads_of(graphql_field: GraphQLField, model: object) -> Reads:
-    """Return what a field says that it reads.
-
-    Args:
-        graphql_field: The field.
-        model: The model, whose properties may have hints as well.
-    """
+    """Return what a field says that it reads."""
     field: Any = definition_of(graphql_field)
     attribute = getattr_static(model, getattr(field, "python_name", None) or "", None)
     return _reads(getattr(field, "django_name", None), [field, attribute])

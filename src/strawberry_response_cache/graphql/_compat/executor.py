@@ -298,12 +298,7 @@ def separate_copy(executor: Executor[Any]) -> Executor[Any]:
 
 
 def execute_field(executor: Executor[Any], where: tuple[Any, ...]) -> Any:  # noqa: ANN401 - a completed value, or an awaitable of it
-    """Execute a field itself, whatever is installed on its executor.
-
-    Args:
-        executor: The executor.
-        where: The arguments of graphql-core's ``execute_field``.
-    """
+    """Execute a field itself, whatever is installed on its executor."""
     return type(executor).execute_field(executor, *where)
 
 

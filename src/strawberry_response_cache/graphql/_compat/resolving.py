@@ -56,13 +56,7 @@ class Resolving:
     def arguments(
         self, raw: GraphQLResolveInfo[Any], source: object, coerced: dict[str, Any]
     ) -> dict[str, Any]:
-        """Return a field's arguments as its resolver receives them, by their Python names.
-
-        Args:
-            raw: The field's ``info`` of graphql-core.
-            source: The parent object.
-            coerced: Its arguments as graphql-core coerced them.
-        """
+        """Return a field's arguments as its resolver receives them, by their Python names."""
         field = _field_of(raw)
         return self._keywords(field, self._info(field, raw), source, coerced)
 

@@ -21,12 +21,7 @@ _LIMITS: Final = frozenset(
 def may_admit_some_only(
     rules: Iterable[type[ASTValidationRule]], trusted: AbstractSet[object]
 ) -> bool:
-    """Whether a rule may refuse a document to some requests only.
-
-    Args:
-        rules: The rules by which a request is validated.
-        trusted: Classes that treat every request alike.
-    """
+    """Whether a rule may refuse a document to some requests only."""
     if rules == specified_rules:
         return False
     return any(

@@ -19,12 +19,6 @@ async def obey(
 ) -> Prefetched | Problem | None:
     """Forget or look up an entry first, if a request asks for that.
 
-    Args:
-        cache_request: The request to the cache.
-        prefetched: The prefetched entries of the operation, for a field.
-        directives: What the request asks of the cache.
-        renews: Whether the entry that was found is too old.
-
     Returns:
         The prefetched entries; or why the cache cannot answer as it is asked.
     """

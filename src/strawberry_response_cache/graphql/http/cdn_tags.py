@@ -94,13 +94,7 @@ def unpacked(text: str) -> tuple[str, ...]:
 
 
 def named(tags: Iterable[str], *, tenant: str, prefix: str) -> tuple[str, ...]:
-    """Return what tags are called outside: with a prefix, and apart for each tenant.
-
-    Args:
-        tags: Tags.
-        tenant: The hash of their tenant; empty without one.
-        prefix: What stands before each.
-    """
+    """Return what tags are called outside: with a prefix, and apart for each tenant."""
     before = f"{prefix}{tenant}-" if tenant else prefix
     return tuple(f"{before}{tag}" for tag in tags)
 

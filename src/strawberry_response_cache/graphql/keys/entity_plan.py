@@ -14,14 +14,6 @@ from strawberry_response_cache.graphql.policy.rules import FieldRule
 class EntityPlan:
     """The objects of one type, at `_entities` of an operation.
 
-    Args:
-        rule: The rule of `_entities`.
-        kind: The type.
-        node: The field that asks for them.
-        policy: How long each is cached, and for whom.
-        begin: The first part of their keys: everything in a deployed schema that decides what is stored.
-        grow: Asks whether its keys may be remembered.
-
     Attributes:
         name: What they are called in what the cache tells.
     """

@@ -38,12 +38,7 @@ def parent_identity(
 
 
 class _Attribute:
-    """Reads an attribute of an object or an item of a mapping.
-
-    Args:
-        name: Its name.
-        of_items: Whether the schema reads plain fields as items.
-    """
+    """Reads an attribute of an object or an item of a mapping."""
 
     def __init__(self, name: str, *, of_items: bool) -> None:
         self._name = name

@@ -127,15 +127,7 @@ class Plan:
         variables: Mapping[str, Any],
         above: Above,
     ) -> FieldPlan | None:
-        """Return the plan of a field, compiled on demand; None if it has no entry of its own.
-
-        Args:
-            variant: The operation with its conditions decided.
-            parent: The parent type.
-            nodes: The nodes that select it.
-            variables: The coerced variables; only those of conditions are read.
-            above: What it inherits from the fields above it; a fragment can have several parents.
-        """
+        """Return the plan of a field, compiled on demand; None if it has no entry of its own."""
         fields = variant._fields
         key = (parent.name, tuple(map(id, nodes)), above)
         if key in fields:
@@ -175,12 +167,7 @@ class Plan:
     def text(
         self, sent: Mapping[str, Sequence[Any]], variables: Mapping[str, Any]
     ) -> SelectionText:
-        """Return the printer of the selections of one request.
-
-        Args:
-            sent: What was sent for each variable, see `sent_variables`.
-            variables: The coerced variables; only those of conditions are read.
-        """
+        """Return the printer of the selections of one request."""
         return SelectionText(self._selected(variables, Allowance()), sent, self.types)
 
     def _selected(self, variables: Mapping[str, Any], allowance: Allowance) -> Selected:

@@ -82,12 +82,7 @@ class SchemaIdentity:
         return digest([self._field(rule) for rule in rules])
 
     def of_entity(self, kind: GraphQLObjectType, rule: TypeRule) -> str:
-        """Return a digest of a type of which a gateway asks for objects.
-
-        Args:
-            kind: The type.
-            rule: Its hints.
-        """
+        """Return a digest of a type of which a gateway asks for objects."""
         made_of = [
             [name, str(field.type), *_resolver(field)] for name, field in kind.fields.items()
         ]

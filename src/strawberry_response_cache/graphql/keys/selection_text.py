@@ -77,10 +77,6 @@ class SelectionText:
     def of_entity(self, node: FieldNode, kind: GraphQLObjectType) -> Printed:
         """Print what the field of a gateway selects of the objects of one type.
 
-        Args:
-            node: The field, which selects of other types as well.
-            kind: The type.
-
         Raises:
             UnkeyableError: As `of`.
         """

@@ -31,12 +31,7 @@ class Stems:
         self._known: dict[str, str] = {}
 
     def of(self, text: SelectionText, printed: Callable[[], Printed]) -> str:
-        """Return the stem for one request.
-
-        Args:
-            text: Prints what the request selects, see `Plan.text`.
-            printed: Prints what the plan selects; called if it is not remembered.
-        """
+        """Return the stem for one request."""
         if self._used is not None:
             known = self._known.get(_digest_of_sent(text.sent, self._used))
             if known is not None:

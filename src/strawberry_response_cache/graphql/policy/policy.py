@@ -145,14 +145,7 @@ class Policy:
     def fold_entity(
         self, kind: GraphQLObjectType, of: TypeRule, ttl: float | None, defaults: Defaults
     ) -> None:
-        """Add the annotations of the type of an object that a gateway asks for.
-
-        Args:
-            kind: The type.
-            of: Its rule.
-            ttl: The ttl of the type, or the default; None without any.
-            defaults: The defaults from the extension's configuration.
-        """
+        """Add the annotations of the type of an object that a gateway asks for."""
         self.type_tags.add(kind.name)
         self.tags.update(of.tags)
         self.vary.update(of.vary)

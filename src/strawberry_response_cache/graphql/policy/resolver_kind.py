@@ -85,14 +85,7 @@ class CustomCode(NamedTuple):
 
 
 class ResolverKinds:
-    """Finds the resolver kind of a schema's fields.
-
-    Args:
-        possible_types: Returns the object types that a declared type allows.
-        trusted: The ``trusted_extensions``.
-        info_class: The class of ``info``.
-        exception_handlers: See `SchemaRules`.
-    """
+    """Finds the resolver kind of a schema's fields."""
 
     def __init__(
         self,

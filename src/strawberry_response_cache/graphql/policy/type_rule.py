@@ -30,11 +30,6 @@ def of_types(
     """Return the ttl, cap and stale window of types, and whether they follow the parent.
 
     A type that says neither a ttl nor ``inherit=True`` takes what the declared type says.
-
-    Args:
-        types: The rules of the object types that a field can return.
-        declared: The rule of the type that it declares.
-        stale: The field's own stale window; None takes those of the types.
     """
     speaking = [declared if rule.ttl is None and not rule.inherit else rule for rule in types]
     stales = [declared.stale if rule.stale is None else rule.stale for rule in types]

@@ -23,13 +23,6 @@ def type_tags_of(
     """Return the tags of the types that a field can return; they also cover empty lists and nulls.
 
     A page depends on its objects although none is selected: by its ``totalCount``, its ``pageInfo``, its cursors.
-
-    Args:
-        parent: The type to which the field belongs.
-        name: Its name.
-        graphql_field: Its definition.
-        types: The types that it can return.
-        listed: If these are pages, the types of their objects.
     """
     names = [each.name for each in types]
     # In a connection, an edge is between the list and its objects:

@@ -119,13 +119,7 @@ class Told:
         self.count = 0
 
     def note(self, positions: Iterable[int], key: str, cache_result: CacheResult) -> None:
-        """Note an object that was answered through the cache.
-
-        Args:
-            positions: Where it is asked for.
-            key: The key of its entry.
-            cache_result: Its answer.
-        """
+        """Note an object that was answered through the cache."""
         self._note(cache_result.outcome(), (key, cache_result))
         part = cache_result.freshness(), cache_result.result.data is None
         self._parts.update(dict.fromkeys(positions, part))
@@ -172,13 +166,6 @@ class Told:
 class Entities:
     """The objects that one operation asks for.
 
-    Args:
-        plan: The plan of the operation.
-        variant: The operation with its conditions decided.
-        rule: The rule of `_entities`.
-        request: The context of the request.
-        text: Returns the printer of what the request selects.
-
     Attributes:
         told: What others may be told of the answer.
     """
@@ -207,9 +194,7 @@ class Entities:
     def representations(self, executor: Executor[Any], where: Where) -> list[Representation]:
         """Return what is asked for; nothing if it is executed as any other field.
 
-        Args:
-            executor: The executor of the field, which has not executed it yet: that changes what was sent.
-            where: The field.
+        The executor has not executed the field yet: that changes what was sent.
         """
         if self._found is None:
             found = self._read(executor, where)

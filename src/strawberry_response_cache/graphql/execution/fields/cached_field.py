@@ -104,12 +104,6 @@ class Fields:
     ) -> "CachedField | Problem | None":
         """Return the cached field for a selected field.
 
-        Args:
-            executor: The execution.
-            parent: The parent type.
-            details: graphql-core's details of the selected field.
-            above: What it inherits from the annotations of the fields above it.
-
         Returns:
             Why it has no entry of its own, if its annotations ask for one; None if they do not.
         """
@@ -211,12 +205,7 @@ class CachedField:
     request: RequestContext
 
     def admit(self, source: object, path: Path) -> CacheRequest | Problem:
-        """Return the cache request for the field of one object.
-
-        Args:
-            source: The object.
-            path: The path of the field, from which it inherits restrictions of resolvers above it.
-        """
+        """Return the cache request for the field of one object."""
         parent = self._identity(source, path)
         if parent is None:
             return self._problem_without_identity()

@@ -28,17 +28,7 @@ from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
 
 class EntityExecution:
-    """One `_entities` field.
-
-    Args:
-        fields: The fields of the operation with entries of their own.
-        executor: The executor of the operation.
-        where: The field.
-        entities: What it asks for.
-        plain: Executes it as any other field.
-        alone: Makes the executor of one object.
-        is_sync: Whether it is answered in a thread.
-    """
+    """One `_entities` field."""
 
     __slots__ = (
         "_alike",

@@ -16,14 +16,7 @@ from strawberry_response_cache.graphql.policy.reasons import Reason
 def fill_tags(
     templates: Sequence[Template], fields: Fields, executor: Executor[Any], where: Where
 ) -> None:
-    """Note the tags of a field, filled from arguments and parent.
-
-    Args:
-        templates: The tags.
-        fields: The fields of the operation with entries of their own.
-        executor: The executor of the field, whose recorder notes them.
-        where: The field, whose path notes them for the fields below.
-    """
+    """Note the tags of a field, filled from arguments and parent."""
     recorder = recorder_in(executor)
     parent, source, details, path, _ = where
     if recorder is None and not isinstance(path, FieldPath):

@@ -27,12 +27,7 @@ _ITERATIONS: Final = frozenset(each.__iter__ for each in _COLLECTIONS)
 
 
 def is_finished(kind: Any, result: object) -> bool:  # noqa: ANN401 - graphql-core's
-    """Return whether all items of a list are known to be there, those of lists in it included.
-
-    Args:
-        kind: The declared type, a list.
-        result: What a resolver returned, of any kind.
-    """
+    """Return whether all items of a list are known to be there, those of lists in it included."""
     here = type(result)
     if is_query_set(here):
         return True

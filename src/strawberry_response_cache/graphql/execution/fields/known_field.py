@@ -43,14 +43,7 @@ class KnownField:
 
 
 class KnownFields:
-    """The fields of one executor.
-
-    Args:
-        fields: The fields of the operation with entries of their own.
-        executor: The executor.
-        around: The life of the entry that holds its result; None if there is none.
-        has_entries: Whether fields have entries of their own in it.
-    """
+    """The fields of one executor; ``around`` is the life of the entry that holds its result."""
 
     __slots__ = ("_around", "_executor", "_fields", "_has_entries", "_known")
 

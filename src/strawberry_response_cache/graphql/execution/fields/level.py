@@ -132,13 +132,7 @@ class Level:
 
 
 class Levels:
-    """The levels of one executor, in an event loop.
-
-    Args:
-        executor: The execution.
-        fields: The fields of the operation with entries of their own.
-        cached_field_of: Returns the cached field at a path, for a parent type and graphql-core's details.
-    """
+    """The levels of one executor, in an event loop."""
 
     __slots__ = ("_cached_field_of", "_complete", "_executor", "_fields", "_guard", "_open")
 
