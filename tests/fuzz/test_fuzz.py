@@ -145,6 +145,7 @@ SELDOM_CAUGHT = {"leases_of_another_life_honoured"}
 """Not within `LONGEST`; `tests/topologies/test_restart.py` and `test_failover.py` hold that promise."""
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("mutant", sorted(MUTANTS.keys() - SELDOM_CAUGHT))
 async def test_the_fuzz_catches(mutant: str) -> None:
     kind = MUTANTS[mutant].kind

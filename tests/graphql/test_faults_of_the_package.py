@@ -622,21 +622,17 @@ def _groups() -> Iterator[tuple[str, Group]]:
         missing, changing = (*queries(way),), (*mutations(way),)
         misses = Group(scenarios=missing, parts=parts)
         found = Group(scenarios=(*hits(way),), parts=2 * parts)
-        shown = Group(scenarios=(*verified(way),), beside=found.scenarios)
-        asked = Group(scenarios=(*gateways(way),), parts=parts)
+        shown = Group(scenarios=(*verified(way),), beside=found.scenarios, is_exhaustive=True)
+        asked = Group(scenarios=(*gateways(way),), parts=parts, is_exhaustive=True)
         changes = Group(scenarios=changing, parts=parts)
         # Each of these plays all of the above as well, and makes a schema for each fault.
         first_requests = Group(
             scenarios=(*first(way),), beside=(*missing, *changing), parts=2 * parts - 1
         )
         if parts == 1:
-            yield from _split(f"misses in a {where}", misses, 24, 2)
-            yield from _split(f"hits in a {where}", found, 8)
-            yield from _split(f"verified hits in a {where}", shown, 16)
-            yield from _split(f"gateways in a {where}", asked, 32)
-            yield from _split(f"mutations in a {where}", changes, 12)
-            one = replace(first_requests, scenarios=first_requests.scenarios[:1], beside=())
-            yield "a first request in a loop", replace(one, parts=32)
+            yield from _split(f"misses in a {where}", misses, 48, 2)
+            yield from _split(f"hits in a {where}", found, 16)
+            yield from _split(f"mutations in a {where}", changes, 24)
             for share in range(2):
                 name = f"first requests in a loop, {share + 1} of 2"
                 yield name, replace(first_requests, shares=(share,), parts=2, is_exhaustive=True)
@@ -646,17 +642,17 @@ def _groups() -> Iterator[tuple[str, Group]]:
                 parted = replace(misses, shares=(2 * share,), parts=2 * parts, is_exhaustive=True)
                 yield name, parted
             yield f"hits in a {where}", replace(found, is_exhaustive=True)
-            yield f"verified hits in a {where}", replace(shown, is_exhaustive=True)
-            yield f"gateways in a {where}", replace(asked, is_exhaustive=True)
             yield f"mutations in a {where}", replace(changes, is_exhaustive=True)
             yield f"first requests in a {where}", replace(first_requests, is_exhaustive=True)
+        yield f"verified hits in a {where}", shown
+        yield f"gateways in a {where}", asked
     blocking = Group(scenarios=(*queries(SyncInLoop()),), parts=8, is_exhaustive=True)
     yield "misses in a thread that has a loop", blocking
     ways = {"gathered": Gathered(), "batch": Posted(), "websocket": Called(), "stream": Streamed()}
     for number, (name, way) in enumerate(ways.items()):
         group = Group(scenarios=(*served(way),), shares=(number,), parts=len(ways))
         yield name, replace(group, is_exhaustive=True)
-    yield from _split("own view", Group(scenarios=(*viewed(Viewed()),)), 32, 3)
+    yield from _split("own view", Group(scenarios=(*viewed(Viewed()),)), 64, 3)
     for number, (name, way) in enumerate(
         {"subscription": Subscribed(), "subscription over a websocket": Called()}.items()
     ):

@@ -13,6 +13,7 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionResult
 
 from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
+from tests.conftest import Eventually
 from tests.graphql.ledger import status
 
 
@@ -133,6 +134,24 @@ async def test_a_read_after_the_answer_sees_what_was_committed(
     assert result.data == {"item": {"stock": 8}}
     result = await schema.execute("{ item { stock } }", context_value=dict(context))
     assert status(result) == "hit", "the first refill is not taken by a second invalidation"
+
+
+async def test_an_awaited_mutation_leaves_its_event_loop_to_others_while_it_invalidates(
+    valkey_cache: ResponseCache, raw_valkey: Any, eventually: Eventually
+) -> None:
+    schema = shop(valkey_cache, before=True)
+    context: dict[str, Any] = {"committed": {"stock": 9}}
+    await schema.execute("{ item { stock } }", context_value=dict(context))
+    raw_valkey.client_pause(60_000, all=False)
+    try:
+        selling = asyncio.create_task(sell(schema, "execute", context))
+        await eventually(lambda: selling.done() or raw_valkey.info("clients")["blocked_clients"])
+        assert not selling.done()
+    finally:
+        raw_valkey.client_unpause()
+    await selling
+    result = await schema.execute("{ item { stock } }", context_value=dict(context))
+    assert result.data == {"item": {"stock": 8}}
 
 
 @pytest.mark.parametrize("way", ["execute", "execute_sync"])
