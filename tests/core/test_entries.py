@@ -1,5 +1,6 @@
 """An entry's bytes: whole and unchanged they are what was stored, and otherwise nothing at all."""
 
+import zlib
 from typing import Any
 
 import pytest
@@ -47,6 +48,24 @@ def test_an_encoded_entry_decodes_to_the_same_entry(
 
     assert entry == Entry(recording, write_id, epoch, clock, recording.ttl_ms)
     assert (entry.age, entry.ttl) == (0, recording.ttl_ms / 1000)
+
+
+def test_a_compressed_payload_is_checked_once_by_the_checksum_of_its_entry() -> None:
+    """A checksum of what is unpacked would take a third of the time of unpacking it."""
+    payload = b"a good read " * 1_000
+    recording = Recording(payload, 60_000)
+    stored = encode(recording, write_id="w", epoch="e", clock=1, compress_above=10)
+    packed = stored.partition(b"\n")[2]
+
+    assert len(packed) < len(payload) / 10
+    assert zlib.decompress(packed, -zlib.MAX_WBITS) == payload
+    assert decode(stored, pttl_ms=60_000).recording == recording
+    with pytest.raises(UnreadableEntryError):
+        decode(stored, pttl_ms=60_000, max_bytes=len(payload) - 1)
+    for at in (len(stored) - len(packed), len(stored) - 1):
+        changed = stored[:at] + bytes([stored[at] ^ 1]) + stored[at + 1 :]
+        with pytest.raises(UnreadableEntryError):
+            decode(changed, pttl_ms=60_000)
 
 
 def test_age_and_ttl_come_from_what_the_server_says_is_left() -> None:

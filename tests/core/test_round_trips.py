@@ -1,8 +1,10 @@
 """What a call costs, as the real server counts it: commands, and reads of its sockets."""
 
 import asyncio
+import sys
 from collections.abc import Callable
 from functools import partial
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from strawberry_response_cache.core._flights import Run
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core.protocol import (
+    Fresh,
     Granted,
     Held,
     Lease,
@@ -24,6 +27,7 @@ from strawberry_response_cache.core.protocol import (
     Release,
     bundled,
     failure,
+    reading,
 )
 from strawberry_response_cache.core.protocol.scripts import LOOKUP
 from strawberry_response_cache.core.redis.wire import ForeignReplyError, Letter
@@ -474,3 +478,37 @@ async def test_redis_py_opens_a_connection_and_does_not_read_or_write_on_it_afte
     await face.invalidate(cache, "t")
 
     assert read_by_redis_py == []
+
+
+@pytest.mark.parametrize(("way", "most"), [("find", 17), ("ask_all", 9)])
+async def test_a_hit_of_a_batch_takes_few_calls(warm: ResponseCache, way: str, most: int) -> None:
+    """Beside those for the batch: a function call of this package takes up to a microsecond of a hit."""
+
+    async def number() -> int:
+        return 1
+
+    async def calls(count: int) -> int:
+        lookups = [reading(tenant_of(warm).keys([str(n)]), max_bytes=None) for n in range(count)]
+        names: list[str] = []
+
+        def note(frame: FrameType, event: str, _: object) -> None:
+            if event == "call" and "strawberry_response_cache" in frame.f_code.co_filename:
+                names.append(frame.f_code.co_name)
+
+        sys.setprofile(note)
+        try:
+            if way == "find":
+                found = await asyncio.gather(*(driver.find(each, SUBJECT) for each in lookups))
+            else:
+                found = await driver.ask_all(lookups, SUBJECT)
+        finally:
+            sys.setprofile(None)
+        assert {type(each) for each in found} == {Fresh}
+        return len(names)
+
+    for name in range(90):
+        await warm.remember([str(name)], 60, number)
+    driver: Any = warm._engine.async_driver()
+    await calls(90)
+
+    assert (await calls(90) - await calls(10)) / 80 <= most

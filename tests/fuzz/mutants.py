@@ -173,7 +173,7 @@ def lookups_shared_after_they_were_sent(struck: Struck) -> None:
 
     def damaged(self: SharedLookups, lookup: Lookup, then: Any, subject: Subject) -> None:
         known = self._batches.get(lookup.keys.tags)
-        key = lookup.keys.lease if lookup.wish else lookup.keys.entry
+        key = lookup.keys.lease if lookup.lease_ms else lookup.keys.entry
         if (
             known is not None
             and known.ask is not None

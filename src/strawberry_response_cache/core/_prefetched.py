@@ -23,6 +23,7 @@ from strawberry_response_cache.core.protocol import (
     Moment,
     ReadClock,
     Unavailable,
+    reading,
 )
 from strawberry_response_cache.core.protocol.entry import Entry
 
@@ -111,7 +112,7 @@ class Prefetched:
     ) -> list[Lookup | ReadClock]:
         """Return the effects to perform."""
         clocks = [ReadClock(table) for table in keyspace.tag_tables] if first else []
-        return [*clocks, *(Lookup(each, 0, max_bytes=limits.max_bytes) for each in keys)]
+        return [*clocks, *(reading(each, max_bytes=limits.max_bytes) for each in keys)]
 
     def take(
         self,

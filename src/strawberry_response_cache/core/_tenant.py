@@ -24,7 +24,7 @@ from strawberry_response_cache.core.algorithm import Call, generate_alone, remem
 from strawberry_response_cache.core.drivers.async_driver import AsyncDriver
 from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.core.drivers.sync_driver import SyncDriver
-from strawberry_response_cache.core.protocol import Fresh, Lookup
+from strawberry_response_cache.core.protocol import Fresh, Lookup, reading
 from strawberry_response_cache.core.protocol.entry import Entry
 from strawberry_response_cache.core.serialization.serializer import Serializer
 
@@ -277,7 +277,7 @@ class Tenant:
         driver, limits = self._engine.async_driver(), self._engine.limits
         memory = driver.memory
         ticket = 0 if memory is None else memory.ticket()
-        answer = await driver.find(Lookup(keys, 0, max_bytes=limits.max_bytes), subject)
+        answer = await driver.find(reading(keys, max_bytes=limits.max_bytes), subject)
         if not isinstance(answer, Fresh):
             return None
         entry = answer.entry

@@ -77,12 +77,14 @@ class SharedLookups:
         batch = self._batches.get(keys.tags)
         if batch is None or batch.ask is None or batch.ask.is_sent:
             batch, is_new = _Batch(Lookups(lookup), time.perf_counter()), True
-        # A lookup with a lease is told from one without, and one that rejects an entry has to delete it.
-        key = keys.lease if lookup.wish else keys.entry
-        is_shared = type(lookup) is Lookup and not lookup.rejected
-        if is_shared and (known := batch.shared.get(key)) is not None:
-            known.append(then)
-            return
+        key = None
+        if (
+            isinstance(lookup, Lookup) and not lookup.rejected
+        ):  # one that rejects an entry has to delete it
+            key = keys.lease if lookup.lease_ms else keys.entry
+            if (known := batch.shared.get(key)) is not None:
+                known.append(then)
+                return
         if not is_new:
             if batch.ask is None or batch.ask.is_taken or len(batch.callers) >= MOST_IN_A_RUN:
                 batch, is_new = _Batch(Lookups(lookup), time.perf_counter()), True
@@ -93,7 +95,7 @@ class SharedLookups:
         callers = [then]
         batch.callers.append(callers)
         batch.subjects.append(subject)
-        if is_shared:
+        if key is not None:
             batch.shared[key] = callers
         if is_new:
             self._send(batch, keys.tags)
@@ -124,7 +126,10 @@ class SharedLookups:
     def _tell(self, batch: _Batch, answers: list[Any]) -> None:
         """Tell each caller the answer to its lookup; an error of one does not affect the others."""
         settings, raised = self._settings, None
+        failures: list[Unavailable | NoLease] = []
         for callers, answer in zip(batch.callers, answers, strict=True):
+            if isinstance(answer, Unavailable | NoLease):
+                failures.append(answer)
             told = answer
             for then in callers:
                 try:
@@ -133,9 +138,8 @@ class SharedLookups:
                     raised = error
                 told = answer if len(callers) == 1 else for_another(answer)
         measure_lookups(settings, batch.subjects, answers, batch.began)
-        for answer in answers:
-            if isinstance(answer, Unavailable | NoLease):
-                settings.on_failure(answer)
+        for failed in failures:
+            settings.on_failure(failed)
         if raised is not None:
             raise raised
 

@@ -41,6 +41,7 @@ from strawberry_response_cache.core.protocol.lookups import (
     Lookups,
     ReadClock,
     bundled,
+    reading,
 )
 from strawberry_response_cache.core.protocol.tokens import new_token
 from strawberry_response_cache.core.protocol.troubles import Trouble
@@ -85,4 +86,5 @@ __all__ = [
     "failure",
     "for_another",
     "new_token",
+    "reading",
 ]

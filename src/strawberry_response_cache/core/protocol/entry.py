@@ -16,8 +16,8 @@ MAGIC: Final = b"rc1"
 _MAGIC_WORD: Final = MAGIC.decode()
 PLAIN: Final = "j"
 """The codec flag of an uncompressed payload."""
-DEFLATED: Final = "z"
-"""The codec flag of a compressed payload (zlib, RFC 1950)."""
+DEFLATED: Final = "d"
+"""The codec flag of a compressed payload (RFC 1951). A checksum of its own would take a third of the time of unpacking."""
 
 NO_META: Final = "-"
 NO_NOTE: Final = "-"
@@ -25,6 +25,8 @@ PRIVATE: Final = "private"
 """The meta word of a recording that belongs to one session; values built from it have it too."""
 
 _CHECKED_FROM: Final = len(MAGIC) + 1 + 8
+_RAW: Final = -zlib.MAX_WBITS
+"""Without a header and a checksum."""
 _QUICKLY: Final = 1
 """The level of compression: most of the gain in a tenth of the time."""
 
@@ -108,7 +110,8 @@ def encode(
     """
     codec, payload = PLAIN, recording.payload
     if compress_above is not None and len(payload) > compress_above:
-        deflated = zlib.compress(payload, _QUICKLY)
+        packing = zlib.compressobj(_QUICKLY, wbits=_RAW)
+        deflated = packing.compress(payload) + packing.flush()
         if len(deflated) < len(payload):
             codec, payload = DEFLATED, deflated
     rest = " ".join(
@@ -169,7 +172,7 @@ def _inflated(payload: bytes, max_bytes: int | None) -> bytes:
     Raises:
         UnreadableEntryError: If it is not compressed, incomplete or too large.
     """
-    unpacking = zlib.decompressobj()
+    unpacking = zlib.decompressobj(_RAW)
     try:
         whole = unpacking.decompress(payload, max_bytes or 0)
     except zlib.error:

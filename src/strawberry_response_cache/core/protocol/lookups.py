@@ -128,6 +128,11 @@ class Lookup(Effect[LookupAnswer]):
         return entry if entry.write_id == write_id else Moved()
 
 
+def reading(keys: EntryKeys, *, max_bytes: int | None) -> Lookup:
+    """Return a lookup that requests no lease, and so needs no token."""
+    return Lookup(keys, 0, token="", max_bytes=max_bytes)
+
+
 @dataclass(frozen=True, slots=True)
 class ReadClock(Effect["Moment | Unavailable | None"]):
     """Read a tenant's clock in one slot.

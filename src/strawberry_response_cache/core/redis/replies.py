@@ -92,7 +92,9 @@ class Replies:
         self._chunks = []
         try:
             while len(self.all) < self._count:
-                self._take()
+                self._take_strings()
+                if len(self.all) < self._count:
+                    self._take()
         except _IncompleteError as incomplete:
             self._here = len(self._bytes) - self._at
             self._needed = max(incomplete.needed - self._at, self._here + _WHOLE)
@@ -102,6 +104,19 @@ class Replies:
         if self._at != len(self._bytes):
             raise NonsenseError
         return True
+
+    def _take_strings(self) -> None:
+        """Take the strings that come next and have arrived as a whole: nearly all that comes."""
+        data, at, size = self._bytes, self._at, len(self._bytes)
+        items, count = self._open[-1] if self._open else (self.all, self._count)
+        while len(items) + 1 < count and data.startswith(b"$", at):
+            end = data.find(b"\r\n", at)
+            after = end + 2 + _number(data[at + 1 : end], _LARGEST_BULK) if end > 0 else 0
+            if after < end + 2 or after + 2 > size or not data.startswith(b"\r\n", after):
+                break
+            items.append(data[end + 2 : after])
+            at = after + 2
+        self._at = at
 
     def _take(self) -> None:
         """Take one reply, one element of an array, or the beginning of an array.

@@ -72,23 +72,21 @@ def _pack(calls: Iterable[Call], run_id: str, *, by_text: bool) -> bytes:
     pieces: list[bytes] = []
     text: list[str] = []
     for what, keys, arguments in calls:
-        words: list[Any]
         if isinstance(what, Script):
             name, script = ("EVAL", what.text) if by_text else ("EVALSHA", what.sha)
-            words = [name, script, str(len(keys)), *keys, *arguments]
+            begin: tuple[str, ...] = name, script, str(len(keys))
         else:
-            words = [_READ_MANY if what == READ and len(keys) > 1 else what, *keys, *arguments]
-        text.append(f"*{len(words)}\r\n")
-        for word in words:
-            said = word
-            if type(word) is not str:  # the most common type
-                if isinstance(word, bytes):
-                    text.append(f"${len(word)}\r\n")
-                    pieces += _encoded(text), word
-                    text = ["\r\n"]
-                    continue
+            begin = (_READ_MANY if what == READ and len(keys) > 1 else what,)
+        text.append(f"*{len(begin) + len(keys) + len(arguments)}\r\n")
+        text += [f"${len(word)}\r\n{word}\r\n" for word in (*begin, *keys)]
+        for word in arguments:
+            if isinstance(word, bytes):
+                text.append(f"${len(word)}\r\n")
+                pieces += _encoded(text), word
+                text = ["\r\n"]
+            else:
                 said = run_id if word is RUN_ID else str(word)
-            text.append(f"${len(said)}\r\n{said}\r\n")
+                text.append(f"${len(said)}\r\n{said}\r\n")
     pieces.append(_encoded(text))
     return b"".join(pieces)
 
