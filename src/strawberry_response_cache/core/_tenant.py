@@ -208,21 +208,14 @@ class Tenant:
         """
         driver = self._engine.async_driver()
         is_pending = await self._invalidations.are_pending()
-        flows = [
-            remember(
-                self._call(
-                    each,
-                    serializer,
-                    driver,
-                    subject,
-                    prefetched=prefetched,
-                    budget=budget,
-                    is_pending=is_pending,
-                )
+        asked = zip(keys, serializers, strict=True)
+        calls = [
+            self._call(
+                *each, driver, subject, prefetched=prefetched, budget=budget, is_pending=is_pending
             )
-            for each, serializer in zip(keys, serializers, strict=True)
+            for each in asked
         ]
-        return await driver.run_many(flows, load, subject)
+        return await driver.run_many([*map(remember, calls)], load, subject)
 
     def run_many_sync(
         self,
@@ -237,21 +230,14 @@ class Tenant:
         """Return many values; the sync form of `run_many`."""
         driver, budget = self._engine.sync_driver(), _budget_of_threads(budget)
         is_pending = self._invalidations.are_pending_sync()
-        flows = [
-            remember(
-                self._call(
-                    each,
-                    serializer,
-                    driver,
-                    subject,
-                    prefetched=prefetched,
-                    budget=budget,
-                    is_pending=is_pending,
-                )
+        asked = zip(keys, serializers, strict=True)
+        calls = [
+            self._call(
+                *each, driver, subject, prefetched=prefetched, budget=budget, is_pending=is_pending
             )
-            for each, serializer in zip(keys, serializers, strict=True)
+            for each in asked
         ]
-        return driver.run_many(flows, load, subject)
+        return driver.run_many([*map(remember, calls)], load, subject)
 
     async def forget(self, keys: EntryKeys) -> None:
         """Invalidate one entry.
