@@ -6,6 +6,7 @@ the same moment may be lost where Python runs threads in parallel.
 
 from typing import Any
 
+from strawberry_response_cache.core._field_costs import FieldCosts
 from strawberry_response_cache.core._observer import SCOPES, Scope
 from strawberry_response_cache.core._operations import OperationNames
 from strawberry_response_cache.core._request_counters import RequestCounters
@@ -57,6 +58,7 @@ class Counters:
         invalidations: The invalidations, by kind: ``tags``, ``key`` and ``clear``.
         verified: The hits that were executed all the same, by what the comparison came to.
         evictions: Entries that left local memory because it was full.
+        field_costs: What fields with entries of their own take.
     """
 
     def __init__(self, operation_names: int = 0) -> None:
@@ -68,6 +70,7 @@ class Counters:
         self.invalidations: dict[str, int] = {}
         self.verified: dict[str, int] = {"equal": 0, "changed": 0, "scope": 0}
         self.evictions = 0
+        self.field_costs = FieldCosts()
 
     def reset(self) -> None:
         """Begin at 0 again: what a parent process has counted is not for its child to report.
@@ -84,6 +87,7 @@ class Counters:
         self.invalidations.clear()
         self.verified.update(equal=0, changed=0, scope=0)
         self.evictions = 0
+        self.field_costs.reset()
 
     def answered(self, scope: Scope, response: CachedResponse[Any]) -> None:
         """Count a request of the core, whose response tells why it was a bypass."""

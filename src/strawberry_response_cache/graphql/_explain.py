@@ -21,6 +21,7 @@ from graphql.execution import Executor
 from strawberry.schema import Schema
 from strawberry.schema.schema import validate_document
 
+from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.graphql._adoption import (
     notes_of,
     problem_around,
@@ -31,6 +32,7 @@ from strawberry_response_cache.graphql._explained_fields import ExplainedTree, s
 from strawberry_response_cache.graphql._explanation import ExplainedField, Explanation
 from strawberry_response_cache.graphql._options import Options, options_of
 from strawberry_response_cache.graphql.keys.setting import Setting
+from strawberry_response_cache.graphql.policy.cheaper_fields import advice_on
 from strawberry_response_cache.graphql.policy.entities import (
     entities_asked,
     entity_policies,
@@ -54,7 +56,8 @@ def explain(
     """Explain whether, how long and for whom an operation would be cached, and why.
 
     It runs neither resolvers nor functions of the extension. So it does not know what only happens while
-    resolvers run: ``restrict_cache``, errors, a request without a session. The page
+    resolvers run: ``restrict_cache``, errors, a request without a session. What the process has measured so far is in
+    the notes: where looking a field up costs more than generating it. The page
     ``docs/why-not-cached.md`` has a section for each reason, with its cause and its fix.
 
     Args:
@@ -247,19 +250,24 @@ def _explained(
         )
     # A verdict that names a problem says already what a note on that field would say.
     said = {explanation.limited_by} if explanation.reason else set()
-    selected_fields = set(_coordinates(fields)) - said
+    selected_fields = {each.coordinate for each in _all(fields)} - said
     notes = [
         note.text
         for note in notes_of(setting, options)
         if not note.coordinates or note.coordinates & selected_fields
     ]
+    if options is not None:
+        counters = tenant_of(options.cache).counters
+        own = dict.fromkeys(each.coordinate for each in _all(fields) if each.own_ttl is not None)
+        told = (advice_on(coordinate, setting.schema, counters) for coordinate in own)
+        notes += [advice for advice in told if advice is not None]
     return replace(explanation, notes=tuple(notes))
 
 
-def _coordinates(fields: tuple[ExplainedField, ...]) -> Iterator[str]:
+def _all(fields: tuple[ExplainedField, ...]) -> Iterator[ExplainedField]:
     for each in fields:
-        yield each.coordinate
-        yield from _coordinates(each.fields)
+        yield each
+        yield from _all(each.fields)
 
 
 def _not_cached(problem: Problem, fields: tuple[ExplainedField, ...]) -> Explanation:

@@ -100,16 +100,19 @@ class Report:
             self._outcome = self._outcome()
         return self._outcome
 
-    def as_extension(self, schema: GraphQLSchema) -> dict[str, object] | None:
+    def as_extension(
+        self, schema: GraphQLSchema, advise: Callable[[str], str | None]
+    ) -> dict[str, object] | None:
         """Return it as it stands in a response; None as long as the outcome is not known.
 
         Args:
             schema: As in `Told.as_extension`.
+            advise: As in `FieldOutcomes.as_extension`.
         """
         if (outcome := self.outcome) is None:
             return None
         said = outcome.as_extension()
-        if self.fields is not None and (fields := self.fields.as_extension()):
+        if self.fields is not None and (fields := self.fields.as_extension(advise)):
             said["fields"] = fields
         if self.told is not None:
             said["invalidated"] = self.told.as_extension(schema)

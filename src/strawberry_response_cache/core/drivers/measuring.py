@@ -30,7 +30,13 @@ _OPERATIONS: Final[Mapping[type, Operation]] = {Lookup: "get", Commit: "put"}
 
 
 def measure(
-    settings: DriverSettings, subject: Subject, effect: object, began: float, result: object
+    settings: DriverSettings,
+    subject: Subject,
+    effect: object,
+    began: float,
+    result: object,
+    *,
+    together: int = 1,
 ) -> None:
     """Count a lookup or a commit that has ended, and tell the observer how long it took.
 
@@ -40,10 +46,12 @@ def measure(
         effect: What was asked; others than lookups and commits are not counted.
         began: When, in seconds of `time.perf_counter`.
         result: Its result.
+        together: How many lookups were sent with it, and measured as one.
     """
     operation = _OPERATIONS.get(type(effect))
     if operation is not None:
-        _count(settings, subject, operation, time.perf_counter() - began, result)
+        seconds = time.perf_counter() - began
+        _count(settings, subject, operation, seconds, result, together=together)
 
 
 def measure_lookups(
@@ -63,15 +71,23 @@ def measure_lookups(
     seconds = time.perf_counter() - began
     for subject, result in zip(subjects, results, strict=True):
         if subject is not None:
-            _count(settings, subject, "get", seconds, result)
+            _count(settings, subject, "get", seconds, result, together=len(subjects))
 
 
 def _count(
-    settings: DriverSettings, subject: Subject, operation: Operation, seconds: float, result: object
+    settings: DriverSettings,
+    subject: Subject,
+    operation: Operation,
+    seconds: float,
+    result: object,
+    *,
+    together: int,
 ) -> None:
     error = result.error_type if isinstance(result, Unavailable) else None
     counted = settings.counters.calls[operation]
     counted.add(seconds, failed=error is not None)
+    if operation == "get" and subject.scope == "field" and error is None:
+        settings.counters.field_costs.looked_up(seconds / together)
     # A histogram of an SDK costs a twentieth of a hit, so of lookups that succeed only a sample is told.
     if operation != "get" or error is not None or counted.successes % LOOKUPS == 1:
         settings.observer.called(subject.name, operation, seconds, error)
@@ -101,6 +117,8 @@ class Loading:
         if error is None or isinstance(error, Exception):
             scope = self._subject.scope
             self._settings.counters.loads[scope].add(seconds, failed=error is not None)
+            if scope == "field" and error is None and self._subject.field is not None:
+                self._settings.counters.field_costs.generated(self._subject.field, seconds)
             kind = None if error is None else failure(error).error_type
             self._settings.observer.loaded(self._subject.name, scope, seconds, kind)
 
@@ -129,7 +147,7 @@ def measure_all(
     if len(lookups) > 1:
         failed = next((each for each in lookups if isinstance(each, Unavailable)), None)
         lookup = next(effect for effect in effects if isinstance(effect, Lookup))
-        measure(settings, subject, lookup, began, failed)
+        measure(settings, subject, lookup, began, failed, together=len(lookups))
         if started_ns:
             settings.observer.looked_up(_batch(subject, lookups, failed, started_ns))
         ended = [(effect, result) for effect, result in ended if not isinstance(effect, Lookup)]

@@ -44,6 +44,7 @@ from strawberry_response_cache.graphql.execution.partial_failures import (
     PartialFailures,
 )
 from strawberry_response_cache.graphql.execution.recorder import Recorder
+from strawberry_response_cache.graphql.policy.cheaper_fields import advice_on
 from strawberry_response_cache.graphql.policy.outcome import Outcome
 from strawberry_response_cache.graphql.policy.policy import Policy
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
@@ -395,7 +396,9 @@ class Run:
         """Return what the cache did, if ``debug`` is on."""
         if self._request is None or not self._request.is_debugged():
             return None
-        return self._report.as_extension(self._considering.setting.schema)
+        schema = self._considering.setting.schema
+        advise = partial(advice_on, schema=schema, counters=self._request.counters)
+        return self._report.as_extension(schema, advise)
 
 
 _ABSENT: Final = "The answer is not stored, and the request asks for a stored answer only."

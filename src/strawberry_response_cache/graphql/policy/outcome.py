@@ -1,5 +1,6 @@
 """What the cache did, as ``extensions.responseCache`` shows it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
@@ -83,13 +84,19 @@ class FieldOutcomes:
         # From a copy: fields may be added meanwhile.
         return [(name, outcome, self._counts[name]) for name, outcome in [*self._outcomes.items()]]
 
-    def as_extension(self) -> list[dict[str, object]]:
-        """Return them as they are shown in a response."""
+    def as_extension(self, advise: Callable[[str], str | None]) -> list[dict[str, object]]:
+        """Return them as they are shown in a response.
+
+        Args:
+            advise: Returns what to write at a coordinate, whatever the cache did.
+        """
         shown: list[dict[str, object]] = []
         for coordinate, outcome, count in self.items():
             line = {"field": coordinate, **outcome.as_extension(), "count": count}
             if 0 < (hits := self._hits.get(coordinate, 0)) < count:
                 line["hits"] = hits
+            if "advice" not in line and (advice := advise(coordinate)) is not None:
+                line["advice"] = advice
             shown.append(line)
         return shown
 

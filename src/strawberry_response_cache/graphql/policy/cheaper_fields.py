@@ -1,0 +1,33 @@
+"""Fields whose look-up costs more than their value: what is measured in this process, and what to write then."""
+
+from graphql import GraphQLSchema
+
+from strawberry_response_cache.core._counters import Counters
+
+
+def advice_on(coordinate: str, schema: GraphQLSchema, counters: Counters) -> str | None:
+    """Return what to write where the entries of a field cost more than they save; None if they pay, or it is not known.
+
+    An entry in local memory takes no look-up, so the share of the others counts.
+
+    Args:
+        coordinate: The coordinate of a field with entries of its own.
+        schema: The executable schema.
+        counters: What the cache counted in this process.
+    """
+    root, costs = schema.query_type, counters.field_costs
+    if root is not None and coordinate.partition(".")[0] == root.name:
+        return None  # nothing holds it of which it could be a part
+    generating, looking_up = costs.generating(coordinate), costs.looking_up()
+    if generating is None or looking_up is None:
+        return None
+    requests = counters.requests["field"]
+    asked = requests.redis_hits + requests.stale_hits + requests.misses
+    looking_up *= asked / max(1, asked + requests.local_hits)
+    if generating >= looking_up:
+        return None
+    return (
+        f"Generating {coordinate} takes {generating * 1000:.3f} ms, and looking it up {looking_up * 1000:.3f} ms, as "
+        f"measured in this process: an entry of its own costs more than it saves. Write cache_control(inherit=True) at "
+        f"{coordinate} if it may live as long as what holds it."
+    )
