@@ -103,6 +103,14 @@ class Query:
 
     @cache_control(ttl=60)
     @strawberry.field
+    def shaky(self) -> str | None:
+        RUNS["shaky"] += 1
+        if "down" in TITLES:
+            raise ConnectionError
+        return "up"
+
+    @cache_control(ttl=60)
+    @strawberry.field
     async def cookie(self, info: strawberry.Info) -> str:
         RUNS["cookie"] += 1
         info.context["response"].set_cookie("seen", "yes")

@@ -13,7 +13,7 @@ from strawberry.extensions import AddValidationRules
 
 from strawberry_response_cache import ResponseCache
 from strawberry_response_cache.asgi import GraphQL
-from tests.middleware.service import RUNS, Message, Shop, call
+from tests.middleware.service import RUNS, TITLES, Message, Shop, call
 
 BODY = b'{"query":"{ book { title } }"}'
 
@@ -360,3 +360,22 @@ async def test_what_a_rule_of_the_users_validates_is_left_to_the_application(
         trusted_extensions=[Rule] if is_trusted else [],
     )
     assert await shop.is_answered_in_front() is is_trusted
+
+
+async def test_an_operation_that_failed_in_part_is_answered_by_the_application(
+    shop: Shop, shop_cache: ResponseCache
+) -> None:
+    query = "{ book { title } shaky }"
+    await shop.warm(query)
+    assert await shop.is_answered_in_front(query)
+    TITLES["down"] = "yes"
+    await shop_cache.for_tenant("acme").invalidate("Book")
+    for _ in range(3):
+        answer = json.loads((await shop.call(query)).body)
+        assert answer["data"] == {"book": {"title": "a book of acme"}, "shaky": None}
+        assert len(answer["errors"]) == 1
+    assert (RUNS["book"], RUNS["shaky"]) == (2, 4), "it failed, and stored the book"
+    del TITLES["down"]
+    await shop.call(query)
+    await shop.warm(query)
+    assert await shop.is_answered_in_front(query)

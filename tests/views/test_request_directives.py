@@ -39,6 +39,11 @@ class Query:
         restrict_cache(info, scope=CacheScope.PRIVATE)
         return len(RUNS)
 
+    @cache_control(ttl=60)
+    @strawberry.field
+    def fails(self) -> int | None:
+        raise ConnectionError
+
     @strawberry.field
     def now(self) -> int:
         return 0
@@ -270,3 +275,17 @@ def test_a_stored_answer_that_the_request_refuses_is_absent(
     assert response.headers["cache-control"] == "no-store"
     assert ask("{ number }").json()["data"]["number"] == 1
     assert ask("{ number }", "only-if-cached, max-age=6").json()["data"]["number"] == 1
+
+
+def test_an_operation_that_failed_in_part_obeys_as_well(
+    make: Callable[..., Ask], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask, query = make(), "{ number fails }"
+    assert [ask(query).json()["data"]["number"] for _ in range(2)] == [1, 1]
+    assert ask(query, "only-if-cached").status_code == 504
+    assert ask(query, "no-cache").json()["data"]["number"] == 2
+    assert ask(query).json()["data"]["number"] == 2
+    assert ask(query, "no-store").json()["data"]["number"] == 3
+    monkeypatch.setattr(Entry, "age", property(lambda _: 30.0))
+    assert ask(query, "max-age=30").json()["data"]["number"] == 2
+    assert ask(query, "max-age=29").json()["data"]["number"] == 4

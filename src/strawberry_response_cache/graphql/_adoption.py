@@ -19,7 +19,7 @@ from strawberry_response_cache.graphql._options import Options, all_options_of
 from strawberry_response_cache.graphql.annotations.run_notes import note_guarded, note_let_through
 from strawberry_response_cache.graphql.execution.considered import Considering
 from strawberry_response_cache.graphql.execution.documents import Documents
-from strawberry_response_cache.graphql.execution.partial_failures import PartialFailures
+from strawberry_response_cache.graphql.execution.refused import RefusedOperations
 from strawberry_response_cache.graphql.keys.known_requests import KnownRequests
 from strawberry_response_cache.graphql.keys.plans import Plans
 from strawberry_response_cache.graphql.keys.schema_identity import SchemaIdentity
@@ -47,7 +47,7 @@ class Adopted:
         notes: What keeps it from being cached as its annotations say.
         hands_results_on: Whether what executes on it hands results on as they are.
         mistakes: The mistakes in its annotations, each with its coordinate; the cache is off if there are any.
-        failures: Its operations that failed in part lately.
+        refused: Its operations that Redis refused lately.
     """
 
     considering: Considering
@@ -57,7 +57,7 @@ class Adopted:
     notes: tuple[Note, ...]
     hands_results_on: bool
     mistakes: tuple[str, ...]
-    failures: PartialFailures = field(default_factory=PartialFailures)
+    refused: RefusedOperations = field(default_factory=RefusedOperations)
 
 
 def adopt(schema: BaseSchema, options: Options) -> Adopted:

@@ -206,7 +206,7 @@ class RequestHooks(Phased, SchemaExtension):
             self._options,
             adopted.considering,
             preparation=preparation,
-            failures=adopted.failures,
+            refused=adopted.refused,
             context=context,
             guard=self.guard,
             as_stored=self._delivery is not None and self._takes_bytes(self._delivery, adopted),

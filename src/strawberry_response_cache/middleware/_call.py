@@ -17,7 +17,7 @@ from strawberry_response_cache.graphql._guard import Guard
 from strawberry_response_cache.graphql._options import Options
 from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql.execution.counting import count_hit
-from strawberry_response_cache.graphql.execution.partial_failures import PartialFailures
+from strawberry_response_cache.graphql.execution.refused import RefusedOperations
 from strawberry_response_cache.graphql.policy.reasons import Problem
 from strawberry_response_cache.middleware._answers import (
     Answers,
@@ -53,7 +53,7 @@ class Shared:
         of_scope: The same with the middleware's functions, which take a scope.
         has_functions: Whether there are any.
         answers: Makes the responses to hits.
-        failures: The operations that failed in part lately.
+        refused: The operations that Redis refused lately.
         front: The state that the extension knows.
         seen: What the application was seen to answer.
         log: When an answer was logged that cannot be made here.
@@ -63,7 +63,7 @@ class Shared:
     of_scope: Options
     has_functions: bool
     answers: Answers
-    failures: PartialFailures
+    refused: RefusedOperations
     front: Front
     seen: Seen = field(default_factory=Seen)
     log: Interval = field(default_factory=Interval)
@@ -150,9 +150,9 @@ class Call:
         if verification is not None and verification.chooses(self._scope) is True:
             self._is_verified = True
             return None
-        hit, failures = repeated.hit, self._shared.failures
+        hit = repeated.hit
         key, tenant = hit.keys.entry, tenant_of(hit.cache)
-        if failures.problem(key) is not None:  # it is answered field by field
+        if self._shared.refused.has(key):  # it is answered field by field
             return None
         memory = tenant.memory()
         entry = None if memory is None else memory.get(hit.keys)

@@ -18,7 +18,7 @@ from strawberry_response_cache.graphql._extension import ResponseCacheExtension
 from strawberry_response_cache.graphql._hooks import RequestHooks
 from strawberry_response_cache.graphql._options import Options, Warnings, options_of
 from strawberry_response_cache.graphql.execution.http_report import Sharing
-from strawberry_response_cache.graphql.execution.partial_failures import PartialFailures
+from strawberry_response_cache.graphql.execution.refused import RefusedOperations
 from strawberry_response_cache.graphql.policy.custom_code import (
     may_decide_per_request,
     may_see_results,
@@ -136,6 +136,6 @@ def is_for_the_application(options: Options) -> bool:
     return options.off is not None or options.debug is True or is_asked
 
 
-def failures_of(extension: ResponseCacheExtension, schema: BaseSchema) -> PartialFailures:
-    """Return the operations of a schema that failed in part lately, as the extension notes them."""
-    return extension._adopted(schema).failures  # noqa: SLF001 - of this package
+def refused_by(extension: ResponseCacheExtension, schema: BaseSchema) -> RefusedOperations:
+    """Return the operations of a schema that Redis refused lately, as the extension notes them."""
+    return extension._adopted(schema).refused  # noqa: SLF001 - of this package

@@ -15,8 +15,8 @@ from strawberry_response_cache.middleware._checks import (
     checked_options,
     checked_path,
     checked_sharing,
-    failures_of,
     is_for_the_application,
+    refused_by,
 )
 from strawberry_response_cache.middleware._messages import Application, Receive, Scope, Send
 
@@ -84,7 +84,7 @@ class ResponseCacheMiddleware:
             of_scope=checked_functions(options, tenant=tenant, session=session, vary=vary),
             has_functions=bool(tenant or session or vary),
             answers=Answers(options, sharing),
-            failures=failures_of(extension, schema),
+            refused=refused_by(extension, schema),
             front=Front(is_off=is_for_the_application(options)),
         )
         options.is_fronted = options.is_fronted or not self._shared.front.is_off

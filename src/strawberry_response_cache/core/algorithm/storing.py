@@ -2,15 +2,17 @@
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 from strawberry_response_cache.core._flights import Flight, Landed, LookAgain
 from strawberry_response_cache.core._invalidation_log import Ticket
 from strawberry_response_cache.core._keys import EntryKeys
-from strawberry_response_cache.core._requests import CallerGoneError, Detach, Flow, Step
+from strawberry_response_cache.core._parts import Parts
+from strawberry_response_cache.core._requests import CallerGoneError, Detach, Flow
 from strawberry_response_cache.core._response import CacheDetail, CachedResponse, CacheStatus
 from strawberry_response_cache.core.algorithm.call import Call
-from strawberry_response_cache.core.algorithm.existing import keep
+from strawberry_response_cache.core.algorithm.existing import Refresh, keep
 from strawberry_response_cache.core.protocol import Commit, Lease, Release, Stored, Unavailable
 from strawberry_response_cache.core.protocol.entry import Entry, Recording
 from strawberry_response_cache.core.serialization.serializer import Diverted, NotStored
@@ -26,48 +28,95 @@ class Recorded:
         recording: The value.
         clock: The lowest clock among the lease and the value's parts.
         shared: The recording for the requested keys and for joiners: the value, or a marker.
-        diverted_to: The keys of the value, if ``shared`` is a marker.
+        beside: What is stored together with a marker: the value under other keys, or pieces of it.
+        refused: Why only pieces of the value are stored; None if the value is.
     """
 
     recording: Recording
     clock: int | None
     shared: Recording
-    diverted_to: EntryKeys | None = None
+    beside: tuple[tuple[EntryKeys, Recording], ...] = ()
+    refused: NotStored | None = None
 
 
 def record(
-    call: Call[T], value: T, flight: Flight, lease: Lease | None, seconds: float
+    call: Call[T],
+    value: T,
+    flight: Flight,
+    lease: Lease | None,
+    seconds: float,
+    *,
+    due: Refresh[T] | None,
 ) -> Recorded | NotStored:
-    """Turn a value into a recording that includes its parts."""
+    """Turn a value into a recording that includes its parts.
+
+    Args:
+        call: The caller.
+        value: The value.
+        flight: Its flight.
+        lease: The right to store; None if nothing can be stored.
+        seconds: How long generating it took.
+        due: What can be served instead, if it is a refresh.
+    """
     if call.collected is not None:
         flight.parts.add_all(call.collected)
     answer = call.serializer.record(value, flight.parts)
+    fold = partial(_fold, call, flight.parts, lease, seconds)
     if isinstance(answer, NotStored):
-        return answer
-    recording = answer.recording if isinstance(answer, Diverted) else answer
-    ttl_ms = recording.ttl_ms
-    if call.limits.jitter:
-        ttl_ms = math.ceil(ttl_ms * (1 - call.limits.jitter * call.jitter()))
-    recording = replace(recording, ttl_ms=ttl_ms, cost_ms=round(seconds * 1000))
-    folded = flight.parts.fold(recording, call.keys, lease)
+        instead = answer.instead
+        # An entry stays that is fresh, or that can be served in place of a failure.
+        is_kept = due is not None and (
+            answer.failure is not None or due.served.detail is not CacheDetail.STALE
+        )
+        if instead is None or lease is None or is_kept:
+            return answer
+        found = [(keys, fold(piece, is_piece=True)) for keys, piece in instead.pieces]
+        pieces = [(keys, *each) for keys, each in found if each is not None]
+        clock = pieces[0][2] if pieces else None  # that of each
+        beside = tuple((keys, piece) for keys, piece, _ in pieces)
+        return Recorded(instead.marker, clock, instead.marker, beside, answer)
+    folded = fold(answer.recording if isinstance(answer, Diverted) else answer)
     if folded is None:
         return NotStored(CacheDetail.UNCACHEABLE_PART)
     recording, clock = folded
     if isinstance(answer, Diverted):
-        return Recorded(recording, clock, answer.marker, answer.keys)
+        beside = () if answer.keys is None else ((answer.keys, recording),)
+        return Recorded(recording, clock, answer.marker, beside)
     return Recorded(recording, clock, recording)
+
+
+def _fold(
+    call: Call[T],
+    parts: Parts,
+    lease: Lease | None,
+    seconds: float,
+    recording: Recording,
+    *,
+    is_piece: bool = False,
+) -> tuple[Recording, int | None] | None:
+    """Return a recording that includes the parts, and the lowest clock; None if a part forbids it."""
+    ttl_ms = recording.ttl_ms
+    if call.limits.jitter:
+        ttl_ms = math.ceil(ttl_ms * (1 - call.limits.jitter * call.jitter()))
+    recording = replace(recording, ttl_ms=ttl_ms, cost_ms=round(seconds * 1000))
+    return parts.fold(recording, call.keys, lease, is_piece=is_piece)
 
 
 def commit(call: Call[T], flight: Flight, lease: Lease, value: T, recorded: Recorded) -> Flow[T]:
     """Store a generated value, and share it with the callers that joined."""
-    if recorded.diverted_to is not None:
-        yield from _commit_diverted(call, flight, lease, recorded)
     recording, clock = recorded.shared, recorded.clock
     call.flights.seal(flight)
     ticket = call.memory.ticket() if call.memory is not None else None
     landed = Landed(recording, lease.epoch, lease.clock if clock is None else clock)
     try:
-        committed = yield Commit(call.keys, lease, recording, clock, call.limits.compress_above)
+        committed = yield Commit(
+            call.keys,
+            lease,
+            recording,
+            clock,
+            call.limits.compress_above,
+            recorded.beside,
+        )
     except BaseException as gone:
         result = gone.result if isinstance(gone, CallerGoneError) else None
         settle(call, flight, result, landed)
@@ -75,36 +124,26 @@ def commit(call: Call[T], flight: Flight, lease: Lease, value: T, recorded: Reco
             yield from call.release(lease, gone)
         raise
     settle(call, flight, committed, landed)
-    # Also if it was refused or the outcome is unknown: the same will refuse the whole.
-    whole = recorded.recording
-    call.note_part(whole, lease.epoch, landed.clock, whole.ttl_ms, keys=recorded.diverted_to)
+    whole, refused = recorded.recording, recorded.refused
+    if refused is not None:
+        call.note_unfit_part(is_told=refused.is_told)
+    else:  # also if the server refused it or the outcome is unknown: the same will refuse the whole
+        keys = recorded.beside[0][0] if recorded.beside else None
+        call.note_part(whole, lease.epoch, landed.clock, whole.ttl_ms, keys=keys)
     if isinstance(committed, Unavailable):
         yield Detach(Release(call.keys, lease))
-    if isinstance(committed, Stored):
+    is_stored = isinstance(committed, Stored)
+    if is_stored:
         _keep_own(call, lease, landed, ticket)
-        ttl = whole.ttl_ms / 1000
-        return CachedResponse(
-            value, CacheStatus.MISS, CacheDetail.GENERATED, ttl=ttl, write_id=lease.token
-        )
+    write_id = lease.token if is_stored else ""
+    if refused is not None:
+        return CachedResponse(value, CacheStatus.BYPASS, refused.detail, write_id=write_id)
+    if is_stored:
+        ttl, detail = whole.ttl_ms / 1000, CacheDetail.GENERATED
+        return CachedResponse(value, CacheStatus.MISS, detail, ttl=ttl, write_id=write_id)
     failed = isinstance(committed, Unavailable)
     detail = CacheDetail.STORE_FAILURE if failed else CacheDetail.REFUSED
     return CachedResponse(value, CacheStatus.MISS, detail)
-
-
-def _commit_diverted(call: Call[T], flight: Flight, lease: Lease, recorded: Recorded) -> Step[None]:
-    """Store a diverted value under its own keys. Its marker is stored even if this fails."""
-    try:
-        yield Commit(
-            call.keys,
-            lease,
-            recorded.recording,
-            recorded.clock,
-            call.limits.compress_above,
-            recorded.diverted_to,
-        )
-    except BaseException as gone:
-        yield from call.release(call.flights.abandon(flight, lease), gone)
-        raise
 
 
 def settle(call: Call[T], flight: Flight, committed: object, landed: Landed) -> None:

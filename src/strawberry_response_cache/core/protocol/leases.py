@@ -29,8 +29,8 @@ class Commit(Effect[Committed]):
         recording: The value to store.
         clock: The lowest clock among the lease and the parts of the value.
         compress_above: See `encode`.
-        other_keys: Keys in the same slot under which to store it; the lease is kept for another
-            commit.
+        beside: Recordings that are stored first, each under its keys, in the same slot; the answer is that to
+            the recording itself.
     """
 
     keys: EntryKeys
@@ -38,11 +38,15 @@ class Commit(Effect[Committed]):
     recording: Recording = field(repr=False)
     clock: int | None = None
     compress_above: int | None = None
-    other_keys: EntryKeys | None = None
+    beside: tuple[tuple[EntryKeys, Recording], ...] = field(default=(), repr=False)
 
     def calls(self) -> Sequence[Call]:
-        """One script: compare, write, release."""
-        recording, lease = self.recording, self.lease
+        """One script for each recording: compare, write, and at last release."""
+        beside = [self._call(keys, recording, "keep") for keys, recording in self.beside]
+        return [*beside, self._call(self.keys, self.recording, "drop")]
+
+    def _call(self, keys: EntryKeys, recording: Recording, lease_word: str) -> Call:
+        lease = self.lease
         clock = lease.clock if self.clock is None else self.clock
         life = recording.ttl_ms + recording.stale_ms
         # The token is the write id, because a lease stores at most once.
@@ -63,14 +67,13 @@ class Commit(Effect[Committed]):
             RUN_ID,
             self.keys.channel,
             entry,
-            "drop" if self.other_keys is None else "keep",
+            lease_word,
         )
-        where = self.keys if self.other_keys is None else self.other_keys
-        return ((scripts.COMMIT, (where.entry, self.keys.lease, self.keys.tags), arguments),)
+        return scripts.COMMIT, (keys.entry, self.keys.lease, self.keys.tags), arguments
 
     def interpret(self, replies: Sequence[Any]) -> Committed:
         """Return whether it was stored."""
-        (reply,) = replies
+        reply = replies[-1]
         if isinstance(reply, Exception):
             return failure(reply)
         return Stored() if reply == ["stored"] else Refused()

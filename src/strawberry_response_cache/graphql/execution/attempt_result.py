@@ -31,7 +31,7 @@ def verified_result(
 
 def cache_result_of(attempt: Attempt, response: CachedResponse[Any]) -> CacheResult:
     """Return the result and its outcome."""
-    if response.status is CacheStatus.MISS and response.write_id:
+    if response.status is not CacheStatus.HIT and response.write_id:
         _note_stored(attempt, response.write_id)
     if response.detail is CacheDetail.WAITED_OUT and attempt.request.is_verified:
         joined = replace(response, status=CacheStatus.MISS, detail=CacheDetail.JOINED)

@@ -11,8 +11,13 @@ from strawberry_response_cache.graphql._compat.sync_or_async import at_once
 from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql.execution.attempt import Attempt
 from strawberry_response_cache.graphql.execution.attempt_result import cache_result_of
-from strawberry_response_cache.graphql.execution.cache_request import CacheRequest, CacheResult
+from strawberry_response_cache.graphql.execution.cache_request import (
+    CacheRequest,
+    CacheResult,
+    FailedInPart,
+)
 from strawberry_response_cache.graphql.execution.obey_directives import is_too_old, obey, obey_sync
+from strawberry_response_cache.graphql.execution.partial_failures import InPieces
 from strawberry_response_cache.graphql.execution.recorder import Recorder
 from strawberry_response_cache.graphql.execution.serializer import TurnedPrivate
 from strawberry_response_cache.graphql.execution.varying import varies_by_more, varying
@@ -53,7 +58,7 @@ def stored_result(
     """
     attempt = Attempt(cache_request, request)
     value = attempt.serializer.read(entry.recording)
-    if isinstance(value, TurnedPrivate):
+    if isinstance(value, TurnedPrivate | InPieces):
         raise UnreadableEntryError
     saved = entry.recording.cost_ms / 1000
     response = CachedResponse(value, CacheStatus.HIT, detail, entry.age, entry.ttl, saved)
@@ -89,6 +94,8 @@ async def execute_cached(
             prefetched=ready,
             budget=request.wait_budget,
         )
+        if isinstance(response.value, InPieces):
+            return FailedInPart.found_by(cache_request)
         if not is_renewed and is_too_old(response, directives):
             is_renewed = True
         elif not isinstance(response.value, TurnedPrivate):
@@ -132,6 +139,8 @@ def execute_cached_sync(
             prefetched=ready,
             budget=request.wait_budget,
         )
+        if isinstance(response.value, InPieces):
+            return FailedInPart.found_by(cache_request)
         if not is_renewed and is_too_old(response, directives):
             is_renewed = True
         elif not isinstance(response.value, TurnedPrivate):

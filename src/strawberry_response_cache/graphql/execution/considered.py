@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from graphql import OperationDefinitionNode, OperationType
+from strawberry.schema import Schema
 
 from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._keys import EntryKeys
@@ -13,6 +14,7 @@ from strawberry_response_cache.graphql._identity import CacheIdentity
 from strawberry_response_cache.graphql._options import Options
 from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql.execution.cache_request import CacheRequest
+from strawberry_response_cache.graphql.execution.fields.cached_field import Fields
 from strawberry_response_cache.graphql.execution.mutating import is_of_mutation
 from strawberry_response_cache.graphql.execution.original_variables import OriginalVariables
 from strawberry_response_cache.graphql.invalidation.django_transactions import is_before_commit
@@ -29,6 +31,7 @@ from strawberry_response_cache.graphql.policy.custom_code import (
     problem_of_executor,
     problem_of_middleware,
 )
+from strawberry_response_cache.graphql.policy.policy import Life
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 from strawberry_response_cache.graphql.policy.rules import FieldRule
 
@@ -78,6 +81,33 @@ class Considered:
             return rule
         return Problem(
             Reason.ROOT_WITHOUT_HINT, rule.coordinate, _AS_A_WHOLE.format(rule.coordinate, why)
+        )
+
+    def fields(
+        self,
+        schema: Schema,
+        *,
+        around: Life | None = None,
+        entities: FieldRule | None = None,
+        beside: EntryKeys | None = None,
+    ) -> Fields:
+        """Return the fields of the operation with entries of their own.
+
+        Args:
+            schema: The Strawberry schema.
+            around: The life of the operation's entry; None if it has none.
+            entities: See `entities`.
+            beside: See `Fields`.
+        """
+        return Fields(
+            self.plan,
+            self.variant,
+            request=self.request,
+            sent=self.sent,
+            around=around,
+            schema=schema,
+            entities=entities,
+            beside=beside,
         )
 
     def cache_request(self, *, as_stored: bool) -> CacheRequest | Problem:

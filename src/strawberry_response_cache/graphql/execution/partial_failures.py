@@ -1,98 +1,73 @@
-"""Operations that failed in part lately, or were refused; they are answered field by field for a while."""
+"""Operations some of whose fields failed: what is stored in place of their results."""
 
-import time
-from collections.abc import Callable
-from typing import Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from graphql import ExecutionResult
 
-from strawberry_response_cache.core._marks import Marks
-from strawberry_response_cache.graphql.policy.policy import Policy
-from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
+from strawberry_response_cache.core._duration import milliseconds
+from strawberry_response_cache.core.protocol.entry import Recording
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from strawberry_response_cache.graphql.execution.cache_request import CacheRequest
+
+Pieces: TypeAlias = "Iterable[tuple[str, CacheRequest]]"
+"""Root fields that may have entries of their own: their names in the response, and their requests to the cache."""
+
+IN_PIECES: Final = "pieces"
+"""The meta word of the marker."""
 
 _LONGEST: Final = 60.0
-"""Seconds for which an operation stays here after its latest failure, at most."""
-
-_REFUSED: Final = 10.0
-"""Seconds for which an operation stays here after it was refused."""
-
-OLDER_PART: Final = Problem(
-    Reason.REFUSED,
-    None,
-    "A part of it was stored before an invalidation of another part, so the fields are looked up one by one; see "
-    "'fields'.",
-)
-FAILED_IN_PART: Final = Problem(
-    Reason.ERRORS,
-    None,
-    "A field failed in the latest run, so the fields are looked up one by one; see 'fields'.",
-)
+"""Seconds for which the marker stands, at most."""
 
 
-class PartialFailures:
-    """The operations of one schema, in this process, that are answered field by field for a while.
+@dataclass(frozen=True, slots=True)
+class InPieces:
+    """The marker under the key of an operation that failed in part: its fields are looked up one by one."""
 
-    Some fields failed in their latest run, which is not stored; or Redis refused to store them twice. If the operation were looked up as a whole again, one field that fails would run
-    all the others on each request.
+
+def marker_of(ttl: float) -> Recording:
+    """Return the marker of an operation that failed in part.
+
+    It has no tags, because it holds no data.
 
     Args:
-        clock: Returns the seconds of a clock that never goes back.
-
-    Attributes:
-        is_empty: Whether there never was one, as in most processes.
-
-    Example:
-        >>> failures = PartialFailures(clock=lambda: 0.0)
-        >>> failures.problem("key")
+        ttl: Seconds for which the result would have been fresh, above 0.
     """
+    return Recording(b"{}", milliseconds(min(ttl, _LONGEST), "ttl"), meta=IN_PIECES)
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self.is_empty = True
-        self._marks = Marks()
-        self._refused_once = Marks()
-        self._refused = Marks()
 
-    def problem(self, key: str) -> Problem | None:
-        """Return why an operation is not looked up as a whole: `FAILED_IN_PART` or `OLDER_PART`."""
-        if self.is_empty:
-            return None
-        if self._marks.has(key, self._clock()):
-            return FAILED_IN_PART
-        return OLDER_PART if self._refused.has(key, self._clock()) else None
+def without_errors(result: ExecutionResult, pieces: Pieces) -> "Iterator[tuple[CacheRequest, Any]]":
+    """Yield the root fields in which nothing failed, with their data, each entry once.
 
-    def note(self, key: str, policy: Policy, result: object) -> None:
-        """Note what a run came to.
+    Args:
+        result: The result, with data and errors.
+        pieces: The root fields.
+    """
+    failed, data, seen = _failed(result), result.data or {}, set[str]()
+    if None in failed:  # it may concern any field
+        return
+    for name, piece in pieces:
+        if name not in failed and name in data and piece.keys.entry not in seen:
+            seen.add(piece.keys.entry)
+            yield piece, data[name]
 
-        Args:
-            key: The key of the operation's entry.
-            policy: The operation's policy.
-            result: What the client gets.
-        """
-        if not isinstance(result, ExecutionResult):
-            return
-        # Without data, or without fields that have entries of their own, there is nothing to gain.
-        if result.errors and result.data is not None and policy.lives:
-            self.is_empty = False
-            self._marks.set(key, self._clock() + min(policy.ttl or 0.0, _LONGEST))
-        elif not result.errors:
-            self._marks.remove(key)
 
-    def note_stored(self, key: str, *, refused: bool) -> None:
-        """Note whether Redis refused to store an operation, some of whose fields have entries that outlive it.
+def is_in_pieces(result: ExecutionResult, number_of_fields: int) -> bool:
+    """Whether something of a result with errors may have an entry: another root field, or a field below one.
 
-        An invalidation that arrives meanwhile refuses it once. If such a field is older than the invalidation of
-        another, it is refused until that entry ends, and the other fields would run on each request.
+    Args:
+        result: The result.
+        number_of_fields: How many of the selected fields may have entries of their own.
+    """
+    data = result.data or {}
+    return bool(number_of_fields and data) and (
+        number_of_fields > 1 or bool({*data} - _failed(result))
+    )
 
-        Args:
-            key: The key of the operation's entry.
-            refused: Whether it was refused.
-        """
-        now = self._clock()
-        if not refused:
-            self._refused_once.remove(key)
-        elif self._refused_once.has(key, now):
-            self.is_empty = False
-            self._refused.set(key, now + _REFUSED)
-        else:
-            self._refused_once.set(key, now + _REFUSED)
+
+def _failed(result: ExecutionResult) -> set[str | int | None]:
+    """Return the names of the root fields in which something failed; with None, where is not known."""
+    return {error.path[0] if error.path else None for error in result.errors or ()}

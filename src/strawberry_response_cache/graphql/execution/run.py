@@ -1,6 +1,7 @@
 """The run of one operation: decide, look up, execute, and report what happened."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,18 +15,23 @@ from graphql import (
 from graphql.execution import Executor
 from strawberry.types import ExecutionContext
 
-from strawberry_response_cache.core import CacheStatus
+from strawberry_response_cache.core import CacheStatus, CacheStoreError
 from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._observer import Concluded
 from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.graphql._claim import Claim, Hit, claim_in
+from strawberry_response_cache.graphql._compat.executor import uninstall
 from strawberry_response_cache.graphql._compat.operation import Asked
 from strawberry_response_cache.graphql._guard import Execution, Guard, Later
 from strawberry_response_cache.graphql._options import Options
 from strawberry_response_cache.graphql._report import Report
 from strawberry_response_cache.graphql._request import RequestContext
-from strawberry_response_cache.graphql.execution.cache_request import CacheRequest, CacheResult
+from strawberry_response_cache.graphql.execution.cache_request import (
+    CacheRequest,
+    CacheResult,
+    FailedInPart,
+)
 from strawberry_response_cache.graphql.execution.cached_execution import (
     execute_cached,
     execute_cached_sync,
@@ -34,24 +40,20 @@ from strawberry_response_cache.graphql.execution.cached_execution import (
 from strawberry_response_cache.graphql.execution.considered import Considered, Considering
 from strawberry_response_cache.graphql.execution.counting import OperationCount
 from strawberry_response_cache.graphql.execution.documents import Preparation
-from strawberry_response_cache.graphql.execution.fields.cached_entity import Entities, Told
-from strawberry_response_cache.graphql.execution.fields.cached_field import Fields
 from strawberry_response_cache.graphql.execution.fields.field_execution import install
+from strawberry_response_cache.graphql.execution.fields.root_fields import pieces_of
 from strawberry_response_cache.graphql.execution.http_report import HttpReport, Sharing
 from strawberry_response_cache.graphql.execution.mutation_execution import MutationExecution
-from strawberry_response_cache.graphql.execution.partial_failures import (
-    FAILED_IN_PART,
-    PartialFailures,
-)
 from strawberry_response_cache.graphql.execution.recorder import Recorder
+from strawberry_response_cache.graphql.execution.refused import OLDER_PART, RefusedOperations
 from strawberry_response_cache.graphql.policy.cheaper_fields import advice_on
 from strawberry_response_cache.graphql.policy.outcome import Outcome
-from strawberry_response_cache.graphql.policy.policy import Policy
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
 if TYPE_CHECKING:
     import asyncio
 
+    from strawberry_response_cache.graphql.execution.fields.cached_entity import Entities
     from strawberry_response_cache.graphql.invalidation.mutation import Mutation
 
 
@@ -62,7 +64,7 @@ class Run:
         options: The extension's configuration.
         considering: Decides of the operations of the schema.
         preparation: The document of the request.
-        failures: The operations that failed in part lately.
+        refused: The operations that Redis refused lately.
         context: Strawberry's execution context.
         guard: The guard of the request.
         as_stored: Whether a view sends a stored response as it is.
@@ -85,7 +87,7 @@ class Run:
         considering: Considering,
         *,
         preparation: Preparation,
-        failures: PartialFailures,
+        refused: RefusedOperations,
         context: ExecutionContext,
         guard: Guard,
         as_stored: bool,
@@ -94,9 +96,9 @@ class Run:
         self._options = options
         self._considering = considering
         self._preparation = preparation
-        self._failures = failures
+        self._refused = refused
         self._as_stored = as_stored
-        self._failed_key: str | None = None
+        self._marker: CacheRequest | None = None
         self._entities: Entities | None = None
         self._request: RequestContext | None = None
         self._claim: Claim | None = None
@@ -192,13 +194,16 @@ class Run:
             if isinstance(cache_result, CacheResult):
                 self._conclude_cached(considered, cache_request, cache_result)
                 return cache_result.result
-            cache_request = cache_result
+            cache_request = self._in_pieces(considered, cache_result)
         if self._entities is None:
             self._conclude_without(cache_request)
         if (absent := self._absent()) is not None:
             return absent
         result = execution.start()
-        self._note_result(considered, result)
+        self._conclude_objects(considered)
+        if (marker := self._marker_after(result)) is not None:
+            with suppress(CacheStoreError):  # it ends by itself
+                tenant_of(marker.cache).forget_sync(marker.keys)
         return result
 
     async def _ask_and_answer(self, considered: Considered, execution: Execution) -> Any:  # noqa: ANN401 - a result
@@ -224,13 +229,16 @@ class Run:
             if isinstance(cache_result, CacheResult):
                 self._conclude_cached(considered, cache_request, cache_result)
                 return cache_result.result
-            cache_request = cache_result
+            cache_request = self._in_pieces(considered, cache_result)
         if self._entities is None:
             self._conclude_without(cache_request)
         if (absent := self._absent()) is not None:
             return absent
         result = await execution.run()
-        self._note_result(considered, result)
+        self._conclude_objects(considered)
+        if (marker := self._marker_after(result)) is not None:
+            with suppress(CacheStoreError):  # it ends by itself
+                await tenant_of(marker.cache).forget(marker.keys)
         return result
 
     def _absent(self) -> ExecutionResult | None:
@@ -245,19 +253,17 @@ class Run:
     ) -> None:
         key, policy = cache_request.keys.entry, cache_request.policy
         is_hit = cache_result.response.status is CacheStatus.HIT
-        if not (is_hit and self._failures.is_empty):
-            self._failures.note(key, policy, cache_result.response.value)
         self.http.note(cache_result.freshness, policy)
         self._count.cached(key, cache_result)
         is_wanted = tenant_of(self._options.cache).observer.listening() or self._options.watchers
         if is_hit and considered.variant.watches_fields:
-            self._failures.note_stored(key, refused=False)
+            self._refused.note(key, refused=False)
         if is_hit and self._claim is None and not is_wanted:
             self._report.conclude(cache_result.outcome)  # most responses do not tell it
             return
         outcome = cache_result.outcome()
         if considered.variant.watches_fields and not is_hit:
-            self._failures.note_stored(key, refused=outcome.reason is Reason.REFUSED)
+            self._refused.note(key, refused=outcome.reason is Reason.REFUSED)
         self._conclude(outcome)
         if self._claim is not None and outcome.status == "hit":
             self._tell(self._claim, cache_request, outcome)
@@ -288,20 +294,21 @@ class Run:
         )
         claim.tell(hit)
 
-    def _note_result(self, considered: Considered, result: object) -> None:
-        """Note whether an operation that is answered field by field fails still."""
-        if self._entities is not None:
-            self._conclude_entities(self._entities.told, considered.variant.policy)
-        if self._failed_key is not None:
-            self._failures.note(self._failed_key, considered.variant.policy, result)
+    def _marker_after(self, result: object) -> CacheRequest | None:
+        """Return the request to the cache that found a marker, if nothing fails any more."""
+        is_whole = isinstance(result, ExecutionResult) and not result.errors
+        return self._marker if is_whole else None
 
-    def _conclude_entities(self, told: Told, policy: Policy) -> None:
+    def _conclude_objects(self, considered: Considered) -> None:
         """Report what became of an operation whose objects are answered one by one."""
+        if self._entities is None:
+            return
+        told = self._entities.told
         outcome = told.conclude(self._count)
         if outcome is None:
             self._conclude_without(Problem(Reason.NO_OBJECTS))
             return
-        self.http.note(told.freshness, policy)
+        self.http.note(told.freshness, considered.variant.policy)
         tenant_of(self._options.cache).note_unfit_part()
         self._conclude(outcome)
 
@@ -331,30 +338,38 @@ class Run:
             as_stored=self._as_stored
         )
         if isinstance(cache_request, CacheRequest):
-            key = cache_request.keys.entry
-            cache_request = self._failures.problem(key) or cache_request
-            self._failed_key = key if cache_request is FAILED_IN_PART else None
+            keys = cache_request.keys
+            if self._refused.has(keys.entry):
+                cache_request = OLDER_PART
+            else:
+                cache_request.pieces = partial(pieces_of, considered, self.context.schema, keys)
         entities = None if variant.entities is None else considered.entities()
         if isinstance(entities, Problem):
             cache_request = entities if isinstance(cache_request, Problem) else cache_request
             entities = None
         elif entities is not None:
             cache_request = Problem(Reason.NO_OBJECTS)
-        if variant.watches_fields or self._failed_key is not None:
-            fields = Fields(
-                considered.plan,
-                variant,
-                request=request,
-                sent=considered.sent,
-                around=variant.policy.life if isinstance(cache_request, CacheRequest) else None,
-                schema=self.context.schema,
-                entities=entities,
-            )
+        if variant.watches_fields:
+            life = variant.policy.life if isinstance(cache_request, CacheRequest) else None
+            fields = considered.fields(self.context.schema, around=life, entities=entities)
             if not install(fields, considered.asked.executor):
                 return Problem(Reason.SELECTION_TOO_LARGE)
             self._report.fields = fields.outcomes
             self._entities = fields.entities
         return cache_request
+
+    def _in_pieces(self, considered: Considered, problem: Problem) -> Problem:
+        """Look the fields up one by one, if the operation failed in part."""
+        if not isinstance(problem, FailedInPart) or problem.marker is None:
+            return problem
+        executor, variant = considered.asked.executor, considered.variant
+        fields = considered.fields(self.context.schema, beside=problem.marker.keys)
+        if variant.watches_fields:
+            uninstall(executor)
+        if not install(fields, executor):
+            return Problem(Reason.SELECTION_TOO_LARGE)
+        self._report.fields, self._marker = fields.outcomes, problem.marker
+        return problem
 
     # -- Reporting what happened --------------------------------------------------------------------------
 

@@ -1,0 +1,383 @@
+"""The run in which one field failed stores the others, for every worker; a marker leads there."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import strawberry
+
+from strawberry_response_cache import (
+    CacheScope,
+    ResponseCache,
+    ResponseCacheExtension,
+    cache_control,
+    restrict_cache,
+    skip_cache,
+)
+from tests.conftest import UntilJoined
+from tests.graphql.ledger import outcome, status
+
+FACES = ["sync", "async"]
+both = pytest.mark.parametrize("face", FACES)
+NewCache = Callable[..., ResponseCache]
+
+
+def _seen(info: strawberry.Info, field: str) -> None:
+    context = info.context
+    context["ran"].append(field)
+    if (say := context.get("say", {}).get(field)) is not None:
+        say(info)
+    if field in context.get("down", ()):
+        raise ConnectionError
+
+
+@strawberry.type
+class Book:
+    id: strawberry.ID
+    title: str
+
+    @cache_control(inherit=True)
+    @strawberry.field
+    def broken(self, info: strawberry.Info) -> str | None:
+        _seen(info, "broken")
+        return "whole"
+
+
+@strawberry.type
+class Query:
+    @cache_control(ttl=60, tags=["steady"])
+    @strawberry.field
+    def steady(self, info: strawberry.Info, number: int = 1) -> int:
+        _seen(info, "steady")
+        return number
+
+    @cache_control(ttl=60, tags=["shaky"])
+    @strawberry.field
+    def shaky(self, info: strawberry.Info) -> int | None:
+        _seen(info, "shaky")
+        return 2
+
+    @cache_control(ttl=3600)
+    @strawberry.field
+    def lasting(self, info: strawberry.Info) -> int | None:
+        _seen(info, "lasting")
+        return 3
+
+    @cache_control(ttl=3600)
+    @strawberry.field
+    def long(self, info: strawberry.Info) -> int | None:
+        _seen(info, "long")
+        return 4
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def nothing(self, info: strawberry.Info) -> int | None:
+        _seen(info, "nothing")
+        return None
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def book(self, info: strawberry.Info) -> Book:
+        _seen(info, "book")
+        return Book(id=strawberry.ID("1"), title="Emma")
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def text(self, info: strawberry.Info, more: bool = False) -> str:
+        _seen(info, "text")
+        return "x" * 600
+
+    @cache_control(ttl=60, scope=CacheScope.PRIVATE)
+    @strawberry.field
+    def me(self, info: strawberry.Info) -> str:
+        _seen(info, "me")
+        return str(info.context["user"])
+
+
+class Workers:
+    """Two workers with caches of their own on one server."""
+
+    def __init__(self, caches: list[ResponseCache], face: str = "async", **options: Any) -> None:
+        self.caches, self._face = caches, face
+        options = {"tenant": None, "session": lambda c: c["user"], "debug": True} | options
+        self.schemas = [
+            strawberry.Schema(Query, extensions=[ResponseCacheExtension(cache, **options)])
+            for cache in caches
+        ]
+        self.last: Any = None
+
+    async def ask(self, worker: int, query: str, **context: Any) -> list[str]:
+        """Which resolvers ran."""
+        given: dict[str, Any] = {"ran": [], "user": "ann"} | context
+        schema = self.schemas[worker]
+        if self._face == "sync":
+            result = await asyncio.to_thread(schema.execute_sync, query, context_value=given)
+        else:
+            result = await schema.execute(query, context_value=given)
+        self.last = result
+        return list(given["ran"])
+
+
+@pytest.fixture
+def two(new_cache: NewCache, valkey_url: str) -> Callable[..., Workers]:
+    """Make two workers."""
+
+    def make(face: str = "async", *, settings: Any = None, **options: Any) -> Workers:
+        caches = [new_cache(valkey_url, **(settings or {})) for _ in range(2)]
+        return Workers(caches, face, **options)
+
+    return make
+
+
+Two = Callable[..., Workers]
+QUERY, DOWN = "{ steady shaky }", {"down": ["shaky"]}
+
+
+@both
+async def test_no_worker_runs_the_other_fields_again(two: Two, face: str) -> None:
+    workers = two(face)
+    assert await workers.ask(0, QUERY, **DOWN) == ["steady", "shaky"]
+    for worker in (1, 0, 1):
+        assert await workers.ask(worker, QUERY, **DOWN) == ["shaky"]
+        assert workers.last.data == {"steady": 1, "shaky": None}
+        assert len(workers.last.errors) == 1
+        said = outcome(workers.last)
+        assert (said["status"], said["reason"]) == ("bypass", "errors")
+        assert {each["field"]: each["status"] for each in said["fields"]} == {
+            "Query.steady": "hit",
+            "Query.shaky": "bypass",
+        }
+
+
+@both
+async def test_another_worker_looks_the_operation_up_as_a_whole_when_nothing_fails(
+    two: Two, face: str
+) -> None:
+    workers = two(face)
+    await workers.ask(0, QUERY, **DOWN)
+    assert await workers.ask(1, QUERY) == ["shaky"]
+    assert await workers.ask(0, QUERY) == ["steady", "shaky"]
+    assert await workers.ask(1, QUERY) == []
+    assert status(workers.last) == "hit"
+
+
+async def test_the_marker_is_kept_in_local_memory_until_it_is_forgotten(two: Two) -> None:
+    workers = two(settings={"local_bytes": 1_000_000})
+    await workers.ask(0, QUERY, **DOWN)
+    assert await workers.ask(0, QUERY, **DOWN) == ["shaky"]
+    assert await workers.ask(0, QUERY) == ["shaky"]
+    assert await workers.ask(0, QUERY) == ["steady", "shaky"]
+    assert await workers.ask(0, QUERY) == []
+
+
+async def test_other_operations_read_what_the_failed_run_stored(two: Two) -> None:
+    workers = two()
+    await workers.ask(0, "{ steady lasting shaky }", **DOWN)
+    await workers.ask(0, "{ other: steady shaky }", **DOWN)
+    assert await workers.ask(1, "{ other: steady shaky }", **DOWN) == ["shaky"]
+
+
+@pytest.mark.parametrize(
+    ("query", "down", "again"),
+    [
+        ("{ a: steady b: steady c: steady(number: 2) shaky }", "shaky", ["shaky"]),
+        ("{ ...F shaky } fragment F on Query { steady }", "shaky", ["shaky"]),
+        ("{ steady @include(if: true) book @skip(if: true) { id } shaky }", "shaky", ["shaky"]),
+        ("{ steady book { title broken } }", "broken", ["book", "broken"]),
+        ("{ steady lasting }", "lasting", ["lasting"]),
+        ("{ lasting shaky }", "shaky", ["shaky"]),
+        ("{ steady nothing shaky }", "shaky", ["shaky"]),
+    ],
+)
+async def test_every_root_field_without_an_error_is_stored(
+    two: Two, query: str, down: str, again: list[str]
+) -> None:
+    workers = two()
+    await workers.ask(0, query, down=[down])
+    expected = workers.last
+    assert await workers.ask(1, query, down=[down]) == again
+    assert workers.last.data == expected.data
+    assert [each.message for each in workers.last.errors] == [
+        each.message for each in expected.errors
+    ]
+
+
+async def test_with_several_slots_they_are_in_the_slot_of_the_operation(two: Two) -> None:
+    workers = two(settings={"slots_per_tenant": 4})
+    for number in range(6):
+        query = f"{{ steady(number: {number}) book {{ title }} shaky }}"
+        assert await workers.ask(0, query, **DOWN) == ["steady", "book", "shaky"]
+        assert await workers.ask(1, query, **DOWN) == ["shaky"]
+
+
+# -- What the whole run collected holds for each ------------------------------------------------------
+
+
+async def test_an_invalidation_of_any_tag_of_the_run_reaches_each(two: Two) -> None:
+    workers = two()
+    for tag in ("steady", "shaky", "late"):
+        say = {"shaky": lambda info: restrict_cache(info, tags=["late"])}
+        await workers.ask(0, QUERY, say=say, **DOWN)
+        await workers.caches[1].invalidate(tag)
+        assert await workers.ask(1, QUERY, **DOWN) == ["steady", "shaky"], tag
+        await workers.caches[1].clear()
+
+
+async def test_an_invalidation_during_the_run_keeps_them_from_being_stored(
+    new_cache: NewCache, valkey_url: str
+) -> None:
+    began, go_on, runs = asyncio.Event(), asyncio.Event(), Counter[str]()
+
+    @strawberry.type
+    class Slow:
+        @cache_control(ttl=60, tags=["one"])
+        @strawberry.field
+        def one(self) -> int:
+            runs["one"] += 1
+            return runs["one"]
+
+        @cache_control(ttl=60)
+        @strawberry.field
+        async def two(self) -> int | None:
+            began.set()
+            await go_on.wait()
+            raise ConnectionError
+
+    cache = new_cache(valkey_url)
+    schema = strawberry.Schema(Slow, extensions=[ResponseCacheExtension(cache, tenant=None)])
+    first = asyncio.create_task(schema.execute("{ one two }"))
+    await began.wait()
+    await cache.invalidate("one")
+    go_on.set()
+    assert (await first).data == {"one": 1, "two": None}
+    assert (await schema.execute("{ one two }")).data == {"one": 2, "two": None}
+    assert (await schema.execute("{ one two }")).data == {"one": 2, "two": None}
+
+
+async def test_the_shortest_ttl_of_the_run_holds_for_each(two: Two, raw_valkey: Any) -> None:
+    workers = two()
+    say = {"shaky": lambda info: restrict_cache(info, ttl=5)}
+    await workers.ask(0, QUERY, say=say, **DOWN)
+    lives = [raw_valkey.pttl(key) for key in raw_valkey.keys("*:e:*")]
+    assert len(lives) == 2
+    assert all(0 < life <= 5_000 for life in lives)
+
+
+async def test_the_marker_stands_no_longer_than_a_minute(two: Two, raw_valkey: Any) -> None:
+    workers = two(settings={"jitter": 0.0})
+    await workers.ask(0, "{ lasting long }", down=["long"])
+    lives = sorted(raw_valkey.pttl(key) for key in raw_valkey.keys("*:e:*"))
+    assert len(lives) == 2
+    assert 0 < lives[0] <= 60_000 < lives[1]
+
+
+@pytest.mark.parametrize(
+    "say",
+    [skip_cache, lambda info: info.context["response"].headers.update(a="b")],
+    ids=["skip_cache", "header"],
+)
+async def test_a_run_that_may_not_be_stored_stores_none(two: Two, say: Any) -> None:
+    class Response:
+        def __init__(self) -> None:
+            self.headers: dict[str, str] = {}
+
+    workers = two()
+    await workers.ask(0, QUERY, say={"shaky": say}, response=Response(), **DOWN)
+    assert await workers.ask(1, QUERY, response=Response(), **DOWN) == ["steady", "shaky"]
+    assert await workers.ask(0, QUERY, response=Response(), **DOWN) == ["shaky"]
+
+
+async def test_a_run_that_turned_private_stores_nothing_for_all(two: Two) -> None:
+    workers = two()
+    say = {"shaky": lambda info: restrict_cache(info, scope=CacheScope.PRIVATE)}
+    await workers.ask(0, QUERY, say=say, **DOWN)
+    assert await workers.ask(1, QUERY, user="bob", **DOWN) == ["steady", "shaky"]
+
+
+async def test_private_fields_are_stored_for_their_session_only(two: Two) -> None:
+    workers, query = two(), "{ me other: me shaky }"
+    assert await workers.ask(0, query, **DOWN) == ["me", "me", "shaky"]
+    assert await workers.ask(1, query, **DOWN) == ["shaky"]
+    assert workers.last.data == {"me": "ann", "other": "ann", "shaky": None}
+    assert await workers.ask(1, query, user="bob", **DOWN) == ["me", "me", "shaky"]
+    assert workers.last.data == {"me": "bob", "other": "bob", "shaky": None}
+    assert await workers.ask(0, query, user=None, **DOWN) == ["me", "me", "shaky"]
+
+
+# -- What the annotations and the extension say of each -----------------------------------------------
+
+
+async def test_a_null_that_is_never_stored_is_not(two: Two) -> None:
+    workers, query = two(negative_ttl=0), "{ steady nothing shaky }"
+    await workers.ask(0, query, **DOWN)
+    assert await workers.ask(1, query, **DOWN) == ["nothing", "shaky"]
+
+
+async def test_together_they_are_not_larger_than_an_entry_may_be(two: Two) -> None:
+    workers = two(settings={"max_entry_bytes": 1_000})
+    query = "{ text book { title } longer: text(more: true) shaky }"
+    await workers.ask(0, query, **DOWN)
+    assert await workers.ask(1, query, **DOWN) == ["text", "shaky"]
+
+
+async def test_what_is_stored_only_when_it_is_asked_twice_is_not_stored_at_once(
+    two: Two, raw_valkey: Any
+) -> None:
+    workers = two(store_after=2)
+    await workers.ask(0, QUERY, **DOWN)
+    assert raw_valkey.keys("*:e:*") == []
+    await workers.ask(0, QUERY, **DOWN)
+    assert len(raw_valkey.keys("*:e:*")) == 2
+
+
+async def test_a_function_that_judges_whole_results_judges_none_of_them(
+    two: Two, raw_valkey: Any
+) -> None:
+    judged: list[Any] = []
+    workers = two(cacheable=lambda result, _: not judged.append(result))  # type: ignore[func-returns-value] # so it is
+    await workers.ask(0, QUERY, **DOWN)
+    assert judged == []
+    assert len(raw_valkey.keys("*:e:*")) == 1, "the marker"
+
+
+async def test_a_fresh_entry_and_one_that_is_served_instead_stay(two: Two) -> None:
+    workers = two(settings={"early_refresh": 100})
+    await workers.ask(0, QUERY)
+    await workers.ask(0, QUERY, **DOWN)
+    workers = Workers([workers.caches[1]])
+    for _ in range(3):
+        await workers.ask(0, QUERY)
+        assert workers.last.data == {"steady": 1, "shaky": 2}
+
+
+async def test_callers_that_joined_run_only_what_failed(
+    two: Two, until_joined: UntilJoined
+) -> None:
+    gate, runs = asyncio.Event(), Counter[str]()
+
+    @strawberry.type
+    class Slow:
+        @cache_control(ttl=60)
+        @strawberry.field
+        async def steady(self) -> int:
+            runs["steady"] += 1
+            await gate.wait()
+            return 1
+
+        @cache_control(ttl=60)
+        @strawberry.field
+        def shaky(self) -> int | None:
+            runs["shaky"] += 1
+            raise ConnectionError
+
+    cache = two().caches[0]
+    schema = strawberry.Schema(Slow, extensions=[ResponseCacheExtension(cache, tenant=None)])
+    asked = [asyncio.create_task(schema.execute(QUERY)) for _ in range(5)]
+    await until_joined(cache, 4)
+    gate.set()
+    results = await asyncio.gather(*asked)
+    assert [each.data for each in results] == [{"steady": 1, "shaky": None}] * 5
+    assert [len(each.errors or ()) for each in results] == [1] * 5
+    assert runs["steady"] == 1
