@@ -1,16 +1,22 @@
-"""What telemetry adds to a hit: `uv run python -m benchmarks.telemetry`; a minute.
+"""What telemetry adds to a hit: `uv run python -m benchmarks.telemetry`; two minutes.
 
 Each round measures hits without telemetry, and with spans and metrics of an SDK that samples 1 % of the requests,
-in turn. Each request has a span of its own in both, as a server's instrumentation makes it. The table has the lowest of
-many short rounds, which a busy machine disturbs least. It is CPU time of this process: the wait for Redis is left out, so
-the shares are higher than those of the time that a caller waits.
+in turn. Each request has a span of its own in both, as a server's instrumentation makes it. The table has the median of
+the differences within a round, with the interval in which it lies with 95 % confidence: what disturbs one round counts once. It
+is CPU time of this process: the wait for Redis is left out, so the shares are higher than those of the time that a caller waits.
+`--json FILE` writes the figures.
 """
 
 import argparse
 import asyncio
+import gc
+import json
+import math
+import statistics
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any, Final
 
 import strawberry
@@ -24,6 +30,9 @@ from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cac
 from strawberry_response_cache.telemetry import OpenTelemetry
 
 _SHARE: Final = 0.01
+_WINDOW: Final = 2e-3
+"""The seconds that hits are measured for at a stretch: shorter than what else runs on a machine disturbs."""
+_FEWEST: Final = 20
 _LOCAL: Final = 16 * 1024 * 1024
 _WAYS: Final = ("without", "telemetry", "telemetry, by operation")
 """What is compared: with `telemetry=False`, with an SDK, and with `operation_names` as well."""
@@ -106,41 +115,72 @@ async def _timed(hit: Hit, tracer: Any, calls: int) -> float:  # noqa: ANN401 - 
     return (time.process_time() - began) / calls * 1e6
 
 
-async def measure(rounds: int, calls: int) -> list[str]:
-    """Return the lines of the table.
+def interval(differences: list[float]) -> tuple[float, float, float]:
+    """Return the median, and the bounds between which it lies with 95 % confidence, whatever the distribution."""
+    ranked, half = sorted(differences), 0.98 * math.sqrt(len(differences))
+    middle, last = len(ranked) / 2, len(ranked) - 1
+    low, high = max(0, math.floor(middle - half)), min(last, math.ceil(middle + half))
+    return statistics.median(ranked), ranked[low], ranked[high]
+
+
+async def measure(seconds: float) -> list[dict[str, Any]]:
+    """Return what was measured, in microseconds: a dict for each hit and way.
 
     Args:
-        rounds: How often everything is measured.
-        calls: Hits in each measurement.
+        seconds: For how long each kind of hit is measured.
     """
     tracing = TracerProvider(sampler=ParentBased(TraceIdRatioBased(_SHARE)))
     tracer = tracing.get_tracer("benchmark")
-    lines = [f"{'a hit':28}{'without':>12}" + "".join(f"{way:>28}" for way in _WAYS[1:])]
+    figures: list[dict[str, Any]] = []
+    gc.disable()
     async with AsyncExitStack() as stack:
         valkey = stack.enter_context(ValkeyServer())
         for name, ways in (await _hits(stack, f"redis://127.0.0.1:{valkey.port}")).items():
-            took: dict[str, list[float]] = {way: [] for way in ways}
-            for number in range(rounds):
-                order = [*ways] if number % 2 else [*reversed(ways)]
-                for way in order:
-                    took[way].append(await _timed(ways[way], tracer, calls))
-            plain = min(took["without"])
-            line = f"{name:28}{plain:9.1f} us"
-            for way in [*ways][1:]:
-                more = min(took[way]) - plain
-                line += f"{f'{more:+.2f} us ({more / plain:+.1%})':>28}"
-            lines.append(line)
+            calls = max(1, round(_WINDOW * 1e6 / await _timed(ways["without"], tracer, 100)))
+            plain: list[float] = []
+            more: dict[str, list[float]] = {way: [] for way in ways if way != "without"}
+            until = time.monotonic() + seconds
+            while time.monotonic() < until or len(plain) < _FEWEST:
+                order = [*ways] if len(plain) % 2 else [*reversed(ways)]
+                took = {way: await _timed(ways[way], tracer, calls) for way in order}
+                plain.append(took["without"])
+                for way, differences in more.items():
+                    differences.append(took[way] - took["without"])
+                gc.collect(1)  # between rounds, not in one
+            for way, differences in more.items():
+                median, low, high = interval(differences)
+                figures.append(
+                    {
+                        "hit": name,
+                        "way": way,
+                        "rounds": len(plain),
+                        "without_us": statistics.median(plain),
+                        "adds_us": median,
+                        "low_us": low,
+                        "high_us": high,
+                    }
+                )
     tracing.shutdown()
-    return lines
+    return figures
 
 
 def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=400)
-    parser.add_argument("--calls", type=int, default=20)
-    options = parser.parse_args()
-    print("\n".join(asyncio.run(measure(options.rounds, options.calls))))
+    """Measure, print a table, and write the figures."""
+    parser = argparse.ArgumentParser(prog="benchmarks.telemetry", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=25, help="for each of four kinds of hit")
+    parser.add_argument("--json", type=Path, help="where the figures are written")
+    asked = parser.parse_args()
+    figures = asyncio.run(measure(asked.seconds))
+    print("| a hit | without, µs | telemetry adds, µs | 95 % | share |")
+    print("| --- | --- | --- | --- | --- |")
+    for each in figures:
+        by_name = ", with figures by operation" if "operation" in each["way"] else ""
+        print(
+            f"| {each['hit']}{by_name} | {each['without_us']:.1f} | {each['adds_us']:+.2f} | "
+            f"{each['low_us']:+.2f} to {each['high_us']:+.2f} | {each['adds_us'] / each['without_us']:+.1%} |"
+        )
+    if asked.json is not None:
+        asked.json.write_text(json.dumps(figures, indent=1), "utf-8")
 
 
 if __name__ == "__main__":

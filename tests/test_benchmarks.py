@@ -89,3 +89,12 @@ def test_hits_over_http_are_measured_with_redis_further_away(tmp_path: Path) -> 
         (connections, delay_ms) for connections in (1, 2) for delay_ms in (0, 1)
     }
     assert all(one["per_second"] > 0 and not one["refused"] for e in figures for one in e["rounds"])
+
+
+def test_an_interval_of_a_median_leaves_out_rounds_that_were_disturbed() -> None:
+    from benchmarks.telemetry import interval
+
+    quiet = [number / 100 for number in range(100)]
+    median, low, high = interval([*quiet, *[1e6] * 5])
+    assert (median, low < 0.45, 0.55 < high < 1) == (0.52, True, True)
+    assert interval([1.0]) == (1.0, 1.0, 1.0)
