@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import lru_cache
-from typing import Any, Final, cast, get_origin
+from typing import Any, Final, get_origin
 
 from pydantic import BaseModel, TypeAdapter
 from pydantic_core import PydanticSerializationError, from_json, to_json
@@ -35,7 +35,7 @@ def find_inexact(value: object) -> str | None:
         >>> find_inexact({"a": (1, 2)})
         'a tuple'
     """
-    pending: list[tuple[Iterable[object], int]] = [((value,), -1)]
+    pending: list[tuple[Iterable[Any], int]] = [((value,), -1)]
     while pending:
         items, depth = pending.pop()
         if depth >= _DEEPEST:
@@ -47,25 +47,23 @@ def find_inexact(value: object) -> str | None:
             items = items.values()
         for item in items:
             kind = type(item)
-            if kind is str:
-                continue  # the most common types
+            # The most common types first; exact numbers need no function.
+            if kind is str or (kind is int and item.bit_length() <= _LARGEST_INT_BITS):
+                continue
             if kind is list or kind is dict:
-                pending.append((cast("Iterable[object]", item), depth + 1))
-            elif kind not in _PLAIN and (inexact := _inexact_scalar(item)) is not None:
-                return inexact
+                pending.append((item, depth + 1))
+            elif not (kind in _PLAIN or (kind is float and math.isfinite(item))):
+                return _named_inexact(item)
     return None
 
 
-def _inexact_scalar(value: object) -> str | None:
+def _named_inexact(value: object) -> str:
     kind = type(value)
     if kind is int:
-        is_long = cast("int", value).bit_length() > _LARGEST_INT_BITS
-        return "an int of more than 4,300 digits" if is_long else None
+        return "an int of more than 4,300 digits"
     if kind is float:
-        is_number = math.isfinite(cast("float", value))
-        return None if is_number else "a float that is NaN or infinite"
-    article = "an" if kind.__name__[0].lower() in "aeiou" else "a"
-    return f"{article} {kind.__name__}"
+        return "a float that is NaN or infinite"
+    return f"{'an' if kind.__name__[0].lower() in 'aeiou' else 'a'} {kind.__name__}"
 
 
 def is_longer(value: object, most: int) -> bool:
@@ -82,20 +80,18 @@ def is_longer(value: object, most: int) -> bool:
         (True, False)
     """
     left = most
-    pending: list[Iterable[object]] = [(value,)]
+    pending: list[Iterable[Any]] = [(value,)]
     while pending and left >= 0:
         for item in pending.pop():
             kind = type(item)
             if kind is str:
-                left -= len(cast("str", item)) + 2
+                left -= len(item) + 2
             elif kind is list:
-                listed = cast("list[object]", item)
-                left -= (len(listed) or 1) + 1  # brackets and commas
-                pending.append(listed)
+                left -= (len(item) or 1) + 1  # brackets and commas
+                pending.append(item)
             elif kind is dict:
-                keyed = cast("dict[str, object]", item)
-                left -= (len(keyed) or 1) + 1 + 3 * len(keyed) + sum(map(len, keyed))
-                pending.append(keyed.values())
+                left -= (len(item) or 1) + 1 + 3 * len(item) + sum(map(len, item))
+                pending.append(item.values())
             else:
                 left -= 1
     return left < 0
