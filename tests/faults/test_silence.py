@@ -7,7 +7,9 @@ import pytest
 
 from strawberry_response_cache.core import CacheDetail, ResponseCache
 from tests.faults.callers import Callers
+from tests.faults.proxy import Proxy
 from tests.faults.stopwatch import Stopwatch
+from tests.middleware.service import Shop
 
 
 @pytest.fixture
@@ -41,3 +43,25 @@ async def test_a_silent_peer_costs_the_deadline_of_connecting_and_not_that_of_an
         response = await callers.remember(cache, ["a"], 60, lambda: "generated")
     assert response.detail is CacheDetail.STORE_FAILURE
     assert stopwatch.seconds < longest
+
+
+async def test_a_silent_server_is_waited_for_once_in_front_of_the_application(
+    new_hurried: Callable[..., ResponseCache], proxy: Proxy
+) -> None:
+    """The application does not look up what the middleware was not answered."""
+    cache = new_hurried(breaker_failures=100)
+    shop = Shop(cache)
+    assert await shop.is_answered_in_front()
+    before, entered = cache.statistics().store["get"], shop.entered
+
+    proxy.black_hole()
+    response = await shop.call()
+
+    after = cache.statistics().store["get"]
+    assert response.data
+    assert shop.entered == entered + 1
+    assert (after.calls - before.calls, after.failures - before.failures) == (1, 1)
+    assert cache.statistics().bypasses == {"store_failure": 1}
+
+    proxy.heal()
+    assert await shop.is_answered_in_front()

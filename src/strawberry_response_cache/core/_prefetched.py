@@ -22,6 +22,7 @@ from strawberry_response_cache.core.protocol import (
     Lookup,
     Moment,
     ReadClock,
+    Trouble,
     Unavailable,
     reading,
 )
@@ -29,6 +30,11 @@ from strawberry_response_cache.core.protocol.entry import Entry
 
 _LARGEST_DRAW: Final = 7
 """What a lookup draws, in multiples of ``early_refresh``, is larger once in a thousand times."""
+
+
+_UNANSWERED: Final = Unavailable(
+    "not_asked_again", asked=False, sent=False, trouble=Trouble.NOT_ASKED
+)
 
 
 class _Found(NamedTuple):
@@ -78,6 +84,10 @@ class Prefetched:
         if found is None or left_ms <= 0:
             return None
         return Fresh(replace(found.fresh.entry, remaining_ms=left_ms))
+
+    def answer(self, keys: EntryKeys) -> Fresh | Unavailable | None:
+        """Return what a lookup would; None if it has to be asked. A store that did not answer is not asked again."""
+        return self.pop(keys) or (_UNANSWERED if self.is_down else None)
 
     def find(self, keys: EntryKeys, early_refresh: float) -> Entry | None:
         """Return a found entry with its current age; None as in `pop`.

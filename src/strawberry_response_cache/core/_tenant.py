@@ -24,7 +24,7 @@ from strawberry_response_cache.core.algorithm import Call, generate_alone, remem
 from strawberry_response_cache.core.drivers.async_driver import AsyncDriver
 from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.core.drivers.sync_driver import SyncDriver
-from strawberry_response_cache.core.protocol import Fresh, Lookup, reading
+from strawberry_response_cache.core.protocol import Fresh, Lookup, Unavailable, reading
 from strawberry_response_cache.core.protocol.entry import Entry
 from strawberry_response_cache.core.serialization.serializer import Serializer
 
@@ -251,12 +251,12 @@ class Tenant:
         """Invalidate one entry; the sync form of `forget`."""
         self._invalidations.perform_sync(self._invalidations.of_entry(keys))
 
-    async def find(self, keys: EntryKeys, subject: Subject) -> Entry | None:
+    async def find(self, keys: EntryKeys, subject: Subject) -> Entry | Unavailable | None:
         """Return a fresh entry from Redis, without a lease; callers of one tick share the lookup.
 
         Returns:
-            None if there is none, if it may be due for an early refresh, if Redis does not answer, if an
-            invalidation is pending, or if the caller runs in a generator, whose value it would be a part of.
+            None if there is none, if it may be due for an early refresh, if an invalidation is pending, or if the
+            caller runs in a generator, whose value it would be a part of. The failure, if Redis does not answer.
         """
         if not self._may_serve_locally():
             return None
@@ -265,7 +265,7 @@ class Tenant:
         ticket = 0 if memory is None else memory.ticket()
         answer = await driver.find(reading(keys, max_bytes=limits.max_bytes), subject)
         if not isinstance(answer, Fresh):
-            return None
+            return answer if isinstance(answer, Unavailable) else None
         entry = answer.entry
         if may_be_due(entry, entry.remaining_ms, limits.early_refresh):
             return None
@@ -356,7 +356,7 @@ class Tenant:
             within,
             self._memory_for(within, driver),
             invalidation_pending=is_pending,
-            found=None if prefetched is None else prefetched.pop(keys),
+            found=None if prefetched is None else prefetched.answer(keys),
             collected=None if prefetched is None else prefetched.collector.parts,
             subject=subject,
         )

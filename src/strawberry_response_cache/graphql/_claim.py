@@ -87,9 +87,19 @@ class Claim:
         front: The state of the middleware.
         answers: What its functions returned, as it is printed for keys, by their names.
         is_verified: Whether it hands on a hit because of ``verify``.
+        is_down: Whether Redis did not answer the middleware.
     """
 
-    __slots__ = ("_agreed", "_digests", "_extension", "_front", "_hit", "_runs", "is_verified")
+    __slots__ = (
+        "_agreed",
+        "_digests",
+        "_extension",
+        "_front",
+        "_hit",
+        "_runs",
+        "is_down",
+        "is_verified",
+    )
 
     def __init__(
         self,
@@ -98,8 +108,10 @@ class Claim:
         answers: Mapping[str, str | Problem | None],
         *,
         is_verified: bool,
+        is_down: bool = False,
     ) -> None:
         self.is_verified = is_verified
+        self.is_down = is_down
         self._extension = extension
         self._front = front
         self._digests = _digests(answers)

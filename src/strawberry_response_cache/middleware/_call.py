@@ -11,6 +11,7 @@ from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._interval import Interval
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._observer import Concluded
+from strawberry_response_cache.core.protocol import Unavailable
 from strawberry_response_cache.core.protocol.entry import Entry, UnreadableEntryError
 from strawberry_response_cache.graphql._claim import IN_SCOPE, Claim, Front
 from strawberry_response_cache.graphql._guard import Guard
@@ -82,6 +83,7 @@ class Call:
         "_claim",
         "_context",
         "_guard",
+        "_is_down",
         "_is_verified",
         "_name",
         "_outgoing",
@@ -109,6 +111,7 @@ class Call:
         self._context: RequestContext | None = None
         self._name = b""
         self._is_verified = False
+        self._is_down = False
         self._claim: Claim | None = None
         self._outgoing: Outgoing | None = None
         self._session_use: SessionUse | None = None
@@ -158,7 +161,11 @@ class Call:
         entry = None if memory is None else memory.get(hit.keys)
         is_local = entry is not None
         if entry is None:
-            entry = await tenant.find(hit.keys, hit.subject)
+            found = await tenant.find(hit.keys, hit.subject)
+            if isinstance(found, Unavailable):
+                self._is_down = True
+                return None
+            entry = found
         messages = None if entry is None else self._messages(repeated, entry)
         if entry is None or messages is None or self._shared.front.is_off:
             return None
@@ -167,8 +174,8 @@ class Call:
             tenant.counters.requests["operation"].hit_locally(saved)
         else:
             detail = CacheDetail.LOCAL if is_local else CacheDetail.FRESH
-            found = CachedResponse(None, CacheStatus.HIT, detail, entry.age, entry.ttl, saved)
-            count_hit(tenant.counters, hit.subject.operation_name, key, found)
+            response = CachedResponse(None, CacheStatus.HIT, detail, entry.age, entry.ttl, saved)
+            count_hit(tenant.counters, hit.subject.operation_name, key, response)
         tenant.observer.concluded(_HIT)
         for watcher in self._shared.options.watchers:
             watcher(self._shared.answers.report(hit, entry, self.context))
@@ -200,6 +207,7 @@ class Call:
             shared.front,
             self._answers,
             is_verified=self._is_verified,
+            is_down=self._is_down,
         )
         if not shared.seen.is_unlike(self._name):
             most = tenant_of(shared.options.cache).max_entry_bytes
@@ -241,9 +249,9 @@ class Call:
         tenant = tenant_of(hit.cache)
         memory = tenant.memory()
         entry = None if memory is None else memory.get(hit.keys)
-        entry = entry or await tenant.find(hit.keys, hit.subject)
+        found = entry or await tenant.find(hit.keys, hit.subject)
         self._asked = self._asked._replace(if_none_match=None)
-        made = None if entry is None else self._messages(repeated, entry)
+        made = self._messages(repeated, found) if isinstance(found, Entry) else None
         return None if made is None else (made[0]["headers"], made[1]["body"])
 
     def _log_unlike(self, headers: list[str]) -> None:

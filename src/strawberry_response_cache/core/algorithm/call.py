@@ -14,7 +14,7 @@ from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._parts import Part, Parts, unfit_part
 from strawberry_response_cache.core._requests import Step
 from strawberry_response_cache.core._waiting import WaitBudget
-from strawberry_response_cache.core.protocol import Fresh, Lease, Release, new_token
+from strawberry_response_cache.core.protocol import Fresh, Lease, Release, Unavailable, new_token
 from strawberry_response_cache.core.protocol.entry import Recording
 from strawberry_response_cache.core.serialization.serializer import Serializer
 
@@ -56,7 +56,7 @@ class Call(Generic[T]):
         memory: The local memory, if it is on.
         in_background: Whether a refresh may run the generator in the background.
         invalidation_pending: Whether an invalidation of this tenant is still queued; then nothing is read.
-        found: The entry that a batch lookup has found already; it replaces the first lookup.
+        found: What a lookup before it found, or that the store did not answer it; it replaces the first lookup.
         collected: Parts that were read outside the generator and may have become part of the value.
         subject: The cache and field, for the log.
         jitter: Returns a number from 0 to below 1.
@@ -72,7 +72,7 @@ class Call(Generic[T]):
     memory: Memory | None = None
     in_background: bool = False
     invalidation_pending: bool = False
-    found: Fresh | None = None
+    found: Fresh | Unavailable | None = None
     collected: Parts | None = None
     subject: Subject | None = None
     jitter: Callable[[], float] = random.random

@@ -45,14 +45,22 @@ def from_memory(call: Call[T]) -> CachedResponse[T] | None:
         return None
 
 
+def _take_found(
+    call: Call[T], found: Fresh | Unavailable
+) -> CachedResponse[T] | Unreadable | Unavailable:
+    call.found = None
+    if isinstance(found, Unavailable):
+        return found
+    try:
+        return _hit(call, found.entry, CacheDetail.FRESH)
+    except UnreadableEntryError:
+        return Unreadable(found.entry.write_id)
+
+
 def look_up(call: Call[T], rejected: str) -> Step[CachedResponse[T] | Refresh[T] | LookupAnswer]:
     """Look the key up and rebuild the value; an entry that cannot be rebuilt counts as unreadable."""
     if call.found is not None:
-        found, call.found = call.found, None
-        try:
-            return _hit(call, found.entry, CacheDetail.FRESH)
-        except UnreadableEntryError:
-            return Unreadable(found.entry.write_id)
+        return _take_found(call, call.found)
     limits = call.limits
     draw = -limits.early_refresh * math.log(1 - call.jitter()) if limits.early_refresh else 0.0
     ticket = call.memory.ticket() if call.memory is not None else None

@@ -17,6 +17,7 @@ from strawberry_response_cache.core.algorithm.call import Call
 from strawberry_response_cache.core.algorithm.existing import Refresh, from_memory, look_up
 from strawberry_response_cache.core.algorithm.generating import generate_alone, lead, refresh
 from strawberry_response_cache.core.protocol import (
+    Fresh,
     Granted,
     Held,
     Moved,
@@ -47,7 +48,7 @@ def _obtain(call: Call[T], watch: Watch) -> Flow[T]:  # noqa: C901, PLR0912 - on
     alone = call.flights.marks.has(call.keys.entry, call.clock())
     rejected: str | None = None
     while True:
-        is_found = call.found is not None
+        is_found = isinstance(call.found, Fresh)
         if not is_found and (remembered := from_memory(call)) is not None:
             return remembered
         if not is_found and not alone and call.flights.is_open(call.keys.entry):

@@ -19,6 +19,7 @@ from strawberry_response_cache.core import CacheStatus, CacheStoreError
 from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._observer import Concluded
+from strawberry_response_cache.core._prefetched import Prefetched
 from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.graphql._claim import Claim, Hit, claim_in
 from strawberry_response_cache.graphql._compat.executor import uninstall
@@ -225,7 +226,11 @@ class Run:
                 with recorder.recording(executor, policy):
                     return await execution.run()
 
-            cache_result = await execute_cached(cache_request, considered.request, watched)
+            is_down = self._claim is not None and self._claim.is_down
+            prefetched = Prefetched(is_down=True) if is_down else None  # it is not asked again
+            cache_result = await execute_cached(
+                cache_request, considered.request, watched, prefetched
+            )
             if isinstance(cache_result, CacheResult):
                 self._conclude_cached(considered, cache_request, cache_result)
                 return cache_result.result
