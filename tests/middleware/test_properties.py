@@ -228,5 +228,5 @@ def test_answers_are_those_of_the_application_properties(
         runner.run(shops.compare(*drawn))
 
     compare()
-    assert shops.answered > 20
+    assert shops.answered > 5  # of the few examples of the quick run
     assert not shops.front.front._shared.front.is_off
