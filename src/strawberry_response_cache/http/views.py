@@ -267,7 +267,9 @@ def _note_members(
         return
     members = response_data if isinstance(response_data, list) else [response_data]
     delivery.has_more = any(not _DATA.issuperset(each) for each in members)
-    if delivery.headers is not None and any(each.get("errors") for each in members):
+    if not delivery.has_more or delivery.headers is None:
+        return
+    if any(each.get("errors") for each in members):
         delivery.headers.end(None)
 
 

@@ -71,7 +71,7 @@ def _freshness(attempt: Attempt, response: CachedResponse[Any]) -> Freshness | N
         is_shared=not attempt.serializer.is_private,
         validator=stored.validator,
         tags=stored.tags,
-        entity_tags=unpacked_entities(stored.entities, stored.tags),
+        entity_tags=unpacked_entities(stored.entities, stored.tags) if stored.entities else None,
     )
 
 

@@ -4,7 +4,8 @@ import inspect
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, NamedTuple
+from functools import lru_cache
+from typing import Any, ClassVar, Final, NamedTuple
 
 from graphql import ExecutionResult, GraphQLError
 from pydantic_core import from_json
@@ -47,6 +48,9 @@ from strawberry_response_cache.graphql.invalidation.entities import PlacedEntiti
 from strawberry_response_cache.graphql.policy.policy import Policy
 from strawberry_response_cache.graphql.policy.reasons import Reason
 
+_MOST_KNOWN: Final = 256
+"""Notes of entries that were read lately, which hits of a hot entry need again."""
+
 
 @dataclass(frozen=True, slots=True)
 class TurnedPrivate:
@@ -71,6 +75,7 @@ class Stored(NamedTuple):
     entities: str
 
     @classmethod
+    @lru_cache(_MOST_KNOWN)
     def of(cls, ttl_ms: int, stale_ms: int, note: str) -> "Stored":
         """Return what is known of an entry with such a lifetime and note."""
         validator, _, rest = ("" if note == NO_NOTE else note).partition(";")
