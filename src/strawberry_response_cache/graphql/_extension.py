@@ -395,9 +395,11 @@ class ResponseCacheExtension:
 
     def _adopt(self, schema: BaseSchema) -> Adopted | None:
         """Return the adopted schema; None if adopting it failed several times."""
-        adopted = _known(schema)
-        if adopted is not None or self._tries >= _MOST_TRIES:
-            return adopted
+        known: _Known | None = vars(schema).get(_ADOPTED)
+        if known is not None and known.schema() is schema:
+            return known.adopted
+        if self._tries >= _MOST_TRIES:
+            return None
         self._tries += 1
         adopted = self._adopted(schema)
         self._tries = 0
@@ -405,12 +407,12 @@ class ResponseCacheExtension:
 
     def _adopted(self, schema: BaseSchema) -> Adopted:
         with self._lock:
-            adopted = _known(schema)
-            if adopted is None:
-                adopted = adopt(schema, self._options)
+            known: _Known | None = vars(schema).get(_ADOPTED)
+            if known is None or known.schema() is not schema:
+                known = _Known(weakref.ref(schema), adopt(schema, self._options))
                 # Stored on the schema, because it refers to the schema's types; both are freed together.
-                vars(schema)[_ADOPTED] = _Known(weakref.ref(schema), adopted)
-        return adopted
+                vars(schema)[_ADOPTED] = known
+        return known.adopted
 
 
 # `help()` would show the arguments of `__new__`.
@@ -423,11 +425,6 @@ class _Known(NamedTuple):
 
     schema: weakref.ref[BaseSchema]
     adopted: Adopted
-
-
-def _known(schema: BaseSchema) -> Adopted | None:
-    known: _Known | None = vars(schema).get(_ADOPTED)
-    return known.adopted if known is not None and known.schema() is schema else None
 
 
 def _why_off(enabled: Switch) -> Problem | None:

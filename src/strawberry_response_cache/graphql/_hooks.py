@@ -4,6 +4,7 @@ import asyncio
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -59,7 +60,7 @@ class RequestHooks(Phased, SchemaExtension):
         self._adopted_of = adopted
         self.guard = Guard()
         self._adopted: Adopted | None = None
-        self._preparation: Preparation | None = None
+        self.preparation: Preparation | None = None
         self._run: Run | None = None
         self._is_settled = False
         self._delivery: Delivery | None = None
@@ -87,7 +88,7 @@ class RequestHooks(Phased, SchemaExtension):
         self._adopted = adopted = self._adopted_of(context.schema)
         is_on = self._options.enabled is not False
         if adopted is not None and is_on and not adopted.mistakes:
-            self._preparation = Preparation(adopted.documents, context)
+            self.preparation = Preparation(adopted.documents, context)
 
     def _begin_headers(self) -> None:
         """Nobody may store the response until it is known how long."""
@@ -132,7 +133,8 @@ class RequestHooks(Phased, SchemaExtension):
     def on_parse(self) -> Iterator[None]:
         """Reuse the parsed document of a known text."""
         # A later extension may change the text: Strawberry parses after all of them.
-        self.guard.step(self._unless_later, "on_parse", self.parse)
+        if self.preparation is not None:
+            self.guard.step(self._unless_later, "on_parse", self.preparation.parse)
         yield
 
     def _unless_later(self, hook: str, step: Callable[[], object]) -> None:
@@ -140,26 +142,15 @@ class RequestHooks(Phased, SchemaExtension):
         if not has_later(hook, self.all_extensions, self):
             step()
 
-    def parse(self) -> None:
-        """Set the document of a known text."""
-        if self._preparation is not None:
-            self._preparation.parse()
-
     def on_validate(self) -> Iterator[None]:
         """Reuse a cached validation result: leave out rules by which the document is known to be valid."""
         # A later extension sees the rules and may change them.
-        self.guard.step(self._unless_later, "on_validate", self.validate)
+        prepared = self.preparation
+        if prepared is not None:
+            self.guard.step(self._unless_later, "on_validate", prepared.validate)
         yield
-        self.guard.step(self.end_validation)
-
-    def validate(self) -> bool:
-        """Leave out rules by which the document is known to be valid; return whether they have to be put back."""
-        return self._preparation is not None and self._preparation.validate()
-
-    def end_validation(self) -> None:
-        """Put the rules back that were left out."""
-        if self._preparation is not None:
-            self._preparation.restore_rules()
+        if prepared is not None:
+            self.guard.step(prepared.restore_rules)
 
     def on_execute(self) -> Iterator[None]:
         """Announce the run to the executor that Strawberry builds next."""
@@ -200,7 +191,7 @@ class RequestHooks(Phased, SchemaExtension):
         if self._adopted is None:
             return None
         context = self._execution_context
-        preparation = self._preparation or Preparation(self._adopted.documents, context)
+        preparation = self.preparation or Preparation(self._adopted.documents, context)
         adopted = self._adopted
         return Run(
             self._options,
@@ -210,20 +201,11 @@ class RequestHooks(Phased, SchemaExtension):
             context=context,
             guard=self.guard,
             as_stored=self._delivery is not None and self._takes_bytes(self._delivery, adopted),
-            sharing=self._sharing_later(adopted),
+            # Weakly, because this object refers to it in turn.
+            sharing=partial(_sharing, weakref.ref(self), adopted),
         )
 
-    def _sharing_later(self, adopted: Adopted) -> Callable[[], Sharing]:
-        """Return what tells who may reuse the answer. It refers to this object weakly, which refers to it in turn."""
-        known = weakref.ref(self)
-
-        def sharing() -> Sharing:
-            hooks = known()
-            return UNSHARED if hooks is None else hooks._sharing(adopted)  # noqa: SLF001 - its own
-
-        return sharing
-
-    def _sharing(self, adopted: Adopted) -> Sharing:
+    def sharing(self, adopted: Adopted) -> Sharing:
         """Return who may reuse an answer outside of the server, as far as other code decides that."""
         trusted, others = self._options.trusted, self.all_extensions
         context = self._execution_context
@@ -344,6 +326,11 @@ class RequestHooks(Phased, SchemaExtension):
         if found and has_errors(self._execution_context):
             found = {}
         return found if said is None else {"responseCache": said, **found}
+
+
+def _sharing(known: "weakref.ref[RequestHooks]", adopted: Adopted) -> Sharing:
+    hooks = known()
+    return UNSHARED if hooks is None else hooks.sharing(adopted)
 
 
 async def _ends_of(tasks: Iterable["asyncio.Task[None]"]) -> None:

@@ -171,22 +171,14 @@ class Operation:
             for each in self._settling:
                 if not is_awaited:
                     _settle_early(each)
-                elif not _is_settled(each):
+                else:
                     await _settle(each)
-
-
-def _is_settled(each: Settling) -> bool:
-    """Settle if nothing has to be awaited; return whether it is done."""
-    try:
-        return each.settle_at_once()
-    except Exception as error:  # noqa: BLE001 - a fault of this package fails no request
-        each.note_fault(error)
-        return True
 
 
 async def _settle(each: Settling) -> None:
     try:
-        await each.settle()
+        if not each.settle_at_once():
+            await each.settle()
     except Exception as error:  # noqa: BLE001 - a fault of this package fails no request
         each.note_fault(error)
 

@@ -60,9 +60,11 @@ def _with_own_variables(given: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _copied(value: Any) -> Any:  # noqa: ANN401 - whatever a client sent
     if type(value) is dict:
-        return {
-            name: _copied(each) if type(each) in _NESTED else each for name, each in value.items()
-        }
+        copied = dict(value)
+        for name, each in value.items():
+            if type(each) in _NESTED:
+                copied[name] = _copied(each)
+        return copied
     return [_copied(each) if type(each) in _NESTED else each for each in value]
 
 
@@ -123,7 +125,7 @@ class Asked:
         self.variables: Any = given[4]
         self.operation_name: str | None = given[5]
         self.middleware_manager: Any = given[11]
-        self.is_synchronous = not takes_async(given[13])
+        self.is_synchronous = given[13] is not None and not takes_async(given[13])
         self.operation_extensions: object = named.get("operation_extensions")
         self.is_postponed = False
         self.known: Any = None

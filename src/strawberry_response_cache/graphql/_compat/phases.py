@@ -9,8 +9,9 @@ import functools
 import weakref
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
+from functools import partial
 from types import TracebackType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from strawberry.extensions import SchemaExtension
 from strawberry.extensions.runner import SchemaExtensionsRunner
@@ -36,22 +37,27 @@ class _Alone(NamedTuple):
     on_execute: int | None
 
 
+class Preparing(Protocol):
+    """What acts before the execution, where no other extension acts in the same phase."""
+
+    def parse(self) -> None:
+        """Act before the text is parsed."""
+        ...
+
+    def validate(self) -> bool:
+        """Act before the document is validated; return whether `restore_rules` has to be called."""
+        ...
+
+    def restore_rules(self) -> None:
+        """Act when the document was validated."""
+        ...
+
+
 class Phased(Settling):
     """The part of a request that acts in its phases."""
 
     guard: Guard
-
-    def parse(self) -> None:
-        """Act before the text is parsed; only where no other extension acts then."""
-        raise NotImplementedError
-
-    def validate(self) -> bool:
-        """Act before the document is validated, as in `parse`; return whether `end_validation` has to be called."""
-        raise NotImplementedError
-
-    def end_validation(self) -> None:
-        """Act when the document was validated."""
-        raise NotImplementedError
+    preparation: Preparing | None
 
     def begin_execution(self) -> None:
         """Act before the operation is executed."""
@@ -119,7 +125,8 @@ class PhasesRunner(SchemaExtensionsRunner):
         if (at := self.alone.on_parse) is None:
             return super().parsing()
         own: Any = self.extensions[at]
-        own.guard.step(own.parse)
+        if own.preparation is not None:
+            own.guard.step(own.preparation.parse)
         return _NOTHING_LEFT
 
     def validation(self) -> Any:  # noqa: ANN401 - Strawberry's, or one like it
@@ -127,7 +134,10 @@ class PhasesRunner(SchemaExtensionsRunner):
         if (at := self.alone.on_validate) is None:
             return super().validation()
         own: Any = self.extensions[at]
-        return _Validation(own) if own.guard.step(own.validate) else _NOTHING_LEFT
+        prepared = own.preparation
+        if prepared is None or not own.guard.step(prepared.validate):
+            return _NOTHING_LEFT
+        return _Phase(partial(own.guard.step, prepared.restore_rules))
 
     def executing(self) -> Any:  # noqa: ANN401 - Strawberry's, or one like it
         """Return what is entered around the execution."""
@@ -135,7 +145,7 @@ class PhasesRunner(SchemaExtensionsRunner):
             return super().executing()
         own: Any = self.extensions[at]
         own.begin_execution()
-        return _Executing(own)
+        return _Phase(own.end_execution)
 
 
 @functools.lru_cache(512)
@@ -151,12 +161,12 @@ def _alone(*kinds: type[SchemaExtension]) -> _Alone:
 
 
 class _Phase:
-    """A phase that has begun."""
+    """A phase that has begun; ``end`` is called at its end, whatever was raised."""
 
-    __slots__ = ("_of",)
+    __slots__ = ("_end",)
 
-    def __init__(self, of: Phased) -> None:
-        self._of = of
+    def __init__(self, end: Callable[[], object]) -> None:
+        self._end = end
 
     def __enter__(self) -> None:
         """Do nothing: see `PhasesRunner`."""
@@ -167,7 +177,7 @@ class _Phase:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.end(kind)
+        self._end()
 
     async def __aenter__(self) -> None:
         """Do nothing: see `PhasesRunner`."""
@@ -178,26 +188,7 @@ class _Phase:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.end(kind)
-
-    def end(self, kind: type[BaseException] | None) -> None:
-        """Do what comes after it."""
-        raise NotImplementedError
-
-
-class _Validation(_Phase):
-    __slots__ = ()
-
-    def end(self, kind: type[BaseException] | None) -> None:
-        if kind is None:
-            self._of.guard.step(self._of.end_validation)
-
-
-class _Executing(_Phase):
-    __slots__ = ()
-
-    def end(self, kind: type[BaseException] | None) -> None:  # noqa: ARG002 - whatever was raised
-        self._of.end_execution()
+        self._end()
 
 
 _NOTHING_LEFT: Final = nullcontext()

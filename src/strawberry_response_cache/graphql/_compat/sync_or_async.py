@@ -24,12 +24,12 @@ def is_synchronous(executor: Executor[Any]) -> bool:
     Strawberry's and graphql-core's synchronous executions build their executor with a predicate
     that takes nothing for an async iterable.
     """
-    return not executor.is_async_iterable(_PROBE)
+    return not takes_async(executor.is_async_iterable)
 
 
-def takes_async(is_async_iterable: Callable[[object], bool] | None) -> bool:
-    """Whether an executor with such a predicate may await; None stands for graphql-core's own."""
-    return is_async_iterable is None or is_async_iterable(_PROBE)
+def takes_async(is_async_iterable: Callable[[object], bool]) -> bool:
+    """Whether an executor with such a predicate may await."""
+    return is_async_iterable(_PROBE)
 
 
 def at_once(function: Callable[..., Coroutine[Any, Any, R]], *arguments: Any, **named: Any) -> R:

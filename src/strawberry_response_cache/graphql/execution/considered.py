@@ -8,6 +8,7 @@ from strawberry.schema import Schema
 
 from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._keys import EntryKeys
+from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.graphql._compat.operation import Asked
 from strawberry_response_cache.graphql._identity import CacheIdentity
@@ -18,7 +19,7 @@ from strawberry_response_cache.graphql.execution.fields.cached_field import Fiel
 from strawberry_response_cache.graphql.execution.mutating import is_of_mutation
 from strawberry_response_cache.graphql.execution.original_variables import OriginalVariables
 from strawberry_response_cache.graphql.invalidation.django_transactions import is_before_commit
-from strawberry_response_cache.graphql.keys.known_requests import KnownRequest, KnownRequests, Noted
+from strawberry_response_cache.graphql.keys.known_requests import KnownRequest, KnownRequests
 from strawberry_response_cache.graphql.keys.operation_key import (
     UnkeyableError,
     operation_key,
@@ -131,28 +132,32 @@ class Considered:
                 extensions=identity.extensions,
             )
 
+        keys, subject = self._named(identity, parts)
         return CacheRequest(
             cache=identity.cache,
-            keys=_keys(identity, known.noted, parts),
+            keys=keys,
             policy=variant.policy,
             parts=parts,
             session=identity.session,
-            subject=request.subject("operation", known.plan.operation, identity.visibility),
+            subject=subject,
             as_stored=as_stored,
         )
 
-
-def _keys(
-    identity: CacheIdentity, noted: Noted | None, parts: Callable[[str | None], list[str]]
-) -> EntryKeys:
-    """Return the keys of an operation's entry; those of a PUBLIC one that came before are remembered."""
-    tenant = tenant_of(identity.cache)
-    if noted is None or identity.session is not None or identity.varied or identity.extensions:
-        return tenant.keys(parts(identity.session))
-    known = noted.public_keys
-    if known is None or (known[0] is not tenant.keyspace and known[0] != tenant.keyspace):
-        known = noted.public_keys = tenant.keyspace, tenant.keys(parts(None))
-    return known[1]
+    def _named(
+        self, identity: CacheIdentity, parts: Callable[[str | None], list[str]]
+    ) -> tuple[EntryKeys, Subject]:
+        """Return the keys of the entry, and what it is called; those of a PUBLIC one that came before are remembered."""
+        tenant, noted = tenant_of(identity.cache), self.known.noted
+        is_alike = not (identity.session is not None or identity.varied or identity.extensions)
+        if noted is not None and is_alike and (public := noted.public) is not None:
+            keyspace, keys, subject = public
+            if keyspace is tenant.keyspace or keyspace == tenant.keyspace:
+                return keys, subject
+        keys = tenant.keys(parts(identity.session))
+        subject = self.request.subject("operation", self.plan.operation, identity.visibility)
+        if noted is not None and is_alike:
+            noted.public = tenant.keyspace, keys, subject
+        return keys, subject
 
 
 class Considering:

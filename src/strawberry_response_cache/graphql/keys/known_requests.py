@@ -13,6 +13,7 @@ from typing import Any, Final
 from graphql import DocumentNode
 
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace
+from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core.serialization.codec import find_inexact
 from strawberry_response_cache.graphql._bounded import Bounded
 from strawberry_response_cache.graphql._compat.literals import Literals
@@ -54,14 +55,14 @@ class Noted:
         plan: The plan of the operation.
         variant: The operation with its conditions decided.
         printed: The variables as they stand in its key.
-        public_keys: The keys of its entry for all sessions, if nothing else of a request is part of them; with the
-            keyspace of the tenant that had it last.
+        public: The keys of its entry for all sessions, if nothing else of a request is part of them, and the
+            operation, for the log and the observer; with the keyspace of the tenant that had it last.
     """
 
     plan: "weakref.ref[Plan]"
     variant: "weakref.ref[Variant]"
     printed: str = field(repr=False)
-    public_keys: tuple[Keyspace, EntryKeys] | None = field(default=None, repr=False)
+    public: tuple[Keyspace, EntryKeys, Subject] | None = field(default=None, repr=False)
 
 
 class KnownRequests:

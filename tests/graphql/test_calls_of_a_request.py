@@ -1,0 +1,123 @@
+"""How many functions of this package a request calls: what it costs, however busy the machine is.
+
+The bounds are a little above what was counted. A request that needs more is slower than before.
+"""
+
+import asyncio
+import sys
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+import pytest
+import strawberry
+
+import strawberry_response_cache
+from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
+
+_PACKAGE: Final = str(Path(strawberry_response_cache.__file__).parent)
+_DOCUMENT: Final = "query Titles($count: Int!) { %s(count: $count) }"
+
+
+@strawberry.type
+class Query:
+    @cache_control(ttl=60)
+    @strawberry.field
+    def titles(self, count: int) -> list[str]:
+        return ["Silas Marner"] * count
+
+    @strawberry.field
+    def newest(self, count: int) -> list[str]:
+        return ["Middlemarch"] * count
+
+
+@strawberry.type(name="Query")
+class WithoutHints:
+    @strawberry.field
+    def newest(self, count: int) -> list[str]:
+        return ["Middlemarch"] * count
+
+
+@contextmanager
+def counted() -> Iterator[Counter[str]]:
+    """Count calls of this package's functions; each resumption of a coroutine or generator is one."""
+    calls: Counter[str] = Counter()
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code.co_filename.startswith(_PACKAGE):
+            calls[frame.f_code.co_qualname] += 1
+
+    sys.setprofile(note)
+    try:
+        yield calls
+    finally:
+        sys.setprofile(None)
+
+
+def asking(
+    cache: ResponseCache, query: type = Query, field: str = "titles"
+) -> Callable[[int], Awaitable[Any]]:
+    schema = strawberry.Schema(query, extensions=[ResponseCacheExtension(cache, tenant=None)])
+    return lambda count: schema.execute(_DOCUMENT % field, {"count": count})
+
+
+async def test_a_hit_in_local_memory_calls_few_functions(
+    new_cache: Callable[..., ResponseCache],
+) -> None:
+    cache = new_cache("memory://", local_bytes=1_000_000)
+    ask = asking(cache)
+    for _ in range(5):
+        await ask(2)
+
+    with counted() as calls:
+        result = await ask(2)
+
+    assert result.data == {"titles": ["Silas Marner"] * 2}
+    assert cache.statistics().operations.local_hits
+    assert calls.total() <= 130, calls.most_common()
+
+
+@pytest.mark.parametrize("query", [Query, WithoutHints])
+async def test_an_operation_that_is_never_cached_calls_few_functions(
+    memory_cache: ResponseCache, query: type
+) -> None:
+    """Whatever its variables are: only the first request with a document is looked at."""
+    ask = asking(memory_cache, query, "newest")
+    await ask(1)
+
+    with counted() as calls:
+        result = await ask(2)
+
+    assert result.data == {"newest": ["Middlemarch"] * 2}
+    assert calls.total() <= 106, calls.most_common()
+    assert not calls["OriginalVariables.__init__"]
+    assert not calls["Plan.variant"]
+
+
+async def test_a_hit_in_redis_makes_one_future_and_no_task(
+    valkey_cache: ResponseCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = asking(valkey_cache)
+    for _ in range(5):
+        await ask(2)
+    loop, made = asyncio.get_running_loop(), Counter[str]()
+
+    def note(name: str) -> None:
+        original = getattr(loop, name)
+
+        def noting(*arguments: Any, **named: Any) -> Any:
+            made[name] += 1
+            return original(*arguments, **named)
+
+        monkeypatch.setattr(loop, name, noting)
+
+    for name in ("create_future", "create_task", "call_soon", "call_later", "call_at"):
+        note(name)
+    result = await ask(2)
+
+    assert result.data == {"titles": ["Silas Marner"] * 2}
+    # The lookup is sent at the end of this turn of the loop, and its answer resumes the request.
+    assert made == {"create_future": 1, "call_soon": 2}
