@@ -1,13 +1,17 @@
 """Adopts a schema: everything that is computed once for all its requests."""
 
+import threading
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final, NamedTuple
 
 from graphql import GraphQLSchema
 from strawberry.schema import BaseSchema
 
 from strawberry_response_cache.core import CacheConfigurationError
 from strawberry_response_cache.core._duration import seconds
+from strawberry_response_cache.core._fork import renewed_in_child
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.graphql._compat.django_fields import types_of_same_rows
 from strawberry_response_cache.graphql._compat.executor import install
@@ -33,6 +37,9 @@ from strawberry_response_cache.graphql.policy.mistakes import mistakes_in
 from strawberry_response_cache.graphql.policy.notes import Note, notes_on
 from strawberry_response_cache.graphql.policy.reasons import Problem
 from strawberry_response_cache.graphql.policy.rules import SchemaRules
+
+_ADOPTED: Final = "_response_cache"
+_MOST_TRIES: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +97,52 @@ def adopt(schema: BaseSchema, options: Options) -> Adopted:
         hands_results_on=schema_hands_results_on(schema),
         mistakes=setting.mistakes,
     )
+
+
+class _Known(NamedTuple):
+    """An adopted schema. A copy of the schema gets this object too, but is another schema."""
+
+    schema: weakref.ref[BaseSchema]
+    adopted: Adopted
+
+
+class Adopting:
+    """Adopts the schemas of one extension, each once.
+
+    Args:
+        options: The extension's configuration.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._lock = renewed_in_child(self, "_lock", threading.Lock)
+        self._tries = 0
+
+    def __call__(self, schema: BaseSchema) -> Adopted | None:
+        """Return an adopted schema; None if adopting it failed several times."""
+        known: _Known | None = vars(schema).get(_ADOPTED)
+        if known is not None and known.schema() is schema:
+            return known.adopted
+        if self._tries >= _MOST_TRIES:
+            return None
+        self._tries += 1
+        adopted = self.adopted(schema)
+        self._tries = 0
+        return adopted
+
+    def adopted(self, schema: BaseSchema) -> Adopted:
+        """Return an adopted schema.
+
+        Raises:
+            CacheConfigurationError: If it cannot be adopted.
+        """
+        with self._lock:
+            known: _Known | None = vars(schema).get(_ADOPTED)
+            if known is None or known.schema() is not schema:
+                known = _Known(weakref.ref(schema), adopt(schema, self._options))
+                # Stored on the schema, because it refers to the schema's types; both are freed together.
+                vars(schema)[_ADOPTED] = known
+        return known.adopted
 
 
 def executable_of(schema: BaseSchema) -> GraphQLSchema:

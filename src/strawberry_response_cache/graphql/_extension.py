@@ -1,23 +1,17 @@
 """`ResponseCacheExtension`: the object that users configure and register with a schema."""
 
 import inspect
-import threading
-import weakref
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Final, Literal, NamedTuple, NoReturn, Self
+from typing import Any, ClassVar, Final, Literal, NoReturn, Self
 
 from strawberry.extensions import SchemaExtension
 from strawberry.schema import BaseSchema
 
 from strawberry_response_cache.core import CacheConfigurationError, ResponseCache
 from strawberry_response_cache.core._duration import Duration
-from strawberry_response_cache.core._environment import SWITCH, is_switched_on
 from strawberry_response_cache.core._faults import faults
-from strawberry_response_cache.core._fork import renewed_in_child
-from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.graphql._adoption import (
-    Adopted,
-    adopt,
+    Adopting,
     problem_around,
     raise_mistakes,
 )
@@ -50,15 +44,12 @@ from strawberry_response_cache.graphql._options import (
     Tenant,
     Vary,
     Veto,
+    why_off,
 )
 from strawberry_response_cache.graphql._sightings import Sightings
 from strawberry_response_cache.graphql._verify import Share, Verification
 from strawberry_response_cache.graphql.http.rules import HeaderOptions
 from strawberry_response_cache.graphql.policy.demands import Defaults
-from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
-
-_ADOPTED: Final = "_response_cache"
-_MOST_TRIES: Final = 3
 
 _AS_IT_IS: Final = (
     "Register a ResponseCacheExtension as it is, neither the class nor a lambda:\n\n"
@@ -303,7 +294,7 @@ class ResponseCacheExtension:
                 negative_ttl=optional_seconds(negative_ttl, "negative_ttl"),
             ),
             enabled=enabled,
-            off=_why_off(enabled),
+            off=why_off(enabled),
             debug=debug,
             schema_name=schema_name,
             trusted=checked_classes(trusted_extensions),
@@ -323,12 +314,11 @@ class ResponseCacheExtension:
             honours_requests=honours,
             verification=Verification(verify) if callable(verify) or verify else None,
         )
-        self._lock = renewed_in_child(self, "_lock", threading.Lock)
-        self._tries = 0
+        self._adopting = Adopting(self._options)
 
     def __call__(self) -> SchemaExtension:
         """Return the extension of one request; Strawberry calls this."""
-        return RequestHooks(self._options, self._adopt)
+        return RequestHooks(self._options, self._adopting)
 
     def __repr__(self) -> str:
         """Return the cache, and nothing of a request."""
@@ -387,58 +377,13 @@ class ResponseCacheExtension:
         if self not in getattr(schema, "extensions", ()):
             msg = f"This extension is not registered with the schema. {_AS_IT_IS}"
             raise CacheConfigurationError(msg)
-        adopted = self._adopted(schema)
+        adopted = self._adopting.adopted(schema)
         raise_mistakes(adopted.mistakes)
         around = problem_around(schema, self._options)
         before = () if around is None else (f"Nothing of this schema is cached. {around.advice}",)
         return (*before, *(note.text for note in adopted.notes))
 
-    def _adopt(self, schema: BaseSchema) -> Adopted | None:
-        """Return the adopted schema; None if adopting it failed several times."""
-        known: _Known | None = vars(schema).get(_ADOPTED)
-        if known is not None and known.schema() is schema:
-            return known.adopted
-        if self._tries >= _MOST_TRIES:
-            return None
-        self._tries += 1
-        adopted = self._adopted(schema)
-        self._tries = 0
-        return adopted
-
-    def _adopted(self, schema: BaseSchema) -> Adopted:
-        with self._lock:
-            known: _Known | None = vars(schema).get(_ADOPTED)
-            if known is None or known.schema() is not schema:
-                known = _Known(weakref.ref(schema), adopt(schema, self._options))
-                # Stored on the schema, because it refers to the schema's types; both are freed together.
-                vars(schema)[_ADOPTED] = known
-        return known.adopted
-
 
 # `help()` would show the arguments of `__new__`.
 _parameters = [*inspect.signature(ResponseCacheExtension.__init__).parameters.values()][1:]
 ResponseCacheExtension.__signature__ = inspect.Signature(_parameters)
-
-
-class _Known(NamedTuple):
-    """An adopted schema. A copy of the schema gets this object too, but is another schema."""
-
-    schema: weakref.ref[BaseSchema]
-    adopted: Adopted
-
-
-def _why_off(enabled: Switch) -> Problem | None:
-    """Return why nothing is cached in this process, whatever the requests are; None if something may be.
-
-    Raises:
-        CacheConfigurationError: If the switch in the environment is neither on nor off.
-    """
-    if not is_switched_on():
-        logger.warning("The cache is off: %s in the environment says so.", SWITCH)
-        return Problem(
-            Reason.DISABLED,
-            None,
-            f"{SWITCH} in the environment turned the cache off when the extension was created; unset it, or set "
-            "it to 1, and start the process again.",
-        )
-    return Problem(Reason.DISABLED) if enabled is False else None

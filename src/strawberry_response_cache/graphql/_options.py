@@ -8,6 +8,7 @@ from uuid import UUID
 from graphql import ExecutionResult
 
 from strawberry_response_cache.core import ResponseCache
+from strawberry_response_cache.core._environment import SWITCH, is_switched_on
 from strawberry_response_cache.core._interval import Intervals
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.graphql._report import Report
@@ -15,7 +16,7 @@ from strawberry_response_cache.graphql._sightings import Sightings
 from strawberry_response_cache.graphql._verify import Verification
 from strawberry_response_cache.graphql.http.rules import HeaderOptions
 from strawberry_response_cache.graphql.policy.demands import Defaults
-from strawberry_response_cache.graphql.policy.reasons import Problem
+from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
 Identity: TypeAlias = str | int | UUID | None
 Tenant: TypeAlias = Callable[[Any], Identity | Awaitable[Identity]]
@@ -99,6 +100,23 @@ class Options:
     def says_nothing(self) -> bool:
         """Whether nothing of this package ever stands in ``extensions``."""
         return self.debug is False and not (self.headers and self.headers.tells_gateways)
+
+
+def why_off(enabled: Switch) -> Problem | None:
+    """Return why nothing is cached in this process, whatever the requests are; None if something may be.
+
+    Raises:
+        CacheConfigurationError: If the switch in the environment is neither on nor off.
+    """
+    if not is_switched_on():
+        logger.warning("The cache is off: %s in the environment says so.", SWITCH)
+        return Problem(
+            Reason.DISABLED,
+            None,
+            f"{SWITCH} in the environment turned the cache off when the extension was created; unset it, or set "
+            "it to 1, and start the process again.",
+        )
+    return Problem(Reason.DISABLED) if enabled is False else None
 
 
 def options_of(schema: object) -> Options | None:

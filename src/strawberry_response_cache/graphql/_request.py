@@ -23,7 +23,6 @@ from strawberry_response_cache.graphql._identity import (
     kind_of_refused,
     printed_session,
     refuse_to_wait,
-    unknown_extensions,
 )
 from strawberry_response_cache.graphql._options import Options, Switch
 from strawberry_response_cache.graphql._verify import Verification
@@ -35,12 +34,10 @@ from strawberry_response_cache.graphql.http.request_directives import (
     RequestDirectives,
     directives_in,
 )
-from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError, canonical
+from strawberry_response_cache.graphql.keys.operation_key import canonical
 from strawberry_response_cache.graphql.policy.policy import Policy
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
-_CLIENT_METADATA: Final = frozenset({"persistedQuery", "clientLibrary"})
-"""Request extensions that no resolver reads: how the document was sent, and by which client."""
 _Function: TypeAlias = tuple[str, Callable[[Any], Any], Callable[[Any], str | None]]
 """A function of the extension, with its name and what prints its return value."""
 _TENANT: Final = "tenant"
@@ -57,6 +54,7 @@ class RequestContext:
         synchronous: Whether the request is executed without an event loop.
 
     Attributes:
+        extensions: What the client sent as ``extensions``, as far as it is part of keys.
         problem: Why nothing of the request is cached, if ``tenant`` or ``vary`` returned nothing usable.
     """
 
@@ -65,12 +63,12 @@ class RequestContext:
         "_awaiting",
         "_context",
         "_directives",
-        "_extensions",
         "_is_debugged",
         "_is_verified",
         "_synchronous",
         "_wait_budget",
         "_was_async",
+        "extensions",
         "guard",
         "options",
         "problem",
@@ -87,7 +85,7 @@ class RequestContext:
         self._answers: dict[str, str | Problem | None] = {}
         self._awaiting: tuple[str, Awaitable[Any]] | None = None
         self._was_async: set[str] = set()
-        self._extensions: Mapping[str, str] = {}
+        self.extensions: Mapping[str, str] = {}
         self._is_debugged: bool | None = None
         self._is_verified: bool | None = None
         self._directives: RequestDirectives | None = None
@@ -118,34 +116,6 @@ class RequestContext:
         kind = operation.operation._value_  # `value` is two calls
         cache_name = tenant_of(self.options.cache).name
         return Subject(cache_name, scope, visibility, kind, name, field)
-
-    def read_extensions(self, sent: object) -> Problem | None:
-        """Read the ``extensions`` that a client sent with its request.
-
-        Args:
-            sent: As the server received them.
-
-        Returns:
-            A problem if resolvers may read any that are not part of keys.
-        """
-        options = self.options
-        if not isinstance(sent, Mapping):
-            return Problem(Reason.REQUEST_EXTENSIONS)
-        unknown = (
-            set(sent)
-            - _CLIENT_METADATA
-            - options.ignored_request_extensions
-            - options.varied_request_extensions
-        )
-        if unknown:
-            options.warnings.unknown_extensions()
-            return unknown_extensions(unknown)
-        varied = options.varied_request_extensions.intersection(sent)
-        try:
-            self._extensions = {name: canonical(sent[name]) for name in varied}
-        except UnkeyableError:
-            return Problem(Reason.REQUEST_EXTENSIONS, None, _NOT_PLAIN)
-        return None
 
     # -- Calling the functions, before any resolver runs ----------------------------------------------------------------
 
@@ -269,7 +239,7 @@ class RequestContext:
         if policy.private_by and session is None:
             return self.without_session(policy.private_by)
         return CacheIdentity(
-            cache=cache, session=session, varied=varied, extensions=self._extensions
+            cache=cache, session=session, varied=varied, extensions=self.extensions
         )
 
     def without_session(self, coordinate: str | None) -> Problem:
@@ -409,7 +379,6 @@ class RequestContext:
 
 
 _WITHOUT_ANSWER: Final = "The extension's function enabled returned None, which counts as off; let it return True or False."
-_NOT_PLAIN: Final = "An extension of the request that is part of keys is not plain JSON."
 
 
 def _unusable(name: str) -> Problem:

@@ -1,6 +1,6 @@
 """Decides, independent of tenant and session, whether something of an operation may be cached."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from graphql import OperationDefinitionNode, OperationType
@@ -11,7 +11,7 @@ from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.graphql._compat.operation import Asked
-from strawberry_response_cache.graphql._identity import CacheIdentity
+from strawberry_response_cache.graphql._identity import CacheIdentity, unknown_extensions
 from strawberry_response_cache.graphql._options import Options
 from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql.execution.cache_request import CacheRequest
@@ -22,6 +22,7 @@ from strawberry_response_cache.graphql.invalidation.django_transactions import i
 from strawberry_response_cache.graphql.keys.known_requests import KnownRequest, KnownRequests
 from strawberry_response_cache.graphql.keys.operation_key import (
     UnkeyableError,
+    canonical,
     operation_key,
     print_variables,
     sent_variables,
@@ -252,9 +253,28 @@ class Considering:
         if asked.root_value is not None and not self._options.shares_root_value:
             return Problem(Reason.ROOT_VALUE)
         sent = asked.operation_extensions
-        return request.read_extensions(sent) if sent else None
+        return self._read_extensions(request, sent) if sent else None
+
+    def _read_extensions(self, request: RequestContext, sent: object) -> Problem | None:
+        """Read what a client sent as ``extensions``; return a problem if resolvers may read any that are not in keys."""
+        if not isinstance(sent, Mapping):
+            return Problem(Reason.REQUEST_EXTENSIONS)
+        options = self._options
+        varied = options.varied_request_extensions
+        unknown = set(sent) - _CLIENT_METADATA - options.ignored_request_extensions - varied
+        if unknown:
+            options.warnings.unknown_extensions()
+            return unknown_extensions(unknown)
+        try:
+            request.extensions = {name: canonical(sent[name]) for name in varied.intersection(sent)}
+        except UnkeyableError:
+            return Problem(Reason.REQUEST_EXTENSIONS, None, _NOT_PLAIN)
+        return None
 
 
+_CLIENT_METADATA: Final = frozenset({"persistedQuery", "clientLibrary"})
+"""Request extensions that no resolver reads: how the document was sent, and by which client."""
+_NOT_PLAIN: Final = "An extension of the request that is part of keys is not plain JSON."
 _AS_A_WHOLE: Final = (
     "The objects of {} are not looked up one by one here, because {}. Set default_ttl on the extension if "
     "such answers are to be stored as a whole."

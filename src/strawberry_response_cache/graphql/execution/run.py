@@ -21,7 +21,6 @@ from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._observer import Concluded
 from strawberry_response_cache.core._prefetched import Prefetched
 from strawberry_response_cache.core.drivers.driving import running_loop
-from strawberry_response_cache.graphql._claim import Claim, Hit, claim_in
 from strawberry_response_cache.graphql._compat.executor import uninstall
 from strawberry_response_cache.graphql._compat.operation import Asked
 from strawberry_response_cache.graphql._guard import Execution, Guard, Later
@@ -38,6 +37,7 @@ from strawberry_response_cache.graphql.execution.cached_execution import (
     execute_cached_sync,
     result_in_memory,
 )
+from strawberry_response_cache.graphql.execution.claims import claimed, tell
 from strawberry_response_cache.graphql.execution.considered import Considered, Considering
 from strawberry_response_cache.graphql.execution.counting import OperationCount
 from strawberry_response_cache.graphql.execution.documents import Preparation
@@ -54,6 +54,7 @@ from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 if TYPE_CHECKING:
     import asyncio
 
+    from strawberry_response_cache.graphql._claim import Claim
     from strawberry_response_cache.graphql.execution.fields.cached_entity import Entities
     from strawberry_response_cache.graphql.invalidation.mutation import Mutation
 
@@ -147,7 +148,7 @@ class Run:
             synchronous=is_sync and not self.is_async,
         )
         if self._options.is_fronted:
-            self._claim = self._claimed(request, asked.context_value)
+            self._claim = claimed(request, asked.context_value)
         if errors := self._preparation.errors_now():
             return ExecutionResult(None, errors)
         self.is_validated = True
@@ -271,33 +272,7 @@ class Run:
             self._refused.note(key, refused=outcome.reason is Reason.REFUSED)
         self._conclude(outcome)
         if self._claim is not None and outcome.status == "hit":
-            self._tell(self._claim, cache_request, outcome)
-
-    def _claimed(self, request: RequestContext, context: object) -> Claim | None:
-        """Return what a middleware in front says of the request; None if there is none."""
-        claim = claim_in(context, self._options)
-        if claim is not None and claim.is_verified:
-            request.verify()
-        return claim
-
-    def _tell(self, claim: Claim, cache_request: CacheRequest, outcome: Outcome) -> None:
-        """Tell the middleware in front of a hit, unless other code may decide per request."""
-        policy, is_private = cache_request.policy, cache_request.session is not None
-        is_guarded = any(rule.guarded for rule in policy.touched.values())
-        if (
-            is_guarded
-            or not self.http.sharing.is_for_all
-            or (outcome.scope == "PRIVATE") is not is_private
-        ):
-            return
-        hit = Hit(
-            cache=cache_request.cache,
-            keys=cache_request.keys,
-            policy=policy,
-            session=cache_request.session,
-            subject=cache_request.subject,
-        )
-        claim.tell(hit)
+            tell(self._claim, cache_request, outcome, self.http)
 
     def _marker_after(self, result: object) -> CacheRequest | None:
         """Return the request to the cache that found a marker, if nothing fails any more."""
