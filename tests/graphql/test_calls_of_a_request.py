@@ -58,17 +58,25 @@ def counted() -> Iterator[Counter[str]]:
 
 
 def asking(
-    cache: ResponseCache, query: type = Query, field: str = "titles"
+    cache: ResponseCache, query: type = Query, field: str = "titles", *, is_sync: bool = False
 ) -> Callable[[int], Awaitable[Any]]:
     schema = strawberry.Schema(query, extensions=[ResponseCacheExtension(cache, tenant=None)])
-    return lambda count: schema.execute(_DOCUMENT % field, {"count": count})
+
+    async def ask(count: int) -> Any:
+        variables = {"count": count}
+        if is_sync:
+            return schema.execute_sync(_DOCUMENT % field, variables)
+        return await schema.execute(_DOCUMENT % field, variables)
+
+    return ask
 
 
+@pytest.mark.parametrize("is_sync", [False, True])
 async def test_a_hit_in_local_memory_calls_few_functions(
-    new_cache: Callable[..., ResponseCache],
+    new_cache: Callable[..., ResponseCache], *, is_sync: bool
 ) -> None:
     cache = new_cache("memory://", local_bytes=1_000_000)
-    ask = asking(cache)
+    ask = asking(cache, is_sync=is_sync)
     for _ in range(5):
         await ask(2)
 

@@ -55,6 +55,7 @@ class RequestContext:
 
     Attributes:
         extensions: What the client sent as ``extensions``, as far as it is part of keys.
+        is_synchronous: Whether the request is executed without an event loop.
         problem: Why nothing of the request is cached, if ``tenant`` or ``vary`` returned nothing usable.
     """
 
@@ -65,11 +66,11 @@ class RequestContext:
         "_directives",
         "_is_debugged",
         "_is_verified",
-        "_synchronous",
         "_wait_budget",
         "_was_async",
         "extensions",
         "guard",
+        "is_synchronous",
         "options",
         "problem",
     )
@@ -80,7 +81,7 @@ class RequestContext:
         self.options = options
         self.guard = guard
         self._context = context
-        self._synchronous = synchronous
+        self.is_synchronous = synchronous
         # The key text of each function's return value, or a problem if it was not usable.
         self._answers: dict[str, str | Problem | None] = {}
         self._awaiting: tuple[str, Awaitable[Any]] | None = None
@@ -178,7 +179,7 @@ class RequestContext:
         value: Any = called(function, self._context)
         if type(value) is not str and called(is_awaitable, value) is True:
             self._was_async.add(name)
-            if not self._synchronous:
+            if not self.is_synchronous:
                 return value  # type: ignore[no-any-return]
             value = called(refuse_to_wait, value)
         self._take(name, function, printed, value)

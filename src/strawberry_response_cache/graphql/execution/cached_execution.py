@@ -38,7 +38,8 @@ def result_in_memory(cache_request: CacheRequest, request: RequestContext) -> Ca
     """
     if request.directives is not NOTHING_ASKED or request.is_verified:
         return None
-    memory = tenant_of(cache_request.cache).memory()
+    tenant = tenant_of(cache_request.cache)
+    memory = tenant.memory_sync() if request.is_synchronous else tenant.memory()
     entry = None if memory is None else memory.get(cache_request.keys)
     if entry is None or (entry.recording.meta == PRIVATE and cache_request.session is None):
         return None

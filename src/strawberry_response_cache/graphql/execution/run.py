@@ -165,9 +165,7 @@ class Run:
             return (self._absent() if is_query else None) or execution.start()
         varied, session = considered.variant.policy.vary, considered.wants_session
         is_asked = request.ask_at_once(varied, session=session)
-        if is_sync:  # nothing had to be awaited
-            return self._answer_sync(considered, self._admit(considered), execution)
-        if not is_asked:
+        if not (is_asked or is_sync):
             return Later(partial(self._ask_and_answer, considered, execution))
         cache_request = self._admit(considered)
         # What this process has at hand is answered without awaiting anything.
@@ -176,6 +174,8 @@ class Run:
         ):
             self._conclude_cached(considered, cache_request, cache_result)
             return cache_result.result
+        if is_sync:
+            return self._answer_sync(considered, cache_request, execution)
         return Later(partial(self._answer_async, considered, cache_request, execution))
 
     def _answer_sync(
