@@ -40,6 +40,7 @@ from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
 _Function: TypeAlias = tuple[str, Callable[[Any], Any], Callable[[Any], str | None]]
 """A function of the extension, with its name and what prints its return value."""
+_NO_EXTENSIONS: Final[Mapping[str, str]] = {}
 _TENANT: Final = "tenant"
 _SESSION: Final = "session"
 
@@ -85,8 +86,8 @@ class RequestContext:
         # The key text of each function's return value, or a problem if it was not usable.
         self._answers: dict[str, str | Problem | None] = {}
         self._awaiting: tuple[str, Awaitable[Any]] | None = None
-        self._was_async: set[str] = set()
-        self.extensions: Mapping[str, str] = {}
+        self._was_async: tuple[str, ...] = ()
+        self.extensions = _NO_EXTENSIONS
         self._is_debugged: bool | None = None
         self._is_verified: bool | None = None
         self._directives: RequestDirectives | None = None
@@ -148,12 +149,13 @@ class RequestContext:
             await self._ask(_SESSION, self.options.session, printed_session)
 
     def _to_ask(self, varied: Iterable[str], *, session: bool) -> list[_Function]:
-        options, functions = self.options, list[_Function]()
+        options = self.options
+        functions: list[_Function] = []
         if options.tenant is not None:
             functions.append((_TENANT, options.tenant, checked_tenant))
-        for name in sorted(varied):
-            if (function := options.vary.get(name)) is not None:
-                functions.append((f"vary.{name}", function, canonical))
+        if varied:
+            known = sorted(options.vary.keys() & varied)
+            functions += [(f"vary.{name}", options.vary[name], canonical) for name in known]
         if session and options.session is not None:
             functions.append((_SESSION, options.session, printed_session))
         return functions
@@ -178,7 +180,7 @@ class RequestContext:
             return None
         value: Any = called(function, self._context)
         if type(value) is not str and called(is_awaitable, value) is True:
-            self._was_async.add(name)
+            self._was_async = (*self._was_async, name)
             if not self.is_synchronous:
                 return value  # type: ignore[no-any-return]
             value = called(refuse_to_wait, value)
@@ -228,7 +230,8 @@ class RequestContext:
         """
         if self.problem is not None:
             return self.problem
-        cache, varied = self.tenant_cache(), dict[str, str]()
+        cache = self.tenant_cache()
+        varied: dict[str, str] = {}
         for name in sorted(policy.vary):
             if isinstance(value := self._answers.get(f"vary.{name}"), str):
                 varied[name] = value
@@ -266,21 +269,11 @@ class RequestContext:
         if isinstance(self.session(), Problem):
             return Reason.CONTEXT_FAILED
         is_unchanged = all(
-            self._answers_again(name, function, printed)
-            for name, function, printed in self._asked()
-            if name not in self._was_async
+            self._answers_again(*asked)
+            for asked in self._to_ask(self.options.vary, session=True)
+            if asked[0] in self._answers and asked[0] not in self._was_async
         )
         return None if is_unchanged else Reason.CONTEXT_CHANGED
-
-    def _asked(self) -> Iterable[_Function]:
-        options = self.options
-        if options.tenant is not None and _TENANT in self._answers:
-            yield _TENANT, options.tenant, checked_tenant
-        if options.session is not None and _SESSION in self._answers:
-            yield _SESSION, options.session, printed_session
-        for name, function in options.vary.items():
-            if f"vary.{name}" in self._answers:
-                yield f"vary.{name}", function, canonical
 
     def _answers_again(
         self, name: str, function: Callable[[Any], Any], printed: Callable[[Any], str | None]

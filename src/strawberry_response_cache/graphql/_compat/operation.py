@@ -1,7 +1,6 @@
 """The operation that an executor is asked for. What is remembered of it may answer it before that is built."""
 
 import inspect
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from graphql import DocumentNode, GraphQLError, GraphQLSchema
@@ -43,19 +42,18 @@ def is_as_known(given: tuple[Any, ...]) -> bool:
     return _BUILDS_AS_KNOWN and len(given) == len(_OF_BUILD)
 
 
-def _with_own_variables(given: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return the arguments of `Executor.build` with a copy of the variables.
+def _own(variables: Any) -> Any:  # noqa: ANN401 - whatever a caller sent
+    """Return a copy of variables.
 
     The executor may be built only after the cache was asked, and keys are printed from what was sent. Until then,
     the caller's code may change its object.
     """
-    if type(given[_VARIABLES]) is not dict:
-        return given
+    if type(variables) is not dict:
+        return variables
     try:
-        copied = _copied(given[_VARIABLES])
+        return _copied(variables)
     except RecursionError:  # graphql-core reports it
-        return given
-    return (*given[:_VARIABLES], copied, *given[_VARIABLES + 1 :])
+        return variables
 
 
 def _copied(value: Any) -> Any:  # noqa: ANN401 - whatever a client sent
@@ -73,7 +71,6 @@ class Asked:
 
     Attributes:
         kind: The class of the executor.
-        build: Builds the executor.
         built: The executor, once it is built; None before.
         schema: The executable schema.
         document: The document.
@@ -90,7 +87,7 @@ class Asked:
     """
 
     __slots__ = (
-        "build",
+        "_build",
         "built",
         "context_value",
         "document",
@@ -114,15 +111,14 @@ class Asked:
         given: tuple[Any, ...],
         named: dict[str, Any],
     ) -> None:
-        given = _with_own_variables(given)
         self.kind = kind
-        self.build = partial(build, *given, **named)
+        self._build = build, given, named
         self.built: Executor[Any] | None = None
         self.schema: GraphQLSchema = given[0]
         self.document: DocumentNode = given[1]
         self.root_value: object = given[2]
         self.context_value: object = given[3]
-        self.variables: Any = given[4]
+        self.variables: Any = _own(given[_VARIABLES])
         self.operation_name: str | None = given[5]
         self.middleware_manager: Any = given[11]
         self.is_synchronous = given[13] is not None and not takes_async(given[13])
@@ -160,6 +156,11 @@ class Asked:
         asked.operation_extensions = getattr(executor, "operation_extensions", None)
         asked.known = None
         return asked
+
+    def build(self) -> "list[GraphQLError] | Executor[Any]":
+        """Build the executor, with the copy of the variables."""
+        build, given, named = self._build
+        return build(*given[:_VARIABLES], self.variables, *given[_VARIABLES + 1 :], **named)
 
     @property
     def executor(self) -> Executor[Any]:
