@@ -156,13 +156,7 @@ class AsyncDriver:
         load: Callable[[list[int]], Awaitable[Sequence[T | Exception]]],
         subject: Subject,
     ) -> dict[int, CachedResponse[T] | Exception]:
-        """Run flows to their ends together.
-
-        Args:
-            flows: One flow for each key.
-            load: Generates the values of the keys at some positions.
-            subject: The cache and field, for the observer.
-        """
+        """Run flows to their ends together, one for each key; ``load`` generates the values at some positions."""
         many = Many(flows, counted(self._settings, subject))
         try:
             while many.requests:

@@ -28,12 +28,7 @@ R = TypeVar("R")
 
 
 class AsyncInvalidation:
-    """Performs invalidations until they succeed or have failed for good.
-
-    Args:
-        transport: Sends the effects.
-        settings: The numbers that a driver uses.
-    """
+    """Performs invalidations until they succeed or have failed for good."""
 
     def __init__(self, transport: AsyncTransport, settings: DriverSettings) -> None:
         self._transport = transport

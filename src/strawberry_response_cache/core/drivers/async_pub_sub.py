@@ -12,11 +12,6 @@ from strawberry_response_cache.core.redis.async_transport import AsyncTransport
 class AsyncPubSub:
     """Wakes callers that wait for leases, and invalidates local memory.
 
-    Args:
-        transport: Whose servers to listen to.
-        settings: The numbers to decide by.
-        outdate: Told of invalidations, see `Hearers`.
-
     Attributes:
         memory: The local memory of the event loop, if it is on.
     """

@@ -115,12 +115,7 @@ class DriverSettings:
 
 
 def new_memory(settings: DriverSettings, is_trusted: Callable[[], bool]) -> Memory | None:
-    """Return a local memory, if it is on.
-
-    Args:
-        settings: Its limits.
-        is_trusted: Whether all messages arrive.
-    """
+    """Return a local memory, if it is on."""
     if not settings.local_bytes:
         return None
     return Memory(
@@ -132,12 +127,7 @@ def new_memory(settings: DriverSettings, is_trusted: Callable[[], bool]) -> Memo
 
 
 def listening(settings: DriverSettings, hearers: Hearers) -> Subscription:
-    """Return the channels to listen to, and the functions to call.
-
-    Args:
-        settings: The numbers to decide by.
-        hearers: The functions.
-    """
+    """Return the channels to listen to, and the functions to call."""
     memory = hearers.memory
 
     def were_lost() -> None:
@@ -177,12 +167,7 @@ def will_never_do(failure: Unavailable) -> bool:
 
 
 def log_lost_invalidations(settings: DriverSettings, failure: Unavailable | None) -> None:
-    """Log that queued invalidations are lost, because the cache is closed.
-
-    Args:
-        settings: The settings, which name the server.
-        failure: The latest failure.
-    """
+    """Log that queued invalidations are lost, because the cache is closed."""
     fault = failure or Unavailable("not_replayed", trouble=Trouble.NOT_ASKED)
     logger.error(
         "The cache is closed, and Redis at %s has not taken all queued invalidations (%s): the old entries "
@@ -264,11 +249,7 @@ class LeaseTries:
         self._jitter = jitter
 
     def pause_after(self, result: object) -> float | None:
-        """Return the seconds to wait before the next try, or None if that was the last.
-
-        Args:
-            result: The result of the latest try.
-        """
+        """Return the seconds to wait before the next try, or None if that was the last."""
         if not self._is_tried_again or not isinstance(result, Unavailable | NotYet):
             return None
         self.waits_for_server = isinstance(result, Unavailable)

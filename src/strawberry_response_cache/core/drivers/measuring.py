@@ -94,12 +94,7 @@ def _count(
 
 
 class Loading:
-    """Measures what runs because it was not cached; one that is cancelled is not counted.
-
-    Args:
-        settings: The counters and the observer.
-        subject: The cache, operation or field.
-    """
+    """Measures what runs because it was not cached; one that is cancelled is not counted."""
 
     __slots__ = ("_began", "_settings", "_subject")
 
@@ -174,13 +169,7 @@ def _batch(
 
 
 class Pipelined:
-    """Measures lookups that are sent one by one and travel together, as one call.
-
-    Args:
-        settings: The counters and the observer.
-        subject: The cache or field.
-        lookups: The lookups.
-    """
+    """Measures lookups that are sent one by one and travel together, as one call."""
 
     def __init__(
         self, settings: DriverSettings, subject: Subject, lookups: Sequence[object]
@@ -209,13 +198,7 @@ class Pipelined:
 
 
 class Refreshing:
-    """Tells the observer of a refresh in the background; around its generator, it notes the error.
-
-    Args:
-        settings: The observer.
-        subject: The cache, operation or field.
-        context: The context of the refresh.
-    """
+    """Tells the observer of a refresh in the background; around its generator, it notes the error."""
 
     __slots__ = ("_ended", "_error_type")
 

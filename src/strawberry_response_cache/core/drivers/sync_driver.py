@@ -88,19 +88,7 @@ class ThreadWaiter:
 
 
 class SyncDriver:
-    """Runs flows in the caller's own thread, for all threads of a process.
-
-    Args:
-        transport: Sends the effects.
-        settings: The numbers that a driver uses.
-
-    Attributes:
-        flights: The running generations.
-        transport: Sends the effects.
-        pub_sub: The subscription to messages of other processes.
-        memory: The local memory, if it is on.
-        invalidating: Invalidations and pings, which run outside of flows.
-    """
+    """Runs flows in the caller's own thread, for all threads of a process; see `AsyncDriver`."""
 
     def __init__(self, transport: SyncTransport, settings: DriverSettings) -> None:
         self.flights = Flights(
@@ -146,13 +134,7 @@ class SyncDriver:
         load: Callable[[list[int]], Sequence[T | Exception]],
         subject: Subject,
     ) -> dict[int, CachedResponse[T] | Exception]:
-        """Run flows to their ends together.
-
-        Args:
-            flows: One flow for each key.
-            load: Generates the values of the keys at some positions.
-            subject: The cache and field, for the observer.
-        """
+        """Run flows to their ends together; see `AsyncDriver`."""
         many = Many(flows, counted(self._settings, subject))
         try:
             while many.requests:

@@ -21,12 +21,7 @@ R = TypeVar("R")
 
 
 class SyncInvalidation:
-    """Performs invalidations until they succeed or have failed for good; see `AsyncInvalidation`.
-
-    Args:
-        transport: Sends the effects.
-        settings: The numbers that a driver uses.
-    """
+    """Performs invalidations until they succeed or have failed for good; see `AsyncInvalidation`."""
 
     def __init__(self, transport: SyncTransport, settings: DriverSettings) -> None:
         self._transport = transport
@@ -51,12 +46,7 @@ class SyncInvalidation:
                 return reason
 
     def perform(self, effect: Effect[R], deadline: float | None = None) -> R:
-        """Perform an effect once, with a deadline of its own.
-
-        Args:
-            effect: The effect.
-            deadline: Seconds, connecting included; None for ``invalidate_deadline``.
-        """
+        """Perform an effect once, with a deadline of its own."""
         seconds = self._settings.invalidate_deadline if deadline is None else deadline
         result = self._transport.perform(effect, deadline=seconds)
         if isinstance(result, Unavailable):

@@ -12,16 +12,7 @@ from strawberry_response_cache.core.redis.sync_transport import SyncTransport
 
 
 class SyncPubSub:
-    """Wakes callers that wait for leases, and invalidates local memory; the sync form of `AsyncPubSub`.
-
-    Args:
-        transport: Whose servers to listen to.
-        settings: The numbers to decide by.
-        outdate: Told of invalidations, see `Hearers`.
-
-    Attributes:
-        memory: The local memory of the threads, if it is on.
-    """
+    """Wakes callers that wait for leases, and invalidates local memory; the sync form of `AsyncPubSub`."""
 
     def __init__(
         self, transport: SyncTransport, settings: DriverSettings, outdate: Callable[..., object]

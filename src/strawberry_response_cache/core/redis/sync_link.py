@@ -122,12 +122,7 @@ class SyncLink(Link):
         return replies
 
     def _exchange(self, calls: Sequence[Call], left: Callable[[], float]) -> Sequence[Any]:
-        """Exchange on the connection that was used last, or on a new one if it is of no use any more.
-
-        Args:
-            calls: What to send.
-            left: Returns the seconds for the next wait: for a connection, or for the replies.
-        """
+        """Exchange on the connection that was used last, or on a new one; ``left`` returns the seconds for each wait."""
         try:
             connection = self._connections.idle.pop()
         except IndexError:

@@ -54,12 +54,7 @@ class SyncNode:
 
 
 class SyncServer:
-    """One server.
-
-    Attributes:
-        users: How many drivers use it.
-        recoveries: Who is told when a server answers again.
-    """
+    """One server; see `AsyncServer`."""
 
     def __init__(self, source: ConnectionFactory, settings: LinkSettings) -> None:
         self._source = source
