@@ -47,14 +47,21 @@ from strawberry_response_cache.core.protocol import (
     Unreadable,
 )
 from strawberry_response_cache.core.protocol.entry import Entry, Recording, UnreadableEntryError
-from strawberry_response_cache.core.serialization.serializer import NotStored
+from strawberry_response_cache.core.serialization.serializer import Instead, NotStored
 
 KEYS = EntryKeys("{n}:e:k", "{n}:l:k", "{n}:t")
 LEASE = Lease("token", "epoch", 3)
 
 
+PIECE = EntryKeys("{n}:e:p", "{n}:l:p", "{n}:t")
+MARKER, PART = Recording(b"0", 500), Recording(b"1", 1000)
+
+
 class Numbers:
-    """A recipe for whole numbers; 13 is not for storing, 17 is a failure, and b"?" is not readable."""
+    """A recipe for whole numbers; 13 is not for storing, 17 is a failure, and b"?" is not readable.
+
+    Of 15, only a piece is stored; and of 16, if there is nothing to serve instead.
+    """
 
     serves_stale: ClassVar[bool] = True
 
@@ -63,6 +70,9 @@ class Numbers:
             return NotStored(CacheDetail.UNCACHEABLE)
         if value == 17:
             return NotStored(CacheDetail.UNCACHEABLE, Unavailable("of the value"))
+        if value in {15, 16}:
+            failed = Unavailable("of a piece") if value == 16 else None
+            return NotStored(CacheDetail.UNCACHEABLE, failed, Instead(MARKER, ((PIECE, PART),)))
         return Recording(b"%d" % value, 1000)
 
     def read(self, recording: Recording) -> int:
@@ -173,6 +183,39 @@ def test_a_stale_entry_with_the_lease_is_refreshed_without_being_joined() -> Non
     assert commit == Commit(KEYS, LEASE, Recording(b"8", 1000), LEASE.clock)
     caller.answer(Stored())
     assert caller.outcome == (8, CacheStatus.MISS, CacheDetail.GENERATED)
+
+
+@pytest.mark.parametrize(
+    "stored", [NoLease(), Granted(LEASE), Stale(entry(remaining_ms=-1), LEASE)]
+)
+def test_a_piece_is_stored_in_place_of_a_value_under_the_lease_of_the_whole(
+    stored: LookupAnswer,
+) -> None:
+    caller = Script()
+    caller.answer(stored)
+    commit = caller.answer(15)
+
+    if not isinstance(stored, NoLease):
+        assert commit == Commit(KEYS, LEASE, MARKER, LEASE.clock, None, ((PIECE, PART),))
+        caller.answer(Stored())
+    assert caller.outcome == (15, CacheStatus.BYPASS, CacheDetail.UNCACHEABLE)
+
+
+@pytest.mark.parametrize(
+    ("remaining_ms", "value"),
+    [(400, 15), (400, 16), (-100, 16)],
+    ids=["fresh", "fresh, instead of a failure", "stale, instead of a failure"],
+)
+def test_a_piece_replaces_no_entry_that_is_fresh_or_served_instead(
+    remaining_ms: int, value: int
+) -> None:
+    caller = Script()
+    caller.answer(Stale(entry(remaining_ms=remaining_ms), LEASE))
+    then = caller.answer(value)
+
+    assert then == (Release(KEYS, LEASE) if value == 15 else Detach(Throttle(KEYS, LEASE, 10_000)))
+    caller.answer()
+    assert caller.outcome[0] == (15 if value == 15 else 7)
 
 
 @pytest.mark.parametrize("remaining_ms", [-100, 400], ids=["stale", "early"])
