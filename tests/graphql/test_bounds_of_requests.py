@@ -313,14 +313,14 @@ async def test_fields_beyond_the_bound_of_lookups_are_executed_and_reported(
 
 @pytest.fixture
 def batches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many commands went out together, each time."""
+    """How many keys went out together, each time."""
     sent: list[int] = []
 
     def watch(kind: type) -> None:
         exchange: Any = vars(kind)["exchange"]
 
         def watched(self: Any, calls: Any, *args: Any, **kwargs: Any) -> Any:
-            sent.append(len(calls))
+            sent.append(sum(len(keys) for _, keys, _ in calls))
             return exchange(self, calls, *args, **kwargs)
 
         monkeypatch.setattr(kind, "exchange", watched)
@@ -341,8 +341,8 @@ async def test_a_level_is_looked_up_in_batches_that_others_come_between(
     result, resolved = await ask(schema, face, 600)
     assert resolved == []
     assert told(result)["fields"][0]["status"] == "hit"
-    # A look-up is a script and a GET; the clock is one more.
-    assert max(batches) <= 2 * TOGETHER + 1
+    # A look-up names its entry twice, for the script and for the read; the clocks are a few more.
+    assert max(batches) <= 3 * TOGETHER
     assert sum(batches) >= 2 * 600
 
 
@@ -366,7 +366,7 @@ async def test_many_values_are_looked_up_in_batches_that_others_come_between(
         else:
             found = await valkey_cache.remember_many(keys, 60, load, as_type=str)
         assert found == [key for (key,) in keys]
-    assert max(batches) <= 2 * TOGETHER
+    assert max(batches) <= 3 * TOGETHER
 
 
 # -- Loaders beside and below fields that have entries of their own --------------------------------------
