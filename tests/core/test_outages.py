@@ -76,7 +76,7 @@ class Unreliable:
 def put_between(driver: Any, transport: T) -> T:
     """Send a driver's effects through another transport."""
     driver.transport = transport
-    sender = driver._lookups if isinstance(driver, AsyncDriver) else driver._housekeeping
+    sender = driver.lookups if isinstance(driver, AsyncDriver) else driver._housekeeping
     sender._transport = transport
     return transport
 

@@ -329,13 +329,12 @@ async def test_a_lookup_after_a_release_in_the_same_tick_finds_the_lease_release
     await warm.remember(["warm"], 60, never)
     driver: Any = warm._engine.async_driver()
     keys = tenant_of(warm).keys(["leased"])
-    (granted,) = await driver.ask_all([Lookup(keys, 10_000)], SUBJECT)
+    (granted,) = await driver.lookups.find_all([Lookup(keys, 10_000)], SUBJECT)
     bill = Bill(raw_valkey)
 
-    earlier = asyncio.ensure_future(driver.find(Lookup(tenant_of(warm).keys(["warm"]), 0), SUBJECT))
-    await asyncio.sleep(0)  # it is requested, and not sent
+    earlier = driver.lookups.find(Lookup(tenant_of(warm).keys(["warm"]), 0), SUBJECT)
     driver.give_back([Run(keys, granted.lease, set)])
-    found = await driver.ask_all([Lookup(keys, 10_000)], SUBJECT)
+    found = await driver.lookups.find_all([Lookup(keys, 10_000)], SUBJECT)
     await earlier
 
     assert isinstance(found[0], Granted)
@@ -357,15 +356,14 @@ async def test_what_is_looked_up_while_a_batch_waits_to_be_sent_joins_it(
     ]
     bill = Bill(raw_valkey)
 
-    answers = await asyncio.gather(
-        *(driver.find(lookup, SUBJECT) for lookup in lookups[:30]),
-        driver.ask_all(lookups[30:], SUBJECT),
-    )
+    async def find() -> list[Any]:
+        return [await each for each in [driver.lookups.find(e, SUBJECT) for e in lookups[:30]]]
 
-    found = [*answers[:30], *answers[30]]
+    first, second = await asyncio.gather(find(), driver.lookups.find_all(lookups[30:], SUBJECT))
+
     assert bill.round_trips() == 1
     assert bill.commands() == {"evalsha": 3, "mget": 3, "set": 30}
-    assert [type(each) for each in found] == [Held, Granted] * 30
+    assert [type(each) for each in (*first, *second)] == [Held, Granted] * 30
 
 
 async def test_concurrent_hits_of_one_key_are_one_reading_of_it(
@@ -480,7 +478,7 @@ async def test_redis_py_opens_a_connection_and_does_not_read_or_write_on_it_afte
     assert read_by_redis_py == []
 
 
-@pytest.mark.parametrize(("way", "most"), [("find", 17), ("ask_all", 9)])
+@pytest.mark.parametrize(("way", "most"), [("find", 17), ("find_all", 9)])
 async def test_a_hit_of_a_batch_takes_few_calls(warm: ResponseCache, way: str, most: int) -> None:
     """Beside those for the batch: a function call of this package takes up to a microsecond of a hit."""
 
@@ -498,9 +496,11 @@ async def test_a_hit_of_a_batch_takes_few_calls(warm: ResponseCache, way: str, m
         sys.setprofile(note)
         try:
             if way == "find":
-                found = await asyncio.gather(*(driver.find(each, SUBJECT) for each in lookups))
+                found = await asyncio.gather(
+                    *(driver.lookups.find(each, SUBJECT) for each in lookups)
+                )
             else:
-                found = await driver.ask_all(lookups, SUBJECT)
+                found = await driver.lookups.find_all(lookups, SUBJECT)
         finally:
             sys.setprofile(None)
         assert {type(each) for each in found} == {Fresh}

@@ -263,7 +263,7 @@ class Tenant:
         driver, limits = self._engine.async_driver(), self._engine.limits
         memory = driver.memory
         ticket = 0 if memory is None else memory.ticket()
-        answer = await driver.find(reading(keys, max_bytes=limits.max_bytes), subject)
+        answer = await driver.lookups.find(reading(keys, max_bytes=limits.max_bytes), subject)
         if not isinstance(answer, Fresh):
             return answer if isinstance(answer, Unavailable) else None
         entry = answer.entry
@@ -295,7 +295,7 @@ class Tenant:
             ticket = 0 if memory is None else memory.ticket()
             effects = prefetched.effects(keys, limits, self.keyspace, first=first)
             while effects:
-                answers = await driver.ask_all(effects, subject)
+                answers = await driver.lookups.find_all(effects, subject)
                 if memory is not None:
                     for effect, answer in zip(effects, answers, strict=True):
                         if isinstance(effect, Lookup) and isinstance(answer, Fresh):

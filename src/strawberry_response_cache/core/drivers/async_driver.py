@@ -7,9 +7,9 @@ even if their caller is cancelled, and reports to the observer.
 import asyncio
 import contextvars
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, TypeVar, cast
 
@@ -43,22 +43,18 @@ from strawberry_response_cache.core.drivers.driving import (
     DriverSettings,
     counted,
     renewals,
-    set_once,
 )
 from strawberry_response_cache.core.drivers.measuring import (
     Loading,
     Pipelined,
     Refreshing,
     measure,
-    measure_all,
     report,
 )
 from strawberry_response_cache.core.protocol import (
-    AnyLookup,
     Commit,
     Effect,
     Lookup,
-    LookupAnswer,
     Release,
     Unavailable,
 )
@@ -106,6 +102,7 @@ class AsyncDriver:
         transport: Sends the effects.
         pub_sub: The subscription to messages of other processes.
         memory: The local memory, if it is on.
+        lookups: Lookups inside and outside of flows.
         invalidating: Invalidations and pings, which run outside of flows.
     """
 
@@ -120,9 +117,9 @@ class AsyncDriver:
         self._settings = settings
         self._background: set[asyncio.Future[Any]] = set()
         self._refreshes: set[asyncio.Task[Any]] = set()
-        self._lookups = SharedLookups(transport, settings)
+        self.lookups = SharedLookups(transport, settings)
         self._housekeeping = AsyncHousekeeping(
-            self._lookups.submit, transport.recoveries, settings.lease, self.pub_sub.wake
+            self.lookups.submit, transport.recoveries, settings.lease, self.pub_sub.wake
         )
 
     async def run(self, flow: Flow[T], generator: Generator, subject: Subject) -> CachedResponse[T]:
@@ -204,15 +201,15 @@ class AsyncDriver:
         elif generating := many.generating():
             positions = [at for at, _ in generating]
             requests = [request for _, request in generating]
-            with leading_flights(*(r.flight for r in requests if r.flight is not None)):
-                async with self._renewed(requests):
-                    try:
-                        with Loading(self._settings, subject):
-                            values = await load(positions)
-                    except Exception as error:
-                        if many.fail_all(positions, error, self._housekeeping.ask):
-                            raise
-                        return
+            flights = [request.flight for request in requests if request.flight is not None]
+            with leading_flights(*flights), self._renewed(requests):
+                try:
+                    with Loading(self._settings, subject):
+                        values = await load(positions)
+                except Exception as error:
+                    if many.fail_all(positions, error, self._housekeeping.ask):
+                        raise
+                    return
             many.loaded(positions, values)
         else:
             await self._wait_for_any(many)
@@ -234,43 +231,6 @@ class AsyncDriver:
             for pause in pauses:
                 pause.cancel()
         many.waited()
-
-    async def ask_all(self, effects: Sequence[AnyLookup], subject: Subject) -> list[Any]:
-        """Look up together, outside of any flow.
-
-        Args:
-            effects: At least one.
-            subject: The cache and field, for the observer.
-        """
-        started_ns = time.time_ns() if self._settings.observer.listening() else 0
-        began = time.perf_counter()
-        answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        results: list[Any] = [None] * len(effects)
-        left = len(effects)
-
-        def arrived(at: int, result: object) -> None:
-            nonlocal left
-            results[at] = result
-            left -= 1
-            if not left:
-                set_once(answered, None)
-
-        for at, effect in enumerate(effects):
-            self._lookups.ask(effect, partial(arrived, at), None)
-        await answered
-        measure_all(self._settings, subject, effects, results, began=began, started_ns=started_ns)
-        return results
-
-    async def find(self, lookup: Lookup, subject: Subject) -> LookupAnswer:
-        """Look up outside of any flow; callers of one tick share it.
-
-        Args:
-            lookup: A lookup that requests no lease.
-            subject: The cache and field, for the observer.
-        """
-        answer: asyncio.Future[LookupAnswer] = asyncio.get_running_loop().create_future()
-        self._lookups.ask(lookup, partial(set_once, answer), subject)
-        return await answer
 
     async def _ask(self, flow: Flow[Any], effect: Effect[R], subject: Subject) -> R:
         """Perform an effect and wait, unless the caller is cancelled.
@@ -304,7 +264,7 @@ class AsyncDriver:
                 answer.set_result(result)
 
         if isinstance(effect, Lookup):
-            self._lookups.ask(effect, arrived, subject if together is None else None)
+            self.lookups.ask(effect, arrived, subject if together is None else None)
         else:
             self._submit(effect, arrived, subject)
         return answer
@@ -334,7 +294,7 @@ class AsyncDriver:
                     # The server does not know callers that shared a lookup, so it does not wake them.
                     self.pub_sub.wake(effect.keys.lease)
 
-        self._lookups.submit(effect, arrived)
+        self.lookups.submit(effect, arrived)
 
     async def _perform(self, request: Request, generator: Generator, subject: Subject) -> object:
         match request:
@@ -352,36 +312,15 @@ class AsyncDriver:
         return None
 
     async def _generate(self, request: Generate, generator: Generator, subject: Subject) -> object:
-        async with self._renewed([request]):
-            with Loading(self._settings, subject):
-                return await generator()
+        with self._renewed([request]), Loading(self._settings, subject):
+            return await generator()
 
-    @asynccontextmanager
-    async def _renewed(self, requests: Sequence[Generate]) -> AsyncIterator[None]:
+    def _renewed(self, requests: Sequence[Generate]) -> AbstractContextManager[None]:
         """Renew leases while the generator runs."""
         effects = renewals(requests, self._settings.lease_ms)
         if not effects:
-            yield
-            return
-        interval = self._settings.lease / 3
-        loop = asyncio.get_running_loop()
-
-        # Not in the context of the caller, which holds what it generates: a timer refers to itself through
-        # what it calls, and goes only when the garbage collector comes by.
-        context = contextvars.Context()
-        timer: asyncio.TimerHandle
-
-        def renew() -> None:
-            nonlocal timer
-            for effect in effects:
-                self._housekeeping.ask(effect)
-            timer = loop.call_later(interval, renew, context=context)
-
-        timer = loop.call_later(interval, renew, context=context)
-        try:
-            yield
-        finally:
-            timer.cancel()
+            return nullcontext()
+        return self._housekeeping.repeating(effects, self._settings.lease / 3)
 
     def _refresh_in_background(
         self, flow: Flow[Any], generator: Generator, subject: Subject

@@ -1,7 +1,9 @@
 """Background effects of an event loop: releasing, shortening and renewing leases."""
 
 import asyncio
-from collections.abc import Callable
+import contextvars
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from strawberry_response_cache.core.drivers.driving import LeaseTries, running_loop
@@ -42,6 +44,31 @@ class AsyncHousekeeping:
         """Perform an effect, unless a flow is dropped after its event loop has ended."""
         if running_loop() is self._loop:
             self._try(LeaseTries(effect, self._lease))
+
+    @contextmanager
+    def repeating(self, effects: Sequence[Effect[Any]], every: float) -> Iterator[None]:
+        """Repeat effects while the code inside runs.
+
+        Args:
+            effects: The effects.
+            every: Seconds before the first time and between two times.
+        """
+        # Not in the context of the caller, which holds what it generates: a timer refers to itself through
+        # what it calls, and goes only when the garbage collector comes by.
+        context = contextvars.Context()
+        timer: asyncio.TimerHandle
+
+        def repeat() -> None:
+            nonlocal timer
+            for effect in effects:
+                self.ask(effect)
+            timer = self._loop.call_later(every, repeat, context=context)
+
+        timer = self._loop.call_later(every, repeat, context=context)
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def server_is_back(self) -> None:
         """Try what the server did not answer."""

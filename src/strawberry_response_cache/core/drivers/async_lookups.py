@@ -1,18 +1,21 @@
 """Merges the lookups of one event loop: those requested before the first is sent go out together."""
 
+import asyncio
 import contextvars
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 from strawberry_response_cache.core._observer import Subject
-from strawberry_response_cache.core.drivers.driving import DriverSettings
-from strawberry_response_cache.core.drivers.measuring import measure_lookups, report
+from strawberry_response_cache.core.drivers.driving import DriverSettings, set_once
+from strawberry_response_cache.core.drivers.measuring import measure_all, measure_lookups, report
 from strawberry_response_cache.core.protocol import (
     AnyLookup,
     Effect,
     Lookup,
+    LookupAnswer,
     Lookups,
     NoLease,
     Unavailable,
@@ -99,6 +102,43 @@ class SharedLookups:
             batch.shared[key] = callers
         if is_new:
             self._send(batch, keys.tags)
+
+    def find(self, lookup: Lookup, subject: Subject) -> "asyncio.Future[LookupAnswer]":
+        """Look up outside of any flow, without a lease.
+
+        Args:
+            lookup: A lookup that requests no lease.
+            subject: The cache and field, for the observer.
+        """
+        answer: asyncio.Future[LookupAnswer] = asyncio.get_running_loop().create_future()
+        self.ask(lookup, partial(set_once, answer), subject)
+        return answer
+
+    async def find_all(self, lookups: Sequence[AnyLookup], subject: Subject) -> list[Any]:
+        """Look up together, outside of any flow.
+
+        Args:
+            lookups: At least one.
+            subject: The cache and field, for the observer.
+        """
+        started_ns = time.time_ns() if self._settings.observer.listening() else 0
+        began = time.perf_counter()
+        answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        results: list[Any] = [None] * len(lookups)
+        left = len(lookups)
+
+        def arrived(at: int, result: object) -> None:
+            nonlocal left
+            results[at] = result
+            left -= 1
+            if not left:
+                set_once(answered, None)
+
+        for at, lookup in enumerate(lookups):
+            self.ask(lookup, partial(arrived, at), None)
+        await answered
+        measure_all(self._settings, subject, lookups, results, began=began, started_ns=started_ns)
+        return results
 
     def submit(self, effect: Effect[R], then: Callable[[R], None]) -> None:
         """Send another effect, after the lookups before it: it may release what those after it ask for.
