@@ -48,7 +48,9 @@ async def big() -> str:
 
 async def misses_and_hits(url: str) -> None:
     """Store, read and invalidate what does not fit into one read of a socket."""
-    async with ResponseCache.from_url(url, prefix="loops", read_deadline=20) as cache:
+    async with ResponseCache.from_url(
+        url, prefix="loops", read_deadline=20, connect_deadline=20
+    ) as cache:
         for status in (CacheStatus.MISS, CacheStatus.HIT, CacheStatus.HIT):
             response = await cache.remember(["a"], 60, big, tags=["t"])
             assert (response.status, response.value == BIG) == (status, True)

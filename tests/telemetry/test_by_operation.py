@@ -124,6 +124,7 @@ async def test_without_the_setting_no_name_is_kept(url: str, meters: Meters) -> 
         prefix="test",
         telemetry=OpenTelemetry(meter_provider=meters.provider),
         read_deadline=20,
+        connect_deadline=20,
     ) as cache:
         await ask(schema_of(cache), "async", TITLE, of=1)
         assert cache.statistics().by_operation == {}

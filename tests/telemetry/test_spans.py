@@ -111,7 +111,9 @@ async def test_a_miss_is_a_get_and_a_put_and_a_hit_is_a_get(
 def test_the_sync_face_makes_the_same_spans(recorder: Recorder, url: str) -> None:
     observer = OpenTelemetry(tracer_provider=recorder.provider)
     with (
-        ResponseCache.from_url(url, prefix="test", telemetry=observer, read_deadline=20) as cache,
+        ResponseCache.from_url(
+            url, prefix="test", telemetry=observer, read_deadline=20, connect_deadline=20
+        ) as cache,
         recorder.tracer.start_as_current_span("request"),
     ):
         cache.remember_sync(["a"], 60, lambda: 1)
@@ -371,6 +373,7 @@ async def test_a_write_that_redis_refuses_has_a_failed_span(
         prefix="test",
         telemetry=OpenTelemetry(tracer_provider=recorder.provider),
         read_deadline=20,
+        connect_deadline=20,
         invalidate_deadline=0.5,  # long enough that the server refuses before it ends
     ) as cache:
 
@@ -438,7 +441,7 @@ async def test_telemetry_that_fails_fails_no_request(
         return "v"
 
     async with ResponseCache.from_url(
-        valkey_url, prefix="failing", telemetry=watched, read_deadline=20
+        valkey_url, prefix="failing", telemetry=watched, read_deadline=20, connect_deadline=20
     ) as cache:
 
         async def traced(key: str) -> str:

@@ -24,7 +24,9 @@ async def run(url: str, synchronous: bool) -> None:
         async def generate_later() -> int:
             return generate()
 
-        async with ResponseCache.from_url(url, prefix="test", read_deadline=20) as cache:
+        async with ResponseCache.from_url(
+            url, prefix="test", read_deadline=20, connect_deadline=20
+        ) as cache:
             with trace.get_tracer("test").start_as_current_span("request"):
                 for _ in range(2):
                     if synchronous:
