@@ -34,11 +34,12 @@ def leave_other_parts(config: pytest.Config, items: list[pytest.Item]) -> None:
 
     A case is always in the same part: runs with each part take all of them.
     """
-    part, _, parts = os.environ.get("EXHAUSTIVE", "all").partition("/")
-    if part == "all":
+    chosen = os.environ.get("EXHAUSTIVE", "all")
+    if chosen == "all":
         return
-    if not 1 <= int(part) <= int(parts):
-        message = "EXHAUSTIVE is a part and how many there are, such as 2/3, or all"
+    part, _, parts = chosen.partition("/")
+    if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+        message = f"EXHAUSTIVE={chosen}: a part and how many there are, such as 2/3, or all"
         raise pytest.UsageError(message)
     others = {
         item
