@@ -703,6 +703,19 @@ def test_names_of_headers_are_read_in_any_case(kind: Any, spell: Callable[[str],
     assert headers == {spell("vary"): "Accept"}
 
 
+@pytest.mark.parametrize("attribute", ["META", "environ"])
+def test_credentials_are_read_where_cgi_has_them(attribute: str) -> None:
+    from strawberry_response_cache.graphql.http import messages
+
+    def request(**variables: str) -> Any:
+        return SimpleNamespace(**{attribute: {"HTTP_ACCEPT": "*/*", **variables}})
+
+    assert messages.has_credentials(request(HTTP_AUTHORIZATION="a"))
+    assert messages.has_credentials(request(HTTP_COOKIE="a=b"))
+    assert not messages.has_credentials(request())
+    assert not messages.has_credentials(request(HTTP_COOKIE=""))  # Django's test client
+
+
 class Explains(GraphQL[Any, Any]):
     """Answers refusals in its own way, as a subclass of Strawberry's view may."""
 
