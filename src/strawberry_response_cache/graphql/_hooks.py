@@ -88,7 +88,7 @@ class RequestHooks(Phased, SchemaExtension):
         self._adopted = adopted = self._adopted_of(context.schema)
         is_on = self._options.enabled is not False
         if adopted is not None and is_on and not adopted.mistakes:
-            self.preparation = Preparation(adopted.documents, context)
+            self.preparation = Preparation(adopted.documents, context)  # pyright: ignore[reportIncompatibleVariableOverride] # the runner only reads it
 
     def _begin_headers(self) -> None:
         """Nobody may store the response until it is known how long."""
@@ -256,9 +256,10 @@ class RequestHooks(Phased, SchemaExtension):
     def settle_at_once(self) -> bool:
         """End a request that has changed nothing; return whether it is done."""
         run = self._run
-        has_changed = run is not None and (run.invalidating or run.mutation is not None)
-        if self._is_settled or has_changed or self.guard.step(self._is_lost) is not False:
+        if self._is_settled or run is None or self.guard.is_faulted or run.is_passed_over:
             return self._is_settled
+        if run.invalidating or run.mutation is not None:
+            return False
         self._is_settled = True
         if self._headers is not None:
             self.guard.step(self._end_headers)

@@ -230,7 +230,8 @@ class RequestContext:
         """
         if self.problem is not None:
             return self.problem
-        cache = self.tenant_cache()
+        options = self.options
+        cache = options.cache if options.tenant is None else self.tenant_cache()
         varied: dict[str, str] = {}
         for name in sorted(policy.vary):
             if isinstance(value := self._answers.get(f"vary.{name}"), str):
@@ -286,7 +287,7 @@ class RequestContext:
     def switched_off(self) -> Problem | None:
         """Return a problem if the cache is off."""
         options = self.options
-        if options.off is not None or options.enabled is True:
+        if options.off is not None:
             return options.off
         answer = self._switch(options.enabled)
         if answer is None:

@@ -170,6 +170,7 @@ class Considering:
 
     def __init__(self, options: Options, plans: Plans, requests: KnownRequests) -> None:
         self.setting = plans.setting
+        self.tenant = tenant_of(options.cache)
         self._options = options
         self._plans = plans
         self._requests = requests
@@ -238,7 +239,8 @@ class Considering:
             return _BEFORE_THE_COMMIT
         if self.setting.mistakes:
             return Problem(Reason.MISCONFIGURED)
-        if (off := request.switched_off()) is not None:
+        is_on = request.options.off is None and request.options.enabled is True
+        if not is_on and (off := request.switched_off()) is not None:
             return off
         if request.directives.no_store:
             return Problem(Reason.NO_STORE)

@@ -97,6 +97,7 @@ class Run:
     ) -> None:
         self._options = options
         self._considering = considering
+        self.recognizes = considering.recognizes
         self._preparation = preparation
         self._refused = refused
         self._as_stored = as_stored
@@ -108,7 +109,7 @@ class Run:
         self.http = HttpReport(options, self._report, guard, sharing=sharing)
         self.context = context
         self.guard = guard
-        self._count = OperationCount(tenant_of(options.cache).counters)
+        self._count = OperationCount(considering.tenant.counters)
         self.mutation: Mutation | None = None
         self.invalidating: list[asyncio.Task[None]] = []
         self.is_validated = False
@@ -121,10 +122,6 @@ class Run:
         """Whether a new executor executes this run's document."""
         own = self.context
         return own.graphql_document is document and own.schema._schema is schema  # noqa: SLF001 - Strawberry's name for it
-
-    def recognizes(self, asked: Asked) -> bool:
-        """Whether this run's document came before, with these variables."""
-        return self._considering.recognizes(asked)
 
     def errors_now(self) -> list[GraphQLError]:
         """Return the validation errors of the executed document, if it is not the validated one."""
@@ -261,7 +258,7 @@ class Run:
         is_hit = cache_result.response.status is CacheStatus.HIT
         self.http.note(cache_result.freshness, policy)
         self._count.cached(key, cache_result)
-        is_wanted = tenant_of(self._options.cache).observer.listening() or self._options.watchers
+        is_wanted = self._considering.tenant.observer.listening() or self._options.watchers
         if is_hit and considered.variant.watches_fields:
             self._refused.note(key, refused=False)
         if is_hit and self._claim is None and not is_wanted:
@@ -289,7 +286,7 @@ class Run:
             self._conclude_without(Problem(Reason.NO_OBJECTS))
             return
         self.http.note(told.freshness, considered.variant.policy)
-        tenant_of(self._options.cache).note_unfit_part()
+        self._considering.tenant.note_unfit_part()
         self._conclude(outcome)
 
     def _mutate(
@@ -359,7 +356,7 @@ class Run:
         A value whose generator executes this operation is not stored, because scope and tags of the operation
         were not recorded.
         """
-        tenant_of(self._options.cache).note_unfit_part()
+        self._considering.tenant.note_unfit_part()
         self._count.bypassed(problem.reason)
         self._conclude(Outcome.of(problem))
 
@@ -383,7 +380,7 @@ class Run:
                 outcome.reason.value,
                 extra={"response_cache.reason": outcome.reason.value},
             )
-        observer = tenant_of(self._options.cache).observer
+        observer = self._considering.tenant.observer
         if observer.listening():
             observer.concluded(Concluded(outcome.status, outcome.reason))
 
