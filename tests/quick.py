@@ -10,7 +10,7 @@ import pytest
 
 COSTLY: Final = ("tests/graphql/", "tests/views/", "tests/with_django/")
 """Where nearly each case makes a schema, and validates documents against it."""
-FEW: Final = 4
+FEW: Final = 3
 """How many cases of one test the quick run takes there."""
 MANY: Final = 10
 """How many it takes elsewhere."""
@@ -56,7 +56,7 @@ def leave_combinations(items: Iterable[pytest.Item]) -> None:
 
     Of a test with parameters, the quick run takes so many cases that each value of each parameter is
     there, each about as often. A parametrization of several names is one parameter. Of more than ten of
-    these, or four where cases are costly, it takes so many, evenly spread; runs with other versions of
+    these, or three where cases are costly, it takes so many, evenly spread; runs with other versions of
     packages take all of them. A test with the mark `combined` keeps all its cases.
     """
     tests: defaultdict[str, list[pytest.Function]] = defaultdict(list)

@@ -842,6 +842,7 @@ def _failing_log(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 # A fault at the end of a call drops what it returned: a coroutine is then never awaited.
+@pytest.mark.combined
 @pytest.mark.parametrize(
     "group",
     [
