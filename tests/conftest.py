@@ -265,6 +265,14 @@ def older() -> list[object]:
     return found
 
 
+def driver_of(cache: ResponseCache, *, synchronous: bool = False) -> Any:
+    """Return what runs the calls of a cache, in this event loop or in threads.
+
+    Nothing public shows its flights and connections; tests that have to look at these look here.
+    """
+    return cache._engine.sync_driver() if synchronous else cache._engine.async_driver()
+
+
 class Face:
     """One of the two faces of a cache, so that one sentence can be told of both.
 
@@ -275,8 +283,8 @@ class Face:
         self.synchronous = synchronous
 
     def driver(self, cache: ResponseCache) -> Any:
-        """Return what runs the calls of this face, for tests that look inside."""
-        return cache._engine.sync_driver() if self.synchronous else cache._engine.async_driver()
+        """Return what runs the calls of this face."""
+        return driver_of(cache, synchronous=self.synchronous)
 
     async def remember(
         self, cache: ResponseCache, parts: Any, ttl: Any, generator: Callable[[], Any], **more: Any

@@ -14,7 +14,7 @@ from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._flights import Failed, Flights, NotShared
 from strawberry_response_cache.core.drivers.sync_driver import ThreadWaiter
 from tests.bounds.conftest import blocks
-from tests.conftest import Eventually
+from tests.conftest import Eventually, driver_of
 from tests.faults.callers import until_idle
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ async def test_a_key_leaves_nothing_behind(
         raw_valkey.flushall()
 
     await keeps_nothing(work, KEYS)
-    assert len(cache._engine.async_driver().flights) == 0
+    assert len(driver_of(cache).flights) == 0
 
 
 async def test_100_000_keys_of_all_kinds_leave_memory_where_it_was(
@@ -134,7 +134,7 @@ async def test_100_000_keys_of_all_kinds_leave_memory_where_it_was(
 
     assert here_later - here < MANY / 20
     assert there_later - there < 2_000_000
-    assert len(cache._engine.async_driver().flights) == 0
+    assert len(driver_of(cache).flights) == 0
 
 
 def test_a_key_leaves_nothing_behind_in_threads(
@@ -153,7 +153,7 @@ def test_a_key_leaves_nothing_behind_in_threads(
         raw_valkey.flushall()
 
     asyncio.run(keeps_nothing(work, KEYS))  # type: ignore[arg-type]
-    assert len(cache._engine.sync_driver().flights) == 0
+    assert len(driver_of(cache, synchronous=True).flights) == 0
 
 
 async def test_a_key_leaves_nothing_behind_while_the_store_is_away(
@@ -173,7 +173,7 @@ async def test_a_key_leaves_nothing_behind_while_the_store_is_away(
             await until_idle(cache)
 
     await keeps_nothing(work, KEYS)
-    assert len(cache._engine.async_driver().flights) == 0
+    assert len(driver_of(cache).flights) == 0
 
 
 async def test_the_table_of_flights_is_empty_when_all_have_landed(
@@ -211,7 +211,7 @@ async def test_callers_who_waited_and_gave_up_are_forgotten(
 
     leader = asyncio.create_task(memory_cache.remember(["a"], 60, stuck))
     await entered.wait()
-    (flight,) = memory_cache._engine.async_driver().flights._open.values()
+    (flight,) = driver_of(memory_cache).flights._open.values()
 
     async def work() -> None:
         waiting = [
@@ -271,7 +271,7 @@ async def test_no_more_callers_wait_than_may(
     leader = asyncio.create_task(cache.remember(key, 60, stuck))
     await entered.wait()
     waiting = [asyncio.create_task(cache.remember(key, 60, quick)) for _ in range(50)]
-    flights = cache._engine.async_driver().flights
+    flights = driver_of(cache).flights
     await eventually(lambda: flights._waiting == 50)
     for _ in range(SOME // KEYS):
         await asyncio.gather(*(cache.remember(key, 60, quick) for _ in range(KEYS)))

@@ -15,7 +15,7 @@ from strawberry_response_cache.core import (
 )
 from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core.protocol import Release
-from tests.conftest import Eventually, UntilJoined, joined
+from tests.conftest import Eventually, UntilJoined, driver_of, joined
 
 PATIENCE = 60.0
 
@@ -24,7 +24,7 @@ async def test_a_batch_notices_that_it_was_promoted_while_it_waits_for_another_k
     memory_cache: ResponseCache, eventually: Eventually, until_joined: UntilJoined
 ) -> None:
     cache, go = memory_cache, asyncio.Event()
-    flights = cache._engine.async_driver().flights
+    flights = driver_of(cache).flights
     x, y = (tenant_of(cache).keys([name]).entry for name in "xy")
 
     async def never() -> str:
@@ -58,7 +58,7 @@ async def test_two_batches_that_watch_for_each_other_end(
 ) -> None:
     """Each could become the one that watches for what the other waits for."""
     other, cache = new_cache(valkey_url), new_cache(valkey_url)
-    flights = cache._engine.async_driver().flights
+    flights = driver_of(cache).flights
     a, b = (tenant_of(cache).keys([name]).lease for name in "ab")
     over = asyncio.Event()
 
@@ -73,7 +73,7 @@ async def test_two_batches_that_watch_for_each_other_end(
         return ["mine" for _ in keys]
 
     others = [asyncio.create_task(other.remember([key], 60, elsewhere)) for key in "ab"]
-    theirs = other._engine.async_driver().flights
+    theirs = driver_of(other).flights
     await eventually(lambda: len(theirs) == 2)
     raw = [tenant_of(other).keys([key]).lease for key in "ab"]
     assert raw == [a, b]
@@ -99,7 +99,7 @@ async def test_callers_of_a_failing_loader_share_its_error(
 ) -> None:
     runs = 0
     gate = asyncio.Event()
-    flights = memory_cache._engine.async_driver().flights
+    flights = driver_of(memory_cache).flights
 
     async def load(keys: list[list[str]]) -> list[str]:
         nonlocal runs
@@ -136,7 +136,7 @@ async def test_a_batch_cancelled_as_its_commits_go_out_leaves_no_lease(
     with pytest.raises(asyncio.CancelledError):
         await batch
     await eventually(lambda: not raw_valkey.keys("*:l:*"))
-    assert len(valkey_cache._engine.async_driver().flights) == 0
+    assert len(driver_of(valkey_cache).flights) == 0
 
 
 async def test_an_unserialisable_value_leaves_no_lease_of_the_others(
@@ -162,7 +162,7 @@ def test_a_batch_of_threads_interrupted_as_it_gives_its_leases_back_leaves_none(
     valkey_cache: ResponseCache, raw_valkey: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As Ctrl-C does, or a worker's own time limit."""
-    transport = valkey_cache._engine.sync_driver().transport
+    transport = driver_of(valkey_cache, synchronous=True).transport
     perform_all = transport.perform_all
     keys = [["a"], ["b"]]
     interrupted = threading.Event()
@@ -177,9 +177,9 @@ def test_a_batch_of_threads_interrupted_as_it_gives_its_leases_back_leaves_none(
     with pytest.raises(KeyboardInterrupt):
         valkey_cache.remember_many_sync(keys, 60, lambda _: [LookupError(), LookupError()])
     assert interrupted.is_set()
-    valkey_cache._engine.sync_driver().drain()
+    driver_of(valkey_cache, synchronous=True).drain()
     assert not raw_valkey.keys("*:l:*")
-    assert len(valkey_cache._engine.sync_driver().flights) == 0
+    assert len(driver_of(valkey_cache, synchronous=True).flights) == 0
     assert valkey_cache.remember_many_sync(keys, 60, lambda _: ["x", "y"]) == ["x", "y"]
 
 
@@ -193,15 +193,15 @@ def test_a_batch_of_threads_interrupted_while_it_loads_leaves_nothing(
     keys = [["a"], ["b"]]
     with pytest.raises(error):
         valkey_cache.remember_many_sync(keys, 60, load)
-    valkey_cache._engine.sync_driver().drain()
+    driver_of(valkey_cache, synchronous=True).drain()
     assert not raw_valkey.keys("*:l:*")
-    assert len(valkey_cache._engine.sync_driver().flights) == 0
+    assert len(driver_of(valkey_cache, synchronous=True).flights) == 0
     assert valkey_cache.remember_many_sync(keys, 60, lambda _: ["x", "y"]) == ["x", "y"]
 
 
 def test_a_thread_is_woken_by_whichever_flight_ends_first(memory_cache: ResponseCache) -> None:
     cache = memory_cache
-    flights = cache._engine.sync_driver().flights
+    flights = driver_of(cache, synchronous=True).flights
     x, y = (tenant_of(cache).keys([name]).entry for name in "xy")
     leave_x, leave_y = threading.Event(), threading.Event()
     results: list[Any] = []
@@ -257,7 +257,7 @@ async def test_a_generator_that_asks_for_its_own_key_after_waiting_in_vain_ends(
         return (await cache.remember(["k"], 60, own)).value if depth == 1 else depth
 
     elsewhere = asyncio.create_task(other.remember(["k"], 60, never))
-    await eventually(lambda: len(other._engine.async_driver().flights))
+    await eventually(lambda: len(driver_of(other).flights))
     async with asyncio.timeout(PATIENCE):
         response = await cache.remember(["k"], 60, own)
     assert (response.value, response.status) == (2, CacheStatus.BYPASS)

@@ -161,7 +161,7 @@ async def test_a_server_that_is_down_for_long_is_not_asked_any_more(
 
     assert {response.detail for response in responses} == {CacheDetail.STORE_FAILURE}
     assert {response.status for response in responses} == {CacheStatus.BYPASS}
-    driver: Any = cache._engine.sync_driver() if face.synchronous else cache._engine.async_driver()
+    driver: Any = face.driver(cache)
     assert driver.transport._link._breaker.is_open
 
 

@@ -13,7 +13,7 @@ from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._flights import Flight
 from strawberry_response_cache.core._leading import leading_flights
 from strawberry_response_cache.core.protocol.scripts import COMMIT
-from tests.conftest import UntilJoined
+from tests.conftest import UntilJoined, driver_of
 
 STEPS = 30
 """Twice the steps of the loop that these calls take on a store inside this process."""
@@ -34,7 +34,7 @@ async def steps(number: int) -> None:
 
 async def settled(cache: ResponseCache) -> None:
     """Wait until the cache has nothing under way."""
-    driver: Any = cache._engine.async_driver()
+    driver: Any = driver_of(cache)
     link = driver.transport._link
     while driver._background or link._batches or link._waiting:
         await asyncio.sleep(0)
@@ -99,7 +99,7 @@ async def test_a_caller_cancelled_at_any_step_leaves_nothing_behind(
     await settled(watched)
 
     assert not raw.exists(keys.lease)
-    assert len(watched._engine.async_driver().flights) == 0
+    assert len(driver_of(watched).flights) == 0
     assert (await watched.remember(["a"], 1000, value)).value == "value"
     assert complaints == []
 
@@ -125,7 +125,7 @@ async def test_a_leader_cancelled_at_any_step_loses_no_joiner(
     assert {response.value for response in responses} == {"value"}
     await settled(watched)
     assert not raw_of(watched).exists(tenant_of(watched).keys(["a"]).lease)
-    assert len(watched._engine.async_driver().flights) == 0
+    assert len(driver_of(watched).flights) == 0
     assert (await watched.remember(["a"], 60, value)).status is CacheStatus.HIT
 
 
@@ -144,7 +144,7 @@ async def test_a_joiner_cancelled_at_any_step_disturbs_nobody(
     assert {response.value for response in responses} == {"value"}
     assert responses[0].detail is CacheDetail.GENERATED
     await settled(watched)
-    assert len(watched._engine.async_driver().flights) == 0
+    assert len(driver_of(watched).flights) == 0
 
 
 @pytest.mark.parametrize("step", range(STEPS))
@@ -163,7 +163,7 @@ async def test_leaders_cancelled_one_after_the_other_lose_no_joiner(
     await asyncio.gather(*callers, return_exceptions=True)
     await settled(watched)
     assert not raw_of(watched).exists(tenant_of(watched).keys(["a"]).lease)
-    assert len(watched._engine.async_driver().flights) == 0
+    assert len(driver_of(watched).flights) == 0
 
 
 async def test_a_joiner_leads_on_where_its_leader_was_cancelled(
@@ -225,7 +225,7 @@ async def test_a_caller_cancelled_while_another_process_generates_leaves_nothing
     await settled(watched)
 
     assert raw.get(keys.lease) in {b"another process's", b"another process's!"}
-    assert len(watched._engine.async_driver().flights) == 0
+    assert len(driver_of(watched).flights) == 0
     raw.delete(keys.lease)
     assert (await watched.remember(["a"], 60, value)).detail is CacheDetail.GENERATED
 
@@ -252,7 +252,7 @@ async def test_a_caller_cancelled_in_the_middle_of_a_command_keeps_the_connectio
 async def test_a_commit_whose_caller_is_gone_still_serves_the_joiners(
     cache: ResponseCache, until_joined: UntilJoined
 ) -> None:
-    driver: Any = cache._engine.async_driver()
+    driver: Any = driver_of(cache)
     link = driver.transport._link
     ask = link.ask
     committing = asyncio.Event()
@@ -318,7 +318,7 @@ def test_a_keyboard_interrupt_in_a_generator_gives_the_lease_back(
         cache.remember_sync(["a"], 60, interrupted)
 
     assert not raw.exists(tenant_of(cache).keys(["a"]).lease)
-    assert len(cache._engine.sync_driver().flights) == 0
+    assert len(driver_of(cache, synchronous=True).flights) == 0
 
 
 @pytest.mark.parametrize("what", ["invalidate", "forget", "clear", "ping"])
@@ -362,7 +362,7 @@ async def test_a_call_that_is_closed_instead_of_cancelled_closes_quietly(
 
     call.close()
 
-    assert len(memory_cache._engine.async_driver().flights) == 0
+    assert len(driver_of(memory_cache).flights) == 0
 
 
 def test_a_generation_that_is_dropped_in_another_context_ends_without_an_error() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from strawberry_response_cache.core import CacheDetail, ResponseCache
 from strawberry_response_cache.core.redis.fair_semaphore import Turns
-from tests.conftest import Eventually
+from tests.conftest import Eventually, driver_of
 
 
 class Line:
@@ -155,7 +155,7 @@ def test_reads_and_invalidations_of_threads_wait_for_their_own_kind_alone(
     new_cache: Callable[..., ResponseCache], valkey_url: str, raw_valkey: Any
 ) -> None:
     cache = new_cache(valkey_url)
-    transport: Any = cache._engine.sync_driver().transport
+    transport: Any = driver_of(cache, synchronous=True).transport
     link = transport._link
     link._urgent_turns._number = 0
     assert cache.remember_sync(["a"], 60, lambda: "v").detail is CacheDetail.GENERATED
@@ -171,7 +171,7 @@ def test_an_open_breaker_ends_all_waits_for_a_turn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     cache = new_cache(valkey_url, breaker_failures=1, breaker_seconds=600)
-    transport: Any = cache._engine.sync_driver().transport
+    transport: Any = driver_of(cache, synchronous=True).transport
     link = transport._link
     waited: list[object] = []
     monkeypatch.setattr(link._turns, "take", waited.append)

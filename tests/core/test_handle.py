@@ -11,7 +11,7 @@ import redis
 import redis.asyncio
 
 from strawberry_response_cache.core import CacheSettings, CacheStatus, RedisHandle, ResponseCache
-from tests.conftest import Eventually
+from tests.conftest import Eventually, driver_of
 
 UNHURRIED = CacheSettings(read_deadline=20, connect_deadline=20)
 
@@ -136,7 +136,7 @@ async def test_closing_one_of_two_caches_leaves_the_other_whole_and_nothing_behi
 
     await one.aclose()
     assert (await other.remember(["a"], 60, value)).status is CacheStatus.HIT
-    left_open = other._engine.async_driver().transport
+    left_open = driver_of(other).transport
     await other.aclose()
 
     try:

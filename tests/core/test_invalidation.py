@@ -18,7 +18,7 @@ from strawberry_response_cache.core import (
     ResponseCache,
 )
 from strawberry_response_cache.core._cache import tenant_of
-from tests.conftest import Eventually, joined
+from tests.conftest import Eventually, driver_of, joined
 
 
 class ConnectionFactory:
@@ -280,7 +280,7 @@ async def test_an_invalidation_is_not_lost_on_joiners_of_a_run_that_found_no_sto
 ) -> None:
     """The store is away when the run begins, and back when the invalidation is acknowledged."""
     source = ConnectionFactory()
-    driver: Any = valkey_cache._engine.async_driver()
+    driver: Any = driver_of(valkey_cache)
     link = driver.transport._link
     ask = link.ask
     away = True
@@ -317,7 +317,7 @@ async def test_bytes_of_another_write_than_the_checked_one_do_not_count(
     await cache.invalidate("t")
     await cache.remember(["a"], 60, source.quick, tags=["t"])
 
-    driver: Any = cache._engine.async_driver()
+    driver: Any = driver_of(cache)
     link = driver.transport._link
     ask = link.ask
     times = 1

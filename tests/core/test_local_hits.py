@@ -158,7 +158,7 @@ async def test_local_memory_is_used_for_as_long_as_the_server_answers_pings(
 ) -> None:
     cache = new_cache(url, local_bytes=1_000_000, local_max_lag=0.4)
     await local(cache, face, ["a"])
-    driver: Any = cache._engine.sync_driver() if face.synchronous else cache._engine.async_driver()
+    driver: Any = face.driver(cache)
     (heartbeat,) = driver.pub_sub._backplane._heartbeats.values()
     heard: set[float] = set()
 

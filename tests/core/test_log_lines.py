@@ -18,7 +18,7 @@ from strawberry_response_cache.core import _interval as interval_module
 from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._interval import Interval
 from strawberry_response_cache.core._observer import Guarded, LookedUp, Observer, Subject
-from tests.conftest import Eventually
+from tests.conftest import Eventually, driver_of
 from tests.core.logs import facts_of, ours
 
 SECRET = "s3cret"
@@ -233,7 +233,7 @@ async def test_an_invalidation_that_failed_unseen_names_the_error_behind_it(
         await asyncio.sleep(0)
         raise RuntimeError(SECRET)
 
-    invalidating = memory_cache._engine.async_driver().invalidating
+    invalidating = driver_of(memory_cache).invalidating
     caller = asyncio.create_task(invalidating.hold(fail()))
     await begun.wait()
     caller.cancel()
@@ -253,7 +253,7 @@ async def test_an_error_in_handling_one_answer_does_not_affect_the_others(
         return "v"
 
     await valkey_cache.remember(["a"], 60, generate)
-    driver: Any = valkey_cache._engine.async_driver()
+    driver: Any = driver_of(valkey_cache)
     link = driver.transport._link
     told: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 

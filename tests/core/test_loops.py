@@ -12,6 +12,7 @@ import pytest
 import uvloop
 
 from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
+from tests.conftest import driver_of
 from tests.servers.certificates import throw_away
 from tests.servers.tls import behind_tls
 
@@ -108,7 +109,7 @@ def test_an_answer_that_came_while_the_loop_was_busy_counts(
             for key in ("a", "b"):
                 while (await cache.remember([key], 60, big)).status is not CacheStatus.HIT:
                     pass
-            link: Any = cache._engine.async_driver().transport
+            link: Any = driver_of(cache).transport
             link = link._link
             for _ in range(2):
                 (connection,) = link._connections.idle
@@ -140,7 +141,7 @@ def test_an_answer_that_came_while_the_loop_was_busy_counts_with_thousands_of_de
         ) as cache:
             while (await cache.remember(["a"], 60, large)).status is not CacheStatus.HIT:
                 pass
-            link: Any = cache._engine.async_driver().transport
+            link: Any = driver_of(cache).transport
             link = link._link
             for _ in range(2):
                 asking = asyncio.create_task(cache.remember(["a"], 60, large))

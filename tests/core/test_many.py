@@ -12,7 +12,7 @@ from strawberry.dataloader import DataLoader
 
 from strawberry_response_cache.core import CacheConfigurationError, ResponseCache
 from strawberry_response_cache.core._cache import tenant_of
-from tests.conftest import Eventually, joined
+from tests.conftest import Eventually, driver_of, joined
 
 
 class Loader:
@@ -91,7 +91,7 @@ async def test_an_error_of_the_loader_reaches_the_caller_and_leaves_no_lease(
 
     with pytest.raises(LookupError):
         await many(cache, face, [1, 2], fail)
-    driver = cache._engine.sync_driver() if face.synchronous else cache._engine.async_driver()
+    driver = face.driver(cache)
     assert len(driver.flights) == 0
     await cache.aclose()
     assert raw.keys("*:l:*") == []
@@ -197,7 +197,7 @@ async def test_a_cancelled_batch_leaves_nothing_behind(cache: ResponseCache, raw
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    driver = cache._engine.async_driver()
+    driver = driver_of(cache)
     await driver.drain()
 
     assert len(driver.flights) == 0
@@ -270,11 +270,7 @@ async def test_a_batch_whose_loader_fails_serves_stale_values(
     assert await many(valkey_cache, face, [1, 2], fail, stale=1000) == ["old", "old"]
     with pytest.raises(LookupError):
         await many(valkey_cache, face, [1, 3], fail, stale=1000)
-    driver: Any = (
-        valkey_cache._engine.sync_driver()
-        if face.synchronous
-        else valkey_cache._engine.async_driver()
-    )
+    driver: Any = face.driver(valkey_cache)
     assert len(driver.flights) == 0
 
 

@@ -13,7 +13,7 @@ from strawberry_response_cache.core._keys import EntryKeys, Keyspace
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._pub_sub import Hearers, hear
 from strawberry_response_cache.core.protocol.entry import Entry, Recording
-from tests.conftest import Eventually
+from tests.conftest import Eventually, driver_of
 
 
 class World:
@@ -283,8 +283,8 @@ async def test_a_subscription_that_is_cut_empties_local_memory(
 
 
 async def test_local_memory_is_off_by_default(cache: ResponseCache) -> None:
-    assert cache._engine.async_driver().memory is None
-    assert cache._engine.sync_driver().memory is None
+    assert driver_of(cache).memory is None
+    assert driver_of(cache, synchronous=True).memory is None
 
 
 def test_tags_count_towards_the_size_of_local_memory() -> None:

@@ -16,7 +16,7 @@ from strawberry_response_cache.core.drivers import async_invalidation, sync_inva
 from strawberry_response_cache.core.drivers.async_driver import AsyncDriver
 from strawberry_response_cache.core.protocol import RUN_ID, Commit, Effect, Lookup, Lookups, Release
 from strawberry_response_cache.core.redis.watchdog import Watchdog
-from tests.conftest import Eventually
+from tests.conftest import Eventually, driver_of
 from tests.core.logs import facts_of, ours
 from tests.core.test_batches_that_wait import PATIENCE
 
@@ -243,7 +243,7 @@ async def test_an_invalidation_whose_caller_is_cancelled_goes_through_every_slot
     invalidate.cancel()
     await asyncio.wait({invalidate})
     assert invalidate.cancelled()
-    trying = cache._engine.async_driver().invalidating._trying
+    trying = driver_of(cache).invalidating._trying
     while trying:
         await asyncio.wait(set(trying))
     values = [(await cache.remember([str(n)], 60, new, tags=["t"])).value for n in range(16)]
@@ -257,7 +257,7 @@ async def test_a_queued_invalidation_whose_caller_is_cancelled_is_queued(
         f"redis://127.0.0.1:{unused_port}", invalidate_deadline=0.3, connect_deadline=0.3
     )
     invalidate = asyncio.create_task(cache.invalidate("t", queued=True))
-    await eventually(lambda: cache._engine.async_driver().invalidating._trying)
+    await eventually(lambda: driver_of(cache).invalidating._trying)
     invalidate.cancel()
     await asyncio.wait({invalidate})
     assert invalidate.cancelled()
@@ -274,7 +274,7 @@ async def test_an_invalidation_that_fails_after_its_caller_was_cancelled_is_logg
         f"redis://127.0.0.1:{unused_port}", invalidate_deadline=0.3, connect_deadline=0.3
     )
     invalidate = asyncio.create_task(cache.invalidate("t"))
-    await eventually(lambda: cache._engine.async_driver().invalidating._trying)
+    await eventually(lambda: driver_of(cache).invalidating._trying)
     invalidate.cancel()
     await asyncio.wait({invalidate})
     await eventually(lambda: "after its caller was cancelled" in caplog.text)
@@ -541,7 +541,7 @@ async def test_closing_a_cluster_closes_what_a_redirect_led_to_meanwhile(
     new_cache: Callable[..., ResponseCache], unused_port: int
 ) -> None:
     cache = new_cache(f"redis+cluster://127.0.0.1:{unused_port}")
-    cluster: Any = cache._engine.async_driver().transport
+    cluster: Any = driver_of(cache).transport
     first, _ = (cluster._link(("127.0.0.1", port)) for port in (1, 2))
     aclose = first.aclose
 
@@ -559,7 +559,7 @@ async def test_closing_a_cluster_closes_what_a_redirect_led_to_meanwhile(
 def test_threads_are_served_after_the_thread_pool_was_shut_down(
     valkey_cache: ResponseCache,
 ) -> None:
-    driver = valkey_cache._engine.sync_driver()
+    driver = driver_of(valkey_cache, synchronous=True)
     driver._background.shutdown()
     flow = valkey_cache.remember_sync(["a"], 60, lambda: "value", stale=60, background=True)
     assert flow.value == "value"
@@ -583,7 +583,7 @@ async def test_closing_waits_for_a_thread_that_needs_the_loop(
         began.set()
         return asyncio.run_coroutine_threadsafe(asyncio.sleep(0, "value"), loop).result(PATIENCE)
 
-    pool = memory_cache._engine.sync_driver()._background
+    pool = driver_of(memory_cache, synchronous=True)._background
     refresh = pool.submit(through_the_loop)
     await eventually(began.is_set)
     async with asyncio.timeout(PATIENCE):

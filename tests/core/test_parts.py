@@ -11,6 +11,7 @@ from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCac
 from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._keys import Keyspace
 from strawberry_response_cache.core._parts import Part, Parts
+from tests.conftest import driver_of
 
 
 @pytest.fixture
@@ -341,7 +342,7 @@ async def test_a_value_stored_between_the_slots_of_an_invalidation_does_not_outl
     async def whole() -> str:
         return (await cache.remember(part_key, 60, part, tags=["t"])).value
 
-    invalidating = cache._engine.async_driver().invalidating
+    invalidating = driver_of(cache).invalidating
     invalidate = invalidating.invalidate
     recorded = []
 

@@ -16,7 +16,7 @@ from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._keys import Keyspace
 from strawberry_response_cache.core._queue import InvalidationQueue
 from strawberry_response_cache.core.protocol import Clear, Invalidate, Unavailable
-from tests.conftest import Eventually
+from tests.conftest import Eventually, driver_of
 from tests.core.logs import facts_of
 from tests.core.test_batches_that_wait import PATIENCE
 
@@ -241,7 +241,7 @@ async def test_a_caller_after_a_queued_invalidation_joins_no_earlier_run(
     cache = new_cache(
         f"redis://127.0.0.1:{server.port}", invalidate_deadline=0.2, connect_deadline=5
     )
-    flights = cache._engine.async_driver().flights
+    flights = driver_of(cache).flights
     truth, read = "old", asyncio.Event()
 
     async def slow() -> str:

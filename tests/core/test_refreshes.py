@@ -15,7 +15,7 @@ from strawberry_response_cache.core import (
     ResponseCache,
 )
 from strawberry_response_cache.core._cache import tenant_of
-from tests.conftest import Eventually
+from tests.conftest import Eventually, driver_of
 
 
 def make_dear(raw: Any, cache: ResponseCache, parts: list[str], cost_ms: int) -> None:
@@ -364,9 +364,9 @@ async def test_a_refresh_for_which_no_thread_can_be_had_takes_no_room(
     def ask() -> Any:
         return cache.remember_sync(["a"], 60, lambda: "new", stale=600, background=True)
 
-    cache._engine.sync_driver()._background.shutdown()  # as where the interpreter ends
+    driver_of(cache, synchronous=True)._background.shutdown()  # as where the interpreter ends
     assert ask().value == "old"
-    cache._engine.sync_driver().drain()
+    driver_of(cache, synchronous=True).drain()
     async with asyncio.timeout(60):
         while ask().value == "old":
             await asyncio.sleep(0.002)
@@ -477,7 +477,7 @@ async def test_callers_share_a_value_again_once_it_was_stored(
     await face.remember(cache, ["a"], 60, lambda: "value")
 
     assert (await face.remember(cache, ["a"], 60, lambda: "no")).status is CacheStatus.HIT
-    driver = cache._engine.sync_driver() if face.synchronous else cache._engine.async_driver()
+    driver = face.driver(cache)
     assert not driver.flights.marks
 
 

@@ -31,6 +31,7 @@ from strawberry_response_cache.core.protocol import (
 )
 from strawberry_response_cache.core.protocol.scripts import LOOKUP
 from strawberry_response_cache.core.redis.wire import ForeignReplyError, Letter
+from tests.conftest import driver_of
 
 SUBJECT = Subject("warm", scope="value")
 OURS = ("evalsha", "eval", "set", "setex", "psetex", "mget", "script|load", "script|exists")
@@ -327,7 +328,7 @@ async def test_a_lookup_after_a_release_in_the_same_tick_finds_the_lease_release
     warm: ResponseCache, raw_valkey: Any
 ) -> None:
     await warm.remember(["warm"], 60, never)
-    driver: Any = warm._engine.async_driver()
+    driver: Any = driver_of(warm)
     keys = tenant_of(warm).keys(["leased"])
     (granted,) = await driver.lookups.find_all([Lookup(keys, 10_000)], SUBJECT)
     bill = Bill(raw_valkey)
@@ -346,7 +347,7 @@ async def test_what_is_looked_up_while_a_batch_waits_to_be_sent_joins_it(
 ) -> None:
     """Of all kinds, of several tenants: one script for each slot."""
     await warm.remember(["warm"], 60, never)
-    driver: Any = warm._engine.async_driver()
+    driver: Any = driver_of(warm)
     tenants = [warm, warm.for_tenant("a"), warm.for_tenant("b")]
     lookups = [
         Lookup(tenant_of(tenant).keys([str(number)]), lease_ms)
@@ -400,7 +401,7 @@ async def test_a_reading_that_was_sent_is_not_shared_with_who_comes_later(
         return next(values)
 
     await warm.remember(["a"], 60, generate, tags=["t"])
-    driver: Any = warm._engine.async_driver()
+    driver: Any = driver_of(warm)
     link = driver.transport._link
     ask = link.ask
     held: list[Callable[[], None]] = []
@@ -508,7 +509,7 @@ async def test_a_hit_of_a_batch_takes_few_calls(warm: ResponseCache, way: str, m
 
     for name in range(90):
         await warm.remember([str(name)], 60, number)
-    driver: Any = warm._engine.async_driver()
+    driver = driver_of(warm)
     await calls(90)
 
     assert (await calls(90) - await calls(10)) / 80 <= most

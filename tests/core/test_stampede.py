@@ -15,7 +15,7 @@ import pytest
 
 from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache, _waiting
 from strawberry_response_cache.core._cache import tenant_of
-from tests.conftest import Eventually, UntilJoined
+from tests.conftest import Eventually, UntilJoined, driver_of
 
 
 class Gate:
@@ -56,7 +56,7 @@ async def test_200_callers_cost_one_run(cache: ResponseCache, until_joined: Unti
         CacheDetail.JOINED: 199,
     }
     assert {response.value for response in responses} == {"value"}
-    assert len(cache._engine.async_driver().flights) == 0
+    assert len(driver_of(cache).flights) == 0
 
 
 async def test_32_threads_cost_one_run(cache: ResponseCache, until_joined: UntilJoined) -> None:
@@ -82,7 +82,7 @@ async def test_32_threads_cost_one_run(cache: ResponseCache, until_joined: Until
         CacheDetail.GENERATED: 1,
         CacheDetail.JOINED: 31,
     }
-    assert len(cache._engine.sync_driver().flights) == 0
+    assert len(driver_of(cache, synchronous=True).flights) == 0
 
 
 async def test_the_loop_and_the_threads_cost_one_run(
@@ -114,14 +114,14 @@ async def test_two_caches_on_one_server_cost_one_run(
     await gate.entered.wait()
 
     lookups = 0
-    submit = other._engine.async_driver().transport.submit
+    submit = driver_of(other).transport.submit
 
     def counted(effect: Any, then: Any, **options: Any) -> None:
         nonlocal lookups
         lookups += 1
         submit(effect, then, **options)
 
-    other._engine.async_driver().transport.submit = counted  # type: ignore[method-assign] # spied on
+    driver_of(other).transport.submit = counted  # spied on
     waiting = [asyncio.create_task(other.remember(["a"], 60, gate)) for _ in range(20)]
     await eventually(lambda: lookups > 40)
     gate.go.set()
@@ -228,7 +228,7 @@ async def test_joiners_of_a_failing_generator_get_its_error_after_one_run(
     assert all(result is error for result in results)
     assert gate.runs == 1
     assert not raw.exists(tenant_of(cache).keys(["a"]).entry, tenant_of(cache).keys(["a"]).lease)
-    assert len(cache._engine.async_driver().flights) == 0
+    assert len(driver_of(cache).flights) == 0
 
 
 async def test_threads_that_joined_a_failing_generator_get_its_error_after_one_run(
@@ -361,14 +361,14 @@ async def test_a_slow_generator_keeps_its_lease(
     cache = new_cache(valkey_url, lease=2.4, wait_budget=60)
     lease = tenant_of(cache).keys(["a"]).lease
     renewals = 0
-    submit = cache._engine.async_driver().transport.submit
+    submit = driver_of(cache).transport.submit
 
     def counted(effect: Any, then: Any, **options: Any) -> None:
         nonlocal renewals
         renewals += type(effect).__name__ == "Renew"
         submit(effect, then, **options)
 
-    cache._engine.async_driver().transport.submit = counted  # type: ignore[method-assign] # spied on
+    driver_of(cache).transport.submit = counted  # spied on
 
     async def slow() -> str:
         raw_valkey.pexpire(lease, 60_000)  # so that a slow machine does not lose it
@@ -442,7 +442,7 @@ async def test_a_shared_error_keeps_no_context_and_no_frames_of_its_callers(
     memory_cache: ResponseCache, eventually: Eventually, until_joined: UntilJoined
 ) -> None:
     gate = asyncio.Event()
-    flights = memory_cache._engine.async_driver().flights
+    flights = driver_of(memory_cache).flights
     key = tenant_of(memory_cache).keys(["k"]).entry
 
     async def fail() -> object:

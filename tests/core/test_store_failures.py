@@ -16,6 +16,7 @@ from strawberry_response_cache.core import CacheDetail, CacheStatus, CacheStoreE
 from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core.protocol import Lookup, Unavailable
+from tests.conftest import driver_of
 from tests.core.logs import facts_of
 
 HIT, MISS, BYPASS = CacheStatus.HIT, CacheStatus.MISS, CacheStatus.BYPASS
@@ -135,7 +136,7 @@ async def test_an_answer_that_is_not_read_in_time_is_a_store_failure(
         return "v"
 
     await valkey_cache.remember(["a"], 60, generate)
-    transport: Any = valkey_cache._engine.async_driver().transport
+    transport: Any = driver_of(valkey_cache).transport
     (idle,) = transport._link._connections.idle
     idle._transport.pause_reading()
     transport._link._read_deadline = 0.05
@@ -210,7 +211,7 @@ async def test_callers_share_one_run_while_the_store_is_away(
 
     assert {response.value for response in responses} == {"value"}
     assert runs <= 2
-    assert len(cache._engine.async_driver().flights) == 0
+    assert len(driver_of(cache).flights) == 0
 
 
 # -- Servers that refuse writes -------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import pytest
 
 from strawberry_response_cache.core import CachedResponse, CacheStatus, ResponseCache
+from tests.conftest import driver_of
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -69,7 +70,7 @@ class Callers:
     async def settled(self, cache: ResponseCache) -> None:
         """Wait until nothing is under way in the background."""
         if self._face.synchronous:
-            await self._somewhere(cache._engine.sync_driver().drain)
+            await self._somewhere(driver_of(cache, synchronous=True).drain)
         else:
             await until_idle(cache)
 
@@ -78,7 +79,7 @@ class Callers:
         if self._face.synchronous:
             await self.settled(cache)
         else:
-            await cache._engine.async_driver().drain()
+            await driver_of(cache).drain()
 
     def waiting(self, cache: ResponseCache) -> int:
         """Count the callers who have joined another one's generation."""
@@ -129,7 +130,7 @@ class Runs:
 
 async def until_idle(cache: ResponseCache) -> None:
     """Wait until nothing of the running loop is under way."""
-    driver = cache._engine.async_driver()
+    driver = driver_of(cache)
     link: Any = cast("Any", driver.transport)._link
     while driver._background or link._batches or link._waiting:
         await asyncio.sleep(0.001)

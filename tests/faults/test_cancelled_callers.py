@@ -9,7 +9,7 @@ import pytest
 
 from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
 from strawberry_response_cache.core._cache import tenant_of
-from tests.conftest import Eventually
+from tests.conftest import Eventually, driver_of
 from tests.faults.callers import until_idle
 from tests.faults.proxy import Proxy
 from tests.faults.wire import Hold, Lose
@@ -40,7 +40,7 @@ async def warm(unhurried: ResponseCache) -> AsyncIterator[ResponseCache]:
     await unhurried.remember(["warm"], 600, value)
     yield unhurried
     assert (await unhurried.remember(["warm"], 600, value)).status is CacheStatus.HIT
-    assert len(unhurried._engine.async_driver().flights) == 0
+    assert len(driver_of(unhurried).flights) == 0
 
 
 async def test_callers_cancelled_one_after_the_other_cost_no_connection(

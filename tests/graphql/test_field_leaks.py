@@ -20,7 +20,7 @@ from strawberry_response_cache import (
     ResponseCacheExtension,
     cache_control,
 )
-from tests.conftest import Eventually
+from tests.conftest import Eventually, driver_of
 from tests.graphql.library import fields
 
 
@@ -567,7 +567,7 @@ def test_a_server_that_is_down_is_asked_once_for_all_fields(
 
     schema = schema_of(Query, cache)
     asked: list[Any] = []
-    transport = cache._engine.sync_driver().transport
+    transport = driver_of(cache, synchronous=True).transport
     perform = transport.perform_all
 
     def counted(effects: Any) -> Any:

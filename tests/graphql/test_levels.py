@@ -15,6 +15,7 @@ from strawberry_response_cache import (
     cache_control,
     restrict_cache,
 )
+from tests.conftest import driver_of
 from tests.core.test_round_trips import Bill
 
 COUNT = 250
@@ -205,7 +206,7 @@ async def test_local_memory_answers_a_level_without_asking(
     shop = Shop(cache)
     await Shop(new_cache(valkey_url)).ask(listed("price"))
     await shop.ask(listed("price", 1))
-    await eventually(cache._engine.async_driver().pub_sub._is_trusted)
+    await eventually(driver_of(cache).pub_sub._is_trusted)
     first = await shop.ask(listed("price"))  # read, and kept
     bill = Bill(raw_valkey)
 
