@@ -15,7 +15,7 @@ from tests.graphql.ledger import Ledger
 
 pytestmark = [pytest.mark.parametrize("url", ["memory://"]), pytest.mark.usefixtures("older")]
 
-PLAN, VARIANT, FIELD_PLAN = "Plan", "Variant", "FieldPlan"
+PLAN, VARIANT, STEMS = "Plan", "Variant", "Stems"
 
 
 def kept(kind: str) -> list[Any]:
@@ -111,6 +111,6 @@ async def test_the_keys_kept_for_the_variables_of_one_field_are_bounded(
     for number in range(100):
         result = await ask("query ($n: Int!) { fresh echo(number: $n) }", n=number)
         assert result.data["echo"] == number
-    kept_here = [vars(plan).values() for plan in kept(FIELD_PLAN)]
+    kept_here = [vars(stems).values() for stems in kept(STEMS)]
     sizes = [len(each) for values in kept_here for each in values if isinstance(each, dict)]
     assert max(sizes) == 64
