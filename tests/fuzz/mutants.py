@@ -237,9 +237,14 @@ def tags_of_parts_left_out(struck: Struck) -> None:
     fold = Parts.fold
 
     def damaged(
-        self: Parts, recording: Recording, keys: EntryKeys, lease: Lease | None
+        self: Parts,
+        recording: Recording,
+        keys: EntryKeys,
+        lease: Lease | None,
+        *,
+        is_piece: bool = False,
     ) -> tuple[Recording, int | None] | None:
-        folded = fold(self, recording, keys, lease)
+        folded = fold(self, recording, keys, lease, is_piece=is_piece)
         if folded is None:
             return None
         if folded[0].tags != recording.tags:
@@ -265,9 +270,14 @@ def clock_of_parts_left_out(struck: Struck) -> None:
     fold = Parts.fold
 
     def damaged(
-        self: Parts, recording: Recording, keys: EntryKeys, lease: Lease | None
+        self: Parts,
+        recording: Recording,
+        keys: EntryKeys,
+        lease: Lease | None,
+        *,
+        is_piece: bool = False,
     ) -> tuple[Recording, int | None] | None:
-        folded = fold(self, recording, keys, lease)
+        folded = fold(self, recording, keys, lease, is_piece=is_piece)
         if folded is None or lease is None:
             return folded
         if folded[1] != lease.clock:
