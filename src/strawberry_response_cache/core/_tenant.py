@@ -86,8 +86,8 @@ class Tenant:
         return self._engine.sync_driver().memory if self._may_serve_locally() else None
 
     def _may_serve_locally(self) -> bool:
-        """Whether no invalidation is pending, and the caller runs in no generator."""
-        return not leading.get() and not self.has_pending()
+        """Whether there is local memory, no invalidation is pending, and the caller runs in no generator."""
+        return self._engine.has_memory and not leading.get() and not self.has_pending()
 
     # -- One value, or many --------------------------------------------------------------------------
 

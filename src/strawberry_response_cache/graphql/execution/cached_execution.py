@@ -77,7 +77,9 @@ async def execute_cached(
     directives, is_renewed, varied = request.directives, False, cache_request.policy.vary
     is_verified = request.is_verified
     while True:
-        ready = await obey(cache_request, prefetched, directives, renews=is_renewed)
+        ready: Prefetched | Problem | None = prefetched
+        if is_renewed or directives is not NOTHING_ASKED:
+            ready = await obey(cache_request, prefetched, directives, renews=is_renewed)
         if isinstance(ready, Problem):
             return ready
         attempt = Attempt(cache_request, request)
@@ -122,7 +124,9 @@ def execute_cached_sync(
     directives, is_renewed, varied = request.directives, False, cache_request.policy.vary
     is_verified = request.is_verified
     while True:
-        ready = obey_sync(cache_request, prefetched, directives, renews=is_renewed)
+        ready: Prefetched | Problem | None = prefetched
+        if is_renewed or directives is not NOTHING_ASKED:
+            ready = obey_sync(cache_request, prefetched, directives, renews=is_renewed)
         if isinstance(ready, Problem):
             return ready
         attempt = Attempt(cache_request, request)
