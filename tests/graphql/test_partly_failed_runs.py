@@ -373,6 +373,29 @@ async def test_an_answer_that_is_made_of_one_that_failed_in_part_is_not_stored(
         assert runs["relayed"] == number
 
 
+@both
+async def test_verified_requests_compare_what_a_failed_run_of_another_session_stored(
+    two: Two, face: str
+) -> None:
+    @strawberry.type
+    class Leaking(Query):
+        @cache_control(ttl=60)
+        @strawberry.field
+        def leaking(self, info: strawberry.Info) -> str:
+            return str(info.context["user"])
+
+    workers = two(face)
+    extension = ResponseCacheExtension(
+        workers.caches[0], tenant=None, session=lambda c: c["user"], verify=1.0
+    )
+    workers.schemas[0] = strawberry.Schema(Leaking, extensions=[extension])
+    for user in ("ann", "ann", "bob"):
+        await workers.ask(0, "{ leaking steady shaky }", user=user, **DOWN)
+        assert workers.last.data == {"leaking": user, "steady": 1, "shaky": None}
+    verified = workers.caches[0].statistics().verified
+    assert verified == {"equal": 3, "changed": 0, "scope": 1}
+
+
 async def test_one_lookup_finds_the_marker_and_one_all_the_fields(two: Two) -> None:
     workers, query = two(), "{ lasting long steady shaky }"
     await workers.ask(0, query, down=["shaky"])

@@ -298,6 +298,17 @@ def visibilities(recorder: Recorder) -> list[tuple[str, str | None, str | None]]
 GET, PUT = telemetry.GET, telemetry.PUT
 
 
+async def test_the_span_of_a_diverted_value_tells_its_size_and_not_that_of_its_marker(
+    traced: ResponseCache, recorder: Recorder
+) -> None:
+    extension = ResponseCacheExtension(traced, tenant=None, session=lambda user: user)
+    schema = strawberry.Schema(Turning, extensions=[extension])
+    with recorder.tracer.start_as_current_span("request"):
+        await schema.execute("{ draft }", context_value="alice")
+    (put,) = [about for name, about in recorder.attributes() if name == PUT]
+    assert put[telemetry.ITEM_SIZE] == len('{"data":{"draft":"alice"}}')
+
+
 @pytest.mark.parametrize("way", ["execute", "execute_sync"])
 async def test_the_span_of_an_entry_kept_for_a_session_says_private(
     traced: ResponseCache, recorder: Recorder, way: str

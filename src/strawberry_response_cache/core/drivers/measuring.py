@@ -244,6 +244,9 @@ def report(
             )
         )
     elif isinstance(effect, Commit):
-        recording = effect.recording
-        ttl, size, tags = recording.ttl_ms / 1000, len(recording.payload), len(recording.tags)
+        # A marker tells nothing of what is stored with it.
+        stored = [each for _, each in effect.beside] or [effect.recording]
+        ttl = min(each.ttl_ms for each in stored) / 1000
+        size = sum(len(each.payload) for each in stored)
+        tags = max(len(each.tags) for each in stored)
         observer.put_in(PutIn(subject, started_ns, time.time_ns(), ttl, size, tags, error))
