@@ -86,8 +86,12 @@ class Tenant:
         return self._engine.sync_driver().memory if self._may_serve_locally() else None
 
     def _may_serve_locally(self) -> bool:
-        """Whether there is local memory, no invalidation is pending, and the caller runs in no generator."""
-        return self._engine.has_memory and not leading.get() and not self.has_pending()
+        """Whether there is local memory, and an entry can be served directly."""
+        return self._engine.has_memory and self._may_serve()
+
+    def _may_serve(self) -> bool:
+        """Whether no invalidation is pending, and the caller runs in no generator."""
+        return not leading.get() and not self.has_pending()
 
     # -- One value, or many --------------------------------------------------------------------------
 
@@ -258,7 +262,7 @@ class Tenant:
             None if there is none, if it may be due for an early refresh, if an invalidation is pending, or if the
             caller runs in a generator, whose value it would be a part of. The failure, if Redis does not answer.
         """
-        if not self._may_serve_locally():
+        if not self._may_serve():
             return None
         driver, limits = self._engine.async_driver(), self._engine.limits
         memory = driver.memory
