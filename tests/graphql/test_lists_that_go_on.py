@@ -33,6 +33,9 @@ class Item:
     def price(self, info: strawberry.Info) -> str:
         return f"for {info.context['user']}"
 
+    def __hash__(self) -> int:
+        return hash(self.id)
+
 
 FIRST, SECOND = Item(id=strawberry.ID("0")), Item(id=strawberry.ID("1"))
 
@@ -215,6 +218,9 @@ FINISHED: dict[str, Callable[[Any], Any]] = {
     "tuple": lambda _: (FIRST, SECOND),
     "deque": lambda _: deque([FIRST, SECOND]),
     "values": lambda _: {1: FIRST, 2: SECOND}.values(),
+    "set": lambda _: {FIRST, SECOND},
+    "frozenset": lambda _: frozenset({FIRST, SECOND}),
+    "keys": lambda _: {FIRST: 1, SECOND: 2}.keys(),
 }
 
 
@@ -231,6 +237,16 @@ async def test_below_a_finished_list_fields_have_entries_of_their_own(
         result = await shop.ask(f"{{ {name} {{ price }} }}", way=way, user=user)
         assert prices(result.data and result.data[name]) == {"for alice"}
     assert outcome(result)["fields"][0]["status"] == "hit"
+
+
+async def test_the_items_of_a_dict_are_a_finished_list_of_pairs(cache: ResponseCache) -> None:
+    def resolver() -> list[list[Item]]:
+        return {FIRST: SECOND}.items()  # type: ignore[return-value]
+
+    shop = schema_of({"pairs": strawberry.field(resolver=resolver)}, cache)
+    for user in ("alice", "bob"):
+        result = await shop.ask("{ pairs { price } }", way="execute", user=user)
+        assert prices(result.data and result.data["pairs"]) == {"for alice"}
 
 
 async def test_a_relation_of_sqlalchemy_is_a_finished_list(cache: ResponseCache) -> None:

@@ -1,11 +1,13 @@
 """The fields of strawberry-django: what follows its parent, and rows that are chosen for each user."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import strawberry
 import strawberry_django
 from django.db import connection
+from django.db.models import QuerySet
 from django.test.utils import CaptureQueriesContext
 from strawberry_django.optimizer import DjangoOptimizerExtension
 
@@ -19,6 +21,7 @@ from strawberry_response_cache import (
 )
 from tests.graphql.ledger import outcome, status
 from tests.with_django import bookshop
+from tests.with_django.models import Book
 
 
 @pytest.fixture(params=["optimizer", "plain"])
@@ -146,3 +149,39 @@ def test_scope_public_on_rows_of_a_get_queryset_is_a_mistake(cache: ResponseCach
         CacheConfigurationError, match=r"Query\.books: get_queryset .* PRIVATE always"
     ):
         extension.check(schema)
+
+
+class OwnIteration(QuerySet[Book]):
+    """A query set that runs code between its rows."""
+
+    def __iter__(self) -> Iterator[Book]:
+        yield from super().__iter__()
+
+
+@pytest.mark.parametrize(
+    ("rows", "status", "reason"),
+    [(Book.objects.all, "hit", None), (lambda: OwnIteration(Book), "bypass", "unfinished_list")],
+    ids=["query set", "iteration of one's own"],
+)
+def test_below_a_query_set_fields_have_entries_of_their_own(
+    cache: ResponseCache, rows: Any, status: str, reason: str | None
+) -> None:
+    @strawberry_django.type(Book, name="Shouting")
+    class Shouting:
+        id: strawberry.auto
+
+        @cache_control(ttl=60)
+        @strawberry_django.field
+        def shout(self) -> str:
+            return "!"
+
+    def books() -> list[Shouting]:
+        found: list[Shouting] = rows()
+        return found
+
+    query = strawberry.type(type("Query", (), {"books": strawberry.field(resolver=books)}))
+    extension = ResponseCacheExtension(cache, tenant=None, debug=True)
+    schema = strawberry.Schema(query, extensions=[extension])
+    ask(schema, "{ books { shout } }")
+    [told] = outcome(ask(schema, "{ books { shout } }"))["fields"]
+    assert (told["status"], told.get("reason")) == (status, reason)
