@@ -113,7 +113,7 @@ def served(request: pytest.FixtureRequest, memory_cache: ResponseCache) -> Serve
     return Served(memory_cache, *request.param)
 
 
-COMMITS = "{ pullRequest { commits { number commit { id } } } }"
+COMMITS = "{ pullRequest { commits { __typename number commit { id } } } }"
 
 
 async def test_a_created_object_appears_in_a_list_whose_items_hold_such_objects(

@@ -55,7 +55,7 @@ class HeldInLists:
                 if held is None or _is_list(held):  # a list is noted for itself
                     continue
                 self.tags.update(f"[{tag}]" for tag in held.type_tags)
-                if node.selection_set is not None and left > 1:
+                if node.selection_set is not None:
                     for kind in held.possible_types:
                         add(node.selection_set, kind, left - 1)
 
