@@ -1,6 +1,7 @@
 """The operation that an executor is asked for. What is remembered of it may answer it before that is built."""
 
 import inspect
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from graphql import DocumentNode, GraphQLError, GraphQLSchema
@@ -71,6 +72,7 @@ class Asked:
 
     Attributes:
         kind: The class of the executor.
+        build: Builds the executor, with a copy of the variables; calling it is no step of this package that may fail.
         built: The executor, once it is built; None before.
         schema: The executable schema.
         document: The document.
@@ -87,7 +89,7 @@ class Asked:
     """
 
     __slots__ = (
-        "_build",
+        "build",
         "built",
         "context_value",
         "document",
@@ -112,13 +114,14 @@ class Asked:
         named: dict[str, Any],
     ) -> None:
         self.kind = kind
-        self._build = build, given, named
         self.built: Executor[Any] | None = None
         self.schema: GraphQLSchema = given[0]
         self.document: DocumentNode = given[1]
         self.root_value: object = given[2]
         self.context_value: object = given[3]
         self.variables: Any = _own(given[_VARIABLES])
+        own = (*given[:_VARIABLES], self.variables, *given[_VARIABLES + 1 :])
+        self.build = partial(build, *own, **named)
         self.operation_name: str | None = given[5]
         self.middleware_manager: Any = given[11]
         self.is_synchronous = given[13] is not None and not takes_async(given[13])
@@ -156,11 +159,6 @@ class Asked:
         asked.operation_extensions = getattr(executor, "operation_extensions", None)
         asked.known = None
         return asked
-
-    def build(self) -> "list[GraphQLError] | Executor[Any]":
-        """Build the executor, with the copy of the variables."""
-        build, given, named = self._build
-        return build(*given[:_VARIABLES], self.variables, *given[_VARIABLES + 1 :], **named)
 
     @property
     def executor(self) -> Executor[Any]:

@@ -136,7 +136,7 @@ class _Execution:
         if named or len(given) != _PARAMETERS:  # an executor of the user's own
             return self._execute(*given, **named)
         parent, source, details, path, position = given
-        known = self._known.known(details)
+        known = self._known.by_details.get(id(details))
         if details[0].node.selection_set is not None:
             try:
                 path = FieldPath.of(path, parent, source)

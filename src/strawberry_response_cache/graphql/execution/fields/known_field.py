@@ -43,9 +43,14 @@ class KnownField:
 
 
 class KnownFields:
-    """The fields of one executor; ``around`` is the life of the entry that holds its result."""
+    """The fields of one executor; ``around`` is the life of the entry that holds its result.
 
-    __slots__ = ("_around", "_executor", "_fields", "_has_entries", "_known")
+    Attributes:
+        by_details: The fields so far, by the identity of their details; each object is kept alive, so that its
+            identity is not used again.
+    """
+
+    __slots__ = ("_around", "_executor", "_fields", "_has_entries", "by_details")
 
     def __init__(
         self, fields: Fields, executor: Executor[Any], around: Life | None, *, has_entries: bool
@@ -54,18 +59,13 @@ class KnownFields:
         self._executor = executor
         self._around = around
         self._has_entries = has_entries
-        # By identity; each object is kept alive, so that its id is not used again.
-        self._known: dict[int, KnownField] = {}
-
-    def known(self, details: object) -> KnownField | None:
-        """Return what is known already of the field with such details."""
-        return self._known.get(id(details))
+        self.by_details: dict[int, KnownField] = {}
 
     def of(self, parent: GraphQLObjectType, details: Any, path: Path) -> KnownField:  # noqa: ANN401 - graphql-core's own
         """Return what is known of a field, which is found out once."""
-        known = self._known.get(id(details))
+        known = self.by_details.get(id(details))
         if known is None:
-            known = self._known[id(details)] = self._learn(parent, details, path)
+            known = self.by_details[id(details)] = self._learn(parent, details, path)
         return known
 
     def _learn(self, parent: GraphQLObjectType, details: Any, path: Path) -> KnownField:  # noqa: ANN401 - graphql-core's own
