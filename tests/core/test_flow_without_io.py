@@ -47,20 +47,19 @@ from strawberry_response_cache.core.protocol import (
     Unreadable,
 )
 from strawberry_response_cache.core.protocol.entry import Entry, Recording, UnreadableEntryError
-from strawberry_response_cache.core.serialization.serializer import Instead, NotStored
+from strawberry_response_cache.core.serialization.serializer import NotStored
 
 KEYS = EntryKeys("{n}:e:k", "{n}:l:k", "{n}:t")
 LEASE = Lease("token", "epoch", 3)
 
 
-PIECE = EntryKeys("{n}:e:p", "{n}:l:p", "{n}:t")
-MARKER, PART = Recording(b"0", 500), Recording(b"1", 1000)
+MARKER = Recording(b"0", 500)
 
 
 class Numbers:
     """A recipe for whole numbers; 13 is not for storing, 17 is a failure, and b"?" is not readable.
 
-    Of 15, only a piece is stored; and of 16, if there is nothing to serve instead.
+    In place of 15, a marker is stored; and of 16, if there is nothing to serve instead.
     """
 
     serves_stale: ClassVar[bool] = True
@@ -72,7 +71,7 @@ class Numbers:
             return NotStored(CacheDetail.UNCACHEABLE, Unavailable("of the value"))
         if value in {15, 16}:
             failed = Unavailable("of a piece") if value == 16 else None
-            return NotStored(CacheDetail.UNCACHEABLE, failed, Instead(MARKER, ((PIECE, PART),)))
+            return NotStored(CacheDetail.UNCACHEABLE, failed, MARKER)
         return Recording(b"%d" % value, 1000)
 
     def read(self, recording: Recording) -> int:
@@ -196,7 +195,7 @@ def test_a_piece_is_stored_in_place_of_a_value_under_the_lease_of_the_whole(
     commit = caller.answer(15)
 
     if not isinstance(stored, NoLease):
-        assert commit == Commit(KEYS, LEASE, MARKER, LEASE.clock, None, ((PIECE, PART),))
+        assert commit == Commit(KEYS, LEASE, MARKER)
         caller.answer(Stored())
     assert caller.outcome == (15, CacheStatus.BYPASS, CacheDetail.UNCACHEABLE)
 

@@ -241,10 +241,8 @@ def tags_of_parts_left_out(struck: Struck) -> None:
         recording: Recording,
         keys: EntryKeys,
         lease: Lease | None,
-        *,
-        is_piece: bool = False,
     ) -> tuple[Recording, int | None] | None:
-        folded = fold(self, recording, keys, lease, is_piece=is_piece)
+        folded = fold(self, recording, keys, lease)
         if folded is None:
             return None
         if folded[0].tags != recording.tags:
@@ -274,10 +272,8 @@ def clock_of_parts_left_out(struck: Struck) -> None:
         recording: Recording,
         keys: EntryKeys,
         lease: Lease | None,
-        *,
-        is_piece: bool = False,
     ) -> tuple[Recording, int | None] | None:
-        folded = fold(self, recording, keys, lease, is_piece=is_piece)
+        folded = fold(self, recording, keys, lease)
         if folded is None or lease is None:
             return folded
         if folded[1] != lease.clock:

@@ -129,6 +129,47 @@ def with_a_default_of_an_input(number: int) -> type:
     return release(total)
 
 
+def with_its_arguments_exchanged(number: int) -> type:
+    if number:
+
+        def total(
+            high: Annotated[int, strawberry.argument(name="x")],
+            low: Annotated[int, strawberry.argument(name="y")],
+        ) -> int:
+            return high - low
+
+    else:
+
+        def total(
+            low: Annotated[int, strawberry.argument(name="x")],
+            high: Annotated[int, strawberry.argument(name="y")],
+        ) -> int:
+            return high - low
+
+    return release(total)
+
+
+def with_the_fields_of_an_input_exchanged(number: int) -> type:
+    if number:
+
+        @strawberry.input
+        class Filter:
+            high: int = strawberry.field(name="x")
+            low: int = strawberry.field(name="y")
+
+    else:
+
+        @strawberry.input(name="Filter")
+        class Filter:  # type: ignore[no-redef] # of the other release
+            low: int = strawberry.field(name="x")
+            high: int = strawberry.field(name="y")
+
+    def total(within: Filter) -> int:
+        return within.high - within.low
+
+    return release(total)
+
+
 def with_a_default_of_an_enum_in_an_input(number: int) -> type:
     @strawberry.enum
     class Colour(Enum):
@@ -643,6 +684,8 @@ CHANGES: list[tuple[Callable[[int], type | Release], str]] = [
     (with_a_default_of_an_enum, "total"),
     (with_a_default_of_an_input, "total(within: {})"),
     (with_a_default_of_an_enum_in_an_input, "total(within: {})"),
+    (with_its_arguments_exchanged, "total(x: 1, y: 3)"),
+    (with_the_fields_of_an_input_exchanged, "total(within: {x: 1, y: 3})"),
     (with_a_default_two_inputs_below, "total(within: {page: {limits: [{}]}})"),
     (with_a_member_of_an_enum, "total(colour: RED)"),
     (with_another_function, "total"),

@@ -384,3 +384,34 @@ async def test_on_invalidate_is_called_with_the_tags_that_a_mutation_invalidated
     ) as cache:
         await Served(cache).ask("mutation { marked changed { id } }", way)
     assert told == [("Book:1",)]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_tags_hold_what_was_sent_whatever_the_mutation_does_to_it(
+    cache: ResponseCache, is_async: bool, fails: bool
+) -> None:
+    def consume(ids: list[strawberry.ID]) -> bool:
+        while ids:
+            ids.pop()
+        if fails:
+            raise ValueError
+        return True
+
+    async def consume_later(ids: list[strawberry.ID]) -> bool:
+        return consume(ids)
+
+    @strawberry.type
+    class Mutation:
+        sell: bool = invalidates("Book:{args.ids}")(
+            strawberry.mutation(resolver=consume_later if is_async else consume)
+        )
+
+    schema = strawberry.Schema(
+        Query, Mutation, extensions=[ResponseCacheExtension(cache, tenant=None, debug=True)]
+    )
+    for query in (BOOK, OTHER):
+        await schema.execute(query)
+    await schema.execute('mutation { sell(ids: ["1"]) }')
+    assert status(await schema.execute(BOOK)) == "miss"
+    assert status(await schema.execute(OTHER)) == "hit"

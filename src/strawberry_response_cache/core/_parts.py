@@ -36,8 +36,6 @@ class Part:
             not older than the whole's own lease.
         clock: The clock at which it was recorded; None as for ``epoch``.
         is_fit: Whether values built from it may be stored.
-        is_told: Whether a value built from it knows the piece of its own in which this part failed; the
-            other pieces may be stored.
         meta: The meta word of its recording.
     """
 
@@ -48,12 +46,11 @@ class Part:
     clock: int | None = None
     is_fit: bool = True
     meta: str = NO_META
-    is_told: bool = False
 
 
-def unfit_part(keys: EntryKeys, *, is_told: bool = False) -> Part:
+def unfit_part(keys: EntryKeys) -> Part:
     """Return a part that keeps the values built from it from being stored."""
-    return Part(keys, (), 0, is_fit=False, is_told=is_told)
+    return Part(keys, (), 0, is_fit=False)
 
 
 class Parts:
@@ -90,9 +87,9 @@ class Parts:
         return _tags_of([part for part, _ in [*self._noted]])
 
     def fold(
-        self, recording: Recording, keys: EntryKeys, lease: Lease | None, *, is_piece: bool = False
+        self, recording: Recording, keys: EntryKeys, lease: Lease | None
     ) -> tuple[Recording, int | None] | None:
-        """Return the recording and the clock of the whole, or of a piece of it in which nothing failed.
+        """Return the recording and the clock of the whole.
 
         Returns:
             None if a part keeps the whole from being stored: it is stale, was not stored itself,
@@ -100,11 +97,7 @@ class Parts:
         """
         clock = None if lease is None else lease.clock
         # Parts from another cache are ignored: its tags are not those of this cache.
-        noted = [
-            (part, at)
-            for part, at in self._noted
-            if part.keys.channel == keys.channel and not (is_piece and part.is_told)
-        ]
+        noted = [(part, at) for part, at in self._noted if part.keys.channel == keys.channel]
         if not noted:
             return recording, clock
         now, parts = time.monotonic(), [part for part, _ in noted]

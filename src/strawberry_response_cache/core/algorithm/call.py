@@ -101,9 +101,9 @@ class Call(Generic[T]):
             )
             note_part(self.within, part)
 
-    def note_unfit_part(self, *, is_told: bool) -> None:
-        """Keep the values of these generators from being stored; see `Part`."""
-        note_part(self.within, unfit_part(self.keys, is_told=is_told))
+    def note_unfit_part(self) -> None:
+        """Keep the values of these generators from being stored."""
+        note_part(self.within, unfit_part(self.keys))
 
     def any_lease(self) -> Lease:
         """Return the lease that this caller may hold; releasing it has no effect if it was not granted."""

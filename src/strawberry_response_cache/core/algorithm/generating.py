@@ -68,7 +68,7 @@ def lead(
             return (yield from _serve_instead(call, due, recorded.failure))
         call.flights.marks.set(call.keys.entry, call.clock() + _MARK_SECONDS)
         call.flights.settle(flight, NotShared())
-        call.note_unfit_part(is_told=recorded.is_told)
+        call.note_unfit_part()
         yield from call.release(lease)
         return CachedResponse(value, CacheStatus.BYPASS, recorded.detail)
     if lease is None:
@@ -120,7 +120,7 @@ def generate_alone(call: Call[T], detail: CacheDetail) -> Flow[T]:
     if call.within:
         answer = call.serializer.record(value, Parts())
         if isinstance(answer, NotStored):
-            call.note_unfit_part(is_told=answer.is_told)
+            call.note_unfit_part()
         else:
             recording = answer.recording if isinstance(answer, Diverted) else answer
             call.note_part(recording, None, None, recording.ttl_ms)

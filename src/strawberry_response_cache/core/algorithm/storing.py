@@ -2,13 +2,11 @@
 
 import math
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TypeVar
 
 from strawberry_response_cache.core._flights import Flight, Landed, LookAgain
 from strawberry_response_cache.core._invalidation_log import Ticket
 from strawberry_response_cache.core._keys import EntryKeys
-from strawberry_response_cache.core._parts import Parts
 from strawberry_response_cache.core._requests import CallerGoneError, Detach, Flow
 from strawberry_response_cache.core._response import CacheDetail, CachedResponse, CacheStatus
 from strawberry_response_cache.core.algorithm.call import Call
@@ -28,8 +26,8 @@ class Recorded:
         recording: The value.
         clock: The lowest clock among the lease and the value's parts.
         shared: The recording for the requested keys and for joiners: the value, or a marker.
-        beside: What is stored together with a marker: the value under other keys, or pieces of it.
-        refused: Why only pieces of the value are stored; None if the value is.
+        beside: The keys and the recording of the value, if ``shared`` is a marker.
+        refused: Why only a marker is stored; None if the value is.
     """
 
     recording: Recording
@@ -61,7 +59,6 @@ def record(
     if call.collected is not None:
         flight.parts.add_all(call.collected)
     answer = call.serializer.record(value, flight.parts)
-    fold = partial(_fold, call, flight.parts, lease, seconds)
     if isinstance(answer, NotStored):
         instead = answer.instead
         # An entry stays that is fresh, or that can be served in place of a failure.
@@ -70,12 +67,13 @@ def record(
         )
         if instead is None or lease is None or is_kept:
             return answer
-        found = [(keys, fold(piece, is_piece=True)) for keys, piece in instead.pieces]
-        pieces = [(keys, *each) for keys, each in found if each is not None]
-        clock = pieces[0][2] if pieces else None  # that of each
-        beside = tuple((keys, piece) for keys, piece, _ in pieces)
-        return Recorded(instead.marker, clock, instead.marker, beside, answer)
-    folded = fold(answer.recording if isinstance(answer, Diverted) else answer)
+        return Recorded(instead, None, instead, refused=answer)
+    recording = answer.recording if isinstance(answer, Diverted) else answer
+    ttl_ms = recording.ttl_ms
+    if call.limits.jitter:
+        ttl_ms = math.ceil(ttl_ms * (1 - call.limits.jitter * call.jitter()))
+    recording = replace(recording, ttl_ms=ttl_ms, cost_ms=round(seconds * 1000))
+    folded = flight.parts.fold(recording, call.keys, lease)
     if folded is None:
         return NotStored(CacheDetail.UNCACHEABLE_PART)
     recording, clock = folded
@@ -83,23 +81,6 @@ def record(
         beside = () if answer.keys is None else ((answer.keys, recording),)
         return Recorded(recording, clock, answer.marker, beside)
     return Recorded(recording, clock, recording)
-
-
-def _fold(
-    call: Call[T],
-    parts: Parts,
-    lease: Lease | None,
-    seconds: float,
-    recording: Recording,
-    *,
-    is_piece: bool = False,
-) -> tuple[Recording, int | None] | None:
-    """Return a recording that includes the parts, and the lowest clock; None if a part forbids it."""
-    ttl_ms = recording.ttl_ms
-    if call.limits.jitter:
-        ttl_ms = math.ceil(ttl_ms * (1 - call.limits.jitter * call.jitter()))
-    recording = replace(recording, ttl_ms=ttl_ms, cost_ms=round(seconds * 1000))
-    return parts.fold(recording, call.keys, lease, is_piece=is_piece)
 
 
 def commit(call: Call[T], flight: Flight, lease: Lease, value: T, recorded: Recorded) -> Flow[T]:
@@ -126,7 +107,7 @@ def commit(call: Call[T], flight: Flight, lease: Lease, value: T, recorded: Reco
     settle(call, flight, committed, landed)
     whole, refused = recorded.recording, recorded.refused
     if refused is not None:
-        call.note_unfit_part(is_told=refused.is_told)
+        call.note_unfit_part()
     else:  # also if the server refused it or the outcome is unknown: the same will refuse the whole
         keys = recorded.beside[0][0] if recorded.beside else None
         call.note_part(whole, lease.epoch, landed.clock, whole.ttl_ms, keys=keys)

@@ -14,33 +14,18 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Instead:
-    """What is stored in place of a value that must not be stored.
-
-    Attributes:
-        marker: The recording for the requested keys; joiners receive it too.
-        pieces: Recordings of pieces of the value, each with its keys, in the same slot.
-    """
-
-    marker: Recording
-    pieces: tuple[tuple[EntryKeys, Recording], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class NotStored:
     """A serializer's answer that a value must not be stored.
 
     Attributes:
         detail: Why.
         failure: What went wrong, if a stale value may be served instead; else None.
-        instead: What is stored in its place; None for nothing.
-        is_told: Whether the value around it knows the piece in which it failed; see `Part`.
+        instead: The marker that is stored in its place, and which joiners receive too; None for nothing.
     """
 
     detail: CacheDetail
     failure: Unavailable | None = None
-    instead: Instead | None = None
-    is_told: bool = False
+    instead: Recording | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from itertools import chain
 from typing import Any, TypeVar
 
 from strawberry.extensions import FieldExtension
@@ -16,6 +17,7 @@ from strawberry_response_cache.graphql._guard import resolver_guard
 from strawberry_response_cache.graphql.annotations.run_notes import RunNotes, notes_of
 from strawberry_response_cache.graphql.annotations.tag_templates import (
     Template,
+    Texts,
     UnfilledError,
     checked_tags,
     unknown_arguments,
@@ -94,12 +96,15 @@ class Invalidates(FieldExtension):
     def resolve(self, next_: Callable[..., Any], source: Any, info: Info, /, **kwargs: Any) -> Any:  # type: ignore[override] # noqa: ANN401 - as in Strawberry
         """Run the mutation, then note its tags."""
         values: dict[str, Any] = {"args": kwargs}
+        sent: Texts = {}
+        with resolver_guard():
+            sent = self._sent(kwargs)
         try:
             values["result"] = next_(source, info, **kwargs)
             return values["result"]
         finally:
             with resolver_guard():
-                self._note(info, values)
+                self._note(info, values, sent)
 
     async def resolve_async(  # type: ignore[override]
         self,
@@ -111,14 +116,21 @@ class Invalidates(FieldExtension):
     ) -> Any:  # noqa: ANN401 - as in Strawberry
         """Run the mutation, then note its tags; the async form of `resolve`."""
         values: dict[str, Any] = {"args": kwargs}
+        sent: Texts = {}
+        with resolver_guard():
+            sent = self._sent(kwargs)
         try:
             values["result"] = await next_(source, info, **kwargs)
             return values["result"]
         finally:
             with resolver_guard():
-                self._note(info, values)
+                self._note(info, values, sent)
 
-    def _note(self, info: Info, values: dict[str, Any]) -> None:
+    def _sent(self, arguments: dict[str, Any]) -> Texts:
+        """Return the texts of the arguments in the tags; the mutation may change what it receives."""
+        return dict(chain(*(each.texts("args", arguments) for each in self.templates)))
+
+    def _note(self, info: Info, values: dict[str, Any], sent: Texts) -> None:
         notes = notes_of(info._raw_info)  # noqa: SLF001 - Strawberry's name for it
         if notes is None:
             return
@@ -126,7 +138,7 @@ class Invalidates(FieldExtension):
             if any(placeholder[0] not in values for placeholder in template.placeholders):
                 continue  # it raised, so there is no result
             try:
-                notes.invalidated.update(template.fill(values))
+                notes.invalidated.update(template.fill(values, sent))
             except UnfilledError as error:
                 self._note_unfilled(info, notes, template, error)
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
 
 from strawberry import UNSET, Some
 
@@ -69,6 +70,11 @@ class UnfilledError(Exception):
         super().__init__(f"{{{'.'.join(placeholder)}}} {wrong}")
 
 
+Texts: TypeAlias = Mapping[tuple[str, ...], "list[str] | UnfilledError"]
+"""The texts of placeholders, or why they have none."""
+_NOTHING_SENT: Final[Texts] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class Template:
     """A tag, split at its placeholders.
@@ -125,17 +131,21 @@ class Template:
             raise CacheConfigurationError(msg)
         return cls(text, tuple(literals), tuple(placeholders), place)
 
-    def fill(self, values: Mapping[str, Any]) -> Iterator[str]:
+    def fill(self, values: Mapping[str, Any], sent: Texts = _NOTHING_SENT) -> Iterator[str]:
         """Yield the filled tags: one for each element of a list, none for None.
 
         Args:
             values: The value of each root: a mapping, or an object with attributes.
+            sent: The texts of placeholders that were read before; the others are read now.
 
         Raises:
             UnfilledError: If there is no such argument or attribute, it has no text (see `tag_text`), or
                 it gives more tags than can be named.
         """
-        choices = [self._choices(placeholder, values) for placeholder in self.placeholders]
+        choices = [
+            self._choices(each, values) if (known := sent.get(each)) is None else _checked(known)
+            for each in self.placeholders
+        ]
         if math.prod(map(len, choices)) > _MOST_TAGS:
             raise UnfilledError(
                 self.placeholders[0], f"gives more than {_MOST_TAGS} tags", is_too_many=True
@@ -145,6 +155,22 @@ class Template:
             for value, literal in zip(chosen, self.literals[1:], strict=True):
                 pieces += [value, literal]
             yield "".join(pieces)
+
+    def texts(
+        self, root: str, value: object
+    ) -> "Iterator[tuple[tuple[str, ...], list[str] | UnfilledError]]":
+        """Yield the placeholders of one root with their texts, or with why they have none.
+
+        Args:
+            root: The first name of the placeholders, such as ``args``.
+            value: Its value.
+        """
+        for placeholder in self.placeholders:
+            if placeholder[0] == root:
+                try:
+                    yield placeholder, self._choices(placeholder, {root: value})
+                except UnfilledError as error:
+                    yield placeholder, error
 
     def _choices(self, placeholder: tuple[str, ...], values: Mapping[str, Any]) -> list[str]:
         found = called(_found, placeholder, values)
@@ -163,6 +189,12 @@ class Template:
                 raise UnfilledError(placeholder, f"is a {type(each).__qualname__}")
             named.append(text)
         return [*dict.fromkeys(named)]  # one id, sent a thousand times, is one tag
+
+
+def _checked(texts: list[str] | UnfilledError) -> list[str]:
+    if isinstance(texts, UnfilledError):
+        raise texts
+    return texts
 
 
 def unknown_arguments(templates: Iterable[Template], known: AbstractSet[str]) -> Iterator[str]:

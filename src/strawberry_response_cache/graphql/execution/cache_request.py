@@ -11,14 +11,15 @@ from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.graphql._request import RequestContext
-from strawberry_response_cache.graphql.execution.partial_failures import Pieces
 from strawberry_response_cache.graphql.http.freshness import Freshness
 from strawberry_response_cache.graphql.policy.outcome import Outcome
 from strawberry_response_cache.graphql.policy.policy import Policy
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
-_FAILED_IN_PART: Final = (
-    "A field failed in the latest run, so the fields are looked up one by one; see 'fields'."
+FAILED_IN_PART: Final = Problem(
+    Reason.ERRORS,
+    None,
+    "A field failed in the latest run, so the fields are looked up one by one; see 'fields'.",
 )
 
 
@@ -39,7 +40,6 @@ class CacheRequest:
         as_stored: Whether a view sends the stored response as it is.
         is_as_admitted: Whether resolvers above it have not restricted it further since it was admitted.
         inherited: Tags from resolvers and objects above it; those from annotations are in the policy.
-        pieces: Returns the root fields of an operation that may have entries if others fail; None for a field.
     """
 
     cache: ResponseCache
@@ -52,7 +52,6 @@ class CacheRequest:
     as_stored: bool = False
     inherited: frozenset[str] = field(default=frozenset(), repr=False)
     is_as_admitted: Callable[[], bool] = field(default=lambda: True, repr=False)
-    pieces: Callable[[], Pieces] | None = field(default=None, repr=False)
 
     def for_session(self, request: RequestContext) -> "CacheRequest | Problem":
         """Return the same request for the session, or the problem if there is no session."""
@@ -73,22 +72,6 @@ class CacheRequest:
     def private_keys(self, session: str) -> EntryKeys:
         """Return the keys for a session, in the slot of the public ones."""
         return tenant_of(self.cache).keys_in_slot_of(self.parts(session), self.keys)
-
-
-@dataclass(frozen=True, slots=True)
-class FailedInPart(Problem):
-    """A field failed in the latest run of an operation.
-
-    Attributes:
-        marker: The request to the cache that found the marker.
-    """
-
-    marker: CacheRequest | None = field(default=None, repr=False)
-
-    @classmethod
-    def found_by(cls, cache_request: CacheRequest) -> "FailedInPart":
-        """Return the problem of an operation under whose key a marker stands."""
-        return cls(Reason.ERRORS, None, _FAILED_IN_PART, cache_request)
 
 
 class CacheResult(NamedTuple):

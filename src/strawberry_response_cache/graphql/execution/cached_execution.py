@@ -12,9 +12,9 @@ from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql.execution.attempt import Attempt
 from strawberry_response_cache.graphql.execution.attempt_result import cache_result_of
 from strawberry_response_cache.graphql.execution.cache_request import (
+    FAILED_IN_PART,
     CacheRequest,
     CacheResult,
-    FailedInPart,
 )
 from strawberry_response_cache.graphql.execution.obey_directives import is_too_old, obey, obey_sync
 from strawberry_response_cache.graphql.execution.partial_failures import InPieces
@@ -98,10 +98,11 @@ async def execute_cached(
             budget=request.wait_budget,
         )
         if isinstance(response.value, InPieces):
-            return FailedInPart.found_by(cache_request)
-        if not is_renewed and is_too_old(response, directives):
+            return FAILED_IN_PART
+        is_marker = isinstance(response.value, TurnedPrivate)
+        if not (is_renewed or is_marker) and is_too_old(response, directives):
             is_renewed = True
-        elif not isinstance(response.value, TurnedPrivate):
+        elif not is_marker:
             if is_verified and not attempt.has_generated(response):
                 return await verified(attempt, response, generate, ready)
             return cache_result_of(attempt, response)
@@ -145,10 +146,11 @@ def execute_cached_sync(
             budget=request.wait_budget,
         )
         if isinstance(response.value, InPieces):
-            return FailedInPart.found_by(cache_request)
-        if not is_renewed and is_too_old(response, directives):
+            return FAILED_IN_PART
+        is_marker = isinstance(response.value, TurnedPrivate)
+        if not (is_renewed or is_marker) and is_too_old(response, directives):
             is_renewed = True
-        elif not isinstance(response.value, TurnedPrivate):
+        elif not is_marker:
             if is_verified and not attempt.has_generated(response):
                 return verified_sync(attempt, response, generate, ready)
             return cache_result_of(attempt, response)

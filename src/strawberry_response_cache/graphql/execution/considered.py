@@ -91,7 +91,6 @@ class Considered:
         *,
         around: Life | None = None,
         entities: FieldRule | None = None,
-        beside: EntryKeys | None = None,
     ) -> Fields:
         """Return the fields of the operation with entries of their own.
 
@@ -99,7 +98,6 @@ class Considered:
             schema: The Strawberry schema.
             around: The life of the operation's entry; None if it has none.
             entities: See `entities`.
-            beside: See `Fields`.
         """
         return Fields(
             self.plan,
@@ -109,7 +107,6 @@ class Considered:
             around=around,
             schema=schema,
             entities=entities,
-            beside=beside,
         )
 
     def cache_request(self, *, as_stored: bool) -> CacheRequest | Problem:

@@ -1,7 +1,6 @@
 """The run of one operation: decide, look up, execute, and report what happened."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,8 +14,7 @@ from graphql import (
 from graphql.execution import Executor
 from strawberry.types import ExecutionContext
 
-from strawberry_response_cache.core import CacheStatus, CacheStoreError
-from strawberry_response_cache.core._cache import tenant_of
+from strawberry_response_cache.core import CacheStatus
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._observer import Concluded
 from strawberry_response_cache.core._prefetched import Prefetched
@@ -28,9 +26,9 @@ from strawberry_response_cache.graphql._options import Options
 from strawberry_response_cache.graphql._report import Report
 from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql.execution.cache_request import (
+    FAILED_IN_PART,
     CacheRequest,
     CacheResult,
-    FailedInPart,
 )
 from strawberry_response_cache.graphql.execution.cached_execution import (
     execute_cached,
@@ -42,7 +40,6 @@ from strawberry_response_cache.graphql.execution.considered import Considered, C
 from strawberry_response_cache.graphql.execution.counting import OperationCount
 from strawberry_response_cache.graphql.execution.documents import Preparation
 from strawberry_response_cache.graphql.execution.fields.field_execution import install
-from strawberry_response_cache.graphql.execution.fields.root_fields import pieces_of
 from strawberry_response_cache.graphql.execution.http_report import HttpReport, Sharing
 from strawberry_response_cache.graphql.execution.mutation_execution import MutationExecution
 from strawberry_response_cache.graphql.execution.recorder import Recorder
@@ -101,7 +98,6 @@ class Run:
         self._preparation = preparation
         self._refused = refused
         self._as_stored = as_stored
-        self._marker: CacheRequest | None = None
         self._entities: Entities | None = None
         self._request: RequestContext | None = None
         self._claim: Claim | None = None
@@ -200,9 +196,6 @@ class Run:
             return absent
         result = execution.start()
         self._conclude_objects(considered)
-        if (marker := self._marker_after(result)) is not None:
-            with suppress(CacheStoreError):  # it ends by itself
-                tenant_of(marker.cache).forget_sync(marker.keys)
         return result
 
     async def _ask_and_answer(self, considered: Considered, execution: Execution) -> Any:  # noqa: ANN401 - a result
@@ -239,9 +232,6 @@ class Run:
             return absent
         result = await execution.run()
         self._conclude_objects(considered)
-        if (marker := self._marker_after(result)) is not None:
-            with suppress(CacheStoreError):  # it ends by itself
-                await tenant_of(marker.cache).forget(marker.keys)
         return result
 
     def _absent(self) -> ExecutionResult | None:
@@ -270,11 +260,6 @@ class Run:
         self._conclude(outcome)
         if self._claim is not None and outcome.status == "hit":
             tell(self._claim, cache_request, outcome, self.http)
-
-    def _marker_after(self, result: object) -> CacheRequest | None:
-        """Return the request to the cache that found a marker, if nothing fails any more."""
-        is_whole = isinstance(result, ExecutionResult) and not result.errors
-        return self._marker if is_whole else None
 
     def _conclude_objects(self, considered: Considered) -> None:
         """Report what became of an operation whose objects are answered one by one."""
@@ -314,12 +299,8 @@ class Run:
         cache_request = variant.policy.problem or considered.cache_request(
             as_stored=self._as_stored
         )
-        if isinstance(cache_request, CacheRequest):
-            keys = cache_request.keys
-            if self._refused.has(keys.entry):
-                cache_request = OLDER_PART
-            else:
-                cache_request.pieces = partial(pieces_of, considered, self.context.schema, keys)
+        if isinstance(cache_request, CacheRequest) and self._refused.has(cache_request.keys.entry):
+            cache_request = OLDER_PART
         entities = None if variant.entities is None else considered.entities()
         if isinstance(entities, Problem):
             cache_request = entities if isinstance(cache_request, Problem) else cache_request
@@ -337,15 +318,15 @@ class Run:
 
     def _in_pieces(self, considered: Considered, problem: Problem) -> Problem:
         """Look the fields up one by one, if the operation failed in part."""
-        if not isinstance(problem, FailedInPart) or problem.marker is None:
+        if problem is not FAILED_IN_PART:
             return problem
         executor, variant = considered.asked.executor, considered.variant
-        fields = considered.fields(self.context.schema, beside=problem.marker.keys)
+        fields = considered.fields(self.context.schema)
         if variant.watches_fields:
             uninstall(executor)
         if not install(fields, executor):
             return Problem(Reason.SELECTION_TOO_LARGE)
-        self._report.fields, self._marker = fields.outcomes, problem.marker
+        self._report.fields = fields.outcomes
         return problem
 
     # -- Reporting what happened --------------------------------------------------------------------------

@@ -1,9 +1,9 @@
 """The serializer of GraphQL results."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar, Final, NamedTuple
 
@@ -15,7 +15,7 @@ from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._duration import milliseconds
 from strawberry_response_cache.core._families import carried
 from strawberry_response_cache.core._faults import faults
-from strawberry_response_cache.core._keys import EntryKeys, tag_digests
+from strawberry_response_cache.core._keys import tag_digests
 from strawberry_response_cache.core._parts import Parts
 from strawberry_response_cache.core.protocol import Unavailable
 from strawberry_response_cache.core.protocol.entry import (
@@ -26,7 +26,7 @@ from strawberry_response_cache.core.protocol.entry import (
     UnreadableEntryError,
 )
 from strawberry_response_cache.core.serialization.codec import dump_within, find_inexact
-from strawberry_response_cache.core.serialization.serializer import Diverted, Instead, NotStored
+from strawberry_response_cache.core.serialization.serializer import Diverted, NotStored
 from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql._stored_data import BEGIN, StoredData
 from strawberry_response_cache.graphql.execution.cache_request import CacheRequest
@@ -34,10 +34,8 @@ from strawberry_response_cache.graphql.execution.failures import failure_of
 from strawberry_response_cache.graphql.execution.partial_failures import (
     IN_PIECES,
     InPieces,
-    Pieces,
     is_in_pieces,
     marker_of,
-    without_errors,
 )
 from strawberry_response_cache.graphql.execution.recorder import Recorder
 from strawberry_response_cache.graphql.http.cdn_tags import packed, unpacked
@@ -155,26 +153,17 @@ class ResponseSerializer:
             return self._refuse(_reason_of_no_result(value))
         if value.errors or (self._whole and value.data is None):
             self.refusal = Reason.ERRORS
-            failure, instead = self._failure(value.errors or ()), self._instead(value, parts)
-            is_told = not self._whole  # by the path of the error
-            return NotStored(CacheDetail.UNCACHEABLE, failure, instead, is_told)
+            failure = self._failure(value.errors or ())
+            return NotStored(CacheDetail.UNCACHEABLE, failure, self._instead(value))
         recorder = self.recorder
         if recorder is None:  # it was not recorded
             return self._refuse(Reason.CUSTOM_CODE)
-        refusal = recorder.refusal or self._refusal_now(recorder)
-        if refusal is None and self._is_seen_once():
-            refusal = Reason.SEEN_ONCE
+        refusal = (
+            recorder.refusal or self._refusal_now(recorder) or self._refusal_of_data(value.data)
+        )
         if refusal is not None:
             return self._refuse(refusal)
         most = tenant_of(self._cache_request.cache).max_entry_bytes
-        return self._record(value, parts, recorder, most=most)
-
-    def _record(
-        self, value: ExecutionResult, parts: Parts, recorder: Recorder, *, most: int
-    ) -> Recording | Diverted | NotStored:
-        """Turn a result without errors into a recording, unless something in it forbids that."""
-        if (refusal := self._refusal_of_data(value.data)) is not None:
-            return self._refuse(refusal)
         try:
             # An operation is stored as the response that a view sends.
             stored = {"data": value.data} if self._whole else value.data
@@ -214,46 +203,16 @@ class ResponseSerializer:
         sightings = self._request.options.sightings
         return sightings is not None and not sightings.has_again(self._cache_request.keys.entry)
 
-    def _instead(self, value: ExecutionResult, parts: Parts) -> Instead | None:
-        """Return what is stored of an operation that failed in part; None if it is looked up as a whole again."""
-        policy, recorder, pieces = self._policy, self.recorder, self._cache_request.pieces
-        if pieces is None or recorder is None or not is_in_pieces(value, len(policy.lives)):
+    def _instead(self, value: ExecutionResult) -> Recording | None:
+        """Return the marker of an operation that failed in part; None if it is looked up as a whole again."""
+        policy, recorder = self._policy, self.recorder
+        is_known = self._cache_request.whole and recorder is not None
+        if not is_known or not is_in_pieces(value, len(policy.lives)) or self._is_seen_once():
             return None
         ttl = policy.ttl or 0.0
-        ttl = ttl if recorder.ttl is None else min(ttl, recorder.ttl)
-        if ttl <= 0 or self._is_seen_once():
-            return None
-        recorded = recorder.guard.step(self._recorded, value, parts, recorder, pieces)
-        return Instead(marker_of(ttl), recorded or ())
-
-    def _recorded(
-        self,
-        value: ExecutionResult,
-        parts: Parts,
-        recorder: Recorder,
-        pieces: Callable[[], Pieces],
-    ) -> tuple[tuple[EntryKeys, Recording], ...]:
-        """Record the root fields without errors, with the tags and restrictions of the whole run.
-
-        Together they are not larger than the operation's entry could be.
-        """
-        policy, request = self._policy, self._request
-        if recorder.refusal is not None or self._refusal_now(recorder) is not None:
-            return ()
-        if request.options.cacheable is not None:  # it judges whole results without errors
-            return ()
-        recorded: list[tuple[EntryKeys, Recording]] = []
-        left = tenant_of(self._cache_request.cache).max_entry_bytes
-        for piece, data in without_errors(value, pieces()):
-            tags, types = piece.policy.tags | policy.tags, piece.policy.type_tags | policy.type_tags
-            asked = replace(piece, policy=replace(piece.policy, tags=tags, type_tags=types))
-            serializer = ResponseSerializer(asked, request, tells_tags=False)
-            recording = serializer._record(ExecutionResult(data, None), parts, recorder, most=left)
-            # One that turned PRIVATE is looked up for all sessions first, where nothing is.
-            if isinstance(recording, Recording):
-                recorded.append((piece.keys, recording))
-                left -= len(recording.payload)
-        return tuple(recorded)
+        if recorder is not None and recorder.ttl is not None:
+            ttl = min(ttl, recorder.ttl)
+        return marker_of(ttl) if ttl > 0 else None
 
     def _note(self, recording: Recording, key: str | None, data: Any, parts: Parts) -> str:  # noqa: ANN401 - any JSON
         """Return what is told of a response again: its validator, and its tags for caches in front."""
@@ -288,6 +247,8 @@ class ResponseSerializer:
 
     def _refusal_of_data(self, data: Any) -> Reason | None:  # noqa: ANN401 - any JSON
         """Return why data is not stored."""
+        if self._is_seen_once():
+            return Reason.SEEN_ONCE
         if self._policy.negative_ttl == 0 and self._is_null(data):
             return Reason.TTL_ZERO
         if not self._policy.exact and find_inexact(data) is not None:

@@ -181,7 +181,9 @@ def _type_alone(named: GraphQLNamedType) -> list[Any]:
 
 
 def _signature(name: str, argument: GraphQLArgument | GraphQLInputField) -> list[str]:
-    return [name, str(argument.type), describe(argument.default_value)]
+    # The name in Python decides which parameter or attribute receives it.
+    named = str(getattr(definition_of(argument), "python_name", name))
+    return [name, str(argument.type), describe(argument.default_value), named]
 
 
 def _functions_of(scalar: Any) -> list[object]:  # noqa: ANN401 - graphql-core's, whose names differ from version to version

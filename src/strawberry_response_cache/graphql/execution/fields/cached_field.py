@@ -57,8 +57,6 @@ class Fields:
         around: The life of the entry that holds the fields; None if there is none.
         schema: The Strawberry schema.
         entities: The rule of `_entities`, if each object that it asks for is looked up; None, the default, if not.
-        beside: The keys of an operation that failed in part, in whose slot entries of root fields are; None, the
-            default, if they are in slots of their own.
 
     Attributes:
         depth: How many fields of the operation stand within each other.
@@ -78,9 +76,7 @@ class Fields:
         around: Life | None,
         schema: Schema,
         entities: FieldRule | None = None,
-        beside: EntryKeys | None = None,
     ) -> None:
-        self._beside = beside
         self._plan = plan
         self._variant = variant
         self.request = request
@@ -136,7 +132,6 @@ class Fields:
             parent=parent,
             subject=subject,
             request=self.request,
-            beside=self._beside if plan.parent_key is None else None,
         )
 
     def admit(
@@ -200,7 +195,6 @@ class CachedField:
         parent: The parent type.
         subject: The cache and field, for the log and the observer.
         request: The context of the request.
-        beside: As in `Fields`.
     """
 
     plan: FieldPlan
@@ -209,7 +203,6 @@ class CachedField:
     parent: GraphQLObjectType
     subject: Subject
     request: RequestContext
-    beside: EntryKeys | None = None
 
     def admit(self, source: object, path: Path) -> CacheRequest | Problem:
         """Return the cache request for the field of one object."""
@@ -227,10 +220,9 @@ class CachedField:
             digest_of_tags(self.plan.inherited | tags) if tags else self.plan.inherited_digest
         )
         parts = partial(who.field_parts, self.stem, parent, inherited)
-        tenant, named, beside = tenant_of(who.cache), parts(who.session), self.beside
         found = CacheRequest(
             cache=who.cache,
-            keys=tenant.keys(named) if beside is None else tenant.keys_in_slot_of(named, beside),
+            keys=tenant_of(who.cache).keys(parts(who.session)),
             policy=self.plan.policy,
             parts=parts,
             session=who.session,
