@@ -130,22 +130,20 @@ def with_a_default_of_an_input(number: int) -> type:
 
 
 def with_its_arguments_exchanged(number: int) -> type:
-    if number:
+    def low_first(
+        low: Annotated[int, strawberry.argument(name="x")],
+        high: Annotated[int, strawberry.argument(name="y")],
+    ) -> int:
+        return high - low
 
-        def total(
-            high: Annotated[int, strawberry.argument(name="x")],
-            low: Annotated[int, strawberry.argument(name="y")],
-        ) -> int:
-            return high - low
+    def high_first(
+        high: Annotated[int, strawberry.argument(name="x")],
+        low: Annotated[int, strawberry.argument(name="y")],
+    ) -> int:
+        return high - low
 
-    else:
-
-        def total(
-            low: Annotated[int, strawberry.argument(name="x")],
-            high: Annotated[int, strawberry.argument(name="y")],
-        ) -> int:
-            return high - low
-
+    total = (low_first, high_first)[number]
+    total.__name__ = total.__qualname__ = "total"
     return release(total)
 
 

@@ -403,7 +403,7 @@ async def test_tags_hold_what_was_sent_whatever_the_mutation_does_to_it(
 
     @strawberry.type
     class Mutation:
-        sell: bool = invalidates("Book:{args.ids}")(
+        sell = invalidates("Book:{args.ids}")(
             strawberry.mutation(resolver=consume_later if is_async else consume)
         )
 

@@ -113,7 +113,8 @@ class Query:
     @strawberry.field
     def popped(self, info: strawberry.Info, where: JSON) -> str:
         _seen(info, "popped")
-        return f"of {where.pop('owner', 'nobody')}"
+        sent: Any = where
+        return f"of {sent.pop('owner', 'nobody')}"
 
     @cache_control(ttl=60)
     @strawberry.field
@@ -150,7 +151,10 @@ class Workers:
 
     def __init__(self, caches: list[ResponseCache], face: str = "async", **options: Any) -> None:
         self.caches, self._face = caches, face
-        told = {"session": lambda c: c["user"], "vary": {"lang": lambda c: c.get("lang", "en")}}
+        told: dict[str, Any] = {
+            "session": lambda c: c["user"],
+            "vary": {"lang": lambda c: c.get("lang", "en")},
+        }
         options = {"tenant": None, "debug": True} | told | options
         self.schemas = [
             strawberry.Schema(Query, extensions=[ResponseCacheExtension(cache, **options)])
