@@ -3,17 +3,20 @@
 import json
 import logging
 import random
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+import strawberry
 from graphql import ASTValidationRule
 from strawberry.asgi import GraphQL as StockGraphQL
 from strawberry.extensions import AddValidationRules
 
 from strawberry_response_cache import ResponseCache
 from strawberry_response_cache.asgi import GraphQL
-from tests.middleware.service import RUNS, TITLES, Message, Shop, call
+from tests.middleware import service
+from tests.middleware.service import RUNS, TITLES, Message, Shop, call, header_of
 
 BODY = b'{"query":"{ book { title } }"}'
 
@@ -313,8 +316,13 @@ async def test_a_request_that_says_how_it_is_cached_is_obeyed(make: Callable[...
 
 
 async def test_what_is_refreshed_early_is_left_to_the_application(
-    make: Callable[..., Shop], memory_cache: ResponseCache
+    make: Callable[..., Shop], memory_cache: ResponseCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def read_slowly(info: strawberry.Info, name: str) -> str:
+        time.sleep(0.002)  # what costs less than a millisecond is never refreshed early
+        return header_of(info, name)
+
+    monkeypatch.setattr(service, "header_of", read_slowly)
     shop = make()
     assert await shop.is_answered_in_front()
     object.__setattr__(memory_cache._engine.limits, "early_refresh", 1e9)
