@@ -108,6 +108,7 @@ class InspectedEntry:
         age: Seconds since it was stored.
         size: The bytes of its payload as it is stored.
         is_private: Whether it is of one session; or, under a public key, the marker that leads to these.
+        is_marker: Whether it has no value, and says how its key is answered.
         tags: The names of its tags that are known; sorted.
         other_tags: How many more it has: the server keeps digests of tags only.
         ended_by: The names of the tags whose invalidation ended it, as far as they are known.
@@ -121,6 +122,7 @@ class InspectedEntry:
     age: float = 0.0
     size: int = 0
     is_private: bool = False
+    is_marker: bool = False
     tags: tuple[str, ...] = ()
     other_tags: int = 0
     ended_by: tuple[str, ...] = ()
@@ -291,7 +293,8 @@ class Inspection:
             stale=stale + min(0.0, entry.remaining_ms / 1000),
             age=entry.age,
             size=len(seen.stored.partition(b"\n")[2]),
-            is_private=recording.meta == PRIVATE,
+            is_private=recording.meta.startswith(PRIVATE),
+            is_marker=recording.is_marker,
             tags=tuple(sorted(known.values())),
             other_tags=len(set(recording.tags) - set(known)),
             ended_by=tuple(sorted(known[each] for each in ended if each in known)),

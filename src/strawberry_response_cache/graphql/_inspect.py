@@ -124,16 +124,15 @@ class OperationEntry:
         found: InspectedEntry | None = None
         for cache, parts, beside in self._places(asked):
             entry = Inspection(cache).entry(parts, beside=beside, names=self._names)
-            if found is None or entry.state is not State.ABSENT:
+            if found is None or found.is_marker or entry.state is not State.ABSENT:
                 found = entry
             # What turned PRIVATE while it ran is under the key of its session.
-            is_marker = entry.is_private and not beside and self._policy.private_by is None
-            if entry.state is not State.ABSENT and not is_marker:
+            if entry.state is not State.ABSENT and not entry.is_marker:
                 break
         return InspectedOperation(explanation=self.explanation, entry=found)
 
     def forget(self, asked: Asked) -> None:
-        """Forget what is stored for a tenant and a session.
+        """Forget what is stored for a tenant and a session. Markers stay: they say who may see a response.
 
         Raises:
             CacheConfigurationError: If something of that is missing.

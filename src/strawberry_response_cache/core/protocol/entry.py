@@ -23,6 +23,11 @@ NO_META: Final = "-"
 NO_NOTE: Final = "-"
 PRIVATE: Final = "private"
 """The meta word of a recording that belongs to one session; values built from it have it too."""
+MARKER: Final = "-marker"
+"""The end of the meta word of a marker: an entry without a value, which says how its key is answered.
+
+`FORGET` leaves it where it is, because it says nothing that gets old.
+"""
 
 _CHECKED_FROM: Final = len(MAGIC) + 1 + 8
 _RAW: Final = -zlib.MAX_WBITS
@@ -59,6 +64,11 @@ class Recording:
     meta: str = NO_META
     cost_ms: int = 0
     note: str = NO_NOTE
+
+    @property
+    def is_marker(self) -> bool:
+        """Whether it has no value, and says how its key is answered."""
+        return self.meta.endswith(MARKER)
 
 
 @dataclass(slots=True)

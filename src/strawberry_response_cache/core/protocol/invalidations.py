@@ -27,7 +27,10 @@ class Invalidate(Housekeeping):
 
 @dataclass(frozen=True, slots=True)
 class Forget(Housekeeping):
-    """Invalidate one entry and values built from it, and refuse values that are being generated for it."""
+    """Invalidate one entry and values built from it, and refuse values that are being generated for it.
+
+    A marker stays, see `MARKER`.
+    """
 
     keys: EntryKeys
     max_tags: int

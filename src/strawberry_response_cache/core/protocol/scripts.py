@@ -205,6 +205,11 @@ FORGET: Final = script(
     """
 -- KEYS: entry or lease.  ARGV: nonce, channel, what is told of it.
 -- One key at a time: while a slot moves, a cluster refuses scripts of which some keys are missing.
+-- A marker stays: it has no value, and without it the next value might be stored for all.
+local head = redis.pcall('GETRANGE', KEYS[1], 0, 511)
+if type(head) == 'string' and string.match(head, '^rc1 %x+ %x+ %S+ %S+ %d+ %d+ %d+ %d+ %S+ %S*%-marker ') then
+  return ARGV[1]
+end
 redis.call('UNLINK', KEYS[1])
 redis.pcall('PUBLISH', ARGV[2], ARGV[3] .. ' ' .. KEYS[1])
 return ARGV[1]

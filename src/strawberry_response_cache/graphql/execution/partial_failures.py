@@ -6,9 +6,9 @@ from typing import Final
 from graphql import ExecutionResult
 
 from strawberry_response_cache.core._duration import milliseconds
-from strawberry_response_cache.core.protocol.entry import Recording
+from strawberry_response_cache.core.protocol.entry import MARKER, Recording
 
-IN_PIECES: Final = "pieces"
+IN_PIECES: Final = "pieces" + MARKER
 """The meta word of the marker."""
 
 _LONGEST: Final = 60.0

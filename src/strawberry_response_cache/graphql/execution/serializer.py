@@ -19,6 +19,7 @@ from strawberry_response_cache.core._keys import tag_digests
 from strawberry_response_cache.core._parts import Parts
 from strawberry_response_cache.core.protocol import Unavailable
 from strawberry_response_cache.core.protocol.entry import (
+    MARKER,
     NO_META,
     NO_NOTE,
     PRIVATE,
@@ -45,6 +46,9 @@ from strawberry_response_cache.graphql.invalidation.django_transactions import i
 from strawberry_response_cache.graphql.invalidation.entities import PlacedEntities, tags_of_types
 from strawberry_response_cache.graphql.policy.policy import Policy
 from strawberry_response_cache.graphql.policy.reasons import Reason
+
+_TURNED_PRIVATE: Final = PRIVATE + MARKER
+"""The meta word of the marker under a public key."""
 
 _MOST_KNOWN: Final = 256
 """Notes of entries that were read lately, which hits of a hot entry need again."""
@@ -86,7 +90,7 @@ def _marker(policy: Policy) -> Recording:
 
     It has no tags: an invalidation changes the data of the response, not its scope.
     """
-    return Recording(b"{}", round(2_000 * policy.life.seconds), meta=PRIVATE)
+    return Recording(b"{}", round(2_000 * policy.life.seconds), meta=_TURNED_PRIVATE)
 
 
 class ResponseSerializer:
@@ -317,11 +321,10 @@ class ResponseSerializer:
         """
         if recording.meta == IN_PIECES and self._whole:
             return InPieces()
-        is_private = recording.meta == PRIVATE
-        if is_private and not self._private:
+        if recording.meta == _TURNED_PRIVATE and not self._private:
             return TurnedPrivate()
-        payload = recording.payload
-        if is_private is not self._private or (self._whole and not payload.startswith(BEGIN)):
+        payload, meta = recording.payload, PRIVATE if self._private else NO_META
+        if recording.meta != meta or (self._whole and not payload.startswith(BEGIN)):
             raise UnreadableEntryError
         self._told = recording.ttl_ms, recording.stale_ms, recording.note
         if self._cache_request.as_stored:

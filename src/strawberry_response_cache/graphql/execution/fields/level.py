@@ -17,7 +17,7 @@ from pydantic_core import from_json
 
 from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._keys import EntryKeys
-from strawberry_response_cache.core.protocol.entry import PRIVATE, Entry
+from strawberry_response_cache.core.protocol.entry import NO_META, PRIVATE, Entry
 from strawberry_response_cache.graphql._guard import Execution, Later
 from strawberry_response_cache.graphql.execution.attempt_result import limiting_field
 from strawberry_response_cache.graphql.execution.cache_request import CacheRequest
@@ -105,7 +105,7 @@ class Level:
         if wanted is None or ready is None or (entry := ready.find(wanted.keys)) is None:
             return None
         recording = entry.recording
-        if (recording.meta == PRIVATE) is not wanted.is_private:
+        if recording.meta != (PRIVATE if wanted.is_private else NO_META):
             return None
         try:
             data = from_json(recording.payload, cache_strings="keys")
