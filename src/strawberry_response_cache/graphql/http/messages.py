@@ -11,6 +11,7 @@ _MOST_KEPT: Final = 1024
 """How many combinations of headers are remembered."""
 _NAMES: Final = ("age", "cache-control", "cache-status", "etag", "set-cookie", "vary")
 _OF_CACHES: Final = frozenset({*_NAMES, *(name.encode() for name in _NAMES)})
+_OF_CONTENT: Final = frozenset({b"content-length", b"content-type"})
 _WRITTEN: Final = {
     "etag": "ETag",
     **{name: name.title() for name in ("age", "cache-control", "vary")},
@@ -158,6 +159,28 @@ def has_credentials(request: Any) -> bool:  # noqa: ANN401 - of any framework
         return any(map(variables.get, _CREDENTIALS_CGI))
     # Django's test client sends an empty one.
     return any(_read(request, name) for name in _CREDENTIALS)
+
+
+def plain_headers(response: Any, request: Any) -> list[tuple[bytes, bytes]] | None:  # noqa: ANN401 - of any framework
+    """Return the headers of a response of Starlette's, to add to, where there is nothing in them to read.
+
+    They are those of its content, and the request has no session and tells nobody who sends it. Both may raise.
+
+    Returns:
+        None if there is more, or if they are of other classes: then they have to be read.
+    """
+    if type(request).__module__ != "starlette.requests":
+        return None
+    raw, scope = response.raw_headers, request.scope
+    if "session" in scope or type(raw) is not list:
+        return None
+    for name, _ in raw:
+        if name not in _OF_CONTENT:
+            return None
+    for name, _ in scope["headers"]:
+        if name in _CREDENTIALS_RAW:
+            return None
+    return raw
 
 
 def set_status(response: object, status: int) -> None:

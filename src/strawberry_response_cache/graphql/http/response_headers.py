@@ -2,6 +2,8 @@
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Final
 
 from strawberry_response_cache.core._user_code import Raised, called
@@ -19,6 +21,7 @@ from strawberry_response_cache.graphql.http.session_cookies import changes_sessi
 _PENDING: Final = "No-Store"
 """Directives are read in any case. What a resolver sets is told from this, and is then left as it is."""
 _MOST_KEPT: Final = 256
+_MOST_LINES: Final = 1024
 
 
 class ResponseHeaders:
@@ -35,18 +38,20 @@ class ResponseHeaders:
         owner: The identity of the framework's response; a copy of it is another one.
     """
 
+    # What most responses do not change is of the class: each hit makes one.
+    _begun = 0
+    _ended = 0
+    _strictest: Freshness | None = None
+    _cache_status: str | None = None
+    written: Mapping[str, str | None] = MappingProxyType({})
+    status: int | None = None
+    is_sent = False
+    invalidated: tuple[str, ...] = ()
+    _everything: Mapping[str, None] = MappingProxyType({})
+    owner = 0
+
     def __init__(self, options: HeaderOptions) -> None:
         self._options = options
-        self._begun = 0
-        self._ended = 0
-        self._strictest: Freshness | None = None
-        self._cache_status: str | None = None
-        self.written: Mapping[str, str | None] = {}
-        self.status: int | None = None
-        self.is_sent = False
-        self.invalidated: list[str] = []
-        self._everything: dict[str, None] = {}
-        self.owner = 0
 
     def __reduce__(self) -> tuple[type[str], tuple[()]]:
         """Leave them out where the framework's response is pickled, as Django's cache does, or deeply copied."""
@@ -90,8 +95,8 @@ class ResponseHeaders:
             names: The names of that.
             everything: The names of all responses of its tenant.
         """
-        self.invalidated += names
-        self._everything.update(dict.fromkeys(everything))
+        self.invalidated += tuple(names)
+        self._everything = {**self._everything, **dict.fromkeys(everything)}
 
     @property
     def freshness(self) -> Freshness | None:
@@ -109,6 +114,8 @@ class ResponseHeaders:
             is_sent: Whether it is sent now, also if an operation has not ended.
         """
         self.is_sent = is_sent
+        if self._written_plainly(response, request):
+            return
         present, written, options = messages.written_in(response), self.written, self._options
         theirs = present.get("vary")
         vary = options.vary_alone if theirs is None else vary_with(theirs, options.names)
@@ -126,6 +133,22 @@ class ResponseHeaders:
             messages.set_status(response, self.status)
         messages.set_headers(response, lines, replaces=bool(present or written))
         self.written = written or lines.values
+
+    def _written_plainly(self, response: object, request: object) -> bool:
+        """Write what `write` writes to most responses, without reading what these do not have; else return False."""
+        freshness, options = self._strictest, self._options
+        if freshness is None or self._begun != self._ended:
+            return False
+        if self._cache_status or options.tag_headers or self.invalidated or self.status is not None:
+            return False
+        raw = called(messages.plain_headers, response, request)
+        if type(raw) is not list:
+            return False
+        lasts = freshness.lifetime, freshness.stale, int(freshness.age)
+        lines = _plain_lines(options, lasts, freshness.is_shared, freshness.is_shortened)
+        raw += lines.added
+        self.written = lines.values
+        return True
 
     def validator(self, response: object) -> str:
         """Return the validator with which the response to a GET is sent; empty if there is none.
@@ -177,6 +200,22 @@ class ResponseHeaders:
         text = name.decode("latin-1") if isinstance(name, bytes) else str(name)
         said = value.decode("latin-1") if isinstance(value, bytes) else value
         return self.written.get(text.lower()) == said
+
+
+@lru_cache(_MOST_LINES)
+def _plain_lines(
+    options: HeaderOptions,
+    lasts: tuple[float, float, int],
+    is_shared: bool,  # noqa: FBT001 - a cache takes positions faster
+    is_shortened: bool,  # noqa: FBT001 - as above
+) -> messages.Lines:
+    """Return what is written to most responses, by all that they differ in."""
+    lifetime, stale, age = lasts
+    freshness = Freshness(
+        lifetime=lifetime, stale=stale, age=age, is_shared=is_shared, is_shortened=is_shortened
+    )
+    control = cache_control(freshness, options, is_public=is_shared)
+    return messages.lines(options.vary_alone, control, age)
 
 
 def _asker(request: object) -> str:

@@ -17,7 +17,7 @@ _ALWAYS: Final = ("Accept",)
 """GET with another ``Accept`` is answered by the page of GraphiQL."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)  # each extension makes one
 class HeaderOptions:
     """What the extension was told about headers; see `ResponseCacheExtension`.
 
