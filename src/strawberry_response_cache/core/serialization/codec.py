@@ -1,7 +1,6 @@
 """Codecs: values to JSON and back. A value that would not come back unchanged is refused."""
 
-import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import lru_cache
@@ -21,7 +20,6 @@ _DEEPEST: Final = 200
 """The deepest nesting of lists and dicts that the JSON parser accepts."""
 _LARGEST_INT_BITS: Final = 14_284
 """The largest int that the JSON parser accepts: 4,300 digits."""
-_PLAIN: Final = frozenset({bool, type(None)})
 
 
 def find_inexact(value: object) -> str | None:
@@ -35,83 +33,65 @@ def find_inexact(value: object) -> str | None:
         >>> find_inexact({"a": (1, 2)})
         'a tuple'
     """
-    pending: list[tuple[Iterable[Any], int]] = [((value,), -1)]
-    while pending:
-        items, depth = pending.pop()
-        if depth >= _DEEPEST:
-            return f"something nested deeper than {_DEEPEST} levels"
-        if type(items) is dict:
-            for key in items:
-                if type(key) is not str:
-                    return f"a dict key of type {type(key).__name__}"
-            items = items.values()
-        for item in items:
-            kind = type(item)
-            # The most common types first; exact numbers need no function.
-            if kind is str or (kind is int and item.bit_length() <= _LARGEST_INT_BITS):
-                continue
-            if kind is list or kind is dict:
-                pending.append((item, depth + 1))
-            elif not (kind in _PLAIN or (kind is float and math.isfinite(item))):
-                return _named_inexact(item)
-    return None
+    return measured(value)[1]
 
 
-def _named_inexact(value: object) -> str:
-    kind = type(value)
-    if kind is int:
-        return "an int of more than 4,300 digits"
-    if kind is float:
-        return "a float that is NaN or infinite"
-    return f"{'an' if kind.__name__[0].lower() in 'aeiou' else 'a'} {kind.__name__}"
+def measured(value: object) -> tuple[int, str | None]:  # noqa: C901, PLR0912 - one loop, a call for each item takes longer
+    """Return how many bytes JSON of a value has at least, and why it would not give the value back unchanged.
 
-
-def is_longer(value: object, most: int) -> bool:
-    """Whether the JSON of a value surely has more bytes than that, without writing it.
-
-    It counts a string by its characters, so JSON with escapes or without ASCII may be longer and not be told.
-
-    Args:
-        value: A value that `find_inexact` accepts.
-        most: A number of bytes.
+    A string is counted by its characters, so JSON with escapes or without ASCII has more bytes. Nothing is
+    counted after the first reason.
 
     Example:
-        >>> is_longer({"a": [1, "two"]}, 14), is_longer({"a": [1, "two"]}, 15)
-        (True, False)
+        >>> measured({"a": [1, "two"]})
+        (15, None)
+        >>> measured({"a": [1, (2,)]})[1]
+        'a tuple'
     """
-    left = most
-    pending: list[Iterable[Any]] = [(value,)]
-    while pending and left >= 0:
-        for item in pending.pop():
+    size = 1
+    # Each item has a comma and one byte; what it has beyond that byte is counted with the item.
+    pending: list[tuple[Collection[Any], int]] = [((value,), 0)]
+    while pending:
+        items, deeper = pending.pop()
+        if deeper > _DEEPEST:
+            return size, f"something nested deeper than {_DEEPEST} levels"
+        if type(items) is dict:
+            size += 5 * len(items) or 1  # quotes and a colon
+            for key in items:
+                if type(key) is not str:
+                    return size, f"a dict key of type {type(key).__name__}"
+                size += len(key)
+            items = items.values()
+        elif deeper:
+            size += 2 * len(items) or 1
+        deeper += 1
+        for item in items:
             kind = type(item)
+            # The most common types first.
             if kind is str:
-                left -= len(item) + 2
-            elif kind is list:
-                left -= (len(item) or 1) + 1  # brackets and commas
-                pending.append(item)
-            elif kind is dict:
-                left -= (len(item) or 1) + 1 + 3 * len(item) + sum(map(len, item))
-                pending.append(item.values())
-            else:
-                left -= 1
-    return left < 0
+                size += len(item) + 1
+            elif kind is int:
+                if item.bit_length() > _LARGEST_INT_BITS:
+                    return size, "an int of more than 4,300 digits"
+            elif kind is list or kind is dict:
+                pending.append((item, deeper))
+            elif kind is float:
+                if item - item != 0.0:  # as of NaN and infinity
+                    return size, "a float that is NaN or infinite"
+            elif kind is not bool and item is not None:
+                return size, _named(kind)
+    return size, None
+
+
+def _named(kind: type) -> str:
+    return f"{'an' if kind.__name__[0].lower() in 'aeiou' else 'a'} {kind.__name__}"
 
 
 class ExactJson:
     """The codec of values that are plain JSON; anything else is refused."""
 
     def encode(self, value: object, most: int) -> bytes | None:
-        """Return the value as JSON; None if that is longer than some bytes.
-
-        Raises:
-            CacheSerializationError: If the value would not come back unchanged.
-        """
-        if (inexact := find_inexact(value)) is not None:
-            msg = (
-                f"The value holds {inexact}, which JSON does not give back unchanged. "
-                "Name its type, as in remember(..., as_type=list[Account]), or return plain JSON."
-            )
-            raise CacheSerializationError(msg)
+        """Return the value as JSON; see `dump_within`."""
         return dump_within(value, most)
 
     def decode(self, payload: bytes) -> object:
@@ -242,13 +222,25 @@ def dump(value: object) -> bytes:
         raise CacheSerializationError(msg) from None
 
 
-def dump_within(value: object, most: int) -> bytes | None:
-    """Return a value that `find_inexact` accepts as JSON; None if that is longer than some bytes.
+def dump_within(value: object, most: int, *, is_exact: bool = False) -> bytes | None:
+    """Return a value as JSON; None if that is longer than some bytes.
+
+    Args:
+        value: The value.
+        most: The number of bytes.
+        is_exact: Whether JSON is known to give it back as it should be.
 
     Raises:
-        CacheSerializationError: As `dump` does.
+        CacheSerializationError: If the value would not come back unchanged.
     """
-    if is_longer(value, most):  # as nearly all that is too long, which is not written then
+    size, inexact = measured(value)
+    if inexact is not None and not is_exact:
+        msg = (
+            f"The value holds {inexact}, which JSON does not give back unchanged. "
+            "Name its type, as in remember(..., as_type=list[Account]), or return plain JSON."
+        )
+        raise CacheSerializationError(msg)
+    if size > most:  # as nearly all that is too long, which is not written then
         return None
     payload = dump(value)
     return payload if len(payload) <= most else None

@@ -26,7 +26,7 @@ from strawberry_response_cache.core.protocol.entry import (
     Recording,
     UnreadableEntryError,
 )
-from strawberry_response_cache.core.serialization.codec import dump_within, find_inexact
+from strawberry_response_cache.core.serialization.codec import dump_within
 from strawberry_response_cache.core.serialization.serializer import Diverted, NotStored
 from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql._stored_data import BEGIN, StoredData
@@ -171,7 +171,7 @@ class ResponseSerializer:
         try:
             # An operation is stored as the response that a view sends.
             stored = {"data": value.data} if self._whole else value.data
-            payload = dump_within(stored, most)
+            payload = dump_within(stored, most, is_exact=self._policy.exact)
         except CacheSerializationError:
             return self._refuse(Reason.UNSERIALIZABLE)
         if payload is None:
@@ -255,8 +255,6 @@ class ResponseSerializer:
             return Reason.SEEN_ONCE
         if self._policy.negative_ttl == 0 and self._is_null(data):
             return Reason.TTL_ZERO
-        if not self._policy.exact and find_inexact(data) is not None:
-            return Reason.UNSERIALIZABLE
         return None
 
     def _is_null(self, data: Any) -> bool:  # noqa: ANN401 - any JSON

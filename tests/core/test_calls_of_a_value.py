@@ -1,0 +1,74 @@
+"""How many functions of this package a value calls: what it costs, however busy the machine is.
+
+The bounds are a little above what was counted. A value that needs more is slower than before.
+"""
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+import pytest
+
+import strawberry_response_cache
+from strawberry_response_cache.core import CacheStatus, ResponseCache
+
+_PACKAGE: Final = str(Path(strawberry_response_cache.__file__).parent)
+
+
+@contextmanager
+def counted() -> Iterator[Counter[str]]:
+    """Count calls of this package's functions; each resumption of a coroutine or generator is one."""
+    calls: Counter[str] = Counter()
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code.co_filename.startswith(_PACKAGE):
+            calls[frame.f_code.co_qualname] += 1
+
+    sys.setprofile(note)
+    try:
+        yield calls
+    finally:
+        sys.setprofile(None)
+
+
+def rows(number: int) -> list[dict[str, Any]]:
+    return [{"id": each, "name": "rent", "paid": [1.5, None, True]} for each in range(number)]
+
+
+async def remember(cache: ResponseCache, key: str, value: object, *, is_sync: bool) -> CacheStatus:
+    async def generate() -> object:
+        return value
+
+    if is_sync:
+        return cache.remember_sync([key], 60, lambda: value).status
+    return (await cache.remember([key], 60, generate)).status
+
+
+@pytest.mark.parametrize("is_sync", [False, True])
+async def test_a_miss_calls_few_functions(
+    new_cache: Callable[..., ResponseCache], *, is_sync: bool
+) -> None:
+    cache = new_cache("memory://")
+    await remember(cache, "before", rows(1), is_sync=is_sync)
+
+    with counted() as calls:
+        status = await remember(cache, "key", rows(1), is_sync=is_sync)
+
+    assert status is CacheStatus.MISS
+    assert calls.total() <= 235, calls.most_common()
+    assert calls["measured"] == 1, "a value is walked once"
+
+
+async def test_no_function_is_called_for_each_item_of_a_value(memory_cache: ResponseCache) -> None:
+    await remember(memory_cache, "before", rows(1), is_sync=False)
+
+    with counted() as small:
+        await remember(memory_cache, "small", rows(1), is_sync=False)
+    with counted() as large:
+        await remember(memory_cache, "large", rows(1000), is_sync=False)
+
+    assert large == small
