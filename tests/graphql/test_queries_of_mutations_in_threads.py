@@ -14,6 +14,7 @@ from werkzeug.local import LocalProxy
 
 from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
 from strawberry_response_cache.graphql.annotations.run_notes import RunNotes
+from strawberry_response_cache.graphql.execution import mutating as mutations
 from strawberry_response_cache.graphql.execution.mutating import is_of_mutation, mutating
 from tests.graphql.ledger import outcome
 
@@ -193,6 +194,21 @@ def test_a_context_is_that_of_mutations_until_the_last_of_them_has_ended(url: st
         assert elsewhere(context)
         assert not elsewhere(Request())
     assert not elsewhere(context)
+    assert not vars(mutations)["_running"], "nothing is kept of a mutation that has ended"
+
+
+def test_a_mutation_within_a_mutation_leaves_the_outer_one_running(url: str) -> None:
+    with mutating(RunNotes(), None):
+        with mutating(RunNotes(), None):
+            assert is_of_mutation(None)
+        assert is_of_mutation(None)
+
+
+@pytest.mark.parametrize("shared", ["acme", b"acme", 1, 1.5, True, ("acme",), frozenset({"acme"})])
+def test_a_value_that_requests_have_in_common_tells_no_mutation(url: str, shared: object) -> None:
+    with mutating(RunNotes(), shared), mutating(RunNotes(), Plain(shared)):
+        assert not elsewhere(shared)
+        assert not elsewhere({"request": shared})
 
 
 def test_a_task_of_a_mutation_is_none_when_the_mutation_has_ended(url: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 import strawberry
 from strawberry.permission import BasePermission, PermissionExtension
 
-from strawberry_response_cache import CacheScope, ResponseCache, cache_control
+from strawberry_response_cache import CacheScope, ResponseCache, cache_control, restrict_cache
 from tests.graphql.both_ways import WAYS, BothWays
 from tests.graphql.ledger import outcome
 
@@ -101,14 +101,28 @@ async def test_each_of_several_guards_refuses_what_is_stored(
     everything = RIGHTS
     lacking = [tuple(each for each in RIGHTS if each != left) for left in RIGHTS]
     for rights in (*lacking, everything, *lacking, (), everything):
-        data, messages, _, _ = await asked(schema.schema, query, way, rights)
-        plain, expected, _, _ = await asked(schema.plain, query, way, rights)
+        data, messages, ran, result = await asked(schema.schema, query, way, rights)
+        plain, expected, plainly, _ = await asked(schema.plain, query, way, rights)
         assert (data, messages) == (plain, expected), rights
-    *_, ran, result = await asked(schema.schema, query, way, everything)
+        assert without_run(ran) == without_run(plainly), (
+            "each was asked as often as without a cache"
+        )
     assert "run" not in ran
     assert [each["status"] for each in outcome(result)["fields"]] == ["hit"]
-    plainly = (await asked(schema.plain, query, way, everything))[2]
-    assert sorted(ran) == sorted(each for each in plainly if each != "run"), "each was asked, once"
+
+
+def without_run(asked: list[str]) -> list[str]:
+    return sorted(each for each in asked if each != "run")
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_what_is_told_of_a_refused_hit_is_the_refusal(cache: ResponseCache, way: str) -> None:
+    schema = BothWays(Query, cache).schema
+    for rights, status in ((RIGHTS, "miss"), (RIGHTS, "hit"), (("read",), "bypass")):
+        *_, result = await asked(schema, "{ fresh inOne }", way, rights)
+        [told] = outcome(result)["fields"]
+        assert told["status"] == status
+    assert told["reason"] == "guarded"
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -164,3 +178,75 @@ async def test_an_entry_around_a_refused_entry_is_not_stored(
         data, messages, _, _ = await asked(schema, query, way, rights)
         assert not messages
         assert (data["keptSafe"]["contents"] or []) == expected
+
+
+class Records(BasePermission):
+    """Lets everybody through, and notes what it was asked about."""
+
+    def has_permission(self, source: Any, info: Any, **arguments: Any) -> bool:
+        shown = (info.field_name, info.path.as_list(), arguments)
+        info.context["asked"].append((source, *shown))
+        return True
+
+
+@strawberry.type
+class Drawer:
+    id: strawberry.ID
+
+    @cache_control(ttl=60, scope=CacheScope.PUBLIC)
+    @strawberry.field(permission_classes=[Records])  # type: ignore[untyped-decorator] # its overloads
+    def paper(self, page: int, words: list[str]) -> str:
+        return f"{self.id} {page} {words}"
+
+    @cache_control(ttl=60, scope=CacheScope.PUBLIC)
+    @strawberry.field(permission_classes=[Records])  # type: ignore[untyped-decorator] # its overloads
+    def own(self, info: strawberry.Info) -> str:
+        restrict_cache(info, scope=CacheScope.PRIVATE)
+        return "own"
+
+
+@strawberry.type
+class Desk:
+    @strawberry.field
+    def drawers(self) -> list[Drawer]:
+        return [Drawer(id=strawberry.ID(each)) for each in "ab"]
+
+
+async def ask_as(schema: Any, query: str, way: str, user: str | None) -> tuple[list[Any], Any]:
+    """Return what guards were asked about, and the result."""
+    context: dict[str, Any] = {"asked": [], "user": user}
+    if way == "execute":
+        result = await schema.execute(query, {"page": 1}, context_value=context)
+    else:
+        result = schema.execute_sync(query, {"page": 1}, context_value=context)
+    assert result.errors is None
+    return sorted(context["asked"], key=str), result
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_guard_of_a_hit_is_asked_about_the_same_call(
+    cache: ResponseCache, way: str
+) -> None:
+    """Its object, its place in the operation, and its arguments as they are coerced."""
+    schema = BothWays(Desk, cache)
+    query = """query ($page: Int!) {
+        drawers { id first: paper(page: $page, words: "one") paper(page: 2, words: ["one", "two"]) }
+    }"""
+    expected, plain = await ask_as(schema.plain, query, way, None)
+    for status in ("miss", "hit"):
+        about, result = await ask_as(schema.schema, query, way, None)
+        assert {each["status"] for each in outcome(result)["fields"]} == {status}
+        assert (about, result.data) == (expected, plain.data)
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_guard_of_a_field_that_has_no_session_for_its_entry_is_asked_once(
+    cache: ResponseCache, way: str
+) -> None:
+    """What turned PRIVATE is executed for those without a session."""
+    schema = BothWays(Desk, cache).schema
+    query = "{ drawers { own } }"
+    for user, status in (("alice", "miss"), ("alice", "hit"), (None, "bypass")):
+        about, result = await ask_as(schema, query, way, user)
+        assert {each["status"] for each in outcome(result)["fields"]} == {status}
+        assert [source.id for source, *_ in about] == ["a", "b"]

@@ -27,7 +27,7 @@ _SHARED: Final = frozenset({str, bytes, int, float, bool, tuple, frozenset, type
 
 def is_of_mutation(context: object) -> bool:
     """Return whether a mutation runs here, or one whose context, or the request in it, this is."""
-    if around.get() is not None and mutation_around() is not None:
+    if mutation_around() is not None:
         return True
     return any(_running[each] > 0 for each in _ids(context)) if _running else False
 

@@ -6,7 +6,7 @@ from typing import Any, Final, NoReturn
 
 from graphql.execution import Executor
 
-from strawberry_response_cache.core._user_code import ERRORS, ends_the_caller
+from strawberry_response_cache.core._user_code import ERRORS
 from strawberry_response_cache.graphql._compat.executor import execute_with
 from strawberry_response_cache.graphql._compat.resolving import is_allowed
 from strawberry_response_cache.graphql.annotations.run_notes import note_guarded
@@ -51,9 +51,7 @@ class FieldGuards:
             answer = check()
             if self._executor.is_awaitable(answer):
                 answer = await answer
-        except ERRORS as error:  # as above
-            if ends_the_caller(error):
-                raise
+        except ERRORS as error:  # as above, or the cancellation of the request
             return partial(_raise, error)
         return None if is_allowed(answer) else lambda: answer
 
