@@ -23,6 +23,8 @@ from tests.mutation.operators import Mutation
 
 _FOLDER = Path(__file__).parent
 _OPTIONS = ["-q", "-s", "-n0", "--tb=no", "-p", "no:cacheprovider", "-k"]
+_SERVERS = {"valkey", "new_server"}
+"""Fixtures that start a server: in the process of each mistake, for one that is started before is not shared."""
 _NO_VALKEY = "not valkey"
 """What is asked of a server in this process as well; starting one would take longest."""
 
@@ -48,6 +50,15 @@ class _Run:
         usual = hypothesis.settings.get_profile("quick" if self._chosen.quick else "repeatable")
         hypothesis.settings.register_profile("mutation", usual, phases=phases)
         hypothesis.settings.load_profile("mutation")
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[Any]) -> None:
+        """Leave out what starts a server in each fork, if that is asked for."""
+        if not self._chosen.in_process:
+            return
+        left_out = [each for each in items if not _SERVERS.isdisjoint(each.fixturenames)]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [each for each in items if _SERVERS.isdisjoint(each.fixturenames)]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
@@ -100,11 +111,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--quick", action="store_true", help="with the tests that `uv run pytest` takes alone"
     )
+    parser.add_argument(
+        "--in-process", action="store_true", help="without tests that start a server, for a look"
+    )
     chosen = parser.parse_args(arguments)
     names = chosen.modules or list(concerns)
     if len(names) > 1:  # each in a process in which nothing was imported
         options = ["--seconds", str(chosen.seconds), "--processes", str(chosen.processes)]
         options += ["--quick"] if chosen.quick else []
+        options += ["--in-process"] if chosen.in_process else []
         command = [sys.executable, "-m", "tests.mutation", *options]
         return max([subprocess.call([*command, name]) for name in names])
     concern = concerns[names[0]]

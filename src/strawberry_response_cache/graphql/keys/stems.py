@@ -27,15 +27,14 @@ class Stems:
     def __init__(self, begin: Sequence[str], grow: Grow) -> None:
         self._begin = begin
         self._grow = grow
-        self._used: tuple[str, ...] | None = None
+        self._used: tuple[str, ...] = ()
         self._known: dict[str, str] = {}
 
     def of(self, text: SelectionText, printed: Callable[[], Printed]) -> str:
         """Return the stem for one request."""
-        if self._used is not None:
-            known = self._known.get(_digest_of_sent(text.sent, self._used))
-            if known is not None:
-                return known
+        known = self._known.get(_digest_of_sent(text.sent, self._used))
+        if known is not None:
+            return known
         selected = printed()
         stem = digest([*self._begin, selected.text])
         used = self._used = tuple(sorted(selected.used))

@@ -1,0 +1,61 @@
+"""Operations that Redis refused twice are known for a while, each by the key of its entry."""
+
+from strawberry_response_cache.graphql.execution.refused import RefusedOperations
+
+
+class Times:
+    """Notes refusals at the times of a clock."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.operations = RefusedOperations(clock=lambda: self.now)
+
+    def note(self, *times: float, key: str = "key", refused: bool = True) -> None:
+        for self.now in times:
+            self.operations.note(key, refused=refused)
+
+    def has(self, time: float, key: str = "key") -> bool:
+        self.now = time
+        return self.operations.has(key)
+
+
+def test_one_refusal_is_none() -> None:
+    times = Times()
+    times.note(0, key="one")
+    times.note(1, key="other")
+    assert not times.has(2, key="one")
+    assert not times.has(2, key="other")
+    assert times.operations.is_empty
+
+
+def test_two_refusals_count_for_ten_seconds_from_the_second() -> None:
+    times = Times()
+    times.note(1, 9)
+    assert not times.operations.is_empty
+    assert [times.has(time) for time in (9, 18.5, 19, 30)] == [True, True, False, False]
+    assert not times.has(9, key="other")
+
+
+def test_refusals_that_are_far_apart_are_two_first_ones() -> None:
+    times = Times()
+    times.note(0, 10)
+    assert not times.has(10)
+    times.note(19.5)
+    assert times.has(19.5)
+
+
+def test_an_operation_that_is_stored_between_two_refusals_begins_anew() -> None:
+    times = Times()
+    times.note(0)
+    times.note(1, refused=False)
+    times.note(2)
+    assert not times.has(2)
+    times.note(3)
+    assert times.has(3)
+
+
+def test_an_operation_is_refused_for_as_long_as_it_is_refused() -> None:
+    """A refusal while it is known prolongs it."""
+    times = Times()
+    times.note(0, 1, 8)
+    assert [times.has(time) for time in (17.5, 18)] == [True, False]
