@@ -26,6 +26,12 @@ def url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
+def empty_url(request: pytest.FixtureRequest) -> str:
+    """The address of an empty store, whichever answers fastest."""
+    return "memory://" if IN_PROCESS else str(request.getfixturevalue("valkey_url"))
+
+
+@pytest.fixture
 def make_ledger(cache: ResponseCache) -> Callable[..., Ledger]:
     def make(*others: Any, **options: Any) -> Ledger:
         chosen: dict[str, Any] = {

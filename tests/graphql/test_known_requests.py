@@ -93,11 +93,10 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
 
 
 @pytest.fixture(params=[0, 1_000_000], ids=["redis", "local"])
-async def cache(request: pytest.FixtureRequest, quick_url: str) -> AsyncIterator[ResponseCache]:
+async def cache(request: pytest.FixtureRequest, empty_url: str) -> AsyncIterator[ResponseCache]:
     async with ResponseCache.from_url(
-        quick_url, prefix="known", local_bytes=request.param, read_deadline=20, connect_deadline=20
+        empty_url, prefix="known", local_bytes=request.param, read_deadline=20, connect_deadline=20
     ) as made:
-        await made.clear()
         yield made
 
 

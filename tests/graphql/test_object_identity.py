@@ -112,6 +112,13 @@ class Raising:
         raise RuntimeError
 
 
+class Client:
+    """An object with a method that a mapping has as well."""
+
+    def get(self, name: str) -> str:
+        return f"http://example/{name}"
+
+
 UNIQUE = UUID("12345678123456781234567812345678")
 
 
@@ -138,6 +145,7 @@ UNIQUE = UUID("12345678123456781234567812345678")
         ({}, False, None),
         ({}, True, None),
         (Raising(), False, None),
+        (Client(), False, None),
         (None, False, None),
     ],
 )

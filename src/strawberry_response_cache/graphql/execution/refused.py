@@ -47,7 +47,7 @@ class RefusedOperations:
         Args:
             key: The key of its entry.
         """
-        return not self.is_empty and self._twice.has(key, self._clock())
+        return self._twice.has(key, self._clock())
 
     def note(self, key: str, *, refused: bool) -> None:
         """Note whether Redis refused to store an operation, some of whose fields have entries that outlive it.

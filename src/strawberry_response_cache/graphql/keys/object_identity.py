@@ -67,7 +67,7 @@ def identity_field(kind: GraphQLObjectType) -> IdentityField:
     if not isinstance(definition, StrawberryObjectDefinition):
         return IdentityField("id")
     origin = definition.origin
-    if isinstance(origin, type) and issubclass(origin, Node):
+    if issubclass(origin, Node):
         try:
             return IdentityField(origin.resolve_id_attr())
         except NodeIDAnnotationError:
