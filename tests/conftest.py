@@ -39,6 +39,7 @@ UNHURRIED: dict[str, Any] = {
     "read_deadline": 20,
     "connect_deadline": 20,
     "invalidate_deadline": 20,
+    "local_max_lag": 60,
     "early_refresh": 0,
 }
 """Deadlines that a noisy machine does not miss, and nothing left to chance; what the library does by

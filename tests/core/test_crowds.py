@@ -28,7 +28,7 @@ def runs(tmp_path: Path) -> Path:
 @pytest.fixture(params=[0, 1_000_000], ids=["without local memory", "with local memory"])
 def shared(valkey_url: str, request: pytest.FixtureRequest) -> Iterator[ResponseCache]:
     """One cache for all callers."""
-    settings = UNHURRIED | WAITING | {"local_bytes": request.param, "local_max_lag": 60}
+    settings = UNHURRIED | WAITING | {"local_bytes": request.param}
     cache = ResponseCache.from_url(valkey_url, prefix="test", telemetry=False, **settings)
     yield cache
     cache.close()

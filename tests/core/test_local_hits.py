@@ -34,7 +34,7 @@ def never() -> Any:
 @pytest.fixture
 def local_cache(new_cache: Callable[..., ResponseCache], url: str) -> ResponseCache:
     """A cache whose local memory is trusted however slow the machine is."""
-    return new_cache(url, local_bytes=1_000_000, local_max_lag=60)
+    return new_cache(url, local_bytes=1_000_000)
 
 
 async def test_a_hit_in_local_memory_has_value_age_and_ttl(

@@ -203,7 +203,7 @@ def test_local_memory_returns_what_was_kept_last_or_nothing(
 async def test_a_second_read_does_not_leave_the_process(
     new_cache: Callable[..., ResponseCache], valkey_url: str, raw_valkey: Any, face: Any
 ) -> None:
-    cache = new_cache(valkey_url, local_bytes=1_000_000, local_max_lag=60)
+    cache = new_cache(valkey_url, local_bytes=1_000_000)
     await local(cache, face, ["a"])
     raw_valkey.config_resetstat()
 
@@ -227,7 +227,7 @@ async def local(cache: ResponseCache, face: Any, parts: list[str], **more: Any) 
 async def test_an_invalidation_by_this_process_is_seen_at_once(
     new_cache: Callable[..., ResponseCache], url: str, face: Any, invalidate: str
 ) -> None:
-    cache = new_cache(url, local_bytes=1_000_000, local_max_lag=60)
+    cache = new_cache(url, local_bytes=1_000_000)
     await local(cache, face, ["a"], tags=["t"])
 
     await {
@@ -247,7 +247,7 @@ async def test_an_invalidation_by_another_process_is_heard(
     eventually: Eventually,
     invalidate: str,
 ) -> None:
-    cache = new_cache(valkey_url, local_bytes=1_000_000, local_max_lag=60)
+    cache = new_cache(valkey_url, local_bytes=1_000_000)
     other = new_cache(valkey_url)
     await local(cache, face, ["a"], tags=["t"])
 
@@ -271,7 +271,7 @@ async def test_a_subscription_that_is_cut_empties_local_memory(
     face: Any,
     eventually: Eventually,
 ) -> None:
-    cache = new_cache(valkey_url, local_bytes=1_000_000, local_max_lag=60)
+    cache = new_cache(valkey_url, local_bytes=1_000_000)
     await local(cache, face, ["a"])
     driver = face.driver(cache)
     memory = driver.memory

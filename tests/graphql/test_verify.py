@@ -166,7 +166,7 @@ async def test_a_hit_is_executed_and_its_real_result_is_sent(
 async def test_a_hit_in_local_memory_is_executed_too(
     new_cache: Callable[..., ResponseCache], way: str
 ) -> None:
-    cache = new_cache("memory://", local_bytes=1_000_000, local_max_lag=60)
+    cache = new_cache("memory://", local_bytes=1_000_000)
     served, shown = Shown(cache, verify=0.0), Shown(cache)
     while not cache.statistics().operations.local_hits:  # until its messages arrive
         await served.ask("{ number }", way=way)

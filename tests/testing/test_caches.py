@@ -72,7 +72,7 @@ async def test_more_tenants_than_one_page_of_keys_are_cleared(
 async def test_local_memory_is_emptied_also_where_redis_has_forgotten_the_tenant(
     valkey_url: str, new_cache: NewCache, raw_valkey: Any, face: Face, has_forgotten: bool
 ) -> None:
-    cache = new_cache(valkey_url, local_bytes=1_000_000, local_max_lag=60)
+    cache = new_cache(valkey_url, local_bytes=1_000_000)
     tenant = cache.for_tenant("acme")
     await local(tenant, face, ["a"])
     if has_forgotten:
