@@ -65,10 +65,16 @@ def pytest_configure(config: pytest.Config) -> None:
         hypothesis.settings.load_profile("quick")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> Generator[None, None, None]:
+    """Leave combinations to the exhaustive run."""
+    yield
+    leave_combinations(metafunc)
+
+
 @pytest.hookimpl(tryfirst=True)  # before `-m` looks at marks
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave combinations to the exhaustive run, and run what takes longest first."""
-    leave_combinations(items)
+    """Run what takes longest first."""
     if not is_quick(config):
         draw_all_examples(items)
     leave_other_parts(config, items)

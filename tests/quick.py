@@ -1,12 +1,18 @@
 """Which cases of a test the quick run takes, and which of the others a run takes that is given a part of them."""
 
+from __future__ import annotations
+
 import os
 import zlib
-from collections import Counter, defaultdict
-from collections.abc import Iterable
-from typing import Final
+from collections import Counter
+from typing import TYPE_CHECKING, Final
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from _pytest.python import CallSpec
 
 COSTLY: Final = ("tests/graphql/", "tests/views/", "tests/with_django/")
 """Where nearly each case makes a schema, and validates documents against it."""
@@ -51,34 +57,50 @@ def leave_other_parts(config: pytest.Config, items: list[pytest.Item]) -> None:
     items[:] = [item for item in items if item not in others]
 
 
-def leave_combinations(items: Iterable[pytest.Item]) -> None:
+def leave_combinations(metafunc: pytest.Metafunc) -> None:
     """Mark as exhaustive what combines values of parameters that other cases show already.
 
     Of a test with parameters, the quick run takes so many cases that each value of each parameter is
     there, each about as often. A parametrization of several names is one parameter. Of more than ten of
     these, or three where cases are costly, it takes so many, evenly spread; runs with other versions of
     packages take all of them. A test with the mark `combined` keeps all its cases.
+
+    Cases that a run of all tests leaves out are not made at all: they are twice as many as those that it
+    takes. One of a test is, so that the test is counted among those that were left out.
     """
-    tests: defaultdict[str, list[pytest.Function]] = defaultdict(list)
-    for item in items:
-        marked = any(map(item.get_closest_marker, ("combined", "exhaustive")))
-        if isinstance(item, pytest.Function) and hasattr(item, "callspec") and not marked:
-            tests[item.nodeid.partition("[")[0]].append(item)
-    for name, cases in tests.items():
-        covering = _covering(cases)
-        most = min(len(covering), FEW if name.startswith(COSTLY) else MANY)
-        taken = [covering[number * len(covering) // most] for number in range(most)]
-        for case in cases:
-            if case not in taken:
-                case.add_marker(pytest.mark.exhaustive)
-            if case in covering:
-                case.add_marker(pytest.mark.versions)
+    # pytest has no public name for the cases of a test, before it makes an item of each.
+    cases = metafunc._calls
+    test = metafunc.definition
+    marked = any(map(test.get_closest_marker, ("combined", "exhaustive")))
+    unmarked = [] if marked else [case for case in cases if not _is_exhaustive(case)]
+    covering = _covering(unmarked)
+    most = min(len(covering), FEW if test.nodeid.startswith(COSTLY) else MANY)
+    taken = {covering[number * len(covering) // most] for number in range(most)}
+    for number, case in enumerate(unmarked):
+        if number not in taken:
+            case.marks.append(pytest.mark.exhaustive.mark)
+        if number in covering:
+            case.marks.append(pytest.mark.versions.mark)
+    if _takes_all_quick_cases(metafunc.config):
+        everything = bool(test.get_closest_marker("exhaustive"))
+        kept = [case for case in cases if not (everything or _is_exhaustive(case))]
+        cases[:] = kept or cases[:1]
 
 
-def _covering(cases: list[pytest.Function]) -> list[pytest.Function]:
-    """Return cases in which each value of each parameter is there, in their order."""
+def _is_exhaustive(case: CallSpec) -> bool:
+    return any(mark.name == "exhaustive" for mark in case.marks)
+
+
+def _takes_all_quick_cases(config: pytest.Config) -> bool:
+    """Whether a run takes what is not exhaustive and nothing else, and names no case."""
+    named = any("::" in argument for argument in config.args)
+    return config.option.markexpr == "not exhaustive" and not named
+
+
+def _covering(cases: list[CallSpec]) -> list[int]:
+    """Return the numbers of cases in which each value of each parameter is there, in their order."""
     # pytest has no public name for the values of one parametrization, of which each case has one.
-    left = {case: frozenset(enumerate(case.callspec._idlist)) for case in cases}
+    left = {number: frozenset(enumerate(case._idlist)) for number, case in enumerate(cases)}
     missing = set().union(*left.values())
     taken: Counter[tuple[int, object]] = Counter()
     while missing:
@@ -87,4 +109,4 @@ def _covering(cases: list[pytest.Function]) -> list[pytest.Function]:
         chosen = left.pop(max(values, key=lambda case: values[case]))
         missing -= chosen
         taken.update(chosen)
-    return [case for case in cases if case not in left]
+    return [number for number in range(len(cases)) if number not in left]

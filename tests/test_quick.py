@@ -1,11 +1,11 @@
-"""The exhaustive cases can be run in parts, which together are all of them."""
+"""The quick run makes no cases that it leaves out; parts of the exhaustive ones are all of them."""
 
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from tests.quick import leave_other_parts
+from tests.quick import leave_combinations, leave_other_parts
 
 
 class Case:
@@ -49,3 +49,40 @@ def test_the_parts_of_the_exhaustive_cases_are_all_of_them_and_share_none(
 def test_a_part_that_there_is_not_is_refused(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(pytest.UsageError, match="such as 2/3"):
         taken(part, monkeypatch)
+
+
+def cases(*, marks: str, arguments: tuple[str, ...] = (), mark: str | None = None) -> list[Any]:
+    """Return the cases that are made of a test with two parameters, in a run with these marks."""
+    made = [SimpleNamespace(id=f"{a}-{b}", _idlist=[a, b], marks=[]) for a in "abcd" for b in "xyz"]
+    test = SimpleNamespace(
+        nodeid="tests/core/test_any.py::test_any",
+        get_closest_marker=lambda name: name if name == mark else None,
+    )
+    config = SimpleNamespace(option=SimpleNamespace(markexpr=marks), args=arguments)
+    asked: Any = SimpleNamespace(definition=test, config=config, _calls=made)
+    leave_combinations(asked)
+    return made
+
+
+def test_the_quick_run_makes_only_the_cases_that_it_takes() -> None:
+    everything = cases(marks="")
+    assert len(everything) == 12
+    quick = [case.id for case in everything if "exhaustive" not in {m.name for m in case.marks}]
+    assert {each for name in quick for each in name.split("-")} == {*"abcd", *"xyz"}
+    assert len(quick) < 12
+
+    assert [case.id for case in cases(marks="not exhaustive")] == quick
+
+
+@pytest.mark.parametrize(
+    ("marks", "arguments"),
+    [("not exhaustive or versions", ()), ("not exhaustive", ("test_any.py::test_any[b-y]",))],
+    ids=["other versions", "a case that is named"],
+)
+def test_other_runs_make_every_case(marks: str, arguments: tuple[str, ...]) -> None:
+    assert len(cases(marks=marks, arguments=arguments)) == 12
+
+
+def test_one_case_tells_that_an_exhaustive_test_was_left_out() -> None:
+    assert len(cases(marks="not exhaustive", mark="exhaustive")) == 1
+    assert len(cases(marks="not exhaustive", mark="combined")) == 12
