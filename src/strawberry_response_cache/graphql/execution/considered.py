@@ -16,6 +16,12 @@ from strawberry_response_cache.graphql._options import Options
 from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql.execution.cache_request import CacheRequest
 from strawberry_response_cache.graphql.execution.fields.cached_field import Fields
+from strawberry_response_cache.graphql.execution.inputs import (
+    CHANGED,
+    Inputs,
+    UsedInputs,
+    are_any_changed,
+)
 from strawberry_response_cache.graphql.execution.mutating import is_of_mutation
 from strawberry_response_cache.graphql.execution.original_variables import OriginalVariables
 from strawberry_response_cache.graphql.invalidation.django_transactions import is_before_commit
@@ -47,7 +53,7 @@ class Considered:
         wants_session: Whether the session has to be known before the first resolver runs.
     """
 
-    __slots__ = ("asked", "known", "plan", "request", "variant", "wants_session")
+    __slots__ = ("_inputs", "asked", "known", "plan", "request", "variant", "wants_session")
 
     def __init__(self, request: RequestContext, asked: Asked, known: KnownRequest) -> None:
         self.request = request
@@ -56,6 +62,7 @@ class Considered:
         self.plan = known.plan
         self.variant = variant = known.variant
         self.wants_session = variant.watches_fields or variant.policy.private_by is not None
+        self._inputs: UsedInputs | None = None
 
     @property
     def sent(self) -> dict[str, Sequence[Any]]:
@@ -64,6 +71,16 @@ class Considered:
         names = (name for name, _ in declared)
         sources = self.asked.executor.variable_values.sources
         return dict(zip(names, sent_variables(declared, sources), strict=True))
+
+    @property
+    def inputs(self) -> UsedInputs | None:
+        """What its resolvers receive; read before the first of them runs. None if it has neither variables nor defaults."""
+        if self._inputs is None and (self.plan.declared or self.variant.defaults):
+            types = self.plan.types
+            changing = frozenset(name for name in types if types[name].strip("[!]") == _ANY)
+            sent = Inputs(self.asked.executor.variable_values.coerced, changing)
+            self._inputs = UsedInputs(sent, None, self.variant.defaults)
+        return self._inputs
 
     def entities(self) -> FieldRule | Problem | None:
         """Return the rule of `_entities`, if a gateway asks for objects; or why they are not looked up one by one."""
@@ -104,6 +121,7 @@ class Considered:
             self.variant,
             request=self.request,
             sent=self.sent,
+            inputs=self.inputs,
             around=around,
             schema=schema,
             entities=entities,
@@ -116,6 +134,8 @@ class Considered:
             as_stored: Whether a view sends a stored response as it is.
         """
         request, variant = self.request, self.variant
+        if variant.defaults and are_any_changed(variant.defaults):
+            return CHANGED
         known = self.known
         identity = request.identify(variant.policy)
         if isinstance(identity, Problem):
@@ -273,6 +293,8 @@ class Considering:
 
 _CLIENT_METADATA: Final = frozenset({"persistedQuery", "clientLibrary"})
 """Request extensions that no resolver reads: how the document was sent, and by which client."""
+_ANY: Final = "_Any"
+"""The scalar of what a gateway asks for, which Strawberry changes while it resolves it."""
 _NOT_PLAIN: Final = "An extension of the request that is part of keys is not plain JSON."
 _AS_A_WHOLE: Final = (
     "The objects of {} are not looked up one by one here, because {}. Set default_ttl on the extension if "

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
-from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError, print_json
+from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError
+from strawberry_response_cache.graphql.keys.value_state import State, state_of
 
 
 class OriginalVariables:
@@ -22,26 +23,26 @@ class OriginalVariables:
         'A variable changed while it was coerced; parse_value of a custom scalar must not change its argument.'
     """
 
-    __slots__ = ("_printed", "_variables")
+    __slots__ = ("_before", "_variables")
 
     def __init__(self, variables: object) -> None:
         self._variables = variables
-        self._printed = _printed(variables)
+        self._before = _state(variables)
 
     def why_changed(self) -> str | None:
         """Return what changed the variables since; None if they are the same."""
-        return None if _printed(self._variables) == self._printed else _CHANGED
+        return None if _state(self._variables) == self._before else _CHANGED
 
 
 _CHANGED: Final = "A variable changed while it was coerced; parse_value of a custom scalar must not change its argument."
 
 
-def _printed(variables: object) -> str | None:
-    """Print variables with nested values; None if there are none, or they are not JSON."""
+def _state(variables: object) -> State | None:
+    """Return the state of variables with nested values; None if there are none, or it is not known."""
     if not isinstance(variables, Mapping):  # the client sent what Strawberry refuses
         return None
     nested = {n: v for n, v in variables.items() if isinstance(v, dict | list)}
     try:
-        return print_json(nested) if nested else None
-    except (UnkeyableError, RecursionError):
+        return state_of(nested) if nested else None
+    except UnkeyableError:
         return None

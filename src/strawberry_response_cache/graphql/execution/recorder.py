@@ -18,6 +18,7 @@ from strawberry_response_cache.graphql.annotations.run_notes import (
     notes_by,
     take_notes,
 )
+from strawberry_response_cache.graphql.execution.inputs import UsedInputs
 from strawberry_response_cache.graphql.http.messages import of_context
 from strawberry_response_cache.graphql.http.response_headers import known_headers_of
 from strawberry_response_cache.graphql.invalidation.entities import Entities
@@ -79,6 +80,7 @@ class Recorder(RunNotes):
         self,
         executor: Executor[Any],
         policy: Policy | None = None,
+        inputs: UsedInputs | None = None,
     ) -> Iterator[None]:
         """Record what an executor executes inside the block.
 
@@ -86,6 +88,7 @@ class Recorder(RunNotes):
             executor: The executor; only this object is watched, so that others cost nothing.
             policy: That of the entry. If there are too many objects, its types are noted instead. None notes
                 every object.
+            inputs: What its key was made of, which resolvers may change; None if they cannot.
         """
         self.watch(executor, policy)
         before = _ResponseState.of(executor.context_value)
@@ -98,6 +101,8 @@ class Recorder(RunNotes):
             end_notes(*variables)
             if not before.is_unchanged(executor.context_value):
                 self.refuse(Reason.RESPONSE_MODIFIED)
+            if inputs is not None and inputs.are_changed(executor):
+                self.refuse(Reason.VARIABLES)
 
     def watch(self, executor: Executor[Any], policy: Policy | None) -> None:
         """Note the objects that an executor completes; see `recording`."""

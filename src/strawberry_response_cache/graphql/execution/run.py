@@ -182,7 +182,7 @@ class Run:
 
             def watched(recorder: Recorder) -> Any:  # noqa: ANN401 - whatever an executor returns
                 executor = considered.asked.executor
-                with recorder.recording(executor, policy):
+                with recorder.recording(executor, policy, considered.inputs):
                     return execution.start()
 
             cache_result = execute_cached_sync(cache_request, considered.request, watched)
@@ -214,7 +214,7 @@ class Run:
 
             async def watched(recorder: Recorder) -> Any:  # noqa: ANN401 - whatever an executor returns
                 executor = considered.asked.executor
-                with recorder.recording(executor, policy):
+                with recorder.recording(executor, policy, considered.inputs):
                     return await execution.run()
 
             is_down = self._claim is not None and self._claim.is_down
@@ -258,7 +258,9 @@ class Run:
         if considered.variant.watches_fields and not is_hit:
             self._refused.note(key, refused=outcome.reason is Reason.REFUSED)
         self._conclude(outcome)
-        if self._claim is not None and outcome.status == "hit":
+        # A default that a resolver changes later is nothing that a middleware knows of.
+        is_repeatable = outcome.status == "hit" and not considered.variant.defaults
+        if self._claim is not None and is_repeatable:
             tell(self._claim, cache_request, outcome, self.http)
 
     def _conclude_objects(self, considered: Considered) -> None:

@@ -10,6 +10,7 @@ from strawberry_response_cache.core._keys import digest
 from strawberry_response_cache.graphql.keys.object_identity import ParentIdentity
 from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError
 from strawberry_response_cache.graphql.keys.selection_text import Printed, SelectionText
+from strawberry_response_cache.graphql.keys.shared_defaults import SharedDefault
 from strawberry_response_cache.graphql.keys.stems import Grow, Stems
 from strawberry_response_cache.graphql.policy.policy import Policy
 from strawberry_response_cache.graphql.policy.rules import FieldRule
@@ -26,12 +27,14 @@ class FieldPlan:
         begin: The first part of its keys: everything in a deployed schema that decides what is stored.
         parent_key: Identifies the parent object; None for a root field.
         inherited: The tags that it inherits from the annotations of the fields above it.
+        defaults: The default values that its resolvers may change.
         grow: Asks whether its keys may be remembered.
 
     Attributes:
         rule: The field's rule.
         policy: How long it is cached, and for whom.
         inherited_digest: The digest of these tags in its keys.
+        defaults: The default values that its resolvers may change.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class FieldPlan:
         begin: Sequence[str],
         parent_key: ParentIdentity | None,
         inherited: frozenset[str],
+        defaults: tuple[SharedDefault, ...],
         grow: Grow,
     ) -> None:
         self.rule = rule
@@ -51,6 +55,7 @@ class FieldPlan:
         self.parent_key = parent_key
         self.inherited = inherited
         self.inherited_digest = digest_of_tags(inherited)
+        self.defaults = defaults
         self._definition = definition
         self._nodes = nodes
         self._stems = Stems([*begin, rule.coordinate], grow)
@@ -62,6 +67,14 @@ class FieldPlan:
             UnkeyableError: If the selection cannot be printed, or an argument has no value.
         """
         return self._stems.of(text, partial(self._printed, text, variables))
+
+    def uses(self, text: SelectionText, variables: VariableValues) -> frozenset[str]:
+        """Return the variables that its selection uses.
+
+        Raises:
+            UnkeyableError: As `stem`.
+        """
+        return self._stems.uses(partial(self._printed, text, variables))
 
     def _printed(self, text: SelectionText, variables: VariableValues) -> Printed:
         try:

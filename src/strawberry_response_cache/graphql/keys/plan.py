@@ -20,6 +20,7 @@ from strawberry_response_cache.graphql.keys.operation_key import (
 )
 from strawberry_response_cache.graphql.keys.selection_text import SelectionText
 from strawberry_response_cache.graphql.keys.setting import Setting
+from strawberry_response_cache.graphql.keys.shared_defaults import SharedDefault
 from strawberry_response_cache.graphql.keys.stems import Grow
 from strawberry_response_cache.graphql.policy.above import Above
 from strawberry_response_cache.graphql.policy.entities import (
@@ -54,6 +55,7 @@ class Variant:
         allowance: How much of the document is read for the plans of all these fields together.
         entities: The rule of its only field, if that asks for entities of a gateway, and each of them may have an
             entry of its own; None for any other operation.
+        defaults: The default values of the schema that its resolvers may change.
         entity_plans: The plans of these entities, by the names of their types.
     """
 
@@ -62,6 +64,7 @@ class Variant:
     watches_fields: bool = False
     allowance: Allowance = field(default_factory=Allowance)
     entities: FieldRule | None = None
+    defaults: tuple[SharedDefault, ...] = ()
     entity_plans: dict[str, EntityPlan] = field(default_factory=dict, repr=False)
     _fields: "dict[tuple[str, tuple[int, ...], Above], FieldPlan | None]" = field(
         default_factory=dict
@@ -114,7 +117,9 @@ class Plan:
                 setting.schema, setting.rules, self.operation, policy, setting.defaults
             )
             watches = watches or entities is not None
-            variant = Variant(policy, self._stem(policy), watches, entities=entities)
+            stem = self._stem(policy)
+            defaults = setting.identity.defaults.of(policy.touched)
+            variant = Variant(policy, stem, watches, entities=entities, defaults=defaults)
             if len(self._variants) < _MOST_VARIANTS and self.grow(SIZE + policy.size):
                 self._variants[values] = variant
         return variant
@@ -205,6 +210,7 @@ class Plan:
             begin=setting.begin_key(policy),
             parent_key=key,
             inherited=above.tags,
+            defaults=setting.identity.defaults.of(policy.touched),
             grow=self.grow,
         )
 

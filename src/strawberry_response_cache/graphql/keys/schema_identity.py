@@ -40,6 +40,7 @@ from strawberry_response_cache.graphql.annotations.hints import Hint
 from strawberry_response_cache.graphql.keys.captured_values import describe
 from strawberry_response_cache.graphql.keys.object_identity import identity_field
 from strawberry_response_cache.graphql.keys.operation_key import print_json
+from strawberry_response_cache.graphql.keys.shared_defaults import SharedDefaults
 from strawberry_response_cache.graphql.policy.rules import FieldRule
 from strawberry_response_cache.graphql.policy.type_rule import TypeRule
 
@@ -69,6 +70,9 @@ class SchemaIdentity:
 
     Args:
         most_results: How many objects a Relay connection of the schema has unless it says otherwise.
+
+    Attributes:
+        defaults: The default values that a resolver can change, with the state in which they were described.
     """
 
     def __init__(self, most_results: int | None = None) -> None:
@@ -76,6 +80,7 @@ class SchemaIdentity:
         self._fields: dict[str, str] = {}
         self._types: dict[str, list[Any]] = {}
         self._methods: dict[str, list[list[str]]] = {}
+        self.defaults = SharedDefaults()
 
     def of(self, rules: Iterable[FieldRule]) -> str:
         """Return a digest of fields, in order."""
@@ -109,6 +114,7 @@ class SchemaIdentity:
         known = self._fields.get(rule.coordinate)
         if known is None:
             arguments = rule.graphql_field.args
+            self.defaults.note(rule.coordinate, rule.graphql_field)
             known = self._fields[rule.coordinate] = print_json(
                 [
                     rule.coordinate,

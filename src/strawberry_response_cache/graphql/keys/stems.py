@@ -27,12 +27,16 @@ class Stems:
     def __init__(self, begin: Sequence[str], grow: Grow) -> None:
         self._begin = begin
         self._grow = grow
-        self._used: tuple[str, ...] = ()
+        self._used: tuple[str, ...] | None = None
         self._known: dict[str, str] = {}
+
+    def uses(self, printed: Callable[[], Printed]) -> frozenset[str]:
+        """Return the variables that the selection uses."""
+        return printed().used if self._used is None else frozenset(self._used)
 
     def of(self, text: SelectionText, printed: Callable[[], Printed]) -> str:
         """Return the stem for one request."""
-        known = self._known.get(_digest_of_sent(text.sent, self._used))
+        known = self._known.get(_digest_of_sent(text.sent, self._used or ()))
         if known is not None:
             return known
         selected = printed()

@@ -56,7 +56,7 @@ class Reason(StrEnum):
         ROOT_VALUE: The request has a ``root_value``, which resolvers receive and which is not in the key.
         REQUEST_EXTENSIONS: The request has ``extensions`` that resolvers may read and that are not in the
             key.
-        VARIABLES: A variable is not plain JSON, such as an upload.
+        VARIABLES: A variable is not plain JSON, such as an upload; or a resolver changed one.
         CONTEXT_FAILED: ``tenant``, ``session``, ``vary``, ``enabled`` or ``cacheable`` raised or returned nothing
             usable.
         CONTEXT_CHANGED: ``tenant``, ``session`` or ``vary`` returned different values before and after the
@@ -235,7 +235,9 @@ _ADVICE: Final[Mapping[Reason, str]] = {
     Reason.REQUEST_EXTENSIONS: (
         "The client sends extensions; name them in ignore_request_extensions or vary_request_extensions."
     ),
-    Reason.VARIABLES: "Send variables that are plain JSON.",
+    Reason.VARIABLES: (
+        "Send variables that are plain JSON; a resolver must not change an argument that it shares, but a copy."
+    ),
     Reason.CONTEXT_FAILED: (
         "enabled, tenant, session, vary or cacheable raised or returned nothing usable; the log says which."
     ),

@@ -24,6 +24,7 @@ from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql.execution.cache_request import CacheRequest, CacheResult
 from strawberry_response_cache.graphql.execution.counting import OperationCount
 from strawberry_response_cache.graphql.execution.fields.field_call import Where, call_of
+from strawberry_response_cache.graphql.execution.inputs import UsedInputs
 from strawberry_response_cache.graphql.http.freshness import Freshness, strictest
 from strawberry_response_cache.graphql.keys.entity_plan import EntityPlan
 from strawberry_response_cache.graphql.keys.operation_key import (
@@ -167,10 +168,11 @@ class Entities:
     """The objects that one operation asks for.
 
     Attributes:
+        inputs: What their resolvers receive; None if nothing of it can be changed.
         told: What others may be told of the answer.
     """
 
-    __slots__ = ("_found", "_kinds", "_plan", "_request", "_text", "_variant", "told")
+    __slots__ = ("_found", "_kinds", "_plan", "_request", "_text", "_variant", "inputs", "told")
 
     def __init__(
         self,
@@ -180,7 +182,9 @@ class Entities:
         *,
         request: RequestContext,
         text: Callable[[Executor[Any]], SelectionText],
+        inputs: UsedInputs | None,
     ) -> None:
+        self.inputs = inputs
         self._plan = plan
         self._variant = variant
         self._request = request

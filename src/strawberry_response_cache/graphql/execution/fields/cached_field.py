@@ -26,6 +26,7 @@ from strawberry_response_cache.graphql.execution.counting import count_result
 from strawberry_response_cache.graphql.execution.fields.cached_entity import Entities
 from strawberry_response_cache.graphql.execution.fields.inherited import said_above, tags_of_owner
 from strawberry_response_cache.graphql.execution.fields.prefetch import Prefetch, RequestsOf
+from strawberry_response_cache.graphql.execution.inputs import CHANGED, UsedInputs
 from strawberry_response_cache.graphql.keys.field_plan import FieldPlan, digest_of_tags
 from strawberry_response_cache.graphql.keys.operation_key import (
     UnkeyableError,
@@ -54,6 +55,7 @@ class Fields:
         variant: The operation with its conditions decided.
         request: The context of the request.
         sent: The values that were sent for the variables.
+        inputs: The variables as resolvers receive them; None if resolvers can change nothing.
         around: The life of the entry that holds the fields; None if there is none.
         schema: The Strawberry schema.
         entities: The rule of `_entities`, if each object that it asks for is looked up; None, the default, if not.
@@ -73,6 +75,7 @@ class Fields:
         *,
         request: RequestContext,
         sent: Mapping[str, Sequence[Any]],
+        inputs: UsedInputs | None,
         around: Life | None,
         schema: Schema,
         entities: FieldRule | None = None,
@@ -81,6 +84,7 @@ class Fields:
         self._variant = variant
         self.request = request
         self._sent = sent
+        self._inputs = inputs
         self.depth = plan.depth
         self._text: SelectionText | None = None
         self.around = around
@@ -89,7 +93,9 @@ class Fields:
         self.entities = (
             None
             if entities is None
-            else Entities(plan, variant, entities, request=request, text=self._text_of)
+            else Entities(
+                plan, variant, entities, request=request, text=self._text_of, inputs=inputs
+            )
         )
         self.left = _MOST_LOOKED_UP
         self.prefetched = Prefetched()
@@ -124,7 +130,15 @@ class Fields:
             is_known = who.reason is not Reason.CONTEXT_FAILED or self.request.problem is not None
             return who if is_known else None
         subject = self.request.subject("field", executor.operation, who.visibility, coordinate)
-        stem = plan.stem(self._text_of(executor), executor.variable_values)
+        text, inputs = self._text_of(executor), None
+        if self._inputs is not None:
+            # Before anything is remembered that was made of what a resolver changed.
+            uses = plan.uses(text, executor.variable_values)
+            if uses or plan.defaults:
+                inputs = UsedInputs(self._inputs.sent, uses, plan.defaults)
+            if inputs is not None and inputs.are_changed(executor):
+                return CHANGED if plan.rule.hinted else None
+        stem = plan.stem(text, executor.variable_values)
         return CachedField(
             plan=plan,
             stem=stem,
@@ -132,12 +146,15 @@ class Fields:
             parent=parent,
             subject=subject,
             request=self.request,
+            inputs=inputs,
         )
 
     def admit(
-        self, cached_field: "CachedField", source: object, path: Path
+        self, executor: Executor[Any], cached_field: "CachedField", source: object, path: Path
     ) -> CacheRequest | Problem:
         """Return the way through the cache for the field of one object, unless there are too many."""
+        if cached_field.inputs is not None and cached_field.inputs.are_changed(executor):
+            return CHANGED
         if self.prefetched.is_down:
             return Problem(Reason.STORE_FAILURE)
         if self.left <= 0:
@@ -195,6 +212,7 @@ class CachedField:
         parent: The parent type.
         subject: The cache and field, for the log and the observer.
         request: The context of the request.
+        inputs: What its resolvers receive; None if nothing of it can be changed.
     """
 
     plan: FieldPlan
@@ -203,6 +221,7 @@ class CachedField:
     parent: GraphQLObjectType
     subject: Subject
     request: RequestContext
+    inputs: UsedInputs | None
 
     def admit(self, source: object, path: Path) -> CacheRequest | Problem:
         """Return the cache request for the field of one object."""

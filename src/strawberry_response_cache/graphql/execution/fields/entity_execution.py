@@ -62,7 +62,9 @@ class EntityExecution:
         self._representations = representations
         self._is_sync = is_sync
         guard = fields.request.guard
-        self._run = EntityRun(executor, where, representations, alone=alone, guard=guard)
+        self._run = EntityRun(
+            executor, where, representations, alone=alone, guard=guard, inputs=entities.inputs
+        )
         self._answers: dict[int, ExecutionResult] = {}
         self._renews = fields.request.directives.no_cache
         self._alike: dict[int, list[int]] = {}

@@ -25,6 +25,7 @@ from strawberry_response_cache.graphql.execution.fields.completed_field import (
 from strawberry_response_cache.graphql.execution.fields.field_answer import ExecutorAlone
 from strawberry_response_cache.graphql.execution.fields.field_call import Where, call_of
 from strawberry_response_cache.graphql.execution.fields.prefetch import note_if_open
+from strawberry_response_cache.graphql.execution.inputs import UsedInputs
 from strawberry_response_cache.graphql.execution.recorder import Recorder
 from strawberry_response_cache.graphql.policy.entities import REPRESENTATIONS
 from strawberry_response_cache.graphql.policy.reasons import Reason
@@ -48,6 +49,7 @@ class EntityRun:
         "_executor",
         "_guard",
         "_info",
+        "_inputs",
         "_items",
         "_representations",
         "_returned",
@@ -67,12 +69,14 @@ class EntityRun:
         *,
         alone: ExecutorAlone,
         guard: Guard,
+        inputs: UsedInputs | None,
     ) -> None:
         self._executor = executor
         self._where = where
         self._representations = representations
         self._alone = alone
         self._guard = guard
+        self._inputs = inputs
         self._errors: dict[int, FieldErrors] = {}
         self._error: Exception | None = None
         self._info: Any = None
@@ -142,7 +146,7 @@ class EntityRun:
         shared = separate_copy(self._executor)
         said, executors = Recorder(guard), {}
         with ExitStack() as stack:
-            stack.enter_context(said.recording(shared))
+            stack.enter_context(said.recording(shared, None, self._inputs))
             for at, recorder in sorted(recorders.items(), key=_position):
                 if at in self._values:
                     continue

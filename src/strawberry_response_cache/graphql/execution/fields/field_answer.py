@@ -150,7 +150,10 @@ class FieldAnswers:
             parent, _, details, path, _ = where
             recorder.stand_at(parent, details, path)
         _note_parent(recorder, where)
-        with recorder.recording(executor, cached_field.plan.policy):
+        inputs = cached_field.inputs
+        if inputs is not None and inputs.are_changed(executor):  # since it was looked up
+            recorder.refuse(Reason.VARIABLES)
+        with recorder.recording(executor, cached_field.plan.policy, inputs):
             if templates := cached_field.plan.rule.templates:
                 fill_tags(templates, self._fields, executor, where)
             yield

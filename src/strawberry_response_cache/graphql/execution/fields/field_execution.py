@@ -200,7 +200,7 @@ class _Execution:
             if known.problem is not None:
                 self._fields.note(known.coordinate, known.problem)
             return execution.start()
-        cache_request = self._fields.admit(cached_field, source, path)
+        cache_request = self._fields.admit(self._executor, cached_field, source, path)
         if isinstance(cache_request, Problem):
             self._fields.note(cached_field.plan.rule.coordinate, cache_request)
             return execution.start()

@@ -5,7 +5,7 @@ costs more than executing a plain field. So where nothing else in the objects of
 waits for one look-up, and then its hits are plain values.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -24,6 +24,7 @@ from strawberry_response_cache.graphql.execution.cache_request import CacheReque
 from strawberry_response_cache.graphql.execution.fields.cached_field import CachedField, Fields
 from strawberry_response_cache.graphql.execution.fields.inherited import NOTHING_SAID, said_above
 from strawberry_response_cache.graphql.execution.fields.prefetch import OF_A_LIST, note_if_open
+from strawberry_response_cache.graphql.execution.inputs import UsedInputs
 from strawberry_response_cache.graphql.http.request_directives import NOTHING_ASKED
 from strawberry_response_cache.graphql.policy.outcome import FieldOutcomes, Outcome
 from strawberry_response_cache.graphql.policy.resolver_kind import ResolverKind
@@ -61,14 +62,21 @@ class Level:
     Args:
         wanted: Their entries, by the index of the object and the response name of the field.
         fields: The fields of the operation with entries of their own.
+        inputs: What the resolvers of these fields receive.
     """
 
-    __slots__ = ("_asked", "_fields", "_ready", "_subject", "_tenant", "_wanted")
+    __slots__ = ("_asked", "_fields", "_inputs", "_ready", "_subject", "_tenant", "_wanted")
 
-    def __init__(self, wanted: dict[tuple[object, object], Wanted], fields: Fields) -> None:
+    def __init__(
+        self,
+        wanted: dict[tuple[object, object], Wanted],
+        fields: Fields,
+        inputs: Sequence[UsedInputs],
+    ) -> None:
         first = next(iter(wanted.values()))
         self._wanted = wanted
         self._fields = fields
+        self._inputs = inputs
         self._subject = first.field.subject
         self._tenant = tenant_of(first.field.who.cache)
         self._ready = self._tenant.ready(fields.prefetched)
@@ -94,6 +102,10 @@ class Level:
         self._asked = frozenset(each.entry for each in missing)
         await self._tenant.prefetch(prefetched, missing, self._subject, first=False)
         self._ready = self._tenant.ready(prefetched)
+
+    def is_as_sent(self, executor: Executor[Any]) -> bool:
+        """Whether the resolvers of its fields still receive what the keys were made of."""
+        return not any(each.are_changed(executor) for each in self._inputs)
 
     def end(self) -> None:
         """Drop what was looked up: another list with the same objects may be completed much later."""
@@ -181,7 +193,8 @@ class Levels:
 
     def _begin(self, path: Path, level: Level, execution: Execution) -> None:
         """Complete a list while its fields are answered from its level; they all begin at once."""
-        self._open[id(path)] = level
+        if level.is_as_sent(self._executor):
+            self._open[id(path)] = level
         try:
             execution.start()
         finally:
@@ -226,7 +239,8 @@ def level_of(
     if not cached:
         return None
     found = dict(islice(_wanted(item, path, result, cached), fields.left))
-    return Level(found, fields) if len(found) >= _FEWEST else None
+    inputs = [own.inputs for _, own in cached if own.inputs is not None]
+    return Level(found, fields, inputs) if len(found) >= _FEWEST else None
 
 
 def _is_at_once(rule: FieldRule | None, details: Any) -> bool:  # noqa: ANN401 - graphql-core's
