@@ -23,7 +23,18 @@ _DOCUMENT: Final = "query Titles($count: Int!) { %s(count: $count) }"
 
 
 @strawberry.type
+class Book:
+    id: strawberry.ID
+    title: str
+
+
+@strawberry.type
 class Query:
+    @cache_control(ttl=60)
+    @strawberry.field
+    def books(self, count: int) -> list[Book]:
+        return [Book(id=strawberry.ID(str(number)), title="Romola") for number in range(count)]
+
     @cache_control(ttl=60)
     @strawberry.field
     def titles(self, count: int) -> list[str]:
@@ -86,6 +97,28 @@ async def test_a_hit_in_local_memory_calls_few_functions(
     assert result.data == {"titles": ["Silas Marner"] * 2}
     assert cache.statistics().operations.local_hits
     assert calls.total() <= 126, calls.most_common()
+
+
+async def test_a_miss_calls_few_functions_and_few_for_each_object(
+    memory_cache: ResponseCache,
+) -> None:
+    schema = strawberry.Schema(
+        Query, extensions=[ResponseCacheExtension(memory_cache, tenant=None)]
+    )
+    document = "query Books($count: Int!) { books(count: $count) { id title } }"
+
+    async def calls_of(count: int) -> Counter[str]:
+        with counted() as calls:
+            result = await schema.execute(document, {"count": count})
+        assert result.data is not None
+        return calls
+
+    for count in range(5):
+        await calls_of(count)
+    few, many = await calls_of(10), await calls_of(30)
+
+    assert few.total() <= 540, few.most_common()
+    assert many.total() - few.total() <= 20 * 6, (many - few).most_common()
 
 
 @pytest.mark.parametrize("query", [Query, WithoutHints])

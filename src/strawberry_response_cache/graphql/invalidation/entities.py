@@ -1,6 +1,6 @@
 """Collects the objects that a result holds; a response carries their tags."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from graphql import GraphQLObjectType
@@ -25,12 +25,16 @@ class Entities:
 
     Args:
         most: How many objects are noted one by one; above that, only their types are noted.
+
+    Attributes:
+        are_too_many: Whether there are more objects than are noted one by one.
     """
 
-    __slots__ = ("_fields", "_identities", "_left", "_nameless")
+    __slots__ = ("_fields", "_identities", "_left", "_nameless", "are_too_many")
 
     def __init__(self, most: int = MOST_NAMED) -> None:
         self._left = most
+        self.are_too_many = False
         self._identities: dict[str, set[str]] = {}
         self._nameless: set[str] = set()
         self._fields: dict[str, IdentityField] = {}
@@ -42,7 +46,7 @@ class Entities:
         if field is None:
             field = self._fields[name] = identity_field(kind)
             self._identities[name] = set()
-        if self._left < 0:
+        if self.are_too_many:
             return
         identity = identity_of(source, field)
         if identity is None:
@@ -52,11 +56,7 @@ class Entities:
         if identity not in named:
             named.add(identity)
             self._left -= 1
-
-    @property
-    def are_too_many(self) -> bool:
-        """Whether there are more objects than are noted one by one."""
-        return self._left < 0
+            self.are_too_many = self._left < 0
 
     def assume(self, types: Iterable[str]) -> None:
         """Note that there are objects of all these types, instead of each object."""
@@ -75,23 +75,25 @@ class Entities:
     def tags_to_find(self) -> set[str]:
         """Return the tags of a response: ``Type:id``, or ``Type:*`` if there are too many objects."""
         # From copies: an invalidation of another thread asks while objects are added.
-        families = [*self._fields] if self._left < 0 else [*self._nameless]
-        tags = {f"{name}:*" for name in families}
-        return tags if self._left < 0 else tags | set(self._named())
+        if self.are_too_many:
+            return {f"{name}:*" for name in [*self._fields]}
+        return {f"{name}:*" for name in [*self._nameless]} | self._named()
 
     def tags_to_invalidate(self) -> set[str]:
         """Return what a mutation changed: ``Type:id``, and the whole type where no id is known.
 
         If there are too many for one command, the tags of their types are returned.
         """
-        if self._left < 0:
+        if self.are_too_many:
             return whole_types(self.types)
-        return set(self._named()) | whole_types(self._nameless)
+        return self._named() | whole_types(self._nameless)
 
-    def _named(self) -> Iterator[str]:
-        for name, identities in [*self._identities.items()]:
-            for identity in [*identities]:
-                yield f"{name}:{identity}"
+    def _named(self) -> set[str]:
+        return {
+            f"{name}:{identity}"
+            for name, identities in [*self._identities.items()]
+            for identity in [*identities]
+        }
 
 
 class PlacedEntities(Entities):
