@@ -301,14 +301,20 @@ class Nested:
         return result.errors is None
 
     @strawberry.mutation
+    def in_a_thread(self, info: strawberry.Info) -> bool:
+        info.context["staged"] = {"title": "new"}
+        in_a_thread(lambda: invalidate_sync(info, "Book:1"))
+        return True
+
+    @strawberry.mutation
     def inner(self, info: strawberry.Info) -> Book:
         info.context["staged"] = {"title": "new"}
         return Book(id=strawberry.ID("1"), title="new")
 
 
-@pytest.mark.parametrize("outer", ["outer", "outerOfAQuery"])
+@pytest.mark.parametrize("outer", ["outer", "outerOfAQuery", "inAThread"])
 @pytest.mark.parametrize("before", [True, False])
-def test_changes_of_a_nested_mutation_are_invalidated_after_the_outer_commit(
+def test_changes_within_a_mutation_are_invalidated_after_the_outer_commit(
     memory_cache: ResponseCache, before: bool, outer: str
 ) -> None:
     ours = ResponseCacheExtension(memory_cache, tenant=lambda context: context["tenant"])

@@ -128,7 +128,7 @@ def _instead_of(
     match node:
         case ast.stmt():
             yield from _instead_of_statement(node, function)
-        case ast.ExceptHandler():
+        case ast.ExceptHandler() if ast.unparse(node.body[0]) != "raise":
             yield ast.ExceptHandler(node.type, node.name, [ast.Raise()])
         case ast.expr():
             yield from _instead_of_expression(node, field)

@@ -40,8 +40,6 @@ class MutationExecution:
         try:
             with recorder.recording(executor), mutating(recorder, executor.context_value):
                 result = await execution.run()
-        except Exception:
-            raise
         except BaseException:  # for example, a cancellation: no caller waits
             self._guard.step(self.mutation.cut_short, executor)
             raise
@@ -56,8 +54,6 @@ class MutationExecution:
         try:
             with recorder.recording(executor), mutating(recorder, executor.context_value):
                 return execution.start()
-        except Exception:
-            raise
         except BaseException:  # for example, a timeout of the web server
             self._guard.step(self.mutation.cut_short, executor)
             raise

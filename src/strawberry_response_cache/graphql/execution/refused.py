@@ -26,9 +26,6 @@ class RefusedOperations:
     Args:
         clock: Returns the seconds of a clock that never goes back.
 
-    Attributes:
-        is_empty: Whether there never was one, as in most processes.
-
     Example:
         >>> refused = RefusedOperations(clock=lambda: 0.0)
         >>> refused.has("key")
@@ -37,7 +34,6 @@ class RefusedOperations:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self.is_empty = True
         self._once = Marks()
         self._twice = Marks()
 
@@ -63,7 +59,6 @@ class RefusedOperations:
         if not refused:
             self._once.remove(key)
         elif self._once.has(key, now):
-            self.is_empty = False
             self._twice.set(key, now + _SECONDS)
         else:
             self._once.set(key, now + _SECONDS)
