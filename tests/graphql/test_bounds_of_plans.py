@@ -100,8 +100,9 @@ async def test_the_conditions_kept_of_one_document_are_bounded(
     before = len(kept(VARIANT))
     for chosen in range(2 ** len(names)):
         taken = {name: bool(chosen >> place & 1) for place, name in enumerate(names)}
-        result = await ask(query, **taken)
-        assert set(result.data) == {"fresh", *(name for name in names if taken[name])}
+        for _ in range(2):
+            result = await ask(query, **taken)
+            assert set(result.data) == {"fresh", *(name for name in names if taken[name])}
     assert before < len(kept(VARIANT)) <= before + 64 + 1
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -23,6 +24,7 @@ from strawberry_response_cache import (
     cache_control,
 )
 from strawberry_response_cache.graphql._compat import operation
+from strawberry_response_cache.graphql.keys.known_requests import _digest
 
 Word = NewType("Word", str)
 parsed: list[str] = []
@@ -480,3 +482,65 @@ async def test_variables_that_change_after_the_execution_began_change_no_answer(
     assert answer == expected["said"]
     assert (await asked(schema, query, copy.deepcopy(sent)))[1] == expected["said"]
     assert (await asked(schema, query, variables))[1] != expected["said"]
+
+
+NESTED: Any = []
+for _ in range(100_000):
+    NESTED = [NESTED]
+TOLD_APART: list[Any] = [
+    {},
+    {"a": 1},
+    {"a": "1"},
+    {"a": 1.0},
+    {"a": True},
+    {"a": None},
+    {"b": 1},
+    {"a": 1, "b": 1},
+    {"a": [1]},
+    {"a": ["1"]},
+    {"a": [1.5]},
+    {"a": [True]},
+    {"a": [None]},
+    {"a": {"b": 1}},
+    {"a": {"b": [1]}},
+    {"a": [[1], 2]},
+    {"a": [1, [2]]},
+    {"a": "[1]"},
+    {"a": "\ud800"},
+    {"a": ["\ud800"]},
+]
+NOT_JSON: list[Any] = [
+    [1],
+    "a",
+    OrderedDict(a=1),
+    {1: "a"},
+    {"a": (1,)},
+    {"a": {1: "b"}},
+    {"a": date(2026, 1, 31)},
+    {"a": [date(2026, 1, 31)]},
+    {"a": [float("nan")]},
+    {"a": b"1"},
+    {"a": NESTED},
+]  # fmt: skip
+
+
+def test_variables_that_differ_are_told_apart() -> None:
+    digests = [_digest(each) for each in TOLD_APART]
+    assert None not in digests
+    assert len(set(digests)) == len(TOLD_APART)
+    assert [_digest(copy.deepcopy(each)) for each in TOLD_APART] == digests
+
+
+def test_values_that_are_referred_to_more_than_once_are_the_same_variables() -> None:
+    one, other = (b"word".decode() for _ in range(2))
+    assert one is not other
+    assert _digest({"a": one, "b": one}) == _digest({"a": one, "b": other})
+
+
+def test_of_no_variables_there_is_one_kind() -> None:
+    assert _digest(None) == _digest({})
+
+
+@pytest.mark.parametrize("sent", NOT_JSON, ids=range(len(NOT_JSON)))
+def test_what_is_no_plain_json_is_not_remembered(sent: object) -> None:
+    assert _digest(sent) is None

@@ -249,7 +249,8 @@ async def test_a_renewed_operation_joins_no_run_that_began_before(cache: Respons
     assert (await schema.execute("{ value }", context_value={})).data == {"value": 2}
 
 
-async def test_while_redis_is_down_a_renewed_operation_runs_uncached(valkey_url: str) -> None:
+@pytest.mark.parametrize("is_sync", [False, True])
+async def test_while_redis_is_down_a_renewed_operation_runs_uncached(*, is_sync: bool) -> None:
     async with ResponseCache.from_url(
         "redis://127.0.0.1:1/0", prefix="down", connect_deadline=0.2
     ) as cache:
@@ -257,7 +258,12 @@ async def test_while_redis_is_down_a_renewed_operation_runs_uncached(valkey_url:
         schema = strawberry.Schema(Query, extensions=[extension])
         context: dict[str, Any] = {}
         renew_cache(context)
-        result = await schema.execute("{ number }", context_value=context)
+        if is_sync:
+            result = await asyncio.to_thread(
+                schema.execute_sync, "{ number }", context_value=context
+            )
+        else:
+            result = await schema.execute("{ number }", context_value=context)
         assert result.errors is None
         assert result.extensions is not None
         assert result.extensions["responseCache"]["reason"] == "store_failure"
