@@ -385,7 +385,6 @@ def test_explain_names_the_types(memory_cache: ResponseCache) -> None:
             "query($of: [_Any!]!) { __typename _entities(representations: $of) { __typename } }",
             {},
         ),
-        (NAMED, {"verify": 1.0}),
         (NAMED, {"cacheable": lambda *_: True}),
     ],
 )
@@ -396,7 +395,7 @@ async def test_advice_names_no_hint_that_is_written_already(
     assert told["reason"] == "root_without_hint"
     words = "and the operation asks for nothing else, without an alias"
     if options:
-        words = f"not looked up one by one here, because {'verify=' if 'verify' in options else 'the extension has'}"
+        words = "not looked up one by one here, because the extension has"
     assert words in told["advice"]
 
 
@@ -447,12 +446,23 @@ async def test_a_failing_server_fails_no_object(memory_cache: ResponseCache) -> 
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_no_object_of_a_verified_request_comes_from_its_entry(
-    memory_cache: ResponseCache, way: str
+async def test_objects_of_a_verified_request_are_executed_and_compared_one_by_one(
+    memory_cache: ResponseCache, caplog: pytest.LogCaptureFixture, way: str
 ) -> None:
-    served, shown = Shop(memory_cache), Shop(memory_cache, verify=1.0)
+    shop, plain = Shop(memory_cache, verify=1.0), Shop(memory_cache)
     query = QUERY % "... on Product { upc title }"
-    await served.ask(query, products("a"), way=way)
-    shown.world.changes["Product a"] += 1
-    result = await shown.ask(query, products("a"), way=way)
-    assert [each["title"] for each in result.data["_entities"]] == ["a 1"]
+    for upcs, changed in (("ab", ""), ("abc", "b"), ("cba", ""), ("aab", "a")):
+        shop.world.changes.update(f"Product {each}" for each in changed)
+        result = await shop.ask(query, products(*upcs), way=way)
+        assert [each["title"] for each in result.data["_entities"]] == [
+            f"{upc} {shop.world.changes[f'Product {upc}']}" for upc in upcs
+        ]
+    statistics = memory_cache.statistics()
+    assert statistics.verified == {"equal": 3, "changed": 4, "scope": 0}
+    assert (statistics.fields.misses, statistics.fields.hits) == (3, 7)
+    result = await plain.ask(query, products(*"abc"), way=way)
+    assert [each["title"] for each in result.data["_entities"]] == ["a 0", "b 0", "c 0"]
+    assert caplog.messages == []
+    await shop.ask(query, products("a"), user="bob", way=way)
+    assert memory_cache.statistics().verified["scope"] == 1
+    assert caplog.messages[0].startswith("Product.title ")

@@ -520,6 +520,9 @@ def verified(way: Way) -> Iterator[Scenario]:
         yield Scenario(way=way, asks=(ask,), before=(ask,), options=options)
     ask = Ask("{ draft }")
     yield Scenario(way=way, asks=(ask,), before=(replace(ask, user="bob"),), options=options)
+    before = Ask(_gadgets("weight use", "1", "2"))
+    asked = Ask(_gadgets("weight use", "3", "2", "broken", "1"))
+    yield Scenario(way=way, asks=(asked,), before=(before,), options=options)
 
 
 def gateways(way: Way) -> Iterator[Scenario]:

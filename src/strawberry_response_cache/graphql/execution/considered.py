@@ -92,8 +92,6 @@ class Considered:
             why = "the extension has cacheable="
         elif request.directives.only_if_cached:
             why = "the request asks for a stored answer only"
-        elif request.is_verified:
-            why = "verify= of the extension chose the request"
         elif not self.asked.is_synchronous and running_loop() is None:
             why = "no asyncio event loop runs"
         else:

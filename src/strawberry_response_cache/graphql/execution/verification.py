@@ -39,10 +39,9 @@ async def verified(
             asked.keys, attempt.serializer, generate, asked.subject, prefetched=prefetched
         )
     found = Prefetched()
-    if _is_comparable(attempt, run, response):
+    if is_comparable(attempt, run, response):
         await cache.prefetch(found, [asked.keys], asked.subject, first=False)
-    verdict = attempt.request.guard.step(_verdict, attempt, run, response, found)
-    return verified_result(attempt, response, verdict)
+    return compared(attempt, run, response, found)
 
 
 def verified_sync(
@@ -59,13 +58,12 @@ def verified_sync(
             asked.keys, attempt.serializer, generate, asked.subject, prefetched=prefetched
         )
     found = Prefetched()
-    if _is_comparable(attempt, run, response):
+    if is_comparable(attempt, run, response):
         cache.prefetch_sync(found, [asked.keys], asked.subject, first=False)
-    verdict = attempt.request.guard.step(_verdict, attempt, run, response, found)
-    return verified_result(attempt, response, verdict)
+    return compared(attempt, run, response, found)
 
 
-def _is_comparable(attempt: Attempt, run: VerifiedRun, response: CachedResponse[Any]) -> bool:
+def is_comparable(attempt: Attempt, run: VerifiedRun, response: CachedResponse[Any]) -> bool:
     """Whether an answer can be compared, as far as its entry is still valid.
 
     It cannot if the run failed, or if permission classes refused it: on a hit, they refuse it as well.
@@ -76,6 +74,21 @@ def _is_comparable(attempt: Attempt, run: VerifiedRun, response: CachedResponse[
     if real.errors and failure_of(real.errors) is not None:
         return False
     return attempt.cache_request.whole or not run.held_back
+
+
+def compared(
+    attempt: Attempt, run: VerifiedRun, response: CachedResponse[Any], found: Prefetched
+) -> CacheResult:
+    """Return what was executed, compared with what the cache answered.
+
+    Args:
+        attempt: The try that the cache answered.
+        run: The verified run.
+        response: The cache's answer.
+        found: What was looked up after the run: the entry, if it can be compared and is still valid.
+    """
+    verdict = attempt.request.guard.step(_verdict, attempt, run, response, found)
+    return verified_result(attempt, response, verdict)
 
 
 def _verdict(

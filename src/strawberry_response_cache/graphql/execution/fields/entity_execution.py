@@ -11,10 +11,11 @@ from graphql.execution import Executor
 from strawberry_response_cache.core import CachedResponse, CacheStoreError
 from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._keys import EntryKeys
+from strawberry_response_cache.core._prefetched import Prefetched
 from strawberry_response_cache.graphql._guard import Execution, Later
 from strawberry_response_cache.graphql.execution.attempt import Attempt
 from strawberry_response_cache.graphql.execution.attempt_result import cache_result_of
-from strawberry_response_cache.graphql.execution.cache_request import CacheRequest
+from strawberry_response_cache.graphql.execution.cache_request import CacheRequest, CacheResult
 from strawberry_response_cache.graphql.execution.fields.cached_entity import Entities
 from strawberry_response_cache.graphql.execution.fields.cached_field import Fields
 from strawberry_response_cache.graphql.execution.fields.entity_run import EntityRun
@@ -24,6 +25,8 @@ from strawberry_response_cache.graphql.execution.obey_directives import is_too_o
 from strawberry_response_cache.graphql.execution.recorder import Recorder
 from strawberry_response_cache.graphql.execution.serializer import ResponseSerializer, TurnedPrivate
 from strawberry_response_cache.graphql.execution.varying import varying
+from strawberry_response_cache.graphql.execution.verification import compared, is_comparable
+from strawberry_response_cache.graphql.execution.verified_run import VerifiedRun
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
 
@@ -35,11 +38,13 @@ class EntityExecution:
         "_answers",
         "_fields",
         "_is_sync",
+        "_is_verified",
         "_pending",
         "_plain",
         "_renews",
         "_representations",
         "_run",
+        "_stored",
         "_told",
         "_uncached",
     )
@@ -61,6 +66,7 @@ class EntityExecution:
         self._plain = plain
         self._representations = representations
         self._is_sync = is_sync
+        self._is_verified = fields.request.is_verified
         guard = fields.request.guard
         self._run = EntityRun(
             executor, where, representations, alone=alone, guard=guard, inputs=entities.inputs
@@ -69,6 +75,7 @@ class EntityExecution:
         self._renews = fields.request.directives.no_cache
         self._alike: dict[int, list[int]] = {}
         self._pending: dict[int, CacheRequest] = {}
+        self._stored: dict[int, tuple[Attempt, CachedResponse[Any]]] = {}
         self._uncached: list[int] = []
 
     def rest(self) -> Any:  # noqa: ANN401 - the value of the field, or an awaitable of it
@@ -105,6 +112,8 @@ class EntityExecution:
                     budget=self._fields.request.wait_budget,
                 )
                 self._take(attempts, responses)
+        if self._stored:
+            self._verify_sync()
         self._finish_sync()
         return self._value()
 
@@ -122,6 +131,8 @@ class EntityExecution:
                     budget=self._fields.request.wait_budget,
                 )
                 self._take(attempts, responses)
+        if self._stored:
+            await self._verify()
         await self._finish()
         return self._value()
 
@@ -196,7 +207,7 @@ class EntityExecution:
     def _varied(self, loading: Iterable[int]) -> frozenset[str]:
         """Return the varied values that the keys of all these have."""
         varied = [frozenset(self._representations[at].plan.policy.vary) for at in loading]
-        return frozenset.intersection(*varied)
+        return frozenset.intersection(*varied) if varied else frozenset()
 
     def _recorders(
         self, attempts: Mapping[int, Attempt], loading: list[int]
@@ -231,12 +242,75 @@ class EntityExecution:
                     self._give_up(at, found)
             elif not was_renewed and is_too_old(response, directives):
                 self._pending[at], self._renews = attempt.cache_request, True
+            elif self._is_verified and not attempt.has_generated(response):
+                self._stored[at] = attempt, response
             else:
-                cache_result = cache_result_of(attempt, response)
-                fields.answered(self._representations[at].plan.name, cache_result)
-                self._answers[at] = cache_result.result
-                key, alike = attempt.cache_request.keys.entry, self._alike.get(at, ())
-                self._told.note([at, *alike], key, cache_result)
+                self._note(at, attempt, cache_result_of(attempt, response))
+
+    def _note(self, at: int, attempt: Attempt, cache_result: CacheResult) -> None:
+        """Note the answer for an object."""
+        self._fields.answered(self._representations[at].plan.name, cache_result)
+        self._answers[at] = cache_result.result
+        key, alike = attempt.cache_request.keys.entry, self._alike.get(at, ())
+        self._told.note([at, *alike], key, cache_result)
+
+    # -- What is executed all the same -----------------------------------------------------------------
+
+    async def _verify(self) -> None:
+        """Execute what the cache answered all the same, and compare."""
+        runs, unmade = self._verified_runs()
+        with varying(self._varied(unmade)):
+            await self._run.run(self._recorders(unmade, [*unmade]))
+        self._note_made(unmade)
+        found, request = Prefetched(), self._first_stored()
+        if keys := self._comparable(runs):
+            await tenant_of(request.cache).prefetch(found, keys, request.subject, first=False)
+        self._compare(runs, found)
+
+    def _verify_sync(self) -> None:
+        """Execute what the cache answered all the same, and compare; the sync form of `_verify`."""
+        runs, unmade = self._verified_runs()
+        with varying(self._varied(unmade)):
+            self._run.run_sync(self._recorders(unmade, [*unmade]))
+        self._note_made(unmade)
+        found, request = Prefetched(), self._first_stored()
+        if keys := self._comparable(runs):
+            tenant_of(request.cache).prefetch_sync(found, keys, request.subject, first=False)
+        self._compare(runs, found)
+
+    def _first_stored(self) -> CacheRequest:
+        return next(attempt.cache_request for attempt, _ in self._stored.values())
+
+    def _verified_runs(self) -> tuple[dict[int, VerifiedRun], dict[int, Attempt]]:
+        """Begin the verified runs.
+
+        Returns:
+            The run of each object that the cache answered; and the attempts that have executed nothing yet: the
+            others are refreshes that failed.
+        """
+        # Tags with placeholders are not filled in them, so what holds their results cannot be stored.
+        tenant_of(self._first_stored().cache).note_unfit_part()
+        runs = {at: attempt.verify() for at, (attempt, _) in self._stored.items()}
+        unmade = {
+            at: attempt for at, (attempt, _) in self._stored.items() if attempt.made_itself is None
+        }
+        return runs, unmade
+
+    def _note_made(self, unmade: Mapping[int, Attempt]) -> None:
+        for at, attempt in unmade.items():
+            attempt.made(self._run.completed[at])
+
+    def _comparable(self, runs: Mapping[int, VerifiedRun]) -> list[EntryKeys]:
+        """Return the entries that can be compared with what was executed."""
+        return [
+            attempt.cache_request.keys
+            for at, (attempt, response) in self._stored.items()
+            if is_comparable(attempt, runs[at], response)
+        ]
+
+    def _compare(self, runs: Mapping[int, VerifiedRun], found: Prefetched) -> None:
+        for at, (attempt, response) in self._stored.items():
+            self._note(at, attempt, compared(attempt, runs[at], response, found))
 
     # -- After it ran --------------------------------------------------------------------------------
 

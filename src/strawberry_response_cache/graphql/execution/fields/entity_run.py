@@ -27,6 +27,7 @@ from strawberry_response_cache.graphql.execution.fields.field_call import Where,
 from strawberry_response_cache.graphql.execution.fields.prefetch import note_if_open
 from strawberry_response_cache.graphql.execution.inputs import UsedInputs
 from strawberry_response_cache.graphql.execution.recorder import Recorder
+from strawberry_response_cache.graphql.execution.verified_run import VerifiedRun
 from strawberry_response_cache.graphql.policy.entities import REPRESENTATIONS
 from strawberry_response_cache.graphql.policy.reasons import Reason
 
@@ -99,6 +100,7 @@ class EntityRun:
             ExecutionRaisedError: If the field as a whole has an error.
         """
         with self._recorded(recorders) as (shared, executors):
+            self._take()  # what a fault left behind
             self._resolve(shared, executors)
             self._take()
             for at, executor in executors.items():
@@ -108,14 +110,9 @@ class EntityRun:
     async def run(self, recorders: Mapping[int, Recorder | None]) -> None:
         """Execute objects in an event loop; see `run_sync`."""
         with self._recorded(recorders) as (shared, executors):
+            await self._wait_and_take()  # what a fault left behind
             self._resolve(shared, executors)
-            if inspect.isawaitable(self._returned):
-                try:
-                    self._returned = await self._returned
-                except Exception as error:  # noqa: BLE001 - of the field
-                    self._error = error
-                    self._raise(error)
-            self._take()
+            await self._wait_and_take()
             for at, executor in executors.items():
                 self._complete(at, executor)
             waiting = [at for at in recorders if inspect.isawaitable(self._values[at])]
@@ -153,7 +150,11 @@ class EntityRun:
                 each = self._representations[at]
                 policy = None if recorder is None else each.policy
                 errors = self._errors.setdefault(at, FieldErrors(holder))
-                executor = executors[at] = self._alone(policy, errors)
+                is_verified = isinstance(recorder, VerifiedRun)
+                executor = executors[at] = self._alone(policy, errors, is_verified=is_verified)
+                if isinstance(recorder, VerifiedRun):
+                    parent, _, details, path, _ = self._where
+                    recorder.stand_at(parent, details, Path(path, at, None))
                 if recorder is not None and policy is not None:
                     stack.enter_context(recorder.recording(executor, policy))
             yield shared, executors
@@ -173,10 +174,8 @@ class EntityRun:
 
     def _resolve(self, shared: Executor[Any], wanted: Iterable[int]) -> None:
         """Call the resolver of the field for those of the objects for which it was not called."""
-        if self._error is not None:
-            self._raise(self._error)
         missing = [at for at in wanted if at not in self._items]
-        if not missing or self._asked:
+        if not missing:
             return
         parent, source, details, *_ = self._where
         definition = parent.fields[details[0].node.name.value]
@@ -195,8 +194,19 @@ class EntityRun:
             self._error = error
             self._raise(error)
 
+    async def _wait_and_take(self) -> None:
+        """Wait for what the resolver returned, and take it."""
+        if self._error is None and inspect.isawaitable(self._returned):
+            try:
+                self._returned = await self._returned
+            except Exception as error:  # noqa: BLE001 - of the field
+                self._error = error
+        self._take()
+
     def _take(self) -> None:
         """Take what the resolver returned; Strawberry's returns a list with an item for each object."""
+        if self._error is not None:
+            self._raise(self._error)
         returned, self._returned = self._returned, None
         if not self._asked:
             return
