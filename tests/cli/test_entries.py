@@ -134,6 +134,7 @@ def test_an_entry_is_forgotten(run: Callable[..., Any], ask: Callable[..., Any])
     assert run("key", *arguments, stdin="{ turned }")[0] == 1
 
 
+@pytest.mark.usefixtures("shop")
 @pytest.mark.parametrize(
     ("query", "code", "said", "stays"),
     [

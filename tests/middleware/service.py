@@ -280,6 +280,8 @@ class Shop:
         self,
         cache: ResponseCache,
         *,
+        query: type = Query,
+        scalars: dict[Any, Any] | None = None,
         of_scope: dict[str, Any] | None = None,
         others: Sequence[Any] = (),
         view: type[Any] = GraphQL,
@@ -290,10 +292,12 @@ class Shop:
         TITLES.clear()
         self.extension = ResponseCacheExtension(cache, **(OPTIONS | options))
         self.schema = strawberry.Schema(
-            Query,
+            query,
             Mutation,
             extensions=[self.extension, *others],
-            config=StrawberryConfig(batching_config={"max_operations": 10}),
+            config=StrawberryConfig(
+                batching_config={"max_operations": 10}, scalar_map={**(scalars or {})}
+            ),
         )
         self.plain: Any = inside(view(self.schema))
         self.entered = 0

@@ -5,7 +5,7 @@ import logging
 import random
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NewType
 
 import pytest
 import strawberry
@@ -13,7 +13,7 @@ from graphql import ASTValidationRule
 from strawberry.asgi import GraphQL as StockGraphQL
 from strawberry.extensions import AddValidationRules
 
-from strawberry_response_cache import ResponseCache
+from strawberry_response_cache import ResponseCache, cache_control
 from strawberry_response_cache.asgi import GraphQL
 from tests.middleware import service
 from tests.middleware.service import RUNS, TITLES, Message, Shop, call, header_of
@@ -387,3 +387,41 @@ async def test_an_operation_that_failed_in_part_is_answered_by_the_application(
     await shop_cache.for_tenant("acme").clear()  # the marker, which ends within a minute
     await shop.warm(query)
     assert await shop.is_answered_in_front(query)
+
+
+Day = NewType("Day", str)
+
+
+def _day(value: Any) -> str:
+    return TITLES["today"] if value == "today" else str(value)
+
+
+@strawberry.type
+class Hours:
+    @cache_control(ttl=60)
+    @strawberry.field
+    def opens(self, day: Day) -> str:
+        return f"at eight on {day}"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"query": '{ opens(day: "today") }'},
+        {"query": "query ($d: Day!) { opens(day: $d) }", "variables": {"d": "today"}},
+    ],
+)
+async def test_what_a_custom_scalar_parses_is_left_to_the_application(
+    shop_cache: ResponseCache, asked: dict[str, Any]
+) -> None:
+    shop = Shop(
+        shop_cache,
+        query=Hours,
+        scalars={Day: strawberry.scalar(name="Day", parse_value=_day)},
+    )
+    body = json.dumps(asked).encode()
+    for day in ["monday", "monday", "monday", "monday", "tuesday"]:
+        TITLES["today"] = day
+        answer = json.loads((await shop.call(body)).body)
+        assert answer["data"] == {"opens": f"at eight on {day}"}
+    assert shop.entered == 5

@@ -85,14 +85,13 @@ def adopt(schema: BaseSchema, options: Options) -> Adopted:
     watch_guarded_resolvers(setting.schema, entered=note_guarded, let_through=note_let_through)
     install(schema)
     eighth = options.plan_bytes // 8
-    literals = Literals(setting.schema)
     plans = Plans(setting, max_bytes=3 * eighth)
-    requests = KnownRequests(plans, literals, max_bytes=eighth)
+    requests = KnownRequests(plans, max_bytes=eighth)
     return Adopted(
         considering=Considering(options, plans, requests),
         plans=plans,
         requests=requests,
-        documents=Documents(setting.schema, literals, max_bytes=4 * eighth),
+        documents=Documents(setting.schema, setting.literals, max_bytes=4 * eighth),
         notes=notes,
         hands_results_on=schema_hands_results_on(schema),
         mistakes=setting.mistakes,
@@ -184,6 +183,7 @@ def setting_of(
         schema_name="" if options is None else options.schema_name,
         mistakes=mistakes,
         identity=SchemaIdentity(getattr(schema.config, "relay_max_results", None)),
+        literals=Literals(executable),
         same_rows=types_of_same_rows(executable),
     )
 

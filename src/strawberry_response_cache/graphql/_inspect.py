@@ -25,8 +25,6 @@ from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql.invalidation.entities import tags_of_types
 from strawberry_response_cache.graphql.keys.operation_key import (
     operation_key,
-    print_variables,
-    sent_variables,
 )
 from strawberry_response_cache.graphql.keys.plans import Plans
 from strawberry_response_cache.graphql.policy.policy import Policy
@@ -109,8 +107,7 @@ class OperationEntry:
         plans = Plans(setting, max_bytes=_MOST_BYTES)
         plan = plans.plan(document, executor.operation, executor.fragment_definitions)
         self._variant = plan.variant(executor.variable_values.coerced)
-        sent = sent_variables(plan.declared, executor.variable_values.sources)
-        self._printed = print_variables(sent)
+        self._printed = plan.printed(executor.variable_values)
 
     def look(self, asked: Asked) -> InspectedOperation:
         """Return what is stored for a tenant and a session.

@@ -1,14 +1,17 @@
-"""Finds literals and variables whose validation or coercion runs the user's code.
+"""Finds literals, variables and arguments whose validation or coercion runs the user's code.
 
 graphql-core validates a literal, and coerces a variable, with the parse function of its scalar. The function of a
 custom scalar may read the request or the clock.
 """
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from graphql import (
     DocumentNode,
+    FieldNode,
     GraphQLEnumType,
+    GraphQLField,
     GraphQLInputObjectType,
     GraphQLNamedType,
     GraphQLScalarType,
@@ -78,7 +81,21 @@ class Literals:
         kinds: list[Any] = [
             type_from_ast(self._schema, each.type) for each in operation.variable_definitions or ()
         ]
-        return any(self._is_parsed(get_named_type(kind), set()) for kind in kinds)
+        return any(map(self.parse, kinds))
+
+    def parse(self, kind: Any) -> bool:  # noqa: ANN401 - any input type of graphql-core
+        """Whether coercing a value of an input type runs the user's code."""
+        return self._is_parsed(get_named_type(kind), set())
+
+    def fields_of(self, nodes: Iterable[Node]) -> tuple[tuple[GraphQLField, FieldNode], ...]:
+        """Return the fields in operations and fragments for whose arguments the user's code parses something."""
+        if not self._custom:
+            return ()
+        types = TypeInfo(self._schema)
+        search = _FieldSearch(types, self)
+        for node in nodes:
+            visit(node, TypeInfoVisitor(types, search))
+        return tuple(search.found)
 
     def _is_parsed(self, named: object, seen: set[str]) -> bool:
         if not is_input_object_type(named):
@@ -109,6 +126,23 @@ class _Search(Visitor):
             return None
         self.found = True
         return BREAK
+
+
+class _FieldSearch(Visitor):
+    def __init__(self, types: TypeInfo, literals: Literals) -> None:
+        super().__init__()
+        self._types = types
+        self._literals = literals
+        self.found: list[tuple[GraphQLField, FieldNode]] = []
+
+    def enter_field(self, node: FieldNode, *_: Any) -> None:
+        """Note a field for whose arguments the user's code parses something."""
+        definition = self._types.get_field_def()
+        if definition is not None:
+            written = {each.name.value for each in node.arguments or ()}
+            kinds = [each.type for name, each in definition.args.items() if name in written]
+            if any(map(self._literals.parse, kinds)):
+                self.found.append((definition, node))
 
 
 def _reads_by_custom_code(named: GraphQLNamedType) -> bool:

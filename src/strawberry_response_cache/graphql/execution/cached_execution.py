@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 from strawberry_response_cache.core import CacheDetail, CachedResponse, CacheStatus
 from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._prefetched import Prefetched
-from strawberry_response_cache.core.protocol.entry import Entry, UnreadableEntryError
+from strawberry_response_cache.core.protocol.entry import MARKER, Entry, UnreadableEntryError
 from strawberry_response_cache.graphql._compat.sync_or_async import at_once
 from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql.execution.attempt import Attempt
@@ -41,7 +41,7 @@ def result_in_memory(cache_request: CacheRequest, request: RequestContext) -> Ca
     tenant = tenant_of(cache_request.cache)
     memory = tenant.memory_sync() if request.is_synchronous else tenant.memory()
     entry = None if memory is None else memory.get(cache_request.keys)
-    if entry is None or entry.recording.is_marker:
+    if entry is None or entry.recording.meta.endswith(MARKER):
         return None
     try:
         return stored_result(cache_request, request, entry, CacheDetail.LOCAL)

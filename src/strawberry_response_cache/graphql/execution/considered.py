@@ -30,7 +30,6 @@ from strawberry_response_cache.graphql.keys.operation_key import (
     UnkeyableError,
     canonical,
     operation_key,
-    print_variables,
     sent_variables,
 )
 from strawberry_response_cache.graphql.keys.plans import Plans
@@ -225,14 +224,12 @@ class Considering:
                 self._requests.note_uncached(asked.document, asked.operation_name, problem)
             return problem
         try:
-            sent = sent_variables(plan.declared, executor.variable_values.sources)
-            printed = print_variables(sent)
+            printed = plan.printed(executor.variable_values)
         except UnkeyableError:
             return problem or Problem(Reason.VARIABLES)
         known = KnownRequest(plan=plan, variant=variant, printed=printed)
         if asked.original is None:  # nothing is known of them before they were coerced
-            is_parsed = self._requests.are_variables_parsed(plan)
-            return Problem(Reason.VARIABLES) if is_parsed else known
+            return Problem(Reason.VARIABLES) if plan.parses_variables else known
         if (advice := asked.original.why_changed()) is not None:
             return Problem(Reason.VARIABLES, None, advice)
         if is_plain_executor(asked.kind):  # type: ignore[arg-type] # as above

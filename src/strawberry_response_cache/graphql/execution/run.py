@@ -258,9 +258,9 @@ class Run:
         if considered.variant.watches_fields and not is_hit:
             self._refused.note(key, refused=outcome.reason is Reason.REFUSED)
         self._conclude(outcome)
-        # A default that a resolver changes later is nothing that a middleware knows of.
-        is_repeatable = outcome.status == "hit" and not considered.variant.defaults
-        if self._claim is not None and is_repeatable:
+        # Neither what a custom scalar parses next nor a default that a resolver changes is known to a middleware.
+        is_repeatable = not (considered.plan.is_parsed or considered.variant.defaults)
+        if self._claim is not None and outcome.status == "hit" and is_repeatable:
             tell(self._claim, cache_request, outcome, self.http)
 
     def _conclude_objects(self, considered: Considered) -> None:

@@ -1,7 +1,8 @@
 """Requests that came before: what follows from document, operation name and raw variables alone is remembered.
 
 A request that comes again needs no coercion of its variables, no executor to read them from, and no walk through
-its plan. Requests whose variables a custom scalar parses are not remembered: its function may read anything.
+its plan. Requests whose variables or literals a custom scalar parses are not remembered: its function may read
+anything.
 """
 
 import marshal
@@ -16,7 +17,6 @@ from strawberry_response_cache.core._keys import EntryKeys, Keyspace
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core.serialization.codec import find_inexact
 from strawberry_response_cache.graphql._bounded import Bounded
-from strawberry_response_cache.graphql._compat.literals import Literals
 from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError, print_json
 from strawberry_response_cache.graphql.keys.plan import Plan, Variant
 from strawberry_response_cache.graphql.keys.plans import Plans
@@ -37,7 +37,7 @@ class KnownRequest:
     Attributes:
         plan: The plan of the operation.
         variant: The operation with its conditions decided.
-        printed: The variables as they stand in its key; see `print_variables`.
+        printed: The variables as they stand in its key; see `Plan.printed`.
         noted: What is kept of it; None if it did not come before.
     """
 
@@ -71,9 +71,8 @@ class KnownRequests:
     Variables are known by a digest.
     """
 
-    def __init__(self, plans: Plans, literals: Literals, *, max_bytes: int) -> None:
+    def __init__(self, plans: Plans, *, max_bytes: int) -> None:
         self._plans = plans
-        self._literals = literals
         self._known: Bounded[tuple[int, str | None, bytes], Noted] = Bounded(max_bytes)
 
     def __len__(self) -> int:
@@ -110,9 +109,9 @@ class KnownRequests:
         variables: object,
         request: KnownRequest,
     ) -> None:
-        """Remember a request, unless a custom scalar parses its variables."""
+        """Remember a request, unless a custom scalar parses its variables or literals."""
         planned = self._plans.planned(document)
-        if planned is None or self.are_variables_parsed(request.plan):
+        if planned is None or request.plan.is_parsed:
             return
         if (printed := _digest(variables)) is None:
             return
@@ -130,10 +129,6 @@ class KnownRequests:
         """Remember why nothing of an operation is cached, whatever its variables are."""
         if (planned := self._plans.planned(document)) is not None:
             planned.uncached[operation_name] = problem
-
-    def are_variables_parsed(self, plan: Plan) -> bool:
-        """Whether the user's code parses a variable of an operation."""
-        return self._literals.parse_variables(plan.operation)
 
 
 def _digest(variables: Any) -> bytes | None:  # noqa: ANN401 - whatever a caller sent

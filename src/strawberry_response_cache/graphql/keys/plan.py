@@ -7,9 +7,13 @@ from typing import Any, Final
 from graphql import (
     FieldNode,
     FragmentDefinitionNode,
+    GraphQLError,
+    GraphQLField,
     GraphQLObjectType,
     OperationDefinitionNode,
+    get_argument_values,
 )
+from graphql.execution.values import VariableValues
 
 from strawberry_response_cache.core._keys import digest
 from strawberry_response_cache.graphql.keys.entity_plan import EntityPlan
@@ -17,8 +21,11 @@ from strawberry_response_cache.graphql.keys.field_plan import FieldPlan
 from strawberry_response_cache.graphql.keys.object_identity import parent_identity
 from strawberry_response_cache.graphql.keys.operation_key import (
     Declared,
+    print_json,
+    print_variables,
+    sent_variables,
 )
-from strawberry_response_cache.graphql.keys.selection_text import SelectionText
+from strawberry_response_cache.graphql.keys.selection_text import SelectionText, print_coerced
 from strawberry_response_cache.graphql.keys.setting import Setting
 from strawberry_response_cache.graphql.keys.shared_defaults import SharedDefault
 from strawberry_response_cache.graphql.keys.stems import Grow
@@ -40,6 +47,20 @@ _MOST_VARIANTS: Final = 64
 """Of one document: a client that tries all combinations does not push out the rest."""
 SIZE: Final = 2_000
 """About what a plan, a variant or a field's plan takes in bytes, apart from what its policy holds."""
+
+
+def _never(_: int) -> bool:
+    """Say that nothing may be remembered."""
+    return False
+
+
+def _made(definition: GraphQLField, node: FieldNode, variables: VariableValues) -> str:
+    try:
+        return print_json(
+            print_coerced(definition, get_argument_values(definition, node, variables))
+        )
+    except GraphQLError:  # the field fails with the same error, if it is executed
+        return ""
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -82,6 +103,8 @@ class Plan:
         depth: How many fields stand within each other.
         declared: Its variables and their defaults.
         types: Their declared types.
+        parses_variables: Whether the user's code parses variables.
+        parsed: The fields for whose arguments the user's code parses something.
         grow: Asks whether something about it may be remembered.
     """
 
@@ -93,8 +116,28 @@ class Plan:
     depth: int
     declared: Declared = field(repr=False)
     types: Mapping[str, str] = field(repr=False)
+    parses_variables: bool
+    parsed: Sequence[tuple[GraphQLField, FieldNode]] = field(repr=False)
     grow: Grow = field(repr=False)
     _variants: dict[tuple[bool, ...], Variant] = field(default_factory=dict)
+
+    @property
+    def is_parsed(self) -> bool:
+        """Whether the user's code parses something that a client sends for it, and may do so differently each time."""
+        return self.parses_variables or bool(self.parsed)
+
+    def printed(self, variables: VariableValues) -> str:
+        """Print what a request sent for its variables, and what the user's code makes of that, for its key.
+
+        Raises:
+            UnkeyableError: If that is not possible, as of an upload.
+        """
+        sent = print_variables(sent_variables(self.declared, variables.sources))
+        return print_json([sent, *self._made(variables).values()]) if self.parsed else sent
+
+    def _made(self, variables: VariableValues) -> dict[int, str]:
+        """Print what the user's code makes of arguments, by the identity of the field's node."""
+        return {id(node): _made(definition, node, variables) for definition, node in self.parsed}
 
     def variant(self, variables: Mapping[str, Any]) -> Variant:
         """Return the operation with its conditions decided by these coerced variables."""
@@ -163,17 +206,22 @@ class Plan:
                 node,
                 policy=policy,
                 begin=[*setting.begin_key(policy), known],
-                grow=self.grow,
+                grow=self._grow_keys,
             )
             if self.grow(SIZE + policy.size):
                 variant.entity_plans[kind.name] = plan
         return plan
 
-    def text(
-        self, sent: Mapping[str, Sequence[Any]], variables: Mapping[str, Any]
-    ) -> SelectionText:
+    def text(self, sent: Mapping[str, Sequence[Any]], variables: VariableValues) -> SelectionText:
         """Return the printer of the selections of one request."""
-        return SelectionText(self._selected(variables, Allowance()), sent, self.types)
+        selected = self._selected(variables.coerced, Allowance())
+        made = self._made(variables) if self.parsed else {}
+        return SelectionText(selected, sent, self.types, made)
+
+    @property
+    def _grow_keys(self) -> Grow:
+        """Asks whether a key may be remembered: not where the user's code may parse the same text differently."""
+        return _never if self.parsed else self.grow
 
     def _selected(self, variables: Mapping[str, Any], allowance: Allowance) -> Selected:
         conditions = {name: bool(variables.get(name)) for name in self.conditions}
@@ -211,7 +259,7 @@ class Plan:
             parent_key=key,
             inherited=above.tags,
             defaults=setting.identity.defaults.of(policy.touched),
-            grow=self.grow,
+            grow=self._grow_keys,
         )
 
     def _stem(self, policy: Policy) -> str:

@@ -138,5 +138,7 @@ class Plans:
                 each.variable.name.value: print_ast(each.type)
                 for each in operation.variable_definitions or ()
             },
+            parses_variables=self.setting.literals.parse_variables(operation),
+            parsed=self.setting.literals.fields_of([operation, *used.fragments.values()]),
             grow=grow,
         )

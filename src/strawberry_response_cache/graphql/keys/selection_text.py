@@ -43,13 +43,34 @@ class Printed(NamedTuple):
     used: frozenset[str]
 
 
+def print_coerced(definition: GraphQLField, coerced: Mapping[str, Any]) -> dict[str, str | None]:
+    """Print the arguments of a field as graphql-core coerced them; None for what is no JSON, such as an object."""
+    printed: dict[str, str | None] = {}
+    for name, argument in definition.args.items():
+        called = argument.out_name or name
+        if called in coerced:
+            try:
+                printed[name] = text(coerced[called])
+            except (NoTextError, CacheConfigurationError):
+                printed[name] = None
+    return printed
+
+
 @dataclass(slots=True)
 class SelectionText:
-    """Prints the selections of one request; a selection set that many fields share is printed once."""
+    """Prints the selections of one request; a selection set that many fields share is printed once.
+
+    Attributes:
+        selected: What is selected of the document.
+        sent: The values that were sent, by variable name.
+        types: The declared types of variables.
+        made: What the user's code makes of arguments, by the identity of the field's node.
+    """
 
     selected: Selected
     sent: Mapping[str, Sequence[Any]] = field(repr=False)
     types: Mapping[str, str]
+    made: Mapping[int, str] = field(repr=False)
     _used: set[str] = field(default_factory=set, repr=False)
     _known: dict[int, Printed] = field(default_factory=dict, repr=False)
 
@@ -113,9 +134,9 @@ class SelectionText:
             case FieldNode(name=name, alias=alias, arguments=arguments, selection_set=below):
                 given = {each.name.value: self._printed(each.value) for each in arguments or ()}
                 called = "" if alias is None else alias.value
-                return print_json(
-                    [called, name.value, sorted(given.items()), below and self._below(below)]
-                )
+                printed = [called, name.value, sorted(given.items()), below and self._below(below)]
+                made = self.made.get(id(node))
+                return print_json(printed if made is None else [*printed, made])
             case InlineFragmentNode(type_condition=condition, selection_set=below):
                 named = None if condition is None else condition.name.value
                 return self._fragment(named, below)
@@ -137,16 +158,13 @@ class SelectionText:
     ) -> str:
         """Print the field's arguments as coerced, or as written if a coerced value is not JSON."""
         written = {each.name.value: self._printed(each.value) for each in node.arguments or ()}
-        printed: dict[str, list[str]] = {}
-        for name, argument in definition.args.items():
-            called = argument.out_name or name
-            if called in coerced:
-                try:
-                    printed[name] = ["coerced", text(coerced[called])]
-                except (NoTextError, CacheConfigurationError):
-                    # An argument that is not written has the schema's default, which is in the identity.
-                    printed[name] = ["written", written.get(name, "")]
-        return print_json(printed)
+        # An argument that is not written has the schema's default, which is in the identity.
+        return print_json(
+            {
+                name: ["written", written.get(name, "")] if made is None else ["coerced", made]
+                for name, made in print_coerced(definition, coerced).items()
+            }
+        )
 
     def _printed(self, value: ValueNode) -> str:
         """Print an argument as written; a variable by its declared type and the value that was sent."""

@@ -6,6 +6,7 @@ from typing import Final
 
 from graphql import GraphQLObjectType, GraphQLSchema
 
+from strawberry_response_cache.graphql._compat.literals import Literals
 from strawberry_response_cache.graphql.keys.operation_key import print_json
 from strawberry_response_cache.graphql.keys.schema_identity import SchemaIdentity
 from strawberry_response_cache.graphql.policy.demands import Defaults
@@ -27,6 +28,7 @@ class Setting:
         schema_name: The extension's ``schema_name``.
         mistakes: The mistakes in the annotations; if there are any, nothing is cached.
         identity: Describes the fields for keys.
+        literals: Tells what the user's code parses.
         same_rows: For the name of a type, the other types that show the same rows of a database.
     """
 
@@ -36,6 +38,7 @@ class Setting:
     schema_name: str
     mistakes: tuple[str, ...] = ()
     identity: SchemaIdentity = field(default_factory=SchemaIdentity)
+    literals: Literals
     same_rows: Mapping[str, tuple[GraphQLObjectType, ...]] = field(default_factory=dict)
 
     def begin_key(self, policy: Policy) -> list[str]:

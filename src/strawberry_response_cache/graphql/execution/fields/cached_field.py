@@ -164,7 +164,7 @@ class Fields:
 
     def _text_of(self, executor: Executor[Any]) -> SelectionText:
         if self._text is None:
-            self._text = self._plan.text(self._sent, executor.variable_values.coerced)
+            self._text = self._plan.text(self._sent, executor.variable_values)
         return self._text
 
     def answered(self, coordinate: str, cache_result: CacheResult) -> None:
