@@ -99,6 +99,15 @@ def test_the_core_knows_neither_graphql_nor_telemetry(foreign: str) -> None:
                 assert not imported.startswith((f"{NAME}.graphql", f"{NAME}.cli")), name
 
 
+def test_the_algorithm_does_no_io() -> None:
+    io = (f"{NAME}.core.drivers", f"{NAME}.core.redis", "asyncio", "redis", "socket")
+    algorithm = [name for name in modules() if name.startswith(f"{NAME}.core.algorithm.")]
+    assert f"{NAME}.core.algorithm.flights" in algorithm
+    for name in algorithm:
+        for imported in imports(modules()[name], also_lazy=True):
+            assert not imported.startswith(io), f"{name} imports {imported}"
+
+
 def test_helpers_for_tests_are_imported_by_nothing() -> None:
     testing = f"{NAME}.testing"
     for name, path in modules().items():

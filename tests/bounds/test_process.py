@@ -11,7 +11,7 @@ import pytest
 
 from strawberry_response_cache.core import CacheDetail, ResponseCache
 from strawberry_response_cache.core._cache import tenant_of
-from strawberry_response_cache.core._flights import Failed, Flights, NotShared
+from strawberry_response_cache.core.algorithm.flights import Failed, Flights, NotShared
 from strawberry_response_cache.core.drivers.sync_driver import ThreadWaiter
 from tests.bounds.conftest import blocks
 from tests.conftest import Eventually, driver_of

@@ -10,8 +10,8 @@ import pytest
 
 from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
 from strawberry_response_cache.core._cache import tenant_of
-from strawberry_response_cache.core._flights import Flight
-from strawberry_response_cache.core._leading import leading_flights
+from strawberry_response_cache.core.algorithm.flights import Flight
+from strawberry_response_cache.core.algorithm.leading import leading_flights
 from strawberry_response_cache.core.protocol.scripts import COMMIT
 from tests.conftest import UntilJoined, driver_of
 

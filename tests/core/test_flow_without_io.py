@@ -15,9 +15,11 @@ from typing import Any, ClassVar
 import pytest
 
 from strawberry_response_cache.core import CacheDetail, CachedResponse, CacheStatus
-from strawberry_response_cache.core._flights import Flight, Flights, Landed, Outcome, Run
 from strawberry_response_cache.core._keys import EntryKeys
-from strawberry_response_cache.core._requests import (
+from strawberry_response_cache.core.algorithm.call import Call, Limits
+from strawberry_response_cache.core.algorithm.flights import Flight, Flights, Landed, Outcome, Run
+from strawberry_response_cache.core.algorithm.remembering import remember
+from strawberry_response_cache.core.algorithm.requests import (
     CallerGoneError,
     Detach,
     Flow,
@@ -25,8 +27,7 @@ from strawberry_response_cache.core._requests import (
     Join,
     Pause,
 )
-from strawberry_response_cache.core._waiting import WaitBudget
-from strawberry_response_cache.core.algorithm import Call, Limits, remember
+from strawberry_response_cache.core.algorithm.waiting import WaitBudget
 from strawberry_response_cache.core.drivers.sync_driver import ThreadWaiter
 from strawberry_response_cache.core.protocol import (
     Commit,

@@ -10,7 +10,7 @@ import pytest
 from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
 from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._keys import Keyspace
-from strawberry_response_cache.core._parts import Part, Parts
+from strawberry_response_cache.core.algorithm.parts import Part, Parts
 from tests.conftest import driver_of
 
 

@@ -13,9 +13,9 @@ import redis.connection
 
 from strawberry_response_cache.core import CacheStatus, ResponseCache
 from strawberry_response_cache.core._cache import tenant_of
-from strawberry_response_cache.core._flights import Run
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._observer import Subject
+from strawberry_response_cache.core.algorithm.flights import Run
 from strawberry_response_cache.core.protocol import (
     Fresh,
     Granted,

@@ -12,15 +12,16 @@ from dataclasses import replace
 from typing import Any, Final
 
 from strawberry_response_cache.core import protocol as _port
-from strawberry_response_cache.core._flights import Flight, Flights, Landed, Run
 from strawberry_response_cache.core._invalidation_log import Ticket
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._observer import Subject
-from strawberry_response_cache.core._parts import Parts
 from strawberry_response_cache.core._pub_sub import Hearers
-from strawberry_response_cache.core._waiting import WaitBudget
-from strawberry_response_cache.core.algorithm import Call, generating, storing
+from strawberry_response_cache.core.algorithm import generating, storing
+from strawberry_response_cache.core.algorithm.call import Call
+from strawberry_response_cache.core.algorithm.flights import Flight, Flights, Landed, Run
+from strawberry_response_cache.core.algorithm.parts import Parts
+from strawberry_response_cache.core.algorithm.waiting import WaitBudget
 from strawberry_response_cache.core.drivers import driving
 from strawberry_response_cache.core.drivers.async_lookups import SharedLookups
 from strawberry_response_cache.core.protocol import (

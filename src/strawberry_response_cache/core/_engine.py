@@ -21,7 +21,7 @@ from strawberry_response_cache.core._observer import Observer
 from strawberry_response_cache.core._queue import InvalidationQueue
 from strawberry_response_cache.core._settings import CacheSettings
 from strawberry_response_cache.core._statistics import CacheStatistics
-from strawberry_response_cache.core.algorithm import Limits
+from strawberry_response_cache.core.algorithm.call import Limits
 from strawberry_response_cache.core.drivers.async_driver import AsyncDriver
 from strawberry_response_cache.core.drivers.driving import DriverSettings
 from strawberry_response_cache.core.drivers.sync_driver import SyncDriver

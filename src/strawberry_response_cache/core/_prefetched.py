@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
-from strawberry_response_cache.core._flights import Flight, Leading, note_part
 from strawberry_response_cache.core._invalidation_log import InvalidationLog, Ticket
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace
 from strawberry_response_cache.core._memory import Memory
-from strawberry_response_cache.core._parts import FOR_EVER, Part
-from strawberry_response_cache.core.algorithm import Limits
+from strawberry_response_cache.core.algorithm.call import Limits
+from strawberry_response_cache.core.algorithm.flights import Flight, Leading, note_part
+from strawberry_response_cache.core.algorithm.parts import FOR_EVER, Part
 from strawberry_response_cache.core.protocol import (
     Fresh,
     Lookup,

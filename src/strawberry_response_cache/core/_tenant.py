@@ -7,10 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
 from strawberry_response_cache.core._engine import Engine
-from strawberry_response_cache.core._flights import Leading
 from strawberry_response_cache.core._invalidations import Invalidations
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace
-from strawberry_response_cache.core._leading import leading, note_unfit_part
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._prefetched import (
@@ -19,8 +17,12 @@ from strawberry_response_cache.core._prefetched import (
     may_be_due,
 )
 from strawberry_response_cache.core._response import CacheDetail, CachedResponse
-from strawberry_response_cache.core._waiting import WaitBudget
-from strawberry_response_cache.core.algorithm import Call, generate_alone, remember
+from strawberry_response_cache.core.algorithm.call import Call
+from strawberry_response_cache.core.algorithm.flights import Leading
+from strawberry_response_cache.core.algorithm.generating import generate_alone
+from strawberry_response_cache.core.algorithm.leading import leading, note_unfit_part
+from strawberry_response_cache.core.algorithm.remembering import remember
+from strawberry_response_cache.core.algorithm.waiting import WaitBudget
 from strawberry_response_cache.core.drivers.async_driver import AsyncDriver
 from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.core.drivers.sync_driver import SyncDriver

@@ -9,11 +9,11 @@ from strawberry_response_cache.core._duration import Duration
 from strawberry_response_cache.core._engine import Engine
 from strawberry_response_cache.core._invalidations import Invalidations
 from strawberry_response_cache.core._keys import Keyspace
-from strawberry_response_cache.core._leading import note_unfit_part
 from strawberry_response_cache.core._local import are_plain, keys_of, local_hit
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._response import CacheDetail, CachedResponse, CacheStatus
 from strawberry_response_cache.core._tenant import Tenant
+from strawberry_response_cache.core.algorithm.leading import note_unfit_part
 from strawberry_response_cache.core.serialization.value import (
     ValueRecipe,
     awaited,

@@ -15,7 +15,7 @@ from strawberry_response_cache.core._counters import Counters
 from strawberry_response_cache.core._keys import checked_tenant
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._user_code import Raised, awaited, called, yes_or_no
-from strawberry_response_cache.core._waiting import WaitBudget
+from strawberry_response_cache.core.algorithm.waiting import WaitBudget
 from strawberry_response_cache.graphql._guard import Guard
 from strawberry_response_cache.graphql._identity import (
     CacheIdentity,

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from strawberry_response_cache.core._flights import Flights, Leading, note_part
 from strawberry_response_cache.core._interval import Interval
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._observer import Subject
-from strawberry_response_cache.core._parts import Part, Parts, unfit_part
-from strawberry_response_cache.core._requests import Step
-from strawberry_response_cache.core._waiting import WaitBudget
+from strawberry_response_cache.core.algorithm.flights import Flights, Leading, note_part
+from strawberry_response_cache.core.algorithm.parts import Part, Parts, unfit_part
+from strawberry_response_cache.core.algorithm.requests import Step
+from strawberry_response_cache.core.algorithm.waiting import WaitBudget
 from strawberry_response_cache.core.protocol import Fresh, Lease, Release, Unavailable, new_token
 from strawberry_response_cache.core.protocol.entry import Recording
 from strawberry_response_cache.core.serialization.serializer import Serializer

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar, cast
 
 from strawberry_response_cache.core._invalidation_log import Ticket
-from strawberry_response_cache.core._requests import CallerGoneError, Step
 from strawberry_response_cache.core._response import CacheDetail, CachedResponse, CacheStatus
 from strawberry_response_cache.core.algorithm.call import Call
+from strawberry_response_cache.core.algorithm.requests import CallerGoneError, Step
 from strawberry_response_cache.core.protocol import (
     Fresh,
     Held,

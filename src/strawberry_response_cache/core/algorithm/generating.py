@@ -5,13 +5,18 @@ from dataclasses import replace
 from functools import partial
 from typing import Final, TypeVar
 
-from strawberry_response_cache.core._flights import Failed, Flight, Landed, NotShared, Run
 from strawberry_response_cache.core._log import logger
-from strawberry_response_cache.core._parts import Parts
-from strawberry_response_cache.core._requests import Detach, Flow, Generate, RefreshInBackground
 from strawberry_response_cache.core._response import CacheDetail, CachedResponse, CacheStatus
 from strawberry_response_cache.core.algorithm.call import Call
 from strawberry_response_cache.core.algorithm.existing import Refresh, serve
+from strawberry_response_cache.core.algorithm.flights import Failed, Flight, Landed, NotShared, Run
+from strawberry_response_cache.core.algorithm.parts import Parts
+from strawberry_response_cache.core.algorithm.requests import (
+    Detach,
+    Flow,
+    Generate,
+    RefreshInBackground,
+)
 from strawberry_response_cache.core.algorithm.storing import commit, record
 from strawberry_response_cache.core.protocol import Lease, Release, Throttle, Unavailable, failure
 from strawberry_response_cache.core.serialization.serializer import Diverted, NotStored

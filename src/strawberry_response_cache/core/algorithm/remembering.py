@@ -2,7 +2,10 @@
 
 from typing import TypeVar
 
-from strawberry_response_cache.core._flights import (
+from strawberry_response_cache.core._response import CacheDetail, CachedResponse, CacheStatus
+from strawberry_response_cache.core.algorithm.call import Call
+from strawberry_response_cache.core.algorithm.existing import Refresh, from_memory, look_up
+from strawberry_response_cache.core.algorithm.flights import (
     CrowdedError,
     Failed,
     Landed,
@@ -10,12 +13,9 @@ from strawberry_response_cache.core._flights import (
     Promoted,
     ReentrantError,
 )
-from strawberry_response_cache.core._requests import Detach, Flow, Join, Pause, Step
-from strawberry_response_cache.core._response import CacheDetail, CachedResponse, CacheStatus
-from strawberry_response_cache.core._waiting import Backoff, Watch
-from strawberry_response_cache.core.algorithm.call import Call
-from strawberry_response_cache.core.algorithm.existing import Refresh, from_memory, look_up
 from strawberry_response_cache.core.algorithm.generating import generate_alone, lead, refresh
+from strawberry_response_cache.core.algorithm.requests import Detach, Flow, Join, Pause, Step
+from strawberry_response_cache.core.algorithm.waiting import Backoff, Watch
 from strawberry_response_cache.core.protocol import (
     Fresh,
     Granted,

@@ -4,13 +4,13 @@ import math
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from strawberry_response_cache.core._flights import Flight, Landed, LookAgain
 from strawberry_response_cache.core._invalidation_log import Ticket
 from strawberry_response_cache.core._keys import EntryKeys
-from strawberry_response_cache.core._requests import CallerGoneError, Detach, Flow
 from strawberry_response_cache.core._response import CacheDetail, CachedResponse, CacheStatus
 from strawberry_response_cache.core.algorithm.call import Call
 from strawberry_response_cache.core.algorithm.existing import Refresh, keep
+from strawberry_response_cache.core.algorithm.flights import Flight, Landed, LookAgain
+from strawberry_response_cache.core.algorithm.requests import CallerGoneError, Detach, Flow
 from strawberry_response_cache.core.protocol import Commit, Lease, Release, Stored, Unavailable
 from strawberry_response_cache.core.protocol.entry import Entry, Recording
 from strawberry_response_cache.core.serialization.serializer import Diverted, NotStored

@@ -16,8 +16,8 @@ from strawberry_response_cache.core._observer import (
     Subject,
 )
 from strawberry_response_cache.core._pub_sub import Hearers, hear
-from strawberry_response_cache.core._requests import Generate
 from strawberry_response_cache.core._response import CachedResponse
+from strawberry_response_cache.core.algorithm.requests import Generate
 from strawberry_response_cache.core.protocol import (
     Effect,
     NoLease,

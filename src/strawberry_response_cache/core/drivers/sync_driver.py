@@ -13,16 +13,17 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from strawberry_response_cache.core._flights import (
+from strawberry_response_cache.core._fork import renewed_in_child
+from strawberry_response_cache.core._observer import Subject
+from strawberry_response_cache.core._response import CachedResponse
+from strawberry_response_cache.core.algorithm.flights import (
     Flights,
     Outcome,
     Run,
 )
-from strawberry_response_cache.core._fork import renewed_in_child
-from strawberry_response_cache.core._leading import leading, leading_flights
-from strawberry_response_cache.core._many import AT_ONCE, ON_THE_STORE, Many
-from strawberry_response_cache.core._observer import Subject
-from strawberry_response_cache.core._requests import (
+from strawberry_response_cache.core.algorithm.leading import leading, leading_flights
+from strawberry_response_cache.core.algorithm.many import AT_ONCE, ON_THE_STORE, Many
+from strawberry_response_cache.core.algorithm.requests import (
     CallerGoneError,
     Detach,
     Flow,
@@ -35,7 +36,6 @@ from strawberry_response_cache.core._requests import (
     finish,
     own_error,
 )
-from strawberry_response_cache.core._response import CachedResponse
 from strawberry_response_cache.core.drivers.driving import (
     DriverSettings,
     counted,

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol, TypeVar
 
 from strawberry_response_cache.core._keys import EntryKeys
-from strawberry_response_cache.core._parts import Parts
 from strawberry_response_cache.core._response import CacheDetail
+from strawberry_response_cache.core.algorithm.parts import Parts
 from strawberry_response_cache.core.protocol import Unavailable
 from strawberry_response_cache.core.protocol.entry import Recording
 

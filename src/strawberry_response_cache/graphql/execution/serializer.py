@@ -16,7 +16,7 @@ from strawberry_response_cache.core._duration import milliseconds
 from strawberry_response_cache.core._families import carried
 from strawberry_response_cache.core._faults import faults
 from strawberry_response_cache.core._keys import tag_digests
-from strawberry_response_cache.core._parts import Parts
+from strawberry_response_cache.core.algorithm.parts import Parts
 from strawberry_response_cache.core.protocol import Unavailable
 from strawberry_response_cache.core.protocol.entry import (
     MARKER,

@@ -16,9 +16,9 @@ from graphql.pyutils import Path
 
 from strawberry_response_cache.core import ResponseCache
 from strawberry_response_cache.core._cache import tenant_of
-from strawberry_response_cache.core._leading import leading_flights
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._prefetched import Prefetched
+from strawberry_response_cache.core.algorithm.leading import leading_flights
 from strawberry_response_cache.graphql._guard import Execution, Guard, Later
 from strawberry_response_cache.graphql.annotations.field_path import FieldPath, note_open
 from strawberry_response_cache.graphql.execution.cache_request import CacheRequest

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Final
 
-from strawberry_response_cache.core._flights import Flight, Flights, LookAgain
+from strawberry_response_cache.core.algorithm.flights import Flight, Flights, LookAgain
 
 _FIRST_PAUSE: Final = 0.005
 _LONGEST_PAUSE: Final = 0.1

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast
 
-from strawberry_response_cache.core._requests import (
+from strawberry_response_cache.core.algorithm.requests import (
     Detach,
     DetachedEffect,
     Flow,

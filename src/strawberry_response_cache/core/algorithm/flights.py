@@ -21,7 +21,7 @@ from typing import NoReturn, Protocol, TypeAlias
 from strawberry_response_cache.core._fork import renewed_in_child
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._marks import Marks
-from strawberry_response_cache.core._parts import Part, Parts
+from strawberry_response_cache.core.algorithm.parts import Part, Parts
 from strawberry_response_cache.core.protocol import Lease
 from strawberry_response_cache.core.protocol.entry import Recording
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
-from strawberry_response_cache.core._flights import Flight, Waiter
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._response import CachedResponse
+from strawberry_response_cache.core.algorithm.flights import Flight, Waiter
 from strawberry_response_cache.core.protocol import (
     Commit,
     Lease,

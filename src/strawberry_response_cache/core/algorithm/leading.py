@@ -4,9 +4,9 @@ import contextvars
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from strawberry_response_cache.core._flights import Flight, Leading, note_part
 from strawberry_response_cache.core._keys import EntryKeys
-from strawberry_response_cache.core._parts import unfit_part
+from strawberry_response_cache.core.algorithm.flights import Flight, Leading, note_part
+from strawberry_response_cache.core.algorithm.parts import unfit_part
 
 leading: contextvars.ContextVar[Leading] = contextvars.ContextVar("leading", default=())
 """The flights whose generators the current code runs in, outermost first."""
