@@ -3,7 +3,7 @@
 import functools
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, time
 from decimal import Decimal
 from enum import Enum
@@ -276,6 +276,67 @@ def with_an_attribute(number: int) -> type:
         return shown()
 
     total.__annotations__["return"] = shown
+    return release(total)
+
+
+def with_a_default_of_an_attribute(number: int) -> type:
+    shown: Any = strawberry.type(
+        type("Total", (), {"__annotations__": {"amount": int}, "amount": number})
+    )
+
+    def total() -> Any:
+        return shown()
+
+    total.__annotations__["return"] = shown
+    return release(total)
+
+
+def with_a_private_default(number: int) -> type:
+    """A resolver reads an attribute that the schema does not show."""
+
+    def amount(self: Any) -> int:
+        return int(self.rate)
+
+    names = {"rate": strawberry.Private[int], "amount": int}
+    body = {"__annotations__": names, "rate": number, "amount": strawberry.field(resolver=amount)}
+    body["amount"] = cache_control(inherit=True)(body["amount"])
+    shown: Any = strawberry.type(type("Total", (), body))
+
+    def total() -> Any:
+        return shown()
+
+    total.__annotations__["return"] = shown
+    return release(total)
+
+
+def with_a_private_default_of_an_input(number: int) -> type:
+    names = {"top": int, "rate": strawberry.Private[int]}
+    options: Any = strawberry.input(
+        type("Options", (), {"__annotations__": names, "top": 1, "rate": number})
+    )
+    around: Any = strawberry.input(
+        type("Around", (), {"__annotations__": {"options": options | None}, "options": None})
+    )
+
+    def total(given: Any) -> int:
+        return int(given.options.rate)
+
+    total.__annotations__["given"] = around
+    return release(total)
+
+
+def with_a_private_factory_of_an_input(number: int) -> type:
+    def made(rate: int) -> Callable[[], int]:
+        return lambda: rate
+
+    names = {"top": int, "rate": strawberry.Private[int]}
+    body = {"__annotations__": names, "top": 1, "rate": field(default_factory=made(number))}
+    options: Any = strawberry.input(type("Options", (), body))
+
+    def total(given: Any) -> int:
+        return int(given.rate)
+
+    total.__annotations__["given"] = options
     return release(total)
 
 
@@ -702,6 +763,10 @@ CHANGES: list[tuple[Callable[[int], type | Release], str]] = [
     (with_a_setting_of_a_permission, "total { amount }"),
     (with_a_partial_of_other_keywords, "total"),
     (with_a_class_that_a_resolver_takes, "total"),
+    (with_a_default_of_an_attribute, "total { amount }"),
+    (with_a_private_default, "total { amount }"),
+    (with_a_private_default_of_an_input, "total(given: {options: {}})"),
+    (with_a_private_factory_of_an_input, "total(given: {})"),
     (with_a_parse_function, "total(top: 100)"),
     (with_a_parse_function_of_literals, "total(within: {top: 1})"),
     (with_a_resolver_of_a_factory_of_functions, "total"),

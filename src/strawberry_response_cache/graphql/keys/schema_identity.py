@@ -6,6 +6,7 @@ that select it. All other keys stay, so the cache is not empty after a deploy. C
 """
 
 from collections.abc import Iterable
+from dataclasses import MISSING, fields, is_dataclass
 from decimal import Decimal
 from enum import Enum
 from inspect import getattr_static
@@ -182,6 +183,7 @@ def _type_alone(named: GraphQLNamedType) -> list[Any]:
             named.name,
             [_signature(name, each) for name, each in named.fields.items()],
             methods,
+            *_hidden_defaults(definition_of(named)),
         ]
     return [named.name]
 
@@ -208,16 +210,37 @@ def _resolver(graphql_field: GraphQLField) -> list[str]:
         return [describe(function)]
     # strawberry-django reads the attribute `django_name`.
     attribute = getattr(field, "django_name", None) or field.python_name
-    return [attribute, describe(field.default_resolver)]
+    return [attribute, describe(field.default_resolver), *_default(field)]
+
+
+def _default(field: object) -> list[str]:
+    """Describe the value that an object has for a field of its dataclass, unless the code that makes it gives another."""
+    found = (getattr(field, name, MISSING) for name in ("default", "default_factory"))
+    return [describe(each) for each in found if each is not MISSING]
+
+
+def _hidden_defaults(definition: object) -> list[list[str]]:
+    """Describe the defaults of the fields of a dataclass that are not in the schema: those of `strawberry.Private`."""
+    origin: Any = getattr(definition, "origin", None)
+    if not (isinstance(origin, type) and is_dataclass(origin)):
+        return []
+    shown = {getattr(each, "python_name", None) for each in getattr(definition, "fields", ())}
+    hidden = [each for each in fields(origin) if each.name not in shown]
+    return [[each.name, *given] for each in hidden if (given := _default(each))]
 
 
 def _methods(named: GraphQLNamedType) -> list[list[str]]:
-    """Describe the methods of a type that decide which of its objects stand in a response, and as what."""
-    origin = getattr(definition_of(named), "origin", None)
+    """Describe the methods of a type that decide which of its objects stand in a response, and as what.
+
+    What its resolvers read of an object without that the schema shows it belongs to them.
+    """
+    definition = definition_of(named)
+    origin = getattr(definition, "origin", None)
     if not isinstance(origin, type):
         return []
     found = ((name, getattr_static(origin, name, None)) for name in _BESIDE_RESOLVERS)
-    return [[name, describe(getattr(each, "__func__", each))] for name, each in found if each]
+    methods = [[name, describe(getattr(each, "__func__", each))] for name, each in found if each]
+    return [*methods, *_hidden_defaults(definition)]
 
 
 def _is_connection(graphql_field: GraphQLField) -> bool:
