@@ -61,6 +61,11 @@ class Query:
         ]
         return PullRequest(id=strawberry.ID("1"), commits=held)
 
+    @cache_control(ttl=60, tags=["Commit"])
+    @strawberry.field
+    def numbers(self) -> list[PullRequestCommit]:
+        return []
+
     @cache_control(ttl=60)
     @strawberry.field
     def boxes(self) -> list[Box]:
@@ -85,8 +90,8 @@ class Mutation:
 
 
 class Served:
-    def __init__(self, cache: ResponseCache, way: str, form: str) -> None:
-        extension = ResponseCacheExtension(cache, tenant=None, debug=True)
+    def __init__(self, cache: ResponseCache, way: str, form: str, **options: Any) -> None:
+        extension = ResponseCacheExtension(cache, tenant=None, debug=True, **options)
         self.schema = strawberry.Schema(Query, Mutation, extensions=[extension])
         self.context: dict[str, Any] = {"commits": []}
         self._way, self._form = way, form
@@ -136,6 +141,19 @@ async def test_a_created_object_invalidates_no_entry_without_such_a_list(served:
         assert await served.is_hit(query)
     await served.ask('mutation { push(id: "7") { id } }')
     assert [await served.is_hit(query) for query in (head, unselected)] == [True, True]
+
+
+@pytest.mark.parametrize("reach", ["lists", "types"])
+async def test_a_tag_reaches_a_list_of_whose_items_less_is_selected(
+    memory_cache: ResponseCache, reach: str
+) -> None:
+    served = Served(memory_cache, "execute", "operation", invalidate_on_mutation=reach)
+    untagged, tagged = "{ pullRequest { commits { number } } }", "{ numbers { number } }"
+    for query in (untagged, tagged):
+        await served.ask(query)
+        assert await served.is_hit(query)
+    await served.ask('mutation { push(id: "7") { id } }')
+    assert [await served.is_hit(query) for query in (untagged, tagged)] == [True, False]
 
 
 def nested(root: str, depth: int) -> str:
