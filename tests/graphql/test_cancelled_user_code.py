@@ -15,7 +15,7 @@ from strawberry_response_cache import (
     cache_control,
     invalidates,
 )
-from strawberry_response_cache.core._observer import Concluded, Guarded, Silence
+from strawberry_response_cache.core._observer import Concluded, Guarded, Observer
 
 
 class Odd:
@@ -239,7 +239,7 @@ async def test_a_cancelled_error_of_a_resolver_is_raised_as_without_the_cache(
 
 
 def test_an_observer_that_raises_a_cancelled_error_fails_no_caller() -> None:
-    class Raising(Silence):
+    class Raising(Observer):
         def listening(self) -> bool:
             raise asyncio.CancelledError
 

@@ -126,53 +126,49 @@ class Counted(Protocol):
         ...
 
 
-class Observer(Protocol):
-    """Receives the events of the core. Its methods are quick, do no I/O and do not raise."""
+class Observer:
+    """Receives the events of the core; this one ignores them.
+
+    The methods of others are quick, do no I/O and do not raise.
+    """
 
     def listening(self) -> bool:
         """Whether events are wanted now; otherwise none are created."""
-        ...
+        return False
 
     def looked_up(self, event: LookedUp) -> None:
         """A lookup has ended."""
-        ...
 
     def put_in(self, event: PutIn) -> None:
         """A commit has ended."""
-        ...
 
     def invalidated(self, event: Invalidated) -> None:
         """An invalidation has ended."""
-        ...
 
-    def refreshing(self, subject: Subject) -> "Ended":
+    def refreshing(self, subject: Subject) -> Ended:  # noqa: ARG002 - as every observer
         """A refresh begins in the background while events are wanted; called in a context of its own.
 
         Returns:
             What is called when it has ended.
         """
-        ...
+        return _ignored
 
     def concluded(self, event: Concluded) -> None:
         """A GraphQL operation has its outcome, while events are wanted."""
-        ...
 
     def watch(self, cache: Counted) -> None:
         """A cache was made. The observer must not keep it alive."""
-        ...
 
     def loaded(self, name: str, scope: Scope, seconds: float, error_type: str | None) -> None:
         """What was not cached has run, whether events are wanted or not."""
-        ...
 
     def called(
         self, name: str, operation: Operation, seconds: float, error_type: str | None
     ) -> None:
         """A call of the store has ended, whether events are wanted or not; of lookups that succeed, a sample."""
-        ...
 
 
-class Guarded:
+class Guarded(Observer):
     """Wraps an observer so that its exceptions reach no request."""
 
     def __init__(self, observer: Observer) -> None:
@@ -246,41 +242,6 @@ class Guarded:
         )
 
 
-class Silence:
-    """The observer of a cache whose telemetry is off."""
-
-    def listening(self) -> bool:
-        """Return False: no events are wanted."""
-        return False
-
-    def looked_up(self, event: LookedUp) -> None:
-        """Ignore it."""
-
-    def put_in(self, event: PutIn) -> None:
-        """Ignore it."""
-
-    def invalidated(self, event: Invalidated) -> None:
-        """Ignore it."""
-
-    def refreshing(self, subject: Subject) -> "Ended":  # noqa: ARG002 - as every observer
-        """Ignore it."""
-        return _ignored
-
-    def concluded(self, event: Concluded) -> None:
-        """Ignore it."""
-
-    def watch(self, cache: Counted) -> None:
-        """Ignore it."""
-
-    def loaded(self, name: str, scope: Scope, seconds: float, error_type: str | None) -> None:
-        """Ignore it."""
-
-    def called(
-        self, name: str, operation: Operation, seconds: float, error_type: str | None
-    ) -> None:
-        """Ignore it."""
-
-
 def observer_for(telemetry: bool | Observer) -> Observer:  # noqa: FBT001 - the contract's argument
     """Return the observer that the argument ``telemetry`` of a cache means.
 
@@ -293,7 +254,7 @@ def observer_for(telemetry: bool | Observer) -> Observer:  # noqa: FBT001 - the 
         module: Any = importlib.import_module("strawberry_response_cache.telemetry")
         return cast("Observer", module.OpenTelemetry())
     if telemetry is False:
-        return Silence()
+        return Observer()
     if isinstance(telemetry, type) or not callable(getattr(telemetry, "listening", None)):
         msg = f"telemetry is {named(telemetry)}; pass True, False or OpenTelemetry(tracer_provider=...)."
         raise CacheConfigurationError(msg)

@@ -14,6 +14,7 @@ from strawberry_response_cache.core._observer import (
     Ended,
     Invalidated,
     LookedUp,
+    Observer,
     PutIn,
     Subject,
 )
@@ -43,7 +44,7 @@ from strawberry_response_cache.telemetry._names import (
 )
 
 
-class Spans:
+class Spans(Observer):
     """Makes the spans.
 
     Args:
