@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 import strawberry
-from graphql import parse
+from graphql import DocumentNode, OperationDefinitionNode, parse
 from strawberry.extensions import SchemaExtension
 
 from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
+from strawberry_response_cache.graphql.keys.plan import Plan
+from strawberry_response_cache.graphql.keys.plans import Plans
 from tests.conftest import living
 from tests.graphql.ledger import Ledger
 
@@ -63,6 +65,69 @@ async def test_the_plan_of_a_document_is_freed_with_the_document(
     assert len(kept(PLAN)) == before + 30
     KeepsEveryDocument.documents.clear()
     assert len(kept(PLAN)) <= before + 1, "that of the latest request may be in somebody's hands"
+
+
+def plans_of(ledger: Ledger) -> Plans:
+    found: Plans = vars(ledger.schema)["_response_cache"].adopted.plans
+    return found
+
+
+def planned(plans: Plans, document: DocumentNode) -> list[Plan]:
+    operations = [
+        each for each in document.definitions if isinstance(each, OperationDefinitionNode)
+    ]
+    return [plans.plan(document, each, {}) for each in operations]
+
+
+def test_a_freed_document_has_no_plans_and_another_one_has_its_own(
+    make_ledger: Callable[..., Ledger],
+) -> None:
+    plans = plans_of(make_ledger())
+    one, other = parse("query A { unannotated } query B { total }"), parse("{ unannotated }")
+    first = planned(plans, one)
+    assert all(now is before for now, before in zip(planned(plans, one), first, strict=True))
+    assert len({each.canonical for each in first}) == 2
+    planned(plans, other)
+    assert len(plans) == 2
+    numbers = [getattr(plans.planned(each), "number", None) for each in (one, other)]
+    assert len({None, *numbers}) == 3
+    assert plans.planned(parse("{ unannotated }")) is None
+    del one, first
+    gc.collect()
+    planned(plans, other)
+    assert len(plans) == 1
+    assert getattr(plans.planned(other), "number", None) == numbers[1]
+
+
+def test_a_document_at_the_address_of_a_freed_one_has_plans_of_its_own(
+    make_ledger: Callable[..., Ledger],
+) -> None:
+    plans = plans_of(make_ledger())
+    known: dict[int, int] = {}
+    again = 0
+    for _ in range(300):
+        document = parse("{ unannotated }", no_location=True)
+        again += id(document) in known
+        assert plans.planned(document) is None
+        [plan] = planned(plans, document)
+        assert plan.operation is document.definitions[0]
+        number = getattr(plans.planned(document), "number", 0)
+        assert number not in known.values()
+        known[id(document)] = number
+        del document, plan
+    if not again:
+        pytest.skip("no address was used twice")
+
+
+def test_the_plans_kept_of_one_document_are_bounded_in_bytes(
+    make_ledger: Callable[..., Ledger],
+) -> None:
+    plans = Plans(plans_of(make_ledger()).setting, max_bytes=400_000)
+    document = parse(" ".join(f"query Q{number} {{ unannotated }}" for number in range(60)))
+    planned(plans, document)
+    found = plans.planned(document)
+    assert found is not None
+    assert 1 < len(found.plans) < 60
 
 
 @strawberry.type

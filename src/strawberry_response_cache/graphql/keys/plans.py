@@ -58,14 +58,8 @@ class Plans:
         self._numbers = itertools.count()
 
     def __len__(self) -> int:
-        """Return the number of documents with plans."""
-        self._drop_gone()
+        """Return the number of documents with plans; of freed ones until the next plan is asked for."""
         return len(self._known)
-
-    @property
-    def size(self) -> int:
-        """About what they take, in bytes."""
-        return self._known.size
 
     def planned(self, document: DocumentNode) -> Planned | None:
         """Return the plans of a document; None if it has none."""
