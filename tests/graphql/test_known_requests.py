@@ -24,7 +24,11 @@ from strawberry_response_cache import (
     cache_control,
 )
 from strawberry_response_cache.graphql._compat import operation
-from strawberry_response_cache.graphql.keys.known_requests import _digest
+from strawberry_response_cache.graphql.keys.known_requests import (
+    KnownRequest,
+    Noted,
+    _digest,
+)
 
 Word = NewType("Word", str)
 parsed: list[str] = []
@@ -544,3 +548,11 @@ def test_of_no_variables_there_is_one_kind() -> None:
 @pytest.mark.parametrize("sent", NOT_JSON, ids=range(len(NOT_JSON)))
 def test_what_is_no_plain_json_is_not_remembered(sent: object) -> None:
     assert _digest(sent) is None
+
+
+def test_the_variables_of_a_request_are_in_no_repr() -> None:
+    nothing: Any = None
+    public: Any = ("secret", "secret", "secret")
+    noted = Noted(plan=nothing, variant=nothing, printed="secret", public=public)
+    request = KnownRequest(plan=nothing, variant=nothing, printed="secret", noted=noted)
+    assert "secret" not in repr(request) + repr(noted)

@@ -135,10 +135,11 @@ class _Description:
 
 
 def _name(value: object) -> str:
-    """Name a function or a class; for another value, its class."""
+    """Name a function or a class; for another value, say of which class it is."""
     name = _own(value, "__qualname__") if callable(value) else None
-    here = value if isinstance(name, str) else type(value)
-    return f"{_own(here, '__module__')}:{_own(here, '__qualname__')}"
+    is_named = isinstance(name, str)
+    here = value if is_named else type(value)
+    return f"{_own(here, '__module__')}:{_own(here, '__qualname__')}{'' if is_named else '()'}"
 
 
 def _own(value: object, name: str) -> Any:  # noqa: ANN401 - whatever it has
