@@ -425,6 +425,17 @@ async def test_known_requests_are_bounded_in_bytes(
     assert known(schema).size <= 10_000
 
 
+async def test_the_text_of_variables_counts_as_part_of_what_a_request_takes(
+    new_cache: Callable[..., ResponseCache],
+) -> None:
+    schema = made(new_cache("memory://"))
+    for number in range(5):
+        await schema.execute("query($t: String) { said(text: $t) }", {"t": f"{number:05000}"})
+
+    assert len(known(schema)) == 5
+    assert known(schema).size >= 25_000
+
+
 async def test_a_request_is_forgotten_with_its_document(cache: ResponseCache) -> None:
     schema = made(cache, plan_bytes=0)
     for status in ("miss", "hit"):
