@@ -51,7 +51,7 @@ def test_failures_in_a_row_open_the_breaker(breaker: Breaker) -> None:
         breaker.admit()
 
 
-def test_a_success_in_between_starts_the_count_anew(breaker: Breaker) -> None:
+def test_the_breaker_counts_only_failures_in_a_row(breaker: Breaker) -> None:
     fail(breaker, 2)
     breaker.succeeded()
     fail(breaker, 2)

@@ -778,12 +778,12 @@ def test_the_arguments_of_the_decorator_are_named(memory_cache: ResponseCache) -
 
 
 @pytest.mark.parametrize("key", [["totals"], "totals", 5], ids=repr)
-def test_a_key_is_a_function(memory_cache: ResponseCache, key: Any) -> None:
+def test_a_key_that_is_no_function_is_refused(memory_cache: ResponseCache, key: Any) -> None:
     with pytest.raises(CacheConfigurationError, match=r"key of cached\(\) is a plain function"):
         memory_cache.cached(ttl=60, key=key)
 
 
-def test_a_key_is_no_async_function(memory_cache: ResponseCache) -> None:
+def test_a_key_that_is_an_async_function_is_refused(memory_cache: ResponseCache) -> None:
     async def key() -> Sequence[str]:
         return ["totals"]
 

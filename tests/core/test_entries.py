@@ -91,7 +91,7 @@ def test_any_bytes_are_an_entry_or_unreadable(stored: bytes) -> None:
 @given(
     st.lists(st.binary(max_size=12).map(lambda b: b.replace(b" ", b"")), min_size=11, max_size=11)
 )
-def test_any_fields_are_an_entry_or_unreadable(fields: list[bytes]) -> None:
+def test_a_header_of_random_bytes_is_unreadable_and_no_other_error(fields: list[bytes]) -> None:
     with pytest.raises(UnreadableEntryError):
         decode(b"rc1 00000000 " + b" ".join(fields) + b"\npayload", pttl_ms=1)
 

@@ -988,7 +988,7 @@ def test_no_interleaving_waits_for_a_run_that_an_invalidation_made_useless() -> 
     ],
     ids=str,
 )
-def test_a_mutant_waits_for_ever(mutant: dict[str, Any]) -> None:
+def test_the_model_finds_a_mutant_that_waits_for_ever(mutant: dict[str, Any]) -> None:
     _, wrong = explore(worlds(**mutant))
 
     assert wrong is not None

@@ -97,7 +97,7 @@ async def test_an_error_of_the_loader_reaches_the_caller_and_leaves_no_lease(
     assert raw.keys("*:l:*") == []
 
 
-async def test_entries_are_those_of_remember(cache: ResponseCache, face: Any) -> None:
+async def test_remember_and_remember_many_share_entries(cache: ResponseCache, face: Any) -> None:
     await many(cache, face, [3], Loader())
 
     assert (await face.remember(cache, ["square", "3"], 60, lambda: "no")).value == 9

@@ -148,7 +148,7 @@ async def test_a_drained_driver_tries_no_longer(
         await memory_cache.aclose()
 
 
-async def test_a_thread_of_the_generator_that_asks_for_its_own_key_does_not_wait(
+async def test_a_generator_that_asks_for_its_own_key_in_a_thread_does_not_wait_for_itself(
     memory_cache: ResponseCache,
 ) -> None:
     details = []
@@ -188,7 +188,7 @@ def silent() -> Iterator[tuple[str, list[socket.socket]]]:
         each.close()
 
 
-def test_threads_that_wait_for_a_turn_go_on_when_the_server_failed_others(
+def test_threads_that_wait_for_a_connection_wait_no_second_deadline(
     new_cache: Callable[..., ResponseCache], silent: tuple[str, list[socket.socket]]
 ) -> None:
     """They would wait for one deadline after the other, of each who has the turn before them."""

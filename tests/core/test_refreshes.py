@@ -354,7 +354,7 @@ async def test_the_room_of_a_refresh_is_free_again_when_it_is_over(
     assert runs == 3
 
 
-async def test_a_refresh_for_which_no_thread_can_be_had_takes_no_room(
+async def test_a_refresh_whose_thread_cannot_start_blocks_no_later_refresh(
     new_cache: Callable[..., ResponseCache], url: str, raw_of: Callable[..., Any]
 ) -> None:
     cache = new_cache(url, max_background=1)

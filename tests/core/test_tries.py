@@ -70,7 +70,7 @@ def test_a_lookup_in_doubt_is_looked_for_as_long_as_a_lease_may_live_after_the_s
     assert max(b - a for a, b in pairwise(later)) <= 2
 
 
-def test_the_tries_of_many_releases_are_spread(clock: Clock) -> None:
+def test_many_releases_are_tried_again_at_different_times(clock: Clock) -> None:
     first = {
         LeaseTries(Release(KEYS, LEASE, in_doubt=True), 10).pause_after(NotYet()) for _ in range(50)
     }

@@ -167,5 +167,7 @@ def playing(quick_url: str) -> Iterator[Play]:
 
 
 @given(taken=steps)
-def test_nobody_gets_what_is_not_true_for_them(playing: Play, taken: list[Any]) -> None:
+def test_each_requester_gets_their_own_current_data_whatever_fails(
+    playing: Play, taken: list[Any]
+) -> None:
     playing.play(taken)

@@ -99,5 +99,5 @@ def _refuse_to_reach_nothing(schema: str | None) -> None:
 
 
 def _whose(tenant: str | None) -> str:
-    # Whoever forgets --tenant, with no schema that tells it, must not take that for done.
+    # It is said, because without a schema the command cannot know that a user forgot --tenant.
     return "without a tenant" if tenant is None else "of the tenant"

@@ -23,7 +23,7 @@ class CallCounters:
         self.reset()
 
     def reset(self) -> None:
-        """Begin at 0 again."""
+        """Set everything to 0."""
         self.calls = self.failures = 0
         self.seconds = 0.0
 
@@ -73,7 +73,7 @@ class Counters:
         self.field_costs = FieldCosts()
 
     def reset(self) -> None:
-        """Begin at 0 again: what a parent process has counted is not for its child to report.
+        """Set everything to 0: a forked child does not report what its parent has counted.
 
         The objects stay, because some are referred to from elsewhere.
         """

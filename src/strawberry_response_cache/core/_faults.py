@@ -26,7 +26,7 @@ class Faults:
         self._log_of_depth = Interval()
 
     def reset(self) -> None:
-        """Begin at 0 again, in a forked child."""
+        """Set the count to 0, in a forked child."""
         self.count = self.elsewhere = 0
 
     def note(self, error: BaseException) -> None:

@@ -135,7 +135,7 @@ class EntryKeys(NamedTuple):
 
     @property
     def own_tag(self) -> str:
-        """The tag for this entry in values that a generator builds from it."""
+        """The tag that stands for this entry in values that were built from it."""
         return self.entry.rpartition(":")[2]
 
 

@@ -96,7 +96,7 @@ class OperationNames:
         self.reset()
 
     def reset(self) -> None:
-        """Begin at 0 again."""
+        """Set everything to 0."""
         self._named: dict[str | None, OperationCounters] = {}
         self._rest = OperationCounters()
 

@@ -29,7 +29,7 @@ class RequestCounters:
         self.reset()
 
     def reset(self) -> None:
-        """Begin at 0 again."""
+        """Set everything to 0."""
         self.local_hits = self.redis_hits = self.stale_hits = 0
         self.coalesced = self.misses = self.bypasses = 0
         self.saved = 0.0

@@ -258,7 +258,7 @@ AsyncConnection: TypeAlias = StreamConnection | ClientConnection
 
 
 def taken_over(raw: Any, run_id: str, context: contextvars.Context) -> AsyncConnection:  # noqa: ANN401 - a connection of redis-py
-    """Wrap an open connection of redis-py; nothing else may use that from now on."""
+    """Wrap an open connection of redis-py; from then on, nothing else may use it."""
     writer = getattr(raw, "_writer", None)
     if isinstance(writer, asyncio.StreamWriter):
         raw._reader = raw._writer = None  # noqa: SLF001 - no public way to hand a stream over

@@ -43,7 +43,7 @@ def _tell(effect: Effect[R], then: Callable[[R], None], outcome: Any) -> None:  
 
 
 class AsyncServer:
-    """One server.
+    """Sends the effects of one event loop to one server.
 
     Attributes:
         users: How many drivers use it.

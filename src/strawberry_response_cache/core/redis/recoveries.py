@@ -29,7 +29,7 @@ class Recoveries:
         self._listeners: WeakSet[Listener] = WeakSet()
 
     def listen(self, listener: Listener) -> None:
-        """Tell a listener from now on."""
+        """Add a listener, which is told when the server answers again."""
         self._listeners.add(listener)
 
     def tell(self) -> None:

@@ -118,7 +118,7 @@ class Backplane:
         self._is_retired = False
 
     def is_live(self) -> bool:
-        """Whether every server in use was heard within ``max_lag``."""
+        """Whether each server in use has sent something within ``max_lag``."""
         heartbeats = self._heartbeats
         # Called for each hit: `all` with a generator takes three times as long.
         for heartbeat in heartbeats.values():
