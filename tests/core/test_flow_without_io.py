@@ -196,7 +196,7 @@ def test_a_piece_is_stored_in_place_of_a_value_under_the_lease_of_the_whole(
     commit = caller.answer(15)
 
     if not isinstance(stored, NoLease):
-        assert commit == Commit(KEYS, LEASE, MARKER)
+        assert commit == Commit(KEYS, LEASE, MARKER, only_absent=True)
         caller.answer(Stored())
     assert caller.outcome == (15, CacheStatus.BYPASS, CacheDetail.UNCACHEABLE)
 

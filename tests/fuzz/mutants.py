@@ -242,8 +242,9 @@ def tags_of_parts_left_out(struck: Struck) -> None:
         recording: Recording,
         keys: EntryKeys,
         lease: Lease | None,
+        apart: AbstractSet[str] = frozenset(),
     ) -> tuple[Recording, int | None] | None:
-        folded = fold(self, recording, keys, lease)
+        folded = fold(self, recording, keys, lease, apart)
         if folded is None:
             return None
         if folded[0].tags != recording.tags:
@@ -273,8 +274,9 @@ def clock_of_parts_left_out(struck: Struck) -> None:
         recording: Recording,
         keys: EntryKeys,
         lease: Lease | None,
+        apart: AbstractSet[str] = frozenset(),
     ) -> tuple[Recording, int | None] | None:
-        folded = fold(self, recording, keys, lease)
+        folded = fold(self, recording, keys, lease, apart)
         if folded is None or lease is None:
             return folded
         if folded[1] != lease.clock:

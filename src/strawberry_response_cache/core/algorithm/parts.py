@@ -7,6 +7,7 @@ may not be stored keeps the whole from being stored.
 
 import time
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -77,6 +78,11 @@ class Parts:
         self._noted += others._noted  # noqa: SLF001 - of its own class
 
     @property
+    def are_any(self) -> bool:
+        """Whether anything was read from a cache so far."""
+        return bool(self._noted)
+
+    @property
     def metas(self) -> frozenset[str]:
         """The meta words of the parts, from all caches."""
         return frozenset(part.meta for part, _ in self._noted if part.meta != NO_META)
@@ -87,9 +93,19 @@ class Parts:
         return _tags_of([part for part, _ in [*self._noted]])
 
     def fold(
-        self, recording: Recording, keys: EntryKeys, lease: Lease | None
+        self,
+        recording: Recording,
+        keys: EntryKeys,
+        lease: Lease | None,
+        apart: AbstractSet[str] = frozenset(),
     ) -> tuple[Recording, int | None] | None:
         """Return the recording and the clock of the whole.
+
+        Args:
+            recording: The recording of the whole.
+            keys: Its keys.
+            lease: The right to store it; None if nothing is stored.
+            apart: Keys of entries: a part with one of them that may not be stored does not concern the recording.
 
         Returns:
             None if a part keeps the whole from being stored: it is stale, was not stored itself,
@@ -97,7 +113,11 @@ class Parts:
         """
         clock = None if lease is None else lease.clock
         # Parts from another cache are ignored: its tags are not those of this cache.
-        noted = [(part, at) for part, at in self._noted if part.keys.channel == keys.channel]
+        noted = [
+            (part, at)
+            for part, at in self._noted
+            if part.keys.channel == keys.channel and (part.is_fit or part.keys.entry not in apart)
+        ]
         if not noted:
             return recording, clock
         now, parts = time.monotonic(), [part for part, _ in noted]

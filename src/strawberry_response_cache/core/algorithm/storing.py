@@ -26,7 +26,7 @@ class Recorded:
         recording: The value.
         clock: The lowest clock among the lease and the value's parts.
         shared: The recording for the requested keys and for joiners: the value, or a marker.
-        beside: The keys and the recording of the value, if ``shared`` is a marker.
+        beside: What is stored with a marker: the value under other keys, or parts of a value that is not stored.
         refused: Why only a marker is stored; None if the value is.
     """
 
@@ -67,13 +67,16 @@ def record(
         )
         if instead is None or lease is None or is_kept:
             return answer
-        return Recorded(instead, None, instead, refused=answer)
+        found = [
+            (keys, _folded(call, each, flight, lease, seconds, apart=answer.apart))
+            for keys, each in answer.beside
+        ]
+        # Each has the parts of the whole run, and so the same clock.
+        beside = tuple((keys, each[0]) for keys, each in found if each is not None)
+        clock = next((each[1] for _, each in found if each is not None), None)
+        return Recorded(instead, clock, instead, beside, refused=answer)
     recording = answer.recording if isinstance(answer, Diverted) else answer
-    ttl_ms = recording.ttl_ms
-    if call.limits.jitter:
-        ttl_ms = math.ceil(ttl_ms * (1 - call.limits.jitter * call.jitter()))
-    recording = replace(recording, ttl_ms=ttl_ms, cost_ms=round(seconds * 1000))
-    folded = flight.parts.fold(recording, call.keys, lease)
+    folded = _folded(call, recording, flight, lease, seconds)
     if folded is None:
         return NotStored(CacheDetail.UNCACHEABLE_PART)
     recording, clock = folded
@@ -81,6 +84,23 @@ def record(
         beside = () if answer.keys is None else ((answer.keys, recording),)
         return Recorded(recording, clock, answer.marker, beside)
     return Recorded(recording, clock, recording)
+
+
+def _folded(
+    call: Call[T],
+    recording: Recording,
+    flight: Flight,
+    lease: Lease | None,
+    seconds: float,
+    *,
+    apart: frozenset[str] = frozenset(),
+) -> tuple[Recording, int | None] | None:
+    """Return a recording that includes the parts of the run, and its clock; None if a part forbids it."""
+    ttl_ms = recording.ttl_ms
+    if call.limits.jitter:
+        ttl_ms = math.ceil(ttl_ms * (1 - call.limits.jitter * call.jitter()))
+    recording = replace(recording, ttl_ms=ttl_ms, cost_ms=round(seconds * 1000))
+    return flight.parts.fold(recording, call.keys, lease, apart)
 
 
 def commit(call: Call[T], flight: Flight, lease: Lease, value: T, recorded: Recorded) -> Flow[T]:
@@ -97,6 +117,7 @@ def commit(call: Call[T], flight: Flight, lease: Lease, value: T, recorded: Reco
             clock,
             call.limits.compress_above,
             recorded.beside,
+            only_absent=recorded.refused is not None,
         )
     except BaseException as gone:
         result = gone.result if isinstance(gone, CallerGoneError) else None

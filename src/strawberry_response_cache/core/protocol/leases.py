@@ -31,6 +31,7 @@ class Commit(Effect[Committed]):
         compress_above: See `encode`.
         beside: Recordings that are stored first, each under its keys, in the same slot; the answer is that to
             the recording itself.
+        only_absent: Whether these are stored only where neither an entry nor a lease stands.
     """
 
     keys: EntryKeys
@@ -39,16 +40,22 @@ class Commit(Effect[Committed]):
     clock: int | None = None
     compress_above: int | None = None
     beside: tuple[tuple[EntryKeys, Recording], ...] = field(default=(), repr=False)
+    only_absent: bool = False
 
     def calls(self) -> Sequence[Call]:
         """One script for each recording: compare, write, and at last release."""
-        beside = [self._call(keys, recording, "keep") for keys, recording in self.beside]
+        word = "absent" if self.only_absent else "keep"
+        beside = [self._call(keys, recording, word) for keys, recording in self.beside]
         return [*beside, self._call(self.keys, self.recording, "drop")]
 
     def _call(self, keys: EntryKeys, recording: Recording, lease_word: str) -> Call:
         lease = self.lease
         clock = lease.clock if self.clock is None else self.clock
         life = recording.ttl_ms + recording.stale_ms
+        own: tuple[str, ...] = ()
+        tags = recording.tags
+        if lease_word == "absent":  # nobody who forgets its key takes away the lease
+            own, tags = (keys.lease,), (*tags, keys.own_tag)
         # The token is the write id, because a lease stores at most once.
         entry = encode(
             recording,
@@ -61,7 +68,7 @@ class Commit(Effect[Committed]):
             lease.token,
             lease.epoch,
             clock,
-            ",".join(recording.tags),
+            ",".join(tags),
             life,
             life + scripts.TAG_TABLE_LIFE_MS,
             RUN_ID,
@@ -69,7 +76,7 @@ class Commit(Effect[Committed]):
             entry,
             lease_word,
         )
-        return scripts.COMMIT, (keys.entry, self.keys.lease, self.keys.tags), arguments
+        return scripts.COMMIT, (keys.entry, self.keys.lease, self.keys.tags, *own), arguments
 
     def interpret(self, replies: Sequence[Any]) -> Committed:
         """Return whether it was stored."""

@@ -53,13 +53,14 @@ COMMIT: Final = script(
     NOW,
     _RELEASED,
     """
--- KEYS: entry, lease, tag table.
--- ARGV: token, epoch, clock, tags, px, table ms, run id, channel, entry, 'keep' or 'drop'.
--- Answers token and 'stored' or 'refused'; the lease is gone in either case, unless it is to be kept.
+-- KEYS: entry, lease, tag table, and with 'absent' the entry's own lease.
+-- ARGV: token, epoch, clock, tags, px, table ms, run id, channel, entry, 'keep', 'drop' or 'absent'.
+-- Answers token and 'stored' or 'refused'; the lease is gone in either case, unless it is to be kept. With 'absent'
+-- it is kept too, and nothing is stored where an entry or another lease stands.
 local token = ARGV[1]
 local holder = held_by(KEYS[2], token)
 local function done()
-  if ARGV[10] ~= 'keep' then drop(KEYS[2], holder, ARGV[8]) end
+  if ARGV[10] == 'drop' then drop(KEYS[2], holder, ARGV[8]) end
 end
 if not holder then
   -- A commit that is repeated because its answer was lost finds its own entry.
@@ -73,6 +74,7 @@ if epoch ~= ARGV[2] or clock < floor or invalidated(KEYS[3], ARGV[4], clock) the
   done()
   return token .. ' refused'
 end
+if ARGV[10] == 'absent' and redis.call('EXISTS', KEYS[1], KEYS[4]) > 0 then return token .. ' refused' end
 local set = redis.pcall('SET', KEYS[1], ARGV[9], 'PX', ARGV[5])
 done()
 if failed(set) then

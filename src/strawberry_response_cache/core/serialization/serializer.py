@@ -21,11 +21,16 @@ class NotStored:
         detail: Why.
         failure: What went wrong, if a stale value may be served instead; else None.
         instead: The marker that is stored in its place, and which joiners receive too; None for nothing.
+        beside: Parts of the value that are stored with the marker, each under its keys, in the same slot, where
+            nothing stands.
+        apart: The keys of entries in which something failed that does not concern these parts.
     """
 
     detail: CacheDetail
     failure: Unavailable | None = None
     instead: Recording | None = None
+    beside: tuple[tuple[EntryKeys, Recording], ...] = ()
+    apart: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ with coerced variables, and on top of an executor of the user.
 
 import copy
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
@@ -16,10 +16,12 @@ from graphql import (
     DocumentNode,
     ExecutionResult,
     GraphQLError,
+    GraphQLObjectType,
     GraphQLSchema,
     OperationType,
 )
 from graphql.execution import Executor, MiddlewareManager
+from graphql.execution.collect_fields import collect_fields
 from strawberry.schema import BaseSchema, Schema
 from strawberry.schema.schema import validate_document
 from strawberry.types import ExecutionContext
@@ -300,6 +302,41 @@ def separate_copy(executor: Executor[Any]) -> Executor[Any]:
 def execute_field(executor: Executor[Any], where: tuple[Any, ...]) -> Any:  # noqa: ANN401 - a completed value, or an awaitable of it
     """Execute a field itself, whatever is installed on its executor."""
     return type(executor).execute_field(executor, *where)
+
+
+def root_fields(executor: Executor[Any]) -> tuple[GraphQLObjectType, Mapping[str, Any]]:
+    """Return the query type, and the selected root fields by their names in the response.
+
+    Args:
+        executor: The executor of a query, which was executed.
+    """
+    schema = executor.schema
+    root: Any = schema.query_type
+    found = collect_fields(
+        schema, executor.fragments, executor.variable_values, root, executor.operation
+    )
+    return root, found[0]
+
+
+def failed_root_fields(
+    executor: Executor[Any], errors: Sequence[GraphQLError]
+) -> set[str | int] | None:
+    """Return the names of the root fields in which an executor found errors, wherever these say that they are.
+
+    Args:
+        executor: The executor.
+        errors: Those of its result.
+
+    Returns:
+        None if it is not known of one where it was found.
+    """
+    collected = executor.collected_errors
+    positions = getattr(collected, "_error_positions", None)
+    if positions is None or None in positions or len(positions) != len(errors):
+        return None
+    if {*map(id, errors)} != {*map(id, collected.errors)}:
+        return None
+    return {position.as_list()[0] for position in positions}
 
 
 def uninstall(copied: Executor[Any]) -> None:

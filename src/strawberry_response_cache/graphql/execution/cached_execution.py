@@ -17,7 +17,7 @@ from strawberry_response_cache.graphql.execution.cache_request import (
     CacheResult,
 )
 from strawberry_response_cache.graphql.execution.obey_directives import is_too_old, obey, obey_sync
-from strawberry_response_cache.graphql.execution.partial_failures import InPieces
+from strawberry_response_cache.graphql.execution.partial_failures import FailedInPart
 from strawberry_response_cache.graphql.execution.recorder import Recorder
 from strawberry_response_cache.graphql.execution.serializer import TurnedPrivate
 from strawberry_response_cache.graphql.execution.varying import varies_by_more, varying
@@ -59,7 +59,7 @@ def stored_result(
     """
     attempt = Attempt(cache_request, request)
     value = attempt.serializer.read(entry.recording)
-    if isinstance(value, TurnedPrivate | InPieces):
+    if isinstance(value, TurnedPrivate | FailedInPart):
         raise UnreadableEntryError
     saved = entry.recording.cost_ms / 1000
     response = CachedResponse(value, CacheStatus.HIT, detail, entry.age, entry.ttl, saved)
@@ -97,7 +97,7 @@ async def execute_cached(
             prefetched=ready,
             budget=request.wait_budget,
         )
-        if isinstance(response.value, InPieces):
+        if isinstance(response.value, FailedInPart):
             return FAILED_IN_PART
         is_marker = isinstance(response.value, TurnedPrivate)
         if not (is_renewed or is_marker) and is_too_old(response, directives):
@@ -145,7 +145,7 @@ def execute_cached_sync(
             prefetched=ready,
             budget=request.wait_budget,
         )
-        if isinstance(response.value, InPieces):
+        if isinstance(response.value, FailedInPart):
             return FAILED_IN_PART
         is_marker = isinstance(response.value, TurnedPrivate)
         if not (is_renewed or is_marker) and is_too_old(response, directives):

@@ -8,7 +8,7 @@ from graphql import ExecutionResult
 from strawberry_response_cache.core._duration import milliseconds
 from strawberry_response_cache.core.protocol.entry import MARKER, Recording
 
-IN_PIECES: Final = "pieces" + MARKER
+FAILED: Final = "failed" + MARKER
 """The meta word of the marker."""
 
 _LONGEST: Final = 60.0
@@ -16,7 +16,7 @@ _LONGEST: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class InPieces:
+class FailedInPart:
     """The marker under the key of an operation that failed in part: its fields are looked up one by one."""
 
 
@@ -28,11 +28,11 @@ def marker_of(ttl: float) -> Recording:
     Args:
         ttl: Seconds for which the result would have been fresh, above 0.
     """
-    return Recording(b"{}", milliseconds(min(ttl, _LONGEST), "ttl"), meta=IN_PIECES)
+    return Recording(b"{}", milliseconds(min(ttl, _LONGEST), "ttl"), meta=FAILED)
 
 
-def is_in_pieces(result: ExecutionResult, number_of_fields: int) -> bool:
-    """Whether something of a result with errors may have an entry: another root field, or a field below one.
+def has_failed_in_part(result: ExecutionResult, number_of_fields: int) -> bool:
+    """Whether something of a result with errors may have an entry of its own: another root field, or a field below one.
 
     Args:
         result: The result.

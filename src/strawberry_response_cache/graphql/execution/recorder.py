@@ -1,10 +1,16 @@
 """Records what happens while resolvers run, which can only restrict what the annotations allow."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from graphql import GraphQLObjectType, GraphQLResolveInfo, get_named_type, is_abstract_type
+from graphql import (
+    ExecutionResult,
+    GraphQLObjectType,
+    GraphQLResolveInfo,
+    get_named_type,
+    is_abstract_type,
+)
 from graphql.execution import Executor
 from graphql.pyutils import Path
 
@@ -18,12 +24,25 @@ from strawberry_response_cache.graphql.annotations.run_notes import (
     notes_by,
     take_notes,
 )
+from strawberry_response_cache.graphql.execution.cache_request import CacheRequest
 from strawberry_response_cache.graphql.execution.inputs import UsedInputs
 from strawberry_response_cache.graphql.http.messages import of_context
 from strawberry_response_cache.graphql.http.response_headers import known_headers_of
 from strawberry_response_cache.graphql.invalidation.entities import Entities
 from strawberry_response_cache.graphql.policy.policy import Policy
 from strawberry_response_cache.graphql.policy.reasons import Reason
+
+
+class RootFields(NamedTuple):
+    """The root fields of an operation that failed in part.
+
+    Attributes:
+        without_errors: The requests for the entries of those in which nothing failed, with the data of each.
+        failed: The keys of entries of those in which something failed.
+    """
+
+    without_errors: list[tuple[CacheRequest, Any]]
+    failed: frozenset[str]
 
 
 class Recorder(RunNotes):
@@ -36,9 +55,11 @@ class Recorder(RunNotes):
 
     Attributes:
         entities: The completed objects.
+        root_fields: Returns the root fields of an operation that failed in part; None if they are not stored by
+            themselves.
     """
 
-    __slots__ = ("_refusal", "entities", "guard")
+    __slots__ = ("_refusal", "entities", "guard", "root_fields")
 
     def __init__(
         self,
@@ -51,6 +72,7 @@ class Recorder(RunNotes):
         self.guard = guard
         self.entities = Entities() if entities is None else entities
         self._refusal: Reason | None = None
+        self.root_fields: Callable[[ExecutionResult], RootFields | None] | None = None
 
     def refuse(self, reason: Reason) -> None:
         """Keep the result from being stored."""

@@ -40,6 +40,9 @@ from strawberry_response_cache.graphql.execution.considered import Considered, C
 from strawberry_response_cache.graphql.execution.counting import OperationCount
 from strawberry_response_cache.graphql.execution.documents import Preparation
 from strawberry_response_cache.graphql.execution.fields.field_execution import install
+from strawberry_response_cache.graphql.execution.fields.root_fields import (
+    fields_of_failed,
+)
 from strawberry_response_cache.graphql.execution.http_report import HttpReport, Sharing
 from strawberry_response_cache.graphql.execution.mutation_execution import MutationExecution
 from strawberry_response_cache.graphql.execution.recorder import Recorder
@@ -182,6 +185,7 @@ class Run:
 
             def watched(recorder: Recorder) -> Any:  # noqa: ANN401 - whatever an executor returns
                 executor = considered.asked.executor
+                recorder.root_fields = partial(fields_of_failed, considered, self.context.schema)
                 with recorder.recording(executor, policy, considered.inputs):
                     return execution.start()
 
@@ -189,7 +193,7 @@ class Run:
             if isinstance(cache_result, CacheResult):
                 self._conclude_cached(considered, cache_request, cache_result)
                 return cache_result.result
-            cache_request = self._in_pieces(considered, cache_result)
+            cache_request = self._field_by_field(considered, cache_result)
         if self._entities is None:
             self._conclude_without(cache_request)
         if (absent := self._absent()) is not None:
@@ -214,6 +218,7 @@ class Run:
 
             async def watched(recorder: Recorder) -> Any:  # noqa: ANN401 - whatever an executor returns
                 executor = considered.asked.executor
+                recorder.root_fields = partial(fields_of_failed, considered, self.context.schema)
                 with recorder.recording(executor, policy, considered.inputs):
                     return await execution.run()
 
@@ -225,7 +230,7 @@ class Run:
             if isinstance(cache_result, CacheResult):
                 self._conclude_cached(considered, cache_request, cache_result)
                 return cache_result.result
-            cache_request = self._in_pieces(considered, cache_result)
+            cache_request = self._field_by_field(considered, cache_result)
         if self._entities is None:
             self._conclude_without(cache_request)
         if (absent := self._absent()) is not None:
@@ -318,7 +323,7 @@ class Run:
             self._entities = fields.entities
         return cache_request
 
-    def _in_pieces(self, considered: Considered, problem: Problem) -> Problem:
+    def _field_by_field(self, considered: Considered, problem: Problem) -> Problem:
         """Look the fields up one by one, if the operation failed in part."""
         if problem is not FAILED_IN_PART:
             return problem

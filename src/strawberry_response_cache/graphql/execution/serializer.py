@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, ClassVar, Final, NamedTuple
 
@@ -15,7 +15,7 @@ from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._duration import milliseconds
 from strawberry_response_cache.core._families import carried
 from strawberry_response_cache.core._faults import faults
-from strawberry_response_cache.core._keys import tag_digests
+from strawberry_response_cache.core._keys import EntryKeys, tag_digests
 from strawberry_response_cache.core.algorithm.parts import Parts
 from strawberry_response_cache.core.protocol import Unavailable
 from strawberry_response_cache.core.protocol.entry import (
@@ -33,9 +33,9 @@ from strawberry_response_cache.graphql._stored_data import BEGIN, StoredData
 from strawberry_response_cache.graphql.execution.cache_request import CacheRequest
 from strawberry_response_cache.graphql.execution.failures import failure_of
 from strawberry_response_cache.graphql.execution.partial_failures import (
-    IN_PIECES,
-    InPieces,
-    is_in_pieces,
+    FAILED,
+    FailedInPart,
+    has_failed_in_part,
     marker_of,
 )
 from strawberry_response_cache.graphql.execution.recorder import Recorder
@@ -52,6 +52,9 @@ _TURNED_PRIVATE: Final = PRIVATE + MARKER
 
 _MOST_KNOWN: Final = 256
 """Notes of entries that were read lately, which hits of a hot entry need again."""
+
+
+_NOTHING_BESIDE: Final = ((), frozenset[str]())
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,17 +160,29 @@ class ResponseSerializer:
             return self._refuse(_reason_of_no_result(value))
         if value.errors or (self._whole and value.data is None):
             self.refusal = Reason.ERRORS
-            failure = self._failure(value.errors or ())
-            return NotStored(CacheDetail.UNCACHEABLE, failure, self._instead(value))
+            failure, instead = self._failure(value.errors or ()), self._instead(value)
+            if instead is None:
+                return NotStored(CacheDetail.UNCACHEABLE, failure)
+            return NotStored(
+                CacheDetail.UNCACHEABLE, failure, instead, *self._without_errors(value, parts)
+            )
         recorder = self.recorder
         if recorder is None:  # it was not recorded
             return self._refuse(Reason.CUSTOM_CODE)
-        refusal = (
-            recorder.refusal or self._refusal_now(recorder) or self._refusal_of_data(value.data)
-        )
+        refusal = recorder.refusal or self._refusal_now(recorder)
+        if refusal is None and self._is_seen_once():
+            refusal = Reason.SEEN_ONCE
         if refusal is not None:
             return self._refuse(refusal)
         most = tenant_of(self._cache_request.cache).max_entry_bytes
+        return self._recorded(value, parts, recorder, most=most)
+
+    def _recorded(
+        self, value: ExecutionResult, parts: Parts, recorder: Recorder, *, most: int
+    ) -> Recording | Diverted | NotStored:
+        """Turn a result without errors into a recording of so many bytes at most, unless its data forbids that."""
+        if (refusal := self._refusal_of_data(value.data)) is not None:
+            return self._refuse(refusal)
         try:
             # An operation is stored as the response that a view sends.
             stored = {"data": value.data} if self._whole else value.data
@@ -211,12 +226,50 @@ class ResponseSerializer:
         """Return the marker of an operation that failed in part; None if it is looked up as a whole again."""
         policy, recorder = self._policy, self.recorder
         is_known = self._cache_request.whole and recorder is not None
-        if not is_known or not is_in_pieces(value, len(policy.lives)) or self._is_seen_once():
+        if not is_known or not has_failed_in_part(value, len(policy.lives)) or self._is_seen_once():
             return None
         ttl = policy.ttl or 0.0
         if recorder is not None and recorder.ttl is not None:
             ttl = min(ttl, recorder.ttl)
         return marker_of(ttl) if ttl > 0 else None
+
+    def _without_errors(
+        self, value: ExecutionResult, parts: Parts
+    ) -> tuple[tuple[tuple[EntryKeys, Recording], ...], frozenset[str]]:
+        """Record the root fields in which nothing failed, with all that holds for the run of the operation.
+
+        Resolvers, tags and restrictions of the run are not told apart by field, so what concerns one of them
+        concerns each. Together they are not larger than the entry of the operation could be.
+
+        Returns:
+            The recordings, and the keys of the entries in which something failed.
+        """
+        recorder, request, policy = self.recorder, self._request, self._policy
+        if recorder is None or recorder.root_fields is None:
+            return _NOTHING_BESIDE
+        if request.options.cacheable is not None:  # the user's function judges whole results
+            return _NOTHING_BESIDE
+        if recorder.refusal is not None or self._refusal_now(recorder) is not None:
+            return _NOTHING_BESIDE
+        if (fields := recorder.guard.step(recorder.root_fields, value)) is None:
+            return _NOTHING_BESIDE
+        found: dict[EntryKeys, Recording] = {}
+        left = tenant_of(self._cache_request.cache).max_entry_bytes
+        for asked, data in fields.without_errors:
+            if asked.keys.tags != self._cache_request.keys.tags or asked.keys in found:
+                continue  # clocks of two slots cannot be compared
+            if parts.are_any and not policy.vary <= asked.policy.vary:
+                continue  # an operation inside may have varied by what is not in the field's key
+            tags, types = asked.policy.tags | policy.tags, asked.policy.type_tags | policy.type_tags
+            asked.policy = replace(asked.policy, tags=tags, type_tags=types)
+            serializer = ResponseSerializer(asked, request, tells_tags=False)
+            recording = serializer._recorded(
+                ExecutionResult(data, None), parts, recorder, most=left
+            )
+            if isinstance(recording, Recording):  # and not one that turned PRIVATE
+                found[asked.keys] = recording
+                left -= len(recording.payload)
+        return tuple(found.items()), fields.failed
 
     def _note(self, recording: Recording, key: str | None, data: Any, parts: Parts) -> str:  # noqa: ANN401 - any JSON
         """Return what is told of a response again: its validator, and its tags for caches in front."""
@@ -251,8 +304,6 @@ class ResponseSerializer:
 
     def _refusal_of_data(self, data: Any) -> Reason | None:  # noqa: ANN401 - any JSON
         """Return why data is not stored."""
-        if self._is_seen_once():
-            return Reason.SEEN_ONCE
         if self._policy.negative_ttl == 0 and self._is_null(data):
             return Reason.TTL_ZERO
         return None
@@ -317,8 +368,8 @@ class ResponseSerializer:
         Raises:
             UnreadableEntryError: If the payload is not JSON of this kind, or has another scope.
         """
-        if recording.meta == IN_PIECES and self._whole:
-            return InPieces()
+        if recording.meta == FAILED and self._whole:
+            return FailedInPart()
         if recording.meta == _TURNED_PRIVATE and not self._private:
             return TurnedPrivate()
         payload, meta = recording.payload, PRIVATE if self._private else NO_META

@@ -1,0 +1,55 @@
+"""The root fields of an operation that failed in part: which are stored all the same."""
+
+from itertools import islice
+from typing import Any, Final
+
+from graphql import ExecutionResult
+from graphql.pyutils import Path
+from strawberry.schema import Schema
+
+from strawberry_response_cache.graphql._compat.executor import failed_root_fields, root_fields
+from strawberry_response_cache.graphql.execution.cache_request import CacheRequest
+from strawberry_response_cache.graphql.execution.considered import Considered
+from strawberry_response_cache.graphql.execution.fields.cached_field import CachedField
+from strawberry_response_cache.graphql.execution.recorder import RootFields
+from strawberry_response_cache.graphql.policy.above import NOTHING_ABOVE
+
+_MOST: Final = 100
+"""Root fields of one operation that the run that failed stores; others are stored when they are looked up."""
+
+
+def fields_of_failed(
+    considered: Considered, schema: Schema, result: ExecutionResult
+) -> RootFields | None:
+    """Return the root fields of an operation that failed in part; None if it is not known where something failed.
+
+    Their keys are made of what was sent. Only while that did not change is anything stored; see `UsedInputs`.
+
+    Args:
+        considered: The operation, which was executed.
+        schema: The Strawberry schema.
+        result: Its result, with errors.
+    """
+    executor, around = considered.asked.executor, considered.variant.policy.life
+    data, failed = result.data or {}, failed_root_fields(executor, result.errors or ())
+    if failed is None:
+        return None
+    fields, (parent, selected) = considered.fields(schema), root_fields(executor)
+    found: list[tuple[CacheRequest, Any]] = []
+    failed_entries: set[str] = set()
+    for name, details in islice(selected.items(), _MOST):
+        if name not in data:
+            continue
+        cached = fields.cached_field(executor, parent, details, NOTHING_ABOVE)
+        # One that outlives the operation's entry has an entry of its own, and was stored by that or was not to be.
+        is_apart = isinstance(cached, CachedField) and cached.plan.policy.life.outlives(around)
+        if not isinstance(cached, CachedField) or is_apart is not (name in failed):
+            continue
+        asked = cached.admit(executor.root_value, Path(None, name, parent.name))
+        if not isinstance(asked, CacheRequest):
+            continue
+        if is_apart:
+            failed_entries.add(asked.keys.entry)
+        else:
+            found.append((asked, data[name]))
+    return RootFields(found, frozenset(failed_entries))
