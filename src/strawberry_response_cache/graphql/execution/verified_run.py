@@ -38,11 +38,6 @@ class _TypedEntities(Entities):
         if path is not None and len(self.types_by_path) < _MOST_TYPES:
             self.types_by_path[tuple(path.as_list())] = kind.name
 
-    @property
-    def are_too_many(self) -> bool:
-        """Whether nothing more is noted."""
-        return super().are_too_many and len(self.types_by_path) >= _MOST_TYPES
-
 
 class VerifiedRun(Recorder):
     """Records a verified run of an operation or a field."""
@@ -62,7 +57,7 @@ class VerifiedRun(Recorder):
         self._begin = Place.of_field(parent, (each.node for each in details))
         self._prefix = tuple(path.as_list())
 
-    def watch(self, executor: Executor[Any], policy: Policy | None) -> None:
+    def watch(self, executor: Executor[Any], policy: Policy | None) -> None:  # noqa: ARG002 - nothing of it is stored
         """Watch a whole execution, or that of the field; no field below is answered from an entry of its own."""
         operation = executor.operation
         self._places = Places(executor.schema, executor.fragment_definitions, self._types)
@@ -71,7 +66,7 @@ class VerifiedRun(Recorder):
             if root is not None:
                 self._begin = Place(root.name, root, (operation.selection_set,))
             uninstall(executor)  # which answers fields from their entries
-        super().watch(executor, policy)
+        super().watch(executor, None)  # which goes on however many objects there are
 
     def coordinate(self, path: ResponsePath) -> str:
         """Return the schema coordinate of the field at a path of the response."""
