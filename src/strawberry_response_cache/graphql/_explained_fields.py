@@ -1,7 +1,7 @@
 """What `explain` says of each selected field."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from graphql import (
@@ -117,6 +117,8 @@ class ExplainedTree:
         own = self._own_policy(rule, nodes, above, around, is_root=is_root)
         within = around if own is None else own.life
         demand = demand_of(rule, self.setting.defaults, is_root=is_root)
+        if demand.problem is None and rule.by_itself:
+            demand = replace(demand, problem=above.problem_of(rule))
         if self.entities and is_root:
             demand, own = self._of_entities()
         kinds: list[tuple[GraphQLObjectType, bool]] = []

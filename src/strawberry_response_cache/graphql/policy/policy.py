@@ -172,16 +172,18 @@ class Policy:
         if of.ttl == 0:
             self.ttl, self.limited_by = 0.0, parent
 
-    def fold_above(self, above: Above, *, is_public: bool) -> None:
+    def fold_above(self, above: Above, rule: FieldRule) -> None:
         """Add what a field's own entry inherits from the fields above it.
 
         Args:
             above: What it inherits.
-            is_public: Whether the field's own hint says PUBLIC, which overrides PRIVATE above it.
+            rule: The field's rule. If its own hint says PUBLIC, that overrides PRIVATE above it.
         """
+        if self.problem is None:
+            self.problem = above.problem_of(rule)
         self.tags.update(above.tags)
         self.vary.update(above.vary)
-        if not is_public and self.private_by is None:
+        if not rule.public and self.private_by is None:
             self.private_by = above.private_by
 
     def conclude(self) -> None:
@@ -256,7 +258,7 @@ def work_out_field_policy(
                 walk.run(node.selection_set, possible, is_root=False)
     if policy.problem is None:
         policy.problem = selected.problem
-    policy.fold_above(above, is_public=rule.public)
+    policy.fold_above(above, rule)
     policy.conclude()
     return policy
 
