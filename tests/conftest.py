@@ -30,7 +30,7 @@ sys.dont_write_bytecode = False
 # New ones are looked for by: uv run pytest --hypothesis-profile=searching tests/graphql
 hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True)
 hypothesis.settings.register_profile(
-    "quick", hypothesis.settings.get_profile("repeatable"), max_examples=20
+    "quick", hypothesis.settings.get_profile("repeatable"), max_examples=15
 )
 hypothesis.settings.register_profile("searching", deadline=None, max_examples=500)
 hypothesis.settings.load_profile("repeatable")

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
     from _pytest.python import CallSpec
 
-COSTLY: Final = ("tests/graphql/", "tests/views/", "tests/with_django/")
+COSTLY: Final = ("tests/graphql/", "tests/middleware/", "tests/views/", "tests/with_django/")
 """Where nearly each case makes a schema, and validates documents against it."""
-FEW: Final = 3
+FEW: Final = 2
 """How many cases of one test the quick run takes there."""
-MANY: Final = 10
+MANY: Final = 6
 """How many it takes elsewhere."""
 
 
@@ -61,8 +61,8 @@ def leave_combinations(metafunc: pytest.Metafunc) -> None:
     """Mark as exhaustive what combines values of parameters that other cases show already.
 
     Of a test with parameters, the quick run takes so many cases that each value of each parameter is
-    there, each about as often. A parametrization of several names is one parameter. Of more than ten of
-    these, or three where cases are costly, it takes so many, evenly spread; runs with other versions of
+    there, each about as often. A parametrization of several names is one parameter. Of more than six of
+    these, or two where cases are costly, it takes so many, evenly spread; runs with other versions of
     packages take all of them. A test with the mark `combined` keeps all its cases.
 
     Cases that a run of all tests leaves out are not made at all: they are twice as many as those that it

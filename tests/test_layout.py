@@ -62,8 +62,13 @@ def imports(path: Path, *, also_lazy: bool) -> tuple[str, ...]:
     return tuple(_imports(path, also_lazy=also_lazy))
 
 
+@functools.cache
+def _parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def _imports(path: Path, *, also_lazy: bool) -> Iterator[str]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = _parsed(path)
     nodes = ast.walk(tree) if also_lazy else iter(tree.body)
     for node in nodes:
         if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
