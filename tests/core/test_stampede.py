@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache, _waiting
+from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
 from strawberry_response_cache.core._cache import tenant_of
+from strawberry_response_cache.core.algorithm import waiting
 from tests.conftest import Eventually, UntilJoined, driver_of
 
 
@@ -413,8 +414,8 @@ async def test_a_caller_that_shared_a_lookup_is_woken_when_a_quick_generation_en
     cache: ResponseCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server does not know of them, and would not wake them."""
-    monkeypatch.setattr(_waiting, "_FIRST_PAUSE", 600.0)
-    monkeypatch.setattr(_waiting, "_LONGEST_PAUSE", 600.0)
+    monkeypatch.setattr(waiting, "_FIRST_PAUSE", 600.0)
+    monkeypatch.setattr(waiting, "_LONGEST_PAUSE", 600.0)
 
     async def quick() -> str:
         return "v"
