@@ -96,7 +96,7 @@ async def test_a_hit_in_local_memory_calls_few_functions(
 
     assert result.data == {"titles": ["Silas Marner"] * 2}
     assert cache.statistics().operations.local_hits
-    assert calls.total() <= 126, calls.most_common()
+    assert calls.total() <= 118, calls.most_common()
 
 
 async def test_a_miss_calls_few_functions_and_few_for_each_object(
@@ -117,7 +117,7 @@ async def test_a_miss_calls_few_functions_and_few_for_each_object(
         await calls_of(count)
     few, many = await calls_of(10), await calls_of(30)
 
-    assert few.total() <= 540, few.most_common()
+    assert few.total() <= 545, few.most_common()
     assert many.total() - few.total() <= 20 * 6, (many - few).most_common()
 
 
@@ -133,7 +133,7 @@ async def test_an_operation_that_is_never_cached_calls_few_functions(
         result = await ask(2)
 
     assert result.data == {"newest": ["Middlemarch"] * 2}
-    assert calls.total() <= 100, calls.most_common()
+    assert calls.total() <= 90, calls.most_common()
     assert not calls["OriginalVariables.__init__"]
     assert not calls["Plan.variant"]
 

@@ -379,9 +379,7 @@ def test_an_operation_at_the_end_of_the_stack_is_no_fault(
 
     extension = ResponseCacheExtension(memory_cache, tenant=None, debug=True)
     schema = strawberry.Schema(Shop, extensions=[extension])
-    monkeypatch.setattr(
-        "strawberry_response_cache.graphql.execution.considered.sent_variables", end
-    )
+    monkeypatch.setattr("strawberry_response_cache.graphql.keys.plan.sent_variables", end)
     before = extension.faults
     for _ in range(3):
         context = {"lazy": lambda value: value, "calls": []}
@@ -427,9 +425,7 @@ def test_faults_are_counted_and_logged_once_per_interval(
 
     extension = ResponseCacheExtension(memory_cache, tenant=None, debug=True)
     schema = strawberry.Schema(Shop, extensions=[extension])
-    monkeypatch.setattr(
-        "strawberry_response_cache.graphql.execution.considered.sent_variables", fail
-    )
+    monkeypatch.setattr("strawberry_response_cache.graphql.keys.plan.sent_variables", fail)
     before = extension.faults
     for _ in range(3):
         context = {"lazy": lambda value: value, "calls": []}

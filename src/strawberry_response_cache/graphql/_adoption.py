@@ -15,7 +15,10 @@ from strawberry_response_cache.core._fork import renewed_in_child
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.graphql._compat.django_fields import types_of_same_rows
 from strawberry_response_cache.graphql._compat.executor import install
-from strawberry_response_cache.graphql._compat.handing_on import schema_hands_results_on
+from strawberry_response_cache.graphql._compat.handing_on import (
+    schema_executes_plainly,
+    schema_hands_results_on,
+)
 from strawberry_response_cache.graphql._compat.literals import Literals
 from strawberry_response_cache.graphql._compat.phases import watch_phases
 from strawberry_response_cache.graphql._compat.resolving import watch_guarded_resolvers
@@ -52,6 +55,7 @@ class Adopted:
         requests: The requests that came to it before.
         documents: The documents that were sent to it.
         notes: What keeps it from being cached as its annotations say.
+        executes_plainly: Whether Strawberry itself stands between its extensions and its executor.
         hands_results_on: Whether what executes on it hands results on as they are.
         mistakes: The mistakes in its annotations, each with its coordinate; the cache is off if there are any.
         refused: Its operations that Redis refused lately.
@@ -62,6 +66,7 @@ class Adopted:
     requests: KnownRequests
     documents: Documents
     notes: tuple[Note, ...]
+    executes_plainly: bool
     hands_results_on: bool
     mistakes: tuple[str, ...]
     refused: RefusedOperations = field(default_factory=RefusedOperations)
@@ -93,6 +98,7 @@ def adopt(schema: BaseSchema, options: Options) -> Adopted:
         requests=requests,
         documents=Documents(setting.schema, setting.literals, max_bytes=4 * eighth),
         notes=notes,
+        executes_plainly=schema_executes_plainly(schema),
         hands_results_on=schema_hands_results_on(schema),
         mistakes=setting.mistakes,
     )

@@ -1,4 +1,4 @@
-"""What is kept from request to request: bounded in bytes, the least recently used goes first."""
+"""What is kept from request to request: bounded in bytes, what was not used lately goes first."""
 
 import threading
 from collections import OrderedDict
@@ -19,6 +19,7 @@ _LARGEST_SHARE: Final = 8
 class _Kept(Generic[V]):
     value: V
     size: int
+    is_used: bool = False
 
 
 class Bounded(Generic[K, V]):
@@ -50,15 +51,15 @@ class Bounded(Generic[K, V]):
 
     def get(self, key: K) -> V | None:
         """Return a value; it counts as used now."""
-        with self._lock:
-            kept = self._kept.get(key)
-            if kept is None:
-                return None
-            self._kept.move_to_end(key)
-            return kept.value
+        kept = self._kept.get(key)
+        if kept is None:
+            return None
+        # Each request asks several times: what is used keeps its place until there is no room.
+        kept.is_used = True
+        return kept.value
 
     def put(self, key: K, value: V, *, size: int) -> bool:
-        """Keep a value, unless it is too large; the longest unused go.
+        """Keep a value, unless it is too large; the oldest that was not used goes.
 
         Args:
             key: Its key; what was kept under it goes.
@@ -72,9 +73,9 @@ class Bounded(Generic[K, V]):
             self._remove(key)
             if size > self._largest:
                 return False
+            self._make_room(size)
             self._kept[key] = _Kept(value, size)
             self.size += size
-            self._make_room()
         return True
 
     def grow(self, key: K, value: V, by: int) -> bool:
@@ -87,10 +88,11 @@ class Bounded(Generic[K, V]):
             kept = self._kept.get(key)
             if kept is None or kept.value is not value or kept.size + by > self._largest:
                 return False
+            kept.is_used = True
+            self._kept.move_to_end(key)
+            self._make_room(by)
             kept.size += by
             self.size += by
-            self._kept.move_to_end(key)
-            self._make_room()
             return True
 
     def drop(self, key: K, value: V) -> None:
@@ -100,9 +102,14 @@ class Bounded(Generic[K, V]):
             if kept is not None and kept.value is value:
                 self._remove(key)
 
-    def _make_room(self) -> None:
-        while self.size > self._max_bytes:
-            self._remove(next(iter(self._kept)))
+    def _make_room(self, size: int) -> None:
+        while self.size + size > self._max_bytes:
+            key, kept = next(iter(self._kept.items()))
+            if kept.is_used:
+                kept.is_used = False
+                self._kept.move_to_end(key)
+            else:
+                self._remove(key)
 
     def _remove(self, key: K) -> None:
         kept = self._kept.pop(key, None)

@@ -151,7 +151,7 @@ class ResponseCacheExtension:
             to 1, or a function of the context that returns one. The client gets what was executed. 0 by default.
             With 1, nothing is served from the cache.
         plan_bytes: About how many bytes of this process's memory parsed documents and their plans may take. The
-            default is 64 MiB. The least recently used are dropped first. 0 parses and plans every request.
+            default is 64 MiB. What was not used lately is dropped first. 0 parses and plans every request.
 
     Raises:
         CacheConfigurationError: If an argument has a wrong type or value, if ``RESPONSE_CACHE_ENABLED`` is

@@ -20,6 +20,7 @@ from strawberry_response_cache.graphql._adoption import Adopted
 from strawberry_response_cache.graphql._compat.endings import has_errors, runs_mutation
 from strawberry_response_cache.graphql._compat.executor import Run as AnnouncedRun
 from strawberry_response_cache.graphql._compat.executor import announced_run
+from strawberry_response_cache.graphql._compat.operation import Asked
 from strawberry_response_cache.graphql._compat.phases import Phased
 from strawberry_response_cache.graphql._compat.validation_rules import may_admit_some_only
 from strawberry_response_cache.graphql._delivery import Delivery, take_announcement
@@ -68,6 +69,7 @@ class RequestHooks(Phased, SchemaExtension):
         self._task: asyncio.Task[Any] | None = None
         self._before: AnnouncedRun | None = None
         self._began = 0.0
+        self._sent: object = None
         self.is_watched = False
 
     @property
@@ -83,6 +85,9 @@ class RequestHooks(Phased, SchemaExtension):
 
     def _begin(self) -> None:
         context = self._execution_context
+        self._sent = (
+            context.operation_extensions
+        )  # an executor gets these, whatever the context holds later
         self._delivery = take_announcement(context.schema)
         self._begin_headers()
         self._adopted = adopted = self._adopted_of(context.schema)
@@ -169,6 +174,15 @@ class RequestHooks(Phased, SchemaExtension):
             around.is_passed_over = True
         announced_run.set(self._run)
         self._began = time.perf_counter()
+
+    def answer_ahead(self, is_synchronous: bool) -> None:  # noqa: FBT001 - a step takes no names
+        """Set the result of the operation, if its executor is not needed for that."""
+        context, run, adopted = self._execution_context, self._run, self._adopted
+        if run is None or adopted is None or context.result or not adopted.executes_plainly:
+            return
+        asked = Asked.ahead(context, self._sent, is_synchronous=is_synchronous)
+        if (result := run.answer_ahead(asked)) is not None:
+            context.result = result
 
     def end_execution(self) -> None:
         """Take the announcement back."""
@@ -301,7 +315,7 @@ class RequestHooks(Phased, SchemaExtension):
     def get_results(self) -> AwaitableOrValue[dict[str, Any]]:
         """Return ``responseCache``, if ``debug`` is on."""
         if self._is_settled or self.is_watched:
-            return self.guard.step(self.told) or {}
+            return {} if self._options.says_nothing else self.guard.step(self.told) or {}
         # The ends of this schema could not be watched.
         if self._run is not None and self._run.is_async:
             return self._settled()

@@ -14,7 +14,7 @@ from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError,
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen, because each request makes one
 class CacheIdentity:
     """The cache identity of a request.
 

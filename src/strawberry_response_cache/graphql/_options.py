@@ -64,6 +64,7 @@ class Options:
         verification: What ``verify`` says; None if nothing is verified.
         watchers: Functions that follow its operations; there are none outside of tests.
         is_fronted: Whether a middleware stands in front of the application.
+        says_nothing: Whether nothing of this package ever stands in ``extensions``.
     """
 
     cache: ResponseCache
@@ -89,17 +90,19 @@ class Options:
     verification: Verification | None = None
     watchers: tuple[Watcher, ...] = ()
     is_fronted: bool = False
+    says_nothing: bool = field(init=False)
     warnings: "Warnings" = field(default_factory=lambda: Warnings(), repr=False)  # noqa: PLW0108 - defined below
+
+    def __post_init__(self) -> None:
+        """Work out what each request needs."""
+        self.says_nothing = self.debug is False and not (
+            self.headers and self.headers.tells_gateways
+        )
 
     @property
     def notes_fields(self) -> bool:
         """Whether it is noted what the cache does for each field."""
         return self.debug is not False or bool(self.watchers)
-
-    @property
-    def says_nothing(self) -> bool:
-        """Whether nothing of this package ever stands in ``extensions``."""
-        return self.debug is False and not (self.headers and self.headers.tells_gateways)
 
 
 def why_off(enabled: Switch) -> Problem | None:

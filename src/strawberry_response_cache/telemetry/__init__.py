@@ -1,6 +1,7 @@
 """OpenTelemetry: the only package that imports it, and only its API."""
 
 from opentelemetry import metrics, trace
+from opentelemetry.context import get_current
 
 from strawberry_response_cache.core._observer import Counted, Operation, Scope
 from strawberry_response_cache.telemetry._metrics import registry
@@ -31,7 +32,8 @@ class OpenTelemetry(Spans):
 
     def listening(self) -> bool:
         """Whether the current span is recorded."""
-        return trace.get_current_span().is_recording()
+        # Nothing is current in most requests of a service that records no spans.
+        return bool(get_current()) and trace.get_current_span().is_recording()
 
     def watch(self, cache: Counted) -> None:
         """Report the figures of a cache for as long as it exists."""

@@ -193,7 +193,8 @@ def _settle_early(each: Settling) -> None:
 def _settle_sync(settling: Iterable[Settling]) -> None:
     for each in settling:
         try:
-            each.settle_sync()
+            if not each.settle_at_once():
+                each.settle_sync()
         except Exception as error:  # noqa: BLE001 - a fault of this package fails no request
             each.note_fault(error)
 

@@ -58,6 +58,7 @@ class Run(Protocol):
         is_validated: Whether the executed document is known to be valid.
         is_passed_over: Whether another run of the same request answers instead.
         counts_events: Whether it answers each event of a subscription.
+        is_left_alone: Whether the operation is executed without it, because it is done with it.
     """
 
     context: ExecutionContext
@@ -66,6 +67,7 @@ class Run(Protocol):
     is_validated: bool
     is_passed_over: bool
     counts_events: bool
+    is_left_alone: bool
 
     def belongs_to(self, schema: GraphQLSchema, document: DocumentNode) -> bool:
         """Whether a new executor executes this run's document."""
@@ -131,7 +133,7 @@ class CachingExecutor(Executor[Any]):
         For a request that came before, something is returned that builds it on demand.
         """
         run = announced_run.get()
-        if run is None:
+        if run is None or run.is_left_alone:
             return super().build(schema, document, *args, **kwargs)
         build, given = super().build, (schema, document, *args)
         asked = run.guard.step(_asked, run, cls, build, given, kwargs)
@@ -159,11 +161,10 @@ class CachingExecutor(Executor[Any]):
     def execute_operation(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - handed on
         """Answer from the cache, or execute."""
         run, self._run = self._run, None
-        asked, self._asked = self._asked, None  # it refers to this object
-        execute = partial(super().execute_operation, *args, **kwargs)
         if run is None:
-            return execute()
-        return _answered(run, asked, execute)
+            return super().execute_operation(*args, **kwargs)
+        asked, self._asked = self._asked, None  # it refers to this object
+        return _answered(run, asked, partial(super().execute_operation, *args, **kwargs))
 
 
 def _asked(

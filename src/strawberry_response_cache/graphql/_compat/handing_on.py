@@ -1,13 +1,23 @@
 """Where Strawberry itself hands a result on, and where the code of a user does it instead."""
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from inspect import getattr_static
 from typing import Final
 
 _OWN: Final = ("strawberry.", f"{__name__.partition('.')[0]}.")
 """Where the modules of Strawberry and of this package begin."""
 _OF_A_SCHEMA: Final = ("execute", "execute_sync", "_execute_operation", "_handle_execution_result")
+_BEFORE_AN_EXECUTOR: Final = (
+    "execute",
+    "execute_sync",
+    "stream",
+    "_stream_non_subscription",
+    "_execute_operation",
+    "_get_custom_context_kwargs",
+    "_get_execute_function",
+    "_get_middleware_manager",
+)
 _WITH_ERRORS_ONLY: Final = "_handle_errors"
 """It is called with errors, so for no hit. Sentry replaces it on Strawberry's own classes."""
 _OF_A_VIEW: Final = (
@@ -35,8 +45,17 @@ _AROUND_RUN: Final = (
 
 def schema_hands_results_on(schema: object) -> bool:
     """Whether what executes on a schema, from a view to a result, is Strawberry's own."""
-    is_replaced = any(name in vars(schema) for name in _OF_A_SCHEMA)
-    return not is_replaced and _are_own(type(schema), _OF_A_SCHEMA)
+    return _is_own_of(schema, _OF_A_SCHEMA)
+
+
+def schema_executes_plainly(schema: object) -> bool:
+    """Whether what happens on a schema between its extensions and its executor is Strawberry's own."""
+    return _is_own_of(schema, _BEFORE_AN_EXECUTOR)
+
+
+def _is_own_of(schema: object, names: Sequence[str]) -> bool:
+    is_replaced = any(name in vars(schema) for name in names)
+    return not is_replaced and _are_own(type(schema), names)
 
 
 def view_hands_results_on(view: object) -> bool:

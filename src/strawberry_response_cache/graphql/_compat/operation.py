@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from graphql import DocumentNode, GraphQLError, GraphQLSchema
 from graphql.execution import Executor
+from strawberry.types import ExecutionContext
 
 from strawberry_response_cache.graphql._compat.sync_or_async import is_synchronous, takes_async
 
@@ -129,6 +130,29 @@ class Asked:
         self.is_postponed = False
         self.known: Any = None
         self.original: Any = None
+
+    @classmethod
+    def ahead(cls, context: ExecutionContext, sent: object, *, is_synchronous: bool) -> "Asked":
+        """Return the operation that Strawberry is about to execute, before its executor is asked for.
+
+        Args:
+            context: Strawberry's execution context.
+            sent: What the client sent as ``extensions``.
+            is_synchronous: Whether it must end without awaiting.
+        """
+        asked = cls.__new__(cls)
+        asked.kind = context.schema.execution_context_class  # type: ignore[assignment] # or another, which is nobody's to ask
+        asked.built = None
+        asked.document = context.graphql_document  # type: ignore[assignment] # it was validated
+        asked.root_value = context.root_value
+        asked.context_value = context.context
+        asked.variables = context.variables
+        asked.operation_name = context.operation_name
+        asked.middleware_manager = None
+        asked.is_synchronous = is_synchronous
+        asked.operation_extensions = sent
+        asked.known = None
+        return asked
 
     @classmethod
     def of(

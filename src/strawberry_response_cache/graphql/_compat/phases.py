@@ -35,6 +35,8 @@ class _Alone(NamedTuple):
     on_parse: int | None
     on_validate: int | None
     on_execute: int | None
+    leads_to_executor: bool
+    """Whether no other extension acts between `on_execute` and the first resolver, or around resolvers."""
 
 
 class Preparing(Protocol):
@@ -61,6 +63,10 @@ class Phased(Settling):
 
     def begin_execution(self) -> None:
         """Act before the operation is executed."""
+        raise NotImplementedError
+
+    def answer_ahead(self, is_synchronous: bool) -> None:  # noqa: FBT001 - a step takes no names
+        """Set the result of the operation, if its executor is not needed for that."""
         raise NotImplementedError
 
     def end_execution(self) -> None:
@@ -145,6 +151,8 @@ class PhasesRunner(SchemaExtensionsRunner):
             return super().executing()
         own: Any = self.extensions[at]
         own.begin_execution()
+        if self.alone.leads_to_executor:
+            return _Execution(own)
         return _Phase(own.end_execution)
 
 
@@ -157,7 +165,15 @@ def _alone(*kinds: type[SchemaExtension]) -> _Alone:
         having = [at for at, kind in enumerate(kinds) if getattr(kind, hook) is not default]
         return having[0] if len(having) == 1 and issubclass(kinds[having[0]], Phased) else None
 
-    return _Alone(*map(place, _Alone._fields))
+    at = place("on_execute")
+    is_resolving = any(kind._implements_resolve() for kind in kinds)  # noqa: SLF001 - as Strawberry asks
+    return _Alone(
+        place("on_operation"),
+        place("on_parse"),
+        place("on_validate"),
+        at,
+        leads_to_executor=at is not None and not is_resolving,
+    )
 
 
 class _Phase:
@@ -189,6 +205,24 @@ class _Phase:
         trace: TracebackType | None,
     ) -> None:
         self._end()
+
+
+class _Execution(_Phase):
+    """The execution, which may be answered as soon as it is entered: how says whether it may await."""
+
+    __slots__ = ("_own",)
+
+    def __init__(self, own: Phased) -> None:
+        self._end = own.end_execution
+        self._own = own
+
+    def __enter__(self) -> None:
+        """Answer a synchronous operation, if that needs no executor."""
+        self._own.guard.step(self._own.answer_ahead, True)  # noqa: FBT003 - as above
+
+    async def __aenter__(self) -> None:
+        """Answer an operation, if that needs no executor."""
+        self._own.guard.step(self._own.answer_ahead, False)  # noqa: FBT003 - as above
 
 
 _NOTHING_LEFT: Final = nullcontext()

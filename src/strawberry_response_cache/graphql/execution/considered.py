@@ -34,6 +34,7 @@ from strawberry_response_cache.graphql.keys.operation_key import (
 )
 from strawberry_response_cache.graphql.keys.plans import Plans
 from strawberry_response_cache.graphql.policy.custom_code import (
+    is_plain_caching,
     is_plain_executor,
     problem_of_executor,
     problem_of_middleware,
@@ -189,12 +190,27 @@ class Considering:
         self._plans = plans
         self._requests = requests
 
-    def recognizes(self, asked: Asked) -> bool:
+    def recognizes_ahead(self, asked: Asked) -> bool:
+        """Look for the same operation with these variables, before an executor is asked for.
+
+        Returns:
+            Whether its executor is Strawberry's own. One of the user's may build itself from other variables.
+        """
+        if not is_plain_caching(asked.kind):  # type: ignore[arg-type] # classes are hashable
+            return False
+        asked.known = self._requests.find(asked.document, asked.operation_name, asked.variables)
+        return True
+
+    def recognizes(self, asked: Asked, ahead: Asked | None) -> bool:
         """Whether the same operation came before with these variables, for an executor of Strawberry's own.
 
-        An executor of the user's may build itself from other variables.
+        Args:
+            asked: The operation.
+            ahead: The same, as it was looked for ahead; None if it was not.
         """
-        if is_plain_executor(asked.kind):  # type: ignore[arg-type] # classes are hashable
+        if ahead is not None:
+            asked.known = ahead.known
+        elif is_plain_executor(asked.kind):  # type: ignore[arg-type] # as above
             asked.known = self._requests.find(asked.document, asked.operation_name, asked.variables)
         if asked.known is None:  # its variables are coerced now
             asked.original = OriginalVariables(asked.variables)

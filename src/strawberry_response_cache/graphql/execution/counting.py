@@ -70,7 +70,7 @@ class OperationCount:
     def bypassed(self, reason: Reason) -> None:
         """Count it as answered without the cache."""
         self.is_counted = True
-        self._counters.bypassed("operation", reason.value)
+        self._counters.bypassed("operation", reason._value_)  # `value` is two calls
         if self._figures is not None:
             self._figures.requests.bypasses += 1
             self._is_generated = reason not in _NEVER_CACHED

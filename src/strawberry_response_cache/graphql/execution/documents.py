@@ -72,7 +72,7 @@ _NOTHING_SPARED: Final = Sparing((), (), ())
 
 
 class Documents:
-    """The documents of one schema, in a bounded cache that drops the least recently used."""
+    """The documents of one schema, in a bounded cache that drops what was not used lately."""
 
     def __init__(self, schema: GraphQLSchema, literals: Literals, *, max_bytes: int) -> None:
         self._schema = schema

@@ -2,21 +2,19 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from graphql import (
     DocumentNode,
     ExecutionResult,
     GraphQLError,
     GraphQLSchema,
+    OperationDefinitionNode,
     OperationType,
+    get_operation_ast,
 )
-from graphql.execution import Executor
 from strawberry.types import ExecutionContext
 
-from strawberry_response_cache.core import CacheStatus
-from strawberry_response_cache.core._log import logger
-from strawberry_response_cache.core._observer import Concluded
 from strawberry_response_cache.core._prefetched import Prefetched
 from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.graphql._compat.executor import uninstall
@@ -35,9 +33,9 @@ from strawberry_response_cache.graphql.execution.cached_execution import (
     execute_cached_sync,
     result_in_memory,
 )
-from strawberry_response_cache.graphql.execution.claims import claimed, tell
+from strawberry_response_cache.graphql.execution.claims import claimed
+from strawberry_response_cache.graphql.execution.conclusion import Conclusion
 from strawberry_response_cache.graphql.execution.considered import Considered, Considering
-from strawberry_response_cache.graphql.execution.counting import OperationCount
 from strawberry_response_cache.graphql.execution.documents import Preparation
 from strawberry_response_cache.graphql.execution.fields.field_execution import install
 from strawberry_response_cache.graphql.execution.fields.root_fields import (
@@ -47,16 +45,28 @@ from strawberry_response_cache.graphql.execution.http_report import HttpReport, 
 from strawberry_response_cache.graphql.execution.mutation_execution import MutationExecution
 from strawberry_response_cache.graphql.execution.recorder import Recorder
 from strawberry_response_cache.graphql.execution.refused import OLDER_PART, RefusedOperations
+from strawberry_response_cache.graphql.keys.known_requests import KnownRequest
 from strawberry_response_cache.graphql.policy.cheaper_fields import advice_on
-from strawberry_response_cache.graphql.policy.outcome import Outcome
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
 if TYPE_CHECKING:
     import asyncio
 
-    from strawberry_response_cache.graphql._claim import Claim
     from strawberry_response_cache.graphql.execution.fields.cached_entity import Entities
     from strawberry_response_cache.graphql.invalidation.mutation import Mutation
+
+
+class _Looked(NamedTuple):
+    """What is known of an operation that is looked up.
+
+    Attributes:
+        considered: The operation.
+        cache_request: The request to the cache, or why there is none; None if functions of the context are awaited
+            first.
+    """
+
+    considered: Considered
+    cache_request: CacheRequest | Problem | None
 
 
 class Run:
@@ -81,6 +91,7 @@ class Run:
         is_async: Whether it is a mutation that is awaited.
         counts_events: Whether each event of a subscription is answered and counted, after `end`.
         is_absent: Whether the request asked for a stored answer only, and there is none.
+        is_left_alone: Whether the operation is executed without it, because it is done with it.
     """
 
     def __init__(
@@ -97,18 +108,18 @@ class Run:
     ) -> None:
         self._options = options
         self._considering = considering
-        self.recognizes = considering.recognizes
         self._preparation = preparation
         self._refused = refused
         self._as_stored = as_stored
         self._entities: Entities | None = None
         self._request: RequestContext | None = None
-        self._claim: Claim | None = None
         self._report = Report(guard)
         self.http = HttpReport(options, self._report, guard, sharing=sharing)
         self.context = context
         self.guard = guard
-        self._count = OperationCount(considering.tenant.counters)
+        self._conclusion = Conclusion(
+            considering.tenant, options, report=self._report, http=self.http, refused=refused
+        )
         self.mutation: Mutation | None = None
         self.invalidating: list[asyncio.Task[None]] = []
         self.is_validated = False
@@ -116,6 +127,10 @@ class Run:
         self.counts_events = False
         self.is_async = False
         self.is_absent = False
+        self.is_left_alone = False
+        self._ahead: Asked | None = None
+        self._is_looking = False
+        self._looked: _Looked | ExecutionResult | None = None
 
     def belongs_to(self, schema: GraphQLSchema, document: DocumentNode) -> bool:
         """Whether a new executor executes this run's document."""
@@ -126,15 +141,65 @@ class Run:
         """Return the validation errors of the executed document, if it is not the validated one."""
         return self._preparation.errors_now()
 
+    def recognizes(self, asked: Asked) -> bool:
+        """Whether it knows enough of an operation to answer it before its executor is built."""
+        return self._considering.recognizes(asked, self._ahead)
+
+    def answer_ahead(self, asked: Asked) -> ExecutionResult | None:
+        """Answer an operation that came before, if this process has at hand what it is answered with.
+
+        Returns:
+            Its result; None if an executor is needed: it executes the operation by itself, or asks again.
+        """
+        if not self._considering.recognizes_ahead(asked):
+            return None
+        self._ahead = asked
+        known = asked.known
+        if known is None or (isinstance(known, KnownRequest) and known.variant.watches_fields):
+            return None
+        operation = (
+            known.plan.operation
+            if isinstance(known, KnownRequest)
+            else get_operation_ast(asked.document, asked.operation_name)
+        )
+        if operation is None:
+            return None
+        self._is_looking = True
+        looked = self._look(asked, operation)
+        self._is_looking = False
+        if isinstance(looked, _Looked) or (looked is not None and looked.errors):
+            self._looked = looked
+            return None
+        self.is_left_alone = True
+        return looked
+
     def answer(self, asked: Asked, execution: Execution) -> Any:  # noqa: ANN401 - a result or an awaitable of one
         """Answer an operation from the cache or by executing it."""
+        if self._is_looking and self._conclusion.count.is_counted:
+            return execution.start()  # a fault came when all was done
         built = asked.built
-        operation = asked.known.plan.operation if built is None else built.operation
-        is_mutation = operation.operation is OperationType.MUTATION
-        is_awaited = not asked.is_synchronous
-        self.is_async = is_mutation and is_awaited
-        is_sync = not is_awaited or running_loop() is None
-        if is_sync and is_awaited:
+        looked, self._looked = self._looked, None
+        if looked is None:
+            operation = asked.known.plan.operation if built is None else built.operation
+            if operation.operation is OperationType.MUTATION:
+                return self._mutate(asked, operation, execution)
+            looked = self._look(asked, operation)
+        if not isinstance(looked, _Looked):
+            return execution.start() if looked is None else looked
+        considered, cache_request = looked
+        considered.asked = asked
+        if cache_request is None:
+            return Later(partial(self._ask_and_answer, considered, execution))
+        if considered.request.is_synchronous:
+            return self._answer_sync(considered, cache_request, execution)
+        return Later(partial(self._answer_async, considered, cache_request, execution))
+
+    def _begin(
+        self, asked: Asked, operation: OperationDefinitionNode
+    ) -> RequestContext | ExecutionResult:
+        """Note which operation it is, and who asks; return its context, or its validation errors."""
+        is_sync = asked.is_synchronous or running_loop() is None
+        if is_sync and not asked.is_synchronous:
             self._options.warnings.without_event_loop()
         # The context that resolvers receive: a hook may have replaced it since the run started.
         self._request = self.http.request = request = RequestContext(
@@ -144,35 +209,40 @@ class Run:
             synchronous=is_sync and not self.is_async,
         )
         if self._options.is_fronted:
-            self._claim = claimed(request, asked.context_value)
+            self._conclusion.claim = claimed(request, asked.context_value)
         if errors := self._preparation.errors_now():
             return ExecutionResult(None, errors)
         self.is_validated = True
-        self._count.begin(operation)
-        for watcher in self._options.watchers:
-            self._report.name(operation)
-            watcher(self._report)
-        if is_mutation:
-            return self._mutate(request, asked.executor, execution)
+        self._conclusion.count.begin(operation)
+        if self._options.watchers:
+            self._conclusion.tell_watchers(operation)
+        return request
+
+    def _look(
+        self, asked: Asked, operation: OperationDefinitionNode
+    ) -> "_Looked | ExecutionResult | None":
+        """Decide about an operation, and answer it from what this process has at hand, without awaiting anything.
+
+        Returns:
+            Its result; None if it is executed without the cache; otherwise what is known so far.
+        """
+        request = self._begin(asked, operation)
+        if isinstance(request, ExecutionResult):
+            return request
         considered = self._considering.consider(request, asked, operation)
         if isinstance(considered, Problem):
-            self._conclude_without(considered)
-            is_query = considered.reason not in {Reason.MUTATION, Reason.SUBSCRIPTION}
-            return (self._absent() if is_query else None) or execution.start()
+            self._conclusion.without(considered)
+            return None if considered.reason is Reason.SUBSCRIPTION else self._absent()
         varied, session = considered.variant.policy.vary, considered.wants_session
-        is_asked = request.ask_at_once(varied, session=session)
-        if not (is_asked or is_sync):
-            return Later(partial(self._ask_and_answer, considered, execution))
+        if not (request.ask_at_once(varied, session=session) or request.is_synchronous):
+            return _Looked(considered, None)
         cache_request = self._admit(considered)
-        # What this process has at hand is answered without awaiting anything.
         if isinstance(cache_request, CacheRequest) and (
             cache_result := result_in_memory(cache_request, request)
         ):
-            self._conclude_cached(considered, cache_request, cache_result)
+            self._conclusion.cached(considered, cache_request, cache_result)
             return cache_result.result
-        if is_sync:
-            return self._answer_sync(considered, cache_request, execution)
-        return Later(partial(self._answer_async, considered, cache_request, execution))
+        return _Looked(considered, cache_request)
 
     def _answer_sync(
         self,
@@ -191,11 +261,11 @@ class Run:
 
             cache_result = execute_cached_sync(cache_request, considered.request, watched)
             if isinstance(cache_result, CacheResult):
-                self._conclude_cached(considered, cache_request, cache_result)
+                self._conclusion.cached(considered, cache_request, cache_result)
                 return cache_result.result
             cache_request = self._field_by_field(considered, cache_result)
         if self._entities is None:
-            self._conclude_without(cache_request)
+            self._conclusion.without(cache_request)
         if (absent := self._absent()) is not None:
             return absent
         result = execution.start()
@@ -222,17 +292,17 @@ class Run:
                 with recorder.recording(executor, policy, considered.inputs):
                     return await execution.run()
 
-            is_down = self._claim is not None and self._claim.is_down
+            is_down = self._conclusion.claim is not None and self._conclusion.claim.is_down
             prefetched = Prefetched(is_down=True) if is_down else None  # it is not asked again
             cache_result = await execute_cached(
                 cache_request, considered.request, watched, prefetched
             )
             if isinstance(cache_result, CacheResult):
-                self._conclude_cached(considered, cache_request, cache_result)
+                self._conclusion.cached(considered, cache_request, cache_result)
                 return cache_result.result
             cache_request = self._field_by_field(considered, cache_result)
         if self._entities is None:
-            self._conclude_without(cache_request)
+            self._conclusion.without(cache_request)
         if (absent := self._absent()) is not None:
             return absent
         result = await execution.run()
@@ -246,48 +316,21 @@ class Run:
         self.is_absent = True
         return ExecutionResult(None, [GraphQLError(_ABSENT)])
 
-    def _conclude_cached(
-        self, considered: Considered, cache_request: CacheRequest, cache_result: CacheResult
-    ) -> None:
-        key, policy = cache_request.keys.entry, cache_request.policy
-        is_hit = cache_result.response.status is CacheStatus.HIT
-        self.http.note(cache_result.freshness, policy)
-        self._count.cached(key, cache_result)
-        is_wanted = self._considering.tenant.observer.listening() or self._options.watchers
-        if is_hit and considered.variant.watches_fields:
-            self._refused.note(key, refused=False)
-        if is_hit and self._claim is None and not is_wanted:
-            self._report.conclude(cache_result.outcome)  # most responses do not tell it
-            return
-        outcome = cache_result.outcome()
-        if considered.variant.watches_fields and not is_hit:
-            self._refused.note(key, refused=outcome.reason is Reason.REFUSED)
-        self._conclude(outcome)
-        # Neither what a custom scalar parses next nor a default that a resolver changes is known to a middleware.
-        is_repeatable = not (considered.plan.is_parsed or considered.variant.defaults)
-        if self._claim is not None and outcome.status == "hit" and is_repeatable:
-            tell(self._claim, cache_request, outcome, self.http)
-
     def _conclude_objects(self, considered: Considered) -> None:
-        """Report what became of an operation whose objects are answered one by one."""
-        if self._entities is None:
-            return
-        told = self._entities.told
-        outcome = told.conclude(self._count)
-        if outcome is None:
-            self._conclude_without(Problem(Reason.NO_OBJECTS))
-            return
-        self.http.note(told.freshness, considered.variant.policy)
-        self._considering.tenant.note_unfit_part()
-        self._conclude(outcome)
+        if self._entities is not None:
+            self._conclusion.objects(self._entities, considered.variant.policy)
 
     def _mutate(
-        self, request: RequestContext, executor: Executor[Any], execution: Execution
+        self, asked: Asked, operation: OperationDefinitionNode, execution: Execution
     ) -> Any:  # noqa: ANN401 - as `answer`
         """Run a mutation; see `mutation`."""
+        self.is_async = not asked.is_synchronous
+        request, executor = self._begin(asked, operation), asked.executor
+        if isinstance(request, ExecutionResult):
+            return request
         own = MutationExecution(request, self._considering.setting, self._report)
         self.mutation = own.mutation
-        self._conclude_without(Problem(Reason.MUTATION))
+        self._conclusion.without(Problem(Reason.MUTATION))
         if self.is_async:
             return Later(partial(own.run, executor, execution))
         return own.run_sync(executor, execution)
@@ -298,8 +341,8 @@ class Run:
         """Return the cache request of an operation, or why it has none; its fields have their own."""
         request = considered.request
         problem = request.problem
-        if problem is None and self._claim is not None:
-            problem = self._claim.problem(request.answers)
+        if problem is None and self._conclusion.claim is not None:
+            problem = self._conclusion.claim.problem(request.answers)
         if problem is not None:
             return problem
         variant = considered.variant
@@ -338,39 +381,16 @@ class Run:
 
     # -- Reporting what happened --------------------------------------------------------------------------
 
-    def _conclude_without(self, problem: Problem) -> None:
-        """Report that an operation is answered without the cache.
-
-        A value whose generator executes this operation is not stored, because scope and tags of the operation
-        were not recorded.
-        """
-        self._considering.tenant.note_unfit_part()
-        self._count.bypassed(problem.reason)
-        self._conclude(Outcome.of(problem))
-
     def end(self, seconds: float) -> None:
         """Report how long the execution took, and an operation that a fault of this package interrupted.
 
         Args:
             seconds: How long it took, with the calls of the cache.
         """
-        if not (self._count.is_counted or self.counts_events) and self.guard.is_faulted:
-            reason = Reason.of_fault(is_too_deep=self.guard.is_too_deep)
-            self._count.bypassed(reason)
-            self._conclude(Outcome.of(Problem(reason)))
-        self._count.took(seconds)
-
-    def _conclude(self, outcome: Outcome) -> None:
-        self._report.conclude(outcome)
-        if outcome.reason is not None:
-            logger.debug(
-                "An operation was answered without the cache (%s).",
-                outcome.reason.value,
-                extra={"response_cache.reason": outcome.reason.value},
-            )
-        observer = self._considering.tenant.observer
-        if observer.listening():
-            observer.concluded(Concluded(outcome.status, outcome.reason))
+        count = self._conclusion.count
+        if not (count.is_counted or self.counts_events) and self.guard.is_faulted:
+            self._conclusion.interrupted(self.guard)
+        count.took(seconds)
 
     def as_extension(self) -> dict[str, object] | None:
         """Return what the cache did, if ``debug`` is on."""

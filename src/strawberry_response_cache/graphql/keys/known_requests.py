@@ -26,6 +26,8 @@ _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 _SIZE: Final = 1_200
 """About what a request takes in bytes, apart from the text of its variables."""
 _DIGEST: Final = 20
+_SHORT: Final = 80
+"""Up to so many bytes, variables stand for themselves: a digest takes longer and is hardly shorter."""
 _EVERY_TIME_ALIKE: Final = 2
 """The version of `marshal` that writes equal values alike, however often they are referred to."""
 
@@ -66,9 +68,9 @@ class Noted:
 
 
 class KnownRequests:
-    """The requests of one schema that came lately, in a bounded memory that drops the least recently used.
+    """The requests of one schema that came lately, in a bounded memory that drops what was not used lately.
 
-    Variables are known by a digest.
+    Longer variables are known by a digest.
     """
 
     def __init__(self, plans: Plans, *, max_bytes: int) -> None:
@@ -132,7 +134,7 @@ class KnownRequests:
 
 
 def _digest(variables: Any) -> bytes | None:  # noqa: ANN401 - whatever a caller sent
-    """Return a digest of variables as they were sent: different ones have different digests.
+    """Return what tells variables as they were sent from others: a digest, or short ones as they are.
 
     Returns:
         None if they are not plain JSON: two of them may print alike.
@@ -144,7 +146,10 @@ def _digest(variables: Any) -> bytes | None:  # noqa: ANN401 - whatever a caller
     for name, value in variables.items():
         if type(value) not in _SCALARS or type(name) is not str:
             return _digest_of_nested(variables)
-    return blake2b(marshal.dumps(variables, _EVERY_TIME_ALIKE), digest_size=_DIGEST).digest()
+    written = marshal.dumps(variables, _EVERY_TIME_ALIKE)
+    if _DIGEST < len(written) <= _SHORT:
+        return written  # no digest is as long
+    return blake2b(written, digest_size=_DIGEST).digest()
 
 
 def _digest_of_nested(variables: dict[str, Any]) -> bytes | None:

@@ -46,7 +46,7 @@ class Planned(NamedTuple):
 
 
 class Plans:
-    """The plans of one schema, in a bounded cache that drops the least recently used.
+    """The plans of one schema, in a bounded cache that drops what was not used lately.
 
     A plan lives as long as its document: as long as a parser cache keeps it, else for one request.
     """

@@ -11,7 +11,7 @@ from graphql.execution.incremental import IncrementalExecutor
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from strawberry_response_cache.graphql._compat.executor import own_executors
+from strawberry_response_cache.graphql._compat.executor import CachingExecutor, own_executors
 from strawberry_response_cache.graphql._compat.known_code import is_known, name_of
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
@@ -56,6 +56,12 @@ _NOT_READING_DATA: Final = _READING_HOOKS | {
     )
 }
 _HOOKS_BEFORE_RESULTS: Final = frozenset({"on_parse", "on_validate"})
+
+
+@functools.lru_cache(512)
+def is_plain_caching(kind: type) -> bool:
+    """Whether an executor class is such a one, and lets a run answer instead of it."""
+    return issubclass(kind, CachingExecutor) and is_plain_executor(kind)  # type: ignore[arg-type] # classes are hashable
 
 
 @functools.lru_cache(512)

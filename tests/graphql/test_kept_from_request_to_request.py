@@ -1,0 +1,35 @@
+"""What is kept from request to request is bounded, and what is used stays longer than what is not."""
+
+from strawberry_response_cache.graphql._bounded import Bounded
+
+
+def test_what_was_used_stays_longer_than_what_was_not() -> None:
+    kept: Bounded[str, str] = Bounded(80)
+    for key in "abcdefgh":
+        kept.put(key, key, size=10)
+    assert kept.get("a") == "a"
+    kept.put("i", "i", size=10)
+    kept.put("j", "j", size=10)
+    assert [key for key in "abcdefghij" if kept.get(key)] == [*"adefghij"]
+    assert kept.size == 80
+
+
+def test_where_everything_was_used_the_oldest_goes() -> None:
+    kept: Bounded[str, str] = Bounded(80)
+    for key in "abcdefgh":
+        kept.put(key, key, size=10)
+        kept.get(key)
+    kept.put("i", "i", size=10)
+    assert [key for key in "abcdefghi" if kept.get(key)] == [*"bcdefghi"]
+
+
+def test_what_grows_counts_as_used() -> None:
+    kept: Bounded[str, str] = Bounded(80)
+    for key in "abcdefg":
+        kept.put(key, key, size=10)
+    value = kept.get("a")
+    assert value is not None
+    assert kept.grow("a", value, 0)
+    kept.put("h", "h", size=10)
+    kept.put("i", "i", size=10)
+    assert (kept.get("a"), kept.get("b")) == ("a", None)
