@@ -19,7 +19,6 @@ from strawberry_response_cache.core.redis.async_transport import (
     AsyncTransport,
 )
 from strawberry_response_cache.core.redis.connection_factory import ClusterSource
-from strawberry_response_cache.core.redis.link import LinkSettings
 from strawberry_response_cache.core.redis.sync_transport import (
     SyncCluster,
     SyncServer,
@@ -146,11 +145,10 @@ class RedisHandle:
         transport = transports.get(settings)
         if transport is None:
             source = self._address.source(True)  # noqa: FBT003 - asynchronous
-            limits = _link_settings(settings)
             transport = (
-                AsyncCluster(source, limits)
+                AsyncCluster(source, settings)
                 if isinstance(source, ClusterSource)
-                else AsyncServer(source, limits)
+                else AsyncServer(source, settings)
             )
             transports[settings] = transport
         transport.users += 1
@@ -182,11 +180,10 @@ class RedisHandle:
             transport = self._sync.get(settings)
             if transport is None:
                 source = self._address.source(False)  # noqa: FBT003 - asynchronous
-                limits = _link_settings(settings)
                 transport = (
-                    SyncCluster(source, limits)
+                    SyncCluster(source, settings)
                     if isinstance(source, ClusterSource)
-                    else SyncServer(source, limits)
+                    else SyncServer(source, settings)
                 )
                 self._sync[settings] = transport
             transport.users += 1
@@ -218,14 +215,3 @@ class RedisHandle:
             transports, self._sync = self._sync, {}
         for transport in transports.values():
             transport.close()
-
-
-def _link_settings(settings: CacheSettings) -> LinkSettings:
-    return LinkSettings(
-        read_deadline=settings.read_deadline,
-        connect_deadline=settings.connect_deadline,
-        max_batches=settings.max_connections,
-        detect_restarts=settings.detect_restarts,
-        breaker_failures=settings.breaker_failures,
-        breaker_seconds=settings.breaker_seconds,
-    )

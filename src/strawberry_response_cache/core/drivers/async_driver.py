@@ -108,7 +108,9 @@ class AsyncDriver:
 
     def __init__(self, transport: AsyncTransport, settings: DriverSettings) -> None:
         self.flights = Flights(
-            AsyncWaiter, max_flights=settings.max_flights, max_waiting=settings.max_waiting
+            AsyncWaiter,
+            max_flights=settings.cache.max_flights,
+            max_waiting=settings.cache.max_waiting,
         )
         self.transport = transport
         self.pub_sub = AsyncPubSub(transport, settings, self._outdate)
@@ -119,7 +121,7 @@ class AsyncDriver:
         self._refreshes: set[asyncio.Task[Any]] = set()
         self.lookups = SharedLookups(transport, settings)
         self._housekeeping = AsyncHousekeeping(
-            self.lookups.submit, transport.recoveries, settings.lease, self.pub_sub.wake
+            self.lookups.submit, transport.recoveries, settings.cache.lease, self.pub_sub.wake
         )
 
     async def run(self, flow: Flow[T], generator: Generator, subject: Subject) -> CachedResponse[T]:
@@ -320,13 +322,13 @@ class AsyncDriver:
         effects = renewals(requests, self._settings.lease_ms)
         if not effects:
             return nullcontext()
-        return self._housekeeping.repeating(effects, self._settings.lease / 3)
+        return self._housekeeping.repeating(effects, self._settings.cache.lease / 3)
 
     def _refresh_in_background(
         self, flow: Flow[Any], generator: Generator, subject: Subject
     ) -> bool:
         """Run a refresh in a task of its own, if there is room; the flow logs its errors."""
-        if len(self._refreshes) >= self._settings.max_background:
+        if len(self._refreshes) >= self._settings.cache.max_background:
             return False
         context = contextvars.copy_context()
         context.run(leading.set, ())  # it is not a part of another value

@@ -81,7 +81,7 @@ class AsyncInvalidation:
             effect: The effect.
             why_pending: Returns a reason to stop trying, if there is one.
         """
-        tries = Tries(self._settings.invalidate_deadline)
+        tries = Tries(self._settings.cache.invalidate_deadline)
         while True:
             result = await self.perform(effect, tries.left)
             if result is None or will_never_do(result) or (pause := tries.pause()) is None:
@@ -97,7 +97,7 @@ class AsyncInvalidation:
             effect: The effect.
             deadline: Seconds, with connecting; None for ``invalidate_deadline``.
         """
-        seconds = self._settings.invalidate_deadline if deadline is None else deadline
+        seconds = self._settings.cache.invalidate_deadline if deadline is None else deadline
         try:
             async with asyncio.timeout(seconds + OWN_LAG):
                 result = await self._ask(effect, seconds)

@@ -17,6 +17,7 @@ from strawberry_response_cache.core._observer import (
 )
 from strawberry_response_cache.core._pub_sub import Hearers, hear
 from strawberry_response_cache.core._response import CachedResponse
+from strawberry_response_cache.core._settings import CacheSettings
 from strawberry_response_cache.core.algorithm.requests import Generate
 from strawberry_response_cache.core.protocol import (
     Effect,
@@ -60,40 +61,22 @@ _WITHOUT_MEMORY: Final = "callers that wait for another process look again after
 
 @dataclass(frozen=True, slots=True)
 class DriverSettings:
-    """The numbers that a driver uses; durations in seconds.
+    """What a driver is told by its cache.
 
     Attributes:
-        lease: The life of a lease, renewed at a third of it.
-        invalidate_deadline: How long an invalidation is tried.
-        connect_deadline: For connecting the subscription.
-        read_deadline: For an answer to a read.
-        max_background: Refreshes in the background at once.
-        max_flights: Runs that others can join at once.
-        max_waiting: Callers that wait for them at once.
+        cache: The settings of the cache.
         channel: The channel for invalidations and ended leases.
         name: The cache's name, for the log.
         server: The server, for the log.
-        local_bytes: The size of local memory; 0 is off.
-        local_ttl: The longest time that an entry stays in local memory.
-        local_max_lag: How long local memory is used after the last message from the server.
         counters: What is counted.
         observer: Receives the events.
         on_failure: See `OnFailure`.
     """
 
-    lease: float
-    invalidate_deadline: float
-    connect_deadline: float
-    read_deadline: float
-    max_background: int
-    max_flights: int
-    max_waiting: int
+    cache: CacheSettings
     channel: str
     name: str
     server: str
-    local_bytes: int
-    local_ttl: float
-    local_max_lag: float
     counters: Counters = field(repr=False)
     observer: Observer = field(repr=False)
     on_failure: OnFailure = field(repr=False)
@@ -101,26 +84,26 @@ class DriverSettings:
     @property
     def lease_ms(self) -> int:
         """The life of a lease in milliseconds."""
-        return round(self.lease * 1000)
+        return round(self.cache.lease * 1000)
 
     @property
     def replay_deadline(self) -> float:
         """Seconds for one try of an invalidation that was queued."""
-        return max(self.read_deadline, self.invalidate_deadline * _REPLAY_SHARE)
+        return max(self.cache.read_deadline, self.cache.invalidate_deadline * _REPLAY_SHARE)
 
     @property
     def listening_interval(self) -> float:
         """Seconds between two PINGs of the subscription."""
-        return self.local_max_lag / 4 if self.local_bytes else IDLE_LISTENING
+        return self.cache.local_max_lag / 4 if self.cache.local_bytes else IDLE_LISTENING
 
 
 def new_memory(settings: DriverSettings, is_trusted: Callable[[], bool]) -> Memory | None:
     """Return a local memory, if it is on."""
-    if not settings.local_bytes:
+    if not settings.cache.local_bytes:
         return None
     return Memory(
-        max_bytes=settings.local_bytes,
-        ttl=settings.local_ttl,
+        max_bytes=settings.cache.local_bytes,
+        ttl=settings.cache.local_ttl,
         is_trusted=is_trusted,
         evicted=settings.counters.evicted,
     )
@@ -137,8 +120,8 @@ def listening(settings: DriverSettings, hearers: Hearers) -> Subscription:
     return Subscription(
         settings.channel,
         settings.listening_interval,
-        settings.local_max_lag,
-        settings.connect_deadline,
+        settings.cache.local_max_lag,
+        settings.cache.connect_deadline,
         settings.name,
         _WITHOUT_MEMORY if memory is None else _WITHOUT_NEWS,
         partial(hear, hearers=hearers),

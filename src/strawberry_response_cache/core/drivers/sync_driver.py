@@ -92,21 +92,25 @@ class SyncDriver:
 
     def __init__(self, transport: SyncTransport, settings: DriverSettings) -> None:
         self.flights = Flights(
-            ThreadWaiter, max_flights=settings.max_flights, max_waiting=settings.max_waiting
+            ThreadWaiter,
+            max_flights=settings.cache.max_flights,
+            max_waiting=settings.cache.max_waiting,
         )
         self.transport = transport
         self.pub_sub = SyncPubSub(transport, settings, self._outdate)
         self.memory = self.pub_sub.memory
         self.invalidating = SyncInvalidation(transport, settings)
         self._settings = settings
-        self._housekeeping = SyncHousekeeping(transport, settings.lease)
+        self._housekeeping = SyncHousekeeping(transport, settings.cache.lease)
         self._room = renewed_in_child(
-            self, "_room", partial(threading.BoundedSemaphore, max(1, settings.max_background))
+            self,
+            "_room",
+            partial(threading.BoundedSemaphore, max(1, settings.cache.max_background)),
         )
         self._background = self._new_background()
 
     def _new_background(self) -> ThreadPoolExecutor:
-        workers = max(1, self._settings.max_background)
+        workers = max(1, self._settings.cache.max_background)
         return ThreadPoolExecutor(workers, thread_name_prefix="response-cache")
 
     def run(self, flow: Flow[T], generator: Generator, subject: Subject) -> CachedResponse[T]:
@@ -271,13 +275,13 @@ class SyncDriver:
         effects = renewals(requests, self._settings.lease_ms)
         if not effects:
             return nullcontext()
-        return self._housekeeping.repeating(effects, self._settings.lease / 3)
+        return self._housekeeping.repeating(effects, self._settings.cache.lease / 3)
 
     def _refresh_in_background(
         self, flow: Flow[Any], generator: Generator, subject: Subject
     ) -> bool:
         """Run a refresh in a thread of its own, if there is room; the flow logs its errors."""
-        if not self._settings.max_background or not self._room.acquire(blocking=False):
+        if not self._settings.cache.max_background or not self._room.acquire(blocking=False):
             return False
         context = contextvars.copy_context()
         context.run(leading.set, ())  # it is not a part of another value

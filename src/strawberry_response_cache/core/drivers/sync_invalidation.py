@@ -36,7 +36,7 @@ class SyncInvalidation:
         self, effect: Effect[Unavailable | None], why_pending: Callable[[], Unavailable | None]
     ) -> Unavailable | None:
         """Try one effect of an invalidation until it succeeds or its deadline ends; see `AsyncInvalidation`."""
-        tries = Tries(self._settings.invalidate_deadline)
+        tries = Tries(self._settings.cache.invalidate_deadline)
         while True:
             result = self.perform(effect, tries.left)
             if result is None or will_never_do(result) or (pause := tries.pause()) is None:
@@ -47,7 +47,7 @@ class SyncInvalidation:
 
     def perform(self, effect: Effect[R], deadline: float | None = None) -> R:
         """Perform an effect once, with a deadline of its own."""
-        seconds = self._settings.invalidate_deadline if deadline is None else deadline
+        seconds = self._settings.cache.invalidate_deadline if deadline is None else deadline
         result = self._transport.perform(effect, deadline=seconds)
         if isinstance(result, Unavailable):
             self._settings.on_failure(result)

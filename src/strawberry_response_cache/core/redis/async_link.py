@@ -11,6 +11,7 @@ from typing import Any, Final
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from strawberry_response_cache.core._log import logger
+from strawberry_response_cache.core._settings import CacheSettings
 from strawberry_response_cache.core.protocol import Call, failure
 from strawberry_response_cache.core.redis.async_connection import (
     AsyncConnection,
@@ -23,7 +24,6 @@ from strawberry_response_cache.core.redis.connections import Connections
 from strawberry_response_cache.core.redis.link import (
     MOST_TOGETHER,
     Link,
-    LinkSettings,
     has_errors,
     has_lost_its_way,
     not_sent,
@@ -107,7 +107,7 @@ class AsyncLink(Link):
     """The connections of one event loop to one server."""
 
     def __init__(
-        self, source: ConnectionFactory, settings: LinkSettings, recoveries: Recoveries
+        self, source: ConnectionFactory, settings: CacheSettings, recoveries: Recoveries
     ) -> None:
         super().__init__(source, settings, recoveries)
         self._read_deadline = source.deadline(settings.read_deadline)
@@ -141,7 +141,7 @@ class AsyncLink(Link):
             self._waiting.append(ask)
             if (
                 not self._flush_is_due
-                and len(self._batches) - self._urgent_batches < self._settings.max_batches
+                and len(self._batches) - self._urgent_batches < self._settings.max_connections
             ):
                 self._flush_is_due = True
                 asyncio.get_running_loop().call_soon(self._flush, context=self._context)

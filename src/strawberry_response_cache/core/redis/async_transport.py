@@ -9,6 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from redis.exceptions import ClusterDownError
 
+from strawberry_response_cache.core._settings import CacheSettings
 from strawberry_response_cache.core.protocol import Call, Effect
 from strawberry_response_cache.core.redis.async_link import Ask, AsyncLink, Then
 from strawberry_response_cache.core.redis.breaker import BreakerOpenError
@@ -27,7 +28,7 @@ from strawberry_response_cache.core.redis.connection_factory import (
     ClusterSource,
     ConnectionFactory,
 )
-from strawberry_response_cache.core.redis.link import LinkSettings, not_sent
+from strawberry_response_cache.core.redis.link import not_sent
 from strawberry_response_cache.core.redis.recoveries import Recoveries
 from strawberry_response_cache.core.redis.tasks import Alarm, started
 
@@ -50,7 +51,7 @@ class AsyncServer:
         recoveries: Who is told when a server answers again.
     """
 
-    def __init__(self, source: ConnectionFactory, settings: LinkSettings) -> None:
+    def __init__(self, source: ConnectionFactory, settings: CacheSettings) -> None:
         self._source = source
         self.recoveries = Recoveries()
         self._link = AsyncLink(source, settings, self.recoveries)
@@ -105,7 +106,7 @@ class _Parcel:
 class AsyncCluster(ClusterNodes[AsyncLink]):
     """The primaries of a cluster; see `AsyncServer`."""
 
-    def __init__(self, source: ClusterSource, settings: LinkSettings) -> None:
+    def __init__(self, source: ClusterSource, settings: CacheSettings) -> None:
         super().__init__(source, settings, AsyncLink)
         self._unrouted: dict[_Parcel, Alarm | None] = {}
         self._learning: asyncio.Task[None] | None = None

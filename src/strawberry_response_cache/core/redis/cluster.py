@@ -10,9 +10,10 @@ from typing import Any, Final, Generic, TypeVar
 from redis.crc import key_slot
 from redis.exceptions import AskError, MovedError
 
+from strawberry_response_cache.core._settings import CacheSettings
 from strawberry_response_cache.core.protocol import Call
 from strawberry_response_cache.core.redis.connection_factory import ClusterSource, ConnectionFactory
-from strawberry_response_cache.core.redis.link import Link, LinkSettings
+from strawberry_response_cache.core.redis.link import Link
 from strawberry_response_cache.core.redis.recoveries import Recoveries
 
 L = TypeVar("L", bound=Link)
@@ -92,8 +93,8 @@ class ClusterNodes(Generic[L]):
     def __init__(
         self,
         source: ClusterSource,
-        settings: LinkSettings,
-        new_link: Callable[[ConnectionFactory, LinkSettings, Recoveries], L],
+        settings: CacheSettings,
+        new_link: Callable[[ConnectionFactory, CacheSettings, Recoveries], L],
     ) -> None:
         self._source = source
         self._settings = settings

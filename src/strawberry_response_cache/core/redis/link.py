@@ -1,13 +1,13 @@
 """The parts that the async and the sync link to a server share."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Final
 
 from redis.exceptions import AuthenticationError, ReadOnlyError, ResponseError
 
 from strawberry_response_cache.core._interval import Interval
 from strawberry_response_cache.core._log import logger
+from strawberry_response_cache.core._settings import CacheSettings
 from strawberry_response_cache.core.protocol import NotSentError, failure
 from strawberry_response_cache.core.redis.breaker import Breaker
 from strawberry_response_cache.core.redis.connection_factory import ConnectionFactory
@@ -20,32 +20,11 @@ MOST_TOGETHER: Final = 250
 """Askers that share a batch: each batch has the deadline to itself, and those of others come between."""
 
 
-@dataclass(frozen=True, slots=True)
-class LinkSettings:
-    """The numbers that a link uses; durations in seconds.
-
-    Attributes:
-        read_deadline: For an answer, from the moment of sending.
-        connect_deadline: For connecting: TLS, authentication and the server's run id included.
-        max_batches: Batches in flight at once.
-        detect_restarts: Whether to learn the server's run id.
-        breaker_failures: Failures in a row after which it is not read any more.
-        breaker_seconds: How long then, until a probe.
-    """
-
-    read_deadline: float
-    connect_deadline: float
-    max_batches: int
-    detect_restarts: bool
-    breaker_failures: int
-    breaker_seconds: float
-
-
 class Link:
     """What the async and the sync link to a server have in common."""
 
     def __init__(
-        self, source: ConnectionFactory, settings: LinkSettings, recoveries: Recoveries
+        self, source: ConnectionFactory, settings: CacheSettings, recoveries: Recoveries
     ) -> None:
         self._source = source
         self._settings = settings
@@ -143,7 +122,7 @@ class Distance:
 class Changes:
     """Logs that a server is left alone, and that it answers again: at most one pair per interval."""
 
-    def __init__(self, server: str, settings: LinkSettings) -> None:
+    def __init__(self, server: str, settings: CacheSettings) -> None:
         self._server = server
         self._seconds = settings.breaker_seconds
         self._interval = Interval()

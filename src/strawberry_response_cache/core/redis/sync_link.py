@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from strawberry_response_cache.core._settings import CacheSettings
 from strawberry_response_cache.core.protocol import Call, NotAskedError
 from strawberry_response_cache.core.redis.breaker import BreakerOpenError
 from strawberry_response_cache.core.redis.connection_factory import ConnectionFactory
@@ -16,7 +17,6 @@ from strawberry_response_cache.core.redis.connections import SLICES, Connections
 from strawberry_response_cache.core.redis.fair_semaphore import Turns
 from strawberry_response_cache.core.redis.link import (
     Link,
-    LinkSettings,
     has_errors,
     has_lost_its_way,
     not_sent,
@@ -64,10 +64,10 @@ class SyncLink(Link):
     """The connections of all threads to one server."""
 
     def __init__(
-        self, source: ConnectionFactory, settings: LinkSettings, recoveries: Recoveries
+        self, source: ConnectionFactory, settings: CacheSettings, recoveries: Recoveries
     ) -> None:
         super().__init__(source, settings, recoveries)
-        self._turns = Turns(settings.max_batches)
+        self._turns = Turns(settings.max_connections)
         # Invalidations may wait twenty times as long for an answer; reads must not wait for them.
         self._urgent_turns = Turns(_URGENT_TURNS)
         self._connections: Connections[SyncConnection, _Waiter] = Connections()

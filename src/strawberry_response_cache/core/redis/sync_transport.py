@@ -8,6 +8,7 @@ from typing import Any, TypeAlias, TypeVar
 from redis.exceptions import ClusterDownError
 
 from strawberry_response_cache.core._fork import renewed_in_child
+from strawberry_response_cache.core._settings import CacheSettings
 from strawberry_response_cache.core.protocol import Call, Effect, Together, Unavailable, failure
 from strawberry_response_cache.core.redis.breaker import BreakerOpenError
 from strawberry_response_cache.core.redis.cluster import (
@@ -25,7 +26,7 @@ from strawberry_response_cache.core.redis.connection_factory import (
     ClusterSource,
     ConnectionFactory,
 )
-from strawberry_response_cache.core.redis.link import LinkSettings, not_sent
+from strawberry_response_cache.core.redis.link import not_sent
 from strawberry_response_cache.core.redis.recoveries import Recoveries
 from strawberry_response_cache.core.redis.sync_link import SyncLink
 
@@ -56,7 +57,7 @@ class SyncNode:
 class SyncServer:
     """One server; see `AsyncServer`."""
 
-    def __init__(self, source: ConnectionFactory, settings: LinkSettings) -> None:
+    def __init__(self, source: ConnectionFactory, settings: CacheSettings) -> None:
         self._source = source
         self.recoveries = Recoveries()
         self._link = SyncLink(source, settings, self.recoveries)
@@ -94,7 +95,7 @@ class SyncServer:
 class SyncCluster(ClusterNodes[SyncLink]):
     """The primaries of a cluster; see `SyncServer`."""
 
-    def __init__(self, source: ClusterSource, settings: LinkSettings) -> None:
+    def __init__(self, source: ClusterSource, settings: CacheSettings) -> None:
         super().__init__(source, settings, SyncLink)
         self._lock = renewed_in_child(self, "_lock", threading.Lock)
         self._learning: threading.Event | None = None
