@@ -149,21 +149,5 @@ FAULTS: Final = Metric(
     description="Faults of this package that were caught in this process; each request was answered.",
 )
 
-METRICS: Final = (
-    REQUESTS,
-    IMPACT,
-    HIT_LIMIT,
-    BYPASSES,
-    SAVED,
-    VERIFIED,
-    LOAD_DURATION,
-    STORE_DURATION,
-    INVALIDATIONS,
-    PENDING,
-    LOCAL_SIZE,
-    LOCAL_ENTRIES,
-    EVICTIONS,
-    BREAKER_OPEN,
-    FAULTS,
-)
+METRICS: Final = tuple(each for each in [*globals().values()] if isinstance(each, Metric))
 """All metrics."""
