@@ -25,6 +25,14 @@ class Colour(Enum):
 Pair = namedtuple("Pair", "one other")  # noqa: PYI024 - as users have it
 
 
+class Plain:
+    pass
+
+
+class OtherPlain:
+    pass
+
+
 class Caller:
     """A callable object with a state."""
 
@@ -125,6 +133,16 @@ SCALARS: list[Any] = [
 COLLECTIONS: list[Any] = [
     *([], (), {}, set(), frozenset()),
     *([1], (1,), {1}, frozenset({1}), {1: 1}, Rows([1]), OrderedDict({1: 1})),
+    *((one,), (other,), {one}, {other}, {1: one}, {1: other}, {one: 1}, {other: 1}),
+    *(
+        frozenset({one}),
+        frozenset({other}),
+        (2, 1),
+        Plain(),
+        OtherPlain(),
+        10**5_000,
+        2 * 10**5_000,
+    ),
     *([1, 2], [2, 1], ["1"], [[1]], [[1], 2], [[1, 2]], [1, 1], Pair(1, 2), (1, 2)),
     *({1: 2}, {2: 1}, {1: [1]}, {1: 1, 2: 2}, {1, 2}),
     *(nested(50, 1), nested(50, 2), taking(999, 1), taking(999, 2), [one], [other]),
@@ -140,6 +158,7 @@ FUNCTIONS: list[Any] = [
     *(functools.partial(one, 2), functools.partial(one, a=1), functools.partial(one, a=2)),
     *(functools.partial(one, b=1), functools.partial(one, 1, 2), functools.partial(one, 2, 1)),
     *(operator.attrgetter("a"), operator.attrgetter("b"), operator.itemgetter("a")),
+    *(operator.itemgetter("b"),),
     *(operator.methodcaller("a"), operator.methodcaller("a", 1)),
     *(capturing(taking(999, 1), taking(999, 1)), capturing(taking(999, 1), taking(999, 2))),
 ]
@@ -162,6 +181,7 @@ ALIKE: list[tuple[Any, Any]] = [
     ({1, 2, 300}, {300, 2, 1}),
     ({"a": 1, "b": 2}, {"b": 2, "a": 1}),
     ([1, [2]], [1, [2]]),
+    ([["x"]] * 2, [["x"], ["x"]]),
     (capturing([1]), capturing([1])),
     (Caller(1), Caller(2)),
     (Caller(1).method, Caller(2).method),
@@ -171,6 +191,13 @@ ALIKE: list[tuple[Any, Any]] = [
     (assigned_later(), assigned_later()),
     (taking(1_000, 1), taking(1_000, 2)),
     ([taking(600, 1), taking(600, 1)], [taking(600, 1), taking(600, 2)]),
+    *(
+        (within(taking(600, 1), taking(600, 1)), within(taking(600, 1), taking(600, 2)))
+        for within in (
+            lambda *values: capturing(capturing(*values)),
+            lambda *values: [capturing(*values)],
+        )
+    ),
     (nested(51, 1), nested(51, 2)),
     (nested(100_000, 1), nested(100_000, 2)),
     ("x" * 1_000_001, "y" * 1_000_001),
