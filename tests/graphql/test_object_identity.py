@@ -64,7 +64,8 @@ class Query:
 def kind(name: str, resolver: Any = getattr) -> GraphQLObjectType:
     """A type of the schema, as graphql-core knows it."""
     schema = strawberry.Schema(Query, config=StrawberryConfig(default_resolver=resolver))
-    found: Any = schema._schema.type_map[name]
+    found = schema._schema.type_map[name]
+    assert isinstance(found, GraphQLObjectType)
     return found
 
 

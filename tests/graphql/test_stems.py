@@ -29,7 +29,7 @@ class Prints:
             return Printed(" ".join([selected, *taken]), frozenset(used))
 
         of_request = {name: (value,) for name, value in sent.items()}
-        text = SelectionText(cast("Any", None), sent=of_request, types={})
+        text = SelectionText(cast("Any", None), sent=of_request, types={}, made={})
         return self._stems.of(text, printed)
 
 
@@ -46,7 +46,7 @@ def test_each_part_tells_stems_apart() -> None:
 @pytest.mark.parametrize("room", [True, False])
 def test_what_was_sent_for_each_variable_that_is_used_tells_stems_apart(*, room: bool) -> None:
     asked = Prints("begin", room=room)
-    sent = [
+    sent: list[dict[str, Any]] = [
         {"a": 1, "b": 2},
         {"a": 2, "b": 1},
         {"a": "1", "b": 2},
