@@ -39,6 +39,7 @@ PERSISTENT = UNHURRIED | {
     "breaker_failures": 1_000_000,
     "max_tags": 1000,
     "local_bytes": 1000,
+    "local_max_lag": 1,  # a subscription that is refused is tried again after a quarter of it
 }
 
 
