@@ -74,15 +74,15 @@ class Query:
     def fresh(self) -> int:
         return 1
 
-    @strawberry.field(extensions=[Redacting()])
+    @strawberry.field(extensions=[Redacting()])  # type: ignore[untyped-decorator]
     def item(self) -> Item:
         return Item(id=strawberry.ID("1"))
 
-    @strawberry.field(extensions=[Redacting()])
+    @strawberry.field(extensions=[Redacting()])  # type: ignore[untyped-decorator]
     def items(self) -> list[Item]:
         return [Item(id=strawberry.ID(str(number))) for number in range(3)]
 
-    @strawberry.field(extensions=[Redacting()])
+    @strawberry.field(extensions=[Redacting()])  # type: ignore[untyped-decorator]
     def things(self) -> list[Thing]:
         return [Item(id=strawberry.ID("1")), Box(id=strawberry.ID("1"))]
 
@@ -151,8 +151,8 @@ async def test_below_a_resolve_hook_of_another_extension_nothing_has_an_entry(
     memory_cache: ResponseCache, way: str, query: str
 ) -> None:
     class Hook(SchemaExtension):
-        def resolve(self, next_: Any, root: Any, info: Any, *args: Any, **kwargs: Any) -> Any:
-            return next_(root, info, *args, **kwargs)
+        def resolve(self, _next: Any, root: Any, info: Any, *args: Any, **kwargs: Any) -> Any:
+            return _next(root, info, *args, **kwargs)
 
     both = BothWays(Query, memory_cache, trusted_extensions=[Redacting])
     schema = strawberry.Schema(Query, extensions=[both.extension, Hook])
