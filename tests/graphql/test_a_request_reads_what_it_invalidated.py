@@ -1,13 +1,20 @@
-"""What a resolver of a query invalidates is not served to the fields that come after it."""
+"""What a request invalidates is not served to what comes after it in the same request."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import strawberry
 
-from strawberry_response_cache import ResponseCache, cache_control, invalidate_sync
-from tests.graphql.both_ways import WAYS, BothWays
+from strawberry_response_cache import (
+    ResponseCache,
+    ResponseCacheExtension,
+    cache_control,
+    invalidate_sync,
+    invalidates,
+)
+from tests.graphql.both_ways import FORMS, WAYS, BothWays, formed, statuses
 
 Ends = Callable[[ResponseCache, strawberry.Info], None]
 ENDS: dict[str, Ends] = {
@@ -102,3 +109,37 @@ async def test_an_invalidation_of_something_else_leaves_what_was_prefetched(
     data = (await world.ask("{ changed item { id } }", way=way, **context)).data
 
     assert data == {"changed": True, "item": {"id": 1}}
+
+
+@strawberry.type
+class Mutation:
+    @invalidates("price")
+    @strawberry.mutation
+    def reprice(self, info: strawberry.Info, fails: bool = False) -> Item:
+        info.context["prices"][0] += 1
+        if fails:
+            raise ValueError
+        return Item(id=info.context["prices"][0])
+
+
+@pytest.mark.parametrize("ending", ["", "(fails: true)"])
+@pytest.mark.parametrize("form", FORMS)
+async def test_a_query_of_the_batch_of_a_mutation_sees_what_it_changed(
+    memory_cache: ResponseCache, form: str, ending: str
+) -> None:
+    """It begins when the resolvers of the mutation have ended, and nothing is invalidated yet."""
+    extension = ResponseCacheExtension(memory_cache, tenant=None, debug=True)
+    schema = strawberry.Schema(Query, Mutation, extensions=[extension])
+    context = {"prices": [1]}  # that of all operations of a batch
+    query = formed("{ item { id } }", form)
+
+    async def ask(text: str) -> Any:
+        return await schema.execute(text, context_value=context)
+
+    for _ in range(2):
+        assert (await ask(query)).data["item"] == {"id": 1}
+    mutation = f"mutation {{ reprice{ending} {{ id }} }}"
+    _, *read = await asyncio.gather(ask(mutation), ask(query), ask(query))
+    assert [each.data["item"] for each in read] == [{"id": 2}] * 2
+    told = [statuses(await ask(query), form) for _ in range(2)]
+    assert told[-1] == {"hit"}, "the context is no longer that of a mutation"

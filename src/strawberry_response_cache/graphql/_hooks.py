@@ -266,6 +266,7 @@ class RequestHooks(Phased, SchemaExtension):
             self._is_settled = True
             if self._run.mutation is not None:
                 self.guard.step(self._run.mutation.settle_early)
+                self.guard.step(self._run.end_mutation)
 
     def settle_at_once(self) -> bool:
         """End a request that has changed nothing; return whether it is done."""
@@ -293,7 +294,7 @@ class RequestHooks(Phased, SchemaExtension):
         if self.guard.step(self._is_lost) is not False:
             context = self._execution_context.context
             await self.guard.step_async(invalidate_everything, self._options, context, self.guard)
-        self.guard.step(self._end_headers)
+        self._end()
 
     def settle_sync(self) -> None:
         """Invalidate what a mutation changed; the sync form of `settle`."""
@@ -305,6 +306,12 @@ class RequestHooks(Phased, SchemaExtension):
         if self.guard.step(self._is_lost) is not False:
             context = self._execution_context.context
             self.guard.step(invalidate_everything_sync, self._options, context, self.guard)
+        self._end()
+
+    def _end(self) -> None:
+        """End a request of which everything is invalidated."""
+        if self._run is not None:
+            self.guard.step(self._run.end_mutation)
         self.guard.step(self._end_headers)
 
     def note_fault(self, error: Exception) -> None:

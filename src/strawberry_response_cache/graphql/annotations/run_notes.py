@@ -30,6 +30,7 @@ class RunNotes:
     """
 
     __slots__ = (
+        "__weakref__",
         "cache",
         "held_back",
         "invalidated",

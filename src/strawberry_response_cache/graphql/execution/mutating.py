@@ -7,10 +7,10 @@ context variables.
 import os
 import sys
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from strawberry_response_cache.core._fork import renewed_in_child
 from strawberry_response_cache.core._user_code import Raised, called
@@ -26,34 +26,44 @@ _SHARED: Final = frozenset({str, bytes, int, float, bool, tuple, frozenset, type
 
 
 def is_of_mutation(context: object) -> bool:
-    """Return whether a mutation runs here, or one whose context, or the request in it, this is."""
+    """Return whether a mutation runs here, or one whose context, or the request in it, this is.
+
+    A mutation with that context counts until what it changed is invalidated: a query of the same batch may begin before.
+    """
     if mutation_around() is not None:
         return True
-    return any(_running[each] > 0 for each in _ids(context)) if _running else False
+    return _is_known(_ids(context)) if _running else False
+
+
+def _is_known(ids: list[int]) -> bool:
+    with _lock:
+        return any(not known.isdisjoint(ids) for known in _running.values())
 
 
 @contextmanager
 def mutating(notes: RunNotes, context: object) -> Iterator[None]:
-    """Run the resolvers of a mutation inside."""
+    """Run the resolvers of a mutation inside; see `end_mutation`."""
     token = around.set(notes)
-    running = _ids(context)
+    ids = frozenset(_ids(context))
     with _lock:
-        _running.update(running)
+        _running[notes] = ids
     try:
         yield
     finally:
         notes.is_over = True
-        with _lock:
-            _running.subtract(running)
-            for each in running:
-                if _running[each] <= 0:
-                    del _running[each]
         with suppress(ValueError):  # a coroutine that was dropped ends in whatever context
             around.reset(token)
 
 
-_running: Final[Counter[int]] = Counter()
-"""How many mutations run, by the identity of their contexts."""
+def end_mutation(notes: RunNotes) -> None:
+    """Note that what a mutation changed is invalidated."""
+    with _lock:
+        _running.pop(notes, None)
+
+
+# Weakly: a request that was dropped midway ends nothing.
+_running: Final[WeakKeyDictionary[RunNotes, frozenset[int]]] = WeakKeyDictionary()
+"""For each mutation that is not over, the identities of its context and of the request in it."""
 os.register_at_fork(after_in_child=_running.clear)  # a child runs none of its parent's
 _lock = renewed_in_child(sys.modules[__name__], "_lock", threading.Lock)
 

@@ -10,7 +10,7 @@ from strawberry_response_cache.graphql._guard import Execution
 from strawberry_response_cache.graphql._report import Report
 from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql.annotations.run_notes import mutation_around
-from strawberry_response_cache.graphql.execution.mutating import mutating
+from strawberry_response_cache.graphql.execution.mutating import end_mutation, mutating
 from strawberry_response_cache.graphql.execution.recorder import Recorder
 from strawberry_response_cache.graphql.invalidation.entities import ChangedEntities
 from strawberry_response_cache.graphql.invalidation.mutation import Mutation
@@ -57,3 +57,7 @@ class MutationExecution:
         except BaseException:  # for example, a timeout of the web server
             self._guard.step(self.mutation.cut_short, executor)
             raise
+
+    def end(self) -> None:
+        """Let queries with the context of the mutation be cached again: what it changed is invalidated."""
+        end_mutation(self._recorder)

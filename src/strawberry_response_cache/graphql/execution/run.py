@@ -113,6 +113,7 @@ class Run:
         self._as_stored = as_stored
         self._entities: Entities | None = None
         self._request: RequestContext | None = None
+        self._mutating: MutationExecution | None = None
         self._report = Report(guard)
         self.http = HttpReport(options, self._report, guard, sharing=sharing)
         self.context = context
@@ -328,12 +329,17 @@ class Run:
         request, executor = self._begin(asked, operation), asked.executor
         if isinstance(request, ExecutionResult):
             return request
-        own = MutationExecution(request, self._considering.setting, self._report)
+        own = self._mutating = MutationExecution(request, self._considering.setting, self._report)
         self.mutation = own.mutation
         self._conclusion.without(Problem(Reason.MUTATION))
         if self.is_async:
             return Later(partial(own.run, executor, execution))
         return own.run_sync(executor, execution)
+
+    def end_mutation(self) -> None:
+        """Note that what a mutation changed is invalidated."""
+        if self._mutating is not None:
+            self._mutating.end()
 
     # -- Deciding ------------------------------------------------------------------------------------
 
