@@ -39,7 +39,7 @@ _PARTS: Final = (
         "strawberry_response_cache/graphql/execution/documents",
         "the document: known text, known rules",
     ),
-    ("strawberry_response_cache/graphql/_bounded", "the operation: recognised, or looked at"),
+    ("strawberry_response_cache/core/_bounded", "the operation: recognised, or looked at"),
     ("strawberry_response_cache/graphql/keys", "the operation: recognised, or looked at"),
     (
         "strawberry_response_cache/graphql/_compat/executor",

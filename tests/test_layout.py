@@ -39,7 +39,6 @@ GRAPHQL = [
     "http",
     "_sightings",
     "_verify",
-    "_bounded",
     "_differences",
     "_stored_data",
 ]

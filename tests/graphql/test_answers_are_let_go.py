@@ -93,7 +93,7 @@ def _without_collector() -> Iterator[None]:
 async def test_an_answer_is_let_go_with_its_request(
     new_cache: Callable[..., ResponseCache], url: str, face: str, what: str
 ) -> None:
-    cache = new_cache(url, max_entry_bytes=LARGE * 3 // 2, compress_above=10**9)
+    cache = new_cache(url, max_entry_bytes=LARGE * 3 // 2, confirmed_bytes=0, compress_above=10**9)
     extension = ResponseCacheExtension(cache, tenant=None, session=lambda _: "alice", debug=True)
     schema = strawberry.Schema(Query, Mutation, extensions=[extension])
 

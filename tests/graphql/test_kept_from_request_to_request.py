@@ -1,6 +1,6 @@
 """What is kept from request to request is bounded, and what is used stays longer than what is not."""
 
-from strawberry_response_cache.graphql._bounded import Bounded
+from strawberry_response_cache.core._bounded import Bounded
 
 
 def test_what_was_used_stays_longer_than_what_was_not() -> None:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from strawberry_response_cache.core._announcements import Announcements, OnInvalidate
+from strawberry_response_cache.core._bounded import Bounded
 from strawberry_response_cache.core._counters import Counters
 from strawberry_response_cache.core._errors import CacheStoreError
 from strawberry_response_cache.core._faults import faults
@@ -76,6 +77,7 @@ class Engine:
             compress_above=settings.compress_above,
             early_refresh=settings.early_refresh,
             jitter=settings.jitter,
+            confirmed=Bounded(settings.confirmed_bytes) if settings.confirmed_bytes else None,
         )
         self.announcements = Announcements(on_invalidate, keyspace.prefix)
         self.queue = InvalidationQueue(

@@ -24,7 +24,6 @@ from strawberry_response_cache.core.protocol import (
     ReadClock,
     Trouble,
     Unavailable,
-    reading,
 )
 from strawberry_response_cache.core.protocol.entry import Entry
 
@@ -122,7 +121,7 @@ class Prefetched:
     ) -> list[Lookup | ReadClock]:
         """Return the effects to perform."""
         clocks = [ReadClock(table) for table in keyspace.tag_tables] if first else []
-        return [*clocks, *(reading(each, max_bytes=limits.max_bytes) for each in keys)]
+        return [*clocks, *map(limits.reading, keys)]
 
     def take(
         self,

@@ -40,6 +40,7 @@ class SettingsByName(TypedDict, total=False):
     max_waiting: int
     max_queued_invalidations: int
     slots_per_tenant: int
+    confirmed_bytes: int
     local_bytes: int
     local_ttl: float
     local_max_lag: float
@@ -148,6 +149,10 @@ class CacheSettings(BaseModel):
     slots_per_tenant: int = Field(default=1, ge=1, le=64)
     """Over how many slots of a cluster the entries of one tenant are spread. An invalidation runs two scripts
     for each slot. All processes must have the same number, because it is part of each key."""
+
+    confirmed_bytes: int = Field(default=32 * 1024 * 1024, ge=0)
+    """Bytes of entries that this process keeps after it read them. Each hit still asks Redis whether the entry
+    counts, but an entry that has not changed is not transferred and unpacked again. 0 keeps none."""
 
     local_bytes: int = Field(default=0, ge=0)
     """Bytes of entries to keep in this process's memory. 0, the default, keeps none: with local memory, an

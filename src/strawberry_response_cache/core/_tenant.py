@@ -26,7 +26,7 @@ from strawberry_response_cache.core.algorithm.waiting import WaitBudget
 from strawberry_response_cache.core.drivers.async_driver import AsyncDriver
 from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.core.drivers.sync_driver import SyncDriver
-from strawberry_response_cache.core.protocol import Fresh, Lookup, Unavailable, reading
+from strawberry_response_cache.core.protocol import Fresh, Lookup, Unavailable
 from strawberry_response_cache.core.protocol.entry import Entry
 from strawberry_response_cache.core.serialization.serializer import Serializer
 
@@ -269,7 +269,7 @@ class Tenant:
         driver, limits = self._engine.async_driver(), self._engine.limits
         memory = driver.memory
         ticket = 0 if memory is None else memory.ticket()
-        answer = await driver.lookups.find(reading(keys, max_bytes=limits.max_bytes), subject)
+        answer = await driver.lookups.find(limits.reading(keys), subject)
         if not isinstance(answer, Fresh):
             return answer if isinstance(answer, Unavailable) else None
         entry = answer.entry

@@ -7,8 +7,8 @@ import random
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
+from strawberry_response_cache.core._bounded import Bounded
 from strawberry_response_cache.core._user_code import Raised, called
-from strawberry_response_cache.graphql._bounded import Bounded
 
 Share: TypeAlias = float | Callable[[Any], float]
 """A number from 0 to 1, or a function of the context that returns one; True is 1, and False is 0."""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from strawberry_response_cache.graphql._bounded import Bounded
+from strawberry_response_cache.core._bounded import Bounded
 from strawberry_response_cache.middleware._answers import Repeated
 
 _MAX_BYTES: Final = 64 * 1024 * 1024

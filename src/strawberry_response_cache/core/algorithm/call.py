@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from strawberry_response_cache.core._bounded import Bounded
 from strawberry_response_cache.core._interval import Interval
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._memory import Memory
@@ -14,8 +15,15 @@ from strawberry_response_cache.core.algorithm.flights import Flights, Leading, n
 from strawberry_response_cache.core.algorithm.parts import Part, Parts, unfit_part
 from strawberry_response_cache.core.algorithm.requests import Step
 from strawberry_response_cache.core.algorithm.waiting import WaitBudget
-from strawberry_response_cache.core.protocol import Fresh, Lease, Release, Unavailable, new_token
-from strawberry_response_cache.core.protocol.entry import Recording
+from strawberry_response_cache.core.protocol import (
+    Fresh,
+    Lease,
+    Lookup,
+    Release,
+    Unavailable,
+    new_token,
+)
+from strawberry_response_cache.core.protocol.entry import Entry, Recording
 from strawberry_response_cache.core.serialization.serializer import Serializer
 
 T = TypeVar("T")
@@ -31,6 +39,7 @@ class Limits:
         compress_above: Payloads of more bytes are compressed; None compresses none.
         early_refresh: See `CacheSettings`.
         jitter: See `CacheSettings`.
+        confirmed: The entries that Redis has to confirm only; None if each is fetched.
         log: Limits the log lines about refreshes that failed.
     """
 
@@ -39,7 +48,12 @@ class Limits:
     compress_above: int | None = None
     early_refresh: float = 0.0
     jitter: float = 0.0
+    confirmed: Bounded[str, Entry] | None = field(default=None, compare=False, repr=False)
     log: Interval = field(default_factory=Interval, compare=False, repr=False)
+
+    def reading(self, keys: EntryKeys) -> Lookup:
+        """Return a lookup that requests no lease, and so needs no token."""
+        return Lookup(keys, 0, token="", max_bytes=self.max_bytes, confirmed=self.confirmed)
 
 
 @dataclass(slots=True)

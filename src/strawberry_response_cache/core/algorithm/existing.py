@@ -66,7 +66,13 @@ def look_up(call: Call[T], rejected: str) -> Step[CachedResponse[T] | Refresh[T]
     ticket = call.memory.ticket() if call.memory is not None else None
     try:
         answer = yield Lookup(
-            call.keys, limits.lease_ms, rejected, call.token, draw, limits.max_bytes
+            call.keys,
+            limits.lease_ms,
+            rejected,
+            call.token,
+            draw,
+            limits.max_bytes,
+            limits.confirmed,
         )
     except BaseException as gone:
         result = gone.result if isinstance(gone, CallerGoneError) else None

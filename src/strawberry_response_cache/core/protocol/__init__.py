@@ -41,7 +41,6 @@ from strawberry_response_cache.core.protocol.lookups import (
     Lookups,
     ReadClock,
     bundled,
-    reading,
 )
 from strawberry_response_cache.core.protocol.tokens import new_token
 from strawberry_response_cache.core.protocol.troubles import Trouble
@@ -86,5 +85,4 @@ __all__ = [
     "failure",
     "for_another",
     "new_token",
-    "reading",
 ]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
+from strawberry_response_cache.core._bounded import Bounded
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core.protocol import scripts
 from strawberry_response_cache.core.protocol.answers import (
@@ -29,6 +30,9 @@ MOST_IN_A_RUN: Final = 100
 """Lookups that one run of the script answers: a server does nothing else meanwhile, and each takes it ten
 microseconds."""
 
+_SIZE: Final = 800
+"""About how many bytes an entry takes beside its payload and tags."""
+_SIZE_OF_TAG: Final = 100
 _WORDS: Final = 5
 """What the script says of a lookup: its state, write id, remaining milliseconds, epoch and clock."""
 
@@ -54,6 +58,9 @@ class Lookup(Effect[LookupAnswer]):
         rejected: The write id of an entry that could not be rebuilt; it is deleted.
         draw: How early the entry is refreshed before it expires, in multiples of its cost.
         max_bytes: The largest payload to unpack.
+        confirmed: The entries that this process has read. Redis tells whether one still counts, and its bytes are
+            not fetched again; None fetches each.
+        known: The entry that this process has.
     """
 
     keys: EntryKeys
@@ -62,9 +69,16 @@ class Lookup(Effect[LookupAnswer]):
     token: str = field(default_factory=new_token, repr=False)
     draw: float = 0.0
     max_bytes: int | None = None
+    confirmed: Bounded[str, Entry] | None = field(default=None, repr=False)
+    known: Entry | None = field(default=None, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Find out once whether the bytes are needed: the call and the answer must agree."""
+        if self.confirmed is not None and not self.rejected:
+            self.known = self.confirmed.get(self.keys.entry)
 
     def calls(self) -> Sequence[Call]:
-        """A script that checks whether the entry counts, and a native GET that fetches it."""
+        """A script that checks whether the entry counts, and a native GET that fetches it, if it is not known."""
         return Lookups(self).calls()
 
     def interpret(self, replies: Sequence[Any]) -> LookupAnswer:
@@ -119,18 +133,27 @@ class Lookup(Effect[LookupAnswer]):
         return Lease(self.token, epoch, clock)
 
     def _entry(self, stored: object, write_id: str, pttl: int) -> Entry | Unreadable | Moved:
+        if (known := self.known) is not None:
+            recording = known.recording
+            if known.write_id == write_id:
+                remaining_ms = pttl - recording.stale_ms
+                return Entry(recording, write_id, known.epoch, known.clock, remaining_ms)
+            if (
+                self.confirmed is not None
+            ):  # the lookup that repeats this one fetches the other entry
+                self.confirmed.drop(self.keys.entry, known)
         if not isinstance(stored, bytes):
             return Moved()
         try:
             entry = decode(stored, pttl_ms=pttl, max_bytes=self.max_bytes)
         except UnreadableEntryError:
             return Unreadable(write_id)
-        return entry if entry.write_id == write_id else Moved()
-
-
-def reading(keys: EntryKeys, *, max_bytes: int | None) -> Lookup:
-    """Return a lookup that requests no lease, and so needs no token."""
-    return Lookup(keys, 0, token="", max_bytes=max_bytes)
+        if entry.write_id != write_id:
+            return Moved()
+        if self.confirmed is not None:
+            size = _SIZE + len(entry.recording.payload) + _SIZE_OF_TAG * len(entry.recording.tags)
+            self.confirmed.put(self.keys.entry, entry, size=size)
+        return entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,13 +212,14 @@ class Lookups(Effect[list[Any]]):
         lookups: The lookups. `add` adds others, as long as the calls are not sent.
     """
 
-    __slots__ = ("_keys", "_read", "_words", "lookups")
+    __slots__ = ("_calls", "_keys", "_read", "_words", "lookups")
 
     def __init__(self, *lookups: AnyLookup) -> None:
         self.lookups: list[AnyLookup] = []
         self._keys = [lookups[0].keys.tags]
         self._words: list[Any] = [new_token(), RUN_ID, scripts.TAG_TABLE_LIFE_MS]
         self._read: list[str] = []
+        self._calls: list[Call] = [(scripts.LOOKUP, self._keys, self._words)]
         for lookup in lookups:
             self.add(lookup)
 
@@ -205,24 +229,30 @@ class Lookups(Effect[list[Any]]):
         self.lookups.append(lookup)
         self._keys += (keys.entry, keys.lease)
         self._words.append(lookup.wish)
-        self._read.append(keys.entry)
+        if isinstance(lookup, ReadClock) or lookup.known is None:
+            if not self._read:
+                self._calls.append((READ, self._read, ()))
+            self._read.append(keys.entry)
 
     def calls(self) -> Sequence[Call]:
-        """The script, and the command that reads; they name also what is added later."""
-        return ((scripts.LOOKUP, self._keys, self._words), (READ, self._read, ()))
+        """The script, and the command that reads what is not known; what is added later belongs to them too."""
+        return self._calls
 
     def interpret(self, replies: Sequence[Any]) -> list[Any]:
         """Return the answer to each."""
-        said, read = replies
+        said, read = replies if len(replies) > 1 else (replies[0], ())
         number = len(self.lookups)
         if isinstance(said, Exception):
             return self.unavailable(said)
         if len(said) != number * _WORDS:
             return self.unavailable(ValueError())
-        if number == 1 or isinstance(read, Exception):
-            read = (read,) * number
+        if len(self._read) == 1 or isinstance(read, Exception):
+            read = (read,) * len(self._read)
+        every = iter(read)
         answers: list[Any] = []
-        for at, (lookup, stored) in enumerate(zip(self.lookups, read, strict=True)):
+        for at, lookup in enumerate(self.lookups):
+            is_read = isinstance(lookup, ReadClock) or lookup.known is None
+            stored = next(every) if is_read else None
             words = said[at * _WORDS : (at + 1) * _WORDS]
             try:
                 answers.append(lookup.answer(words, stored))

@@ -20,7 +20,7 @@ from graphql import (
 from strawberry.schema.schema import validate_document
 from strawberry.types import ExecutionContext
 
-from strawberry_response_cache.graphql._bounded import Bounded
+from strawberry_response_cache.core._bounded import Bounded
 from strawberry_response_cache.graphql._compat.literals import Literals
 from strawberry_response_cache.graphql._compat.validation_rules import PURE_RULES
 

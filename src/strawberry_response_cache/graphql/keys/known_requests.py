@@ -13,10 +13,10 @@ from typing import Any, Final
 
 from graphql import DocumentNode
 
+from strawberry_response_cache.core._bounded import Bounded
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core.serialization.codec import find_inexact
-from strawberry_response_cache.graphql._bounded import Bounded
 from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError, print_json
 from strawberry_response_cache.graphql.keys.plan import Plan, Variant
 from strawberry_response_cache.graphql.keys.plans import Plans

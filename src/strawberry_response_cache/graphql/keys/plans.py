@@ -19,8 +19,8 @@ from graphql import (
     print_ast,
 )
 
+from strawberry_response_cache.core._bounded import Bounded
 from strawberry_response_cache.core._keys import digest
-from strawberry_response_cache.graphql._bounded import Bounded
 from strawberry_response_cache.graphql.keys.document import UsedParts
 from strawberry_response_cache.graphql.keys.operation_key import declared_variables
 from strawberry_response_cache.graphql.keys.plan import SIZE, Plan

@@ -1,0 +1,144 @@
+"""An entry that this process has read is not fetched again: Redis tells whether it still counts."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+import pytest
+
+from strawberry_response_cache.core import CacheStatus, ResponseCache
+
+_LARGE: Final = "x" * 5_000
+Make = Callable[..., ResponseCache]
+
+
+class Reads:
+    """How many entries the server was asked for since the last look."""
+
+    def __init__(self, raw_valkey: Any) -> None:
+        self._raw = raw_valkey
+        self._raw.config_resetstat()
+
+    def __call__(self) -> int:
+        """Return the number of commands that read, and begin again."""
+        stats = self._raw.info("commandstats")
+        self._raw.config_resetstat()
+        return sum(stats.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("get", "mget"))
+
+
+async def test_an_entry_is_fetched_once(
+    new_cache: Make, valkey_url: str, face: Any, raw_valkey: Any
+) -> None:
+    writer, reader = new_cache(valkey_url), new_cache(valkey_url, compress_above=0)
+    await face.remember(writer, ["page"], 60, lambda: _LARGE)
+    reads = Reads(raw_valkey)
+
+    for expected in (1, 0, 0):
+        hit = await face.remember(reader, ["page"], 60, lambda: "no")
+        assert (hit.status, hit.value, reads()) == (CacheStatus.HIT, _LARGE, expected)
+
+
+async def test_an_entry_that_another_process_has_replaced_is_fetched(
+    new_cache: Make, valkey_url: str, face: Any
+) -> None:
+    one, other = new_cache(valkey_url), new_cache(valkey_url)
+    for number in range(3):
+        made = await face.remember(other, ["page"], 60, lambda number=number: number)
+        assert (made.status, made.value) == (CacheStatus.MISS, number)
+        for _ in range(2):
+            hit = await face.remember(one, ["page"], 60, lambda: "no")
+            assert (hit.status, hit.value) == (CacheStatus.HIT, number)
+        await face.forget(other, ["page"])
+
+
+@pytest.mark.parametrize("how", ["invalidate", "forget", "clear"])
+async def test_an_entry_that_another_process_has_invalidated_is_a_miss(
+    new_cache: Make, valkey_url: str, face: Any, how: str
+) -> None:
+    one, other = new_cache(valkey_url), new_cache(valkey_url)
+    for _ in range(2):
+        await face.remember(one, ["page"], 60, lambda: "old", tags=["shelf"])
+    await {
+        "invalidate": lambda: face.invalidate(other, "shelf"),
+        "forget": lambda: face.forget(other, ["page"]),
+        "clear": lambda: face.clear(other),
+    }[how]()
+
+    response = await face.remember(one, ["page"], 60, lambda: "new", tags=["shelf"])
+
+    assert (response.status, response.value) == (CacheStatus.MISS, "new")
+
+
+async def test_the_age_is_that_of_now(
+    new_cache: Make, valkey_url: str, face: Any, raw_valkey: Any
+) -> None:
+    cache = new_cache(valkey_url, early_refresh=0)
+    for _ in range(2):
+        await face.remember(cache, ["page"], 60, lambda: 1)
+    entry = next(key for key in raw_valkey.scan_iter() if b":e:" in key)
+    raw_valkey.pexpire(entry, 20_000)
+
+    hit = await face.remember(cache, ["page"], 60, lambda: 2)
+
+    assert hit.value == 1
+    assert 15 < hit.ttl <= 20
+    assert 40 <= hit.age < 45
+
+
+async def test_keys_that_are_known_and_others_are_looked_up_together(
+    new_cache: Make, valkey_url: str, face: Any, raw_valkey: Any
+) -> None:
+    writer, reader = new_cache(valkey_url), new_cache(valkey_url)
+    keys = [[str(number)] for number in range(6)]
+    await face.remember_many(writer, keys, 60, lambda missing: [each[0] for each in missing])
+    for at in (1, 2, 4):
+        await face.remember(reader, keys[at], 60, lambda: "no")
+    reads = Reads(raw_valkey)
+
+    for expected in (1, 0):
+        found = await face.remember_many(reader, keys, 60, lambda missing: ["no"] * len(missing))
+        assert (found, reads()) == ([each[0] for each in keys], expected)
+
+
+async def test_lookups_of_one_tick_fetch_what_is_not_known(
+    new_cache: Make, valkey_url: str, raw_valkey: Any
+) -> None:
+    writer, reader = new_cache(valkey_url), new_cache(valkey_url)
+
+    async def read(cache: ResponseCache, number: int) -> int:
+        async def generate() -> int:
+            return number
+
+        return (await cache.remember([str(number)], 60, generate)).value
+
+    for number in range(6):
+        await read(writer, number)
+    await read(reader, 0)
+    reads = Reads(raw_valkey)
+    for expected in (1, 0):
+        found = await asyncio.gather(*(read(reader, number) for number in range(6)))
+        assert (found, reads()) == ([0, 1, 2, 3, 4, 5], expected)
+
+
+async def test_a_value_that_cannot_be_rebuilt_is_generated_once_more(
+    new_cache: Make, valkey_url: str, face: Any
+) -> None:
+    cache = new_cache(valkey_url)
+    for _ in range(2):
+        await face.remember(cache, ["page"], 60, lambda: "text")
+    for expected in (CacheStatus.MISS, CacheStatus.HIT, CacheStatus.HIT):
+        response = await face.remember(cache, ["page"], 60, lambda: 7, as_type=int)
+        assert (response.status, response.value) == (expected, 7)
+
+
+@pytest.mark.parametrize("most", [0, 20_000])
+async def test_bytes_that_are_kept_have_a_bound(
+    new_cache: Make, valkey_url: str, face: Any, raw_valkey: Any, most: int
+) -> None:
+    """One entry takes an eighth at most, so these are fetched each time."""
+    cache = new_cache(valkey_url, confirmed_bytes=most)
+    await face.remember(cache, ["page"], 60, lambda: _LARGE)
+    reads = Reads(raw_valkey)
+    for _ in range(2):
+        hit = await face.remember(cache, ["page"], 60, lambda: "no")
+        assert (hit.value, reads()) == (_LARGE, 1)
