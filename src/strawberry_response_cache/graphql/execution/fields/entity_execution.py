@@ -291,10 +291,8 @@ class EntityExecution:
         # Tags with placeholders are not filled in them, so what holds their results cannot be stored.
         tenant_of(self._first_stored().cache).note_unfit_part()
         runs = {at: attempt.verify() for at, (attempt, _) in self._stored.items()}
-        unmade = {
-            at: attempt for at, (attempt, _) in self._stored.items() if attempt.made_itself is None
-        }
-        return runs, unmade
+        attempts = {at: attempt for at, (attempt, _) in self._stored.items()}
+        return runs, {at: each for at, each in attempts.items() if each.made_itself is None}
 
     def _note_made(self, unmade: Mapping[int, Attempt]) -> None:
         for at, attempt in unmade.items():
