@@ -324,3 +324,28 @@ async def test_in_threads_and_in_loops_a_request_is_obeyed_alike(
     assert [await ask("no-cache"), await ask("")] == [2, 2]
     assert [await ask("", renews=True), await ask("only-if-cached")] == [3, 3]
     assert [await ask("max-age=0"), await ask("max-age=60")] == [4, 4]
+
+
+async def test_only_if_cached_finds_what_another_process_stored_anew(
+    new_cache: Callable[..., ResponseCache], valkey_url: str
+) -> None:
+    caches = [new_cache(valkey_url), new_cache(valkey_url)]
+    options: dict[str, Any] = {"tenant": None, "session": None}
+    schemas = [
+        strawberry.Schema(
+            Query,
+            extensions=[ResponseCacheExtension(each, honour_request_cache_control=True, **options)],
+        )
+        for each in caches
+    ]
+
+    async def ask(which: int, asked: str) -> Any:
+        request = SimpleNamespace(method="POST", headers={"cache-control": asked})
+        result = await schemas[which].execute("{ number }", context_value={"request": request})
+        return result.data
+
+    RUNS.clear()
+    for which in (0, 0, 1):
+        assert await ask(which, "") == {"number": 1}
+    assert await ask(1, "no-cache") == {"number": 2}
+    assert await ask(0, "only-if-cached") == {"number": 2}

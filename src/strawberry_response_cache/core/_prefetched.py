@@ -21,6 +21,7 @@ from strawberry_response_cache.core.protocol import (
     Fresh,
     Lookup,
     Moment,
+    Moved,
     ReadClock,
     Trouble,
     Unavailable,
@@ -139,6 +140,10 @@ class Prefetched:
             if isinstance(effect, Lookup) and isinstance(answer, Fresh):
                 ends = self.clock() + answer.entry.remaining_ms / 1000
                 self._found[effect.keys.entry] = _Found(answer, ends, log, ticket)
+            elif isinstance(effect, Lookup) and isinstance(answer, Moved):
+                # The entry that this process had was replaced: the other one is fetched, once.
+                if effect.known is not None:
+                    further.append(replace(effect, confirmed=None))
             elif isinstance(effect, ReadClock):
                 if answer is None and not effect.begin:
                     further.append(ReadClock(effect.tag_table, begin=True))
