@@ -233,7 +233,8 @@ class Run:
         considered = self._considering.consider(request, asked, operation)
         if isinstance(considered, Problem):
             self._conclusion.without(considered)
-            return None if considered.reason is Reason.SUBSCRIPTION else self._absent()
+            is_always_run = considered.reason in {Reason.SUBSCRIPTION, Reason.MUTATION}
+            return None if is_always_run else self._absent()
         varied, session = considered.variant.policy.vary, considered.wants_session
         if not (request.ask_at_once(varied, session=session) or request.is_synchronous):
             return _Looked(considered, None)
