@@ -23,7 +23,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final, TypeAlias
 
 import httpx
@@ -696,6 +696,7 @@ class Theatre:
         self._stages: dict[tuple[str, ...], Stage] = {}
         self._plain = Stage(plain_shop())
         self._tenants = itertools.count()
+        self._remembering = _remembering()
         self.leave()
 
     async def expected(self, scenario: Scenario) -> Played:
@@ -712,12 +713,21 @@ class Theatre:
             await stage.play(scenario, f"tenant {next(self._tenants)}", Instrument())
             stage.played.add(scenario)
             self._stages[tuple(scenario.options)] = stage
+        for each in self._remembering:
+            each.cache_clear()  # else whether it is called depends on the ages of entries, in seconds
         return await stage.play(scenario, f"tenant {next(self._tenants)}", instrument)
 
     def leave(self) -> None:
         """Play the next one elsewhere."""
         self._stages.clear()
         self._cache = self._new_cache(lease=LEASE, wait_budget=LEASE)
+
+
+def _remembering() -> list[Any]:
+    """Return the functions of this package that remember what they returned."""
+    kind, package = type(lru_cache(_remembering)), ResponseCache.__module__.partition(".")[0]
+    found: list[Any] = [each for each in gc.get_objects() if isinstance(each, kind)]
+    return [each for each in found if each.__module__.startswith(f"{package}.")]
 
 
 @dataclass
