@@ -17,6 +17,7 @@ from strawberry.types import ExecutionResult
 
 from strawberry_response_cache import (
     CacheScope,
+    Reason,
     ResponseCache,
     ResponseCacheExtension,
     cache_control,
@@ -297,7 +298,7 @@ async def test_variables_that_are_not_json_are_answered_and_not_cached(
         assert said == {
             "status": "bypass",
             "reason": "variables",
-            "advice": "Send variables that are plain JSON.",
+            "advice": Reason.VARIABLES.advice,
         }
 
 

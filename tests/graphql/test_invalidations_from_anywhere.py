@@ -218,6 +218,19 @@ async def test_a_query_invalidates_before_it_answers(
     assert await served.missed() == {f"acme {BOOK}"}
 
 
+async def test_a_query_without_await_in_an_event_loop_invalidates_before_it_answers(
+    new_cache: Callable[..., ResponseCache], valkey_url: str
+) -> None:
+    schema = Served(new_cache(valkey_url)).schema
+    context = {"tenant": "acme"}
+    for expected in ("miss", "hit"):
+        assert status(schema.execute_sync(BOOK, context_value=context)) == expected
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # as above
+        schema.execute_sync("{ seenInSync }", context_value=context)
+    assert status(schema.execute_sync(BOOK, context_value=context)) == "miss"
+
+
 async def test_a_query_does_not_wait_for_another_event_loop() -> None:
     """A resolver may run one in a thread; waiting for its tasks from here would never end."""
     other = asyncio.new_event_loop()

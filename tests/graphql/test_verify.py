@@ -555,8 +555,10 @@ async def test_a_wrong_scope_is_one_error_per_field_and_interval(
 ) -> None:
     shown = Shown(memory_cache)
     for user in ("plugh1", "plugh2", "plugh3"):
-        await shown.ask("{ me }", user=user)
+        told = await shown.ask("{ me }", user=user)
         await shown.ask("{ again: me }", user=user)
+    assert told.extensions is not None
+    assert "CacheScope.PRIVATE" in told.extensions["responseCache"]["advice"]
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
     assert record.getMessage().startswith(

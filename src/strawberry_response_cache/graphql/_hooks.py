@@ -301,6 +301,8 @@ class RequestHooks(Phased, SchemaExtension):
         if self._is_settled:
             return
         self._is_settled = True
+        for invalidate in self._run.invalidating.values() if self._run is not None else ():
+            self.guard.step(invalidate)  # the event loop around it goes on only after the answer
         if self._run is not None and self._run.mutation is not None:
             self.guard.step(self._run.mutation.settle_sync)
         if self.guard.step(self._is_lost) is not False:

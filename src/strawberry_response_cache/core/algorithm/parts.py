@@ -113,11 +113,12 @@ class Parts:
         """
         clock = None if lease is None else lease.clock
         # Parts from another cache are ignored: its tags are not those of this cache.
-        noted = [
-            (part, at)
-            for part, at in self._noted
-            if part.keys.channel == keys.channel and (part.is_fit or part.keys.entry not in apart)
-        ]
+        here = [each for each in self._noted if each[0].keys.channel == keys.channel]
+        left_out = [part.keys.entry for part, _ in here if not part.is_fit]
+        left_out = [entry for entry in left_out if entry in apart]
+        if len(left_out) > len({*left_out}):
+            return None  # something else read it too
+        noted = [each for each in here if each[0].is_fit or each[0].keys.entry not in apart]
         if not noted:
             return recording, clock
         now, parts = time.monotonic(), [part for part, _ in noted]

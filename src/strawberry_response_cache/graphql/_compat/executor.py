@@ -54,7 +54,7 @@ class Run(Protocol):
     Attributes:
         context: Strawberry's execution context.
         guard: The guard of the request.
-        invalidating: What its resolvers began to invalidate.
+        invalidating: What its resolvers began to invalidate, and what does each of that at once.
         is_validated: Whether the executed document is known to be valid.
         is_passed_over: Whether another run of the same request answers instead.
         counts_events: Whether it answers each event of a subscription.
@@ -63,7 +63,7 @@ class Run(Protocol):
 
     context: ExecutionContext
     guard: Guard
-    invalidating: "list[asyncio.Task[None]]"
+    invalidating: "dict[asyncio.Task[None], Callable[[], None]]"
     is_validated: bool
     is_passed_over: bool
     counts_events: bool

@@ -18,13 +18,18 @@ from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
 _ROUNDING: Final = 1.0
 """The rounding error, in seconds, of an age and a ttl from Redis together."""
+_WRONG_SCOPE: Final = (
+    "A PUBLIC field depends on the session: another session stored another answer. The log names the field; give it "
+    "scope=CacheScope.PRIVATE."
+)
 
 
 def verified_result(
     attempt: Attempt, response: CachedResponse[Any], verdict: str | None
 ) -> CacheResult:
     """Return what was executed, which counts as what the cache answered."""
-    outcome = replace(Outcome.of(Problem(Reason.VERIFIED)), verified=verdict)
+    advice = _WRONG_SCOPE if verdict == "scope" else ""
+    outcome = replace(Outcome.of(Problem(Reason.VERIFIED, None, advice)), verified=verdict)
     made: Any = attempt.made_itself
     return CacheResult(made, lambda: outcome, made is not None, lambda: None, response)
 

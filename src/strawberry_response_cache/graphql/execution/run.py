@@ -38,9 +38,7 @@ from strawberry_response_cache.graphql.execution.conclusion import Conclusion
 from strawberry_response_cache.graphql.execution.considered import Considered, Considering
 from strawberry_response_cache.graphql.execution.documents import Preparation
 from strawberry_response_cache.graphql.execution.fields.field_execution import install
-from strawberry_response_cache.graphql.execution.fields.root_fields import (
-    fields_of_failed,
-)
+from strawberry_response_cache.graphql.execution.fields.root_fields import fields_of_failed
 from strawberry_response_cache.graphql.execution.http_report import HttpReport, Sharing
 from strawberry_response_cache.graphql.execution.mutation_execution import MutationExecution
 from strawberry_response_cache.graphql.execution.recorder import Recorder
@@ -122,7 +120,7 @@ class Run:
             considering.tenant, options, report=self._report, http=self.http, refused=refused
         )
         self.mutation: Mutation | None = None
-        self.invalidating: list[asyncio.Task[None]] = []
+        self.invalidating: dict[asyncio.Task[None], Callable[[], None]] = {}
         self.is_validated = False
         self.is_passed_over = False
         self.counts_events = False

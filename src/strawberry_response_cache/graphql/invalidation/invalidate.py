@@ -81,17 +81,20 @@ def _begin(
 ) -> "asyncio.Task[None]":
     """Start a task that invalidates. If the event loop ends first, the invalidation is completed without it."""
 
+    def invalidate_at_once() -> None:
+        with resolver_guard():
+            _invalidate_at_once(info, tags, options)
+
     def end(task: "asyncio.Task[None]") -> None:
         _tasks.discard(task)
         if task.cancelled():
-            with resolver_guard():
-                _invalidate_at_once(info, tags, options)
+            invalidate_at_once()
 
     task = loop.create_task(_invalidate(info, tags, options))
     _tasks.add(task)  # loops hold their tasks weakly
     task.add_done_callback(end)
     if (run := announced_run.get()) is not None:
-        run.invalidating.append(task)
+        run.invalidating[task] = invalidate_at_once
     return task
 
 

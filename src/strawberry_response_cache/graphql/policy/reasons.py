@@ -236,7 +236,8 @@ _ADVICE: Final[Mapping[Reason, str]] = {
         "The client sends extensions; name them in ignore_request_extensions or vary_request_extensions."
     ),
     Reason.VARIABLES: (
-        "Send variables that are plain JSON; a resolver must not change an argument that it shares, but a copy."
+        "Send variables that are plain JSON. A resolver that changes an argument changes it for other fields as well: "
+        "let it change a copy."
     ),
     Reason.CONTEXT_FAILED: (
         "enabled, tenant, session, vary or cacheable raised or returned nothing usable; the log says which."
