@@ -98,7 +98,7 @@ async def test_a_key_leaves_nothing_behind(
     keeps_nothing: "KeepsNothing",
     do: Callable[[ResponseCache, str], Awaitable[None]],
 ) -> None:
-    cache = new_cache(valkey_url, max_entry_bytes=1_000)
+    cache = new_cache(valkey_url, max_entry_bytes=1_000, confirmed_bytes=0)
 
     async def work() -> None:
         for _ in range(4):
@@ -117,7 +117,7 @@ async def test_100_000_keys_of_all_kinds_leave_memory_where_it_was(
     raw_valkey: Any,
     new_keys: Iterator[str],
 ) -> None:
-    cache = new_cache(valkey_url, max_entry_bytes=1_000)
+    cache = new_cache(valkey_url, max_entry_bytes=1_000, confirmed_bytes=0)
     kinds = itertools.cycle((store, hit, join, veto, fail, overflow, give_up, invalidate))
 
     async def work(keys: int) -> tuple[int, int]:
@@ -144,7 +144,7 @@ def test_a_key_leaves_nothing_behind_in_threads(
     new_keys: Iterator[str],
     keeps_nothing: "KeepsNothing",
 ) -> None:
-    cache = new_cache(valkey_url)
+    cache = new_cache(valkey_url, confirmed_bytes=0)
 
     async def work() -> None:
         for key in itertools.islice(new_keys, KEYS):

@@ -15,15 +15,16 @@ Make = Callable[..., ResponseCache]
 class Reads:
     """How many entries the server was asked for since the last look."""
 
-    def __init__(self, raw_valkey: Any) -> None:
+    def __init__(self, raw_valkey: Any, *commands: str) -> None:
         self._raw = raw_valkey
+        self._commands = commands or ("get", "mget")
         self._raw.config_resetstat()
 
     def __call__(self) -> int:
         """Return the number of commands that read, and begin again."""
         stats = self._raw.info("commandstats")
         self._raw.config_resetstat()
-        return sum(stats.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("get", "mget"))
+        return sum(stats.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in self._commands)
 
 
 async def test_an_entry_is_fetched_once(
@@ -49,6 +50,19 @@ async def test_an_entry_that_another_process_has_replaced_is_fetched(
             hit = await face.remember(one, ["page"], 60, lambda: "no")
             assert (hit.status, hit.value) == (CacheStatus.HIT, number)
         await face.forget(other, ["page"])
+
+
+async def test_an_entry_that_this_process_has_replaced_is_fetched_with_the_first_look(
+    new_cache: Make, valkey_url: str, face: Any, raw_valkey: Any
+) -> None:
+    cache, scripts = new_cache(valkey_url), Reads(raw_valkey, "evalsha")
+    for number in range(3):
+        for expected in (CacheStatus.MISS, CacheStatus.HIT):
+            found = await face.remember(cache, ["page"], 60, lambda number=number: number)
+            assert (found.status, found.value) == (expected, number)
+        assert scripts() == 3, "two for the miss, one for the hit"
+        await face.forget(cache, ["page"])
+        scripts()
 
 
 @pytest.mark.parametrize("how", ["invalidate", "forget", "clear"])

@@ -56,8 +56,8 @@ def new_hurried(
 
 @pytest.fixture
 def unhurried(new_cache: Callable[..., ResponseCache], proxy: Proxy) -> ResponseCache:
-    """A cache behind the proxy, with deadlines that only a fault misses."""
-    return new_cache(proxy.url)
+    """A cache behind the proxy, with deadlines that only a fault misses; each hit fetches its entry."""
+    return new_cache(proxy.url, confirmed_bytes=0)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ MASKS = [0x01, 0x02]
 @pytest.fixture
 def cache(new_hurried: Callable[..., ResponseCache]) -> ResponseCache:
     """A cache that waits little for what a wrong length promises, and never stops trying."""
-    return new_hurried(read_deadline=0.1, breaker_failures=10_000)
+    return new_hurried(read_deadline=0.1, breaker_failures=10_000, confirmed_bytes=0)
 
 
 @pytest.mark.parametrize("mask", MASKS)

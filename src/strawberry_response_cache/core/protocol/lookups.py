@@ -74,8 +74,11 @@ class Lookup(Effect[LookupAnswer]):
 
     def __post_init__(self) -> None:
         """Find out once whether the bytes are needed: the call and the answer must agree."""
-        if self.confirmed is not None and not self.rejected:
+        if self.confirmed is not None:
             self.known = self.confirmed.get(self.keys.entry)
+            if self.rejected:
+                self._drop_known()
+                self.known = None
 
     def calls(self) -> Sequence[Call]:
         """A script that checks whether the entry counts, and a native GET that fetches it, if it is not known."""
@@ -104,9 +107,10 @@ class Lookup(Effect[LookupAnswer]):
             entry = self._entry(stored, write_id, int(remaining))
             return Fresh(entry) if isinstance(entry, Entry) else entry
         pttl, clock = int(remaining), int(ticks)
+        if state in {"stale", "refresh"}:
+            return self._stale(state, self._entry(stored, write_id, pttl), epoch, clock)
+        self._drop_known()
         match state:
-            case "stale" | "refresh":
-                return self._stale(state, self._entry(stored, write_id, pttl), epoch, clock)
             case "granted":
                 lease = self._lease(epoch, clock)
                 return lease if isinstance(lease, Unavailable) else Granted(lease)
@@ -132,16 +136,16 @@ class Lookup(Effect[LookupAnswer]):
             return Unavailable("malformed_epoch", trouble=Trouble.NONSENSE)
         return Lease(self.token, epoch, clock)
 
+    def _drop_known(self) -> None:
+        """Let go of the entry that this process has: it counts no more."""
+        if self.confirmed is not None and self.known is not None:
+            self.confirmed.drop(self.keys.entry, self.known)
+
     def _entry(self, stored: object, write_id: str, pttl: int) -> Entry | Unreadable | Moved:
-        if (known := self.known) is not None:
-            recording = known.recording
-            if known.write_id == write_id:
-                remaining_ms = pttl - recording.stale_ms
-                return Entry(recording, write_id, known.epoch, known.clock, remaining_ms)
-            if (
-                self.confirmed is not None
-            ):  # the lookup that repeats this one fetches the other entry
-                self.confirmed.drop(self.keys.entry, known)
+        if (known := self.known) is not None and known.write_id == write_id:
+            remaining_ms = pttl - known.recording.stale_ms
+            return Entry(known.recording, write_id, known.epoch, known.clock, remaining_ms)
+        self._drop_known()  # the lookup that repeats this one fetches the other entry
         if not isinstance(stored, bytes):
             return Moved()
         try:
@@ -248,6 +252,8 @@ class Lookups(Effect[list[Any]]):
             return self.unavailable(ValueError())
         if len(self._read) == 1 or isinstance(read, Exception):
             read = (read,) * len(self._read)
+        if not isinstance(read, list | tuple) or len(read) != len(self._read):
+            return self.unavailable(ValueError())
         every = iter(read)
         answers: list[Any] = []
         for at, lookup in enumerate(self.lookups):
