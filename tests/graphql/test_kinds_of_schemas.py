@@ -744,8 +744,10 @@ async def test_different_inputs_never_share_an_entry(
             expected = await ask(bare, "execute", query, variable_values=variables)
             result = await ask(schema, "execute", query, variable_values=variables)
             assert (result.errors, expected.errors) == (None, None)
-            # The objects of a gateway have an entry each, which several lists of them share.
-            is_told = said if "_entities" not in query else status(result)
+            # The objects of a gateway have an entry each, which several lists of them share; and what a resolver
+            # changes of its arguments is not stored.
+            is_free = "_entities" in query or "emptied" in query
+            is_told = status(result) if is_free else said
             assert (result.data, status(result)) == (expected.data, is_told), variables
 
 
