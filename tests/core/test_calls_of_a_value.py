@@ -3,36 +3,13 @@
 The bounds are a little above what was counted. A value that needs more is slower than before.
 """
 
-import sys
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from types import FrameType
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-import strawberry_response_cache
 from strawberry_response_cache.core import CacheStatus, ResponseCache
-
-_PACKAGE: Final = str(Path(strawberry_response_cache.__file__).parent)
-
-
-@contextmanager
-def counted() -> Iterator[Counter[str]]:
-    """Count calls of this package's functions; each resumption of a coroutine or generator is one."""
-    calls: Counter[str] = Counter()
-
-    def note(frame: FrameType, event: str, _: object) -> None:
-        if event == "call" and frame.f_code.co_filename.startswith(_PACKAGE):
-            calls[frame.f_code.co_qualname] += 1
-
-    sys.setprofile(note)
-    try:
-        yield calls
-    finally:
-        sys.setprofile(None)
+from tests.counted_calls import counted
 
 
 def rows(number: int) -> list[dict[str, Any]]:

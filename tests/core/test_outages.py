@@ -188,7 +188,7 @@ def silent() -> Iterator[tuple[str, list[socket.socket]]]:
         each.close()
 
 
-def test_threads_that_wait_for_a_connection_wait_no_second_deadline(
+def test_threads_that_wait_for_a_connection_wait_for_one_deadline_only(
     new_cache: Callable[..., ResponseCache], silent: tuple[str, list[socket.socket]]
 ) -> None:
     """They would wait for one deadline after the other, of each who has the turn before them."""

@@ -4,21 +4,16 @@ The bounds are a little above what was counted. A request that needs more is slo
 """
 
 import asyncio
-import sys
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from types import FrameType
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import pytest
 import strawberry
 
-import strawberry_response_cache
 from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
+from tests.counted_calls import counted
 
-_PACKAGE: Final = str(Path(strawberry_response_cache.__file__).parent)
 _DOCUMENT: Final = "query Titles($count: Int!) { %s(count: $count) }"
 
 
@@ -50,22 +45,6 @@ class WithoutHints:
     @strawberry.field
     def newest(self, count: int) -> list[str]:
         return ["Middlemarch"] * count
-
-
-@contextmanager
-def counted() -> Iterator[Counter[str]]:
-    """Count calls of this package's functions; each resumption of a coroutine or generator is one."""
-    calls: Counter[str] = Counter()
-
-    def note(frame: FrameType, event: str, _: object) -> None:
-        if event == "call" and frame.f_code.co_filename.startswith(_PACKAGE):
-            calls[frame.f_code.co_qualname] += 1
-
-    sys.setprofile(note)
-    try:
-        yield calls
-    finally:
-        sys.setprofile(None)
 
 
 def asking(

@@ -90,10 +90,10 @@ class Bounded(Generic[K, V]):
                 return False
             kept.is_used = True
             self._kept.move_to_end(key)
-            self._make_room(by)
             kept.size += by
             self.size += by
-            return True
+            self._make_room(0)
+            return self._kept.get(key) is kept
 
     def drop(self, key: K, value: V) -> None:
         """Drop a value, if it is still kept under this key."""

@@ -85,9 +85,8 @@ class RequestHooks(Phased, SchemaExtension):
 
     def _begin(self) -> None:
         context = self._execution_context
-        self._sent = (
-            context.operation_extensions
-        )  # an executor gets these, whatever the context holds later
+        # Strawberry gives these to the executor, even if a later hook replaces them in the context.
+        self._sent = context.operation_extensions
         self._delivery = take_announcement(context.schema)
         self._begin_headers()
         self._adopted = adopted = self._adopted_of(context.schema)

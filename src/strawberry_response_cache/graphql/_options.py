@@ -64,7 +64,7 @@ class Options:
         verification: What ``verify`` says; None if nothing is verified.
         watchers: Functions that follow its operations; there are none outside of tests.
         is_fronted: Whether a middleware stands in front of the application.
-        says_nothing: Whether nothing of this package ever stands in ``extensions``.
+        says_nothing: Whether no response has ``responseCache`` in its ``extensions``.
     """
 
     cache: ResponseCache

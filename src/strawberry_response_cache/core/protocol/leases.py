@@ -54,7 +54,9 @@ class Commit(Effect[Committed]):
         life = recording.ttl_ms + recording.stale_ms
         own: tuple[str, ...] = ()
         tags = recording.tags
-        if lease_word == "absent":  # nobody who forgets its key takes away the lease
+        if (
+            lease_word == "absent"
+        ):  # a forget of its key leaves the lease of the operation, so its own tag tells of it
             own, tags = (keys.lease,), (*tags, keys.own_tag)
         # The token is the write id, because a lease stores at most once.
         entry = encode(

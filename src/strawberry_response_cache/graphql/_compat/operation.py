@@ -141,7 +141,7 @@ class Asked:
             is_synchronous: Whether it must end without awaiting.
         """
         asked = cls.__new__(cls)
-        asked.kind = context.schema.execution_context_class  # type: ignore[assignment] # or another, which is nobody's to ask
+        asked.kind = context.schema.execution_context_class  # type: ignore[assignment] # another class is asked nothing
         asked.built = None
         asked.document = context.graphql_document  # type: ignore[assignment] # it was validated
         asked.root_value = context.root_value

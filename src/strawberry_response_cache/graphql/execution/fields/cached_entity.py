@@ -168,7 +168,7 @@ class Entities:
     """The objects that one operation asks for.
 
     Attributes:
-        inputs: What their resolvers receive; None if nothing of it can be changed.
+        inputs: What their resolvers receive; None if there are no variables and no defaults that resolvers can change.
         told: What others may be told of the answer.
     """
 

@@ -55,7 +55,7 @@ class Fields:
         variant: The operation with its conditions decided.
         request: The context of the request.
         sent: The values that were sent for the variables.
-        inputs: The variables as resolvers receive them; None if resolvers can change nothing.
+        inputs: The variables as resolvers receive them; None if there are no variables and no defaults that resolvers can change.
         around: The life of the entry that holds the fields; None if there is none.
         schema: The Strawberry schema.
         entities: The rule of `_entities`, if each object that it asks for is looked up; None, the default, if not.
@@ -212,7 +212,7 @@ class CachedField:
         parent: The parent type.
         subject: The cache and field, for the log and the observer.
         request: The context of the request.
-        inputs: What its resolvers receive; None if nothing of it can be changed.
+        inputs: What its resolvers receive; None if there are no variables and no defaults that resolvers can change.
     """
 
     plan: FieldPlan
