@@ -354,7 +354,7 @@ async def test_a_refresh_that_ends_while_the_cache_closes_makes_no_second_driver
 async def test_a_lease_that_cannot_have_been_granted_is_not_released(
     new_cache: Callable[..., ResponseCache], unused_port: int, face: Any
 ) -> None:
-    """Where nobody listens, ten thousand callers would leave ten thousand errands."""
+    """Where nobody listens, ten thousand callers would leave ten thousand effects to try again."""
     cache = new_cache(f"redis://127.0.0.1:{unused_port}")
     store = lose(cache, face)
     asked: list[object] = []

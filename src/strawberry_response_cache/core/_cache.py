@@ -383,7 +383,7 @@ class ResponseCache(RememberedValues):
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Close it."""
+        """Close the cache."""
         await self.aclose()
 
     def __enter__(self) -> Self:
@@ -391,7 +391,7 @@ class ResponseCache(RememberedValues):
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close it."""
+        """Close the cache."""
         self.close()
 
 

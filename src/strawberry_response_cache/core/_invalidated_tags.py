@@ -21,7 +21,7 @@ class InvalidatedTags(tuple[str, ...]):  # noqa: SLOT001 - a tuple has no room f
     tenant: str
 
     def __new__(cls, tags: Iterable[str], *, tenant: str) -> Self:
-        """Create them."""
+        """Create the tags of one invalidation."""
         made = super().__new__(cls, tags)
         made.tenant = tenant
         return made

@@ -37,7 +37,7 @@ class KeyEstimate:
         self._sample: set[int] = set()
 
     def note(self, key: str) -> None:
-        """Note a call."""
+        """Count a call that has this key."""
         self._calls += 1
         # A hash of Python differs between processes: no client can aim at the sample.
         number = hash(key)

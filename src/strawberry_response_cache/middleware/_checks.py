@@ -126,10 +126,10 @@ def checked_path(path: object) -> str:
 
 
 def is_for_the_application(options: Options) -> bool:
-    """Whether the application answers every request.
+    """Whether the middleware leaves every request to the application, because of the extension's arguments.
 
-    The cache may be off, or each response may have ``extensions``; a function of the context may say how many hits are
-    executed.
+    It does so where the cache is off, where ``debug`` is True and adds ``extensions`` to each response, and where
+    ``verify`` is a function, which takes the context of a request.
     """
     verification = options.verification
     is_asked = verification is not None and callable(verification.share)

@@ -146,7 +146,7 @@ def _share(call: Call[T], landed: Landed) -> Flow[T]:
 
 def _wait_for_release(call: Call[T], backoff: Backoff, watch: Watch) -> Step[None]:
     """Wait until the next lookup is due: as the watching caller, or for that caller."""
-    if not watch.is_held:
+    if not watch.is_watching:
         try:
             joined = call.flights.join(call.keys.lease, (), leaseless=True)
         except CrowdedError:

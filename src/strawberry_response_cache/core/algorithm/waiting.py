@@ -20,7 +20,7 @@ class Watch:
         self._flight: Flight | None = None
 
     @property
-    def is_held(self) -> bool:
+    def is_watching(self) -> bool:
         """Whether this caller watches the lease."""
         return self._flight is not None
 

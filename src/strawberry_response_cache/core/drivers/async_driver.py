@@ -327,7 +327,7 @@ class AsyncDriver:
     def _refresh_in_background(
         self, flow: Flow[Any], generator: Generator, subject: Subject
     ) -> bool:
-        """Run a refresh in a task of its own, if there is room; the flow logs its errors."""
+        """Run a refresh in a task of its own; return False if there is no room. The flow logs its errors."""
         if len(self._refreshes) >= self._settings.cache.max_background:
             return False
         context = contextvars.copy_context()

@@ -71,7 +71,7 @@ class AsyncHousekeeping:
             timer.cancel()
 
     def server_is_back(self) -> None:
-        """Try what the server did not answer."""
+        """Try again to release the leases whose last try the server did not answer."""
         for tries in [each for each in self._late if each.waits_for_server]:
             self._late.pop(tries).cancel()
             self._try(tries)

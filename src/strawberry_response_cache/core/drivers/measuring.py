@@ -213,7 +213,7 @@ class Refreshing:
         """The generator begins."""
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        """Note its error."""
+        """Note the error of the generator."""
         if error is not None:
             self._error_type = failure(error).error_type
 

@@ -280,7 +280,7 @@ class SyncDriver:
     def _refresh_in_background(
         self, flow: Flow[Any], generator: Generator, subject: Subject
     ) -> bool:
-        """Run a refresh in a thread of its own, if there is room; the flow logs its errors."""
+        """Run a refresh in a thread of its own; return False if there is no room. The flow logs its errors."""
         if not self._settings.cache.max_background or not self._room.acquire(blocking=False):
             return False
         context = contextvars.copy_context()

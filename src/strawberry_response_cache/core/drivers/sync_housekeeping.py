@@ -17,8 +17,8 @@ _IDLE: Final = 1.0
 
 
 @dataclass(eq=False, slots=True)
-class _Errand:
-    """A background effect.
+class _Scheduled:
+    """An effect that the thread performs.
 
     Attributes:
         tries: The effect, and when it is tried again after a failure.
@@ -47,7 +47,7 @@ class SyncHousekeeping:
         self._transport = transport
         self._lease = lease
         self._changed = renewed_in_child(self, "_changed", threading.Condition)
-        self._waiting: set[_Errand] = set()
+        self._waiting: set[_Scheduled] = set()
         self._wakes_at = 0.0
         self._is_running = False
         self._is_draining = False
@@ -56,15 +56,15 @@ class SyncHousekeeping:
 
     def ask(self, effect: Effect[Any]) -> None:
         """Perform an effect soon, or at once if no thread can be started."""
-        if not self._take([_Errand(LeaseTries(effect, self._lease))]):
+        if not self._schedule([_Scheduled(LeaseTries(effect, self._lease))]):
             self._transport.perform(effect)
 
     def server_is_back(self) -> None:
-        """Try what the server did not answer."""
+        """Try again to release the leases whose last try the server did not answer."""
         with self._changed:
-            for errand in self._waiting:
-                if errand.tries.waits_for_server:
-                    errand.not_before = 0.0
+            for scheduled in self._waiting:
+                if scheduled.tries.waits_for_server:
+                    scheduled.not_before = 0.0
             self._changed.notify_all()
 
     @contextmanager
@@ -79,18 +79,18 @@ class SyncHousekeeping:
             every: Seconds before the first time and between two times.
         """
         first = time.monotonic() + every
-        errands = [_Errand(LeaseTries(effect, self._lease), first, every) for effect in effects]
-        self._take(errands)
+        repeated = [_Scheduled(LeaseTries(effect, self._lease), first, every) for effect in effects]
+        self._schedule(repeated)
         try:
             yield
         finally:
             with self._changed:
-                for errand in errands:
-                    errand.every = 0.0
-                self._waiting.difference_update(errands)
+                for scheduled in repeated:
+                    scheduled.every = 0.0
+                self._waiting.difference_update(repeated)
 
-    def _take(self, errands: Sequence[_Errand]) -> bool:
-        """Add errands, if there is a thread for them."""
+    def _schedule(self, added: Sequence[_Scheduled]) -> bool:
+        """Add effects for the thread, and start it if it does not run; return whether it runs."""
         with self._changed:
             if not self._is_running:
                 with suppress(RuntimeError):
@@ -100,9 +100,9 @@ class SyncHousekeeping:
                     thread.start()
                     self._is_running = True
             if self._is_running:
-                self._waiting.update(errands)
-                # Do not wake the thread for an errand that is due later: most generations end before.
-                if any(errand.not_before < self._wakes_at for errand in errands):
+                self._waiting.update(added)
+                # Do not wake the thread for an effect that is due later: most generations end before.
+                if any(scheduled.not_before < self._wakes_at for scheduled in added):
                     self._changed.notify_all()
             return self._is_running
 
@@ -119,37 +119,37 @@ class SyncHousekeeping:
 
     def _is_quiet(self) -> bool:
         return not self._is_running or not (
-            self._is_asking or any(not errand.every for errand in self._waiting)
+            self._is_asking or any(not scheduled.every for scheduled in self._waiting)
         )
 
     def _run(self) -> None:
         while due := self._next():
-            results = self._transport.perform_all([errand.tries.effect for errand in due])
+            results = self._transport.perform_all([scheduled.tries.effect for scheduled in due])
             with self._changed:
-                for errand, result in zip(due, results, strict=True):
-                    if (pause := self._pause_after(errand, result)) is not None:
-                        errand.not_before = time.monotonic() + pause
-                        self._waiting.add(errand)
+                for scheduled, result in zip(due, results, strict=True):
+                    if (pause := self._pause_after(scheduled, result)) is not None:
+                        scheduled.not_before = time.monotonic() + pause
+                        self._waiting.add(scheduled)
 
     @staticmethod
-    def _pause_after(errand: _Errand, result: object) -> float | None:
-        """Return in how many seconds an errand is due again; None if it is done."""
-        return errand.every or errand.tries.pause_after(result)
+    def _pause_after(scheduled: _Scheduled, result: object) -> float | None:
+        """Return in how many seconds an effect is due again; None if it is done."""
+        return scheduled.every or scheduled.tries.pause_after(result)
 
-    def _next(self) -> Sequence[_Errand]:
-        """Wait for a due errand; return None if there was none for a while."""
+    def _next(self) -> Sequence[_Scheduled]:
+        """Wait until effects are due, and return them; an empty sequence ends the thread."""
         with self._changed:
             self._is_asking = False
             idle_until = time.monotonic() + _IDLE
             while True:
                 now = time.monotonic()
-                due = [errand for errand in self._waiting if errand.not_before <= now]
+                due = [scheduled for scheduled in self._waiting if scheduled.not_before <= now]
                 if due:
                     self._waiting.difference_update(due)
                     self._is_asking = True
                     return due
                 if self._is_draining:
-                    self._waiting = {errand for errand in self._waiting if errand.every}
+                    self._waiting = {scheduled for scheduled in self._waiting if scheduled.every}
                     self._changed.notify_all()
                 if not self._waiting and (self._is_draining or now >= idle_until):
                     self._is_running = False

@@ -57,7 +57,7 @@ class OperationCount:
             self._figures = self._counters.operations.of(name)
 
     def cached(self, key: str, cache_result: CacheResult) -> None:
-        """Count it as answered through the cache."""
+        """Count the operation as answered through the cache."""
         self.is_counted = True
         count_result(self._counters, "operation", cache_result)
         if self._figures is not None:
@@ -68,7 +68,7 @@ class OperationCount:
             self._is_generated = response.status is not CacheStatus.HIT and not is_joined
 
     def bypassed(self, reason: Reason) -> None:
-        """Count it as answered without the cache."""
+        """Count the operation as answered without the cache."""
         self.is_counted = True
         self._counters.bypassed("operation", reason._value_)  # `value` is two calls
         if self._figures is not None:

@@ -27,7 +27,7 @@ class DueInvalidation:
     everything: bool
 
     async def invalidate(self) -> None:
-        """Invalidate it.
+        """Invalidate the tags, or the whole tenant.
 
         Raises:
             CacheError: If it can neither be invalidated nor queued.
@@ -38,14 +38,14 @@ class DueInvalidation:
             await self.cache.clear(queued=True)
 
     def invalidate_sync(self) -> None:
-        """Invalidate it; the sync form of `invalidate`."""
+        """Invalidate the tags, or the whole tenant; the sync form of `invalidate`."""
         if self.tags:
             self.cache.invalidate_sync(*sorted(self.tags), queued=True)
         if self.everything:
             self.cache.clear_sync(queued=True)
 
     def invalidate_in(self, loop: asyncio.AbstractEventLoop | None) -> None:
-        """Invalidate it from another thread: in an event loop, if that still runs, else here."""
+        """Invalidate the tags, or the whole tenant, from another thread: in an event loop, if that still runs, else here."""
         begun = None
         if loop is not None and loop.is_running():
             begun = posted(self.invalidate(), loop)

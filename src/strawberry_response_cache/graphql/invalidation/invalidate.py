@@ -187,7 +187,11 @@ def _known_cache(info: Info) -> ResponseCache | None:
 
 
 def _note_around(tags: tuple[str, ...], cache: ResponseCache) -> bool:
-    """Note the tags for the end of the mutation that a query runs in, if one does: they may not be committed yet."""
+    """Note the tags for the end of the mutation in which a query runs: the change may not be committed yet.
+
+    Returns:
+        Whether there is such a mutation, of the same tenant.
+    """
     notes = mutation_around()
     if notes is None or not are_of_one_tenant(cache, notes.cache):
         return False

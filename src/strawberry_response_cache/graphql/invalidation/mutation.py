@@ -309,7 +309,7 @@ def are_of_one_tenant(cache: ResponseCache, other: ResponseCache | None) -> bool
 
 
 def log_without_tenant(warnings: Warnings) -> None:
-    """Log that nothing could be invalidated."""
+    """Log that nothing could be invalidated, because the tenant is not known."""
     warnings.lost_invalidation("", "its tenant is not known")
 
 

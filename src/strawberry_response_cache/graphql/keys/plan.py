@@ -50,7 +50,7 @@ SIZE: Final = 2_000
 
 
 def _never(_: int) -> bool:
-    """Say that nothing may be remembered."""
+    """Return False: no key of this operation may be remembered."""
     return False
 
 

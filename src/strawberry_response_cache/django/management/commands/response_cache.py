@@ -25,7 +25,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *_: Any, arguments: list[str], **__: Any) -> None:
-        """Do it.
+        """Run the command of the command line that the arguments name.
 
         Raises:
             CommandError: If an argument or the settings have a mistake, or Redis does not answer.

@@ -51,7 +51,7 @@ class FieldErrors(CollectedErrors):
             self._holder.add(error, path)
 
     def hand_on(self) -> None:
-        """Make the errors, and those that follow, errors of what holds the field."""
+        """Add the errors so far, and each later one, to the errors around the field."""
         self._is_handed_on = True
         for error, path in self.noted:
             self._holder.add(error, path)

@@ -123,7 +123,8 @@ class EntityRun:
     def value(self, answers: Mapping[int, ExecutionResult]) -> Any:  # noqa: ANN401 - a list, or an awaitable of it
         """Return the value of the field, with the errors of what was executed.
 
-        An async ``resolve_reference`` makes it awaitable in a thread, where Strawberry takes nothing that is awaited.
+        With an async ``resolve_reference`` the value is an awaitable, also in ``execute_sync``: Strawberry then fails as
+        it does without the cache.
 
         Args:
             answers: The answer for each object, by position.
