@@ -1,5 +1,6 @@
 """The arguments of a field tell its entries apart, sent in variables or written in the query."""
 
+import asyncio
 import json
 from enum import Enum
 from typing import Any
@@ -48,6 +49,11 @@ class Query:
         # The order of names in an object of JSON is no part of its value.
         ordered = json.dumps(anything, sort_keys=True)
         return repr((text, count, ratio, flag, id, colour, numbers, within, ordered))
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def doubled(self, number: int = 1) -> int | None:
+        return 2 * number
 
 
 TYPES = {
@@ -151,3 +157,22 @@ async def test_equal_arguments_share_the_entry_of_a_field(
         assert statuses(result, "field") == {expected}
         assert result.data == (await schema.ask_plain(query, variables, form="field")).data
         expected = "hit"
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_field_with_an_argument_that_execution_refuses_has_its_error(
+    memory_cache: ResponseCache, way: str
+) -> None:
+    """A variable that may be null is valid for an argument with a default; its null fails the field alone."""
+    schema = BothWays(Query, memory_cache)
+    query = "query ($v: Int = 1) { fresh refused: doubled(number: $v) doubled }"
+    for expected in ("miss", "hit"):
+        for asked in (schema.plain, schema.schema):
+            if way == "execute":
+                result = await asked.execute(query, {"v": None}, context_value={})
+            else:
+                result = await asyncio.to_thread(asked.execute_sync, query, {"v": None}, {})
+            assert result.data == {"fresh": 1, "refused": None, "doubled": 2}
+            assert result.errors is not None
+            assert [each.path for each in result.errors] == [["refused"]]
+        assert statuses(result, "field") == {expected}

@@ -1,6 +1,7 @@
 """The two columns of the key: which requests share an entry, and which never do."""
 
 import copy
+import itertools
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from strawberry.extensions import SchemaExtension
 from strawberry.scalars import JSON
 
 from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
+from strawberry_response_cache.graphql.keys.field_plan import digest_of_tags
 from strawberry_response_cache.graphql.keys.operation_key import (
     UnkeyableError,
     _is_same,
@@ -246,6 +248,15 @@ def test_public_and_private_entries_of_operations_and_fields_are_told_apart() ->
         for session in (None, '"alice"')
     ]
     assert len(set(map(repr, keys))) == 4
+
+
+def test_equal_tags_have_one_digest_in_whatever_order_they_were_collected() -> None:
+    """A frozenset keeps tags with colliding hashes in the order in which they came."""
+    pairs = [*itertools.combinations((f"Tag:{number}" for number in range(30)), 2)]
+    sets = [(frozenset([one, other]), frozenset([other, one])) for one, other in pairs]
+    assert any(list(one) != list(other) for one, other in sets)
+    assert all(digest_of_tags(one) == digest_of_tags(other) for one, other in sets)
+    assert len({digest_of_tags(one) for one, _ in sets}) == len(pairs)
 
 
 def test_values_of_sessions_and_vary_functions_have_texts_of_their_own() -> None:

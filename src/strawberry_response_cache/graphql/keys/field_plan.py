@@ -24,7 +24,8 @@ class FieldPlan:
         definition: The field's definition of graphql-core.
         nodes: The nodes that select it; graphql-core merges them.
         policy: How long it is cached, and for whom.
-        begin: The first part of its keys: everything in a deployed schema that decides what is stored.
+        begin: The first part of its keys: everything in a deployed schema that decides what is stored, the
+            field itself first.
         parent_key: Identifies the parent object; None for a root field.
         inherited: The tags that it inherits from the annotations of the fields above it.
         defaults: The default values that its resolvers may change.
@@ -58,7 +59,7 @@ class FieldPlan:
         self.defaults = defaults
         self._definition = definition
         self._nodes = nodes
-        self._stems = Stems([*begin, rule.coordinate], grow)
+        self._stems = Stems(begin, grow)
 
     def stem(self, text: SelectionText, variables: VariableValues) -> str:
         """Return a digest of the part of its keys that depends neither on the parent nor on the session.
@@ -85,5 +86,5 @@ class FieldPlan:
 
 
 def digest_of_tags(tags: frozenset[str]) -> str:
-    """Return the digest of inherited tags in a key; empty if there are none."""
-    return digest(sorted(tags)) if tags else ""
+    """Return the digest of inherited tags in a key."""
+    return digest(sorted(tags))

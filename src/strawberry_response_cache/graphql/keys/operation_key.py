@@ -88,7 +88,7 @@ def field_key(
     Args:
         stem: The part that depends neither on the parent nor on tenant and session; see `FieldPlan`.
         parent: The identity of the object that it belongs to, as `canonical` prints it.
-        inherited: A digest of the tags that it inherits from the fields above it; empty without any.
+        inherited: A digest of the tags that it inherits from the fields above it.
         session: As in `operation_key`.
         varied: As in `operation_key`.
         extensions: As in `operation_key`.
