@@ -5,11 +5,13 @@ from collections.abc import Callable
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, Flag, StrEnum
+from inspect import Parameter, Signature
 from typing import Any
 from uuid import UUID
 
 import pytest
 import strawberry
+from strawberry.extensions import FieldExtension
 from strawberry.relay import GlobalID
 from strawberry.scalars import JSON
 
@@ -178,106 +180,168 @@ class Named:
 
 
 @strawberry.input
+class Span:
+    until: float = 0.5
+    ids: list[int] | None = None
+    on: date | None = None
+
+
+@strawberry.input
 class Where:
-    id: strawberry.ID
+    share: float = 0.5
+    colour: Colour = Colour.RED
+    ids: list[strawberry.ID] | None = None
+    span: Span | None = None
+    id: strawberry.ID = strawberry.ID("1")
+
+
+@strawberry.input
+class Built:
+    """An input that code of the user's makes: only this code knows which attributes it has."""
+
     share: float = 0.5
 
 
-def _float(share: float) -> bool:
-    return True
+built: Any = Built
+built.__strawberry_definition__.from_input = lambda *_: Named()
 
 
-def _floats(shares: list[float]) -> bool:
-    return True
+def resolving(returned: Any = bool, **taken: Any) -> Callable[..., object]:
+    """Return a resolver with these arguments and this return type."""
 
+    def resolver(**_: object) -> object:
+        return None
 
-def _where(where: Where) -> bool:
-    return True
-
-
-def _wheres(wheres: list[Where]) -> bool:
-    return True
-
-
-def _json(any_: JSON) -> bool:
-    return True
-
-
-def _gives_a_float() -> float:
-    return 0.5
-
-
-def _gives_an_object() -> Named:
-    return Named()
-
-
-def _gives_a_list() -> list[int]:
-    return [1]
+    resolver.__annotations__ = taken | {"return": returned}
+    parameters = [
+        Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind) for name, kind in taken.items()
+    ]
+    resolver.__signature__ = Signature(parameters, return_annotation=returned)  # type: ignore[attr-defined] # read by inspect
+    return resolver
 
 
 WRONG: list[tuple[str, Callable[..., object], str]] = [
-    ("of:{args.share}", _float, r"\{args.share\} can never be filled: a Float has no exact text"),
-    ("of:{args.shares}", _floats, "a Float has no exact text"),
-    ("of:{args.where.share}", _where, "a Float has no exact text"),
-    ("of:{args.where}", _where, "Where is an input object; name one of its fields"),
-    ("of:{args.wheres}", _wheres, "Where is an input object"),
-    ("of:{args.where.no}", _where, r"Where has no 'no' \(there are: id, share\)"),
+    (
+        "of:{args.share}",
+        resolving(share=float),
+        r"\{args.share\} can never be filled: a Float has no exact text",
+    ),
+    ("of:{args.shares}", resolving(shares=list[float]), "a Float has no exact text"),
+    ("of:{args.where.share}", resolving(where=Where), "a Float has no exact text"),
+    ("of:{args.where.span.until}", resolving(where=Where), "a Float has no exact text"),
+    ("of:{args.where}", resolving(where=Where), "Where is an input object; name one of its fields"),
+    ("of:{args.where.span}", resolving(where=Where), "Span is an input object"),
+    ("of:{args.wheres}", resolving(wheres=list[Where]), "Where is an input object"),
+    (
+        "of:{args.where.no}",
+        resolving(where=Where),
+        r"Where has no 'no' \(there are: colour, id, ids, share, span\)",
+    ),
 ]
 ONLY_BY_MUTATIONS: list[tuple[str, Callable[..., object], str]] = [
-    ("of:{result.id}", _float, r"returns a Boolean, which has no attributes; write \{result\}"),
-    ("of:{result}", _gives_a_float, "the field returns a Float, which has no exact text"),
-    ("of:{result.id}", _gives_a_float, "the field returns a Float, which has no exact text"),
-    ("of:{result}", _gives_an_object, "Named, which is an object; name one of its attributes"),
-    ("{result}", _gives_a_list, r"\{result\} may hold any number of values"),
-    ("{args.wheres.id}", _wheres, "does not begin with a name and a colon"),
-    ("{args.any_}", _json, "does not begin with a name and a colon"),
+    *(
+        (
+            "of:{result.id}",
+            resolving(kind),
+            rf"returns a {name}, which has no attributes; write \{{result\}}",
+        )
+        for kind, name in ((bool, "Boolean"), (int, "Int"), (str, "String"))
+    ),
+    ("of:{result}", resolving(float), "the field returns a Float, which has no exact text"),
+    ("of:{result.id}", resolving(float), "the field returns a Float, which has no exact text"),
+    ("of:{result}", resolving(Named), "Named, which is an object; name one of its attributes"),
+    ("{result}", resolving(list[int]), r"\{result\} may hold any number of values"),
+    ("{args.ids}", resolving(ids=list[int]), r"\{args.ids\} may hold any number of values"),
+    ("{args.ids}", resolving(ids=list[int] | None), "may hold any number of values"),
+    ("{args.days}", resolving(days=list[date]), "may hold any number of values"),
+    ("{args.wheres.id}", resolving(wheres=list[Where]), "does not begin with a name and a colon"),
+    ("{args.where.ids}", resolving(where=Where), "does not begin with a name and a colon"),
+    ("{args.where.span.ids}", resolving(where=Where), "does not begin with a name and a colon"),
+    ("{args.any_}", resolving(any_=JSON), "does not begin with a name and a colon"),
 ]
 
 
+def checked(memory_cache: ResponseCache, query: Any, mutation: Any = None, **options: Any) -> None:
+    extension = ResponseCacheExtension(memory_cache, tenant=None, **options)
+    extension.check(strawberry.Schema(query, mutation, extensions=[extension]))
+
+
+def mutation_with(tag: str, resolver: Callable[..., object], *extensions: FieldExtension) -> Any:
+    field = strawberry.mutation(resolver=resolver, extensions=[*extensions])
+    made: Any = invalidates(tag)(field)
+    return strawberry.type(type("Mutation", (), {"__annotations__": {}, "change": made}))
+
+
+def query_with(tag: str, resolver: Callable[..., object], *extensions: FieldExtension) -> Any:
+    field = strawberry.field(resolver, extensions=[*extensions])
+    hinted = cache_control(ttl=60, tags=[tag])(field)
+    return strawberry.type(type("Query", (), {"__annotations__": {}, "read": hinted}))
+
+
+@strawberry.type(name="Query")
+class Plain:
+    x: bool = True
+
+
+@pytest.mark.combined
 @pytest.mark.parametrize(("tag", "resolver", "said"), WRONG + ONLY_BY_MUTATIONS)
 def test_a_placeholder_that_can_never_be_filled_is_a_mistake(
     memory_cache: ResponseCache, tag: str, resolver: Callable[..., object], said: str
 ) -> None:
-    extension = ResponseCacheExtension(memory_cache, tenant=None)
-
-    made: Any = invalidates(tag)(strawberry.mutation(resolver=resolver))
-    mutation = strawberry.type(type("Mutation", (), {"__annotations__": {}, "change": made}))
-    plain = strawberry.type(
-        type("Query", (), {"__annotations__": {}, "x": strawberry.field(field_)})
-    )
     with pytest.raises(CacheConfigurationError, match=rf"Mutation\.change: tags\[0\].*{said}"):
-        extension.check(strawberry.Schema(plain, mutation, extensions=[extension]))
+        checked(memory_cache, Plain, mutation_with(tag, resolver))
     if (tag, resolver, said) in ONLY_BY_MUTATIONS:
         return
-    hinted = cache_control(ttl=60, tags=[tag])(strawberry.field(resolver))
-    query = strawberry.type(type("Query", (), {"__annotations__": {}, "read": hinted}))
     with pytest.raises(CacheConfigurationError, match=rf"Query\.read: tags\[0\].*{said}"):
-        extension.check(strawberry.Schema(query, extensions=[extension]))
+        checked(memory_cache, query_with(tag, resolver))
 
 
-def field_() -> bool:
-    return True
+def test_a_placeholder_of_an_unknown_argument_is_a_mistake(memory_cache: ResponseCache) -> None:
+    query = query_with("of:{args.no}", resolving(of=int))
+    with pytest.raises(CacheConfigurationError, match=r"names the argument 'no'.*there are: of"):
+        checked(memory_cache, query)
 
 
+@pytest.mark.combined
 @pytest.mark.parametrize(
     ("tag", "resolver"),
     [
-        ("of:{args.where.id}", _where),
-        ("of:{args.wheres.id}", _wheres),
-        ("of:{args.any_}", _json),
-        ("{args.where.id}", _where),
-        ("of:{result}", _gives_a_list),
-        ("of:{result.name}", _gives_an_object),
-        ("{result}", _where),
+        ("of:{args.where.id}", resolving(where=Where)),
+        ("of:{args.wheres.id}", resolving(wheres=list[Where])),
+        ("of:{args.any_}", resolving(any_=JSON)),
+        ("of:{args.colour.value}", resolving(colour=Colour)),
+        ("of:{args.built}", resolving(built=Built)),
+        ("of:{args.built.code}", resolving(built=Built)),
+        ("{args.built.code}", resolving(built=Built)),
+        ("{args.where.id}", resolving(where=Where)),
+        ("{args.where.colour}", resolving(where=Where)),
+        ("{args.where.colour.name}", resolving(where=Where)),
+        ("{args.where.span.on}", resolving(where=Where)),
+        *(("{args.of}", resolving(of=kind)) for kind in (date, datetime, Decimal, time, UUID)),
+        ("of:{result}", resolving(list[int])),
+        ("of:{result.name}", resolving(Named)),
+        ("{result.name}", resolving(list[Named])),
+        ("{result.name}", resolving(Named, name=list[int])),
+        ("{result}", resolving(where=Where)),
     ],
 )
 def test_a_placeholder_that_may_be_filled_is_no_mistake(
     memory_cache: ResponseCache, tag: str, resolver: Callable[..., object]
 ) -> None:
-    extension = ResponseCacheExtension(memory_cache, tenant=None)
-    made: Any = invalidates(tag)(strawberry.mutation(resolver=resolver))
-    mutation = strawberry.type(type("Mutation", (), {"__annotations__": {}, "change": made}))
-    plain = strawberry.type(
-        type("Query", (), {"__annotations__": {}, "x": strawberry.field(field_)})
-    )
-    extension.check(strawberry.Schema(plain, mutation, extensions=[extension]))
+    checked(memory_cache, Plain, mutation_with(tag, resolver))
+
+
+class Giving(FieldExtension):
+    """Takes the arguments of a field away from clients, and gives its resolver others."""
+
+    def apply(self, field: Any) -> None:
+        field.arguments = []
+
+    def map_arguments(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        return {"name": "one", "other": "two"}
+
+
+def test_an_argument_that_an_extension_gives_is_no_mistake(memory_cache: ResponseCache) -> None:
+    query = query_with("of:{args.other}", resolving(name=str, other=str), Giving())
+    mutation = mutation_with("{args.name}", resolving(name=str), Giving())
+    checked(memory_cache, query, mutation, trusted_extensions=[Giving])

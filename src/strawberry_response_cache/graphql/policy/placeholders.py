@@ -95,7 +95,7 @@ def _wrong_argument(
             return None  # such as the value of an enum's member
         fields = _fields_of(kind)
         if name not in fields:
-            known = ", ".join(sorted(fields)) or "none"
+            known = ", ".join(sorted(fields))
             return f"{kind.name} has no {name!r} (there are: {known})"
         kind = get_named_type(fields[name].type)
     if is_input_object_type(kind) and not _is_built_by_the_user(kind):
@@ -118,21 +118,24 @@ def _wrong_result(graphql_field: GraphQLField, below: Sequence[str]) -> str | No
 
 
 def _holds_many(
-    argument: GraphQLArgument | GraphQLInputField | GraphQLField, below: Iterable[str]
+    element: GraphQLArgument | GraphQLInputField | GraphQLField, below: Iterable[str]
 ) -> bool:
-    kind: Any = argument
-    for name in (*below, None):
-        if is_list_type(get_nullable_type(kind.type)):
-            return True
-        inner = get_named_type(kind.type)
-        if is_scalar_type(inner) and not is_specified_scalar_type(inner):
-            return inner.name not in _OF_ONE_VALUE
-        if name is None or not is_input_object_type(inner):
-            return False
-        kind = _fields_of(inner).get(name)
-        if kind is None:
-            return False
-    return False
+    """Return whether an element, or one of those named below it, may hold any number of values."""
+    named = [element]
+    for name in below:
+        kind = get_named_type(named[-1].type)
+        field = _fields_of(kind).get(name) if is_input_object_type(kind) else None
+        if field is None:
+            break
+        named.append(field)
+    return any(_is_list(each.type) for each in named)
+
+
+def _is_list(kind: Any) -> bool:  # noqa: ANN401 - graphql-core's
+    """Return whether a type is a list, or a scalar whose values may be lists."""
+    inner = get_named_type(kind)
+    is_own = is_scalar_type(inner) and not is_specified_scalar_type(inner)
+    return is_list_type(get_nullable_type(kind)) or (is_own and inner.name not in _OF_ONE_VALUE)
 
 
 def _fields_of(kind: GraphQLInputObjectType) -> Mapping[str, GraphQLInputField]:
