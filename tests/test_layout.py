@@ -14,6 +14,11 @@ import strawberry_response_cache
 PACKAGE = Path(strawberry_response_cache.__file__).parent
 NAME = strawberry_response_cache.__name__
 
+_POINTING = re.compile(
+    r"\bdef (test_(?:(?:it|they|that|this|these|those|one_that|and|nor)_\w*|\w*_(?:as_ever|does_too)))\("
+)
+"""Names of tests that need the test before them."""
+
 GRAPHQL = [
     "_inspect",
     "_explain",
@@ -182,3 +187,13 @@ def test_the_map_for_contributors_names_modules_that_exist() -> None:
         for name in named
         if not (root / name).exists() and not any(each.endswith(f"/{name}") for each in there)
     ] == []
+
+
+def test_names_of_tests_can_be_read_alone() -> None:
+    """A name that begins with a pronoun, or says that something is as before, needs the test before it."""
+    found = {
+        path.name: names
+        for path in Path(__file__).parent.rglob("test_*.py")
+        if (names := _POINTING.findall(path.read_text("utf-8")))
+    }
+    assert found == {}

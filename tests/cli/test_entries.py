@@ -37,7 +37,7 @@ def test_an_entry_is_found_with_its_ttl_size_and_tags(
     assert run("key", "shop", "-", "--tenant", "globex", *SEVEN, stdin=BOOK)[0] == 1
 
 
-def test_it_looks_and_changes_nothing(
+def test_looking_for_an_entry_changes_nothing(
     run: Callable[..., Any], ask: Callable[..., Any], raw_valkey: Any
 ) -> None:
     run(*key(*SEVEN), stdin=BOOK)
@@ -144,7 +144,7 @@ def test_an_entry_is_forgotten(run: Callable[..., Any], ask: Callable[..., Any])
         ("{ bare motto }", 1, "Not cached: root_without_hint by Query.bare.", ["Query.motto"]),
     ],
 )
-def test_forgetting_says_what_stays(
+def test_forget_says_which_entries_of_fields_stay(
     run: Callable[..., Any],
     as_json: Callable[..., Any],
     query: str,

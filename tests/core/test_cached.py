@@ -83,7 +83,9 @@ async def test_equal_calls_cost_one_run(cache: ResponseCache, face: Any) -> None
     assert RUNS == [1, 1, 2]
 
 
-async def test_both_colours_share_an_entry_by_key(cache: ResponseCache) -> None:
+async def test_an_async_and_a_sync_function_with_one_key_share_an_entry(
+    cache: ResponseCache,
+) -> None:
     @cache.cached(ttl=60, key=lambda: ["answer"])
     async def of_the_loop() -> int:
         return 42

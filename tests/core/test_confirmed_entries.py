@@ -83,7 +83,7 @@ async def test_an_entry_that_another_process_has_invalidated_is_a_miss(
     assert (response.status, response.value) == (CacheStatus.MISS, "new")
 
 
-async def test_the_age_is_that_of_now(
+async def test_the_age_of_a_confirmed_entry_is_its_age_now(
     new_cache: Make, valkey_url: str, face: Any, raw_valkey: Any
 ) -> None:
     cache = new_cache(valkey_url, early_refresh=0)

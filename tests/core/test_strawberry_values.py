@@ -143,7 +143,7 @@ def test_a_type_of_resolvers_alone_has_a_value() -> None:
     assert isinstance(codec.decode(codec.encode(Empty(), MOST) or b""), Empty)
 
 
-def test_other_types_are_refused_as_ever() -> None:
+def test_values_of_wrong_types_are_refused() -> None:
     for value in (
         Owner(name="Ada"),
         account(balance="no number"),

@@ -105,7 +105,7 @@ WAYS = [
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_directive_there_makes_all_of_the_operation_uncacheable(
+def test_a_directive_below_an_object_that_is_never_stored_makes_the_operation_uncacheable(
     memory_cache: ResponseCache, way: str
 ) -> None:
     """Its value would be that of the same field in an operation without it."""
@@ -121,7 +121,9 @@ def test_a_directive_there_makes_all_of_the_operation_uncacheable(
 
 
 @pytest.mark.parametrize("depth", range(1, DEEPER + 1))
-def test_a_filled_tag_reaches_every_entry_there(memory_cache: ResponseCache, depth: int) -> None:
+def test_a_filled_tag_reaches_every_entry_below_an_object_that_is_never_stored(
+    memory_cache: ResponseCache, depth: int
+) -> None:
     schema = schema_over(memory_cache)
     below = "child { " * depth + "tagged(n: 1)" + " }" * depth
     query = f"{{ fresh answer {{ ... on Warned {{ top {{ {below} }} }} }} }}"
@@ -131,7 +133,9 @@ def test_a_filled_tag_reaches_every_entry_there(memory_cache: ResponseCache, dep
     assert schema.execute_sync(query).data == schema_over(None).execute_sync(query).data
 
 
-def test_explain_shows_the_entries_there(memory_cache: ResponseCache) -> None:
+def test_explain_shows_the_entries_below_an_object_that_is_never_stored(
+    memory_cache: ResponseCache,
+) -> None:
     schema = schema_over(memory_cache)
     query = "{ fresh answer { ... on Warned { item { id price fee } } } }"
     explanation = explain(schema, query)

@@ -56,7 +56,9 @@ async def test_a_deferred_invalidation_can_be_awaited_in_another_event_loop(
     assert await shop.read() == 2
 
 
-async def test_a_thread_waits_for_it_without_awaiting(cache: ResponseCache) -> None:
+async def test_a_thread_that_commits_waits_for_the_invalidation_without_awaiting(
+    cache: ResponseCache,
+) -> None:
     shop = Shop(cache)
     assert await shop.read() == 1
     ended = await asyncio.to_thread(await shop.change())

@@ -86,11 +86,11 @@ def test_negative_ttl_shortens_and_never_lengthens(cache: ResponseCache) -> None
     assert outcome(schema_of(cache, negative_ttl=900, max_ttl=7).execute_sync(NULL))["ttl"] == 7
 
 
-def test_without_it_null_is_a_value_like_any_other(cache: ResponseCache) -> None:
+def test_without_negative_ttl_null_is_a_value_like_any_other(cache: ResponseCache) -> None:
     assert outcome(schema_of(cache).execute_sync(NULL))["ttl"] == 60
 
 
-def test_the_entry_of_a_root_field_counts_too(cache: ResponseCache) -> None:
+def test_negative_ttl_holds_for_the_entry_of_a_root_field(cache: ResponseCache) -> None:
     schema = schema_of(cache, negative_ttl=5)
     for expected in ("miss", "hit"):
         said = outcome(schema.execute_sync(NULL.replace("{ account", "{ fresh account")))
@@ -101,7 +101,7 @@ def test_the_entry_of_a_root_field_counts_too(cache: ResponseCache) -> None:
     assert there["fields"][0]["ttl"] == 60
 
 
-def test_a_null_is_not_stored_where_it_is_zero(cache: ResponseCache) -> None:
+def test_a_null_is_not_stored_where_negative_ttl_is_zero(cache: ResponseCache) -> None:
     schema = schema_of(cache, negative_ttl=0)
     for _ in range(2):
         said = outcome(schema.execute_sync(NULL))

@@ -381,7 +381,7 @@ async def test_a_null_that_is_never_stored_is_not(two: Two) -> None:
     assert await workers.ask(1, query, **DOWN) == ["nothing", "shaky"]
 
 
-async def test_what_is_stored_only_when_it_is_asked_twice_has_no_marker_at_once(
+async def test_with_store_after_the_first_failure_in_part_stores_no_marker(
     two: Two, raw_valkey: Any
 ) -> None:
     workers = two(store_after=2)
@@ -391,7 +391,7 @@ async def test_what_is_stored_only_when_it_is_asked_twice_has_no_marker_at_once(
     assert len(raw_valkey.keys("*:e:*")) == 2, "the marker and the field"
 
 
-async def test_a_function_that_judges_whole_results_judges_none_of_them(
+async def test_cacheable_is_not_called_for_results_that_failed_in_part(
     two: Two, raw_valkey: Any
 ) -> None:
     judged: list[Any] = []

@@ -80,7 +80,7 @@ def schema() -> Iterator[strawberry.Schema]:
         ("{ executes words now }", ["executes"]),
     ],
 )
-async def test_what_it_is_part_of_is_not_given_to_others(
+async def test_an_answer_with_a_part_that_varies_is_not_given_to_other_requesters(
     schema: strawberry.Schema, query: str, path: list[str]
 ) -> None:
     for locale in LANGUAGES:
@@ -91,7 +91,7 @@ async def test_what_it_is_part_of_is_not_given_to_others(
         assert data == locale
 
 
-def test_what_it_is_part_of_is_not_given_to_others_by_sync_execution(
+def test_a_sync_answer_with_a_part_that_varies_is_not_given_to_other_requesters(
     schema: strawberry.Schema,
 ) -> None:
     for locale in LANGUAGES:

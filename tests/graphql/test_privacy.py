@@ -327,7 +327,7 @@ class PrivateQuery:
         ("{ open { name } }", "PUBLIC"),
     ],
 )
-async def test_private_is_read_from_all_that_can_stand_there(
+async def test_private_is_read_from_every_type_that_a_field_can_return(
     memory_cache: ResponseCache, query: str, scope: str
 ) -> None:
     extension = ResponseCacheExtension(

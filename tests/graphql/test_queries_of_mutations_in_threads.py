@@ -186,7 +186,9 @@ def elsewhere(context: object) -> bool:
     return contextvars.Context().run(is_of_mutation, context)
 
 
-def test_a_context_is_that_of_mutations_until_the_last_of_them_has_ended(url: str) -> None:
+def test_queries_stay_uncached_until_the_last_mutation_with_their_context_has_ended(
+    url: str,
+) -> None:
     context = Request()
     with mutating(RunNotes(), context):
         with mutating(RunNotes(), context):

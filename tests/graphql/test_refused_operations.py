@@ -19,7 +19,7 @@ class Times:
         return self.operations.has(key)
 
 
-def test_one_refusal_is_none() -> None:
+def test_one_refusal_has_no_effect() -> None:
     times = Times()
     times.note(0, key="one")
     times.note(1, key="other")
@@ -52,7 +52,7 @@ def test_an_operation_that_is_stored_between_two_refusals_begins_anew() -> None:
     assert times.has(3)
 
 
-def test_an_operation_is_refused_for_as_long_as_it_is_refused() -> None:
+def test_a_refusal_of_a_refused_operation_prolongs_the_ten_seconds() -> None:
     """A refusal while it is known prolongs it."""
     times = Times()
     times.note(0, 1, 8)

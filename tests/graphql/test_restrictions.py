@@ -197,7 +197,7 @@ async def test_skip_cache_in_a_resolver_stores_nothing(desk: Desk, say: Any) -> 
         assert (reason(result), result.data) == ("restricted", {"rates": number})
 
 
-async def test_a_thread_that_a_resolver_starts_can_say_it_too(desk: Desk) -> None:
+async def test_a_thread_that_a_resolver_starts_can_restrict_the_cache(desk: Desk) -> None:
     def say(info: Any) -> None:
         thread = threading.Thread(target=skip_cache, args=(info,))
         thread.start()

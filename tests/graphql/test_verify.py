@@ -175,7 +175,7 @@ async def test_a_hit_in_local_memory_is_executed_too(
     assert shown.verified == {"equal": 1}
 
 
-async def test_that_share_of_hits_is_executed(memory_cache: ResponseCache) -> None:
+async def test_verify_executes_the_share_of_hits_that_it_names(memory_cache: ResponseCache) -> None:
     shown = Shown(memory_cache, verify=0.3)
     await shown.ask("{ number }")
     state = random.getstate()
@@ -197,7 +197,9 @@ async def test_nothing_is_verified_by_default(memory_cache: ResponseCache) -> No
     assert shown.verified == {}
 
 
-async def test_it_runs_in_the_request_itself(memory_cache: ResponseCache) -> None:
+async def test_a_verified_run_has_the_context_and_the_loaders_of_the_request(
+    memory_cache: ResponseCache,
+) -> None:
     """Its context, its context variables and its loaders are those of the request."""
     loads: list[list[str]] = []
 
@@ -272,7 +274,9 @@ async def test_mutations_are_never_verified(memory_cache: ResponseCache) -> None
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("form", FORMS)
-async def test_it_stores_nothing(memory_cache: ResponseCache, way: str, form: str) -> None:
+async def test_a_verified_run_stores_nothing(
+    memory_cache: ResponseCache, way: str, form: str
+) -> None:
     shown, served = Shown(memory_cache), Shown(memory_cache, verify=0.0)
     for number in (1, 2):
         shown.world.number = served.world.number = number
@@ -284,7 +288,7 @@ async def test_it_stores_nothing(memory_cache: ResponseCache, way: str, form: st
 
 
 @pytest.mark.parametrize("form", FORMS)
-async def test_it_takes_no_lease(memory_cache: ResponseCache, form: str) -> None:
+async def test_a_verified_run_takes_no_lease(memory_cache: ResponseCache, form: str) -> None:
     """Nobody waits for it who finds the entry gone meanwhile."""
     shown, served = Shown(memory_cache), Shown(memory_cache, verify=0.0)
     await shown.ask("{ number }", form=form)
@@ -304,7 +308,9 @@ async def test_it_takes_no_lease(memory_cache: ResponseCache, form: str) -> None
     assert "reason" not in seen[0]
 
 
-async def test_it_joins_nobody(new_cache: Callable[..., ResponseCache]) -> None:
+async def test_verified_runs_do_not_wait_for_each_other(
+    new_cache: Callable[..., ResponseCache],
+) -> None:
     """Two requests that come together both run, and neither waits for the other."""
     cache = new_cache("memory://", wait_budget=600)
     shown = Shown(cache)
@@ -375,7 +381,9 @@ async def test_a_failed_refresh_is_not_hidden_by_the_stale_answer(
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("form", FORMS)
-async def test_what_it_comes_to(memory_cache: ResponseCache, way: str, form: str) -> None:
+async def test_verify_tells_equal_changed_and_wrong_scope_apart(
+    memory_cache: ResponseCache, way: str, form: str
+) -> None:
     shown = Shown(memory_cache)
 
     async def ask(query: str, **context: Any) -> object:
@@ -407,7 +415,9 @@ async def test_an_entry_of_another_process_is_never_a_wrong_scope(
     assert caplog.messages == []
 
 
-async def test_who_reads_an_entry_did_not_store_it(memory_cache: ResponseCache) -> None:
+async def test_a_hit_does_not_make_a_session_the_one_that_stored_the_entry(
+    memory_cache: ResponseCache,
+) -> None:
     shown = Shown(memory_cache, verify=lambda context: context["share"])
     await shown.ask("{ me }", user="alice", share=0)
     for share in (0, 1):
@@ -453,7 +463,7 @@ async def test_no_session_is_a_session_of_its_own(memory_cache: ResponseCache) -
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("form", FORMS)
-async def test_an_invalidation_during_the_run_makes_it_no_comparison(
+async def test_an_invalidation_during_a_verified_run_ends_the_comparison(
     memory_cache: ResponseCache, way: str, form: str
 ) -> None:
     shown = Shown(memory_cache)
@@ -466,7 +476,7 @@ async def test_an_invalidation_during_the_run_makes_it_no_comparison(
     assert shown.verified == {}
 
 
-async def test_an_entry_stored_anew_during_the_run_makes_it_no_comparison(
+async def test_an_entry_stored_anew_during_a_verified_run_ends_the_comparison(
     memory_cache: ResponseCache,
 ) -> None:
     """Although it holds the same again."""
@@ -712,7 +722,7 @@ async def test_what_was_stored_while_watching_is_served_afterwards(
     assert status(await served.ask("{ number }")) == "hit"
 
 
-async def test_debug_says_that_it_was_verified(memory_cache: ResponseCache) -> None:
+async def test_debug_says_that_a_hit_was_verified(memory_cache: ResponseCache) -> None:
     shown = Shown(memory_cache)
     await shown.ask("{ number }")
     said = outcome(await shown.ask("{ number }"))

@@ -135,7 +135,7 @@ def test_a_mutation_invalidates_before_it_answers(
     assert ask(NAME).data == {"account": {"name": "new"}}
 
 
-def test_one_that_is_cut_off_does_too(cache: ResponseCache) -> None:
+def test_a_mutation_that_is_cut_off_invalidates(cache: ResponseCache) -> None:
     schema, context = schema_of(cache), {"name": ["old"]}
     driven(schema.execute(NAME, context_value=context))
     with pytest.raises(Interrupted):

@@ -40,13 +40,15 @@ def test_another_extension_that_may_decide_per_request_is_refused(
         make(others=[other])
 
 
-async def test_one_that_is_trusted_by_name_is_not(make: Callable[..., Shop]) -> None:
+async def test_an_extension_that_is_trusted_by_name_is_not_refused(
+    make: Callable[..., Shop],
+) -> None:
     shop = make(others=[Deciding], trusted_extensions=[Deciding])
     assert await shop.is_answered_in_front()
     assert RUNS["on_operation"] == 2
 
 
-async def test_extensions_that_are_known_are_not(make: Callable[..., Shop]) -> None:
+async def test_extensions_that_are_known_are_not_refused(make: Callable[..., Shop]) -> None:
     shop = make(others=[MaskErrors, lambda: QueryDepthLimiter(5)])
     assert await shop.is_answered_in_front()
 
@@ -111,5 +113,5 @@ async def test_a_cache_that_is_off_leaves_all_to_the_application(make: Callable[
     assert not await shop.is_answered_in_front()
 
 
-def test_it_is_public_and_loaded_late() -> None:
+def test_the_middleware_is_public_and_loaded_late() -> None:
     assert ResponseCacheMiddleware.__module__ == "strawberry_response_cache.middleware._middleware"

@@ -81,7 +81,7 @@ async def test_invalidated_data_is_not_answered(shop: Shop) -> None:
     assert await shop.is_answered_in_front()
 
 
-async def test_an_invalidation_by_another_process_reaches_it(
+async def test_an_invalidation_by_another_process_reaches_the_middleware(
     new_cache: Callable[..., ResponseCache], valkey_url: str
 ) -> None:
     shop, other = Shop(new_cache(valkey_url)), new_cache(valkey_url)
@@ -161,7 +161,7 @@ async def test_texts_that_clients_choose_count_in_the_memory(make: Callable[...,
         assert least < seen.size - before < least + 10_000
 
 
-async def test_headers_count_in_the_memory(make: Callable[..., Shop]) -> None:
+async def test_headers_of_a_remembered_answer_count_as_its_size(make: Callable[..., Shop]) -> None:
     sizes = []
     for number in (1, 100):
         shop = make(cdn_tags=["Cache-Tag"], vary_headers={"tenant": ["X-Tenant"]})

@@ -149,7 +149,9 @@ async def test_a_long_body_is_handed_on_whole(make: Callable[..., Shop]) -> None
         assert received == sent
 
 
-async def test_an_answer_that_is_not_made_here_is_sent_as_it_is(make: Callable[..., Shop]) -> None:
+async def test_messages_that_the_middleware_does_not_know_are_sent_unchanged(
+    make: Callable[..., Shop],
+) -> None:
     """Trailers, files, pushes: messages that the middleware does not know."""
     shop = make()
     said: list[Message] = []
@@ -208,7 +210,7 @@ def with_header(name: bytes, value: bytes) -> Callable[[Any], Any]:
 
 
 @pytest.mark.parametrize("name", [b"x-process-time", b"set-cookie", b"vary"])
-async def test_a_header_that_it_cannot_make_leaves_the_request_to_the_application(
+async def test_a_header_that_the_middleware_cannot_make_leaves_the_request_to_the_application(
     make: Callable[..., Shop], name: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     shop = make(inside=with_header(name, b"1"))
@@ -260,7 +262,9 @@ class Changing(GraphQL[Any, Any]):
         return {**answer, "user": request.headers.get("x-user")}
 
 
-async def test_a_view_that_changes_its_answers_is_not_repeated(make: Callable[..., Shop]) -> None:
+async def test_the_middleware_does_not_answer_for_a_view_that_changes_answers(
+    make: Callable[..., Shop],
+) -> None:
     shop = make(view=Changing)
     for _ in range(3):
         for user in ("alice", "bob"):
@@ -348,7 +352,7 @@ async def test_the_share_of_hits_that_verify_names_is_executed(
     assert shop.entered == entered + 1
 
 
-async def test_a_function_that_names_the_share_is_the_applications(
+async def test_with_a_function_as_verify_the_application_answers_every_request(
     make: Callable[..., Shop],
 ) -> None:
     shop = make(verify=lambda context: float(context["request"].method == "PUT"))

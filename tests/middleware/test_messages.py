@@ -85,7 +85,7 @@ async def test_a_client_that_leaves_in_its_body_is_the_applications(
     assert line.received == 2
 
 
-async def test_an_error_of_the_server_while_it_receives_is_the_applications(
+async def test_an_error_of_the_server_while_receiving_reaches_the_application(
     make: Callable[..., Shop],
 ) -> None:
     shop, received = make(), []

@@ -65,7 +65,9 @@ async def test_spans_are_those_of_the_application() -> None:
         assert [name for name, _ in theirs] == ["response_cache.get", "request"]
 
 
-async def test_who_watches_the_extension_sees_them(make: Callable[..., Shop]) -> None:
+async def test_watchers_of_the_extension_see_hits_of_the_middleware(
+    make: Callable[..., Shop],
+) -> None:
     shop = make()
     seen: list[Any] = []
     shop.extension._options.watchers = (seen.append,)

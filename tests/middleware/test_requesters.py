@@ -42,7 +42,7 @@ async def test_varied_values_have_answers_of_their_own(shop: Shop) -> None:
         ("{ greeting }", {"vary": {}}, [("accept-language", "en")]),
     ],
 )
-async def test_what_depends_on_a_function_that_it_does_not_have_is_left_to_the_application(
+async def test_what_depends_on_a_function_that_the_middleware_does_not_have_is_left_to_the_application(
     make: Callable[..., Shop], query: str, missing: dict[str, None], headers: list[tuple[str, str]]
 ) -> None:
     shop = make(of_scope=missing)

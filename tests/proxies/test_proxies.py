@@ -56,7 +56,7 @@ def front(
         yield Front(url, service)
 
 
-def test_public_responses_are_kept(front: Front) -> None:
+def test_public_responses_are_kept_by_the_proxy(front: Front) -> None:
     query = "query Kept { public }"
 
     def is_kept() -> bool:
@@ -157,7 +157,7 @@ def test_tenants_and_locales_are_kept_apart(front: Front) -> None:
     assert all(front.is_kept(query, who) for who in requesters)
 
 
-def test_conditions_are_answered(front: Front) -> None:
+def test_conditional_requests_are_answered(front: Front) -> None:
     """By the proxy for what it has, by the service for what is private."""
     for query, who in (("query Public { words }", None), ("query Private { mine }", ALICE)):
         tag = front.get(query, who).headers["etag"]

@@ -192,7 +192,7 @@ def test_of_many_entities_each_tells_its_own_tags(make: Callable[..., Ask]) -> N
     ]
 
 
-def test_of_many_entities_that_are_stored_as_a_whole_each_tells_all_types(
+def test_each_entity_tells_the_types_of_all_where_too_many_are_stored_as_a_whole(
     make: Callable[..., Ask],
 ) -> None:
     ask = make(cacheable=lambda *_: True)  # it judges whole answers

@@ -199,7 +199,7 @@ def test_a_get_request_is_answered_with_the_stored_bytes(
     assert handed_on == [EMMA]
 
 
-def test_operations_of_a_batch_are_hits_and_encoded_as_ever(make: Callable[..., Made]) -> None:
+def test_operations_of_a_batch_are_hits_in_the_usual_encoding(make: Callable[..., Made]) -> None:
     _, client = make()
     queries = [{"query": "{ books { title } }"}, {"query": "{ now }"}, {"query": "{ fails }"}]
     for _ in range(2):
@@ -249,7 +249,7 @@ def test_each_transport_hands_out_the_data(make: Callable[..., Made], transport:
     assert ["Emma"] * (transport != "multipart") == RUNS
 
 
-def test_errors_and_mutations_are_sent_as_ever(make: Callable[..., Made]) -> None:
+def test_errors_and_mutations_are_sent_unchanged(make: Callable[..., Made]) -> None:
     _, client = make()
     for _ in range(2):
         assert json.loads(ask(client, "{ fails books { title } }"))["data"]["fails"] is None

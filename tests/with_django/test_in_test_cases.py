@@ -69,7 +69,7 @@ def test_rows_that_a_test_begins_with_keep_nothing_from_being_cached(
     invalidate_on_save(schema)
 
     class Case(WithABook):
-        def test_a_hit(self) -> None:
+        def test_the_second_query_is_a_hit(self) -> None:
             said = [outcome(schema.execute_sync(READ))["status"] for _ in range(2)]
             assert said[1] == "hit"
 
@@ -85,7 +85,7 @@ def test_a_mutation_outside_of_transactions_invalidates_before_its_answer(
         invalidate_on_save(schema)
 
     class Case(WithABook):
-        def test_it_is_seen(self) -> None:
+        def test_the_change_is_seen(self) -> None:
             schema.execute_sync(READ)
             with self.captureOnCommitCallbacks(execute=True):
                 result = schema.execute_sync(f'mutation {{ {mutation}(title: "Zahir") {{ id }} }}')
@@ -105,7 +105,7 @@ def test_what_is_saved_outside_of_transactions_is_invalidated_at_once(
     invalidate_on_save(schema)
 
     class Case(WithABook):
-        def test_it_is_seen(self) -> None:
+        def test_the_change_is_seen(self) -> None:
             schema.execute_sync(READ)
             renamed("Zahir")
             result = schema.execute_sync(READ)
@@ -120,7 +120,7 @@ def test_what_waits_for_a_commit_that_a_test_never_makes_is_not_answered_from_be
     schema: strawberry.Schema, signals_of_its_own: None
 ) -> None:
     class Case(WithABook):
-        def test_it_is_seen(self) -> None:
+        def test_the_change_is_seen(self) -> None:
             schema.execute_sync(READ)
             with transaction.atomic():
                 result = schema.execute_sync('mutation { rename(title: "Zahir") { id } }')

@@ -162,7 +162,7 @@ def test_a_query_set_of_a_model_that_is_not_watched_is_djangos() -> None:
     assert [each.name for each in rows().bulk_create([Club(name="three")])] == ["three"]
 
 
-def test_a_manager_of_it_serves_related_rows(cache: ResponseCache) -> None:
+def test_a_manager_of_an_invalidating_query_set_serves_related_rows(cache: ResponseCache) -> None:
     """The managers of relations are made of the manager of the model."""
     author = Author.objects.get(name="Ursula")
     manager = InvalidatingQuerySet.as_manager()

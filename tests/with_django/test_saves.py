@@ -263,7 +263,7 @@ def test_a_transaction_is_one_invalidation(told: list[set[str]]) -> None:
     ]
 
 
-def test_a_rolled_back_transaction_is_no_invalidation(told: list[set[str]]) -> None:
+def test_saves_in_a_rolled_back_transaction_are_not_invalidated(told: list[set[str]]) -> None:
     with transaction.atomic():
         Genre.objects.create(name="never")
         transaction.set_rollback(True)
@@ -272,7 +272,7 @@ def test_a_rolled_back_transaction_is_no_invalidation(told: list[set[str]]) -> N
     assert told == [{"[ClubType]", f"ClubType:{later.pk}"}]
 
 
-def test_a_rolled_back_savepoint_is_no_part_of_it(told: list[set[str]]) -> None:
+def test_saves_in_a_rolled_back_savepoint_are_not_invalidated(told: list[set[str]]) -> None:
     with transaction.atomic():
         kept = Club.objects.create(name="kept")
         with transaction.atomic():
@@ -411,7 +411,7 @@ async def test_asynchronous_saves_invalidate_in_their_thread(cache: ResponseCach
     assert (await schema.execute(query)).data == {"clubs": []}
 
 
-async def test_a_save_within_an_event_loop_does_not_stop_it(
+async def test_a_save_within_an_event_loop_does_not_block_the_loop(
     told: list[set[str]], memory_cache: ResponseCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Django allows it where it is told that this is safe, such as in a notebook."""

@@ -94,7 +94,9 @@ def test_within_a_transaction_a_mutation_invalidates_after_the_commit(
     assert first_title(schema) == ("Second", "miss")
 
 
-def test_without_a_transaction_it_invalidates_before_its_answer(cache: ResponseCache) -> None:
+def test_without_a_transaction_a_mutation_invalidates_before_its_answer(
+    cache: ResponseCache,
+) -> None:
     schema = schema_over(cache)
     first_title(schema)
     for number, field in enumerate(("rename", "renameWithin")):
