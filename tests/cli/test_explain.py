@@ -260,6 +260,11 @@ wrong = schema_with(cache_control(ttl=60, vary=["locale"]))
         return result.exit_code, result.output
 
     assert checked("checked:good") == (0, "No mistakes.\n")
+    assert json.loads(checked("checked:good", "--json")[1]) == {
+        "mistakes": [],
+        "notes": [],
+        "never_cached": {},
+    }
     code, said = checked("checked:noted")
     assert code == 0
     assert said.startswith("Note: ")
@@ -269,3 +274,105 @@ wrong = schema_with(cache_control(ttl=60, vary=["locale"]))
     found = json.loads(checked("checked:wrong", "--json")[1])
     assert (len(found["mistakes"]) > 0, found["notes"]) == (True, [])
     assert checked("its_schema:schema")[0] == 2
+
+
+NEVER_CACHED = """
+import strawberry
+from strawberry.extensions import FieldExtension
+from strawberry.permission import BasePermission, PermissionExtension
+from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
+
+class Own(FieldExtension):
+    def resolve(self, next_, source, info, **kwargs):
+        return next_(source, info, **kwargs)
+
+class IsSignedIn(BasePermission):
+    def has_permission(self, source, info, **kwargs):
+        return True
+
+@strawberry.type
+class Page:
+    text: str
+
+@cache_control(ttl=60)
+@strawberry.type
+class Book:
+    title: str
+
+@strawberry.federation.type(keys=["upc"])
+class Product:
+    upc: str
+
+def field(*hints, **options):
+    return strawberry.field(resolver=lambda: "once", directives=hints, **options)
+
+@strawberry.type
+class Query:
+    motto: str = field(cache_control(ttl=60))
+    guarded: str = field(cache_control(ttl=60), permission_classes=[IsSignedIn])
+    book: Book = field(cache_control())
+    bare: str = field()
+    bare_guarded: str = field(permission_classes=[IsSignedIn])
+    of_type: Book = field()
+    without_ttl: Page = field(cache_control())
+    zero: str = field(cache_control(ttl=0))
+    own: str = field(cache_control(ttl=60), extensions=[Own()])
+    around: str = field(
+        cache_control(ttl=60), extensions=[PermissionExtension([IsSignedIn()]), Own()]
+    )
+    product: Product = field(cache_control(ttl=60))
+
+def schema_with(**options):
+    cache = ResponseCache.from_url("memory://", prefix="p")
+    extension = ResponseCacheExtension(cache, tenant=None, session=lambda _: "a", **options)
+    return strawberry.federation.Schema(Query, extensions=[extension])
+
+schema = schema_with()
+by_default = schema_with(default_ttl=60)
+"""
+
+
+def test_root_fields_that_are_never_cached_are_listed_as_information(folder: Path) -> None:
+    """Neither a mistake nor a note: that a field has no hint may be meant so."""
+    (folder / "never.py").write_text(NEVER_CACHED)
+
+    def checked(*arguments: str) -> tuple[int, str]:
+        result = CliRunner().invoke(app, ["check", *arguments])
+        return result.exit_code, result.output
+
+    listed = {
+        "root_without_hint": ["Query.bare", "Query.bareGuarded", "Query.ofType"],
+        "without_ttl": ["Query.withoutTtl"],
+        "ttl_zero": ["Query.zero"],
+        "custom_code": ["Query.own"],
+        "guarded": ["Query.around"],
+    }
+    code, said = checked("never:schema", "--fail-on", "notes")
+    assert (code, said.splitlines()) == (
+        0,
+        [
+            *(f"Never cached: {', '.join(fields)} ({why})" for why, fields in listed.items()),
+            "No mistakes.",
+        ],
+    )
+    assert json.loads(checked("never:schema", "--json")[1])["never_cached"] == listed
+    found = json.loads(checked("never:by_default", "--json")[1])["never_cached"]
+    assert found == {each: listed[each] for each in ("ttl_zero", "custom_code", "guarded")}
+
+
+def test_what_is_listed_as_never_cached_is_what_no_query_is_cached_for(folder: Path) -> None:
+    (folder / "never.py").write_text(NEVER_CACHED)
+    listed = json.loads(CliRunner().invoke(app, ["check", "never", "--json"]).output)[
+        "never_cached"
+    ]
+    never = {field.partition(".")[2] for fields in listed.values() for field in fields}
+    selections = {
+        "motto": "", "guarded": "", "book": "{ title }", "bare": "", "bareGuarded": "",
+        "ofType": "{ title }", "withoutTtl": "{ text }", "zero": "", "own": "", "around": "",
+        "product": "{ upc }",
+    }  # fmt: skip
+    for name, below in selections.items():
+        code, said = explained("never", "-", "--json", stdin=f"{{ {name} {below} }}")
+        (field,) = json.loads(said)["fields"]
+        is_cached = json.loads(said)["cacheable"] or field["own_ttl"] is not None
+        assert (code, is_cached) == (0, name not in never), name

@@ -7,11 +7,14 @@ from typing import Final
 from graphql import GraphQLSchema
 
 from strawberry_response_cache.graphql._compat.django_fields import functions_with_info
-from strawberry_response_cache.graphql.policy.demands import Defaults
+from strawberry_response_cache.graphql.policy.demands import Defaults, demand_of
 from strawberry_response_cache.graphql.policy.entities import opens_entities
+from strawberry_response_cache.graphql.policy.reasons import Reason
 from strawberry_response_cache.graphql.policy.rules import FieldRule, SchemaRules
+from strawberry_response_cache.graphql.policy.written_as import WrittenAs
 
 _MOST_NAMED: Final = 5
+_NOT_OF_USERS: Final = frozenset({WrittenAs.ENTITIES, WrittenAs.NOWHERE})
 _NOTHING: Final = (
     "No field has a cache_control with a ttl, so nothing of this schema is cached. Put "
     "@cache_control(ttl=...) above a field of the query type."
@@ -88,6 +91,31 @@ def _notes(
                 "inherit=True.",
                 frozenset({rule.coordinate}),
             )
+
+
+def never_cached(
+    schema: GraphQLSchema, rules: SchemaRules, defaults: Defaults
+) -> dict[str, list[str]]:
+    """Return the fields of the query type of which nothing is ever cached, by the value of the `Reason`.
+
+    Fields that Strawberry or another library adds are left out: nobody can annotate them.
+
+    Args:
+        schema: The executable schema.
+        rules: Its rules.
+        defaults: The defaults from the extension's configuration.
+    """
+    found: dict[str, list[str]] = {}
+    for rule in rules.fields():
+        if rule.parent is not schema.query_type or rule.written in _NOT_OF_USERS:
+            continue
+        demand = demand_of(rule, defaults, is_root=True, by_itself=rule.by_itself)
+        reason = None if demand.problem is None else demand.problem.reason
+        if reason is None and demand.ttl == 0:
+            reason = Reason.TTL_ZERO
+        if reason is not None:
+            found.setdefault(reason.value, []).append(rule.coordinate)
+    return found
 
 
 def _opens(rule: FieldRule) -> bool:
