@@ -18,8 +18,11 @@ import redis
 
 from benchmarks.core.server import Server
 from strawberry_response_cache import ResponseCache
+from strawberry_response_cache.core._bounded import Bounded
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core.protocol import Call, Lookup, Lookups
+from strawberry_response_cache.core.protocol.entry import decode
+from strawberry_response_cache.core.protocol.lookups import KnownEntry
 from strawberry_response_cache.core.redis.wire import Letter
 
 KEYS: Final = 500
@@ -76,13 +79,28 @@ def processor_seconds(client: redis.Redis) -> float:
     return float(info["used_cpu_user"]) + float(info["used_cpu_sys"])
 
 
-def hits(keys: Sequence[EntryKeys], run_id: str, batch: int) -> list[bytes]:
-    """Return the messages for hits of these keys, so many in each."""
+def known(client: redis.Redis, keys: Sequence[EntryKeys]) -> Bounded[str, KnownEntry]:
+    """Return the entries, as a process that has read them knows them."""
+    entries: Bounded[str, KnownEntry] = Bounded(1 << 30)
+    for each in keys:
+        stored: Any = client.get(each.entry)
+        clock: Any = client.hget(each.tags, "c")
+        entry = KnownEntry(entry=decode(stored, pttl_ms=1), good_at=int(clock))
+        entries.put(each.entry, entry, size=1)
+    return entries
+
+
+def hits(
+    keys: Sequence[EntryKeys],
+    run_id: str,
+    batch: int,
+    confirmed: Bounded[str, KnownEntry] | None = None,
+) -> list[bytes]:
+    """Return the messages for hits of these keys, so many in each; those that are known are only confirmed."""
+    lookups = [Lookup(each, 10_000, confirmed=confirmed) for each in keys]
     return [
-        Letter(
-            Lookups(*(Lookup(each, 10_000) for each in keys[at : at + batch])).calls(), run_id
-        ).packed
-        for at in range(0, len(keys), batch)
+        Letter(Lookups(*lookups[at : at + batch]).calls(), run_id).packed
+        for at in range(0, len(lookups), batch)
     ]
 
 
@@ -98,6 +116,10 @@ def measure(port: int, client: redis.Redis, keys: Sequence[EntryKeys]) -> dict[s
     loads = {"plain GET": Load(port, gets(keys, 1))}
     for batch in BATCHES:
         loads[f"hits, {batch} in a batch"] = Load(port, hits(keys, info["run_id"], batch))
+        confirmed = known(client, keys)
+        loads[f"confirmed hits, {batch} in a batch"] = Load(
+            port, hits(keys, info["run_id"], batch, confirmed)
+        )
     lowest = dict.fromkeys(loads, float("inf"))
     for _ in range(ROUNDS):
         for name, load in loads.items():
@@ -110,12 +132,12 @@ def measure(port: int, client: redis.Redis, keys: Sequence[EntryKeys]) -> dict[s
     return lowest
 
 
-async def fill(url: str) -> list[EntryKeys]:
-    """Store the entries; return their keys."""
+async def fill(url: str, tagged: int) -> list[EntryKeys]:
+    """Store the entries, each with so many tags; return their keys. Their clock is not that of the tenant any more."""
     async with ResponseCache.from_url(url, prefix="core", telemetry=False) as cache:
         parts = [[str(number)] for number in range(KEYS)]
         for number, key in enumerate(parts):
-            tags = [f"tag {number % 7 + tag}" for tag in range(TAGS)]
+            tags = [f"tag {number % 7 + tag}" for tag in range(tagged)]
             await cache.remember(key, 600, _payload, tags=tags)
         await cache.invalidate("another tag")
         return [cache._keyspace.keys(key) for key in parts]  # noqa: SLF001 - the commands that it sends
@@ -125,23 +147,25 @@ async def _payload() -> str:
     return "x" * (PAYLOAD - 2)
 
 
-def show(version: str, figures: dict[str, float]) -> None:
+def show(version: str, figures: dict[str, float], tagged: int) -> None:
     """Print a table."""
     plain = figures["plain GET"]
-    print(f"{version}, entries of {PAYLOAD} bytes with {TAGS} tags\n")
-    print(f"{'':<24}{'µs of the server':>18}{'each second':>14}{'GETs':>8}")
+    print(f"{version}, entries of {PAYLOAD} bytes with {tagged} tags\n")
+    print(f"{'':<32}{'µs of the server':>18}{'each second':>14}{'GETs':>8}")
     for name, taken in figures.items():
-        print(f"{name:<24}{taken:>18.1f}{1e6 / taken:>14,.0f}{taken / plain:>8.1f}")
+        print(f"{name:<32}{taken:>18.1f}{1e6 / taken:>14,.0f}{taken / plain:>8.1f}")
 
 
-def run(port: int, client: redis.Redis, version: str, json_file: Path | None) -> None:
+def run(
+    port: int, client: redis.Redis, version: str, *, tagged: int, json_file: Path | None
+) -> None:
     """Fill a server, measure it, print and write the figures."""
     client.flushall()
-    keys = asyncio.run(fill(f"redis://127.0.0.1:{port}/0"))
+    keys = asyncio.run(fill(f"redis://127.0.0.1:{port}/0", tagged))
     figures = measure(port, client, keys)
-    show(version, figures)
+    show(version, figures, tagged)
     if json_file is not None:
-        named = {"server": version, "payload": PAYLOAD, "tags": TAGS, "microseconds": figures}
+        named = {"server": version, "payload": PAYLOAD, "tags": tagged, "microseconds": figures}
         json_file.write_text(json.dumps(named, indent=1), "utf-8")
 
 
@@ -149,15 +173,23 @@ def main() -> None:
     """Measure a server of one's own, or the one that is named."""
     parser = argparse.ArgumentParser(description="What hits cost the server.")
     parser.add_argument("--port", type=int, help="of a server that runs; everything in it is lost")
+    parser.add_argument("--tags", type=int, default=TAGS, help="of each entry")
     parser.add_argument("--json", type=Path, help="where the figures are written")
     asked = parser.parse_args()
     if asked.port is None:
         with Server() as server:
-            run(server.port, server.client, server.version, asked.json)
+            run(
+                server.port,
+                server.client,
+                server.version,
+                tagged=asked.tags,
+                json_file=asked.json,
+            )
         return
     with redis.Redis(port=asked.port) as client:
         info: Any = client.info("server")
-        run(asked.port, client, f"Redis {info['redis_version']}", asked.json)
+        version = f"Redis {info['redis_version']}"
+        run(asked.port, client, version, tagged=asked.tags, json_file=asked.json)
 
 
 if __name__ == "__main__":

@@ -156,3 +156,61 @@ async def test_bytes_that_are_kept_have_a_bound(
     for _ in range(2):
         hit = await face.remember(cache, ["page"], 60, lambda: "no")
         assert (hit.value, reads()) == (_LARGE, 1)
+
+
+async def test_tags_are_looked_at_once_after_an_invalidation_of_something_else(
+    new_cache: Make, valkey_url: str, face: Any, raw_valkey: Any
+) -> None:
+    """While the clock of the tenant stands still nothing was invalidated, so a hit takes no look at its tags."""
+    one, other = new_cache(valkey_url), new_cache(valkey_url)
+    for cache in (one, other):
+        for _ in range(2):
+            await face.remember(cache, ["page"], 60, lambda: "page", tags=["shelf"])
+    looks = Reads(raw_valkey, "hmget")
+
+    async def looks_of_a_hit() -> int:
+        hit = await face.remember(one, ["page"], 60, lambda: "no", tags=["shelf"])
+        assert hit.value == "page"
+        return looks()
+
+    assert [await looks_of_a_hit() for _ in range(2)] == [1, 1], "for the clock alone"
+    for _ in range(2):
+        await face.invalidate(other, "another shelf")
+        looks()
+        assert [await looks_of_a_hit() for _ in range(3)] == [2, 1, 1]
+
+
+async def test_a_tag_counts_that_is_invalidated_after_the_last_look(
+    new_cache: Make, valkey_url: str, face: Any
+) -> None:
+    one, other = new_cache(valkey_url), new_cache(valkey_url)
+    for tag in ("another shelf", "a third shelf"):
+        for _ in range(2):
+            hit = await face.remember(one, ["page"], 60, lambda: "old", tags=["shelf"])
+            assert hit.value == "old"
+        await face.invalidate(other, tag)
+    await face.invalidate(other, "shelf")
+
+    response = await face.remember(one, ["page"], 60, lambda: "new", tags=["shelf"])
+
+    assert (response.status, response.value) == (CacheStatus.MISS, "new")
+
+
+async def test_the_last_look_at_one_entry_says_nothing_of_another_under_its_key(
+    new_cache: Make, valkey_url: str, face: Any, raw_valkey: Any
+) -> None:
+    """The entry was replaced by one whose tag was invalidated while it was generated elsewhere."""
+    one, other = new_cache(valkey_url), new_cache(valkey_url)
+    await face.remember(other, ["page"], 60, lambda: "outdated", tags=["shelf"])
+    entry = next(key for key in raw_valkey.scan_iter() if b":e:" in key)
+    outdated = raw_valkey.get(entry)
+    await face.invalidate(other, "shelf")
+    for _ in range(2):
+        await face.remember(one, ["page"], 60, lambda: "old")
+    raw_valkey.set(entry, outdated, px=60_000)
+    scripts = Reads(raw_valkey, "evalsha")
+
+    response = await face.remember(one, ["page"], 60, lambda: "new")
+
+    assert (response.status, response.value) == (CacheStatus.MISS, "new")
+    assert scripts() == 2, "the look-up saw it, and gave the lease"

@@ -146,6 +146,18 @@ def stale_entries_outlive_invalidations(struck: Struck) -> None:
     struck()
 
 
+def tags_of_entries_not_looked_at(struck: Struck) -> None:
+    """Take the clock of the tenant for that of each entry."""
+    _rewrite("LOOKUP", "found.clock ~= clock", "false")
+    struck()
+
+
+def last_look_counts_for_ever(struck: Struck) -> None:
+    """Look at the tags of what a process knows at the first look only."""
+    _rewrite("LOOKUP", "tonumber(as_of) == clock", "true")
+    struck()
+
+
 def second_pass_left_out(struck: Struck) -> None:
     """Stamp the slots of a tenant once only."""
 
@@ -337,6 +349,8 @@ MUTANTS: Final[dict[str, Mutant]] = {
         Mutant(epoch_not_compared, {"invalidation_kinds": ("clear",)}),
         Mutant(forget_leaves_the_lease, {"invalidation_kinds": ("key",)}),
         Mutant(stale_entries_outlive_invalidations, {"ttls": (0.03,), "stales": (5,)}),
+        Mutant(tags_of_entries_not_looked_at),
+        Mutant(last_look_counts_for_ever),
         # Only an invalidation of tags has several slots to go through, and only single values are made of others.
         Mutant(
             second_pass_left_out,

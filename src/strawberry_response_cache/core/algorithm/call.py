@@ -23,7 +23,8 @@ from strawberry_response_cache.core.protocol import (
     Unavailable,
     new_token,
 )
-from strawberry_response_cache.core.protocol.entry import Entry, Recording
+from strawberry_response_cache.core.protocol.entry import Recording
+from strawberry_response_cache.core.protocol.lookups import KnownEntry
 from strawberry_response_cache.core.serialization.serializer import Serializer
 
 T = TypeVar("T")
@@ -48,7 +49,7 @@ class Limits:
     compress_above: int | None = None
     early_refresh: float = 0.0
     jitter: float = 0.0
-    confirmed: Bounded[str, Entry] | None = field(default=None, compare=False, repr=False)
+    confirmed: Bounded[str, KnownEntry] | None = field(default=None, compare=False, repr=False)
     log: Interval = field(default_factory=Interval, compare=False, repr=False)
 
     def reading(self, keys: EntryKeys) -> Lookup:

@@ -1,7 +1,7 @@
 """The script of lookups: whether entries still count, and who may store those that do not.
 
-A hit is what a server does most, so this script calls the server as seldom as it can: once for the clocks of
-all its entries, twice for each entry. The lookups of one moment share one run of it.
+A hit is what a server does most, so this script calls the server as seldom as it can: once for the clock, twice for
+each entry, and once more for the tags of all entries that may be outdated. The lookups of one moment share one run of it.
 """
 
 from typing import Final
@@ -16,59 +16,65 @@ LOOKUP: Final = script(
     """
 -- KEYS: tag table; then entry and lease of each lookup.
 -- ARGV: token of the call, run id, table ms; then for each lookup '', if it only reads; else its token,
--- lease ms (0 asks for none), draw and rejected write id.
+-- lease ms (0 asks for none), draw, rejected write id, and the write id that the caller knows with the clock as of
+-- which it was good; '-' where there is none.
 -- Answers the token of the call, then for each state, write id, pttl, epoch, clock. The states of an entry: 'fresh',
 -- 'stale' (another refreshes it), 'refresh' (the lease to refresh it is yours). Without one: 'granted'
 -- (the lease is yours), 'held' (another has it), 'refused' (the server takes no writes; in place of the epoch
 -- stands why).
 local table_key, run_id, table_ms = KEYS[1], ARGV[2], ARGV[3]
+local moment = redis.pcall('HMGET', table_key, 'e', 'c', 'f', 'r')
+if failed(moment) then
+  redis.pcall('DEL', table_key)
+  moment = {}
+end
 
--- Epoch, clock, floor and run id, and the clock of the last invalidation of each tag of each entry.
-local fields, times = {'e', 'c', 'f', 'r'}, {}
+-- Without a clock, or under another run of the server (a restart from an old snapshot, a replica that
+-- lagged), the table counts as lost. Its first lease begins an epoch: never one that was there before, not
+-- even if this very lookup is repeated after a clear.
+local epoch, clock, floor, fresh_epoch = moment[1], tonumber(moment[2] or ''), tonumber(moment[3] or '0') or 0, nil
+if not epoch or not string.match(moment[2] or '', '^%d+$') or (run_id ~= '' and moment[4] ~= run_id) then
+  local time = redis.call('TIME')
+  epoch, clock, floor = nil, 0, 0
+  fresh_epoch = string.reverse(ARGV[1]) .. time[1] .. '.' .. time[2]
+end
+
+-- The tags of entries that may be outdated, and the clocks of their last invalidations.
+local fields, times = {}, {}
 
 local function read_times()
   for first = 1, #fields, 1000 do
-    local some = redis.pcall('HMGET', table_key, unpack(fields, first, math.min(first + 999, #fields)))
-    if failed(some) then
-      redis.pcall('DEL', table_key)
-      times = {}
-      return
-    end
-    if #fields <= 1000 then
-      times = some
-    else
-      for at, time in ipairs(some) do times[first + at - 1] = time end
+    local last = math.min(first + 999, #fields)
+    for at, time in ipairs(redis.call('HMGET', table_key, unpack(fields, first, last))) do
+      times[first + at - 1] = time
     end
   end
 end
 
 local founds, wishes = {}, {}
 for i = 2, #KEYS, 2 do
-  local token, lease_ms, draw, rejected = string.match(ARGV[i / 2 + 3], '^(%S+) (%d+) (%S+) (%S*)$')
+  local token, lease_ms, draw, rejected, known, as_of =
+    string.match(ARGV[i / 2 + 3], '^(%S+) (%d+) (%S+) (%S+) (%S+) (%d+)$')
   if token then wishes[i] = {token, lease_ms, draw} end
   local found, exists = header(KEYS[i])
-  if exists and (not found or found.wid == rejected) then
+  local tags = ''
+  -- If nothing was invalidated since its clock, or since it was good last, none of its tags was.
+  if found and found.epoch == epoch and found.clock ~= clock
+      and not (found.wid == known and tonumber(as_of) == clock) then
+    tags = tags_of(found)
+  end
+  if exists and (not found or not tags or found.wid == rejected) then
     redis.pcall('DEL', KEYS[i])
     found = nil
   end
   if found then
     founds[i] = found
-    found.first = #fields + 1
-    for tag in string.gmatch(found.tags, '[^,]+') do fields[#fields + 1] = 't:' .. tag end
+    found.tags, found.first = tags, #fields + 1
+    for tag in string.gmatch(tags, '[^,]+') do fields[#fields + 1] = 't:' .. tag end
     found.last = #fields
   end
 end
 read_times()
-
--- Without a clock, or under another run of the server (a restart from an old snapshot, a replica that
--- lagged), the table counts as lost. Its first lease begins an epoch: never one that was there before, not
--- even if this very lookup is repeated after a clear.
-local epoch, clock, floor, fresh_epoch = times[1], tonumber(times[2] or ''), tonumber(times[3] or '0') or 0, nil
-if not epoch or not string.match(times[2] or '', '^%d+$') or (run_id ~= '' and times[4] ~= run_id) then
-  local time = redis.call('TIME')
-  epoch, clock, floor = nil, 0, 0
-  fresh_epoch = string.reverse(ARGV[1]) .. time[1] .. '.' .. time[2]
-end
 
 -- Whether one of an entry's tags was invalidated after the entry's clock.
 local function is_outdated(found)
@@ -96,7 +102,7 @@ local function look_up(i)
       pttl = redis.call('PTTL', entry)
       -- XFetch: the longer an entry took to generate, the earlier a caller refreshes it.
       if pttl > found.stale and pttl - found.stale > found.cost * tonumber(draw or '0') then
-        return line('fresh', found.wid, pttl, '-', 0)
+        return line('fresh', found.wid, pttl, '-', clock)
       end
       if pttl <= 0 then found = nil end
     end
@@ -160,7 +166,7 @@ local function look_up(i)
   end
   if found then
     if state == 'granted' then return line('refresh', found.wid, pttl, epoch, clock) end
-    return line(pttl > found.stale and 'fresh' or 'stale', found.wid, pttl, '-', 0)
+    return line(pttl > found.stale and 'fresh' or 'stale', found.wid, pttl, '-', clock)
   end
   if state == 'refused' then return line(state, '-', 0, refusal, 0) end
   return line(state, '-', 0, epoch or '-', clock)

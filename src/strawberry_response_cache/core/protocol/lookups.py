@@ -30,7 +30,7 @@ MOST_IN_A_RUN: Final = 100
 """Lookups that one run of the script answers: a server does nothing else meanwhile, and each takes it ten
 microseconds."""
 
-_SIZE: Final = 800
+_SIZE: Final = 900
 """About how many bytes an entry takes beside its payload and tags."""
 _SIZE_OF_TAG: Final = 100
 _WORDS: Final = 5
@@ -46,6 +46,20 @@ def _is_word(epoch: object) -> bool:
         and epoch.isprintable()
         and " " not in epoch
     )
+
+
+@dataclass(slots=True, kw_only=True)
+class KnownEntry:
+    """An entry that this process has read.
+
+    Attributes:
+        entry: The entry.
+        good_at: The tenant's clock when Redis last said that it is good. Until the clock moves, nothing was
+            invalidated, so Redis does not look at its tags again.
+    """
+
+    entry: Entry
+    good_at: int
 
 
 @dataclass(slots=True)  # not frozen, because each hit creates one; see `Entry`
@@ -69,8 +83,8 @@ class Lookup(Effect[LookupAnswer]):
     token: str = field(default_factory=new_token, repr=False)
     draw: float = 0.0
     max_bytes: int | None = None
-    confirmed: Bounded[str, Entry] | None = field(default=None, repr=False)
-    known: Entry | None = field(default=None, init=False, repr=False)
+    confirmed: Bounded[str, KnownEntry] | None = field(default=None, repr=False)
+    known: KnownEntry | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         """Find out once whether the bytes are needed: the call and the answer must agree."""
@@ -92,9 +106,14 @@ class Lookup(Effect[LookupAnswer]):
     @property
     def wish(self) -> str:
         """What the script is told of it; see there."""
-        if not (self.lease_ms or self.rejected):
+        known = self.known
+        if known is not None:
+            last = f"- {known.entry.write_id} {known.good_at}"  # what is known is not rejected
+        elif self.lease_ms or self.rejected:
+            last = f"{self.rejected or '-'} - 0"
+        else:
             return ""
-        return f"{self.token} {self.lease_ms} {self.draw} {self.rejected}"
+        return f"{self.token or '-'} {self.lease_ms} {self.draw} {last}"
 
     def answer(self, words: Sequence[str], stored: object) -> LookupAnswer:
         """Combine what the script said with the bytes that were read.
@@ -104,11 +123,11 @@ class Lookup(Effect[LookupAnswer]):
         """
         state, write_id, remaining, epoch, ticks = words
         if state == "fresh":
-            entry = self._entry(stored, write_id, int(remaining))
+            entry = self._entry(stored, write_id, int(remaining), int(ticks))
             return Fresh(entry) if isinstance(entry, Entry) else entry
         pttl, clock = int(remaining), int(ticks)
         if state in {"stale", "refresh"}:
-            return self._stale(state, self._entry(stored, write_id, pttl), epoch, clock)
+            return self._stale(state, self._entry(stored, write_id, pttl, clock), epoch, clock)
         self._drop_known()
         match state:
             case "granted":
@@ -141,10 +160,13 @@ class Lookup(Effect[LookupAnswer]):
         if self.confirmed is not None and self.known is not None:
             self.confirmed.drop(self.keys.entry, self.known)
 
-    def _entry(self, stored: object, write_id: str, pttl: int) -> Entry | Unreadable | Moved:
-        if (known := self.known) is not None and known.write_id == write_id:
-            remaining_ms = pttl - known.recording.stale_ms
-            return Entry(known.recording, write_id, known.epoch, known.clock, remaining_ms)
+    def _entry(
+        self, stored: object, write_id: str, pttl: int, clock: int
+    ) -> Entry | Unreadable | Moved:
+        if (known := self.known) is not None and known.entry.write_id == write_id:
+            known.good_at, entry = clock, known.entry
+            remaining_ms = pttl - entry.recording.stale_ms
+            return Entry(entry.recording, write_id, entry.epoch, entry.clock, remaining_ms)
         self._drop_known()  # the lookup that repeats this one fetches the other entry
         if not isinstance(stored, bytes):
             return Moved()
@@ -156,7 +178,7 @@ class Lookup(Effect[LookupAnswer]):
             return Moved()
         if self.confirmed is not None:
             size = _SIZE + len(entry.recording.payload) + _SIZE_OF_TAG * len(entry.recording.tags)
-            self.confirmed.put(self.keys.entry, entry, size=size)
+            self.confirmed.put(self.keys.entry, KnownEntry(entry=entry, good_at=clock), size=size)
         return entry
 
 
@@ -182,7 +204,7 @@ class ReadClock(Effect["Moment | Unavailable | None"]):
     @property
     def wish(self) -> str:
         """What the script is told of it: a very short lease, for which no caller waits, starts the epoch."""
-        return f"{self.token} 1 0 " if self.begin else ""
+        return f"{self.token} 1 0 - - 0" if self.begin else ""
 
     def calls(self) -> Sequence[Call]:
         """A lookup of an entry that never exists."""

@@ -39,24 +39,27 @@ end
 """
 
 HEADER: Final = """
-local FORM = '^rc1 %x+ %x+ (%S+) (%S+) (%d+) %d+ (%d+) (%d+) %S+ %S+ %S+ (%S*)\\n'
+local FACTS = '^rc1 %x+ %x+ (%S+) (%S+) (%d+) %d+ (%d+) (%d+) ()'
+local TAGS = '^%S+ %S+ %S+ (%S*)\\n'
 
--- The header of an entry, or nil, and whether the key exists. Never the payload.
+-- The facts in the header of an entry, or nil, and whether the key exists. Never the payload.
 local function header(key)
   local head = redis.pcall('GETRANGE', key, 0, 511)
   if head == '' then return nil, false end
   if failed(head) then return nil, true end
-  local wid, epoch, clock, stale, cost, tags = string.match(head, FORM)
-  if not wid then
-    local length = string.match(head, '^rc1 %x%x%x%x%x%x%x%x (%x%x%x%x%x%x%x%x) ')
-    length = tonumber(length or '0', 16)
-    if length <= 512 or length > 4194304 then return nil, true end
-    head = redis.call('GETRANGE', key, 0, length - 1)
-    wid, epoch, clock, stale, cost, tags = string.match(head, FORM)
-    if not wid then return nil, true end
-  end
-  return {wid = wid, epoch = epoch, clock = tonumber(clock), stale = tonumber(stale),
-    cost = tonumber(cost), tags = tags}, true
+  local wid, epoch, clock, stale, cost, rest = string.match(head, FACTS)
+  if not wid then return nil, true end
+  return {key = key, head = head, rest = rest, wid = wid, epoch = epoch, clock = tonumber(clock),
+    stale = tonumber(stale), cost = tonumber(cost)}, true
+end
+
+-- The tags of an entry, separated by commas, or nil if its header does not end. Most lookups need none.
+local function tags_of(found)
+  local tags = string.match(found.head, TAGS, found.rest)
+  if tags then return tags end
+  local length = tonumber(string.match(found.head, '^rc1 %x%x%x%x%x%x%x%x (%x%x%x%x%x%x%x%x) ') or '0', 16)
+  if length <= 512 or length > 4194304 then return nil end
+  return string.match(redis.call('GETRANGE', found.key, 0, length - 1), TAGS, found.rest)
 end
 """
 

@@ -80,8 +80,8 @@ done()
 if failed(set) then
   -- A full server: a dead entry here makes room for the next try.
   local old = header(KEYS[1])
-  if old and (old.epoch ~= epoch or old.clock < floor
-      or invalidated(KEYS[3], old.tags, old.clock)) then
+  local tags = old and tags_of(old)
+  if tags and (old.epoch ~= epoch or old.clock < floor or invalidated(KEYS[3], tags, old.clock)) then
     redis.pcall('UNLINK', KEYS[1])
   end
   return set
