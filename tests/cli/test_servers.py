@@ -99,7 +99,7 @@ def test_stats_counts_entries_tenants_and_tags(
         other.close()
     found = as_json("stats")
     assert (found["entries"], found["tenants"], found["leases"]) == (6, 3, 0)
-    assert (found["tag_tables"], found["invalidated_tags"]) == (3, 6)  # the tag, and that of all
+    assert (found["tag_tables"], found["invalidated_tags"]) == (3, 3)
     entries = [
         each
         for each in raw_valkey.keys("*:e:*")
@@ -114,6 +114,55 @@ def test_stats_counts_entries_tenants_and_tags(
     code, said = run("stats")
     assert code == 0
     assert said.startswith("entries     6 in ")
+
+
+def test_stats_counts_each_invalidated_tag_once_and_its_family(
+    run: Callable[..., Any],
+    as_json: Callable[..., Any],
+    shop: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    valkey_url: str,
+) -> None:
+    def counted(*tags: str) -> int:
+        cache.invalidate_sync(*tags)
+        return int(as_json("stats")["invalidated_tags"])
+
+    monkeypatch.setenv("RESPONSE_CACHE_SLOTS_PER_TENANT", "4")
+    with ResponseCache.from_url(valkey_url, prefix="shop", slots_per_tenant=4) as cache:
+        for number in range(40):
+            cache.remember_sync([str(number)], 60, lambda: 1)
+        found = as_json("stats")
+        assert (found["tag_tables"], found["invalidated_tags"]) == (4, 0)
+        assert counted("t") == 1
+        assert counted("t") == 1
+        assert counted("Account:1") == 3  # with Account:*
+        assert counted("Account:2", "u") == 5
+    assert (
+        "\ntags        5 invalidated, with their families: Account:1 and Account:* are two\n"
+        in run("stats")[1]
+    )
+
+
+def test_stats_counts_no_floor_as_a_tag(
+    as_json: Callable[..., Any], shop: Any, valkey_url: str, raw_valkey: Any
+) -> None:
+    """A table that had too many tags has two more fields: its floor, and how far it is swept."""
+    with ResponseCache.from_url(valkey_url, prefix="shop", max_tags=1000) as cache:
+        cache.remember_sync(["a"], 60, lambda: 1)
+        for number in range(10):
+            cache.invalidate_sync(*(f"t{number}.{each}" for each in range(100)))
+    (table,) = raw_valkey.keys("*}:t")
+    fields = raw_valkey.hkeys(table)
+    assert {b"f", b"s"} < set(fields)
+    tags = [each for each in fields if each.startswith(b"t:")]
+    # One of them stands for all tags together.
+    assert as_json("stats")["invalidated_tags"] == len(tags) - 1
+
+
+def test_stats_says_where_nothing_is_stored(run: Callable[..., Any], shop: Any) -> None:
+    assert run("stats") == (0, "Nothing is stored under the prefix shop.\n")
+    said = run("stats", "--tenant", "acme")
+    assert said == (0, "Nothing is stored for this tenant under the prefix shop.\n")
 
 
 def test_stats_reads_a_server_in_bounded_steps(
@@ -134,7 +183,7 @@ def test_stats_reads_a_server_in_bounded_steps(
     assert calls.get("keys", 0) == 0
     # Nothing is asked of the keys of others.
     assert calls["memory|usage"] == 2
-    assert calls["hlen"] == 1
+    assert (calls["hlen"], calls["hmget"]) == (1, 1)
 
 
 def test_a_terminal_shows_how_far_it_is(

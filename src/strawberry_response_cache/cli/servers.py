@@ -18,6 +18,7 @@ from strawberry_response_cache.cli.arguments import (
 )
 from strawberry_response_cache.cli.terminal import Terminal, finish
 from strawberry_response_cache.core import ResponseCache
+from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._inspection import Census, Inspection, Server
 
 _OLDEST: Final = 7
@@ -127,7 +128,10 @@ def stats(
         if as_json:
             terminal.json(_census_as_json(census))
         else:
-            _say_census(terminal, census)
+            whose = "" if tenant is None else "for this tenant "
+            _say_census(
+                terminal, census, f"{whose}under the prefix {tenant_of(cache).keyspace.prefix}"
+            )
 
 
 def _counted(terminal: Terminal, cache: ResponseCache, *, only_this_tenant: bool) -> Census:
@@ -159,14 +163,17 @@ def _census_as_json(census: Census) -> dict[str, object]:
     }
 
 
-def _say_census(terminal: Terminal, census: Census) -> None:
+def _say_census(terminal: Terminal, census: Census, whose: str) -> None:
+    if not census.tenants:
+        terminal.say(f"Nothing is stored {whose}.")
+        return
     each = f", {census.entry_bytes // census.entries} bytes each" if census.entries else ""
     terminal.say(f"entries     {census.entries} in {_bytes(census.entry_bytes)}{each}")
-    terminal.say(f"leases      {census.leases}")
+    terminal.say(f"leases      {census.leases}, each for a value that is being generated")
     terminal.say(f"tenants     {census.tenants}")
+    terminal.say(f"tag tables  {census.tag_tables} in {_bytes(census.table_bytes)}")
     terminal.say(
-        f"tag tables  {census.tag_tables} in {_bytes(census.table_bytes)}, with {census.invalidated_tags} "
-        "invalidated tags"
+        f"tags        {census.invalidated_tags} invalidated, with their families: Account:1 and Account:* are two"
     )
     if len(census.largest) > 1:
         terminal.say("The largest tenants, by the hash of their name:")

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 _ROUND_TRIPS: Final = 10
-_FIELDS_BESIDE_TAGS: Final = 3
-"""Of a tag table: epoch, clock and run id. One that had too many tags has a floor as well."""
 _LARGEST: Final = 10
 
 
@@ -69,7 +67,8 @@ class Census:
         leases: How many leases there are: values that are being generated.
         tag_tables: How many tag tables there are, one for each slot of a tenant.
         table_bytes: What these take.
-        invalidated_tags: How many tags these hold, those of families included.
+        invalidated_tags: How many tags these hold, each once for its tenant, and its family (``Account:*`` of
+            ``Account:1``) as a tag of its own: the server keeps digests, which do not tell the one from the other.
         tenants: How many tenants have an entry or a tag table, the cache itself included.
         largest: The tenants with most bytes of entries: the hash of their name, their entries and the bytes.
     """
@@ -221,11 +220,12 @@ class Inspection:
         census = Census()
         entries: Counter[str] = Counter()
         sizes: Counter[str] = Counter()
+        tags: dict[str, int] = {}
         tenants: set[str] = set()
         for node, keys in self.pages(self._keyspace.pattern_of_all):
             found = [(key, what) for key in keys if (what := self._counted(key, only_this_tenant))]
-            tables = [key for key, what in found if what.kind == "t"]
-            effect = Sizes([key for key, _ in found], tables)
+            tables = [(key, what.tenant) for key, what in found if what.kind == "t"]
+            effect = Sizes([key for key, _ in found], [key for key, _ in tables])
             numbers = self._checked(node.perform(effect, deadline=self._deadline)) if found else []
             for (_, what), size in zip(found, numbers[: len(found)], strict=True):
                 tenants.add(what.tenant)
@@ -233,9 +233,11 @@ class Inspection:
                 if what.kind == "e":
                     entries[what.tenant_hash] += 1
                     sizes[what.tenant_hash] += size
-            fields = numbers[len(found) :]
-            census.invalidated_tags += sum(max(0, each - _FIELDS_BESIDE_TAGS) for each in fields)
+            # Each invalidation is in all tables of a tenant.
+            for (_, tenant), number in zip(tables, numbers[len(found) :], strict=True):
+                tags[tenant] = max(tags.get(tenant, 0), number)
             yield PAGE
+        census.invalidated_tags = sum(tags.values())
         census.tenants = len(tenants)
         census.largest = [(name, entries[name], size) for name, size in sizes.most_common(_LARGEST)]
         yield census

@@ -8,11 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from strawberry_response_cache.core._families import EVERYTHING
 from strawberry_response_cache.core.protocol.answers import Unavailable, failure
 from strawberry_response_cache.core.protocol.effects import Call, Effect
 
 PAGE: Final = 1000
 """How many keys a server looks at for one page."""
+
+_BESIDE_TAGS: Final = ("e", "c", "r", "f", "s", *(f"t:{each}" for each in EVERYTHING))
+"""The fields of a tag table that stand for no tag that somebody named: epoch, clock, run id, floor, where the sweep is,
+and the hidden tag that each invalidation stamps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,26 +78,32 @@ class Sizes(Effect["list[int] | Unavailable"]):
 
     Attributes:
         keys: The keys.
-        tables: Which of them are tag tables; their fields are counted as well.
+        tables: Which of them are tag tables; their tags are counted as well.
     """
 
     keys: Sequence[str]
     tables: Sequence[str]
 
     def calls(self) -> Sequence[Call]:
-        """One command for each key, and one more for each table."""
+        """One command for each key, and two more for each table."""
         sizes: list[Call] = [("MEMORY", (), ("USAGE", key)) for key in self.keys]
-        return [*sizes, *(("HLEN", (), (key,)) for key in self.tables)]
+        fields: list[Call] = [("HLEN", (), (key,)) for key in self.tables]
+        return [*sizes, *fields, *(("HMGET", (), (key, *_BESIDE_TAGS)) for key in self.tables)]
 
     def interpret(self, replies: Sequence[Any]) -> "list[int] | Unavailable":
-        """Return the bytes of each key, then the fields of each table; 0 for a key that is gone."""
-        found = []
+        """Return the bytes of each key, then the invalidated tags of each table; 0 for a key that is gone."""
+        numbers = []
         for reply in replies:
             # Of a key that another node of a cluster holds by now, it is told there.
             if isinstance(reply, Exception) and not _has_moved(reply):
                 return failure(reply)
-            found.append(reply if isinstance(reply, int) else 0)
-        return found
+            others = len(reply) - reply.count(None) if isinstance(reply, list) else 0
+            numbers.append(reply if isinstance(reply, int) else others)
+        last = len(self.keys) + len(self.tables)
+        fields, others_of = numbers[len(self.keys) : last], numbers[last:]
+        # A table may change between the two commands.
+        tags = [max(0, each - others) for each, others in zip(fields, others_of, strict=True)]
+        return [*numbers[: len(self.keys)], *tags]
 
 
 @dataclass(frozen=True, slots=True)
