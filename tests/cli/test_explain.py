@@ -27,6 +27,9 @@ class Query:
 
 schema = strawberry.Schema(Query)
 number = 1
+
+def make():
+    return schema
 """
 
 
@@ -77,6 +80,10 @@ def test_the_document_may_come_from_stdin() -> None:
         ((":", "query.graphql"), "Write it as module:schema"),
         (("", "query.graphql"), "Write it as module:schema"),
         (("its_schema:number", "query.graphql"), "is a int and no strawberry.Schema"),
+        (
+            ("its_schema:make", "query.graphql"),
+            "no strawberry.Schema. Write a module that calls it",
+        ),
         (("its_schema:schema", "nowhere.graphql"), "nowhere.graphql cannot be read"),
         (("its_schema:schema", "query.graphql"), "$n"),
         (("its_schema:schema", "query.graphql", "--variables", "[1]"), "is a JSON object"),

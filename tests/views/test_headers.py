@@ -562,6 +562,20 @@ def test_cache_status_of_a_stale_answer_is_negative(
     assert ask("{ number }").headers["cache-status"] == "strawberry-response-cache; hit; ttl=-10"
 
 
+def test_cache_status_of_an_answer_that_an_invalidation_overtook_is_a_miss_with_its_reason(
+    make: Callable[..., Ask], cache: ResponseCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Overtaken(dict[str, int]):
+        def __getitem__(self, key: str) -> int:
+            cache.clear_sync()
+            return super().__getitem__(key)
+
+    monkeypatch.setitem(globals(), "DATA", Overtaken(DATA))
+    response = make(cache_status=True)("{ number }")
+    assert response.headers["cache-status"] == "strawberry-response-cache; fwd=miss; detail=refused"
+    assert response.headers["cache-control"] == "no-store"
+
+
 def test_a_batch_has_no_cache_status(make: Callable[..., Ask], view: Any) -> None:
     ask = make(view, cache_status=True)
     assert "cache-status" not in ask([{"query": "{ now }"}, {"query": "{ mine }"}]).headers

@@ -5,6 +5,7 @@ import os
 import sys
 import traceback
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 from strawberry.schema import Schema
@@ -39,6 +40,8 @@ def schema_of(selector: str) -> Schema:
         raise BadArgumentError(msg) from None
     if not isinstance(found, Schema):
         msg = f"{selector} is a {type(found).__name__} and no strawberry.Schema."
+        if isinstance(found, FunctionType):
+            msg += " Write a module that calls it, with a variable that holds the schema."
         raise BadArgumentError(msg)
     return found
 
