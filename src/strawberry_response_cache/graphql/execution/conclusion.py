@@ -40,9 +40,19 @@ class Conclusion:
     Attributes:
         claim: What a middleware says of the request; None if there is none.
         count: Counts the operation.
+        entities: The objects that a gateway asks for, if they are answered one by one.
     """
 
-    __slots__ = ("_http", "_options", "_refused", "_report", "_tenant", "claim", "count")
+    __slots__ = (
+        "_http",
+        "_options",
+        "_tenant",
+        "claim",
+        "count",
+        "entities",
+        "refused",
+        "report",
+    )
 
     def __init__(
         self,
@@ -55,17 +65,18 @@ class Conclusion:
     ) -> None:
         self._tenant = tenant
         self._options = options
-        self._report = report
+        self.report = report
         self._http = http
-        self._refused = refused
+        self.refused = refused
         self.claim: Claim | None = None
+        self.entities: Entities | None = None
         self.count = OperationCount(tenant.counters)
 
     def tell_watchers(self, operation: OperationDefinitionNode) -> None:
         """Hand what the cache does for an operation to those who follow it."""
         for watcher in self._options.watchers:
-            self._report.name(operation)
-            watcher(self._report)
+            self.report.name(operation)
+            watcher(self.report)
 
     def cached(
         self, considered: Considered, cache_request: CacheRequest, cache_result: CacheResult
@@ -82,22 +93,25 @@ class Conclusion:
         self._http.note(cache_result.freshness, policy)
         self.count.cached(key, cache_result)
         if is_hit and variant.watches_fields:
-            self._refused.note(key, refused=False)
+            self.refused.note(key, refused=False)
         is_wanted = self._tenant.observer.listening() or self._options.watchers
         if is_hit and self.claim is None and not is_wanted:
-            self._report.conclude(cache_result.outcome)  # most responses do not tell it
+            self.report.conclude(cache_result.outcome)  # most responses do not tell it
             return
         outcome = cache_result.outcome()
         if variant.watches_fields and not is_hit:
-            self._refused.note(key, refused=outcome.reason is Reason.REFUSED)
+            self.refused.note(key, refused=outcome.reason is Reason.REFUSED)
         self._conclude(outcome)
         # Neither what a custom scalar parses next nor a default that a resolver changes is known to a middleware.
         is_repeatable = not (considered.plan.is_parsed or variant.defaults)
         if self.claim is not None and outcome.status == "hit" and is_repeatable:
             tell(self.claim, cache_request, outcome, self._http)
 
-    def objects(self, entities: "Entities", policy: Policy) -> None:
-        """Report what became of an operation whose objects were answered one by one."""
+    def objects(self, policy: Policy) -> None:
+        """Report what became of an operation, if its objects were answered one by one."""
+        entities = self.entities
+        if entities is None:
+            return
         outcome = entities.told.conclude(self.count)
         if outcome is None:
             self.without(Problem(Reason.NO_OBJECTS))
@@ -114,7 +128,7 @@ class Conclusion:
         """
         self._tenant.note_unfit_part()
         self.count.bypassed(problem.reason)
-        self._report.conclude(partial(Outcome.of, problem))  # most responses do not tell it
+        self.report.conclude(partial(Outcome.of, problem))  # most responses do not tell it
         self._tell("bypass", problem.reason)
 
     def interrupted(self, guard: Guard) -> None:
@@ -124,7 +138,7 @@ class Conclusion:
         self._conclude(Outcome.of(Problem(reason)))
 
     def _conclude(self, outcome: Outcome) -> None:
-        self._report.conclude(outcome)
+        self.report.conclude(outcome)
         self._tell(outcome.status, outcome.reason)
 
     def _tell(self, status: Status, reason: Reason | None) -> None:

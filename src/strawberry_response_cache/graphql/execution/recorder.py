@@ -55,8 +55,7 @@ class Recorder(RunNotes):
 
     Attributes:
         entities: The completed objects.
-        root_fields: Returns the root fields of an operation that failed in part; None if they are not stored by
-            themselves.
+        root_fields: See `recording`.
     """
 
     __slots__ = ("_refusal", "entities", "guard", "root_fields")
@@ -103,6 +102,8 @@ class Recorder(RunNotes):
         executor: Executor[Any],
         policy: Policy | None = None,
         inputs: UsedInputs | None = None,
+        *,
+        root_fields: Callable[[ExecutionResult], RootFields | None] | None = None,
     ) -> Iterator[None]:
         """Record what an executor executes inside the block.
 
@@ -111,7 +112,10 @@ class Recorder(RunNotes):
             policy: That of the entry. If there are too many objects, its types are noted instead. None notes
                 every object.
             inputs: What its key was made of, which resolvers may change; None if they cannot.
+            root_fields: Returns the root fields of an operation that failed in part; None if they are not stored by
+                themselves.
         """
+        self.root_fields = root_fields
         self.watch(executor, policy)
         before = _ResponseState.of(executor.context_value)
         # The objects that executors pass to resolvers: Strawberry's and graphql-core's.

@@ -17,14 +17,13 @@ from strawberry.types import ExecutionContext
 
 from strawberry_response_cache.core._prefetched import Prefetched
 from strawberry_response_cache.core.drivers.driving import running_loop
-from strawberry_response_cache.graphql._compat.executor import uninstall
 from strawberry_response_cache.graphql._compat.operation import Asked
 from strawberry_response_cache.graphql._guard import Execution, Guard, Later
 from strawberry_response_cache.graphql._options import Options
 from strawberry_response_cache.graphql._report import Report
 from strawberry_response_cache.graphql._request import RequestContext
+from strawberry_response_cache.graphql.execution.admission import admit, admit_fields
 from strawberry_response_cache.graphql.execution.cache_request import (
-    FAILED_IN_PART,
     CacheRequest,
     CacheResult,
 )
@@ -37,12 +36,11 @@ from strawberry_response_cache.graphql.execution.claims import claimed
 from strawberry_response_cache.graphql.execution.conclusion import Conclusion
 from strawberry_response_cache.graphql.execution.considered import Considered, Considering
 from strawberry_response_cache.graphql.execution.documents import Preparation
-from strawberry_response_cache.graphql.execution.fields.field_execution import install
 from strawberry_response_cache.graphql.execution.fields.root_fields import fields_of_failed
 from strawberry_response_cache.graphql.execution.http_report import HttpReport, Sharing
 from strawberry_response_cache.graphql.execution.mutation_execution import MutationExecution
 from strawberry_response_cache.graphql.execution.recorder import Recorder
-from strawberry_response_cache.graphql.execution.refused import OLDER_PART, RefusedOperations
+from strawberry_response_cache.graphql.execution.refused import RefusedOperations
 from strawberry_response_cache.graphql.keys.known_requests import KnownRequest
 from strawberry_response_cache.graphql.policy.cheaper_fields import advice_on
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
@@ -50,7 +48,6 @@ from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 if TYPE_CHECKING:
     import asyncio
 
-    from strawberry_response_cache.graphql.execution.fields.cached_entity import Entities
     from strawberry_response_cache.graphql.invalidation.mutation import Mutation
 
 
@@ -109,7 +106,6 @@ class Run:
         self._preparation = preparation
         self._refused = refused
         self._as_stored = as_stored
-        self._entities: Entities | None = None
         self._request: RequestContext | None = None
         self._mutating: MutationExecution | None = None
         self._report = Report(guard)
@@ -236,7 +232,8 @@ class Run:
         varied, session = considered.variant.policy.vary, considered.wants_session
         if not (request.ask_at_once(varied, session=session) or request.is_synchronous):
             return _Looked(considered, None)
-        cache_request = self._admit(considered)
+        schema, as_stored = self.context.schema, self._as_stored
+        cache_request = admit(considered, self._conclusion, schema, as_stored=as_stored)
         if isinstance(cache_request, CacheRequest) and (
             cache_result := result_in_memory(cache_request, request)
         ):
@@ -254,28 +251,32 @@ class Run:
             policy = cache_request.policy
 
             def watched(recorder: Recorder) -> Any:  # noqa: ANN401 - whatever an executor returns
-                executor = considered.asked.executor
-                recorder.root_fields = partial(fields_of_failed, considered, self.context.schema)
-                with recorder.recording(executor, policy, considered.inputs):
+                fields = partial(fields_of_failed, considered, self.context.schema)
+                executor, inputs = considered.asked.executor, considered.inputs
+                with recorder.recording(executor, policy, inputs, root_fields=fields):
                     return execution.start()
 
             cache_result = execute_cached_sync(cache_request, considered.request, watched)
             if isinstance(cache_result, CacheResult):
                 self._conclusion.cached(considered, cache_request, cache_result)
                 return cache_result.result
-            cache_request = self._field_by_field(considered, cache_result)
-        if self._entities is None:
+            cache_request = admit_fields(
+                considered, self._conclusion, self.context.schema, cache_result
+            )
+        if self._conclusion.entities is None:
             self._conclusion.without(cache_request)
         if (absent := self._absent()) is not None:
             return absent
         result = execution.start()
-        self._conclude_objects(considered)
+        self._conclusion.objects(considered.variant.policy)
         return result
 
     async def _ask_and_answer(self, considered: Considered, execution: Execution) -> Any:  # noqa: ANN401 - a result
         varied, session = considered.variant.policy.vary, considered.wants_session
         await considered.request.ask(varied, session=session)
-        return await self._answer_async(considered, self._admit(considered), execution)
+        schema, as_stored = self.context.schema, self._as_stored
+        cache_request = admit(considered, self._conclusion, schema, as_stored=as_stored)
+        return await self._answer_async(considered, cache_request, execution)
 
     async def _answer_async(
         self,
@@ -287,9 +288,9 @@ class Run:
             policy = cache_request.policy
 
             async def watched(recorder: Recorder) -> Any:  # noqa: ANN401 - whatever an executor returns
-                executor = considered.asked.executor
-                recorder.root_fields = partial(fields_of_failed, considered, self.context.schema)
-                with recorder.recording(executor, policy, considered.inputs):
+                fields = partial(fields_of_failed, considered, self.context.schema)
+                executor, inputs = considered.asked.executor, considered.inputs
+                with recorder.recording(executor, policy, inputs, root_fields=fields):
                     return await execution.run()
 
             is_down = self._conclusion.claim is not None and self._conclusion.claim.is_down
@@ -300,13 +301,15 @@ class Run:
             if isinstance(cache_result, CacheResult):
                 self._conclusion.cached(considered, cache_request, cache_result)
                 return cache_result.result
-            cache_request = self._field_by_field(considered, cache_result)
-        if self._entities is None:
+            cache_request = admit_fields(
+                considered, self._conclusion, self.context.schema, cache_result
+            )
+        if self._conclusion.entities is None:
             self._conclusion.without(cache_request)
         if (absent := self._absent()) is not None:
             return absent
         result = await execution.run()
-        self._conclude_objects(considered)
+        self._conclusion.objects(considered.variant.policy)
         return result
 
     def _absent(self) -> ExecutionResult | None:
@@ -315,10 +318,6 @@ class Run:
             return None
         self.is_absent = True
         return ExecutionResult(None, [GraphQLError(_ABSENT)])
-
-    def _conclude_objects(self, considered: Considered) -> None:
-        if self._entities is not None:
-            self._conclusion.objects(self._entities, considered.variant.policy)
 
     def _mutate(
         self, asked: Asked, operation: OperationDefinitionNode, execution: Execution
@@ -339,50 +338,6 @@ class Run:
         """Note that what a mutation changed is invalidated."""
         if self._mutating is not None:
             self._mutating.end()
-
-    # -- Deciding ------------------------------------------------------------------------------------
-
-    def _admit(self, considered: Considered) -> CacheRequest | Problem:
-        """Return the cache request of an operation, or why it has none; its fields have their own."""
-        request = considered.request
-        problem = request.problem
-        if problem is None and self._conclusion.claim is not None:
-            problem = self._conclusion.claim.problem(request.answers)
-        if problem is not None:
-            return problem
-        variant = considered.variant
-        cache_request = variant.policy.problem or considered.cache_request(
-            as_stored=self._as_stored
-        )
-        if isinstance(cache_request, CacheRequest) and self._refused.has(cache_request.keys.entry):
-            cache_request = OLDER_PART
-        entities = None if variant.entities is None else considered.entities()
-        if isinstance(entities, Problem):
-            cache_request = entities if isinstance(cache_request, Problem) else cache_request
-            entities = None
-        elif entities is not None:
-            cache_request = Problem(Reason.NO_OBJECTS)
-        if variant.watches_fields:
-            life = variant.policy.life if isinstance(cache_request, CacheRequest) else None
-            fields = considered.fields(self.context.schema, around=life, entities=entities)
-            if not install(fields, considered.asked.executor):
-                return Problem(Reason.SELECTION_TOO_LARGE)
-            self._report.fields = fields.outcomes
-            self._entities = fields.entities
-        return cache_request
-
-    def _field_by_field(self, considered: Considered, problem: Problem) -> Problem:
-        """Look the fields up one by one, if the operation failed in part."""
-        if problem is not FAILED_IN_PART:
-            return problem
-        executor, variant = considered.asked.executor, considered.variant
-        fields = considered.fields(self.context.schema)
-        if variant.watches_fields:
-            uninstall(executor)
-        if not install(fields, executor):
-            return Problem(Reason.SELECTION_TOO_LARGE)
-        self._report.fields = fields.outcomes
-        return problem
 
     # -- Reporting what happened --------------------------------------------------------------------------
 

@@ -1,0 +1,73 @@
+"""Decides what of an operation goes through the cache: the whole, its fields, or the objects of a gateway."""
+
+from strawberry.schema import Schema
+
+from strawberry_response_cache.graphql._compat.executor import uninstall
+from strawberry_response_cache.graphql.execution.cache_request import FAILED_IN_PART, CacheRequest
+from strawberry_response_cache.graphql.execution.conclusion import Conclusion
+from strawberry_response_cache.graphql.execution.considered import Considered
+from strawberry_response_cache.graphql.execution.fields.cached_field import Fields
+from strawberry_response_cache.graphql.execution.fields.field_execution import install
+from strawberry_response_cache.graphql.execution.refused import OLDER_PART
+from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
+
+
+def admit(
+    considered: Considered, conclusion: Conclusion, schema: Schema, *, as_stored: bool
+) -> CacheRequest | Problem:
+    """Return the cache request of an operation, or why it has none; let its fields be answered from their entries.
+
+    Args:
+        considered: The operation. What identifies its requester is known.
+        conclusion: Reports how it is answered.
+        schema: The Strawberry schema.
+        as_stored: Whether a view sends a stored response as it is.
+    """
+    request, variant = considered.request, considered.variant
+    problem = request.problem
+    if problem is None and conclusion.claim is not None:
+        problem = conclusion.claim.problem(request.answers)
+    if problem is not None:
+        return problem
+    cache_request = variant.policy.problem or considered.cache_request(as_stored=as_stored)
+    if isinstance(cache_request, CacheRequest) and conclusion.refused.has(cache_request.keys.entry):
+        cache_request = OLDER_PART
+    entities = None if variant.entities is None else considered.entities()
+    if isinstance(entities, Problem):
+        cache_request = entities if isinstance(cache_request, Problem) else cache_request
+        entities = None
+    elif entities is not None:
+        cache_request = Problem(Reason.NO_OBJECTS)
+    if not variant.watches_fields:
+        return cache_request
+    life = variant.policy.life if isinstance(cache_request, CacheRequest) else None
+    fields = considered.fields(schema, around=life, entities=entities)
+    return _answering(fields, considered, conclusion) or cache_request
+
+
+def admit_fields(
+    considered: Considered, conclusion: Conclusion, schema: Schema, problem: Problem
+) -> Problem:
+    """Return why an operation is not answered as a whole; if it failed in part, let its fields be answered.
+
+    Args:
+        considered: The operation.
+        conclusion: Reports how it is answered.
+        schema: The Strawberry schema.
+        problem: Why its entry does not answer it.
+    """
+    if problem is not FAILED_IN_PART:
+        return problem
+    fields = considered.fields(schema)
+    if considered.variant.watches_fields:
+        uninstall(considered.asked.executor)
+    return _answering(fields, considered, conclusion) or problem
+
+
+def _answering(fields: Fields, considered: Considered, conclusion: Conclusion) -> Problem | None:
+    """Let fields be answered from their entries; return why they are not."""
+    if not install(fields, considered.asked.executor):
+        return Problem(Reason.SELECTION_TOO_LARGE)
+    conclusion.report.fields = fields.outcomes
+    conclusion.entities = fields.entities
+    return None
