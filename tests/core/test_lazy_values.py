@@ -14,12 +14,8 @@ from django.utils.functional import SimpleLazyObject
 from werkzeug.local import LocalProxy
 
 from strawberry_response_cache.core import CacheConfigurationError, RedisHandle, ResponseCache
-from strawberry_response_cache.core._keys import (
-    checked_key_parts,
-    checked_strings,
-    plain_identity,
-    unwrapped,
-)
+from strawberry_response_cache.core._keys import checked_key_parts
+from strawberry_response_cache.core._user_values import checked_strings, plain_identity, unwrapped
 
 SECRET = "s3cret"
 

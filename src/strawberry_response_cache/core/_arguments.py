@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from strawberry_response_cache.core._keys import unwrapped
+from strawberry_response_cache.core._user_values import unwrapped
 
 _DEEPEST: Final = 100
 _MOST_CONTAINERS: Final = 100_000

@@ -5,13 +5,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from strawberry_response_cache.core._errors import CacheConfigurationError
-from strawberry_response_cache.core._keys import (
-    EntryKeys,
-    Keyspace,
-    checked_key_parts,
-    is_function,
-    unwrapped,
-)
+from strawberry_response_cache.core._keys import EntryKeys, Keyspace, checked_key_parts
+from strawberry_response_cache.core._user_values import is_function, unwrapped
 from strawberry_response_cache.core.serialization.value import not_callable
 
 if TYPE_CHECKING:

@@ -10,12 +10,13 @@ from strawberry_response_cache.core._engine import Engine
 from strawberry_response_cache.core._environment import PREFIX, URL, naming, required
 from strawberry_response_cache.core._errors import CacheConfigurationError, named
 from strawberry_response_cache.core._handle import RedisHandle
-from strawberry_response_cache.core._keys import NO_TENANT, Keyspace, is_function
+from strawberry_response_cache.core._keys import NO_TENANT, Keyspace
 from strawberry_response_cache.core._local import keys_of
 from strawberry_response_cache.core._observer import Guarded, Observer, observer_for
 from strawberry_response_cache.core._settings import CacheSettings, SettingsByName
 from strawberry_response_cache.core._statistics import CacheStatistics
 from strawberry_response_cache.core._tenant import Tenant
+from strawberry_response_cache.core._user_values import is_function
 from strawberry_response_cache.core._values import RememberedValues
 from strawberry_response_cache.core.protocol import Ping
 

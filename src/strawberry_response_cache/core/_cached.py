@@ -22,7 +22,8 @@ from typing import (
 from strawberry_response_cache.core._arguments import UnkeyableError, text
 from strawberry_response_cache.core._duration import Duration, milliseconds
 from strawberry_response_cache.core._errors import CacheConfigurationError
-from strawberry_response_cache.core._keys import checked_key_parts, checked_strings, is_function
+from strawberry_response_cache.core._keys import checked_key_parts
+from strawberry_response_cache.core._user_values import checked_strings, is_function
 from strawberry_response_cache.core.serialization.value import (
     TAGS_EXAMPLE,
     check_cacheable,

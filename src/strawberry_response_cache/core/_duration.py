@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import TypeAlias, cast
 
 from strawberry_response_cache.core._errors import CacheConfigurationError
-from strawberry_response_cache.core._keys import unwrapped
+from strawberry_response_cache.core._user_values import unwrapped
 
 Duration: TypeAlias = int | float | timedelta
 """Seconds, or a `datetime.timedelta`."""

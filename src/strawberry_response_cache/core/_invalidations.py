@@ -15,10 +15,11 @@ from strawberry_response_cache.core._families import (
 )
 from strawberry_response_cache.core._invalidated_tags import InvalidatedTags
 from strawberry_response_cache.core._invalidation_log import InvalidationLog
-from strawberry_response_cache.core._keys import EntryKeys, Keyspace, checked_strings, tag_digests
+from strawberry_response_cache.core._keys import EntryKeys, Keyspace, tag_digests
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._observer import Invalidated, Subject
+from strawberry_response_cache.core._user_values import checked_strings
 from strawberry_response_cache.core.algorithm.flights import Run
 from strawberry_response_cache.core.drivers.async_driver import AsyncDriver
 from strawberry_response_cache.core.drivers.sync_driver import SyncDriver

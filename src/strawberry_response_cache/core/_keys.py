@@ -3,22 +3,19 @@
 import binascii
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import InitVar, dataclass, field
 from functools import lru_cache
-from types import FunctionType, NoneType
-from typing import Any, Final, NamedTuple, TypeGuard, cast
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from strawberry_response_cache.core._errors import CacheConfigurationError
-from strawberry_response_cache.core._user_code import ERRORS, ends_the_caller
+from strawberry_response_cache.core._user_values import checked_strings, plain_identity, unwrapped
 
 FORMAT_VERSION = 1
 """Part of every key, so that releases with different entry formats do not read each other's entries."""
 
 KEY_PARTS_EXAMPLE = '["/v1/ledger", "page=2"]'
-
-_BUILT_IN: Final = frozenset({str, int, bool, NoneType, UUID})
 
 _URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 
@@ -49,41 +46,6 @@ def digest(parts: Sequence[str], *, size: int = 20) -> str:
     # As `base64.urlsafe_b64encode` does, with two calls less: a response has a digest for each of its objects.
     text = binascii.b2a_base64(hashed, newline=False).translate(_URL_SAFE)
     return text.rstrip(b"=").decode("ascii")
-
-
-def checked_strings(values: object, name: str, example: str) -> tuple[str, ...]:
-    """Return an iterable of strings as a tuple of plain strings.
-
-    Args:
-        values: The argument; its strings may be lazy objects, see `unwrapped`.
-        name: The name of the argument for the message, such as ``key_parts``.
-        example: What the message says to write.
-
-    Raises:
-        TypeError: If it is a bare string (whose characters would be taken one by one), or holds
-            anything but strings.
-        CacheConfigurationError: If a lazy object raises when it is evaluated.
-    """
-    if type(values) is tuple and not values:
-        return ()
-    unwrapped(values)  # raises what a lazy object raises, as an error of ours
-    if isinstance(values, str | bytes):
-        msg = f"{name} is a bare {type(values).__name__}; wrap it in a list: {example}"
-        raise TypeError(msg)
-    if not isinstance(values, Iterable):
-        msg = f"{name} is a {type(values).__name__}; pass a list of strings: {example}"
-        raise TypeError(msg)
-    strings = []
-    for position, each in enumerate(values):
-        value = each if type(each) is str else unwrapped(each)
-        if type(value) is not str:
-            msg = (
-                f"{name}[{position}] is a {type(value).__name__}; every part is a string, "
-                f"so that 1 and '1' are never mixed up by accident: {example}"
-            )
-            raise TypeError(msg)
-        strings.append(value)
-    return tuple(strings)
 
 
 def checked_key_parts(values: object) -> tuple[str, ...]:
@@ -294,102 +256,6 @@ def checked_tenant(tenant: object) -> str:
         msg = "a tenant is an empty string; pass what identifies the tenant, or None for no tenant."
         raise CacheConfigurationError(msg)
     return text
-
-
-def plain_identity(value: object) -> str | None:
-    """Return a string, an int or a UUID as text; None for anything else, also for booleans.
-
-    The value of a subclass counts, because its own text could be the same for different values. For a lazy
-    object the value behind it counts, see `unwrapped`.
-
-    Raises:
-        CacheConfigurationError: If a lazy object raises when it is evaluated.
-    """
-    kind = type(value)
-    if kind is not str and kind is not int:  # the most common types, which need no call
-        value = unwrapped(value)
-    if type(value) is str:
-        return value
-    if type(value) is int:
-        try:
-            return int.__repr__(value)
-        except ValueError:  # more digits than Python turns into text
-            return None
-    return str(value) if type(value) is UUID else None
-
-
-def unwrapped(value: object) -> object:
-    """Return the built-in value of a lazy object or of a subclass; other objects unchanged.
-
-    A lazy object, such as Django's ``SimpleLazyObject`` or werkzeug's ``LocalProxy``, claims the class of the
-    value behind it: ``isinstance(lazy, str)`` is true, although the methods of `str` refuse it. The
-    ``__str__`` of a subclass is never called, because it could be the same for different values.
-
-    Returns:
-        A value of the exact type `str`, `int`, `bool`, ``NoneType`` or `UUID`, if the object is or
-        wraps one; otherwise the same object.
-
-    Raises:
-        CacheConfigurationError: If a lazy object raises when it is evaluated. The message names only
-            the types.
-
-    Example:
-        >>> import weakref
-        >>> class Name(str): ...
-        >>> name = Name("acme")
-        >>> isinstance(weakref.proxy(name), str), unwrapped(weakref.proxy(name))
-        (True, 'acme')
-    """
-    kind = type(value)
-    if kind in _BUILT_IN:
-        return value
-    if issubclass(kind, str):
-        return str.__str__(cast("str", value))
-    if issubclass(kind, int):
-        return int.__index__(cast("int", value))
-    try:
-        return _behind(value)
-    except ERRORS as error:  # a lazy object runs the user's code
-        if ends_the_caller(error):
-            raise
-        msg = (
-            f"A value is a {kind.__name__} that raised {type(error).__qualname__} when the cache "
-            "read it; pass the value itself, or a lazy object that can be read there."
-        )
-        raise CacheConfigurationError(msg) from None
-
-
-def is_function(value: object) -> TypeGuard[Callable[..., Any]]:
-    """Whether an object can be called; for a lazy object, whether the value behind it can be.
-
-    Raises:
-        CacheConfigurationError: As `unwrapped` does.
-    """
-    if type(value) is FunctionType:
-        return True
-    if not callable(value):
-        return False
-    unwrapped(value)
-    # werkzeug's proxies can always be called, whatever value they wrap.
-    return any("__call__" in vars(kind) for kind in value.__class__.__mro__)
-
-
-def _behind(value: Any) -> object:  # noqa: ANN401 - whatever a caller passed
-    """Return the built-in value that an object wraps, read through the object's own attributes.
-
-    Raises:
-        Exception: Whatever the object raises.
-    """
-    stands_for = value.__class__
-    if issubclass(stands_for, str):
-        return bytes.decode(value.encode("utf-8", "surrogatepass"), "utf-8", "surrogatepass")
-    if issubclass(stands_for, bool):
-        return bool(int.__index__(value.__index__()))
-    if issubclass(stands_for, int):
-        return int.__index__(value.__index__())
-    if issubclass(stands_for, UUID):
-        return UUID(int=int.__index__(value.int))
-    return None if issubclass(stands_for, NoneType) else value
 
 
 _LONGEST_TENANT: Final = 256

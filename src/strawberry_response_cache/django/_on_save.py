@@ -12,9 +12,9 @@ from strawberry.schema import BaseSchema
 
 from strawberry_response_cache.core import CacheConfigurationError, CacheError, CacheStoreError
 from strawberry_response_cache.core._interval import Intervals
-from strawberry_response_cache.core._keys import is_function, plain_identity
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._user_code import Raised, called
+from strawberry_response_cache.core._user_values import is_function, plain_identity
 from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.django._after_commit import Changes, ChangesByTransaction
 from strawberry_response_cache.django._lookups import Model, meta_of

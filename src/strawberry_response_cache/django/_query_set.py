@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db import DEFAULT_DB_ALIAS, models, transaction
 
 from strawberry_response_cache.core import CacheConfigurationError
-from strawberry_response_cache.core._keys import plain_identity
+from strawberry_response_cache.core._user_values import plain_identity
 from strawberry_response_cache.django._lookups import Model, meta_of
 from strawberry_response_cache.django._on_save import Watch, watches
 from strawberry_response_cache.graphql._guard import Guard

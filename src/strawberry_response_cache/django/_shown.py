@@ -8,7 +8,7 @@ from typing import Any, Final
 from django.db import models
 from graphql import GraphQLObjectType, GraphQLSchema, get_named_type, is_input_object_type
 
-from strawberry_response_cache.core._keys import plain_identity
+from strawberry_response_cache.core._user_values import plain_identity
 from strawberry_response_cache.django._lookups import (
     Model,
     are_one_table,

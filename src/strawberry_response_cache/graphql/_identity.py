@@ -8,8 +8,8 @@ from typing import Any, Final, Literal, NoReturn
 from uuid import UUID
 
 from strawberry_response_cache.core import CacheConfigurationError, ResponseCache
-from strawberry_response_cache.core._keys import plain_identity, unwrapped
 from strawberry_response_cache.core._user_code import Raised
+from strawberry_response_cache.core._user_values import plain_identity, unwrapped
 from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError, field_key
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 

@@ -15,7 +15,7 @@ import redis.sentinel
 from redis.exceptions import RedisError
 
 from strawberry_response_cache.core._errors import CacheConfigurationError
-from strawberry_response_cache.core._keys import unwrapped
+from strawberry_response_cache.core._user_values import unwrapped
 from strawberry_response_cache.core.redis.connection_factory import (
     ClusterSource,
     ConnectionFactory,

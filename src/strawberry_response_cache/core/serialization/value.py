@@ -12,10 +12,11 @@ from strawberry_response_cache.core._duration import Duration, milliseconds
 from strawberry_response_cache.core._errors import CacheSerializationError
 from strawberry_response_cache.core._families import carried
 from strawberry_response_cache.core._interval import Interval
-from strawberry_response_cache.core._keys import checked_strings, is_function, tag_digests
+from strawberry_response_cache.core._keys import tag_digests
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._response import CacheDetail
 from strawberry_response_cache.core._settings import CacheSettings
+from strawberry_response_cache.core._user_values import checked_strings, is_function
 from strawberry_response_cache.core.algorithm.parts import Parts
 from strawberry_response_cache.core.protocol.entry import NO_META, PRIVATE, Recording
 from strawberry_response_cache.core.serialization.codec import codec_for

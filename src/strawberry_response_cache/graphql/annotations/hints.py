@@ -15,7 +15,7 @@ from strawberry.types.field import StrawberryField
 
 from strawberry_response_cache.core import CacheConfigurationError
 from strawberry_response_cache.core._duration import Duration, seconds
-from strawberry_response_cache.core._keys import checked_strings, is_function
+from strawberry_response_cache.core._user_values import checked_strings, is_function
 from strawberry_response_cache.graphql.annotations.tag_templates import Template, checked_tags
 
 T = TypeVar("T")

@@ -13,8 +13,8 @@ from typing import Any, Final, TypeAlias
 from strawberry import UNSET, Some
 
 from strawberry_response_cache.core import CacheConfigurationError
-from strawberry_response_cache.core._keys import checked_strings, unwrapped
 from strawberry_response_cache.core._user_code import Raised, called
+from strawberry_response_cache.core._user_values import checked_strings, unwrapped
 from strawberry_response_cache.graphql.annotations.tag_texts import tag_text
 
 TAGS_EXAMPLE: Final = 'tags=["ledger"]'

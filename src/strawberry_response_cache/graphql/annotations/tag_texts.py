@@ -11,7 +11,7 @@ from typing import Final
 
 from strawberry.relay import GlobalID
 
-from strawberry_response_cache.core._keys import plain_identity, unwrapped
+from strawberry_response_cache.core._user_values import plain_identity, unwrapped
 
 _LONGEST_INTEGER: Final = 30
 """Digits of a whole `Decimal` that are written out: a client may send ``1E+999999999``."""

@@ -9,7 +9,7 @@ from strawberry.relay import Node
 from strawberry.relay.exceptions import NodeIDAnnotationError
 from strawberry.types.base import StrawberryObjectDefinition
 
-from strawberry_response_cache.core._keys import plain_identity
+from strawberry_response_cache.core._user_values import plain_identity
 from strawberry_response_cache.graphql._compat.definitions import definition_of, identity_name
 from strawberry_response_cache.graphql.annotations.hints import ParentKey
 

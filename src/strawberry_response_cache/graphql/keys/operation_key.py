@@ -22,7 +22,7 @@ from graphql import (
     value_from_ast_untyped,
 )
 
-from strawberry_response_cache.core._keys import unwrapped
+from strawberry_response_cache.core._user_values import unwrapped
 from strawberry_response_cache.core.serialization.codec import find_inexact
 
 _SCALARS: Final = frozenset({str, bool, type(None)})

@@ -13,8 +13,8 @@ from graphql import GraphQLError, GraphQLObjectType, get_named_type
 from graphql.execution import Executor
 
 from strawberry_response_cache.core._cache import tenant_of
-from strawberry_response_cache.core._keys import plain_identity
 from strawberry_response_cache.core._observer import Subject
+from strawberry_response_cache.core._user_values import plain_identity
 from strawberry_response_cache.graphql._compat.definitions import (
     identity_name,
     is_told_where_it_stands,

@@ -14,10 +14,11 @@ from graphql.pyutils import Path
 from strawberry.schema import Schema
 
 from strawberry_response_cache.core._cache import tenant_of
-from strawberry_response_cache.core._keys import EntryKeys, unwrapped
+from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._prefetched import Prefetched
 from strawberry_response_cache.core._user_code import ERRORS, ends_the_caller
+from strawberry_response_cache.core._user_values import unwrapped
 from strawberry_response_cache.graphql._compat.resolving import Resolving
 from strawberry_response_cache.graphql._identity import CacheIdentity
 from strawberry_response_cache.graphql._request import RequestContext
