@@ -21,7 +21,7 @@ from strawberry_response_cache.core._cache import tenant_of
 from tests.conftest import Eventually, driver_of, joined
 
 
-class ConnectionFactory:
+class Database:
     """A database whose reads take as long as the test wants."""
 
     def __init__(self) -> None:
@@ -78,13 +78,13 @@ async def test_an_invalidation_removes_a_stale_value_too(
 async def test_an_invalidation_while_the_generator_runs_is_not_lost(
     cache: ResponseCache, face: Any, what: str
 ) -> None:
-    source = ConnectionFactory()
-    leader = asyncio.create_task(cache.remember(["a"], 60, source.slow, tags=["t"]))
-    await source.read.wait()
+    database = Database()
+    leader = asyncio.create_task(cache.remember(["a"], 60, database.slow, tags=["t"]))
+    await database.read.wait()
 
-    source.content = "new"
+    database.content = "new"
     await face.invalidate_by(cache, what)
-    source.go.set()
+    database.go.set()
 
     response = await leader
     assert (response.value, response.status, response.detail, response.ttl) == (
@@ -93,7 +93,7 @@ async def test_an_invalidation_while_the_generator_runs_is_not_lost(
         CacheDetail.REFUSED,
         0,
     )
-    assert (await cache.remember(["a"], 60, source.quick, tags=["t"])).value == "new"
+    assert (await cache.remember(["a"], 60, database.quick, tags=["t"])).value == "new"
 
 
 @pytest.mark.parametrize("what", INVALIDATIONS)
@@ -119,21 +119,22 @@ def test_an_invalidation_while_the_generator_runs_in_a_thread_is_not_lost(
 async def test_a_caller_after_an_invalidation_gets_a_value_generated_after_it(
     cache: ResponseCache, face: Any, eventually: Eventually, what: str
 ) -> None:
-    source = ConnectionFactory()
-    leader = asyncio.create_task(cache.remember(["a"], 60, source.slow, tags=["t"]))
-    await source.read.wait()
+    database = Database()
+    leader = asyncio.create_task(cache.remember(["a"], 60, database.slow, tags=["t"]))
+    await database.read.wait()
 
-    source.content = "new"
+    database.content = "new"
     await face.invalidate_by(cache, what)
     later = [
-        asyncio.create_task(cache.remember(["a"], 60, source.quick, tags=["t"])) for _ in range(10)
+        asyncio.create_task(cache.remember(["a"], 60, database.quick, tags=["t"]))
+        for _ in range(10)
     ]
     await eventually(lambda: joined(cache) == 10 or all(task.done() for task in later))
-    source.go.set()
+    database.go.set()
 
     assert (await leader).value == "old"
     assert {response.value for response in await asyncio.gather(*later)} == {"new"}
-    assert source.reads == 2, "those who looked again cost one run, not ten"
+    assert database.reads == 2, "those who looked again cost one run, not ten"
 
 
 @pytest.mark.parametrize("what", INVALIDATIONS)
@@ -174,35 +175,35 @@ async def test_a_thread_that_asks_after_an_invalidation_gets_what_was_generated_
 
 
 async def test_an_invalidation_holds_for_tags_found_while_generating(cache: ResponseCache) -> None:
-    source = ConnectionFactory()
+    database = Database()
     leader = asyncio.create_task(
-        cache.remember(["a"], 60, source.slow, tags=lambda value: [f"found in {value}"])
+        cache.remember(["a"], 60, database.slow, tags=lambda value: [f"found in {value}"])
     )
-    await source.read.wait()
+    await database.read.wait()
 
-    source.content = "new"
+    database.content = "new"
     await cache.invalidate("found in old")
-    source.go.set()
+    database.go.set()
 
     assert (await leader).detail is CacheDetail.REFUSED
-    assert (await cache.remember(["a"], 60, source.quick)).value == "new"
+    assert (await cache.remember(["a"], 60, database.quick)).value == "new"
 
 
 async def test_an_invalidation_before_the_first_entry_is_not_lost(
     cache: ResponseCache,
 ) -> None:
     """Nothing is stored, not even a tag table, when the invalidation arrives."""
-    source = ConnectionFactory()
+    database = Database()
     await cache.invalidate("t")
-    leader = asyncio.create_task(cache.remember(["a"], 60, source.slow, tags=["t"]))
-    await source.read.wait()
-    source.content = "new"
+    leader = asyncio.create_task(cache.remember(["a"], 60, database.slow, tags=["t"]))
+    await database.read.wait()
+    database.content = "new"
     await cache.clear()
     await cache.invalidate("t")
-    source.go.set()
+    database.go.set()
 
     assert (await leader).detail is CacheDetail.REFUSED
-    assert (await cache.remember(["a"], 60, source.quick, tags=["t"])).value == "new"
+    assert (await cache.remember(["a"], 60, database.quick, tags=["t"])).value == "new"
 
 
 async def test_an_invalidation_of_another_tag_invalidates_nothing_else(
@@ -220,15 +221,15 @@ async def test_an_invalidation_of_another_tag_invalidates_nothing_else(
 async def test_an_invalidation_of_another_tag_while_the_generator_runs_refuses_nothing(
     cache: ResponseCache, face: Any
 ) -> None:
-    source = ConnectionFactory()
-    leader = asyncio.create_task(cache.remember(["a"], 60, source.slow, tags=["t"]))
-    await source.read.wait()
+    database = Database()
+    leader = asyncio.create_task(cache.remember(["a"], 60, database.slow, tags=["t"]))
+    await database.read.wait()
     await face.invalidate(cache, "another")
     await face.forget(cache, ["another"])
-    source.go.set()
+    database.go.set()
 
     assert (await leader).detail is CacheDetail.GENERATED
-    assert (await cache.remember(["a"], 60, source.quick)).status is CacheStatus.HIT
+    assert (await cache.remember(["a"], 60, database.quick)).status is CacheStatus.HIT
 
 
 async def test_an_entry_made_after_an_invalidation_is_not_invalidated_by_it(
@@ -264,22 +265,22 @@ async def test_an_invalidation_works_across_caches_and_faces(
     new_cache: Callable[..., ResponseCache], valkey_url: str, face: Any, what: str
 ) -> None:
     one, other = new_cache(valkey_url), new_cache(valkey_url)
-    source = ConnectionFactory()
-    leader = asyncio.create_task(one.remember(["a"], 60, source.slow, tags=["t"]))
-    await source.read.wait()
-    source.content = "new"
+    database = Database()
+    leader = asyncio.create_task(one.remember(["a"], 60, database.slow, tags=["t"]))
+    await database.read.wait()
+    database.content = "new"
     await face.invalidate_by(other, what)
-    source.go.set()
+    database.go.set()
     await leader
 
-    assert (await other.remember(["a"], 60, source.quick, tags=["t"])).value == "new"
+    assert (await other.remember(["a"], 60, database.quick, tags=["t"])).value == "new"
 
 
 async def test_an_invalidation_is_not_lost_on_joiners_of_a_run_that_found_no_store(
     valkey_cache: ResponseCache, eventually: Eventually
 ) -> None:
     """The store is away when the run begins, and back when the invalidation is acknowledged."""
-    source = ConnectionFactory()
+    database = Database()
     driver: Any = driver_of(valkey_cache)
     link = driver.transport._link
     ask = link.ask
@@ -292,15 +293,15 @@ async def test_an_invalidation_is_not_lost_on_joiners_of_a_run_that_found_no_sto
             ask(calls, then, **options)
 
     link.ask = flapping  # the network, not our code
-    leader = asyncio.create_task(valkey_cache.remember(["a"], 60, source.slow, tags=["t"]))
-    await source.read.wait()
+    leader = asyncio.create_task(valkey_cache.remember(["a"], 60, database.slow, tags=["t"]))
+    await database.read.wait()
     away = False
 
-    source.content = "new"
+    database.content = "new"
     await valkey_cache.invalidate("t")
-    later = asyncio.create_task(valkey_cache.remember(["a"], 60, source.quick, tags=["t"]))
+    later = asyncio.create_task(valkey_cache.remember(["a"], 60, database.quick, tags=["t"]))
     await eventually(lambda: joined(valkey_cache) == 1 or later.done())
-    source.go.set()
+    database.go.set()
 
     assert (await leader).value == "old"
     assert (await later).value == "new", "it asked after the invalidation was acknowledged"
@@ -310,12 +311,12 @@ async def test_bytes_of_another_write_than_the_checked_one_do_not_count(
     cache: ResponseCache, raw: Any
 ) -> None:
     """As when the entry is replaced between its check and its reading."""
-    source = ConnectionFactory()
-    await cache.remember(["a"], 60, source.quick, tags=["t"])
+    database = Database()
+    await cache.remember(["a"], 60, database.quick, tags=["t"])
     invalidated = raw.get(tenant_of(cache).keys(["a"]).entry)
-    source.content = "new"
+    database.content = "new"
     await cache.invalidate("t")
-    await cache.remember(["a"], 60, source.quick, tags=["t"])
+    await cache.remember(["a"], 60, database.quick, tags=["t"])
 
     driver: Any = driver_of(cache)
     link = driver.transport._link
@@ -333,7 +334,7 @@ async def test_bytes_of_another_write_than_the_checked_one_do_not_count(
         ask(calls, told, **options)
 
     link.ask = crossed  # the network, not our code
-    response = await cache.remember(["a"], 60, source.quick, tags=["t"])
+    response = await cache.remember(["a"], 60, database.quick, tags=["t"])
 
     assert times == 0
     assert (response.value, response.status) == ("new", CacheStatus.HIT)
@@ -520,8 +521,8 @@ async def test_a_client_of_the_caller_invalidates_as_well(valkey_url: str) -> No
         async with ResponseCache(
             handle, prefix="test", settings=settings, telemetry=False
         ) as cache:
-            source = ConnectionFactory()
-            await cache.remember(["a"], 60, source.quick, tags=["t"])
-            source.content = "new"
+            database = Database()
+            await cache.remember(["a"], 60, database.quick, tags=["t"])
+            database.content = "new"
             await cache.invalidate("t")
-            assert (await cache.remember(["a"], 60, source.quick)).value == "new"
+            assert (await cache.remember(["a"], 60, database.quick)).value == "new"

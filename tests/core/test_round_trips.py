@@ -115,6 +115,26 @@ async def test_an_invalidation_is_one_round_trip(
     assert bill.round_trips() == 1
 
 
+@pytest.mark.parametrize("what", ["invalidate", "clear"])
+async def test_an_invalidation_costs_the_server_the_same_for_one_entry_as_for_a_thousand(
+    warm: ResponseCache, face: Any, raw_valkey: Any, what: str
+) -> None:
+    """It stamps the tag, and visits none of the entries. What a script calls inside the server is counted as well."""
+
+    async def commands(entries: int) -> dict[str, int]:
+        keys = [["book", str(number)] for number in range(entries)]
+        warm.remember_many_sync(keys, 60, lambda missing: [1] * len(missing), tags=["shelf"])
+        raw_valkey.config_resetstat()
+        await (face.clear(warm) if what == "clear" else face.invalidate(warm, "shelf"))
+        stats = raw_valkey.info("commandstats")
+        assert warm.remember_sync(keys[-1], 60, lambda: 2).value == 2
+        return {name: figures["calls"] for name, figures in stats.items()}
+
+    few, many = await commands(1), await commands(1000)
+
+    assert many == few
+
+
 async def test_a_failed_generator_is_two_round_trips(
     warm: ResponseCache, face: Any, raw_valkey: Any
 ) -> None:
