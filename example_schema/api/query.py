@@ -60,7 +60,7 @@ class Query:
 
     @strawberry.field
     def server_time(self) -> dt.datetime:
-        """Tell the time. It has no hint: it is asked on every request, and spoils only itself."""
+        """Tell the time. It has no hint: it is resolved on every request, and the other fields are cached all the same."""
         return dt.datetime.now(dt.UTC)
 
     @cache_control(ttl=30, scope=CacheScope.PRIVATE)

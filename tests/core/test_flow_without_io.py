@@ -17,7 +17,7 @@ import pytest
 from strawberry_response_cache.core import CacheDetail, CachedResponse, CacheStatus
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core.algorithm.call import Call, Limits
-from strawberry_response_cache.core.algorithm.flights import Flight, Flights, Landed, Outcome, Run
+from strawberry_response_cache.core.algorithm.flights import Flight, Flights, Landed, Landing, Run
 from strawberry_response_cache.core.algorithm.remembering import remember
 from strawberry_response_cache.core.algorithm.requests import (
     CallerGoneError,
@@ -58,7 +58,7 @@ MARKER = Recording(b"0", 500)
 
 
 class Numbers:
-    """A recipe for whole numbers; 13 is not for storing, 17 is a failure, and b"?" is not readable.
+    """A serializer of whole numbers; 13 is not for storing, 17 is a failure, and b"?" is not readable.
 
     In place of 15, a marker is stored; and of 16, if there is nothing to serve instead.
     """
@@ -719,7 +719,7 @@ class UnconditionalSet(Store):
 
 
 class JoinersKeepARefusedValue(Flights):
-    def settle(self, flight: Flight, outcome: Outcome, *, early: Outcome | None = None) -> None:
+    def settle(self, flight: Flight, outcome: Landing, *, early: Landing | None = None) -> None:
         super().settle(flight, early or outcome)
 
 
@@ -741,7 +741,7 @@ class NoSealBeforeTheCommit(Flights):
     def seal(self, flight: Flight) -> None:
         """Leave it open."""
 
-    def settle(self, flight: Flight, outcome: Outcome, *, early: Outcome | None = None) -> None:
+    def settle(self, flight: Flight, outcome: Landing, *, early: Landing | None = None) -> None:
         super().seal(flight)
         super().settle(flight, outcome, early=early)
 
@@ -1016,7 +1016,7 @@ def test_a_mutant_returns_what_was_invalidated(mutant: dict[str, Any], processes
 
 def test_a_flight_that_forgets_its_waiters_is_noticed() -> None:
     class Forgetful(Flights):
-        def settle(self, flight: Flight, outcome: Outcome, *, early: Outcome | None = None) -> None:
+        def settle(self, flight: Flight, outcome: Landing, *, early: Landing | None = None) -> None:
             flight.waiters.clear()
             super().settle(flight, outcome, early=early)
 

@@ -90,7 +90,7 @@ class Query:
 
     @strawberry.field
     def today(self) -> int:
-        """Is never cached, and spoils what it stands in."""
+        """Is never cached, and neither is what holds it."""
         return 1
 
     @strawberry.field

@@ -90,7 +90,7 @@ def test_every_answer_is_the_one_that_a_schema_without_a_cache_gives(
     *,
     spoiled: bool,
 ) -> None:
-    """Where a field spoils the operation, the others are answered from entries of their own."""
+    """Where one field keeps the operation from being cached, the others are answered from entries of their own."""
     clear(store)
     requests = [replace(each, spoiled=spoiled) for each in requests]
     expected = [answer(ask(uncached, each)) for each in requests]

@@ -1,6 +1,6 @@
 """Whatever queries and mutations come in whatever order, a cached answer is what an uncached server says.
 
-Queries are answered as a whole, or from fields by themselves where something spoils the whole.
+Queries are answered as a whole, or from fields by themselves where something keeps the whole from being cached.
 """
 
 import asyncio

@@ -20,7 +20,7 @@ _MOST_CONTAINERS: Final = 100_000
 _BEHIND_LAZY_OBJECTS: Final = frozenset({str, int, bool, type(None), UUID})
 
 
-class UnkeyableError(Exception):
+class NoTextError(Exception):
     """A value cannot be part of a key; the message names its type and never its value."""
 
 
@@ -32,7 +32,7 @@ def text(value: object) -> str:
     a string, an int, a boolean, None or a `UUID`. The order of a dict's keys does not count, as for ``==``.
 
     Raises:
-        UnkeyableError: If the value is, or holds, anything else.
+        NoTextError: If the value is, or holds, anything else.
         CacheConfigurationError: If a lazy object raises when it is evaluated.
 
     Example:
@@ -52,7 +52,7 @@ class _Printing:
         kind = type(value)
         if depth > _DEEPEST:
             msg = f"something nested deeper than {_DEEPEST} levels"
-            raise UnkeyableError(msg)
+            raise NoTextError(msg)
         if kind is datetime.time and cast("datetime.time", value).tzinfo is None:
             return _tagged("time", cast("datetime.time", value).isoformat())
         if (scalar := _SCALARS.get(kind)) is not None:
@@ -73,13 +73,13 @@ class _Printing:
         if plain is not value and value.__class__ in _BEHIND_LAZY_OBJECTS:
             return self.text(plain, depth)
         msg = f"a {kind.__module__}.{kind.__qualname__}"
-        raise UnkeyableError(msg)
+        raise NoTextError(msg)
 
     def _items(self, mapping: dict[object, object], depth: int) -> str:
         for key in mapping:
             if type(key) is not str:
                 msg = f"a dict with a key of type {type(key).__name__}"
-                raise UnkeyableError(msg)
+                raise NoTextError(msg)
         items = sorted(cast("dict[str, object]", mapping).items())
         return "".join(f"{self.text(key, depth)}{self.text(value, depth)}" for key, value in items)
 
@@ -87,7 +87,7 @@ class _Printing:
         self._left -= 1
         if self._left < 0:
             msg = f"something with more than {_MOST_CONTAINERS:,} lists, tuples and dicts"
-            raise UnkeyableError(msg)
+            raise NoTextError(msg)
 
 
 def _tagged(kind: str, body: str) -> str:
@@ -113,7 +113,7 @@ def _moment(moment: datetime.datetime) -> str:
         name = f"zone:{zone.key}"
     else:
         msg = f"a datetime whose zone is a {type(zone).__module__}.{type(zone).__qualname__}"
-        raise UnkeyableError(msg)
+        raise NoTextError(msg)
     return f"{moment.isoformat()} {moment.fold} {name}"
 
 

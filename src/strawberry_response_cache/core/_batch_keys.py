@@ -16,7 +16,7 @@ K = TypeVar("K")
 T = TypeVar("T")
 
 
-class Wanted(Generic[K]):
+class BatchKeys(Generic[K]):
     """The requested keys of one call of `remember_many`.
 
     Attributes:

@@ -19,7 +19,7 @@ from typing import (
     overload,
 )
 
-from strawberry_response_cache.core._arguments import UnkeyableError, text
+from strawberry_response_cache.core._arguments import NoTextError, text
 from strawberry_response_cache.core._duration import Duration, milliseconds
 from strawberry_response_cache.core._errors import CacheConfigurationError
 from strawberry_response_cache.core._keys import checked_key_parts
@@ -197,7 +197,7 @@ class _Call:
         for name, value in call.arguments.items():
             try:
                 parts += name, text(value)
-            except UnkeyableError as error:
+            except NoTextError as error:
                 msg = (
                     f"The argument {name!r} of {self._function.__qualname__}() is or holds "
                     f"{error}, which cannot be part of a key. Pass key=, a function of the "

@@ -31,7 +31,7 @@ _QUEUED: Final = (
     "Redis"
 )
 _LOST: Final = (
-    "more tenants than max_queued_invalidations are owed one already, so it is lost: what it was to "
+    "as many tenants as max_queued_invalidations have one that is pending, so it is lost: what it was to "
     "invalidate can be read until its ttl and stale window end"
 )
 
@@ -47,9 +47,8 @@ class Invalidation:
         tables: The tag tables that it stamps.
         digests: The tags that it stamps them with; None for everything.
         count: The number of tags.
-        owed: What to queue if Redis does not take it; None for everything.
         names: What `on_invalidate` is told when Redis has taken it; empty if the cache has none.
-        queued: Whether to queue that, and not to raise.
+        queued: Whether to queue it if Redis does not take it, and not to raise.
         started_ns: When it began, in nanoseconds since 1970.
         began: The same, in seconds of `time.perf_counter`.
     """
@@ -60,7 +59,6 @@ class Invalidation:
     tables: Sequence[str]
     digests: tuple[str, ...] | None = None
     count: int = 0
-    owed: tuple[str, ...] | None = None
     names: tuple[str, ...] = ()
     queued: bool = False
     started_ns: int = field(default_factory=time.time_ns)
@@ -94,7 +92,6 @@ class Invalidations:
             tables=tables,
             digests=digests,
             count=len(tags),
-            owed=digests,
             names=shown(named) if self._engine.announcements.is_wanted else (),
             queued=queued,
         )
@@ -192,7 +189,9 @@ class Invalidations:
         engine = self._engine
         was_queued = False
         if result is not None and invalidate.queued:
-            was_queued = engine.queue.add(self._keyspace, invalidate.owed, result, invalidate.names)
+            was_queued = engine.queue.add(
+                self._keyspace, invalidate.digests, result, invalidate.names
+            )
         invalidate.locally(engine.invalidated)
         for driver in engine.drivers():
             self._apply(invalidate, driver, was_queued=was_queued)

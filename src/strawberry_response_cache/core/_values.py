@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, TypeVar, overload
 
-from strawberry_response_cache.core._batch_keys import Wanted
+from strawberry_response_cache.core._batch_keys import BatchKeys
 from strawberry_response_cache.core._cached import FROM_ANNOTATION, NOT_GIVEN, Cached, checked_ttl
 from strawberry_response_cache.core._duration import Duration
 from strawberry_response_cache.core._engine import Engine
@@ -242,17 +242,17 @@ class RememberedValues:
             [4, 9]
         """
         serializer = self._serializer(ttl, as_type, stale, tags, cacheable)
-        wanted = Wanted(keys, key, load_many, self._keyspace)
+        batch = BatchKeys(keys, key, load_many, self._keyspace)
         if serializer.ttl_ms == 0:
-            for _ in wanted.entries:
+            for _ in batch.entries:
                 self._engine.counters.bypassed("value", CacheDetail.TTL_ZERO.value)
-            note_unfit_part(*wanted.entries)
-            return wanted.in_order(await wanted.load(range(len(wanted.entries))))
-        serializers = [serializer.for_key(each) for each in wanted.keys]
+            note_unfit_part(*batch.entries)
+            return batch.in_order(await batch.load(range(len(batch.entries))))
+        serializers = [serializer.for_key(each) for each in batch.keys]
         responses = await self._tenant.run_many(
-            wanted.entries, serializers, wanted.load, self._subject
+            batch.entries, serializers, batch.load, self._subject
         )
-        return wanted.values(responses)
+        return batch.values(responses)
 
     def remember_many_sync(
         self,
@@ -277,17 +277,17 @@ class RememberedValues:
             [4, 9]
         """
         serializer = self._serializer(ttl, as_type, stale, tags, cacheable)
-        wanted = Wanted(keys, key, load_many, self._keyspace)
+        batch = BatchKeys(keys, key, load_many, self._keyspace)
         if serializer.ttl_ms == 0:
-            for _ in wanted.entries:
+            for _ in batch.entries:
                 self._engine.counters.bypassed("value", CacheDetail.TTL_ZERO.value)
-            note_unfit_part(*wanted.entries)
-            return wanted.in_order(wanted.load_sync(range(len(wanted.entries))))
-        serializers = [serializer.for_key(each) for each in wanted.keys]
+            note_unfit_part(*batch.entries)
+            return batch.in_order(batch.load_sync(range(len(batch.entries))))
+        serializers = [serializer.for_key(each) for each in batch.keys]
         responses = self._tenant.run_many_sync(
-            wanted.entries, serializers, wanted.load_sync, self._subject
+            batch.entries, serializers, batch.load_sync, self._subject
         )
-        return wanted.values(responses)
+        return batch.values(responses)
 
     def _serializer(
         self,

@@ -14,7 +14,7 @@ from strawberry_response_cache.core._duration import seconds
 from strawberry_response_cache.core._fork import renewed_in_child
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.graphql._compat.django_fields import types_of_same_rows
-from strawberry_response_cache.graphql._compat.executor import install
+from strawberry_response_cache.graphql._compat.executor import replace_executor
 from strawberry_response_cache.graphql._compat.handing_on import (
     schema_executes_plainly,
     schema_hands_results_on,
@@ -88,7 +88,7 @@ def adopt(schema: BaseSchema, options: Options) -> Adopted:
             listed([note.text for note in notes]),
         )
     watch_guarded_resolvers(setting.schema, entered=note_guarded, let_through=note_let_through)
-    install(schema)
+    replace_executor(schema)
     eighth = options.plan_bytes // 8
     plans = Plans(setting, max_bytes=3 * eighth)
     requests = KnownRequests(plans, max_bytes=eighth)

@@ -84,7 +84,8 @@ class Promoted:
     lease: Lease | None
 
 
-Outcome: TypeAlias = Landed | Failed | LookAgain | NotShared | Promoted
+Landing: TypeAlias = Landed | Failed | LookAgain | NotShared | Promoted
+"""How the wait of a joined caller ends."""
 
 
 class Waiter(Protocol):
@@ -95,7 +96,7 @@ class Waiter(Protocol):
         came: When the caller arrived, in seconds of a monotonic clock.
     """
 
-    outcome: Outcome | None
+    outcome: Landing | None
     came: float
 
     def wake(self) -> None:
@@ -326,7 +327,7 @@ class Flights:
         if self._open.get(flight.key) is flight:
             del self._open[flight.key]
 
-    def settle(self, flight: Flight, outcome: Outcome, *, early: Outcome | None = None) -> None:
+    def settle(self, flight: Flight, outcome: Landing, *, early: Landing | None = None) -> None:
         """Give the joiners the outcome.
 
         Only a commit proves that no process invalidated the value meanwhile. So a value that is not stored

@@ -17,7 +17,7 @@ from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._response import CachedResponse
 from strawberry_response_cache.core.algorithm.flights import (
     Flights,
-    Outcome,
+    Landing,
     Run,
 )
 from strawberry_response_cache.core.algorithm.leading import leading, leading_flights
@@ -72,7 +72,7 @@ class AsyncWaiter:
     __slots__ = ("came", "future", "outcome")
 
     def __init__(self) -> None:
-        self.outcome: Outcome | None = None
+        self.outcome: Landing | None = None
         self.came = 0.0
         self.future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 

@@ -18,7 +18,7 @@ from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._response import CachedResponse
 from strawberry_response_cache.core.algorithm.flights import (
     Flights,
-    Outcome,
+    Landing,
     Run,
 )
 from strawberry_response_cache.core.algorithm.leading import leading, leading_flights
@@ -78,7 +78,7 @@ class ThreadWaiter:
     __slots__ = ("came", "event", "outcome")
 
     def __init__(self) -> None:
-        self.outcome: Outcome | None = None
+        self.outcome: Landing | None = None
         self.came = 0.0
         self.event = threading.Event()
 

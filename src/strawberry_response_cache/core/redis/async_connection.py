@@ -20,7 +20,7 @@ from strawberry_response_cache.core.redis.replies import NonsenseError, Replies
 from strawberry_response_cache.core.redis.tasks import started
 from strawberry_response_cache.core.redis.wire import ForeignReplyError, Letter
 
-Outcome = list[Any] | BaseException
+BatchResult = list[Any] | BaseException
 """The replies to a batch of calls, or the error."""
 
 _PASSES: Final = 3
@@ -78,7 +78,7 @@ class StreamConnection(asyncio.Protocol):
         self._transport.set_protocol(self)
         self._letter = _NOTHING
         self._replies = _NONE
-        self._then: Callable[[Outcome], None] | None = None
+        self._then: Callable[[BatchResult], None] | None = None
         self._until = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._rings_at = 0.0
@@ -89,7 +89,7 @@ class StreamConnection(asyncio.Protocol):
         self,
         calls: Sequence[Call],
         deadline: float,
-        then: Callable[[Outcome], None],
+        then: Callable[[BatchResult], None],
         *,
         by_text: bool = False,
     ) -> None:
@@ -169,7 +169,7 @@ class StreamConnection(asyncio.Protocol):
         self.close()
         self._end(error)
 
-    def _end(self, outcome: Outcome) -> None:
+    def _end(self, outcome: BatchResult) -> None:
         then, self._then = self._then, None
         self._letter, self._replies = _NOTHING, _NONE  # an idle connection keeps no entry's bytes
         if then is not None:
@@ -204,7 +204,7 @@ class ClientConnection:
         self,
         calls: Sequence[Call],
         deadline: float,
-        then: Callable[[Outcome], None],
+        then: Callable[[BatchResult], None],
         *,
         by_text: bool = False,
     ) -> None:
@@ -219,7 +219,7 @@ class ClientConnection:
         self,
         letter: Letter,
         deadline: float,
-        then: Callable[[Outcome], None],
+        then: Callable[[BatchResult], None],
     ) -> None:
         replies: list[Any] = []
         try:

@@ -346,7 +346,7 @@ def uninstall(copied: Executor[Any]) -> None:
         vars(copied).pop(name, None)
 
 
-def install(schema: BaseSchema) -> None:
+def replace_executor(schema: BaseSchema) -> None:
     """Make a schema execute through `CachingExecutor`, on top of its own executor class."""
     if not isinstance(schema, Schema):
         return

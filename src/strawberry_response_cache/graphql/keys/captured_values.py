@@ -10,7 +10,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Any, Final
 
-from strawberry_response_cache.core._arguments import UnkeyableError, text
+from strawberry_response_cache.core._arguments import NoTextError, text
 from strawberry_response_cache.core._errors import CacheConfigurationError
 from strawberry_response_cache.core._user_code import Raised, called
 from strawberry_response_cache.graphql.keys.operation_key import print_json
@@ -72,7 +72,7 @@ class _Description:
             return _shown(value)  # type: ignore[arg-type]
         try:
             return text(value)
-        except (UnkeyableError, CacheConfigurationError):
+        except (NoTextError, CacheConfigurationError):
             return _name(value)
 
     def _spend(self) -> None:

@@ -23,8 +23,7 @@ from graphql import (
     print_ast,
 )
 
-from strawberry_response_cache.core._arguments import UnkeyableError as NoTextError
-from strawberry_response_cache.core._arguments import text
+from strawberry_response_cache.core._arguments import NoTextError, text
 from strawberry_response_cache.core._errors import CacheConfigurationError
 from strawberry_response_cache.core._keys import digest
 from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError, print_json
