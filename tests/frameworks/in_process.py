@@ -5,7 +5,7 @@ import contextlib
 import importlib
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import httpx
@@ -121,8 +121,16 @@ class View:
     is_sync: bool = False
 
     @contextlib.contextmanager
-    def serving(self, schema: Any, *, ours: bool) -> Iterator[Request]:
-        """Serve a schema with one of the two views."""
+    def serving(
+        self, schema: Any, *, ours: bool, around: Callable[[Any], Any] | None = None
+    ) -> Iterator[Request]:
+        """Serve a schema with one of the two views.
+
+        Args:
+            schema: The schema.
+            ours: Whether it is this package's view.
+            around: Puts ASGI middleware around the application, if the view is served by ASGI.
+        """
         module = f"strawberry_response_cache.{self.ours}" if ours else f"strawberry.{self.stock}"
         application = self.mount(getattr(importlib.import_module(module), self.name), schema)
         if self.mount in {_django, _flask}:
@@ -131,7 +139,7 @@ class View:
                 yield lambda method, **named: client.request(method, "/", **named)
             return
         with asyncio.Runner() as runner:
-            async_client, stop = runner.run(_start(application))
+            async_client, stop = runner.run(_start(application, around))
             try:
                 yield lambda method, **named: runner.run(async_client.request(method, "/", **named))
             finally:
@@ -139,7 +147,9 @@ class View:
                 runner.run(stop())
 
 
-async def _start(application: Any) -> tuple[httpx.AsyncClient, Callable[[], Any]]:
+async def _start(
+    application: Any, around: Callable[[Any], Any] | None
+) -> tuple[httpx.AsyncClient, Callable[[], Any]]:
     """Start an application; return a client, and what stops the application."""
     kind = type(application).__module__.partition(".")[0]
     if kind == "aiohttp":
@@ -151,7 +161,7 @@ async def _start(application: Any) -> tuple[httpx.AsyncClient, Callable[[], Any]
     stop: Callable[[], Any] = lambda: asyncio.sleep(0)  # noqa: E731 - nothing to stop
     if kind == "sanic":
         stop = await _lifespan(application)
-    transport = httpx.ASGITransport(application)
+    transport = httpx.ASGITransport(application if around is None else around(application))
     return httpx.AsyncClient(transport=transport, base_url="http://test"), stop
 
 
@@ -201,3 +211,10 @@ VIEWS: Final = {
         is_sync=True,
     ),
 }
+
+ON_ASGI: Final = {
+    name: replace(view, mount=_async_django) if view.mount is _django else view
+    for name, view in VIEWS.items()
+    if view.mount not in {_flask, _aiohttp}
+}
+"""Those that a server of ASGI may serve."""

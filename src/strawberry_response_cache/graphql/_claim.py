@@ -186,6 +186,8 @@ def claim_in(context: object, extension: "Options") -> Claim | None:
 def _claim_in(context: object) -> object:
     request = of_context(context, "request")
     scope = getattr(request, "scope", None)
+    if scope is None:  # a request of Channels
+        scope = getattr(getattr(request, "consumer", None), "scope", None)
     return scope.get(IN_SCOPE) if isinstance(scope, dict) else None
 
 

@@ -1,7 +1,7 @@
 """The messages of one request and response of ASGI: a body is read and handed on again, a response is watched."""
 
 from collections import deque
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import Any, Final, TypeAlias
 
 from strawberry_response_cache.core._user_code import Raised, awaited
@@ -91,6 +91,9 @@ class Outgoing:
 
     async def send(self, message: Message) -> None:
         """Send a message of the application, and note what it says."""
+        headers = message.get("headers")
+        if isinstance(headers, Iterator):  # it can be read only once
+            message = {**message, "headers": list(headers)}
         self._guard.step(self._note, message)
         await self._send(message)
 
@@ -99,7 +102,7 @@ class Outgoing:
             case "http.response.start":
                 self.status = message["status"]
                 headers = message.get("headers", ())
-                if not isinstance(headers, list | tuple):  # an iterator may be read only once
+                if not isinstance(headers, list | tuple):
                     self._parts = None
                     return
                 self.headers = [(bytes(n), bytes(v)) for n, v in headers]
