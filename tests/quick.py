@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import zlib
 from collections import Counter
 from typing import TYPE_CHECKING, Final
@@ -63,7 +64,8 @@ def leave_combinations(metafunc: pytest.Metafunc) -> None:
     Of a test with parameters, the quick run takes so many cases that each value of each parameter is
     there, each about as often. A parametrization of several names is one parameter. Of more than six of
     these, or two where cases are costly, it takes so many, evenly spread; runs with other versions of
-    packages take all of them. A test with the mark `combined` keeps all its cases.
+    packages take all of them, and so does a run of a folder that `pytest` alone does not enter: there
+    each value is a framework, a server or a package. A test with the mark `combined` keeps all its cases.
 
     Cases that a run of all tests leaves out are not made at all: they are twice as many as those that it
     takes. One of a test is, so that the test is counted among those that were left out.
@@ -74,7 +76,7 @@ def leave_combinations(metafunc: pytest.Metafunc) -> None:
     marked = any(map(test.get_closest_marker, ("combined", "exhaustive")))
     unmarked = [] if marked else [case for case in cases if not _is_exhaustive(case)]
     covering = _covering(unmarked)
-    most = min(len(covering), FEW if test.nodeid.startswith(COSTLY) else MANY)
+    most = min(len(covering), _most(test.nodeid, metafunc.config))
     taken = {covering[number * len(covering) // most] for number in range(most)}
     for number, case in enumerate(unmarked):
         if number not in taken:
@@ -85,6 +87,14 @@ def leave_combinations(metafunc: pytest.Metafunc) -> None:
         everything = bool(test.get_closest_marker("exhaustive"))
         kept = [case for case in cases if not (everything or _is_exhaustive(case))]
         cases[:] = kept or cases[:1]
+
+
+def _most(nodeid: str, config: pytest.Config) -> int:
+    """Return how many cases of a test the quick run takes."""
+    entered_by_name = tuple(f"tests/{folder}/" for folder in config.getini("norecursedirs"))
+    if nodeid.startswith(entered_by_name):
+        return sys.maxsize
+    return FEW if nodeid.startswith(COSTLY) else MANY
 
 
 def _is_exhaustive(case: CallSpec) -> bool:

@@ -51,14 +51,25 @@ def test_a_part_that_there_is_not_is_refused(part: str, monkeypatch: pytest.Monk
         taken(part, monkeypatch)
 
 
-def cases(*, marks: str, arguments: tuple[str, ...] = (), mark: str | None = None) -> list[Any]:
+def cases(
+    *,
+    marks: str,
+    arguments: tuple[str, ...] = (),
+    mark: str | None = None,
+    folder: str = "core",
+    values: str = "abcd",
+) -> list[Any]:
     """Return the cases that are made of a test with two parameters, in a run with these marks."""
-    made = [SimpleNamespace(id=f"{a}-{b}", _idlist=[a, b], marks=[]) for a in "abcd" for b in "xyz"]
+    made = [SimpleNamespace(id=f"{a}-{b}", _idlist=[a, b], marks=[]) for a in values for b in "xyz"]
     test = SimpleNamespace(
-        nodeid="tests/core/test_any.py::test_any",
+        nodeid=f"tests/{folder}/test_any.py::test_any",
         get_closest_marker=lambda name: name if name == mark else None,
     )
-    config = SimpleNamespace(option=SimpleNamespace(markexpr=marks), args=arguments)
+    config = SimpleNamespace(
+        option=SimpleNamespace(markexpr=marks),
+        args=arguments,
+        getini={"norecursedirs": ["frameworks"]}.__getitem__,
+    )
     asked: Any = SimpleNamespace(definition=test, config=config, _calls=made)
     leave_combinations(asked)
     return made
@@ -72,6 +83,17 @@ def test_the_quick_run_makes_only_the_cases_that_it_takes() -> None:
     assert len(quick) < 12
 
     assert [case.id for case in cases(marks="not exhaustive")] == quick
+
+
+def test_a_folder_that_pytest_alone_does_not_enter_keeps_each_value() -> None:
+    """Each is a framework, a server or a package there, which no other run shows."""
+
+    def values_in(folder: str) -> int:
+        made = cases(marks="not exhaustive", folder=folder, values="abcdefgh")
+        return len({case.id.split("-")[0] for case in made})
+
+    assert values_in("frameworks") == 8
+    assert values_in("core") == 6
 
 
 @pytest.mark.parametrize(
