@@ -41,6 +41,29 @@ async def test_a_disagreement_stores_nothing_and_turns_the_middleware_off(
     assert len([each for each in caplog.records if each.levelno == logging.ERROR]) == 1
 
 
+@pytest.mark.parametrize("name", ["tenant", "session"])
+async def test_a_disagreement_stores_no_field_by_itself(
+    make: Callable[..., Shop], name: str
+) -> None:
+    shop = make(of_scope=DISAGREEING[name])
+    query = "{ uncached book { title } mine }"
+    for runs in (1, 2, 2):  # the second request stores them, because the middleware is off
+        await shop.call(query, user="alice")
+        assert (RUNS["book"], RUNS["mine"]) == (runs, runs)
+
+
+async def test_a_mutation_invalidates_whatever_the_middleware_says(
+    make: Callable[..., Shop],
+) -> None:
+    tenants = ["acme"]
+    shop = make(of_scope={"tenant": lambda _: tenants[0]})
+    assert await shop.is_answered_in_front()
+    tenants[0] = "umbrella"
+    await shop.call('mutation { rename(title: "Emma") }')
+    tenants[0] = "acme"
+    assert (await shop.call()).data == {"book": {"title": "Emma"}}
+
+
 async def test_a_disagreement_ends_what_is_answered_already(make: Callable[..., Shop]) -> None:
     sessions = ["alice"]
     shop = make(of_scope={"session": lambda _: sessions[0]})

@@ -1,11 +1,14 @@
 """A request that the application has answered from the cache is answered before the application is entered."""
 
+import asyncio
 import json
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
 
 import httpx
 import pytest
+from graphql import GraphQLError
+from strawberry.extensions import SchemaExtension
 
 from strawberry_response_cache import ResponseCache
 from strawberry_response_cache.middleware import _seen
@@ -33,6 +36,41 @@ async def test_a_persisted_document_in_the_url_and_variables_are_answered(shop: 
         url = {"method": "GET", "variables": json.dumps(variables)}
         assert await shop.is_answered_in_front(document, **url)
     assert RUNS["book"] == 2
+
+
+class Persisted(SchemaExtension):
+    """Knows documents by their digests, as servers of persisted operations do."""
+
+    known: ClassVar[dict[str, str]] = {"one": "{ book { title } }", "two": "{ book { id } }"}
+
+    def on_operation(self) -> Iterator[None]:
+        sent = (self.execution_context.operation_extensions or {}).get("persistedQuery")
+        if sent is not None:
+            digest = sent["sha256Hash"]
+            if digest not in self.known:
+                raise GraphQLError("PersistedQueryNotFound")  # noqa: EM101 - as Apollo's clients expect it
+            self.execution_context.query = self.known[digest]
+        yield
+
+
+@pytest.mark.combined
+@pytest.mark.parametrize("by_get", [False, True], ids=["POST", "GET"])
+async def test_a_document_that_is_named_by_its_digest_is_answered(
+    make: Callable[..., Shop], by_get: bool
+) -> None:
+    shop = make(others=[Persisted], trusted_extensions=[Persisted])
+
+    def named(digest: str) -> dict[str, Any]:
+        told = {"persistedQuery": {"version": 1, "sha256Hash": digest}}
+        if not by_get:
+            return {"query": json.dumps({"extensions": told}).encode()}
+        return {"method": "GET", "query": "", "extensions": json.dumps(told)}
+
+    for digest, data in (("one", {"title": "a book of acme"}), ("two", {"id": "1"})):
+        assert await shop.is_answered_in_front(**named(digest))
+        assert (await shop.call(**named(digest))).data == {"book": data}
+    for _ in range(3):
+        assert b"PersistedQueryNotFound" in (await shop.call(**named("three"))).body
 
 
 async def test_extensions_of_known_clients_are_answered(shop: Shop) -> None:
@@ -89,6 +127,56 @@ async def test_an_invalidation_by_another_process_reaches_the_middleware(
     TITLES["acme"] = "Emma"
     await other.for_tenant("acme").invalidate("Book")
     assert (await shop.call()).data == {"book": {"title": "Emma"}}
+
+
+async def test_an_invalidation_by_another_process_reaches_its_local_memory_within_the_bound(
+    new_cache: Callable[..., ResponseCache], valkey_url: str
+) -> None:
+    bound = 20
+    cache = new_cache(valkey_url, local_bytes=1_000_000, local_max_lag=bound)
+    shop, other = Shop(cache), new_cache(valkey_url)
+    assert await shop.is_answered_in_front()
+    async with asyncio.timeout(60):
+        while not cache.statistics().operations.local_hits:
+            await shop.call()
+    TITLES["acme"] = "Emma"
+    await other.for_tenant("acme").invalidate("Book")
+    async with asyncio.timeout(bound):
+        while (await shop.call()).data != {"book": {"title": "Emma"}}:
+            await asyncio.sleep(0)
+
+
+async def test_what_is_told_of_an_invalidation_finds_nothing_that_it_has_ended(
+    new_cache: Callable[..., ResponseCache],
+) -> None:
+    """Whoever fetches again because of `on_invalidate`, such as a CDN, gets the new answer."""
+    fetched: list[Any] = []
+
+    async def fetch(_tags: tuple[str, ...]) -> None:
+        fetched.append((await shop.call()).data)
+
+    shop = Shop(new_cache("memory://", local_bytes=1_000_000, on_invalidate=fetch))
+    assert await shop.is_answered_in_front()
+    await shop.call('mutation { rename(title: "Emma") }')
+    await shop.extension._options.cache.aclose()  # it waits for what is told
+    assert fetched == [{"book": {"title": "Emma"}}]
+
+
+async def test_requests_of_one_tick_are_looked_up_together(
+    new_cache: Callable[..., ResponseCache], valkey_url: str, raw_valkey: Any
+) -> None:
+    cache = new_cache(valkey_url)
+    shop = Shop(cache)
+    queries = [f"{{ book(number: {number}) {{ id }} }}" for number in range(20)]
+    for query in queries:
+        assert await shop.is_answered_in_front(query)
+    entered = shop.entered
+    raw_valkey.config_resetstat()
+    answers = await asyncio.gather(*map(shop.call, queries))
+    assert [each.data["book"]["id"] for each in answers] == [str(n) for n in range(20)]
+    assert shop.entered == entered
+    # One read for all of them, and that of the command that asks.
+    assert raw_valkey.info("stats")["total_reads_processed"] <= 2
 
 
 async def test_nothing_is_answered_while_an_invalidation_is_pending(
