@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import gc
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
@@ -436,6 +437,29 @@ async def test_the_text_of_variables_counts_as_part_of_what_a_request_takes(
     assert known(schema).size >= 25_000
 
 
+async def test_more_combinations_of_conditions_than_are_remembered_are_all_cached(
+    cache: ResponseCache,
+) -> None:
+    schema = made(cache)
+    names = "abcdefg"
+    declared = ", ".join(f"${name}: Boolean!" for name in names)
+    fields = " ".join(f'{name}: said(text: "{name}") @include(if: ${name})' for name in names)
+    query = f"query({declared}) {{ said {fields} }}"
+    for number in range(65):
+        sent = {name: bool(number >> at & 1) for at, name in enumerate(names)}
+        await schema.execute(query, sent)
+    gc.collect()
+
+    expected = {"said": "0 '' None None"} | {
+        name: f"0 '{name}' None None" for name in names if sent[name]
+    }
+    for _ in range(2):
+        result = await schema.execute(query, sent)
+        assert result.data == expected
+        assert result.extensions is not None
+        assert result.extensions["responseCache"]["status"] == "hit"
+
+
 async def test_a_request_is_forgotten_with_its_document(cache: ResponseCache) -> None:
     schema = made(cache, plan_bytes=0)
     for status in ("miss", "hit"):
@@ -552,10 +576,16 @@ def test_values_that_are_referred_to_more_than_once_are_the_same_variables() -> 
     assert _digest({"a": one, "b": one}) == _digest({"a": one, "b": other})
 
 
+def test_long_variables_are_known_by_a_digest() -> None:
+    for sent in ({"a": "word" * 100}, {"a": ["word" * 100]}):
+        assert len(_digest(sent) or b"") == 20
+
+
 def test_of_no_variables_there_is_one_kind() -> None:
     assert _digest(None) == _digest({})
 
 
+@pytest.mark.combined  # each kind of value by itself
 @pytest.mark.parametrize("sent", NOT_JSON, ids=range(len(NOT_JSON)))
 def test_what_is_no_plain_json_is_not_remembered(sent: object) -> None:
     assert _digest(sent) is None

@@ -78,6 +78,7 @@ FIELDS = {
 }
 
 
+@pytest.mark.combined  # each kind of type by itself
 @pytest.mark.parametrize("resolver", [getattr, getitem])
 @pytest.mark.parametrize("name", FIELDS)
 def test_an_identity_is_read_where_the_id_is_read(name: str, resolver: Any) -> None:
@@ -123,6 +124,7 @@ class Client:
 UNIQUE = UUID("12345678123456781234567812345678")
 
 
+@pytest.mark.combined  # each kind of object by itself
 @pytest.mark.parametrize(
     ("source", "is_item", "expected"),
     [

@@ -199,6 +199,13 @@ def test_queries_stay_uncached_until_the_last_mutation_with_their_context_has_en
     assert not vars(mutations)["_running"], "nothing is kept of a mutation that has ended"
 
 
+def test_of_mutations_that_run_at_once_each_is_told_by_its_own_context(url: str) -> None:
+    one, other = Request(), Request()
+    with mutating(RunNotes(), one), mutating(RunNotes(), other):
+        assert elsewhere(one)
+        assert elsewhere(other)
+
+
 def test_a_mutation_within_a_mutation_leaves_the_outer_one_running(url: str) -> None:
     with mutating(RunNotes(), None):
         with mutating(RunNotes(), None):
@@ -206,6 +213,7 @@ def test_a_mutation_within_a_mutation_leaves_the_outer_one_running(url: str) -> 
         assert is_of_mutation(None)
 
 
+@pytest.mark.combined  # each kind of value by itself
 @pytest.mark.parametrize("shared", ["acme", b"acme", 1, 1.5, True, ("acme",), frozenset({"acme"})])
 def test_a_value_that_requests_have_in_common_tells_no_mutation(url: str, shared: object) -> None:
     with mutating(RunNotes(), shared), mutating(RunNotes(), Plain(shared)):

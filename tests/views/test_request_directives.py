@@ -349,3 +349,81 @@ async def test_only_if_cached_finds_what_another_process_stored_anew(
         assert await ask(which, "") == {"number": 1}
     assert await ask(1, "no-cache") == {"number": 2}
     assert await ask(0, "only-if-cached") == {"number": 2}
+
+
+@pytest.mark.parametrize("is_sync", [False, True])
+@pytest.mark.parametrize("asked", ["no-cache", "max-age=0"])
+async def test_a_stored_answer_that_redis_cannot_remove_does_not_answer_a_renewal(
+    new_cache: Callable[..., ResponseCache],
+    valkey_url: str,
+    raw_valkey: Any,
+    asked: str,
+    *,
+    is_sync: bool,
+) -> None:
+    cache = new_cache(valkey_url, invalidate_deadline=0.5)
+    extension = ResponseCacheExtension(
+        cache, tenant=None, debug=True, honour_request_cache_control=True
+    )
+    schema = strawberry.Schema(Query, extensions=[extension])
+
+    async def ask(asked: str) -> Any:
+        request = SimpleNamespace(headers={"cache-control": asked}, method="POST")
+        given: dict[str, Any] = {"query": "{ number }", "context_value": {"request": request}}
+        if is_sync:
+            return await asyncio.to_thread(lambda: schema.execute_sync(**given))
+        return await schema.execute(**given)
+
+    RUNS.clear()
+    assert [(await ask("")).data for _ in range(2)] == [{"number": 1}] * 2
+    raw_valkey.execute_command("REPLICAOF", "127.0.0.1", "1")  # it answers, and takes no writes
+    try:
+        assert (await ask("")).data == {"number": 1}
+        renewed = await ask(asked)
+    finally:
+        raw_valkey.execute_command("REPLICAOF", "NO", "ONE")
+    assert renewed.data == {"number": 2}
+    assert renewed.extensions["responseCache"]["reason"] == "store_failure"
+
+
+@pytest.mark.parametrize("is_sync", [False, True])
+async def test_a_renewed_field_whose_object_was_loaded_before_an_invalidation_is_not_stored(
+    cache: ResponseCache, *, is_sync: bool
+) -> None:
+    stock = {"books": 1}
+
+    @strawberry.type
+    class Shelf:
+        id: strawberry.ID
+        loaded: strawberry.Private[int]
+
+        @cache_control(ttl=60, tags=["stock"])
+        @strawberry.field
+        def books(self) -> int:
+            return self.loaded
+
+    @strawberry.type(name="Query")
+    class Shelves:
+        @strawberry.field
+        def shelf(self, info: strawberry.Info) -> Shelf:
+            loaded = stock["books"]
+            if info.context["is_sold_meanwhile"]:
+                stock["books"] -= 1
+                cache.invalidate_sync("stock")
+            return Shelf(id=strawberry.ID("1"), loaded=loaded)
+
+    extension = ResponseCacheExtension(cache, tenant=None)
+    schema = strawberry.Schema(Shelves, extensions=[extension])
+
+    async def ask(*, is_sold_meanwhile: bool = False) -> Any:
+        context: dict[str, Any] = {"is_sold_meanwhile": is_sold_meanwhile}
+        if is_sold_meanwhile:
+            renew_cache(context)
+        given: dict[str, Any] = {"query": "{ shelf { books } }", "context_value": context}
+        if is_sync:
+            return (await asyncio.to_thread(lambda: schema.execute_sync(**given))).data
+        return (await schema.execute(**given)).data
+
+    assert await ask() == {"shelf": {"books": 1}}
+    assert await ask(is_sold_meanwhile=True) == {"shelf": {"books": 1}}, "as it was loaded"
+    assert await ask() == {"shelf": {"books": 0}}

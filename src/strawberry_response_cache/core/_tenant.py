@@ -282,7 +282,12 @@ class Tenant:
     # -- Prefetching ---------------------------------------------------------------------------------
 
     async def prefetch(
-        self, prefetched: Prefetched, keys: Sequence[EntryKeys], subject: Subject, *, first: bool
+        self,
+        prefetched: Prefetched,
+        keys: Sequence[EntryKeys],
+        subject: Subject,
+        *,
+        first: bool = False,
     ) -> None:
         """Read fresh entries ahead of the fields that use them, in one round trip.
 
@@ -309,7 +314,12 @@ class Tenant:
                 effects = prefetched.take(effects, answers, self.keyspace, log, since)
 
     def prefetch_sync(
-        self, prefetched: Prefetched, keys: Sequence[EntryKeys], subject: Subject, *, first: bool
+        self,
+        prefetched: Prefetched,
+        keys: Sequence[EntryKeys],
+        subject: Subject,
+        *,
+        first: bool = False,
     ) -> None:
         """Read fresh entries ahead of the fields that use them; the sync form of `prefetch`."""
         if prefetched.is_down or self._invalidations.are_pending_sync():

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from strawberry_response_cache.core import CachedResponse, CacheStatus, CacheStoreError
+from strawberry_response_cache.core import CachedResponse, CacheStoreError
 from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._prefetched import Prefetched
 from strawberry_response_cache.graphql.execution.cache_request import CacheRequest
@@ -27,16 +27,14 @@ async def obey(
     if directives.only_if_cached:
         found = Prefetched()
         if not is_unwanted:
-            await cache.prefetch(found, [keys], cache_request.subject, first=False)
+            await cache.prefetch(found, [keys], cache_request.subject)
         return found if found.has(keys) else Problem(Reason.ONLY_IF_CACHED)
     if is_unwanted:
-        if prefetched is not None:
-            prefetched.pop(keys)  # but its clock counts, from before anything was loaded
         try:
-            await cache.forget(keys)
+            await cache.forget(keys)  # also if it is prefetched
         except CacheStoreError:
             return Problem(Reason.STORE_FAILURE)
-    return prefetched
+    return prefetched  # its clock counts, from before anything was loaded
 
 
 def obey_sync(
@@ -52,19 +50,16 @@ def obey_sync(
     if directives.only_if_cached:
         found = Prefetched()
         if not is_unwanted:
-            cache.prefetch_sync(found, [keys], cache_request.subject, first=False)
+            cache.prefetch_sync(found, [keys], cache_request.subject)
         return found if found.has(keys) else Problem(Reason.ONLY_IF_CACHED)
     if is_unwanted:
-        if prefetched is not None:
-            prefetched.pop(keys)  # but its clock counts, from before anything was loaded
         try:
-            cache.forget_sync(keys)
+            cache.forget_sync(keys)  # also if it is prefetched
         except CacheStoreError:
             return Problem(Reason.STORE_FAILURE)
-    return prefetched
+    return prefetched  # its clock counts, from before anything was loaded
 
 
 def is_too_old(response: CachedResponse[Any], directives: RequestDirectives) -> bool:
-    """Whether a stored answer is older than its request takes."""
-    oldest = directives.max_age
-    return oldest is not None and response.status is CacheStatus.HIT and response.age > oldest
+    """Whether an answer is older than its request takes; one that was just generated never is."""
+    return directives.max_age is not None and response.age > directives.max_age

@@ -40,7 +40,7 @@ async def verified(
         )
     found = Prefetched()
     if is_comparable(attempt, run, response):
-        await cache.prefetch(found, [asked.keys], asked.subject, first=False)
+        await cache.prefetch(found, [asked.keys], asked.subject)
     return compared(attempt, run, response, found)
 
 
@@ -59,7 +59,7 @@ def verified_sync(
         )
     found = Prefetched()
     if is_comparable(attempt, run, response):
-        cache.prefetch_sync(found, [asked.keys], asked.subject, first=False)
+        cache.prefetch_sync(found, [asked.keys], asked.subject)
     return compared(attempt, run, response, found)
 
 

@@ -17,7 +17,7 @@ from strawberry_response_cache.core._bounded import Bounded
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core.serialization.codec import find_inexact
-from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError, print_json
+from strawberry_response_cache.graphql.keys.operation_key import print_json
 from strawberry_response_cache.graphql.keys.plan import Plan, Variant
 from strawberry_response_cache.graphql.keys.plans import Plans
 from strawberry_response_cache.graphql.policy.reasons import Problem
@@ -153,11 +153,7 @@ def _digest(variables: Any) -> bytes | None:  # noqa: ANN401 - whatever a caller
 
 
 def _digest_of_nested(variables: dict[str, Any]) -> bytes | None:
-    try:
-        if find_inexact(variables) is not None:
-            return None
-        printed = print_json(variables)
-    except (UnkeyableError, RecursionError):
+    if find_inexact(variables) is not None:
         return None
-    encoded = printed.encode("utf-8", "surrogatepass")
-    return blake2b(encoded, digest_size=_DIGEST, person=b"json").digest()
+    printed = print_json(variables).encode()
+    return blake2b(printed, digest_size=_DIGEST, person=b"json").digest()

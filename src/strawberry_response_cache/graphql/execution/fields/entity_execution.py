@@ -264,7 +264,7 @@ class EntityExecution:
         self._note_made(unmade)
         found, request = Prefetched(), self._first_stored()
         if keys := self._comparable(runs):
-            await tenant_of(request.cache).prefetch(found, keys, request.subject, first=False)
+            await tenant_of(request.cache).prefetch(found, keys, request.subject)
         self._compare(runs, found)
 
     def _verify_sync(self) -> None:
@@ -275,7 +275,7 @@ class EntityExecution:
         self._note_made(unmade)
         found, request = Prefetched(), self._first_stored()
         if keys := self._comparable(runs):
-            tenant_of(request.cache).prefetch_sync(found, keys, request.subject, first=False)
+            tenant_of(request.cache).prefetch_sync(found, keys, request.subject)
         self._compare(runs, found)
 
     def _first_stored(self) -> CacheRequest:

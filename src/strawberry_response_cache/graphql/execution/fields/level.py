@@ -100,7 +100,7 @@ class Level:
         """Look up what is not in local memory."""
         prefetched, missing = self._fields.prefetched, self._missing()
         self._asked = frozenset(each.entry for each in missing)
-        await self._tenant.prefetch(prefetched, missing, self._subject, first=False)
+        await self._tenant.prefetch(prefetched, missing, self._subject)
         self._ready = self._tenant.ready(prefetched)
 
     def is_as_sent(self, executor: Executor[Any]) -> bool:
