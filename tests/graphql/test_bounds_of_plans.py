@@ -99,8 +99,10 @@ def test_a_freed_document_has_no_plans_and_another_one_has_its_own(
     assert getattr(plans.planned(other), "number", None) == numbers[1]
 
 
+@pytest.mark.combined  # each way by itself
+@pytest.mark.parametrize("is_noted", [True, False], ids=["noted", "another thread has the note"])
 def test_a_document_at_the_address_of_a_freed_one_has_plans_of_its_own(
-    make_ledger: Callable[..., Ledger],
+    make_ledger: Callable[..., Ledger], *, is_noted: bool
 ) -> None:
     plans = plans_of(make_ledger())
     known: dict[int, int] = {}
@@ -109,6 +111,8 @@ def test_a_document_at_the_address_of_a_freed_one_has_plans_of_its_own(
         document = parse("{ unannotated }", no_location=True)
         again += id(document) in known
         assert plans.planned(document) is None
+        if not is_noted:
+            vars(plans)["_gone"].clear()
         [plan] = planned(plans, document)
         assert plan.operation is document.definitions[0]
         number = getattr(plans.planned(document), "number", 0)
@@ -117,6 +121,22 @@ def test_a_document_at_the_address_of_a_freed_one_has_plans_of_its_own(
         del document, plan
     if not again:
         pytest.skip("no address was used twice")
+
+
+def test_a_document_that_is_freed_after_its_plans_went_for_lack_of_room_disturbs_no_other(
+    make_ledger: Callable[..., Ledger],
+) -> None:
+    plans = Plans(plans_of(make_ledger()).setting, max_bytes=40_000)
+    documents = [parse("{ unannotated }") for _ in range(40)]
+    for each in documents:
+        planned(plans, each)
+    assert len(plans) < 40
+    last = documents[-1]
+    [plan] = planned(plans, last)
+    documents.clear()
+    gc.collect()
+    assert planned(plans, last) == [plan]
+    assert len(plans) == 1
 
 
 def test_the_plans_kept_of_one_document_are_bounded_in_bytes(
