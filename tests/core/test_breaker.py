@@ -161,8 +161,7 @@ async def test_a_server_that_is_down_for_long_is_not_asked_any_more(
 
     assert {response.detail for response in responses} == {CacheDetail.STORE_FAILURE}
     assert {response.status for response in responses} == {CacheStatus.BYPASS}
-    driver: Any = face.driver(cache)
-    assert driver.transport._link._breaker.is_open
+    assert cache.statistics().is_breaker_open
 
 
 def test_the_numbers_of_the_breaker_are_settings() -> None:

@@ -13,7 +13,7 @@ from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core.algorithm.flights import Flight
 from strawberry_response_cache.core.algorithm.leading import leading_flights
 from strawberry_response_cache.core.protocol.scripts import COMMIT
-from tests.conftest import UntilJoined, driver_of
+from tests.conftest import UntilJoined, driver_of, settings_of
 
 STEPS = 30
 """Twice the steps of the loop that these calls take on a store inside this process."""
@@ -244,7 +244,7 @@ async def test_a_caller_cancelled_in_the_middle_of_a_command_keeps_the_connectio
 
     assert (await valkey_cache.remember(["warm"], 60, value)).status is CacheStatus.HIT
     grown = raw_valkey.info("stats")["total_connections_received"] - connections
-    assert grown <= valkey_cache._engine.settings.max_connections
+    assert grown <= settings_of(valkey_cache).max_connections
     leases = [tenant_of(valkey_cache).keys([str(number)]).lease for number in range(25)]
     assert not raw_valkey.exists(*leases)
 

@@ -11,7 +11,7 @@ import redis
 import redis.asyncio
 
 from strawberry_response_cache.core import CacheSettings, CacheStatus, RedisHandle, ResponseCache
-from tests.conftest import Eventually, driver_of
+from tests.conftest import Eventually, driver_of, settings_of
 
 UNHURRIED = CacheSettings(read_deadline=20, connect_deadline=20)
 
@@ -44,7 +44,7 @@ def test_a_handle_shows_its_address_and_no_credentials(url: str, shown: str) -> 
 
     assert (repr(handle), handle.address) == (f"RedisHandle({shown!r})", shown)
     assert repr(cache) == f"<ResponseCache 'test' on RedisHandle({shown!r})>"
-    assert "hunter2" not in f"{handle!r}{cache!r}{cache._engine.settings!r}"
+    assert "hunter2" not in f"{handle!r}{cache!r}{settings_of(cache)!r}"
 
 
 def test_a_handle_around_a_client_shows_no_credentials() -> None:

@@ -178,7 +178,7 @@ async def test_a_queued_invalidation_is_replayed_before_anything_is_read_again(
         assert (await face.remember(cache, ["a"], 60, lambda: "no")).value == "another tenant's"
 
         raw.replicaof("NO", "ONE")
-        await eventually(lambda: not len(cache._engine.queue))
+        await eventually(lambda: not cache.statistics().pending_invalidations)
     assert (await face.remember(tenant, ["a"], 60, lambda: "new")).value == "new"
 
     (record,) = [r for r in caplog.records if r.levelname == "ERROR"]
@@ -210,7 +210,7 @@ async def test_the_next_read_replays_a_queued_invalidation(
             assert response.value == "new"
             detail = response.detail
             await asyncio.sleep(0)
-    assert not len(cache._engine.queue)
+    assert not cache.statistics().pending_invalidations
 
 
 async def test_an_invalidation_is_not_queued_by_default(

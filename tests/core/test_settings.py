@@ -9,6 +9,7 @@ import pytest
 
 from strawberry_response_cache.core import CacheConfigurationError, CacheSettings, ResponseCache
 from strawberry_response_cache.core._settings import SettingsByName
+from tests.conftest import settings_of
 
 
 def test_the_defaults_are_the_documented_ones() -> None:
@@ -81,7 +82,7 @@ def test_a_cache_takes_settings_by_name() -> None:
     with ResponseCache.from_url(
         "memory://", prefix="test", telemetry=False, lease=5, max_tags=2000
     ) as cache:
-        assert cache._engine.settings == CacheSettings(lease=5, max_tags=2000)
+        assert settings_of(cache) == CacheSettings(lease=5, max_tags=2000)
 
 
 def test_the_settings_by_name_are_those_of_the_model() -> None:
@@ -107,7 +108,7 @@ def test_a_cache_is_made_from_the_environment(monkeypatch: pytest.MonkeyPatch) -
     seen: list[object] = []
     with ResponseCache.from_environment(telemetry=False, on_invalidate=seen.append) as cache:
         assert repr(cache) == "<ResponseCache 'test' on RedisHandle('memory://')>"
-        assert cache._engine.settings == CacheSettings(lease=5)
+        assert settings_of(cache) == CacheSettings(lease=5)
         cache.invalidate_sync("a")
     assert seen
 

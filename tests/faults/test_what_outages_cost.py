@@ -189,16 +189,14 @@ async def test_under_load_the_breaker_opens_within_some_read_deadlines(
     new_cache: Callable[..., ResponseCache],
     callers: Callers,
     ask: Ask,
-    face: Face,
     stopwatch: Stopwatch,
 ) -> None:
     cache = new_cache(proxy.url, **LONG | {"breaker_failures": 5, "breaker_seconds": NEVER})
     await callers.warm_up(cache, ["a"], 600, "stored")
-    breaker = face.driver(cache).transport._link._breaker
     proxy.black_hole()
 
     async def keep_asking(number: int) -> None:
-        while not breaker.is_open:
+        while not cache.statistics().is_breaker_open:
             await ask(cache, str(number))
 
     with stopwatch:
@@ -214,20 +212,18 @@ async def test_a_successful_invalidation_does_not_let_reads_try_again(
     new_cache: Callable[..., ResponseCache],
     callers: Callers,
     ask: Ask,
-    face: Face,
 ) -> None:
     """The server is too far away for reads, and near enough for invalidations."""
     cache = new_cache(proxy.url, read_deadline=0.15, breaker_failures=3, breaker_seconds=NEVER)
     await callers.warm_up(cache, ["a"], 600, "stored")
     proxy.replies(Delay(0.6))
-    breaker = face.driver(cache).transport._link._breaker
     async with asyncio.timeout(60):
-        while not breaker.is_open:
+        while not cache.statistics().is_breaker_open:
             await ask(cache, "b")
 
     for _ in range(3):
         await callers.invalidate_by(cache, "invalidate")
-        assert breaker.is_open
+        assert cache.statistics().is_breaker_open
         assert (await ask(cache, "b")).status is CacheStatus.BYPASS
 
 
@@ -235,7 +231,6 @@ async def test_failing_invalidations_do_not_turn_reads_away(
     proxy: Proxy,
     new_cache: Callable[..., ResponseCache],
     callers: Callers,
-    face: Face,
 ) -> None:
     cache = new_cache(proxy.url, breaker_failures=1, breaker_seconds=NEVER, invalidate_deadline=0.2)
     await callers.warm_up(cache, ["a"], 600, "stored")
@@ -245,7 +240,7 @@ async def test_failing_invalidations_do_not_turn_reads_away(
             await callers.invalidate_by(cache, "invalidate")
     proxy.heal()
 
-    assert not face.driver(cache).transport._link._breaker.is_open
+    assert not cache.statistics().is_breaker_open
 
 
 async def test_the_opening_and_closing_of_the_breaker_are_logged_with_the_number_of_failures(
@@ -293,16 +288,17 @@ async def test_a_replay_passes_an_open_breaker(
     """Until it is taken, other processes read what was invalidated."""
     await callers.remember(direct, ["a"], 600, lambda: "old", tags=["t"])
     cache = new_cache(proxy.url, breaker_failures=1, breaker_seconds=NEVER, invalidate_deadline=0.3)
-    breaker = face.driver(cache).transport._link._breaker
-    breaker.failed(breaker.admit())
+    proxy.hang_up()
+    assert (await ask(cache, "b")).detail is CacheDetail.STORE_FAILURE
+    assert cache.statistics().is_breaker_open
     proxy.refuse()
     await queue_invalidation(cache, face, callers)
     assert (await ask(cache)).detail is CacheDetail.INVALIDATION_PENDING
     proxy.heal()
 
-    await eventually(lambda: not len(cache._engine.queue))
+    await eventually(lambda: not cache.statistics().pending_invalidations)
 
-    assert breaker.is_open
+    assert cache.statistics().is_breaker_open
     new = await callers.remember(direct, ["a"], 600, lambda: "new", tags=["t"])
     assert new.value == "new"
 

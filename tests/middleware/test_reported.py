@@ -10,6 +10,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from strawberry_response_cache import ResponseCache
 from strawberry_response_cache.telemetry import OpenTelemetry
+from tests.conftest import settings_of
 from tests.middleware.service import Shop, call
 
 
@@ -20,7 +21,7 @@ async def test_hits_are_counted(shop: Shop, shop_cache: ResponseCache) -> None:
     await shop.call()
     after = shop_cache.statistics().operations
     assert (after.hits, after.total) == (before.hits + 1, before.total + 1)
-    is_local = bool(shop_cache._engine.settings.local_bytes)
+    is_local = bool(settings_of(shop_cache).local_bytes)
     assert after.local_hits == (before.local_hits + 1 if is_local else 0)
     assert after.saved >= before.saved
 

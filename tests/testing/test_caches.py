@@ -18,7 +18,7 @@ from strawberry_response_cache.testing import (
     clear_all_tenants_sync,
     memory_cache,
 )
-from tests.conftest import UNHURRIED, Face
+from tests.conftest import UNHURRIED, Face, settings_of
 from tests.core.test_memory import local
 
 NewCache = Callable[..., ResponseCache]
@@ -103,7 +103,7 @@ def test_each_cache_in_memory_is_empty_and_leaves_nothing_to_chance() -> None:
     with memory_cache() as one, memory_cache() as other:
         assert one.remember_sync(["a"], 60, lambda: 1).status is CacheStatus.MISS
         assert other.remember_sync(["a"], 60, lambda: 1).status is CacheStatus.MISS
-        assert one._engine.settings.early_refresh == 0
+        assert settings_of(one).early_refresh == 0
     with memory_cache("shop", early_refresh=2, stale=5) as chosen:
         assert repr(chosen).startswith("<ResponseCache 'shop'")
-        assert (chosen._engine.settings.early_refresh, chosen._engine.settings.stale) == (2, 5)
+        assert (settings_of(chosen).early_refresh, settings_of(chosen).stale) == (2, 5)

@@ -12,6 +12,7 @@ from django.test import override_settings
 
 from strawberry_response_cache import CacheConfigurationError
 from strawberry_response_cache.django import get_cache
+from tests.conftest import settings_of
 
 PLAIN: dict[str, Any] = {"URL": "memory://", "PREFIX": "bookshop"}
 REDIS = "django.core.cache.backends.redis.RedisCache"
@@ -87,7 +88,7 @@ def test_settings_without_mistakes_are_the_settings_of_the_cache() -> None:
     given = PLAIN | {"READ_DEADLINE": 0.05, "LOCAL_BYTES": 1000}
     assert found(RESPONSE_CACHE=given) == []
     with override_settings(RESPONSE_CACHE=given):
-        settings = get_cache()._engine.settings
+        settings = settings_of(get_cache())
         assert (settings.read_deadline, settings.local_bytes) == (0.05, 1000)
         assert repr(get_cache()).startswith("<ResponseCache 'bookshop'")
 
@@ -103,7 +104,7 @@ def test_settings_without_mistakes_are_the_settings_of_the_cache() -> None:
 def test_a_name_of_caches_takes_the_server_to_which_django_writes(location: object) -> None:
     caches = {"default": {"BACKEND": REDIS, "LOCATION": location}}
     with override_settings(CACHES=caches, RESPONSE_CACHE={"CACHE": "default", "PREFIX": "p"}):
-        assert get_cache()._engine.handle.address == "redis://localhost:6379"
+        assert repr(get_cache()).endswith("RedisHandle('redis://localhost:6379')>")
 
 
 def test_there_is_one_cache_until_the_settings_change() -> None:
