@@ -7,6 +7,10 @@ from typing import Any, Final
 import pytest
 
 from strawberry_response_cache.core import CacheStatus, ResponseCache
+from strawberry_response_cache.core._bounded import Bounded
+from strawberry_response_cache.core._keys import Keyspace
+from strawberry_response_cache.core.protocol import Lookup
+from strawberry_response_cache.core.protocol.entry import Recording, encode
 
 _LARGE: Final = "x" * 5_000
 Make = Callable[..., ResponseCache]
@@ -214,3 +218,22 @@ async def test_the_last_look_at_one_entry_says_nothing_of_another_under_its_key(
 
     assert (response.status, response.value) == (CacheStatus.MISS, "new")
     assert scripts() == 2, "the look-up saw it, and gave the lease"
+
+
+@pytest.mark.parametrize(
+    "recording",
+    [
+        Recording(b"x" * 4_000, 60_000),
+        Recording(b"x", 60_000, note="v;" + "Book:1," * 570),
+        Recording(b"x", 60_000, tags=tuple(f"{number:016}" for number in range(100))),
+    ],
+    ids=["value", "note", "tags"],
+)
+def test_whatever_makes_an_entry_large_counts_towards_the_bound(recording: Recording) -> None:
+    confirmed: Bounded[str, Any] = Bounded(100_000)
+    stored = encode(recording, write_id="w", epoch="e", clock=1)
+    for number in range(100):
+        keys = Keyspace("shop").keys([str(number)])
+        Lookup(keys, 0, confirmed=confirmed).interpret([["fresh", "w", "60000", "-", "0"], stored])
+
+    assert 5 <= len(confirmed) <= 100_000 // len(stored)

@@ -124,8 +124,7 @@ class Memory:
     def keep(self, keys: EntryKeys, entry: Entry, ticket: Ticket) -> None:
         """Keep an entry from Redis, unless a message since the ticket invalidates it."""
         recording = entry.recording
-        size = len(recording.payload) + len(recording.note) + _OVERHEAD
-        size += _PER_TAG * len(recording.tags)
+        size = _OVERHEAD + recording.size + _PER_TAG * len(recording.tags)
         if size > self._max_bytes or not self._is_trusted():
             return
         now = self._clock()

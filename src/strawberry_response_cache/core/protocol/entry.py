@@ -70,6 +70,11 @@ class Recording:
         """Whether it has no value, and says how its key is answered."""
         return self.meta.endswith(MARKER)
 
+    @property
+    def size(self) -> int:
+        """Bytes of its value and its note, which may be longer than the value."""
+        return len(self.payload) + len(self.note)
+
 
 @dataclass(slots=True)
 class Entry:

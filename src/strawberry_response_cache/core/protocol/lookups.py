@@ -31,7 +31,7 @@ MOST_IN_A_RUN: Final = 100
 microseconds."""
 
 _SIZE: Final = 900
-"""About how many bytes an entry takes beside its payload and tags."""
+"""About how many bytes an entry takes beside its value, note and tags."""
 _SIZE_OF_TAG: Final = 100
 _WORDS: Final = 5
 """What the script says of a lookup: its state, write id, remaining milliseconds, epoch and clock."""
@@ -177,7 +177,8 @@ class Lookup(Effect[LookupAnswer]):
         if entry.write_id != write_id:
             return Moved()
         if self.confirmed is not None:
-            size = _SIZE + len(entry.recording.payload) + _SIZE_OF_TAG * len(entry.recording.tags)
+            recording = entry.recording
+            size = _SIZE + recording.size + _SIZE_OF_TAG * len(recording.tags)
             self.confirmed.put(self.keys.entry, KnownEntry(entry=entry, good_at=clock), size=size)
         return entry
 
