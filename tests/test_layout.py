@@ -19,6 +19,9 @@ _POINTING = re.compile(
 )
 """Names of tests that need the test before them."""
 
+_POINTING_AT = re.compile(r"(?!Whether)\w+ (?:it|them)\b")
+"""Docstrings that do not say what they are about."""
+
 GRAPHQL = [
     "_inspect",
     "_explain",
@@ -197,3 +200,15 @@ def test_names_of_tests_can_be_read_alone() -> None:
         if (names := _POINTING.findall(path.read_text("utf-8")))
     }
     assert found == {}
+
+
+def test_docstrings_name_what_a_function_acts_on() -> None:
+    """``Count it.`` is understood by who has read the class, and by nobody else."""
+    found = [
+        f"{name}.{node.name}: {line}"
+        for name, path in modules().items()
+        for node in ast.walk(_parsed(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        if _POINTING_AT.match(line := (ast.get_docstring(node) or "").partition("\n")[0])
+    ]
+    assert found == []

@@ -86,7 +86,10 @@ class Prefetched:
         return Fresh(replace(found.fresh.entry, remaining_ms=left_ms))
 
     def answer(self, keys: EntryKeys) -> Fresh | Unavailable | None:
-        """Return what a lookup would; None if it has to be asked. A store that did not answer is not asked again."""
+        """Return the answer to a lookup that need not be sent; None if it has to be sent.
+
+        A store that did not answer is not asked again.
+        """
         return self.pop(keys) or (_UNANSWERED if self.is_down else None)
 
     def find(self, keys: EntryKeys, early_refresh: float) -> Entry | None:

@@ -388,5 +388,5 @@ def _budget_of_threads(budget: WaitBudget | None) -> WaitBudget | None:
 
 
 def _without_collector(prefetched: Prefetched) -> Leading:
-    """Return the flights that the caller runs in, but for one that collects what other fields read."""
+    """Return the flights in which the caller runs, without the one that collects the parts of other fields."""
     return tuple(flight for flight in leading.get() if flight is not prefetched.collector)

@@ -59,7 +59,7 @@ class Execution:
         self.value: Any = None
 
     def start(self, another: Callable[[], Any] | None = None) -> Any:  # noqa: ANN401 - whatever an executor returns
-        """Execute it or start to; if that was done before, return its result.
+        """Start the execution; if it was started before, return its result.
 
         Args:
             another: Executes it instead of the original.
@@ -81,7 +81,7 @@ class Execution:
         return self.value
 
     async def run(self, another: Callable[[], Any] | None = None) -> Any:  # noqa: ANN401 - whatever an executor returns
-        """Execute it to its end; see `start`."""
+        """Start the execution and wait for its end; see `start`."""
         if self._has_begun:
             return await self.rest_async()
         value = self.start(another)
@@ -101,7 +101,7 @@ class Execution:
         return self.value
 
     def has_raised(self, error: BaseException) -> bool:
-        """Whether it raised this very error."""
+        """Whether the execution raised this error object."""
         return self._raised is error
 
     def rest(self) -> Any:  # noqa: ANN401 - whatever an executor returns

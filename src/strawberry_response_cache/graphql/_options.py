@@ -101,7 +101,7 @@ class Options:
 
     @property
     def notes_fields(self) -> bool:
-        """Whether it is noted what the cache does for each field."""
+        """Whether the cache notes what it does for each field."""
         return self.debug is not False or bool(self.watchers)
 
 

@@ -35,7 +35,7 @@ class Told:
         return "clear" if self.everything else "tags"
 
     def as_extension(self, schema: GraphQLSchema) -> dict[str, object]:
-        """Return it as it stands in a response: types and lists, and never an id or a tag.
+        """Return what a response tells of the invalidation: types and lists, and never an id or a tag.
 
         Args:
             schema: Whose types may be named; other tags are counted alone.
@@ -103,7 +103,7 @@ class Report:
     def as_extension(
         self, schema: GraphQLSchema, advise: Callable[[str], str | None]
     ) -> dict[str, object] | None:
-        """Return it as it stands in a response; None as long as the outcome is not known.
+        """Return the report as a response holds it; None as long as the outcome is not known.
 
         Args:
             schema: As in `Told.as_extension`.

@@ -134,7 +134,7 @@ class _CachingView:
         return Delivery(schema=schema, takes_bytes=is_plain, headers=headers)
 
     def _guarded_refusal(self, error: HTTPException, delivery: Delivery | None) -> Any:  # noqa: ANN401 - of any framework
-        """Return the response to a request that is refused; None if somebody else waits for its exception."""
+        """Return the response to a refused request; None if code of the user's may handle the exception."""
         if delivery is None or delivery.headers is None:
             return None
         guard = Guard()

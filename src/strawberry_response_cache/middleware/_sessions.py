@@ -26,12 +26,12 @@ class SessionUse:
 
     @property
     def is_read(self) -> bool:
-        """Whether the application has read it, and nobody did before."""
+        """Whether the application has read the session, and no code before it has."""
         return not self._was_read and _is(self._session, "accessed")
 
     @property
     def is_changed(self) -> bool:
-        """Whether the application has changed it."""
+        """Whether the application has changed the session."""
         return called(_differ, self._before, _content_of(self._session)) is not False
 
 

@@ -53,7 +53,7 @@ class Failed:
         object.__setattr__(self, "_raised_at", self.error.__traceback__)
 
     def raise_again(self) -> NoReturn:
-        """Raise it in a joiner.
+        """Raise the generator's exception in a caller that joined the flight.
 
         All joiners raise the same object, so each starts with the original traceback and context.
         """

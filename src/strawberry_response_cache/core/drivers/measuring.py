@@ -94,7 +94,7 @@ def _count(
 
 
 class Loading:
-    """Measures what runs because it was not cached; one that is cancelled is not counted."""
+    """Measures a load: a run of what was not cached. A cancelled load is not counted."""
 
     __slots__ = ("_began", "_settings", "_subject")
 
@@ -107,7 +107,7 @@ class Loading:
         self._began = time.perf_counter()
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        """Count it, and tell the observer how long it took."""
+        """Count the load, and tell the observer how long it took."""
         seconds = time.perf_counter() - self._began
         if error is None or isinstance(error, Exception):
             scope = self._subject.scope

@@ -181,7 +181,7 @@ class SyncDriver:
             self._wait_for_any(many)
 
     def _wait_for_any(self, many: Many[T]) -> None:
-        """Wait until one of the flows need not wait any longer."""
+        """Wait until one of the waiting flows can go on."""
         bell = threading.Event()
         waiters = [cast("ThreadWaiter", each.waiter) for each in many.joins()]
         for waiter in waiters:
@@ -235,7 +235,7 @@ class SyncDriver:
         return results
 
     def _perform_all(self, effects: Sequence[Effect[Any]]) -> list[Any]:
-        """Perform effects in one round trip; lookups of one slot are one of them."""
+        """Perform effects in one round trip; lookups of one slot are sent as one effect."""
         bundles = bundled(effects)
         results: list[Any] = [None] * len(effects)
         performed = self.transport.perform_all(
@@ -259,7 +259,7 @@ class SyncDriver:
         started_ns: int,
         began: float,
     ) -> None:
-        """Count an effect, and report it to the observer; one that started at 0 is not observed."""
+        """Count an effect that has ended; report it to the observer, unless ``started_ns`` is 0."""
         measure(self._settings, subject, effect, began, result)
         if isinstance(result, Unavailable | NoLease):
             self._settings.on_failure(result)

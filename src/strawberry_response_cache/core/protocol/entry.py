@@ -67,7 +67,7 @@ class Recording:
 
     @property
     def is_marker(self) -> bool:
-        """Whether it has no value, and says how its key is answered."""
+        """Whether it is a marker: it has no value, and says how its key is answered."""
         return self.meta.endswith(MARKER)
 
     @property

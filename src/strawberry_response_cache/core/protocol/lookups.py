@@ -105,7 +105,7 @@ class Lookup(Effect[LookupAnswer]):
 
     @property
     def wish(self) -> str:
-        """What the script is told of it; see there."""
+        """The script's argument for this lookup; a comment in the script names its parts."""
         known = self.known
         if known is not None:
             last = f"- {known.entry.write_id} {known.good_at}"  # what is known is not rejected
@@ -204,7 +204,7 @@ class ReadClock(Effect["Moment | Unavailable | None"]):
 
     @property
     def wish(self) -> str:
-        """What the script is told of it: a very short lease, for which no caller waits, starts the epoch."""
+        """The script's argument: a very short lease, for which no caller waits, starts the epoch."""
         return f"{self.token} 1 0 - - 0" if self.begin else ""
 
     def calls(self) -> Sequence[Call]:

@@ -179,7 +179,7 @@ def _copy_of(field: "dataclasses.Field[Any]") -> Any:  # noqa: ANN401 - what `da
 
 
 def _unless_it_is(default: object) -> Callable[[Any, SerializerFunctionWrapHandler], Any]:
-    """Return a serializer of a field that does not write this default; `_without` leaves such a field out."""
+    """Return a serializer that writes None in place of this default; `_without` then leaves the field out."""
 
     def written(value: Any, handler: SerializerFunctionWrapHandler) -> Any:  # noqa: ANN401 - any value
         return None if value is default else handler(value)

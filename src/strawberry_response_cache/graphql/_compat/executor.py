@@ -74,7 +74,7 @@ class Run(Protocol):
         ...
 
     def recognizes(self, asked: Asked) -> bool:
-        """Whether it knows enough of an operation of its own to answer it before its executor is built."""
+        """Whether this run remembers enough of an operation to answer it without building an executor."""
         ...
 
     def errors_now(self) -> list[GraphQLError]:

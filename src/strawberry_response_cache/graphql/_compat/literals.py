@@ -162,5 +162,5 @@ def _is_plain(out_type: object) -> bool:
 
 
 def _is_of_converter(function: object) -> bool:
-    """Whether Strawberry creates such a function for each schema, as for its Relay ids."""
+    """Whether a function is one that Strawberry creates for each schema, as for its Relay ids."""
     return getattr(function, "__globals__", None) is vars(schema_converter)

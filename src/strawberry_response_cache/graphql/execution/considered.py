@@ -162,7 +162,7 @@ class Considered:
     def _named(
         self, identity: CacheIdentity, parts: Callable[[str | None], list[str]]
     ) -> tuple[EntryKeys, Subject]:
-        """Return the keys of the entry, and what it is called; those of a PUBLIC one that came before are remembered."""
+        """Return the keys and the subject of the entry; those of a PUBLIC entry are remembered for the next request."""
         tenant, noted = tenant_of(identity.cache), self.known.noted
         is_alike = not (identity.session is not None or identity.varied or identity.extensions)
         if noted is not None and is_alike and (public := noted.public) is not None:

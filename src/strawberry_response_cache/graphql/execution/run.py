@@ -137,7 +137,7 @@ class Run:
         return self._preparation.errors_now()
 
     def recognizes(self, asked: Asked) -> bool:
-        """Whether it knows enough of an operation to answer it before its executor is built."""
+        """Whether this run remembers enough of an operation to answer it without building an executor."""
         return self._considering.recognizes(asked, self._ahead)
 
     def answer_ahead(self, asked: Asked) -> ExecutionResult | None:

@@ -82,7 +82,7 @@ class Stored(NamedTuple):
     @classmethod
     @lru_cache(_MOST_KNOWN)
     def of(cls, ttl_ms: int, stale_ms: int, note: str) -> "Stored":
-        """Return what is known of an entry with such a lifetime and note."""
+        """Return what the lifetime and the note of an entry say."""
         validator, _, rest = ("" if note == NO_NOTE else note).partition(";")
         tags, _, entities = rest.partition('"')
         return cls(ttl_ms / 1000, stale_ms / 1000, validator, unpacked(tags), entities)
@@ -217,7 +217,7 @@ class ResponseSerializer:
         return recording
 
     def _is_seen_once(self) -> bool:
-        """Whether nobody else asked for it lately, and that matters."""
+        """Whether ``store_after`` is 2 and nobody else asked for the entry lately."""
         # Asked now: of those that came meanwhile and wait for this run, one is enough.
         sightings = self._request.options.sightings
         return sightings is not None and not sightings.has_again(self._cache_request.keys.entry)
@@ -309,7 +309,7 @@ class ResponseSerializer:
         return None
 
     def _is_null(self, data: Any) -> bool:  # noqa: ANN401 - any JSON
-        """Whether the root field of an entry is null, or one of those of an operation."""
+        """Whether the root field is null; of an operation, whether any root field is."""
         if not self._whole:
             return data is None
         # By identity: a scalar of the user's own may hold an object that compares as it likes.

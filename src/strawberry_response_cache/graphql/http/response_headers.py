@@ -54,7 +54,7 @@ class ResponseHeaders:
         self._options = options
 
     def __reduce__(self) -> tuple[type[str], tuple[()]]:
-        """Leave them out where the framework's response is pickled, as Django's cache does, or deeply copied."""
+        """Leave the headers out where the framework's response is pickled, as Django's cache does, or deeply copied."""
         return str, ()
 
     def begin(self, count: int = 1) -> None:
@@ -219,7 +219,7 @@ def _plain_lines(
 
 
 def _asker(request: object) -> str:
-    """Return who asks: anybody, or somebody who is known to the application, or who gets a cookie now."""
+    """Return who asks: ``known`` with credentials, ``gets a cookie`` for a session that changes now, else ``anybody``."""
     if messages.has_credentials(request):
         return "known"
     return "gets a cookie" if changes_session(request) else "anybody"

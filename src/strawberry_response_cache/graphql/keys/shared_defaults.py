@@ -34,7 +34,7 @@ class SharedDefault:
         self._state = self._now()
 
     def is_changed(self) -> bool:
-        """Whether it is another one now, or that is not known."""
+        """Whether the default has another value now, or its state is not known."""
         return self._state is None or self._now() != self._state
 
     def _now(self) -> State | None:

@@ -60,7 +60,7 @@ _HOOKS_BEFORE_RESULTS: Final = frozenset({"on_parse", "on_validate"})
 
 @functools.lru_cache(512)
 def is_plain_caching(kind: type) -> bool:
-    """Whether an executor class is such a one, and lets a run answer instead of it."""
+    """Whether an executor class is plain, see `is_plain_executor`, and lets a run answer in its place."""
     return issubclass(kind, CachingExecutor) and is_plain_executor(kind)  # type: ignore[arg-type] # classes are hashable
 
 

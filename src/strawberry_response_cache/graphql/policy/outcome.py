@@ -43,7 +43,7 @@ class Outcome:
         return cls("bypass", problem.reason, problem.advice)
 
     def as_extension(self) -> dict[str, object]:
-        """Return it as it is shown in a response: ages and ttls in whole seconds."""
+        """Return the outcome as a response shows it: ages and ttls in whole seconds."""
         shown: dict[str, object] = {
             "status": self.status,
             "age": None if self.age is None else int(self.age),
@@ -85,7 +85,7 @@ class FieldOutcomes:
         return [(name, outcome, self._counts[name]) for name, outcome in [*self._outcomes.items()]]
 
     def as_extension(self, advise: Callable[[str], str | None]) -> list[dict[str, object]]:
-        """Return them as they are shown in a response.
+        """Return the outcomes as a response shows them.
 
         Args:
             advise: Returns what to write at a coordinate, whatever the cache did.

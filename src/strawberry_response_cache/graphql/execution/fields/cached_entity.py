@@ -138,7 +138,7 @@ class Told:
         self._worst = worse_of(known, outcome), of
 
     def conclude(self, count: OperationCount) -> Outcome | None:
-        """Count the operation; return what became of it: the worst that became of an object.
+        """Count the operation, and return the worst outcome of its objects.
 
         Returns:
             None if it asks for no objects.

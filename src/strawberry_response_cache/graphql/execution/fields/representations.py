@@ -22,7 +22,7 @@ _ARGUMENT: Final = "representations"
 
 
 def note_representations(path: FieldPath, executor: Executor[Any], where: Where) -> None:
-    """Note a tag for each object that is asked for; none for one that its type finds by the id alone.
+    """Note a tag for each object that a gateway asks for, unless its type finds the object by the id alone.
 
     Args:
         path: Of the field, which notes them for the fields below.
