@@ -22,6 +22,7 @@ from strawberry_response_cache.graphql.keys.operation_key import (
     _is_same,
     canonical,
     field_key,
+    field_stem,
     operation_key,
 )
 from tests.graphql.ledger import status
@@ -227,11 +228,16 @@ OTHER: dict[str, Any] = {
 }
 
 
+def key_of_field(*, parent: str, **shared: Any) -> list[str]:
+    """Return the parts of a field's key."""
+    return field_key(field_stem(**shared), parent)
+
+
 @pytest.mark.combined
 @pytest.mark.parametrize("session", [None, '"alice"'], ids=["public", "private"])
 @pytest.mark.parametrize("kind", PARTS)
 def test_each_part_of_a_key_tells_entries_apart(kind: str, session: str | None) -> None:
-    key_of: Any = {"operation": operation_key, "field": field_key}[kind]
+    key_of: Any = {"operation": operation_key, "field": key_of_field}[kind]
     parts = PARTS[kind] | OF_REQUESTS | {"session": session}
     others = [parts | {name: OTHER[name]} for name in parts]
     others += [parts | {"varied": {"e": "1"}, "extensions": {"a": "1"}}]
@@ -244,7 +250,7 @@ def test_each_part_of_a_key_tells_entries_apart(kind: str, session: str | None) 
 def test_public_and_private_entries_of_operations_and_fields_are_told_apart() -> None:
     keys = [
         key_of(**PARTS[kind], **OF_REQUESTS | {"session": session})
-        for kind, key_of in (("operation", operation_key), ("field", field_key))
+        for kind, key_of in (("operation", operation_key), ("field", key_of_field))
         for session in (None, '"alice"')
     ]
     assert len(set(map(repr, keys))) == 4

@@ -141,6 +141,7 @@ class Keyspace:
 
     Attributes:
         tenant_digest: The digest of the path.
+        channel: The channel for invalidations and ended leases of the whole cache.
     """
 
     prefix: str
@@ -148,6 +149,7 @@ class Keyspace:
     slots_per_tenant: int = 1
     within: InitVar[str] = NO_TENANT
     tenant_digest: str = field(init=False)
+    channel: str = field(init=False, compare=False)
     _first_namespace: str = field(init=False, compare=False, repr=False)
 
     def __post_init__(self, tenants: Sequence[str], within: str) -> None:
@@ -163,17 +165,13 @@ class Keyspace:
         for tenant in tenants:
             within = digest((within, tenant))
         object.__setattr__(self, "tenant_digest", within)
+        object.__setattr__(self, "channel", f"{self.prefix}:{FORMAT_VERSION}:news")
         object.__setattr__(self, "_first_namespace", self._namespace(0))
 
     @property
     def tenant_hash(self) -> str:
         """What tells this tenant from others outside of Redis, without its name; empty without a tenant."""
         return "" if self.tenant_digest == NO_TENANT else self.tenant_digest[:_SHORT]
-
-    @property
-    def channel(self) -> str:
-        """The channel for invalidations and ended leases of the whole cache."""
-        return f"{self.prefix}:{FORMAT_VERSION}:news"
 
     @property
     def tag_tables(self) -> tuple[str, ...]:

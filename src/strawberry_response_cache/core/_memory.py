@@ -8,7 +8,7 @@ Redis, and its entry is kept only if no invalidation since then concerns it.
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -109,6 +109,18 @@ class Memory:
         if now - kept.touched > _TOUCH_INTERVAL:
             self._touch(keys.entry, kept, now)
         return kept.entry, kept.fresh_until - now
+
+    def missing(self, keys: Mapping[str, EntryKeys]) -> dict[str, EntryKeys]:
+        """Return the keys, by those of their entries, without an entry that is here and fresh."""
+        if not self._is_trusted():
+            self.forget_everything()
+            return dict(keys)
+        kept, now = self._kept, self._clock()
+        return {
+            entry: each
+            for entry, each in keys.items()
+            if (found := kept.get(entry)) is None or now >= found.until
+        }
 
     def _touch(self, entry_key: str, kept: _Kept, now: float) -> None:
         """Note the use of an entry: the least recently used is dropped first."""

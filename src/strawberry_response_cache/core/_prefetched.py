@@ -7,7 +7,7 @@ many parts are safe; a missing part would survive its invalidation.
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple
 
@@ -194,6 +194,11 @@ class ReadyEntries:
         if self.memory is not None and (entry := self.memory.get(keys)) is not None:
             return entry
         return self.prefetched.find(keys, self.early_refresh)
+
+    def missing(self, keys: Mapping[str, EntryKeys]) -> list[EntryKeys]:
+        """Return the keys, of those by entry, without an entry."""
+        left = keys if self.memory is None else self.memory.missing(keys)
+        return [each for each in left.values() if not self.prefetched.has(each)]
 
     def note_part(self, keys: EntryKeys, entry: Entry) -> None:
         """Note that an entry becomes a part of what the caller generates."""

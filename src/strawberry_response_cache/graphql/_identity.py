@@ -10,7 +10,7 @@ from uuid import UUID
 from strawberry_response_cache.core import CacheConfigurationError, ResponseCache
 from strawberry_response_cache.core._user_code import Raised
 from strawberry_response_cache.core._user_values import plain_identity, unwrapped
-from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError, field_key
+from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError, field_stem
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
 
@@ -30,11 +30,10 @@ class CacheIdentity:
     varied: Mapping[str, str] = field(repr=False)
     extensions: Mapping[str, str] = field(repr=False)
 
-    def field_parts(self, stem: str, parent: str, inherited: str, session: str | None) -> list[str]:
-        """Return the parts of the key of a field, for this identity with any session; see `field_key`."""
-        return field_key(
+    def field_stem(self, stem: str, inherited: str, session: str | None) -> str:
+        """Return what the keys of a field share, for this identity with any session; see there."""
+        return field_stem(
             stem,
-            parent=parent,
             inherited=inherited,
             session=session,
             varied=self.varied,

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from json.encoder import encode_basestring_ascii
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from graphql import (
     value_from_ast_untyped,
 )
 
+from strawberry_response_cache.core._keys import digest
 from strawberry_response_cache.core._user_values import unwrapped
 from strawberry_response_cache.core.serialization.codec import find_inexact
 
@@ -74,20 +76,18 @@ def operation_key(
     return ["response", stem, printed, "private", session, others]
 
 
-def field_key(
+def field_stem(
     stem: str,
     *,
-    parent: str,
     inherited: str,
     session: str | None,
     varied: Mapping[str, str],
     extensions: Mapping[str, str],
-) -> list[str]:
-    """Return the parts of the key of a field with an entry of its own.
+) -> str:
+    """Return a digest of the part of a field's key that the objects of one request share.
 
     Args:
         stem: The part that depends neither on the parent nor on tenant and session; see `FieldPlan`.
-        parent: The identity of the object that it belongs to, as `canonical` prints it.
         inherited: A digest of the tags that it inherits from the fields above it.
         session: As in `operation_key`.
         varied: As in `operation_key`.
@@ -95,8 +95,18 @@ def field_key(
     """
     others = _others(varied, extensions)
     if session is None:
-        return ["field", stem, parent, inherited, "public", others]
-    return ["field", stem, parent, inherited, "private", session, others]
+        return digest(["field", stem, inherited, "public", others])
+    return digest(["field", stem, inherited, "private", session, others])
+
+
+def field_key(stem: str, parent: str) -> list[str]:
+    """Return the parts of the key of a field with an entry of its own.
+
+    Args:
+        stem: See `field_stem`.
+        parent: The identity of the object that it belongs to, as `canonical` prints it.
+    """
+    return ["field", stem, parent]
 
 
 def _others(varied: Mapping[str, str], extensions: Mapping[str, str]) -> str:
@@ -218,7 +228,7 @@ def canonical(value: object) -> str:
         ('1', '"1"')
     """
     if type(value) is str:  # the most common type
-        return _encode(value)
+        return encode_basestring_ascii(value)
     value = unwrapped(value)  # a subclass may print different values alike
     if isinstance(value, UUID):
         return f"uuid:{value}"

@@ -6,7 +6,6 @@ object is in the key as a whole: where a type has no ``resolve_reference``, Stra
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from graphql import GraphQLError, GraphQLObjectType, get_named_type
@@ -30,6 +29,7 @@ from strawberry_response_cache.graphql.keys.entity_plan import EntityPlan
 from strawberry_response_cache.graphql.keys.operation_key import (
     UnkeyableError,
     canonical,
+    field_key,
 )
 from strawberry_response_cache.graphql.keys.plan import Plan, Variant
 from strawberry_response_cache.graphql.keys.selection_text import SelectionText
@@ -65,7 +65,10 @@ class CachedEntity:
             sent = canonical(representation)
         except UnkeyableError:
             return Problem(Reason.VARIABLES)
-        parts = partial(who.field_parts, self._stem, sent, "")
+
+        def parts(session: str | None) -> list[str]:
+            return field_key(who.field_stem(self._stem, "", session), sent)
+
         # An object that is not there has no identity, and a mutation may create it.
         identity = plain_identity(representation.get(self._identity))
         kind = self._plan.kind.name

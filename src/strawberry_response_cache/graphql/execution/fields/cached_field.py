@@ -4,7 +4,7 @@ One uncacheable field does not stop other fields from being cached. `field_execu
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
@@ -32,6 +32,7 @@ from strawberry_response_cache.graphql.keys.field_plan import FieldPlan, digest_
 from strawberry_response_cache.graphql.keys.operation_key import (
     UnkeyableError,
     canonical,
+    field_key,
 )
 from strawberry_response_cache.graphql.keys.plan import Plan, Variant
 from strawberry_response_cache.graphql.keys.selection_text import SelectionText
@@ -223,10 +224,11 @@ class CachedField:
     subject: Subject
     request: RequestContext
     inputs: UsedInputs | None
+    _hashed: tuple[tuple[str, str | None], str] | None = field(default=None, init=False)
 
     def admit(self, source: object, path: Path) -> CacheRequest | Problem:
         """Return the cache request for the field of one object."""
-        parent = self._identity(source, path)
+        parent = self._identity(source, is_at_root=path.prev is None)
         if parent is None:
             return self._problem_without_identity()
         said = said_above(path)
@@ -239,7 +241,7 @@ class CachedField:
         inherited = (
             digest_of_tags(self.plan.inherited | tags) if tags else self.plan.inherited_digest
         )
-        parts = partial(who.field_parts, self.stem, parent, inherited)
+        parts = partial(self._parts, parent, inherited)
         found = CacheRequest(
             cache=who.cache,
             keys=tenant_of(who.cache).keys(parts(who.session)),
@@ -258,17 +260,25 @@ class CachedField:
         """Whether its entries belong to the request's session."""
         return self.who.session is not None
 
-    def keys(self, source: object, path: Path) -> EntryKeys | None:
-        """Return the keys of the entry of one object, of which resolvers above said nothing.
+    def keys(self, source: object) -> EntryKeys | None:
+        """Return the keys of the entry of one object below the root, of which resolvers above said nothing.
 
         Returns:
             None if the object has no identity.
         """
-        parent, who = self._identity(source, path), self.who
+        parent, who = self._identity(source, is_at_root=False), self.who
         if parent is None:
             return None
-        parts = who.field_parts(self.stem, parent, self.plan.inherited_digest, who.session)
-        return tenant_of(who.cache).keys(parts)
+        return tenant_of(who.cache).keys(
+            self._parts(parent, self.plan.inherited_digest, who.session)
+        )
+
+    def _parts(self, parent: str, inherited: str, session: str | None) -> list[str]:
+        """Return the parts of a key; what the objects of a list share is hashed once."""
+        shared = inherited, session
+        if self._hashed is None or self._hashed[0] != shared:
+            self._hashed = shared, self.who.field_stem(self.stem, inherited, session)
+        return field_key(self._hashed[1], parent)
 
     def _problem_without_identity(self) -> Problem:
         """Return why the field of an object without an identity has no entry, and what helps."""
@@ -285,11 +295,11 @@ class CachedField:
             )
         return Problem(Reason.PARENT_WITHOUT_IDENTITY, rule.coordinate, advice)
 
-    def _identity(self, source: object, path: Path) -> str | None:
+    def _identity(self, source: object, *, is_at_root: bool) -> str | None:
         """Return the identity of the object; None if it has none."""
         if self.plan.parent_key is None:
             # An object of the query type below the root may be any object.
-            return "root" if path.prev is None else None
+            return "root" if is_at_root else None
         try:
             identity = self.plan.parent_key(source)
             if isinstance(identity, tuple):

@@ -65,7 +65,16 @@ class Level:
         inputs: What the resolvers of these fields receive.
     """
 
-    __slots__ = ("_asked", "_fields", "_inputs", "_ready", "_subject", "_tenant", "_wanted")
+    __slots__ = (
+        "_asked",
+        "_fields",
+        "_inputs",
+        "_missing",
+        "_ready",
+        "_subject",
+        "_tenant",
+        "_wanted",
+    )
 
     def __init__(
         self,
@@ -80,25 +89,21 @@ class Level:
         self._subject = first.field.subject
         self._tenant = tenant_of(first.field.who.cache)
         self._ready = self._tenant.ready(fields.prefetched)
+        self._missing = self._find_missing()
         self._asked: frozenset[str] = frozenset()
 
-    def _missing(self) -> list[EntryKeys]:
+    def _find_missing(self) -> list[EntryKeys]:
         """Return the keys of which there is no entry yet, each once."""
-        ready = self._ready
-        missing = {
-            each.keys.entry: each.keys
-            for each in self._wanted.values()
-            if ready is None or ready.find(each.keys) is None
-        }
-        return [*missing.values()]
+        every = {each.keys.entry: each.keys for each in self._wanted.values()}
+        return [*every.values()] if self._ready is None else self._ready.missing(every)
 
     def is_ready(self) -> bool:
         """Whether nothing has to be looked up, since all entries are in local memory."""
-        return not self._missing()
+        return not self._missing
 
     async def look_up(self) -> None:
         """Look up what is not in local memory."""
-        prefetched, missing = self._fields.prefetched, self._missing()
+        prefetched, missing = self._fields.prefetched, self._missing
         self._asked = frozenset(each.entry for each in missing)
         await self._tenant.prefetch(prefetched, missing, self._subject)
         self._ready = self._tenant.ready(prefetched)
@@ -263,10 +268,10 @@ def _wanted(
         for index, source in enumerate(objects):
             if source is None:
                 continue
-            field_path = Path(Path(path, index, None), name, item.name)
-            if not is_plain:
-                found = own.admit(source, field_path)
-                if isinstance(found, CacheRequest):
-                    yield (index, name), Wanted(own, found.keys, found.session is not None)
-            elif (keys := own.keys(source, field_path)) is not None:
-                yield (index, name), Wanted(own, keys, own.is_private)
+            if is_plain:
+                if (keys := own.keys(source)) is not None:
+                    yield (index, name), Wanted(own, keys, own.is_private)
+                continue
+            found = own.admit(source, Path(Path(path, index, None), name, item.name))
+            if isinstance(found, CacheRequest):
+                yield (index, name), Wanted(own, found.keys, found.session is not None)
