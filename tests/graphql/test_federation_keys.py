@@ -7,7 +7,12 @@ import pytest
 import strawberry
 from strawberry import federation
 
-from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
+from strawberry_response_cache import (
+    ResponseCache,
+    ResponseCacheExtension,
+    cache_control,
+    explain,
+)
 from tests.graphql.ledger import outcome, status
 
 runs: Counter[str] = Counter()
@@ -70,8 +75,9 @@ class Mutation:
 def schema(cache: ResponseCache) -> strawberry.Schema:
     extension = ResponseCacheExtension(cache, tenant=None, debug=True)
     schema = federation.Schema(Query, Mutation, extensions=[extension])
-    (note,) = extension.check(schema)
-    assert note.startswith("Receipt.total"), "a key of two fields identifies nothing"
+    of_field, of_type = extension.check(schema)
+    assert of_field.startswith("Receipt.total"), "a key of two fields identifies nothing"
+    assert of_type.startswith('Receipt: its @key "shop till"')
     names.update({"1": "Table", "2": "Chair"})
     runs.clear()
     return schema
@@ -124,6 +130,137 @@ def test_a_key_of_two_fields_gives_no_entry_of_its_own(schema: strawberry.Schema
     for till in (1, 2):
         result = ask(schema, f"{{ receipt(till: {till}) {{ total }} }}")
         assert result.data == {"receipt": {"total": till}}
+
+
+class _Id:
+    """A property `id` that is not in the schema and joins the key."""
+
+    shop: str
+    till: int
+
+    @property
+    def id(self) -> str:
+        return f"{self.shop} {self.till}"
+
+
+class _Nothing:
+    """No `id`."""
+
+
+def with_receipts(cache: ResponseCache, base: type) -> strawberry.Schema:
+    """A schema whose receipts have a `@key` of two fields, and an `id` if their base has one."""
+
+    @cache_control(ttl=60)
+    @federation.type(keys=["shop till"])
+    class Receipt(base):  # type: ignore[misc] # chosen when it runs
+        shop: str
+        till: int
+
+        @classmethod
+        def resolve_reference(cls, shop: str, till: int) -> "Receipt | None":
+            return cls(shop=shop, till=till) if till < 3 else None
+
+    @strawberry.type
+    class Query:
+        @cache_control(ttl=60)
+        @strawberry.field
+        def receipt(self, till: int) -> Receipt:
+            return Receipt(shop="north", till=till)
+
+        @cache_control(ttl=60)
+        @strawberry.field
+        def motto(self) -> str:
+            return "once"
+
+    @strawberry.type
+    class Mutation:
+        @strawberry.mutation
+        def correct(self, till: int) -> Receipt:
+            return Receipt(shop="north", till=till)
+
+    extension = ResponseCacheExtension(cache, tenant=None, debug=True)
+    schema = federation.Schema(Query, Mutation, extensions=[extension])
+    assert bool(extension.check(schema)) is (base is _Nothing)
+    return schema
+
+
+ONE = "query ($sent: [_Any!]!) { _entities(representations: $sent) { ... on Receipt { till } } }"
+
+
+def statuses(schema: strawberry.Schema) -> list[object]:
+    """Ask for two receipts and one that is not there, in each of two ways."""
+    of_fields = [status(ask(schema, f"{{ receipt(till: {till}) {{ till }} }}")) for till in (1, 2)]
+    sent = [{"__typename": "Receipt", "shop": "north", "till": till} for till in (1, 2, 3)]
+    of_entities = [status(schema.execute_sync(ONE, {"sent": [each]})) for each in sent]
+    return [*of_fields, *of_entities]
+
+
+@pytest.mark.parametrize(
+    ("base", "after"),
+    [
+        (_Nothing, ["miss"] * 5),
+        # What is not there may be what the mutation made.
+        (_Id, ["miss", "hit", "miss", "hit", "miss"]),
+    ],
+)
+def test_a_mutation_refreshes_the_whole_type_unless_a_property_joins_the_key_of_several_fields(
+    memory_cache: ResponseCache, base: type, after: list[str]
+) -> None:
+    schema = with_receipts(memory_cache, base)
+    statuses(schema)
+    assert statuses(schema) == ["hit"] * 5
+    ask(schema, "mutation { correct(till: 1) { till } }")
+    assert statuses(schema) == after
+
+
+@pytest.mark.parametrize("key", ["shop till", "till { number }"])
+def test_a_key_that_is_not_one_field_is_noted_with_what_to_write(
+    memory_cache: ResponseCache, key: str
+) -> None:
+    @strawberry.type
+    class Till:
+        number: int
+
+    @cache_control(ttl=60)
+    @federation.type(keys=[key])
+    class Receipt:
+        shop: str
+        till: Till
+
+    @strawberry.type
+    class Query:
+        @cache_control(ttl=60)
+        @strawberry.field
+        def receipt(self) -> Receipt:
+            return Receipt(shop="north", till=Till(number=1))
+
+        @cache_control(ttl=60)
+        @strawberry.field
+        def motto(self) -> str:
+            return "once"
+
+    extension = ResponseCacheExtension(memory_cache, tenant=None)
+    schema = federation.Schema(Query, extensions=[extension])
+    (note,) = extension.check(schema)
+    assert note.startswith(f'Receipt: its @key "{key}" is not one field')
+    assert "invalidates every response with a Receipt. Give the class a property id" in note
+    assert explain(schema, "{ receipt { shop } }").notes == (note,)
+    sent = {"sent": [{"__typename": "Receipt"}]}
+    assert explain(schema, ONE.replace("till", "shop"), sent).notes == (note,)
+    assert explain(schema, "{ motto }").notes == ()
+
+
+@pytest.mark.parametrize("keys", [["shop till", "code"], ["code", "shop till"]])
+def test_one_key_of_one_field_is_enough(memory_cache: ResponseCache, keys: list[str]) -> None:
+    @cache_control(ttl=60)
+    @federation.type(keys=[*keys])
+    class Receipt:
+        shop: str
+        till: int
+        code: str
+
+    extension = ResponseCacheExtension(memory_cache, tenant=None)
+    assert extension.check(federation.Schema(types=[Receipt], extensions=[extension])) == ()
 
 
 def test_a_hint_above_an_entity_type_alone_is_enough_and_without_one_check_says_so(

@@ -1,5 +1,6 @@
 """Strawberry's definition of a type or field of the GraphQL schema."""
 
+import dataclasses
 from typing import Any
 
 from graphql import GraphQLField, GraphQLObjectType
@@ -34,7 +35,25 @@ def identity_name(kind: GraphQLObjectType) -> str:
     Source: https://www.apollographql.com/docs/graphos/schema-design/federated-schemas/reference/directives#key
     """
     if "id" not in kind.fields:
-        for directive in getattr(definition_of(kind), "directives", ()) or ():
-            if isinstance(directive, Key) and str(directive.fields) in kind.fields:
-                return str(directive.fields)
+        for key in _keys(kind):
+            if key in kind.fields:
+                return key
     return "id"
+
+
+def key_without_identity(kind: GraphQLObjectType) -> str | None:
+    """Return the ``@key`` of a type whose objects it does not identify; None if something does, or without a key."""
+    has_identity = identity_name(kind) in kind.fields or _declares_id(definition_of(kind))
+    return None if has_identity else next(iter(_keys(kind)), None)
+
+
+def _keys(kind: GraphQLObjectType) -> list[str]:
+    directives = getattr(definition_of(kind), "directives", ()) or ()
+    return [str(each.fields) for each in directives if isinstance(each, Key)]
+
+
+def _declares_id(definition: object) -> bool:
+    """Whether the class of a type has an ``id`` that is not in the schema, such as a property."""
+    origin = getattr(definition, "origin", None)
+    fields = dataclasses.fields(origin) if dataclasses.is_dataclass(origin) else ()
+    return hasattr(origin, "id") or any(each.name == "id" for each in fields)

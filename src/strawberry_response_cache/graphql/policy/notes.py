@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from graphql import GraphQLSchema
+from graphql import GraphQLObjectType, GraphQLSchema, is_object_type
 
+from strawberry_response_cache.graphql._compat.definitions import key_without_identity
 from strawberry_response_cache.graphql._compat.django_fields import functions_with_info
 from strawberry_response_cache.graphql.policy.demands import Defaults, demand_of
 from strawberry_response_cache.graphql.policy.entities import opens_entities
@@ -51,7 +52,8 @@ def notes_on(
     opens = any(map(_opens, read)) or opens_entities(schema, rules, defaults)
     if not defaults.ttl and not opens:
         return (Note(_NOTHING),)
-    return tuple(_notes(read, query, defaults, has_session=has_session))
+    kinds = [each for each in schema.type_map.values() if is_object_type(each)]
+    return (*_notes(read, query, defaults, has_session=has_session), *_notes_on_keys(kinds))
 
 
 def _notes(
@@ -90,6 +92,18 @@ def _notes(
                 "cache_control(..., key=...) with an attribute's name or a function of the parent, or "
                 "inherit=True.",
                 frozenset({rule.coordinate}),
+            )
+
+
+def _notes_on_keys(kinds: list[GraphQLObjectType]) -> Iterator[Note]:
+    for kind in kinds:
+        if (key := key_without_identity(kind)) is not None:
+            yield Note(
+                f'{kind.name}: its @key "{key}" is not one field, so it tells no objects apart, and a mutation that '
+                f"returns a {kind.name} invalidates every response with a {kind.name}. Give the class a property id "
+                "that joins the fields of the key. This does not concern objects of other classes that have an "
+                "attribute id.",
+                frozenset(f"{kind.name}.{name}" for name in kind.fields),
             )
 
 
