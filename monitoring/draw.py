@@ -42,8 +42,8 @@ def run(seconds: float) -> dict[Target, list[dict[str, Any]]]:
     with tempfile.TemporaryDirectory() as name, ValkeyServer(port=free_port()) as valkey:
         folder = Path(name)
         with (
-            example(folder, f"redis://127.0.0.1:{valkey.port}") as metrics,
-            scraping(metrics, folder, ALERTS.read_text("utf-8")) as prometheus,
+            example(folder, f"redis://127.0.0.1:{valkey.port}") as running,
+            scraping(running.metrics, folder, ALERTS.read_text("utf-8")) as prometheus,
         ):
             time.sleep(30)  # until each window is full
             begin = time.time()

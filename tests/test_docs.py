@@ -33,6 +33,14 @@ def test_every_test_that_the_documentation_names_exists() -> None:
     assert missing == []
 
 
+def test_each_page_beside_the_documentation_is_linked_from_the_readme() -> None:
+    pages = [*ROOT.glob("*.md"), *(ROOT / "example_schema").glob("*.md")]
+    links = re.findall(r"\]\(([\w/.]+\.md)\)", (ROOT / "README.md").read_text("utf-8"))
+    found = {str(page.relative_to(ROOT)) for page in pages} - {"README.md"}
+    assert {"CONTRIBUTING.md", "example_schema/README.md"} < found
+    assert found <= {*links}
+
+
 def test_each_reason_has_a_section_with_its_cause_and_a_fix_of_one_line() -> None:
     page = (ROOT / "docs" / "why-not-cached.md").read_text(encoding="utf-8")
     sections = re.findall(

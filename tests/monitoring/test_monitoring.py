@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+import redis
 
 from monitoring.prometheus import ALERTS, Prometheus, free_port, scraping, targets, why_not
 from tests.conftest import Eventually, _start
@@ -145,7 +146,10 @@ def test_alerts_fire_when_they_should_and_not_before(tmp_path: Path) -> None:
 @pytest.fixture
 def addresses() -> Iterator[dict[str, str]]:
     """What the one command prints: the addresses of what it has started."""
-    command = [sys.executable, "-m", "monitoring", "--port", str(free_port())]
+    command = [
+        *(sys.executable, "-m", "monitoring"),
+        *("--port", str(free_port()), "--redis-deadline", "30"),
+    ]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
@@ -165,5 +169,15 @@ async def test_one_command_starts_the_example_and_prometheus(
     addresses: dict[str, str], eventually: Eventually
 ) -> None:
     assert addresses["Metrics"].endswith("/metrics")
+    with redis.Redis.from_url(addresses["Redis"]) as client:
+        await eventually(lambda: client.keys("{ledger:*:e:*"))
     with httpx.Client(base_url=addresses["Prometheus"], timeout=60, trust_env=False) as client:
         await eventually(lambda: Prometheus(client).query("response_cache_requests_total"))
+
+
+def test_a_deadline_that_the_example_refuses_is_said_in_a_line() -> None:
+    command = [sys.executable, "-m", "monitoring", "--redis-deadline", "0"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "error: argument --redis-deadline: " in done.stderr
+    assert done.stderr.splitlines()[-1] == "Error: the example did not start."
