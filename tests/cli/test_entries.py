@@ -85,7 +85,7 @@ def test_private_data_is_found_for_its_session(
 ) -> None:
     ask("{ me }", session=session)
     code, said = run(*key(), stdin="{ me }")
-    assert (code, "Query.me is PRIVATE: say whose session" in said) == (2, True)
+    assert (code, "name one with --session" in said) == (2, True)
     assert as_json(*key("--session", str(session)), stdin="{ me }")["scope"] == "PRIVATE"
     assert run(*key("--session", "bob"), stdin="{ me }")[0] == 1
 
@@ -105,12 +105,12 @@ def test_what_decides_the_entry_is_asked_for(
 ) -> None:
     ask("{ greeting }")
     code, said = run(*key(), stdin="{ greeting }")
-    assert (code, "It varies by locale" in said) == (2, True)
+    assert (code, "name it with --vary locale=..." in said) == (2, True)
     assert run(*key("--vary", "locale=en"), stdin="{ greeting }")[0] == 0
     assert run(*key("--vary", "locale=de"), stdin="{ greeting }")[0] == 1
     assert run(*key("--vary", "locale"), stdin="{ greeting }")[0] == 2
     code, said = run("key", "shop", "-", stdin="{ greeting }")
-    assert (code, "has tenants: say whose it is" in said) == (2, True)
+    assert (code, "name one with --tenant" in said) == (2, True)
 
 
 def test_an_operation_that_is_not_cached_has_no_entry(
@@ -118,8 +118,17 @@ def test_an_operation_that_is_not_cached_has_no_entry(
 ) -> None:
     code, said = run(*key(), stdin="{ bare }")
     assert code == 1
-    assert said.startswith("Not cached: root_without_hint by Query.bare.")
-    assert as_json(*key(), stdin="{ bare }") == {"present": False, "reason": "root_without_hint"}
+    assert said == (
+        "Not cached: root_without_hint by Query.bare. Put @cache_control(ttl=...) above Query.bare.\n"
+    )
+    assert as_json(*key(), stdin="{ bare }") == {
+        "present": False,
+        "reason": "root_without_hint",
+        "fields": [],
+    }
+    code, said = run(*key(), stdin="{ bare motto }")
+    assert (code, "entries of their own: Query.motto." in said) == (1, True)
+    assert as_json(*key(), stdin="{ bare motto }")["fields"] == ["Query.motto"]
     code, said = run(
         "key", "shop:plain", "-", "--url", "redis://h", "--prefix", "p", stdin="{ me }"
     )
@@ -155,7 +164,7 @@ def test_forget_says_which_entries_of_fields_stay(
     """What fields have stored by themselves is not the operation's entry."""
     found, text = run("forget", "shop", "-", *OF_ACME, stdin=query)
     assert (found, text.startswith(said)) == (code, True)
-    assert ("stays: Query.motto." in text.replace("\n", " ")) is bool(stays)
+    assert ("their own: Query.motto." in text.replace("\n", " ")) is bool(stays)
     told = as_json("forget", "shop", "-", *OF_ACME, stdin=query)
     assert (told["forgotten"], told["fields"]) == (code == 0, stays)
 

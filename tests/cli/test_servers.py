@@ -195,7 +195,7 @@ def test_a_terminal_shows_how_far_it_is(
     assert "Reading keys" in result.stderr
     assert json.loads(result.stdout)["entries"] == 1
     result = CliRunner().invoke(app, ["clear", "--all-tenants", "--json"])
-    assert "Cleared 1 tenants" in result.stderr
+    assert "Cleared 1 tenant" in result.stderr
 
 
 def test_a_schema_names_its_own_cache(

@@ -90,13 +90,7 @@ def key(
         if found.entry is not None:
             _say(terminal, found.entry, as_json=as_json)
             return
-        reason = found.explanation.reason
-        if as_json:
-            terminal.json({"present": False, "reason": None if reason is None else reason.value})
-        else:
-            terminal.say(found.explanation.verdict, "red")
-            terminal.say("Its fields may have entries of their own: `explain` says which.")
-        finish(answer=False)
+        _say_without_entry(terminal, entry, "present", as_json=as_json)
 
 
 def forget(
@@ -123,7 +117,7 @@ def forget(
             entry = _entry_of(cache, schema, query, variables, operation)
             fields = entry.fields
             if not entry.is_whole:
-                _say_without_entry(terminal, entry, as_json=as_json)
+                _say_without_entry(terminal, entry, "forgotten", as_json=as_json)
             entry.forget(Asked(tenant, session, values_of(vary or [])))
         if as_json:
             terminal.json({"forgotten": True, "fields": fields})
@@ -132,11 +126,20 @@ def forget(
             _say_fields(terminal, fields)
 
 
-def _say_without_entry(terminal: Terminal, entry: OperationEntry, *, as_json: bool) -> NoReturn:
-    """Say that an operation has no entry to forget, and end the command."""
+def _say_without_entry(
+    terminal: Terminal, entry: OperationEntry, answer: str, *, as_json: bool
+) -> NoReturn:
+    """Say that an operation has no entry, and end the command.
+
+    Args:
+        terminal: Where it is said.
+        entry: The operation.
+        answer: The name of the answer, which is no, in JSON.
+        as_json: Whether it is said as JSON.
+    """
     reason = entry.explanation.reason
     if as_json:
-        said = {"forgotten": False, "reason": None if reason is None else reason.value}
+        said = {answer: False, "reason": None if reason is None else reason.value}
         terminal.json(said | {"fields": entry.fields})
     else:
         terminal.say(entry.explanation.verdict, "red")
@@ -145,10 +148,10 @@ def _say_without_entry(terminal: Terminal, entry: OperationEntry, *, as_json: bo
 
 
 def _say_fields(terminal: Terminal, fields: list[str]) -> None:
-    """Say which fields have entries of their own, which are told apart by their objects."""
+    """Say which fields have entries of their own, which no command looks at: they are told apart by their objects."""
     if fields:
         terminal.say(
-            f"What is stored for fields by themselves stays: {', '.join(fields)}. Invalidate their tags to end it."
+            f"These fields have entries of their own: {', '.join(fields)}. Invalidate their tags to end them."
         )
 
 

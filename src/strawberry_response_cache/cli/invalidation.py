@@ -38,8 +38,7 @@ def invalidate(
         if as_json:
             terminal.json({"invalidated": tags})
         else:
-            number = "1 tag" if len(tags) == 1 else f"{len(tags)} tags"
-            terminal.say(f"Invalidated {number} {_whose(tenant)}.")
+            terminal.say(f"Invalidated {_numbered(len(tags), 'tag')} {_whose(tenant)}.")
 
 
 def clear(
@@ -76,12 +75,12 @@ def clear(
         cleared = 0
         with terminal.progress("Clearing", TextColumn("{task.description}")) as update:
             for cleared in AllTenants(cache).clear_stepwise():
-                update(description=f"Cleared {cleared} tenants")
+                update(description=f"Cleared {_numbered(cleared, 'tenant')}")
         if as_json:
             terminal.json({"tenants": cleared, "atomic": False})
         else:
             terminal.say(
-                f"Cleared {cleared} tenants one after the other. That is not atomic: what a request stored for a "
+                f"Cleared {_numbered(cleared, 'tenant')} one after the other. That is not atomic: what a request stored for a "
                 "tenant after its turn stays."
             )
 
@@ -96,6 +95,10 @@ def _refuse_to_reach_nothing(schema: str | None) -> None:
     if options is not None and options.tenant is not None:
         msg = "Everything that this schema stores belongs to a tenant: name one with --tenant."
         raise BadArgumentError(msg)
+
+
+def _numbered(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _whose(tenant: str | None) -> str:

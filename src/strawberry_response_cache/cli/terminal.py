@@ -97,7 +97,10 @@ def speaking(context: typer.Context) -> Iterator[Terminal]:
     terminal = context.obj if isinstance(context.obj, Terminal) else Terminal()
     try:
         yield terminal
-    except (BadArgumentError, CacheConfigurationError, GraphQLError) as error:
+    except GraphQLError as error:
+        places = [f"line {each.line}, column {each.column}" for each in error.locations or ()]
+        terminal.fail(f"{error.message} ({places[0]})" if places else error.message, Code.WRONG)
+    except (BadArgumentError, CacheConfigurationError) as error:
         terminal.fail(str(error), Code.WRONG)
     except CacheStoreError as error:
         terminal.fail(str(error), Code.FAILED)

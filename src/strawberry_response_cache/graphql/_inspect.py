@@ -162,14 +162,19 @@ class OperationEntry:
         """Yield where the entry may be: its key parts, and those in whose slot it is if that is another's."""
         options, policy = self._options, self._policy
         if (options.tenant is None) is not (asked.tenant is None):
-            wrong = "has no tenants" if options.tenant is None else "has tenants: say whose it is"
-            raise CacheConfigurationError(_TELL.format(f"The extension {wrong}"))
-        if missing := sorted(policy.vary - asked.varied.keys()):
-            raise CacheConfigurationError(_TELL.format(f"It varies by {', '.join(missing)}"))
-        if policy.private_by is not None and asked.session is None:
-            raise CacheConfigurationError(
-                _TELL.format(f"{policy.private_by} is PRIVATE: say whose session it is")
+            msg = (
+                "The extension has no tenants: leave out --tenant."
+                if options.tenant is None
+                else "The extension has tenants, each with entries of its own: name one with --tenant."
             )
+            raise CacheConfigurationError(msg)
+        if missing := sorted(policy.vary - asked.varied.keys()):
+            values = " ".join(f"--vary {name}=..." for name in missing)
+            msg = f"There is an entry for each {' and '.join(missing)}: name it with {values}"
+            raise CacheConfigurationError(msg)
+        if policy.private_by is not None and asked.session is None:
+            msg = f"{policy.private_by} is PRIVATE, with an entry for each session: name one with --session."
+            raise CacheConfigurationError(msg)
         is_public = policy.private_by is None
         sessions = _kinds(asked.session)
         if is_public:
@@ -208,9 +213,6 @@ class OperationEntry:
             tried += len(policy.types)
             if tried > _MOST_NAMES:
                 return
-
-
-_TELL: Final = "{0}. Which entry it is depends on that."
 
 
 def _as_asked(options: Options, cache: ResponseCache) -> Options:
