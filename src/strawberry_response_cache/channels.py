@@ -1,7 +1,6 @@
 """Strawberry's consumers for Channels; stored responses are sent as they are, with headers for caches."""
 
 from collections.abc import MutableMapping
-from types import SimpleNamespace
 from typing import Any
 
 from cross_web import HTTPException
@@ -18,7 +17,7 @@ __all__ = ["GraphQLHTTPConsumer", "SyncGraphQLHTTPConsumer"]
 class _ChannelsView:
     def text_headers(self, response: Any) -> Any:  # noqa: ANN401 - of a stream or not
         """Return the headers of a response by text; Channels has them in bytes."""
-        return SimpleNamespace(headers=_TextHeaders(response.headers))
+        return _TextResponse(response)
 
     def refusal(self, error: HTTPException) -> ChannelsResponse:
         """Return a plain text, as Strawberry's consumer does."""
@@ -31,6 +30,24 @@ class _ChannelsView:
     def not_modified(self, response: ChannelsResponse) -> ChannelsResponse:
         """Return a response without content and the headers of another."""
         return ChannelsResponse(content=b"", status=304, headers=response.headers)
+
+
+class _TextResponse:
+    """A response of Channels, or of a stream, with its headers by text."""
+
+    def __init__(self, response: Any) -> None:  # noqa: ANN401 - of a stream or not
+        self.headers = _TextHeaders(response.headers)
+        self._response = response
+
+    @property
+    def status(self) -> int:
+        """The status; what is set here is set there."""
+        status: int = self._response.status
+        return status
+
+    @status.setter
+    def status(self, status: int) -> None:
+        self._response.status = status
 
 
 class _TextHeaders(dict[str, str]):

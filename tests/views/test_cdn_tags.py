@@ -3,7 +3,8 @@
 import asyncio
 import copy
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -12,6 +13,7 @@ import strawberry
 from hypothesis import example, given
 from hypothesis import strategies as st
 from strawberry.asgi import GraphQL as StockGraphQL
+from strawberry.schema.config import StrawberryConfig
 
 from strawberry_response_cache import (
     CacheConfigurationError,
@@ -33,6 +35,7 @@ from strawberry_response_cache.graphql.http.cdn_tags import (
     tag_headers,
     unpacked,
 )
+from strawberry_response_cache.graphql.http.messages import written_in
 
 VIEWS = {"ours": GraphQL, "strawberry's": StockGraphQL}
 EVERY = ("Cache-Tag", "Surrogate-Key", "xkey", "Cache-Groups")
@@ -88,6 +91,12 @@ class Query:
     def fails(self) -> int | None:
         raise ValueError
 
+    @strawberry.field
+    async def changes(self, info: strawberry.Info) -> bool:
+        """A mutation inside a query."""
+        await info.schema.execute("mutation { change { id } }", context_value=info.context)
+        return True
+
 
 async def _rate() -> int:
     return 3
@@ -121,23 +130,36 @@ def cache(purged: list[InvalidatedTags]) -> Iterator[ResponseCache]:
 
 @pytest.fixture(params=VIEWS)
 def make(request: pytest.FixtureRequest, cache: ResponseCache) -> Callable[..., Ask]:
-    def made(**options: Any) -> Ask:
+    def made(own: Sequence[tuple[str, str]] = (), **options: Any) -> Ask:
         chosen: dict[str, Any] = {"tenant": None, "session": lambda _: "alice"} | options
         extension = ResponseCacheExtension(cache, **chosen)
-        schema = strawberry.Schema(Query, Mutation, extensions=[extension])
+        schema = strawberry.Schema(
+            Query,
+            Mutation,
+            extensions=[extension],
+            config=StrawberryConfig(batching_config={"max_operations": 2}),
+        )
         view: Any = VIEWS[request.param]
 
         class View(view):  # type: ignore[misc] # of one package or the other
             async def get_context(self, request: Any, response: Any) -> Any:
+                for name, value in own:
+                    response.headers[name] = value
                 return {"request": request, "response": response, "cache": cache}
 
         application: Any = View(schema)
 
-        def ask(query: str, headers: dict[str, str] | None = None) -> httpx.Response:
+        def ask(
+            *queries: str, headers: dict[str, str] | None = None, method: str = "POST"
+        ) -> httpx.Response:
+            operations = [{"query": query} for query in queries]
+            sent = operations if len(queries) > 1 else operations[0]
+            how: dict[str, Any] = {"params": sent} if method == "GET" else {"json": sent}
+
             async def asking() -> httpx.Response:
                 transport = httpx.ASGITransport(application)
                 async with httpx.AsyncClient(transport=transport, base_url="http://t") as client:
-                    return await client.post("/", json={"query": query}, headers=headers)
+                    return await client.request(method, "/", headers=headers, **how)
 
             return asyncio.run(asking())
 
@@ -171,7 +193,7 @@ def test_responses_that_are_not_public_tell_no_tags(make: Callable[..., Ask], qu
 def test_a_request_with_credentials_is_told_no_tags(make: Callable[..., Ask]) -> None:
     ask = make(cdn_tags=EVERY)
     for _ in range(2):
-        assert "cache-tag" not in ask("{ books { id } }", {"cookie": "a=b"}).headers
+        assert "cache-tag" not in ask("{ books { id } }", headers={"cookie": "a=b"}).headers
 
 
 def test_by_default_no_tags_are_told(make: Callable[..., Ask]) -> None:
@@ -192,6 +214,38 @@ def test_what_a_mutation_purges_reaches_the_responses_that_it_changes(
     groups = set(changed.headers["cache-group-invalidation"].split(", "))
     assert groups & set(told["cache-groups"].split(", "))
     assert "cache-group-invalidation" not in told
+
+
+def test_only_post_tells_what_was_invalidated(make: Callable[..., Ask]) -> None:
+    """Caches ignore it beside a method that should change nothing (RFC 9875, section 3)."""
+    ask = make(cdn_tags=EVERY)
+    assert "cache-group-invalidation" in ask("{ changes }").headers
+    assert "cache-group-invalidation" not in ask("{ changes }", method="GET").headers
+
+
+@pytest.mark.parametrize(
+    ("queries", "expected"),
+    [
+        (["{ books { id } }", "{ books { id } }"], ["mine", "~", "Book"]),
+        (["{ books { id } }", "{ mine { id } }"], ["mine"]),
+        (["{ mine { id } }", "{ books { id } }"], ["mine"]),
+        (["{ books { id } }", "{ fails }"], ["mine"]),
+    ],
+)
+def test_in_a_batch_tags_of_the_application_are_left_once(
+    make: Callable[..., Ask], queries: list[str], expected: list[str]
+) -> None:
+    ask = make(own=[("Cache-Tag", "mine")], cdn_tags=["Cache-Tag"])
+    for response in (ask(*queries), ask(*queries)):
+        said = response.headers["cache-tag"].split(",")
+        assert said[:3] == expected
+        assert said.count("mine") == 1
+
+
+def test_several_lines_of_tags_stay_apart_from_each_other() -> None:
+    lines = [(name, value) for name in (b"surrogate-key", b"cache-tag") for value in (b"a", b"b")]
+    response = SimpleNamespace(raw_headers=lines)
+    assert written_in(response) == {"surrogate-key": "a b", "cache-tag": "a,b"}
 
 
 PARTS: dict[str, tuple[str, str, Callable[[Ask, ResponseCache], Any]]] = {
@@ -252,7 +306,9 @@ def test_a_clear_purges_everything_of_its_tenant_and_nothing_of_another(
         vary_headers={"tenant": ["X-Tenant"]},
     )
     told = {
-        tenant: ask("{ books { id } }", {"x-tenant": tenant}).headers["cache-tag"].split(",")
+        tenant: ask("{ books { id } }", headers={"x-tenant": tenant})
+        .headers["cache-tag"]
+        .split(",")
         for tenant in ("acme", "globex")
     }
     assert not set(told["acme"]) & set(told["globex"])

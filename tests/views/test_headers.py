@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import json
 import pickle
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -11,7 +12,7 @@ import httpx
 import pytest
 import strawberry
 from cross_web import HTTPException
-from graphql import ASTValidationRule, NoSchemaIntrospectionCustomRule
+from graphql import ASTValidationRule, GraphQLError, NoSchemaIntrospectionCustomRule
 from starlette.responses import JSONResponse
 from strawberry.asgi import GraphQL as StockGraphQL
 from strawberry.extensions import (
@@ -33,6 +34,8 @@ from strawberry_response_cache import (
 )
 from strawberry_response_cache.asgi import GraphQL
 from strawberry_response_cache.core.protocol.entry import Entry
+from tests.conftest import UntilJoined
+from tests.views.calls import Request, call
 
 
 class SignedIn(BasePermission):
@@ -345,6 +348,44 @@ def test_what_the_application_set_is_left_and_vary_is_appended_to(
         assert response.headers["vary"] == "Origin, Accept"
 
 
+class PersistedQueries(SchemaExtension):
+    """Knows no document, as a server that was restarted."""
+
+    def on_operation(self) -> Iterator[None]:
+        if "persistedQuery" in (self.execution_context.operation_extensions or {}):
+            message = "PersistedQueryNotFound"
+            raise GraphQLError(message)
+        yield
+
+
+@pytest.mark.parametrize("is_outer", [True, False])
+@pytest.mark.parametrize("post", [True, False])
+def test_a_persisted_query_that_is_not_found_is_stored_by_nobody(
+    make: Callable[..., Ask],
+    view: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_outer: bool,
+    post: bool,
+) -> None:
+    """A CDN that keeps it answers everybody so, also after the document was sent."""
+    if is_outer:
+
+        class Reversed(strawberry.Schema):
+            def get_extensions(self, *args: Any, **named: Any) -> Any:
+                return super().get_extensions(*args, **named)[::-1]
+
+        monkeypatch.setattr(strawberry, "Schema", Reversed)
+    ask = make(view, PersistedQueries)
+    persisted = {"persistedQuery": {"version": 1, "sha256Hash": "a"}}
+    if post:
+        response = ask({"query": "{ number }", "extensions": persisted})
+    else:
+        response = ask("{ number }", extensions=json.dumps(persisted))
+    assert response.json()["errors"][0]["message"] == "PersistedQueryNotFound"
+    assert response.headers["cache-control"].lower() == "no-store"
+
+
 def test_what_a_resolver_set_is_left(make: Callable[..., Ask], view: Any) -> None:
     ask = make(view)
     for _ in range(2):
@@ -576,6 +617,32 @@ def test_cache_status_of_an_answer_that_an_invalidation_overtook_is_a_miss_with_
     assert response.headers["cache-control"] == "no-store"
 
 
+async def test_cache_status_of_one_who_waited_for_the_same_answer_says_so(
+    cache: ResponseCache, until_joined: UntilJoined
+) -> None:
+    has_begun, may_end = asyncio.Event(), asyncio.Event()
+
+    @strawberry.type
+    class Slow:
+        @cache_control(ttl=60)
+        @strawberry.field
+        async def number(self) -> int:
+            has_begun.set()
+            await may_end.wait()
+            return 1
+
+    extension = ResponseCacheExtension(cache, tenant=None, cache_status=True)
+    application = GraphQL[Any, Any](strawberry.Schema(Slow, extensions=[extension]))
+    asked = [asyncio.create_task(call(application, Request(query="{ number }")))]
+    await has_begun.wait()
+    asked.append(asyncio.create_task(call(application, Request(query="{ number }"))))
+    await until_joined(cache, 1)
+    may_end.set()
+    said = [(await each).headers["cache-status"] for each in asked]
+    name = "strawberry-response-cache; fwd=miss"
+    assert said == [f"{name}; stored; ttl=60", f"{name}; collapsed; ttl=60"]
+
+
 def test_a_batch_has_no_cache_status(make: Callable[..., Ask], view: Any) -> None:
     ask = make(view, cache_status=True)
     assert "cache-status" not in ask([{"query": "{ now }"}, {"query": "{ mine }"}]).headers
@@ -639,6 +706,29 @@ def test_the_validator_of_another_query_or_requester_never_matches(
         make(tenant=lambda _: "acme")("{ mine }").headers["etag"],
     ]
     assert len({*tags}) == len(tags)
+
+
+async def test_each_worker_gives_an_answer_the_same_validator(
+    new_cache: Callable[..., ResponseCache], valkey_url: str
+) -> None:
+    """Whether it stored the answer, found it, or made it again."""
+    caches = [new_cache(valkey_url), new_cache(valkey_url)]
+    workers = [
+        GraphQL[Any, Any](
+            strawberry.Schema(
+                Query,
+                extensions=[ResponseCacheExtension(each, tenant=None, vary={"locale": len})],
+            )
+        )
+        for each in caches
+    ]
+    tags = [(await call(each, Request(query="{ number }"))).headers["etag"] for each in workers]
+    await caches[0].clear()
+    for worker in reversed(workers):
+        told = {"if-none-match": tags[0]}
+        response = await call(worker, Request(query="{ number }", headers=told))
+        assert (response.status, response.headers["etag"]) == (304, tags[0])
+    assert tags[0] == tags[1]
 
 
 def test_post_requests_and_mutations_are_never_answered_304(make: Callable[..., Ask]) -> None:

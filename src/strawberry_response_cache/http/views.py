@@ -24,7 +24,7 @@ from strawberry_response_cache.graphql._guard import Guard
 from strawberry_response_cache.graphql._options import options_of
 from strawberry_response_cache.graphql._stored_data import StoredData
 from strawberry_response_cache.graphql.http.conditional import etag, is_known_to_client
-from strawberry_response_cache.graphql.http.messages import Lines, header, set_headers
+from strawberry_response_cache.graphql.http.messages import Lines, header, set_headers, status_of
 from strawberry_response_cache.graphql.http.response_headers import ResponseHeaders
 from strawberry_response_cache.graphql.http.rules import NO_STORE
 
@@ -112,7 +112,7 @@ class _CachingView:
         return b"".join((stored[:-1], b',"extensions":', encoded, b"}"))
 
     def text_headers(self, response: Any) -> Any:  # noqa: ANN401 - of any framework
-        """Return the object whose ``headers`` are those of a response, by text."""
+        """Return the object whose ``headers`` are those of a response, by text, beside its status."""
         return response
 
     def refusal(self, error: HTTPException) -> Any:  # noqa: ANN401 - of any framework
@@ -162,8 +162,7 @@ class _CachingView:
         delivery = _current.get()
         if delivery is None or delivery.headers is None:
             return headers
-        others = {name: value for name, value in headers.items() if name.lower() != "cache-control"}
-        return {**others, "Cache-Control": NO_STORE}
+        return delivery.headers.of_stream(headers)
 
     def _finished(self, response: Any, request: Any, delivery: Delivery) -> Any:  # noqa: ANN401 - of any framework
         """Write the headers of a response; answer a conditional request if the client has it already."""
@@ -176,7 +175,7 @@ class _CachingView:
             return response
         is_as_stored = delivery.takes_bytes and not delivery.has_more
         validator = headers.validator(text) if is_as_stored else ""
-        if not validator or _status(response) != HTTPStatus.OK:
+        if not validator or status_of(text) != HTTPStatus.OK:
             return response
         set_headers(text, Lines({"etag": etag(validator)}))
         if is_known_to_client(header(request, "If-None-Match"), validator):
@@ -278,12 +277,6 @@ def _make_plain(response_data: "GraphQLHTTPResponse") -> None:
     data = response_data.get("data")
     if isinstance(data, StoredData):
         response_data["data"] = dict(cast("dict[str, object]", data))
-
-
-def _status(response: Any) -> object:  # noqa: ANN401 - of any framework
-    """Return the status of a framework's response."""
-    status = called(getattr, response, "status_code", None)
-    return status if isinstance(status, int) else called(getattr, response, "status", None)
 
 
 def _is_none(_request: object) -> bool:

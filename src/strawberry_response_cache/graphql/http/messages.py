@@ -2,14 +2,26 @@
 
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
+from http import HTTPStatus
 from inspect import getattr_static
 from typing import Any, Final
 
 from strawberry_response_cache.core._user_code import Raised, called
+from strawberry_response_cache.graphql.http.cdn_tags import SEPARATORS
 
 _MOST_KEPT: Final = 1024
 """How many combinations of headers are remembered."""
-_NAMES: Final = ("age", "cache-control", "cache-status", "etag", "set-cookie", "vary")
+BETWEEN: Final = {name.lower(): separator for name, separator in SEPARATORS.items()}
+"""What stands between the values of a header, by lower-case names; for others it is a comma with a space."""
+OF_FRESHNESS: Final = ("age", "expires", "pragma")
+"""Headers beside ``Cache-Control`` by which an application says how long its response may be reused."""
+_NAMES: Final = (
+    *OF_FRESHNESS,
+    *("cache-control", "cache-group-invalidation", "cache-status", "etag", "set-cookie", "vary"),
+    *BETWEEN,
+)
+USUAL: Final = (HTTPStatus.OK, None)
+"""The status of a response to a stored answer; None as long as a framework has not set it."""
 _OF_CACHES: Final = frozenset({*_NAMES, *(name.encode() for name in _NAMES)})
 _OF_CONTENT: Final = frozenset({b"content-length", b"content-type"})
 _WRITTEN: Final = {
@@ -67,7 +79,7 @@ def _written_in(response: Any) -> dict[str, str]:  # noqa: ANN401 - of any frame
         lower = name.lower()
         if lower in _OF_CACHES:
             key, text = _text(lower), _text(value)
-            found[key] = f"{found[key]}, {text}" if key in found else text
+            found[key] = f"{found[key]}{BETWEEN.get(key, ', ')}{text}" if key in found else text
     if type(raw) is not list and getattr(response, "cookies", None):
         found["set-cookie"] = ""
     return found
@@ -172,7 +184,7 @@ def plain_headers(response: Any, request: Any) -> list[tuple[bytes, bytes]] | No
     if type(request).__module__ != "starlette.requests":
         return None
     raw, scope = response.raw_headers, request.scope
-    if "session" in scope or type(raw) is not list:
+    if "session" in scope or type(raw) is not list or response.status_code not in USUAL:
         return None
     for name, _ in raw:
         if name not in _OF_CONTENT:
@@ -181,6 +193,15 @@ def plain_headers(response: Any, request: Any) -> list[tuple[bytes, bytes]] | No
         if name in _CREDENTIALS_RAW:
             return None
     return raw
+
+
+def status_of(response: object) -> int | None:
+    """Return the status of a response; None if it has none yet, or cannot be read."""
+    for name in ("status_code", "status"):
+        status = called(getattr, response, name, None)
+        if isinstance(status, int):
+            return status
+    return None
 
 
 def set_status(response: object, status: int) -> None:

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from http import HTTPMethod
 from types import MappingProxyType
 from typing import Final
 
@@ -22,6 +23,8 @@ _PENDING: Final = "No-Store"
 """Directives are read in any case. What a resolver sets is told from this, and is then left as it is."""
 _MOST_KEPT: Final = 256
 _MOST_LINES: Final = 1024
+_INVALIDATION: Final = "cache-group-invalidation"
+_OF_STREAMS: Final = frozenset({"cache-control", "vary"})
 
 
 class ResponseHeaders:
@@ -35,6 +38,7 @@ class ResponseHeaders:
         invalidated: The names of what mutations invalidated, for ``Cache-Group-Invalidation``.
         written: The values that were written to the framework's response, by lower-case names; None for a header that
             was removed.
+        theirs: What the application has set in headers to which this package appends, by lower-case names.
         owner: The identity of the framework's response; a copy of it is another one.
     """
 
@@ -48,6 +52,7 @@ class ResponseHeaders:
     is_sent = False
     invalidated: tuple[str, ...] = ()
     _everything: Mapping[str, None] = MappingProxyType({})
+    theirs: Mapping[str, str | None] = MappingProxyType({})
     owner = 0
 
     def __init__(self, options: HeaderOptions) -> None:
@@ -86,6 +91,7 @@ class ResponseHeaders:
         if self._ended:
             later.end(self._strictest, self._cache_status, count=self._ended)
         later.written = {**later.written, **self.written}
+        later.theirs = {**later.theirs, **self.theirs}
         later.invalidate(self.invalidated, self._everything)
 
     def invalidate(self, names: Iterable[str], everything: Iterable[str]) -> None:
@@ -106,7 +112,7 @@ class ResponseHeaders:
     def write(self, response: object, request: object, *, is_sent: bool = False) -> None:
         """Write the headers to a framework's response.
 
-        A ``Cache-Control`` of the application is left as it is. ``Vary`` is appended to.
+        A ``Cache-Control`` of the application is left as it is. ``Vary``, and what tells tags, is appended to.
 
         Args:
             response: The response.
@@ -121,12 +127,15 @@ class ResponseHeaders:
         vary = options.vary_alone if theirs is None else vary_with(theirs, options.names)
         control, age, is_public = None, None, False
         if present.get("cache-control") in {None, written.get("cache-control")}:
-            control, age, is_public = self._control(present, request, is_sent=is_sent)
+            control, age, is_public = self._control(present, response, request, is_sent=is_sent)
         lines = messages.lines(vary, control, age)
         if written or self._cache_status or options.tag_headers or self.invalidated:
-            more = self._cache_status_line(present)
-            if control is not None:
-                more |= self._others(age, is_public=is_public)
+            more = self._cache_status_line(present) | self._tag_lines(present, is_public=is_public)
+            if age is None and written.get("age") is not None:
+                more["age"] = None
+            if self.invalidated and _is_unsafe(request):
+                groups = invalidated_groups(self.invalidated, self._everything)
+                more[_INVALIDATION] = self._with_theirs(_INVALIDATION, groups, present)
             lines = messages.Lines({**lines.values, **more})
             written = {**written, **lines.values}
         if self.status is not None and self._begun == 1:
@@ -162,31 +171,58 @@ class ResponseHeaders:
         return "" if "etag" in messages.written_in(response) else freshness.validator
 
     def _control(
-        self, present: Mapping[str, str], request: object, *, is_sent: bool
+        self, present: Mapping[str, str], response: object, request: object, *, is_sent: bool
     ) -> tuple[str, int | None, bool]:
         """Return ``Cache-Control``, ``Age``, and whether shared caches may store the response."""
         is_pending, freshness = self._ended < self._begun, self._strictest
         if is_pending or freshness is None:
             return _PENDING if is_pending and not is_sent else NO_STORE, None, False
         asker = called(_asker, request) if freshness.is_shared else "known"
-        if "set-cookie" in present or asker == "gets a cookie":
+        is_limited = "set-cookie" in present or self._has_freshness_of_theirs(present)
+        if (
+            is_limited
+            or asker == "gets a cookie"
+            or messages.status_of(response) not in messages.USUAL
+        ):
             return NO_STORE, None, False
         is_public = asker == "anybody"
         control = cache_control(freshness, self._options, is_public=is_public)
         return control, int(freshness.age), is_public
 
-    def _others(self, age: int | None, *, is_public: bool) -> dict[str, str | None]:
-        """Return what most responses do not have beside ``Cache-Control``; None removes what was written before."""
+    def _has_freshness_of_theirs(self, present: Mapping[str, str]) -> bool:
+        """Whether the application itself says how long the response may be reused, in other headers."""
+        return any(
+            present[name] != self.written.get(name)
+            for name in messages.OF_FRESHNESS
+            if name in present
+        )
+
+    def _tag_lines(self, present: Mapping[str, str], *, is_public: bool) -> dict[str, str | None]:
+        """Return what tells the tags of a public response; None removes what was written before."""
         names, freshness = self._options.tag_headers, self.freshness
-        found: dict[str, str | None] = {name.lower(): None for name in names}
+        ours: Mapping[str, str] = {}
         if is_public and freshness is not None and freshness.tags:
-            found |= tag_headers(freshness.tags, names)
-        if age is None and self.written.get("age") is not None:
-            found["age"] = None
-        if self.invalidated:
-            name = "cache-group-invalidation"
-            found[name] = invalidated_groups(self.invalidated, self._everything)
-        return found
+            ours = tag_headers(freshness.tags, names)
+        lower = [name.lower() for name in names]
+        return {name: self._with_theirs(name, ours.get(name), present) for name in lower}
+
+    def _with_theirs(self, name: str, ours: str | None, present: Mapping[str, str]) -> str | None:
+        """Return the value of a header that holds a list: what the application set there, and then ours."""
+        if present.get(name) != self.written.get(name):
+            self.theirs = {**self.theirs, name: present.get(name)}
+        both = filter(None, (self.theirs.get(name), ours))
+        return messages.BETWEEN.get(name, ", ").join(both) or None
+
+    def of_stream(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """Return the headers of a response whose answers come one after the other, which nobody may store.
+
+        Args:
+            headers: Those that it has otherwise.
+        """
+        lower = {name.lower(): value for name, value in headers.items()}
+        vary = vary_with(lower.get("vary", ""), self._options.names)
+        others = {name: headers[name] for name in headers if name.lower() not in _OF_STREAMS}
+        return {**others, "Cache-Control": NO_STORE, "Vary": vary}
 
     def _cache_status_line(self, present: Mapping[str, str]) -> dict[str, str | None]:
         written = self.written.get("cache-status")
@@ -216,6 +252,12 @@ def _plain_lines(
     )
     control = cache_control(freshness, options, is_public=is_shared)
     return messages.lines(options.vary_alone, control, age)
+
+
+def _is_unsafe(request: object) -> bool:
+    """Whether a request may have changed something, as far as its method is known (RFC 9875, section 3)."""
+    method = called(getattr, request, "method", None)
+    return not isinstance(method, str) or method == HTTPMethod.POST
 
 
 def _asker(request: object) -> str:
