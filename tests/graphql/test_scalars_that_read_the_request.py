@@ -102,6 +102,7 @@ REQUESTS: dict[str, tuple[str, dict[str, Any] | None]] = {
 }
 
 
+@pytest.mark.combined  # each place of a value by itself: what is overlooked there is somebody else's
 @pytest.mark.parametrize("what", REQUESTS)
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("way", WAYS)
