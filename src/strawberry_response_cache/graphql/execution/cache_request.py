@@ -1,7 +1,7 @@
 """What goes through the cache, and what came of it: for a whole operation or for one field."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 from graphql import ExecutionResult
@@ -23,9 +23,8 @@ FAILED_IN_PART: Final = Problem(
 )
 
 
-@dataclass(
-    slots=True, kw_only=True
-)  # frozen ones are slower to make, and each object of a list needs one
+# Not frozen: those are slower to make, and each object of a list needs one.
+@dataclass(slots=True, kw_only=True, repr=False)
 class CacheRequest:
     """A request to the cache, for an operation or a field.
 
@@ -45,13 +44,13 @@ class CacheRequest:
     cache: ResponseCache
     keys: EntryKeys
     policy: Policy
-    parts: Callable[[str | None], list[str]] = field(repr=False)
-    session: str | None = field(repr=False)
+    parts: Callable[[str | None], list[str]]
+    session: str | None
     subject: Subject
     whole: bool = True
     as_stored: bool = False
-    inherited: frozenset[str] = field(default=frozenset(), repr=False)
-    is_as_admitted: Callable[[], bool] = field(default=lambda: True, repr=False)
+    inherited: frozenset[str] = frozenset()
+    is_as_admitted: Callable[[], bool] = lambda: True
 
     def for_session(self, request: RequestContext) -> "CacheRequest | Problem":
         """Return the same request for the session, or the problem if there is no session."""
