@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from enum import Enum
 from typing import Any
 
 import pytest
 import strawberry
+from django.utils.functional import SimpleLazyObject
 from strawberry.scalars import JSON
+from strawberry.schema.config import StrawberryConfig
 
 from strawberry_response_cache import ResponseCache, cache_control
 from tests.graphql.both_ways import WAYS, BothWays, statuses
@@ -49,6 +52,11 @@ class Query:
         # The order of names in an object of JSON is no part of its value.
         ordered = json.dumps(anything, sort_keys=True)
         return repr((text, count, ratio, flag, id, colour, numbers, within, ordered))
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def given(self, text: str | None = strawberry.UNSET) -> str:
+        return repr(text)
 
     @cache_control(ttl=60)
     @strawberry.field
@@ -108,6 +116,7 @@ DIFFERENT: list[list[Request]] = [
     inside("within: {number: $v}", 1, 2),
     inside("within: {rows: [[$v]]}", 1, 2),
     inside("within: {deeper: {number: $v}}", 1, 2),
+    [("{ given }", None), ("{ given(text: null) }", None), ('{ given(text: "") }', None)],
 ]
 
 SAME: list[list[Request]] = [
@@ -133,7 +142,10 @@ SAME: list[list[Request]] = [
 ]
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.combined
+@pytest.mark.parametrize(
+    "way", ["execute", pytest.param("execute_sync", marks=pytest.mark.exhaustive)]
+)
 @pytest.mark.parametrize("requests", DIFFERENT)
 async def test_a_field_with_other_arguments_has_another_entry(
     memory_cache: ResponseCache, requests: list[Request], way: str
@@ -146,6 +158,7 @@ async def test_a_field_with_other_arguments_has_another_entry(
             assert result.data == (await schema.ask_plain(query, variables, form="field")).data
 
 
+@pytest.mark.combined
 @pytest.mark.parametrize("requests", SAME)
 async def test_equal_arguments_share_the_entry_of_a_field(
     memory_cache: ResponseCache, requests: list[Request]
@@ -176,3 +189,54 @@ async def test_a_field_with_an_argument_that_execution_refuses_has_its_error(
             assert result.errors is not None
             assert [each.path for each in result.errors] == [["refused"]]
         assert statuses(result, "field") == {expected}
+
+
+class Token:
+    """What a scalar parses to: an object that is no JSON, and that tells nothing of what was sent."""
+
+    def __init__(self, sent: object) -> None:
+        self.sent = sent
+
+
+def raises() -> str:
+    raise LookupError
+
+
+PARSED: dict[str, Callable[[Any], Any]] = {
+    "object": Token,
+    "lazy object that raises": lambda _: SimpleLazyObject(raises),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("kind", PARSED)
+async def test_an_argument_that_is_parsed_to_no_json_counts_as_it_was_sent(
+    memory_cache: ResponseCache, kind: str, way: str
+) -> None:
+    numbers: list[int] = []
+
+    def parse(value: Any) -> Any:
+        numbers.append(value)
+        return PARSED[kind](value)
+
+    @strawberry.type
+    class Parsing:
+        @strawberry.field
+        def fresh(self) -> int:
+            return 1
+
+        @cache_control(ttl=60)
+        @strawberry.field
+        def last(self, of: Token) -> int:
+            return numbers[-1]
+
+    scalar = strawberry.scalar(name="Token", serialize=str, parse_value=parse)
+    schema = BothWays(Parsing, memory_cache, config=StrawberryConfig(scalar_map={Token: scalar}))
+    for query in ("{ last(of: %s) }", "query ($v: Token!) { last(of: $v) }"):
+        await memory_cache.clear()
+        for expected in ("miss", "hit"):
+            for number in (1, 2):
+                text, variables = (query, {"v": number}) if "$" in query else (query % number, None)
+                result = await schema.ask(text, variables, way=way, form="field")
+                assert result.data == {"fresh": 1, "last": number}
+                assert statuses(result, "field") == {expected}

@@ -147,6 +147,57 @@ def with_its_arguments_exchanged(number: int) -> type:
     return release(total)
 
 
+def with_the_names_of_its_arguments_exchanged(number: int) -> type:
+    """The parameters stay in their order."""
+
+    def total(
+        low: Annotated[int, strawberry.argument(name="xy"[number])],
+        high: Annotated[int, strawberry.argument(name="yx"[number])],
+    ) -> int:
+        return high - low
+
+    return release(total)
+
+
+def with_a_type_of_an_argument(number: int) -> type:
+    def total(top: Any) -> str:
+        return repr(top)
+
+    total.__annotations__["top"] = float if number else int
+    return release(total)
+
+
+def with_a_list_of_an_argument(number: int) -> type:
+    def total(top: Any) -> str:
+        return repr(top)
+
+    total.__annotations__["top"] = list[int] if number else int
+    return release(total)
+
+
+def with_a_placeholder(number: int) -> type:
+    def total(of: int, other: int = 1) -> int:
+        return of
+
+    return release(total, tags=["total:{args.other}" if number else "total:{args.of}"])
+
+
+def with_a_member_that_is_never_stored(number: int) -> type:
+    @strawberry.type
+    class Deposit:
+        amount: int = 0
+
+    made: Any = strawberry.type(type("Fee", (), {"__annotations__": {"amount": int}, "amount": 1}))
+    fee: Any = cache_control(ttl=0)(made) if number else made
+
+    def total() -> Any:
+        return Deposit()
+
+    members: Any = Deposit | fee
+    total.__annotations__["return"] = Annotated[members, strawberry.union("Entry")]
+    return release(total)
+
+
 def with_the_fields_of_an_input_exchanged(number: int) -> type:
     if number:
 
@@ -744,6 +795,11 @@ CHANGES: list[tuple[Callable[[int], type | Release], str]] = [
     (with_a_default_of_an_input, "total(within: {})"),
     (with_a_default_of_an_enum_in_an_input, "total(within: {})"),
     (with_its_arguments_exchanged, "total(x: 1, y: 3)"),
+    (with_the_names_of_its_arguments_exchanged, "total(x: 1, y: 3)"),
+    (with_a_type_of_an_argument, "total(top: 1)"),
+    (with_a_list_of_an_argument, "total(top: 1)"),
+    (with_a_placeholder, "total(of: 1)"),
+    (with_a_member_that_is_never_stored, "total { ... on Deposit { amount } }"),
     (with_the_fields_of_an_input_exchanged, "total(within: {x: 1, y: 3})"),
     (with_a_default_two_inputs_below, "total(within: {page: {limits: [{}]}})"),
     (with_a_member_of_an_enum, "total(colour: RED)"),
@@ -790,6 +846,17 @@ CHANGES: list[tuple[Callable[[int], type | Release], str]] = [
 QUERIES = ["{ TOTAL }", "{ reports { id TOTAL } }", "{ other TOTAL }"]
 
 
+@pytest.mark.combined
+@pytest.mark.parametrize(("releases", "field"), CHANGES)
+async def test_a_release_that_changes_an_answer_does_not_find_it_stored(
+    cache: ResponseCache, releases: Callable[[int], type | Release], field: str
+) -> None:
+    for number in (0, 1):
+        schema = started(releases(number), cache)
+        result = await schema.ask(f"{{ {field} }}", user="alice", locale="en")
+        assert statuses(result, "operation") == {"miss"}
+
+
 @pytest.mark.parametrize("query", QUERIES)
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(("releases", "field"), CHANGES)
@@ -812,6 +879,82 @@ async def test_an_answer_that_a_release_changes_is_not_taken_from_the_release_be
         assert expected in statuses(result, here)
     kept = await after.ask("{ other }", form=form, user="alice", locale="en")
     assert statuses(kept, form) == {"hit"}, "what it does not touch is warm"
+
+
+async def test_what_a_resolver_reads_of_its_object_is_part_of_the_key_of_its_entry(
+    cache: ResponseCache,
+) -> None:
+    """The object has a default that the schema does not show."""
+
+    def total(self: Any) -> int:
+        return int(self.rate)
+
+    def made(rate: int) -> BothWays:
+        names = {"id": strawberry.ID, "rate": strawberry.Private[int]}
+        shown = cache_control(ttl=60)(strawberry.field(resolver=total))
+        body = {"__annotations__": names, "id": "1", "rate": rate, "total": shown}
+        report: Any = strawberry.type(type("Report", (), body))
+
+        def reports() -> Any:
+            return [report()]
+
+        reports.__annotations__["return"] = list[report]
+
+        @strawberry.type
+        class Query:
+            listed = strawberry.field(resolver=reports)
+
+        return BothWays(Query, cache)
+
+    one, other = made(1), made(2)
+    for schema, expected in ((one, "miss"), (other, "miss"), (one, "hit"), (other, "hit")):
+        assert statuses(await schema.ask("{ listed { total } }"), "field") == {expected}
+
+
+async def test_fields_with_one_resolver_have_entries_of_their_own(cache: ResponseCache) -> None:
+    def shown(info: strawberry.Info) -> str:
+        return info.field_name
+
+    @strawberry.type
+    class Query:
+        one = cache_control(ttl=60)(strawberry.field(resolver=shown))
+        other = cache_control(ttl=60)(strawberry.field(resolver=shown))
+
+        @strawberry.field
+        def fresh(self) -> int:
+            return 0
+
+    schema = BothWays(Query, cache)
+    for expected in ("miss", "hit"):
+        for name in ("one", "other"):
+            result = await schema.ask(f"{{ {name} }}", form="field")
+            assert result.data == {"fresh": 0, name: name}
+            assert statuses(result, "field") == {expected}
+
+
+async def test_a_type_that_becomes_an_edge_is_no_hit_that_a_new_object_does_not_reach(
+    cache: ResponseCache,
+) -> None:
+    """What the release before stored has no tag of lists of its nodes."""
+
+    @strawberry.type
+    class Deposit:
+        id: strawberry.ID = strawberry.ID("1")
+
+    def made(names: dict[str, Any]) -> BothWays:
+        body = {"__annotations__": {"node": Deposit} | names, "cursor": ""}
+        edge: Any = strawberry.type(type("Edge", (), body))
+
+        def total() -> Any:
+            return edge(node=Deposit())
+
+        total.__annotations__["return"] = edge
+        return BothWays(release(total), cache)
+
+    before, after = made({}), made({"cursor": str})
+    query = "{ total { node { id } } }"
+    for schema, expected in ((before, "miss"), (after, "miss"), (before, "hit"), (after, "hit")):
+        assert statuses(await schema.ask(query), "operation") == {expected}
 
 
 @pytest.mark.parametrize("form", FORMS)

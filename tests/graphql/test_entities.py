@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -32,6 +33,7 @@ from tests.graphql.ledger import outcome
 QUERY = "query($of: [_Any!]!) { _entities(representations: $of) { %s } }"
 NAMED = QUERY % "... on Product { upc title } ... on Review { stars }"
 WAYS = ["execute", "execute_sync"]
+ONLY = "only-if-cached"
 
 
 def products(*upcs: str) -> list[dict[str, Any]]:
@@ -61,9 +63,12 @@ class Shop:
         way: str = "execute",
         user: str | None = "alice",
         locale: str = "en",
+        asked: str | None = None,
     ) -> Any:
         variables = None if of is None else {"of": [dict(each) for each in of]}
         context = Asking(self.world, user, locale)
+        if asked is not None:
+            vars(context)["request"] = SimpleNamespace(headers={"cache-control": asked})
         if way == "execute":
             return await self.schema.execute(query, variables, context_value=context)
         return await asyncio.to_thread(
@@ -275,6 +280,21 @@ async def test_what_is_selected_of_other_types_tells_no_entry_apart(
     assert outcome(await shop.ask(other, products("a")))["status"] == "miss"
 
 
+async def test_how_fields_of_an_object_are_selected_tells_its_entry_apart(
+    memory_cache: ResponseCache,
+) -> None:
+    shop = Shop(memory_cache)
+    for expected in ("miss", "hit"):
+        for selected, answer in (
+            ("x: upc y: title", {"x": "a", "y": "a 0"}),
+            ("y: upc x: title", {"y": "a", "x": "a 0"}),
+            ("upc x: title y: title", {"upc": "a", "x": "a 0", "y": "a 0"}),
+        ):
+            result = await shop.ask(QUERY % f"... on Product {{ {selected} }}", products("a"))
+            assert result.data == {"_entities": [answer]}
+            assert outcome(result)["status"] == expected
+
+
 async def test_the_same_object_twice_is_looked_up_once(memory_cache: ResponseCache) -> None:
     shop = Shop(memory_cache)
     for expected in ("miss", "hit", "hit"):
@@ -359,6 +379,28 @@ async def test_a_function_that_judges_answers_judges_whole_ones(
     for _ in range(2):
         result = await shop.ask(NAMED, products("a"))
         assert outcome(result)["reason"] == "vetoed"
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_objects_are_not_looked_up_one_by_one_for_a_request_of_stored_answers_only(
+    memory_cache: ResponseCache, way: str
+) -> None:
+    shop = Shop(memory_cache, honour_request_cache_control=True)
+    await shop.ask_twice(NAMED, products("a"))
+    for asked, expected in ((None, {"_entities": [{"upc": "a", "title": "a 0"}]}), (ONLY, None)):
+        result = await shop.ask(NAMED, products("a", "b")[: 1 + bool(asked)], way=way, asked=asked)
+        assert result.data == expected
+    assert "the request asks for a stored answer only" in outcome(result)["advice"]
+    assert shop.ran("? b") == 0
+
+
+async def test_advice_says_why_objects_are_not_looked_up_one_by_one(
+    memory_cache: ResponseCache,
+) -> None:
+    shop = Shop(memory_cache, cacheable=lambda result, _: False)
+    result = await shop.ask(NAMED, products("a"))
+    assert outcome(result)["reason"] == "root_without_hint"
+    assert "because the extension has cacheable=" in outcome(result)["advice"]
 
 
 def test_explain_names_the_types(memory_cache: ResponseCache) -> None:

@@ -1,12 +1,16 @@
 """`"lists"` reaches a list whose items hold an object of the type, as far as the query selects it."""
 
+import itertools
 from typing import Any
 
 import pytest
 import strawberry
+from graphql import FieldNode, OperationDefinitionNode, parse
 
 from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
-from strawberry_response_cache.graphql.policy.held_in_lists import DEEPEST
+from strawberry_response_cache.graphql._adoption import setting_of
+from strawberry_response_cache.graphql.policy.held_in_lists import DEEPEST, HeldInLists
+from strawberry_response_cache.graphql.policy.selection import Allowance, Selected
 from tests.graphql.both_ways import FORMS, WAYS, formed
 from tests.graphql.ledger import outcome, status
 
@@ -60,6 +64,11 @@ class Query:
             for c in info.context["commits"]
         ]
         return PullRequest(id=strawberry.ID("1"), commits=held)
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def pull_requests(self) -> list[PullRequest]:
+        return []
 
     @cache_control(ttl=60, tags=["Commit"])
     @strawberry.field
@@ -160,21 +169,66 @@ def nested(root: str, depth: int) -> str:
     return f"{{ {root} {{ " + "inner { " * depth + "author { id }" + " }" * depth + " } }"
 
 
-@pytest.mark.parametrize("fragments", [False, True])
-@pytest.mark.parametrize("depth", range(DEEPEST + 1))
-async def test_a_list_is_reached_through_so_many_objects(
-    served: Served, depth: int, fragments: bool
-) -> None:
-    query = nested("boxes", depth)
-    if fragments:
-        query = query.replace("author { id }", "... on Box { ...A }")
-        query += " fragment A on Box { author { id } }"
-    for each in (query, nested("box", depth)):
-        await served.ask(each)
-        assert await served.is_hit(each)
-    await served.ask("mutation { join { id } }")
-    assert await served.is_hit(query) is (depth >= DEEPEST)
-    assert await served.is_hit(nested("box", depth)), "it is no list"
+async def test_a_list_is_reached_through_so_many_objects(served: Served) -> None:
+    for depth, in_fragments in itertools.product(range(DEEPEST + 1), [False, True]):
+        query = nested("boxes", depth)
+        if in_fragments:
+            query = query.replace("author { id }", "... on Box { ...A }")
+            query += " fragment A on Box { author { id } }"
+        for each in (query, nested("box", depth)):
+            await served.ask(each)
+            assert await served.is_hit(each)
+        await served.ask("mutation { join { id } }")
+        assert await served.is_hit(query) is (depth >= DEEPEST)
+        assert await served.is_hit(nested("box", depth)), "it is no list"
+
+
+def held_in(query: str, *, allowance: int, times: int = 1) -> HeldInLists:
+    """Return what is held in lists at the root of a query, noted so many times.
+
+    Args:
+        query: The query.
+        allowance: How much of it the walk of the query may still look at.
+        times: How many times each list is noted.
+    """
+    setting = setting_of(strawberry.Schema(Query), None)
+    (operation,) = parse(query).definitions
+    assert isinstance(operation, OperationDefinitionNode)
+    root = setting.schema.query_type
+    assert root is not None
+    selected = Selected(setting.schema, {}, {}, Allowance(allowance))
+    held = HeldInLists(setting.rules, selected)
+    for node in [*operation.selection_set.selections] * times:
+        assert isinstance(node, FieldNode)
+        rule = setting.rules.field(root, node.name.value)
+        assert rule is not None
+        assert node.selection_set is not None
+        held.note(rule, node.selection_set)
+    assert selected.allowance.left == allowance, "the walk of the query has an allowance of its own"
+    return held
+
+
+COSTS_8 = "{ numbers { number commit { id author { id } } } }"
+"""Three selection sets with five selections."""
+
+
+def test_a_walk_of_lists_looks_at_so_many_times_more_than_that_of_the_query() -> None:
+    held = held_in(COSTS_8, allowance=3)
+    assert held.tags == {"[Commit]", "[Author]"}
+    assert not held.is_cut_short
+
+
+def test_a_list_of_which_not_everything_was_looked_at_is_told() -> None:
+    assert held_in(COSTS_8, allowance=2).is_cut_short
+
+
+def test_a_list_that_is_noted_again_costs_nothing() -> None:
+    assert not held_in(COSTS_8, allowance=3, times=100).is_cut_short
+
+
+def test_a_list_within_the_items_of_a_list_is_noted_for_itself() -> None:
+    held = held_in("{ pullRequests { commits { commit { id } } } }", allowance=100)
+    assert held.tags == set()
 
 
 @strawberry.interface

@@ -12,7 +12,7 @@ import strawberry
 from strawberry.schema.config import StrawberryConfig
 
 from strawberry_response_cache import ResponseCache, cache_control
-from tests.graphql.both_ways import FORMS, WAYS, BothWays, statuses
+from tests.graphql.both_ways import FORMS, BothWays, statuses
 
 comma: ContextVar[str] = ContextVar("comma", default=".")
 Money = NewType("Money", Decimal)
@@ -105,7 +105,9 @@ REQUESTS: dict[str, tuple[str, dict[str, Any] | None]] = {
 @pytest.mark.combined  # each place of a value by itself: what is overlooked there is somebody else's
 @pytest.mark.parametrize("what", REQUESTS)
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "way", ["execute", pytest.param("execute_sync", marks=pytest.mark.exhaustive)]
+)
 async def test_each_requester_gets_what_was_parsed_for_them(
     new_cache: Callable[..., ResponseCache], what: str, form: str, way: str
 ) -> None:

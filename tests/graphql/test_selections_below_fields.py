@@ -7,7 +7,7 @@ import strawberry
 from strawberry.scalars import JSON
 
 from strawberry_response_cache import ResponseCache, cache_control
-from tests.graphql.both_ways import WAYS, BothWays, statuses
+from tests.graphql.both_ways import BothWays, statuses
 
 
 @strawberry.input
@@ -75,16 +75,22 @@ class Query:
         self,
         text: str = "",
         flag: bool = False,
+        ratio: float = 1,
         id: strawberry.ID = strawberry.ID(""),  # noqa: A002, B008 - as schemas have it
     ) -> str:
-        return repr((text, flag, id))
+        return repr((text, flag, ratio, id))
 
 
 Request = tuple[str, dict[str, Any] | None]
+EXHAUSTIVE = pytest.mark.exhaustive
 
 MANY = "query ($v: Int!) { shelf { many(of: [$v]) } }"
 WITHIN = "query ($v: Int!) { shelf { within(of: {number: $v}) } }"
 DEEPER = "query ($v: Int!) { shelf { within(of: {deeper: [$v]}) } }"
+BEFORE = "query ($v: Int!) { shelf { many(of: [$v]) below { a } } }"
+BELOW = "query ($v: Int!) { shelf { below { many(of: [$v]) } a } }"
+SKIPPED = "query ($s: Boolean!) { shelf { a b x: a @skip(if: $s) } }"
+SPREAD = "query ($v: Int!) { shelf { a ...F } } fragment F on Shelf { many(of: [$v]) }"
 
 DIFFERENT: list[tuple[Request, Request]] = [
     (("{ shelf { x: a y: b z: a } }", None), ("{ shelf { x: a y: b z: b } }", None)),
@@ -112,17 +118,32 @@ DIFFERENT: list[tuple[Request, Request]] = [
         ("query ($v: JSON!) { shelf { echo(of: $v) } }", {"v": 1}),
         ("{ shelf { echo(of: [1]) } }", None),
     ),
+    (
+        ("query ($v: JSON!) { shelf { echo(of: $v) } }", {"v": 1}),
+        ('{ shelf { echo(of: ["JSON!", [1]]) } }', None),
+    ),
+    (
+        ("query ($v: Int!) { shelf { echo(of: {a: $v}) } }", {"v": 1}),
+        ("query ($v: Float!) { shelf { echo(of: {a: $v}) } }", {"v": 1}),
+    ),
     (("{ shelf { echo(of: 1) } }", None), ("{ shelf { echo(more: 1) } }", None)),
     (
         ("query ($v: Int!) { shelf { echo(of: {a: $v}) } }", {"v": 1}),
         ("query ($v: ID!) { shelf { echo(of: {a: $v}) } }", {"v": 1}),
     ),
+    (('{ shelf { echo(of: "1") } }', None), ('{ shelf { echo(of: "2") } }', None)),
+    (('{ shelf { echo(of: "1") } }', None), ("{ shelf { echo(of: 1) } }", None)),
     ((MANY, {"v": 1}), (MANY, {"v": 2})),
     ((WITHIN, {"v": 1}), (WITHIN, {"v": 2})),
     ((DEEPER, {"v": 1}), (DEEPER, {"v": 2})),
+    ((BEFORE, {"v": 1}), (BEFORE, {"v": 2})),
+    ((BELOW, {"v": 1}), (BELOW, {"v": 2})),
+    ((SKIPPED, {"s": True}), (SKIPPED, {"s": False})),
+    ((SPREAD, {"v": 1}), (SPREAD, {"v": 2})),
 ]  # fmt: skip
 
 SAME: list[tuple[Request, Request]] = [
+    (('{ shelf { echo(of: "1") } }', None), ('{ shelf { echo(of: """1""") } }', None)),
     (("{ shelf { echo(of: 1, more: 2) } }", None), ("{ shelf { echo(more: 2, of: 1) } }", None)),
     (
         ("{ shelf { within(of: {number: 1, deeper: [2]}) } }", None),
@@ -135,7 +156,7 @@ SAME: list[tuple[Request, Request]] = [
 
 
 @pytest.mark.combined  # each pair by itself: where one is a hit for the other, somebody gets its answer
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", ["execute", pytest.param("execute_sync", marks=EXHAUSTIVE)])
 @pytest.mark.parametrize(("one", "other"), DIFFERENT)
 async def test_another_selection_below_a_field_has_another_entry(
     memory_cache: ResponseCache, one: Request, other: Request, way: str
@@ -152,6 +173,7 @@ async def test_another_selection_below_a_field_has_another_entry(
         assert result.data == (await schema.ask_plain(query, variables, form="field")).data
 
 
+@pytest.mark.combined
 @pytest.mark.parametrize(("one", "other"), SAME)
 async def test_equal_selections_below_a_field_share_an_entry(
     memory_cache: ResponseCache, one: Request, other: Request

@@ -77,7 +77,7 @@ def with_annotation(expression: Any, *, of_type: bool = False) -> type:
     hints: dict[str, Any] = {"annotate": {"size": expression}}
 
     class OfField:
-        size: int = strawberry_django.field(**hints)
+        size: int = strawberry_django.field(**hints, directives=[cache_control(inherit=True)])
 
     class OfType:
         size: int
@@ -108,9 +108,20 @@ def with_permission(name: str) -> type:
 
 
 LENGTHS = Length("title"), Length("title") + 1
+
+
+def length(_: object) -> Any:
+    return LENGTHS[0]
+
+
+def longer(_: object) -> Any:
+    return LENGTHS[1]
+
+
 CASES = [
     ("{ books { size } }", [with_annotation(each) for each in LENGTHS]),
     ("{ books { size } }", [with_annotation(each, of_type=True) for each in LENGTHS]),
+    ("{ books { size } }", [with_annotation(each) for each in (length, longer)]),
     (
         '{ books(filters: {title: "Tombs"}) { title } }',
         [with_filter(Equal), with_filter(Unequal)],
@@ -120,6 +131,7 @@ CASES = [
 ]
 
 
+@pytest.mark.combined
 @pytest.mark.parametrize(("query", "queries"), CASES)
 def test_changed_code_has_other_keys(cache: ResponseCache, query: str, queries: list[type]) -> None:
     def ask(query_type: type) -> Any:

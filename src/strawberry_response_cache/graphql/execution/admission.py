@@ -32,7 +32,7 @@ def admit(
     cache_request = variant.policy.problem or considered.cache_request(as_stored=as_stored)
     if isinstance(cache_request, CacheRequest) and conclusion.refused.has(cache_request.keys.entry):
         cache_request = OLDER_PART
-    entities = None if variant.entities is None else considered.entities()
+    entities = None if (rule := variant.entities) is None else considered.entities(rule)
     if isinstance(entities, Problem):
         cache_request = entities if isinstance(cache_request, Problem) else cache_request
         entities = None

@@ -82,11 +82,9 @@ class Considered:
             self._inputs = UsedInputs(sent, None, self.variant.defaults)
         return self._inputs
 
-    def entities(self) -> FieldRule | Problem | None:
-        """Return the rule of `_entities`, if a gateway asks for objects; or why they are not looked up one by one."""
-        rule, request = self.variant.entities, self.request
-        if rule is None:
-            return None
+    def entities(self, rule: FieldRule) -> FieldRule | Problem:
+        """Return the rule of `_entities`, of which a gateway asks; or why its objects are not looked up one by one."""
+        request = self.request
         # The user's function judges whole answers, and only a whole answer can be told to be absent.
         if request.options.cacheable is not None:
             why = "the extension has cacheable="

@@ -82,7 +82,7 @@ class FieldPlan:
             coerced = get_argument_values(self._definition, self._nodes[0], variables)
         except GraphQLError:  # graphql-core raises it again when it executes the field
             raise UnkeyableError from None
-        return text.of(self._definition, self._nodes, coerced)
+        return text.of(self._nodes, coerced)
 
 
 def digest_of_tags(tags: frozenset[str]) -> str:

@@ -56,9 +56,7 @@ def _never(_: int) -> bool:
 
 def _made(definition: GraphQLField, node: FieldNode, variables: VariableValues) -> str:
     try:
-        return print_json(
-            print_coerced(definition, get_argument_values(definition, node, variables))
-        )
+        return print_json(print_coerced(get_argument_values(definition, node, variables)))
     except GraphQLError:  # the field fails with the same error, if it is executed
         return ""
 

@@ -4,14 +4,13 @@ Equal text implies equal answers of the field, whatever its alias is. Conditions
 printed in place, and variables are printed as the values that were sent.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from graphql import (
     FieldNode,
     FragmentSpreadNode,
-    GraphQLField,
     GraphQLObjectType,
     InlineFragmentNode,
     ListValueNode,
@@ -42,20 +41,18 @@ class Printed(NamedTuple):
     used: frozenset[str]
 
 
-def print_coerced(definition: GraphQLField, coerced: Mapping[str, Any]) -> dict[str, str | None]:
+def print_coerced(coerced: Mapping[str, Any]) -> dict[str, str | None]:
     """Print the arguments of a field as graphql-core coerced them; None for what is no JSON, such as an object."""
     printed: dict[str, str | None] = {}
-    for name, argument in definition.args.items():
-        called = argument.out_name or name
-        if called in coerced:
-            try:
-                printed[name] = text(coerced[called])
-            except (NoTextError, CacheConfigurationError):
-                printed[name] = None
+    for name, value in coerced.items():
+        try:
+            printed[name] = text(value)
+        except (NoTextError, CacheConfigurationError):
+            printed[name] = None
     return printed
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class SelectionText:
     """Prints the selections of one request; a selection set that many fields share is printed once.
 
@@ -67,48 +64,47 @@ class SelectionText:
     """
 
     selected: Selected
-    sent: Mapping[str, Sequence[Any]] = field(repr=False)
+    sent: Mapping[str, Sequence[Any]]
     types: Mapping[str, str]
-    made: Mapping[int, str] = field(repr=False)
-    _used: set[str] = field(default_factory=set, repr=False)
-    _known: dict[int, Printed] = field(default_factory=dict, repr=False)
+    made: Mapping[int, str]
+    _used: set[str] = field(default_factory=set)
+    _known: dict[int, Printed] = field(default_factory=dict)
 
-    def of(
-        self, definition: GraphQLField, nodes: Sequence[FieldNode], coerced: Mapping[str, Any]
-    ) -> Printed:
+    def of(self, nodes: Sequence[FieldNode], coerced: Mapping[str, Any]) -> Printed:
         """Print the arguments of a field and the selections below it.
 
         Args:
-            definition: The field.
             nodes: The nodes that select it; all have the same arguments.
             coerced: Its arguments as graphql-core coerced them for the resolver.
 
         Raises:
-            UnkeyableError: If it is nested too deeply, or selects a field that does not exist.
+            UnkeyableError: If it selects something that does not exist.
+            RecursionError: If it is nested too deeply.
         """
-        self._used = set()
-        try:
-            below = [self._below(node.selection_set) for node in nodes if node.selection_set]
-            text = digest([self._arguments(definition, nodes[0], coerced), *below])
-        except RecursionError:
-            raise UnkeyableError from None
-        return Printed(text, frozenset(self._used))
+        return self._print(self._parts(nodes, coerced))
 
     def of_entity(self, node: FieldNode, kind: GraphQLObjectType) -> Printed:
         """Print what the field of a gateway selects of the objects of one type.
 
         Raises:
             UnkeyableError: As `of`.
+            RecursionError: As `of`.
         """
-        self._used = set()
         below = () if node.selection_set is None else self._included(node.selection_set)
-        try:
-            text = digest(
-                [self._selection(each) for each in below if self.selected.is_of(each, kind)]
-            )
-        except RecursionError:
-            raise UnkeyableError from None
-        return Printed(text, frozenset(self._used))
+        return self._print(
+            self._selection(each) for each in below if self.selected.is_of(each, kind)
+        )
+
+    def _print(self, parts: Iterable[str]) -> Printed:
+        """Return the digest of parts that are printed meanwhile, with the variables that they use."""
+        self._used = set()
+        return Printed(digest([*parts]), frozenset(self._used))
+
+    def _parts(self, nodes: Sequence[FieldNode], coerced: Mapping[str, Any]) -> Iterator[str]:
+        yield self._arguments(nodes[0], coerced)
+        for node in nodes:
+            if node.selection_set:
+                yield self._below(node.selection_set)
 
     # -- The selections below --------------------------------------------------------------------------
 
@@ -116,9 +112,9 @@ class SelectionText:
         """Return a digest of a selection set, so that a fragment with many spreads is printed once."""
         known = self._known.get(id(selections))
         if known is None:
-            around, self._used = self._used, set()
-            text = digest([self._selection(each) for each in self._included(selections)])
-            known = self._known[id(selections)] = Printed(text, frozenset(self._used))
+            around = self._used
+            parts = (self._selection(each) for each in self._included(selections))
+            known = self._known[id(selections)] = self._print(parts)
             self._used = around
         self._used.update(known.used)
         return known.text
@@ -133,9 +129,8 @@ class SelectionText:
             case FieldNode(name=name, alias=alias, arguments=arguments, selection_set=below):
                 given = {each.name.value: self._printed(each.value) for each in arguments or ()}
                 called = "" if alias is None else alias.value
-                printed = [called, name.value, sorted(given.items()), below and self._below(below)]
                 made = self.made.get(id(node))
-                return print_json(printed if made is None else [*printed, made])
+                return print_json([called, name.value, given, below and self._below(below), made])
             case InlineFragmentNode(type_condition=condition, selection_set=below):
                 named = None if condition is None else condition.name.value
                 return self._fragment(named, below)
@@ -152,16 +147,17 @@ class SelectionText:
 
     # -- Arguments ---------------------------------------------------------------------------------------
 
-    def _arguments(
-        self, definition: GraphQLField, node: FieldNode, coerced: Mapping[str, Any]
-    ) -> str:
-        """Print the field's arguments as coerced, or as written if a coerced value is not JSON."""
+    def _arguments(self, node: FieldNode, coerced: Mapping[str, Any]) -> str:
+        """Print the field's arguments as coerced, or as written if a coerced value is not JSON.
+
+        A coerced value begins with its type and a space, as nothing that is written does.
+        """
         written = {each.name.value: self._printed(each.value) for each in node.arguments or ()}
         # An argument that is not written has the schema's default, which is in the identity.
         return print_json(
             {
-                name: ["written", written.get(name, "")] if made is None else ["coerced", made]
-                for name, made in print_coerced(definition, coerced).items()
+                name: written.get(name) if made is None else made
+                for name, made in print_coerced(coerced).items()
             }
         )
 

@@ -47,7 +47,7 @@ class HeldInLists:
 
         for kind in rule.possible_types:
             add(selection_set, kind, DEEPEST)
-        while pending and not self.is_cut_short:
+        while pending:  # nothing is added once the allowance is spent
             current, parent, left = pending.popleft()
             add_nested = partial(add, left=left)
             for node in self._selected.fields(current, parent, add_nested):

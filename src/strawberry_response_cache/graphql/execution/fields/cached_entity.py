@@ -244,7 +244,7 @@ class Entities:
             return who
         try:
             stem = plan.stem(self._text(executor))
-        except UnkeyableError:
+        except (RecursionError, UnkeyableError):
             return Problem(Reason.SELECTION_TOO_LARGE)
         subject = self._request.subject("field", executor.operation, who.visibility, plan.name)
         return CachedEntity(plan, stem, who, subject=subject)
