@@ -29,6 +29,10 @@ TIMEOUT: Final = "timeout"
 SURVIVED: Final = "survived"
 STAYS: Final = "stays"
 
+_NOTICED: Final = 1
+_FAULT: Final = 3
+"""What a process that tries a mistake ends with: a test has noticed it, or it could not be written."""
+
 _SOURCE: Final = Path(__file__).parents[2] / "src"
 _PACKAGE: Final = "strawberry_response_cache"
 _GENERATED: Final = {"__init__", "__repr__", "__eq__", "__hash__"}
@@ -133,12 +137,20 @@ class Judge:
         return (self._seconds[item.nodeid] + 0.01) / (self._kills[item.nodeid] + 0.05)
 
     def _try(self, mutation: Mutation) -> int:
-        write(self._tree, self._module, self._path)
+        try:
+            made = _run(self._tree, self._module, self._path)
+        except Exception:  # noqa: BLE001 - the module cannot be imported, which any test notices
+            return _NOTICED
+        try:
+            _write(made, self._module, self._path)
+        except Exception:  # noqa: BLE001 - a fault of this tool, which is no test that notices
+            traceback.print_exc()
+            return _FAULT
         items = self._concerning(mutation)
         for at, item in enumerate(items):
             if (failed := _failed(item, items[at + 1 :])) is not None:
                 print(f"\n{failed}")
-                return 1
+                return _NOTICED
         return 0
 
     def _ended(self, process: _Process) -> str | None:
@@ -153,6 +165,8 @@ class Judge:
         if not ended:
             os.waitpid(process.pid, 0)
             return TIMEOUT
+        if os.waitstatus_to_exitcode(status) == _FAULT:
+            sys.exit(f"A mistake cannot be written:\n{process.found.read_text('utf-8')}")
         if status:
             self._kills.update(process.found.read_text("utf-8").splitlines()[-1:])
         process.found.unlink()
@@ -185,11 +199,16 @@ def _failed(item: pytest.Item, others: list[pytest.Item]) -> str | None:
     return item.nodeid if item.session.testsfailed > before else None
 
 
-def write(tree: ast.Module, module: ModuleType, path: Path) -> None:
-    """Write a changed tree into the functions and constants of an imported module."""
+def _run(tree: ast.Module, module: ModuleType, path: Path) -> ModuleType:
+    """Run a changed tree as a module of its own."""
     made = ModuleType(module.__name__)
     made.__file__ = str(path)
     exec(compile(ast.fix_missing_locations(tree), str(path), "exec"), made.__dict__)  # noqa: S102 - our own code
+    return made
+
+
+def _write(made: ModuleType, module: ModuleType, path: Path) -> None:
+    """Write what a changed tree makes into the functions and constants of an imported module."""
     _write_functions(made, str(path))
     for name, value in vars(made).items():
         if isinstance(value, type) and is_dataclass(value) and value.__module__ == module.__name__:
@@ -203,7 +222,8 @@ def _write_functions(made: ModuleType, path: str) -> None:
     """Give the functions of a file what its changed copy makes of them."""
     functions: dict[tuple[str, int], list[FunctionType]] = defaultdict(list)
     for each in gc.get_objects():
-        if isinstance(each, FunctionType) and each.__code__.co_filename == path:
+        # By the exact type: `isinstance` asks a lazy object for its class, which may raise.
+        if type(each) is FunctionType and each.__code__.co_filename == path:
             functions[each.__code__.co_qualname, each.__code__.co_firstlineno].append(each)
     for same in functions.values():
         for new in [each for each in same if each.__globals__ is made.__dict__][:1]:
