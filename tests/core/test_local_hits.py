@@ -21,7 +21,7 @@ from strawberry_response_cache.core import (
 from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._keys import Keyspace
 from strawberry_response_cache.core._local import keys_of
-from strawberry_response_cache.core.protocol import Unavailable
+from strawberry_response_cache.core.protocol import Unavailable, entry
 from tests.conftest import Eventually
 from tests.core.test_memory import local
 
@@ -98,6 +98,33 @@ async def test_a_ttl_of_zero_generates_all_the_same(local_cache: ResponseCache, 
     response = await face.remember(local_cache, ["a"], 0, lambda: "new")
 
     assert (response.value, response.status) == ("new", CacheStatus.BYPASS)
+
+
+async def test_a_compressed_entry_is_unpacked_once(
+    new_cache: Callable[..., ResponseCache],
+    valkey_url: str,
+    face: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = "a" * 10_000
+    await face.remember(new_cache(valkey_url, compress_above=10), ["a"], 60, lambda: text)
+    unpack, unpacked = entry._inflated, []
+
+    def noted(payload: bytes, max_bytes: int | None) -> bytes:
+        unpacked.append(len(payload))
+        return unpack(payload, max_bytes)
+
+    monkeypatch.setattr(entry, "_inflated", noted)
+    cache = new_cache(valkey_url, local_bytes=1_000_000)
+    details = []
+    async with asyncio.timeout(120):
+        while details.count(CacheDetail.LOCAL) < 3:
+            response = await face.remember(cache, ["a"], 60, never)
+            assert response.value == text
+            details.append(response.detail)
+    assert details[0] is CacheDetail.FRESH
+    [size] = unpacked
+    assert size < 1_000
 
 
 async def test_tenants_stay_apart(local_cache: ResponseCache, face: Any) -> None:

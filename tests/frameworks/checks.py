@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any, Final
 
 import httpx
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
 
 from tests.frameworks.serving import Framework
 
@@ -113,6 +114,16 @@ def get_requests_and_batches_are_hits(client: Client) -> None:
     assert batch[1]["data"] == {"fails": None}
 
 
+def a_document_that_is_sent_with_its_digest_is_a_hit(client: Client) -> None:
+    """As by clients with persisted documents, by POST and in a URL."""
+    client.titles()
+    told = {"persistedQuery": {"version": 1, "sha256Hash": sha256(BOOKS.encode()).hexdigest()}}
+    posted = client.send(json={"query": BOOKS, "extensions": told})
+    got = client.send("GET", params={"query": BOOKS, "extensions": json.dumps(told)})
+    for response in (posted, got):
+        assert response.json()["extensions"]["responseCache"]["status"] == "hit"
+
+
 def files_are_uploaded(client: Client) -> None:
     query = "mutation ($file: Upload!) { upload(file: $file) }"
     operations = json.dumps({"query": query, "variables": {"file": None}})
@@ -148,12 +159,18 @@ def _over_a_websocket(client: Client, query: str, user: str) -> list[Any]:
         url, subprotocols=["graphql-transport-ws"], additional_headers=client.headers(user)
     ) as socket:
         socket.send('{"type": "connection_init"}')
-        assert json.loads(socket.recv(60))["type"] == "connection_ack"
+        assert _message(socket)["type"] == "connection_ack"
         socket.send(json.dumps({"type": "subscribe", "id": "1", "payload": {"query": query}}))
-        while (message := json.loads(socket.recv(60)))["type"] == "next":
+        while (message := _message(socket))["type"] == "next":
             results.append(message["payload"])
         assert message["type"] == "complete", message
     return results
+
+
+def _message(socket: ClientConnection) -> Any:
+    frame = socket.recv(60)
+    assert isinstance(frame, str), "clients expect frames of text"
+    return json.loads(frame)
 
 
 def streams_are_sent_as_ever(client: Client) -> None:
@@ -177,6 +194,7 @@ CHECKS: Final[tuple[Callable[[Client], None], ...]] = (
     a_permission_is_checked_on_a_hit,
     errors_are_not_cached,
     get_requests_and_batches_are_hits,
+    a_document_that_is_sent_with_its_digest_is_a_hit,
     files_are_uploaded,
     dataloaders_load_what_is_not_cached,
     websockets_read_the_same_tenant,
