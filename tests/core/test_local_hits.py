@@ -116,7 +116,7 @@ async def test_a_compressed_entry_is_unpacked_once(
 
     monkeypatch.setattr(entry, "_inflated", noted)
     cache = new_cache(valkey_url, local_bytes=1_000_000)
-    details = []
+    details: list[CacheDetail] = []
     async with asyncio.timeout(120):
         while details.count(CacheDetail.LOCAL) < 3:
             response = await face.remember(cache, ["a"], 60, never)

@@ -1,6 +1,7 @@
 """Each view answers as Strawberry's does, cold and warm, and hands on the stored bytes of a hit."""
 
 import contextlib
+import importlib
 import json
 from collections.abc import Iterator
 from typing import Any, Final
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strawberry import extensions
 from strawberry.extensions import tracing
+from strawberry.types import ExecutionResult
 
 from strawberry_response_cache import ResponseCache
 from tests.frameworks.in_process import VIEWS, Request, View
@@ -324,6 +326,53 @@ def test_a_document_by_its_digest_is_answered_as_by_the_stock_view_and_from_the_
                     assert (each.status_code == 200) is (digest == "known")
                     if digest == "known":
                         assert each.json()["extensions"]["responseCache"]["status"] == "hit"
+
+
+def _overriding(base: Any, hook: str, seen: list[object]) -> Any:
+    """Return a subclass of a view that overrides what becomes of a result, and keeps what it is given."""
+    given: Any = getattr(base, hook)
+
+    def override(self: Any, *arguments: Any, **named: Any) -> Any:
+        for each in (*arguments, *named.values()):
+            data = each.data if isinstance(each, ExecutionResult) else None
+            if isinstance(each, dict):
+                data = each.get("data")
+            if isinstance(data, dict):
+                seen.append(type(data))
+        return given(self, *arguments, **named)
+
+    return type(base.__name__, (base,), {hook: override})
+
+
+@pytest.mark.combined
+@views
+@pytest.mark.parametrize(
+    "hook", ["process_result", "encode_json", "create_response", "_handle_errors"]
+)
+def test_a_view_that_overrides_a_hook_is_given_plain_dicts(
+    view: View,
+    hook: str,
+    caches: list[ResponseCache],
+    handed_on: list[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    module = importlib.import_module(f"strawberry_response_cache.{view.ours}")
+    made, seen = getattr(module, view.name), list[object]()
+    if isinstance(made, type):
+        replaced: Any = _overriding(made, hook, seen)
+    else:
+
+        def replaced(*arguments: Any, **named: Any) -> Any:
+            return _overriding(made(*arguments, **named), hook, seen)
+
+    monkeypatch.setattr(module, view.name, replaced)
+    with _both(view, caches) as both:
+        _assert_equal_answers(both, "post", HITS["post"])
+        if hook == "_handle_errors":
+            _assert_equal_answers(both, "partial error", OTHERS["partial error"])
+    assert seen
+    assert set(seen) == {dict}
+    assert handed_on == []
 
 
 class Documents:

@@ -111,6 +111,21 @@ async def test_a_conditional_post_is_answered_in_full(shop: Shop) -> None:
     assert (response.status, shop.entered) == (200, entered)
 
 
+async def test_age_and_lifetime_are_those_that_the_application_tells(
+    memory_cache: ResponseCache, raw_of: Callable[[ResponseCache], Any]
+) -> None:
+    shop = Shop(memory_cache, cache_status=True)
+    await shop.warm(method="GET")
+    seen: Any = next(iter(shop.front._shared.seen._seen._kept.values())).value
+    for left, age in ((50_500, "9"), (20_500, "39")):
+        raw_of(memory_cache).pexpire(seen.repeated.hit.keys.entry, left)
+        theirs, ours = await call(shop.plain, method="GET"), await shop.call(method="GET")
+        assert ours.headers == theirs.headers
+        assert ours.headers["age"] == age
+        assert f"ttl={left // 1000}" in ours.headers["cache-status"]
+    assert shop.entered == 2
+
+
 async def test_invalidated_data_is_not_answered(shop: Shop) -> None:
     await shop.warm()
     await shop.call()

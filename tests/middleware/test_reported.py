@@ -8,10 +8,13 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from strawberry_response_cache import ResponseCache
+from strawberry_response_cache import ResponseCache, telemetry
 from strawberry_response_cache.telemetry import OpenTelemetry
 from tests.conftest import settings_of
 from tests.middleware.service import Shop, call
+from tests.telemetry.metrics import Meters
+
+on_each_tier = pytest.mark.parametrize("local_bytes", [0, 1_000_000], ids=["redis", "local"])
 
 
 async def test_hits_are_counted(shop: Shop, shop_cache: ResponseCache) -> None:
@@ -39,10 +42,12 @@ async def test_hits_are_counted_by_the_name_of_the_operation(
     assert figures.hit_limit == pytest.approx(2 / 3)
 
 
-async def test_spans_are_those_of_the_application() -> None:
+@pytest.mark.combined
+@on_each_tier
+async def test_spans_are_those_of_the_application(local_bytes: int) -> None:
     exporter, provider = InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    telemetry = OpenTelemetry(tracer_provider=provider)
+    traced = OpenTelemetry(tracer_provider=provider)
     tracer = provider.get_tracer("test")
 
     def told() -> list[tuple[str, dict[str, Any]]]:
@@ -51,7 +56,9 @@ async def test_spans_are_those_of_the_application() -> None:
         changing = {"response_cache.age", "response_cache.ttl"}
         return [(n, {k: v for k, v in a.items() if k not in changing}) for n, a in spans]
 
-    async with ResponseCache.from_url("memory://", prefix="shop", telemetry=telemetry) as cache:
+    async with ResponseCache.from_url(
+        "memory://", prefix="shop", telemetry=traced, local_bytes=local_bytes
+    ) as cache:
         shop = Shop(cache)
         await shop.warm("query Named { book { title } }")
         exporter.clear()
@@ -63,7 +70,37 @@ async def test_spans_are_those_of_the_application() -> None:
         assert shop.entered == 2
         assert told() == theirs
         assert theirs[-1][1]["response_cache.status"] == "hit"
-        assert [name for name, _ in theirs] == ["response_cache.get", "request"]
+        expected = ["request"] if local_bytes else ["response_cache.get", "request"]
+        assert [name for name, _ in theirs] == expected
+
+
+@pytest.mark.combined
+@on_each_tier
+async def test_metrics_are_those_of_the_application(local_bytes: int) -> None:
+    """But for lookups, of which the middleware makes one more to learn an answer."""
+    changing = {
+        "response_cache.load.duration",
+        "response_cache.saved",
+        "response_cache.store.duration",
+    }
+    told = []
+    for is_in_front in (True, False):
+        meters = Meters()
+        async with ResponseCache.from_url(
+            "memory://",
+            prefix="shop",
+            telemetry=OpenTelemetry(meter_provider=meters.provider),
+            local_bytes=local_bytes,
+        ) as cache:
+            shop = Shop(cache)
+            for query in ("{ book { title } }", "{ uncached }", "{ greeting }") * 5:
+                await (shop.call(query) if is_in_front else call(shop.plain, query))
+            assert shop.entered == (9 if is_in_front else 0)
+            assert meters.of(telemetry.REQUESTS, scope="operation", result="hit") == 8
+            told.append(
+                {name: meters.figures(name) for name in meters.collected().keys() - changing}
+            )
+    assert told[0] == told[1]
 
 
 async def test_watchers_of_the_extension_see_hits_of_the_middleware(
