@@ -113,12 +113,11 @@ async def test_a_closed_port_costs_the_run(
 
 
 async def test_a_store_inside_this_process_is_no_slower_than_the_process(
-    new_cache: Callable[..., ResponseCache], face: Any
+    new_cache: Callable[..., ResponseCache], raw_of: Callable[[ResponseCache], Any], face: Any
 ) -> None:
     """A deadline would only count how long the machine let nothing of this process run."""
     cache = new_cache("memory://", **HURRIED)
-    source: Any = cache._engine.handle._address.source(False)
-    stall = source.keep.connection_kwargs["server"].lock
+    stall = raw_of(cache).connection_pool.connection_kwargs["server"].lock
     statuses = []
 
     for _ in range(2):

@@ -309,6 +309,18 @@ class Shop:
         self.entered += 1
         await self.plain(scope, receive, send)
 
+    # Nothing public shows these two; tests that have to look at them look here.
+
+    @property
+    def remembered(self) -> Any:
+        """What the middleware saw the application answer."""
+        return self.front._shared.seen._seen
+
+    @property
+    def is_off(self) -> bool:
+        """Whether the middleware has turned itself off."""
+        return self.front._shared.front.is_off
+
     async def call(self, *given: Any, **named: Any) -> Response:
         """Send a request through the middleware."""
         return await call(self.front, *given, **named)

@@ -94,4 +94,4 @@ async def test_a_fault_fails_no_request(
             await shop.call(tenant=tenant, method="GET")
             assert shop.entered == entered, str(fault)
     assert reached > least
-    assert not shop.front._shared.front.is_off
+    assert not shop.is_off

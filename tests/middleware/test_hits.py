@@ -240,10 +240,10 @@ async def test_what_fills_the_memory_pushes_out_what_was_not_asked_for_longest(
     make: Callable[..., Shop],
 ) -> None:
     shop = make()
-    shop.front._shared.seen._seen._max_bytes = 50_000
+    shop.remembered._max_bytes = 50_000
     for number in range(20):
         await shop.warm(f"query Q{number} {{ book {{ title }} }}")
-        assert shop.front._shared.seen._seen.size <= 50_000
+        assert shop.remembered.size <= 50_000
     entered = shop.entered
     await shop.call("query Q19 { book { title } }")
     assert shop.entered == entered
@@ -253,7 +253,7 @@ async def test_what_fills_the_memory_pushes_out_what_was_not_asked_for_longest(
 
 async def test_texts_that_clients_choose_count_in_the_memory(make: Callable[..., Shop]) -> None:
     shop = make()
-    seen = shop.front._shared.seen._seen
+    seen = shop.remembered
     for query, user, least in (
         ("query A { book { title } }", None, 0),
         (f"query {'A' * 50_000} {{ book {{ title }} }}", None, 50_000),
@@ -270,7 +270,7 @@ async def test_headers_of_a_remembered_answer_count_as_its_size(make: Callable[.
         shop = make(cdn_tags=["Cache-Tag"], vary_headers={"tenant": ["X-Tenant"]})
         books = " ".join(f"a{each}: book(number: {each}) {{ id title }}" for each in range(number))
         await shop.warm(f"{{ {books} }}")
-        (kept,) = shop.front._shared.seen._seen._kept.values()
+        (kept,) = shop.remembered._kept.values()
         tags = (await shop.call(f"{{ {books} }}")).headers["cache-tag"]
         sizes.append(kept.size - len(tags))
     assert sizes[0] == sizes[1]

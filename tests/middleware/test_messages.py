@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from strawberry_response_cache.core._cache import tenant_of
+from strawberry_response_cache.core._tenant import Tenant
 from tests.conftest import living
 from tests.middleware.service import Message, Shop, call
 
@@ -211,17 +211,14 @@ async def test_a_request_that_is_cancelled_while_redis_is_asked_leaves_nothing(
     shop = make()
     await shop.warm(BODY)
     asked, go_on = asyncio.Event(), asyncio.Event()
-    seen = shop.front._shared.seen
-    (known,) = seen._seen._kept.values()
-    tenant = type(tenant_of(known.value.repeated.hit.cache))  # type: ignore[union-attr]
-    find = tenant.find
+    find = Tenant.find
 
     async def slow(*given: Any) -> Any:
         asked.set()
         await go_on.wait()
         return await find(*given)
 
-    monkeypatch.setattr(tenant, "find", slow)
+    monkeypatch.setattr(Tenant, "find", slow)
     line = Line()
     line.incoming.put_nowait({"type": "http.request", "body": BODY})
     request = line.request(shop.front)

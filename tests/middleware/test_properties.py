@@ -229,4 +229,4 @@ def test_answers_are_those_of_the_application_properties(
 
     compare()
     assert shops.answered > 5  # of the few examples of the quick run
-    assert not shops.front.front._shared.front.is_off
+    assert not shops.front.is_off

@@ -121,5 +121,5 @@ async def test_watchers_of_the_extension_see_hits_of_the_middleware(
 async def test_reprs_hold_nothing_of_a_request(make: Callable[..., Shop]) -> None:
     shop = make()
     await shop.warm("{ mine }", user="a-secret-user", tenant="a-secret-tenant")
-    (seen,) = shop.front._shared.seen._seen._kept.values()
+    (seen,) = shop.remembered._kept.values()
     assert "a-secret" not in repr(seen.value)
