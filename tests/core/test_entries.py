@@ -50,6 +50,15 @@ def test_an_encoded_entry_decodes_to_the_same_entry(
     assert (entry.age, entry.ttl) == (0, recording.ttl_ms / 1000)
 
 
+def test_a_payload_that_compressing_makes_no_smaller_is_stored_as_it_is() -> None:
+    payload = bytes(range(256))
+    recording = Recording(payload, 60_000)
+    stored = encode(recording, write_id="w", epoch="e", clock=1, compress_above=10)
+
+    assert stored == encode(recording, write_id="w", epoch="e", clock=1, compress_above=None)
+    assert decode(stored, pttl_ms=60_000).recording == recording
+
+
 def test_a_compressed_payload_is_checked_once_by_the_checksum_of_its_entry() -> None:
     """A checksum of what is unpacked would take a third of the time of unpacking it."""
     payload = b"a good read " * 1_000

@@ -1,4 +1,4 @@
-"""Where commands speak to: people, or scripts."""
+"""Prints what commands say, for people or for scripts."""
 
 import json
 import sys

@@ -27,7 +27,7 @@ class InvalidatedTags(tuple[str, ...]):  # noqa: SLOT001 - a tuple has no room f
         return made
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Be copied and pickled with the tenant."""
+        """Copy and pickle the tags with the tenant."""
         return _tags_again, (tuple(self), self.tenant)
 
 

@@ -95,7 +95,7 @@ class RequestHooks(Phased, SchemaExtension):
             self.preparation = Preparation(adopted.documents, context)  # pyright: ignore[reportIncompatibleVariableOverride] # the runner only reads it
 
     def _begin_headers(self) -> None:
-        """Nobody may store the response until it is known how long."""
+        """Forbid caches in front to store the response, until it is known for how long they may."""
         if self._options.headers is not None:
             # What cannot be read keeps the operation from being stored; see `Recorder`.
             found = called(of_context, self._execution_context.context, "response")

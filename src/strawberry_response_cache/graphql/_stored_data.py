@@ -42,7 +42,7 @@ class StoredData(dict[str, Any]):
             self._response = None
 
     def __reduce_ex__(self, _: object) -> tuple[type, tuple[dict[str, Any]]]:
-        """Be copied and pickled as a plain dict."""
+        """Copy and pickle the data as a plain dict."""
         return dict, (dict(self),)
 
 

@@ -42,5 +42,5 @@ class Alarm:
             self._ring()
 
     def stop(self) -> None:
-        """Do not ring."""
+        """Stop the timer: it does not ring any more."""
         self._timer.cancel()

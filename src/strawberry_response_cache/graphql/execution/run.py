@@ -104,7 +104,6 @@ class Run:
         self._options = options
         self._considering = considering
         self._preparation = preparation
-        self._refused = refused
         self._as_stored = as_stored
         self._request: RequestContext | None = None
         self._mutating: MutationExecution | None = None
