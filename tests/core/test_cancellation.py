@@ -14,6 +14,7 @@ from strawberry_response_cache.core.algorithm.flights import Flight
 from strawberry_response_cache.core.algorithm.leading import leading_flights
 from strawberry_response_cache.core.protocol.scripts import COMMIT
 from tests.conftest import UntilJoined, driver_of, settings_of
+from tests.faults.callers import until_idle
 
 STEPS = 30
 """Twice the steps of the loop that these calls take on a store inside this process."""
@@ -34,11 +35,8 @@ async def steps(number: int) -> None:
 
 async def settled(cache: ResponseCache) -> None:
     """Wait until the cache has nothing under way."""
-    driver: Any = driver_of(cache)
-    link = driver.transport._link
-    while driver._background or link._batches or link._waiting:
-        await asyncio.sleep(0)
-    await driver.drain()
+    await until_idle(cache)
+    await driver_of(cache).drain()
 
 
 async def cancelled(task: "asyncio.Task[Any]") -> bool:

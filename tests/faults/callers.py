@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import pytest
 
 from strawberry_response_cache.core import CachedResponse, CacheStatus, ResponseCache
-from tests.conftest import driver_of
+from tests.conftest import driver_of, joined
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -83,8 +83,7 @@ class Callers:
 
     def waiting(self, cache: ResponseCache) -> int:
         """Count the callers who have joined another one's generation."""
-        driver = self._face.driver(cache)
-        return sum(len(flight.waiters) for flight in list(driver.flights._open.values()))
+        return joined(cache, synchronous=self._face.synchronous)
 
     def under_way(self, cache: ResponseCache) -> int:
         """Count the generations under way."""

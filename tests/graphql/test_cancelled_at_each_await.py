@@ -18,6 +18,7 @@ from strawberry_response_cache import (
     cache_control,
     invalidate,
 )
+from tests.conftest import driver_of
 
 
 class Halting:
@@ -214,7 +215,7 @@ class Served:
 
     async def settled(self) -> None:
         """Wait until nothing is under way."""
-        driver: Any = self.cache._engine.async_driver()
+        driver = driver_of(self.cache)
         async with asyncio.timeout(60):
             while driver._background or len(driver.flights) or _tasks_of_requests():
                 await asyncio.sleep(0.001)

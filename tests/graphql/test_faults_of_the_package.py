@@ -36,6 +36,7 @@ from strawberry.types import ExecutionResult
 from strawberry_response_cache import ResponseCache
 from strawberry_response_cache.asgi import GraphQL as CachingGraphQL
 from strawberry_response_cache.core import _interval
+from tests.conftest import driver_of
 from tests.graphql.injection import Depth, Fault, InjectedFaultError, Instrument, When
 from tests.graphql.shop import Context, Store, cached_shop, plain_shop
 from tests.graphql.test_mutations_as_served import Socket
@@ -392,8 +393,8 @@ class Stage:
     async def _end(self) -> None:
         """Wait until nothing is under way."""
         if self.cache is not None:
-            engine = self.cache._engine
-            while len(engine.async_driver().flights) or len(engine.sync_driver().flights):
+            drivers = [driver_of(self.cache, synchronous=each) for each in (False, True)]
+            while any(len(driver.flights) for driver in drivers):
                 await asyncio.sleep(0.001)
 
 

@@ -23,7 +23,7 @@ from strawberry_response_cache import (
     cache_control,
     invalidates,
 )
-from tests.conftest import Eventually, driver_of
+from tests.conftest import Eventually, joined
 from tests.graphql.ledger import Ledger, reason, status
 from tests.graphql.ledger import Mutation as LedgerMutation
 from tests.graphql.ledger import Query as LedgerQuery
@@ -75,10 +75,9 @@ async def test_equal_queries_are_all_answered_while_an_invalidation_arrives(
 
     extension = ResponseCacheExtension(cache, tenant=None, debug=True)
     schema = strawberry.Schema(Query, extensions=[extension])
-    driver = driver_of(cache)
     asked = [asyncio.ensure_future(schema.execute(query)) for _ in range(5)]
     await eventually(lambda: runs)
-    await eventually(lambda: sum(len(each.waiters) for each in driver.flights._open.values()) == 4)
+    await eventually(lambda: joined(cache) == 4)
     await cache.invalidate("stock")
 
     def let_them_end() -> bool:
