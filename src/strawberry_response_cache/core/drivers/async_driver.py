@@ -51,6 +51,7 @@ from strawberry_response_cache.core.drivers.measuring import (
     measure,
     report,
 )
+from strawberry_response_cache.core.drivers.packing import LARGE, Packing
 from strawberry_response_cache.core.protocol import (
     Commit,
     Effect,
@@ -119,6 +120,7 @@ class AsyncDriver:
         self._settings = settings
         self._background: set[asyncio.Future[Any]] = set()
         self._refreshes: set[asyncio.Task[Any]] = set()
+        self._packing = Packing()
         self.lookups = SharedLookups(transport, settings)
         self._housekeeping = AsyncHousekeeping(
             self.lookups.submit, transport.recoveries, settings.cache.lease, self.pub_sub.wake
@@ -296,7 +298,10 @@ class AsyncDriver:
                     # The server does not know callers that shared a lookup, so it does not wake them.
                     self.pub_sub.wake(effect.keys.lease)
 
-        self.lookups.submit(effect, arrived)
+        if isinstance(effect, Commit) and (effect.beside or len(effect.recording.payload) > LARGE):
+            self._packing.pack(effect, lambda packed: self.lookups.submit(packed, arrived))  # type: ignore[arg-type] # its answer is the same
+        else:
+            self.lookups.submit(effect, arrived)
 
     async def _perform(self, request: Request, generator: Generator, subject: Subject) -> object:
         match request:
@@ -377,6 +382,7 @@ class AsyncDriver:
         """Wait for the background work that runs now, not for work that starts meanwhile."""
         if self._background:
             await asyncio.wait(set(self._background))
+        await self._packing.drain()
         await self._housekeeping.drain()
         await self.invalidating.drain()
         await self.pub_sub.aclose()

@@ -1,7 +1,7 @@
 """What can be done with a lease: store by it, keep it, turn it into a throttle, give it back."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from strawberry_response_cache.core._keys import EntryKeys
@@ -32,6 +32,7 @@ class Commit(Effect[Committed]):
         beside: Recordings that are stored first, each under its keys, in the same slot; the answer is that to
             the recording itself.
         only_absent: Whether these are stored only where neither an entry nor a lease stands.
+        packed_calls: The calls, if they were made already; see `packed`.
     """
 
     keys: EntryKeys
@@ -41,9 +42,22 @@ class Commit(Effect[Committed]):
     compress_above: int | None = None
     beside: tuple[tuple[EntryKeys, Recording], ...] = field(default=(), repr=False)
     only_absent: bool = False
+    packed_calls: tuple[Call, ...] = field(default=(), repr=False)
+
+    @property
+    def size(self) -> int:
+        """The bytes of all payloads, before they are compressed."""
+        beside = sum(len(recording.payload) for _, recording in self.beside)
+        return len(self.recording.payload) + beside
+
+    def packed(self) -> "Commit":
+        """Return the same with its entries compressed, so that nothing is left to do when it is sent."""
+        return replace(self, packed_calls=tuple(self.calls()))
 
     def calls(self) -> Sequence[Call]:
         """One script for each recording: compare, write, and at last release."""
+        if self.packed_calls:
+            return self.packed_calls
         word = "absent" if self.only_absent else "keep"
         beside = [self._call(keys, recording, word) for keys, recording in self.beside]
         return [*beside, self._call(self.keys, self.recording, "drop")]

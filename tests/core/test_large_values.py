@@ -1,0 +1,153 @@
+"""A large value is compressed in a thread, so that the event loop goes on meanwhile."""
+
+import asyncio
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from strawberry_response_cache.core import CacheDetail, ResponseCache
+from strawberry_response_cache.core._cache import tenant_of
+from strawberry_response_cache.core.drivers.packing import LARGE
+from tests.conftest import Eventually
+
+LARGE_TEXT = "Middlemarch, " * (LARGE // 10)
+SMALL_TEXT = LARGE_TEXT[: LARGE // 2]
+
+
+async def large() -> str:
+    return LARGE_TEXT
+
+
+async def small() -> str:
+    return SMALL_TEXT
+
+
+class Compressing:
+    """In which threads something is compressed, and a gate before it."""
+
+    def __init__(self) -> None:
+        self.threads: list[int] = []
+        self.began = threading.Event()
+        self.go_on = threading.Event()
+        self.go_on.set()
+
+    def note(self) -> None:
+        self.threads.append(threading.get_ident())
+        self.began.set()
+        if threading.get_ident() != threading.main_thread().ident:
+            assert self.go_on.wait(60)
+
+
+@pytest.fixture
+def compressing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Compressing]:
+    """Note what the package compresses."""
+    noted, compressobj = Compressing(), zlib.compressobj
+
+    def noting(*arguments: Any, **named: Any) -> Any:
+        noted.note()
+        return compressobj(*arguments, **named)
+
+    monkeypatch.setattr(zlib, "compressobj", noting)
+    yield noted
+    noted.go_on.set()
+
+
+async def test_a_large_value_is_compressed_outside_of_the_event_loop(
+    valkey_cache: ResponseCache, compressing: Compressing
+) -> None:
+    response = await valkey_cache.remember(["a"], 60, large)
+
+    assert (response.value, response.detail) == (LARGE_TEXT, CacheDetail.GENERATED)
+    (thread,) = compressing.threads
+    assert thread != threading.get_ident()
+    assert (await valkey_cache.remember(["a"], 60, small)).value == LARGE_TEXT
+
+
+async def test_a_smaller_value_is_compressed_at_once(
+    valkey_cache: ResponseCache, compressing: Compressing
+) -> None:
+    """Handing it to a thread costs the event loop more than it saves."""
+    await valkey_cache.remember(["a"], 60, small)
+
+    assert compressing.threads == [threading.get_ident()]
+
+
+async def test_the_event_loop_goes_on_while_a_large_value_is_compressed(
+    valkey_cache: ResponseCache, compressing: Compressing, eventually: Eventually
+) -> None:
+    compressing.go_on.clear()
+    storing = asyncio.create_task(valkey_cache.remember(["a"], 60, large))
+    await eventually(compressing.began.is_set)
+
+    await valkey_cache.remember(["b"], 60, small)
+
+    assert not storing.done()
+    compressing.go_on.set()
+    assert (await storing).detail is CacheDetail.GENERATED
+
+
+async def test_an_invalidation_while_a_large_value_is_compressed_is_not_lost(
+    valkey_cache: ResponseCache, compressing: Compressing, eventually: Eventually
+) -> None:
+    compressing.go_on.clear()
+    storing = asyncio.create_task(valkey_cache.remember(["a"], 60, large, tags=["t"]))
+    await eventually(compressing.began.is_set)
+
+    await valkey_cache.invalidate("t")
+
+    compressing.go_on.set()
+    assert (await storing).detail is CacheDetail.REFUSED
+    assert (await valkey_cache.remember(["a"], 60, small)).value == SMALL_TEXT
+
+
+async def test_a_large_value_is_stored_although_its_caller_is_cancelled(
+    valkey_cache: ResponseCache,
+    compressing: Compressing,
+    eventually: Eventually,
+    raw_valkey: Any,
+) -> None:
+    compressing.go_on.clear()
+    storing = asyncio.create_task(valkey_cache.remember(["a"], 60, large))
+    await eventually(compressing.began.is_set)
+    storing.cancel()
+    await asyncio.wait({storing})
+    assert storing.cancelled()
+
+    compressing.go_on.set()
+
+    keys = tenant_of(valkey_cache).keys(["a"])
+    await eventually(lambda: raw_valkey.exists(keys.entry))
+    assert not raw_valkey.exists(keys.lease)
+
+
+async def test_a_large_value_is_stored_where_no_thread_can_be_started(
+    valkey_cache: ResponseCache, compressing: Compressing
+) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        msg = "can't start new thread"
+        raise RuntimeError(msg)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        response = await valkey_cache.remember(["a"], 60, large)
+
+    assert response.detail is CacheDetail.GENERATED
+    assert compressing.threads == [threading.get_ident()]
+
+
+async def test_closing_ends_the_thread_that_compresses(
+    new_cache: Callable[..., ResponseCache], valkey_url: str, eventually: Eventually
+) -> None:
+    def is_there() -> bool:
+        return any("packing" in each.name for each in threading.enumerate())
+
+    cache = new_cache(valkey_url)
+    await cache.remember(["a"], 60, large)
+    assert is_there()
+
+    await cache.aclose()
+
+    await eventually(lambda: not is_there())
