@@ -21,7 +21,7 @@ _EXAMPLE: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class Mistake:
     """A mistake in the settings.
 
     Attributes:
@@ -53,16 +53,16 @@ class Configuration:
 class _MistakeError(Exception):
     """A mistake in one part of the settings."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, mistake: Mistake) -> None:
         super().__init__()
-        self.problem = problem
+        self.mistake = mistake
 
 
 def _mistake(number: int, message: str, hint: str) -> _MistakeError:
-    return _MistakeError(Problem(f"E{number:03}", message, hint))
+    return _MistakeError(Mistake(f"E{number:03}", message, hint))
 
 
-def problems_of(settings: object) -> list[Problem]:
+def mistakes_of(settings: object) -> list[Mistake]:
     """Return the mistakes in the settings of a project.
 
     Args:
@@ -80,21 +80,21 @@ def configuration_of(settings: object) -> Configuration:
     Raises:
         CacheConfigurationError: If there are mistakes; the message lists all.
     """
-    found, problems = _read(settings)
+    found, mistakes = _read(settings)
     if found is None:
         raise CacheConfigurationError(
-            "\n".join(f"{each.number}: {each.message} {each.hint}" for each in problems)
+            "\n".join(f"{each.number}: {each.message} {each.hint}" for each in mistakes)
         )
     return found
 
 
-def _read(settings: object) -> tuple[Configuration | None, list[Problem]]:
+def _read(settings: object) -> tuple[Configuration | None, list[Mistake]]:
     given = getattr(settings, NAME, None)
     if not isinstance(given, Mapping):
         what = "is not set" if given is None else "is no dict"
-        return None, [Problem("E001", f"{NAME} {what}.", f"Write {_EXAMPLE}.")]
+        return None, [Mistake("E001", f"{NAME} {what}.", f"Write {_EXAMPLE}.")]
     found: dict[str, Any] = {}
-    problems: list[Problem] = []
+    mistakes: list[Mistake] = []
     for name, read in (
         ("handle", lambda: _handle_of(given, settings)),
         ("prefix", lambda: _prefix_of(given)),
@@ -103,8 +103,8 @@ def _read(settings: object) -> tuple[Configuration | None, list[Problem]]:
         try:
             found[name] = read()
         except _MistakeError as error:
-            problems.append(error.problem)
-    return None if problems else Configuration(**found), problems
+            mistakes.append(error.mistake)
+    return None if mistakes else Configuration(**found), mistakes
 
 
 def _handle_of(given: Mapping[Any, Any], settings: object) -> RedisHandle:

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 from django.core.signals import setting_changed
 
-from strawberry_response_cache.django._configuration import NAME, problems_of
+from strawberry_response_cache.django._configuration import NAME, mistakes_of
 from strawberry_response_cache.django._shared_cache import drop_cache
 
 
@@ -27,8 +27,8 @@ class ResponseCacheConfig(AppConfig):
 def check_settings(**_: Any) -> list[CheckMessage]:
     """Return what is wrong with ``RESPONSE_CACHE``, without any of its values."""
     return [
-        Error(problem.message, hint=problem.hint, id=f"strawberry_response_cache.{problem.number}")
-        for problem in problems_of(settings)
+        Error(mistake.message, hint=mistake.hint, id=f"strawberry_response_cache.{mistake.number}")
+        for mistake in mistakes_of(settings)
     ]
 
 

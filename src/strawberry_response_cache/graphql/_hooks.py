@@ -18,8 +18,7 @@ from strawberry_response_cache.core._user_code import Raised, called
 from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.graphql._adoption import Adopted
 from strawberry_response_cache.graphql._compat.endings import has_errors, runs_mutation
-from strawberry_response_cache.graphql._compat.executor import Run as AnnouncedRun
-from strawberry_response_cache.graphql._compat.executor import announced_run
+from strawberry_response_cache.graphql._compat.executor import AnnouncedRun, announced_run
 from strawberry_response_cache.graphql._compat.operation import Asked
 from strawberry_response_cache.graphql._compat.phases import Phased
 from strawberry_response_cache.graphql._compat.validation_rules import may_admit_some_only

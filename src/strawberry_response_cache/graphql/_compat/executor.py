@@ -48,7 +48,7 @@ _INSTALLED: Final = (
 """The methods that this package replaces on executor objects; a copy must not keep them."""
 
 
-class Run(Protocol):
+class AnnouncedRun(Protocol):
     """Answers an operation instead of its executor.
 
     Attributes:
@@ -86,14 +86,14 @@ class Run(Protocol):
         ...
 
 
-announced_run: Final[ContextVar[Run | None]] = ContextVar("announced_run", default=None)
+announced_run: Final[ContextVar[AnnouncedRun | None]] = ContextVar("announced_run", default=None)
 """The run of the next executor that is built in this task or thread."""
 
 
 class Postponed:
     """Stands for an executor that is built only if the cache does not have the answer."""
 
-    def __init__(self, run: Run, asked: Asked) -> None:
+    def __init__(self, run: AnnouncedRun, asked: Asked) -> None:
         self._run = run
         self._asked = asked
 
@@ -117,7 +117,7 @@ class Postponed:
 class CachingExecutor(Executor[Any]):
     """Lets the announced run answer; without a run it executes like its base class."""
 
-    _run: Run | None = None
+    _run: AnnouncedRun | None = None
     _asked: Asked | None = None
 
     @classmethod
@@ -168,7 +168,7 @@ class CachingExecutor(Executor[Any]):
 
 
 def _asked(
-    run: Run,
+    run: AnnouncedRun,
     kind: type[CachingExecutor],
     build: Callable[..., "list[GraphQLError] | Executor[Any]"],
     given: tuple[Any, ...],
@@ -186,7 +186,7 @@ def _asked(
 _MANAGERS: Final = (MiddlewareManager, type(None))
 
 
-def _answered(run: Run, asked: Asked | None, execute: Callable[[], Any]) -> Any:  # noqa: ANN401 - what an executor returns
+def _answered(run: AnnouncedRun, asked: Asked | None, execute: Callable[[], Any]) -> Any:  # noqa: ANN401 - what an executor returns
     def validated_execute() -> Any:  # noqa: ANN401 - a result or an awaitable of one
         errors = [] if run.is_validated else _validation_errors(run)
         return ExecutionResult(None, errors) if errors else execute()
@@ -196,7 +196,7 @@ def _answered(run: Run, asked: Asked | None, execute: Callable[[], Any]) -> Any:
     return run.guard.around(validated_execute, partial(run.answer, asked))
 
 
-def _validation_errors(run: Run) -> list[GraphQLError]:
+def _validation_errors(run: AnnouncedRun) -> list[GraphQLError]:
     """Validate the executed document, because a fault left unknown whether it was validated."""
     context = run.context
     if context.graphql_document is None or not context.validation_rules:

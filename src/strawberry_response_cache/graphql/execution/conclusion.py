@@ -24,7 +24,7 @@ from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
 if TYPE_CHECKING:
     from strawberry_response_cache.graphql._claim import Claim
-    from strawberry_response_cache.graphql.execution.fields.cached_entity import Entities
+    from strawberry_response_cache.graphql.execution.fields.cached_entity import RequestedEntities
 
 
 class Conclusion:
@@ -69,7 +69,7 @@ class Conclusion:
         self._http = http
         self.refused = refused
         self.claim: Claim | None = None
-        self.entities: Entities | None = None
+        self.entities: RequestedEntities | None = None
         self.count = OperationCount(tenant.counters)
 
     def tell_watchers(self, operation: OperationDefinitionNode) -> None:

@@ -167,7 +167,7 @@ class Told:
         )
 
 
-class Entities:
+class RequestedEntities:
     """The objects that one operation asks for.
 
     Attributes:

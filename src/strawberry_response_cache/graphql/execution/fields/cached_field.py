@@ -24,7 +24,7 @@ from strawberry_response_cache.graphql._identity import CacheIdentity
 from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql.execution.cache_request import CacheRequest, CacheResult
 from strawberry_response_cache.graphql.execution.counting import count_result
-from strawberry_response_cache.graphql.execution.fields.cached_entity import Entities
+from strawberry_response_cache.graphql.execution.fields.cached_entity import RequestedEntities
 from strawberry_response_cache.graphql.execution.fields.inherited import said_above, tags_of_owner
 from strawberry_response_cache.graphql.execution.fields.prefetch import Prefetch, RequestsOf
 from strawberry_response_cache.graphql.execution.inputs import CHANGED, UsedInputs
@@ -95,7 +95,7 @@ class Fields:
         self.entities = (
             None
             if entities is None
-            else Entities(
+            else RequestedEntities(
                 plan, variant, entities, request=request, text=self._text_of, inputs=inputs
             )
         )

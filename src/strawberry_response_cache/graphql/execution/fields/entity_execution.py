@@ -16,7 +16,7 @@ from strawberry_response_cache.graphql._guard import Execution, Later
 from strawberry_response_cache.graphql.execution.attempt import Attempt
 from strawberry_response_cache.graphql.execution.attempt_result import cache_result_of
 from strawberry_response_cache.graphql.execution.cache_request import CacheRequest, CacheResult
-from strawberry_response_cache.graphql.execution.fields.cached_entity import Entities
+from strawberry_response_cache.graphql.execution.fields.cached_entity import RequestedEntities
 from strawberry_response_cache.graphql.execution.fields.cached_field import Fields
 from strawberry_response_cache.graphql.execution.fields.entity_run import EntityRun
 from strawberry_response_cache.graphql.execution.fields.field_answer import ExecutorAlone
@@ -55,7 +55,7 @@ class EntityExecution:
         executor: Executor[Any],
         where: Where,
         *,
-        entities: Entities,
+        entities: RequestedEntities,
         plain: Callable[[], Any],
         alone: ExecutorAlone,
         is_sync: bool,
