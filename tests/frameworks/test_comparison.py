@@ -139,7 +139,7 @@ def _seen(
 
 
 def _timeless(body: Any) -> Any:
-    """Return a body without the times that tracing adds, and the age of a response."""
+    """Return a body without the times that tracing adds, the age of a response, and what is left of its ttl."""
     if isinstance(body, list):
         return [_timeless(each) for each in body]
     if isinstance(body, dict) and "extensions" in body:
@@ -148,7 +148,9 @@ def _timeless(body: Any) -> Any:
             for name, each in body["extensions"].items()
         }
         if cached := told.get("responseCache"):
-            told["responseCache"] = {k: v for k, v in cached.items() if k != "age"}
+            told["responseCache"] = {
+                name: each for name, each in cached.items() if name not in {"age", "ttl"}
+            }
         return {**body, "extensions": told}
     return body
 
