@@ -102,6 +102,42 @@ def test_graphql_imports_point_downwards() -> None:
                 assert there >= here, f"{name} imports {imported}, which stands above it"
 
 
+_PRIVATE = re.compile(r"_(?!replace$|make$|asdict$|fields$)[^_]\w*(?<!_)")
+"""Private names, without those of named tuples and enums, which are documented."""
+_PRIVATE_ELSEWHERE = {
+    f"{NAME}.graphql.execution.fields.room": {"_getframe"},  # of Python, and documented
+    f"{NAME}.django._lookups": {"_meta"},  # of Django, and documented
+    f"{NAME}.django._query_set": {"_base_manager"},  # of Django, and documented
+    f"{NAME}.core.redis.async_connection": {"_reader"},  # of redis-py, which has no other way
+}
+"""Private names of other packages that are read outside of `_compat`."""
+
+
+def _private_names(path: Path) -> Iterator[tuple[str, bool]]:
+    """Yield the private attributes that a module reads, and whether they are of an object of its own."""
+    for node in ast.walk(_parsed(path)):
+        if isinstance(node, ast.Attribute) and _PRIVATE.fullmatch(node.attr):
+            is_own = isinstance(node.value, ast.Name) and node.value.id in {"self", "cls"}
+            yield node.attr, is_own
+
+
+def test_only_one_place_reads_private_names_of_other_packages() -> None:
+    own = {name for path in modules().values() for name, is_own in _private_names(path) if is_own}
+    own |= {
+        node.name
+        for path in modules().values()
+        for node in ast.walk(_parsed(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    found = {}
+    for name, path in modules().items():
+        read = {each for each, is_own in _private_names(path) if not is_own}
+        foreign = (read - own) | (read & {"_schema", "_raw_info", "_implements_resolve"})
+        if foreign and not name.startswith(f"{NAME}.graphql._compat."):
+            found[name] = foreign
+    assert found == _PRIVATE_ELSEWHERE
+
+
 @pytest.mark.parametrize("foreign", ["strawberry", "graphql", "opentelemetry"])
 def test_the_core_knows_neither_graphql_nor_telemetry(foreign: str) -> None:
     for name, path in modules().items():

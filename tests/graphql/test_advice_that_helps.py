@@ -21,7 +21,7 @@ from strawberry_response_cache import (
     explain,
     invalidates,
 )
-from strawberry_response_cache.graphql._adoption import executable_of
+from strawberry_response_cache.graphql._compat.private_names import executable_of
 from tests.graphql.ledger import outcome, reason, status
 
 pytestmark = pytest.mark.parametrize("url", ["quick"], indirect=True)

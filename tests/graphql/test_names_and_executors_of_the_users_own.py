@@ -18,7 +18,7 @@ from strawberry_response_cache import (
     cache_control,
     invalidates,
 )
-from strawberry_response_cache.graphql._adoption import executable_of
+from strawberry_response_cache.graphql._compat.private_names import executable_of
 
 NAMES = ("source", "info_", "next_", "self_", "kwargs", "args", "result", "parent", "path", "field")
 """What parameters of this package, of Strawberry and of graphql-core are called."""

@@ -20,7 +20,8 @@ from strawberry_response_cache import (
     cache_control,
     explain,
 )
-from strawberry_response_cache.graphql._adoption import executable_of, setting_of
+from strawberry_response_cache.graphql._adoption import setting_of
+from strawberry_response_cache.graphql._compat.private_names import executable_of
 from strawberry_response_cache.graphql.policy.reasons import Reason
 from strawberry_response_cache.graphql.policy.resolver_kind import ResolverKind
 

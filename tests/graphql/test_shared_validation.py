@@ -34,8 +34,8 @@ from strawberry.schema.schema import validate_document
 
 from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
 from strawberry_response_cache.core._faults import faults
-from strawberry_response_cache.graphql._adoption import executable_of
 from strawberry_response_cache.graphql._compat.literals import Literals
+from strawberry_response_cache.graphql._compat.private_names import executable_of
 from strawberry_response_cache.graphql.execution import documents
 from tests.graphql.ledger import status
 

@@ -19,8 +19,8 @@ from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.django._after_commit import Changes, ChangesByTransaction
 from strawberry_response_cache.django._lookups import Model, meta_of
 from strawberry_response_cache.django._shown import ShownModels
-from strawberry_response_cache.graphql._adoption import executable_of
 from strawberry_response_cache.graphql._compat.django_fields import share_rows
+from strawberry_response_cache.graphql._compat.private_names import executable_of
 from strawberry_response_cache.graphql._guard import Guard
 from strawberry_response_cache.graphql._options import Options, options_of
 from strawberry_response_cache.graphql.invalidation.due_invalidation import DueInvalidation

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
-from graphql import GraphQLSchema
 from strawberry.schema import BaseSchema
 
 from strawberry_response_cache.core import CacheConfigurationError
@@ -21,6 +20,7 @@ from strawberry_response_cache.graphql._compat.handing_on import (
 )
 from strawberry_response_cache.graphql._compat.literals import Literals
 from strawberry_response_cache.graphql._compat.phases import watch_phases
+from strawberry_response_cache.graphql._compat.private_names import executable_of, with_resolve_hook
 from strawberry_response_cache.graphql._compat.resolving import watch_guarded_resolvers
 from strawberry_response_cache.graphql._options import Options, all_options_of
 from strawberry_response_cache.graphql.annotations.run_notes import note_guarded, note_let_through
@@ -150,12 +150,6 @@ class Adopting:
         return known.adopted
 
 
-def executable_of(schema: BaseSchema) -> GraphQLSchema:
-    """Return graphql-core's schema of a Strawberry schema."""
-    executable: GraphQLSchema = schema._schema  # type: ignore[attr-defined] # noqa: SLF001 - Strawberry's name for it
-    return executable
-
-
 def setting_of(
     schema: BaseSchema, options: Options | None, *, default_ttl: float | None = None
 ) -> Setting:
@@ -205,7 +199,7 @@ def problem_around(schema: BaseSchema, options: Options | None) -> Problem | Non
     if options is not None and options.off is not None:
         return options.off
     trusted: frozenset[object] = frozenset() if options is None else options.trusted
-    hooks = [e for e in schema.get_extensions() if e._implements_resolve()]  # type: ignore[attr-defined] # noqa: SLF001 - as Strawberry asks
+    hooks = with_resolve_hook(schema.get_extensions())  # type: ignore[attr-defined] # of Strawberry's Schema
     executor = schema.execution_context_class  # type: ignore[attr-defined] # of Strawberry's Schema
     return problem_of_executor(executor, trusted) or problem_of_hooks(hooks, trusted)
 

@@ -30,6 +30,7 @@ from strawberry_response_cache.graphql._compat.operation import (
     Asked,
     is_as_known,
 )
+from strawberry_response_cache.graphql._compat.private_names import executable_of
 from strawberry_response_cache.graphql._guard import Execution, Guard
 
 if TYPE_CHECKING:
@@ -201,7 +202,7 @@ def _validation_errors(run: AnnouncedRun) -> list[GraphQLError]:
     context = run.context
     if context.graphql_document is None or not context.validation_rules:
         return []
-    schema = context.schema._schema  # noqa: SLF001 - Strawberry's name for it
+    schema = executable_of(context.schema)
     return list(validate_document(schema, context.graphql_document, context.validation_rules))
 
 

@@ -25,6 +25,7 @@ from strawberry_response_cache.graphql._compat.endings import (
     exchange,
     watch_streams,
 )
+from strawberry_response_cache.graphql._compat.private_names import with_resolve_hook
 from strawberry_response_cache.graphql._guard import Guard
 
 
@@ -166,7 +167,7 @@ def _alone(*kinds: type[SchemaExtension]) -> _Alone:
         return having[0] if len(having) == 1 and issubclass(kinds[having[0]], Phased) else None
 
     at = place("on_execute")
-    is_resolving = any(kind._implements_resolve() for kind in kinds)  # noqa: SLF001 - as Strawberry asks
+    is_resolving = bool(with_resolve_hook(kinds))
     return _Alone(
         place("on_operation"),
         place("on_parse"),

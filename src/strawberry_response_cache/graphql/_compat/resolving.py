@@ -22,6 +22,7 @@ from strawberry.types.field import StrawberryField
 from strawberry_response_cache.graphql._compat.definitions import definition_of
 from strawberry_response_cache.graphql._compat.django_fields import asks_permission
 from strawberry_response_cache.graphql._compat.known_code import is_known
+from strawberry_response_cache.graphql._compat.private_names import raw_info_of
 from strawberry_response_cache.graphql._guard import resolver_guard
 
 _ALLOWED: Final = object()
@@ -288,7 +289,7 @@ def _telling(get_result: Callable[..., Any], let_through: Note) -> Callable[...,
     def told(source: Any, info: Info | None, *more: Any, **how: Any) -> Any:  # noqa: ANN401 - as in Strawberry
         if info is not None:
             with resolver_guard():
-                let_through(info._raw_info)  # noqa: SLF001 - Strawberry's name for it
+                let_through(raw_info_of(info))
         return get_result(source, info, *more, **how)
 
     return told

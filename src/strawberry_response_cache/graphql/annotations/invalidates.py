@@ -13,6 +13,7 @@ from strawberry_response_cache.core import CacheConfigurationError
 from strawberry_response_cache.core._families import all_of_family
 from strawberry_response_cache.core._interval import Interval
 from strawberry_response_cache.core._log import logger
+from strawberry_response_cache.graphql._compat.private_names import raw_info_of
 from strawberry_response_cache.graphql._guard import resolver_guard
 from strawberry_response_cache.graphql.annotations.run_notes import RunNotes, notes_of
 from strawberry_response_cache.graphql.annotations.tag_templates import (
@@ -131,7 +132,7 @@ class Invalidates(FieldExtension):
         return dict(chain(*(each.texts("args", arguments) for each in self.templates)))
 
     def _note(self, info: Info, values: dict[str, Any], sent: Texts) -> None:
-        notes = notes_of(info._raw_info)  # noqa: SLF001 - Strawberry's name for it
+        notes = notes_of(raw_info_of(info))
         if notes is None:
             return
         for template in self.templates:
@@ -152,7 +153,7 @@ class Invalidates(FieldExtension):
             notes.invalidated.update(all_of_family(template.family))
         if (count := self._log.counted()) is None:  # a client may write a mutation a thousand times
             return
-        raw = info._raw_info  # noqa: SLF001 - Strawberry's name for it
+        raw = raw_info_of(info)
         field = f"{raw.parent_type.name}.{raw.field_name}"
         say = logger.warning if error.is_too_many else logger.error  # a client may ask for many
         say(

@@ -7,6 +7,7 @@ from strawberry.types import Info
 
 from strawberry_response_cache.core import CacheConfigurationError
 from strawberry_response_cache.core._duration import Duration, seconds
+from strawberry_response_cache.graphql._compat.private_names import raw_info_of
 from strawberry_response_cache.graphql._guard import resolver_guard
 from strawberry_response_cache.graphql.annotations.field_path import restrict_below
 from strawberry_response_cache.graphql.annotations.hints import CacheScope
@@ -109,7 +110,7 @@ def raw_info(info: "Info | GraphQLResolveInfo[Any]") -> "GraphQLResolveInfo[Any]
     Raises:
         TypeError: If ``info`` is not the ``info`` of a resolver.
     """
-    raw = info._raw_info if isinstance(info, Info) else info  # noqa: SLF001 - Strawberry's name for it
+    raw = raw_info_of(info) if isinstance(info, Info) else info
     if not hasattr(raw, "variable_values"):
         msg = f"info is a {type(info).__name__}; pass the resolver's info: strawberry.Info."
         raise TypeError(msg)

@@ -22,6 +22,7 @@ from strawberry.types import ExecutionContext
 
 from strawberry_response_cache.core._bounded import Bounded
 from strawberry_response_cache.graphql._compat.literals import Literals
+from strawberry_response_cache.graphql._compat.private_names import executable_of
 from strawberry_response_cache.graphql._compat.validation_rules import PURE_RULES
 
 Rules: TypeAlias = tuple[type[ASTValidationRule], ...]
@@ -214,5 +215,5 @@ class Preparation:
         document, exchanged = self._document, self._validated
         if document is None or exchanged is None or exchanged is document.node:
             return []
-        schema = self._context.schema._schema  # noqa: SLF001 - Strawberry's name for it
+        schema = executable_of(self._context.schema)
         return list(validate_document(schema, exchanged, self._spared.skipped))

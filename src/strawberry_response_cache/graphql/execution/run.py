@@ -18,6 +18,7 @@ from strawberry.types import ExecutionContext
 from strawberry_response_cache.core._prefetched import Prefetched
 from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.graphql._compat.operation import Asked
+from strawberry_response_cache.graphql._compat.private_names import executable_of
 from strawberry_response_cache.graphql._guard import Execution, Guard, Later
 from strawberry_response_cache.graphql._options import Options
 from strawberry_response_cache.graphql._report import Report
@@ -129,7 +130,7 @@ class Run:
     def belongs_to(self, schema: GraphQLSchema, document: DocumentNode) -> bool:
         """Whether a new executor executes this run's document."""
         own = self.context
-        return own.graphql_document is document and own.schema._schema is schema  # noqa: SLF001 - Strawberry's name for it
+        return own.graphql_document is document and executable_of(own.schema) is schema
 
     def errors_now(self) -> list[GraphQLError]:
         """Return the validation errors of the executed document, if it is not the validated one."""
