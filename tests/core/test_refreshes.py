@@ -301,6 +301,35 @@ async def test_above_max_background_the_old_value_is_served_and_a_later_caller_r
     assert (again.value, again.status) == ("new", CacheStatus.MISS)
 
 
+@pytest.mark.parametrize("most", [1, 2])
+def test_as_many_threads_refresh_at_once_as_max_background_allows(
+    raw_of: Callable[..., Any], most: int
+) -> None:
+    with ResponseCache.from_url("memory://", prefix="room", max_background=most) as cache:
+        raw, go, began = raw_of(cache), threading.Event(), threading.Semaphore(0)
+        keys = [[f"key {number}"] for number in range(most + 1)]
+        names: list[str] = []
+        for parts in keys:
+            cache.remember_sync(parts, 60, lambda: "old", stale=600)
+            make_stale(cache, raw, parts)
+
+        def refresh() -> str:
+            names.append(threading.current_thread().name)
+            began.release()
+            go.wait(60)
+            return "new"
+
+        for parts in keys:
+            response = cache.remember_sync(parts, 60, refresh, stale=600, background=True)
+            assert (response.value, response.detail) == ("old", CacheDetail.STALE)
+        for _ in range(most):
+            assert began.acquire(timeout=60)
+        go.set()
+        cache.close()
+        assert len(names) == most
+        assert all(name.startswith("response-cache") for name in names)
+
+
 async def test_a_background_refresh_that_fails_is_logged_and_harms_nobody(
     cache: ResponseCache, raw: Any, face: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

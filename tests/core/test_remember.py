@@ -500,6 +500,22 @@ def test_a_stop_iteration_of_the_generator_reaches_the_caller_unchanged(
     assert caught.value is error
 
 
+async def test_an_error_of_the_generator_tells_during_which_other_error_it_was_raised(
+    memory_cache: ResponseCache, face: Any
+) -> None:
+    def fail() -> object:
+        try:
+            return int("one")
+        except ValueError:
+            raise RuntimeError  # noqa: B904 - as users raise it
+
+    with pytest.raises(RuntimeError) as caught:
+        await face.remember(memory_cache, ["a"], 60, fail)
+
+    assert isinstance(caught.value.__context__, ValueError)
+    assert not caught.value.__suppress_context__, "a traceback shows it"
+
+
 async def test_an_error_deletes_no_older_entry_of_another_key(
     cache: ResponseCache, face: Any
 ) -> None:

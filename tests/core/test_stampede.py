@@ -15,8 +15,12 @@ import pytest
 
 from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
 from strawberry_response_cache.core._cache import tenant_of
+from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core.algorithm import waiting
+from strawberry_response_cache.core.protocol import Fresh, Granted, Held, Lookup, Moment, ReadClock
 from tests.conftest import Eventually, UntilJoined, driver_of
+
+SUBJECT = Subject("stampede", scope="value")
 
 
 class Gate:
@@ -473,3 +477,51 @@ async def test_a_shared_error_keeps_no_context_and_no_frames_of_its_callers(
     while trace is not None:
         frames, trace = frames + 1, trace.tb_next
     assert frames < 40
+
+
+async def one() -> int:
+    return 1
+
+
+async def test_a_lookup_that_rejects_an_entry_is_shared_with_no_other(
+    memory_cache: ResponseCache,
+) -> None:
+    """It deletes the entry; one that only reads it does not."""
+    await memory_cache.remember(["a"], 60, one)
+    lookups, keys = driver_of(memory_cache).lookups, tenant_of(memory_cache).keys(["a"])
+    stored = await lookups.find(Lookup(keys, 0), SUBJECT)
+    rejecting = Lookup(keys, 10_000, rejected=stored.entry.write_id)
+
+    answers = await asyncio.gather(
+        *(lookups.find(each, SUBJECT) for each in (Lookup(keys, 10_000), rejecting))
+    )
+
+    assert {type(each) for each in answers} == {Granted, Held}
+
+
+async def test_a_lookup_that_requests_a_lease_is_not_shared_with_one_that_requests_none(
+    memory_cache: ResponseCache,
+) -> None:
+    lookups, keys = driver_of(memory_cache).lookups, tenant_of(memory_cache).keys(["a"])
+
+    answers = await asyncio.gather(
+        *(lookups.find(Lookup(keys, lease_ms), SUBJECT) for lease_ms in (0, 10_000, 0, 10_000))
+    )
+
+    assert [type(each) for each in answers] == [Held, Granted, Held, Held]
+
+
+async def test_clocks_are_read_beside_lookups_of_the_same_tick(
+    memory_cache: ResponseCache,
+) -> None:
+    await memory_cache.remember(["a"], 60, one)
+    lookups, keys = driver_of(memory_cache).lookups, tenant_of(memory_cache).keys(["a"])
+
+    answers = await asyncio.gather(
+        *(
+            lookups.find_all([ReadClock(keys.tags), Lookup(keys, 0), ReadClock(keys.tags)], SUBJECT)
+            for _ in range(2)
+        )
+    )
+
+    assert [[type(each) for each in found] for found in answers] == [[Moment, Fresh, Moment]] * 2

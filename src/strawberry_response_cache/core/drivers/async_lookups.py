@@ -76,23 +76,27 @@ class SharedLookups:
             then: Called with the answer for this caller.
             subject: The cache and field, for the observer; None if the lookup is measured with others.
         """
-        keys, is_new = lookup.keys, False
+        keys = lookup.keys
         batch = self._batches.get(keys.tags)
-        if batch is None or batch.ask is None or batch.ask.is_sent:
-            batch, is_new = _Batch(Lookups(lookup), time.perf_counter()), True
+        if batch is not None and (batch.ask is None or batch.ask.is_sent):
+            batch = None
         key = None
-        if (
-            isinstance(lookup, Lookup) and not lookup.rejected
-        ):  # one that rejects an entry has to delete it
+        # One that rejects an entry has to delete it.
+        if isinstance(lookup, Lookup) and not lookup.rejected:
             key = keys.lease if lookup.lease_ms else keys.entry
-            if (known := batch.shared.get(key)) is not None:
+            if batch is not None and (known := batch.shared.get(key)) is not None:
                 known.append(then)
                 return
-        if not is_new:
-            if batch.ask is None or batch.ask.is_taken or len(batch.callers) >= MOST_IN_A_RUN:
-                batch, is_new = _Batch(Lookups(lookup), time.perf_counter()), True
-            else:
-                batch.effect.add(lookup)
+        if (
+            batch is None
+            or batch.ask is None
+            or batch.ask.is_taken
+            or len(batch.callers) >= MOST_IN_A_RUN
+        ):
+            batch, is_new = _Batch(Lookups(lookup), time.perf_counter()), True
+        else:
+            batch.effect.add(lookup)
+            is_new = False
         if subject is not None and self._settings.observer.listening():
             then = _reporting(self._settings, lookup, subject, then)
         callers = [then]
