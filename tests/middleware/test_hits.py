@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import tracemalloc
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
@@ -12,6 +13,7 @@ from strawberry.extensions import SchemaExtension
 
 from strawberry_response_cache import ResponseCache
 from strawberry_response_cache.middleware import _seen
+from strawberry_response_cache.middleware._requests import asked_by
 from tests.middleware.service import RUNS, TITLES, Shop, call
 
 
@@ -285,3 +287,18 @@ async def test_a_client_is_answered_over_http(shop: Shop) -> None:
     assert [each.json() for each in answers] == [
         {"data": {"book": {"title": "a book of acme"}}}
     ] * 3
+
+
+@pytest.mark.parametrize("where", ["query", "header"])
+def test_what_is_remembered_of_requests_has_a_bound_in_bytes(where: str) -> None:
+    """A client chooses query strings and headers, which may be long and different each time."""
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    for number in range(500):
+        text = b"%d" % number + b"x" * 60_000
+        query, value = (text, b"") if where == "query" else (b"", text)
+        scope = {"method": "GET", "query_string": query, "headers": [(b"x-name", value)]}
+        assert asked_by(scope, False) is not None
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert after - before < 6_000_000

@@ -1,16 +1,20 @@
 """Which requests may be answered, and what tells them apart."""
 
-import functools
 from collections.abc import Mapping
 from hashlib import blake2b
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
+from strawberry_response_cache.core._bounded import Bounded
 from strawberry_response_cache.graphql.policy.reasons import Problem
 from strawberry_response_cache.middleware._messages import LONGEST_BODY, Scope
 
 _JSON: Final = b"application/json"
 _MOST_HEADERS: Final = 64
 _BYTES: Final = 16
+_MAX_BYTES: Final = 4 * 1024 * 1024
+_SIZE: Final = 800
+"""About what is kept of a request, in bytes, apart from its query string and headers."""
+_SIZE_OF_LINE: Final = 150
 _LEFT_ALONE: Final = frozenset({b"content-encoding", b"expect", b"range", b"upgrade"})
 """Requests with these headers are not read."""
 _OF_ONE_REQUEST: Final = frozenset(
@@ -54,6 +58,12 @@ class Asked(NamedTuple):
     if_none_match: bytes | None
 
 
+_Lines: TypeAlias = tuple[tuple[bytes, bytes], ...]
+
+_latest: Final[Bounded[tuple[str, bytes, _Lines, bool], Asked]] = Bounded(_MAX_BYTES)
+"""What requests asked that came lately. Clients choose how long their headers are, so it is bounded in bytes."""
+
+
 def asked_by(scope: Scope, obeys_requests: bool) -> Asked | None:  # noqa: FBT001 - called by the guard
     """Return what a request asks; None if it is for the application alone.
 
@@ -65,17 +75,30 @@ def asked_by(scope: Scope, obeys_requests: bool) -> Asked | None:  # noqa: FBT00
     if type(lines) is not list:  # it may be read only once
         return None
     try:
-        return _asked(method, query, tuple(lines), obeys_requests)
+        return _remembered(method, query, tuple(lines), obeys_requests)
     except TypeError:  # each line is a list
-        return _asked(method, query, tuple(map(tuple, lines)), obeys_requests)
+        return _remembered(method, query, tuple(map(tuple, lines)), obeys_requests)
 
 
-# Most requests have headers that came before.
-@functools.lru_cache(512)
+def _remembered(
+    method: str,
+    query: bytes,
+    lines: _Lines,
+    obeys_requests: bool,  # noqa: FBT001 - positions are faster
+) -> Asked | None:
+    """Return what a request asks; most requests have headers that came before."""
+    request = method, query, lines, obeys_requests
+    asked = _latest.get(request)
+    if asked is None and (asked := _asked(method, query, lines, obeys_requests)) is not None:
+        sent = len(query) + sum(len(name) + len(value) for name, value in lines)
+        _latest.put(request, asked, size=_SIZE + sent + _SIZE_OF_LINE * len(lines))
+    return asked
+
+
 def _asked(
     method: str,
     query: bytes,
-    lines: tuple[tuple[bytes, bytes], ...],
+    lines: _Lines,
     obeys_requests: bool,  # noqa: FBT001 - as above
 ) -> Asked | None:
     headers: dict[bytes, bytes] = dict(lines)
