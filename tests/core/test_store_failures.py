@@ -427,6 +427,40 @@ async def test_a_refresh_that_failed_is_logged_without_its_text(
     assert "hunter2" not in f"{record.getMessage()}{vars(record)}"
 
 
+@pytest.mark.parametrize("damage", ["its payload is cut", "another type"])
+async def test_an_entry_that_cannot_be_read_is_logged_once_per_interval(
+    memory_cache: ResponseCache,
+    raw_of: Any,
+    face: Any,
+    caplog: pytest.LogCaptureFixture,
+    damage: str,
+) -> None:
+    async def read_damaged() -> str:
+        await face.remember(memory_cache, ["a"], 1000, lambda: "hunter2-value")
+        key = tenant_of(memory_cache).keys(["a"]).entry
+        if damage == "another type":
+            # As a deploy may change it.
+            asked = await face.remember(memory_cache, ["a"], 1000, lambda: 1, as_type=int)
+        else:
+            raw_of(memory_cache).set(key, raw_of(memory_cache).get(key)[:-1], px=900_000)
+            asked = await face.remember(memory_cache, ["a"], 1000, lambda: 1)
+        assert (asked.value, asked.status) == (1, CacheStatus.MISS)
+        await face.forget(memory_cache, ["a"])
+        return key
+
+    key = await read_damaged()
+    await read_damaged()
+    memory_cache._engine.limits.log_unreadable.end()
+    await read_damaged()
+    first, second = caplog.records
+    assert {each.levelname for each in caplog.records} == {"WARNING"}
+    assert first.getMessage().startswith("An entry could not be read (cache 'test'): it is damaged")
+    assert ", 2 failures in the last " in second.getMessage()
+    assert facts_of(first) == {"response_cache.name": "test", "response_cache.failures": 1}
+    for secret in ("hunter2", key):
+        assert secret not in f"{first.getMessage()}{vars(first)}"
+
+
 @pytest.mark.parametrize("epoch", ["", "two words", "\N{SNOWMAN}", "\udc80", None, 7])
 def test_a_damaged_epoch_is_a_failure_of_the_store(epoch: object) -> None:
     lookup = Lookup(EntryKeys("e", "l", "t"), 1000)

@@ -189,3 +189,19 @@ def test_a_cache_that_is_off_is_reported_by_check_and_not_logged(
         first, *_ = extension.check(schema)
     assert "The extension is off" in first
     assert warnings_of(caplog) == []
+
+
+def test_each_operation_that_is_not_cached_is_a_line_at_debug_with_its_reason(
+    cache: ResponseCache, caplog: pytest.LogCaptureFixture
+) -> None:
+    extension = extended(cache)
+    schema = strawberry.Schema(Query, Mutation, extensions=[extension])
+    schema.execute_sync("{ motto }")
+    with caplog.at_level(logging.DEBUG, LOGGER):
+        for query in ("{ motto }", "{ __schema { description } }", "mutation { post }"):
+            assert schema.execute_sync(query).errors is None
+    lines = [each for each in caplog.records if "without the cache" in each.getMessage()]
+    assert {each.levelno for each in lines} == {logging.DEBUG}
+    for line, reason in zip(lines, ["introspection", "mutation"], strict=True):
+        assert line.getMessage() == f"An operation was answered without the cache ({reason})."
+        assert vars(line)["response_cache.reason"] == reason

@@ -105,7 +105,12 @@ async def test_a_miss_is_a_get_and_a_put_and_a_hit_is_a_get(
         assert span.end_time is not None
         assert span.start_time <= span.end_time
         assert span.events == ()
-    assert (calls[2].attributes or {})[telemetry.TTL] == pytest.approx(60, abs=30)
+    told: list[dict[str, Any]] = [dict(each.attributes or {}) for each in calls]
+    _, put, hit = told
+    assert (put[telemetry.TTL], telemetry.AGE in put) == (60, False)
+    # What is left of the ttl, and for how long it has been stored, in seconds.
+    assert 0 <= hit[telemetry.AGE] < 30 < hit[telemetry.TTL] <= 60
+    assert hit[telemetry.AGE] + hit[telemetry.TTL] == pytest.approx(60, abs=0.01)
 
 
 def test_the_sync_face_makes_the_same_spans(recorder: Recorder, url: str) -> None:
@@ -259,6 +264,68 @@ async def test_an_operation_says_what_it_is_and_how_it_ended(
         ("third", {telemetry.STATUS: "bypass", telemetry.REASON: "root_without_hint"}),
     ]
     assert SECRET not in "".join(span.to_json() for span in recorder.spans())
+
+
+@pytest.mark.parametrize("way", ["execute", "execute_sync"])
+async def test_a_hit_in_local_memory_has_no_span_and_its_operation_says_that_it_was_a_hit(
+    url: str, recorder: Recorder, way: str
+) -> None:
+    async with ResponseCache.from_url(
+        url,
+        prefix="test",
+        telemetry=OpenTelemetry(tracer_provider=recorder.provider),
+        read_deadline=20,
+        connect_deadline=20,
+        local_bytes=100_000,
+        local_max_lag=60,
+        early_refresh=0,
+    ) as cache:
+        extension = ResponseCacheExtension(cache, tenant=None, session=lambda _: SECRET)
+        schema = strawberry.Schema(Query, extensions=[extension])
+
+        async def ask() -> None:
+            if way == "execute":
+                result = await schema.execute('{ me(name: "Ann") }')
+            else:
+                result = schema.execute_sync('{ me(name: "Ann") }')
+            assert result.data == {"me": "Ann"}
+
+        while not cache.statistics().operations.local_hits:  # until its messages arrive
+            await ask()
+        with recorder.tracer.start_as_current_span("request"):
+            await ask()
+    assert recorder.attributes() == [("request", {telemetry.STATUS: "hit"})]
+
+
+@pytest.mark.parametrize("way", ["execute", "execute_sync"])
+async def test_the_span_of_a_field_names_the_field_and_the_operation(
+    traced: ResponseCache, recorder: Recorder, way: str
+) -> None:
+    extension = ResponseCacheExtension(traced, tenant=None, session=lambda _: SECRET)
+    schema = strawberry.Schema(Query, extensions=[extension])
+    query = "query Both($name: String!) { plain me(name: $name) }"
+    with recorder.tracer.start_as_current_span("request"):
+        if way == "execute":
+            await schema.execute(query, {"name": "Ann"})
+        else:
+            schema.execute_sync(query, {"name": "Ann"})
+    about = {
+        telemetry.NAME: "test",
+        telemetry.SCOPE: "field",
+        telemetry.FIELD: "Query.me",
+        telemetry.VISIBILITY: "private",
+        telemetry.GRAPHQL_OPERATION_TYPE: "query",
+        telemetry.GRAPHQL_OPERATION_NAME: "Both",
+    }
+    of_one = {telemetry.FIELD, telemetry.VISIBILITY}
+    together = {name: value for name, value in about.items() if name not in of_one}
+    assert recorder.attributes() == [
+        # All root fields are looked up together, before the first resolver.
+        (telemetry.GET, {**together, telemetry.RESULT: "miss"}),
+        (telemetry.GET, {**about, telemetry.RESULT: "miss"}),
+        (telemetry.PUT, {**about, telemetry.ITEM_SIZE: len('"Ann"'), telemetry.TAG_COUNT: 0}),
+        ("request", {telemetry.STATUS: "bypass", telemetry.REASON: "root_without_hint"}),
+    ]
 
 
 @strawberry.type

@@ -42,6 +42,7 @@ class Limits:
         jitter: See `CacheSettings`.
         confirmed: The entries that Redis has to confirm only; None if each is fetched.
         log: Limits the log lines about refreshes that failed.
+        log_unreadable: Limits those about entries that could not be read.
     """
 
     lease_ms: int
@@ -51,6 +52,7 @@ class Limits:
     jitter: float = 0.0
     confirmed: Bounded[str, KnownEntry] | None = field(default=None, compare=False, repr=False)
     log: Interval = field(default_factory=Interval, compare=False, repr=False)
+    log_unreadable: Interval = field(default_factory=Interval, compare=False, repr=False)
 
     def reading(self, keys: EntryKeys) -> Lookup:
         """Return a lookup that requests no lease, and so needs no token."""

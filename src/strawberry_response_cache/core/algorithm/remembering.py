@@ -2,6 +2,7 @@
 
 from typing import TypeVar
 
+from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._response import CacheDetail, CachedResponse, CacheStatus
 from strawberry_response_cache.core.algorithm.call import Call
 from strawberry_response_cache.core.algorithm.existing import Refresh, from_memory, look_up
@@ -84,6 +85,7 @@ def _obtain(call: Call[T], watch: Watch) -> Flow[T]:  # noqa: C901, PLR0912 - on
                     yield Detach(Release(call.keys, call.any_lease(), in_doubt=True))
                 return (yield from _without_lease(call, CacheDetail.STORE_FAILURE))
             case Unreadable(write_id) if rejected is None:
+                _log_unreadable(call)
                 rejected = write_id
             case Moved() if rejected is None:
                 rejected = ""
@@ -91,6 +93,21 @@ def _obtain(call: Call[T], watch: Watch) -> Flow[T]:  # noqa: C901, PLR0912 - on
                 # The entry was not usable twice in a row: do not trust this key now.
                 yield Release(call.keys, call.any_lease())
                 return (yield from generate_alone(call, CacheDetail.STORE_FAILURE))
+
+
+def _log_unreadable(call: Call[T]) -> None:
+    if (count := call.limits.log_unreadable.counted()) is None:
+        return
+    subject = call.subject
+    logger.warning(
+        "An entry could not be read%s%s: it is damaged, or was stored for another type. Its value is generated again.",
+        "" if subject is None else f" ({subject.shown})",
+        count.words,
+        extra={
+            "response_cache.failures": count.number,
+            **({} if subject is None else subject.facts),
+        },
+    )
 
 
 def _join(call: Call[T], *, leaseless: bool) -> Step[CachedResponse[T] | None]:
