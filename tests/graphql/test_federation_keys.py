@@ -147,7 +147,7 @@ class _Nothing:
     """No `id`."""
 
 
-def with_receipts(cache: ResponseCache, base: type) -> strawberry.Schema:
+def with_receipts(cache: ResponseCache, base: type, mode: Any = "lists") -> strawberry.Schema:
     """A schema whose receipts have a `@key` of two fields, and an `id` if their base has one."""
 
     @cache_control(ttl=60)
@@ -178,7 +178,7 @@ def with_receipts(cache: ResponseCache, base: type) -> strawberry.Schema:
         def correct(self, till: int) -> Receipt:
             return Receipt(shop="north", till=till)
 
-    extension = ResponseCacheExtension(cache, tenant=None, debug=True)
+    extension = ResponseCacheExtension(cache, tenant=None, debug=True, invalidate_on_mutation=mode)
     schema = federation.Schema(Query, Mutation, extensions=[extension])
     assert bool(extension.check(schema)) is (base is _Nothing)
     return schema
@@ -195,6 +195,8 @@ def statuses(schema: strawberry.Schema) -> list[object]:
     return [*of_fields, *of_entities]
 
 
+@pytest.mark.combined
+@pytest.mark.parametrize("mode", ["lists", "entities"])
 @pytest.mark.parametrize(
     ("base", "after"),
     [
@@ -204,13 +206,59 @@ def statuses(schema: strawberry.Schema) -> list[object]:
     ],
 )
 def test_a_mutation_refreshes_the_whole_type_unless_a_property_joins_the_key_of_several_fields(
-    memory_cache: ResponseCache, base: type, after: list[str]
+    memory_cache: ResponseCache, base: type, after: list[str], mode: str
 ) -> None:
-    schema = with_receipts(memory_cache, base)
+    schema = with_receipts(memory_cache, base, mode)
     statuses(schema)
     assert statuses(schema) == ["hit"] * 5
     ask(schema, "mutation { correct(till: 1) { till } }")
     assert statuses(schema) == after
+
+
+@pytest.mark.parametrize("mode", ["lists", "entities", "types"])
+def test_what_is_created_replaces_the_null_that_was_stored_for_another_key_than_its_id(
+    memory_cache: ResponseCache, mode: Any
+) -> None:
+    shelf = {"a": "1"}
+
+    @cache_control(ttl=60)
+    @federation.type(keys=["sku"])
+    class Part:
+        id: strawberry.ID
+        sku: str
+
+        @classmethod
+        def resolve_reference(cls, sku: str) -> "Part | None":
+            return cls(id=strawberry.ID(shelf[sku]), sku=sku) if sku in shelf else None
+
+    @strawberry.type
+    class Mutation:
+        @strawberry.mutation
+        def add(self, sku: str) -> Part:
+            shelf[sku] = str(len(shelf) + 1)
+            return Part(id=strawberry.ID(shelf[sku]), sku=sku)
+
+    extension = ResponseCacheExtension(
+        memory_cache, tenant=None, debug=True, invalidate_on_mutation=mode
+    )
+    schema = federation.Schema(mutation=Mutation, types=[Part], extensions=[extension])
+    query = "query ($sent: [_Any!]!) { _entities(representations: $sent) { ... on Part { id } } }"
+
+    def found(sku: str) -> tuple[object, str]:
+        result = schema.execute_sync(query, {"sent": [{"__typename": "Part", "sku": sku}]})
+        assert result.data is not None
+        return result.data["_entities"][0], status(result)
+
+    assert [found(sku) for sku in ("a", "b", "a", "b")] == [
+        ({"id": "1"}, "miss"),
+        (None, "miss"),
+        ({"id": "1"}, "hit"),
+        (None, "hit"),
+    ]
+    ask(schema, 'mutation { add(sku: "b") { id } }')
+    assert found("b") == ({"id": "2"}, "miss")
+    # The others are refreshed only where a mutation refreshes whole types.
+    assert found("a") == ({"id": "1"}, "miss" if mode == "types" else "hit")
 
 
 @pytest.mark.parametrize("key", ["shop till", "till { number }"])

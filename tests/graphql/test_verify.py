@@ -25,6 +25,7 @@ from strawberry_response_cache import (
     cache_control,
 )
 from strawberry_response_cache.core._faults import faults
+from strawberry_response_cache.graphql._verify import Verification
 from tests.graphql.both_ways import FORMS, WAYS, BothWays, formed
 from tests.graphql.generated import EXAMPLES
 from tests.graphql.ledger import outcome, reason, status
@@ -603,6 +604,15 @@ async def test_sessions_are_remembered_as_digests_and_never_in_redis(
     assert [len(each) for each in digests] == [8]
     for secret in (b"plugh2", *digests):
         assert not any(secret in each for each in (*keys, *held))
+
+
+def test_the_sessions_of_the_latest_16_000_entries_are_known_and_no_more() -> None:
+    verification = Verification(1.0)
+    for number in range(20_000):
+        verification.note_stored(str(number), "alice")
+    known = [each for each in range(20_000) if verification.is_of_another(str(each), "bob")]
+    assert 16_000 <= len(known) < 17_000
+    assert 19_999 in known
 
 
 # -- Shadow mode -----------------------------------------------------------------------------------------

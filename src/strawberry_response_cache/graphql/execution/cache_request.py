@@ -39,6 +39,7 @@ class CacheRequest:
         as_stored: Whether a view sends the stored response as it is.
         is_as_admitted: Whether resolvers above it have not restricted it further since it was admitted.
         inherited: Tags from resolvers and objects above it; those from annotations are in the policy.
+        tags_if_null: Tags that it gets besides if its data is null.
     """
 
     cache: ResponseCache
@@ -50,6 +51,7 @@ class CacheRequest:
     whole: bool = True
     as_stored: bool = False
     inherited: frozenset[str] = frozenset()
+    tags_if_null: frozenset[str] = frozenset()
     is_as_admitted: Callable[[], bool] = lambda: True
 
     def for_session(self, request: RequestContext) -> "CacheRequest | Problem":

@@ -201,7 +201,7 @@ class ResponseSerializer:
             payload,
             milliseconds(ttl, "ttl"),
             milliseconds(stale, "stale"),
-            tag_digests(carried(self._tags(recorder))),
+            tag_digests(carried(self._tags(recorder, is_null=value.data is None))),
             PRIVATE if self.is_private else NO_META,
         )
         if self.is_private and not self._private:
@@ -279,7 +279,7 @@ class ResponseSerializer:
         validator = validator_of(key, recording.payload)
         if not options.headers.cdn_tags or recorder is None:
             return validator
-        names = carried(self._tags(recorder))
+        names = carried(self._tags(recorder, is_null=data is None))
         tags, left_out = packed(names, only_digests=parts.tags.difference(recording.tags))
         if left_out:
             options.warnings.tags_left_out(left_out)
@@ -339,11 +339,12 @@ class ResponseSerializer:
             return None
         return failure_of(errors)
 
-    def _tags(self, recorder: Recorder) -> set[str]:
+    def _tags(self, recorder: Recorder, *, is_null: bool = False) -> set[str]:
         """Return the tags of the response: of its types, of its objects, and those that users wrote."""
         policy = self._policy
         return (
             policy.tags
+            | (self._cache_request.tags_if_null if is_null else set())
             | tags_of_types(policy.type_tags)
             | recorder.tags
             | recorder.entities.tags_to_find()

@@ -81,6 +81,8 @@ class CachedEntity:
             subject=self._subject,
             whole=False,
             inherited=frozenset({f"{kind}:{identity}"} if identity else ()),
+            # Where it is not told either, any object of the type that a mutation returns may be this one.
+            tags_if_null=frozenset(() if identity else {f"{kind}:*"}),
         )
 
 
