@@ -2,6 +2,8 @@
 
 import ast
 import asyncio
+import contextvars
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,10 +25,18 @@ from strawberry_response_cache import (
     restrict_cache,
     telemetry,
 )
+from strawberry_response_cache.core._observer import (
+    Concluded,
+    Invalidated,
+    LookedUp,
+    PutIn,
+    Subject,
+)
 from strawberry_response_cache.telemetry import OpenTelemetry
 from tests.conftest import Eventually
 from tests.core.test_refreshes import make_dear_at
 
+DOCS = Path(__file__).parents[2] / "docs/production/telemetry.md"
 SECRET = "s3cret-0f-a-user"
 
 
@@ -476,6 +486,35 @@ async def test_a_write_that_redis_refuses_has_a_failed_span(
         assert telemetry.ERROR_TYPE not in said[telemetry.GET]
         for name in (telemetry.PUT, telemetry.INVALIDATE):
             assert said[name][telemetry.ERROR_TYPE] == "redis.exceptions.ReadOnlyError"
+
+
+def test_the_documented_attributes_are_those_that_spans_have(recorder: Recorder) -> None:
+    """Each span is made with all that it can have."""
+    subject = Subject("test", "field", "private", "query", "Me", "Query.me")
+    observer = OpenTelemetry(tracer_provider=recorder.provider)
+    error = "LookupError"
+    with recorder.tracer.start_as_current_span("the request"):
+        observer.looked_up(LookedUp(subject, 1, 2, "hit", 1.0, 1.0, 1, error, 2))
+        observer.put_in(PutIn(subject, 1, 2, 1.0, 1, 1, error))
+        observer.invalidated(Invalidated(Subject("test"), 1, 2, "tags", 1, error))
+        context = contextvars.copy_context()
+        ended = context.run(observer.refreshing, subject)
+        context.run(ended, error)
+        observer.concluded(Concluded("bypass", "mutation"))
+    found: dict[str, set[str]] = {}
+    for span in recorder.spans():
+        for name in span.attributes or {}:
+            found.setdefault(name, set()).add(span.name.rpartition(".")[2])
+    page = DOCS.read_text("utf-8").partition("## Spans")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`.+?`) \| ((?:\w+|the request)(?:, \w+)*) \|", page, re.MULTILINE)
+    documented = {
+        name: set(spans.split(", "))
+        for names, spans in rows
+        for name in re.findall("`(.+?)`", names)
+    }
+    assert documented == found
+    names = {value for name, value in vars(telemetry).items() if name.isupper() and value in found}
+    assert names == set(found), "each has a constant"
 
 
 def test_one_package_imports_opentelemetry_and_only_its_api() -> None:
