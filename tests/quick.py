@@ -65,7 +65,8 @@ def leave_combinations(metafunc: pytest.Metafunc) -> None:
     there, each about as often. A parametrization of several names is one parameter. Of more than six of
     these, or two where cases are costly, it takes so many, evenly spread; runs with other versions of
     packages take all of them, and so does a run of a folder that `pytest` alone does not enter: there
-    each value is a framework, a server or a package. A test with the mark `combined` keeps all its cases.
+    each value is a framework, a server or a package. A test with the mark `combined` keeps all its cases,
+    and any test keeps the cases with the mark `quick`.
 
     Cases that a run of all tests leaves out are not made at all: they are twice as many as those that it
     takes. One of a test is, so that the test is counted among those that were left out.
@@ -78,6 +79,7 @@ def leave_combinations(metafunc: pytest.Metafunc) -> None:
     covering = _covering(unmarked)
     most = min(len(covering), _most(test.nodeid, metafunc.config))
     taken = {covering[number * len(covering) // most] for number in range(most)}
+    taken |= {number for number, case in enumerate(unmarked) if _has_mark(case, "quick")}
     for number, case in enumerate(unmarked):
         if number not in taken:
             case.marks.append(pytest.mark.exhaustive.mark)
@@ -98,7 +100,11 @@ def _most(nodeid: str, config: pytest.Config) -> int:
 
 
 def _is_exhaustive(case: CallSpec) -> bool:
-    return any(mark.name == "exhaustive" for mark in case.marks)
+    return _has_mark(case, "exhaustive")
+
+
+def _has_mark(case: CallSpec, name: str) -> bool:
+    return any(mark.name == name for mark in case.marks)
 
 
 def _takes_all_quick_cases(config: pytest.Config) -> bool:

@@ -58,9 +58,18 @@ def cases(
     mark: str | None = None,
     folder: str = "core",
     values: str = "abcd",
+    kept: tuple[str, ...] = (),
 ) -> list[Any]:
     """Return the cases that are made of a test with two parameters, in a run with these marks."""
-    made = [SimpleNamespace(id=f"{a}-{b}", _idlist=[a, b], marks=[]) for a in values for b in "xyz"]
+    made = [
+        SimpleNamespace(
+            id=f"{a}-{b}",
+            _idlist=[a, b],
+            marks=[pytest.mark.quick.mark] if f"{a}-{b}" in kept else [],
+        )
+        for a in values
+        for b in "xyz"
+    ]
     test = SimpleNamespace(
         nodeid=f"tests/{folder}/test_any.py::test_any",
         get_closest_marker=lambda name: name if name == mark else None,
@@ -83,6 +92,13 @@ def test_the_quick_run_makes_only_the_cases_that_it_takes() -> None:
     assert len(quick) < 12
 
     assert [case.id for case in cases(marks="not exhaustive")] == quick
+
+
+def test_the_quick_run_takes_a_case_with_its_mark_besides_the_others() -> None:
+    without = [case.id for case in cases(marks="not exhaustive")]
+    left_out = next(case.id for case in cases(marks="") if case.id not in without)
+    made = [case.id for case in cases(marks="not exhaustive", kept=(left_out,))]
+    assert sorted(made) == sorted([*without, left_out])
 
 
 def test_a_folder_that_pytest_alone_does_not_enter_keeps_each_value() -> None:

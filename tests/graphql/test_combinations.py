@@ -237,7 +237,9 @@ CONDITIONAL = [
         "query ($a: Boolean!, $b: Boolean!) { open ...F IF_A now IF_B } "
         "fragment F on People { me motto }"
     ),
-    "query ($a: Boolean!, $b: Boolean!) { person { name CHOICE } }",
+    pytest.param(
+        "query ($a: Boolean!, $b: Boolean!) { person { name CHOICE } }", marks=pytest.mark.quick
+    ),
     (
         "query ($a: Boolean!, $b: Boolean!) { person { name ...F } } "
         "fragment F on Person { ...G } fragment G on Person { CHOICE }"

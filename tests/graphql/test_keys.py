@@ -123,6 +123,14 @@ DIFFERENT: list[tuple[Request, Request]] = [
     (with_json(["a|b"]), with_json(["a", "b"])),
     (with_json({"a": [1, 2]}), with_json({"a": [[1], 2]})),
     (("{ shapes { ... on Square { area } } }", {}), ("{ shapes { ... on Circle { area } } }", {})),
+    (
+        ("{ ...F } fragment F on Query { echo }", {}),
+        ("{ ...F } fragment F on Query { shapes { area } }", {}),
+    ),
+    (
+        ("{ ...F } fragment F on Query { ...G } fragment G on Query { echo }", {}),
+        ("{ ...F } fragment F on Query { ...G } fragment G on Query { e: echo }", {}),
+    ),
     (("{ echo }", {}), ("{ e: echo }", {})),
     (("{ echo shapes { area } }", {}), ("{ shapes { area } echo }", {})),
     (("query A { echo }", {}), ("query B { echo }", {})),

@@ -209,7 +209,11 @@ LIVES = [
     (f"{{ holder {{ silentFirst {NAME} }} }}", 2000, None, "Holder.silentFirst"),
     (f"{{ holder {{ silentLast {NAME} }} }}", 2000, None, "Holder.silentLast"),
     # What inherits takes its parent's ttl unless the type has its own.
-    (f"{{ holder {{ inherited {NAME} }} }}", 1000, 900, "Holder.inherited"),
+    pytest.param(
+        f"{{ holder {{ inherited {NAME} }} }}",
+        *(1000, 900, "Holder.inherited"),
+        marks=pytest.mark.quick,
+    ),
     (f"{{ holder {{ inheritedLong {NAME} }} }}", 3500, 1050, "Lives.holder"),
     (f"{{ holder {{ inheritedMembers {NAME} }} }}", 1000, 300, "Holder.inheritedMembers"),
     (f"{{ holder {{ inheritedSilent {NAME} }} }}", 3500, 1050, "Lives.holder"),
@@ -303,7 +307,7 @@ class Inexact:
     "query",
     [
         "{ pair }",
-        "{ pair plain }",
+        pytest.param("{ pair plain }", marks=pytest.mark.quick),
         "{ plain pair }",
         "{ amounts { pair name } plain }",
         "{ amounts { name pair id } }",
@@ -446,7 +450,16 @@ DECLARED = ("leaf", "first", "last", "far", "united")
 
 
 @pytest.mark.parametrize("what", HINTS)
-@pytest.mark.parametrize("where", [*ABOVE, *OF_FIELDS, "the union", "nowhere"])
+@pytest.mark.parametrize(
+    "where",
+    [
+        pytest.param(ABOVE[0], marks=pytest.mark.quick),
+        *ABOVE[1:],
+        *OF_FIELDS,
+        "the union",
+        "nowhere",
+    ],
+)
 async def test_a_hint_above_a_type_or_a_field_holds_at_whatever_distance(
     cache: ResponseCache, where: str, what: str
 ) -> None:
