@@ -107,6 +107,9 @@ async def test_each_request_is_counted_once_by_its_result(
     assert statistics.bypasses == {"ttl_zero": 1, "uncacheable": 1}
     assert statistics.loads["value"].calls == 4
     assert statistics.loads["value"].failures == 1
+    loads = meters.figures(telemetry.LOAD_DURATION.name)
+    errors = {dict(labels).get(telemetry.ERROR_TYPE): number for labels, number in loads.items()}
+    assert errors == {None: 3, "LookupError": 1}
     same(metered, meters)
 
 
@@ -189,6 +192,26 @@ async def test_a_hit_saves_what_its_value_took(
     assert metered.statistics().values.saved == 3
     assert meters.of(telemetry.SAVED, scope="value") == 3
     same(metered, meters)
+
+
+@pytest.mark.parametrize("synchronous", [False, True], ids=["async", "sync"])
+async def test_an_answer_past_its_ttl_is_counted_as_stale(
+    metered: ResponseCache, meters: Meters, raw_of: Any, *, synchronous: bool
+) -> None:
+    async def ask() -> str:
+        if synchronous:
+            answer = metered.remember_sync(["a"], 600, lambda: 1, stale=600, background=True)
+        else:
+            answer = await metered.remember(["a"], 600, one, stale=600, background=True)
+        return answer.detail.value
+
+    assert await ask() == "generated"
+    raw = raw_of(metered)
+    (key,) = raw.keys("*:e:*")
+    raw.pexpire(key, 300_000)
+    assert await ask() == "stale"
+    assert (metered.statistics().values.stale_hits, metered.statistics().values.hits) == (1, 1)
+    assert meters.of(telemetry.REQUESTS, result="stale", tier="redis") == 1
 
 
 async def test_invalidations_are_counted_by_kind(metered: ResponseCache, meters: Meters) -> None:
