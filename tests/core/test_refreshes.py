@@ -327,7 +327,7 @@ def test_as_many_threads_refresh_at_once_as_max_background_allows(
         go.set()
         cache.close()
         assert len(names) == most
-        assert all(name.startswith("response-cache") for name in names)
+        assert all(name.startswith("response-cache_") for name in names)
 
 
 async def test_a_background_refresh_that_fails_is_logged_and_harms_nobody(

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core.drivers.driving import DriverSettings, set_once
@@ -30,6 +30,10 @@ R = TypeVar("R")
 Then: TypeAlias = Callable[[Any], None]
 
 
+_CLOSED: Final = Ask((), lambda _: None, is_taken=True, is_sent=True)
+"""That of a batch to which no more lookups are added."""
+
+
 @dataclass(eq=False, slots=True)
 class _Batch:
     """Lookups in one slot.
@@ -37,7 +41,7 @@ class _Batch:
     Attributes:
         effect: The lookups.
         began: When the first was requested, in seconds of `time.perf_counter`.
-        ask: Tells whether it was sent; None if more lookups cannot be added.
+        ask: Tells whether it was sent.
         callers: Who is told the answer to each lookup: who requested it, then those who share it.
         subjects: The cache and field of each, for the observer; None for one that is measured with others.
         shared: The callers of each lookup that may be shared, by its key.
@@ -45,7 +49,7 @@ class _Batch:
 
     effect: Lookups
     began: float
-    ask: Ask | None = None
+    ask: Ask = _CLOSED
     callers: list[list[Then]] = field(default_factory=list)
     subjects: list[Subject | None] = field(default_factory=list)
     shared: dict[str, list[Then]] = field(default_factory=dict)
@@ -78,7 +82,7 @@ class SharedLookups:
         """
         keys = lookup.keys
         batch = self._batches.get(keys.tags)
-        if batch is not None and (batch.ask is None or batch.ask.is_sent):
+        if batch is not None and batch.ask.is_sent:
             batch = None
         key = None
         # One that rejects an entry has to delete it.
@@ -87,12 +91,7 @@ class SharedLookups:
             if batch is not None and (known := batch.shared.get(key)) is not None:
                 known.append(then)
                 return
-        if (
-            batch is None
-            or batch.ask is None
-            or batch.ask.is_taken
-            or len(batch.callers) >= MOST_IN_A_RUN
-        ):
+        if batch is None or batch.ask.is_taken or len(batch.callers) >= MOST_IN_A_RUN:
             batch, is_new = _Batch(Lookups(lookup), time.perf_counter()), True
         else:
             batch.effect.add(lookup)
@@ -160,12 +159,12 @@ class SharedLookups:
         def arrived(answers: list[Any]) -> None:
             if self._batches.get(slot) is batch:
                 del self._batches[slot]
-            batch.ask = None  # it holds this function, and the two the bytes of the entries
+            batch.ask = _CLOSED  # its own holds this function, and the two the bytes of the entries
             self._tell(batch, answers)
 
         ask = self._transport.submit(batch.effect, arrived)
         if self._batches.get(slot) is batch:  # else it was answered at once
-            batch.ask = ask
+            batch.ask = ask or _CLOSED
 
     def _tell(self, batch: _Batch, answers: list[Any]) -> None:
         """Tell each caller the answer to its lookup; an error of one does not affect the others."""
