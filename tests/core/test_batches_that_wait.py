@@ -140,7 +140,7 @@ async def test_a_batch_cancelled_as_its_commits_go_out_leaves_no_lease(
 
 
 async def test_an_unserialisable_value_leaves_no_lease_of_the_others(
-    valkey_cache: ResponseCache, raw_valkey: Any, face: Any, eventually: Eventually
+    cache: ResponseCache, raw: Any, face: Any, eventually: Eventually
 ) -> None:
     values: list[Any] = [LookupError(), 1, object()]
     keys = [["a"], ["b"], ["c"]]
@@ -150,19 +150,19 @@ async def test_an_unserialisable_value_leaves_no_lease_of_the_others(
 
     async def ask() -> object:
         if face.synchronous:
-            return valkey_cache.remember_many_sync(keys, 60, lambda _: values)
-        return await valkey_cache.remember_many(keys, 60, load)
+            return cache.remember_many_sync(keys, 60, lambda _: values)
+        return await cache.remember_many(keys, 60, load)
 
     with pytest.raises(CacheSerializationError):
         await ask()
-    await eventually(lambda: not raw_valkey.keys("*:l:*"))
+    await eventually(lambda: not raw.keys("*:l:*"))
 
 
 def test_a_batch_of_threads_interrupted_as_it_gives_its_leases_back_leaves_none(
-    valkey_cache: ResponseCache, raw_valkey: Any, monkeypatch: pytest.MonkeyPatch
+    cache: ResponseCache, raw: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As Ctrl-C does, or a worker's own time limit."""
-    transport = driver_of(valkey_cache, synchronous=True).transport
+    transport = driver_of(cache, synchronous=True).transport
     perform_all = transport.perform_all
     keys = [["a"], ["b"]]
     interrupted = threading.Event()
@@ -175,28 +175,28 @@ def test_a_batch_of_threads_interrupted_as_it_gives_its_leases_back_leaves_none(
 
     monkeypatch.setattr(transport, "perform_all", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        valkey_cache.remember_many_sync(keys, 60, lambda _: [LookupError(), LookupError()])
+        cache.remember_many_sync(keys, 60, lambda _: [LookupError(), LookupError()])
     assert interrupted.is_set()
-    driver_of(valkey_cache, synchronous=True).drain()
-    assert not raw_valkey.keys("*:l:*")
-    assert len(driver_of(valkey_cache, synchronous=True).flights) == 0
-    assert valkey_cache.remember_many_sync(keys, 60, lambda _: ["x", "y"]) == ["x", "y"]
+    driver_of(cache, synchronous=True).drain()
+    assert not raw.keys("*:l:*")
+    assert len(driver_of(cache, synchronous=True).flights) == 0
+    assert cache.remember_many_sync(keys, 60, lambda _: ["x", "y"]) == ["x", "y"]
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
 def test_a_batch_of_threads_interrupted_while_it_loads_leaves_nothing(
-    valkey_cache: ResponseCache, raw_valkey: Any, error: type[BaseException]
+    cache: ResponseCache, raw: Any, error: type[BaseException]
 ) -> None:
     def load(_: list[list[str]]) -> list[str]:
         raise error
 
     keys = [["a"], ["b"]]
     with pytest.raises(error):
-        valkey_cache.remember_many_sync(keys, 60, load)
-    driver_of(valkey_cache, synchronous=True).drain()
-    assert not raw_valkey.keys("*:l:*")
-    assert len(driver_of(valkey_cache, synchronous=True).flights) == 0
-    assert valkey_cache.remember_many_sync(keys, 60, lambda _: ["x", "y"]) == ["x", "y"]
+        cache.remember_many_sync(keys, 60, load)
+    driver_of(cache, synchronous=True).drain()
+    assert not raw.keys("*:l:*")
+    assert len(driver_of(cache, synchronous=True).flights) == 0
+    assert cache.remember_many_sync(keys, 60, lambda _: ["x", "y"]) == ["x", "y"]
 
 
 def test_a_thread_is_woken_by_whichever_flight_ends_first(memory_cache: ResponseCache) -> None:

@@ -257,20 +257,20 @@ async def test_the_wrong_kind_of_loader_says_what_to_call(cache: ResponseCache) 
 
 
 async def test_a_batch_whose_loader_fails_serves_stale_values(
-    valkey_cache: ResponseCache, raw_valkey: Any, face: Any
+    cache: ResponseCache, raw: Any, face: Any
 ) -> None:
-    await many(valkey_cache, face, [1, 2], lambda keys: ["old"] * len(keys), stale=1000)
+    await many(cache, face, [1, 2], lambda keys: ["old"] * len(keys), stale=1000)
     for number in "12":
-        key = tenant_of(valkey_cache).keys(["square", number]).entry
-        raw_valkey.pexpire(key, raw_valkey.pttl(key) - 70_000)
+        key = tenant_of(cache).keys(["square", number]).entry
+        raw.pexpire(key, raw.pttl(key) - 70_000)
 
     def fail(_keys: object) -> list[str]:
         raise LookupError
 
-    assert await many(valkey_cache, face, [1, 2], fail, stale=1000) == ["old", "old"]
+    assert await many(cache, face, [1, 2], fail, stale=1000) == ["old", "old"]
     with pytest.raises(LookupError):
-        await many(valkey_cache, face, [1, 3], fail, stale=1000)
-    driver: Any = face.driver(valkey_cache)
+        await many(cache, face, [1, 3], fail, stale=1000)
+    driver: Any = face.driver(cache)
     assert len(driver.flights) == 0
 
 

@@ -104,12 +104,12 @@ async def test_a_lease_whose_release_was_lost_is_released_again(
 
 
 async def test_the_lease_of_a_lost_commit_is_released(
-    valkey_cache: ResponseCache, raw_valkey: Any, face: Any, eventually: Eventually
+    cache: ResponseCache, raw: Any, face: Any, eventually: Eventually
 ) -> None:
-    lose(valkey_cache, face, commit=1)
-    response = await face.remember(valkey_cache, ["a"], 60, lambda: 1)
+    lose(cache, face, commit=1)
+    response = await face.remember(cache, ["a"], 60, lambda: 1)
     assert (response.status, response.detail) == (CacheStatus.MISS, CacheDetail.STORE_FAILURE)
-    await eventually(lambda: not raw_valkey.keys("*:l:*"))
+    await eventually(lambda: not raw.keys("*:l:*"))
 
 
 def test_a_refresh_without_room_releases_its_lease_at_once(
