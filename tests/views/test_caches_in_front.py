@@ -49,6 +49,7 @@ FIELDS: Final = {
     "below": Field(60),
     "guarded": Field(60),
     "sometimes": Field(60),
+    "cookie": Field(),
     "now": Field(),
 }
 QUERIES: Final = {
@@ -64,6 +65,7 @@ QUERIES: Final = {
     "{ guarded }": "nobody",
     "{ now }": "nobody",
     "{ public now }": "nobody",
+    "{ cookie }": "nobody",
 }
 """Who may store the answer, unless it has errors. After errors the next answer need not be stored."""
 USERS: Final[tuple[dict[str, str], ...]] = (
@@ -204,6 +206,12 @@ class Application:
                 if application.version(info) % 2:
                     raise ValueError(value)
                 return value
+
+            @cache_control(ttl=60, tags=tags)
+            @strawberry.field
+            def cookie(self, info: strawberry.Info) -> str:
+                info.context["response"].set_cookie("visited", "yes")
+                return application.value(info)
 
             @strawberry.field
             def now(self, info: strawberry.Info) -> str:

@@ -24,6 +24,7 @@ from strawberry_response_cache import (
     cache_control,
     invalidates,
     purge_names,
+    restrict_cache,
 )
 from strawberry_response_cache.asgi import GraphQL
 from strawberry_response_cache.core._families import carried, shown, whole_family, with_families
@@ -90,6 +91,13 @@ class Query:
     @strawberry.field
     def fails(self) -> int | None:
         raise ValueError
+
+    @cache_control(ttl=60)
+    @strawberry.field
+    def tagged(self, info: strawberry.Info) -> int:
+        """More than fits into a header."""
+        restrict_cache(info, tags=[f"{number}:{'x' * 900}" for number in range(12)])
+        return 1
 
     @strawberry.field
     async def changes(self, info: strawberry.Info) -> bool:
@@ -362,6 +370,17 @@ def test_where_tags_do_not_fit_every_invalidation_reaches_the_response() -> None
         assert set(purged) & set(headers[header].split(separator))
     groups = invalidated_groups(purged, []).split(", ")
     assert set(groups) & set(headers["cache-groups"].split(", "))
+
+
+def test_the_log_counts_the_tags_of_a_response_that_do_not_fit(
+    make: Callable[..., Ask], caplog: pytest.LogCaptureFixture
+) -> None:
+    response = make(cdn_tags=["Cache-Tag"])("{ tagged }")
+    names = response.headers["cache-tag"].split(",")
+    assert names[:2] == ["~", "*"]
+    assert len(response.headers["cache-tag"]) <= 8_000
+    (line,) = [each for each in caplog.records if "cdn_tags" in each.getMessage()]
+    assert vars(line)["response_cache.tag.count"] == 12 - sum("x" in each for each in names)
 
 
 @pytest.mark.parametrize("count", [5, 25, 31, 32, 100])
