@@ -17,7 +17,7 @@ from tests.graphql.ledger import Ledger
 
 pytestmark = [pytest.mark.parametrize("url", ["memory://"]), pytest.mark.usefixtures("older")]
 
-PLAN, VARIANT, STEMS = "Plan", "Variant", "Stems"
+PLAN, VARIANT, FIELD, STEMS = "Plan", "Variant", "FieldPlan", "Stems"
 
 
 def kept(kind: str) -> list[Any]:
@@ -200,3 +200,77 @@ async def test_the_keys_kept_for_the_variables_of_one_field_are_bounded(
     kept_here = [vars(stems).values() for stems in kept(STEMS)]
     sizes = [len(each) for values in kept_here for each in values if isinstance(each, dict)]
     assert max(sizes) == 64
+
+
+# -- In bytes: what is kept of one document takes no more than its share of `plan_bytes` ---------------------
+
+
+def entity(number: int) -> Any:
+    """Return a type of which a gateway asks for objects."""
+    made = type(f"Entity{number}", (), {"__annotations__": {"id": strawberry.ID}})
+    return cache_control(ttl=60)(strawberry.federation.type(made, keys=["id"]))
+
+
+ENTITIES = [entity(number) for number in range(12)]
+
+
+@pytest.fixture
+def ask_in_little_room(cache: ResponseCache) -> Iterator[Callable[..., Any]]:
+    """Ask a schema in which one document and its plan have room for about four variants; all documents stay."""
+    extension = ResponseCacheExtension(cache, tenant=None, plan_bytes=400_000)
+    schema = strawberry.federation.Schema(
+        Query, types=ENTITIES, extensions=[KeepsEveryDocument, extension]
+    )
+
+    async def execute(query: str, **variables: Any) -> Any:
+        result = await schema.execute(query, variable_values=variables)
+        assert result.errors is None
+        return result.data
+
+    yield execute
+    KeepsEveryDocument.documents.clear()
+
+
+async def test_the_conditions_kept_of_one_document_are_bounded_in_bytes(
+    ask_in_little_room: Callable[..., Any],
+) -> None:
+    names = [f"c{number}" for number in range(4)]
+    declared = " ".join(f"${name}: Boolean!" for name in names)
+    fields = " ".join(f"{name}: __typename @include(if: ${name})" for name in names)
+    before = len(kept(VARIANT))
+    for chosen in range(2 ** len(names)):
+        taken = {name: bool(chosen >> place & 1) for place, name in enumerate(names)}
+        await ask_in_little_room(f"query ({declared}) {{ fresh {fields} }}", **taken)
+    assert before < len(kept(VARIANT)) <= before + 5
+
+
+async def test_the_fields_kept_of_one_document_are_bounded_in_bytes(
+    ask_in_little_room: Callable[..., Any],
+) -> None:
+    before = len(kept(FIELD))
+    aliases = " ".join(f"a{number}: echo(number: {number})" for number in range(30))
+    data = await ask_in_little_room(f"{{ fresh {aliases} }}")
+    assert data == {"fresh": 0} | {f"a{number}": number for number in range(30)}
+    assert before < len(kept(FIELD)) <= before + 5
+
+
+async def test_the_keys_kept_of_one_document_are_bounded_in_bytes(
+    ask_in_little_room: Callable[..., Any],
+) -> None:
+    for number in range(60):
+        await ask_in_little_room("query ($n: Int!) { fresh echo(number: $n) }", n=number)
+    kept_here = [vars(stems).values() for stems in kept(STEMS)]
+    sizes = [len(each) for values in kept_here for each in values if isinstance(each, dict)]
+    assert 1 < max(sizes) < 30
+
+
+async def test_the_types_of_entities_kept_of_one_document_are_bounded_in_bytes(
+    ask_in_little_room: Callable[..., Any],
+) -> None:
+    names = [f"Entity{number}" for number in range(len(ENTITIES))]
+    conditions = " ".join(f"... on {name} {{ id }}" for name in names)
+    query = f"query ($of: [_Any!]!) {{ _entities(representations: $of) {{ {conditions} }} }}"
+    data = await ask_in_little_room(query, of=[{"__typename": name, "id": "1"} for name in names])
+    assert data == {"_entities": [{"id": "1"}] * len(names)}
+    sizes = [len(variant.entity_plans) for variant in kept(VARIANT)]
+    assert 0 < max(sizes) <= 5

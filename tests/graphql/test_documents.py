@@ -175,9 +175,18 @@ class Exchange(SchemaExtension):
         yield
 
 
+class OwnRule(ASTValidationRule):
+    """A rule of the user's own, which runs for every request and finds nothing."""
+
+
+def with_an_own_rule() -> SchemaExtension:
+    return AddValidationRules([OwnRule])
+
+
 VALID, OTHER, INVALID = "{ unannotated }", "{ accounts { id } }", "{ nothing }"
 
 
+@pytest.mark.combined  # each phase by itself
 @pytest.mark.parametrize("ours_first", [True, False], ids=["ours first", "ours last"])
 @pytest.mark.parametrize("phase", ["parsed", "before validation", "validated", "before execution"])
 @pytest.mark.parametrize("url", ["memory://"])
@@ -185,12 +194,18 @@ async def test_a_replaced_document_and_the_original_text_are_validated_separatel
     make_ledger: Callable[..., Ledger], phase: str, ours_first: bool
 ) -> None:
     """What was found of it is not found of the text that it stands for, nor the other way round."""
-    for text, instead in ((VALID, OTHER), (VALID, INVALID), (INVALID, VALID)):
+    exchanged: list[tuple[str, str, list[Any]]] = [
+        (VALID, OTHER, []),
+        (VALID, INVALID, []),
+        (VALID, INVALID, [with_an_own_rule]),
+        (INVALID, VALID, []),
+    ]
+    for text, instead, others in exchanged:
         for users in (("mallory", "alice"), ("alice", "mallory", "alice")):
-            ledger = make_ledger(Exchange)
+            ledger = make_ledger(Exchange, *others)
             if not ours_first:
                 ledger.schema.extensions = tuple(reversed(ledger.schema.extensions))
-            plain = Ledger(strawberry.Schema(ledger.schema.query, extensions=[Exchange]))
+            plain = Ledger(strawberry.Schema(ledger.schema.query, extensions=[Exchange, *others]))
             for user in (*users, *users):
                 request = {"user": user, "context": {"phase": phase, "instead": instead}}
                 result = await ledger.ask(text, **request)

@@ -417,10 +417,17 @@ async def test_the_span_of_an_entry_kept_for_a_session_says_private(
         assert said[-2:] == [(GET, field, "public"), (PUT, field, "public")]
 
 
+@pytest.mark.combined
+@pytest.mark.parametrize("several", [False, True], ids=["one key", "several keys"])
 @pytest.mark.parametrize("synchronous", [False, True], ids=["async", "sync"])
 async def test_a_lookup_that_finds_what_is_to_be_refreshed_early_is_a_hit_and_past_its_end_stale(
-    url: str, recorder: Recorder, raw_of: Any, synchronous: bool
+    url: str, recorder: Recorder, raw_of: Any, synchronous: bool, several: bool
 ) -> None:
+    keys = [["a"], ["b"]]
+
+    async def load(_: list[list[str]]) -> list[int]:
+        return [1, 1]
+
     async with ResponseCache.from_url(
         url,
         prefix="test",
@@ -431,7 +438,11 @@ async def test_a_lookup_that_finds_what_is_to_be_refreshed_early_is_a_hit_and_pa
     ) as cache:
 
         async def ask() -> None:
-            if synchronous:
+            if several and synchronous:
+                cache.remember_many_sync(keys, 600, lambda _: [1, 1], stale=600)
+            elif several:
+                await cache.remember_many(keys, 600, load, stale=600)
+            elif synchronous:
                 cache.remember_sync(["a"], 600, lambda: 1, stale=600)
             else:
                 await cache.remember(["a"], 600, one, stale=600)
@@ -440,14 +451,15 @@ async def test_a_lookup_that_finds_what_is_to_be_refreshed_early_is_a_hit_and_pa
             await cache.clear()
             await ask()
             raw = raw_of(cache)
-            (key,) = raw.keys("*:e:*")
-            make_dear_at(raw, key, cost_ms=10**9)
-            if expected == "stale":
-                raw.pexpire(key, 300_000)
+            for key in raw.keys("*:e:*"):
+                make_dear_at(raw, key, cost_ms=10**9)
+                if expected == "stale":
+                    raw.pexpire(key, 300_000)
             recorder.exporter.clear()
             with recorder.tracer.start_as_current_span("request"):
                 await ask()
             about = dict(recorder.attributes())
+            assert about[telemetry.GET].get(telemetry.BATCH_SIZE) == (2 if several else None)
             assert about[telemetry.GET][telemetry.RESULT] == expected
             assert telemetry.PUT in about, "it was refreshed"
 
