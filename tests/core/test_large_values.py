@@ -1,6 +1,7 @@
 """A large value is compressed in a thread, so that the event loop goes on meanwhile."""
 
 import asyncio
+import gc
 import threading
 import zlib
 from collections.abc import Callable, Iterator
@@ -10,8 +11,11 @@ import pytest
 
 from strawberry_response_cache.core import CacheDetail, ResponseCache
 from strawberry_response_cache.core._cache import tenant_of
-from strawberry_response_cache.core.drivers.packing import LARGE
-from tests.conftest import Eventually
+from strawberry_response_cache.core._keys import Keyspace
+from strawberry_response_cache.core.drivers.packing import LARGE, Packing
+from strawberry_response_cache.core.protocol import Commit, Lease
+from strawberry_response_cache.core.protocol.entry import MARKER, Recording
+from tests.conftest import Eventually, living
 
 LARGE_TEXT = "Middlemarch, " * (LARGE // 10)
 SMALL_TEXT = LARGE_TEXT[: LARGE // 2]
@@ -138,6 +142,67 @@ async def test_a_large_value_is_stored_where_no_thread_can_be_started(
     assert compressing.threads == [threading.get_ident()]
 
 
+async def test_a_large_value_is_stored_although_the_thread_fails_once(
+    valkey_cache: ResponseCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compressobj, failed = zlib.compressobj, list[int]()
+
+    def failing_once(*arguments: Any, **named: Any) -> Any:
+        if not failed:
+            failed.append(threading.get_ident())
+            raise MemoryError
+        return compressobj(*arguments, **named)
+
+    monkeypatch.setattr(zlib, "compressobj", failing_once)
+
+    assert (await valkey_cache.remember(["a"], 60, large)).detail is CacheDetail.GENERATED
+    assert failed[0] != threading.get_ident()
+
+
+async def test_large_values_are_compressed_in_one_thread(
+    valkey_cache: ResponseCache, compressing: Compressing
+) -> None:
+    for key in "ab":
+        await valkey_cache.remember([key], 60, large)
+
+    assert len(compressing.threads) == 2
+    assert len(set(compressing.threads)) == 1
+
+
+def test_a_small_value_beside_a_marker_is_passed_on_at_once() -> None:
+    keys = Keyspace("test").keys(["a"])
+    value, marker = Recording(b"small", 1000), Recording(b"{}", 1000, meta=MARKER)
+    lease = Lease("token", "epoch", 1)
+    commit, passed = Commit(keys, lease, marker, beside=((keys, value),)), list[Commit]()
+
+    Packing().pack(commit, passed.append)
+
+    assert passed == [commit]
+
+
+async def test_closing_waits_for_what_is_being_compressed(
+    new_cache: Callable[..., ResponseCache],
+    valkey_url: str,
+    raw_valkey: Any,
+    compressing: Compressing,
+    eventually: Eventually,
+) -> None:
+    cache = new_cache(valkey_url)
+    compressing.go_on.clear()
+    storing = asyncio.create_task(cache.remember(["a"], 60, large))
+    await eventually(compressing.began.is_set)
+    storing.cancel()
+    await asyncio.wait({storing})
+
+    closing = asyncio.create_task(cache.aclose())
+    await asyncio.sleep(0)
+    assert not closing.done()
+    compressing.go_on.set()
+    await closing
+
+    assert raw_valkey.exists(tenant_of(cache).keys(["a"]).entry)
+
+
 async def test_closing_ends_the_thread_that_compresses(
     new_cache: Callable[..., ResponseCache], valkey_url: str, eventually: Eventually
 ) -> None:
@@ -151,3 +216,17 @@ async def test_closing_ends_the_thread_that_compresses(
     await cache.aclose()
 
     await eventually(lambda: not is_there())
+    await cache.remember(["b"], 60, large)
+    assert is_there(), "a cache that is used again has another thread"
+
+
+async def test_a_large_value_is_let_go_when_it_is_stored(
+    valkey_cache: ResponseCache, eventually: Eventually
+) -> None:
+    await valkey_cache.remember(["a"], 60, large)
+
+    def is_gone() -> bool:
+        gc.collect()
+        return not any(isinstance(each, Commit) for each in living())
+
+    await eventually(is_gone)

@@ -43,7 +43,8 @@ class Packing:
 
         def packed(done: asyncio.Future[Commit]) -> None:
             self._running.discard(done)
-            then(commit if done.cancelled() or done.exception() is not None else done.result())
+            # An error of the thread, such as a lack of memory, is met again where the entry is sent.
+            then(commit if done.exception() is not None else done.result())
 
         packing.add_done_callback(packed)
 
