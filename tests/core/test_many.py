@@ -12,6 +12,7 @@ from strawberry.dataloader import DataLoader
 
 from strawberry_response_cache.core import CacheConfigurationError, ResponseCache
 from strawberry_response_cache.core._cache import tenant_of
+from strawberry_response_cache.core.redis.link import MOST_TOGETHER
 from tests.conftest import Eventually, driver_of, joined
 
 
@@ -67,6 +68,33 @@ async def test_remember_many_of_no_keys_loads_nothing(cache: ResponseCache, face
 
     assert await many(cache, face, [], load) == []
     assert load.asked == []
+
+
+async def test_a_batch_of_more_keys_than_go_out_together_is_answered_whole(
+    memory_cache: ResponseCache, face: Any
+) -> None:
+    load, numbers = Loader(), [number + 14 for number in range(2 * MOST_TOGETHER + 1)]
+    squares = [number * number for number in numbers]
+
+    for _ in range(2):
+        assert await many(memory_cache, face, numbers, load) == squares
+    assert load.asked == [numbers]
+
+
+async def test_a_batch_that_redis_does_not_answer_is_loaded_and_the_log_says_so(
+    new_cache: Callable[..., ResponseCache],
+    unused_port: int,
+    face: Any,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    cache = new_cache(f"redis://127.0.0.1:{unused_port}", connect_deadline=1)
+    load, numbers = Loader(), [number + 14 for number in range(2 * MOST_TOGETHER + 1)]
+
+    found = await many(cache, face, numbers, load)
+
+    assert found == [number * number for number in numbers]
+    assert load.asked == [numbers]
+    assert any(str(unused_port) in record.getMessage() for record in caplog.records)
 
 
 async def test_an_exception_among_the_values_is_its_keys_alone_and_is_not_stored(

@@ -112,6 +112,28 @@ async def test_the_lease_of_a_lost_commit_is_released(
     await eventually(lambda: not raw.keys("*:l:*"))
 
 
+async def test_the_lease_of_a_run_that_an_invalidation_outdates_is_released_at_once(
+    cache: ResponseCache, raw: Any, face: Any, eventually: Eventually
+) -> None:
+    """Its value will be refused, so nobody is to wait for it."""
+    began, go_on = threading.Event(), threading.Event()
+
+    def generate() -> str:
+        began.set()
+        go_on.wait(NEVER)
+        return "old"
+
+    running = face.begin(cache, ["a"], 60, generate, tags=["t"])
+    try:
+        await asyncio.to_thread(began.wait, NEVER)
+        assert raw.keys("*:l:*")
+        await face.invalidate(cache, "t")
+        await eventually(lambda: not raw.keys("*:l:*"))
+    finally:
+        go_on.set()
+    assert (await running).value == "old"
+
+
 def test_a_refresh_without_room_releases_its_lease_at_once(
     new_cache: Callable[..., ResponseCache], valkey_url: str, raw_valkey: Any
 ) -> None:

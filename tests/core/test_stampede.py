@@ -525,3 +525,27 @@ async def test_clocks_are_read_beside_lookups_of_the_same_tick(
     )
 
     assert [[type(each) for each in found] for found in answers] == [[Moment, Fresh, Moment]] * 2
+
+
+class NotKnown:
+    """The transport of a cluster that does not know yet which node has the slot: it tells nothing of what it sends."""
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self.effects: list[object] = []
+
+    def submit(self, effect: Any, then: Any) -> None:
+        self.effects.append(effect)
+        self._transport.submit(effect, then)
+
+
+async def test_a_lookup_that_may_have_been_sent_is_not_shared(memory_cache: ResponseCache) -> None:
+    """The server may have answered it before an invalidation that a later caller knows of."""
+    await memory_cache.remember(["a"], 60, one)
+    lookups, keys = driver_of(memory_cache).lookups, tenant_of(memory_cache).keys(["a"])
+    transport = lookups._transport = NotKnown(lookups._transport)
+
+    answers = await asyncio.gather(*(lookups.find(Lookup(keys, 0), SUBJECT) for _ in range(3)))
+
+    assert [type(each) for each in answers] == [Fresh] * 3
+    assert len(transport.effects) == 3

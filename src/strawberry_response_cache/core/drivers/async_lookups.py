@@ -30,7 +30,7 @@ R = TypeVar("R")
 Then: TypeAlias = Callable[[Any], None]
 
 
-_CLOSED: Final = Ask((), lambda _: None, is_taken=True, is_sent=True)
+_CLOSED: Final = Ask((), lambda _: None, is_sent=True)
 """That of a batch to which no more lookups are added."""
 
 
