@@ -3,10 +3,11 @@
 graphql-core gives the same object to every field that uses a variable, and the same default to every request.
 """
 
+import asyncio
 import copy
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import strawberry
@@ -305,6 +306,14 @@ def with_defaults() -> type:
     return Made
 
 
+async def test_an_answer_with_defaults_that_resolvers_leave_alone_is_stored(make: Make) -> None:
+    schema = make(with_defaults())
+    for expected in ("miss", "hit"):
+        await schema.ask("{ listed paged }")
+        assert outcome(schema.last)["status"] == expected
+
+
+@pytest.mark.combined
 @pytest.mark.parametrize("fresh", ["", "fresh"])
 @pytest.mark.parametrize("name", ["listed", "paged"])
 async def test_a_default_that_a_resolver_changes_is_not_stored_under_the_key_of_what_it_was(
@@ -321,6 +330,50 @@ async def test_a_default_that_a_resolver_changes_is_not_stored_under_the_key_of_
     if not fresh:
         assert changed != "['a', 'b', 'c']"
         assert outcome(schema.last)["reason"] == "variables"
+
+
+async def test_a_default_that_another_request_changes_meanwhile_reaches_no_other_process(
+    memory_cache: ResponseCache, way: str
+) -> None:
+    if way == "execute_sync":
+        pytest.skip("execute_sync has no resolvers that wait")
+    entered, is_changed = asyncio.Event(), asyncio.Event()
+
+    def process() -> strawberry.Schema:
+        @strawberry.type
+        class Holder:
+            @cache_control(inherit=True)
+            @strawberry.field
+            def shown(self, info: strawberry.Info, order: JSON = letters()) -> str:  # noqa: B008 - as above
+                if info.context.get("pops"):
+                    cast("list[str]", order).pop()
+                return f"{order}"
+
+        @strawberry.type(name="Query")
+        class Made:
+            @cache_control(ttl=60)
+            @strawberry.field
+            async def waits(self) -> Holder:
+                entered.set()
+                await is_changed.wait()
+                return Holder()
+
+            @strawberry.field
+            def uncached(self) -> Holder:
+                return Holder()
+
+        extension = ResponseCacheExtension(memory_cache, tenant=None, debug=True)
+        return strawberry.Schema(Made, extensions=[extension])
+
+    one, other = process(), process()
+    query = "{ waits { shown } }"
+    waiting = asyncio.create_task(one.execute(query, context_value={}))
+    await entered.wait()
+    await one.execute("{ uncached { shown } }", context_value={"pops": True})
+    is_changed.set()
+    assert (await waiting).data == {"waits": {"shown": "['a', 'b']"}}
+    result = await other.execute(query, context_value={})
+    assert result.data == {"waits": {"shown": "['a', 'b', 'c']"}}
 
 
 async def test_what_takes_long_to_compare_is_not_stored_and_not_compared_for_ever(

@@ -1,6 +1,7 @@
 """A deploy that changes what an answer depends on begins anew with that answer, and keeps every other."""
 
 import functools
+import math
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -857,6 +858,57 @@ async def test_a_release_that_changes_an_answer_does_not_find_it_stored(
         assert statuses(result, "operation") == {"miss"}
 
 
+@pytest.mark.combined
+@pytest.mark.parametrize("above", ["field", "type", "attribute"])
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("ttl", (100, 101)),
+        ("stale", (20, 30)),
+        ("inherit", (False, True)),
+        ("scope", (None, PRIVATE)),
+        ("tags", (["a"], ["b"])),
+        ("vary", ([], ["locale"])),
+    ],
+)
+async def test_each_part_of_a_hint_is_part_of_the_key_where_another_field_limits_the_answer(
+    cache: ResponseCache, above: str, name: str, values: tuple[Any, Any]
+) -> None:
+    def made(value: Any) -> BothWays:
+        # What is not under test lives longer than the answer; a field without a ttl takes that of its type.
+        hints: dict[str, dict[str, Any]] = {"field": {"ttl": 100}, "type": {"ttl": 100}}
+        told = {
+            each: cache_control(**hint) for each, hint in (hints | {above: {name: value}}).items()
+        }
+        on_attribute = [told["attribute"]] if above == "attribute" else []
+        amount = strawberry.field(default=1, directives=on_attribute)
+        body = {"__annotations__": {"amount": int}, "amount": amount}
+        shown: Any = told["type"](strawberry.type(type("Total", (), body)))
+
+        def total() -> Any:
+            return shown()
+
+        total.__annotations__["return"] = shown
+
+        @strawberry.type
+        class Holder:
+            found = told["field"](strawberry.field(resolver=total))
+
+        @strawberry.type
+        class Query:
+            @cache_control(ttl=50, stale=5, scope=PRIVATE, vary=["locale"], tags=["a", "b"])
+            @strawberry.field
+            def limits(self) -> Holder:
+                return Holder()
+
+        return BothWays(Query, cache)
+
+    one, other = (made(value) for value in values)
+    for schema, expected in ((one, "miss"), (other, "miss"), (one, "hit"), (other, "hit")):
+        result = await schema.ask("{ limits { found { amount } } }", user="alice", locale="en")
+        assert statuses(result, "operation") == {expected}
+
+
 @pytest.mark.parametrize("query", QUERIES)
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(("releases", "field"), CHANGES)
@@ -879,6 +931,118 @@ async def test_an_answer_that_a_release_changes_is_not_taken_from_the_release_be
         assert expected in statuses(result, here)
     kept = await after.ask("{ other }", form=form, user="alice", locale="en")
     assert statuses(kept, form) == {"hit"}, "what it does not touch is warm"
+
+
+CALLED = [
+    "get_paginated_queryset",
+    "get_queryset",
+    "get_total_count",
+    "is_type_of",
+    "resolve_connection",
+    "resolve_edge",
+    "resolve_id",
+    "resolve_id_attr",
+    "resolve_node",
+    "resolve_nodes",
+    "resolve_paginated",
+    "resolve_reference",
+    "resolve_type",
+    "resolve_typename",
+]
+"""What Strawberry and strawberry-django call of a type."""
+
+
+@pytest.mark.combined
+@pytest.mark.parametrize("name", CALLED)
+async def test_each_method_that_strawberry_calls_of_a_type_is_part_of_the_key(
+    cache: ResponseCache, name: str
+) -> None:
+    def made(number: int) -> BothWays:
+        def method(_: Any, *__: Any, **___: Any) -> bool:
+            return number > 0
+
+        body = {"__annotations__": {"amount": int}, "amount": 1, name: classmethod(method)}
+        shown: Any = strawberry.type(type("Total", (), body))
+
+        def total() -> Any:
+            return shown()
+
+        total.__annotations__["return"] = shown
+        return BothWays(release(total), cache)
+
+    one, other = made(1), made(2)
+    for schema, expected in ((one, "miss"), (other, "miss"), (one, "hit"), (other, "hit")):
+        result = await schema.ask("{ total { amount } }", user="alice")
+        assert statuses(result, "operation") == {expected}
+
+
+class Shade(Enum):
+    LIGHT = 0
+    DARK = 1
+
+
+def up(value: float) -> int:
+    return math.ceil(value)
+
+
+def down(value: float) -> int:
+    return math.floor(value)
+
+
+@pytest.mark.combined
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ("a", "b"),
+        (b"a", b"b"),
+        (1, 2),
+        (1.5, 2.5),
+        (Decimal(1), Decimal(2)),
+        (Shade.LIGHT, Shade.DARK),
+        (up, down),
+        (None, object()),
+    ],
+    ids=lambda settings: type(settings[0]).__name__,
+)
+@pytest.mark.parametrize("kind", ["extension", "permission"])
+async def test_an_exact_setting_of_an_extension_or_a_permission_is_part_of_the_key(
+    cache: ResponseCache, kind: str, settings: tuple[Any, Any]
+) -> None:
+    class Trusted(FieldExtension):
+        def __init__(self, setting: Any) -> None:
+            self.setting = setting
+
+        def resolve(self, next_: Any, source: Any, info: Any, **arguments: Any) -> Any:
+            return next_(source, info, **arguments)
+
+    class Guard(BasePermission):
+        def __init__(self, setting: Any) -> None:
+            self.setting = setting
+
+        def has_permission(self, source: Any, info: strawberry.Info, **_: Any) -> bool:
+            return True
+
+    def total() -> int:
+        return 1
+
+    def made(setting: Any) -> BothWays:
+        extension: Any = Trusted(setting)
+        if kind == "permission":
+            extension = PermissionExtension(permissions=[Guard(setting)])
+        amount: Any = strawberry.field(resolver=total, extensions=[extension])
+        body = {"__annotations__": {}, "amount": cache_control(inherit=True)(amount)}
+        shown: Any = strawberry.type(type("Total", (), body))
+
+        def found() -> Any:
+            return shown()
+
+        found.__annotations__["return"] = shown
+        return BothWays(release(found), cache, trusted_extensions=[Trusted])
+
+    one, other = map(made, settings)
+    for schema, expected in ((one, "miss"), (other, "miss"), (one, "hit"), (other, "hit")):
+        result = await schema.ask("{ total { amount } }", user="alice")
+        assert statuses(result, "operation") == {expected}
 
 
 async def test_what_a_resolver_reads_of_its_object_is_part_of_the_key_of_its_entry(
@@ -1030,12 +1194,13 @@ async def test_the_attribute_that_identifies_an_object_is_part_of_the_key(
         name = f"{attribute}_id"
         shown = {
             "__annotations__": {name: strawberry.ID},
-            name: strawberry.field(name="id" if what == "id" else "code", default="1"),
+            name: strawberry.field(name="id" if what == "id" else "code"),
         }
         item: Any = strawberry.type(type("Item", (Base,), shown))
 
         def rows() -> Any:
-            return [item(row=Row(one="1", other="2"))]
+            found = [Row("1", "2"), Row("2", "1")]
+            return [item(row=each, **{name: getter(each)}) for each in found]
 
         rows.__annotations__["return"] = list[item]
 
@@ -1051,4 +1216,6 @@ async def test_the_attribute_that_identifies_an_object_is_part_of_the_key(
 
     query = "{ fresh items { shown } }"
     for schema, expected in ((one := made("one"), "miss"), (made("other"), "miss"), (one, "hit")):
-        assert statuses(await schema.ask(query), "field") == {expected}
+        result = await schema.ask(query)
+        assert result.data == {"fresh": 0, "items": [{"shown": "1/2"}, {"shown": "2/1"}]}
+        assert statuses(result, "field") == {expected}

@@ -281,11 +281,8 @@ def _permissions(extension: object) -> Iterable[object]:
 
 
 def _hint(hint: Hint) -> list[Any]:
-    scope = None if hint.scope is None else hint.scope.value
-    templates = [template.text for template in hint.templates]
-    written = [hint.ttl, scope, hint.inherit, hint.stale]
-    key = hint.key if hint.key is None or isinstance(hint.key, str) else describe(hint.key)
-    return [*written, hint.tags, hint.vary, templates, key]
+    written = [hint.ttl, describe(hint.scope), hint.inherit, hint.stale, hint.tags, hint.vary]
+    return [*written, [template.text for template in hint.templates], describe(hint.key)]
 
 
 def _type_hints(rule: TypeRule) -> list[Any]:
