@@ -272,7 +272,7 @@ EXTENSIONS: Final[dict[str, Any]] = {
     "ValidationCache": extensions.ValidationCache,
 }
 TRACING: Final = ("ApolloTracingExtension", "OpenTelemetryExtension")
-READING: Final = {"PydanticErrorExtension", "Names"}
+READING: Final = {"Names"}
 """Extensions that may read results, as far as this package knows."""
 
 

@@ -98,13 +98,14 @@ def test_a_hit_is_answered_as_by_the_view_which_is_not_entered(
 
 
 @each_view
+@pytest.mark.parametrize("by_get", [False, True], ids=["POST", "GET"])
 def test_strawberrys_view_is_answered_with_the_same_json(
-    view: View, fronted: Callable[..., Any]
+    view: View, by_get: bool, fronted: Callable[..., Any]
 ) -> None:
     with fronted(view, ours=False) as front:
-        seen = [front.ask(BOOKS).json() for _ in range(2)]
+        seen = [front.ask(BOOKS, by_get=by_get).json() for _ in range(2)]
         entered = front.entered
-        assert [front.ask(BOOKS).json() for _ in range(2)] == seen
+        assert [front.ask(BOOKS, by_get=by_get).json() for _ in range(2)] == seen
         assert front.entered == entered
 
 

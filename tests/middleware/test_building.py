@@ -1,11 +1,13 @@
 """What the middleware cannot know to be right is refused when it is built."""
 
+import functools
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Final
 
 import pytest
 import strawberry
-from strawberry.extensions import MaskErrors, QueryDepthLimiter, SchemaExtension
+from strawberry import extensions
+from strawberry.extensions import AddValidationRules, MaskErrors, SchemaExtension
 
 from strawberry_response_cache import (
     CacheConfigurationError,
@@ -48,8 +50,30 @@ async def test_an_extension_that_is_trusted_by_name_is_not_refused(
     assert RUNS["on_operation"] == 2
 
 
-async def test_extensions_that_are_known_are_not_refused(make: Callable[..., Shop]) -> None:
-    shop = make(others=[MaskErrors, lambda: QueryDepthLimiter(5)])
+OF_STRAWBERRY: Final[list[Callable[..., SchemaExtension]]] = [
+    lambda: AddValidationRules([]),
+    *(
+        each
+        for name in extensions.__all__
+        if isinstance(each := getattr(extensions, name), type)
+        and issubclass(each, SchemaExtension)
+        and name not in {"AddValidationRules", "SchemaExtension"}
+    ),
+]
+ARGUMENTS: Final[dict[str, dict[str, int]]] = {
+    "MaxAliasesLimiter": {"max_alias_count": 5},
+    "MaxTokensLimiter": {"max_token_count": 50},
+    "QueryDepthLimiter": {"max_depth": 5},
+}
+
+
+async def test_extensions_of_strawberry_are_not_refused(make: Callable[..., Shop]) -> None:
+    shop = make(
+        others=[
+            functools.partial(each, **ARGUMENTS.get(getattr(each, "__name__", ""), {}))
+            for each in OF_STRAWBERRY
+        ]
+    )
     assert await shop.is_answered_in_front()
 
 

@@ -275,16 +275,21 @@ async def test_the_middleware_does_not_answer_for_a_view_that_changes_answers(
     assert shop.entered == 6
 
 
-async def test_strawberrys_own_view_is_answered_with_the_same_json(
-    make: Callable[..., Shop],
+@pytest.mark.combined
+@pytest.mark.parametrize("method", ["POST", "GET"])
+async def test_strawberrys_own_view_is_answered_with_the_same_json_and_headers(
+    make: Callable[..., Shop], method: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """That view sends no validator, so a conditional request is answered in full."""
     shop = make(view=StockGraphQL)
-    seen = await shop.warm()
-    again = await shop.call()
-    assert shop.entered == 2
-    assert again.data == seen.data
-    names = set(again.headers) - {"content-length"}
-    assert {n: again.headers[n] for n in names} == {n: seen.headers[n] for n in names}
+    seen = await shop.warm(method=method)
+    for headers in ([], [("if-none-match", "*")]):
+        again = await shop.call(method=method, headers=headers)
+        assert shop.entered == 2
+        assert (again.status, again.data) == (200, seen.data)
+        names = set(again.headers) - {"content-length"}
+        assert {n: again.headers[n] for n in names} == {n: seen.headers[n] for n in names}
+    assert caplog.records == []
 
 
 async def test_a_context_without_the_request_leaves_all_to_the_application(

@@ -64,12 +64,14 @@ class Repeated:
     Attributes:
         hit: What the application answered from.
         content_type: The content type of its answer.
+        has_etag: Whether its answer has a validator; Strawberry's own views send none.
         reads_session: Whether the application read the session in the scope.
         head: The headers that were made for it at last.
     """
 
     hit: Hit
     content_type: bytes
+    has_etag: bool
     reads_session: bool = False
     head: _Head | None = None
 
@@ -156,7 +158,8 @@ class Answers:
             headers.begin()
             headers.end(told.freshness, told.cache_status())
             headers.write(response, asked, is_sent=True)
-            if scope["method"] == "GET" and (validator := headers.validator(response)):
+            is_validated = repeated.has_etag and scope["method"] == "GET"
+            if is_validated and (validator := headers.validator(response)):
                 response.raw_headers.append((b"etag", etag(validator).encode("latin-1")))
         return _Head(made_for=made_for, headers=response.raw_headers, validator=validator)
 
@@ -200,6 +203,11 @@ def _compared(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes
         for name, value in lower
         if name not in _OF_CONTENT
     ]
+
+
+def has_etag(headers: Headers) -> bool:
+    """Return whether a response has a validator."""
+    return any(name.lower() == b"etag" for name, _ in headers)
 
 
 def content_type_of(headers: Headers) -> bytes | None:

@@ -24,6 +24,7 @@ from strawberry_response_cache.middleware._answers import (
     Answers,
     Repeated,
     content_type_of,
+    has_etag,
     unlike,
 )
 from strawberry_response_cache.middleware._messages import (
@@ -228,7 +229,12 @@ class Call:
         body, content_type = outgoing.body, content_type_of(outgoing.headers)
         if outgoing.status != _OK or body is None or content_type is None:
             return
-        repeated = Repeated(hit=hit, content_type=content_type, reads_session=use.is_read)
+        repeated = Repeated(
+            hit=hit,
+            content_type=content_type,
+            has_etag=has_etag(outgoing.headers),
+            reads_session=use.is_read,
+        )
         made = await self._made(repeated)
         if made is None:  # it was invalidated meanwhile, say
             return

@@ -50,6 +50,7 @@ _NOT_READING_DATA: Final = _READING_HOOKS | {
         "mask_errors.MaskErrors",
         "max_aliases.MaxAliasesLimiter",
         "max_tokens.MaxTokensLimiter",
+        "pydantic_error_extension.PydanticErrorExtension",
         "pyinstrument.PyInstrument",
         "query_depth_limiter.QueryDepthLimiter",
         "validation_cache.ValidationCache",
