@@ -112,6 +112,23 @@ async def test_the_lease_of_a_lost_commit_is_released(
     await eventually(lambda: not raw.keys("*:l:*"))
 
 
+async def test_the_lease_of_a_lost_commit_of_a_batch_is_released(
+    cache: ResponseCache, raw: Any, face: Any, eventually: Eventually
+) -> None:
+    lose(cache, face, commit=1)
+    keys = [["a"], ["b"]]
+
+    async def load(_: list[list[str]]) -> list[int]:
+        return [1, 2]
+
+    if face.synchronous:
+        found = cache.remember_many_sync(keys, 60, lambda _: [1, 2])
+    else:
+        found = await cache.remember_many(keys, 60, load)
+    assert found == [1, 2]
+    await eventually(lambda: not raw.keys("*:l:*"))
+
+
 async def test_the_lease_of_a_run_that_an_invalidation_outdates_is_released_at_once(
     cache: ResponseCache, raw: Any, face: Any, eventually: Eventually
 ) -> None:

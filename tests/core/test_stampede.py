@@ -336,6 +336,34 @@ async def test_a_generator_may_ask_for_its_own_key(cache: ResponseCache, face: A
     assert (await cache.remember(["a"], 60, outer)).status is CacheStatus.HIT
 
 
+async def test_a_loader_may_ask_for_a_key_of_its_own_batch(
+    memory_cache: ResponseCache, face: Any
+) -> None:
+    cache, keys, details = memory_cache, [["a"], ["b"]], []
+
+    if face.synchronous:
+
+        def load(_: list[list[str]]) -> list[str]:
+            inner = cache.remember_sync(["b"], 60, lambda: "inner")
+            details.append(inner.detail)
+            return ["a", inner.value]
+
+        found = await asyncio.to_thread(cache.remember_many_sync, keys, 60, load)
+    else:
+
+        async def inner_value() -> str:
+            return "inner"
+
+        async def load_later(_: list[list[str]]) -> list[str]:
+            inner = await cache.remember(["b"], 60, inner_value)
+            details.append(inner.detail)
+            return ["a", inner.value]
+
+        found = await cache.remember_many(keys, 60, load_later)
+    assert found == ["a", "inner"]
+    assert details == [CacheDetail.REENTRANT]
+
+
 async def test_a_circle_of_keys_ends(cache: ResponseCache) -> None:
     """Two callers whose generators ask for each other's key: neither waits for ever."""
     barrier = asyncio.Barrier(2)
@@ -388,21 +416,22 @@ async def test_a_slow_generator_keeps_its_lease(
 
 async def test_a_slow_loader_keeps_the_leases_of_all_its_keys(
     new_cache: Callable[..., ResponseCache],
-    valkey_url: str,
+    url: str,
     eventually: Eventually,
-    raw_valkey: Any,
+    raw_of: Callable[..., Any],
     face: Any,
 ) -> None:
-    cache = new_cache(valkey_url, lease=0.9, wait_budget=60)
+    cache = new_cache(url, lease=0.9, wait_budget=60)
+    raw = raw_of(cache)
     keys = [["a"], ["b"]]
     leases = [tenant_of(cache).keys(key).lease for key in keys]
 
     def are_renewed() -> bool:
-        return all(0 < raw_valkey.pttl(lease) <= 900 for lease in leases)
+        return all(0 < raw.pttl(lease) <= 900 for lease in leases)
 
     async def ask() -> Any:
         for lease in leases:  # so that a slow machine does not lose them
-            raw_valkey.pexpire(lease, 600_000)
+            raw.pexpire(lease, 600_000)
         await eventually(are_renewed)
         return ["x", "y"]
 
@@ -411,7 +440,7 @@ async def test_a_slow_loader_keeps_the_leases_of_all_its_keys(
         assert await asyncio.to_thread(run) == ["x", "y"]
     else:
         assert await cache.remember_many(keys, 60, lambda _: ask()) == ["x", "y"]
-    assert len(raw_valkey.keys("*:e:*")) == 2, "they were stored"
+    assert len(raw.keys("*:e:*")) == 2, "they were stored"
 
 
 async def test_a_caller_that_shared_a_lookup_is_woken_when_a_quick_generation_ends(

@@ -328,7 +328,7 @@ class SyncDriver:
 
     def drain(self) -> None:
         """Wait for all background work."""
-        self._background.shutdown(wait=True)
+        self._background.shutdown()
         self._background = self._new_background()
         self._housekeeping.drain()
         self.invalidating.drain()
