@@ -199,8 +199,10 @@ def test_a_batch_of_threads_interrupted_while_it_loads_leaves_nothing(
     assert cache.remember_many_sync(keys, 60, lambda _: ["x", "y"]) == ["x", "y"]
 
 
-def test_a_thread_is_woken_by_whichever_flight_ends_first(memory_cache: ResponseCache) -> None:
-    cache = memory_cache
+def test_a_thread_is_woken_by_whichever_flight_ends_first(
+    new_cache: Callable[..., ResponseCache],
+) -> None:
+    cache = new_cache("memory://", lease=10 * PATIENCE, wait_budget=10 * PATIENCE)
     flights = driver_of(cache, synchronous=True).flights
     x, y = (tenant_of(cache).keys([name]).entry for name in "xy")
     leave_x, leave_y = threading.Event(), threading.Event()
@@ -239,6 +241,36 @@ def test_a_thread_is_woken_by_whichever_flight_ends_first(memory_cache: Response
     for thread in threads:
         thread.join(PATIENCE)
     assert results[-1] == ["x", "y"]
+
+
+def test_a_batch_of_threads_waits_for_no_flight_that_ended_while_it_loaded(
+    new_cache: Callable[..., ResponseCache],
+) -> None:
+    cache = new_cache("memory://", lease=10 * PATIENCE, wait_budget=10 * PATIENCE)
+    began, leave = threading.Event(), threading.Event()
+    results: list[Any] = []
+
+    def generate() -> str:
+        began.set()
+        leave.wait(PATIENCE)
+        return "x"
+
+    holder = threading.Thread(target=lambda: cache.remember_sync(["x"], 60, generate))
+
+    def load(keys: list[list[str]]) -> list[str]:
+        leave.set()
+        holder.join(PATIENCE)
+        return [key for (key,) in keys]
+
+    def batch() -> None:
+        results.append(cache.remember_many_sync([["x"], ["z"]], 60, load))
+
+    holder.start()
+    assert began.wait(PATIENCE)
+    waiting = threading.Thread(target=batch, daemon=True)
+    waiting.start()
+    waiting.join(PATIENCE)
+    assert results == [["x", "z"]]
 
 
 async def test_a_generator_that_asks_for_its_own_key_after_waiting_in_vain_ends(
