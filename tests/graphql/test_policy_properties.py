@@ -14,13 +14,15 @@ from strawberry_response_cache import ResponseCache, ResponseCacheExtension
 from strawberry_response_cache.graphql._adoption import setting_of
 from strawberry_response_cache.graphql._options import options_of
 from strawberry_response_cache.graphql.policy import policy as _policy
-from tests.graphql.generated import EXAMPLES
+from tests.graphql.generated import EXAMPLES, IS_QUICK
 from tests.graphql.generated.classes import classes_of
 from tests.graphql.generated.operations import Request, requests
 from tests.graphql.generated.picked import PickedWorld
 from tests.graphql.generated.schemas import ROOT, Blueprint, blueprints
 from tests.graphql.generated.walk import Policy, Walk
 from tests.graphql.ledger import outcome, status
+
+MANY = EXAMPLES if IS_QUICK else settings().max_examples
 
 
 def ask(schema: strawberry.Schema, request: Request, world: PickedWorld) -> ExecutionResult:
@@ -71,8 +73,8 @@ class Example:
 
 
 @st.composite
-def examples(draw: st.DrawFn) -> Example:
-    blueprint = draw(blueprints())
+def examples(draw: st.DrawFn, *, by_type: bool = False) -> Example:
+    blueprint = draw(blueprints(by_type=by_type))
     default_ttl = draw(st.sampled_from([None, None, 5000, 1000]))
     guarded = draw(st.sampled_from(["private", "private", "private", "uncacheable"]))
     max_ttl = draw(st.sampled_from([None, None, None, 1500, 700]))
@@ -110,11 +112,23 @@ def planned_of(schema: strawberry.Schema, request: Request) -> _policy.Policy:
     )
 
 
+@settings(max_examples=MANY)
+@given(example=examples(by_type=True))
+def test_the_policy_is_what_a_naive_walk_finds_where_types_say_for_how_long(
+    store: ResponseCache, example: Example
+) -> None:
+    see_that_the_policy_is_what_a_naive_walk_finds(store, example)
+
+
 @settings(max_examples=EXAMPLES)
 @given(example=examples())
 def test_the_policy_is_what_a_naive_walk_over_all_that_can_stand_there_finds(
     store: ResponseCache, example: Example
 ) -> None:
+    see_that_the_policy_is_what_a_naive_walk_finds(store, example)
+
+
+def see_that_the_policy_is_what_a_naive_walk_finds(store: ResponseCache, example: Example) -> None:
     expected = example.policy()
     classes = classes_of(example.blueprint)
     # Of nulls and empty lists, so that no object speaks for itself.

@@ -235,6 +235,9 @@ SHORT_HINTS = [hint for hint in TTL_HINTS if hint.ttl == 500]
 ROOT_HINTS = weighted(
     (12, TTL_HINTS), (6, SHORT_HINTS), (2, NO_HINT), (1, ZERO_HINTS), (2, BARE_HINTS)
 )
+# Of schemas in which it is the types that say for how long, and most fields take what these say.
+TYPES_ONLY = weighted((6, [Hint(6000), Hint(2000), Hint(500)]), (1, NO_HINT), (1, INHERIT_HINTS))
+ROOTS_OF_TYPES = weighted((1, [Hint()]), (2, [Hint(6000)]))
 MORE = weighted(
     (6, [{}]),
     (2, [{"vary": ("locale",)}, {"vary": ("zone",)}, {"vary": ("locale", "zone")}]),
@@ -273,6 +276,10 @@ FIELDS = weighted(
     (2, [Member("", hint=hint) for hint in [*BARE_HINTS, *INHERIT_HINTS, *ZERO_HINTS]]),
     *RESOLVERS,
 )
+FIELDS_OF_TYPES = weighted(
+    (1, [Member("")]),
+    (2, [Member("", resolver=True, hint=hint) for hint in (Hint(), Hint(inherit=True))]),
+)
 ARGUED = weighted(*RESOLVERS)
 OWN = weighted((1, [Member("", resolver=True, hint=hint) for hint in TTL_HINTS]))
 GUARDS = weighted(
@@ -293,7 +300,7 @@ FAILS = weighted((30, [False]), (1, [True]))
 
 
 @st.composite
-def blueprints(draw: st.DrawFn, *, honest: bool = False) -> Blueprint:
+def blueprints(draw: st.DrawFn, *, honest: bool = False, by_type: bool = False) -> Blueprint:
     """A few types that inherit from, implement, hold and unite one another.
 
     A field's name decides what it returns (an object type may narrow that), so that any two
@@ -302,6 +309,7 @@ def blueprints(draw: st.DrawFn, *, honest: bool = False) -> Blueprint:
     Args:
         draw: Hypothesis's.
         honest: Whether there are also restrictions at run time, failures and ids.
+        by_type: Whether most lifetimes are those of types.
     """
     made: list[Type] = []
     fields = {"f0": (TEXT, False, False)}
@@ -309,7 +317,8 @@ def blueprints(draw: st.DrawFn, *, honest: bool = False) -> Blueprint:
         fields |= {"id": (ID, False, False), "g0": (ANYTHING, False, False)}
         fields |= {ALONE: (TEXT, False, False)}
     for number in range(draw(st.integers(3, 6))):
-        made.append(_type(draw, Blueprint(tuple(made)), fields, number, honest=honest))
+        before = Blueprint(tuple(made))
+        made.append(_type(draw, before, fields, number, honest=honest, by_type=by_type))
         if draw(st.integers(0, 4)):
             listed, argued = draw(FORMS)
             fields[f"f{len(fields)}"] = (made[-1].name, listed, argued)
@@ -320,7 +329,7 @@ def blueprints(draw: st.DrawFn, *, honest: bool = False) -> Blueprint:
         if each.abstract and not so_far.possible(each.name)
     ]
     return Blueprint(
-        (*made, _root(draw, made, honest=honest)),
+        (*made, _root(draw, made, honest=honest, by_type=by_type)),
         draw(st.sampled_from(["id", "uid"])) if honest else "id",
     )
 
@@ -331,7 +340,7 @@ FORMS = st.sampled_from(
 )
 
 
-def _root(draw: st.DrawFn, made: list[Type], *, honest: bool) -> Type:
+def _root(draw: st.DrawFn, made: list[Type], *, honest: bool, by_type: bool) -> Type:
     """The query type: what it returns, and itself."""
     kinds = [*(each.name for each in made), *(each.name for each in made), ROOT, TEXT]
     root = [Member(UNCACHED, resolver=True)]
@@ -343,7 +352,7 @@ def _root(draw: st.DrawFn, made: list[Type], *, honest: bool) -> Type:
             returns,
             listed and returns != ROOT,
             resolver=True,
-            hint=_hinted(draw, draw(ROOT_HINTS), argued=argued),
+            hint=_hinted(draw, draw(ROOTS_OF_TYPES if by_type else ROOT_HINTS), argued=argued),
             guards=draw(ROOT_GUARDS),
             argued=argued,
         )
@@ -362,10 +371,11 @@ def _type(
     number: int,
     *,
     honest: bool,
+    by_type: bool,
 ) -> Type:
     objects = [each.name for each in before.types if not each.abstract]
     kind = draw(st.sampled_from(["object", "interface", *(["union"] * (len(objects) > 1))]))
-    hint = _hinted(draw, draw(TYPE_HINTS))
+    hint = _hinted(draw, draw(TYPES_ONLY if by_type else TYPE_HINTS))
     if kind == "union":
         members = draw(st.lists(st.sampled_from(objects), min_size=2, max_size=3, unique=True))
         return Type(f"U{number}", abstract=True, union=tuple(members), hint=hint)
@@ -387,7 +397,8 @@ def _type(
     if not any(before.names(base) for base in bases):
         names = names or ["f0"]
     declares = tuple(
-        _member(draw, before, name, *fields[name], kind, honest=honest) for name in names
+        _member(draw, before, name, *fields[name], kind, honest=honest, by_type=by_type)
+        for name in names
     )
     return Type(f"{kind[0].upper()}{number}", kind == "interface", tuple(bases), declares, (), hint)
 
@@ -402,13 +413,15 @@ def _member(
     kind: str,
     *,
     honest: bool,
+    by_type: bool,
 ) -> Member:
     if returns == ID:
         return Member(name, ID)  # plain, or it would tell no objects apart
     is_abstract = returns not in SCALARS and before.by_name[returns].abstract
     if kind == "object" and is_abstract:
         returns = draw(st.sampled_from([returns, *sorted(before.possible(returns))]))
-    drawn: Member = draw(OWN if name == ALONE else ARGUED if argued else FIELDS)
+    usual = FIELDS_OF_TYPES if by_type and returns not in SCALARS else FIELDS
+    drawn: Member = draw(OWN if name == ALONE else ARGUED if argued else usual)
     hint = _hinted(draw, drawn.hint, argued=argued, of_object=True)
     made = replace(drawn, name=name, returns=returns, listed=listed, argued=argued, hint=hint)
     made = replace(made, guards=draw(GUARDS))
