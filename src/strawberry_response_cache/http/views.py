@@ -9,7 +9,7 @@ else passes them to it, so frames of websockets and streams stay text.
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from http import HTTPMethod, HTTPStatus
+from http import HTTPMethod
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from cross_web import HTTPException
@@ -24,7 +24,7 @@ from strawberry_response_cache.graphql._guard import Guard
 from strawberry_response_cache.graphql._options import options_of
 from strawberry_response_cache.graphql._stored_data import StoredData
 from strawberry_response_cache.graphql.http.conditional import etag, is_known_to_client
-from strawberry_response_cache.graphql.http.messages import Lines, header, set_headers, status_of
+from strawberry_response_cache.graphql.http.messages import Lines, header, set_headers
 from strawberry_response_cache.graphql.http.response_headers import ResponseHeaders
 from strawberry_response_cache.graphql.http.rules import NO_STORE
 
@@ -175,7 +175,7 @@ class _CachingView:
             return response
         is_as_stored = delivery.takes_bytes and not delivery.has_more
         validator = headers.validator(text) if is_as_stored else ""
-        if not validator or status_of(text) != HTTPStatus.OK:
+        if not validator:
             return response
         set_headers(text, Lines({"etag": etag(validator)}))
         if is_known_to_client(header(request, "If-None-Match"), validator):

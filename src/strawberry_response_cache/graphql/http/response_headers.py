@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from http import HTTPMethod
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from strawberry_response_cache.core._user_code import Raised, called
 from strawberry_response_cache.graphql.http import messages
@@ -21,8 +21,9 @@ from strawberry_response_cache.graphql.http.session_cookies import changes_sessi
 
 _PENDING: Final = "No-Store"
 """Directives are read in any case. What a resolver sets is told from this, and is then left as it is."""
-_MOST_KEPT: Final = 256
-_MOST_LINES: Final = 1024
+_MOST_OTHERS: Final = 256
+_MOST_KEPT: Final = 1024
+"""How many combinations of headers are remembered."""
 _INVALIDATION: Final = "cache-group-invalidation"
 _OF_STREAMS: Final = frozenset({"cache-control", "vary"})
 
@@ -120,18 +121,11 @@ class ResponseHeaders:
             is_sent: Whether it is sent now, also if an operation has not ended.
         """
         self.is_sent = is_sent
-        if self._written_plainly(response, request):
-            return
         present, written, options = messages.written_in(response), self.written, self._options
-        theirs = present.get("vary")
-        vary = options.vary_alone if theirs is None else vary_with(theirs, options.names)
-        control, age, is_public = None, None, False
-        if present.get("cache-control") in {None, written.get("cache-control")}:
-            control, age, is_public = self._control(present, response, request, is_sent=is_sent)
-        lines = messages.lines(vary, control, age)
+        lines, is_public = self._lines(present, request)
         if written or self._cache_status or options.tag_headers or self.invalidated:
             more = self._cache_status_line(present) | self._tag_lines(present, is_public=is_public)
-            if age is None and written.get("age") is not None:
+            if "age" not in lines.values and written.get("age") is not None:
                 more["age"] = None
             if self.invalidated and _is_unsafe(request):
                 groups = invalidated_groups(self.invalidated, self._everything)
@@ -143,22 +137,6 @@ class ResponseHeaders:
         messages.set_headers(response, lines, replaces=bool(present or written))
         self.written = written or lines.values
 
-    def _written_plainly(self, response: object, request: object) -> bool:
-        """Write what `write` writes to most responses, without reading what these do not have; else return False."""
-        freshness, options = self._strictest, self._options
-        if freshness is None or self._begun != self._ended:
-            return False
-        if self._cache_status or options.tag_headers or self.invalidated or self.status is not None:
-            return False
-        raw = called(messages.plain_headers, response, request)
-        if type(raw) is not list:
-            return False
-        lasts = freshness.lifetime, freshness.stale, int(freshness.age)
-        lines = _plain_lines(options, lasts, freshness.is_shared, freshness.is_shortened)
-        raw += lines.added
-        self.written = lines.values
-        return True
-
     def validator(self, response: object) -> str:
         """Return the validator with which the response to a GET is sent; empty if there is none.
 
@@ -168,34 +146,40 @@ class ResponseHeaders:
         freshness = self.freshness
         if freshness is None or self.written.get("cache-control") == NO_STORE:
             return ""
-        return "" if "etag" in messages.written_in(response) else freshness.validator
+        present = messages.written_in(response)
+        return "" if "etag" in present or messages.STATUS in present else freshness.validator
 
-    def _control(
-        self, present: Mapping[str, str], response: object, request: object, *, is_sent: bool
-    ) -> tuple[str, int | None, bool]:
-        """Return ``Cache-Control``, ``Age``, and whether shared caches may store the response."""
-        is_pending, freshness = self._ended < self._begun, self._strictest
-        if is_pending or freshness is None:
-            return _PENDING if is_pending and not is_sent else NO_STORE, None, False
+    def _lines(self, present: Mapping[str, str], request: object) -> tuple[messages.Lines, bool]:
+        """Return the headers that most responses have, and whether shared caches may store the response."""
+        options, freshness, vary = self._options, self._strictest, ""
+        if present:
+            vary = present.get("vary", "")
+            if self._is_of_application("cache-control", present):
+                return _lines_without_freshness(options, vary, None), False
+        is_pending = self._ended < self._begun
+        if is_pending or freshness is None or (present and self._is_limited(present)):
+            control = _PENDING if is_pending and not self.is_sent else NO_STORE
+            return _lines_without_freshness(options, vary, control), False
         asker = called(_asker, request) if freshness.is_shared else "known"
-        is_limited = "set-cookie" in present or self._has_freshness_of_theirs(present)
-        if (
-            is_limited
-            or asker == "gets a cookie"
-            or messages.status_of(response) not in messages.USUAL
-        ):
-            return NO_STORE, None, False
+        if asker == "gets a cookie":
+            return _lines_without_freshness(options, vary, NO_STORE), False
         is_public = asker == "anybody"
-        control = cache_control(freshness, self._options, is_public=is_public)
-        return control, int(freshness.age), is_public
+        lasts = int(freshness.lifetime), int(freshness.stale), int(freshness.age)
+        return _lines_of(options, vary, lasts, freshness.is_shortened, is_public), is_public
 
-    def _has_freshness_of_theirs(self, present: Mapping[str, str]) -> bool:
-        """Whether the application itself says how long the response may be reused, in other headers."""
-        return any(
-            present[name] != self.written.get(name)
-            for name in messages.OF_FRESHNESS
-            if name in present
+    def _is_limited(self, present: Mapping[str, str]) -> bool:
+        """Whether an answer that may be stored is in a response that nobody may store.
+
+        It sets a cookie, has not the status of an answer, or the application itself says in other headers how long it
+        may be reused: a ``Cache-Control`` would outweigh them.
+        """
+        return any(name in present for name in messages.LIMITS) or any(
+            self._is_of_application(name, present) for name in messages.OF_FRESHNESS
         )
+
+    def _is_of_application(self, name: str, present: Mapping[str, str]) -> bool:
+        """Whether the application has set a header."""
+        return name in present and present[name] != self.written.get(name)
 
     def _tag_lines(self, present: Mapping[str, str], *, is_public: bool) -> dict[str, str | None]:
         """Return what tells the tags of a public response; None removes what was written before."""
@@ -208,7 +192,7 @@ class ResponseHeaders:
 
     def _with_theirs(self, name: str, ours: str | None, present: Mapping[str, str]) -> str | None:
         """Return the value of a header that holds a list: what the application set there, and then ours."""
-        if present.get(name) != self.written.get(name):
+        if present.get(name) != self.written.get(name):  # set, or removed
             self.theirs = {**self.theirs, name: present.get(name)}
         both = filter(None, (self.theirs.get(name), ours))
         return messages.BETWEEN.get(name, ", ").join(both) or None
@@ -228,8 +212,9 @@ class ResponseHeaders:
         written = self.written.get("cache-status")
         if self._begun > 1:  # a batch would have several
             return {} if written is None else {"cache-status": None}
-        is_ours = present.get("cache-status") in {None, written}
-        return {"cache-status": self._cache_status} if self._cache_status and is_ours else {}
+        if self._cache_status is None or self._is_of_application("cache-status", present):
+            return {}
+        return {"cache-status": self._cache_status}
 
     def has_written(self, name: str | bytes, value: object) -> bool:
         """Whether a header of the framework's response has the value that was written here."""
@@ -238,20 +223,31 @@ class ResponseHeaders:
         return self.written.get(text.lower()) == said
 
 
-@lru_cache(_MOST_LINES)
-def _plain_lines(
-    options: HeaderOptions,
-    lasts: tuple[float, float, int],
-    is_shared: bool,  # noqa: FBT001 - a cache takes positions faster
-    is_shortened: bool,  # noqa: FBT001 - as above
+@lru_cache(_MOST_KEPT)
+def _lines_without_freshness(
+    options: HeaderOptions, theirs: str, control: str | None
 ) -> messages.Lines:
-    """Return what is written to most responses, by all that they differ in."""
+    """Return ``Vary``, and a ``Cache-Control`` if it is not left to the application."""
+    values = {"vary": vary_with(theirs, options.names)}
+    return messages.Lines(values if control is None else {**values, "cache-control": control})
+
+
+@lru_cache(_MOST_KEPT)
+def _lines_of(
+    options: HeaderOptions,
+    theirs: str,
+    lasts: tuple[int, int, int],
+    is_shortened: bool,  # noqa: FBT001 - a cache takes positions faster
+    is_public: bool,  # noqa: FBT001 - as above
+) -> messages.Lines:
+    """Return the headers of a response that may be stored, by all that they differ in."""
     lifetime, stale, age = lasts
     freshness = Freshness(
-        lifetime=lifetime, stale=stale, age=age, is_shared=is_shared, is_shortened=is_shortened
+        lifetime=lifetime, stale=stale, age=age, is_shared=is_public, is_shortened=is_shortened
     )
-    control = cache_control(freshness, options, is_public=is_shared)
-    return messages.lines(options.vary_alone, control, age)
+    control = cache_control(freshness, options, is_public=is_public)
+    vary = vary_with(theirs, options.names)
+    return messages.Lines({"vary": vary, "cache-control": control, "age": str(age)})
 
 
 def _is_unsafe(request: object) -> bool:
@@ -260,8 +256,12 @@ def _is_unsafe(request: object) -> bool:
     return not isinstance(method, str) or method == HTTPMethod.POST
 
 
-def _asker(request: object) -> str:
+def _asker(request: Any) -> str:  # noqa: ANN401 - of any framework
     """Return who asks: ``known`` with credentials, ``gets a cookie`` for a session that changes now, else ``anybody``."""
+    if (
+        type(request).__name__ == "LocalProxy"
+    ):  # Flask's and Quart's; each look through it takes long
+        request = request._get_current_object()  # noqa: SLF001 - werkzeug documents it
     if messages.has_credentials(request):
         return "known"
     return "gets a cookie" if changes_session(request) else "anybody"
@@ -304,7 +304,7 @@ def _keep(response: object, headers: ResponseHeaders) -> None:
     headers.owner = id(response)
     if type(called(setattr, response, _ATTRIBUTE, headers)) is Raised:
         _of_others[id(response)] = response, headers
-        while len(_of_others) > _MOST_KEPT:
+        while len(_of_others) > _MOST_OTHERS:
             _of_others.popitem(last=False)
 
 

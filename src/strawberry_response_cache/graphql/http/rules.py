@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Final
 
 from strawberry_response_cache.graphql.http.freshness import Freshness
@@ -11,8 +11,6 @@ from strawberry_response_cache.graphql.http.gateway_tags import EXTENSION
 
 NO_STORE: Final = "no-store"
 _NAME: Final = "strawberry-response-cache"
-_MOST_KEPT: Final = 1024
-"""How many values of ``Cache-Control`` are remembered."""
 _ALWAYS: Final = ("Accept",)
 """GET with another ``Accept`` is answered by the page of GraphiQL."""
 
@@ -51,11 +49,6 @@ class HeaderOptions:
         """Whether ``extensions`` tell the tags of a response."""
         return EXTENSION in self.cdn_tags
 
-    @cached_property
-    def vary_alone(self) -> str:
-        """The value of ``Vary`` where nobody else sets one."""
-        return ", ".join(self.names)
-
     def tells(self, names: AbstractSet[str]) -> bool:
         """Whether request headers tell all of these: ``tenant``, and names of varied values."""
         return names <= self.vary.keys()
@@ -81,17 +74,11 @@ def cache_control(freshness: Freshness, options: HeaderOptions, *, is_public: bo
         >>> cache_control(known, options, is_public=False)
         'private, max-age=60, stale-while-revalidate=30'
     """
-    s_maxage = options.s_maxage if is_public and not freshness.is_shortened else None
-    return _directives(is_public, int(freshness.lifetime), s_maxage, int(freshness.stale))
-
-
-@lru_cache(_MOST_KEPT)
-def _directives(is_public: bool, lifetime: int, s_maxage: int | None, stale: int) -> str:  # noqa: FBT001 - a cache takes positions faster
-    directives = ["public" if is_public else "private", f"max-age={lifetime}"]
-    if s_maxage is not None:
-        directives.append(f"s-maxage={s_maxage}")
-    if stale >= 1:
-        directives.append(f"stale-while-revalidate={stale}")
+    directives = ["public" if is_public else "private", f"max-age={int(freshness.lifetime)}"]
+    if options.s_maxage is not None and is_public and not freshness.is_shortened:
+        directives.append(f"s-maxage={options.s_maxage}")
+    if freshness.stale >= 1:
+        directives.append(f"stale-while-revalidate={int(freshness.stale)}")
     return ", ".join(directives)
 
 

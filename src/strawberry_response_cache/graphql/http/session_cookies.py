@@ -19,14 +19,20 @@ def sends_session_cookie(request: object) -> bool:
 
 def changes_session(request: Any) -> bool:  # noqa: ANN401 - of any framework
     """Whether a cookie follows for a request, as `sends_session_cookie` does; a request may raise."""
-    meta, sessions = getattr(request, "META", None), []
-    scope = getattr(getattr(request, "consumer", request), "scope", None)  # Channels has consumers
-    if isinstance(scope, dict) and "session" in scope:
-        sessions.append(scope["session"])
-    if isinstance(meta, dict):  # Django's; Starlette's raises without a session
+    sessions = []
+    meta = getattr(request, "META", None)
+    if meta is not None and isinstance(
+        meta, dict
+    ):  # Django's; Starlette's `session` raises without one
         if meta.get("CSRF_COOKIE_NEEDS_UPDATE"):
             return True
-        sessions.append(getattr(request, "session", None))
+        if (session := getattr(request, "session", None)) is not None:
+            sessions.append(session)
+    scope = getattr(request, "scope", None)
+    if scope is None:
+        scope = getattr(getattr(request, "consumer", None), "scope", None)  # that of Channels
+    if scope is not None and isinstance(scope, dict) and "session" in scope:
+        sessions.append(scope["session"])
     if "aiohttp_session" in sys.modules:
         sessions.append(called(_in_state, request))
     for name in _WITH_GLOBALS:
@@ -40,7 +46,7 @@ def _in_state(request: Any) -> Any:  # noqa: ANN401 - any session
 
 
 def _in_context(module: Any) -> Any:  # noqa: ANN401 - any session
-    context = module.request_ctx
+    context = module.request_ctx._get_current_object()  # noqa: SLF001 - werkzeug documents it
     # Flask's proxy counts as an access, after which it varies by `Cookie`.
     session = getattr(context, "_session", None)
     return context.session if session is None else session
