@@ -317,22 +317,28 @@ def test_the_generator_runs_in_the_callers_own_thread(memory_cache: ResponseCach
 
 
 async def test_a_generator_may_ask_for_its_own_key(cache: ResponseCache, face: Any) -> None:
+    details = []
+
     async def inner() -> str:
         return "inner"
 
     async def outer() -> str:
-        return f"outer of {(await cache.remember(['a'], 60, inner)).value}"
+        response = await cache.remember(["a"], 60, inner)
+        details.append(response.detail)
+        return f"outer of {response.value}"
+
+    def outer_sync() -> str:
+        response = cache.remember_sync(["a"], 60, lambda: "inner")
+        details.append(response.detail)
+        return f"outer of {response.value}"
 
     if face.synchronous:
-        response = cache.remember_sync(
-            ["a"],
-            60,
-            lambda: f"outer of {cache.remember_sync(['a'], 60, lambda: 'inner').value}",
-        )
+        response = cache.remember_sync(["a"], 60, outer_sync)
     else:
         response = await cache.remember(["a"], 60, outer)
 
     assert response.value == "outer of inner"
+    assert details == [CacheDetail.REENTRANT], "it did not wait for itself"
     assert (await cache.remember(["a"], 60, outer)).status is CacheStatus.HIT
 
 
