@@ -36,10 +36,9 @@ class ResponseCache(RememberedValues):
             or an `strawberry_response_cache.telemetry.OpenTelemetry` of your own.
         on_invalidate: A function that is called with the tags of each invalidation after Redis has taken it,
             for example to inform a CDN. It gets an `InvalidatedTags`: a tuple of tags with a hash of their tenant. It
-            can be async. A family of tags is ``shelf:*``, a `clear` is
-            ``*``, and a `forget` has no tags. Nothing waits for it. If it raises, it is called up to two
-            times more, and then counted in `on_invalidate_failures`. A crash loses the calls that were not
-            made. None, the default, calls nothing.
+            can be async. A family of tags is ``shelf:*``, a `clear` is ``*``, and a `forget` has no tags. Nothing waits
+            for it. If it raises, it is called up to two times more, and then counted in `on_invalidate_failures`. A
+            crash loses the calls that were not made. None, the default, calls nothing.
 
     Raises:
         CacheConfigurationError: If ``redis`` is not a `RedisHandle`, ``prefix`` is not such a name,
