@@ -14,6 +14,7 @@ from strawberry.schema.config import StrawberryConfig
 
 from strawberry_response_cache import ResponseCache, cache_control
 from tests.graphql.both_ways import WAYS, BothWays, statuses
+from tests.graphql.ledger import outcome
 
 
 @strawberry.enum
@@ -189,6 +190,15 @@ async def test_a_field_with_an_argument_that_execution_refuses_has_its_error(
             assert result.errors is not None
             assert [each.path for each in result.errors] == [["refused"]]
         assert statuses(result, "field") == {expected}
+
+
+async def test_an_operation_that_is_not_cached_says_why_whatever_its_variables_hold(
+    memory_cache: ResponseCache,
+) -> None:
+    schema = BothWays(Query, memory_cache)
+    query = "query ($v: JSON) { echo(anything: $v) }"
+    result = await schema.ask(query, {"v": float("nan")}, form="field")
+    assert outcome(result)["reason"] == "root_without_hint"
 
 
 class Token:

@@ -128,6 +128,23 @@ class Query:
     def item(self) -> Item:
         return Item(id=strawberry.ID("1"))
 
+    @cache_control(ttl=60)
+    @strawberry.field
+    def flags(self, info: strawberry.Info) -> str:
+        return str((info.input_extensions or {}).get("flags"))
+
+
+async def test_a_request_without_extensions_is_not_answered_as_one_that_sent_some(
+    cache: ResponseCache,
+) -> None:
+    """Whatever is remembered of the same request that came before."""
+    extension = ResponseCacheExtension(cache, tenant=None, vary_request_extensions=["flags"])
+    schema = strawberry.Schema(Query, extensions=[extension])
+    sent: list[Any] = [{"flags": "a"}, None, {"flags": "b"}]
+    for each in sent * 3:
+        result = await schema.execute("{ flags }", operation_extensions=each)
+        assert result.data == {"flags": str((each or {}).get("flags"))}
+
 
 async def test_varied_request_extensions_are_in_the_keys_of_fields(cache: ResponseCache) -> None:
     extension = ResponseCacheExtension(

@@ -976,6 +976,135 @@ async def test_each_method_that_strawberry_calls_of_a_type_is_part_of_the_key(
         assert statuses(result, "operation") == {expected}
 
 
+# -- Objects that a gateway asks for -----------------------------------------------------------------------
+
+
+def product(body: dict[str, Any], hint: Any = None, keys: str = "id") -> type:
+    """Return a query type of a schema with products; a gateway asks for their field `shown`."""
+    told = hint or cache_control(ttl=60)
+    made: Any = told(strawberry.federation.type(keys=[keys])(type("Product", (), body)))
+
+    def one() -> Any:
+        return None
+
+    one.__annotations__["return"] = made | None
+    fields = {"__annotations__": {}, "one": strawberry.field(resolver=one)}
+    return strawberry.type(type("Query", (), fields))
+
+
+def showing(function: Callable[[Any], str], **annotations: Any) -> dict[str, Any]:
+    """Return the attributes of a product whose field `shown` is what a function makes of it."""
+
+    def shown(self: Any) -> str:
+        return function(self)
+
+    field = cache_control(inherit=True)(strawberry.field(resolver=shown))
+    return {"__annotations__": annotations, "shown": field}
+
+
+def of_difference(item: Any) -> str:
+    return str(item.high - item.low)
+
+
+def of_rate(item: Any) -> str:
+    return str(item.rate)
+
+
+def of_shade(item: Any) -> str:
+    return repr(item.shade)
+
+
+def with_a_reference_that_is_found_otherwise(number: int) -> type:
+    def resolve_reference(cls: Any, id: strawberry.ID) -> Any:  # noqa: A002 - GraphQL's name
+        return cls(id=id, rate=number)
+
+    body = showing(of_rate, id=strawberry.ID, rate=int)
+    return product(body | {"resolve_reference": classmethod(resolve_reference)})
+
+
+def with_tags_of_its_type(number: int) -> type:
+    hint = cache_control(ttl=60, tags=["ab"[number]])
+    return product(showing(of_rate, id=strawberry.ID, rate=int) | {"rate": 1}, hint)
+
+
+def with_a_default_that_is_not_selected(number: int) -> type:
+    return product(showing(of_rate, id=strawberry.ID, rate=int) | {"rate": number})
+
+
+def with_names_of_its_fields_exchanged(number: int) -> type:
+    names = {
+        "low": strawberry.field(name="xy"[number]),
+        "high": strawberry.field(name="yx"[number]),
+    }
+    return product(showing(of_difference, low=int, high=int) | names, keys="x y")
+
+
+def with_a_type_of_a_field(number: int) -> type:
+    shade: Any = strawberry.enum(Shade) if number else str
+    return product(showing(of_shade, shade=shade), keys="shade")
+
+
+def with_another_attribute_as_its_id(number: int) -> type:
+    def resolve_reference(cls: Any, id: strawberry.ID) -> Any:  # noqa: A002 - GraphQL's name
+        return cls(one="1", other="2")
+
+    names = [("id", "code"), ("code", "id")][number]
+    fields = {
+        each: strawberry.field(name=name)
+        for each, name in zip(("one", "other"), names, strict=True)
+    }
+    body = showing(lambda item: f"{item.one}", one=strawberry.ID, other=strawberry.ID) | fields
+    return product(body | {"resolve_reference": classmethod(resolve_reference)})
+
+
+def with_a_default_of_what_is_found(number: int) -> type:
+    """Its method makes the objects, so a default that it does not use decides nothing."""
+
+    def resolve_reference(cls: Any, id: strawberry.ID) -> Any:  # noqa: A002 - GraphQL's name
+        return cls(id=id, rate=0, unused=0)
+
+    def resolve_typename(cls: Any) -> str:
+        return "Product"
+
+    body = showing(of_rate, id=strawberry.ID, rate=int, unused=int) | {"rate": 0, "unused": number}
+    methods: dict[str, Any] = {
+        "resolve_reference": resolve_reference,
+        "resolve_typename": resolve_typename,
+    }
+    return product(body | {name: classmethod(each) for name, each in methods.items()})
+
+
+ENTITIES: list[tuple[Callable[[int], type], dict[str, Any], str]] = [
+    (with_a_reference_that_is_found_otherwise, {"id": "1"}, "miss"),
+    (with_tags_of_its_type, {"id": "1"}, "miss"),
+    (with_a_default_that_is_not_selected, {"id": "1"}, "miss"),
+    (with_names_of_its_fields_exchanged, {"x": 1, "y": 3}, "miss"),
+    (with_a_type_of_a_field, {"shade": "LIGHT"}, "miss"),
+    (with_another_attribute_as_its_id, {"id": "1"}, "miss"),
+    (with_a_default_of_what_is_found, {"id": "1"}, "hit"),
+]
+
+
+@pytest.mark.combined
+@pytest.mark.parametrize(("releases", "sent", "expected"), ENTITIES)
+async def test_an_object_of_a_gateway_is_found_by_a_release_that_changes_nothing_of_it(
+    cache: ResponseCache,
+    releases: Callable[[int], type],
+    sent: dict[str, Any],
+    expected: str,
+) -> None:
+    one, other = (BothWays(releases(number), cache, federation=True) for number in (0, 1))
+    query = "query ($of: [_Any!]!) { _entities(representations: $of) { ... on Product { shown } } }"
+    for schema, status_ in ((one, "miss"), (other, expected), (one, "hit"), (other, "hit")):
+        variables = {"of": [{"__typename": "Product"} | sent]}
+        plain = await schema.ask_plain(
+            query, {"of": [*map(dict, variables["of"])]}, form="operation"
+        )
+        result = await schema.ask(query, variables)
+        assert result.data == plain.data
+        assert statuses(result, "operation") == {status_}
+
+
 class Shade(Enum):
     LIGHT = 0
     DARK = 1

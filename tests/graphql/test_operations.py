@@ -10,7 +10,7 @@ from strawberry.extensions import ParserCache, SchemaExtension, ValidationCache
 
 from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
 from tests.conftest import UntilJoined
-from tests.graphql.ledger import Ledger, Mutation, Query, outcome, status
+from tests.graphql.ledger import Ledger, Mutation, Query, outcome, reason, status
 
 ACCOUNTS = "{ accounts { id name balance __typename } }"
 
@@ -267,6 +267,7 @@ async def test_subscriptions_run_as_if_there_were_no_cache(cache: ResponseCache)
 
     @strawberry.type
     class Subscription:
+        @cache_control(ttl=60)
         @strawberry.subscription
         async def count(self) -> AsyncIterator[int]:
             for number in range(2):
@@ -275,5 +276,6 @@ async def test_subscriptions_run_as_if_there_were_no_cache(cache: ResponseCache)
     extension = ResponseCacheExtension(cache, tenant=None, debug=True)
     schema = strawberry.Schema(Query, subscription=Subscription, extensions=[extension])
     for _ in range(2):
-        events = await schema.subscribe("subscription { count }")
-        assert [event.data async for event in events] == [{"count": 0}, {"count": 1}]
+        events = [event async for event in await schema.subscribe("subscription { count }")]
+        assert [event.data for event in events] == [{"count": 0}, {"count": 1}]
+        assert {reason(event) for event in events} == {"subscription"}

@@ -88,27 +88,15 @@ class SchemaIdentity:
         return digest([self._field(rule) for rule in rules])
 
     def of_entity(self, kind: GraphQLObjectType, rule: TypeRule) -> str:
-        """Return a digest of a type of which a gateway asks for objects."""
+        """Return a digest of a type of which a gateway asks for objects; not of its name."""
         made_of = [
             [name, str(field.type), *_resolver(field)] for name, field in kind.fields.items()
         ]
         methods = self._methods_of(kind)
         is_found = any(name == "resolve_reference" for name, *_ in methods)
-        return digest(
-            [
-                print_json(
-                    [
-                        kind.name,
-                        [each.name for each in kind.interfaces],
-                        methods,
-                        identity_field(kind),
-                        _type_hints(rule),
-                        # Strawberry makes an object of what the gateway sends for its fields.
-                        [] if is_found else made_of,
-                    ]
-                )
-            ]
-        )
+        # Strawberry makes an object of what the gateway sends for its fields.
+        described = [methods, identity_field(kind), _type_hints(rule), [] if is_found else made_of]
+        return digest([print_json(described)])
 
     def _field(self, rule: FieldRule) -> str:
         """Describe a field: coordinate, arguments, types, resolver, and the hints on it and its types."""
