@@ -90,6 +90,11 @@ async def test_ignored_request_extensions_are_in_no_key(
     )
 
 
+async def test_request_extensions_that_are_no_object_are_in_no_key(ledger: Ledger) -> None:
+    sent: Any = ["persistedQuery"]
+    assert reason(await ledger.ask(QUERY, operation_extensions=sent)) == "request_extensions"
+
+
 async def test_varied_request_extensions_are_in_the_key(make_ledger: Callable[..., Ledger]) -> None:
     ledger = make_ledger(vary_request_extensions=("flags",))
     sent: list[Any] = [None, {}, {"flags": None}, {"flags": 1}, {"flags": "1"}, {"flags": [1]}]

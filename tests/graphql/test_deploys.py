@@ -752,6 +752,29 @@ def with_the_code_that_tells_a_type(number: int) -> type:
     return release(total)
 
 
+def with_the_code_of_its_types_exchanged(number: int) -> type:
+    def yes(cls: Any, *_: object) -> bool:
+        return True
+
+    def no(cls: Any, *_: object) -> bool:
+        return False
+
+    names = ["Fee", "Deposit"] if number else ["Deposit", "Fee"]
+    bodies: Any = [
+        {"__annotations__": {"id": int}, "is_type_of": classmethod(f)} for f in (yes, no)
+    ]
+    one, other = (
+        strawberry.type(type(name, (), body)) for name, body in zip(names, bodies, strict=True)
+    )
+
+    def total() -> Any:
+        return Anything()
+
+    members: Any = one | other
+    total.__annotations__["return"] = Annotated[members, strawberry.union("Entry")]
+    return release(total)
+
+
 def with_the_code_that_picks_a_type(number: int) -> Release:
     picked = ["Deposit", "Fee"][number]
 
@@ -763,14 +786,21 @@ def with_the_code_that_picks_a_type(number: int) -> Release:
         def resolve_type(cls, *_: object) -> str:
             return picked
 
+    def of_itself(cls: Any, *_: object) -> str:
+        return str(cls.__name__)
+
     @strawberry.type
     class Deposit(Entry):
+        resolve_type = classmethod(of_itself)
+
         @classmethod
         def is_type_of(cls, *_: object) -> bool:
             return True
 
     @strawberry.type
     class Fee(Entry):
+        resolve_type = classmethod(of_itself)
+
         @classmethod
         def is_type_of(cls, *_: object) -> bool:
             return True
@@ -837,6 +867,7 @@ CHANGES: list[tuple[Callable[[int], type | Release], str]] = [
     ),
     (with_a_factory_that_hands_out_much, "total"),
     (with_the_code_that_tells_a_type, "total { __typename }"),
+    (with_the_code_of_its_types_exchanged, "total { __typename }"),
     (with_the_code_that_picks_a_type, "total { __typename }"),
     (with_a_hint_on_its_type(ttl=(60, 61)), "total { amount }"),
     (with_a_hint_on_its_type(tags=([], ["a"])), "total { amount }"),
@@ -1028,7 +1059,11 @@ def with_tags_of_its_type(number: int) -> type:
 
 
 def with_a_default_that_is_not_selected(number: int) -> type:
-    return product(showing(of_rate, id=strawberry.ID, rate=int) | {"rate": number})
+    def resolve_typename(cls: Any) -> str:
+        return "Product"
+
+    body = showing(of_rate, id=strawberry.ID, rate=int) | {"rate": number}
+    return product(body | {"resolve_typename": classmethod(resolve_typename)})
 
 
 def with_names_of_its_fields_exchanged(number: int) -> type:
@@ -1086,15 +1121,18 @@ ENTITIES: list[tuple[Callable[[int], type], dict[str, Any], str]] = [
 
 
 @pytest.mark.combined
+@pytest.mark.parametrize("selected", ["shown", "__typename"])
 @pytest.mark.parametrize(("releases", "sent", "expected"), ENTITIES)
 async def test_an_object_of_a_gateway_is_found_by_a_release_that_changes_nothing_of_it(
     cache: ResponseCache,
     releases: Callable[[int], type],
     sent: dict[str, Any],
     expected: str,
+    selected: str,
 ) -> None:
     one, other = (BothWays(releases(number), cache, federation=True) for number in (0, 1))
-    query = "query ($of: [_Any!]!) { _entities(representations: $of) { ... on Product { shown } } }"
+    asked = f"_entities(representations: $of) {{ ... on Product {{ {selected} }} }}"
+    query = f"query ($of: [_Any!]!) {{ {asked} }}"
     for schema, status_ in ((one, "miss"), (other, expected), (one, "hit"), (other, "hit")):
         variables = {"of": [{"__typename": "Product"} | sent]}
         plain = await schema.ask_plain(
