@@ -871,6 +871,7 @@ CHANGES: list[tuple[Callable[[int], type | Release], str]] = [
     (with_the_code_that_picks_a_type, "total { __typename }"),
     (with_a_hint_on_its_type(ttl=(60, 61)), "total { amount }"),
     (with_a_hint_on_its_type(tags=([], ["a"])), "total { amount }"),
+    (with_a_hint_on_its_type(tags=([], ["a"])), "total { __typename }"),
     (with_a_hint_on_its_type(scope=(PUBLIC, PRIVATE)), "total { amount }"),
     (with_a_hint_on_its_type(stale=(0, 5), ttl=(60, 60)), "total { amount }"),
     (with_a_hint_on_its_type(vary=([], ["locale"])), "total { amount }"),
@@ -1240,6 +1241,35 @@ async def test_what_a_resolver_reads_of_its_object_is_part_of_the_key_of_its_ent
     one, other = made(1), made(2)
     for schema, expected in ((one, "miss"), (other, "miss"), (one, "hit"), (other, "hit")):
         assert statuses(await schema.ask("{ listed { total } }"), "field") == {expected}
+
+
+async def test_the_tags_of_the_type_of_an_object_are_part_of_the_key_of_its_fields(
+    cache: ResponseCache,
+) -> None:
+    """What the release before stored for a field does not have the new tags of its parent's type."""
+
+    def made(tag: str) -> BothWays:
+        @cache_control(tags=[tag])
+        @strawberry.type
+        class Report:
+            id: strawberry.ID
+
+            @cache_control(ttl=60)
+            @strawberry.field
+            def total(self) -> int:
+                return 1
+
+        @strawberry.type
+        class Query:
+            @strawberry.field
+            def report(self) -> Report:
+                return Report(id=strawberry.ID("1"))
+
+        return BothWays(Query, cache)
+
+    one, other = made("a"), made("b")
+    for schema, expected in ((one, "miss"), (other, "miss"), (one, "hit"), (other, "hit")):
+        assert statuses(await schema.ask("{ report { total } }"), "field") == {expected}
 
 
 async def test_fields_with_one_resolver_have_entries_of_their_own(cache: ResponseCache) -> None:
