@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
+from sys import getsizeof
 from typing import Any, ClassVar, NewType
 
 import pytest
@@ -426,15 +427,23 @@ async def test_known_requests_are_bounded_in_bytes(
     assert known(schema).size <= 10_000
 
 
-async def test_the_text_of_variables_counts_as_part_of_what_a_request_takes(
-    new_cache: Callable[..., ResponseCache],
+@pytest.mark.parametrize("text", ["A", "é", "😀"])
+async def test_every_text_that_a_client_chooses_counts_as_what_it_takes(
+    new_cache: Callable[..., ResponseCache], text: str
 ) -> None:
+    """The name of an operation as well, of which each request has its own copy."""
     schema = made(new_cache("memory://"))
-    for number in range(5):
-        await schema.execute("query($t: String) { said(text: $t) }", {"t": f"{number:05000}"})
-
-    assert len(known(schema)) == 5
-    assert known(schema).size >= 25_000
+    name = "A" * 20_000
+    query = f"query {name}($text: String!) {{ said(text: $text) }}"
+    for number in range(10):
+        variables = {"text": text * 5_000 + str(number)}
+        await schema.execute(query, variables, operation_name=name)
+    requests = known(schema)
+    assert len(requests) == 10
+    kept = requests._known._kept
+    texts = sum(getsizeof(key[1]) + getsizeof(kept[key].value.printed) for key in kept)
+    assert texts > 250_000
+    assert texts < requests.size < texts + 50_000
 
 
 async def test_more_combinations_of_conditions_than_are_remembered_are_all_cached(

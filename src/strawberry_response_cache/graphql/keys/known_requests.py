@@ -9,6 +9,7 @@ import marshal
 import weakref
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from sys import getsizeof
 from typing import Any, Final
 
 from graphql import DocumentNode
@@ -23,8 +24,8 @@ from strawberry_response_cache.graphql.keys.plans import Plans
 from strawberry_response_cache.graphql.policy.reasons import Problem
 
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
-_SIZE: Final = 1_200
-"""About what a request takes in bytes, apart from the text of its variables."""
+_SIZE: Final = 1_100
+"""About what a request takes in bytes, apart from the texts that clients choose."""
 _DIGEST: Final = 20
 _SHORT: Final = 80
 """Up to so many bytes, variables stand for themselves: a digest takes longer and is hardly shorter."""
@@ -122,7 +123,7 @@ class KnownRequests:
             variant=weakref.ref(request.variant),
             printed=request.printed,
         )
-        size = _SIZE + len(request.printed)
+        size = _SIZE + getsizeof(request.printed) + getsizeof(operation_name)
         self._known.put((planned.number, operation_name, printed), noted, size=size)
 
     def note_uncached(
