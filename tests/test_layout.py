@@ -108,6 +108,8 @@ _PRIVATE_ELSEWHERE = {
     f"{NAME}.graphql.execution.fields.room": {"_getframe"},  # of Python, and documented
     f"{NAME}.django._lookups": {"_meta"},  # of Django, and documented
     f"{NAME}.django._query_set": {"_base_manager"},  # of Django, and documented
+    f"{NAME}.graphql.http.response_headers": {"_get_current_object"},  # of werkzeug, and documented
+    f"{NAME}.graphql.http.session_cookies": {"_get_current_object"},  # of werkzeug, and documented
     f"{NAME}.core.redis.async_connection": {"_reader"},  # of redis-py, which has no other way
 }
 """Private names of other packages that are read outside of `_compat`."""
