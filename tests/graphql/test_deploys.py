@@ -267,6 +267,17 @@ def with_a_member_of_an_enum(number: int) -> type:
     return release(total)
 
 
+def with_a_value_of_a_member(number: int) -> type:
+    made: Any = Enum("Colour", {"RED": number})  # type: ignore[misc] # it changes
+    colours: Any = strawberry.enum(made)
+
+    def total(colour: Any) -> int:
+        return int(colour.value)
+
+    total.__annotations__["colour"] = colours
+    return release(total)
+
+
 def with_another_function(number: int) -> type:
     def total() -> int:
         return 0
@@ -834,6 +845,7 @@ CHANGES: list[tuple[Callable[[int], type | Release], str]] = [
     (with_the_fields_of_an_input_exchanged, "total(within: {x: 1, y: 3})"),
     (with_a_default_two_inputs_below, "total(within: {page: {limits: [{}]}})"),
     (with_a_member_of_an_enum, "total(colour: RED)"),
+    (with_a_value_of_a_member, "total(colour: RED)"),
     (with_another_function, "total"),
     (with_a_default_of_a_decimal, "total"),
     (with_a_default_of_a_date, "total"),
