@@ -342,6 +342,22 @@ def with_an_attribute(number: int) -> type:
     return release(total)
 
 
+def with_the_names_of_attributes_exchanged(number: int) -> type:
+    names = ("other", "amount") if number else ("amount", "other")
+    body = {
+        "__annotations__": {"gross": int, "net": int},
+        "gross": strawberry.field(name=names[0]),
+        "net": strawberry.field(name=names[1]),
+    }
+    shown: Any = strawberry.type(type("Total", (), body))
+
+    def total() -> Any:
+        return shown(gross=0, net=1)
+
+    total.__annotations__["return"] = shown
+    return release(total)
+
+
 def with_a_default_of_an_attribute(number: int) -> type:
     shown: Any = strawberry.type(
         type("Total", (), {"__annotations__": {"amount": int}, "amount": number})
@@ -852,6 +868,7 @@ CHANGES: list[tuple[Callable[[int], type | Release], str]] = [
     (with_the_name_of_a_member_that_it_returns, "total"),
     (with_the_form_of_a_scalar, "total"),
     (with_an_attribute, "total { amount }"),
+    (with_the_names_of_attributes_exchanged, "total { amount }"),
     (with_a_resolver_of_a_factory, "total"),
     (with_a_partial, "total"),
     (with_a_decorator, "total"),
