@@ -93,6 +93,18 @@ def with_annotation(expression: Any, *, of_type: bool = False) -> type:
     return Query
 
 
+def with_column(name: str) -> type:
+    @strawberry_django.type(Book, name="Book")
+    class Found:
+        shown: str = strawberry_django.field(field_name=name)
+
+    @strawberry.type
+    class Query:
+        books: list[Found] = HINT(strawberry_django.field())
+
+    return Query
+
+
 def with_permission(name: str) -> type:
     checked = HasRetvalPerm(name, with_superuser=True)
 
@@ -126,6 +138,7 @@ CASES = [
         '{ books(filters: {title: "Tombs"}) { title } }',
         [with_filter(Equal), with_filter(Unequal)],
     ),
+    ("{ books { shown } }", [with_column("title"), with_column("owner")]),
     ("{ books { title } }", [with_permission("a.see"), with_permission("a.change")]),
     ("{ books { totalCount } }", [with_rows(OfAlice), with_rows(OfBob)]),
 ]
