@@ -3,7 +3,7 @@
 import importlib
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +93,7 @@ def as_json(run: Run) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, valkey_url: str) -> Any:
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, valkey_url: str) -> Iterator[Any]:
     """The module `shop`, whose cache is on the real server, as the environment says."""
     (tmp_path / "shop.py").write_text(SCHEMA)
     monkeypatch.chdir(tmp_path)
@@ -104,7 +104,9 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, valkey_url: str) -> An
     monkeypatch.setenv("RESPONSE_CACHE_EARLY_REFRESH", "0")
     for name in ("READ", "CONNECT", "INVALIDATE"):
         monkeypatch.setenv(f"RESPONSE_CACHE_{name}_DEADLINE", "20")
-    return importlib.import_module("shop")
+    module = importlib.import_module("shop")
+    yield module
+    module.cache.close()
 
 
 @pytest.fixture

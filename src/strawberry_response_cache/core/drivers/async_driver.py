@@ -299,7 +299,8 @@ class AsyncDriver:
                     self.pub_sub.wake(effect.keys.lease)
 
         if isinstance(effect, Commit) and (effect.beside or len(effect.recording.payload) > LARGE):
-            self._packing.pack(effect, lambda packed: self.lookups.submit(packed, arrived))  # type: ignore[arg-type] # its answer is the same
+            told: Callable[[Any], None] = arrived  # the answer to what is packed is that to the effect
+            self._packing.pack(effect, lambda packed: self.lookups.submit(packed, told))
         else:
             self.lookups.submit(effect, arrived)
 
