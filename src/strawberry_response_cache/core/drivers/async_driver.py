@@ -298,9 +298,11 @@ class AsyncDriver:
                     # The server does not know callers that shared a lookup, so it does not wake them.
                     self.pub_sub.wake(effect.keys.lease)
 
-        if isinstance(effect, Commit) and (effect.beside or len(effect.recording.payload) > LARGE):
-            told: Callable[[Any], None] = arrived  # the answer to what is packed is that to the effect
-            self._packing.pack(effect, lambda packed: self.lookups.submit(packed, told))
+        commit: object = effect
+        if isinstance(commit, Commit) and (commit.beside or len(commit.recording.payload) > LARGE):
+            self._packing.pack(
+                commit, lambda packed: self.lookups.submit(cast("Effect[R]", packed), arrived)
+            )
         else:
             self.lookups.submit(effect, arrived)
 
