@@ -1,5 +1,6 @@
 """A marker says who may see a response, or that it failed in part: to renew or to forget the response leaves it there."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -105,6 +106,7 @@ def _worker(cache: ResponseCache, face: str) -> Callable[..., Any]:
         context["user"] = user
         if way is not None:
             way(context)
+            await asyncio.sleep(0.005)  # ages are in milliseconds, and what is 0 old is not too old
         if face == "sync":
             return schema.execute_sync(query, context_value=context)
         return await schema.execute(query, context_value=context)
