@@ -323,6 +323,7 @@ async def test_in_threads_and_in_loops_a_request_is_obeyed_alike(
     assert await ask("only-if-cached, no-cache") is None
     assert [await ask("no-cache"), await ask("")] == [2, 2]
     assert [await ask("", renews=True), await ask("only-if-cached")] == [3, 3]
+    await asyncio.sleep(0.005)  # ages are in milliseconds, and what is 0 old is not too old
     assert [await ask("max-age=0"), await ask("max-age=60")] == [4, 4]
 
 
@@ -379,6 +380,7 @@ async def test_a_stored_answer_that_redis_cannot_remove_does_not_answer_a_renewa
     raw_valkey.execute_command("REPLICAOF", "127.0.0.1", "1")  # it answers, and takes no writes
     try:
         assert (await ask("")).data == {"number": 1}
+        await asyncio.sleep(0.005)  # so that it is too old, also in milliseconds
         renewed = await ask(asked)
     finally:
         raw_valkey.execute_command("REPLICAOF", "NO", "ONE")
