@@ -72,12 +72,17 @@ def recorder() -> Iterator[Recorder]:
     recorder.provider.shutdown()
 
 
+def unhurried(url: str, observer: OpenTelemetry, **settings: Any) -> ResponseCache:
+    """Return a cache that waits long for its server."""
+    return ResponseCache.from_url(
+        url, prefix="test", telemetry=observer, read_deadline=20, connect_deadline=20, **settings
+    )
+
+
 @pytest.fixture
 async def traced(url: str, recorder: Recorder) -> Any:
     observer = OpenTelemetry(tracer_provider=recorder.provider)
-    async with ResponseCache.from_url(
-        url, prefix="test", telemetry=observer, read_deadline=20, connect_deadline=20
-    ) as cache:
+    async with unhurried(url, observer) as cache:
         yield cache
 
 
@@ -126,9 +131,7 @@ async def test_a_miss_is_a_get_and_a_put_and_a_hit_is_a_get(
 def test_the_sync_face_makes_the_same_spans(recorder: Recorder, url: str) -> None:
     observer = OpenTelemetry(tracer_provider=recorder.provider)
     with (
-        ResponseCache.from_url(
-            url, prefix="test", telemetry=observer, read_deadline=20, connect_deadline=20
-        ) as cache,
+        unhurried(url, observer) as cache,
         recorder.tracer.start_as_current_span("request"),
     ):
         cache.remember_sync(["a"], 60, lambda: 1)
@@ -280,12 +283,9 @@ async def test_an_operation_says_what_it_is_and_how_it_ended(
 async def test_a_hit_in_local_memory_has_no_span_and_its_operation_says_that_it_was_a_hit(
     url: str, recorder: Recorder, way: str
 ) -> None:
-    async with ResponseCache.from_url(
+    async with unhurried(
         url,
-        prefix="test",
-        telemetry=OpenTelemetry(tracer_provider=recorder.provider),
-        read_deadline=20,
-        connect_deadline=20,
+        OpenTelemetry(tracer_provider=recorder.provider),
         local_bytes=100_000,
         local_max_lag=60,
         early_refresh=0,
@@ -428,12 +428,9 @@ async def test_a_lookup_that_finds_what_is_to_be_refreshed_early_is_a_hit_and_pa
     async def load(_: list[list[str]]) -> list[int]:
         return [1, 1]
 
-    async with ResponseCache.from_url(
+    async with unhurried(
         url,
-        prefix="test",
-        telemetry=OpenTelemetry(tracer_provider=recorder.provider),
-        read_deadline=20,
-        connect_deadline=20,
+        OpenTelemetry(tracer_provider=recorder.provider),
         early_refresh=100,
     ) as cache:
 
@@ -468,12 +465,9 @@ async def test_a_lookup_that_finds_what_is_to_be_refreshed_early_is_a_hit_and_pa
 async def test_a_write_that_redis_refuses_has_a_failed_span(
     valkey_url: str, raw_valkey: Any, recorder: Recorder, synchronous: bool
 ) -> None:
-    async with ResponseCache.from_url(
+    async with unhurried(
         valkey_url,
-        prefix="test",
-        telemetry=OpenTelemetry(tracer_provider=recorder.provider),
-        read_deadline=20,
-        connect_deadline=20,
+        OpenTelemetry(tracer_provider=recorder.provider),
         invalidate_deadline=0.5,  # long enough that the server refuses before it ends
     ) as cache:
 
@@ -596,12 +590,9 @@ async def test_telemetry_that_fails_fails_no_request(
 async def test_a_background_refresh_is_a_root_of_its_own_linked_to_its_cause(
     url: str, recorder: Recorder, raw_of: Any, eventually: Eventually, way: str
 ) -> None:
-    async with ResponseCache.from_url(
+    async with unhurried(
         url,
-        prefix="test",
-        telemetry=OpenTelemetry(tracer_provider=recorder.provider),
-        read_deadline=20,
-        connect_deadline=20,
+        OpenTelemetry(tracer_provider=recorder.provider),
         early_refresh=0,
     ) as cache:
         fails = way.endswith("failing")
@@ -752,12 +743,9 @@ async def test_telemetry_that_fails_prevents_no_refresh(
 
     provider = TracerProvider()
     provider.add_span_processor(Failing())
-    async with ResponseCache.from_url(
+    async with unhurried(
         url,
-        prefix="test",
-        telemetry=OpenTelemetry(tracer_provider=provider),
-        read_deadline=20,
-        connect_deadline=20,
+        OpenTelemetry(tracer_provider=provider),
         early_refresh=0,
     ) as cache:
 

@@ -120,7 +120,7 @@ def is_function(value: object) -> TypeGuard[Callable[..., Any]]:
     if not callable(value):
         return False
     unwrapped(value)
-    # werkzeug's proxies can always be called, whatever value they wrap.
+    # A proxy of werkzeug can always be called, even where the value that it wraps cannot.
     return any("__call__" in vars(kind) for kind in value.__class__.__mro__)
 
 
@@ -128,7 +128,7 @@ def _behind(value: Any) -> object:  # noqa: ANN401 - whatever a caller passed
     """Return the built-in value that an object wraps, read through the object's own attributes.
 
     Raises:
-        Exception: Whatever the object raises.
+        Exception: Any error of the object itself.
     """
     stands_for = value.__class__
     if issubclass(stands_for, str):

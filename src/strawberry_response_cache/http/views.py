@@ -158,7 +158,7 @@ class _CachingView:
         return response
 
     def _headers_of_streams(self, headers: Mapping[str, str]) -> Mapping[str, str]:
-        """Return the headers of a response whose answers come one after the other, which nobody may store."""
+        """Return the headers of a stream, which must not be stored."""
         delivery = _current.get()
         if delivery is None or delivery.headers is None:
             return headers
@@ -250,7 +250,7 @@ class AsyncCachingView(_IsAwaited):
         sub_response: Any,  # noqa: ANN401 - handed on
         headers: Mapping[str, str],
     ) -> Any:  # noqa: ANN401 - of any framework
-        """Create a response whose answers come one after the other; nobody may store it."""
+        """Create a stream, which must not be stored."""
         headers = Guard().step(self._headers_of_streams, headers) or headers
         return await super().create_streaming_response(  # type: ignore[misc] # of Strawberry's view
             request, stream, sub_response, headers

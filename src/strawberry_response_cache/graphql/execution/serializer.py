@@ -217,7 +217,7 @@ class ResponseSerializer:
         return recording
 
     def _is_seen_once(self) -> bool:
-        """Whether ``store_after`` is 2 and nobody else asked for the entry lately."""
+        """Whether ``store_after`` is 2 and no other request asked for the entry lately."""
         # Asked now: of those that came meanwhile and wait for this run, one is enough.
         sightings = self._request.options.sightings
         return sightings is not None and not sightings.has_again(self._cache_request.keys.entry)

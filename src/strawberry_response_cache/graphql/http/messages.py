@@ -21,7 +21,7 @@ _OK: Final = 200
 STATUS: Final = ":status"
 """Stands among the headers of a response that has not the status of an answer."""
 LIMITS: Final = ("set-cookie", STATUS)
-"""What a response has that nobody may store."""
+"""A response with one of these must not be stored."""
 _OF_CACHES: Final = frozenset({*_NAMES, *(name.encode() for name in _NAMES)})
 _WRITTEN: Final = {
     "etag": "ETag",

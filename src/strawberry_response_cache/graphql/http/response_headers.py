@@ -168,9 +168,9 @@ class ResponseHeaders:
         return _lines_of(options, vary, lasts, freshness.is_shortened, is_public), is_public
 
     def _is_limited(self, present: Mapping[str, str]) -> bool:
-        """Whether an answer that may be stored is in a response that nobody may store.
+        """Whether the response must not be stored, although its answer may be.
 
-        It sets a cookie, has not the status of an answer, or the application itself says in other headers how long it
+        The response sets a cookie, has not the status of an answer, or the application itself says in other headers how long it
         may be reused: a ``Cache-Control`` would outweigh them.
         """
         return any(name in present for name in messages.LIMITS) or any(
@@ -198,7 +198,7 @@ class ResponseHeaders:
         return messages.BETWEEN.get(name, ", ").join(both) or None
 
     def of_stream(self, headers: Mapping[str, str]) -> dict[str, str]:
-        """Return the headers of a response whose answers come one after the other, which nobody may store.
+        """Return the headers of a stream, which must not be stored.
 
         Args:
             headers: Those that it has otherwise.

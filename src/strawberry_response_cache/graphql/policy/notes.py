@@ -112,7 +112,7 @@ def never_cached(
 ) -> dict[str, list[str]]:
     """Return the fields of the query type of which nothing is ever cached, by the value of the `Reason`.
 
-    Fields that Strawberry or another library adds are left out: nobody can annotate them.
+    Fields that Strawberry or another library adds are left out, because you cannot annotate them.
 
     Args:
         schema: The executable schema.
