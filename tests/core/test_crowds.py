@@ -14,7 +14,6 @@ from tests.conftest import UNHURRIED
 from tests.core.crowd import EVERYONE, Crowd
 
 REPOSITORY = Path(__file__).parents[2]
-WAITING: dict[str, Any] = {"lease": 60, "wait_budget": 120}
 
 
 @pytest.fixture
@@ -28,7 +27,7 @@ def runs(tmp_path: Path) -> Path:
 @pytest.fixture(params=[0, 1_000_000], ids=["without local memory", "with local memory"])
 def shared(valkey_url: str, request: pytest.FixtureRequest) -> Iterator[ResponseCache]:
     """One cache for all callers."""
-    settings = UNHURRIED | WAITING | {"local_bytes": request.param}
+    settings = UNHURRIED | {"local_bytes": request.param}
     cache = ResponseCache.from_url(valkey_url, prefix="test", telemetry=False, **settings)
     yield cache
     cache.close()
