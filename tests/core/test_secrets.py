@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import logging
-import socket
 import string
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
@@ -17,6 +16,7 @@ from hypothesis import strategies as st
 from strawberry_response_cache.core import CacheSettings, RedisHandle, ResponseCache
 from tests.conftest import living
 from tests.core.logs import LOGGER
+from tests.servers.ports import reserved_port
 
 CORE = "strawberry_response_cache.core"
 
@@ -255,11 +255,8 @@ FEW = max(1, settings().max_examples // 30)
 def test_no_error_log_or_repr_shows_a_secret(
     records: Records, older_core: list[object], store: str, place: str, secret: str
 ) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        url = f"redis://user:{quote(secret, safe='')}@127.0.0.1:{probe.getsockname()[1]}"
-
-    async def run() -> list[str]:
+    async def run(port: int) -> list[str]:
+        url = f"redis://user:{quote(secret, safe='')}@127.0.0.1:{port}"
         options: dict[str, Any] = {"invalidate_deadline": 0.02, "connect_deadline": 1}
         cache = ResponseCache.from_url(
             "memory://" if store == "memory" else url, prefix="test", telemetry=False, **options
@@ -269,5 +266,7 @@ def test_no_error_log_or_repr_shows_a_secret(
         return [*told, *records.told]
 
     core = secret[secret.index("Zq") : secret.rindex("qZ") + 2]
-    found = [text for text in asyncio.run(run()) if core in text or core.lower() in text.lower()]
+    with reserved_port() as port:
+        texts = asyncio.run(run(port))
+    found = [text for text in texts if core in text or core.lower() in text.lower()]
     assert not found, found[:3]

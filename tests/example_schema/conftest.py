@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -21,6 +20,7 @@ import pytest
 import redis
 
 from example_schema.__main__ import main
+from tests.servers.ports import reserved_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -208,8 +208,7 @@ def fail_to_start(
 
 
 @pytest.fixture
-def closed_port() -> int:
+def closed_port() -> Iterator[int]:
     """A port on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
+    with reserved_port() as port:
+        yield port

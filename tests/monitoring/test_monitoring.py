@@ -15,7 +15,7 @@ import pytest
 import redis
 
 from monitoring.prometheus import ALERTS, Prometheus, free_port, scraping, targets, why_not
-from tests.conftest import Eventually, _start
+from tests.conftest import Eventually, running_server
 from tests.example_schema.conftest import RunningService, started
 
 ROOT = Path(__file__).parents[2]
@@ -49,17 +49,14 @@ def in_a_hurry(rules: str) -> str:
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     folder = tmp_path_factory.mktemp("prometheus")
-    valkey = _start()
-    try:
-        arguments = ("--metrics", "--load", "--mistakes", "--verify", "0.5")
+    arguments = ("--metrics", "--load", "--mistakes", "--verify", "0.5")
+    with running_server() as valkey:
         url = f"redis://127.0.0.1:{valkey.port}"
         with started(folder / "ledger.sqlite3", *arguments, redis_url=url) as service:
             (metrics,) = [line.split()[-1] for line in service.lines if line.startswith("Metrics ")]
             rules = in_a_hurry(ALERTS.read_text("utf-8"))
             with scraping(metrics, folder, rules) as prometheus:
                 yield Watched(service, prometheus, valkey)
-    finally:
-        valkey.terminate()
 
 
 def values_of(result: list[dict[str, Any]]) -> list[float]:

@@ -1,7 +1,9 @@
 """Ports that are free, and stay so while their server is down."""
 
+import contextlib
 import random
 import socket
+from collections.abc import Iterator
 from typing import Final
 
 LOOPBACK: Final = "127.0.0.1"
@@ -26,3 +28,19 @@ def unused_port() -> int:
             except OSError:
                 continue
             return port
+
+
+@contextlib.contextmanager
+def reserved_port(port: int = 0) -> Iterator[int]:
+    """Keep a port of the loopback interface for the server of a test, on which nothing listens yet.
+
+    Nobody else is given it, not even for an outgoing connection: what a test does to a server that is
+    down would reach the server of another test. A server that is told to take the port can do so.
+
+    Args:
+        port: The port; 0 for any that is free.
+    """
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind((LOOPBACK, port))
+        yield int(holder.getsockname()[1])

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import logging
-import socket
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +31,7 @@ from strawberry_response_cache import (
 from strawberry_response_cache.asgi import GraphQL
 from strawberry_response_cache.telemetry import OpenTelemetry
 from tests.graphql.generated import EXAMPLES, IS_QUICK
+from tests.servers.ports import reserved_port
 from tests.telemetry.metrics import Meters
 
 MARK: Final = "plugh"
@@ -339,11 +339,10 @@ def misuse(secret: str, told: Told) -> None:
 
 
 @pytest.fixture(scope="module")
-def nowhere() -> int:
+def nowhere() -> Iterator[int]:
     """A port on which nothing listens, for all examples."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    with reserved_port() as port:
+        yield port
 
 
 @settings(

@@ -1,0 +1,20 @@
+"""Ports that tests keep for servers that are down, or that there are not."""
+
+import socket
+
+import pytest
+
+from tests.conftest import running_server
+from tests.servers.ports import LOOPBACK, reserved_port
+
+
+def test_a_reserved_port_is_nobody_elses_and_its_server_can_take_it_again_and_again() -> None:
+    with reserved_port() as port:
+        for _ in range(2):
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection((LOOPBACK, port))
+            with socket.socket() as other, pytest.raises(OSError, match="in use"):
+                other.bind((LOOPBACK, port))
+            with running_server(port) as server:
+                assert server.port == port
+                socket.create_connection((LOOPBACK, port)).close()
