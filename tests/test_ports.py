@@ -8,7 +8,7 @@ from tests.conftest import running_server
 from tests.servers.ports import LOOPBACK, reserved_port
 
 
-def test_a_reserved_port_is_nobody_elses_and_its_server_can_take_it_again_and_again() -> None:
+def test_a_reserved_port_is_for_its_own_server_alone() -> None:
     with reserved_port() as port:
         for _ in range(2):
             with pytest.raises(ConnectionRefusedError):

@@ -153,6 +153,7 @@ async def clear(cache: ResponseCache, face: Any) -> None:
         await cache.clear(queued=True)
 
 
+@pytest.mark.usefixtures("tried_once")
 @pytest.mark.parametrize("what", ["tags", "everything"])
 async def test_a_queued_invalidation_is_replayed_before_anything_is_read_again(
     what: str,
@@ -164,7 +165,7 @@ async def test_a_queued_invalidation_is_replayed_before_anything_is_read_again(
     unused_port: int,
 ) -> None:
     server = new_server()
-    cache = new_cache(f"redis://127.0.0.1:{server.port}", invalidate_deadline=0.1)
+    cache = new_cache(f"redis://127.0.0.1:{server.port}")
     tenant = cache.for_tenant("hunter2")
     await face.remember(tenant, ["a"], 60, lambda: "old", tags=["t"])
     await face.remember(cache, ["a"], 60, lambda: "another tenant's")
@@ -189,6 +190,7 @@ async def test_a_queued_invalidation_is_replayed_before_anything_is_read_again(
     assert "It is a replica" in text
 
 
+@pytest.mark.usefixtures("tried_once")
 async def test_the_next_read_replays_a_queued_invalidation(
     new_server: Callable[..., ValkeyServer],
     new_cache: Callable[..., ResponseCache],
@@ -196,7 +198,7 @@ async def test_the_next_read_replays_a_queued_invalidation(
     unused_port: int,
 ) -> None:
     server = new_server()
-    cache = new_cache(f"redis://127.0.0.1:{server.port}", invalidate_deadline=0.1)
+    cache = new_cache(f"redis://127.0.0.1:{server.port}")
     await face.remember(cache, ["a"], 60, lambda: "old", tags=["t"])
     with redis.Redis(port=server.port) as raw:
         raw.replicaof("127.0.0.1", unused_port)
@@ -213,20 +215,22 @@ async def test_the_next_read_replays_a_queued_invalidation(
     assert not cache.statistics().pending_invalidations
 
 
+@pytest.mark.usefixtures("tried_once")
 async def test_an_invalidation_is_not_queued_by_default(
     new_cache: Callable[..., ResponseCache], unused_port: int, face: Any
 ) -> None:
-    cache = new_cache(f"redis://127.0.0.1:{unused_port}", invalidate_deadline=0.1)
+    cache = new_cache(f"redis://127.0.0.1:{unused_port}")
     with pytest.raises(CacheStoreError):
         await face.invalidate(cache, "t")
 
     assert not tenant_of(cache).has_pending()
 
 
+@pytest.mark.usefixtures("tried_once")
 async def test_closing_does_not_wait_for_a_server_that_is_gone(
     new_cache: Callable[..., ResponseCache], unused_port: int, face: Any
 ) -> None:
-    cache = new_cache(f"redis://127.0.0.1:{unused_port}", invalidate_deadline=0.1)
+    cache = new_cache(f"redis://127.0.0.1:{unused_port}")
     await invalidate(cache, face, "t")
 
     async with asyncio.timeout(60):
@@ -234,13 +238,12 @@ async def test_closing_does_not_wait_for_a_server_that_is_gone(
     assert tenant_of(cache).has_pending()
 
 
+@pytest.mark.usefixtures("tried_once")
 async def test_a_caller_after_a_queued_invalidation_joins_no_earlier_run(
     new_cache: Callable[..., ResponseCache], new_server: Callable[..., Any], eventually: Eventually
 ) -> None:
     server = new_server()
-    cache = new_cache(
-        f"redis://127.0.0.1:{server.port}", invalidate_deadline=0.2, connect_deadline=5
-    )
+    cache = new_cache(f"redis://127.0.0.1:{server.port}")
     flights = driver_of(cache).flights
     truth, read = "old", asyncio.Event()
 

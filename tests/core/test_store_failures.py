@@ -100,7 +100,7 @@ def bad_server() -> Iterator[Callable[..., BadServer]]:
 async def test_a_closed_port_costs_the_run(
     new_cache: Callable[..., ResponseCache], unused_port: int, face: Any
 ) -> None:
-    cache = new_cache(f"redis://127.0.0.1:{unused_port}", invalidate_deadline=0.1)
+    cache = new_cache(f"redis://127.0.0.1:{unused_port}")
 
     for value in ("one", "two"):
         response = await face.remember(cache, ["a"], 60, lambda v=value: v, tags=["t"])
@@ -196,7 +196,7 @@ async def test_an_invalidation_that_a_server_did_not_confirm_is_an_error(
 async def test_callers_share_one_run_while_the_store_is_away(
     new_cache: Callable[..., ResponseCache], unused_port: int, gathered: Callable[..., Any]
 ) -> None:
-    cache = new_cache(f"redis://127.0.0.1:{unused_port}", invalidate_deadline=0.1)
+    cache = new_cache(f"redis://127.0.0.1:{unused_port}")
     runs = 0
 
     async def generate() -> str:

@@ -24,6 +24,7 @@ from strawberry_response_cache import (
 from strawberry_response_cache.core.drivers.measuring import LOOKUPS
 from strawberry_response_cache.telemetry import OpenTelemetry
 from strawberry_response_cache.telemetry._metrics import _Registry
+from tests.conftest import UntilJoined
 from tests.core.test_refreshes import make_dear_at
 from tests.telemetry.metrics import Meters, as_metrics, figure_of
 
@@ -129,7 +130,7 @@ async def test_a_sample_of_the_lookups_is_in_the_histogram(
 
 
 async def test_callers_that_join_a_run_are_coalesced(
-    metered: ResponseCache, meters: Meters
+    metered: ResponseCache, meters: Meters, until_joined: UntilJoined
 ) -> None:
     begun, may_end = asyncio.Event(), asyncio.Event()
 
@@ -141,7 +142,7 @@ async def test_callers_that_join_a_run_are_coalesced(
     leader = asyncio.create_task(metered.remember(["a"], 60, slow))
     await begun.wait()
     joiners = [asyncio.create_task(metered.remember(["a"], 60, one)) for _ in range(3)]
-    await asyncio.sleep(0)
+    await until_joined(metered, 3, ["a"])
     may_end.set()
     await asyncio.gather(leader, *joiners)
     assert meters.of(telemetry.REQUESTS, result="coalesced") == 3

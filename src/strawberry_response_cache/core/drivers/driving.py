@@ -177,7 +177,7 @@ class Tries:
 
     def __init__(self, seconds: float) -> None:
         self._ends = time.monotonic() + seconds
-        self._pause = 0.01
+        self._pause = _FIRST_PAUSE
 
     @property
     def left(self) -> float:
