@@ -1,6 +1,7 @@
 """A ledger over each kind of server."""
 
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -9,8 +10,11 @@ import strawberry
 from strawberry_response_cache import ResponseCache, ResponseCacheExtension
 from strawberry_response_cache.core._faults import faults
 from strawberry_response_cache.core._interval import Interval
+from strawberry_response_cache.graphql.invalidation import mutation
 from tests.conftest import IN_PROCESS, STORES
 from tests.graphql.ledger import Ledger, Mutation, Query
+
+UntilInvalidated = Callable[[], Awaitable[None]]
 
 
 @pytest.fixture(params=STORES)
@@ -66,6 +70,17 @@ def store(quick_url: str) -> Iterator[ResponseCache]:
         early_refresh=0,
     ) as cache:
         yield cache
+
+
+@pytest.fixture
+def until_invalidated() -> UntilInvalidated:
+    """Wait until the mutations of this loop that have ended, or were cut off, have invalidated."""
+
+    async def wait() -> None:
+        while tasks := [*mutation._tasks]:
+            await asyncio.wait(tasks)
+
+    return wait
 
 
 @pytest.fixture(autouse=True)

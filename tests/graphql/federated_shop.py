@@ -1,5 +1,6 @@
 """Federated schemas of many forms, whose answers are the same with and without a cache."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,10 +22,11 @@ NAMES = ["a", "b", "c", BROKEN, MISSING, WRONG, RESTRICTED, SKIPPED]
 
 @dataclass
 class World:
-    """What the resolvers read: how often each object was changed, and who asks."""
+    """What the resolvers read: how often each object was changed, and what the loader waits for."""
 
     changes: Counter[str] = field(default_factory=Counter)
     runs: Counter[str] = field(default_factory=Counter)
+    gate: asyncio.Event | None = None
 
 
 @dataclass(eq=False)
@@ -39,6 +41,8 @@ class Asking:
     def __post_init__(self) -> None:
         async def load(names: list[str]) -> list[int]:
             self.world.runs["batches"] += 1
+            if self.world.gate is not None:
+                await self.world.gate.wait()
             return [self.world.changes[name] for name in names]
 
         self.loader = DataLoader(load)

@@ -18,6 +18,7 @@ from strawberry_response_cache import (
     restrict_cache,
     skip_cache,
 )
+from tests.conftest import UntilJoined
 from tests.graphql.federated_shop import (
     BROKEN,
     MISSING,
@@ -330,12 +331,14 @@ async def test_a_field_of_an_object_keeps_an_entry_of_its_own_that_outlives_it(
 
 
 async def test_two_requests_at_once_share_the_runs_of_their_objects(
-    memory_cache: ResponseCache,
+    memory_cache: ResponseCache, until_joined: UntilJoined
 ) -> None:
     shop = Shop(memory_cache, Form(is_async=True, reads_many=True))
-    one, other = await asyncio.gather(
-        shop.ask(NAMED, products("a", "b")), shop.ask(NAMED, products("b", "c", "a"))
-    )
+    shop.world.gate = asyncio.Event()
+    asking = [asyncio.create_task(shop.ask(NAMED, products(*names))) for names in ("ab", "bca")]
+    await until_joined(memory_cache, 2)
+    shop.world.gate.set()
+    one, other = await asyncio.gather(*asking)
     assert [each["upc"] for each in one.data["_entities"]] == ["a", "b"]
     assert [each["upc"] for each in other.data["_entities"]] == ["b", "c", "a"]
     assert [shop.ran(f"? {name}") for name in "abc"] == [1, 1, 1]

@@ -21,6 +21,7 @@ from strawberry_response_cache import (
 )
 from strawberry_response_cache.graphql.invalidation import entities as _entities
 from tests.graphql.bank import Account, Bank, Data, Row
+from tests.graphql.conftest import UntilInvalidated
 from tests.graphql.ledger import status
 
 LIST = "{ accounts { name balance } }"
@@ -230,7 +231,7 @@ class Fails(SchemaExtension):
 
 @pytest.mark.parametrize("synchronous", [True, False])
 async def test_an_answer_that_another_extension_drops_does_not_lose_an_invalidation(
-    cache: ResponseCache, synchronous: bool
+    cache: ResponseCache, until_invalidated: UntilInvalidated, synchronous: bool
 ) -> None:
     bank = Bank(cache)
     failing = strawberry.Schema(
@@ -244,9 +245,7 @@ async def test_an_answer_that_another_extension_drops_does_not_lose_an_invalidat
     )
     with pytest.raises(RuntimeError, match="no results"):
         await call
-    from strawberry_response_cache.graphql.invalidation import mutation as _mutation
-
-    await asyncio.gather(*_mutation._tasks)
+    await until_invalidated()
     assert (await bank.ask(ONE)).data == {"account": {"name": "a 1", "balance": 5}}
 
 
@@ -279,7 +278,7 @@ async def test_a_query_that_began_before_a_mutation_leaves_nothing_behind(
 
 
 async def test_a_cancelled_caller_does_not_lose_an_invalidation(
-    cache: ResponseCache, eventually: Any
+    cache: ResponseCache, until_invalidated: UntilInvalidated
 ) -> None:
     bank = Bank(cache)
     changed = asyncio.Event()
@@ -302,9 +301,7 @@ async def test_a_cancelled_caller_does_not_lose_an_invalidation(
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
-    from strawberry_response_cache.graphql.invalidation import mutation as _mutation
-
-    await asyncio.gather(*_mutation._tasks)
+    await until_invalidated()
     assert (await bank.ask(ONE)).data == {"account": {"name": "a 1", "balance": 7}}
 
 
@@ -368,13 +365,12 @@ async def test_an_invalidation_is_repeated_for_replicas_that_lag(
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.usefixtures("tried_once")
 async def test_an_invalidation_that_redis_does_not_take_is_queued_and_never_fails_the_mutation(
     new_cache: Callable[..., ResponseCache], new_server: Any
 ) -> None:
     server = new_server()
-    cache = new_cache(
-        f"redis://127.0.0.1:{server.port}", invalidate_deadline=0.2, connect_deadline=0.2
-    )
+    cache = new_cache(f"redis://127.0.0.1:{server.port}")
     bank = Bank(cache)
     await bank.ask(ONE)
     server.terminate()

@@ -18,6 +18,7 @@ from strawberry_response_cache import (
     cache_control,
 )
 from tests.conftest import Eventually
+from tests.graphql.conftest import UntilInvalidated
 
 user: ContextVar[str] = ContextVar("user", default="guest")
 
@@ -83,7 +84,7 @@ class SlowTeardown(SchemaExtension):
 
 
 async def test_a_mutation_that_is_cancelled_after_it_ran_is_invalidated(
-    memory_cache: ResponseCache,
+    memory_cache: ResponseCache, until_invalidated: UntilInvalidated
 ) -> None:
     ours = ResponseCacheExtension(memory_cache, tenant=None)
     schema = strawberry.Schema(Things, Changes, extensions=[SlowTeardown, ours])
@@ -97,15 +98,14 @@ async def test_a_mutation_that_is_cancelled_after_it_ran_is_invalidated(
     mutation.cancel()
     with pytest.raises(asyncio.CancelledError):
         await mutation
-    for _ in range(100):
-        await asyncio.sleep(0)
+    await until_invalidated()
     result = await schema.execute("{ thing { number } }", context_value={"rows": rows})
     assert result.data == {"thing": {"number": 2}}
 
 
 @pytest.mark.parametrize("face", ["sync", "async"])
 async def test_a_mutation_that_is_cut_off_by_a_base_exception_invalidates(
-    memory_cache: ResponseCache, face: str
+    memory_cache: ResponseCache, until_invalidated: UntilInvalidated, face: str
 ) -> None:
     ours = ResponseCacheExtension(memory_cache, tenant=None)
     schema = strawberry.Schema(Things, Changes, extensions=[ours])
@@ -117,8 +117,7 @@ async def test_a_mutation_that_is_cut_off_by_a_base_exception_invalidates(
             schema.execute_sync("mutation { bumpSync { number } }", context_value=context)
         else:
             await schema.execute("mutation { bump { number } }", context_value=context)
-    for _ in range(100):
-        await asyncio.sleep(0)
+    await until_invalidated()
     result = await schema.execute("{ thing { number } }", context_value={"rows": rows})
     assert result.data == {"thing": {"number": 2}}
 
@@ -214,13 +213,15 @@ async def test_a_mutation_that_is_cut_off_invalidates_once_and_after_other_exten
     valkey_cache: ResponseCache, raw_valkey: Any, eventually: Eventually, end: str
 ) -> None:
     """Its task goes on afterwards, as that of a consumer of a queue does."""
-    waiting = asyncio.Event()
+    waiting, limit = asyncio.Event(), asyncio.timeout(None)
 
     @strawberry.type
     class Mutation:
         @strawberry.mutation
         async def bump(self, info: strawberry.Info) -> Thing:
             info.context["rows"]["number"] += 1
+            if end == "its time is over":
+                limit.reschedule(asyncio.get_running_loop().time())
             if end in {"it is cancelled", "its time is over"}:
                 waiting.set()
                 await asyncio.Event().wait()
@@ -252,7 +253,7 @@ async def test_a_mutation_that_is_cut_off_invalidates_once_and_after_other_exten
             task.cancel()
             await task
         elif end == "its time is over":
-            async with asyncio.timeout(0.01):
+            async with limit:
                 await running
         else:
             await running
@@ -266,7 +267,7 @@ async def test_a_mutation_that_is_cut_off_invalidates_once_and_after_other_exten
 
 @pytest.mark.parametrize("face", ["sync", "async"])
 async def test_on_commit_is_called_for_a_mutation_that_is_cut_off(
-    memory_cache: ResponseCache, face: str
+    memory_cache: ResponseCache, until_invalidated: UntilInvalidated, face: str
 ) -> None:
     """A transaction that is rolled back changed nothing, and nothing is invalidated."""
     deferred: list[Callable[[], object]] = []
@@ -287,8 +288,7 @@ async def test_on_commit_is_called_for_a_mutation_that_is_cut_off(
     assert await read() == {"thing": {"number": 1}}, "nothing is committed yet"
     [commit] = deferred
     commit()
-    for _ in range(100):
-        await asyncio.sleep(0)
+    await until_invalidated()
     assert await read() == {"thing": {"number": 2}}
 
 

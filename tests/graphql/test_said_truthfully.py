@@ -23,6 +23,7 @@ from strawberry_response_cache import (
     restrict_cache,
 )
 from strawberry_response_cache.core import _interval
+from tests.conftest import UntilJoined
 from tests.graphql.ledger import outcome, reason, status
 
 FACES = ["execute", "execute_sync"]
@@ -390,20 +391,25 @@ async def test_explain_and_debug_agree_on_the_entries_within_entries(
 
 
 async def test_a_request_that_waited_for_a_failing_run_and_fails_too_says_so(
-    memory_cache: ResponseCache,
+    memory_cache: ResponseCache, until_joined: UntilJoined
 ) -> None:
+    gate = asyncio.Event()
+
     @strawberry.type
     class Failing:
         @cache_control(ttl=60)
         @strawberry.field
         async def fails(self) -> int:
-            await asyncio.sleep(0)
+            await gate.wait()
             raise ValueError
 
     schema = strawberry.Schema(
         Failing, extensions=[ResponseCacheExtension(memory_cache, tenant=None, debug=True)]
     )
-    results = await asyncio.gather(*(schema.execute("{ fails }") for _ in range(4)))
+    asking = [asyncio.create_task(schema.execute("{ fails }")) for _ in range(4)]
+    await until_joined(memory_cache, 3)
+    gate.set()
+    results = await asyncio.gather(*asking)
     assert [reason(each) for each in results] == ["errors"] * 4
 
 

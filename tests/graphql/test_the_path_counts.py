@@ -19,7 +19,7 @@ from strawberry_response_cache import (
     restrict_cache,
     skip_cache,
 )
-from tests.conftest import Eventually
+from tests.conftest import Eventually, UntilJoined
 from tests.graphql.both_ways import WAYS, BothWays
 from tests.graphql.library import fields
 
@@ -494,7 +494,7 @@ async def test_requests_that_join_each_other_are_of_one_session(
     way: str,
     query: str,
     local_bytes: int,
-    eventually: Eventually,
+    until_joined: UntilJoined,
 ) -> None:
     if way == "execute_sync":
         pytest.skip("execute_sync has no resolvers that wait for each other in one loop")
@@ -507,7 +507,7 @@ async def test_requests_that_join_each_other_are_of_one_session(
     asked = [
         asyncio.create_task(shop.ask(text, user=user, running=running, gate=gate)) for user in users
     ]
-    await eventually(lambda: len(running) == 2)
+    await until_joined(cache, 4)
     gate.set()
     for user, result in zip(users, await asyncio.gather(*asked), strict=True):
         data: Any = result.data

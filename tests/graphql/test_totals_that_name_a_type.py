@@ -13,6 +13,7 @@ from strawberry_response_cache import (
     invalidates,
     restrict_cache,
 )
+from tests.graphql.conftest import UntilInvalidated
 from tests.graphql.ledger import status
 
 TAGS = ["Entry", "[Entry]"]
@@ -102,14 +103,13 @@ async def test_a_mutation_that_returns_an_object_of_the_type_makes_the_total_fre
 
 @pytest.mark.parametrize("tag", TAGS)
 async def test_a_cancelled_mutation_makes_the_total_fresh(
-    memory_cache: ResponseCache, tag: str
+    memory_cache: ResponseCache, until_invalidated: UntilInvalidated, tag: str
 ) -> None:
     schema = schema_of(tag, "of_the_field", memory_cache)
     await stored(schema)
     with pytest.raises(asyncio.CancelledError):
         await schema.execute("mutation { post(fails: true) { id } }")
-    for _ in range(100):
-        await asyncio.sleep(0)
+    await until_invalidated()
     assert await stored(schema) == "miss"
 
 

@@ -128,7 +128,7 @@ async def test_a_lease_that_a_restart_revives_keeps_nobody_waiting(
 async def test_a_lease_of_the_same_life_is_waited_for(
     new_cache: NewCache, server: Standalone, face: Any, eventually: Eventually
 ) -> None:
-    cache, fresh = (new_cache(server.url, wait_budget=budget) for budget in (60, 10))
+    cache, fresh = (new_cache(server.url, lease=10, wait_budget=budget) for budget in (60, 10))
     held = await hold(cache, face, eventually)
     response = await face.remember(fresh, ["a"], 600, lambda: "new", tags=["t"])
     assert response.detail is CacheDetail.WAITED_OUT
