@@ -33,7 +33,7 @@ NAMES: dict[str, Any] = {
 _OF_CACHES = {
     "RedisHandle": (
         "connections",
-        "forget_connections",
+        "drop_connections",
         "async_transport",
         "release_async",
         "sync_transport",

@@ -198,7 +198,7 @@ async def test_the_table_of_flights_is_empty_when_all_have_landed(
     assert len(flights) == 0
 
 
-async def test_callers_who_waited_and_gave_up_are_forgotten(
+async def test_callers_cancelled_while_they_wait_for_a_run_leave_nothing_behind(
     memory_cache: ResponseCache, keeps_nothing: "KeepsNothing", eventually: Eventually
 ) -> None:
     entered, finish = asyncio.Event(), asyncio.Event()
@@ -228,7 +228,7 @@ async def test_callers_who_waited_and_gave_up_are_forgotten(
     assert (await leader).value == "value"
 
 
-async def test_callers_who_wait_for_another_process_and_give_up_are_forgotten(
+async def test_callers_cancelled_while_they_wait_for_another_process_leave_nothing_behind(
     valkey_cache: ResponseCache, raw_valkey: Any, keeps_nothing: "KeepsNothing"
 ) -> None:
     callers = 1_000

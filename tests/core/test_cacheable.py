@@ -128,7 +128,7 @@ async def test_the_tags_of_a_cacheable_invalidate_it(cache: ResponseCache) -> No
     assert (await Page(2).into_cached(cache)).status is CacheStatus.HIT
 
 
-def test_a_subclass_that_forgot_a_method_cannot_be_made() -> None:
+def test_a_subclass_without_a_required_method_cannot_be_instantiated() -> None:
     class Nothing(Cacheable[int]):
         ttl = 1
 

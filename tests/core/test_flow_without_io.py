@@ -437,7 +437,7 @@ def test_the_lease_of_a_refresh_is_given_back_too_though_nobody_joins_it() -> No
     assert sealed(done, {"number"}) == [], "it is over"
 
 
-def test_joiners_of_an_invalidated_run_look_again() -> None:
+def test_joiners_of_a_run_from_before_an_invalidation_look_again() -> None:
     leader = Script()
     leader.answer(Granted(LEASE))
     first, second = Script(leader.flights), Script(leader.flights)
@@ -1014,7 +1014,7 @@ def test_a_mutant_returns_what_was_invalidated(mutant: dict[str, Any], processes
     assert "older than its beginning" in wrong
 
 
-def test_a_flight_that_forgets_its_waiters_is_noticed() -> None:
+def test_the_walk_notices_a_flight_that_loses_its_waiters() -> None:
     class Forgetful(Flights):
         def settle(self, flight: Flight, outcome: Landing, *, early: Landing | None = None) -> None:
             flight.waiters.clear()

@@ -97,7 +97,7 @@ async def test_a_batch_that_redis_does_not_answer_is_loaded_and_the_log_says_so(
     assert any(str(unused_port) in record.getMessage() for record in caplog.records)
 
 
-async def test_an_exception_among_the_values_is_its_keys_alone_and_is_not_stored(
+async def test_an_exception_among_the_loaded_values_fails_its_key_only_and_is_not_stored(
     cache: ResponseCache, face: Any, raw: Any
 ) -> None:
     load = Loader()

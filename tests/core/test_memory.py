@@ -160,7 +160,7 @@ def test_many_entries_leave_no_more_than_the_bound(count: int) -> None:
     assert world.memory.size <= 50_000
     assert len(world.memory._tagged) <= len(world.memory) + 1
 
-    world.memory.forget_everything()
+    world.memory.drop_all()
     assert (world.memory.size, len(world.memory), world.memory._tagged) == (0, 0, {})
 
 

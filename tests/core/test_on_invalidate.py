@@ -58,7 +58,9 @@ TOLD = [("Book", "Book:1"), ("*",), ("tenant's",)]
 
 
 @pytest.mark.parametrize("form", FORMS)
-async def test_an_async_job_tells(valkey_url: str, form: str) -> None:
+async def test_an_invalidation_in_an_event_loop_calls_on_invalidate(
+    valkey_url: str, form: str
+) -> None:
     heard = Heard()
     async with cache_on(valkey_url, heard.form(form)) as cache:
         await cache.invalidate("Book", "Book:1")
@@ -71,7 +73,7 @@ async def test_an_async_job_tells(valkey_url: str, form: str) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_worker_without_an_event_loop_tells(valkey_url: str, form: str) -> None:
+def test_an_invalidation_in_a_thread_calls_on_invalidate(valkey_url: str, form: str) -> None:
     heard = Heard()
     with cache_on(valkey_url, heard.form(form)) as cache:
         cache.invalidate_sync("Book", "Book:1")

@@ -73,9 +73,7 @@ def test_an_invalidation_of_a_part_of_a_part_invalidates_the_whole(
     assert remember(["whole"], whole).value == "new"
 
 
-def test_a_part_that_is_forgotten_takes_the_whole_along(
-    remember: Any, cache: ResponseCache
-) -> None:
+def test_forgetting_a_part_invalidates_the_whole(remember: Any, cache: ResponseCache) -> None:
     content = "old"
 
     def whole() -> str:

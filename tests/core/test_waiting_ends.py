@@ -125,7 +125,7 @@ async def test_a_caller_after_an_invalidation_of_a_family_does_not_wait_for_a_ru
 
 
 @pytest.mark.parametrize("what", ["invalidate", "forget", "clear"])
-async def test_no_caller_waits_for_a_run_that_another_process_invalidated(
+async def test_no_caller_waits_for_a_run_from_before_an_invalidation_by_another_process(
     new_cache: NewCache,
     valkey_url: str,
     face: Any,

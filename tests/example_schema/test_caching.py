@@ -40,7 +40,7 @@ def test_the_second_request_is_answered_from_the_cache(service: RunningService) 
     assert first["data"] == second["data"]
 
 
-def test_nested_resolvers_live_as_long_as_their_parents(service: RunningService) -> None:
+def test_an_operation_with_nested_resolvers_is_cached(service: RunningService) -> None:
     query = """query Nested {
       accounts { name balance }
       me { pinnedAccounts { balance } recentPostings(first: 3) { memo account { balance } } }

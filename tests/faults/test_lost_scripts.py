@@ -34,7 +34,7 @@ async def test_every_call_is_repeated_once_and_no_more(
     assert forgetful.accepted == 1
 
 
-async def test_a_lease_is_released_though_the_server_forgets_its_scripts(
+async def test_a_lease_is_released_though_the_server_loses_its_scripts(
     forgetful: Proxy, unhurried: ResponseCache, callers: Callers, raw_valkey: Any
 ) -> None:
     def fail() -> str:
@@ -61,7 +61,7 @@ async def test_many_callers_at_once_are_all_served(
     assert {(await call(number)).status for number in range(5)} == {CacheStatus.HIT}
 
 
-async def test_scripts_that_are_forgotten_all_the_time_lose_no_invalidation(
+async def test_scripts_that_the_server_loses_all_the_time_lose_no_invalidation(
     forgetful: Proxy, unhurried: ResponseCache, callers: Callers
 ) -> None:
     content = "old"

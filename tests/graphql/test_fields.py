@@ -478,7 +478,7 @@ async def test_an_invalidation_of_the_parent_object_removes_the_fields_entry(
     assert library.calls["pages"] == ran
 
 
-async def test_an_invalidation_of_a_part_takes_the_whole(
+async def test_an_invalidation_of_a_part_invalidates_the_field_that_holds_it(
     inside: Library, memory_cache: ResponseCache
 ) -> None:
     await inside.ask("{ fresh listed(count: 1) { pages } }")

@@ -47,7 +47,7 @@ class Named:
 
 @strawberry.type
 class Person(Named):
-    """Inherits the scope, and not that it follows."""
+    """Inherits the scope, but not ``inherit=True``."""
 
 
 @strawberry.type
@@ -132,12 +132,12 @@ def schema_of(cache: ResponseCache, **options: Any) -> strawberry.Schema:
         ("mixed { ... on Money { amount } }", 20, 20),
         ("silent { ... on Money { amount } }", "without_ttl", 40),
         ("following { __typename }", 20, 20),
-        # A scalar has no type that could say so; in Apollo's mode it follows its parent.
+        # A scalar has no type that could say so; in Apollo's mode it inherits from its parent.
         ("scalar", "without_ttl", 60),
         ("inheriting { ... on Money { amount } }", 20, 20),
     ],
 )
-def test_a_field_that_returns_such_a_type_and_has_no_ttl_follows_its_parent(
+def test_a_field_without_a_ttl_inherits_its_parents_if_the_type_says_inherit(
     cache: ResponseCache, field: str, own_mode: int | str, apollos: int
 ) -> None:
     query = f"{{ account {{ {field} }} }}"
@@ -151,20 +151,22 @@ def test_a_field_that_returns_such_a_type_and_has_no_ttl_follows_its_parent(
     assert explained.ttl == apollos
 
 
-def test_a_root_field_has_no_parent_to_follow(cache: ResponseCache) -> None:
+def test_a_root_field_has_no_parent_to_inherit_from(cache: ResponseCache) -> None:
     query = "{ money { amount } }"
     assert outcome(schema_of(cache).execute_sync(query))["reason"] == "without_ttl"
     assert outcome(schema_of(cache, default_ttl=40).execute_sync(query))["ttl"] == 40
 
 
-def test_a_subtype_inherits_the_scope_and_not_that_it_follows(cache: ResponseCache) -> None:
+def test_a_subtype_inherits_the_scope_of_its_base_but_not_inherit_true(
+    cache: ResponseCache,
+) -> None:
     query = "{ account { person { name } } }"
     said = outcome(schema_of(cache).execute_sync(query))
     assert (said["ttl"], said["scope"]) == (60, "PRIVATE")
     assert outcome(schema_of(cache, default_ttl=40).execute_sync(query))["ttl"] == 40
 
 
-def test_ttl_zero_of_a_base_counts_for_more() -> None:
+def test_ttl_zero_of_a_base_outranks_inherit_true() -> None:
     @cache_control(ttl=0)
     @strawberry.interface
     class Never:
@@ -197,7 +199,7 @@ def test_the_sdl_prints_apollos_argument() -> None:
     assert "interface Named @cacheControl(scope: PRIVATE, inheritMaxAge: true) {" in printed
 
 
-def test_a_release_that_lets_a_type_follow_does_not_read_what_the_one_before_stored(
+def test_a_release_that_adds_inherit_true_does_not_read_what_the_release_before_stored(
     cache: ResponseCache,
 ) -> None:
     def released(hint: Any) -> strawberry.Schema:

@@ -469,7 +469,7 @@ async def test_more_combinations_of_conditions_than_are_remembered_are_all_cache
         assert result.extensions["responseCache"]["status"] == "hit"
 
 
-async def test_a_request_is_forgotten_with_its_document(cache: ResponseCache) -> None:
+async def test_a_known_request_is_dropped_with_its_document(cache: ResponseCache) -> None:
     schema = made(cache, plan_bytes=0)
     for status in ("miss", "hit"):
         assert (await asked(schema, "{ said }"))[0] == status

@@ -205,7 +205,7 @@ LIVES = [
     (f"{{ holder {{ thing {NAME} }} }}", 2500, 450, "Holder.thing"),
     (f"{{ holder {{ lasting {NAME} }} }}", 3500, 1050, "Lives.holder"),
     (f"{{ holder {{ silent {NAME} }} }}", 3500, 1050, "Lives.holder"),
-    # A member who is silent follows the parent, and the others count all the same.
+    # A member without a hint inherits from the parent, and the others count all the same.
     (f"{{ holder {{ silentFirst {NAME} }} }}", 2000, None, "Holder.silentFirst"),
     (f"{{ holder {{ silentLast {NAME} }} }}", 2000, None, "Holder.silentLast"),
     # What inherits takes its parent's ttl unless the type has its own.

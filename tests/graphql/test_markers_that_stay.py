@@ -188,7 +188,7 @@ async def test_forgetting_an_entry_leaves_its_marker_and_clearing_does_not(
     assert outcome(await ask("bob", "{ prices }"))["scope"] == "PUBLIC"
 
 
-async def test_what_is_no_entry_is_forgotten_as_well(cache: ResponseCache, raw: Any) -> None:
+async def test_forget_deletes_also_what_is_no_entry(cache: ResponseCache, raw: Any) -> None:
     keys = tenant_of(cache).keys(["any"])
     raw.hset(keys.entry, "-marker ", "1")
     await cache.forget(["any"])

@@ -114,7 +114,7 @@ def test_an_object_that_is_called_like_an_async_function_is_refused(
 
 
 @pytest.mark.parametrize("way", ["execute", "execute_sync"])
-async def test_a_repeat_follows_the_commit_and_not_the_mutation(
+async def test_the_delay_of_a_repeat_begins_at_the_commit_and_not_at_the_mutation(
     telling: ResponseCache, told: list[tuple[str, ...]], eventually: Eventually, way: str
 ) -> None:
     """A transaction that is rolled back changed nothing, so nothing is repeated either."""

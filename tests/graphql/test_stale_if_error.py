@@ -290,6 +290,6 @@ async def test_stale_if_error_can_be_turned_off(
     assert len((await ask(query, way, fail=_plainly(BackendError()))).errors) == 1
 
 
-def test_the_setting_is_a_bool(cache: ResponseCache) -> None:
+def test_stale_if_error_is_a_bool(cache: ResponseCache) -> None:
     with pytest.raises(CacheConfigurationError, match="stale_if_error"):
         ResponseCacheExtension(cache, tenant=None, stale_if_error="yes")  # type: ignore[arg-type] # on purpose

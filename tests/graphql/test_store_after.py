@@ -177,7 +177,7 @@ def test_few_new_keys_count_as_seen_before() -> None:
     assert sum(map(sightings.has_again, asked)) < 40
 
 
-def test_a_generation_that_is_full_becomes_the_older_one_and_the_one_before_is_forgotten() -> None:
+def test_a_full_filter_becomes_the_older_one_and_the_one_before_is_dropped() -> None:
     def again(*keys: str) -> list[bool]:
         found = []
         for key in keys:

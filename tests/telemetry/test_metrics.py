@@ -150,7 +150,7 @@ async def test_callers_that_join_a_run_are_coalesced(
     same(metered, meters)
 
 
-async def test_local_hits_and_evictions(url: str, meters: Meters) -> None:
+async def test_local_hits_and_evictions_are_counted(url: str, meters: Meters) -> None:
     observer = OpenTelemetry(meter_provider=meters.provider)
     async with ResponseCache.from_url(
         url,

@@ -69,7 +69,7 @@ async def test_more_tenants_than_one_page_of_keys_are_cleared(
 
 
 @pytest.mark.parametrize("has_forgotten", [False, True])
-async def test_local_memory_is_emptied_also_where_redis_has_forgotten_the_tenant(
+async def test_local_memory_is_emptied_also_where_redis_has_nothing_of_the_tenant(
     valkey_url: str, new_cache: NewCache, raw_valkey: Any, face: Face, has_forgotten: bool
 ) -> None:
     cache = new_cache(valkey_url, local_bytes=1_000_000)

@@ -169,7 +169,7 @@ def test_a_type_whose_hints_hold_a_function_is_private(cache: ResponseCache) -> 
     assert explain(schema, query).scope is CacheScope.PRIVATE
 
 
-def test_fields_beside_custom_code_follow_their_parent(cache: ResponseCache) -> None:
+def test_fields_beside_custom_code_inherit_from_their_parent(cache: ResponseCache) -> None:
     schema = schema_over(cache)
     for query in (
         "{ fields { title } }",

@@ -1,4 +1,4 @@
-"""The fields of strawberry-django: what follows its parent, and rows that are chosen for each user."""
+"""The fields of strawberry-django: what inherits from its parent, and rows that are chosen for each user."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -54,7 +54,7 @@ SHARED = [
 
 
 @pytest.mark.parametrize("query", SHARED)
-def test_columns_relations_lookups_and_pages_follow_their_parent(
+def test_columns_relations_lookups_and_pages_inherit_from_their_parent(
     schema: strawberry.Schema, query: str
 ) -> None:
     first = ask(schema, query)
@@ -66,7 +66,7 @@ def test_columns_relations_lookups_and_pages_follow_their_parent(
     assert explain(schema, query).scope is CacheScope.PUBLIC
 
 
-def test_an_annotation_of_the_optimizer_follows_its_parent(cache: ResponseCache) -> None:
+def test_an_annotation_of_the_optimizer_inherits_from_its_parent(cache: ResponseCache) -> None:
     extension = ResponseCacheExtension(cache, tenant=None, debug=True)
     schema = strawberry.Schema(
         bookshop.query_type(), extensions=[extension, DjangoOptimizerExtension]

@@ -219,7 +219,7 @@ def test_a_query_in_a_transaction_that_is_rolled_back_leaves_nothing_stored(
     assert schema.execute_sync("{ clubs { name } }").data == {"clubs": []}
 
 
-def test_many_to_many_that_is_cleared(cache: ResponseCache) -> None:
+def test_clearing_a_many_to_many_relation_invalidates(cache: ResponseCache) -> None:
     at = Shelf()
     at.book.genres.add(at.genre)
     schema = schema_over(cache)
@@ -283,7 +283,7 @@ def test_saves_in_a_rolled_back_savepoint_are_not_invalidated(told: list[set[str
     assert told == [{"[ClubType]", f"ClubType:{kept.pk}", f"ClubType:{late.pk}"}]
 
 
-def test_a_transaction_follows_one_that_somebody_else_keeps_from_being_told(
+def test_a_transaction_invalidates_although_the_one_before_could_not(
     told: list[set[str]],
 ) -> None:
     """A function of the user's that raises after a commit keeps Django from calling those behind it."""

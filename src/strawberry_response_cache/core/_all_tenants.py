@@ -50,7 +50,7 @@ class AllTenants:
         for tenant in tenants:
             invalidations = self._of(tenant)
             await invalidations.perform(invalidations.of_everything(queued=False))
-        self._forget_locally()
+        self._empty_local_memory()
 
     def clear_sync(self) -> None:
         """Clear every tenant; the sync form of `clear`, also on a cluster.
@@ -76,7 +76,7 @@ class AllTenants:
                 invalidations.perform_sync(invalidations.of_everything(queued=False))
                 cleared.add(tenant)
             yield len(cleared)
-        self._forget_locally()
+        self._empty_local_memory()
 
     @property
     def _pattern(self) -> str:
@@ -91,8 +91,8 @@ class AllTenants:
         keyspace = Keyspace(self._keyspace.prefix, slots_per_tenant=slots, within=tenant)
         return Invalidations(self._engine, keyspace, self._subject)
 
-    def _forget_locally(self) -> None:
+    def _empty_local_memory(self) -> None:
         """Empty local memory: an entry there may be of a tenant whose tag table the server has evicted."""
         for driver in self._engine.drivers():
             if driver.memory is not None:
-                driver.memory.forget_everything()
+                driver.memory.drop_all()

@@ -60,7 +60,7 @@ class Announcements:
         self.after_fork()
 
     def after_fork(self) -> None:
-        """Forget all invalidations in a forked child: the parent tells of them."""
+        """Drop all invalidations in a forked child: the parent tells of them."""
         self._waiting: deque[InvalidatedTags] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_running = self._is_draining = False

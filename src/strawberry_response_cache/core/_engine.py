@@ -39,7 +39,7 @@ _engines: "weakref.WeakSet[Engine]" = weakref.WeakSet()
 
 def _drop_inherited_flights() -> None:
     for engine in list(_engines):
-        engine.forget_drivers()
+        engine.drop_drivers()
         engine.counters.reset()
     faults.reset()
 
@@ -98,11 +98,11 @@ class Engine:
             on_failure=self._failures.note,
         )
         self._lock = renewed_in_child(self, "_lock", threading.Lock)
-        self.forget_drivers()
+        self.drop_drivers()
         _engines.add(self)
         observer.watch(self)
 
-    def forget_drivers(self) -> None:
+    def drop_drivers(self) -> None:
         """Drop all drivers and running replays: after a fork, they belong to the parent."""
         self._async: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncDriver] = (
             weakref.WeakKeyDictionary()

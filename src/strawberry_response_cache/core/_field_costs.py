@@ -30,7 +30,7 @@ class FieldCosts:
         self._looked_up: deque[float] = deque(maxlen=_SAMPLES)
 
     def reset(self) -> None:
-        """Forget all times."""
+        """Drop all times."""
         self._generated.clear()
         self._looked_up.clear()
 

@@ -38,7 +38,7 @@ socket from its loop's epoll, which the child shares with the parent; the parent
 def _leave_connections_to_the_parent() -> None:
     for handle in list(_handles):
         _inherited.append(handle.connections())
-        handle.forget_connections()
+        handle.drop_connections()
 
 
 os.register_at_fork(after_in_child=_leave_connections_to_the_parent)
@@ -98,14 +98,14 @@ class RedisHandle:
     def _prepare(self, address: Address) -> None:
         self._address = address
         self._lock = renewed_in_child(self, "_lock", threading.Lock)
-        self.forget_connections()
+        self.drop_connections()
         _handles.add(self)
 
     def connections(self) -> object:
         """Return the objects that hold all connections; the cache keeps them alive after a fork."""
         return dict(self._async), self._sync
 
-    def forget_connections(self) -> None:
+    def drop_connections(self) -> None:
         """Drop all connections without closing them: after a fork, they belong to the parent."""
         self._async: weakref.WeakKeyDictionary[
             asyncio.AbstractEventLoop, dict[CacheSettings, AsyncTransport]

@@ -80,7 +80,7 @@ class InvalidationLog:
         """Note that all entries of a tag table are invalidated."""
         self._note(_Noted(table))
 
-    def forget_everything(self) -> None:
+    def invalidate_all(self) -> None:
         """Note that any entry may be invalidated, because messages may be missing."""
         self._note(_Noted())
 

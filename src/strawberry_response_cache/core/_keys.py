@@ -52,8 +52,8 @@ def checked_key_parts(values: object) -> tuple[str, ...]:
     """Return the parts of a key as a tuple.
 
     Raises:
-        TypeError: As `checked_strings` does, and if they have no order, such as a set.
-        CacheConfigurationError: As `checked_strings` does.
+        TypeError: If it is a bare string, has no order, such as a set, or holds anything but strings.
+        CacheConfigurationError: If a lazy object raises when it is evaluated.
     """
     if type(values) is not list and type(values) is not tuple:
         unwrapped(values)  # raises what a lazy object raises, as an error of ours

@@ -100,7 +100,7 @@ class Memory:
         if kept is None:
             return None
         if not self._is_trusted():
-            self.forget_everything()
+            self.drop_all()
             return None
         now = self._clock()
         if now >= kept.until:
@@ -113,7 +113,7 @@ class Memory:
     def missing(self, keys: Mapping[str, EntryKeys]) -> dict[str, EntryKeys]:
         """Return the keys, by those of their entries, without an entry that is here and fresh."""
         if not self._is_trusted():
-            self.forget_everything()
+            self.drop_all()
             return dict(keys)
         kept, now = self._kept, self._clock()
         return {
@@ -182,10 +182,10 @@ class Memory:
             for entry_key in [k for k, kept in self._kept.items() if kept.keys.tags == table]:
                 self._remove(entry_key)
 
-    def forget_everything(self) -> None:
+    def drop_all(self) -> None:
         """Drop all entries, because messages may be missing."""
         with self._lock:
-            self._log.forget_everything()
+            self._log.invalidate_all()
             self._kept.clear()
             self._tagged.clear()
             self.size = 0

@@ -73,7 +73,7 @@ class Prefetched:
         return keys.entry in self._found
 
     def pop(self, keys: EntryKeys) -> Fresh | None:
-        """Return a found entry with its current age, once.
+        """Remove a found entry, and return it with its current age.
 
         Returns:
             None if there is none, if it has expired, or if this process has invalidated it since: what a resolver
@@ -154,8 +154,8 @@ class Prefetched:
                     self._note(effect.tag_table, answer, keyspace)
         return further
 
-    def begin_blindly(self, keyspace: Keyspace) -> None:
-        """Note that the clock before this execution is not known, so nothing of it is stored."""
+    def begin_without_clock(self, keyspace: Keyspace) -> None:
+        """Note that the clock before this execution is not known, so that nothing of the execution is stored."""
         self._note(keyspace.tag_tables[0], None, keyspace)
 
     def _note(self, table: str, moment: object, keyspace: Keyspace) -> None:

@@ -54,4 +54,4 @@ def hear(message: bytes, hearers: Hearers) -> None:
     elif kind == "k":
         memory.forget(rest)
     else:
-        memory.forget_everything()
+        memory.drop_all()

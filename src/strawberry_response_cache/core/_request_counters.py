@@ -40,7 +40,7 @@ class RequestCounters:
         self.saved += saved
 
     def hit(self, saved: float, *, is_local: bool) -> None:
-        """Count a hit of which there is no response.
+        """Count a hit for which no `CachedResponse` was made.
 
         Args:
             saved: The seconds that its value took when it was generated.

@@ -55,7 +55,7 @@ class OperationStatistics:
 
     Attributes:
         requests: The requests, by result.
-        impact: The seconds that requests took which were generated: calls x cost x missed share. It is what the cache
+        impact: The seconds that generated requests took: calls x cost x missed share. It is what the cache
             could save. That of mutations and subscriptions is not counted.
         hit_limit: The highest hit ratio, from 0 to 1, that the keys allow: the share of calls that came after another
             call with the same key. It is estimated from a sample. None if no call had a key, which is so for an
@@ -73,7 +73,7 @@ class OperationStatistics:
 
     @property
     def cost(self) -> float | None:
-        """The seconds that a request takes which is generated, on average; None if there was none."""
+        """The average seconds that a generated request takes; None if there was none."""
         generated = self.requests.misses + self.requests.bypasses
         return self.impact / generated if generated else None
 

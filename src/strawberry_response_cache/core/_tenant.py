@@ -299,7 +299,7 @@ class Tenant:
         """
         if prefetched.is_down or await self._invalidations.are_pending():
             if first:
-                prefetched.begin_blindly(self.keyspace)
+                prefetched.begin_without_clock(self.keyspace)
         else:
             driver, log = self._engine.async_driver(), self._engine.invalidated
             memory, limits, since = driver.memory, self._engine.limits, log.ticket()
@@ -324,7 +324,7 @@ class Tenant:
         """Read fresh entries ahead of the fields that use them; the sync form of `prefetch`."""
         if prefetched.is_down or self._invalidations.are_pending_sync():
             if first:
-                prefetched.begin_blindly(self.keyspace)
+                prefetched.begin_without_clock(self.keyspace)
         else:
             driver, log = self._engine.sync_driver(), self._engine.invalidated
             since = log.ticket()

@@ -113,7 +113,7 @@ def is_function(value: object) -> TypeGuard[Callable[..., Any]]:
     """Whether an object can be called; for a lazy object, whether the value behind it can be.
 
     Raises:
-        CacheConfigurationError: As `unwrapped` does.
+        CacheConfigurationError: If a lazy object raises when it is evaluated.
     """
     if type(value) is FunctionType:
         return True

@@ -42,7 +42,7 @@ def announce(delivery: Delivery | None) -> None:
 
 
 def take_announcement(schema: BaseSchema) -> Delivery | None:
-    """Return how the answer of the operation that begins now is delivered, once; None if nobody said so."""
+    """Remove the announcement for the operation that begins now, and return it; None if there is none."""
     delivery = _announced.get()
     if delivery is None:
         return None

@@ -26,7 +26,7 @@ _MOST_FIELDS: Final = 5_000
 
 
 def scope_of(*, is_private: bool) -> CacheScope:
-    """Return the scope of what is for one session, or for all."""
+    """Return the scope: ``PRIVATE`` for one session, ``PUBLIC`` for all."""
     return CacheScope.PRIVATE if is_private else CacheScope.PUBLIC
 
 

@@ -16,7 +16,7 @@ class ExplainedField:
         coordinate: Its coordinate, such as ``Account.balance``. A field of an abstract type has one line for
             each object type that can be returned there; for a type with ``ttl=0`` only if it, or a field below
             it, has an entry of its own.
-        ttl: The ttl that it demands, in seconds; None if it follows its parent.
+        ttl: The ttl that it demands, in seconds; None if it inherits its parent's.
         scope: Its own scope.
         reason: Why no response that holds it can be cached; None if it can.
         advice: What to write to change that; empty if there is nothing to change.

@@ -31,7 +31,7 @@ class CacheIdentity:
     extensions: Mapping[str, str] = field(repr=False)
 
     def field_stem(self, stem: str, inherited: str, session: str | None) -> str:
-        """Return what the keys of a field share, for this identity with any session; see there."""
+        """Return the stem of a field's keys for this identity, see `operation_key.field_stem`; any session may be passed."""
         return field_stem(
             stem,
             inherited=inherited,

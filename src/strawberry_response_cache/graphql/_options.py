@@ -33,7 +33,7 @@ OnCommit: TypeAlias = Callable[[Callable[[], Awaitable[None]]], object]
 
 _MOST_WARNINGS: Final = 1_000
 _WITHOUT: Final = {"debug": "debug counts as off", "verify": "the request is not verified"}
-"""What follows where a function gives nothing usable, by the argument of the extension."""
+"""What happens where a function gives nothing usable, by the argument of the extension."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ class Options:
         headers: What was said of HTTP headers; None if they are turned off.
         honours_requests: ``honour_request_cache_control``.
         verification: What ``verify`` says; None if nothing is verified.
-        watchers: Functions that follow its operations; there are none outside of tests.
+        watchers: Functions that receive the report of each operation; there are none outside of tests.
         is_fronted: Whether a middleware stands in front of the application.
         says_nothing: Whether no response has ``responseCache`` in its ``extensions``.
     """

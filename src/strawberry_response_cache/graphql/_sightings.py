@@ -16,7 +16,7 @@ class Sightings:
 
     Each question is answered by Bloom filters of two generations, the "doorkeeper" of TinyLFU: 1 MiB in all,
     however many keys there are. The older generation is dropped when the younger is full, so the latest
-    100,000 to 200,000 keys are known. A key that is forgotten is seen for the first time again; a few new keys
+    100,000 to 200,000 keys are known. A key that was dropped counts as seen for the first time again; a few new keys
     count as seen before. Both decide only whether a response is stored.
 
     Source: https://arxiv.org/abs/1512.00727

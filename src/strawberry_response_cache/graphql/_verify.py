@@ -15,7 +15,7 @@ Share: TypeAlias = float | Callable[[Any], float]
 
 _MOST_BYTES: Final = 4 * 1024 * 1024
 _SIZE: Final = 256
-"""About what an entry and its session take here, in bytes: so the latest 16,000 entries are known."""
+"""The approximate size of an entry's key and session here, in bytes: the latest 16,000 entries are known."""
 _WITHOUT_SESSION: Final = "without"
 _OF_SESSION: Final = "session:"
 

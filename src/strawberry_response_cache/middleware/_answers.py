@@ -77,7 +77,7 @@ class Repeated:
 
     @property
     def size(self) -> int:
-        """About what it takes in bytes, where it is remembered: clients choose names, and tags fill headers."""
+        """Its approximate size in memory, in bytes: clients choose names, and tags fill headers."""
         texts = getsizeof(self.hit.subject.operation_name) + getsizeof(self.hit.session)
         lines = [] if self.head is None else self.head.headers
         headers = sum(len(name) + len(value) for name, value in lines)

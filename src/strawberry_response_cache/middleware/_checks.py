@@ -50,7 +50,7 @@ def checked_options(extension: object, schema: BaseSchema) -> Options:
 
 
 def checked_sharing(schema: BaseSchema, options: Options) -> Sharing:
-    """Return what other extensions and the schema leave of an answer.
+    """Return whether other extensions and the schema let an answer be reused outside of the server.
 
     Raises:
         CacheConfigurationError: If one of them may decide per request.

@@ -13,7 +13,7 @@ _MOST_HEADERS: Final = 64
 _BYTES: Final = 16
 _MAX_BYTES: Final = 4 * 1024 * 1024
 _SIZE: Final = 800
-"""About what is kept of a request, in bytes, apart from its query string and headers."""
+"""The approximate size of what is kept of a request, in bytes, apart from its query string and headers."""
 _SIZE_OF_LINE: Final = 150
 _LEFT_ALONE: Final = frozenset({b"content-encoding", b"expect", b"range", b"upgrade"})
 """Requests with these headers are not read."""

@@ -190,7 +190,7 @@ class Recording:
         return operations[-1]
 
     def clear(self) -> None:
-        """Forget the operations until now.
+        """Remove the operations that were recorded so far.
 
         Example:
             >>> recording = Recording(100)

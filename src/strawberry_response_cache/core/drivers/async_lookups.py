@@ -144,7 +144,7 @@ class SharedLookups:
         return results
 
     def submit(self, effect: Effect[R], then: Callable[[R], None]) -> None:
-        """Send another effect, after the lookups before it: it may release what those after it ask for.
+        """Send an effect that is no lookup, in its turn: it may release a lease that later lookups request.
 
         Args:
             effect: The effect.
@@ -188,7 +188,7 @@ class SharedLookups:
 
 
 def _reporting(settings: DriverSettings, lookup: AnyLookup, subject: Subject, then: Then) -> Then:
-    """Return what reports the answer to the observer, in the context of the caller, and passes it on."""
+    """Return a function that reports the answer to the observer, in the context of the caller, and passes it on."""
     context, started_ns = contextvars.copy_context(), time.time_ns()
 
     def arrived(answer: object) -> None:

@@ -115,7 +115,7 @@ def listening(settings: DriverSettings, hearers: Hearers) -> Subscription:
 
     def were_lost() -> None:
         if memory is not None:
-            memory.forget_everything()
+            memory.drop_all()
 
     return Subscription(
         settings.channel,
@@ -248,7 +248,7 @@ class LeaseTries:
 
 
 def counted(settings: DriverSettings, subject: Subject) -> Callable[[CachedResponse[Any]], None]:
-    """Return what counts the responses of many keys; an operation's fields are counted by who asks for them."""
+    """Return a function that counts the responses of many keys; the fields of an operation are counted elsewhere."""
     if subject.scope == "value":
         return partial(settings.counters.answered, subject.scope)
     return lambda _: None

@@ -31,7 +31,7 @@ MOST_IN_A_RUN: Final = 100
 microseconds."""
 
 _SIZE: Final = 900
-"""About how many bytes an entry takes beside its value, note and tags."""
+"""The approximate size of an entry, in bytes, beside its value, note and tags."""
 _SIZE_OF_TAG: Final = 100
 _WORDS: Final = 5
 """What the script says of a lookup: its state, write id, remaining milliseconds, epoch and clock."""
@@ -156,7 +156,7 @@ class Lookup(Effect[LookupAnswer]):
         return Lease(self.token, epoch, clock)
 
     def _drop_known(self) -> None:
-        """Let go of the entry that this process has: it counts no more."""
+        """Drop the entry that this process has, because it does not count any more."""
         if self.confirmed is not None and self.known is not None:
             self.confirmed.drop(self.keys.entry, self.known)
 

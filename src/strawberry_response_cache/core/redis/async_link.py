@@ -25,7 +25,7 @@ from strawberry_response_cache.core.redis.link import (
     MOST_TOGETHER,
     Link,
     has_errors,
-    has_lost_its_way,
+    must_be_closed,
     not_sent,
     run_id_of,
 )
@@ -212,7 +212,7 @@ class AsyncLink(Link):
         if isinstance(outcome, BaseException):
             self._fail(batch, outcome)
             return
-        is_lost = has_errors(outcome) and has_lost_its_way(outcome)
+        is_lost = has_errors(outcome) and must_be_closed(outcome)
         if is_lost and connection.is_used:
             connection.close()
             self._wait_for_connection(batch)
@@ -277,12 +277,12 @@ class AsyncLink(Link):
     def _wait_for_connection(self, batch: _Batch) -> None:
         """Give the next free connection to a batch. Open one, unless enough are being opened."""
         if not batch.urgent:
-            ring = partial(self._waited_in_vain, batch)
+            ring = partial(self._stop_waiting, batch)
             batch.alarm = Alarm(self._read_deadline, ring, self._context)
         if (attempt := self._connections.wait(batch)) is not None:
             self._open(attempt)
 
-    def _waited_in_vain(self, batch: _Batch) -> None:
+    def _stop_waiting(self, batch: _Batch) -> None:
         if self._connections.leave(batch):
             self._fail_unconnected(batch, TimeoutError())
 

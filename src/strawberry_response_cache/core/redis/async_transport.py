@@ -133,13 +133,13 @@ class AsyncCluster(ClusterNodes[AsyncLink]):
             elif self._is_lost:  # no node told the map when it was last asked for
                 parcel.then(BreakerOpenError())
             else:
-                ring = partial(self._waited_in_vain, parcel)
+                ring = partial(self._stop_waiting, parcel)
                 self._unrouted[parcel] = Alarm(self._read_deadline, ring, self._context)
             return None
         answered = partial(self._answered, parcel, node)
         return self._link(node).ask(parcel.calls, answered, deadline=parcel.deadline)
 
-    def _waited_in_vain(self, parcel: _Parcel) -> None:
+    def _stop_waiting(self, parcel: _Parcel) -> None:
         """End a read that has waited for the map as long as for an answer. Learning the map goes on."""
         del self._unrouted[parcel]
         parcel.then(not_sent(TimeoutError()))

@@ -77,7 +77,7 @@ def has_errors(replies: Iterable[object]) -> bool:
     return False
 
 
-def has_lost_its_way(replies: Iterable[object]) -> bool:
+def must_be_closed(replies: Iterable[object]) -> bool:
     """Whether a connection that gave these replies has to be closed.
 
     The primary was demoted or the login has expired; a new connection finds the right server.

@@ -18,7 +18,7 @@ from strawberry_response_cache.core.redis.fair_semaphore import Turns
 from strawberry_response_cache.core.redis.link import (
     Link,
     has_errors,
-    has_lost_its_way,
+    must_be_closed,
     not_sent,
     run_id_of,
 )
@@ -139,13 +139,13 @@ class SyncLink(Link):
             connection = self._new_connection(left())
             replies = connection.exchange(calls, left())
         if has_errors(replies):
-            if has_lost_its_way(replies) and connection.is_used:
+            if must_be_closed(replies) and connection.is_used:
                 connection.close()
                 connection = self._new_connection(left())
                 replies = connection.exchange(calls, left())
             if unknown_scripts([replies]):
                 replies = connection.exchange(calls, left(), by_text=True)
-        self._keep(connection, is_lost=has_errors(replies) and has_lost_its_way(replies))
+        self._keep(connection, is_lost=has_errors(replies) and must_be_closed(replies))
         return replies
 
     def _keep(self, connection: SyncConnection, *, is_lost: bool) -> None:

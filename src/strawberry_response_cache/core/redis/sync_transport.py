@@ -185,7 +185,7 @@ class SyncCluster(ClusterNodes[SyncLink]):
         return over
 
     def _learn(self, over: threading.Event) -> None:
-        """Ask one node after the other for the map; without an answer the old one is gone by."""
+        """Ask one node after the other for the map; without an answer the old map stays in use."""
         seconds = self._settings.connect_deadline + self._settings.read_deadline
         try:
             for node in candidates(self._slots, self._source.seeds):

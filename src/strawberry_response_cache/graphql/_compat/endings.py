@@ -218,7 +218,7 @@ def _closing(source: Any) -> AbstractAsyncContextManager[Any]:  # noqa: ANN401 -
 
 
 def _tell(frame: Any, settling: Iterable[Settling]) -> None:  # noqa: ANN401 - whatever a schema yields
-    """Add to a frame what the cache did at the end of the operation, if it tells what it did before."""
+    """Add to a frame what the cache did at the end of the operation, if the frame tells what the cache did before."""
     extensions = called(getattr, frame, "extensions", None)
     if type(extensions) is not dict:  # such as that of a frame of the user's own class
         return

@@ -30,7 +30,7 @@ from strawberry_response_cache.graphql._guard import Guard
 
 
 class _Alone(NamedTuple):
-    """Where this package's extension stands, for each hook that no other one has; None for the others."""
+    """The position of this package's extension, for each hook that no other extension has; None for other hooks."""
 
     on_operation: int | None
     on_parse: int | None
@@ -209,7 +209,7 @@ class _Phase:
 
 
 class _Execution(_Phase):
-    """The execution, which may be answered as soon as it is entered: how says whether it may await."""
+    """The execution, which may be answered as soon as it is entered: by ``with`` without awaiting, by ``async with`` with it."""
 
     __slots__ = ("_own",)
 

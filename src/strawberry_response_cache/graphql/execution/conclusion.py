@@ -73,7 +73,7 @@ class Conclusion:
         self.count = OperationCount(tenant.counters)
 
     def tell_watchers(self, operation: OperationDefinitionNode) -> None:
-        """Hand what the cache does for an operation to those who follow it."""
+        """Pass the report of an operation to the watchers, such as `record`."""
         for watcher in self._options.watchers:
             self.report.name(operation)
             watcher(self.report)

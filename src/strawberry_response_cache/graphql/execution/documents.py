@@ -86,7 +86,7 @@ class Documents:
 
     @property
     def size(self) -> int:
-        """About what they take, in bytes."""
+        """Their approximate size in memory, in bytes."""
         return self._known.size
 
     def parsed(self, text: str, options: dict[str, Any]) -> Document:
@@ -115,7 +115,7 @@ class Documents:
 
 
 def _size_of(document: Document) -> int:
-    """Return about what a document takes, in bytes."""
+    """Return the approximate size of a document in memory, in bytes."""
     text, location = document.text, document.node.loc
     tokens = len(text) // 2  # where its parser was told to leave them out: there are hardly more
     if location is not None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Sharing(NamedTuple):
-    """What other extensions and the schema leave of an answer.
+    """Whether other extensions and the schema let an answer be reused outside of the server.
 
     Attributes:
         is_as_stored: Whether they neither change nor read it.
@@ -42,7 +42,7 @@ class HttpReport:
         options: The extension's configuration.
         report: What the cache does for the operation.
         guard: The guard of the request.
-        sharing: Tells what other extensions and the schema leave of the answer; it is asked once, where that matters.
+        sharing: Returns whether the answer may be reused outside of the server; it is called once, where that matters.
 
     Attributes:
         request: The context of the request; None as long as it is not known.
@@ -109,7 +109,7 @@ class HttpReport:
 
     @property
     def sharing(self) -> Sharing:
-        """What other extensions and the schema leave of the answer."""
+        """Whether other extensions and the schema let the answer be reused outside of the server."""
         if not isinstance(self._sharing, Sharing):
             self._sharing = self._sharing()
         return self._sharing

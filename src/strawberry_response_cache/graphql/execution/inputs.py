@@ -57,7 +57,7 @@ class Inputs:
         self._left = _MOST_READ
 
     def changed(self, coerced: Mapping[str, Any]) -> frozenset[str]:
-        """Return the names of the variables that are others than before, or of which that is not known."""
+        """Return the names of the variables that have changed, or that may have."""
         values, found = self._values, set[str]()
         if _identities(coerced) != self._identities:
             found = {

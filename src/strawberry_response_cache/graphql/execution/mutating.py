@@ -26,7 +26,7 @@ _SHARED: Final = frozenset({str, bytes, int, float, bool, tuple, frozenset, type
 
 
 def is_of_mutation(context: object) -> bool:
-    """Return whether a mutation runs here, or one whose context, or the request in it, this is.
+    """Return whether the current code runs in a mutation, or a context, or the request in it, is that of a running one.
 
     A mutation with that context counts until what it changed is invalidated: a query of the same batch may begin before.
     """

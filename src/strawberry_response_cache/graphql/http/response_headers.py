@@ -83,10 +83,11 @@ class ResponseHeaders:
         self._cache_status = self._cache_status or status
 
     def tell(self, later: "ResponseHeaders") -> None:
-        """Tell others of the same response what is known so far; what has not ended never is.
+        """Pass on what is known so far to another object for the same response.
 
         Args:
-            later: Who goes on.
+            later: The headers that replace these. An operation that has not ended by now never ends there, so the
+                response is not stored.
         """
         later.begin(self._begun)
         if self._ended:

@@ -220,7 +220,7 @@ class Mutation:
         return task
 
     def _make_up(self, due: DueInvalidation, begun: "asyncio.Future[None] | Future[None]") -> None:
-        """Invalidate here and now if that was cancelled, as `asyncio.run` does with what is left at its end."""
+        """Invalidate here and now if the task was cancelled, as `asyncio.run` does with what is left at its end."""
         if begun.cancelled():
             self._invalidate_sync(due)
 

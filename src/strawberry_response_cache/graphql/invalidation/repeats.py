@@ -22,7 +22,7 @@ class _Repeats:
         os.register_at_fork(after_in_child=self.after_fork)
 
     def after_fork(self) -> None:
-        """Forget all functions in a forked child: the parent calls them."""
+        """Drop all functions in a forked child: the parent calls them."""
         self._due: list[tuple[float, int, Callable[[], object]]] = []
         self._is_running = False
 

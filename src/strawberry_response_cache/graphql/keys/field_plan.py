@@ -73,7 +73,7 @@ class FieldPlan:
         """Return the variables that its selection uses.
 
         Raises:
-            UnkeyableError: As `stem`.
+            UnkeyableError: If the selection cannot be printed, or an argument has no value.
         """
         return self._stems.uses(partial(self._printed, text, variables))
 

@@ -25,7 +25,7 @@ from strawberry_response_cache.graphql.policy.reasons import Problem
 
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 _SIZE: Final = 1_100
-"""About what a request takes in bytes, apart from the texts that clients choose."""
+"""The approximate size of a request, in bytes, apart from the texts that clients choose."""
 _DIGEST: Final = 20
 _SHORT: Final = 80
 """Up to so many bytes, variables stand for themselves: a digest takes longer and is hardly shorter."""
@@ -84,7 +84,7 @@ class KnownRequests:
 
     @property
     def size(self) -> int:
-        """About what they take, in bytes."""
+        """Their approximate size in memory, in bytes."""
         return self._known.size
 
     def find(

@@ -46,7 +46,7 @@ from strawberry_response_cache.graphql.policy.selection import Allowance, Select
 _MOST_VARIANTS: Final = 64
 """Of one document: a client that tries all combinations does not push out the rest."""
 SIZE: Final = 2_000
-"""About what a plan, a variant or a field's plan takes in bytes, apart from what its policy holds."""
+"""The approximate size of a plan, a variant or a field's plan, in bytes, apart from what its policy holds."""
 
 
 def _never(_: int) -> bool:

@@ -30,13 +30,13 @@ from strawberry_response_cache.graphql.policy.reasons import Problem
 
 
 class Planned(NamedTuple):
-    """The plans of a document's operations; they refer to its nodes but do not keep it alive.
+    """The plans of a document's operations. They do not keep the document alive.
 
     Attributes:
-        document: The document.
-        plans: Its plans, by the identities of its operations.
-        number: What tells it from any other document, also from one that is no more.
-        uncached: Why nothing of an operation is cached, whatever its variables are, by its name.
+        document: A weak reference to the document.
+        plans: The plans, by the ``id()`` of the operation's node.
+        number: A number that no other document has had in this process.
+        uncached: By the name of an operation, why nothing of it is cached whatever its variables are.
     """
 
     document: "weakref.ref[DocumentNode]"
@@ -98,11 +98,11 @@ class Plans:
         """
         gone = self._gone  # not `self`, which the document would keep alive
 
-        def forget(_: "weakref.ref[DocumentNode]") -> None:
+        def drop(_: "weakref.ref[DocumentNode]") -> None:
             plans.clear()
             gone.append(key)
 
-        return forget
+        return drop
 
     def _drop_gone(self) -> None:
         while self._gone:

@@ -9,7 +9,7 @@ from strawberry_response_cache.graphql.keys.selection_text import Printed, Selec
 
 _MOST: Final = 64
 _SIZE: Final = 200
-"""About what one takes, in bytes."""
+"""The approximate size of one stem, in bytes."""
 
 Grow: TypeAlias = Callable[[int], bool]
 """Asks whether something may be remembered that takes so many more bytes."""

@@ -36,7 +36,7 @@ class Demand:
     """What one selected field demands of every response that holds it.
 
     Attributes:
-        ttl: Seconds; None if it follows its parent.
+        ttl: Seconds; None if it inherits its parent's.
         stale: Seconds; used only if there is a ttl.
         private: Whether it belongs to one session.
         problem: Why no response that holds it can be cached; None if it can.
@@ -111,17 +111,17 @@ def _custom_code(rule: FieldRule) -> Problem | None:
 def _ttl(
     rule: FieldRule, default_ttl: float | None, *, is_root: bool
 ) -> tuple[float | None, Problem | None]:
-    """Return the ttl that a field demands, None if it follows its parent; and the problem, if any."""
+    """Return the ttl that a field demands, None if it inherits its parent's; and the problem, if any."""
     known = rule.cap if rule.ttl is None else rule.ttl
-    follows = (rule.inherit or rule.follows) and not is_root
+    inherits = (rule.inherit or rule.inherits_by_type) and not is_root
     if default_ttl is not None:
-        return (known if follows else _ttl_by_default(rule, default_ttl, is_root=is_root)), None
+        return (known if inherits else _ttl_by_default(rule, default_ttl, is_root=is_root)), None
     is_plain = rule.source is ResolverKind.ATTRIBUTE and not is_root
     if not rule.hinted and not is_plain:
         # ttl=0 on the type forbids caching anyway, but this advice has to be followed first.
         reason = Reason.ROOT_WITHOUT_HINT if is_root else Reason.RESOLVER_WITHOUT_HINT
         return rule.ttl, Problem(reason, rule.coordinate, _hint_to_write(rule, is_root=is_root))
-    if rule.ttl is None and not follows and not is_plain:
+    if rule.ttl is None and not inherits and not is_plain:
         return rule.cap, Problem(
             Reason.WITHOUT_TTL,
             rule.coordinate,
@@ -157,7 +157,7 @@ def _hint_to_write(rule: FieldRule, *, is_root: bool) -> str:
 
 
 def _ttl_by_default(rule: FieldRule, default_ttl: float, *, is_root: bool) -> float | None:
-    """Return the ttl by Apollo's rule: scalars below the root follow their parent.
+    """Return the ttl by Apollo's rule: scalars below the root inherit the ttl of their parent.
 
     Source: https://www.apollographql.com/docs/apollo-server/performance/caching#default-maxage
     """

@@ -109,7 +109,7 @@ class Policy:
 
     @property
     def size(self) -> int:
-        """About what it takes in bytes, where it is remembered."""
+        """Its approximate size in memory, in bytes."""
         names = len(self.tags) + len(self.type_tags) + len(self.vary) + len(self.never_stored)
         names += len(self.conditions)
         return _SIZE + _SIZE_OF_NAME * (names + len(self.touched)) + _SIZE_OF_LIFE * len(self.lives)
@@ -287,7 +287,7 @@ class Walk:
     _seen_kept_out: set[tuple[int, str]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        """Begin with nothing that lists hold."""
+        """Create the collector of what lists hold."""
         self.held = HeldInLists(self.rules, self.selected)
 
     def run(
@@ -349,7 +349,7 @@ class Walk:
             self._kept_out.append((selection_set, parent))
 
     def _look_at_kept_out(self) -> None:
-        """Look for directives there: fields have entries of their own there too, which others read."""
+        """Look for directives below these objects, where fields may have entries of their own that others read."""
         while self._kept_out and not self.selected.allowance.is_spent:
             current, parent = self._kept_out.popleft()
             for node in self.selected.fields(current, parent, self._add_kept_out):

@@ -88,7 +88,7 @@ class FieldRule:
         invalidates: Whether it has ``@invalidates``.
         hinted: Whether it has a hint of its own.
         inherit: Whether that hint has ``inherit=True``.
-        follows: Whether each type that it can return has a ttl or ``inherit=True``, and at least one has no
+        inherits_by_type: Whether each type that it can return has a ttl or ``inherit=True``, and at least one has no
             ttl; the field then lives as long as its parent, and not longer than `cap`.
         ttl: Seconds, from the field or the types that it can return; None if one of them has none.
         cap: If ``ttl`` is None, the lowest ttl of its types; a default ttl or a parent's is not higher.
@@ -129,7 +129,7 @@ class FieldRule:
     invalidates: bool
     hinted: bool
     inherit: bool
-    follows: bool
+    inherits_by_type: bool
     ttl: float | None
     cap: float | None
     private: bool
@@ -260,11 +260,11 @@ class SchemaRules:
         if ttl is None and any(hint.ttl == 0 for hint in inherited):
             ttl = 0.0
         stale = own.stale if own else None
-        cap, follows = None, False
+        cap, inherits_by_type = None, False
         if ttl is None:
             # If the field can return only this type, ttl=0 applies to the field.
             counted = [types[t] for t in ordinary or concrete]
-            ttl, cap, stale, follows = of_types(counted, self._type_rule(declared), stale)
+            ttl, cap, stale, inherits_by_type = of_types(counted, self._type_rule(declared), stale)
         extensions = getattr(field, "extensions", ())
         guards = [each for each in extensions if is_guard(each)]
         source = self._kinds.of(parent, graphql_field, field)
@@ -300,7 +300,7 @@ class SchemaRules:
             invalidates=any(isinstance(each, Invalidates) for each in extensions),
             hinted=own is not None,
             inherit=inherits,
-            follows=follows,
+            inherits_by_type=inherits_by_type,
             ttl=ttl,
             cap=cap,
             private=private or any(t.private for t in spoken),

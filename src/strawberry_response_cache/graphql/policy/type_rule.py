@@ -27,7 +27,7 @@ class TypeRule:
 def of_types(
     types: list[TypeRule], declared: TypeRule, stale: float | None
 ) -> tuple[float | None, float | None, float | None, bool]:
-    """Return the ttl, cap and stale window of types, and whether they follow the parent.
+    """Return the ttl, cap and stale window of types, and whether they inherit the parent's ttl.
 
     A type that says neither a ttl nor ``inherit=True`` takes what the declared type says.
     """
@@ -37,8 +37,8 @@ def of_types(
     if not known or len(known) < len(speaking):
         # ttl=0 on one of them counts even if the others have no ttl.
         cap = min(known, default=None)
-        follows = bool(speaking) and all(r.inherit or r.ttl is not None for r in speaking)
-        return (0.0 if cap == 0 else None), cap, stale, follows
+        inherits = bool(speaking) and all(r.inherit or r.ttl is not None for r in speaking)
+        return (0.0 if cap == 0 else None), cap, stale, inherits
     if stale is None:
         stale = min((s or 0.0 for s in stales), default=None)
     return min(known), None, stale, False

@@ -33,7 +33,7 @@ class CompletedField(ExecutionResult):
 
 
 class FieldErrors(CollectedErrors):
-    """Errors of one field, held until it is known that no value from before is its answer instead."""
+    """Errors of one field, held until it is known that no stale value is served instead."""
 
     __slots__ = ("_holder", "_is_handed_on", "noted")
 
