@@ -25,6 +25,7 @@ from strawberry_response_cache.core import (
     CacheSerializationError,
     ResponseCache,
 )
+from tests.conftest import UntilJoined
 
 if TYPE_CHECKING:
     from nowhere import Missing  # type: ignore[import-not-found] # that it is not found is the test
@@ -99,15 +100,20 @@ async def test_an_async_and_a_sync_function_with_one_key_share_an_entry(
 
 
 async def test_concurrent_callers_cost_one_run(
-    memory_cache: ResponseCache, gathered: Callable[..., Any]
+    memory_cache: ResponseCache, until_joined: UntilJoined
 ) -> None:
-    @memory_cache.cached(ttl=60)
+    gate = asyncio.Event()
+
+    @memory_cache.cached(ttl=60, key=lambda number: [str(number)])
     async def page(number: int) -> int:
         RUNS.append(number)
-        await asyncio.sleep(0)
+        await gate.wait()
         return number
 
-    assert await gathered(50, lambda: page(7)) == [7] * 50
+    asking = [asyncio.create_task(page(7)) for _ in range(50)]
+    await until_joined(memory_cache, 49)
+    gate.set()
+    assert await asyncio.gather(*asking) == [7] * 50
     assert RUNS == [7]
 
 

@@ -455,7 +455,10 @@ async def test_a_caller_that_shares_the_lookup_of_a_cancelled_caller_goes_on(
 
     async with asyncio.timeout(60):
         first, *others = [asyncio.create_task(cache.remember(["a"], 60, quick)) for _ in range(5)]
-        await asyncio.sleep(0)
+        batches = driver_of(cache).lookups._batches
+        while not batches:
+            await asyncio.sleep(0)
+        assert [[len(callers) for callers in each.callers] for each in batches.values()] == [[5]]
         first.cancel()
         assert [(await other).value for other in others] == ["v"] * 4
 

@@ -16,7 +16,7 @@ from strawberry_response_cache.core import CacheDetail, CacheStatus, CacheStoreE
 from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core.protocol import Lookup, Unavailable
-from tests.conftest import driver_of
+from tests.conftest import UntilJoined, driver_of
 from tests.core.logs import facts_of
 
 HIT, MISS, BYPASS = CacheStatus.HIT, CacheStatus.MISS, CacheStatus.BYPASS
@@ -194,19 +194,21 @@ async def test_an_invalidation_that_a_server_did_not_confirm_is_an_error(
 
 
 async def test_callers_share_one_run_while_the_store_is_away(
-    new_cache: Callable[..., ResponseCache], unused_port: int, gathered: Callable[..., Any]
+    new_cache: Callable[..., ResponseCache], unused_port: int, until_joined: UntilJoined
 ) -> None:
     cache = new_cache(f"redis://127.0.0.1:{unused_port}")
-    runs = 0
+    runs, gate = 0, asyncio.Event()
 
     async def generate() -> str:
         nonlocal runs
         runs += 1
-        for _ in range(200):
-            await asyncio.sleep(0)
+        await gate.wait()
         return "value"
 
-    responses = await gathered(50, lambda: cache.remember(["a"], 60, generate))
+    asking = [asyncio.create_task(cache.remember(["a"], 60, generate)) for _ in range(50)]
+    await until_joined(cache, 49)
+    gate.set()
+    responses = await asyncio.gather(*asking)
 
     assert {response.value for response in responses} == {"value"}
     assert runs <= 2

@@ -149,7 +149,7 @@ async def test_an_invalidation_by_another_process_reaches_the_middleware(
 async def test_an_invalidation_by_another_process_reaches_its_local_memory_within_the_bound(
     new_cache: Callable[..., ResponseCache], valkey_url: str
 ) -> None:
-    bound = 20
+    bound = 30
     cache = new_cache(valkey_url, local_bytes=1_000_000, local_max_lag=bound)
     shop, other = Shop(cache), new_cache(valkey_url)
     assert await shop.is_answered_in_front()

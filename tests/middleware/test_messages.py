@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from strawberry_response_cache.core._tenant import Tenant
-from tests.conftest import living
+from tests.conftest import Eventually, living
 from tests.middleware.service import Message, Shop, call
 
 BODY = b'{"query":"{ book { title } }"}'
@@ -47,21 +47,14 @@ class Line:
         return asyncio.create_task(requesting())
 
 
-async def turns() -> None:
-    """Let all that can run come to a halt."""
-    for _ in range(50):
-        await asyncio.sleep(0)
-
-
-async def test_a_slow_body_is_waited_for(shop: Shop) -> None:
+async def test_a_slow_body_is_waited_for(shop: Shop, eventually: Eventually) -> None:
     await shop.warm(BODY)
     line = Line()
     request = line.request(shop.front)
-    await turns()
+    await eventually(lambda: line.received == 1)
     line.incoming.put_nowait(PART)
-    await turns()
+    await eventually(lambda: line.received == 2)
     assert line.sent == []
-    assert line.received == 2
     line.incoming.put_nowait(REST)
     await request
     assert [each["type"] for each in line.sent] == ["http.response.start", "http.response.body"]
@@ -138,13 +131,13 @@ async def test_an_error_from_outside_comes_once_and_in_its_place(
         await shop.front(scope, limited if is_async else at_once, send)
 
     with pytest.raises(OverflowError):
-        await asyncio.wait_for(call(on_line), 10)
+        await asyncio.wait_for(call(on_line), 60)
     assert received == [PART]
     assert line.received == 2
 
 
 async def test_the_application_hears_that_the_client_left_after_the_body(
-    make: Callable[..., Shop],
+    make: Callable[..., Shop], eventually: Eventually
 ) -> None:
     shop, received = make(), []
 
@@ -156,19 +149,20 @@ async def test_the_application_hears_that_the_client_left_after_the_body(
     whole = {"type": "http.request", "body": BODY, "more_body": False}
     request = line.request(shop.front)
     line.incoming.put_nowait(whole)
-    await turns()
-    assert line.received == 2
+    await eventually(lambda: line.received == 2)
     line.incoming.put_nowait(gone)
     await request
     assert received == [whole, gone]
 
 
-async def test_a_body_that_never_ends_is_dropped_with_its_request(shop: Shop) -> None:
+async def test_a_body_that_never_ends_is_dropped_with_its_request(
+    shop: Shop, eventually: Eventually
+) -> None:
     await shop.warm(BODY)
     line = Line()
     request = line.request(shop.front)
     line.incoming.put_nowait(PART)
-    await turns()
+    await eventually(lambda: line.received == 2)
     request.cancel()
     with pytest.raises(asyncio.CancelledError):
         await request
@@ -183,7 +177,6 @@ async def test_backpressure_is_waited_for_and_a_failed_send_is_not_repeated(shop
     line.incoming.put_nowait({"type": "http.request", "body": BODY})
     request = line.request(shop.front)
     await line.is_sending.wait()
-    await turns()
     assert not request.done()
     line.may_send.set()
     await request

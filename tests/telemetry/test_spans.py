@@ -33,7 +33,7 @@ from strawberry_response_cache.core._observer import (
     Subject,
 )
 from strawberry_response_cache.telemetry import OpenTelemetry
-from tests.conftest import Eventually
+from tests.conftest import Eventually, driver_of
 from tests.core.test_refreshes import make_dear_at
 
 DOCS = Path(__file__).parents[2] / "docs/production/telemetry.md"
@@ -216,12 +216,18 @@ async def test_a_failed_call_names_the_error_and_nothing_else(recorder: Recorder
     assert SECRET not in recorder.spans()[0].to_json()
 
 
+async def until_asked(cache: ResponseCache) -> None:
+    """Wait until something is looked up; it is not answered within the same turn of the loop."""
+    while not driver_of(cache).lookups._batches:
+        await asyncio.sleep(0)
+
+
 async def test_cancelling_the_caller_ends_the_span(
     traced: ResponseCache, recorder: Recorder, eventually: Callable[[Callable[[], object]], Any]
 ) -> None:
     with recorder.tracer.start_as_current_span("request"):
         task = asyncio.create_task(traced.remember(["a"], 60, one))
-        await asyncio.sleep(0)  # the lookup is asked for, and not answered
+        await until_asked(traced)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -718,7 +724,7 @@ async def test_a_cancelled_caller_of_several_keys_leaves_one_ended_span(
 
     with recorder.tracer.start_as_current_span("request"):
         task = asyncio.create_task(traced.remember_many([["a"], ["b"]], 60, load))
-        await asyncio.sleep(0)  # the lookups are asked for, and not answered
+        await until_asked(traced)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from strawberry_response_cache.core import CacheDetail, CacheStatus, ResponseCache
-from tests.conftest import Eventually
+from tests.conftest import Eventually, UntilJoined
 from tests.core.test_round_trips import Bill
 from tests.damages import flipped, foreign, into_list, name_of, truncated
 from tests.servers.topology import Topology, calls, clients
@@ -98,13 +98,14 @@ async def test_a_server_that_answers_is_found(cache: ResponseCache, face: Any) -
 
 
 async def test_callers_at_once_cost_one_run(
-    cache: ResponseCache, face: Any, eventually: Eventually
+    cache: ResponseCache, face: Any, eventually: Eventually, until_joined: UntilJoined
 ) -> None:
     database = Database()
     leader = face.begin(cache, ["a"], 60, database.read_slowly)
     await eventually(database.is_being_read)
 
     others = [face.begin(cache, ["a"], 60, never) for _ in range(4)]
+    await until_joined(cache, 4, ["a"], synchronous=face.synchronous)
     database.let_go()
 
     assert (await leader).status is MISS
