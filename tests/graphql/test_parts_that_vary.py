@@ -1,5 +1,6 @@
 """A resolver that executes an operation which varies by more than the entry around it."""
 
+import contextvars
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 import strawberry
 
 from strawberry_response_cache import ResponseCache, ResponseCacheExtension, cache_control
+from strawberry_response_cache.graphql.execution.varying import varies_by_more, varying
 
 LANGUAGES = ("en", "de", "en")
 
@@ -15,6 +17,12 @@ async def words_of(info: strawberry.Info) -> str:
     result = await info.schema.execute("{ words }", context_value=info.context)
     assert result.data is not None
     return str(result.data["words"])
+
+
+async def words_of_the_executed(info: strawberry.Info) -> str:
+    result = await info.schema.execute("{ executesAndVaries }", context_value=info.context)
+    assert result.data is not None
+    return str(result.data["executesAndVaries"])
 
 
 @strawberry.type
@@ -53,6 +61,11 @@ class Query:
 
     @cache_control(ttl=60)
     @strawberry.field
+    async def executes_what_executes(self, info: strawberry.Info) -> str:
+        return await words_of_the_executed(info)
+
+    @cache_control(ttl=60)
+    @strawberry.field
     async def shelf(self) -> Shelf:
         return Shelf(id=strawberry.ID("1"))
 
@@ -74,6 +87,7 @@ def schema() -> Iterator[strawberry.Schema]:
     [
         ("{ executes }", ["executes"]),
         ("{ executes now }", ["executes"]),
+        ("{ executesWhatExecutes }", ["executesWhatExecutes"]),
         ("{ shelf { words } }", ["shelf", "words"]),
         ("{ shelf { words } now }", ["shelf", "words"]),
         # What varies elsewhere in the operation is not in the key of the field.
@@ -108,3 +122,27 @@ async def test_what_varies_by_the_same_is_stored(schema: strawberry.Schema) -> N
         assert result.extensions is not None
         told.append(result.extensions["responseCache"]["status"])
     assert told == ["miss", "miss", "hit"]
+
+
+async def test_what_an_operation_executes_is_stored_if_it_varies_by_the_same(
+    schema: strawberry.Schema,
+) -> None:
+    await schema.execute("{ executesWhatExecutes }", context_value={"locale": "en"})
+    result = await schema.execute("{ executesAndVaries }", context_value={"locale": "en"})
+    assert result.extensions is not None
+    assert result.extensions["responseCache"]["status"] == "hit"
+
+
+def test_an_execution_that_is_dropped_elsewhere_changes_nothing_there() -> None:
+    names, others = {"locale"}, {"locale", "currency"}
+
+    def executes() -> Iterator[None]:
+        with varying(names):
+            yield
+
+    dropped = executes()
+    contextvars.copy_context().run(next, dropped)
+    with varying(names):
+        dropped.close()
+        assert (varies_by_more(names), varies_by_more(others)) == (False, True)
+    assert not varies_by_more(others)

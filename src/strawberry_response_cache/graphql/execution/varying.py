@@ -2,29 +2,29 @@
 
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Final
 
 _around: Final[ContextVar[AbstractSet[str] | None]] = ContextVar("varied_around", default=None)
-"""The varied values that the key of each entry around has; None if none is generated."""
+"""The varied values that the key of the entry around has; None if none is generated."""
 
 
 @contextmanager
 def varying(names: AbstractSet[str]) -> Iterator[None]:
     """Generate an entry inside.
 
+    An operation that varies by more than the entry around it has kept that from being stored before it comes here.
+
     Args:
         names: The varied values that its key has.
     """
-    before = _around.get()
-    now = names if before is None else names & before
-    _around.set(now)
+    token = _around.set(names)
     try:
         yield
     finally:
-        if _around.get() is now:  # a coroutine that was dropped ends in whatever context
-            _around.set(before)
+        with suppress(ValueError):  # a coroutine that was dropped ends in whatever context
+            _around.reset(token)
 
 
 def varies_by_more(names: AbstractSet[str]) -> bool:
