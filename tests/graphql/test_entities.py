@@ -397,6 +397,15 @@ async def test_objects_are_not_looked_up_one_by_one_for_a_request_of_stored_answ
     assert shop.ran("? b") == 0
 
 
+async def test_no_whole_answer_is_stored_of_objects_that_have_entries(
+    memory_cache: ResponseCache, raw_of: Callable[[ResponseCache], Any]
+) -> None:
+    shop = Shop(memory_cache, default_ttl=60)
+    result = await shop.ask_twice(NAMED, products("a", "b"))
+    assert outcome(result)["status"] == "hit"
+    assert len(raw_of(memory_cache).keys("*:e:*")) == 2
+
+
 async def test_advice_says_why_objects_are_not_looked_up_one_by_one(
     memory_cache: ResponseCache,
 ) -> None:

@@ -136,12 +136,13 @@ class Asked:
 
 
 Make = Callable[..., Asked]
+RawOf = Callable[[ResponseCache], Any]
 QUERY = "{ steady shaky }"
 
 
 @pytest.fixture
-def make(new_cache: Callable[..., ResponseCache], valkey_url: str) -> Make:
-    return lambda **options: Asked(new_cache(valkey_url), **options)
+def make(new_cache: Callable[..., ResponseCache], empty_url: str) -> Make:
+    return lambda **options: Asked(new_cache(empty_url), **options)
 
 
 async def test_the_fields_and_the_marker_are_stored_by_one_round_trip(make: Make) -> None:
@@ -239,11 +240,12 @@ async def test_a_variable_that_a_resolver_changed_is_in_no_key(make: Make) -> No
 
 @pytest.mark.parametrize("says", ["invalidate", "clear", "forget", "invalidate by a resolver"])
 async def test_what_is_invalidated_during_the_run_is_not_stored(
-    make: Make, raw_valkey: Any, says: str
+    make: Make, raw_of: RawOf, says: str
 ) -> None:
     asked = make()
+    raw = raw_of(asked.cache)
     await asked.ask("{ steady fresh }")
-    (entry,) = raw_valkey.keys("*:e:*")
+    (entry,) = raw.keys("*:e:*")
 
     async def goes(info: strawberry.Info) -> None:
         match says:
@@ -255,7 +257,7 @@ async def test_what_is_invalidated_during_the_run_is_not_stored(
                 await tenant_of(asked.cache).forget(_keys_of(entry.decode()))
             case _:
                 await invalidate(info, "steady")
-        raw_valkey.unlink(entry)  # so that nothing stands in the way of what the run stores
+        raw.unlink(entry)  # so that nothing stands in the way of what the run stores
 
     await asked.ask(QUERY, say={"shaky": goes})
     assert not await asked.is_stored(value="new")
@@ -268,14 +270,15 @@ def _keys_of(entry: str) -> EntryKeys:
     return EntryKeys(entry, f"{space}:l:{name}", f"{space}:t", f"{prefix}:{version}:news", tenant)
 
 
-async def test_a_run_whose_lease_is_gone_stores_nothing(make: Make, raw_valkey: Any) -> None:
+async def test_a_run_whose_lease_is_gone_stores_nothing(make: Make, raw_of: RawOf) -> None:
     asked = make()
+    raw = raw_of(asked.cache)
 
     def loses(_: strawberry.Info) -> None:
-        raw_valkey.delete(*raw_valkey.keys("*:l:*"))
+        raw.delete(*raw.keys("*:l:*"))
 
     await asked.ask(QUERY, say={"shaky": loses})
-    assert raw_valkey.keys("*:e:*") == []
+    assert raw.keys("*:e:*") == []
 
 
 async def test_private_fields_of_the_run_are_stored_for_its_session(make: Make) -> None:
@@ -313,16 +316,17 @@ async def test_what_another_caller_generates_meanwhile_is_left_to_it(make: Make)
     assert second.last.data["steady"] == "first"
 
 
-async def test_a_mutation_that_failed_stores_nothing(make: Make, raw_valkey: Any) -> None:
+async def test_a_mutation_that_failed_stores_nothing(make: Make, raw_of: RawOf) -> None:
     asked = make()
+    raw = raw_of(asked.cache)
     await asked.ask("mutation { change other: change }")
-    assert raw_valkey.keys("*:e:*") == []
+    assert raw.keys("*:e:*") == []
 
 
 async def test_the_answer_of_the_run_does_not_depend_on_the_store(
-    make: Make, raw_valkey: Any
+    valkey_cache: ResponseCache, raw_valkey: Any
 ) -> None:
-    asked = make()
+    asked = Asked(valkey_cache)
 
     def fills(_: strawberry.Info) -> None:
         raw_valkey.config_set("maxmemory", "1")

@@ -52,12 +52,22 @@ def _in_a_group() -> None:
     raise ExceptionGroup(refused.message, [BackendError(), refused])
 
 
+def _in_a_circle() -> None:
+    """As code raises it that keeps an error and raises it anew from what followed."""
+    error, cause = BackendError(), BackendError()
+    cause.__cause__ = error
+    raise error from cause
+
+
 def _from_a_group() -> None:
     raise BackendError from ExceptionGroup("s3cret", [DeniedError()])
 
 
 ANSWERS: dict[str, Callable[[], None]] = {
     "GraphQLError": _plainly(GraphQLError("no such account")),
+    "GraphQLError with a path of its own": _plainly(
+        GraphQLError("no such account", path=["elsewhere"])
+    ),
     "PermissionError": _plainly(PermissionError()),
     "Django's PermissionDenied": _plainly(DeniedError()),
     "raised from a PermissionError": _from_another,
@@ -173,6 +183,18 @@ async def test_the_stale_answer_is_served_instead_of_an_error(
     assert result.errors is None
     assert result.data == before.data
     assert told(result, form)["status"] == "stale"
+
+
+async def test_the_stale_answer_is_served_instead_of_an_error_that_is_its_own_cause(
+    ask: Ask, raw: Any
+) -> None:
+    before = await ask(ACCOUNT)
+    make_stale(raw)
+
+    result = await ask(ACCOUNT, fail=_in_a_circle)
+
+    assert result.errors is None
+    assert result.data == before.data
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -24,11 +24,12 @@ def admit(
         as_stored: Whether a view sends a stored response as it is.
     """
     request, variant = considered.request, considered.variant
-    problem = request.problem
-    if problem is None and conclusion.claim is not None:
+    if request.problem is not None:
+        return request.problem
+    if conclusion.claim is not None:
         problem = conclusion.claim.problem(request.answers)
-    if problem is not None:
-        return problem
+        if problem is not None:
+            return problem
     cache_request = variant.policy.problem or considered.cache_request(as_stored=as_stored)
     if isinstance(cache_request, CacheRequest) and conclusion.refused.has(cache_request.keys.entry):
         cache_request = OLDER_PART
@@ -59,8 +60,7 @@ def admit_fields(
     if problem is not FAILED_IN_PART:
         return problem
     fields = considered.fields(schema)
-    if considered.variant.watches_fields:
-        uninstall(considered.asked.executor)
+    uninstall(considered.asked.executor)  # what `admit` installed
     return _answering(fields, considered, conclusion) or problem
 
 

@@ -38,9 +38,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         seen.add(id(current))
         yield current
         pending += (current.__cause__, current.__context__)
-        if isinstance(current, GraphQLError):
-            pending.append(current.original_error)
-        elif isinstance(current, BaseExceptionGroup):
+        if isinstance(current, BaseExceptionGroup):
             pending += current.exceptions
 
 
