@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from strawberry_response_cache import ResponseCache
+from tests.graphql.conftest import _no_caught_faults  # noqa: F401 - it is for the tests of this folder too
 from tests.middleware.service import Shop
 
 

@@ -2,11 +2,21 @@
 
 import logging
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import strawberry
+from strawberry.asgi import GraphQL as StockGraphQL
 
-from tests.middleware.service import RUNS, Shop
+from strawberry_response_cache import (
+    CacheScope,
+    ResponseCache,
+    ResponseCacheExtension,
+    ResponseCacheMiddleware,
+    cache_control,
+)
+from tests.middleware.service import RUNS, Query, Shop
 
 DISAGREEING: dict[str, dict[str, Any]] = {
     "tenant": {"tenant": lambda _: "umbrella"},
@@ -88,3 +98,56 @@ async def test_the_reason_is_told_with_debug(make: Callable[..., Shop]) -> None:
     response = await shop.call()
     assert b'"reason":"context_changed"' in response.body.replace(b" ", b"")
     assert b"tenant of ResponseCacheMiddleware" in response.body
+
+
+async def test_without_tenants_both_sides_agree(make: Callable[..., Shop]) -> None:
+    shop = make(tenant=None, of_scope={"tenant": None})
+    assert await shop.is_answered_in_front()
+
+
+class InAConsumer(StockGraphQL[Any, Any]):
+    """A view whose requests have their scope where those of Channels have it."""
+
+    async def get_context(self, *given: Any, **named: Any) -> Any:
+        context: Any = await super().get_context(*given, **named)
+        request = context["request"]
+        consumer = SimpleNamespace(scope=request.scope)
+        context["request"] = SimpleNamespace(headers=request.headers, consumer=consumer)
+        return context
+
+
+async def test_a_request_of_channels_is_answered_in_front(make: Callable[..., Shop]) -> None:
+    assert await make(view=InAConsumer, headers=False).is_answered_in_front()
+
+
+async def test_the_functions_of_another_schema_in_the_same_request_are_not_compared(
+    make: Callable[..., Shop], new_cache: Callable[..., ResponseCache]
+) -> None:
+    @strawberry.type
+    class Own:
+        @cache_control(ttl=60, scope=CacheScope.PRIVATE)
+        @strawberry.field
+        def word(self) -> str:
+            return "own"
+
+    extension = ResponseCacheExtension(
+        new_cache("memory://"), tenant=None, session=lambda _: "a service"
+    )
+    other = strawberry.Schema(Own, extensions=[extension])
+    ResponseCacheMiddleware(
+        StockGraphQL(other), extension, schema=other, tenant=None, session=lambda _: "any"
+    )
+
+    @strawberry.type
+    class Asking(Query):
+        @strawberry.field
+        async def word(self, info: strawberry.Info) -> str:
+            result = await other.execute("{ word }", context_value=info.context)
+            assert result.data is not None
+            return str(result.data["word"])
+
+    shop = make(query=Asking)
+    for _ in range(2):
+        assert (await shop.call("{ word mine }", user="alice")).data["word"] == "own"
+    assert not shop.is_off
+    assert await shop.is_answered_in_front("{ mine }", user="alice")

@@ -348,9 +348,9 @@ async def test_the_share_of_hits_that_verify_names_is_executed(
     make: Callable[..., Shop], memory_cache: ResponseCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop, drawn = make(verify=0.5), [0.9]
-    monkeypatch.setattr(random, "random", lambda: drawn[0])
+    monkeypatch.setattr(random, "random", lambda: drawn.pop() if drawn[1:] else drawn[0])
     assert await shop.is_answered_in_front()
-    drawn = [0.1]
+    drawn = [0.9, 0.1]  # the application draws no more
     entered = shop.entered
     await shop.call()
     assert (shop.entered, RUNS["book"]) == (entered + 1, 2)

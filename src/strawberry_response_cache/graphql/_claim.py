@@ -40,7 +40,7 @@ class Front:
         is_off: As given, or because it turned itself off.
     """
 
-    def __init__(self, *, is_off: bool = False) -> None:
+    def __init__(self, *, is_off: bool) -> None:
         self.is_off = is_off
 
     def turn_off(self, name: str) -> None:
@@ -108,7 +108,7 @@ class Claim:
         answers: Mapping[str, str | Problem | None],
         *,
         is_verified: bool,
-        is_down: bool = False,
+        is_down: bool,
     ) -> None:
         self.is_verified = is_verified
         self.is_down = is_down
@@ -164,7 +164,7 @@ class Claim:
         needed = {f"vary.{name}" for name in hit.policy.vary}
         if self._extension.tenant is not None:
             needed.add("tenant")
-        if hit.session is not None or hit.policy.private_by is not None:
+        if hit.session is not None:
             needed.add("session")
         return hit if needed <= self._agreed else None
 
@@ -201,6 +201,6 @@ def _digests(answers: Mapping[str, str | Problem | None]) -> dict[str, bytes]:
 
 
 def _digest(name: str, answer: str | None) -> bytes:
-    text = name if answer is None else f"{name}={answer}"  # no name holds an equals sign
-    encoded = text.encode("utf-8", "surrogatepass")
+    # None is no session, and the text of one holds a colon.
+    encoded = f"{name}={answer}".encode("utf-8", "surrogatepass")
     return blake2b(encoded, digest_size=_BYTES, key=_KEY).digest()
