@@ -103,6 +103,8 @@ def _is_left_out(node: ast.AST) -> bool:
             return name in {"msg", "__slots__", "__all__", "advice"}
         case ast.AnnAssign(annotation=ast.Name(id="TypeAlias")):
             return True
+        case ast.If(test=ast.Name(id="TYPE_CHECKING")):
+            return True
         case ast.Call(func=ast.Attribute(value=ast.Name(id="logger"))):
             return True
         case ast.Call(func=ast.Name(id="TypeVar" | "cast" | "isinstance" | "issubclass")):
