@@ -1,7 +1,7 @@
 """A resolver that executes an operation which varies by more than the entry around it."""
 
 import contextvars
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
@@ -136,7 +136,7 @@ async def test_what_an_operation_executes_is_stored_if_it_varies_by_the_same(
 def test_an_execution_that_is_dropped_elsewhere_changes_nothing_there() -> None:
     names, others = {"locale"}, {"locale", "currency"}
 
-    def executes() -> Iterator[None]:
+    def executes() -> Generator[None, None, None]:
         with varying(names):
             yield
 

@@ -229,7 +229,7 @@ def _write_functions(made: ModuleType, path: str) -> None:
         for new in [each for each in same if each.__globals__ is made.__dict__][:1]:
             for old in same:
                 code = new.__code__
-                if not code.co_freevars:  # a function keeps what it closes over, although it reads none of it now
+                if not code.co_freevars:  # it reads nothing any more of what it closes over
                     code = code.replace(co_freevars=old.__code__.co_freevars)
                 old.__code__ = code
                 old.__defaults__, old.__kwdefaults__ = new.__defaults__, new.__kwdefaults__
