@@ -20,7 +20,7 @@ from benchmarks.core.server import Server
 from strawberry_response_cache import ResponseCache
 from strawberry_response_cache.core._bounded import Bounded
 from strawberry_response_cache.core._keys import EntryKeys
-from strawberry_response_cache.core.protocol import Call, Lookup, Lookups
+from strawberry_response_cache.core.protocol import Lookup, Lookups, StoreCall
 from strawberry_response_cache.core.protocol.entry import decode
 from strawberry_response_cache.core.protocol.lookups import KnownEntry
 from strawberry_response_cache.core.redis.wire import Letter
@@ -106,7 +106,7 @@ def hits(
 
 def gets(keys: Sequence[EntryKeys], batch: int) -> list[bytes]:
     """Return the messages for plain reads of these keys, so many in each."""
-    reads: list[Call] = [("GET", (each.entry,), ()) for each in keys]
+    reads: list[StoreCall] = [("GET", (each.entry,), ()) for each in keys]
     return [Letter(reads[at : at + batch], "").packed for at in range(0, len(reads), batch)]
 
 

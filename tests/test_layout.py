@@ -250,3 +250,26 @@ def test_docstrings_name_what_a_function_acts_on() -> None:
         if _POINTING_AT.match(line := (ast.get_docstring(node) or "").partition("\n")[0])
     ]
     assert found == []
+
+
+_VIEWS = {"asgi", "fastapi", "flask", "aiohttp", "litestar", "quart", "sanic", "channels"}
+"""Modules whose classes have the names of Strawberry's views, so that an import is all that changes."""
+
+
+def test_a_name_of_a_class_stands_for_one_thing() -> None:
+    """No two classes, nor aliases of types, share a name."""
+    homes: dict[str, list[str]] = {}
+    for name, path in modules().items():
+        tree = _parsed(path)
+        classes = [node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+        aliases = [
+            node.target.id
+            for node in tree.body
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+            if ast.unparse(node.annotation) == "TypeAlias"
+        ]
+        if name.removeprefix(f"{NAME}.") not in _VIEWS | {"django._views"}:
+            for each in classes + aliases:
+                homes.setdefault(each, []).append(name)
+    assert len(homes) > 300
+    assert {each: found for each, found in homes.items() if len(found) > 1} == {}

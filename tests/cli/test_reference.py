@@ -7,7 +7,7 @@ from typing import Any
 
 from strawberry_response_cache.cli import app
 from strawberry_response_cache.cli.terminal import Code
-from strawberry_response_cache.core._inspection import State
+from strawberry_response_cache.core._inspection import EntryState
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "command-line.md").read_text("utf-8")
 
@@ -18,7 +18,7 @@ def test_every_command_exit_code_and_state_is_in_the_reference() -> None:
     assert {str(int(code)) for code in Code} == set(re.findall(r"^\| (\d) \|", PAGE, re.MULTILINE))
     said = PAGE.partition("## `key`")[2]
     states = re.findall(r"^\| ([a-z_, ]+) \|", said, re.MULTILINE)
-    assert {each.value for each in State} == {
+    assert {each.value for each in EntryState} == {
         word for row in states for word in row.split(", ") if row != "it says"
     }
 

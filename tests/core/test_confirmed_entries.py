@@ -10,7 +10,7 @@ from strawberry_response_cache.core import CacheStatus, ResponseCache
 from strawberry_response_cache.core._bounded import Bounded
 from strawberry_response_cache.core._keys import Keyspace
 from strawberry_response_cache.core.protocol import Lookup
-from strawberry_response_cache.core.protocol.entry import Recording, encode
+from strawberry_response_cache.core.protocol.entry import ValueRecording, encode
 
 _LARGE: Final = "x" * 5_000
 Make = Callable[..., ResponseCache]
@@ -223,13 +223,13 @@ async def test_the_last_look_at_one_entry_says_nothing_of_another_under_its_key(
 @pytest.mark.parametrize(
     "recording",
     [
-        Recording(b"x" * 4_000, 60_000),
-        Recording(b"x", 60_000, note="v;" + "Book:1," * 570),
-        Recording(b"x", 60_000, tags=tuple(f"{number:016}" for number in range(100))),
+        ValueRecording(b"x" * 4_000, 60_000),
+        ValueRecording(b"x", 60_000, note="v;" + "Book:1," * 570),
+        ValueRecording(b"x", 60_000, tags=tuple(f"{number:016}" for number in range(100))),
     ],
     ids=["value", "note", "tags"],
 )
-def test_whatever_makes_an_entry_large_counts_towards_the_bound(recording: Recording) -> None:
+def test_whatever_makes_an_entry_large_counts_towards_the_bound(recording: ValueRecording) -> None:
     confirmed: Bounded[str, Any] = Bounded(100_000)
     stored = encode(recording, write_id="w", epoch="e", clock=1)
     for number in range(100):

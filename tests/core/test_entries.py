@@ -12,8 +12,8 @@ from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._keys import tag_digests
 from strawberry_response_cache.core.protocol.entry import (
     Entry,
-    Recording,
     UnreadableEntryError,
+    ValueRecording,
     decode,
     encode,
 )
@@ -21,7 +21,7 @@ from tests.damages import ENTRY_DAMAGES, gone, into_hash, into_list, into_set, n
 
 WORD = st.text("abcXYZ019_-", min_size=1, max_size=20)
 RECORDINGS = st.builds(
-    Recording,
+    ValueRecording,
     payload=st.binary(max_size=300),
     ttl_ms=st.integers(1, 10**12),
     stale_ms=st.integers(0, 10**12),
@@ -31,7 +31,9 @@ RECORDINGS = st.builds(
     note=WORD,
 )
 SAMPLE = encode(
-    Recording(b'{"a": [1, "\n two"]}', 60_000, 5_000, tag_digests(["Book", "Book:1"]), "PUBLIC"),
+    ValueRecording(
+        b'{"a": [1, "\n two"]}', 60_000, 5_000, tag_digests(["Book", "Book:1"]), "PUBLIC"
+    ),
     write_id="wid_-09",
     epoch="epoch",
     clock=7,
@@ -40,7 +42,7 @@ SAMPLE = encode(
 
 @given(RECORDINGS, WORD, WORD, st.integers(0, 2**53))
 def test_an_encoded_entry_decodes_to_the_same_entry(
-    recording: Recording, write_id: str, epoch: str, clock: int
+    recording: ValueRecording, write_id: str, epoch: str, clock: int
 ) -> None:
     stored = encode(recording, write_id=write_id, epoch=epoch, clock=clock)
 
@@ -52,7 +54,7 @@ def test_an_encoded_entry_decodes_to_the_same_entry(
 
 def test_a_payload_that_compressing_makes_no_smaller_is_stored_as_it_is() -> None:
     payload = bytes(range(256))
-    recording = Recording(payload, 60_000)
+    recording = ValueRecording(payload, 60_000)
     stored = encode(recording, write_id="w", epoch="e", clock=1, compress_above=10)
 
     assert stored == encode(recording, write_id="w", epoch="e", clock=1, compress_above=None)
@@ -62,7 +64,7 @@ def test_a_payload_that_compressing_makes_no_smaller_is_stored_as_it_is() -> Non
 def test_a_compressed_payload_is_checked_once_by_the_checksum_of_its_entry() -> None:
     """A checksum of what is unpacked would take a third of the time of unpacking it."""
     payload = b"a good read " * 1_000
-    recording = Recording(payload, 60_000)
+    recording = ValueRecording(payload, 60_000)
     stored = encode(recording, write_id="w", epoch="e", clock=1, compress_above=10)
     packed = stored.partition(b"\n")[2]
 
@@ -132,7 +134,7 @@ def test_every_truncation_and_extension_is_noticed() -> None:
 def test_an_entry_shows_no_payload_where_its_parts_are_printed() -> None:
     from strawberry_response_cache.core.algorithm.flights import Landed
 
-    assert "secret" not in repr(Landed(Recording(b"secret", 1)))
+    assert "secret" not in repr(Landed(ValueRecording(b"secret", 1)))
 
 
 # -- On a store --------------------------------------------------------------------------------------

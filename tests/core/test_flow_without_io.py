@@ -17,7 +17,13 @@ import pytest
 from strawberry_response_cache.core import CacheDetail, CachedResponse, CacheStatus
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core.algorithm.call import Call, Limits
-from strawberry_response_cache.core.algorithm.flights import Flight, Flights, Landed, Landing, Run
+from strawberry_response_cache.core.algorithm.flights import (
+    Flight,
+    Flights,
+    Generation,
+    Landed,
+    Landing,
+)
 from strawberry_response_cache.core.algorithm.remembering import remember
 from strawberry_response_cache.core.algorithm.requests import (
     CallerGoneError,
@@ -47,14 +53,18 @@ from strawberry_response_cache.core.protocol import (
     Unavailable,
     Unreadable,
 )
-from strawberry_response_cache.core.protocol.entry import Entry, Recording, UnreadableEntryError
+from strawberry_response_cache.core.protocol.entry import (
+    Entry,
+    UnreadableEntryError,
+    ValueRecording,
+)
 from strawberry_response_cache.core.serialization.serializer import NotStored
 
 KEYS = EntryKeys("{n}:e:k", "{n}:l:k", "{n}:t")
 LEASE = Lease("token", "epoch", 3)
 
 
-MARKER = Recording(b"0", 500)
+MARKER = ValueRecording(b"0", 500)
 
 
 class Numbers:
@@ -65,7 +75,7 @@ class Numbers:
 
     serves_stale: ClassVar[bool] = True
 
-    def record(self, value: int, metas: object) -> Recording | NotStored:
+    def record(self, value: int, metas: object) -> ValueRecording | NotStored:
         if value == 13:
             return NotStored(CacheDetail.UNCACHEABLE)
         if value == 17:
@@ -73,9 +83,9 @@ class Numbers:
         if value in {15, 16}:
             failed = Unavailable("of a piece") if value == 16 else None
             return NotStored(CacheDetail.UNCACHEABLE, failed, MARKER)
-        return Recording(b"%d" % value, 1000)
+        return ValueRecording(b"%d" % value, 1000)
 
-    def read(self, recording: Recording) -> int:
+    def read(self, recording: ValueRecording) -> int:
         if recording.payload == b"?":
             raise UnreadableEntryError
         return int(recording.payload)
@@ -86,7 +96,7 @@ class Numbers:
 
 def entry(payload: bytes = b"7", remaining_ms: int = 400, write_id: str = "wid") -> Entry:
     """An entry as the store would hand it out."""
-    return Entry(Recording(payload, 1000, 500), write_id, "epoch", 3, remaining_ms)
+    return Entry(ValueRecording(payload, 1000, 500), write_id, "epoch", 3, remaining_ms)
 
 
 class Clock:
@@ -180,7 +190,7 @@ def test_a_stale_entry_with_the_lease_is_refreshed_without_being_joined() -> Non
     assert generate.lease is LEASE
     assert len(caller.flights) == 0
     commit = caller.answer(8)
-    assert commit == Commit(KEYS, LEASE, Recording(b"8", 1000), LEASE.clock)
+    assert commit == Commit(KEYS, LEASE, ValueRecording(b"8", 1000), LEASE.clock)
     caller.answer(Stored())
     assert caller.outcome == (8, CacheStatus.MISS, CacheDetail.GENERATED)
 
@@ -407,7 +417,7 @@ def test_clear_and_forget_seal_the_flights_that_they_reach() -> None:
 def test_a_part_that_was_taken_counts_while_the_whole_is_generated() -> None:
     leader = Script()
     generate = leader.answer(Granted(LEASE))
-    part = Entry(Recording(b"7", 1000, tags=("of the part",)), "wid", "epoch", 3, 400)
+    part = Entry(ValueRecording(b"7", 1000, tags=("of the part",)), "wid", "epoch", 3, 400)
     taking: Flow[int] = remember(
         Call(
             EntryKeys("{n}:e:part", "{n}:l:part", "{n}:t"),
@@ -733,7 +743,7 @@ class WaitsForEver(WaitBudget):
 class NotSealedByAnInvalidation(Flights):
     def seal_outdated(
         self, table: str, tags: AbstractSet[str] | None, clock: int | None = None
-    ) -> list[Run]:
+    ) -> list[Generation]:
         return []
 
 
@@ -1090,7 +1100,7 @@ def test_flights_are_safe_among_threads() -> None:
             joined = flights.join(KEYS.entry, (), leaseless=False)
             if joined is None:
                 flight = flights.open(KEYS.entry, leased=True)
-                flights.settle(flight, Landed(Recording(b"%d" % number, 1)))
+                flights.settle(flight, Landed(ValueRecording(b"%d" % number, 1)))
             else:
                 flights.leave(*joined, ())
         results.append("done")

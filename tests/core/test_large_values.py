@@ -14,7 +14,7 @@ from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._keys import Keyspace
 from strawberry_response_cache.core.drivers.packing import LARGE, Packing
 from strawberry_response_cache.core.protocol import Commit, Lease
-from strawberry_response_cache.core.protocol.entry import MARKER, Recording
+from strawberry_response_cache.core.protocol.entry import MARKER, ValueRecording
 from tests.conftest import Eventually, living
 
 LARGE_TEXT = "Middlemarch, " * (LARGE // 10)
@@ -171,7 +171,7 @@ async def test_large_values_are_compressed_in_one_thread(
 
 def test_a_small_value_beside_a_marker_is_passed_on_at_once() -> None:
     keys = Keyspace("test").keys(["a"])
-    value, marker = Recording(b"small", 1000), Recording(b"{}", 1000, meta=MARKER)
+    value, marker = ValueRecording(b"small", 1000), ValueRecording(b"{}", 1000, meta=MARKER)
     lease = Lease("token", "epoch", 1)
     commit, passed = Commit(keys, lease, marker, beside=((keys, value),)), list[Commit]()
 

@@ -12,7 +12,7 @@ from strawberry_response_cache.core import CacheDetail, ResponseCache
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._pub_sub import Hearers, hear
-from strawberry_response_cache.core.protocol.entry import Entry, Recording
+from strawberry_response_cache.core.protocol.entry import Entry, ValueRecording
 from tests.conftest import Eventually, driver_of
 
 
@@ -32,7 +32,7 @@ class World:
     def keep(
         self, name: str, *, tags: tuple[str, ...] = (), ttl_ms: int = 10_000, size: int = 1
     ) -> None:
-        entry = Entry(Recording(b"x" * size, ttl_ms, 0, tags), "wid", "epoch", 1, ttl_ms)
+        entry = Entry(ValueRecording(b"x" * size, ttl_ms, 0, tags), "wid", "epoch", 1, ttl_ms)
         self.memory.keep(keys(name), entry, self.memory.ticket())
 
     def has(self, name: str) -> bool:
@@ -112,7 +112,7 @@ def test_an_entry_whose_read_raced_an_invalidation_is_not_kept(
 ) -> None:
     ticket = world.memory.ticket()
     tell(world, message)
-    entry = Entry(Recording(b"old", 10_000, 0, ("y",)), "wid", "epoch", 1, 10_000)
+    entry = Entry(ValueRecording(b"old", 10_000, 0, ("y",)), "wid", "epoch", 1, 10_000)
     world.memory.keep(keys("a"), entry, ticket)
 
     assert not world.has("a")
@@ -122,7 +122,7 @@ def test_an_entry_read_before_more_messages_than_are_remembered_is_not_kept(worl
     ticket = world.memory.ticket()
     for _ in range(2000):
         world.memory.invalidate("other", ["z"])
-    entry = Entry(Recording(b"old", 10_000), "wid", "epoch", 1, 10_000)
+    entry = Entry(ValueRecording(b"old", 10_000), "wid", "epoch", 1, 10_000)
     world.memory.keep(keys("a"), entry, ticket)
 
     assert not world.has("a")
@@ -292,7 +292,7 @@ def test_tags_count_towards_the_size_of_local_memory() -> None:
     memory = Memory(max_bytes=1_000_000, ttl=60, is_trusted=lambda: True)
     for number in range(300):
         tags = tuple(f"{number}:{tag}" for tag in range(300))
-        entry = Entry(Recording(b"1", 60_000, tags=tags), "w", "e", 1, 60_000)
+        entry = Entry(ValueRecording(b"1", 60_000, tags=tags), "w", "e", 1, 60_000)
         memory.keep(space.keys([str(number)]), entry, memory.ticket())
     assert memory.size <= 1_000_000
     assert len(memory._tagged) < 3000

@@ -9,7 +9,7 @@ from strawberry_response_cache.core._invalidation_log import InvalidationLog
 from strawberry_response_cache.core._keys import EntryKeys, Keyspace
 from strawberry_response_cache.core._prefetched import Prefetched
 from strawberry_response_cache.core.protocol import Fresh, Lookup, Unavailable
-from strawberry_response_cache.core.protocol.entry import Entry, Recording
+from strawberry_response_cache.core.protocol.entry import Entry, ValueRecording
 
 KEYSPACE = Keyspace("test")
 KEYS: EntryKeys = KEYSPACE.keys(["a"])
@@ -28,7 +28,7 @@ class Clock:
 def looked_up(clock: Clock, remaining_ms: int) -> Prefetched:
     """Return a run that found one entry."""
     prefetched = Prefetched(clock=clock)
-    take(prefetched, Fresh(Entry(Recording(b"1", 60_000), "w", "e", 7, remaining_ms)))
+    take(prefetched, Fresh(Entry(ValueRecording(b"1", 60_000), "w", "e", 7, remaining_ms)))
     return prefetched
 
 
@@ -78,7 +78,9 @@ def test_an_entry_that_may_be_due_is_left_to_the_lookup_that_decides(
     cost_ms: int, *, is_left: bool
 ) -> None:
     prefetched = Prefetched(clock=Clock())
-    take(prefetched, Fresh(Entry(Recording(b"1", 60_000, cost_ms=cost_ms), "w", "e", 7, 40_000)))
+    take(
+        prefetched, Fresh(Entry(ValueRecording(b"1", 60_000, cost_ms=cost_ms), "w", "e", 7, 40_000))
+    )
     assert (prefetched.find(KEYS, 1.0) is not None) is is_left
     assert prefetched.has(KEYS) is is_left
 
@@ -102,7 +104,7 @@ LEAVE = {
     ids=[*END, *LEAVE],
 )
 def test_what_is_invalidated_after_it_was_found_is_not_returned(end: Any, *, is_left: bool) -> None:
-    entry = Entry(Recording(b"1", 60_000, tags=("t",)), "w", "e", 7, 40_000)
+    entry = Entry(ValueRecording(b"1", 60_000, tags=("t",)), "w", "e", 7, 40_000)
     found, popped = Prefetched(clock=Clock()), Prefetched(clock=Clock())
     for prefetched in (found, popped):
         end(take(prefetched, Fresh(entry)))

@@ -15,7 +15,7 @@ from strawberry_response_cache.core import CacheStatus, ResponseCache
 from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._observer import Subject
-from strawberry_response_cache.core.algorithm.flights import Run
+from strawberry_response_cache.core.algorithm.flights import Generation
 from strawberry_response_cache.core.protocol import (
     Fresh,
     Granted,
@@ -355,7 +355,7 @@ async def test_a_lookup_after_a_release_in_the_same_tick_finds_the_lease_release
     bill = Bill(raw_valkey)
 
     earlier = driver.lookups.find(Lookup(tenant_of(warm).keys(["warm"]), 0), SUBJECT)
-    driver.give_back([Run(keys, granted.lease, set)])
+    driver.give_back([Generation(keys, granted.lease, set)])
     found = await driver.lookups.find_all([Lookup(keys, 10_000)], SUBJECT)
     await earlier
 

@@ -19,7 +19,7 @@ from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._pub_sub import Hearers
 from strawberry_response_cache.core.algorithm import generating, storing
 from strawberry_response_cache.core.algorithm.call import Call
-from strawberry_response_cache.core.algorithm.flights import Flight, Flights, Landed, Run
+from strawberry_response_cache.core.algorithm.flights import Flight, Flights, Generation, Landed
 from strawberry_response_cache.core.algorithm.parts import Parts
 from strawberry_response_cache.core.algorithm.waiting import WaitBudget
 from strawberry_response_cache.core.drivers import driving
@@ -35,7 +35,7 @@ from strawberry_response_cache.core.protocol import (
     Stored,
 )
 from strawberry_response_cache.core.protocol import scripts as _scripts
-from strawberry_response_cache.core.protocol.entry import Entry, Recording
+from strawberry_response_cache.core.protocol.entry import Entry, ValueRecording
 from strawberry_response_cache.core.protocol.script import Script
 from strawberry_response_cache.core.protocol.script import script as new_script
 from strawberry_response_cache.core.redis import async_link, sync_link
@@ -52,7 +52,7 @@ def unconditional_commit(struck: Struck) -> None:
     """Store whatever was generated, whatever was invalidated meanwhile."""
     calls = Commit.calls
 
-    def damaged(self: Commit) -> Sequence[_port.Call]:
+    def damaged(self: Commit) -> Sequence[_port.StoreCall]:
         struck()
         ((_, keys, arguments),) = calls(self)
         (entry,) = (one for one in arguments if isinstance(one, bytes))
@@ -129,7 +129,7 @@ def forget_leaves_the_lease(struck: Struck) -> None:
     """Invalidate a key's entry, but let what is being generated for it be stored."""
     calls = Forget.calls
 
-    def damaged(self: Forget) -> Sequence[_port.Call]:
+    def damaged(self: Forget) -> Sequence[_port.StoreCall]:
         struck()
         return calls(self)[1:]
 
@@ -225,7 +225,7 @@ def flights_not_sealed_by_invalidations(struck: Struck) -> None:
 
     def damaged(
         self: Flights, table: str, tags: AbstractSet[str] | None, clock: int | None = None
-    ) -> list[Run]:
+    ) -> list[Generation]:
         known = dict(self._open)
         if seal_outdated(self, table, tags, clock):
             struck()
@@ -251,11 +251,11 @@ def tags_of_parts_left_out(struck: Struck) -> None:
 
     def damaged(
         self: Parts,
-        recording: Recording,
+        recording: ValueRecording,
         keys: EntryKeys,
         lease: Lease | None,
         apart: AbstractSet[str] = frozenset(),
-    ) -> tuple[Recording, int | None] | None:
+    ) -> tuple[ValueRecording, int | None] | None:
         folded = fold(self, recording, keys, lease, apart)
         if folded is None:
             return None
@@ -270,7 +270,7 @@ def forget_leaves_the_wholes(struck: Struck) -> None:
     """Invalidate a key's entry, but not what was made of it."""
     calls = Forget.calls
 
-    def damaged(self: Forget) -> Sequence[_port.Call]:
+    def damaged(self: Forget) -> Sequence[_port.StoreCall]:
         struck()
         return calls(self)[:2]
 
@@ -283,11 +283,11 @@ def clock_of_parts_left_out(struck: Struck) -> None:
 
     def damaged(
         self: Parts,
-        recording: Recording,
+        recording: ValueRecording,
         keys: EntryKeys,
         lease: Lease | None,
         apart: AbstractSet[str] = frozenset(),
-    ) -> tuple[Recording, int | None] | None:
+    ) -> tuple[ValueRecording, int | None] | None:
         folded = fold(self, recording, keys, lease, apart)
         if folded is None or lease is None:
             return folded

@@ -72,7 +72,7 @@ async def test_a_fault_fails_no_request(
     make: Callable[..., Shop], which: str, least: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [0.0]
-    monkeypatch.setattr(_seen.Seen.__init__, "__defaults__", (lambda: now[0],))
+    monkeypatch.setattr(_seen.SeenAnswers.__init__, "__defaults__", (lambda: now[0],))
     found = await calls(make)
     shop = make()
     await ask(shop, "before")

@@ -229,7 +229,7 @@ async def test_the_application_is_asked_again_after_a_minute(
     make: Callable[..., Shop], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [0.0]
-    monkeypatch.setattr(_seen.Seen.__init__, "__defaults__", (lambda: now[0],))
+    monkeypatch.setattr(_seen.SeenAnswers.__init__, "__defaults__", (lambda: now[0],))
     shop = make()
     await shop.warm()
     for seconds, entered in ((0, 2), (59.9, 2), (60, 3), (119, 3), (120, 4)):

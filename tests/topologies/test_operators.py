@@ -6,7 +6,7 @@ import pytest
 
 from strawberry_response_cache.core import CacheStatus, ResponseCache
 from strawberry_response_cache.core._all_tenants import AllTenants
-from strawberry_response_cache.core._inspection import Census, Inspection, State
+from strawberry_response_cache.core._inspection import Census, EntryState, Inspection
 from tests.conftest import Face
 from tests.topologies.conftest import ON_SERVERS, Store
 
@@ -44,13 +44,13 @@ async def test_all_nodes_are_asked_what_they_are_and_what_they_hold(
     assert counted_by_a_plain_client(store) == (36, census.tag_tables)
 
     tenants[0].invalidate_sync("t")
-    assert Inspection(tenants[0]).entry(["0"]).state is State.INVALIDATED
-    assert Inspection(tenants[1]).entry(["0"]).state is State.FRESH
+    assert Inspection(tenants[0]).entry(["0"]).state is EntryState.INVALIDATED
+    assert Inspection(tenants[1]).entry(["0"]).state is EntryState.FRESH
 
     *_, cleared = AllTenants(cache).clear_stepwise()
     assert cleared == 12
     for tenant in tenants:
-        assert Inspection(tenant).entry(["0"]).state is State.CLEARED
+        assert Inspection(tenant).entry(["0"]).state is EntryState.CLEARED
         answer = tenant.remember_sync(["0"], 60, lambda: "new")
         assert (answer.status, answer.value) == (CacheStatus.MISS, "new")
 

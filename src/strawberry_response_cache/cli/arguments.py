@@ -37,13 +37,13 @@ Schema: TypeAlias = Annotated[str, typer.Argument(help="The schema, such as ledg
 Variables: TypeAlias = Annotated[
     str, typer.Option(help="The request's variables, as a JSON object.")
 ]
-Operation: TypeAlias = Annotated[
+OperationName: TypeAlias = Annotated[
     str | None, typer.Option(help="Which operation, if there are several.", show_default=False)
 ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Where:
+class CacheLocation:
     """Which cache a command is for.
 
     Attributes:
@@ -58,21 +58,21 @@ class Where:
 
 
 @contextmanager
-def asked(context: typer.Context, where: Where) -> Iterator[tuple[Terminal, ResponseCache]]:
+def asked(context: typer.Context, where: CacheLocation) -> Iterator[tuple[Terminal, ResponseCache]]:
     """Provide the terminal of a command and the cache that it is for; see `speaking` and `opened`."""
     with speaking(context) as terminal, opened(terminal, where) as cache:
         yield terminal, cache
 
 
 @contextmanager
-def opened(terminal: Terminal, where: Where) -> Iterator[ResponseCache]:
+def opened(terminal: Terminal, where: CacheLocation) -> Iterator[ResponseCache]:
     """Open the cache that is named on the command line, by a schema, by a project or by the environment.
 
     Raises:
         BadArgumentError: If it is in the memory of another process.
         CacheConfigurationError: If none is named, or not completely.
     """
-    is_of_project = where == Where() and terminal.cache is not None
+    is_of_project = where == CacheLocation() and terminal.cache is not None
     cache = _cache_of(terminal, where)
     if cache._engine.handle.address == "memory://":  # noqa: SLF001 - not a thing to ask of a cache
         msg = "memory:// is a server inside each process: this one cannot reach the others."
@@ -84,7 +84,7 @@ def opened(terminal: Terminal, where: Where) -> Iterator[ResponseCache]:
             cache.close()
 
 
-def _cache_of(terminal: Terminal, where: Where) -> ResponseCache:
+def _cache_of(terminal: Terminal, where: CacheLocation) -> ResponseCache:
     if (where.url is None) is not (where.prefix is None):
         msg = "--url and --prefix go together, or write neither: see --help."
         raise BadArgumentError(msg)

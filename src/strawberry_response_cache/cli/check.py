@@ -15,7 +15,7 @@ from strawberry_response_cache.graphql._options import options_of
 from strawberry_response_cache.graphql.policy.notes import never_cached
 
 
-class Finding(StrEnum):
+class CheckFinding(StrEnum):
     """What `check` may fail on besides mistakes."""
 
     NOTES = "notes"
@@ -26,7 +26,7 @@ def check(
     schema: Schema,
     *,
     fail_on: Annotated[
-        Finding | None, typer.Option(help="Exit with 1 also for this.", show_default=False)
+        CheckFinding | None, typer.Option(help="Exit with 1 also for this.", show_default=False)
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -59,4 +59,4 @@ def check(
             for note in notes:
                 terminal.say(f"Note: {note}", "yellow")
             terminal.say(mistakes or "No mistakes.", "red" if mistakes else "green")
-        finish(not mistakes and not (notes and fail_on is Finding.NOTES))
+        finish(not mistakes and not (notes and fail_on is CheckFinding.NOTES))

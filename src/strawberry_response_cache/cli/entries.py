@@ -7,13 +7,13 @@ from typing import Annotated, Final, NoReturn, TypeAlias
 import typer
 
 from strawberry_response_cache.cli.arguments import (
+    CacheLocation,
     Json,
     OfTenant,
-    Operation,
+    OperationName,
     Prefix,
     Url,
     Variables,
-    Where,
     of_tenant,
     opened,
     values_of,
@@ -26,8 +26,8 @@ from strawberry_response_cache.cli.inputs import (
 )
 from strawberry_response_cache.cli.terminal import Code, Terminal, finish, speaking
 from strawberry_response_cache.core import ResponseCache
-from strawberry_response_cache.core._inspection import InspectedEntry, Inspection, State
-from strawberry_response_cache.graphql._inspect import Asked, OperationEntry
+from strawberry_response_cache.core._inspection import EntryState, InspectedEntry, Inspection
+from strawberry_response_cache.graphql._inspect import OperationEntry, Requester
 
 _OfSchema: TypeAlias = Annotated[
     str | None, typer.Argument(metavar="[SCHEMA]", help="The schema, such as ledger.api:schema.")
@@ -54,14 +54,14 @@ _Vary: TypeAlias = Annotated[
 ]
 
 _STATES: Final = {
-    State.FRESH: "Present, and fresh.",
-    State.STALE: "Present, and stale: it is served while a caller refreshes it.",
-    State.ABSENT: "Absent: it was never stored, its ttl ended, or the server evicted it.",
-    State.CLEARED: "Ended: the tenant was cleared, or the server lost or evicted its tag table.",
-    State.RESTARTED: "Ended: the server restarted or failed over since, and may lack an invalidation.",
-    State.INVALIDATED: "Ended by an invalidation.",
-    State.BELOW_FLOOR: "Ended: the tenant has invalidated more than max_tags tags since.",
-    State.UNREADABLE: "Unreadable: it is damaged, and the next request replaces it.",
+    EntryState.FRESH: "Present, and fresh.",
+    EntryState.STALE: "Present, and stale: it is served while a caller refreshes it.",
+    EntryState.ABSENT: "Absent: it was never stored, its ttl ended, or the server evicted it.",
+    EntryState.CLEARED: "Ended: the tenant was cleared, or the server lost or evicted its tag table.",
+    EntryState.RESTARTED: "Ended: the server restarted or failed over since, and may lack an invalidation.",
+    EntryState.INVALIDATED: "Ended by an invalidation.",
+    EntryState.BELOW_FLOOR: "Ended: the tenant has invalidated more than max_tags tags since.",
+    EntryState.UNREADABLE: "Unreadable: it is damaged, and the next request replaces it.",
 }
 
 
@@ -72,7 +72,7 @@ def key(
     *,
     part: _Part = None,
     variables: Variables = "{}",
-    operation: Operation = None,
+    operation: OperationName = None,
     tenant: OfTenant = None,
     session: _Session = None,
     vary: _Vary = None,
@@ -86,7 +86,7 @@ def key(
             _say(terminal, Inspection(of_tenant(cache, tenant)).entry(part), as_json=as_json)
             return
         entry = _entry_of(cache, schema, query, variables, operation)
-        found = entry.look(Asked(tenant, session, values_of(vary or [])))
+        found = entry.look(Requester(tenant, session, values_of(vary or [])))
         if found.entry is not None:
             _say(terminal, found.entry, as_json=as_json)
             return
@@ -100,7 +100,7 @@ def forget(
     *,
     part: _Part = None,
     variables: Variables = "{}",
-    operation: Operation = None,
+    operation: OperationName = None,
     tenant: OfTenant = None,
     session: _Session = None,
     vary: _Vary = None,
@@ -118,7 +118,7 @@ def forget(
             fields = entry.fields
             if not entry.is_whole:
                 _say_without_entry(terminal, entry, "forgotten", as_json=as_json)
-            entry.forget(Asked(tenant, session, values_of(vary or [])))
+            entry.forget(Requester(tenant, session, values_of(vary or [])))
         if as_json:
             terminal.json({"forgotten": True, "fields": fields})
         else:
@@ -167,7 +167,7 @@ def _found(
         if bool(part) is (schema is not None):
             msg = "Write a schema and a document, or --part once for each part of a key."
             raise BadArgumentError(msg)
-        with opened(terminal, Where(url=url, prefix=prefix, schema=schema)) as cache:
+        with opened(terminal, CacheLocation(url=url, prefix=prefix, schema=schema)) as cache:
             yield terminal, cache
 
 
@@ -216,7 +216,7 @@ def _say(terminal: Terminal, entry: InspectedEntry, *, as_json: bool) -> None:
 def _lines(entry: InspectedEntry) -> Iterator[str]:
     ended = f" Tags: {', '.join(entry.ended_by)}." if entry.ended_by else ""
     yield _STATES[entry.state] + ended
-    if entry.state not in {State.ABSENT, State.UNREADABLE}:
+    if entry.state not in {EntryState.ABSENT, EntryState.UNREADABLE}:
         yield f"ttl    {entry.ttl:.1f} s left, then stale for {entry.stale:g} s; stored {entry.age:.1f} s ago"
         yield f"size   {entry.size} bytes as stored"
         yield f"scope  {'PRIVATE' if entry.is_private else 'PUBLIC'}"

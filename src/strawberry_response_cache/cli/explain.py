@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from strawberry_response_cache.cli.arguments import Json, Operation, Schema, Variables
+from strawberry_response_cache.cli.arguments import Json, OperationName, Schema, Variables
 from strawberry_response_cache.cli.documents import Found, operations_in
 from strawberry_response_cache.cli.inputs import BadArgumentError, schema_of, variables_of
 from strawberry_response_cache.cli.terminal import Terminal, finish, speaking
@@ -29,7 +29,7 @@ _WIDEST: Final = 100_000
 """Columns: more than any table has."""
 
 
-class Finding(StrEnum):
+class ExplainFinding(StrEnum):
     """What `explain` may fail on."""
 
     UNCACHEABLE = "uncacheable"
@@ -47,13 +47,13 @@ def explain(
     ],
     *,
     variables: Variables = "{}",
-    operation: Operation = None,
+    operation: OperationName = None,
     default_ttl: Annotated[
         float | None,
         typer.Option(help="Instead of the extension's, in seconds.", show_default=False),
     ] = None,
     fail_on: Annotated[
-        Finding | None,
+        ExplainFinding | None,
         typer.Option(help="Exit with 1 if a query is not cached.", show_default=False),
     ] = None,
     as_json: Json = False,

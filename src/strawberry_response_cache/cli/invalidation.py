@@ -6,12 +6,12 @@ import typer
 from rich.progress import TextColumn
 
 from strawberry_response_cache.cli.arguments import (
+    CacheLocation,
     Json,
     OfSchema,
     OfTenant,
     Prefix,
     Url,
-    Where,
     asked,
     of_tenant,
 )
@@ -31,7 +31,7 @@ def invalidate(
     as_json: Json = False,
 ) -> None:
     """Invalidate every entry that has one of these tags, of one tenant."""
-    with asked(context, Where(url=url, prefix=prefix, schema=schema)) as (terminal, cache):
+    with asked(context, CacheLocation(url=url, prefix=prefix, schema=schema)) as (terminal, cache):
         if tenant is None:
             _refuse_to_reach_nothing(schema)
         of_tenant(cache, tenant).invalidate_sync(*tags)
@@ -59,7 +59,7 @@ def clear(
     as_json: Json = False,
 ) -> None:
     """Invalidate everything of one tenant, or of no tenant, at once."""
-    with asked(context, Where(url=url, prefix=prefix, schema=schema)) as (terminal, cache):
+    with asked(context, CacheLocation(url=url, prefix=prefix, schema=schema)) as (terminal, cache):
         if not all_tenants:
             if tenant is None:
                 _refuse_to_reach_nothing(schema)

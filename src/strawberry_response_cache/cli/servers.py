@@ -7,12 +7,12 @@ import typer
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn
 
 from strawberry_response_cache.cli.arguments import (
+    CacheLocation,
     Json,
     OfSchema,
     OfTenant,
     Prefix,
     Url,
-    Where,
     asked,
     of_tenant,
 )
@@ -25,7 +25,7 @@ _OLDEST: Final = 7
 _EVICTS_WELL: Final = frozenset({"allkeys-lfu", "allkeys-lru", "volatile-lfu", "volatile-lru"})
 
 
-class Finding(StrEnum):
+class PingFinding(StrEnum):
     """What `ping` may fail on besides silence."""
 
     ADVICE = "advice"
@@ -35,7 +35,7 @@ def ping(
     context: typer.Context,
     *,
     fail_on: Annotated[
-        Finding | None, typer.Option(help="Exit with 1 also for this.", show_default=False)
+        PingFinding | None, typer.Option(help="Exit with 1 also for this.", show_default=False)
     ] = None,
     url: Url = None,
     prefix: Prefix = None,
@@ -43,7 +43,7 @@ def ping(
     as_json: Json = False,
 ) -> None:
     """Ask each server what it is, how far away, and whether it is set up well for a cache."""
-    with asked(context, Where(url=url, prefix=prefix, schema=schema)) as (terminal, cache):
+    with asked(context, CacheLocation(url=url, prefix=prefix, schema=schema)) as (terminal, cache):
         settings = cache._engine.settings  # noqa: SLF001 - not a thing to ask of a cache
         found = [
             (server, list(advice_on(server, settings.read_deadline)))
@@ -55,7 +55,7 @@ def ping(
             for server, said in found:
                 _say_server(terminal, server, said)
         has_advice = any(said for _, said in found)
-        finish(not (has_advice and fail_on is Finding.ADVICE))
+        finish(not (has_advice and fail_on is PingFinding.ADVICE))
 
 
 def advice_on(server: Server, read_deadline: float) -> "list[str]":
@@ -123,7 +123,7 @@ def stats(
     as_json: Json = False,
 ) -> None:
     """Count entries, tenants and tags, and what they take. It reads the servers in small steps."""
-    with asked(context, Where(url=url, prefix=prefix, schema=schema)) as (terminal, cache):
+    with asked(context, CacheLocation(url=url, prefix=prefix, schema=schema)) as (terminal, cache):
         census = _counted(terminal, of_tenant(cache, tenant), only_this_tenant=tenant is not None)
         if as_json:
             terminal.json(_census_as_json(census))

@@ -16,7 +16,7 @@ _LARGEST_SHARE: Final = 8
 
 
 @dataclass(slots=True)
-class _Kept(Generic[V]):
+class _BoundedValue(Generic[V]):
     value: V
     size: int
     is_used: bool = False
@@ -42,7 +42,7 @@ class Bounded(Generic[K, V]):
         self._max_bytes = max_bytes
         self._largest = max_bytes // _LARGEST_SHARE
         self._lock = renewed_in_child(self, "_lock", threading.Lock)
-        self._kept: OrderedDict[K, _Kept[V]] = OrderedDict()
+        self._kept: OrderedDict[K, _BoundedValue[V]] = OrderedDict()
         self.size = 0
 
     def __len__(self) -> int:
@@ -74,7 +74,7 @@ class Bounded(Generic[K, V]):
             if size > self._largest:
                 return False
             self._make_room(size)
-            self._kept[key] = _Kept(value, size)
+            self._kept[key] = _BoundedValue(value, size)
             self.size += size
         return True
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 from strawberry_response_cache.core._keys import FoundKey, tag_digests
 from strawberry_response_cache.core.protocol import Ping, Unavailable
 from strawberry_response_cache.core.protocol.entry import PRIVATE, UnreadableEntryError, decode
-from strawberry_response_cache.core.protocol.inspections import LookAt, LookAtTags, Seen
+from strawberry_response_cache.core.protocol.inspections import FoundUnderKeys, LookAt, LookAtTags
 from strawberry_response_cache.core.protocol.scans import PAGE, CountKeys, Describe, Scan, Sizes
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Census:
     largest: Sequence[tuple[str, int, int]] = ()
 
 
-class State(Enum):
+class EntryState(Enum):
     """Whether an entry would be served, and why not."""
 
     FRESH = "fresh"
@@ -115,7 +115,7 @@ class InspectedEntry:
         payload: The stored value.
     """
 
-    state: State
+    state: EntryState
     ttl: float = 0.0
     stale: float = 0.0
     age: float = 0.0
@@ -131,7 +131,7 @@ class InspectedEntry:
     @property
     def is_served(self) -> bool:
         """Whether a caller would get it."""
-        return self.state in {State.FRESH, State.STALE}
+        return self.state in {EntryState.FRESH, EntryState.STALE}
 
 
 class Inspection:
@@ -273,11 +273,11 @@ class Inspection:
         transport = self._engine.sync_driver().transport
         seen = self._checked(transport.perform(LookAt(keys), deadline=self._deadline))
         if seen.stored is None:
-            return InspectedEntry(state=State.ABSENT, is_generated=seen.is_leased)
+            return InspectedEntry(state=EntryState.ABSENT, is_generated=seen.is_leased)
         try:
             entry = decode(seen.stored, pttl_ms=seen.pttl_ms)
         except UnreadableEntryError:
-            return InspectedEntry(state=State.UNREADABLE, is_generated=seen.is_leased)
+            return InspectedEntry(state=EntryState.UNREADABLE, is_generated=seen.is_leased)
         recording = entry.recording
         look = LookAtTags(keys.tags, recording.tags)
         ended = {
@@ -305,19 +305,21 @@ class Inspection:
         )
 
 
-def _state(seen: Seen, epoch: str, clock: int, remaining_ms: int, *, ended: bool) -> State:
+def _state(
+    seen: FoundUnderKeys, epoch: str, clock: int, remaining_ms: int, *, ended: bool
+) -> EntryState:
     """Return whether an entry counts, as the script of a lookup decides it."""
     if seen.epoch is None:
-        return State.CLEARED
+        return EntryState.CLEARED
     if seen.is_of_another_run:
-        return State.RESTARTED
+        return EntryState.RESTARTED
     if epoch != seen.epoch:
-        return State.CLEARED
+        return EntryState.CLEARED
     if clock < seen.floor:
-        return State.BELOW_FLOOR
+        return EntryState.BELOW_FLOOR
     if ended:
-        return State.INVALIDATED
-    return State.FRESH if remaining_ms > 0 else State.STALE
+        return EntryState.INVALIDATED
+    return EntryState.FRESH if remaining_ms > 0 else EntryState.STALE
 
 
 def _named(names: Iterable[str], tags: Iterable[str]) -> dict[str, str]:

@@ -20,7 +20,7 @@ from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._memory import Memory
 from strawberry_response_cache.core._observer import Invalidated, Subject
 from strawberry_response_cache.core._user_values import checked_strings
-from strawberry_response_cache.core.algorithm.flights import Run
+from strawberry_response_cache.core.algorithm.flights import Generation
 from strawberry_response_cache.core.drivers.async_driver import AsyncDriver
 from strawberry_response_cache.core.drivers.sync_driver import SyncDriver
 from strawberry_response_cache.core.protocol import Clear, Effect, Forget, Invalidate, Unavailable
@@ -256,7 +256,9 @@ class Invalidations:
             invalidate.locally(driver.memory)
 
     @staticmethod
-    def _outdated(invalidate: Invalidation, driver: AsyncDriver | SyncDriver) -> Iterable[Run]:
+    def _outdated(
+        invalidate: Invalidation, driver: AsyncDriver | SyncDriver
+    ) -> Iterable[Generation]:
         """Seal the flights that an invalidation outdates; return their runs, whose leases must be released."""
         digests = None if invalidate.digests is None else frozenset(invalidate.digests)
         for table in invalidate.tables:

@@ -26,7 +26,7 @@ _PER_TAG: Final = 350
 
 
 @dataclass(eq=False, slots=True)
-class _Kept:
+class _KeptEntry:
     """An entry that is kept.
 
     Attributes:
@@ -72,7 +72,7 @@ class Memory:
         self._evicted = evicted
         self._clock = clock
         self._lock = renewed_in_child(self, "_lock", threading.Lock)
-        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._kept: OrderedDict[str, _KeptEntry] = OrderedDict()
         self._tagged: dict[tuple[str, str], set[str]] = {}
         self._log = InvalidationLog()
         self.size = 0
@@ -122,7 +122,7 @@ class Memory:
             if (found := kept.get(entry)) is None or now >= found.until
         }
 
-    def _touch(self, entry_key: str, kept: _Kept, now: float) -> None:
+    def _touch(self, entry_key: str, kept: _KeptEntry, now: float) -> None:
         """Note the use of an entry: the least recently used is dropped first."""
         with self._lock:
             kept.touched = now
@@ -147,7 +147,7 @@ class Memory:
             self._remove(keys.entry)
             fresh_until = now + entry.remaining_ms / 1000
             until = min(fresh_until, now + self._ttl)
-            self._kept[keys.entry] = _Kept(entry, keys, fresh_until, until, size, now)
+            self._kept[keys.entry] = _KeptEntry(entry, keys, fresh_until, until, size, now)
             self.size += size
             for tag in tags:
                 self._tagged.setdefault((keys.tags, tag), set()).add(keys.entry)

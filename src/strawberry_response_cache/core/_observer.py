@@ -23,7 +23,7 @@ SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 Verdict: TypeAlias = Literal["equal", "changed", "scope"]
 """What the comparison of a stored answer with a real one came to; see `CacheStatistics.verified`."""
 
-Operation: TypeAlias = Literal["get", "put", "invalidate"]
+StoreOperation: TypeAlias = Literal["get", "put", "invalidate"]
 """A call of the store: a lookup, a commit or an invalidation."""
 
 
@@ -163,7 +163,7 @@ class Observer:
         """What was not cached has run, whether events are wanted or not."""
 
     def called(
-        self, name: str, operation: Operation, seconds: float, error_type: str | None
+        self, name: str, operation: StoreOperation, seconds: float, error_type: str | None
     ) -> None:
         """A call of the store has ended, whether events are wanted or not; of lookups that succeed, a sample."""
 
@@ -217,7 +217,7 @@ class Guarded(Observer):
         self._tell(self._observer.loaded, name, scope, seconds, error_type)
 
     def called(
-        self, name: str, operation: Operation, seconds: float, error_type: str | None
+        self, name: str, operation: StoreOperation, seconds: float, error_type: str | None
     ) -> None:
         """A call of the store has ended."""
         self._tell(self._observer.called, name, operation, seconds, error_type)

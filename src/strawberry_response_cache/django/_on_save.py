@@ -33,7 +33,7 @@ TenantOf: TypeAlias = Callable[[Any], str | int | UUID]
 _CHANGES_OF_RELATIONS: Final = frozenset({"post_add", "post_remove", "post_clear"})
 
 
-class Watch:
+class WatchedModels:
     """The models of one schema whose changes are invalidated.
 
     Args:
@@ -164,7 +164,7 @@ class Watch:
             )
 
 
-watches: Final[list[Watch]] = []
+watches: Final[list[WatchedModels]] = []
 """What `invalidate_on_save` was called for."""
 
 
@@ -232,7 +232,7 @@ def invalidate_on_save(schema: BaseSchema, *watched: Model, tenant: TenantOf | N
     if not shown.all_models:
         msg = "The schema has no type of strawberry-django."
         raise CacheConfigurationError(msg)
-    watch = Watch(options, shown, tenant)
+    watch = WatchedModels(options, shown, tenant)
     watches.append(watch)
     chosen = set(watched) or shown.all_models
     for model in apps.get_models():

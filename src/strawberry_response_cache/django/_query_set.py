@@ -9,7 +9,7 @@ from django.db import DEFAULT_DB_ALIAS, models, transaction
 from strawberry_response_cache.core import CacheConfigurationError
 from strawberry_response_cache.core._user_values import plain_identity
 from strawberry_response_cache.django._lookups import Model, meta_of
-from strawberry_response_cache.django._on_save import Watch, watches
+from strawberry_response_cache.django._on_save import WatchedModels, watches
 from strawberry_response_cache.graphql._guard import Guard
 
 _atomic: Any = transaction.atomic
@@ -108,18 +108,25 @@ class InvalidatingQuerySet(models.QuerySet):
     def _rows(self, keys: object) -> list[models.Model]:
         return list(self.model._base_manager.using(self.db).filter(pk__in=keys))  # noqa: SLF001 - Django's public name
 
-    def _note_update(self, watch: Watch, rows: list[models.Model], names: Iterable[str]) -> None:
+    def _note_update(
+        self, watch: WatchedModels, rows: list[models.Model], names: Iterable[str]
+    ) -> None:
         tags = watch.shown.of_update(self.model, names)
         if watch.tenant is None:
             watch.note_in(None, tags, self.db)
         for row in rows if watch.tenant is not None else ():
             watch.note(row, tags, self.db)
 
-    def _note_created(self, watch: Watch, created: list[models.Model], is_new: bool) -> None:  # noqa: FBT001 - a step
+    def _note_created(
+        self,
+        watch: WatchedModels,
+        created: list[models.Model],
+        is_new: bool,  # noqa: FBT001 - a step
+    ) -> None:
         others = set() if is_new else watch.shown.of_all(self.model)
         for row in created:
             watch.note(row, watch.shown.of_change(row, is_new=is_new) | others, self.db)
 
 
-def _watches_of(model: Model) -> list[Watch]:
+def _watches_of(model: Model) -> list[WatchedModels]:
     return [watch for watch in watches if watch.shown.knows(model)]

@@ -61,7 +61,7 @@ class Front:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hit:
+class ClaimedHit:
     """An operation that the extension answered from the cache.
 
     Attributes:
@@ -116,7 +116,7 @@ class Claim:
         self._front = front
         self._digests = _digests(answers)
         self._agreed: frozenset[str] = frozenset()
-        self._hit: Hit | None = None
+        self._hit: ClaimedHit | None = None
         self._runs = 0
 
     def is_of(self, extension: "Options") -> bool:
@@ -148,12 +148,12 @@ class Claim:
             "let both return the same.",
         )
 
-    def tell(self, hit: Hit) -> None:
+    def tell(self, hit: ClaimedHit) -> None:
         """Tell the middleware that an operation was answered from the cache."""
         self._hit = hit
 
     @property
-    def hit(self) -> Hit | None:
+    def hit(self) -> ClaimedHit | None:
         """What the whole request was answered from.
 
         None if several operations ran, or if its key depends on a function that both sides have not called.

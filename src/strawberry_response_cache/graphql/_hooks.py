@@ -19,7 +19,7 @@ from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.graphql._adoption import Adopted
 from strawberry_response_cache.graphql._compat.endings import has_errors, runs_mutation
 from strawberry_response_cache.graphql._compat.executor import AnnouncedRun, announced_run
-from strawberry_response_cache.graphql._compat.operation import Asked
+from strawberry_response_cache.graphql._compat.operation import AskedOperation
 from strawberry_response_cache.graphql._compat.phases import Phased
 from strawberry_response_cache.graphql._compat.validation_rules import may_admit_some_only
 from strawberry_response_cache.graphql._delivery import Delivery, take_announcement
@@ -178,7 +178,7 @@ class RequestHooks(Phased, SchemaExtension):
         context, run, adopted = self._execution_context, self._run, self._adopted
         if run is None or adopted is None or context.result or not adopted.executes_plainly:
             return
-        asked = Asked.ahead(context, self._sent, is_synchronous=is_synchronous)
+        asked = AskedOperation.ahead(context, self._sent, is_synchronous=is_synchronous)
         if (result := run.answer_ahead(asked)) is not None:
             context.result = result
 

@@ -13,7 +13,7 @@ from strawberry.schema import Schema
 from strawberry_response_cache.core import CacheConfigurationError, ResponseCache
 from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._families import carried
-from strawberry_response_cache.core._inspection import InspectedEntry, Inspection, State
+from strawberry_response_cache.core._inspection import EntryState, InspectedEntry, Inspection
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.graphql._adoption import setting_of
 from strawberry_response_cache.graphql._compat.sync_or_async import at_once
@@ -35,7 +35,7 @@ _MOST_NAMES: Final = 20_000
 _MOST_BYTES: Final = 4_000_000
 
 
-class Asked(NamedTuple):
+class Requester(NamedTuple):
     """Who asks, as the functions of the extension would say it.
 
     Attributes:
@@ -109,7 +109,7 @@ class OperationEntry:
         self._variant = plan.variant(executor.variable_values.coerced)
         self._printed = plan.printed(executor.variable_values)
 
-    def look(self, asked: Asked) -> InspectedOperation:
+    def look(self, asked: Requester) -> InspectedOperation:
         """Return what is stored for a tenant and a session.
 
         Raises:
@@ -121,14 +121,14 @@ class OperationEntry:
         found: InspectedEntry | None = None
         for cache, parts, beside in self._places(asked):
             entry = Inspection(cache).entry(parts, beside=beside, names=self._names)
-            if found is None or found.is_marker or entry.state is not State.ABSENT:
+            if found is None or found.is_marker or entry.state is not EntryState.ABSENT:
                 found = entry
             # What turned PRIVATE while it ran is under the key of its session.
-            if entry.state is not State.ABSENT and not entry.is_marker:
+            if entry.state is not EntryState.ABSENT and not entry.is_marker:
                 break
         return InspectedOperation(explanation=self.explanation, entry=found)
 
-    def forget(self, asked: Asked) -> None:
+    def forget(self, asked: Requester) -> None:
         """Forget what is stored for a tenant and a session. Markers stay: they say who may see a response.
 
         Raises:
@@ -158,7 +158,7 @@ class OperationEntry:
     def _policy(self) -> Policy:
         return self._variant.policy
 
-    def _places(self, asked: Asked) -> "Iterator[tuple[ResponseCache, list[str], list[str]]]":
+    def _places(self, asked: Requester) -> "Iterator[tuple[ResponseCache, list[str], list[str]]]":
         """Yield where the entry may be: its key parts, and those in whose slot it is if that is another's."""
         options, policy = self._options, self._policy
         if (options.tenant is None) is not (asked.tenant is None):
@@ -184,7 +184,7 @@ class OperationEntry:
             cache, parts = self._parts(asked._replace(session=session), session)
             yield cache, parts, self._parts(asked, None)[1] if is_public else []
 
-    def _parts(self, asked: Asked, session: Identity) -> tuple[ResponseCache, list[str]]:
+    def _parts(self, asked: Requester, session: Identity) -> tuple[ResponseCache, list[str]]:
         policy = self._policy
         request = RequestContext(self._options, asked, Guard(), synchronous=True)
         at_once(lambda: request.ask(policy.vary, session=session is not None))
@@ -216,7 +216,7 @@ class OperationEntry:
 
 
 def _as_asked(options: Options, cache: ResponseCache) -> Options:
-    """Return options whose functions answer from an `Asked`."""
+    """Return options whose functions answer from an `Requester`."""
     return replace(
         options,
         cache=cache,

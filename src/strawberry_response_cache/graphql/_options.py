@@ -19,9 +19,9 @@ from strawberry_response_cache.graphql.policy.demands import Defaults
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
 Identity: TypeAlias = str | int | UUID | None
-Tenant: TypeAlias = Callable[[Any], Identity | Awaitable[Identity]]
-Session: TypeAlias = Callable[[Any], Identity | Awaitable[Identity]]
-Vary: TypeAlias = Callable[[Any], Any]
+TenantFunction: TypeAlias = Callable[[Any], Identity | Awaitable[Identity]]
+SessionFunction: TypeAlias = Callable[[Any], Identity | Awaitable[Identity]]
+VaryFunction: TypeAlias = Callable[[Any], Any]
 Switch: TypeAlias = bool | Callable[[Any], bool]
 Veto: TypeAlias = Callable[[ExecutionResult, Any], bool]
 
@@ -68,9 +68,9 @@ class Options:
     """
 
     cache: ResponseCache
-    tenant: Tenant | None
-    session: Session | None
-    vary: Mapping[str, Vary]
+    tenant: TenantFunction | None
+    session: SessionFunction | None
+    vary: Mapping[str, VaryFunction]
     defaults: Defaults
     enabled: Switch
     off: Problem | None

@@ -15,7 +15,7 @@ When: TypeAlias = Literal["now", "queued", "deferred", "lost"]
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class InvalidatedByMutation:
     """What a mutation invalidated.
 
     Attributes:
@@ -76,7 +76,7 @@ class Report:
         self.operation_type = ""
         self.operation_name: str | None = None
         self.fields: FieldOutcomes | None = None
-        self.told: Told | None = None
+        self.told: InvalidatedByMutation | None = None
 
     def name(self, operation: OperationDefinitionNode) -> None:
         """Note which operation it is."""
@@ -106,7 +106,7 @@ class Report:
         """Return the report as a response holds it; None as long as the outcome is not known.
 
         Args:
-            schema: As in `Told.as_extension`.
+            schema: As in `InvalidatedByMutation.as_extension`.
             advise: As in `FieldOutcomes.as_extension`.
         """
         if (outcome := self.outcome) is None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from strawberry_response_cache.core import CacheDetail
 from strawberry_response_cache.core.protocol.entry import Entry
-from strawberry_response_cache.graphql._claim import Hit
+from strawberry_response_cache.graphql._claim import ClaimedHit
 from strawberry_response_cache.graphql._options import Options
 from strawberry_response_cache.graphql._report import Report
 from strawberry_response_cache.graphql._request import RequestContext
@@ -17,7 +17,7 @@ from strawberry_response_cache.graphql.execution.http_report import HttpReport, 
 from strawberry_response_cache.graphql.http.conditional import etag, is_known_to_client
 from strawberry_response_cache.graphql.http.response_headers import ResponseHeaders
 from strawberry_response_cache.graphql.http.session_cookies import sends_session_cookie
-from strawberry_response_cache.middleware._messages import Headers, Message, Scope
+from strawberry_response_cache.middleware._messages import AsgiScope, Headers, Message
 
 _OK: Final = 200
 _NOT_MODIFIED: Final = 304
@@ -31,7 +31,7 @@ _OF_CONTENT: Final = frozenset({b"content-length", b"content-type"})
 class _ScopedRequest:
     """A request as the code for headers reads it."""
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: AsgiScope) -> None:
         self.scope = dict(scope)
 
 
@@ -69,7 +69,7 @@ class Repeated:
         head: The headers that were made for it at last.
     """
 
-    hit: Hit
+    hit: ClaimedHit
     content_type: bytes
     has_etag: bool
     reads_session: bool = False
@@ -97,7 +97,7 @@ class Answers:
         entry: Entry,
         *,
         request: Callable[[], RequestContext],
-        scope: Scope,
+        scope: AsgiScope,
         if_none_match: bytes | None,
     ) -> tuple[Message, Message]:
         """Return the messages of the response to a hit.
@@ -127,7 +127,7 @@ class Answers:
         repeated: Repeated,
         entry: Entry,
         request: Callable[[], RequestContext],
-        scope: Scope,
+        scope: AsgiScope,
     ) -> _Head:
         sends_cookie = "session" in scope and sends_session_cookie(_ScopedRequest(scope))
         left = entry.remaining_ms // 1000
@@ -143,7 +143,7 @@ class Answers:
         repeated: Repeated,
         entry: Entry,
         request: RequestContext,
-        scope: Scope,
+        scope: AsgiScope,
         made_for: tuple[object, ...],
     ) -> _Head:
         options, asked, response = self._options, _ScopedRequest(scope), _Response()
@@ -163,7 +163,7 @@ class Answers:
                 response.raw_headers.append((b"etag", etag(validator).encode("latin-1")))
         return _Head(made_for=made_for, headers=response.raw_headers, validator=validator)
 
-    def report(self, hit: Hit, entry: Entry, request: RequestContext) -> Report:
+    def report(self, hit: ClaimedHit, entry: Entry, request: RequestContext) -> Report:
         """Return the report of a hit, for who watches the extension."""
         report = Report(request.guard)
         report.operation_type = hit.subject.operation_type or ""
@@ -171,7 +171,7 @@ class Answers:
         report.conclude(self._result(hit, entry, request).outcome())
         return report
 
-    def _result(self, hit: Hit, entry: Entry, request: RequestContext) -> CacheResult:
+    def _result(self, hit: ClaimedHit, entry: Entry, request: RequestContext) -> CacheResult:
         cache_request = CacheRequest(
             cache=hit.cache,
             keys=hit.keys,

@@ -28,16 +28,16 @@ from strawberry_response_cache.middleware._answers import (
     unlike,
 )
 from strawberry_response_cache.middleware._messages import (
+    AsgiScope,
     Headers,
     Incoming,
     Message,
     Outgoing,
     Receive,
-    Scope,
     Send,
 )
-from strawberry_response_cache.middleware._requests import Asked, asked_by, name_of
-from strawberry_response_cache.middleware._seen import Seen
+from strawberry_response_cache.middleware._requests import AskedRequest, asked_by, name_of
+from strawberry_response_cache.middleware._seen import SeenAnswers
 from strawberry_response_cache.middleware._sessions import SessionUse, note_read
 
 _OK: Final = 200
@@ -67,11 +67,11 @@ class Shared:
     answers: Answers
     refused: RefusedOperations
     front: Front
-    seen: Seen = field(default_factory=Seen)
+    seen: SeenAnswers = field(default_factory=SeenAnswers)
     log: Interval = field(default_factory=Interval)
 
 
-class Call:
+class MiddlewareCall:
     """One request that may be answered.
 
     Attributes:
@@ -98,9 +98,9 @@ class Call:
     def __init__(
         self,
         shared: Shared,
-        asked: Asked,
+        asked: AskedRequest,
         *,
-        scope: Scope,
+        scope: AsgiScope,
         receive: Receive,
         send: Send,
         guard: Guard,
@@ -272,13 +272,13 @@ class Call:
 
 
 def call_of(
-    shared: Shared, scope: Scope, receive: Receive, send: Send, guard: Guard
-) -> Call | None:
+    shared: Shared, scope: AsgiScope, receive: Receive, send: Send, guard: Guard
+) -> MiddlewareCall | None:
     """Return a request that may be answered; None if it is for the application alone."""
     asked = asked_by(scope, shared.options.honours_requests is not False)
     if asked is None:
         return None
-    return Call(shared, asked, scope=scope, receive=receive, send=send, guard=guard)
+    return MiddlewareCall(shared, asked, scope=scope, receive=receive, send=send, guard=guard)
 
 
 def _is_same(sent: bytes, stored: bytes) -> bool:

@@ -18,7 +18,7 @@ from strawberry_response_cache.middleware._checks import (
     is_for_the_application,
     refused_by,
 )
-from strawberry_response_cache.middleware._messages import Application, Receive, Scope, Send
+from strawberry_response_cache.middleware._messages import Application, AsgiScope, Receive, Send
 
 
 class ResponseCacheMiddleware:
@@ -70,9 +70,9 @@ class ResponseCacheMiddleware:
         extension: ResponseCacheExtension,
         *,
         schema: BaseSchema,
-        tenant: Callable[[Scope], Any] | None,
-        session: Callable[[Scope], Any] | None = None,
-        vary: Mapping[str, Callable[[Scope], Any]] | None = None,
+        tenant: Callable[[AsgiScope], Any] | None,
+        session: Callable[[AsgiScope], Any] | None = None,
+        vary: Mapping[str, Callable[[AsgiScope], Any]] | None = None,
         path: str = "/graphql",
     ) -> None:
         options = checked_options(extension, schema)
@@ -89,7 +89,7 @@ class ResponseCacheMiddleware:
         )
         options.is_fronted = options.is_fronted or not self._shared.front.is_off
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Answer a request from the cache, or let the application answer."""
         shared, guard = self._shared, Guard()
         is_left = shared.front.is_off or scope["type"] != "http" or scope["path"] != self._path

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from strawberry_response_cache.core._bounded import Bounded
 from strawberry_response_cache.graphql.policy.reasons import Problem
-from strawberry_response_cache.middleware._messages import LONGEST_BODY, Scope
+from strawberry_response_cache.middleware._messages import LONGEST_BODY, AsgiScope
 
 _JSON: Final = b"application/json"
 _MOST_HEADERS: Final = 64
@@ -44,7 +44,7 @@ _OF_ONE_REQUEST: Final = frozenset(
 """Headers that name one request, and not who sends it or what is asked. All others tell requests apart."""
 
 
-class Asked(NamedTuple):
+class AskedRequest(NamedTuple):
     """A request that may be answered.
 
     Attributes:
@@ -60,11 +60,11 @@ class Asked(NamedTuple):
 
 _Lines: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
-_latest: Final[Bounded[tuple[str, bytes, _Lines, bool], Asked]] = Bounded(_MAX_BYTES)
+_latest: Final[Bounded[tuple[str, bytes, _Lines, bool], AskedRequest]] = Bounded(_MAX_BYTES)
 """What requests asked that came lately. Clients choose how long their headers are, so it is bounded in bytes."""
 
 
-def asked_by(scope: Scope, obeys_requests: bool) -> Asked | None:  # noqa: FBT001 - called by the guard
+def asked_by(scope: AsgiScope, obeys_requests: bool) -> AskedRequest | None:  # noqa: FBT001 - called by the guard
     """Return what a request asks; None if it is for the application alone.
 
     Args:
@@ -85,7 +85,7 @@ def _remembered(
     query: bytes,
     lines: _Lines,
     obeys_requests: bool,  # noqa: FBT001 - positions are faster
-) -> Asked | None:
+) -> AskedRequest | None:
     """Return what a request asks; most requests have headers that came before."""
     request = method, query, lines, obeys_requests
     asked = _latest.get(request)
@@ -100,7 +100,7 @@ def _asked(
     query: bytes,
     lines: _Lines,
     obeys_requests: bool,  # noqa: FBT001 - as above
-) -> Asked | None:
+) -> AskedRequest | None:
     headers: dict[bytes, bytes] = dict(lines)
     # A header of several lines may be read in one way or another.
     if len(headers) != len(lines) or len(headers) > _MOST_HEADERS or len(query) > LONGEST_BODY:
@@ -119,7 +119,7 @@ def _asked(
     if start.count(b"\n") - query.count(b"\n") != len(words) - 1:
         return None
     hashed = blake2b(b"%d %b" % (len(start), start), digest_size=_BYTES)
-    return Asked(method == "POST", hashed, headers.get(b"if-none-match"))
+    return AskedRequest(method == "POST", hashed, headers.get(b"if-none-match"))
 
 
 def _has_json(headers: Mapping[bytes, bytes]) -> bool:
@@ -138,7 +138,7 @@ def _is_empty(headers: Mapping[bytes, bytes]) -> bool:
     return headers.get(b"content-length", b"0") == b"0" and b"transfer-encoding" not in headers
 
 
-def name_of(asked: Asked, body: bytes, answers: Mapping[str, str | Problem | None]) -> bytes:
+def name_of(asked: AskedRequest, body: bytes, answers: Mapping[str, str | Problem | None]) -> bytes:
     """Return a digest of a request and of who asks: the headers, and what the middleware's functions returned."""
     hashed = asked.hashed.copy()
     if not answers:

@@ -18,12 +18,12 @@ _SECONDS_OF_UNLIKE: Final = 10.0
 
 
 @dataclass(slots=True, kw_only=True)
-class _Seen:
+class _SeenAnswer:
     until: float
     repeated: Repeated | None
 
 
-class Seen:
+class SeenAnswers:
     """What one middleware saw the application answer.
 
     Args:
@@ -32,7 +32,7 @@ class Seen:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._seen: Bounded[bytes, _Seen] = Bounded(_MAX_BYTES)
+        self._seen: Bounded[bytes, _SeenAnswer] = Bounded(_MAX_BYTES)
 
     def answer(self, name: bytes) -> Repeated | None:
         """Return what a request may be answered with.
@@ -50,10 +50,10 @@ class Seen:
 
     def note(self, name: bytes, repeated: Repeated) -> None:
         """Note that the application answered a request as the middleware would have."""
-        seen = _Seen(until=self._clock() + _SECONDS, repeated=repeated)
+        seen = _SeenAnswer(until=self._clock() + _SECONDS, repeated=repeated)
         self._seen.put(name, seen, size=_SIZE + repeated.size)
 
     def note_unlike(self, name: bytes) -> None:
         """Note that the application answered a request as the middleware could not have."""
-        seen = _Seen(until=self._clock() + _SECONDS_OF_UNLIKE, repeated=None)
+        seen = _SeenAnswer(until=self._clock() + _SECONDS_OF_UNLIKE, repeated=None)
         self._seen.put(name, seen, size=_SIZE_OF_UNLIKE)

@@ -7,7 +7,7 @@ has answered, so no header of that answer shows it.
 from typing import Any
 
 from strawberry_response_cache.core._user_code import called
-from strawberry_response_cache.middleware._messages import Scope
+from strawberry_response_cache.middleware._messages import AsgiScope
 
 
 class SessionUse:
@@ -19,7 +19,7 @@ class SessionUse:
 
     __slots__ = ("_before", "_session", "_was_read")
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: AsgiScope) -> None:
         self._session: Any = scope.get("session")
         self._was_read = _is(self._session, "accessed")
         self._before = _content_of(self._session)
@@ -35,7 +35,7 @@ class SessionUse:
         return called(_differ, self._before, _content_of(self._session)) is not False
 
 
-def note_read(scope: Scope) -> None:
+def note_read(scope: AsgiScope) -> None:
     """Note in the session of a request that it was read, as the application would have."""
     session = scope.get("session")
     if session is not None:

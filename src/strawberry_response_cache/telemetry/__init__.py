@@ -3,7 +3,7 @@
 from opentelemetry import metrics, trace
 from opentelemetry.context import get_current
 
-from strawberry_response_cache.core._observer import Counted, Operation, Scope
+from strawberry_response_cache.core._observer import Counted, Scope, StoreOperation
 from strawberry_response_cache.telemetry._metrics import registry
 from strawberry_response_cache.telemetry._names import *  # noqa: F403 - its names are part of the public face
 from strawberry_response_cache.telemetry._spans import Spans
@@ -44,7 +44,7 @@ class OpenTelemetry(Spans):
         self._instruments.loaded(name, scope, seconds, error_type)
 
     def called(
-        self, name: str, operation: Operation, seconds: float, error_type: str | None
+        self, name: str, operation: StoreOperation, seconds: float, error_type: str | None
     ) -> None:
         """Record how long a call of the store took."""
         self._instruments.called(name, operation, seconds, error_type)

@@ -15,7 +15,7 @@ from strawberry_response_cache.core._families import EVERYTHING_TAGGED, shown
 from strawberry_response_cache.core._fork import renewed_in_child
 from strawberry_response_cache.graphql import CacheScope, Reason
 from strawberry_response_cache.graphql._options import all_options_of
-from strawberry_response_cache.graphql._report import Report, Told, When
+from strawberry_response_cache.graphql._report import InvalidatedByMutation, Report, When
 from strawberry_response_cache.graphql.policy.outcome import Outcome, Status
 
 _lock = renewed_in_child(sys.modules[__name__], "_lock", threading.Lock)
@@ -294,6 +294,6 @@ def _scope(outcome: Outcome) -> CacheScope | None:
     return None if outcome.scope is None else CacheScope(outcome.scope)
 
 
-def _tags(told: Told) -> frozenset[str]:
+def _tags(told: InvalidatedByMutation) -> frozenset[str]:
     everything = (EVERYTHING_TAGGED,) if told.everything else ()
     return frozenset((*shown(told.tags), *everything))

@@ -9,7 +9,7 @@ from graphql import ExecutionResult, OperationType
 from strawberry_response_cache.core import CacheDetail
 from strawberry_response_cache.core._queue import InvalidationQueue
 from strawberry_response_cache.graphql import _request
-from strawberry_response_cache.graphql._compat.endings import Operation
+from strawberry_response_cache.graphql._compat.endings import SettledOperation
 from strawberry_response_cache.graphql._guard import Execution
 from strawberry_response_cache.graphql._identity import printed_session
 from strawberry_response_cache.graphql.annotations.run_notes import RunNotes
@@ -196,24 +196,24 @@ def invalidates_before_the_mutation_ends(struck: Struck) -> None:
 
 def invalidates_before_the_commit(struck: Struck) -> None:
     """Invalidate before the other extensions commit in their teardown."""
-    leave, leave_sync = Operation.__aexit__, Operation.__exit__
+    leave, leave_sync = SettledOperation.__aexit__, SettledOperation.__exit__
 
-    async def damaged(self: Operation, kind: Any, error: Any, trace: Any) -> Any:
+    async def damaged(self: SettledOperation, kind: Any, error: Any, trace: Any) -> Any:
         if error is None:
             struck()
             for each in self._settling:
                 await each.settle()
         return await leave(self, kind, error, trace)
 
-    def damaged_sync(self: Operation, kind: Any, error: Any, trace: Any) -> Any:
+    def damaged_sync(self: SettledOperation, kind: Any, error: Any, trace: Any) -> Any:
         if error is None:
             struck()
             for each in self._settling:
                 each.settle_sync()
         return leave_sync(self, kind, error, trace)
 
-    patch(Operation, "__aexit__", damaged)
-    patch(Operation, "__exit__", damaged_sync)
+    patch(SettledOperation, "__aexit__", damaged)
+    patch(SettledOperation, "__exit__", damaged_sync)
 
 
 def cancelled_mutations_invalidate_nothing(struck: Struck) -> None:

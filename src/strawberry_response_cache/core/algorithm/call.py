@@ -23,7 +23,7 @@ from strawberry_response_cache.core.protocol import (
     Unavailable,
     new_token,
 )
-from strawberry_response_cache.core.protocol.entry import Recording
+from strawberry_response_cache.core.protocol.entry import ValueRecording
 from strawberry_response_cache.core.protocol.lookups import KnownEntry
 from strawberry_response_cache.core.serialization.serializer import Serializer
 
@@ -103,7 +103,7 @@ class Call(Generic[T]):
 
     def note_part(
         self,
-        recording: Recording,
+        recording: ValueRecording,
         epoch: str | None,
         clock: int | None,
         remaining_ms: int,

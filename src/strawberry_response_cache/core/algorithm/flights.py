@@ -23,7 +23,7 @@ from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._marks import Marks
 from strawberry_response_cache.core.algorithm.parts import Part, Parts
 from strawberry_response_cache.core.protocol import Lease
-from strawberry_response_cache.core.protocol.entry import Recording
+from strawberry_response_cache.core.protocol.entry import ValueRecording
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Landed:
         clock: The clock at which it was stored; None if it was not stored.
     """
 
-    recording: Recording = field(repr=False)
+    recording: ValueRecording = field(repr=False)
     epoch: str | None = None
     clock: int | None = None
 
@@ -105,7 +105,7 @@ class Waiter(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class Generation:
     """The running generation of a flight.
 
     Attributes:
@@ -149,7 +149,7 @@ class Flight:
     waits_for: list["Flight"] = field(default_factory=list)
     parts: Parts = field(default_factory=Parts)
     began: float = math.inf
-    run: Run | None = None
+    run: Generation | None = None
     is_outdated: bool = False
 
 
@@ -283,7 +283,7 @@ class Flights:
 
     def seal_outdated(
         self, table: str, tags: AbstractSet[str] | None, clock: int | None = None
-    ) -> list[Run]:
+    ) -> list[Generation]:
         """Close the flights to joiners whose values an invalidation will refuse.
 
         Callers that come later look up instead of waiting for them.

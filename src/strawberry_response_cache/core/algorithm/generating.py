@@ -9,7 +9,13 @@ from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._response import CacheDetail, CachedResponse, CacheStatus
 from strawberry_response_cache.core.algorithm.call import Call
 from strawberry_response_cache.core.algorithm.existing import Refresh, serve
-from strawberry_response_cache.core.algorithm.flights import Failed, Flight, Landed, NotShared, Run
+from strawberry_response_cache.core.algorithm.flights import (
+    Failed,
+    Flight,
+    Generation,
+    Landed,
+    NotShared,
+)
 from strawberry_response_cache.core.algorithm.parts import Parts
 from strawberry_response_cache.core.algorithm.requests import (
     Detach,
@@ -51,7 +57,7 @@ def lead(
     flight.parts = Parts()
     flight.began = began = call.clock()
     if lease is not None:
-        flight.run = Run(call.keys, lease, partial(_known_tags, call, flight))
+        flight.run = Generation(call.keys, lease, partial(_known_tags, call, flight))
     try:
         try:
             value = yield Generate(flight, call.keys, lease)

@@ -14,7 +14,7 @@ from typing import Final
 from strawberry_response_cache.core._families import EVERYTHING
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core.protocol import Lease
-from strawberry_response_cache.core.protocol.entry import NO_META, Recording
+from strawberry_response_cache.core.protocol.entry import NO_META, ValueRecording
 
 FOR_EVER: Final = 1 << 62
 """Longer than any ttl, in milliseconds."""
@@ -94,11 +94,11 @@ class Parts:
 
     def fold(
         self,
-        recording: Recording,
+        recording: ValueRecording,
         keys: EntryKeys,
         lease: Lease | None,
         apart: AbstractSet[str] = frozenset(),
-    ) -> tuple[Recording, int | None] | None:
+    ) -> tuple[ValueRecording, int | None] | None:
         """Return the recording and the clock of the whole.
 
         Args:

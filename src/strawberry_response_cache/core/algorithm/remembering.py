@@ -16,7 +16,7 @@ from strawberry_response_cache.core.algorithm.flights import (
 )
 from strawberry_response_cache.core.algorithm.generating import generate_alone, lead, refresh
 from strawberry_response_cache.core.algorithm.requests import Detach, Flow, Join, Pause, Step
-from strawberry_response_cache.core.algorithm.waiting import Backoff, Watch
+from strawberry_response_cache.core.algorithm.waiting import Backoff, LeaseWatch
 from strawberry_response_cache.core.protocol import (
     Fresh,
     Granted,
@@ -37,14 +37,14 @@ def remember(call: Call[T]) -> Flow[T]:
     call.came = call.clock()
     if call.invalidation_pending:
         return (yield from _without_lease(call, CacheDetail.INVALIDATION_PENDING))
-    watch = Watch(call.flights)
+    watch = LeaseWatch(call.flights)
     try:
         return (yield from _obtain(call, watch))
     finally:
         watch.end()
 
 
-def _obtain(call: Call[T], watch: Watch) -> Flow[T]:  # noqa: C901, PLR0912 - one loop, one case for each thing that can be found
+def _obtain(call: Call[T], watch: LeaseWatch) -> Flow[T]:  # noqa: C901, PLR0912 - one loop, one case for each thing that can be found
     backoff = Backoff(call.jitter)
     alone = call.flights.marks.has(call.keys.entry, call.clock())
     rejected: str | None = None
@@ -161,7 +161,7 @@ def _share(call: Call[T], landed: Landed) -> Flow[T]:
     return CachedResponse(value, CacheStatus.MISS, CacheDetail.JOINED, ttl=ttl)
 
 
-def _wait_for_release(call: Call[T], backoff: Backoff, watch: Watch) -> Step[None]:
+def _wait_for_release(call: Call[T], backoff: Backoff, watch: LeaseWatch) -> Step[None]:
     """Wait until the next lookup is due: as the watching caller, or for that caller."""
     if not watch.is_watching:
         try:

@@ -12,7 +12,7 @@ from strawberry_response_cache.core.algorithm.existing import Refresh, keep
 from strawberry_response_cache.core.algorithm.flights import Flight, Landed, LookAgain
 from strawberry_response_cache.core.algorithm.requests import CallerGoneError, Detach, Flow
 from strawberry_response_cache.core.protocol import Commit, Lease, Release, Stored, Unavailable
-from strawberry_response_cache.core.protocol.entry import Entry, Recording
+from strawberry_response_cache.core.protocol.entry import Entry, ValueRecording
 from strawberry_response_cache.core.serialization.serializer import Diverted, NotStored
 
 T = TypeVar("T")
@@ -30,10 +30,10 @@ class Recorded:
         refused: Why only a marker is stored; None if the value is.
     """
 
-    recording: Recording
+    recording: ValueRecording
     clock: int | None
-    shared: Recording
-    beside: tuple[tuple[EntryKeys, Recording], ...] = ()
+    shared: ValueRecording
+    beside: tuple[tuple[EntryKeys, ValueRecording], ...] = ()
     refused: NotStored | None = None
 
 
@@ -88,13 +88,13 @@ def record(
 
 def _folded(
     call: Call[T],
-    recording: Recording,
+    recording: ValueRecording,
     flight: Flight,
     lease: Lease | None,
     seconds: float,
     *,
     apart: frozenset[str] = frozenset(),
-) -> tuple[Recording, int | None] | None:
+) -> tuple[ValueRecording, int | None] | None:
     """Return a recording that includes the parts of the run, and its clock; None if a part forbids it."""
     ttl_ms = recording.ttl_ms
     if call.limits.jitter:

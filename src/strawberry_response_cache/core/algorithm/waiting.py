@@ -10,7 +10,7 @@ _FIRST_PAUSE: Final = 0.005
 _LONGEST_PAUSE: Final = 0.1
 
 
-class Watch:
+class LeaseWatch:
     """One caller's watch over a lease of another process, for all callers of this process."""
 
     __slots__ = ("_flight", "_flights")

@@ -17,8 +17,8 @@ from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core._response import CachedResponse
 from strawberry_response_cache.core.algorithm.flights import (
     Flights,
+    Generation,
     Landing,
-    Run,
 )
 from strawberry_response_cache.core.algorithm.leading import leading, leading_flights
 from strawberry_response_cache.core.algorithm.many import AT_ONCE, ON_THE_STORE, Many
@@ -361,7 +361,7 @@ class AsyncDriver:
         """Seal the flights that a reported invalidation outdates."""
         self.give_back(self.flights.seal_outdated(table, tags, clock))
 
-    def give_back(self, outdated: Iterable[Run]) -> None:
+    def give_back(self, outdated: Iterable[Generation]) -> None:
         """Release the leases of runs whose values will be refused, so that no caller waits for them."""
         for run in outdated:
             self._housekeeping.ask(Release(run.keys, run.lease))

@@ -35,7 +35,7 @@ _CLOSED: Final = Ask((), lambda _: None, is_sent=True)
 
 
 @dataclass(eq=False, slots=True)
-class _Batch:
+class _LookupBatch:
     """Lookups in one slot.
 
     Attributes:
@@ -70,7 +70,7 @@ class SharedLookups:
     def __init__(self, transport: AsyncTransport, settings: DriverSettings) -> None:
         self._transport = transport
         self._settings = settings
-        self._batches: dict[str, _Batch] = {}
+        self._batches: dict[str, _LookupBatch] = {}
 
     def ask(self, lookup: AnyLookup, then: Then, subject: Subject | None) -> None:
         """Look up, or share a lookup that is not sent yet.
@@ -92,7 +92,7 @@ class SharedLookups:
                 known.append(then)
                 return
         if batch is None or batch.ask.is_taken or len(batch.callers) >= MOST_IN_A_RUN:
-            batch, is_new = _Batch(Lookups(lookup), time.perf_counter()), True
+            batch, is_new = _LookupBatch(Lookups(lookup), time.perf_counter()), True
         else:
             batch.effect.add(lookup)
             is_new = False
@@ -153,7 +153,7 @@ class SharedLookups:
         self._batches.clear()
         self._transport.submit(effect, then)
 
-    def _send(self, batch: _Batch, slot: str) -> None:
+    def _send(self, batch: _LookupBatch, slot: str) -> None:
         self._batches[slot] = batch
 
         def arrived(answers: list[Any]) -> None:
@@ -166,7 +166,7 @@ class SharedLookups:
         if self._batches.get(slot) is batch:  # else it was answered at once
             batch.ask = ask or _CLOSED
 
-    def _tell(self, batch: _Batch, answers: list[Any]) -> None:
+    def _tell(self, batch: _LookupBatch, answers: list[Any]) -> None:
         """Tell each caller the answer to its lookup; an error of one does not affect the others."""
         settings, raised = self._settings, None
         failures: list[Unavailable | NoLease] = []

@@ -8,8 +8,8 @@ from typing import Final
 from strawberry_response_cache.core._observer import (
     LookedUp,
     Observer,
-    Operation,
     PutIn,
+    StoreOperation,
     Subject,
 )
 from strawberry_response_cache.core.drivers.driving import DriverSettings
@@ -25,7 +25,7 @@ from strawberry_response_cache.core.protocol import (
 LOOKUPS: Final = 13
 """Of so many lookups that succeed, the observer is told of one: a prime, so that it is not always that of one field."""
 
-_OPERATIONS: Final[Mapping[type, Operation]] = {Lookup: "get", Commit: "put"}
+_OPERATIONS: Final[Mapping[type, StoreOperation]] = {Lookup: "get", Commit: "put"}
 """What the calls of the store are named in metrics."""
 
 
@@ -77,7 +77,7 @@ def measure_lookups(
 def _count(
     settings: DriverSettings,
     subject: Subject,
-    operation: Operation,
+    operation: StoreOperation,
     seconds: float,
     result: object,
     *,

@@ -28,9 +28,9 @@ from strawberry_response_cache.core.protocol.answers import (
 from strawberry_response_cache.core.protocol.effects import (
     READ,
     RUN_ID,
-    Call,
     Effect,
     Ping,
+    StoreCall,
     Together,
 )
 from strawberry_response_cache.core.protocol.invalidations import Clear, Forget, Invalidate
@@ -49,7 +49,6 @@ __all__ = [
     "READ",
     "RUN_ID",
     "AnyLookup",
-    "Call",
     "Clear",
     "Commit",
     "Committed",
@@ -75,6 +74,7 @@ __all__ = [
     "Release",
     "Renew",
     "Stale",
+    "StoreCall",
     "Stored",
     "Throttle",
     "Together",

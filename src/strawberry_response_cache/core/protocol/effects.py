@@ -9,7 +9,7 @@ from strawberry_response_cache.core.protocol.script import Script
 
 R_co = TypeVar("R_co", covariant=True)
 
-Call: TypeAlias = tuple[Script | str, Sequence[str], Sequence[Any]]
+StoreCall: TypeAlias = tuple[Script | str, Sequence[str], Sequence[Any]]
 """A script or the name of a command, its keys and its arguments. A script returns its first argument."""
 
 
@@ -36,7 +36,7 @@ class Effect(Generic[R_co]):
 
     __slots__ = ()
 
-    def calls(self) -> Sequence[Call]:
+    def calls(self) -> Sequence[StoreCall]:
         """Return the calls to send, in order."""
         raise NotImplementedError
 
@@ -62,7 +62,7 @@ class Together(Effect[list[Any]]):
         self.effects = effects
         self._shares = [effect.calls() for effect in effects]
 
-    def calls(self) -> Sequence[Call]:
+    def calls(self) -> Sequence[StoreCall]:
         """Return the calls of all, in order."""
         return [call for share in self._shares for call in share]
 
@@ -93,6 +93,6 @@ class Housekeeping(Effect[Unavailable | None]):
 class Ping(Housekeeping):
     """Checks that the server answers."""
 
-    def calls(self) -> Sequence[Call]:
+    def calls(self) -> Sequence[StoreCall]:
         """One command."""
         return (("PING", (), ()),)

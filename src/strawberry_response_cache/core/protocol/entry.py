@@ -44,7 +44,7 @@ class UnreadableEntryError(Exception):
 
 
 @dataclass(slots=True)
-class Recording:
+class ValueRecording:
     """A value to store, created after the generation.
 
     Attributes:
@@ -89,7 +89,7 @@ class Entry:
         remaining_ms: How long it stays fresh, in milliseconds; negative within the stale window.
     """
 
-    recording: Recording
+    recording: ValueRecording
     write_id: str
     epoch: str
     clock: int
@@ -107,7 +107,7 @@ class Entry:
 
 
 def encode(
-    recording: Recording,
+    recording: ValueRecording,
     *,
     write_id: str,
     epoch: str,
@@ -177,7 +177,7 @@ def decode(stored: bytes, *, pttl_ms: int, max_bytes: int | None = None) -> Entr
     elif codec != PLAIN:
         raise UnreadableEntryError
     tag_list = tuple(tags.split(",")) if tags else ()
-    recording = Recording(payload, ttl_ms, stale_ms, tag_list, meta, cost_ms, note)
+    recording = ValueRecording(payload, ttl_ms, stale_ms, tag_list, meta, cost_ms, note)
     return Entry(recording, write_id, epoch, ticks, pttl_ms - stale_ms)
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core.protocol.answers import Unavailable, failure
-from strawberry_response_cache.core.protocol.effects import RUN_ID, Call, Effect
+from strawberry_response_cache.core.protocol.effects import RUN_ID, Effect, StoreCall
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class FoundUnderKeys:
     """What is stored under the keys of an entry.
 
     Attributes:
@@ -31,12 +31,12 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class LookAt(Effect[Seen | Unavailable]):
+class LookAt(Effect[FoundUnderKeys | Unavailable]):
     """Read an entry, its lease and its tag table."""
 
     keys: EntryKeys
 
-    def calls(self) -> Sequence[Call]:
+    def calls(self) -> Sequence[StoreCall]:
         """Native commands: a lookup's script would request leases and delete what is damaged."""
         keys = self.keys
         return (
@@ -47,13 +47,13 @@ class LookAt(Effect[Seen | Unavailable]):
             ("PING", (), (RUN_ID,)),  # says the run id that lookups go by
         )
 
-    def interpret(self, replies: Sequence[Any]) -> Seen | Unavailable:
+    def interpret(self, replies: Sequence[Any]) -> FoundUnderKeys | Unavailable:
         """Return what is stored, or the failure."""
         error = next((reply for reply in replies if isinstance(reply, Exception)), None)
         if error is not None:
             return failure(error)
         stored, pttl, lease, (epoch, floor, run_id), current = replies
-        return Seen(
+        return FoundUnderKeys(
             stored=stored,
             pttl_ms=pttl,
             is_leased=lease > 0,
@@ -70,7 +70,7 @@ class LookAtTags(Effect[Mapping[str, int] | Unavailable]):
     tag_table: str
     tags: Sequence[str]
 
-    def calls(self) -> Sequence[Call]:
+    def calls(self) -> Sequence[StoreCall]:
         """One command; a field that is always asked for keeps it valid without tags."""
         fields = [f"t:{tag}" for tag in self.tags]
         return (("HMGET", (self.tag_table,), ("c", *fields)),)

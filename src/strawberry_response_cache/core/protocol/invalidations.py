@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from strawberry_response_cache.core._families import EVERYTHING
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core.protocol import scripts
-from strawberry_response_cache.core.protocol.effects import RUN_ID, Call, Housekeeping
+from strawberry_response_cache.core.protocol.effects import RUN_ID, Housekeeping, StoreCall
 from strawberry_response_cache.core.protocol.tokens import new_token
 
 
@@ -19,7 +19,7 @@ class Invalidate(Housekeeping):
     tags: tuple[str, ...]
     max_tags: int
 
-    def calls(self) -> Sequence[Call]:
+    def calls(self) -> Sequence[StoreCall]:
         """One script."""
         arguments = (new_token(), RUN_ID, self.max_tags, self.channel, *self.tags)
         return ((scripts.INVALIDATE, (self.tag_table,), arguments),)
@@ -35,7 +35,7 @@ class Forget(Housekeeping):
     keys: EntryKeys
     max_tags: int
 
-    def calls(self) -> Sequence[Call]:
+    def calls(self) -> Sequence[StoreCall]:
         """Three scripts: for the lease, for the entry, and for the tag of the entry.
 
         The lease is deleted first: without it, a running generation cannot commit.
@@ -56,6 +56,6 @@ class Clear(Housekeeping):
     tag_table: str
     channel: str
 
-    def calls(self) -> Sequence[Call]:
+    def calls(self) -> Sequence[StoreCall]:
         """One script."""
         return ((scripts.CLEAR, (self.tag_table,), (new_token(), self.channel)),)

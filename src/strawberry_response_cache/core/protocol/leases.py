@@ -15,8 +15,8 @@ from strawberry_response_cache.core.protocol.answers import (
     Unavailable,
     failure,
 )
-from strawberry_response_cache.core.protocol.effects import RUN_ID, Call, Effect, Housekeeping
-from strawberry_response_cache.core.protocol.entry import Recording, encode
+from strawberry_response_cache.core.protocol.effects import RUN_ID, Effect, Housekeeping, StoreCall
+from strawberry_response_cache.core.protocol.entry import ValueRecording, encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,12 @@ class Commit(Effect[Committed]):
 
     keys: EntryKeys
     lease: Lease
-    recording: Recording = field(repr=False)
+    recording: ValueRecording = field(repr=False)
     clock: int | None = None
     compress_above: int | None = None
-    beside: tuple[tuple[EntryKeys, Recording], ...] = field(default=(), repr=False)
+    beside: tuple[tuple[EntryKeys, ValueRecording], ...] = field(default=(), repr=False)
     only_absent: bool = False
-    packed_calls: tuple[Call, ...] = field(default=(), repr=False)
+    packed_calls: tuple[StoreCall, ...] = field(default=(), repr=False)
 
     @property
     def size(self) -> int:
@@ -54,7 +54,7 @@ class Commit(Effect[Committed]):
         """Return the same with its entries compressed, so that nothing is left to do when it is sent."""
         return replace(self, packed_calls=tuple(self.calls()))
 
-    def calls(self) -> Sequence[Call]:
+    def calls(self) -> Sequence[StoreCall]:
         """One script for each recording: compare, write, and at last release."""
         if self.packed_calls:
             return self.packed_calls
@@ -62,7 +62,7 @@ class Commit(Effect[Committed]):
         beside = [self._call(keys, recording, word) for keys, recording in self.beside]
         return [*beside, self._call(self.keys, self.recording, "drop")]
 
-    def _call(self, keys: EntryKeys, recording: Recording, lease_word: str) -> Call:
+    def _call(self, keys: EntryKeys, recording: ValueRecording, lease_word: str) -> StoreCall:
         lease = self.lease
         clock = lease.clock if self.clock is None else self.clock
         life = recording.ttl_ms + recording.stale_ms
@@ -110,7 +110,7 @@ class Renew(Housekeeping):
     lease: Lease
     lease_ms: int
 
-    def calls(self) -> Sequence[Call]:
+    def calls(self) -> Sequence[StoreCall]:
         """One script, which touches only the caller's own lease, and keeps the tag table that it needs."""
         arguments = (self.lease.token, self.lease_ms, scripts.TAG_TABLE_LIFE_MS)
         return ((scripts.RENEW, (self.keys.lease, self.keys.tags), arguments),)
@@ -124,7 +124,7 @@ class Throttle(Housekeeping):
     lease: Lease
     lease_ms: int
 
-    def calls(self) -> Sequence[Call]:
+    def calls(self) -> Sequence[StoreCall]:
         """One script, which touches only the caller's own lease."""
         arguments = (self.lease.token, self.lease_ms, self.keys.channel)
         return ((scripts.THROTTLE, (self.keys.lease,), arguments),)
@@ -144,7 +144,7 @@ class Release(Effect[Unavailable | NotYet | None]):
     lease: Lease
     in_doubt: bool = False
 
-    def calls(self) -> Sequence[Call]:
+    def calls(self) -> Sequence[StoreCall]:
         """One script, which touches only the caller's own lease."""
         arguments = (self.lease.token, self.keys.channel)
         return ((scripts.RELEASE, (self.keys.lease,), arguments),)

@@ -21,7 +21,7 @@ from strawberry_response_cache.core.protocol.answers import (
     Unreadable,
     failure,
 )
-from strawberry_response_cache.core.protocol.effects import READ, RUN_ID, Call, Effect
+from strawberry_response_cache.core.protocol.effects import READ, RUN_ID, Effect, StoreCall
 from strawberry_response_cache.core.protocol.entry import Entry, UnreadableEntryError, decode
 from strawberry_response_cache.core.protocol.tokens import new_token
 from strawberry_response_cache.core.protocol.troubles import Trouble, trouble_of_code
@@ -94,7 +94,7 @@ class Lookup(Effect[LookupAnswer]):
                 self._drop_known()
                 self.known = None
 
-    def calls(self) -> Sequence[Call]:
+    def calls(self) -> Sequence[StoreCall]:
         """A script that checks whether the entry counts, and a native GET that fetches it, if it is not known."""
         return Lookups(self).calls()
 
@@ -207,7 +207,7 @@ class ReadClock(Effect["Moment | Unavailable | None"]):
         """The script's argument: a very short lease, for which no caller waits, starts the epoch."""
         return f"{self.token} 1 0 - - 0" if self.begin else ""
 
-    def calls(self) -> Sequence[Call]:
+    def calls(self) -> Sequence[StoreCall]:
         """A lookup of an entry that never exists."""
         return Lookups(self).calls()
 
@@ -246,7 +246,7 @@ class Lookups(Effect[list[Any]]):
         self._keys = [lookups[0].keys.tags]
         self._words: list[Any] = [new_token(), RUN_ID, scripts.TAG_TABLE_LIFE_MS]
         self._read: list[str] = []
-        self._calls: list[Call] = [(scripts.LOOKUP, self._keys, self._words)]
+        self._calls: list[StoreCall] = [(scripts.LOOKUP, self._keys, self._words)]
         for lookup in lookups:
             self.add(lookup)
 
@@ -261,7 +261,7 @@ class Lookups(Effect[list[Any]]):
                 self._calls.append((READ, self._read, ()))
             self._read.append(keys.entry)
 
-    def calls(self) -> Sequence[Call]:
+    def calls(self) -> Sequence[StoreCall]:
         """The script, and the command that reads what is not known; what is added later belongs to them too."""
         return self._calls
 

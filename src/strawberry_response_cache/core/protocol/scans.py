@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from strawberry_response_cache.core._families import EVERYTHING
 from strawberry_response_cache.core.protocol.answers import Unavailable, failure
-from strawberry_response_cache.core.protocol.effects import Call, Effect
+from strawberry_response_cache.core.protocol.effects import Effect, StoreCall
 
 PAGE: Final = 1000
 """How many keys a server looks at for one page."""
@@ -40,7 +40,7 @@ class Scan(Effect[Page | Unavailable]):
     pattern: str
     cursor: str
 
-    def calls(self) -> Sequence[Call]:
+    def calls(self) -> Sequence[StoreCall]:
         """One command."""
         return (("SCAN", (), (self.cursor, "MATCH", self.pattern, "COUNT", PAGE)),)
 
@@ -62,7 +62,7 @@ class Scan(Effect[Page | Unavailable]):
 class CountKeys(Effect[int | Unavailable]):
     """Count all keys of one server."""
 
-    def calls(self) -> Sequence[Call]:
+    def calls(self) -> Sequence[StoreCall]:
         """One command."""
         return (("DBSIZE", (), ()),)
 
@@ -84,10 +84,10 @@ class Sizes(Effect["list[int] | Unavailable"]):
     keys: Sequence[str]
     tables: Sequence[str]
 
-    def calls(self) -> Sequence[Call]:
+    def calls(self) -> Sequence[StoreCall]:
         """One command for each key, and two more for each table."""
-        sizes: list[Call] = [("MEMORY", (), ("USAGE", key)) for key in self.keys]
-        fields: list[Call] = [("HLEN", (), (key,)) for key in self.tables]
+        sizes: list[StoreCall] = [("MEMORY", (), ("USAGE", key)) for key in self.keys]
+        fields: list[StoreCall] = [("HLEN", (), (key,)) for key in self.tables]
         return [*sizes, *fields, *(("HMGET", (), (key, *_BESIDE_TAGS)) for key in self.tables)]
 
     def interpret(self, replies: Sequence[Any]) -> "list[int] | Unavailable":
@@ -110,7 +110,7 @@ class Sizes(Effect["list[int] | Unavailable"]):
 class Describe(Effect[Mapping[str, str] | Unavailable]):
     """Read what a server says of itself."""
 
-    def calls(self) -> Sequence[Call]:
+    def calls(self) -> Sequence[StoreCall]:
         """One command."""
         return (("INFO", (), ()),)
 

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
-from strawberry_response_cache.core.protocol import Call
+from strawberry_response_cache.core.protocol import StoreCall
 from strawberry_response_cache.core.redis.replies import NonsenseError, Replies
 from strawberry_response_cache.core.redis.tasks import started
 from strawberry_response_cache.core.redis.wire import ForeignReplyError, Letter
@@ -87,7 +87,7 @@ class StreamConnection(asyncio.Protocol):
 
     def exchange(
         self,
-        calls: Sequence[Call],
+        calls: Sequence[StoreCall],
         deadline: float,
         then: Callable[[BatchResult], None],
         *,
@@ -202,7 +202,7 @@ class ClientConnection:
 
     def exchange(
         self,
-        calls: Sequence[Call],
+        calls: Sequence[StoreCall],
         deadline: float,
         then: Callable[[BatchResult], None],
         *,

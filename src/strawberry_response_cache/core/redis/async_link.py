@@ -12,7 +12,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from strawberry_response_cache.core._log import logger
 from strawberry_response_cache.core._settings import CacheSettings
-from strawberry_response_cache.core.protocol import Call, failure
+from strawberry_response_cache.core.protocol import StoreCall, failure
 from strawberry_response_cache.core.redis.async_connection import (
     AsyncConnection,
     hang_up,
@@ -55,7 +55,7 @@ class Ask:
         is_sent: Whether the server may have received it.
     """
 
-    calls: Sequence[Call] = field(repr=False)
+    calls: Sequence[StoreCall] = field(repr=False)
     then: Then
     deadline: float = 0.0
     is_taken: bool = False
@@ -63,7 +63,7 @@ class Ask:
 
 
 @dataclass(eq=False, slots=True)
-class _Batch:
+class _CallBatch:
     """The calls that go out together.
 
     Attributes:
@@ -86,7 +86,7 @@ class _Batch:
     shares: list[Sequence[Any]] = field(default_factory=list, repr=False)
     unknown: Sequence[int] = ()
 
-    def calls(self) -> list[Call]:
+    def calls(self) -> list[StoreCall]:
         """Return the calls to send next."""
         asks = [self.asks[at] for at in self.unknown] if self.unknown else self.asks
         return [call for ask in asks for call in ask.calls]
@@ -111,18 +111,18 @@ class AsyncLink(Link):
     ) -> None:
         super().__init__(source, settings, recoveries)
         self._read_deadline = source.deadline(settings.read_deadline)
-        self._connections: Connections[AsyncConnection, _Batch] = Connections()
+        self._connections: Connections[AsyncConnection, _CallBatch] = Connections()
         self._waiting: list[Ask] = []
         # A context of its own: a batch must not keep the context variables of a request alive.
         self._context = contextvars.Context()
         self._urgent: list[Ask] = []
         self._urgent_batches = 0
-        self._batches: set[_Batch] = set()
+        self._batches: set[_CallBatch] = set()
         self._opening: set[asyncio.Task[None]] = set()
         self._flush_is_due = False
         self._quiet: asyncio.Future[None] | None = None
 
-    def ask(self, calls: Sequence[Call], then: Then, *, deadline: float | None = None) -> Ask:
+    def ask(self, calls: Sequence[StoreCall], then: Then, *, deadline: float | None = None) -> Ask:
         """Send calls to the server.
 
         Args:
@@ -159,16 +159,16 @@ class AsyncLink(Link):
             count += 1
         asks, self._waiting = self._waiting[:count], self._waiting[count:]
         if asks:
-            self._begin(_Batch(asks, self._read_deadline, urgent=False))
+            self._begin(_CallBatch(asks, self._read_deadline, urgent=False))
 
     def _start_urgent(self) -> None:
         if self._urgent and self._urgent_batches < _URGENT_BATCHES:
             asks, self._urgent = self._urgent, []
             self._urgent_batches += 1
             longest = max(ask.deadline for ask in asks)
-            self._begin(_Batch(asks, self._source.deadline(longest), urgent=True))
+            self._begin(_CallBatch(asks, self._source.deadline(longest), urgent=True))
 
-    def _begin(self, batch: _Batch) -> None:
+    def _begin(self, batch: _CallBatch) -> None:
         self._batches.add(batch)
         for ask in batch.asks:
             ask.is_taken = True
@@ -186,7 +186,7 @@ class AsyncLink(Link):
                 return
         self._wait_for_connection(batch)
 
-    def _send(self, batch: _Batch, connection: AsyncConnection) -> None:
+    def _send(self, batch: _CallBatch, connection: AsyncConnection) -> None:
         batch.is_sent = True
         for ask in batch.asks:
             ask.is_sent = True
@@ -202,7 +202,7 @@ class AsyncLink(Link):
             self._fail(batch, error)
 
     def _answered(
-        self, batch: _Batch, connection: AsyncConnection, outcome: Sequence[Any] | BaseException
+        self, batch: _CallBatch, connection: AsyncConnection, outcome: Sequence[Any] | BaseException
     ) -> None:
         """Handle the outcome of an exchange: replies, a repeat, or a failure of the store."""
         if isinstance(outcome, RedisConnectionError) and connection.is_used:
@@ -230,7 +230,7 @@ class AsyncLink(Link):
             self._changes.closed(failures)
         self._end(batch)
 
-    def _fail(self, batch: _Batch, error: BaseException) -> None:
+    def _fail(self, batch: _CallBatch, error: BaseException) -> None:
         """Note that the server did not answer. Every error here counts as a failure of the store."""
         waiting: list[Ask] = []
         if not batch.urgent:
@@ -242,7 +242,7 @@ class AsyncLink(Link):
         for ask in waiting:
             self._tell(ask, not_sent(error))
 
-    def _end(self, batch: _Batch, error: BaseException | None = None) -> None:
+    def _end(self, batch: _CallBatch, error: BaseException | None = None) -> None:
         self._batches.discard(batch)
         if batch.urgent:
             self._urgent_batches -= 1
@@ -274,7 +274,7 @@ class AsyncLink(Link):
 
     # -- Connections -------------------------------------------------------------------------------
 
-    def _wait_for_connection(self, batch: _Batch) -> None:
+    def _wait_for_connection(self, batch: _CallBatch) -> None:
         """Give the next free connection to a batch. Open one, unless enough are being opened."""
         if not batch.urgent:
             ring = partial(self._stop_waiting, batch)
@@ -282,16 +282,16 @@ class AsyncLink(Link):
         if (attempt := self._connections.wait(batch)) is not None:
             self._open(attempt)
 
-    def _stop_waiting(self, batch: _Batch) -> None:
+    def _stop_waiting(self, batch: _CallBatch) -> None:
         if self._connections.leave(batch):
             self._fail_unconnected(batch, TimeoutError())
 
-    def _fail_unconnected(self, batch: _Batch, error: BaseException) -> None:
+    def _fail_unconnected(self, batch: _CallBatch, error: BaseException) -> None:
         if batch.alarm is not None:
             batch.alarm.stop()
         self._fail(batch, error if batch.is_sent else not_sent(error))
 
-    def _hand_over(self, connection: AsyncConnection, batch: _Batch | None) -> None:
+    def _hand_over(self, connection: AsyncConnection, batch: _CallBatch | None) -> None:
         """Send a batch that waited on a connection that is free."""
         if batch is not None:
             if batch.alarm is not None:

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, TypeVar
 from redis.exceptions import ClusterDownError
 
 from strawberry_response_cache.core._settings import CacheSettings
-from strawberry_response_cache.core.protocol import Call, Effect
+from strawberry_response_cache.core.protocol import Effect, StoreCall
 from strawberry_response_cache.core.redis.async_link import Ask, AsyncLink, Then
 from strawberry_response_cache.core.redis.breaker import BreakerOpenError
 from strawberry_response_cache.core.redis.cluster import (
@@ -93,7 +93,7 @@ class AsyncServer:
 class _Parcel:
     """The calls of an effect, on their way to the node of their slot."""
 
-    calls: Sequence[Call] = field(repr=False)
+    calls: Sequence[StoreCall] = field(repr=False)
     slot: int | None
     then: Then
     deadline: float | None

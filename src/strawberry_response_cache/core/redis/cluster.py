@@ -11,7 +11,7 @@ from redis.crc import key_slot
 from redis.exceptions import AskError, MovedError
 
 from strawberry_response_cache.core._settings import CacheSettings
-from strawberry_response_cache.core.protocol import Call
+from strawberry_response_cache.core.protocol import StoreCall
 from strawberry_response_cache.core.redis.connection_factory import ClusterSource, ConnectionFactory
 from strawberry_response_cache.core.redis.link import Link
 from strawberry_response_cache.core.redis.recoveries import Recoveries
@@ -132,7 +132,7 @@ class ClusterNodes(Generic[L]):
 
 # -- Redirects ---------------------------------------------------------------------------------------
 
-_ASKING: Final[Call] = ("ASKING", (), ())
+_ASKING: Final[StoreCall] = ("ASKING", (), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ class Redirect:
     once: bool
 
 
-def slot_of_calls(calls: Sequence[Call]) -> int | None:
+def slot_of_calls(calls: Sequence[StoreCall]) -> int | None:
     """Return the slot of an effect; all its keys are in one slot. None if it has no key."""
     keys = calls[0][1]
     return slot_of(keys[0]) if keys else None
@@ -172,7 +172,7 @@ def redirect_in(replies: Sequence[Any], asked: Node) -> Redirect | None:
     return Redirect(int(redirects[0].slot_id), (str(host) or asked[0], int(port)), once)
 
 
-def asking(calls: Sequence[Call]) -> list[Call]:
+def asking(calls: Sequence[StoreCall]) -> list[StoreCall]:
     """Return the calls, with ``ASKING``, for a node to which a slot is being moved."""
     return [step for call in calls for step in (_ASKING, call)]
 

@@ -33,7 +33,7 @@ class Link:
             seconds=settings.breaker_seconds,
             recovered=recoveries.tell,
         )
-        self._changes = Changes(source.shown, settings)
+        self._changes = BreakerLog(source.shown, settings)
         self._distance = Distance(source.shown, settings.read_deadline)
         self._learns = settings.detect_restarts and not source.is_fake
         self._is_closed = False
@@ -119,7 +119,7 @@ class Distance:
         )
 
 
-class Changes:
+class BreakerLog:
     """Logs that a server is left alone, and that it answers again: at most one pair per interval."""
 
     def __init__(self, server: str, settings: CacheSettings) -> None:

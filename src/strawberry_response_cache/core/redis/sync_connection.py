@@ -13,7 +13,7 @@ from typing import Any, Final
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
-from strawberry_response_cache.core.protocol import Call
+from strawberry_response_cache.core.protocol import StoreCall
 from strawberry_response_cache.core.redis.replies import Replies
 from strawberry_response_cache.core.redis.wire import Letter
 
@@ -39,7 +39,7 @@ class SyncConnection:
 
     def exchange(
         self,
-        calls: Sequence[Call],
+        calls: Sequence[StoreCall],
         deadline: float,  # noqa: ARG002 - a server inside this process does not hang
         *,
         by_text: bool = False,
@@ -88,7 +88,7 @@ class SocketConnection(SyncConnection):
         self._sock = sock
 
     def exchange(
-        self, calls: Sequence[Call], deadline: float, *, by_text: bool = False
+        self, calls: Sequence[StoreCall], deadline: float, *, by_text: bool = False
     ) -> list[Any]:
         """Send calls and return the replies; see `SyncConnection`."""
         letter = Letter(calls, self.run_id, by_text=by_text)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from strawberry_response_cache.core._settings import CacheSettings
-from strawberry_response_cache.core.protocol import Call, NotAskedError
+from strawberry_response_cache.core.protocol import NotAskedError, StoreCall
 from strawberry_response_cache.core.redis.breaker import BreakerOpenError
 from strawberry_response_cache.core.redis.connection_factory import ConnectionFactory
 from strawberry_response_cache.core.redis.connections import SLICES, Connections
@@ -74,7 +74,9 @@ class SyncLink(Link):
         self._watchdog = Watchdog()
         self._failed_at = 0.0
 
-    def exchange(self, calls: Sequence[Call], *, deadline: float | None = None) -> Sequence[Any]:
+    def exchange(
+        self, calls: Sequence[StoreCall], *, deadline: float | None = None
+    ) -> Sequence[Any]:
         """Send calls to the server as soon as a connection is free, and return the replies.
 
         The wait for a connection ends: every exchange has a deadline, and an open breaker ends all waits.
@@ -107,7 +109,7 @@ class SyncLink(Link):
         finally:
             turns.end()
 
-    def _read(self, calls: Sequence[Call], deadline: float) -> Sequence[Any]:
+    def _read(self, calls: Sequence[StoreCall], deadline: float) -> Sequence[Any]:
         """Exchange, if the breaker allows it; the outcome counts in the breaker."""
         began = self._breaker.admit()
         try:
@@ -121,7 +123,7 @@ class SyncLink(Link):
             self._changes.closed(failures)
         return replies
 
-    def _exchange(self, calls: Sequence[Call], left: Callable[[], float]) -> Sequence[Any]:
+    def _exchange(self, calls: Sequence[StoreCall], left: Callable[[], float]) -> Sequence[Any]:
         """Exchange on the connection that was used last, or on a new one; ``left`` returns the seconds for each wait."""
         try:
             connection = self._connections.idle.pop()

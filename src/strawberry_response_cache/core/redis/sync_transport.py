@@ -9,7 +9,13 @@ from redis.exceptions import ClusterDownError
 
 from strawberry_response_cache.core._fork import renewed_in_child
 from strawberry_response_cache.core._settings import CacheSettings
-from strawberry_response_cache.core.protocol import Call, Effect, Together, Unavailable, failure
+from strawberry_response_cache.core.protocol import (
+    Effect,
+    StoreCall,
+    Together,
+    Unavailable,
+    failure,
+)
 from strawberry_response_cache.core.redis.breaker import BreakerOpenError
 from strawberry_response_cache.core.redis.cluster import (
     CLUSTER_SLOTS,
@@ -122,7 +128,7 @@ class SyncCluster(ClusterNodes[SyncLink]):
                 results[at] = answer
         return results
 
-    def _exchange(self, calls: Sequence[Call], deadline: float | None) -> Sequence[Any]:
+    def _exchange(self, calls: Sequence[StoreCall], deadline: float | None) -> Sequence[Any]:
         node = self._node(slot_of_calls(calls), deadline)
         try:
             replies = self._link(node).exchange(calls, deadline=deadline)

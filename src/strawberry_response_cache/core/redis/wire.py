@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from redis.exceptions import NoScriptError
 
-from strawberry_response_cache.core.protocol import READ, RUN_ID, Call
+from strawberry_response_cache.core.protocol import READ, RUN_ID, StoreCall
 from strawberry_response_cache.core.protocol.script import Script
 
 
@@ -34,7 +34,7 @@ class Letter:
 
     __slots__ = ("calls", "packed")
 
-    def __init__(self, calls: Sequence[Call], run_id: str, *, by_text: bool = False) -> None:
+    def __init__(self, calls: Sequence[StoreCall], run_id: str, *, by_text: bool = False) -> None:
         self.calls = calls
         self.packed = _pack(calls, run_id, by_text=by_text)
 
@@ -67,7 +67,7 @@ class Letter:
         return shares
 
 
-def _pack(calls: Iterable[Call], run_id: str, *, by_text: bool) -> bytes:
+def _pack(calls: Iterable[StoreCall], run_id: str, *, by_text: bool) -> bytes:
     """Return calls in the server's protocol."""
     pieces: list[bytes] = []
     text: list[str] = []
@@ -99,7 +99,7 @@ def _encoded(text: list[str]) -> bytes:
     return "".join(text).encode("ascii", "replace")
 
 
-def split(replies: Iterable[Any], calls: Sequence[Sequence[Call]]) -> list[Sequence[Any]]:
+def split(replies: Iterable[Any], calls: Sequence[Sequence[StoreCall]]) -> list[Sequence[Any]]:
     """Split the replies into those of each list of calls."""
     stream = iter(replies)
     return [tuple(islice(stream, len(share))) for share in calls]

@@ -8,7 +8,7 @@ from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._response import CacheDetail
 from strawberry_response_cache.core.algorithm.parts import Parts
 from strawberry_response_cache.core.protocol import Unavailable
-from strawberry_response_cache.core.protocol.entry import Recording
+from strawberry_response_cache.core.protocol.entry import ValueRecording
 
 T = TypeVar("T")
 
@@ -28,8 +28,8 @@ class NotStored:
 
     detail: CacheDetail
     failure: Unavailable | None = None
-    instead: Recording | None = None
-    beside: tuple[tuple[EntryKeys, Recording], ...] = ()
+    instead: ValueRecording | None = None
+    beside: tuple[tuple[EntryKeys, ValueRecording], ...] = ()
     apart: frozenset[str] = frozenset()
 
 
@@ -43,9 +43,9 @@ class Diverted:
         recording: The value.
     """
 
-    marker: Recording
+    marker: ValueRecording
     keys: EntryKeys | None
-    recording: Recording
+    recording: ValueRecording
 
 
 class Serializer(Protocol[T]):
@@ -57,7 +57,7 @@ class Serializer(Protocol[T]):
 
     serves_stale: ClassVar[bool]
 
-    def record(self, value: T, parts: Parts) -> Recording | Diverted | NotStored:
+    def record(self, value: T, parts: Parts) -> ValueRecording | Diverted | NotStored:
         """Turn a generated value into a recording; its exceptions reach the caller.
 
         Args:
@@ -66,7 +66,7 @@ class Serializer(Protocol[T]):
         """
         ...
 
-    def read(self, recording: Recording) -> T:
+    def read(self, recording: ValueRecording) -> T:
         """Rebuild a value.
 
         Raises:

@@ -18,7 +18,7 @@ from strawberry_response_cache.core._response import CacheDetail
 from strawberry_response_cache.core._settings import CacheSettings
 from strawberry_response_cache.core._user_values import checked_strings, is_function
 from strawberry_response_cache.core.algorithm.parts import Parts
-from strawberry_response_cache.core.protocol.entry import NO_META, PRIVATE, Recording
+from strawberry_response_cache.core.protocol.entry import NO_META, PRIVATE, ValueRecording
 from strawberry_response_cache.core.serialization.codec import codec_for
 from strawberry_response_cache.core.serialization.serializer import NotStored
 
@@ -78,7 +78,7 @@ class ValueRecipe(Generic[T]):
         self._strict = settings.strict
         self._log = log
 
-    def record(self, value: T, parts: Parts | None = None) -> Recording | NotStored:
+    def record(self, value: T, parts: Parts | None = None) -> ValueRecording | NotStored:
         """Apply the rules that depend on the value, and serialise it."""
         if not self._may_be_stored(value):
             return NotStored(CacheDetail.UNCACHEABLE)
@@ -101,7 +101,7 @@ class ValueRecipe(Generic[T]):
             tags = checked_strings(tags(value), "tags(value)", TAGS_EXAMPLE)
         digests = tag_digests(carried({*tags}))
         meta = PRIVATE if parts is not None and PRIVATE in parts.metas else NO_META
-        return Recording(payload, ttl_ms, self._stale_ms, digests, meta)
+        return ValueRecording(payload, ttl_ms, self._stale_ms, digests, meta)
 
     def _log_unstorable(self, error: CacheSerializationError) -> None:
         if (count := self._log.counted()) is None:
@@ -140,7 +140,7 @@ class ValueRecipe(Generic[T]):
             raise TypeError(_CACHEABLE)
         return bool(answer)
 
-    def read(self, recording: Recording) -> T:
+    def read(self, recording: ValueRecording) -> T:
         """Rebuild a value."""
         return cast("T", self._codec.decode(recording.payload))
 

@@ -126,7 +126,7 @@ class _Stream(Exchanged):
         return _held_back(source, execution_context, settling) if settling else source
 
 
-class Operation:
+class SettledOperation:
     """Wraps Strawberry's context manager of all `on_operation` hooks, and settles after it."""
 
     def __init__(self, hooks: Any, settling: Iterable[Settling]) -> None:  # noqa: ANN401 - for either way

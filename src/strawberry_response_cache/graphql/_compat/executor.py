@@ -27,7 +27,7 @@ from strawberry.schema.schema import validate_document
 from strawberry.types import ExecutionContext
 
 from strawberry_response_cache.graphql._compat.operation import (
-    Asked,
+    AskedOperation,
     is_as_known,
 )
 from strawberry_response_cache.graphql._compat.private_names import executable_of
@@ -74,7 +74,7 @@ class AnnouncedRun(Protocol):
         """Whether a new executor executes this run's document."""
         ...
 
-    def recognizes(self, asked: Asked) -> bool:
+    def recognizes(self, asked: AskedOperation) -> bool:
         """Whether this run remembers enough of an operation to answer it without building an executor."""
         ...
 
@@ -82,7 +82,7 @@ class AnnouncedRun(Protocol):
         """Return the validation errors of the executed document, if it is not the validated one."""
         ...
 
-    def answer(self, asked: Asked, execution: Execution) -> Any:  # noqa: ANN401 - a result, or one that comes later
+    def answer(self, asked: AskedOperation, execution: Execution) -> Any:  # noqa: ANN401 - a result, or one that comes later
         """Answer an operation from the cache or by executing it."""
         ...
 
@@ -94,7 +94,7 @@ announced_run: Final[ContextVar[AnnouncedRun | None]] = ContextVar("announced_ru
 class Postponed:
     """Stands for an executor that is built only if the cache does not have the answer."""
 
-    def __init__(self, run: AnnouncedRun, asked: Asked) -> None:
+    def __init__(self, run: AnnouncedRun, asked: AskedOperation) -> None:
         self._run = run
         self._asked = asked
 
@@ -119,7 +119,7 @@ class CachingExecutor(Executor[Any]):
     """Lets the announced run answer; without a run it executes like its base class."""
 
     _run: AnnouncedRun | None = None
-    _asked: Asked | None = None
+    _asked: AskedOperation | None = None
 
     @classmethod
     def build(
@@ -145,7 +145,7 @@ class CachingExecutor(Executor[Any]):
             asked is not None or run.guard.step(run.belongs_to, schema, document)
         ):
             executor._run = run  # noqa: SLF001 - its own constructor
-            executor._asked = run.guard.step(Asked.of, executor, document, asked)  # noqa: SLF001 - as above
+            executor._asked = run.guard.step(AskedOperation.of, executor, document, asked)  # noqa: SLF001 - as above
             is_stream = executor.operation.operation is OperationType.SUBSCRIPTION
             run.counts_events = is_stream and executor._asked is not None  # noqa: SLF001 - as above
             if is_stream:  # its source would run before `execute_operation` is called
@@ -174,11 +174,11 @@ def _asked(
     build: Callable[..., "list[GraphQLError] | Executor[Any]"],
     given: tuple[Any, ...],
     named: dict[str, Any],
-) -> Asked | None:
+) -> AskedOperation | None:
     """Return the operation that an executor is built for; None if the arguments are others, or it is not the run's."""
     if not is_as_known(given) or not run.belongs_to(given[0], given[1]):
         return None
-    asked = Asked(kind, build, given, named)
+    asked = AskedOperation(kind, build, given, named)
     if isinstance(asked.middleware_manager, _MANAGERS):
         asked.is_postponed = run.recognizes(asked)
     return asked
@@ -187,7 +187,7 @@ def _asked(
 _MANAGERS: Final = (MiddlewareManager, type(None))
 
 
-def _answered(run: AnnouncedRun, asked: Asked | None, execute: Callable[[], Any]) -> Any:  # noqa: ANN401 - what an executor returns
+def _answered(run: AnnouncedRun, asked: AskedOperation | None, execute: Callable[[], Any]) -> Any:  # noqa: ANN401 - what an executor returns
     def validated_execute() -> Any:  # noqa: ANN401 - a result or an awaitable of one
         errors = [] if run.is_validated else _validation_errors(run)
         return ExecutionResult(None, errors) if errors else execute()
@@ -209,7 +209,7 @@ def _validation_errors(run: AnnouncedRun) -> list[GraphQLError]:
 own_executors.add(CachingExecutor)
 
 
-Told: TypeAlias = Callable[[Any, Any, object, Any], None]
+ObjectWatcher: TypeAlias = Callable[[Any, Any, object, Any], None]
 """Called with each object: its type, the `info` of the field that returned it, the object, and its path."""
 
 _OF_AN_OBJECT: Final = (
@@ -223,7 +223,7 @@ _OF_AN_OBJECT: Final = (
 """The parameters of graphql-core's `complete_object_value`."""
 
 
-def watch_objects(executor: Executor[Any], told: Told, guard: Guard) -> Callable[[], None]:
+def watch_objects(executor: Executor[Any], told: ObjectWatcher, guard: Guard) -> Callable[[], None]:
     """Call a function with each object that an executor completes.
 
     Returns:

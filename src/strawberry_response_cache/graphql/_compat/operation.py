@@ -40,7 +40,7 @@ _BUILDS_AS_KNOWN: Final = (
 
 
 def is_as_known(given: tuple[Any, ...]) -> bool:
-    """Whether the positional arguments of `Executor.build` are those that `Asked` reads."""
+    """Whether the positional arguments of `Executor.build` are those that `AskedOperation` reads."""
     return _BUILDS_AS_KNOWN and len(given) == len(_OF_BUILD)
 
 
@@ -68,7 +68,7 @@ def _copied(value: Any) -> Any:  # noqa: ANN401 - whatever a client sent
     return [_copied(each) if type(each) in _NESTED else each for each in value]
 
 
-class Asked:
+class AskedOperation:
     """An operation that is to be executed. Its executor may not be built before somebody needs it.
 
     Attributes:
@@ -132,7 +132,9 @@ class Asked:
         self.original: Any = None
 
     @classmethod
-    def ahead(cls, context: ExecutionContext, sent: object, *, is_synchronous: bool) -> "Asked":
+    def ahead(
+        cls, context: ExecutionContext, sent: object, *, is_synchronous: bool
+    ) -> "AskedOperation":
         """Return the operation that Strawberry is about to execute, before its executor is asked for.
 
         Args:
@@ -156,8 +158,8 @@ class Asked:
 
     @classmethod
     def of(
-        cls, executor: "CachingExecutor", document: DocumentNode, before: "Asked | None"
-    ) -> "Asked":
+        cls, executor: "CachingExecutor", document: DocumentNode, before: "AskedOperation | None"
+    ) -> "AskedOperation":
         """Return the operation of an executor.
 
         Args:

@@ -20,7 +20,7 @@ from strawberry.types import ExecutionContext
 
 from strawberry_response_cache.graphql._compat.endings import (
     Exchanged,
-    Operation,
+    SettledOperation,
     Settling,
     exchange,
     watch_streams,
@@ -102,13 +102,13 @@ class _CreateRunner(Exchanged):
         return runner
 
 
-def _of_runner(operation: Any, settling: Iterable[Settling]) -> Callable[[], Operation]:  # noqa: ANN401 - a bound method, unless somebody else replaced it
+def _of_runner(operation: Any, settling: Iterable[Settling]) -> Callable[[], SettledOperation]:  # noqa: ANN401 - a bound method, unless somebody else replaced it
     """Return the replacement of a runner's `operation`. It refers to the runner weakly."""
     owner, method = getattr(operation, "__self__", None), getattr(operation, "__func__", None)
     if owner is None or method is None:
-        return lambda: Operation(operation(), settling)
+        return lambda: SettledOperation(operation(), settling)
     alive = weakref.ref(owner)
-    return lambda: Operation(method(alive()), settling)
+    return lambda: SettledOperation(method(alive()), settling)
 
 
 class PhasesRunner(SchemaExtensionsRunner):
@@ -123,9 +123,9 @@ class PhasesRunner(SchemaExtensionsRunner):
         """Return what is entered around the whole operation, and settles at its end."""
         if (at := self.alone.on_operation) is not None:
             # Its own hook does nothing where the end is watched.
-            return Operation(None, (self.extensions[at],))  # type: ignore[arg-type] # see `_alone`
+            return SettledOperation(None, (self.extensions[at],))  # type: ignore[arg-type] # see `_alone`
         settling = [each for each in self.extensions if isinstance(each, Phased)]
-        return Operation(super().operation(), settling)
+        return SettledOperation(super().operation(), settling)
 
     def parsing(self) -> Any:  # noqa: ANN401 - Strawberry's, or one like it
         """Return what is entered around the parsing."""
@@ -153,7 +153,7 @@ class PhasesRunner(SchemaExtensionsRunner):
         own: Any = self.extensions[at]
         own.begin_execution()
         if self.alone.leads_to_executor:
-            return _Execution(own)
+            return _ExecutionPhase(own)
         return _Phase(own.end_execution)
 
 
@@ -208,7 +208,7 @@ class _Phase:
         self._end()
 
 
-class _Execution(_Phase):
+class _ExecutionPhase(_Phase):
     """The execution, which may be answered as soon as it is entered: by ``with`` without awaiting, by ``async with`` with it."""
 
     __slots__ = ("_own",)

@@ -231,11 +231,13 @@ def _is_traced(resolve: Any) -> bool:  # noqa: ANN401 - whatever stands in an ex
 # -- The decisions of permission classes ------------------------------------------------
 
 
-Note: TypeAlias = Callable[[GraphQLResolveInfo[Any]], None]
+ResolverWatcher: TypeAlias = Callable[[GraphQLResolveInfo[Any]], None]
 """Called for one execution of a field, with its resolver's `info`."""
 
 
-def watch_guarded_resolvers(schema: GraphQLSchema, *, entered: Note, let_through: Note) -> None:
+def watch_guarded_resolvers(
+    schema: GraphQLSchema, *, entered: ResolverWatcher, let_through: ResolverWatcher
+) -> None:
     """Watch the executions of fields with permission classes, and the calls of their resolvers.
 
     A refusal that returns a value looks like any other value. So one function is called before the permission
@@ -256,7 +258,10 @@ def watch_guarded_resolvers(schema: GraphQLSchema, *, entered: Note, let_through
 
 
 def _watch(
-    graphql_field: GraphQLField, field: StrawberryField, entered: Note, let_through: Note
+    graphql_field: GraphQLField,
+    field: StrawberryField,
+    entered: ResolverWatcher,
+    let_through: ResolverWatcher,
 ) -> None:
     # Within what traces it, which would be put around the resolver once more.
     holder: Any = graphql_field
@@ -282,7 +287,7 @@ def _watch(
         vars(field)[_WATCHED] = True
 
 
-def _telling(get_result: Callable[..., Any], let_through: Note) -> Callable[..., Any]:
+def _telling(get_result: Callable[..., Any], let_through: ResolverWatcher) -> Callable[..., Any]:
     """Return a field's `get_result` that reports that the permission classes let the call through."""
 
     @wraps(get_result)

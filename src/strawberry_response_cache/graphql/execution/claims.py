@@ -1,6 +1,6 @@
 """What one operation and a middleware in front of the application tell each other."""
 
-from strawberry_response_cache.graphql._claim import Claim, Hit, claim_in
+from strawberry_response_cache.graphql._claim import Claim, ClaimedHit, claim_in
 from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql.execution.cache_request import CacheRequest
 from strawberry_response_cache.graphql.execution.http_report import HttpReport
@@ -33,7 +33,7 @@ def tell(claim: Claim, cache_request: CacheRequest, outcome: Outcome, http: Http
     is_guarded = any(rule.guarded for rule in policy.touched.values())
     if is_guarded or not http.sharing.is_for_all or (outcome.scope == "PRIVATE") is not is_private:
         return
-    hit = Hit(
+    hit = ClaimedHit(
         cache=cache_request.cache,
         keys=cache_request.keys,
         policy=policy,

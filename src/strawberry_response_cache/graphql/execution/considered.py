@@ -10,7 +10,7 @@ from strawberry_response_cache.core._cache import tenant_of
 from strawberry_response_cache.core._keys import EntryKeys
 from strawberry_response_cache.core._observer import Subject
 from strawberry_response_cache.core.drivers.driving import running_loop
-from strawberry_response_cache.graphql._compat.operation import Asked
+from strawberry_response_cache.graphql._compat.operation import AskedOperation
 from strawberry_response_cache.graphql._identity import CacheIdentity, unknown_extensions
 from strawberry_response_cache.graphql._options import Options
 from strawberry_response_cache.graphql._request import RequestContext
@@ -55,7 +55,7 @@ class Considered:
 
     __slots__ = ("_inputs", "asked", "known", "plan", "request", "variant", "wants_session")
 
-    def __init__(self, request: RequestContext, asked: Asked, known: KnownRequest) -> None:
+    def __init__(self, request: RequestContext, asked: AskedOperation, known: KnownRequest) -> None:
         self.request = request
         self.asked = asked
         self.known = known
@@ -188,7 +188,7 @@ class Considering:
         self._plans = plans
         self._requests = requests
 
-    def recognizes_ahead(self, asked: Asked) -> bool:
+    def recognizes_ahead(self, asked: AskedOperation) -> bool:
         """Look for the same operation with these variables, before an executor is asked for.
 
         Returns:
@@ -199,7 +199,7 @@ class Considering:
         asked.known = self._requests.find(asked.document, asked.operation_name, asked.variables)
         return True
 
-    def recognizes(self, asked: Asked, ahead: Asked | None) -> bool:
+    def recognizes(self, asked: AskedOperation, ahead: AskedOperation | None) -> bool:
         """Whether the same operation came before with these variables, for an executor of Strawberry's own.
 
         Args:
@@ -217,7 +217,7 @@ class Considering:
     def consider(
         self,
         request: RequestContext,
-        asked: Asked,
+        asked: AskedOperation,
         operation: OperationDefinitionNode,
     ) -> Considered | Problem:
         """Return what may be cached; or why nothing may be."""
@@ -227,7 +227,7 @@ class Considering:
         known = asked.known or self._looked_at(asked)
         return known if isinstance(known, Problem) else Considered(request, asked, known)
 
-    def _looked_at(self, asked: Asked) -> KnownRequest | Problem:
+    def _looked_at(self, asked: AskedOperation) -> KnownRequest | Problem:
         """Return what follows from an operation and its variables, and remember it; or why nothing is cached."""
         executor = asked.executor
         plan = self._plans.plan(asked.document, executor.operation, executor.fragment_definitions)
@@ -253,7 +253,7 @@ class Considering:
     def _problem(
         self,
         request: RequestContext,
-        asked: Asked,
+        asked: AskedOperation,
         operation: OperationDefinitionNode,
     ) -> Problem | None:
         """Return why nothing is cached, whatever the operation selects."""

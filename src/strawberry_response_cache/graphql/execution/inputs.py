@@ -13,7 +13,7 @@ from graphql.pyutils import Undefined
 
 from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError
 from strawberry_response_cache.graphql.keys.shared_defaults import SharedDefault
-from strawberry_response_cache.graphql.keys.value_state import FIXED, State, state_of
+from strawberry_response_cache.graphql.keys.value_state import FIXED, ValueState, state_of
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
 CHANGED: Final = Problem(
@@ -103,7 +103,7 @@ def _identities(coerced: Mapping[str, Any]) -> list[str | int]:
     return [*coerced, *map(id, coerced.values())]
 
 
-def _state_if_known(value: object) -> State | None:
+def _state_if_known(value: object) -> ValueState | None:
     try:
         return state_of(value)
     except UnkeyableError:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError
-from strawberry_response_cache.graphql.keys.value_state import State, state_of
+from strawberry_response_cache.graphql.keys.value_state import ValueState, state_of
 
 
 class OriginalVariables:
@@ -37,7 +37,7 @@ class OriginalVariables:
 _CHANGED: Final = "A variable changed while it was coerced; parse_value of a custom scalar must not change its argument."
 
 
-def _state(variables: object) -> State | None:
+def _state(variables: object) -> ValueState | None:
     """Return the state of variables with nested values; None if there are none, or it is not known."""
     if not isinstance(variables, Mapping):  # the client sent what Strawberry refuses
         return None

@@ -6,7 +6,7 @@ from typing import Final
 from graphql import ExecutionResult
 
 from strawberry_response_cache.core._duration import milliseconds
-from strawberry_response_cache.core.protocol.entry import MARKER, Recording
+from strawberry_response_cache.core.protocol.entry import MARKER, ValueRecording
 
 FAILED: Final = "failed" + MARKER
 """The meta word of the marker."""
@@ -20,7 +20,7 @@ class FailedInPart:
     """The marker under the key of an operation that failed in part: its fields are looked up one by one."""
 
 
-def marker_of(ttl: float) -> Recording:
+def marker_of(ttl: float) -> ValueRecording:
     """Return the marker of an operation that failed in part.
 
     It has no tags, because it holds no data.
@@ -28,7 +28,7 @@ def marker_of(ttl: float) -> Recording:
     Args:
         ttl: Seconds for which the result would have been fresh, above 0.
     """
-    return Recording(b"{}", milliseconds(min(ttl, _LONGEST), "ttl"), meta=FAILED)
+    return ValueRecording(b"{}", milliseconds(min(ttl, _LONGEST), "ttl"), meta=FAILED)
 
 
 def has_failed_in_part(result: ExecutionResult, number_of_fields: int) -> bool:

@@ -17,7 +17,7 @@ from strawberry.types import ExecutionContext
 
 from strawberry_response_cache.core._prefetched import Prefetched
 from strawberry_response_cache.core.drivers.driving import running_loop
-from strawberry_response_cache.graphql._compat.operation import Asked
+from strawberry_response_cache.graphql._compat.operation import AskedOperation
 from strawberry_response_cache.graphql._compat.private_names import executable_of
 from strawberry_response_cache.graphql._guard import Execution, Guard, Later
 from strawberry_response_cache.graphql._options import Options
@@ -123,7 +123,7 @@ class Run:
         self.is_async = False
         self.is_absent = False
         self.is_left_alone = False
-        self._ahead: Asked | None = None
+        self._ahead: AskedOperation | None = None
         self._is_looking = False
         self._looked: _Looked | ExecutionResult | None = None
 
@@ -136,11 +136,11 @@ class Run:
         """Return the validation errors of the executed document, if it is not the validated one."""
         return self._preparation.errors_now()
 
-    def recognizes(self, asked: Asked) -> bool:
+    def recognizes(self, asked: AskedOperation) -> bool:
         """Whether this run remembers enough of an operation to answer it without building an executor."""
         return self._considering.recognizes(asked, self._ahead)
 
-    def answer_ahead(self, asked: Asked) -> ExecutionResult | None:
+    def answer_ahead(self, asked: AskedOperation) -> ExecutionResult | None:
         """Answer an operation that came before, if this process has at hand what it is answered with.
 
         Returns:
@@ -168,7 +168,7 @@ class Run:
         self.is_left_alone = True
         return looked
 
-    def answer(self, asked: Asked, execution: Execution) -> Any:  # noqa: ANN401 - a result or an awaitable of one
+    def answer(self, asked: AskedOperation, execution: Execution) -> Any:  # noqa: ANN401 - a result or an awaitable of one
         """Answer an operation from the cache or by executing it."""
         if self._is_looking and self._conclusion.count.is_counted:
             return execution.start()  # a fault came when all was done
@@ -190,7 +190,7 @@ class Run:
         return Later(partial(self._answer_async, considered, cache_request, execution))
 
     def _begin(
-        self, asked: Asked, operation: OperationDefinitionNode
+        self, asked: AskedOperation, operation: OperationDefinitionNode
     ) -> RequestContext | ExecutionResult:
         """Note which operation it is, and who asks; return its context, or its validation errors."""
         is_sync = asked.is_synchronous or running_loop() is None
@@ -214,7 +214,7 @@ class Run:
         return request
 
     def _look(
-        self, asked: Asked, operation: OperationDefinitionNode
+        self, asked: AskedOperation, operation: OperationDefinitionNode
     ) -> "_Looked | ExecutionResult | None":
         """Decide about an operation, and answer it from what this process has at hand, without awaiting anything.
 
@@ -320,7 +320,7 @@ class Run:
         return ExecutionResult(None, [GraphQLError(_ABSENT)])
 
     def _mutate(
-        self, asked: Asked, operation: OperationDefinitionNode, execution: Execution
+        self, asked: AskedOperation, operation: OperationDefinitionNode, execution: Execution
     ) -> Any:  # noqa: ANN401 - as `answer`
         """Run a mutation; see `mutation`."""
         self.is_async = not asked.is_synchronous

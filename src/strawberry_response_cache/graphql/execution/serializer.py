@@ -23,8 +23,8 @@ from strawberry_response_cache.core.protocol.entry import (
     NO_META,
     NO_NOTE,
     PRIVATE,
-    Recording,
     UnreadableEntryError,
+    ValueRecording,
 )
 from strawberry_response_cache.core.serialization.codec import dump_within
 from strawberry_response_cache.core.serialization.serializer import Diverted, NotStored
@@ -62,7 +62,7 @@ class TurnedPrivate:
     """The marker under a public key after a resolver made the response PRIVATE."""
 
 
-class Stored(NamedTuple):
+class EntryFacts(NamedTuple):
     """What is known of an entry.
 
     Attributes:
@@ -81,19 +81,19 @@ class Stored(NamedTuple):
 
     @classmethod
     @lru_cache(_MOST_KNOWN)
-    def of(cls, ttl_ms: int, stale_ms: int, note: str) -> "Stored":
+    def of(cls, ttl_ms: int, stale_ms: int, note: str) -> "EntryFacts":
         """Return what the lifetime and the note of an entry say."""
         validator, _, rest = ("" if note == NO_NOTE else note).partition(";")
         tags, _, entities = rest.partition('"')
         return cls(ttl_ms / 1000, stale_ms / 1000, validator, unpacked(tags), entities)
 
 
-def _marker(policy: Policy) -> Recording:
+def _marker(policy: Policy) -> ValueRecording:
     """Return the marker of a response that turned PRIVATE; it outlives the values to which it leads.
 
     It has no tags: an invalidation changes the data of the response, not its scope.
     """
-    return Recording(b"{}", round(2_000 * policy.life.seconds), meta=_TURNED_PRIVATE)
+    return ValueRecording(b"{}", round(2_000 * policy.life.seconds), meta=_TURNED_PRIVATE)
 
 
 class ResponseSerializer:
@@ -150,11 +150,11 @@ class ResponseSerializer:
         self._told: tuple[int, int, str] | None = None
 
     @property
-    def stored(self) -> Stored | None:
+    def stored(self) -> EntryFacts | None:
         """What is known of the entry that was recorded or read at last."""
-        return None if self._told is None else Stored.of(*self._told)
+        return None if self._told is None else EntryFacts.of(*self._told)
 
-    def record(self, value: Any, parts: Parts) -> Recording | Diverted | NotStored:  # noqa: ANN401 - whatever an executor returns
+    def record(self, value: Any, parts: Parts) -> ValueRecording | Diverted | NotStored:  # noqa: ANN401 - whatever an executor returns
         """Refuse a result that is incomplete, has errors or is not JSON."""
         if not isinstance(value, ExecutionResult) or inspect.isawaitable(value.data):
             return self._refuse(_reason_of_no_result(value))
@@ -179,7 +179,7 @@ class ResponseSerializer:
 
     def _recorded(
         self, value: ExecutionResult, parts: Parts, recorder: Recorder, *, most: int
-    ) -> Recording | Diverted | NotStored:
+    ) -> ValueRecording | Diverted | NotStored:
         """Turn a result without errors into a recording of so many bytes at most, unless its data forbids that."""
         if (refusal := self._refusal_of_data(value.data)) is not None:
             return self._refuse(refusal)
@@ -197,7 +197,7 @@ class ResponseSerializer:
         if recorder.ttl is not None and recorder.ttl < ttl:
             ttl, self.limited_by = recorder.ttl, recorder.limited_by
         self.is_private = self._private or recorder.private or PRIVATE in parts.metas
-        recording = Recording(
+        recording = ValueRecording(
             payload,
             milliseconds(ttl, "ttl"),
             milliseconds(stale, "stale"),
@@ -222,7 +222,7 @@ class ResponseSerializer:
         sightings = self._request.options.sightings
         return sightings is not None and not sightings.has_again(self._cache_request.keys.entry)
 
-    def _instead(self, value: ExecutionResult) -> Recording | None:
+    def _instead(self, value: ExecutionResult) -> ValueRecording | None:
         """Return the marker of an operation that failed in part; None if it is looked up as a whole again."""
         policy, recorder = self._policy, self.recorder
         is_known = self._cache_request.whole and recorder is not None
@@ -235,7 +235,7 @@ class ResponseSerializer:
 
     def _without_errors(
         self, value: ExecutionResult, parts: Parts
-    ) -> tuple[tuple[tuple[EntryKeys, Recording], ...], frozenset[str]]:
+    ) -> tuple[tuple[tuple[EntryKeys, ValueRecording], ...], frozenset[str]]:
         """Record the root fields in which nothing failed, with all that holds for the run of the operation.
 
         Resolvers, tags and restrictions of the run are not told apart by field, so what concerns one of them
@@ -253,7 +253,7 @@ class ResponseSerializer:
             return _NOTHING_BESIDE
         if (fields := recorder.guard.step(recorder.root_fields, value)) is None:
             return _NOTHING_BESIDE
-        found: dict[EntryKeys, Recording] = {}
+        found: dict[EntryKeys, ValueRecording] = {}
         left = tenant_of(self._cache_request.cache).max_entry_bytes
         for asked, data in fields.without_errors:
             if asked.keys.tags != self._cache_request.keys.tags or asked.keys in found:
@@ -266,12 +266,12 @@ class ResponseSerializer:
             recording = serializer._recorded(
                 ExecutionResult(data, None), parts, recorder, most=left
             )
-            if isinstance(recording, Recording):  # and not one that turned PRIVATE
+            if isinstance(recording, ValueRecording):  # and not one that turned PRIVATE
                 found[asked.keys] = recording
                 left -= len(recording.payload)
         return tuple(found.items()), fields.failed
 
-    def _note(self, recording: Recording, key: str | None, data: Any, parts: Parts) -> str:  # noqa: ANN401 - any JSON
+    def _note(self, recording: ValueRecording, key: str | None, data: Any, parts: Parts) -> str:  # noqa: ANN401 - any JSON
         """Return what is told of a response again: its validator, and its tags for caches in front."""
         options, recorder = self._request.options, self.recorder
         if key is None or options.headers is None or not self._tells_tags:
@@ -363,7 +363,7 @@ class ResponseSerializer:
         self.refusal = reason
         return NotStored(CacheDetail.UNCACHEABLE)
 
-    def read(self, recording: Recording) -> Any:  # noqa: ANN401 - a result, or that it is elsewhere
+    def read(self, recording: ValueRecording) -> Any:  # noqa: ANN401 - a result, or that it is elsewhere
         """Build a result.
 
         Raises:

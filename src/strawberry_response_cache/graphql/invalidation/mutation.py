@@ -18,7 +18,7 @@ from strawberry_response_cache.core.drivers.driving import running_loop
 from strawberry_response_cache.graphql._compat.sync_or_async import at_once
 from strawberry_response_cache.graphql._guard import Guard
 from strawberry_response_cache.graphql._options import Options, Reach, Warnings
-from strawberry_response_cache.graphql._report import Report, Told, When
+from strawberry_response_cache.graphql._report import InvalidatedByMutation, Report, When
 from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql.annotations.run_notes import RunNotes
 from strawberry_response_cache.graphql.invalidation.django_transactions import (
@@ -175,7 +175,7 @@ class Mutation:
 
     def _note(self, due: DueInvalidation, when: When) -> None:
         """Note and log the outcome of an invalidation."""
-        self._report.told = told = Told(when, due.tags, due.everything)
+        self._report.told = told = InvalidatedByMutation(when, due.tags, due.everything)
         logger.debug(
             "A mutation invalidated %s tags (%s).",
             len(told.tags),

@@ -15,7 +15,7 @@ from graphql import (
 )
 
 from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError
-from strawberry_response_cache.graphql.keys.value_state import FIXED, State, state_of
+from strawberry_response_cache.graphql.keys.value_state import FIXED, ValueState, state_of
 
 _NOTHING_SHARED: Final[tuple["SharedDefault", ...]] = ()
 
@@ -37,7 +37,7 @@ class SharedDefault:
         """Whether the default has another value now, or its state is not known."""
         return self._state is None or self._now() != self._state
 
-    def _now(self) -> State | None:
+    def _now(self) -> ValueState | None:
         try:
             return state_of(self._holder.default_value)
         except UnkeyableError:

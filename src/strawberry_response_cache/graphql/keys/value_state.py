@@ -54,7 +54,7 @@ _DEEPEST: Final = 100
 _MOST_PARTS: Final = 100_000
 
 
-class State(NamedTuple):
+class ValueState(NamedTuple):
     """The state of a value. States are equal if the value did not change.
 
     Attributes:
@@ -66,7 +66,7 @@ class State(NamedTuple):
     size: int
 
 
-def state_of(value: Any) -> State:  # noqa: ANN401 - whatever a scalar parses to
+def state_of(value: Any) -> ValueState:  # noqa: ANN401 - whatever a scalar parses to
     """Return the state of a value.
 
     Raises:
@@ -84,10 +84,10 @@ def state_of(value: Any) -> State:  # noqa: ANN401 - whatever a scalar parses to
     except ValueError:  # it holds more than the types of JSON
         reading = _Reading()
         try:
-            return State(reading.content(value, 0), reading.size)
+            return ValueState(reading.content(value, 0), reading.size)
         except RecursionError:
             raise UnkeyableError from None
-    return State(blake2b(written, digest_size=_DIGEST).digest(), len(written))
+    return ValueState(blake2b(written, digest_size=_DIGEST).digest(), len(written))
 
 
 class _Same:

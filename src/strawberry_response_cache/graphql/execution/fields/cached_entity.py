@@ -22,7 +22,7 @@ from strawberry_response_cache.graphql._identity import CacheIdentity
 from strawberry_response_cache.graphql._request import RequestContext
 from strawberry_response_cache.graphql.execution.cache_request import CacheRequest, CacheResult
 from strawberry_response_cache.graphql.execution.counting import OperationCount
-from strawberry_response_cache.graphql.execution.fields.field_call import Where, call_of
+from strawberry_response_cache.graphql.execution.fields.field_call import FieldCall, call_of
 from strawberry_response_cache.graphql.execution.inputs import UsedInputs
 from strawberry_response_cache.graphql.http.freshness import Freshness, strictest
 from strawberry_response_cache.graphql.keys.entity_plan import EntityPlan
@@ -106,7 +106,7 @@ class Representation:
         return None if isinstance(self.cache_request, Problem) else self.plan.policy
 
 
-class Told:
+class EntitiesOutcome:
     """What is told of the answer to an operation that consists of single objects.
 
     Args:
@@ -198,9 +198,9 @@ class RequestedEntities:
         self._kinds = {each.name: each for each in kinds}
         self._found: list[Representation] | None = None
         headers = request.options.headers
-        self.told = Told(tells_gateways=headers is not None and headers.tells_gateways)
+        self.told = EntitiesOutcome(tells_gateways=headers is not None and headers.tells_gateways)
 
-    def representations(self, executor: Executor[Any], where: Where) -> list[Representation]:
+    def representations(self, executor: Executor[Any], where: FieldCall) -> list[Representation]:
         """Return what is asked for; nothing if it is executed as any other field.
 
         The executor has not executed the field yet: that changes what was sent.
@@ -215,7 +215,7 @@ class RequestedEntities:
             self.told.count = len(found)
         return self._found
 
-    def _read(self, executor: Executor[Any], where: Where) -> list[Representation]:
+    def _read(self, executor: Executor[Any], where: FieldCall) -> list[Representation]:
         entities: dict[str, tuple[EntityPlan, CachedEntity | Problem]] = {}
         found: list[Representation] = []
         for sent in _sent(executor, where):
@@ -252,7 +252,7 @@ class RequestedEntities:
         return CachedEntity(plan, stem, who, subject=subject)
 
 
-def _sent(executor: Executor[Any], where: Where) -> list[Any]:
+def _sent(executor: Executor[Any], where: FieldCall) -> list[Any]:
     """Return what a gateway sent, as graphql-core coerces it."""
     try:
         _, coerced = call_of(executor, where)

@@ -20,7 +20,7 @@ from strawberry_response_cache.graphql.execution.fields.cached_entity import Req
 from strawberry_response_cache.graphql.execution.fields.cached_field import Fields
 from strawberry_response_cache.graphql.execution.fields.entity_run import EntityRun
 from strawberry_response_cache.graphql.execution.fields.field_answer import ExecutorAlone
-from strawberry_response_cache.graphql.execution.fields.field_call import Where
+from strawberry_response_cache.graphql.execution.fields.field_call import FieldCall
 from strawberry_response_cache.graphql.execution.obey_directives import is_too_old
 from strawberry_response_cache.graphql.execution.recorder import Recorder
 from strawberry_response_cache.graphql.execution.serializer import ResponseSerializer, TurnedPrivate
@@ -53,7 +53,7 @@ class EntityExecution:
         self,
         fields: Fields,
         executor: Executor[Any],
-        where: Where,
+        where: FieldCall,
         *,
         entities: RequestedEntities,
         plain: Callable[[], Any],

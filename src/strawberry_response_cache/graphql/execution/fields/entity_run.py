@@ -23,7 +23,7 @@ from strawberry_response_cache.graphql.execution.fields.completed_field import (
     FieldErrors,
 )
 from strawberry_response_cache.graphql.execution.fields.field_answer import ExecutorAlone
-from strawberry_response_cache.graphql.execution.fields.field_call import Where, call_of
+from strawberry_response_cache.graphql.execution.fields.field_call import FieldCall, call_of
 from strawberry_response_cache.graphql.execution.fields.prefetch import note_if_open
 from strawberry_response_cache.graphql.execution.inputs import UsedInputs
 from strawberry_response_cache.graphql.execution.recorder import Recorder
@@ -65,7 +65,7 @@ class EntityRun:
     def __init__(
         self,
         executor: Executor[Any],
-        where: Where,
+        where: FieldCall,
         representations: Sequence[Representation],
         *,
         alone: ExecutorAlone,

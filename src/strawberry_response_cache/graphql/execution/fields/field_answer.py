@@ -19,7 +19,7 @@ from strawberry_response_cache.graphql.execution.fields.completed_field import (
     CompletedField,
     FieldErrors,
 )
-from strawberry_response_cache.graphql.execution.fields.field_call import Where
+from strawberry_response_cache.graphql.execution.fields.field_call import FieldCall
 from strawberry_response_cache.graphql.execution.fields.field_guards import (
     FieldGuards,
     is_to_be_checked,
@@ -64,7 +64,7 @@ class FieldAnswers:
         self,
         cached_field: CachedField,
         cache_request: CacheRequest,
-        where: Where,
+        where: FieldCall,
         execution: Execution,
     ) -> Any:  # noqa: ANN401 - a completed value
         """Answer a field from its entry, or execute it alone."""
@@ -102,7 +102,7 @@ class FieldAnswers:
         self,
         cached_field: CachedField,
         cache_request: CacheRequest,
-        where: Where,
+        where: FieldCall,
         execution: Execution,
     ) -> Any:  # noqa: ANN401 - a completed value
         """Answer a field in a thread; see `answer`."""
@@ -142,7 +142,7 @@ class FieldAnswers:
         recorder: Recorder,
         cached_field: CachedField,
         executor: Executor[Any],
-        where: Where,
+        where: FieldCall,
         cache_request: CacheRequest,
     ) -> Iterator[None]:
         """Record the execution of one field, with its parent object and its tags."""
@@ -173,7 +173,7 @@ class FieldAnswers:
         return result.data
 
 
-def _note_parent(recorder: Recorder, where: Where) -> None:
+def _note_parent(recorder: Recorder, where: FieldCall) -> None:
     """Note the parent object, so that its invalidation reaches the field's entry."""
     parent, source, _, path, _ = where
     if path.prev is not None:

@@ -24,7 +24,7 @@ from strawberry_response_cache.graphql.execution.fields.cached_field import Fiel
 from strawberry_response_cache.graphql.execution.fields.completed_field import FieldErrors
 from strawberry_response_cache.graphql.execution.fields.entity_execution import EntityExecution
 from strawberry_response_cache.graphql.execution.fields.field_answer import FieldAnswers
-from strawberry_response_cache.graphql.execution.fields.field_call import Where
+from strawberry_response_cache.graphql.execution.fields.field_call import FieldCall
 from strawberry_response_cache.graphql.execution.fields.filled_tags import fill_tags
 from strawberry_response_cache.graphql.execution.fields.known_field import KnownField, KnownFields
 from strawberry_response_cache.graphql.execution.fields.level import Levels
@@ -45,11 +45,11 @@ def install(fields: Fields, executor: Executor[Any]) -> bool:
     """
     deepest = deepest_entry(fields.depth)
     if deepest:
-        _Execution(fields, executor, fields.around, deepest).install(is_whole=True)
+        _FieldExecution(fields, executor, fields.around, deepest).install(is_whole=True)
     return deepest > 0
 
 
-class _Execution:
+class _FieldExecution:
     """One executor whose fields are answered, and the executors of single fields.
 
     Args:
@@ -132,7 +132,7 @@ class _Execution:
         cache_request = None if cached_field is None else cached_field.admit(source, path)
         return (cache_request,) if isinstance(cache_request, CacheRequest) else ()
 
-    def _answer_or_execute(self, *given: Any, **named: Any) -> Any:  # noqa: ANN401 - graphql-core calls it: see `Where`
+    def _answer_or_execute(self, *given: Any, **named: Any) -> Any:  # noqa: ANN401 - graphql-core calls it: see `FieldCall`
         if named or len(given) != _PARAMETERS:  # an executor of the user's own
             return self._execute(*given, **named)
         parent, source, details, path, position = given
@@ -145,7 +145,7 @@ class _Execution:
                     note_representations(path, self._executor, given)
             except Exception as error:  # noqa: BLE001 - nothing of the request is stored then
                 self._guard.note(error)
-            where: Where = (parent, source, details, path, position)
+            where: FieldCall = (parent, source, details, path, position)
             if self._fields.entities and (asked := self._guard.step(self._entities, where)):
                 return self._guard.around(asked.rest, asked.answer, at_once=True)
         if known is not None and known.is_plain:
@@ -163,7 +163,7 @@ class _Execution:
         execute = partial(self._execute, *where)
         return self._guard.around(execute, partial(self._answer, where), at_once=True)
 
-    def _entities(self, where: Where) -> EntityExecution | None:
+    def _entities(self, where: FieldCall) -> EntityExecution | None:
         """Return the execution of what a gateway asks for; None if it is executed as any other field."""
         parent, _, details, path, _ = where
         entities = self._fields.entities
@@ -187,7 +187,7 @@ class _Execution:
         if known.cached_field is not None:
             self._fields.note(known.cached_field.plan.rule.coordinate, _TOO_MANY)
 
-    def _answer(self, where: Where, execution: Execution) -> Any:  # noqa: ANN401 - a completed value, or one that comes later
+    def _answer(self, where: FieldCall, execution: Execution) -> Any:  # noqa: ANN401 - a completed value, or one that comes later
         """Answer a field from its entry, or execute it."""
         parent, source, details, path, _ = where
         known = self._known.of(parent, details, path)
@@ -218,7 +218,7 @@ class _Execution:
         life = None if policy is None else policy.life
         left = 0 if is_verified else self._left if policy is None else self._left - 1
         has_templates = policy is not None and policy.has_templates
-        _Execution(self._fields, executor, life, left, has_templates=has_templates).install(
+        _FieldExecution(self._fields, executor, life, left, has_templates=has_templates).install(
             is_whole=False
         )
         alone: Executor[Any] = executor

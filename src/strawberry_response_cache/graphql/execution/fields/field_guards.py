@@ -12,7 +12,7 @@ from strawberry_response_cache.graphql._compat.resolving import is_allowed
 from strawberry_response_cache.graphql.annotations.run_notes import note_guarded
 from strawberry_response_cache.graphql.execution.cache_request import CacheResult
 from strawberry_response_cache.graphql.execution.fields.cached_field import CachedField, Fields
-from strawberry_response_cache.graphql.execution.fields.field_call import Where, call_of
+from strawberry_response_cache.graphql.execution.fields.field_call import FieldCall, call_of
 from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
 
@@ -35,7 +35,7 @@ class FieldGuards:
         self._executor = executor
         self._execute = executor.execute_field
 
-    def refusal_sync(self, where: Where) -> Callable[[], object] | None:
+    def refusal_sync(self, where: FieldCall) -> Callable[[], object] | None:
         """Return a function that gives this request's refusal; None if the request may use the entry."""
         check = self._check(where)
         try:
@@ -44,7 +44,7 @@ class FieldGuards:
             return partial(_raise, error)
         return None if is_allowed(answer) else lambda: answer
 
-    async def refusal(self, where: Where) -> Callable[[], object] | None:
+    async def refusal(self, where: FieldCall) -> Callable[[], object] | None:
         """Return a function that gives this request's refusal; the async form of `refusal_sync`."""
         check = self._check(where)
         try:
@@ -56,14 +56,14 @@ class FieldGuards:
         return None if is_allowed(answer) else lambda: answer
 
     def refused(
-        self, cached_field: CachedField, where: Where, refusal: Callable[[], object]
+        self, cached_field: CachedField, where: FieldCall, refusal: Callable[[], object]
     ) -> Callable[[], Any]:
         """Return a function that answers with a refusal; a response that holds a refusal is not stored."""
         self._fields.note(cached_field.plan.rule.coordinate, _REFUSED)
         note_guarded(call_of(self._executor, where)[0])
         return partial(execute_with, self._executor, self._execute, where, refusal)
 
-    def _check(self, where: Where) -> Callable[[], Any]:
+    def _check(self, where: FieldCall) -> Callable[[], Any]:
         raw, coerced = call_of(self._executor, where)
         return self._fields.resolving().check(raw, where[1], coerced)
 

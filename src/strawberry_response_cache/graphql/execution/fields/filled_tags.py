@@ -8,13 +8,13 @@ from graphql.execution import Executor
 from strawberry_response_cache.graphql.annotations.field_path import FieldPath
 from strawberry_response_cache.graphql.annotations.tag_templates import Template, UnfilledError
 from strawberry_response_cache.graphql.execution.fields.cached_field import Fields
-from strawberry_response_cache.graphql.execution.fields.field_call import Where, call_of
+from strawberry_response_cache.graphql.execution.fields.field_call import FieldCall, call_of
 from strawberry_response_cache.graphql.execution.recorder import recorder_in
 from strawberry_response_cache.graphql.policy.reasons import Reason
 
 
 def fill_tags(
-    templates: Sequence[Template], fields: Fields, executor: Executor[Any], where: Where
+    templates: Sequence[Template], fields: Fields, executor: Executor[Any], where: FieldCall
 ) -> None:
     """Note the tags of a field, filled from arguments and parent."""
     recorder = recorder_in(executor)

@@ -36,7 +36,7 @@ _FEWEST: Final = 2
 CachedFieldOf: TypeAlias = Callable[[GraphQLObjectType, Any, Path], CachedField | None]
 
 
-class Hit(NamedTuple):
+class FieldHit(NamedTuple):
     """The value of a field, from its entry."""
 
     data: Any
@@ -116,7 +116,7 @@ class Level:
         """Drop what was looked up: another list with the same objects may be completed much later."""
         self._fields.prefetched.drop(each.keys for each in self._wanted.values())
 
-    def hit(self, index: object, name: object) -> Hit | None:
+    def hit(self, index: object, name: object) -> FieldHit | None:
         """Return the value of a field; None if its entry is of no use, and the field is answered on its own."""
         wanted, ready = self._wanted.get((index, name)), self._ready
         if wanted is None or ready is None or (entry := ready.find(wanted.keys)) is None:
@@ -134,7 +134,7 @@ class Level:
         self._tenant.counters.requests["field"].hit(saved, is_local=is_local)
         if self._fields.outcomes is not None:
             self._note(self._fields.outcomes, wanted, entry)
-        return Hit(data)
+        return FieldHit(data)
 
     def _note(self, outcomes: FieldOutcomes, wanted: Wanted, entry: Entry) -> None:
         plan = wanted.field.plan
@@ -163,7 +163,7 @@ class Levels:
         self._complete = executor.complete_list_value
         self._open: dict[int, Level] = {}
 
-    def hit(self, path: Path) -> Hit | None:
+    def hit(self, path: Path) -> FieldHit | None:
         """Return the value of a field of a list that is completed now, if it is there."""
         item = path.prev
         if not self._open or item is None or item.prev is None:

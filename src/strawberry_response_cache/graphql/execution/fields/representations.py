@@ -15,13 +15,13 @@ from graphql.execution import Executor
 from strawberry_response_cache.core._keys import digest
 from strawberry_response_cache.graphql._compat.definitions import definition_of, identity_name
 from strawberry_response_cache.graphql.annotations.field_path import FieldPath, restrict_below
-from strawberry_response_cache.graphql.execution.fields.field_call import Where, call_of
+from strawberry_response_cache.graphql.execution.fields.field_call import FieldCall, call_of
 from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError, print_json
 
 _ARGUMENT: Final = "representations"
 
 
-def note_representations(path: FieldPath, executor: Executor[Any], where: Where) -> None:
+def note_representations(path: FieldPath, executor: Executor[Any], where: FieldCall) -> None:
     """Note a tag for each object that a gateway asks for, unless its type finds the object by the id alone.
 
     Args:
