@@ -27,13 +27,17 @@ from tests.servers.ports import LOOPBACK, reserved_port
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-# The same examples each time, so that a change is judged by itself; on noisy machines, without deadlines.
+# The same examples each time, so that a change is judged by itself; nothing fails because a machine is slow.
 # New ones are looked for by: uv run pytest --hypothesis-profile=searching tests/graphql
-hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True)
+UNTIMED: dict[str, Any] = {
+    "deadline": None,
+    "suppress_health_check": [hypothesis.HealthCheck.too_slow],
+}
+hypothesis.settings.register_profile("repeatable", derandomize=True, **UNTIMED)
 hypothesis.settings.register_profile(
     "quick", hypothesis.settings.get_profile("repeatable"), max_examples=15
 )
-hypothesis.settings.register_profile("searching", deadline=None, max_examples=500)
+hypothesis.settings.register_profile("searching", max_examples=500, **UNTIMED)
 hypothesis.settings.load_profile("repeatable")
 
 UNHURRIED: dict[str, Any] = {

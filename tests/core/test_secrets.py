@@ -250,7 +250,10 @@ FEW = max(1, settings().max_examples // 30)
     ("place", "store"),
     [*((place, "memory") for place in PLACES), *((place, "away") for place in IN_THE_STORE)],
 )
-@settings(max_examples=FEW, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=FEW,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(SECRETS)
 def test_no_error_log_or_repr_shows_a_secret(
     records: Records, older_core: list[object], store: str, place: str, secret: str

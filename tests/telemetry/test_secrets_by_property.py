@@ -13,7 +13,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 import strawberry
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -347,7 +347,6 @@ def nowhere() -> Iterator[int]:
 
 @settings(
     max_examples=2 if IS_QUICK else EXAMPLES,
-    suppress_health_check=[HealthCheck.too_slow],
     phases=[Phase.explicit, Phase.generate],  # a simpler secret tells nothing more
 )
 @given(
