@@ -61,6 +61,44 @@ def test_a_payload_that_compressing_makes_no_smaller_is_stored_as_it_is() -> Non
     assert decode(stored, pttl_ms=60_000).recording == recording
 
 
+def test_a_payload_is_compressed_above_the_bound_and_not_at_it() -> None:
+    recording = Recording(b"a" * 100, 60_000)
+    plain, at_the_bound, above = (
+        encode(recording, write_id="w", epoch="e", clock=1, compress_above=bound)
+        for bound in (None, 100, 99)
+    )
+    assert plain == at_the_bound
+    assert len(above) < len(plain)
+    assert decode(above, pttl_ms=60_000) == decode(plain, pttl_ms=60_000)
+
+
+@pytest.mark.parametrize("codec", [b"z", b"d", b"~", b""])
+def test_a_payload_that_is_not_packed_as_its_header_says_is_unreadable(codec: bytes) -> None:
+    """Its checksum is right, as in an entry of a later release."""
+
+    def changed(codec: bytes) -> bytes:
+        checked = SAMPLE[12:].replace(b" j PUBLIC ", b" %b PUBLIC " % codec)
+        return b"rc1 %08x%b" % (zlib.crc32(checked), checked)
+
+    assert changed(b"j") == SAMPLE
+    with pytest.raises(UnreadableEntryError):
+        decode(changed(codec), pttl_ms=1)
+
+
+def test_the_size_of_a_recording_is_that_of_its_value_and_its_note() -> None:
+    assert Recording(b"12345", 1, note="123").size == 8
+
+
+def test_a_recording_is_served_for_its_ttl_alone_and_cost_nothing_unless_told() -> None:
+    recording = Recording(b"", 1)
+    assert (recording.stale_ms, recording.cost_ms) == (0, 0)
+
+
+def test_a_marker_is_told_by_the_end_of_its_meta_word() -> None:
+    assert Recording(b"", 1, meta="private-marker").is_marker
+    assert not Recording(b"", 1, meta="private").is_marker
+
+
 def test_a_compressed_payload_is_checked_once_by_the_checksum_of_its_entry() -> None:
     """A checksum of what is unpacked would take a third of the time of unpacking it."""
     payload = b"a good read " * 1_000
@@ -138,6 +176,19 @@ def test_an_entry_shows_no_payload_where_its_parts_are_printed() -> None:
 
 
 # -- On a store --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [1, 7, 8, 9, 20, 300])
+async def test_a_header_of_any_length_is_read_as_a_whole(
+    cache: ResponseCache, face: Any, count: int
+) -> None:
+    """A script that reads less of it than there is would not see the last tag."""
+    tags = [f"t{number}" for number in range(count)]
+    await face.remember(cache, ["a"], 60, lambda: "old", tags=tags)
+    await face.invalidate(cache, "another")
+    assert (await face.remember(cache, ["a"], 60, lambda: "no")).status is CacheStatus.HIT
+    await face.invalidate(cache, tags[-1])
+    assert (await face.remember(cache, ["a"], 60, lambda: "new")).value == "new"
 
 
 @pytest.mark.parametrize("damage", ENTRY_DAMAGES, ids=name_of)

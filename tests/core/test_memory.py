@@ -22,12 +22,17 @@ class World:
     def __init__(self, max_bytes: int = 100_000, ttl: float = 60) -> None:
         self.now = 0.0
         self.trusted = True
+        self.evicted = 0
         self.memory = Memory(
             max_bytes=max_bytes,
             ttl=ttl,
             is_trusted=lambda: self.trusted,
+            evicted=self._note_evicted,
             clock=lambda: self.now,
         )
+
+    def _note_evicted(self) -> None:
+        self.evicted += 1
 
     def keep(
         self, name: str, *, tags: tuple[str, ...] = (), ttl_ms: int = 10_000, size: int = 1
@@ -60,6 +65,7 @@ def test_an_entry_is_kept_no_longer_than_redis_grants_and_no_longer_than_the_set
     assert world.has("long")
     world.now = 5.0
     assert not world.has("long")
+    assert (world.memory.size, len(world.memory)) == (0, 0), "what expired takes no room"
 
 
 def test_an_entry_ages_while_it_is_kept(world: World) -> None:
@@ -148,8 +154,67 @@ def test_local_memory_is_bounded_in_bytes_and_drops_the_least_recently_used() ->
     world.keep("d", size=2_000)
 
     assert [name for name in "abcd" if world.has(name)] == ["a", "c", "d"]
+    assert world.evicted == 1
     world.keep("too large", size=20_000)
     assert not world.has("too large")
+    assert [name for name in "abcd" if world.has(name)] == ["a", "c", "d"]
+
+
+def test_local_memory_holds_as_many_bytes_as_it_may() -> None:
+    world = World()
+    world.keep("a")
+    two = World(max_bytes=2 * world.memory.size)
+    two.keep("a")
+    two.keep("b")
+    assert [two.has("a"), two.has("b"), two.evicted] == [True, True, 0]
+    one = World(max_bytes=world.memory.size)
+    one.keep("a")
+    assert one.has("a")
+
+
+def test_an_entry_that_could_not_be_rebuilt_is_dropped(world: World) -> None:
+    world.keep("a")
+    world.keep("b")
+    world.memory.drop(keys("a"))
+    assert [world.has("a"), world.has("b")] == [False, True]
+
+
+def test_entries_that_share_a_tag_are_all_invalidated_whatever_was_dropped_before(
+    world: World,
+) -> None:
+    for name in "abc":
+        world.keep(name, tags=("t", "t"))
+    world.memory.forget("e:a")
+    world.memory.invalidate("table", ["t"])
+    assert not any(world.has(name) for name in "abc")
+
+
+def test_an_entry_may_be_dropped_by_a_thread_while_another_finds_it(world: World) -> None:
+    """Only a clock that drops it shows that moment for certain."""
+    world.keep("a")
+    world.now = 1.0
+    memory = world.memory
+
+    def drop_and_tell() -> float:
+        memory.forget("e:a")
+        return world.now
+
+    memory._clock = drop_and_tell
+    assert memory.find(keys("a")) is not None
+    assert memory.find(keys("a")) is None
+
+
+def test_several_keys_are_asked_for_at_once(world: World) -> None:
+    world.keep("kept", ttl_ms=2_000)
+    asked = {f"e:{name}": keys(name) for name in ("kept", "absent")}
+    assert list(world.memory.missing(asked)) == ["e:absent"]
+    world.now = 2.0
+    assert world.memory.missing(asked) == asked, "its ttl has ended"
+    world.keep("kept")
+    world.trusted = False
+    assert world.memory.missing(asked) == asked
+    world.trusted = True
+    assert world.memory.missing(asked) == asked, "it was forgotten"
 
 
 @pytest.mark.parametrize("count", [10_000, pytest.param(100_000, marks=pytest.mark.exhaustive)])

@@ -36,8 +36,8 @@ def replayed(queue: InvalidationQueue, *, fails: bool = False) -> list[Any]:
         return asked
 
 
-def new_queue(max_queued: int = 100) -> InvalidationQueue:
-    return InvalidationQueue(max_queued=max_queued, max_tags=1000)
+def new_queue(max_queued: int = 100, **more: Any) -> InvalidationQueue:
+    return InvalidationQueue(max_queued=max_queued, max_tags=1000, **more)
 
 
 def test_pending_invalidations_are_replayed_for_each_tenant() -> None:
@@ -92,14 +92,58 @@ def test_a_pending_clear_replaces_pending_tags() -> None:
     assert (len(queue), queue.has_pending(ACME)) == (0, False)
 
 
-def test_an_invalidation_that_redis_does_not_take_stays_pending() -> None:
+@pytest.mark.parametrize("tags", [("a",), None])
+def test_an_invalidation_that_redis_does_not_take_stays_pending(
+    tags: tuple[str, ...] | None,
+) -> None:
+    queue = new_queue()
+    queue.add(ACME, tags, WHY)
+
+    failed = replayed(queue, fails=True)
+    assert (len(failed), queue.has_pending(ACME), queue.pending) == (1, True, 1)
+    assert not queue.has_pending(OTHER)
+    assert [type(effect) for effect in replayed(queue)] == [type(failed[0])]
+    assert (queue.has_pending(ACME), queue.pending) == (False, 0)
+
+
+def test_a_replay_ends_with_the_first_that_redis_does_not_take() -> None:
     queue = new_queue()
     queue.add(ACME, ("a",), WHY)
-
+    queue.add(OTHER, ("a",), WHY)
     assert len(replayed(queue, fails=True)) == 1
-    assert queue.has_pending(ACME)
-    assert len(replayed(queue)) == 1
+    assert len(replayed(queue)) == 2
+
+
+def test_a_clear_that_is_queued_during_a_replay_that_fails_stays_pending() -> None:
+    queue = new_queue()
+    queue.add(ACME, ("a",), WHY)
+    steps = queue.replay()
+    next(steps)
+    queue.add(ACME, None, WHY)
+    with pytest.raises(StopIteration):
+        steps.send(WHY)
+
+    assert [type(effect) for effect in replayed(queue)] == [Clear]
     assert not queue.has_pending(ACME)
+
+
+def test_pending_tags_and_tenants_are_counted() -> None:
+    queue = new_queue()
+    queue.add(ACME, ("a", "b"), WHY)
+    queue.add(OTHER, None, WHY)
+    assert queue.pending == 3
+
+
+def test_the_reason_of_a_pending_invalidation_is_that_of_the_latest_try() -> None:
+    queue, latest = new_queue(), Unavailable("latest")
+    assert queue.why(ACME) is None
+    queue.add(ACME, ("a",), WHY)
+    assert (queue.why(ACME), queue.why(OTHER)) == (WHY, None)
+    steps = queue.replay()
+    next(steps)
+    with pytest.raises(StopIteration):
+        steps.send(latest)
+    assert queue.why(ACME) == latest
 
 
 def test_a_tag_that_is_queued_during_a_replay_stays_pending() -> None:
@@ -116,13 +160,63 @@ def test_a_tag_that_is_queued_during_a_replay_stays_pending() -> None:
 
 
 def test_a_queue_that_is_full_becomes_a_clear() -> None:
-    queue = new_queue(max_queued=3)
-    queue.add(OTHER, ("kept",), WHY)
-    queue.add(ACME, ("a", "b", "c"), WHY)
+    told: list[tuple[str, ...]] = []
+    queue = new_queue(max_queued=3, on_taken=told.append)
+    queue.add(OTHER, ("kept",), WHY, names=["Kept"])
+    queue.add(ACME, ("a", "b"), WHY, names=["B", "A"])
+    assert len(queue) == 3
+    queue.add(ACME, ("c",), WHY, names=["C"])
 
     assert len(queue) == 1
     assert [type(effect) for effect in replayed(queue)] == [Invalidate, Clear]
     assert not queue.has_pending(ACME)
+    assert told == [("Kept",), ("*",)]
+
+
+def test_the_names_of_pending_tags_are_bounded_like_the_tags() -> None:
+    queue = new_queue(max_queued=3)
+    for number in range(100):
+        queue.add(ACME, (str(number),), WHY, names=[str(number)])
+    assert len(queue) <= 3
+    assert len(queue._pending[ACME.tenant_digest].names) <= 3
+
+
+def test_what_redis_takes_at_last_is_told_in_order() -> None:
+    told: list[tuple[str, ...]] = []
+    queue = new_queue(on_taken=told.append)
+    names = [f"Book:{number}" for number in range(20)]
+    queue.add(ACME, ("a",), WHY, names=names)
+    replayed(queue)
+    assert told == [(*sorted(names),)]
+
+
+def test_a_caller_replays_once_the_replays_in_the_background_have_stopped() -> None:
+    now = 100.0
+    queue = new_queue(patience=10, clock=lambda: now)
+    queue.add(ACME, ("a",), WHY)
+    now += 0.4
+    queue.add(OTHER, ("b",), WHY)
+    assert not queue.is_unattended(), "the first of them may be under way"
+    now += 0.2
+    assert queue.is_unattended()
+
+    steps = queue.replay()
+    next(steps)
+    assert not queue.is_unattended()
+    now += 9
+    steps.send(None)
+    now += 9
+    assert not queue.is_unattended(), "it took a step meanwhile"
+    with pytest.raises(StopIteration):
+        steps.send(WHY)
+    assert not queue.is_unattended(), "it has ended just now"
+    now += 0.6
+    assert queue.is_unattended()
+
+    steps = queue.replay()
+    next(steps)
+    now += 11
+    assert queue.is_unattended(), "it takes no step any more"
 
 
 def test_the_queue_is_bounded_by_tenants_too() -> None:
@@ -268,34 +362,39 @@ async def test_a_caller_after_a_queued_invalidation_joins_no_earlier_run(
 
 
 def test_a_forked_child_replays_what_its_parent_was_replaying() -> None:
-    queue, tenant = InvalidationQueue(max_queued=100, max_tags=10), Keyspace("test")
-    queue.add(tenant, ("a", "b"), WHY)
+    told: list[tuple[str, ...]] = []
+    queue = new_queue(on_taken=told.append)
+    queue.add(ACME, ("a", "b"), WHY, names=["A", "B"])
     parent = queue.replay()
     next(parent)
+    queue.add(ACME, ("b",), WHY)
     queue.after_fork()
     assert len(queue) == 2
-    effect = next(queue.replay())
-    assert isinstance(effect, Invalidate)
+    (effect,) = replayed(queue)
     assert effect.tags == ("a", "b")
+    assert told == [()], "its parent tells"
+
+    queue.add(ACME, None, WHY)
+    next(queue.replay())
     queue.after_fork()
-    queue.add(tenant, None, WHY)
-    assert isinstance(next(queue.replay()), Clear)
+    assert [type(effect) for effect in replayed(queue)] == [Clear]
 
 
 def test_a_replay_that_takes_no_step_is_given_up_and_done_by_another() -> None:
     """The event loop that ran it was stopped in the middle, and may never run again."""
     told: list[tuple[str, ...]] = []
-    queue = InvalidationQueue(max_queued=100, max_tags=1000, patience=0.0, on_taken=told.append)
+    queue = new_queue(patience=0.0, on_taken=told.append)
     queue.add(ACME, ("a",), WHY, names=["A"])
     stopped = queue.replay()
     next(stopped)
     queue.add(ACME, ("b",), WHY, names=["B"])
     assert queue.is_unattended()
 
+    queue.add(ACME, ("a",), WHY)
     another = queue.replay()
     effect = next(another)
     assert isinstance(effect, Invalidate)
-    assert effect.tags == ("a", "b")
+    assert (effect.tags, len(queue)) == (("a", "b"), 2)
     with pytest.raises(StopIteration) as end:
         stopped.send(None)  # it goes on after all
     assert end.value.value is False
@@ -307,13 +406,37 @@ def test_a_replay_that_takes_no_step_is_given_up_and_done_by_another() -> None:
     assert (len(queue), queue.has_pending(ACME), told) == (0, False, [("A", "B")])
 
 
+def test_a_replay_that_is_given_up_between_two_tenants_takes_nothing_more() -> None:
+    """What another replays and Redis does not take is pending again, all of it."""
+    others: list[Any] = []
+
+    def begin_another(_: object) -> None:
+        if not others:
+            others.append(queue.replay())
+            assert next(others[0]).tags == ("a",)
+
+    queue = new_queue(patience=0.0, on_taken=begin_another)
+    queue.add(OTHER, ("first",), WHY)
+    queue.add(ACME, ("a",), WHY)
+    stopped = queue.replay()
+    next(stopped)
+    with pytest.raises(StopIteration) as end:
+        stopped.send(None)
+    assert end.value.value is False
+    with pytest.raises(StopIteration):
+        others[0].send(WHY)
+    assert [effect.tags for effect in replayed(queue)] == [("a",)]
+
+
 def test_a_replay_that_goes_on_is_not_given_up() -> None:
-    queue = InvalidationQueue(max_queued=100, max_tags=1000, patience=3600)
+    queue = new_queue(patience=3600)
     queue.add(ACME, ("a",), WHY)
     running = queue.replay()
     next(running)
     assert not queue.is_unattended()
-    assert replayed(queue) == []
+    with pytest.raises(StopIteration) as end:
+        next(queue.replay())
+    assert end.value.value is False, "it is still pending"
     running.close()
     assert len(replayed(queue)) == 1
 

@@ -50,8 +50,8 @@ def carried(tags: AbstractSet[str]) -> AbstractSet[str]:
     """
     if EVERYTHING_TAGGED in tags:
         return tags
-    kinds = {tag.partition(":")[0] for tag in tags if ":" in tag}
-    return tags | {whole_family(kind) for kind in kinds if kind not in tags}
+    kinds = {tag.partition(":")[0] for tag in tags}
+    return tags | {whole_family(kind) for kind in kinds - tags}
 
 
 def all_of_family(kind: str) -> tuple[str, str]:

@@ -78,6 +78,7 @@ class InvalidationQueue:
         patience: Seconds after which a replay that takes no step is given up: the event loop that runs it may have
             been stopped, and never run again.
         on_taken: Told the names of what Redis has taken at last; `EVERYTHING_TAGGED` for everything.
+        clock: Returns a monotonic time in seconds.
 
     Attributes:
         log: Limits the log lines about invalidations that Redis did not take.
@@ -91,10 +92,12 @@ class InvalidationQueue:
         max_tags: int,
         patience: float = 10.0,
         on_taken: Callable[[InvalidatedTags], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._max_queued = max_queued
         self._max_tags = max_tags
         self._on_taken = on_taken
+        self._clock = clock
         self._lock = renewed_in_child(self, "_lock", threading.Lock)
         self._pending: dict[str, _Pending] = {}
         self._count = 0
@@ -116,11 +119,11 @@ class InvalidationQueue:
 
     def has_pending(self, keyspace: Keyspace) -> bool:
         """Whether an invalidation of a tenant is pending."""
-        return bool(self._pending) and keyspace.tenant_digest in self._pending
+        return keyspace.tenant_digest in self._pending
 
     def why(self, keyspace: Keyspace) -> Unavailable | None:
         """Return why an invalidation of a tenant is pending; None if there is none."""
-        pending = self._pending.get(keyspace.tenant_digest) if self._pending else None
+        pending = self._pending.get(keyspace.tenant_digest)
         return None if pending is None else pending.reason
 
     def is_unattended(self) -> bool:
@@ -130,11 +133,11 @@ class InvalidationQueue:
         """
         if self._replay is not None:
             return self._is_given_up()
-        return time.monotonic() - self._replayed_at > 2 * REPLAY_INTERVAL
+        return self._clock() - self._replayed_at > 2 * REPLAY_INTERVAL
 
     def _is_given_up(self) -> bool:
         """Whether a replay runs that takes no step any more."""
-        return time.monotonic() - self._step_at > self._patience
+        return self._clock() - self._step_at > self._patience
 
     def add(
         self,
@@ -160,7 +163,7 @@ class InvalidationQueue:
                 if len(self._pending) >= self._max_queued:
                     return False
                 if not self._pending:
-                    self._replayed_at = time.monotonic()
+                    self._replayed_at = self._clock()
                 pending = self._pending[keyspace.tenant_digest] = _Pending(keyspace, reason)
             before = len(pending.tags)
             pending.tags.update(tags or ())
@@ -192,12 +195,12 @@ class InvalidationQueue:
         with self._lock:
             if self._replay is not None:
                 if not self._is_given_up():
-                    return not self._pending
+                    return False
                 for pending in self._pending.values():
                     pending.take_back()
                 self._recount()
             self._replay = this = object()
-            self._step_at = time.monotonic()
+            self._step_at = self._clock()
         try:
             for tenant, pending in list(self._pending.items()):
                 if not (yield from self._replay_tenant(tenant, pending, this)):
@@ -205,7 +208,7 @@ class InvalidationQueue:
         finally:
             with self._lock:
                 if self._replay is this:
-                    self._replayed_at = time.monotonic()
+                    self._replayed_at = self._clock()
                     self._replay = None
         return not self._pending
 
@@ -220,7 +223,7 @@ class InvalidationQueue:
             tags_left = None if taken.everything else tuple(sorted(taken.tags))
             for effect in self._effects(pending.keyspace, tags_left):
                 result = yield effect
-                self._step_at = time.monotonic()
+                self._step_at = self._clock()
                 if result is not None:
                     pending.reason = result
                     return False

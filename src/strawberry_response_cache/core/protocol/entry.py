@@ -159,7 +159,7 @@ def decode(stored: bytes, *, pttl_ms: int, max_bytes: int | None = None) -> Entr
     Raises:
         UnreadableEntryError: If they are not a complete and undamaged entry of this format.
     """
-    head, newline, payload = stored.partition(b"\n")
+    head, _, payload = stored.partition(b"\n")
     try:
         words = head.decode("ascii").split(" ")
         magic, checksum, _, write_id, epoch, clock, ttl, stale, cost, codec, meta, note, tags = (
@@ -168,7 +168,7 @@ def decode(stored: bytes, *, pttl_ms: int, max_bytes: int | None = None) -> Entr
         ticks, ttl_ms, stale_ms, cost_ms = int(clock), int(ttl), int(stale), int(cost)
     except ValueError:
         raise UnreadableEntryError from None
-    if not newline or magic != _MAGIC_WORD:
+    if magic != _MAGIC_WORD:
         raise UnreadableEntryError
     if f"{zlib.crc32(memoryview(stored)[_CHECKED_FROM:]):08x}" != checksum:
         raise UnreadableEntryError

@@ -1,0 +1,83 @@
+"""What an answer of the store means for its caller, and for others who asked for the same key."""
+
+import pytest
+
+from strawberry_response_cache.core.protocol.answers import (
+    Fresh,
+    Granted,
+    Held,
+    Lease,
+    LookupAnswer,
+    Moved,
+    NoLease,
+    NotAskedError,
+    NotSentError,
+    Stale,
+    Unavailable,
+    Unreadable,
+    failure,
+    for_another,
+)
+from strawberry_response_cache.core.protocol.entry import Entry, Recording
+from strawberry_response_cache.core.protocol.troubles import Trouble
+
+LEASE = Lease("token", "epoch", 1)
+ENTRY = Entry(Recording(b"1", 60_000), "write", "epoch", 1, 60_000)
+SENT = Unavailable("x")
+
+
+@pytest.mark.parametrize(
+    ("answer", "another"),
+    [
+        (Granted(LEASE), Held()),
+        (Stale(ENTRY, LEASE), Stale(ENTRY, None)),
+        (SENT, Unavailable("x", sent=False)),
+        *((same, same) for same in (Fresh(ENTRY), Held(), NoLease(), Unreadable("w"), Moved())),
+    ],
+)
+def test_a_lease_belongs_to_one_of_the_callers_that_share_a_lookup(
+    answer: LookupAnswer, another: LookupAnswer
+) -> None:
+    assert for_another(answer) == another
+
+
+def caused(error: Exception, cause: Exception | None) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (TimeoutError("secret"), Unavailable("TimeoutError")),
+        (
+            caused(OSError("secret"), ValueError("secret")),
+            Unavailable("OSError"),
+        ),
+        (
+            caused(NotSentError("secret"), OSError("secret")),
+            Unavailable("OSError", sent=False),
+        ),
+        (
+            NotSentError("secret"),
+            Unavailable("strawberry_response_cache.core.protocol.answers.NotSentError"),
+        ),
+        (
+            NotAskedError("secret"),
+            Unavailable(
+                "strawberry_response_cache.core.protocol.answers.NotAskedError", False, False
+            ),
+        ),
+    ],
+)
+def test_a_failure_says_the_type_of_its_error_and_whether_the_server_was_asked(
+    error: Exception, expected: Unavailable
+) -> None:
+    assert failure(error) == expected
+    assert "secret" not in repr(failure(error))
+    assert failure(error).error_name == expected.error_type.split(".")[-1]
+
+
+def test_failures_of_one_error_are_equal_whatever_they_mean() -> None:
+    assert Unavailable("x", trouble=Trouble.SLOW) == SENT
+    assert NoLease(Trouble.FULL) == NoLease()
