@@ -7,7 +7,7 @@ import asyncio
 import copy
 import dataclasses
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import pytest
 import strawberry
@@ -330,6 +330,43 @@ async def test_a_default_that_a_resolver_changes_is_not_stored_under_the_key_of_
     if not fresh:
         assert changed != "['a', 'b', 'c']"
         assert outcome(schema.last)["reason"] == "variables"
+
+
+async def test_a_default_of_an_input_that_one_field_changed_is_in_no_key_of_another(
+    make: Make,
+) -> None:
+    """Keys of both fields hold the value that the default had at first."""
+
+    @strawberry.input
+    class Chapter:
+        order: JSON = strawberry.field(default_factory=letters)
+        next: Annotated["Chapter", strawberry.lazy(__name__)] | None = None
+
+    globals()["Chapter"] = Chapter
+
+    @strawberry.type(name="Query")
+    class Made(Defaults):
+        @cache_control(ttl=60)
+        @strawberry.field
+        def one(self, info: strawberry.Info, chapter: Chapter) -> str:
+            order: Any = chapter.order
+            return str(order.pop() if info.context.get("pops") else order)
+
+        @cache_control(ttl=60)
+        @strawberry.field
+        def other(self, chapter: Chapter) -> str:
+            return str(chapter.order)
+
+    schema = make(Made)
+    for expected in ("miss", "hit"):
+        await schema.ask("{ one(chapter: {}) }")
+        assert outcome(schema.last)["status"] == expected
+    await schema.ask("{ again: one(chapter: {}) fresh }", pops=True)
+    await schema.ask("{ last: one(chapter: {next: {}}) }", pops=True)
+    for name in ("one", "other"):
+        for _ in range(2):
+            await schema.ask(f"{{ {name}(chapter: {{}}) }}")
+            assert outcome(schema.last)["reason"] == "variables"
 
 
 async def test_a_default_that_another_request_changes_meanwhile_reaches_no_other_process(

@@ -12,10 +12,12 @@ from typing import Annotated, Any, NewType, TypeAlias
 
 import pytest
 import strawberry
+from graphql import GraphQLScalarType
 from strawberry import relay
 from strawberry.extensions import FieldExtension
 from strawberry.permission import BasePermission, PermissionExtension
 from strawberry.schema.config import StrawberryConfig
+from strawberry.types.scalar import ScalarDefinition
 
 from strawberry_response_cache import CacheScope, ResponseCache, cache_control
 from tests.graphql.both_ways import FORMS, BothWays, statuses
@@ -1239,6 +1241,66 @@ async def test_an_exact_setting_of_an_extension_or_a_permission_is_part_of_the_k
     one, other = map(made, settings)
     for schema, expected in ((one, "miss"), (other, "miss"), (one, "hit"), (other, "hit")):
         result = await schema.ask("{ total { amount } }", user="alice")
+        assert statuses(result, "operation") == {expected}
+
+
+@pytest.mark.combined
+@pytest.mark.parametrize(
+    ("function", "field"),
+    [
+        ("parse_value", "total(top: $top)"),
+        ("parse_literal", "total(top: 1)"),
+        ("serialize", "other"),
+    ],
+)
+@pytest.mark.parametrize("is_graphql_cores", [False, True])
+async def test_each_function_of_a_scalar_is_part_of_the_key(
+    cache: ResponseCache, function: str, field: str, *, is_graphql_cores: bool
+) -> None:
+    """What is parsed is no JSON, so keys hold what was sent."""
+
+    def one(*_: Any) -> Any:
+        return Code(1) if "parse" in function else 1
+
+    def other(*_: Any) -> Any:
+        return Code(2) if "parse" in function else 2
+
+    def made(chosen: Callable[..., Any]) -> BothWays:
+        functions: dict[str, Any] = {"serialize": float, "parse_value": Code, function: chosen}
+        if is_graphql_cores:
+            scalar: Any = ScalarDefinition(
+                name="Odd",
+                implementation=GraphQLScalarType("Odd", **functions),
+                description=None,
+                specified_by_url=None,
+                serialize=None,
+                parse_value=None,
+                parse_literal=None,
+            )
+        else:
+            scalar = strawberry.scalar(name="Odd", **functions)
+
+        @strawberry.type
+        class Query:
+            @cache_control(ttl=60)
+            @strawberry.field
+            def total(self, top: Odd) -> int:
+                return top.number
+
+            @cache_control(ttl=60)
+            @strawberry.field
+            def other(self) -> Odd:
+                return Odd(0)
+
+        return BothWays(Query, cache, config=StrawberryConfig(scalar_map={Odd: scalar}))
+
+    class Odd(Code):
+        pass
+
+    declared = "query ($top: Odd = 1)" if "$" in field else ""
+    schemas = made(one), made(other)
+    for schema, expected in zip(schemas * 2, ("miss", "miss", "hit", "hit"), strict=True):
+        result = await schema.ask(f"{declared} {{ {field} }}", {"top": 1} if declared else None)
         assert statuses(result, "operation") == {expected}
 
 

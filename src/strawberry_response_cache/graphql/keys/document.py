@@ -28,7 +28,6 @@ class UsedParts(Visitor):
     ) -> None:
         super().__init__()
         self._conditions: set[str] = set()
-        self._level = 0
         self._deepest: dict[str, int] = {}
         self._spreads: dict[str, dict[str, int]] = {}
         self._read("", operation)

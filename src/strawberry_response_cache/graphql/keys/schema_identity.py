@@ -23,7 +23,6 @@ from graphql import (
     is_enum_type,
     is_input_object_type,
     is_scalar_type,
-    specified_scalar_types,
 )
 from strawberry.relay import Connection
 from strawberry.types.field import StrawberryField
@@ -144,10 +143,10 @@ class SchemaIdentity:
         return known
 
     def _type(self, named: GraphQLNamedType) -> list[Any]:
-        """Describe an enum, a scalar, or an input type with its fields; other types by their names."""
+        """Describe an enum, a scalar, or an input type with those of its fields; what is of a type says its name."""
         known = self._types.get(named.name)
         if known is None:
-            below: dict[str, list[Any]] = {}
+            below: dict[str, list[Any] | None] = {}
             pending = [named]
             while pending:
                 each = pending.pop()
@@ -155,25 +154,24 @@ class SchemaIdentity:
                     below[each.name] = _type_alone(each)
                     if is_input_object_type(each):
                         pending += [get_named_type(field.type) for field in each.fields.values()]
-            known = self._types[named.name] = [below[name] for name in sorted(below)]
+            known = self._types[named.name] = [*below.values()]
         return known
 
 
-def _type_alone(named: GraphQLNamedType) -> list[Any]:
+def _type_alone(named: GraphQLNamedType) -> list[Any] | None:
+    """Describe what decides about a value of a type, apart from its name; None for an object's type."""
     if is_enum_type(named):
-        members = named.values.items()
-        return [named.name, sorted([name, describe(each.value)] for name, each in members)]
-    if is_scalar_type(named) and named is not specified_scalar_types.get(named.name):
-        return [named.name, *map(describe, _functions_of(named))]
+        return [[name, describe(each.value)] for name, each in named.values.items()]
+    if is_scalar_type(named):
+        return [describe(each) for each in _functions_of(named)]
     if is_input_object_type(named):
         methods = [[name, describe(each)] for name, each in methods_of_input(named)]
         return [
-            named.name,
             [_signature(name, each) for name, each in named.fields.items()],
             methods,
             *_hidden_defaults(definition_of(named)),
         ]
-    return [named.name]
+    return None
 
 
 def _signature(name: str, argument: GraphQLArgument | GraphQLInputField) -> list[str]:

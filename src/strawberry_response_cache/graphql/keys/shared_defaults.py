@@ -4,7 +4,6 @@ graphql-core hands the same object to every request that leaves an argument out,
 """
 
 from collections.abc import Iterable
-from typing import Final
 
 from graphql import (
     GraphQLArgument,
@@ -16,8 +15,6 @@ from graphql import (
 
 from strawberry_response_cache.graphql.keys.operation_key import UnkeyableError
 from strawberry_response_cache.graphql.keys.value_state import FIXED, ValueState, state_of
-
-_NOTHING_SHARED: Final[tuple["SharedDefault", ...]] = ()
 
 
 class SharedDefault:
@@ -66,12 +63,9 @@ class SharedDefaults:
             if is_input_object_type(named) and named.name not in seen:
                 seen.add(named.name)
                 holders += named.fields.values()
-        if found:
-            self._by_field[coordinate] = tuple(found)
+        self._by_field[coordinate] = tuple(found)
 
     def of(self, coordinates: Iterable[str]) -> tuple[SharedDefault, ...]:
         """Return the defaults of fields that were noted, each once."""
-        if not self._by_field:
-            return _NOTHING_SHARED
         found = (each for name in coordinates for each in self._by_field.get(name, ()))
         return tuple(dict.fromkeys(found))

@@ -4,9 +4,11 @@ import datetime
 import marshal
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from decimal import Decimal
 from enum import Enum
 from hashlib import blake2b
+from struct import calcsize
 from types import BuiltinFunctionType, FunctionType, MemberDescriptorType, ModuleType
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -45,8 +47,8 @@ _ITEMS: Final[tuple[type[Any], ...]] = (list, tuple, set, frozenset, bytearray)
 _BUILT_IN: Final[frozenset[type]] = (
     FIXED | frozenset(_ITEMS) | {object, dict, OrderedDict, defaultdict}
 )
-_IS_BUILT_IN: Final = 1 << 8
-"""The flag of a type whose attributes cannot be set, as of those that are written in C."""
+_POINTER: Final = calcsize("P")
+"""How many bytes of an object an attribute takes."""
 _DIGEST: Final = 20
 _EVERY_TIME_ALIKE: Final = 2
 """The version of `marshal` that writes equal values alike, however often they are referred to."""
@@ -123,15 +125,13 @@ class _Reading:
             return _Same(value)
         if depth > _DEEPEST or self.size > _MOST_PARTS:
             raise UnkeyableError
-        if kind is list or kind is tuple:
-            return kind, [self.content(each, depth + 1) for each in value]
-        if kind is dict:
-            return kind, self._named(value.items(), depth)
-        if any(each.__flags__ & _IS_BUILT_IN and each not in _BUILT_IN for each in kind.__mro__):
-            raise UnkeyableError  # what it holds is not to be seen
+        if any(each not in _BUILT_IN and _hides_content(each) for each in kind.__mro__):
+            raise UnkeyableError
         content: list[object] = [_Same(value), self._named(_members(value, kind), depth)]
         if issubclass(kind, dict):
-            content.append(self._named(dict.items(value), depth))
+            # The order of an OrderedDict is its own.
+            base = OrderedDict if issubclass(kind, OrderedDict) else dict
+            content.append(self._named(base.items(value), depth))
         items = [base.__iter__(value) for base in _ITEMS if issubclass(kind, base)]
         content += [[self.content(each, depth + 1) for each in found] for found in items]
         return content
@@ -142,21 +142,23 @@ class _Reading:
         ]
 
 
+def _hides_content(base: type) -> bool:
+    """Whether objects of a class hold more than its attributes: it is written in C, or in Rust for example."""
+    names = vars(base)
+    shown = [name for name in ("__dict__", "__weakref__") if name in names]
+    if "__slots__" in names:
+        shown += [name for name, each in names.items() if type(each) is MemberDescriptorType]
+    return base.__basicsize__ - (base.__base__ or object).__basicsize__ > _POINTER * len(shown)
+
+
 def _members(value: object, kind: type) -> list[tuple[object, object]]:
     """Return the attributes that an object holds, by name."""
     found: list[tuple[object, object]] = []
-    is_open = kind in _BUILT_IN
     for base in kind.__mro__:
-        is_open = is_open or "__slots__" in vars(base)
         for name, each in vars(base).items():
             if type(each) is MemberDescriptorType:
-                try:
+                with suppress(AttributeError):  # it is not set
                     found.append((name, each.__get__(value, kind)))
-                except AttributeError:
-                    continue  # it is not set
-    try:
+    with suppress(AttributeError):  # it has slots only
         found += object.__getattribute__(value, "__dict__").items()
-    except AttributeError:
-        if not is_open:
-            raise UnkeyableError from None
     return found
