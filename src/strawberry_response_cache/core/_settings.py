@@ -128,7 +128,7 @@ class CacheSettings(BaseModel):
 
     max_tags: int = Field(default=200_000, ge=1_000, le=10_000_000)
     """How many invalidated tags Redis keeps for each tenant. Above that, the oldest are dropped, and entries
-    from before their invalidation become misses. A tag takes 58 bytes; the default about 12 MB."""
+    from before their invalidation become misses. A tag takes about 60 bytes; the default about 12 MB."""
 
     max_background: int = Field(default=16, ge=0, le=100_000)
     """Background refreshes at once, for each event loop and for all threads. Above that, the old value is
