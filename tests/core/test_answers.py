@@ -18,11 +18,11 @@ from strawberry_response_cache.core.protocol.answers import (
     failure,
     for_another,
 )
-from strawberry_response_cache.core.protocol.entry import Entry, Recording
+from strawberry_response_cache.core.protocol.entry import Entry, ValueRecording
 from strawberry_response_cache.core.protocol.troubles import Trouble
 
 LEASE = Lease("token", "epoch", 1)
-ENTRY = Entry(Recording(b"1", 60_000), "write", "epoch", 1, 60_000)
+ENTRY = Entry(ValueRecording(b"1", 60_000), "write", "epoch", 1, 60_000)
 SENT = Unavailable("x")
 
 

@@ -62,7 +62,7 @@ def test_a_payload_that_compressing_makes_no_smaller_is_stored_as_it_is() -> Non
 
 
 def test_a_payload_is_compressed_above_the_bound_and_not_at_it() -> None:
-    recording = Recording(b"a" * 100, 60_000)
+    recording = ValueRecording(b"a" * 100, 60_000)
     plain, at_the_bound, above = (
         encode(recording, write_id="w", epoch="e", clock=1, compress_above=bound)
         for bound in (None, 100, 99)
@@ -86,17 +86,17 @@ def test_a_payload_that_is_not_packed_as_its_header_says_is_unreadable(codec: by
 
 
 def test_the_size_of_a_recording_is_that_of_its_value_and_its_note() -> None:
-    assert Recording(b"12345", 1, note="123").size == 8
+    assert ValueRecording(b"12345", 1, note="123").size == 8
 
 
 def test_a_recording_is_served_for_its_ttl_alone_and_cost_nothing_unless_told() -> None:
-    recording = Recording(b"", 1)
+    recording = ValueRecording(b"", 1)
     assert (recording.stale_ms, recording.cost_ms) == (0, 0)
 
 
 def test_a_marker_is_told_by_the_end_of_its_meta_word() -> None:
-    assert Recording(b"", 1, meta="private-marker").is_marker
-    assert not Recording(b"", 1, meta="private").is_marker
+    assert ValueRecording(b"", 1, meta="private-marker").is_marker
+    assert not ValueRecording(b"", 1, meta="private").is_marker
 
 
 def test_a_compressed_payload_is_checked_once_by_the_checksum_of_its_entry() -> None:
