@@ -113,7 +113,7 @@ async def test_the_death_of_one_primary_is_felt_only_by_its_own_tenants(
     face: Any, cluster: Cluster, store: Store
 ) -> None:
     # However many of the tenants are its own: an open breaker would not see at once that it is back.
-    deadlines = {"read_deadline": 60, "connect_deadline": 60}
+    deadlines: dict[str, Any] = {"read_deadline": 60, "connect_deadline": 60}
     cache = await store.new_cache(face, breaker_failures=1_000_000, **deadlines)
     tenants = [cache.for_tenant(number) for number in range(12)]
     owners = []
