@@ -99,7 +99,7 @@ async def test_a_cluster_is_cleared_by_the_sync_form_only(
         clear_all_tenants_sync(cache)
 
 
-def test_each_cache_in_memory_is_empty_and_leaves_nothing_to_chance() -> None:
+def test_each_cache_in_memory_is_empty_and_refreshes_nothing_early() -> None:
     with memory_cache() as one, memory_cache() as other:
         assert one.remember_sync(["a"], 60, lambda: 1).status is CacheStatus.MISS
         assert other.remember_sync(["a"], 60, lambda: 1).status is CacheStatus.MISS

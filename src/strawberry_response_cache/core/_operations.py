@@ -63,7 +63,7 @@ class OperationCounters:
 
     Attributes:
         requests: The requests, by result.
-        impact: The seconds that requests took which were generated.
+        impact: The seconds that generated requests took.
         keys: The keys of the requests that have one.
     """
 

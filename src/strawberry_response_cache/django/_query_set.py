@@ -64,8 +64,7 @@ class InvalidatingQuerySet(models.QuerySet):
     and, if it sets a foreign key, all that shows rows of the model to which that points. With ``base_manager_name =
     "objects"`` in ``Meta`` that holds for ``add`` of a foreign key's manager, too.
 
-    If `invalidate_on_save` has a ``tenant``, it reads the rows before and after the update, which takes two more
-    queries.
+    If `invalidate_on_save` has a ``tenant``, an update reads its rows before and after, which takes two more queries.
 
     Example:
         >>> from django.contrib.auth.models import Group

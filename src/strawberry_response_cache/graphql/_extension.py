@@ -130,7 +130,7 @@ class ResponseCacheExtension:
         invalidate_again: Seconds, or a timedelta, after which the invalidation of a mutation is repeated, for
             database replicas that lag. None, the default, does not repeat it.
         headers: Whether responses say how long browsers and CDNs may store them: ``Cache-Control``, ``Age`` and
-            ``VaryFunction``, and ``ETag`` in this package's views. True by default. They are written where the context has a
+            ``Vary``, and ``ETag`` in this package's views. True by default. They are written where the context has a
             response, as ``context["response"]`` or ``context.response``, and by this package's views.
         vary_headers: The request headers that tell ``tenant`` and the values of ``vary``, by their names. Shared
             caches may store a PUBLIC response only if they tell all that it depends on. There are none by default.

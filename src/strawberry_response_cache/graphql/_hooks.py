@@ -259,7 +259,7 @@ class RequestHooks(Phased, SchemaExtension):
                 self._task.add_done_callback(self.settle_early)
 
     def settle_early(self, _: object = None) -> None:
-        """Invalidate what a mutation changed in the background, unless that has started."""
+        """Begin to invalidate in the background what a mutation changed, unless that has begun."""
         if self._run is not None and not self._is_settled:
             self._is_settled = True
             if self._run.mutation is not None:

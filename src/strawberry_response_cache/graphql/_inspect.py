@@ -216,7 +216,7 @@ class OperationEntry:
 
 
 def _as_asked(options: Options, cache: ResponseCache) -> Options:
-    """Return options whose functions answer from an `Requester`."""
+    """Return options whose functions answer from a `Requester`."""
     return replace(
         options,
         cache=cache,

@@ -23,7 +23,7 @@ _OF_SESSION: Final = "session:"
 class Verification:
     """Chooses the operations that are verified, and remembers who stored the entries of this process.
 
-    Sessions are remembered as keyed digests, whose key leaves this process as little as they do.
+    Sessions are remembered as keyed digests. Neither the digests nor their key leave this process.
 
     Args:
         share: The share of operations.

@@ -10,8 +10,7 @@ from strawberry_response_cache.core._settings import SettingsByName
 def memory_cache(prefix: str = "test", **settings: Unpack[SettingsByName]) -> ResponseCache:
     """Return an empty cache in this process, without a server; it needs the extra ``memory``.
 
-    Nothing in it is left to chance: the setting ``early_refresh`` is 0 here, so a response is a hit until its ttl
-    ends.
+    It refreshes nothing early: the setting ``early_refresh`` is 0 here, so a response is a hit until its ttl ends.
 
     Args:
         prefix: The name of the cache; ``test`` by default.

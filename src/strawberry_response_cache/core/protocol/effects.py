@@ -31,7 +31,7 @@ READ: Final = "GET"
 class Effect(Generic[R_co]):
     """A request to the store, as one batch of calls on one connection.
 
-    Not a protocol: whether an object is of a class of those takes twenty times as long.
+    It is no `Protocol`, because ``isinstance`` takes twenty times as long with one.
     """
 
     __slots__ = ()

@@ -59,7 +59,7 @@ class AnnouncedRun(Protocol):
         is_validated: Whether the executed document is known to be valid.
         is_passed_over: Whether another run of the same request answers instead.
         counts_events: Whether it answers each event of a subscription.
-        is_left_alone: Whether the operation is executed without it, because it is done with it.
+        is_left_alone: Whether this run has answered already: an executor that is built later executes by itself.
     """
 
     context: ExecutionContext
@@ -330,7 +330,7 @@ def failed_root_fields(
         errors: Those of its result.
 
     Returns:
-        None if it is not known of one where it was found.
+        None if one of the errors does not say where it was found.
     """
     collected = executor.collected_errors
     positions = getattr(collected, "_error_positions", None)

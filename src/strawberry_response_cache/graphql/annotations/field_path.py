@@ -55,7 +55,7 @@ class FieldPath(Path):
         self.tags |= frozenset(tags)
 
     def say_of_items(self, tags: tuple[str, ...]) -> None:
-        """Note a tag for each item."""
+        """Note one tag for each item of the list that the field returns, in the order of the items."""
         if any(tags):
             self.is_noted, self.said_of_items = True, tags
 

@@ -209,7 +209,7 @@ def cache_control(
             the ttl of the type that the field returns. Fractions count; the SDL shows whole seconds.
         scope: `CacheScope.PRIVATE` if the data belongs to the session. `CacheScope.PUBLIC` lets all sessions
             of a tenant share a field with permission classes, or below a PRIVATE field. None, the default,
-            follows the other hints, and is PUBLIC without any.
+            takes the scope of the other hints, and is PUBLIC without any.
         inherit: Whether a field with a resolver of its own takes the ttl of its parent. On a type: whether
             fields that return it and have no ttl of their own do so. A field with a resolver of its own still
             needs a hint, which may be without a ttl. False by default.

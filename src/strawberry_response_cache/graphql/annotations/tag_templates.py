@@ -59,7 +59,7 @@ class UnfilledError(Exception):
         placeholder: The placeholder, such as ``("result", "id")``.
         wrong: What is wrong with it.
         error: The type of the error that reading it raised; empty if none was raised.
-        is_too_many: Whether it is well filled, by more than can be named.
+        is_too_many: Whether it has values, but they give more tags than can be named.
     """
 
     def __init__(

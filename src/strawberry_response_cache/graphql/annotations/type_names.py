@@ -9,7 +9,7 @@ def with_types_and_lists(tags: Iterable[str], schema: GraphQLSchema) -> tuple[st
     """Return tags; where one is ``Entry`` or ``[Entry]`` for an object type, both are among them.
 
     Mutations invalidate ``[Entry]`` for a created object, and ``Entry`` where they invalidate a whole type. A
-    number that follows from all entries must be reached by either.
+    number that is computed from all entries must be reached by either.
 
     Args:
         tags: The tags without placeholders that a user wrote.

@@ -65,8 +65,8 @@ class HttpReport:
         """Note what tells for how long others may store the response; it is asked where they are told.
 
         Args:
-            freshness: Tells what is known of the response, or of its parts together, in an object that nobody else
-                has; None if they must not.
+            freshness: Returns what is known of the response, or of its parts together, in a new object; None if
+                others must not store it.
             policy: The operation's policy.
         """
         self._noted = freshness, policy

@@ -87,7 +87,7 @@ class Run:
         is_async: Whether it is a mutation that is awaited.
         counts_events: Whether each event of a subscription is answered and counted, after `end`.
         is_absent: Whether the request asked for a stored answer only, and there is none.
-        is_left_alone: Whether the operation is executed without it, because it is done with it.
+        is_left_alone: Whether this run has answered already: an executor that is built later executes by itself.
     """
 
     def __init__(

@@ -14,7 +14,7 @@ _around: Final[ContextVar[AbstractSet[str] | None]] = ContextVar("varied_around"
 def varying(names: AbstractSet[str]) -> Iterator[None]:
     """Generate an entry inside.
 
-    An operation that varies by more than the entry around it has kept that from being stored before it comes here.
+    If it varies by more than the entry around it, that entry was kept from being stored before this.
 
     Args:
         names: The varied values that its key has.

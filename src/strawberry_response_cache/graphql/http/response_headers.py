@@ -287,7 +287,7 @@ def headers_of(response: object, options: HeaderOptions) -> ResponseHeaders:
 def share_headers(response: object, headers: ResponseHeaders) -> None:
     """Let all operations that find a framework's response in their contexts share headers.
 
-    A view makes the response that is sent from it: what was written to it may not weaken the headers.
+    A view makes the response to send from this one, so what was written to this one may not weaken the headers.
 
     Args:
         response: The response in the context of an operation.

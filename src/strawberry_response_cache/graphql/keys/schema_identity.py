@@ -218,7 +218,7 @@ def _hidden_defaults(definition: object) -> list[list[str]]:
 def _methods(named: GraphQLNamedType) -> list[list[str]]:
     """Describe the methods of a type that decide which of its objects stand in a response, and as what.
 
-    What its resolvers read of an object without that the schema shows it belongs to them.
+    What its resolvers read of an object, although the schema does not show it, is described as well.
     """
     definition = definition_of(named)
     origin = getattr(definition, "origin", None)

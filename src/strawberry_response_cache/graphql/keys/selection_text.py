@@ -87,8 +87,8 @@ class SelectionText:
         """Print what the field of a gateway selects of the objects of one type.
 
         Raises:
-            UnkeyableError: As `of`.
-            RecursionError: As `of`.
+            UnkeyableError: If it selects something that does not exist.
+            RecursionError: If it is nested too deeply.
         """
         below = () if node.selection_set is None else self._included(node.selection_set)
         return self._print(

@@ -60,8 +60,8 @@ class Outcome:
 class FieldOutcomes:
     """What the cache did for each field with an entry of its own, one line for each coordinate.
 
-    A list can hold a field five hundred times. Its line shows the worst outcome, the number of fields, and how many
-    of them were hits where some were none. Its scope is PRIVATE if one of them is.
+    A list can hold a field five hundred times. Its line shows the worst outcome, the number of fields, and the number
+    of hits if not all were hits. Its scope is PRIVATE if one of them is.
     """
 
     __slots__ = ("_counts", "_hits", "_outcomes")

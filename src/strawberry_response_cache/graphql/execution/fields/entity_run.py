@@ -37,8 +37,8 @@ class EntityRun:
 
     Attributes:
         completed: The objects that were executed, by position.
-        has_begun: Whether any was.
-        is_odd: Whether the resolver returned something else than Strawberry's does.
+        has_begun: Whether any object was executed.
+        is_odd: Whether the resolver returned something else than a list with an item for each object.
         raised: The error of the field itself; None if there is none.
     """
 
