@@ -15,7 +15,8 @@ PACKAGE = Path(strawberry_response_cache.__file__).parent
 NAME = strawberry_response_cache.__name__
 
 _POINTING = re.compile(
-    r"\bdef (test_(?:(?:it|they|that|this|these|those|one_that|and|nor)_\w*|\w*_(?:as_ever|does_too)))\("
+    r"\bdef (test_(?:(?:its?|they|their|that|this|these|those|the_others?|one_that|and|nor)_\w*|"
+    r"\w*_(?:as_ever|does_too|get_their_own)))\("
 )
 """Names of tests that need the test before them."""
 

@@ -122,7 +122,7 @@ def test_the_breaker_opens_when_a_call_sent_after_the_first_failure_fails_too(
     assert breaker.is_open
 
 
-def test_the_breaker_tells_the_number_of_failures_when_it_opens_and_closes(
+def test_the_breaker_returns_the_number_of_failures_when_it_opens_and_closes(
     breaker: Breaker, clock: Clock
 ) -> None:
     told = [breaker.failed(breaker.admit()) for _ in range(3)]

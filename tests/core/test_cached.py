@@ -504,7 +504,7 @@ def test_a_key_is_the_same_in_every_process() -> None:
     )
 
 
-def test_large_numbers_and_deep_nesting_have_an_end() -> None:
+def test_large_numbers_and_deeply_nested_lists_have_keys_of_their_own() -> None:
     assert key_of(10**5000) != key_of(10**5000 + 1)
     deep: list[Any] = []
     for _ in range(90):
@@ -619,7 +619,9 @@ async def twice(call: Callable[[], Any]) -> list[Any]:
     return [await result(call()) for _ in range(2)]
 
 
-async def test_the_type_is_that_of_the_annotation(cache: ResponseCache, face: Any) -> None:
+async def test_a_value_is_rebuilt_as_the_return_annotation_says(
+    cache: ResponseCache, face: Any
+) -> None:
     @behind(cache, face, ttl=60)
     def accounts() -> list[Account]:
         return [ACCOUNT]
@@ -627,7 +629,7 @@ async def test_the_type_is_that_of_the_annotation(cache: ResponseCache, face: An
     assert await twice(accounts) == [[ACCOUNT]] * 2
 
 
-async def test_an_annotation_may_name_what_comes_later(
+async def test_a_return_annotation_may_name_a_class_that_is_defined_later(
     memory_cache: ResponseCache, face: Any
 ) -> None:
     @behind(memory_cache, face, ttl=60)
@@ -688,7 +690,7 @@ ANNOTATIONS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", ANNOTATIONS)
-async def test_an_annotation_that_says_nothing_leaves_exact_json(
+async def test_a_return_annotation_that_names_no_type_leaves_exact_json(
     memory_cache: ResponseCache, face: Any, name: str
 ) -> None:
     def answer(value: str) -> Any:
@@ -778,7 +780,7 @@ def test_a_lambda_with_a_key_is_accepted(memory_cache: ResponseCache) -> None:
     )
 
 
-def test_the_arguments_of_the_decorator_are_named(memory_cache: ResponseCache) -> None:
+def test_the_decorator_takes_keyword_arguments_only(memory_cache: ResponseCache) -> None:
     cached: Any = memory_cache.cached
     for wrong in (lambda: cached(anything), cached, lambda: cached(60)):
         with pytest.raises(TypeError, match=r"ttl|positional"):

@@ -164,7 +164,7 @@ async def test_leaders_cancelled_one_after_the_other_lose_no_joiner(
     assert len(driver_of(watched).flights) == 0
 
 
-async def test_a_joiner_leads_on_where_its_leader_was_cancelled(
+async def test_a_joiner_leads_the_run_after_its_leader_was_cancelled(
     cache: ResponseCache, raw: Any, until_joined: UntilJoined
 ) -> None:
     entered = asyncio.Event()
@@ -294,7 +294,7 @@ async def test_a_generator_that_cancels_itself_hands_the_flight_on(cache: Respon
     assert (await cache.remember(["a"], 60, value)).detail is CacheDetail.GENERATED
 
 
-async def test_a_timeout_around_a_call_is_a_timeout(cache: ResponseCache, raw: Any) -> None:
+async def test_a_timeout_around_a_call_raises_timeout_error(cache: ResponseCache, raw: Any) -> None:
     async def stuck() -> str:
         await asyncio.Event().wait()
         return "never"

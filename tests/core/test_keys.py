@@ -93,7 +93,9 @@ def test_different_tenants_have_different_namespaces(one: list[str], other: list
 
 
 @given(st.lists(ANY_TEXT.filter(bool), max_size=3), ANY_TEXT.filter(bool))
-def test_a_tenant_within_another_is_the_end_of_a_path(tenants: list[str], last: str) -> None:
+def test_the_keys_of_a_tenant_within_another_have_the_path_of_both(
+    tenants: list[str], last: str
+) -> None:
     narrowed = Keyspace("p", tenants).narrowed(last)
     assert narrowed == Keyspace("p", [*tenants, last])
     assert repr(last) not in repr(narrowed)

@@ -64,17 +64,21 @@ async def misses_and_hits(url: str) -> None:
         await cache.clear()
 
 
-def test_values_come_and_go(new_loop: Callable[[], Any], valkey_url: str) -> None:
+def test_misses_are_stored_and_hit_on_each_event_loop(
+    new_loop: Callable[[], Any], valkey_url: str
+) -> None:
     with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(misses_and_hits(valkey_url))
 
 
-def test_values_come_and_go_over_tls(new_loop: Callable[[], Any], tls_url: str) -> None:
+def test_misses_are_stored_and_hit_over_tls_on_each_event_loop(
+    new_loop: Callable[[], Any], tls_url: str
+) -> None:
     with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(misses_and_hits(tls_url))
 
 
-def test_silence_costs_the_run_and_a_connection(
+def test_a_silent_server_costs_the_run_and_a_connection_on_each_event_loop(
     new_loop: Callable[[], Any], valkey_url: str, raw_valkey: Any
 ) -> None:
     async def main() -> None:

@@ -174,7 +174,7 @@ def test_a_refresh_without_room_releases_its_lease_at_once(
         go_on.set()
 
 
-async def test_a_drained_driver_tries_no_longer(
+async def test_a_driver_that_was_drained_tries_no_release_any_more(
     memory_cache: ResponseCache, face: Any, eventually: Eventually
 ) -> None:
     store = lose(memory_cache, face, lookup=1, release=1_000_000)

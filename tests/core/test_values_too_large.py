@@ -25,7 +25,7 @@ plain = st.recursive(
 
 @settings(max_examples=FEW)
 @given(plain)
-def test_nothing_that_fits_is_called_too_long(value: Any) -> None:
+def test_no_value_that_fits_counts_as_too_large(value: Any) -> None:
     try:
         size = len(dump(value))
     except ValueError:  # a lone surrogate, or an infinite float

@@ -25,7 +25,7 @@ async def test_users_ask_all_the_time(tmp_path: Path, eventually: Eventually) ->
             await eventually(lambda: any(client.hlen(each) > 3 for each in client.keys("*}:t")))
 
 
-def test_the_mistakes_are_mistakes() -> None:
+def test_the_mistakes_of_the_example_are_found_by_explain() -> None:
     statement = explain(with_mistakes, "{ statement { title turnover } }")
     assert statement.limited_by == "Statement.turnover"
     greeting = explain(with_mistakes, "{ greeting }")

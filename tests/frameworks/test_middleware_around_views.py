@@ -110,7 +110,7 @@ def test_strawberrys_view_is_answered_with_the_same_json(
 
 
 @each_view
-def test_users_in_turn_get_their_own(view: View, fronted: Callable[..., Any]) -> None:
+def test_users_in_turn_get_their_own_answers(view: View, fronted: Callable[..., Any]) -> None:
     with fronted(view) as front:
         for _ in range(4):
             for user in ("alice", "bob"):

@@ -128,7 +128,7 @@ async def test_hits_are_answered_and_the_application_is_not_entered(served: Serv
 
 
 @on_each_server
-async def test_tenants_in_turn_get_their_own(served: Served) -> None:
+async def test_tenants_in_turn_get_their_own_answers(served: Served) -> None:
     async with served.client() as client:
         for _ in range(4):
             for tenant in ("acme", "umbrella"):

@@ -12,7 +12,9 @@ from tests.servers.waiting import wait_until
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS.values(), ids=FRAMEWORKS)
-def test_a_framework_on_its_server(framework: Framework, tmp_path: Path) -> None:
+def test_each_framework_does_all_of_its_page_on_its_usual_server(
+    framework: Framework, tmp_path: Path
+) -> None:
     with valkey_node() as valkey, valkey.client() as raw:
         environment = {
             "RESPONSE_CACHE_URL": f"redis://{valkey.address}",

@@ -176,7 +176,7 @@ def test_explain_gives_the_reason_for_a_guard_and_for_a_missing_session(
     assert "session=" in said.advice
 
 
-def test_a_hook_of_another_extension_is_said(memory_cache: ResponseCache) -> None:
+def test_explain_names_the_resolve_hook_of_another_extension(memory_cache: ResponseCache) -> None:
     class Upper(SchemaExtension):
         def resolve(self, _next: Any, root: Any, info: Any, *args: Any, **kwargs: Any) -> Any:
             return _next(root, info, *args, **kwargs)

@@ -290,7 +290,9 @@ async def test_private_fields_of_the_run_are_stored_for_its_session(make: Make) 
     assert asked.last.data["own"] == "of bob"
 
 
-async def test_what_stands_under_the_key_of_a_field_is_left_alone(make: Make) -> None:
+async def test_a_failed_run_replaces_nothing_that_stands_under_the_key_of_a_field(
+    make: Make,
+) -> None:
     asked = make()
     say: dict[str, Say] = {"steady": _restricted}
     await asked.ask("{ steady fresh }", say=say, value="of ann")
@@ -299,7 +301,9 @@ async def test_what_stands_under_the_key_of_a_field_is_left_alone(make: Make) ->
     assert asked.last.data["steady"] == "of ann"
 
 
-async def test_what_another_caller_generates_meanwhile_is_left_to_it(make: Make) -> None:
+async def test_a_failed_run_stores_no_field_that_another_caller_generates_meanwhile(
+    make: Make,
+) -> None:
     asked, began, go_on = make(), asyncio.Event(), asyncio.Event()
 
     async def waits(_: strawberry.Info) -> None:

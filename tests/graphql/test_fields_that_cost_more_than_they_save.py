@@ -54,7 +54,7 @@ def of(cache: ResponseCache, **options: Any) -> strawberry.Schema:
     return strawberry.Schema(Query, extensions=[extension])
 
 
-async def test_debug_and_explain_advise_to_let_it_be_a_part_of_its_parent(
+async def test_debug_and_explain_advise_to_make_an_expensive_field_a_part_of_its_parent(
     far_cache: ResponseCache,
 ) -> None:
     schema = of(far_cache, debug=True)
@@ -79,7 +79,7 @@ def known(
         counters.requests["field"].hit(0, is_local=False)
 
 
-def test_a_field_of_the_query_type_has_nothing_of_which_it_could_be_a_part(
+def test_no_advice_is_given_for_a_root_field_which_has_no_parent(
     memory_cache: ResponseCache,
 ) -> None:
     query = "{ account(number: 1) { id } motto(number: 1) }"
@@ -90,7 +90,9 @@ def test_a_field_of_the_query_type_has_nothing_of_which_it_could_be_a_part(
     assert explain(schema, query).notes == ()
 
 
-def test_a_field_that_pays_is_not_spoken_of(memory_cache: ResponseCache) -> None:
+def test_no_advice_is_given_for_a_field_whose_entries_save_time(
+    memory_cache: ResponseCache,
+) -> None:
     schema = of(memory_cache)
     known(memory_cache, generating=0.002, looking_up=0.001)
     assert explain(schema, _QUERY % 1).notes == ()

@@ -88,7 +88,7 @@ def schema_of(query: type, cache: ResponseCache, **options: Any) -> strawberry.S
     return strawberry.Schema(query, types=[Book], extensions=[extension])
 
 
-def test_the_sdl_is_apollos() -> None:
+def test_the_sdl_has_apollos_directive() -> None:
     sdl = strawberry.Schema(Query, types=[Book]).as_str()
     assert DEFINITION in sdl
     assert "enum CacheControlScope {\n  PUBLIC\n  PRIVATE\n}" in sdl

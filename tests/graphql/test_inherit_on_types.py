@@ -192,7 +192,7 @@ def test_ttl_zero_of_a_base_outranks_inherit_true() -> None:
     assert told.reason == "ttl_zero"
 
 
-def test_the_sdl_prints_apollos_argument() -> None:
+def test_the_sdl_prints_inherit_true_as_apollos_argument() -> None:
     printed = strawberry.Schema(Query).as_str()
     assert "type Money @cacheControl(inheritMaxAge: true) {" in printed
     assert "union Following @cacheControl(inheritMaxAge: true) =" in printed

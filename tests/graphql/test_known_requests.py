@@ -590,7 +590,7 @@ def test_long_variables_are_known_by_a_digest() -> None:
         assert len(_digest(sent) or b"") == 20
 
 
-def test_of_no_variables_there_is_one_kind() -> None:
+def test_no_variables_and_empty_variables_are_the_same_request() -> None:
     assert _digest(None) == _digest({})
 
 

@@ -152,7 +152,9 @@ UNIQUE = UUID("12345678123456781234567812345678")
         (None, False, None),
     ],
 )
-def test_the_identity_of_an_object(source: object, expected: str | None, *, is_item: bool) -> None:
+def test_an_object_is_identified_by_its_attribute_or_item(
+    source: object, expected: str | None, *, is_item: bool
+) -> None:
     assert identity_of(source, IdentityField("id", is_item)) == expected
 
 

@@ -57,7 +57,7 @@ class Asking:
 
 
 @both
-async def test_the_others_hit_while_one_field_fails(cache: ResponseCache, face: str) -> None:
+async def test_other_fields_hit_while_one_field_fails(cache: ResponseCache, face: str) -> None:
     asking = Asking(cache, face)
     assert await asking.ask(down=True) == ["steady", "shaky"]
     assert asking.data == {"steady": 1, "shaky": None}
@@ -72,7 +72,7 @@ async def test_the_others_hit_while_one_field_fails(cache: ResponseCache, face: 
 
 
 @both
-async def test_its_fields_answer_an_operation_in_which_nothing_fails_any_more(
+async def test_stored_fields_answer_an_operation_in_which_nothing_fails_any_more(
     cache: ResponseCache, face: str
 ) -> None:
     asking = Asking(cache, face)

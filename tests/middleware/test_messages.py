@@ -61,7 +61,7 @@ async def test_a_slow_body_is_waited_for(shop: Shop, eventually: Eventually) -> 
     assert shop.entered == 2
 
 
-async def test_a_client_that_leaves_in_its_body_is_the_applications(
+async def test_a_client_that_leaves_while_its_body_is_read_is_left_to_the_application(
     make: Callable[..., Shop],
 ) -> None:
     shop, received = make(), []

@@ -9,7 +9,7 @@ from tests.middleware.service import RUNS, Shop, in_scope
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_two_tenants_and_three_sessions_in_turn_get_their_own(
+async def test_two_tenants_and_three_sessions_in_turn_get_their_own_answers(
     shop: Shop, method: str
 ) -> None:
     people = list(itertools.product(("acme", "umbrella"), ("alice", "bob", None)))
@@ -50,7 +50,7 @@ async def test_what_depends_on_a_function_that_the_middleware_does_not_have_is_l
     assert await shop.is_answered_in_front(user="alice", headers=headers)
 
 
-async def test_another_header_is_another_requester(shop: Shop) -> None:
+async def test_a_request_with_another_header_counts_as_another_requester(shop: Shop) -> None:
     await shop.warm()
     for header in (
         ("authorization", "Bearer other"),
@@ -67,7 +67,7 @@ async def test_another_header_is_another_requester(shop: Shop) -> None:
         assert shop.entered == entered + 1, header
 
 
-async def test_the_name_of_a_request_is_no_other_requester(shop: Shop) -> None:
+async def test_a_header_that_names_one_request_makes_no_other_requester(shop: Shop) -> None:
     await shop.warm()
     entered = shop.entered
     for name in ("traceparent", "tracestate", "x-request-id", "sentry-trace", "if-none-match"):
@@ -84,7 +84,9 @@ async def test_a_requester_who_was_not_seen_is_not_answered_what_another_asked(s
     assert shop.entered == entered + 1
 
 
-async def test_a_value_that_no_header_tells_is_another_requester(make: Callable[..., Shop]) -> None:
+async def test_a_varied_value_that_no_header_tells_counts_as_another_requester(
+    make: Callable[..., Shop],
+) -> None:
     """Sessions are in the scope, where a middleware outside has put them."""
     shop = make(
         session=lambda context: context["request"].scope["user"],
@@ -113,7 +115,7 @@ async def test_what_a_resolver_made_private_is_left_to_the_application(shop: Sho
     assert RUNS["restricted"] == 2
 
 
-async def test_its_functions_may_be_async(make: Callable[..., Shop]) -> None:
+async def test_the_functions_of_the_middleware_may_be_async(make: Callable[..., Shop]) -> None:
     async def tenant(scope: object) -> str | None:
         return str(in_scope("x-tenant")(scope))
 

@@ -39,7 +39,7 @@ def judged(data: dict[str, Any]) -> list[str]:
         {"me": None},
     ],
 )
-def test_right_answers_are_right(data: dict[str, Any]) -> None:
+def test_the_judge_accepts_right_answers(data: dict[str, Any]) -> None:
     assert judged(data) == []
 
 
@@ -58,6 +58,6 @@ def test_right_answers_are_right(data: dict[str, Any]) -> None:
         ({"me": {"__typename": "UserType", "pk": 2, "username": "bob"}}, "foreign: a user"),
     ],
 )
-def test_wrong_answers_are_found(data: dict[str, Any], what: str) -> None:
+def test_the_judge_finds_wrong_answers(data: dict[str, Any], what: str) -> None:
     (wrong,) = judged(data)
     assert wrong.startswith(what)

@@ -25,7 +25,7 @@ def written(options: HeaderOptions, request: Any) -> dict[bytes, bytes]:
     return {name: value for name, value in response.raw_headers if b"content" not in name}
 
 
-def test_headers_of_a_plain_response() -> None:
+def test_a_plain_response_has_age_cache_control_and_vary() -> None:
     request = Request({"type": "http", "headers": [(b"accept", b"*/*")]})
     assert written(HeaderOptions(vary={}, s_maxage=600), request) == {
         b"age": b"7",

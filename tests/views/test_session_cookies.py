@@ -68,7 +68,9 @@ class _Changed(_Session):
 
 
 @pytest.mark.parametrize("kind", [_Session, _Changed])
-def test_sessions_of_each_framework(kind: type[_Session]) -> None:
+def test_a_cookie_follows_where_the_session_of_a_framework_is_new_or_changed(
+    kind: type[_Session],
+) -> None:
     session, is_changed = kind(), kind.modified
     for request in (
         SimpleNamespace(scope={"session": session}),
@@ -80,5 +82,5 @@ def test_sessions_of_each_framework(kind: type[_Session]) -> None:
 
 
 @pytest.mark.parametrize("request_", [None, object(), {}, SimpleNamespace(scope=None, META=None)])
-def test_a_request_without_a_session_sends_none(request_: object) -> None:
+def test_no_session_cookie_follows_a_request_without_a_session(request_: object) -> None:
     assert not sends_session_cookie(request_)
