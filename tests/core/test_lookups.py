@@ -26,9 +26,10 @@ from strawberry_response_cache.core.protocol.answers import (
     Stale,
     Unreadable,
 )
-from strawberry_response_cache.core.protocol.effects import READ
+from strawberry_response_cache.core.protocol.effects import READ, RUN_ID
 from strawberry_response_cache.core.protocol.entry import Entry, ValueRecording, encode
 from strawberry_response_cache.core.protocol.lookups import MOST_IN_A_RUN, KnownEntry
+from strawberry_response_cache.core.protocol.scripts import TAG_TABLE_LIFE_MS
 from strawberry_response_cache.core.protocol.troubles import Trouble
 
 SPACE = Keyspace("test")
@@ -59,17 +60,17 @@ def answer(look: Lookup, *words: Any, stored: Any = STORED) -> Any:
         (("refresh", "w", "45000", "e", "9"), Stale(ENTRY, Lease("token", "e", 9))),
         (("granted", "-", "0", "e", "9"), Granted(Lease("token", "e", 9))),
         (("held", "-", "0", "e", "9"), Held()),
-        (("refused", "-", "0", "OOM", "0"), NoLease(Trouble.FULL)),
-        (("another", "-", "0", "e", "9"), Unavailable("unknown_state")),
     ],
 )
 def test_each_state_has_its_answer(words: tuple[str, ...], expected: object) -> None:
-    said = answer(lookup(), *words)
-    assert said == expected
-    assert getattr(said, "trouble", None) == {
-        "refused": Trouble.FULL,
-        "another": Trouble.NONSENSE,
-    }.get(words[0])
+    assert answer(lookup(), *words) == expected
+
+
+def test_a_refusal_and_a_state_that_nobody_knows_say_what_is_wrong() -> None:
+    refused = answer(lookup(), "refused", "-", "0", "OOM", "0")
+    unknown = answer(lookup(), "another", "-", "0", "e", "9")
+    assert (refused, refused.trouble) == (NoLease(), Trouble.FULL)
+    assert (unknown, unknown.trouble) == (Unavailable("unknown_state"), Trouble.NONSENSE)
 
 
 @pytest.mark.parametrize("state", ["fresh", "stale", "refresh"])
@@ -147,6 +148,22 @@ def test_what_was_read_is_known_to_the_next_lookup() -> None:
     assert lookup(confirmed=confirmed).wish == "token 1000 0.0 - w 12"
 
 
+@pytest.mark.parametrize(
+    "recording",
+    [
+        ValueRecording(b"x" * 10_000, 60_000),
+        ValueRecording(b"x", 60_000, tags=tuple(str(number) for number in range(100))),
+    ],
+    ids=["value", "tags"],
+)
+def test_what_is_known_has_a_bound_in_bytes(recording: ValueRecording) -> None:
+    stored = encode(recording, write_id="w", epoch="e", clock=1)
+    for most, count in ((80_000, 0), (100_000, 1)):  # one takes an eighth at most
+        confirmed: Bounded[str, KnownEntry] = Bounded(most)
+        answer(lookup(confirmed=confirmed), "fresh", "w", "45000", "-", "9", stored=stored)
+        assert len(confirmed) == count
+
+
 @pytest.mark.parametrize("state", ["granted", "held", "refused", "fresh"])
 def test_an_entry_that_counts_no_more_is_not_known_to_the_next_lookup(state: str) -> None:
     confirmed, _ = known()
@@ -203,7 +220,13 @@ def test_lookups_of_one_run_get_their_own_answers() -> None:
     together = Lookups(others[0], lookup(confirmed=confirmed))
     together.add(others[1])
     assert reads(together) == [[others[0].keys.entry, others[1].keys.entry]]
-    assert [*together.calls()[0][1]] == [
+    keys, arguments = together.calls()[0][1:]
+    assert [*arguments][1:] == [
+        RUN_ID,
+        TAG_TABLE_LIFE_MS,
+        *(each.wish for each in together.lookups),
+    ]
+    assert [*keys] == [
         KEYS.tags,
         *(key for each in together.lookups for key in (each.keys.entry, each.keys.lease)),
     ]
