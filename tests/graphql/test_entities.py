@@ -270,6 +270,12 @@ async def test_all_that_is_sent_of_an_object_tells_its_entry_apart(
     assert shop.ran("Part a") == 2
 
 
+async def test_schemas_of_different_names_share_no_object(memory_cache: ResponseCache) -> None:
+    shops = [Shop(memory_cache, schema_name=name) for name in ("a", "b")]
+    for shop, expected in zip(shops * 2, ("miss", "miss", "hit", "hit"), strict=True):
+        assert outcome(await shop.ask(NAMED, products("a")))["status"] == expected
+
+
 async def test_what_is_selected_of_other_types_tells_no_entry_apart(
     memory_cache: ResponseCache,
 ) -> None:

@@ -57,7 +57,7 @@ def with_filtered(name: str) -> type:
     names = ("title", "owner")
     columns = dict.fromkeys(names, strawberry_django.filter_field(default=strawberry.UNSET))
     columns[name] = strawberry_django.filter_field(resolver=unequal)
-    annotations = {each: str | None for each in names if each != name}
+    annotations = dict.fromkeys(names, str | None)
     return with_filter(type("Chosen", (), {"__annotations__": annotations, **columns}))
 
 

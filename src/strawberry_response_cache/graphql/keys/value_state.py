@@ -44,11 +44,9 @@ FIXED: Final[frozenset[type]] = frozenset(
 _BY_IDENTITY: Final = (Enum, type, FunctionType, BuiltinFunctionType, ModuleType)
 """Values that are the same for all requests, and to which no request belongs."""
 _ITEMS: Final[tuple[type[Any], ...]] = (list, tuple, set, frozenset, bytearray)
-_BUILT_IN: Final[frozenset[type]] = (
-    FIXED | frozenset(_ITEMS) | {object, dict, OrderedDict, defaultdict}
-)
+_BUILT_IN: Final[frozenset[type]] = FIXED | frozenset(_ITEMS) | {dict, OrderedDict, defaultdict}
 _POINTER: Final = calcsize("P")
-"""How many bytes of an object an attribute takes."""
+"""How many bytes of an object what holds its attributes takes, or who knows of it weakly."""
 _DIGEST: Final = 20
 _EVERY_TIME_ALIKE: Final = 2
 """The version of `marshal` that writes equal values alike, however often they are referred to."""
@@ -145,9 +143,9 @@ class _Reading:
 def _hides_content(base: type) -> bool:
     """Whether objects of a class hold more than its attributes: it is written in C, or in Rust for example."""
     names = vars(base)
+    if "__slots__" in names:  # it is written in Python, and its slots are attributes
+        return False
     shown = [name for name in ("__dict__", "__weakref__") if name in names]
-    if "__slots__" in names:
-        shown += [name for name, each in names.items() if type(each) is MemberDescriptorType]
     return base.__basicsize__ - (base.__base__ or object).__basicsize__ > _POINTER * len(shown)
 
 
