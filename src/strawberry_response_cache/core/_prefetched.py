@@ -93,7 +93,7 @@ class Prefetched:
         return self.pop(keys) or (_UNANSWERED if self.is_down else None)
 
     def find(self, keys: EntryKeys, early_refresh: float) -> Entry | None:
-        """Return a found entry with its current age; None as in `pop`.
+        """Return a found entry with its current age; None if there is none, or it has expired or was invalidated since.
 
         Args:
             keys: Its keys.
