@@ -23,6 +23,9 @@ _POINTING = re.compile(
 _POINTING_AT = re.compile(r"(?!Whether)\w+ (?:it|them)\b")
 """Docstrings that do not say what they are about."""
 
+_SAID_ELSEWHERE = re.compile(r"\s+\w+(?:Error|Exception|Exit): .*\b[Aa]s (?:`|raised)")
+"""Errors of which another docstring says when they are raised."""
+
 GRAPHQL = [
     "_inspect",
     "_explain",
@@ -249,6 +252,17 @@ def test_docstrings_name_what_a_function_acts_on() -> None:
         for node in ast.walk(_parsed(path))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         if _POINTING_AT.match(line := (ast.get_docstring(node) or "").partition("\n")[0])
+    ]
+    assert found == []
+
+
+def test_docstrings_say_themselves_when_an_error_is_raised() -> None:
+    """``As `remember` does`` sends the reader to another docstring, and that one perhaps to a third."""
+    found = [
+        f"{name}: {line.strip()}"
+        for name, path in modules().items()
+        for line in path.read_text("utf-8").splitlines()
+        if _SAID_ELSEWHERE.match(line)
     ]
     assert found == []
 

@@ -257,7 +257,7 @@ class ResponseCache(RememberedValues):
             key_parts: As in `remember`.
 
         Raises:
-            TypeError: As `remember` does.
+            TypeError: If ``key_parts`` is a bare string or holds anything but strings.
             CacheStoreError: If Redis did not take it within ``invalidate_deadline``.
 
         Example:

@@ -71,9 +71,9 @@ class Cacheable(ABC, Generic[T]):
             The value, with the status and the detail that say where it came from.
 
         Raises:
-            TypeError: If ``cache`` is not a `ResponseCache`, and as `ResponseCache.remember` does.
-            CacheConfigurationError: If the class has no ttl, and as `ResponseCache.remember` does.
-            CacheSerializationError: As `ResponseCache.remember` does.
+            TypeError: If ``cache`` is not a `ResponseCache`, or the key parts or the tags are not strings.
+            CacheConfigurationError: If the class has no ttl, or a ttl that is not valid.
+            CacheSerializationError: If the value would not come back from the cache as it was.
         """
         if not isinstance(cache, ResponseCache):
             kind = type(cache).__name__

@@ -50,7 +50,7 @@ def milliseconds(duration: object, name: str) -> int:
     """Check a duration and return it in milliseconds, rounded up so that only 0 becomes 0.
 
     Raises:
-        CacheConfigurationError: As `seconds` does.
+        CacheConfigurationError: If it is not a number, is NaN, negative or too long.
 
     Example:
         >>> milliseconds(1.5, "ttl"), milliseconds(0.0001, "ttl"), milliseconds(0, "ttl")

@@ -61,7 +61,7 @@ def naming(name: str) -> Iterator[None]:
     """Name a variable in the errors about its value; these never quote the value.
 
     Raises:
-        CacheConfigurationError: As raised inside.
+        CacheConfigurationError: The error that is raised inside, with the name of the variable.
     """
     try:
         yield

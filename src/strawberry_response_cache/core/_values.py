@@ -220,9 +220,10 @@ class RememberedValues:
 
         Raises:
             TypeError: If a key is not a sequence of strings.
-            CacheConfigurationError: As `remember` does, and if ``load_many`` does not return one value for
-                each key.
-            CacheSerializationError: As `remember` does.
+            CacheConfigurationError: If a duration is not valid, the handle has no async client, or
+                ``load_many`` does not return one value for each key.
+            CacheSerializationError: If a value would not come back from the cache as it was; see the
+                setting ``strict``.
 
         Example:
             >>> import asyncio

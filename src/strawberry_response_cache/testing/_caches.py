@@ -60,7 +60,7 @@ def clear_all_tenants_sync(cache: ResponseCache) -> None:
         cache: As in `clear_all_tenants`.
 
     Raises:
-        CacheStoreError: As `clear_all_tenants` does.
+        CacheStoreError: If Redis did not take it.
 
     Example:
         >>> with memory_cache() as cache:

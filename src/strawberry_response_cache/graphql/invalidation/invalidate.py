@@ -146,8 +146,9 @@ def invalidate_sync(info: Info, *tags: str) -> None:
         *tags: The tags, as in `ResponseCache.invalidate`.
 
     Raises:
-        TypeError: As `invalidate` does.
-        CacheConfigurationError: As `invalidate` does.
+        TypeError: If ``info`` is not the ``info`` of a resolver, or a tag is not a string.
+        CacheConfigurationError: If the schema has no `ResponseCacheExtension`, or a tag is empty, too
+            long or has control characters.
 
     Example:
         >>> import strawberry
