@@ -23,9 +23,9 @@ from strawberry_response_cache import ResponseCache, ResponseCacheExtension
 from tests.graphql.generated import EXAMPLES, IS_QUICK
 from tests.graphql.generated.classes import classes_of
 from tests.graphql.generated.honest_world import HonestWorld, Rules, Versions
-from tests.graphql.generated.mutations import Change, mutation_of, several_changes
+from tests.graphql.generated.mutations import Change, changes, mutation_of, several_changes
 from tests.graphql.generated.operations import Request, Selection, alike, beside, requests, wrapped
-from tests.graphql.generated.requesters import Requester, several_requesters
+from tests.graphql.generated.requesters import ONE, Requester, several_requesters
 from tests.graphql.generated.schemas import (
     ALONE,
     ID,
@@ -77,9 +77,10 @@ class Example:
     requests: tuple[Request, ...]
     requesters: tuple[Requester, ...]
     rounds: tuple[Round, ...]
+    reach: str = "lists"
 
     def __repr__(self) -> str:
-        said = [f"default_ttl={self.default_ttl}, guarded={self.guarded!r}"]
+        said = [f"default_ttl={self.default_ttl}, guarded={self.guarded!r}, reach={self.reach!r}"]
         said += [*map(str, self.requesters), *map(str, self.rounds)]
         return "\n".join([repr(self.blueprint), *map(repr, self.requests), *said]) + "\n"
 
@@ -91,6 +92,8 @@ class Example:
 
 
 FACES = st.sampled_from(["sync", "sync", "async", "together"])
+ONE_BY_ONE = st.sampled_from(["sync", "async"])
+REACHES = st.sampled_from(["lists", "entities"])
 
 
 @st.composite
@@ -119,6 +122,20 @@ def examples(draw: st.DrawFn) -> Example:
         requesters,
         tuple(rounds),
     )
+
+
+@st.composite
+def changed_often(draw: st.DrawFn) -> Example:
+    """One who asks, and one change after the other: each shows what it reaches by itself."""
+    blueprint = draw(st.one_of(blueprints(honest=True), towers()))
+    first = draw(requests(blueprint))
+    asked = (first, replace(first, operations=tuple(map(beside, first.operations))))
+    who = draw(ONE)
+    rounds = []
+    for number in range(6):
+        changed = (draw(changes(blueprint, [who.tenant])),) if number else ()
+        rounds.append(Round(draw(ONE_BY_ONE), ((0, 0), (0, 1)), changed))
+    return Example(blueprint, None, "private", asked, (who,), tuple(rounds), draw(REACHES))
 
 
 @st.composite
@@ -199,6 +216,7 @@ class Server:
             },
             default_ttl=example.default_ttl,
             guarded=example.guarded,  # type: ignore[arg-type] # one of the two, as drawn
+            invalidate_on_mutation=example.reach,  # type: ignore[arg-type] # as drawn
             debug=True,
         )
         root = self.classes[ROOT]
@@ -272,7 +290,7 @@ class Server:
     def change(self, change: Change, face: str, between: tuple[Requester, Request]) -> None:
         """Change something, and invalidate it in one of the ways."""
         if change.way == "direct":
-            self.versions.change(change.tenant, *change.tags)
+            self.versions.change(change.tenant, *change.tags(self.example.reach))
             cache = self.store.for_tenant(change.tenant)
             if face == "sync":
                 cache.invalidate_sync(change.tag)
@@ -283,7 +301,7 @@ class Server:
         context = {
             "world": self.world(who, 0),
             "identity": change.identity,
-            "change": lambda: self.versions.change(change.tenant, *change.tags),
+            "change": lambda: self.versions.change(change.tenant, *change.tags(self.example.reach)),
             # Somebody else, and not the mutation itself.
             "between": lambda: contextvars.Context().run(self.ask, *between, "sync"),
             "cached": True,
@@ -342,6 +360,15 @@ def test_every_answer_is_the_one_of_the_schema_without_a_cache(
 
 
 @settings(max_examples=MANY)
+@given(example=changed_often())
+def test_no_answer_is_older_than_the_last_change(
+    store: ResponseCache, loop: asyncio.AbstractEventLoop, example: Example
+) -> None:
+    """However it was changed, and however far mutations reach."""
+    play(store, loop, example)
+
+
+@settings(max_examples=MANY)
 @given(example=climbed_towers())
 @hypothesis.example(example=changed_above())
 def test_every_entry_inherits_from_all_that_is_above_it(
@@ -360,11 +387,23 @@ def _with_hints(blueprint: Blueprint, change: Callable[[Hint], Hint]) -> Bluepri
     return replace(blueprint, types=tuple(types))
 
 
+def _with_hints_of_types(blueprint: Blueprint, change: Callable[[Hint], Hint]) -> Blueprint:
+    """The same blueprint, with the hints of all types changed."""
+    types = (replace(each, hint=each.hint and change(each.hint)) for each in blueprint.types)
+    return replace(blueprint, types=tuple(types))
+
+
+def _halved(hint: Hint) -> Hint:
+    return replace(hint, ttl=hint.ttl and hint.ttl // 2)
+
+
 DEPLOYED: dict[str, Callable[[Blueprint], Blueprint]] = {
     "the default of an argument": lambda b: replace(b, number=2),
     "the default within an input type": lambda b: replace(b, low=3),
     "tags": lambda b: _with_hints(b, lambda hint: replace(hint, tags=(*hint.tags, "new"))),
-    "ttls": lambda b: _with_hints(b, lambda hint: replace(hint, ttl=hint.ttl and hint.ttl // 2)),
+    "ttls": lambda b: _with_hints(b, _halved),
+    "ttls of types": lambda b: _with_hints_of_types(b, _halved),
+    "where an id is read": lambda b: replace(b, id_attribute="number"),
 }
 DEPLOYS = st.sampled_from(sorted(DEPLOYED))
 

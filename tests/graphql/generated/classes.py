@@ -135,6 +135,9 @@ def _give_data(blueprint: Blueprint, cls: type, member: Member) -> None:
     """Let a plain attribute ask the world when it is read."""
     if member.returns == ID:
         attribute = property(lambda self: self.world.identity(self))
+        if blueprint.id_attribute != "id":
+            # What is called so beside it, such as a number of the database, tells no objects apart.
+            cls.id = 7  # type: ignore[attr-defined] # of a class made here
         setattr(cls, blueprint.id_attribute, attribute)
     elif not member.resolver:
         read = property(lambda self: self.world.value(self, cls.__name__, member, {}, None))

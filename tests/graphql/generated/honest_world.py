@@ -329,9 +329,9 @@ class HonestWorld:
         if kind == ROOT:
             made.told = f"{told}/{called}"
         else:
-            made.told = (
-                f"{kind}:{made.identity}" if made.identity else f"{told}/{called}/{number % 9}"
-            )
+            # An id that is read elsewhere may name another object.
+            named = f"{kind}.{self.rules.blueprint.id_attribute}:{made.identity}"
+            made.told = named if made.identity else f"{told}/{called}/{number % 9}"
         made.owner = OWNERS[_number(made.told) % len(OWNERS)]
         made.known = frozenset(known)
         if self.rules.poisons(member, kind):

@@ -37,10 +37,10 @@ class Change:
         below = " { done }" if self.way in {"fail", "lose"} else ""
         return f'mutation {{ {self.way}(tag: "{self.tag}"){below} }}'
 
-    @property
-    def tags(self) -> tuple[str, ...]:
-        """All that it changes."""
-        return (self.tag, f"[{self.kind}]") if self.way == "touch" else (self.tag,)
+    def tags(self, reach: str) -> tuple[str, ...]:
+        """All that it changes, if mutations reach as far as `invalidate_on_mutation` says."""
+        of_lists = self.way == "touch" and reach == "lists"
+        return (self.tag, f"[{self.kind}]") if of_lists else (self.tag,)
 
 
 @strawberry.type
@@ -113,7 +113,7 @@ def changes(draw: st.DrawFn, blueprint: Blueprint, tenants: list[str]) -> Change
         return Change(way, tenant, draw(st.sampled_from(blueprint.tags)))
     kinds = kinds or [ROOT]
     kind = draw(st.sampled_from(kinds))
-    identity = draw(st.sampled_from(IDS)) if blueprint.has_id(kind) else None
+    identity = draw(st.sampled_from([*IDS, None])) if blueprint.has_id(kind) else None
     if way == "touch":
         tag = kind if identity is None else f"{kind}:{identity}"
         return Change(way, tenant, tag, kind, identity)

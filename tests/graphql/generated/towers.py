@@ -36,6 +36,7 @@ TYPE_SAYS = weighted(
     (1, [Hint(scope=PRIVATE)]),
     (1, [Hint(vary=("locale",))]),
     (2, [Hint(tags=("t0",))]),
+    (1, [Hint(0)]),
 )
 RESTRICTS = weighted(
     (5, [()]),
@@ -72,7 +73,8 @@ def towers(draw: st.DrawFn) -> Blueprint:
         _holding(draw, "q0", below[-1], at_root=True),
         _holding(draw, "q1", draw(st.sampled_from(below[-2:])), at_root=True),
     ]
-    return Blueprint((*made, Type(ROOT, declares=tuple(roots))))
+    root = Type(ROOT, declares=tuple(roots))
+    return Blueprint((*made, root), draw(st.sampled_from(["id", "uid"])))
 
 
 def _holding(draw: st.DrawFn, name: str, returns: str, *, at_root: bool = False) -> Member:
