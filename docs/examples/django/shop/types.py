@@ -33,7 +33,7 @@ class BookType(strawberry.relay.Node):
     author_name: str = strawberry_django.field(field_name="author__name")
 
     # A method of yours. The cache does not know what it reads, so name it.
-    @cache_control(inherit=True, tags=["[ReviewType]"])
+    @cache_control(inherit=True, tags=["ReviewType"])
     @strawberry_django.field(prefetch_related=["reviews"])
     def review_count(self) -> int:
         book: Any = self
