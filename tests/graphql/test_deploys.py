@@ -1,6 +1,7 @@
 """A deploy that changes what an answer depends on begins anew with that answer, and keeps every other."""
 
 import functools
+import itertools
 import math
 import operator
 from collections.abc import Callable
@@ -387,6 +388,23 @@ def with_a_private_default(number: int) -> type:
         return shown()
 
     total.__annotations__["return"] = shown
+    return release(total)
+
+
+def with_private_defaults_exchanged(number: int) -> type:
+    def amount(self: Any) -> int:
+        return int(self.rate)
+
+    names = ("bonus", "rate") if number else ("rate", "bonus")
+    annotations = dict.fromkeys(names, strawberry.Private[int]) | {"amount": int}
+    shown = cache_control(inherit=True)(strawberry.field(resolver=amount))
+    body = {"__annotations__": annotations, names[0]: 0, names[1]: 1, "amount": shown}
+    made: Any = strawberry.type(type("Total", (), body))
+
+    def total() -> Any:
+        return made()
+
+    total.__annotations__["return"] = made
     return release(total)
 
 
@@ -883,6 +901,7 @@ CHANGES: list[tuple[Callable[[int], type | Release], str]] = [
     (with_a_class_that_a_resolver_takes, "total"),
     (with_a_default_of_an_attribute, "total { amount }"),
     (with_a_private_default, "total { amount }"),
+    (with_private_defaults_exchanged, "total { amount }"),
     (with_a_private_default_of_an_input, "total(given: {options: {}})"),
     (with_a_private_factory_of_an_input, "total(given: {})"),
     (with_a_parse_function, "total(top: 100)"),
@@ -1301,6 +1320,96 @@ async def test_each_function_of_a_scalar_is_part_of_the_key(
     schemas = made(one), made(other)
     for schema, expected in zip(schemas * 2, ("miss", "miss", "hit", "hit"), strict=True):
         result = await schema.ask(f"{declared} {{ {field} }}", {"top": 1} if declared else None)
+        assert statuses(result, "operation") == {expected}
+
+
+class Around(FieldExtension):
+    """A trusted field extension with settings, and with a number that differs from process to process."""
+
+    def __init__(self, low: int = 0, high: int = 0) -> None:
+        self.low, self.high, self._number = low, high, next(NUMBERS)
+
+    def resolve(self, next_: Any, source: Any, info: Any, **arguments: Any) -> Any:
+        return next_(source, info, **arguments)
+
+
+class OtherAround(Around):
+    pass
+
+
+class Guard(BasePermission):
+    def __init__(self, low: int = 0, high: int = 0) -> None:
+        self.low, self.high, self._number = low, high, next(NUMBERS)
+
+    def has_permission(self, source: Any, info: strawberry.Info, **_: Any) -> bool:
+        return True
+
+
+class OtherGuard(Guard):
+    pass
+
+
+NUMBERS = itertools.count()
+
+
+@pytest.mark.combined
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (lambda: Around(1, 2), lambda: Around(2, 1)),
+        (Around, OtherAround),
+        (lambda: guarded_by(Guard(1, 2)), lambda: guarded_by(Guard(2, 1))),
+        (lambda: guarded_by(Guard()), lambda: guarded_by(OtherGuard())),
+        (lambda: guarded_by(Guard()), lambda: guarded_by(Guard(), Guard())),
+    ],
+)
+async def test_the_classes_and_settings_around_a_resolver_are_part_of_the_key(
+    cache: ResponseCache, one: Callable[[], Any], other: Callable[[], Any]
+) -> None:
+    """And nothing that differs between two processes of one release."""
+
+    def process(extension: Any) -> BothWays:
+        amount = strawberry.field(resolver=lambda: 1, extensions=[extension], graphql_type=int)
+        body = {"__annotations__": {}, "amount": cache_control(inherit=True)(amount)}
+        shown: Any = strawberry.type(type("Total", (), body))
+
+        def total() -> Any:
+            return shown()
+
+        total.__annotations__["return"] = shown
+        return BothWays(release(total), cache, trusted_extensions=[Around, OtherAround])
+
+    for made, expected in ((one, "miss"), (other, "miss"), (one, "hit"), (other, "hit")):
+        result = await process(made()).ask("{ total { amount } }", user="alice")
+        assert statuses(result, "operation") == {expected}
+
+
+def guarded_by(*permissions: BasePermission) -> PermissionExtension:
+    return PermissionExtension(permissions=[*permissions])
+
+
+async def test_how_the_fields_of_a_schema_read_their_objects_is_part_of_the_key(
+    cache: ResponseCache,
+) -> None:
+    def net(_: object, __: str) -> int:
+        return 0
+
+    def gross(_: object, __: str) -> int:
+        return 1
+
+    def made(read: Callable[..., Any]) -> BothWays:
+        @strawberry.type
+        class Total:
+            amount: int = strawberry.field(directives=[cache_control(inherit=True)])
+
+        def total() -> Total:
+            return Total(amount=5)
+
+        return BothWays(release(total), cache, config=StrawberryConfig(default_resolver=read))
+
+    schemas = made(net), made(gross)
+    for schema, expected in zip(schemas * 2, ("miss", "miss", "hit", "hit"), strict=True):
+        result = await schema.ask("{ total { amount } }", user="alice")
         assert statuses(result, "operation") == {expected}
 
 

@@ -14,7 +14,7 @@ from strawberry_response_cache.graphql.policy.reasons import Problem, Reason
 
 HIT = Outcome("hit", age=3.9, ttl=56.9, scope="PUBLIC", limited_by="Query.a")
 STALE, MISS = replace(HIT, status="stale"), replace(HIT, status="miss")
-BYPASS = Outcome.of(Problem(Reason.DISABLED, None, "Turn it on."))
+BYPASS = Outcome("bypass", Reason.DISABLED, "Turn it on.")
 FROM_BEST = [HIT, STALE, MISS, BYPASS]
 
 
@@ -42,6 +42,10 @@ def test_a_response_shows_what_is_known_in_whole_seconds() -> None:
     assert Outcome("bypass").as_extension() == {"status": "bypass"}
     new = replace(HIT, age=0.0, ttl=0.0).as_extension()
     assert (new["age"], new["ttl"]) == (0, 0)
+
+
+def test_a_problem_is_told_as_a_bypass() -> None:
+    assert Outcome.of(Problem(Reason.DISABLED, None, "Turn it on.")) == BYPASS
 
 
 def test_an_answer_is_no_other_requests_unless_it_is_said() -> None:

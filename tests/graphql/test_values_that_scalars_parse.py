@@ -108,6 +108,16 @@ class Watched:
         self.content = content
 
 
+class Open:
+    """Slots, and any other attribute."""
+
+    __slots__ = ("__dict__",)
+
+
+class Known(Open):
+    """The same, and others may know of it weakly."""
+
+
 class Link(Url):
     """What this holds is not to be seen either: its base is written in Rust."""
 
@@ -165,6 +175,8 @@ FIXED: dict[str, Callable[[], Any]] = {
     "tuple": lambda: Box((1, Box(2))),
     "text_of_the_users_own": lambda: Text("text"),
     "watched": lambda: Watched(1),
+    "open": Open,
+    "known": Known,
     "tuple_of_the_users_own": lambda: Row([1]),
     "both": lambda: Both(1),
 }

@@ -208,7 +208,7 @@ def _default(field: object) -> list[str]:
 def _hidden_defaults(definition: object) -> list[list[str]]:
     """Describe the defaults of the fields of a dataclass that are not in the schema: those of `strawberry.Private`."""
     origin: Any = getattr(definition, "origin", None)
-    if not (isinstance(origin, type) and is_dataclass(origin)):
+    if not is_dataclass(origin):
         return []
     shown = {getattr(each, "python_name", None) for each in getattr(definition, "fields", ())}
     hidden = [each for each in fields(origin) if each.name not in shown]
@@ -222,8 +222,6 @@ def _methods(named: GraphQLNamedType) -> list[list[str]]:
     """
     definition = definition_of(named)
     origin = getattr(definition, "origin", None)
-    if not isinstance(origin, type):
-        return []
     found = ((name, getattr_static(origin, name, None)) for name in _BESIDE_RESOLVERS)
     methods = [[name, describe(getattr(each, "__func__", each))] for name, each in found if each]
     return [*methods, *_hidden_defaults(definition)]
@@ -248,9 +246,8 @@ def _extensions(graphql_field: GraphQLField) -> list[Any]:
 
 
 def _permission(permission: object) -> list[Any]:
-    """Describe a permission class with its settings, or the name of a permission."""
-    is_exact = issubclass(type(permission), _EXACT)
-    return [describe(permission if is_exact else type(permission)), _state(permission)]
+    """Describe the class of a permission with its settings, or the name of a permission."""
+    return [describe(permission), _state(permission)]
 
 
 def _state(extension: object) -> list[list[str]]:
