@@ -72,7 +72,7 @@ class Chained:
     @property
     def x(self) -> object:
         try:
-            raise KeyError
+            return dict[str, object]()["missing"]
         except KeyError as error:
             raise ValueError from error
 
